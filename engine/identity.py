@@ -1,0 +1,43 @@
+"""Names computed from causes: the same cause gives the same run id, so doing it again is harmless."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, NewType
+
+RunId = NewType("RunId", str)
+
+CauseKind = Literal["schedule", "request", "trigger", "workflow"]
+_MAX_ID = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run exists. `name` is the schedule's or the act's; `instant` is aware, UTC.
+
+    Instant: a schedule's due time before jitter; a request's committer time or its notBefore.
+    """
+
+    kind: CauseKind
+    name: str
+    instant: datetime
+    requested_by: str | None = None
+    reason: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique per cause, for ever: an act is its name alone, a schedule fires once per instant."""
+        if self.kind == "request":
+            return f"request/{self.name}"
+        return f"{self.kind}/{self.name}/{compact(self.instant)}"
+
+
+def compact(instant: datetime) -> str:
+    """`20261121T020000Z`."""
+    return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def run_id(job: str, cause: Cause) -> RunId:
+    """`<job>-<instant>-<10 hex of the cause>`, at most 100 characters."""
+    digest = hashlib.sha256(f"{job}\n{cause.key}".encode()).hexdigest()[:10]
+    return RunId(f"{job[: _MAX_ID - 28]}-{compact(cause.instant)}-{digest}")

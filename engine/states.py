@@ -1,0 +1,79 @@
+"""Every rule about states, in one table. Code, documentation and property tests read it here."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    WAITING = "waiting"  # for a free slot of its concurrency group, or for notBefore
+    QUEUED = "queued"  # for a runner
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timedOut"
+    UNKNOWN = "unknown"
+
+
+class StepState(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timedOut"
+    CANCELLED = "cancelled"
+    UNREACHABLE = "unreachable"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+_RUN_ENDS = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN})
+RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.WAITING: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}),
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}),
+    # back to queued: its runner was lost, another takes over
+    RunState.RUNNING: _RUN_ENDS | {RunState.QUEUED},
+    **{end: frozenset() for end in _RUN_ENDS},
+}
+_STEP_ENDS = frozenset(StepState) - {StepState.RUNNING}
+STEP_TRANSITIONS: dict[StepState, frozenset[StepState]] = {
+    StepState.RUNNING: _STEP_ENDS - {StepState.SKIPPED},
+    **{end: frozenset() for end in _STEP_ENDS},
+}
+
+TARGET_SEVERITY: tuple[StepState, ...] = (
+    StepState.UNKNOWN,
+    StepState.CANCELLED,
+    StepState.TIMED_OUT,
+    StepState.UNREACHABLE,
+    StepState.FAILED,
+    StepState.SUCCEEDED,
+    StepState.SKIPPED,
+)
+"""Worst first: a target is as its worst step."""
+
+_RUN_OF_TARGET = {
+    StepState.UNKNOWN: RunState.UNKNOWN,
+    StepState.CANCELLED: RunState.CANCELLED,
+    StepState.TIMED_OUT: RunState.TIMED_OUT,
+    StepState.UNREACHABLE: RunState.FAILED,
+    StepState.FAILED: RunState.FAILED,
+    StepState.SUCCEEDED: RunState.SUCCEEDED,
+    StepState.SKIPPED: RunState.SUCCEEDED,
+}
+
+
+def is_final(state: RunState | StepState) -> bool:
+    """Whether nothing can follow."""
+    return not (RUN_TRANSITIONS[state] if isinstance(state, RunState) else STEP_TRANSITIONS[state])
+
+
+def worst(states: Iterable[StepState]) -> StepState:
+    """The state of a target whose steps ended so; a target with no step, or only skipped ones, succeeded."""
+    found = set(states)
+    first = next((state for state in TARGET_SEVERITY if state in found), StepState.SUCCEEDED)
+    return StepState.SUCCEEDED if first is StepState.SKIPPED else first
+
+
+def run_state(targets: Iterable[StepState]) -> RunState:
+    """The end of a run whose targets ended so."""
+    return _RUN_OF_TARGET[worst(targets)]

@@ -1,0 +1,54 @@
+"""Kind RunRequest: an act, judged once, by its name."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.envelope import Document, Identifier, Many, Model, Name
+from schemas.job import Step
+from schemas.quantities import Instant
+from schemas.selector import Selection
+
+
+class InlineJob(Model):
+    steps: Many[Step] = Field(min_length=1, description="What to do.")
+    targets: Selection | None = Field(default=None, description="Where.")
+
+
+class RunRequestSpec(Model):
+    action: Literal["start", "cancel", "rerun", "resume"] = Field(default="start", description="What is asked for.")
+    job_ref: Name | None = Field(default=None, description="The job to start.")
+    workflow_ref: Name | None = Field(default=None, description="The workflow to start.")
+    discovery_ref: Name | None = Field(default=None, description="The discovery to start.")
+    job: InlineJob | None = Field(default=None, description="Steps to run once, without a Job document.")
+    run: str | None = Field(default=None, max_length=100, description="The run to cancel, repeat or resume.")
+    params: dict[Identifier, Any] = Field(default_factory=dict, description="The job's params.")
+    limit: Selection | None = Field(default=None, description="Narrows the targets.")
+    failed_only: bool = Field(
+        default=False, description="Repeat only targets that failed, timed out or were unreachable."
+    )
+    from_step: Identifier | None = Field(default=None, description="Repeat from this step on.")
+    at: Literal["original", "current"] = Field(default="original", description="Which commit a repetition runs from.")
+    dry_run: bool = Field(default=False, description="Show what would run.")
+    not_before: Instant | None = Field(default=None, description="Earliest start.")
+    expires_at: Instant | None = Field(
+        default=None, description="Refused after this; an hour after it was first seen by default."
+    )
+    reason: str = Field(default="", max_length=4096, description="Why, for the record.")
+    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.")
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> "RunRequestSpec":
+        named = [n for n in ("job_ref", "workflow_ref", "discovery_ref", "job") if getattr(self, n) is not None]
+        if self.action == "start" and (len(named) != 1 or self.run is not None):
+            raise ValueError("a start names exactly one of jobRef, workflowRef, discoveryRef, job")
+        if self.action != "start" and (named or self.run is None):
+            raise ValueError(f"a {self.action} names a 'run' and nothing to start")
+        return self
+
+
+class RunRequest(Document):
+    """Ask for a run, or for a run's end."""
+
+    kind: Literal["RunRequest"] = Field(description="RunRequest.")
+    spec: RunRequestSpec = Field(description="What is asked for.")

@@ -1,0 +1,63 @@
+"""Kind Credential: a secret by reference, and who may use it."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from schemas.envelope import Document, Many, Model, Name
+from schemas.quantities import Duration, Instant
+from schemas.selector import Selector
+
+FIELDS = {
+    "ssh": frozenset({"username", "password", "privateKey", "passphrase", "certificate"}),
+    "password": frozenset({"username", "password"}),
+    "token": frozenset({"token"}),
+    "certificate": frozenset({"certificate", "key", "passphrase"}),
+    "generic": frozenset({"value"}),
+}
+"""Which fields `secrets.<credential>.<field>` may name, by type."""
+
+
+class Vault(Model):
+    path: str = Field(description="Path of the secret.")
+    field: str | None = Field(default=None, description="Key within the secret.")
+
+
+class Source(Model):
+    """Where the secret is. Exactly one."""
+
+    file: str | None = Field(
+        default=None, description="File in the runner's secret folder; for ssh it holds the private key."
+    )
+    env: str | None = Field(
+        default=None,
+        pattern=r"^OPSCONDUCTOR_SECRET_[A-Z0-9_]+$",
+        description="Variable of the runner, OPSCONDUCTOR_SECRET_*.",
+    )
+    vault: Vault | None = Field(default=None, description="A HashiCorp Vault or OpenBao secret.")
+    command: Many[str] | None = Field(default=None, description="A program of the runner that prints it.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Source":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("'from' names exactly one of file, env, vault, command")
+        return self
+
+
+class CredentialSpec(Model):
+    type: Literal["ssh", "password", "token", "certificate", "generic"] = Field(
+        description="What kind of secret it is."
+    )
+    username: str | None = Field(default=None, description="Login name that goes with it.")
+    pools: Many[Name] = Field(default=(), description="Pools whose runners may open it; all where left out.")
+    allowed_for: Selector | None = Field(default=None, description="Jobs that may use it; all where left out.")
+    rotate_after: Duration | None = Field(default=None, description="Age at which to warn.")
+    expires_at: Instant | None = Field(default=None, description="When it stops working.")
+    from_: Source | None = Field(default=None, alias="from", description="Where the secret is.")
+
+
+class Credential(Document):
+    """A secret by reference, and who may use it."""
+
+    kind: Literal["Credential"] = Field(description="Credential.")
+    spec: CredentialSpec = Field(description="What it is and where it comes from.")

@@ -1,0 +1,64 @@
+"""What every document has in common: apiVersion, kind, metadata, spec."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+API_VERSION = "opsconductor/v1"
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)]
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=63)]
+
+T = TypeVar("T")
+
+
+def _tupled(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+# A YAML list as a frozen value. (Strict mode would refuse a list where a tuple is declared.)
+Many = Annotated[tuple[T, ...], BeforeValidator(_tupled)]
+Scalar = str | int | float | bool | None
+
+
+class Model(BaseModel):
+    """Base of all authored types: frozen, camelCase outside and snake_case inside, unknown keys are errors."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=False, strict=True, allow_inf_nan=False
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as plain JSON data with camelCase keys, without keys the author left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class Metadata(Model):
+    """Who a document is. Identity is kind/name, unique in a repository."""
+
+    name: Name = Field(description="Unique per kind: lower-case letters, digits, dots and hyphens, at most 63.")
+    labels: dict[str, str] = Field(default_factory=dict, description="What selectors match.")
+    annotations: dict[str, str] = Field(default_factory=dict, description="Free text for other tools.")
+    description: str = Field(default="", description="One line for people.")
+    owner: str = Field(default="", description="A User or a team.")
+    previous_names: Many[Name] = Field(
+        default=(), description="Names this document had before; a rename keeps history and schedule clock."
+    )
+
+
+class Document(Model):
+    """The envelope. Each kind narrows `kind` to its own name and `spec` to its own model."""
+
+    api_version: Literal["opsconductor/v1"] = Field(description="Always opsconductor/v1.")
+    kind: str = Field(description="Which kind of document this is.")
+    metadata: Metadata = Field(description="Name, labels and what people should know.")
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def identity(self) -> str:
+        """`Kind/name`, as plans and diagnostics print it."""
+        return f"{self.kind}/{self.metadata.name}"

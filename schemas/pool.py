@@ -1,0 +1,22 @@
+"""Kind RunnerPool: where runs are executed."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.envelope import Document, Many, Model
+from schemas.quantities import Positive
+
+
+class RunnerPoolSpec(Model):
+    labels: dict[str, str] = Field(default_factory=dict, description="What is said about the pool.")
+    max_runs: Positive = Field(default=50, description="How many runs at once on each runner.")
+    networks: Many[str] = Field(default=(), description="Networks its runners reach, in CIDR form.")
+    recipients: Many[str] = Field(default=(), description="age recipients of secrets bound to it.")
+
+
+class RunnerPool(Document):
+    """Where runs are executed."""
+
+    kind: Literal["RunnerPool"] = Field(description="RunnerPool.")
+    spec: RunnerPoolSpec = Field(default=RunnerPoolSpec(), description="Its settings.")

@@ -1,0 +1,79 @@
+"""Kind Project: settings of the repository."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.envelope import Document, Many, Model, Name
+from schemas.quantities import Duration, Positive, Share
+
+DEFAULT_INCLUDE = ("definitions/**/*.yaml",)
+DEFAULT_STATUS_REF = "refs/heads/opsconductor/status"
+DEFAULT_REQUESTS_REF = "refs/heads/opsconductor/requests"
+
+
+class Retention(Model):
+    runs: Positive = Field(default=200, description="How many finished runs of a job stay on the status branch.")
+    days: Positive = Field(default=90, description="How long a finished run stays, in days.")
+    failed_days: Positive = Field(default=180, description="How long a run that did not succeed stays, in days.")
+
+
+class StatusSettings(Model):
+    ref: str = Field(
+        default=DEFAULT_STATUS_REF, pattern=r"^refs/heads/[A-Za-z0-9._/-]+$", description="Where status goes."
+    )
+    retention: Retention = Field(default=Retention(), description="How long results stay on the status branch.")
+
+
+class RequestsSettings(Model):
+    ref: str = Field(
+        default=DEFAULT_REQUESTS_REF, pattern=r"^refs/heads/[A-Za-z0-9._/-]+$", description="Where acts are read from."
+    )
+
+
+class Prune(Model):
+    max_deletes: Share = Field(
+        default="20%", description="A commit that removes more of a kind than max(5, this) is rejected."
+    )
+    protect: Many[str] = Field(default=(), description="Documents as Kind/name that no commit may remove.")
+
+
+class Verify(Model):
+    mode: Literal["none", "head", "range"] = Field(default="none", description="Which commits must be signed.")
+
+
+class Defaults(Model):
+    time_zone: str | None = Field(default=None, description="Time zone for schedules that name none.")
+    timeout: Duration | None = Field(default=None, description="Timeout for jobs that name none.")
+    pool: Name | None = Field(default=None, description="Pool for jobs that name none.")
+
+
+class CommitStatus(Model):
+    provider: Literal["github", "gitlab", "gitea"] = Field(description="Whose API is called.")
+    credential_ref: Name = Field(description="The token to call it with.")
+    pool: Name | None = Field(default=None, description="Whose runners call it.")
+
+
+class ProjectSpec(Model):
+    include: Many[str] = Field(default=DEFAULT_INCLUDE, description="Globs of the files that hold documents.")
+    branch: str | None = Field(
+        default=None, description="The definitions branch, for readers; the server's --branch decides."
+    )
+    interval: Duration = Field(
+        default=timedelta(seconds=30), description="How often a remote source is asked for news."
+    )
+    status: StatusSettings = Field(default=StatusSettings(), description="The status branch and its retention.")
+    requests: RequestsSettings = Field(default=RequestsSettings(), description="The branch of acts.")
+    prune: Prune = Field(default=Prune(), description="A guard against removing too much at once.")
+    verify: Verify = Field(default=Verify(), description="Which commits must be signed.")
+    suspend: bool = Field(default=False, description="Stop all schedules. Requests still run.")
+    defaults: Defaults = Field(default=Defaults(), description="Values for documents that leave them out.")
+    commit_status: CommitStatus | None = Field(default=None, description="Report each commit's verdict to a forge.")
+
+
+class Project(Document):
+    """Settings of the repository: one `opsconductor.yaml` at its root."""
+
+    kind: Literal["Project"] = Field(description="Project.")
+    spec: ProjectSpec = Field(default=ProjectSpec(), description="The settings.")

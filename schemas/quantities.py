@@ -1,0 +1,88 @@
+"""Text forms of durations, sizes, shares and instants, and the values they stand for."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
+_SIZE = re.compile(r"(\d{1,9})(B|KiB|MiB|GiB)", re.ASCII)
+_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_PERCENT = re.compile(r"(\d{1,3})%", re.ASCII)
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def parse_duration(text: object) -> timedelta:
+    """`90s 15m 6h 2d 1h30m` as a timedelta. Raises ValueError for anything else, numbers without a unit included."""
+    if isinstance(text, timedelta):
+        return text
+    if isinstance(text, str) and text and (match := _DURATION.fullmatch(text)):
+        seconds = sum(int(n) * _UNITS[unit] for n, unit in zip(match.groups(), "dhms", strict=True) if n)
+        if seconds <= 10 * 366 * 86400:
+            return timedelta(seconds=seconds)
+        raise ValueError("a duration of more than ten years")
+    raise ValueError("not a duration; write a number with a unit, as in 90s, 15m, 6h, 2d or 1h30m")
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back as the same whole seconds."""
+    rest = int(value.total_seconds())
+    parts = []
+    for unit, seconds in _UNITS.items():
+        count, rest = divmod(rest, seconds)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_size(text: object) -> int:
+    """`512B 64KiB 1MiB 2GiB` in bytes."""
+    if isinstance(text, str) and (match := _SIZE.fullmatch(text)):
+        return int(match[1]) * _BYTES[match[2]]
+    raise ValueError("not a size; write a number with B, KiB, MiB or GiB, as in 64KiB")
+
+
+def parse_instant(text: object) -> datetime:
+    """An RFC 3339 instant as an aware datetime in UTC. An offset is required."""
+    if isinstance(text, datetime) and text.tzinfo is not None:
+        return text.astimezone(UTC)
+    if isinstance(text, str) and _INSTANT.fullmatch(text):
+        return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
+    raise ValueError("not an instant; write RFC 3339 with an offset, as in 2026-12-01T00:00:00Z")
+
+
+def format_instant(value: datetime) -> str:
+    """RFC 3339 in UTC to the second, or to the millisecond where there is a fraction."""
+    spec = "milliseconds" if value.microsecond else "seconds"
+    return value.astimezone(UTC).isoformat(timespec=spec).replace("+00:00", "Z")
+
+
+def _share(value: object) -> object:
+    if isinstance(value, str):
+        if not ((match := _PERCENT.fullmatch(value)) and int(match[1]) <= 100):
+            raise ValueError('not a share; write a whole number or a percentage from "0%" to "100%"')
+    elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError('not a share; write a whole number or a percentage from "0%" to "100%"')
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1h30m"]}),
+]
+Instant = Annotated[
+    datetime,
+    BeforeValidator(parse_instant),
+    PlainSerializer(format_instant, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-12-01T00:00:00Z"]}),
+]
+Share = Annotated[
+    int | str,
+    BeforeValidator(_share),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,3}%$"}]}),
+]
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]

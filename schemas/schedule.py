@@ -1,0 +1,72 @@
+"""Kind Schedule: time -> job."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.envelope import Document, Identifier, Many, Model, Name
+from schemas.quantities import Duration, Instant, Positive
+from schemas.selector import Selection
+
+
+class Dst(Model):
+    gap: Literal["next", "skip"] = Field(
+        default="next", description="A wall time that does not exist: the first instant after, or none."
+    )
+    fold: Literal["first", "second", "both"] = Field(default="first", description="A wall time that comes twice.")
+
+
+class CatchUp(Model):
+    policy: Literal["none", "latest", "all"] = Field(default="latest", description="Which missed instants still run.")
+    window: Duration = Field(default=timedelta(hours=1), description="How late an instant may still run.")
+    max: Positive = Field(default=10, description="How many at most under `all`; the newest stay.")
+
+
+class Calendars(Model):
+    only: Many[Name] = Field(default=(), description="Fire only on days of any of these.")
+    except_: Many[Name] = Field(default=(), alias="except", description="Never on days of these.")
+
+
+class Suspension(Model):
+    reason: str = Field(default="", description="Why.")
+    until: Instant | None = Field(default=None, description="When it ends by itself.")
+
+
+class ScheduleSpec(Model):
+    job_ref: Name | None = Field(default=None, description="The job to run.")
+    workflow_ref: Name | None = Field(default=None, description="The workflow to run.")
+    discovery_ref: Name | None = Field(default=None, description="The discovery to run.")
+    cron: str | None = Field(default=None, description="Five fields in local time.")
+    rrule: str | None = Field(default=None, description="RFC 5545 rule in local time.")
+    every: Duration | None = Field(default=None, description="Elapsed time from startAt, else from 1970-01-01T00:00Z.")
+    at: Instant | None = Field(default=None, description="Once.")
+    time_zone: str | None = Field(default=None, description="IANA name; required with cron and rrule.")
+    dst: Dst = Field(default=Dst(), description="What happens when clocks change.")
+    catch_up: CatchUp = Field(default=CatchUp(), description="What happens to instants that were missed.")
+    start_at: Instant | None = Field(default=None, description="First instant considered, inclusive.")
+    end_at: Instant | None = Field(default=None, description="End, exclusive.")
+    jitter: Duration = Field(default=timedelta(0), description="Spread the start; the same for a schedule and instant.")
+    calendars: Calendars = Field(default=Calendars(), description="Days it fires on.")
+    params: dict[Identifier, Any] = Field(default_factory=dict, description="The job's params.")
+    limit: Selection | None = Field(default=None, description="Narrows the job's targets.")
+    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.")
+    suspend: bool | Suspension = Field(default=False, description="Stop it, for a reason or until an instant.")
+
+    @model_validator(mode="after")
+    def _one_clock_and_one_object(self) -> "ScheduleSpec":
+        clocks = [n for n in ("cron", "rrule", "every", "at") if getattr(self, n) is not None]
+        if len(clocks) != 1:
+            raise ValueError("a schedule has exactly one of cron, rrule, every, at")
+        if sum(ref is not None for ref in (self.job_ref, self.workflow_ref, self.discovery_ref)) != 1:
+            raise ValueError("a schedule names exactly one of jobRef, workflowRef, discoveryRef")
+        if self.every is not None and self.every < timedelta(seconds=1):
+            raise ValueError("'every' must be at least 1s")
+        return self
+
+
+class Schedule(Document):
+    """When a job runs."""
+
+    kind: Literal["Schedule"] = Field(description="Schedule.")
+    spec: ScheduleSpec = Field(description="When, and what.")
