@@ -1,0 +1,1 @@
+"""Sample installations, as data: what `opsconductor init` writes."""

@@ -1,0 +1,1 @@
+"""Built-in step libraries, as data. None ships yet."""
