@@ -1,0 +1,97 @@
+"""Every code a finding may carry, with its title. Each has a page `docs/codes/<code>.md` whose examples a test runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A kind of finding. Codes are stable: one that is retired is never given again."""
+
+    code: str
+    title: str
+
+    @property
+    def page(self) -> str:
+        """Where it is explained, from the root of the documentation."""
+        return f"docs/codes/{self.code}.md"
+
+
+_TITLES = {
+    # 1xx: bytes, YAML and files
+    "OC101": "A file is not UTF-8",
+    "OC102": "A byte order mark",
+    "OC103": "A control character",
+    "OC104": "Not YAML",
+    "OC105": "An anchor or an alias",
+    "OC106": "A merge key",
+    "OC107": "An explicit tag or a directive",
+    "OC108": "A key that is given twice",
+    "OC109": "A key that is not text",
+    "OC110": "Digits that begin with a zero",
+    "OC111": "A number out of range",
+    "OC112": "Nested too deeply",
+    "OC113": "Too many values in a file",
+    "OC114": "Too many documents in a file",
+    "OC115": "A text that is too long",
+    "OC116": "A file that is too large",
+    "OC117": "A line break that is none in YAML 1.2",
+    "OC121": "Not a regular file",
+    "OC122": "Too many files",
+    "OC123": "A folder nested too deeply",
+    "OC124": "An odd file name",
+    "OC125": "A file that cannot be read",
+    # 2xx: the shape of documents
+    "OC201": "A document that is not a mapping",
+    "OC202": "The apiVersion is missing or unknown",
+    "OC203": "An unknown field",
+    "OC204": "A field is missing",
+    "OC205": "A value of the wrong type",
+    "OC206": "Not one of the values that are allowed",
+    "OC207": "A malformed value",
+    "OC208": "A value that is too large, too small, too long or too short",
+    "OC209": "Fields that do not go together",
+    "OC210": "The kind is missing or unknown",
+    "OC211": "A kind that only the engine writes",
+    "OC212": "Params that are not JSON Schema",
+    # 3xx: identity and references
+    "OC301": "Two documents with one identity",
+    "OC302": "A previous name that another document has or had",
+    "OC303": "No Project at the root",
+    "OC304": "A Project in the wrong place",
+    "OC305": "A reference to a document that does not exist",
+    "OC306": "A circle of groups",
+    "OC307": "A selection that matches nothing",
+    "OC308": "Two steps with one id",
+    "OC309": "Params that the job does not take",
+    "OC310": "Jobs of one concurrency group that disagree",
+    "OC311": "A connection that a target does not have",
+    "OC312": "An include that matches no file",
+    # 4xx: expressions
+    "OC401": "An expression that cannot be read",
+    "OC402": "A name that an expression does not have",
+    "OC403": "A step that comes later",
+    "OC404": "An expression where the shell would not take it as data",
+    "OC405": "An output that no step declares",
+    "OC406": "A value that does not fit its step",
+    "OC407": "An expression where none is evaluated",
+    # 5xx: time
+    "OC501": "An unknown time zone",
+    "OC502": "A schedule without a time zone",
+    "OC503": "A cron line that cannot be read",
+    "OC504": "A schedule that never fires",
+    # 6xx: security
+    "OC601": "An ssh connection without host keys",
+    "OC602": "A host key that cannot be read",
+    "OC603": "A credential that the job's pool may not open",
+    "OC604": "A credential that the job may not use",
+    "OC605": "A secret in plain text",
+    "OC606": "A secret where none may stand",
+    "OC607": "A field that the credential does not have",
+    "OC608": "A secret file outside the secret folder",
+    # 9xx: part of the language, not of this version
+    "OC901": "Not supported yet",
+}
+
+CODES: Mapping[str, Code] = MappingProxyType({code: Code(code, title) for code, title in _TITLES.items()})

@@ -1,0 +1,316 @@
+"""The guard: YAML read from parse events, so that no document can exhaust the process, and nothing is ambiguous.
+
+libyaml's composer recurses and kills the process at depth 30,000; events do not, and reading stops at the first limit.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from yaml import MarkedYAMLError, YAMLError
+from yaml._yaml import CParser
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+
+from schemas.diagnostic import Diagnostic, Related
+from schemas.scalars import Refused, Scalar, resolve
+from schemas.span import Span, start_of
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 50_000
+MAX_DOCUMENTS = 256
+MAX_SCALAR = 256 * 1024
+MAX_FINDINGS = 100
+"""Findings a file; who has more has other worries."""
+
+Value = dict[str, Any] | list[Any] | Scalar
+
+# What YAML 1.2 calls not printable, the byte order mark, and the three characters that only YAML 1.1 breaks lines at.
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_BREAKS = frozenset("\x85\u2028\u2029")
+_NEWLINE = re.compile(r"\r\n|\n|\r")
+
+
+class _Nothing:
+    """Stands for an empty document between `---`, which is nothing; an explicit null is not."""
+
+
+NOTHING = _Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The values of a file's documents in order (NOTHING for an empty one); none where there are findings."""
+
+    documents: tuple[Value | _Nothing, ...]
+    findings: tuple[Diagnostic, ...]
+
+
+def guard(data: bytes, file: str) -> tuple[Diagnostic, ...]:
+    """Everything DEFINITIONS 1 refuses in the bytes of a file, in order of place."""
+    return load(data, file).findings
+
+
+def load(data: bytes, file: str) -> Loaded:
+    """The documents of a file as plain data, or what is wrong with its bytes; time and memory linear in its size."""
+    refused = _bytes_refused(data, file)
+    if refused is not None:
+        return Loaded((), (refused,))
+    reading = _Reading(file)
+    parser = CParser(data)
+    try:
+        while (event := parser.get_event()) is not None and not reading.stopped:
+            reading.take(event)
+    except MarkedYAMLError as error:
+        reading.findings.append(_syntax(error, data, file))
+    except YAMLError as error:
+        reading.findings.append(Diagnostic(start_of(file), "OC104", f"not YAML: {error}"))
+    finally:
+        parser.dispose()
+    if reading.findings:
+        return Loaded((), tuple(reading.findings))
+    return Loaded(tuple(reading.documents), ())
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines as positions count them: broken at LF, CR LF and CR, as YAML 1.2 does."""
+    return _NEWLINE.split(text)
+
+
+@dataclass(slots=True)
+class _Mapping:
+    value: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Span] = field(default_factory=dict)
+    key: str | None = None
+    expects_key: bool = True
+
+
+class _Reading:
+    """What is built while events go by. A frame for each open collection; no recursion."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.documents: list[Value | _Nothing] = []
+        self.findings: list[Diagnostic] = []
+        self.stopped = False
+        self._frames: list[_Mapping | list[Any]] = []
+        self._nodes = 0
+
+    def take(self, event: Any) -> None:
+        match event:
+            case ScalarEvent():
+                self._count(event)
+                self._scalar(event)
+            case MappingStartEvent():
+                self._count(event)
+                self._open(event, _Mapping())
+            case SequenceStartEvent():
+                self._count(event)
+                self._open(event, [])
+            case CollectionEndEvent():
+                frame = self._frames.pop()
+                self._put(frame.value if isinstance(frame, _Mapping) else frame)
+            case AliasEvent():
+                self._count(event)
+                self._refuse(event, "OC105", f"'*{event.anchor}' is an alias", "write the value out")
+                self._put(None, key=event)
+            case DocumentStartEvent():
+                self._start(event)
+            case DocumentEndEvent() | _:
+                pass
+
+    def _start(self, event: DocumentStartEvent) -> None:
+        if len(self.documents) == MAX_DOCUMENTS:
+            self._stop(event, "OC114", f"more than {MAX_DOCUMENTS} documents in a file", "divide it into several files")
+        if event.tags or event.version not in (None, (1, 2)):
+            hint = "remove the line; files are read as YAML 1.2"
+            self._refuse(event, "OC107", "a '%' directive is not allowed", hint)
+
+    def _count(self, event: NodeEvent) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            hint = "divide it into several files"
+            self._stop(event, "OC113", f"more than {MAX_NODES:,} keys and values in a file", hint)
+        if isinstance(event, AliasEvent):
+            return
+        if event.anchor is not None:
+            self._refuse(event, "OC105", f"'&{event.anchor}' is an anchor", "write the value out where it is used")
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            hint = 'remove it; quote a value that is meant as text, as in "12"'
+            self._refuse(event, "OC107", f"'{tag}' is an explicit tag", hint)
+
+    def _open(self, event: MappingStartEvent | SequenceStartEvent, frame: _Mapping | list[Any]) -> None:
+        self._frames.append(frame)
+        if len(self._frames) > MAX_DEPTH:
+            self._stop(event, "OC112", f"nested more than {MAX_DEPTH} deep", "flatten it")
+        if len(self._frames) > 1 and isinstance(above := self._frames[-2], _Mapping) and above.expects_key:
+            what = "a mapping" if isinstance(frame, _Mapping) else "a list"
+            hint = 'keys are text; an expression is written in quotes, as in "${{ … }}"'
+            self._refuse(event, "OC109", f"{what} as a key", hint)
+
+    def _scalar(self, event: ScalarEvent) -> None:
+        text: str = event.value
+        if len(text) * 4 > MAX_SCALAR and len(text.encode()) > MAX_SCALAR:
+            self._stop(event, "OC115", f"a text of more than {MAX_SCALAR // 1024} KiB", "put it into a file of its own")
+        if not event.implicit[0]:
+            self._put(text, key=event)
+            return
+        value = resolve(text)
+        if isinstance(value, Refused):
+            self._refuse(event, value.code, value.message, value.hint)
+            value = text
+        if not self._frames and text == "":
+            self.documents.append(NOTHING)
+        else:
+            self._put(value, key=event)
+
+    def _put(self, value: Value, key: Any = None) -> None:
+        """The value into the collection that is open; `key` is its event where it may be a key."""
+        if not self._frames:
+            self.documents.append(value)
+            return
+        frame = self._frames[-1]
+        if isinstance(frame, list):
+            frame.append(value)
+        elif not frame.expects_key:
+            if frame.key is not None:
+                frame.value[frame.key] = value
+            frame.expects_key = True
+        else:
+            frame.key = self._key(frame, value, key)
+            frame.expects_key = False
+
+    def _key(self, frame: _Mapping, value: Value, event: Any) -> str | None:
+        if event is None or isinstance(event, AliasEvent):
+            return None
+        if not isinstance(value, str):
+            shown = event.value or "an empty key"
+            what = {bool: "a truth value", type(None): "nothing"}.get(type(value), "a number")
+            hint = f'keys are text; write "{event.value}"' if event.value else "keys are text"
+            self._refuse(event, "OC109", f"{shown} as a key is {what}", hint)
+            return None
+        if value == "<<" and event.implicit[0]:
+            self._refuse(event, "OC106", "'<<' is a merge key", "write the fields out")
+            return None
+        span = self._span(event)
+        first = frame.keys.setdefault(value, span)
+        if first is not span:
+            message = f"'{_short(value)}' is given twice; the first is at line {first.line}, column {first.column}"
+            related = (Related(first, "the first one"),)
+            self._add(Diagnostic(span, "OC108", message, "remove one of them", related=related))
+        return value
+
+    def _span(self, event: Any) -> Span:
+        start, end = event.start_mark, event.end_mark
+        return Span(self.file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
+
+    def _refuse(self, event: Any, code: str, message: str, hint: str) -> None:
+        self._add(Diagnostic(self._span(event), code, message, hint))
+
+    def _stop(self, event: Any, code: str, message: str, hint: str) -> None:
+        if not self.stopped:
+            self._add(Diagnostic(self._span(event), code, message, hint))
+            self.stopped = True
+
+    def _add(self, finding: Diagnostic) -> None:
+        if not self.stopped:
+            self.findings.append(finding)
+            self.stopped = len(self.findings) >= MAX_FINDINGS
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _bytes_refused(data: bytes, file: str) -> Diagnostic | None:
+    if len(data) > MAX_BYTES:
+        message = f"a file of {len(data):,} bytes; at most {MAX_BYTES:,} are read"
+        return Diagnostic(start_of(file), "OC116", message, "divide it into several files")
+    save = "save it as UTF-8 without a byte order mark"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Diagnostic(start_of(file), "OC101", "the file is UTF-16, not UTF-8", save)
+    if data.startswith(b"\xef\xbb\xbf"):
+        return Diagnostic(start_of(file), "OC102", "the file begins with a byte order mark", save)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        return Diagnostic(_character(file, before), "OC101", message, save)
+    if (found := _UNWANTED.search(text)) is None:
+        return None
+    span, character = _character(file, text[: found.start()]), found[0]
+    name = f"U+{ord(character):04X}"
+    if character == "\0" and text.count("\0") * 3 > len(text):
+        return Diagnostic(span, "OC101", "the file has a zero byte in every character, as UTF-16 has", save)
+    if character == "\ufeff":
+        return Diagnostic(span, "OC102", "a byte order mark within the file", "remove the character U+FEFF")
+    if character in _BREAKS:
+        hint = f'write "\\u{ord(character):04x}" in double quotes'
+        return Diagnostic(span, "OC117", f"{name} breaks lines in YAML 1.1 and does not in YAML 1.2", hint)
+    hint = f'remove it, or write "\\u{ord(character):04x}" in double quotes'
+    return Diagnostic(span, "OC103", f"a control character, {name}", hint)
+
+
+def _character(file: str, before: str) -> Span:
+    lines = lines_of(before)
+    line, column = len(lines), len(lines[-1]) + 1
+    return Span(file, line, column, line, column + 1)
+
+
+# libyaml's words, and what usually helps
+_HINTS = (
+    ("found character '\\t'", "indent with spaces, not with tabs"),
+    ("mapping values are not allowed", "a value that contains ': ' is written in quotes; or the indentation is off"),
+    ("could not find expected ':'", "a key is followed by ': '; or a quote or an indentation is off"),
+    ("did not find expected key", "check the indentation of this line and of the one above"),
+    ("did not find expected '-' indicator", "check the indentation of this line and of the one above"),
+    ("unexpected end of stream", "a quote is opened and not closed"),
+    ("did not find expected ',' or ']'", "a '[' is opened and not closed, or a comma is missing"),
+    ("did not find expected ',' or '}'", "a '{' is opened and not closed, or a comma is missing"),
+    ("did not find expected node content", "a value is missing here"),
+    ("unknown escape character", "in double quotes a backslash is written as \\\\; or use single quotes"),
+)
+
+
+def _syntax(error: MarkedYAMLError, data: bytes, file: str) -> Diagnostic:
+    lines = lines_of(data.decode())
+    mark = error.problem_mark or error.context_mark
+    span = _mark(file, mark, lines)
+    problem = (error.problem or "it cannot be parsed").replace("found undefined tag handle", "unknown tag")
+    hint = next((hint for words, hint in _HINTS if words in problem), "")
+    if "cannot start any token" in problem and mark is not None:
+        character = _at(lines, span.line, span.column)
+        problem = "a tab where spaces are needed" if character == "\t" else f"'{character}' cannot begin a value"
+        hint = "indent with spaces, not with tabs" if character == "\t" else "write the value in quotes"
+    related: tuple[Related, ...] = ()
+    if error.context and error.context_mark is not None:
+        context = _mark(file, error.context_mark, lines)
+        if context != span:
+            related = (Related(context, error.context),)
+    return Diagnostic(span, "OC104", f"not YAML: {problem}", hint, related=related)
+
+
+def _mark(file: str, mark: Any, lines: list[str]) -> Span:
+    """One character at a mark; a mark past the end of the text is its last line's end."""
+    if mark is None:
+        return start_of(file)
+    line, column = mark.line + 1, mark.column + 1
+    while line > 1 and (line > len(lines) or (column == 1 and lines[line - 1] == "" and line == len(lines))):
+        line -= 1
+        column = len(lines[line - 1]) + 1
+    return Span(file, line, column, line, column + 1)
+
+
+def _at(lines: list[str], line: int, column: int) -> str:
+    return lines[line - 1][column - 1 : column] if line <= len(lines) else ""
