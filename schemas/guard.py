@@ -15,7 +15,6 @@ from yaml.events import (
     DocumentEndEvent,
     DocumentStartEvent,
     MappingStartEvent,
-    NodeEvent,
     ScalarEvent,
     SequenceStartEvent,
 )
@@ -135,7 +134,7 @@ class _Reading:
             hint = "remove the line; files are read as YAML 1.2"
             self._refuse(event, "OC107", "a '%' directive is not allowed", hint)
 
-    def _count(self, event: NodeEvent) -> None:
+    def _count(self, event: AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             hint = "divide it into several files"

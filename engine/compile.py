@@ -1,0 +1,86 @@
+"""From parsed files to a catalog, or to everything that is wrong with them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from engine.catalog import Catalog
+from engine.checks import everything
+from engine.globs import matches
+from schemas.credential import Credential
+from schemas.diagnostic import Diagnostic, in_order
+from schemas.envelope import Document
+from schemas.job import Job
+from schemas.pool import RunnerPool
+from schemas.project import Project
+from schemas.reader import Authored, ParsedFile
+from schemas.schedule import Schedule
+from schemas.target import Target, TargetGroup
+
+PROJECT_FILE = "opsconductor.yaml"
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a commit amounts to. `catalog` is None where an error concerns anything but an act."""
+
+    catalog: Catalog | None
+    acts: tuple[Authored, ...]
+    findings: tuple[Diagnostic, ...]
+    documents: int
+
+
+def included(paths: Iterable[str], project: Project) -> tuple[str, ...]:
+    """The files of a tree that hold documents, sorted: those the globs of `include` match, and the Project's own."""
+    globs = project.spec.include
+    return tuple(sorted(path for path in paths if path == PROJECT_FILE or any(matches(glob, path) for glob in globs)))
+
+
+def compile_files(commit: str, files: Iterable[ParsedFile], extra: Iterable[Diagnostic] = ()) -> Compiled:
+    """Check the documents of a commit as a whole. Same files, same findings, in the same order.
+
+    `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well.
+    """
+    parsed = sorted(files, key=lambda file: file.file)
+    definitions = [authored for file in parsed for authored in file.documents if not authored.is_act]
+    acts = tuple(authored for file in parsed for authored in file.documents if authored.is_act)
+    findings = [*extra, *(found for file in parsed for found in file.findings if found not in file.about_acts)]
+    about_acts = [found for file in parsed for found in file.about_acts]
+
+    catalog = _catalog(commit, definitions)
+    complete = not any(found.severity == "error" for found in findings)
+    findings += everything.about_definitions(catalog, definitions, complete=complete)
+    about_acts += everything.about_acts(catalog, acts, complete=complete)
+    sound = not any(found.severity == "error" for found in findings)
+    return Compiled(
+        catalog=catalog if sound else None,
+        acts=acts,
+        findings=in_order([*findings, *about_acts]),
+        documents=sum(file.count for file in parsed),
+    )
+
+
+def _catalog(commit: str, definitions: list[Authored]) -> Catalog:
+    """By kind and name; of two with one identity the first stays (the other is a finding)."""
+    projects = [a.document for a in definitions if isinstance(a.document, Project) and a.file == PROJECT_FILE]
+    return Catalog(
+        commit=commit,
+        project=projects[0] if projects else _NO_PROJECT,
+        jobs=_named(definitions, Job),
+        targets=_named(definitions, Target),
+        groups=_named(definitions, TargetGroup),
+        credentials=_named(definitions, Credential),
+        schedules=_named(definitions, Schedule),
+        pools=_named(definitions, RunnerPool),
+        origin={authored.identity: authored for authored in reversed(definitions)},
+    )
+
+
+def _named(definitions: list[Authored], kind: type[D]) -> Mapping[str, D]:
+    found = [authored.document for authored in definitions if isinstance(authored.document, kind)]
+    first = {document.name: document for document in reversed(found)}
+    return dict(sorted(first.items()))
+
+
+_NO_PROJECT = Project.model_validate({"apiVersion": "opsconductor/v1", "kind": "Project", "metadata": {"name": "none"}})

@@ -1,0 +1,365 @@
+"""What Pydantic found, said in plain words and at the exact key or value at fault."""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from schemas.diagnostic import Diagnostic, Related
+from schemas.envelope import API_VERSION
+from schemas.places import Places
+from schemas.span import Span
+
+Path = tuple[str | int, ...]
+
+_EXPECTED = {
+    "string_type": "text",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "none_required": "nothing",
+}
+_NAME = "lower-case letters, digits, dots and hyphens, at most 63; a letter or a digit first and last"
+_PATTERNS = {
+    r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$": ("a name", _NAME),
+    r"^[a-zA-Z_][a-zA-Z0-9_]*$": ("an identifier", "letters, digits and underscores; no digit first"),
+    r"^OPSCONDUCTOR_SECRET_[A-Z0-9_]+$": (
+        "a variable that secrets may come from",
+        "its name begins with OPSCONDUCTOR_SECRET_",
+    ),
+    r"^refs/heads/[A-Za-z0-9._/-]+$": ("a full branch name", "as in refs/heads/opsconductor/status"),
+}
+_STEP_LISTS = frozenset({"steps", "rescue", "finally"})
+_WORD = re.compile(r"[A-Za-z]+")
+_QUOTED = re.compile(r"'([A-Za-z]+)'")
+
+
+def faults(
+    error: ValidationError, value: dict[str, Any], model: type[BaseModel], places: Places, file: str
+) -> tuple[Diagnostic, ...]:
+    """One finding for each place at fault. A parent says nothing where one of its children is at fault already."""
+    by_path: dict[tuple[Path, bool], list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False, include_input=False):
+        path, about_key = _path_of(details, value)
+        by_path.setdefault((path, about_key), []).append(details)
+    paths = {path for path, _ in by_path}
+    parents = {path[:n] for path in paths for n in range(len(path))}
+    document = _Document(value, model, places, file)
+    return tuple(
+        document.fault(path, details, about_key=about_key)
+        for (path, about_key), details in by_path.items()
+        if path not in parents
+    )
+
+
+def _path_of(details: ErrorDetails, value: Any) -> tuple[Path, bool]:
+    """The path in the data, less the labels that Pydantic adds for unions; and whether the key itself is at fault."""
+    path: list[str | int] = []
+    location = details["loc"]
+    for step in location:
+        if step == "[key]":
+            return tuple(path), True
+        if isinstance(step, int):
+            if isinstance(value, list) and step < len(value):
+                path.append(step)
+                value = value[step]
+        elif isinstance(value, dict) and step in value:
+            path.append(step)
+            value = value[step]
+    if details["type"] == "missing":
+        path.append(location[-1])
+    return tuple(path), False
+
+
+class _Document:
+    """The document at fault, with what is needed to talk about its parts."""
+
+    def __init__(self, value: dict[str, Any], model: type[BaseModel], places: Places, file: str) -> None:
+        self._value = value
+        self._model = model
+        self._places = places
+        self._file = file
+
+    def fault(self, path: Path, details: list[ErrorDetails], *, about_key: bool) -> Diagnostic:
+        kinds = {detail["type"]: detail for detail in details}
+        first = details[0]
+        if about_key:
+            return self._bad_key(path, first)
+        if path == ("apiVersion",):
+            return self._api_version(path)
+        if "extra_forbidden" in kinds:
+            return self._unknown(path)
+        if "missing" in kinds:
+            return self._missing(path)
+        if "value_error" in kinds:
+            return self._contradiction(path, kinds["value_error"])
+        if "literal_error" in kinds:
+            return self._not_allowed(path, kinds["literal_error"])
+        if all(kind in _EXPECTED for kind in kinds):
+            return self._wrong_type(path, kinds)
+        special = next((detail for detail in details if detail["type"] not in _EXPECTED), first)
+        return self._out_of_bounds(path, special)
+
+    def _span(self, path: Path, *, key: bool = False) -> Span:
+        return self._places.span(self._file, path, key=key)
+
+    def _at(self, path: Path) -> Any:
+        value: Any = self._value
+        for step in path:
+            value = value[step]
+        return value
+
+    def _called(self, path: Path) -> str:
+        """`'timeout' of step 'free'`, `step 2`, `item 3 of 'names'`, `this Job`."""
+        if not path:
+            return f"this {self._model.__name__}"
+        *above, last = path
+        inside = self._step(path[:-1])
+        if isinstance(last, int):
+            if (step := self._step(path)) and len(path) > 1 and path[-2] in _STEP_LISTS:
+                return step
+            owner = above[-1] if above else ""
+            return f"item {last + 1} of '{owner}'" + (f" of {inside}" if inside else "")
+        return f"'{last}'" + (f" of {inside}" if inside else "")
+
+    def _step(self, path: Path) -> str:
+        """The innermost step that a path runs through."""
+        for end in range(len(path), 1, -1):
+            index, owner = path[end - 1], path[end - 2]
+            if isinstance(index, int) and owner in _STEP_LISTS:
+                value = self._at(path[:end])
+                name = value.get("id") if isinstance(value, dict) else None
+                if isinstance(name, str):
+                    return f"step '{name}'"
+                return f"step {index + 1}" if owner == "steps" else f"step {index + 1} of '{owner}'"
+        return ""
+
+    def _api_version(self, path: Path) -> Diagnostic:
+        if "apiVersion" not in self._value:
+            return Diagnostic(self._span((), key=True), "OC202", "the document has no 'apiVersion'", _FIRST_LINE)
+        return Diagnostic(self._span(path), "OC202", f"'apiVersion' must be {API_VERSION}", _FIRST_LINE)
+
+    def _bad_key(self, path: Path, details: ErrorDetails) -> Diagnostic:
+        what, hint = _pattern(details)
+        if what:
+            return Diagnostic(self._span(path, key=True), "OC207", f"'{_cut(path[-1])}' is not {what}", hint)
+        message = f"'{_cut(path[-1])}' cannot be a key here"
+        return Diagnostic(self._span(path, key=True), "OC207", message, _plain(details["msg"]))
+
+    def _unknown(self, path: Path) -> Diagnostic:
+        *above, key = path
+        span = self._span(path, key=True)
+        if self._model.__name__ == "Credential" and path in (("data",), ("sops",)):
+            return Diagnostic(span, "OC901", "encrypted credentials are not supported yet", "use spec.from: {file: …}")
+        owner = tuple(above)
+        fields = sorted(_fields_at(self._model, owner))
+        near = _near(str(key), fields)
+        hint = f"did you mean '{near}'?" if near else f"its fields are {', '.join(fields)}" if fields else ""
+        if not near and (elsewhere := self._elsewhere(str(key), owner)):
+            hint = f"'{_cut(key)}' is a field of {elsewhere}"
+        return Diagnostic(span, "OC203", f"'{_cut(key)}' is not a field of {self._called(owner)}", hint)
+
+    def _elsewhere(self, key: str, owner: Path) -> str:
+        """Whose field it is, of those around and right below: what a wrong indentation looks like."""
+        for end in range(len(owner) - 1, -1, -1):
+            if key in _fields_at(self._model, owner[:end]):
+                return self._called(owner[:end])
+        below = next((field for field in _fields_at(self._model, owner) if key in self._below(owner, field)), "")
+        return f"'{below}'" if below else ""
+
+    def _below(self, owner: Path, field: str) -> frozenset[str]:
+        return _fields_at(self._model, (*owner, field))
+
+    def _missing(self, path: Path) -> Diagnostic:
+        *above, key = path
+        owner = tuple(above)
+        described = _description(self._model, owner, str(key))
+        hint = f"{key}: {described}" if described else ""
+        return Diagnostic(self._span(owner, key=True), "OC204", f"{self._called(owner)} has no '{key}'", hint)
+
+    def _contradiction(self, path: Path, details: ErrorDetails) -> Diagnostic:
+        message = _plain(details["msg"])
+        value = self._at(path)
+        if not isinstance(value, dict):
+            what, _, hint = message.partition("; ")
+            code = "OC208" if what.startswith("a duration of more") else "OC207"
+            described = f"is {what}" if what.startswith(("not a", "a ")) else f": {what}"
+            return Diagnostic(self._span(path), code, f"{self._called(path)} {described}".replace(" :", ":"), hint)
+        if message.startswith("a step "):
+            message = message.replace("a step", self._called(path), 1)
+        keys = self._named(message, path)
+        if message.endswith("needs either 'run' or 'uses'"):
+            hint = "run: a script; uses: a step type"
+            return Diagnostic(self._span(path, key=True), "OC204", message, hint)
+        code = "OC204" if "required" in message else "OC209"
+        if not keys:
+            return Diagnostic(self._span(path, key=True), code, message)
+        spans = [self._span((*path, key), key=True) for key in keys]
+        related = tuple(Related(span, "and this one") for span in spans[:-1])
+        return Diagnostic(spans[-1], code, message, related=related)
+
+    def _named(self, message: str, path: Path) -> list[str]:
+        """The keys that a message names and the mapping has, in the order of the text."""
+        present = [str(key) for key in self._places.keys(path)]
+        if message.startswith("'") and (first := _QUOTED.match(message)) and first[1] in present:
+            return [first[1]]
+        words = set(_WORD.findall(message))
+        return [key for key in present if key in words]
+
+    def _not_allowed(self, path: Path, details: ErrorDetails) -> Diagnostic:
+        options = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
+        value = self._at(path)
+        hint = "one of " + ", ".join(options) if len(options) > 1 else f"write {options[0]}" if options else ""
+        if isinstance(value, str) and (near := _near(value, options)):
+            hint = f"did you mean '{near}'?" + (f" ({hint})" if len(options) > 1 else "")
+        shown = f"not '{_cut(value)}'" if isinstance(value, str) else f"not {_found(value)}"
+        allowed = options[0] if len(options) == 1 else "one of its values"
+        return Diagnostic(self._span(path), "OC206", f"{self._called(path)} must be {allowed}, {shown}", hint)
+
+    def _wrong_type(self, path: Path, kinds: Iterable[str]) -> Diagnostic:
+        expected = list(dict.fromkeys(_EXPECTED[kind] for kind in kinds if kind != "none_required"))
+        value = self._at(path)
+        hint = ""
+        if "text" in expected and isinstance(value, bool | int | float):
+            hint = "write it in quotes"
+        elif expected == ["a list"] and isinstance(value, str):
+            hint = f"write [{_cut(value)}]"
+        elif isinstance(value, str) and expected in (["true or false"], ["a whole number"], ["a number"]):
+            hint = "write it without quotes" if _looks(value, expected[0]) else f"write {expected[0]}"
+        elif value is None:
+            hint = "give it a value, or remove the key"
+        wanted = ", ".join(expected[:-1]) + (" or " if len(expected) > 1 else "") + expected[-1]
+        return Diagnostic(
+            self._span(path), "OC205", f"{self._called(path)} must be {wanted}, not {_found(value)}", hint
+        )
+
+    def _out_of_bounds(self, path: Path, details: ErrorDetails) -> Diagnostic:
+        called, span = self._called(path), self._span(path)
+        context = details.get("ctx", {})
+        match details["type"]:
+            case "string_pattern_mismatch":
+                what, hint = _pattern(details)
+                value = _cut(self._at(path))
+                return Diagnostic(span, "OC207", f"{called} must be {what or 'well formed'}, not '{value}'", hint)
+            case "greater_than_equal":
+                return Diagnostic(span, "OC208", f"{called} must be at least {context['ge']}")
+            case "less_than_equal":
+                return Diagnostic(span, "OC208", f"{called} must be at most {context['le']}")
+            case "string_too_long":
+                return Diagnostic(span, "OC208", f"{called} must have at most {context['max_length']} characters")
+            case "string_too_short":
+                return Diagnostic(span, "OC208", f"{called} must not be empty")
+            case "too_short":
+                return Diagnostic(span, "OC208", f"{called} needs at least {context['min_length']} item")
+            case "too_long":
+                return Diagnostic(span, "OC208", f"{called} must have at most {context['max_length']} items")
+            case _:
+                return Diagnostic(span, "OC207", f"{called} is not valid: {_plain(details['msg'])}")
+
+
+_FIRST_LINE = f"write apiVersion: {API_VERSION}"
+
+
+def _plain(message: str) -> str:
+    text = message.removeprefix("Value error, ").removeprefix("Input ")
+    return text[:1].lower() + text[1:]
+
+
+def _cut(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _found(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the text '{_cut(value)}'"
+        case dict():
+            return "a mapping"
+        case _:
+            return "a list"
+
+
+def _looks(value: str, expected: str) -> bool:
+    if expected == "true or false":
+        return value in ("true", "false")
+    return value.strip().lstrip("+-").replace(".", "", 1).isdigit()
+
+
+def _pattern(details: ErrorDetails) -> tuple[str, str]:
+    pattern = details.get("ctx", {}).get("pattern", "")
+    return _PATTERNS.get(pattern, ("", f"it must match {pattern}" if pattern else ""))
+
+
+def _near(word: str, options: Iterable[str]) -> str:
+    folded = {option.lower().replace("_", ""): option for option in options}
+    found = get_close_matches(word.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def _fields_at(model: type[BaseModel], path: Path) -> frozenset[str]:
+    """The camelCase fields of the models that stand at a path."""
+    return frozenset(
+        info.alias or name for found in _models_at(model, path) for name, info in found.model_fields.items()
+    )
+
+
+def _description(model: type[BaseModel], path: Path, key: str) -> str:
+    for found in _models_at(model, path):
+        for name, info in found.model_fields.items():
+            if (info.alias or name) == key:
+                return info.description or ""
+    return ""
+
+
+def _models_at(model: type[BaseModel], path: Path) -> tuple[type[BaseModel], ...]:
+    here: list[Any] = [model]
+    for step in path:
+        here = [below for annotation in here for below in _below(annotation, step)]
+    return tuple(dict.fromkeys(found for annotation in here for found in _models_in(annotation)))
+
+
+def _below(annotation: Any, step: str | int) -> Iterator[Any]:
+    for found in _unwrapped(annotation):
+        origin = get_origin(found)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            for name, info in found.model_fields.items():
+                if (info.alias or name) == step:
+                    yield info.annotation
+        elif origin in (tuple, list):
+            yield get_args(found)[0]
+        elif origin is dict:
+            yield get_args(found)[1]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    for found in _unwrapped(annotation):
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            yield found
+
+
+def _unwrapped(annotation: Any) -> Iterator[Any]:
+    """The alternatives of an annotation, without Annotated, Optional and Union around them."""
+    if get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _unwrapped(part)
+    elif hasattr(annotation, "__metadata__"):
+        yield from _unwrapped(annotation.__origin__)
+    elif get_origin(annotation) is not Literal:
+        yield annotation

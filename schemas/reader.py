@@ -1,0 +1,142 @@
+"""From the bytes of a file to authored documents, or to findings with their places."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.diagnostic import Diagnostic, in_order
+from schemas.envelope import API_VERSION, Document
+from schemas.faults import faults
+from schemas.guard import NOTHING, load
+from schemas.kinds import ACTS, MODELS, PLANNED, STATUS_KINDS
+from schemas.places import Layout, Places
+from schemas.span import Span
+
+_KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Authored:
+    """A document as its author wrote it, and where. `index` counts the documents of the file's stream from 0."""
+
+    document: Document
+    file: str
+    index: int
+    places: Places = field(repr=False)
+
+    @property
+    def identity(self) -> str:
+        return self.document.identity
+
+    @property
+    def is_act(self) -> bool:
+        return self.document.kind in ACTS
+
+    def span(self, *path: str | int, key: bool = False) -> Span:
+        """The place of the value at a camelCase path, or of its key; the nearest ancestor that exists."""
+        return self.places.span(self.file, path, key=key)
+
+    def span_within(self, *path: str | int, offset: int, length: int) -> Span:
+        """The place of a part of a text."""
+        return self.places.span_within(self.file, path, offset, length)
+
+    def within(self, file: str) -> "Authored":
+        return replace(self, file=file)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """What a file holds. `about_acts` are those of its `findings` that concern acts and never reject a commit."""
+
+    file: str
+    documents: tuple[Authored, ...]
+    findings: tuple[Diagnostic, ...]
+    about_acts: frozenset[Diagnostic] = frozenset()
+    count: int = 0
+    """How many documents it holds, those with findings included."""
+
+    def within(self, file: str) -> "ParsedFile":
+        """The same content in another file: parsed files are cached by content."""
+        if file == self.file:
+            return self
+        return ParsedFile(
+            file,
+            tuple(authored.within(file) for authored in self.documents),
+            tuple(finding.within(file) for finding in self.findings),
+            frozenset(finding.within(file) for finding in self.about_acts),
+            self.count,
+        )
+
+
+def read(data: bytes, file: str) -> ParsedFile:
+    """All documents of a file that are well formed, and what is wrong with the others.
+
+    A file that the guard refuses gives no documents at all.
+    """
+    loaded = load(data, file)
+    if loaded.findings:
+        return ParsedFile(file, (), in_order(loaded.findings), _if_acts_only(data, loaded.findings), 0)
+    layout = Layout(data)
+    documents: list[Authored] = []
+    findings: list[Diagnostic] = []
+    about_acts: list[Diagnostic] = []
+    values = [(index, value) for index, value in enumerate(loaded.documents) if value is not NOTHING]
+    for index, value in values:
+        places = Places(layout, index)
+        read_document = _document(value, places, file)
+        if isinstance(read_document, Document):
+            documents.append(Authored(read_document, file, index, places))
+            continue
+        findings += read_document
+        if isinstance(value, dict) and value.get("kind") in ACTS:
+            about_acts += read_document
+    return ParsedFile(file, tuple(documents), in_order(findings), frozenset(about_acts), len(values))
+
+
+def _if_acts_only(data: bytes, findings: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
+    """The findings of a file that cannot be parsed, where every `kind:` at a line's start names an act.
+
+    An invalid act never rejects a commit, and an act that is not even YAML is invalid.
+    """
+    kinds = {kind.decode(errors="replace") for kind in _KIND_LINE.findall(data)}
+    return frozenset(findings) if kinds and kinds <= ACTS else frozenset()
+
+
+def _document(value: Any, places: Places, file: str) -> Document | tuple[Diagnostic, ...]:
+    def at(*path: str, key: bool = False) -> Span:
+        return places.span(file, path, key=key)
+
+    if not isinstance(value, dict):
+        return (Diagnostic(at(), "OC201", "a document is a mapping that begins with apiVersion and kind"),)
+    refused = _kind_refused(value, at("kind"), at("kind", key=True))
+    if refused is not None:
+        return (refused,)
+    model = MODELS[value["kind"]]
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        return faults(error, value, model, places, file)
+
+
+def _kind_refused(value: dict[str, Any], at: Span, key: Span) -> Diagnostic | None:
+    kind = value.get("kind")
+    if kind is None:
+        hint = f"begin it with 'apiVersion: {API_VERSION}' and 'kind:' one of {', '.join(MODELS)}"
+        return Diagnostic(key, "OC210", "the document has no 'kind'", hint)
+    if kind in MODELS if isinstance(kind, str) else False:
+        return None
+    if not isinstance(kind, str):
+        return Diagnostic(at, "OC210", "'kind' must be the name of a kind", f"one of {', '.join(MODELS)}")
+    if kind in PLANNED:
+        return Diagnostic(at, "OC901", f"kind {kind} is not supported yet", f"this version reads {', '.join(MODELS)}")
+    if kind in STATUS_KINDS:
+        hint = "it belongs on the status branch; remove it here"
+        return Diagnostic(at, "OC211", f"documents of kind {kind} are written only by the engine", hint)
+    folded = {name.lower(): name for name in (*MODELS, *PLANNED)}
+    near = get_close_matches(kind.lower(), folded, n=1)
+    hint = f"did you mean '{folded[near[0]]}'?" if near else f"the kinds are {', '.join(MODELS)}"
+    return Diagnostic(at, "OC210", f"'{kind[:80]}' is not a kind", hint)
