@@ -1,0 +1,230 @@
+"""What people see, as frozen values: the one shape behind status files, API and dashboard (CONTRACT 4).
+
+The journal's queries return these; `engine.readmodel` writes them as files and reads them back. All instants are aware.
+Results are masked before they come here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from engine.decide import Skips
+from engine.identity import Cause, CauseKind, RunId
+from engine.pinned import RUNNER, Phase
+from engine.states import RunState, StepState
+from schemas.diagnostic import Diagnostic
+
+RequestState = Literal["accepted", "refused", "done"]
+ConditionType = Literal["Ready", "Reconciling", "Stalled", "Verified"]
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """The last attempt of one step in one place. `duration` is in seconds; tails are for steps that did not succeed."""
+
+    id: str
+    state: StepState
+    phase: Phase = "steps"
+    name: str | None = None
+    attempts: int = 1
+    exit_code: int | None = None
+    duration: float | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    rescued: bool = False
+    continued: bool = False
+    error: str | None = None
+    stdout_tail: str | None = None
+    stderr_tail: str | None = None
+    log: str | None = None
+    started_at: datetime | None = None
+    """For people who look at a running step; never in a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """What a run did on one target. `state` is None before its first step starts.
+
+    The name is `engine.pinned.RUNNER` in a job without targets.
+    """
+
+    name: str
+    state: StepState | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[StepView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Everything that a Run file says.
+
+    `targets` are the planned names in the order of the plan, none where the job has no targets; `results` has what
+    happened so far, in the same order, and one entry named RUNNER where the job has no targets.
+    """
+
+    id: RunId
+    job: str
+    commit: str
+    cause: Cause
+    state: RunState
+    queued_at: datetime
+    params: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+    on_targets: bool = True
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str | None = None
+    attempt: int = 0
+    runner: str | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    results: tuple[TargetView, ...] = ()
+    rerun_of: str | None = None
+    priority: int = 0
+    starts_at: datetime | None = None
+    """Not before this: jitter, or notBefore."""
+    inline: bool = False
+    """Its steps stand in the request, not in a Job."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunBrief:
+    """A run in one line. `failed` names the targets that did not succeed, the worst first, at most a few."""
+
+    id: RunId
+    job: str
+    state: RunState
+    cause_kind: CauseKind
+    cause_name: str
+    instant: datetime
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    reason: str | None = None
+    targets: int = 0
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job's recent past. `last` is the newest ended run; failures are ends other than succeeded and cancelled."""
+
+    name: str
+    last: RunBrief | None = None
+    last_success: RunBrief | None = None
+    consecutive_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One decided instant of a schedule. `run` is set where the decision is run."""
+
+    schedule: str
+    instant: datetime
+    decision: Literal["run", "skipped"]
+    reason: str | None = None
+    run: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule's clock: enough to go on from the branch alone.
+
+    `considered_from` is when its clock last started anew (exclusive); `last` is the newest decided instant; `next_due`
+    the first due one after both, None where there is none (an `at` that is over, an `endAt`).
+    """
+
+    name: str
+    job: str
+    fingerprint: str
+    considered_from: datetime
+    last: DecisionView | None = None
+    next_due: datetime | None = None
+    suspended: str | None = None
+    """Why it does not fire at present; an empty text where nobody said why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatusView:
+    """What is known of a target from the last run that ended on it."""
+
+    name: str
+    state: StepState | None = None
+    run: RunId | None = None
+    at: datetime | None = None
+    unreachable_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """An act and its answer. `at` is when it was answered."""
+
+    name: str
+    state: RequestState
+    reason: str | None = None
+    run: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineView:
+    """Who owns the status branch. `closed` is when it stopped in order, None while it is at work."""
+
+    id: str
+    host: str
+    since: datetime
+    closed: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionView:
+    type: ConditionType
+    status: ConditionStatus
+    reason: str
+    message: str
+    last_transition: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SyncView:
+    """Which commit was seen, which is active, which was good last, and what is wrong with the one that is not."""
+
+    engine: EngineView | None = None
+    observed: str | None = None
+    applied: str | None = None
+    last_good: str | None = None
+    conditions: tuple[ConditionView, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewView:
+    """What the front page shows: `open` are waiting, queued and running runs, `recent` ended ones, the newest first."""
+
+    sync: SyncView
+    jobs: tuple[JobView, ...] = ()
+    open: tuple[RunBrief, ...] = ()
+    recent: tuple[RunBrief, ...] = ()
+    schedules: tuple[ScheduleView, ...] = ()
+    targets: tuple[TargetStatusView, ...] = ()
+    dead_letters: int = 0
+
+
+__all__ = [
+    "RUNNER",
+    "ConditionView",
+    "DecisionView",
+    "EngineView",
+    "JobView",
+    "OverviewView",
+    "RequestView",
+    "RunBrief",
+    "RunView",
+    "ScheduleView",
+    "Skips",
+    "StepView",
+    "SyncView",
+    "TargetStatusView",
+    "TargetView",
+]
