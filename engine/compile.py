@@ -1,7 +1,7 @@
 """From parsed files to a catalog, or to everything that is wrong with them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from engine.catalog import Catalog
@@ -12,7 +12,7 @@ from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import Document
 from schemas.job import Job
 from schemas.pool import RunnerPool
-from schemas.project import Project
+from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
 from schemas.schedule import Schedule
 from schemas.target import Target, TargetGroup
@@ -30,10 +30,17 @@ class Compiled:
     findings: tuple[Diagnostic, ...]
     documents: int
 
+    def refused(self, findings: Iterable[Diagnostic]) -> "Compiled":
+        """The same commit, not to be used because of further findings."""
+        return replace(self, catalog=None, findings=in_order([*self.findings, *findings]))
 
-def included(paths: Iterable[str], project: Project) -> tuple[str, ...]:
-    """The files of a tree that hold documents, sorted: those the globs of `include` match, and the Project's own."""
-    globs = project.spec.include
+
+def included(paths: Iterable[str], project: Project | None) -> tuple[str, ...]:
+    """The files of a tree that hold documents, sorted: those the globs of `include` match, and the Project's own.
+
+    Without a Project that can be read its default globs hold, so that all findings are shown at once.
+    """
+    globs = project.spec.include if project else DEFAULT_INCLUDE
     return tuple(sorted(path for path in paths if path == PROJECT_FILE or any(matches(glob, path) for glob in globs)))
 
 

@@ -68,6 +68,8 @@ _TITLES = {
     "OC310": "Jobs of one concurrency group that disagree",
     "OC311": "A connection that a target does not have",
     "OC312": "An include that matches no file",
+    "OC340": "A commit that removes too much",
+    "OC341": "A commit that removes what is protected",
     # 4xx: expressions
     "OC401": "An expression that cannot be read",
     "OC402": "A name that an expression does not have",
