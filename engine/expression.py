@@ -1,0 +1,447 @@
+"""Expressions: `${{ ... }}` is CEL (DEFINITIONS 4).
+
+Only text that came from a commit is given to this module as an expression; outputs, facts and events are the values it
+reads. Evaluation is bounded by construction: by `engine.syntax` (nesting, length), by the rule that no comprehension
+stands inside another, and by `engine.bounds` (work with the values at hand). An expression that fails raises
+ExpressionError; it never means false.
+
+Known differences of the library (common-expression-language) from the CEL specification: size() of a string counts
+bytes, string() takes no boolean and no null, and `1.` or `.x` are not read.
+"""
+
+import importlib.util
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any
+
+from engine.bounds import MAX_TEXT, Bounds, TooMuch, measure
+from engine.syntax import (
+    TYPE_NAMES,
+    Call,
+    Comprehension,
+    Ident,
+    Node,
+    SyntaxProblem,
+    children,
+    find_end,
+    parse,
+    path_of,
+)
+from schemas.quantities import format_instant
+
+MAX_EXPRESSION = 2_048
+"""Bytes of one expression."""
+
+FUNCTIONS = frozenset(
+    {"size", "int", "uint", "double", "string", "bytes", "duration", "timestamp", "type", "dyn"}
+)  # fmt: skip
+STATUS_FUNCTIONS = frozenset({"success", "failure", "always", "cancelled"})
+METHODS = frozenset(
+    {
+        "size", "contains", "startsWith", "endsWith", "matches", "getFullYear", "getMonth", "getDate", "getDayOfMonth",
+        "getDayOfWeek", "getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+    }
+)  # fmt: skip
+
+_OPEN = "${{"
+
+
+class ExpressionError(Exception):
+    """An expression that cannot be read, or failed. `offset` and `length` count code points within its CEL text."""
+
+    def __init__(self, message: str, offset: int = 0, length: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.length = length
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What success(), failure() and cancelled() answer. always() is always true."""
+
+    failed: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One place where a value is read: `steps["x"].outputs.y` is the path (steps, x, outputs, y).
+
+    Where the way goes on by a computed index, the path ends before it.
+    """
+
+    path: tuple[str, ...]
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression that was read and found within bounds; nothing is evaluated yet."""
+
+    text: str
+    tree: Node = field(repr=False)
+    occurrences: tuple[Reference, ...] = ()
+    functions: frozenset[str] = frozenset()
+
+    @property
+    def roots(self) -> frozenset[str]:
+        """The names it reads, without those that a comprehension binds."""
+        return frozenset(found.path[0] for found in self.occurrences)
+
+    @property
+    def references(self) -> tuple[tuple[str, ...], ...]:
+        """The member paths it reads, as far as they are written out; each once, in order."""
+        return tuple(dict.fromkeys(found.path for found in self.occurrences))
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Text between expressions. `offset` is its place in the whole text, in code points."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """`${{ cel }}`. `offset` and `length` cover the marks; `cel_offset` is where the stripped CEL text starts."""
+
+    cel: str
+    offset: int
+    length: int
+    cel_offset: int
+
+
+def split(text: str) -> tuple[Literal | Hole, ...]:
+    """The parts of a text in order; none for an empty text. Raises ExpressionError for a `${{` without its `}}`."""
+    return tuple(_parts(text))
+
+
+def _parts(text: str) -> Iterator[Literal | Hole]:
+    position = 0
+    while (start := text.find(_OPEN, position)) >= 0:
+        if start > position:
+            yield Literal(text[position:start], position)
+        end = find_end(text, start + len(_OPEN))
+        if end is None:
+            raise ExpressionError("'${{' has no matching '}}'", start, len(_OPEN))
+        inner = text[start + len(_OPEN) : end]
+        cel = inner.strip()
+        yield Hole(cel, start, end + 2 - start, start + len(_OPEN) + len(inner) - len(inner.lstrip()))
+        position = end + 2
+    if position < len(text):
+        yield Literal(text[position:], position)
+
+
+def has_expression(value: Any) -> bool:
+    """Whether a `${{` stands anywhere in a value."""
+    return any(_OPEN in text for text in texts_of(value))
+
+
+def texts_of(value: Any) -> Iterator[str]:
+    """Every string of a value, map keys apart: keys are never rendered."""
+    match value:
+        case str():
+            yield value
+        case Mapping():
+            for one in value.values():
+                yield from texts_of(one)
+        case list() | tuple():
+            for one in value:
+                yield from texts_of(one)
+
+
+def condition_text(text: str) -> str:
+    """The CEL text of an `if`, which may be written with or without the marks."""
+    parts = split(text.strip())
+    if len(parts) == 1 and isinstance(parts[0], Hole):
+        return parts[0].cel
+    if any(isinstance(part, Hole) for part in parts):
+        raise ExpressionError("a condition is one expression; write it without '${{ }}', or all of it inside")
+    return text.strip()
+
+
+@lru_cache(maxsize=4096)
+def compile_text(cel: str) -> Expression:
+    """Read one expression. Raises ExpressionError for what is no CEL, unknown functions, or out of bounds."""
+    if len(cel.encode("utf-8", "surrogatepass")) > MAX_EXPRESSION:
+        raise ExpressionError(f"an expression is at most {MAX_EXPRESSION // 1024} KiB", 0, len(cel))
+    try:
+        tree = parse(cel)
+    except SyntaxProblem as problem:
+        raise ExpressionError(problem.message, problem.offset, problem.length) from problem
+    found = _Findings()
+    found.walk(tree)
+    _program(cel)
+    return Expression(cel, tree, tuple(found.occurrences), frozenset(found.functions))
+
+
+def evaluate(cel: str, context: Mapping[str, Any], *, status: Status = Status()) -> Any:
+    """The value of an expression as plain data: str, int, float, bool, None, list, dict with string keys.
+
+    Timestamps come back as RFC 3339 text and durations as seconds (`90s`). Raises ExpressionError for everything that
+    goes wrong, values out of bounds included.
+    """
+    expression = compile_text(cel)
+    values = {root: _needed(context[root], paths) for root, paths in _paths(expression).items() if root in context}
+    try:
+        Bounds(values).check(expression.tree)
+        return _plain(_run(expression, values, status))
+    except TooMuch as problem:
+        raise ExpressionError(f"'{_short(cel)}': {problem}", 0, len(cel)) from problem
+
+
+def condition(value: str | bool | None, context: Mapping[str, Any], *, status: Status = Status()) -> bool:
+    """Whether an `if` holds; left out, it does. Raises ExpressionError when it fails or is no boolean."""
+    if not isinstance(value, str):
+        return value is not False
+    text = condition_text(value)
+    result = evaluate(text, context, status=status)
+    if not isinstance(result, bool):
+        raise ExpressionError(f"the condition '{_short(text)}' is {to_text(result)!r}, not true or false", 0, len(text))
+    return result
+
+
+def render(value: Any, context: Mapping[str, Any], *, status: Status = Status()) -> Any:
+    """A value with its expressions replaced by what they give; lists and maps through and through, keys as they are.
+
+    A text that is one expression and nothing else keeps the expression's type, any other becomes text (`to_text`).
+    """
+    match value:
+        case str():
+            return _rendered(value, context, status)
+        case Mapping():
+            return {key: render(one, context, status=status) for key, one in value.items()}
+        case list() | tuple():
+            return [render(one, context, status=status) for one in value]
+        case _:
+            return value
+
+
+def to_text(value: Any) -> str:
+    """A value inside text, in `env` and as a bound variable of a script.
+
+    Strings as they are; booleans `true` and `false`; integers plain; null as nothing; other numbers the shortest way
+    that reads back the same, whole ones without a fraction (`2`, as CEL's string() has it); lists and maps as compact
+    JSON, keys in their own order, non-ASCII characters as they are.
+    """
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer() and abs(value) < 1e15:
+            return str(int(value))
+        case int() | float():
+            return repr(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _rendered(text: str, context: Mapping[str, Any], status: Status) -> Any:
+    if _OPEN not in text:
+        return text
+    parts = split(text)
+    if len(parts) == 1 and isinstance(parts[0], Hole):
+        return evaluate(parts[0].cel, context, status=status)
+    pieces = [
+        part.text if isinstance(part, Literal) else to_text(evaluate(part.cel, context, status=status))
+        for part in parts
+    ]
+    result = "".join(pieces)
+    if len(result.encode("utf-8", "surrogatepass")) > MAX_TEXT:
+        raise ExpressionError(f"the text with its expressions filled in is longer than {MAX_TEXT // 1024} KiB")
+    return result
+
+
+class _Findings:
+    """What a tree reads and calls, and whether it is allowed."""
+
+    def __init__(self) -> None:
+        self.occurrences: list[Reference] = []
+        self.functions: set[str] = set()
+
+    def walk(self, tree: Node) -> None:
+        # Depth first by a stack of our own, in the order of the text: a chain may be hundreds of members long.
+        stack: list[tuple[Node, frozenset[str]]] = [(tree, frozenset())]
+        while stack:
+            node, bound = stack.pop()
+            stack.extend(reversed(self._step(node, bound)))
+
+    def _step(self, node: Node, bound: frozenset[str]) -> list[tuple[Node, frozenset[str]]]:
+        if path := path_of(node):
+            if path[0] not in bound and not (isinstance(node, Ident) and node.name in TYPE_NAMES):
+                self.occurrences.append(Reference(path, node.start, node.end - node.start))
+            return []
+        match node:
+            case Comprehension(walked=walked, variable=variable, bodies=bodies):
+                for body in bodies:
+                    _no_comprehension(body)
+                return [(walked, bound), *((body, bound | {variable}) for body in bodies)]
+            case Call(operator=False):
+                self._call(node)
+        return [(child, bound) for child in children(node)]
+
+    def _call(self, node: Call) -> None:
+        known = METHODS if node.receiver is not None else FUNCTIONS | STATUS_FUNCTIONS
+        if node.name not in known:
+            where = node.receiver.end + 1 if node.receiver is not None else node.start
+            raise ExpressionError(f"there is no function '{node.name}'", where, len(node.name))
+        wanted = _arity(node)
+        if len(node.arguments) != wanted:
+            raise ExpressionError(f"{node.name}() takes {_count(wanted)}", node.start, node.end - node.start)
+        self.functions.add(node.name)
+
+
+def _arity(node: Call) -> int:
+    if node.receiver is None:
+        return 0 if node.name in STATUS_FUNCTIONS else 1
+    return 1 if node.name in ("contains", "startsWith", "endsWith", "matches") else 0
+
+
+def _count(number: int) -> str:
+    return "one argument" if number == 1 else "no arguments"
+
+
+def _no_comprehension(tree: Node) -> None:
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Comprehension):
+            raise ExpressionError(
+                f"{node.macro}() stands inside another comprehension; compute it in an output of its own first",
+                node.start,
+                node.end - node.start,
+            )
+        stack.extend(children(node))
+
+
+def _paths(expression: Expression) -> dict[str, list[tuple[str, ...]]]:
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for path in expression.references:
+        found.setdefault(path[0], []).append(path[1:])
+    return found
+
+
+def _needed(value: Any, paths: list[tuple[str, ...]]) -> Any:
+    """Only what the paths reach: the rest is neither measured nor copied. What is missing stays missing."""
+    if not isinstance(value, Mapping) or not all(paths):
+        return value
+    by_key: dict[str, list[tuple[str, ...]]] = {}
+    for path in paths:
+        by_key.setdefault(path[0], []).append(path[1:])
+    return {key: _needed(value[key], rest) for key, rest in by_key.items() if key in value}
+
+
+@lru_cache(maxsize=1024)
+def _program(cel: str) -> Any:
+    try:
+        return _library().compile(cel)
+    except Exception as problem:
+        message = str(problem).split("Syntax error: ")[-1].split("\n")[0]
+        raise ExpressionError(f"'{_short(cel)}' is no expression: {message}", 0, len(cel)) from problem
+    except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
+        raise _panic(problem, cel) from None
+
+
+def _run(expression: Expression, values: Mapping[str, Any], status: Status) -> Any:
+    cel = expression.text
+    functions = {
+        "success": lambda: not (status.failed or status.cancelled),
+        "failure": lambda: status.failed,
+        "cancelled": lambda: status.cancelled,
+        "always": lambda: True,
+    }
+    try:
+        context = _library().Context(variables=dict(values), functions=functions)
+        return _program(cel).execute(context)
+    except ExpressionError:
+        raise
+    except KeyError as problem:
+        raise ExpressionError(f"'{_short(cel)}': there is no '{problem.args[0]}'", 0, len(cel)) from problem
+    except Exception as problem:
+        raise ExpressionError(f"'{_short(cel)}': {_explained(str(problem))}", 0, len(cel)) from problem
+    except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
+        raise _panic(problem, cel) from None
+
+
+def _explained(message: str) -> str:
+    """The library's message without its advice about its own functions."""
+    if message.startswith("No such overload"):
+        return "the types do not fit; nothing is converted unasked (int(x), double(x), string(x) do), null has no order"
+    return message.partition(". Check ")[0].partition("\n")[0]
+
+
+def _panic(problem: BaseException, cel: str) -> BaseException:
+    # pyo3 turns a panic of the Rust code into a BaseException of its own; everything else of that rank is not for us.
+    if type(problem).__name__ == "PanicException":
+        return ExpressionError(f"'{_short(cel)}' makes the expression library fail", 0, len(cel))
+    return problem
+
+
+def _plain(value: Any) -> Any:
+    result = _data(value)
+    try:
+        size = len(result) if isinstance(result, str) else len(json.dumps(result, ensure_ascii=False))
+    except ValueError as problem:
+        raise TooMuch(str(problem)) from problem
+    if size > MAX_TEXT:
+        raise TooMuch(f"the result is longer than {MAX_TEXT // 1024} KiB")
+    measure(result)
+    return result
+
+
+def _data(value: Any) -> Any:
+    match value:
+        case None | str() | bool() | int():
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise TooMuch("the result is no finite number")
+            return value
+        case datetime():
+            return format_instant(value)
+        case timedelta():
+            return f"{to_text(value.total_seconds())}s"
+        case list():
+            return [_data(one) for one in value]
+        case dict():
+            if not all(isinstance(key, str) for key in value):
+                raise TooMuch("the keys of a map are text")
+            return {key: _data(one) for key, one in value.items()}
+        case _:
+            raise TooMuch(f"a result of type {type(value).__name__} is no data")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:77]}..."
+
+
+def _library() -> ModuleType:
+    """The library's compiled module, loaded when the first expression is met.
+
+    `import cel` would load its command line too, with everything that draws on a terminal: half a second.
+    """
+    name = "cel.cel"
+    if (loaded := sys.modules.get(name)) is not None:
+        return loaded
+    package = importlib.util.find_spec("cel")
+    spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
+    if spec is None or spec.loader is None:
+        raise ImportError("common-expression-language is not installed as expected: it has no module cel.cel")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
