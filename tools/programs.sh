@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Installs the Debian packages of the programs that are named and missing: tools/programs.sh sshd busybox git venv
+# Uses apt-get as root or through sudo. Where it can do neither it says what to install, and fails.
+set -euo pipefail
+
+declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [git]=git [venv]=python3-venv)
+
+present() {
+    if [[ $1 == venv ]]; then
+        "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null
+    else
+        PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null
+    fi
+}
+
+wanted=()
+for program in "$@"; do
+    present "$program" || wanted+=("${package[$program]:?no package is known for $program}")
+done
+[[ ${#wanted[@]} -gt 0 ]] || exit 0
+
+refuse() {
+    echo "missing: ${wanted[*]} ($1). Install them with your package manager, then call make again." >&2
+    exit 1
+}
+
+command -v apt-get >/dev/null || refuse "this is not Debian or Ubuntu, so make cannot install them"
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+    command -v sudo >/dev/null || refuse "you are not root and there is no sudo"
+    as_root=(sudo)
+fi
+
+# A server that the tests need as a program must not start listening on the machine's own address: the tests start
+# their own, on loopback. policy-rc.d is Debian's way to say so during an installation.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+tidy() { [[ -z $made_policy ]] || "${as_root[@]}" rm -f "$policy"; }
+trap tidy EXIT
+if [[ " ${wanted[*]} " == *" openssh-server "* && ! -e $policy ]]; then
+    made_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+fi
+
+echo "installing Debian packages: ${wanted[*]}" >&2
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends)
+"${as_root[@]}" apt-get update --quiet >&2 || refuse "apt-get update failed"
+"${install[@]}" "${wanted[@]}" </dev/null >&2 || refuse "apt-get install failed"
+if [[ -n $made_policy && -d /run/systemd/system ]]; then
+    "${as_root[@]}" systemctl disable ssh.service ssh.socket >&2 || true
+fi
