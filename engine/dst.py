@@ -1,0 +1,104 @@
+"""Wall-clock times to instants where clocks change (DEFINITIONS 5). All instants are aware, in UTC."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+_DAY = timedelta(days=1)
+_SECOND = timedelta(seconds=1)
+_ZERO = timedelta(0)
+_NEVER = datetime.min  # noqa: DTZ901 - a wall time has no zone
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a clock change does to wall times: those that a gap leaves out, and those that a fold repeats."""
+
+    gap: Literal["next", "skip"] = "next"
+    fold: Literal["first", "second", "both"] = "first"
+
+
+ELAPSED = Rule(gap="skip", fold="both")
+"""For times that follow elapsed time: both passes of a repeated hour, nothing shifted in a missing one."""
+
+
+def zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name. Raises ValueError for anything else, and for names that depend on the machine."""
+    try:
+        if name in ("localtime", "posixrules") or name.startswith(("posix/", "right/")):
+            raise ValueError("depends on the machine")
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:  # KeyError: ZoneInfoNotFoundError; OSError: a folder of zones
+        raise ValueError(f"'{name}' is not a time zone") from error
+
+
+def offset_at(instant: datetime, where: ZoneInfo) -> timedelta:
+    """The zone's offset from UTC at an instant."""
+    return instant.astimezone(where).utcoffset() or _ZERO
+
+
+def earliest_wall(after: datetime, where: ZoneInfo) -> datetime:
+    """A wall time (naive) such that everything that comes after the instant `after` has this wall time or a later one.
+
+    It is what the clock shows, except shortly before clocks go back: a second pass then shows earlier times again.
+    """
+    wall = after.astimezone(where).replace(tzinfo=None)
+    back = offset_at(after, where) - offset_at(after + _DAY, where)
+    return wall - max(back, _ZERO)
+
+
+def instants(walls: Iterable[datetime], where: ZoneInfo, rule: Rule) -> Iterator[datetime]:
+    """The instants of wall times that rise: oldest first, each once, endless where `walls` is."""
+    second_passes: list[datetime] = []
+    steady, steady_until = _ZERO, _NEVER
+    last: datetime | None = None
+    for wall in walls:
+        if wall < steady_until:
+            found: datetime | None = (wall - steady).replace(tzinfo=UTC)
+        else:
+            first, second = _offsets(wall, where)
+            if first == second and (first, first) == _offsets(wall + _DAY, where):
+                steady, steady_until = first, wall + _DAY
+            found = _first_pass(wall, first, second, where, rule)
+            if first > second and rule.fold != "first":
+                heappush(second_passes, (wall - second).replace(tzinfo=UTC))
+        if found is None or found == last:  # several times that fall into one gap are one
+            continue
+        while second_passes and second_passes[0] < found:
+            yield heappop(second_passes)
+        if second_passes and second_passes[0] == found:
+            heappop(second_passes)
+        yield found
+        last = found
+    while second_passes:
+        yield heappop(second_passes)
+
+
+def _offsets(wall: datetime, where: ZoneInfo) -> tuple[timedelta, timedelta]:
+    """Offsets of the two readings of a wall time: equal at most times, falling in a fold, rising in a gap (PEP 495)."""
+    first = wall.replace(tzinfo=where, fold=0).utcoffset() or _ZERO
+    return first, wall.replace(tzinfo=where, fold=1).utcoffset() or _ZERO
+
+
+def _first_pass(wall: datetime, first: timedelta, second: timedelta, where: ZoneInfo, rule: Rule) -> datetime | None:
+    """Where a wall time stands, its second pass apart. None if the rule gives it none."""
+    if first == second:
+        return (wall - first).replace(tzinfo=UTC)
+    if first > second:
+        return None if rule.fold == "second" else (wall - first).replace(tzinfo=UTC)
+    return None if rule.gap == "skip" else _change((wall - second).replace(tzinfo=UTC), first, second, where)
+
+
+def _change(before: datetime, old: timedelta, new: timedelta, where: ZoneInfo) -> datetime:
+    """The first instant of the new offset: the end of the gap that begins after `before`."""
+    low, high = 0, int((new - old) / _SECOND)
+    while low < high:
+        middle = (low + high) // 2
+        if offset_at(before + middle * _SECOND, where) == new:
+            high = middle
+        else:
+            low = middle + 1
+    return before + low * _SECOND

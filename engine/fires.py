@@ -1,0 +1,74 @@
+"""The days ahead: which schedules fire when, and which due instants will be skipped (CONTRACT 3)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from engine import dst, recurrence
+from engine.catalog import Catalog
+from engine.decide import SkipReason
+from engine.recurrence import TICK
+from schemas.quantities import format_instant
+from schemas.schedule import Schedule, Suspension
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """A due instant before it is due. `local` has the offset of its own pass in a repeated hour."""
+
+    schedule: str
+    instant: datetime
+    local: datetime
+    time_zone: str
+    decision: Literal["run", "skipped"]
+    reason: SkipReason | None
+    starts_at: datetime | None
+    """After jitter; None where skipped."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `next -o json`."""
+        return {
+            "schedule": self.schedule,
+            "instant": format_instant(self.instant),
+            "local": self.local.isoformat(timespec="milliseconds" if self.local.microsecond else "seconds"),
+            "timeZone": self.time_zone,
+            "decision": self.decision,
+            "reason": self.reason,
+            "startsAt": self.starts_at and format_instant(self.starts_at),
+        }
+
+
+def upcoming(catalog: Catalog, start: datetime, end: datetime) -> tuple[Fire, ...]:
+    """Every due instant in [start, end), by instant, then schedule, as if the engine were always on time."""
+    project = catalog.project.spec
+    fires = (
+        fire
+        for schedule in catalog.schedules.values()
+        for fire in fires_of(schedule, start, end, zone_default=project.defaults.time_zone, suspended=project.suspend)
+    )
+    return tuple(sorted(fires, key=lambda fire: (fire.instant, fire.schedule)))
+
+
+def fires_of(
+    schedule: Schedule, start: datetime, end: datetime, *, zone_default: str | None = None, suspended: bool = False
+) -> Iterator[Fire]:
+    """The due instants of one schedule in [start, end), oldest first."""
+    spec = schedule.spec
+    time_zone = recurrence.zone_of(spec, zone_default)
+    where = dst.zone(time_zone)
+    for instant in recurrence.instants(spec, start - TICK, end - TICK, zone_default=zone_default):
+        held = suspended or _is_suspended(spec.suspend, instant)
+        yield Fire(
+            schedule=schedule.name,
+            instant=instant,
+            local=instant.astimezone(where),
+            time_zone=time_zone,
+            decision="skipped" if held else "run",
+            reason="suspended" if held else None,
+            starts_at=None if held else recurrence.starts_at(schedule.name, spec, instant),
+        )
+
+
+def _is_suspended(suspend: bool | Suspension, instant: datetime) -> bool:
+    return suspend if isinstance(suspend, bool) else suspend.until is None or instant < suspend.until

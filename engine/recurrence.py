@@ -1,0 +1,133 @@
+"""When a schedule is due: cron, every and at as instants (DEFINITIONS 5). Pure; all instants are aware, in UTC."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+
+from engine import cron, dst
+from schemas.quantities import format_duration, format_instant
+from schemas.schedule import ScheduleSpec
+
+TICK = timedelta(microseconds=1)
+HORIZON = timedelta(days=40 * 366)
+"""How far a search for the next instant looks."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END_OF_TIME = datetime(9990, 1, 1, tzinfo=UTC)
+_BEGIN_OF_TIME = datetime(1, 1, 10, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The due instants of an interval without their values: the first, the last, and how many."""
+
+    first: datetime
+    last: datetime
+    count: int
+
+
+def instants(
+    spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None
+) -> Iterator[datetime]:
+    """The due instants in (after, until], oldest first. `startAt` counts in, `endAt` does not.
+
+    Raises ValueError for a time zone that is none, CronError (a ValueError) for cron text that is none: validation
+    finds both before. An rrule gives nothing in this version.
+    """
+    after, until = _within(spec, after, until)
+    if after >= until:
+        return iter(())
+    if spec.at is not None:
+        return iter((spec.at,) if after < spec.at <= until else ())
+    if spec.every is not None:
+        return _paced(spec, spec.every, after, until)
+    if spec.cron is not None:
+        found = _by_cron(spec.cron, zone_of(spec, zone_default), spec, after)
+        return takewhile(lambda instant: instant <= until, found)
+    return iter(())
+
+
+def next_due(spec: ScheduleSpec, after: datetime, *, zone_default: str | None = None) -> datetime | None:
+    """The first due instant after `after`. None where there is none in the next 40 years.
+
+    A later `startAt` moves the search there.
+    """
+    begin = max(after, spec.start_at - TICK) if spec.start_at is not None else after
+    return next(instants(spec, after, min(begin, _END_OF_TIME - HORIZON) + HORIZON, zone_default=zone_default), None)
+
+
+def span(spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None) -> Span | None:
+    """The due instants in (after, until] as a span; None where there are none. Bounded in memory."""
+    if spec.every is not None:
+        first, last = _paces(spec, spec.every, *_within(spec, after, until))
+        return Span(_pace(spec, first), _pace(spec, last), last - first + 1) if first <= last else None
+    found: Span | None = None
+    for instant in instants(spec, after, until, zone_default=zone_default):
+        found = Span(found.first if found else instant, instant, found.count + 1 if found else 1)
+    return found
+
+
+def newest(
+    spec: ScheduleSpec, after: datetime, until: datetime, count: int, *, zone_default: str | None = None
+) -> tuple[datetime, ...]:
+    """The newest `count` due instants in (after, until], oldest first."""
+    if spec.every is not None:
+        first, last = _paces(spec, spec.every, *_within(spec, after, until))
+        return tuple(_pace(spec, number) for number in range(max(first, last - count + 1), last + 1))
+    return tuple(deque(instants(spec, after, until, zone_default=zone_default), maxlen=count))
+
+
+def zone_of(spec: ScheduleSpec, zone_default: str | None) -> str:
+    """The name of the schedule's time zone: its own, else the project's, else UTC."""
+    return spec.time_zone or zone_default or "UTC"
+
+
+def starts_at(name: str, spec: ScheduleSpec, instant: datetime) -> datetime:
+    """The instant plus its jitter: whole seconds from 0 to below `jitter`, the same for a schedule and instant."""
+    seconds = int(spec.jitter.total_seconds())
+    if seconds == 0:
+        return instant
+    digest = hashlib.sha256(f"{name}\n{format_instant(instant)}".encode()).digest()
+    return instant + timedelta(seconds=int.from_bytes(digest[:8]) % seconds)
+
+
+def time_fields(spec: ScheduleSpec, zone_default: str | None) -> str:
+    """The fields that say when, as one text: another text means another clock."""
+    pace = spec.every and format_duration(spec.every)
+    ends = [instant and instant.isoformat() for instant in (spec.at, spec.start_at, spec.end_at)]
+    where = zone_of(spec, zone_default) if spec.cron is not None or spec.rrule is not None else None
+    return repr((spec.cron, spec.rrule, pace, *ends, where, spec.dst.gap, spec.dst.fold))
+
+
+def _within(spec: ScheduleSpec, after: datetime, until: datetime) -> tuple[datetime, datetime]:
+    if spec.start_at is not None:
+        after = max(after, spec.start_at - TICK)
+    if spec.end_at is not None:
+        until = min(until, spec.end_at - TICK)
+    return max(after, _BEGIN_OF_TIME), min(until, _END_OF_TIME)
+
+
+def _by_cron(text: str, zone_name: str, spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:
+    parsed = cron.parse(text)
+    where = dst.zone(zone_name)
+    rule = dst.ELAPSED if parsed.elapsed else dst.Rule(spec.dst.gap, spec.dst.fold)
+    walls = parsed.walls(dst.earliest_wall(after, where))
+    return (instant for instant in dst.instants(walls, where, rule) if instant > after)
+
+
+def _paced(spec: ScheduleSpec, every: timedelta, after: datetime, until: datetime) -> Iterator[datetime]:
+    first, last = _paces(spec, every, after, until)
+    return (_pace(spec, number) for number in range(first, last + 1))
+
+
+def _paces(spec: ScheduleSpec, every: timedelta, after: datetime, until: datetime) -> tuple[int, int]:
+    """Numbers of the first and last instant in (after, until]; the first is the greater where there is none."""
+    anchor = spec.start_at or _EPOCH
+    return (after - anchor) // every + 1, (until - anchor) // every
+
+
+def _pace(spec: ScheduleSpec, number: int) -> datetime:
+    assert spec.every is not None
+    return (spec.start_at or _EPOCH) + number * spec.every
