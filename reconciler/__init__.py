@@ -1,0 +1,1 @@
+"""The loop: read a commit, judge it, decide what it causes, record that once, publish what happened."""

@@ -1,0 +1,131 @@
+"""Judging one act: against the active definitions, at the time given, by its own facts alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from engine.catalog import Catalog
+from engine.identity import Cause, RunId, run_id
+from engine.planning import Planned, PlanRefused, plan_inline, plan_run
+from schemas.act import RunRequest, RunRequestSpec
+from schemas.job import Concurrency, JobSpec
+
+DEFAULT_LIFE = timedelta(hours=1)
+"""How long an act may wait to be judged when it names no `expiresAt`, from when it was first seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActFacts:
+    """What is known of an act beside its text. `committed_at` is its commit's committer time."""
+
+    committed_at: datetime
+    first_seen: datetime
+    requested_by: str
+    was_there_before: bool = False
+    """It was already present when the first commit was accepted, or is older than a rebuilt store."""
+    store_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A run that may be enqueued: all that the journal needs of it."""
+
+    run: RunId
+    cause: Cause
+    planned: Planned
+    job: JobSpec | None
+    """None for an inline job."""
+    priority: int = 0
+    starts_at: datetime | None = None
+
+    @property
+    def concurrency(self) -> Concurrency | None:
+        return self.job.concurrency if self.job else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End this run."""
+
+    run: RunId
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The act is refused, for good. `reason` is one word for programs, `message` a sentence for people."""
+
+    reason: str
+    message: str = field(default="")
+
+
+Judgement = Launch | Cancel | Refuse
+
+
+def judge(request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime) -> Judgement:
+    """What becomes of an act. Pure: the same act, facts and catalog give the same answer."""
+    spec = request.spec
+    if facts.store_lost:
+        return Refuse("storeLost", "the engine's store was lost; it cannot be proven that this was not answered before")
+    if facts.was_there_before:
+        return Refuse("tooOld", "it was already there when the first definitions were accepted; ask again")
+    if now >= (spec.expires_at or facts.first_seen + DEFAULT_LIFE):
+        return Refuse("expired", "its expiresAt had passed before it could be judged; ask again")
+    if spec.action == "cancel":
+        return Cancel(RunId(spec.run or ""), by=facts.requested_by, reason=spec.reason)
+    if spec.action != "start":
+        return Refuse("notSupported", f"'{spec.action}' is not supported yet")
+    return _start(request, facts, catalog)
+
+
+def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | Refuse:
+    spec = request.spec
+    cause = Cause(
+        "request",
+        request.name,
+        spec.not_before or facts.committed_at,
+        requested_by=facts.requested_by,
+        reason=spec.reason or None,
+    )
+    if spec.job is not None:
+        planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit)
+        return _launch(request.name, None, cause, planned, spec)
+    if spec.job_ref is None:
+        return Refuse("notSupported", "only jobs can be started yet")
+    job = catalog.jobs.get(spec.job_ref)
+    if job is None:
+        return Refuse("unknownJob", f"there is no Job '{spec.job_ref}' in commit {catalog.commit[:12]}")
+    planned = plan_run(catalog, job, params=spec.params, limit=spec.limit)
+    return _launch(job.name, job.spec, cause, planned, spec)
+
+
+def _launch(
+    name: str, job: JobSpec | None, cause: Cause, planned: Planned | PlanRefused, spec: RunRequestSpec
+) -> Launch | Refuse:
+    if isinstance(planned, PlanRefused):
+        return Refuse(planned.reason, planned.message)
+    default = job.priority if job else 0
+    return Launch(
+        run=run_id(name, cause),
+        cause=cause,
+        planned=planned,
+        job=job,
+        priority=default if spec.priority is None else spec.priority,
+        starts_at=spec.not_before,
+    )
+
+
+def scheduled(
+    catalog: Catalog, schedule: str, instant: datetime, params: Mapping[str, Any] | None = None
+) -> Launch | PlanRefused:
+    """The run that a due instant of a schedule starts."""
+    spec = catalog.schedules[schedule].spec
+    job = catalog.jobs[spec.job_ref or ""]
+    planned = plan_run(catalog, job, params={**spec.params, **(params or {})}, limit=spec.limit)
+    if isinstance(planned, PlanRefused):
+        return planned
+    cause = Cause("schedule", schedule, instant)
+    priority = job.spec.priority if spec.priority is None else spec.priority
+    return Launch(run=run_id(job.name, cause), cause=cause, planned=planned, job=job.spec, priority=priority)

@@ -1,0 +1,29 @@
+"""`accept COMMIT`: a person on the server lets the engine go on; recorded in the journal, taken in at the next look."""
+
+import asyncio
+import re
+
+from journal.store import Journal
+
+from journal import facts
+from journal.clock import SystemClock
+from opsconductor.settings import StateFolder, UsageError
+
+FACT = "acceptance"
+
+
+def accept(state: StateFolder, commit: str) -> None:
+    """Raises UsageError where the id is not whole or the folder is not an engine's."""
+    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
+        raise UsageError(f"{commit!r}: give the full commit id, as sync.yaml names it")
+    if not state.journal.exists():
+        raise UsageError(f"{state.root} is not an engine's state folder; name its --source or --state")
+    asyncio.run(_record(state, commit))
+
+
+async def _record(state: StateFolder, commit: str) -> None:
+    journal = Journal.open(f"sqlite:///{state.journal}", clock=SystemClock())
+    try:
+        await journal.write(lambda tx: facts.put(tx, FACT, commit))
+    finally:
+        await journal.close()

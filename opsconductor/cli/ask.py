@@ -1,0 +1,159 @@
+"""`run`, `exec`, `cancel`: write the act, commit it, push it; follow it on the status branch when asked to."""
+
+import re
+import secrets
+import shlex
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from opsconductor.cli import exits
+from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption, chatter
+from opsconductor.settings import UsageError
+
+ParamOption = Annotated[list[str], typer.Option("-p", "--param", metavar="K=V", help="A param; may repeat. V is YAML.")]
+LimitOption = Annotated[str | None, typer.Option("--limit", "-l", metavar="L", help="Selector, or names with commas.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
+WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end; the exit code tells.")]
+TimeoutOption = Annotated[str, typer.Option("--timeout", help="With --wait: how long to wait (exit code 3).")]
+OnBranchOption = Annotated[bool, typer.Option("--on-branch", help="Push to the definitions branch instead.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("run")(run)
+    app.command("exec", context_settings={"allow_interspersed_args": False})(execute)
+    app.command("cancel")(cancel)
+
+
+def run(
+    job: Annotated[str, typer.Argument(help="The job to run.")],
+    param: ParamOption = [],  # noqa: B006 - typer's way to say "none"
+    limit: LimitOption = None,
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Ask for a run of a job. Exit code with --wait: 0 succeeded, 1 failed, 3 still open."""
+    spec: dict[str, Any] = {"jobRef": job}
+    if param:
+        spec["params"] = dict(_param(text) for text in param)
+    return _ask(job, _with_limit(spec, limit), reason, wait, timeout, on_branch, repo, remote, branch)
+
+
+def execute(
+    targets: Annotated[str, typer.Argument(metavar="L", help="A label selector, or target names with commas.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND", help="What to run on each of them.")],
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Run one command on targets, as a job that exists once. One word is taken as a script, several as a command."""
+    words = command[1:] if command[:1] == ["--"] else command
+    if not words:
+        raise UsageError("exec needs a command: opsconductor exec role=web -- uptime")
+    script = words[0] if len(words) == 1 else shlex.join(words)
+    spec = {"job": {"targets": _selection(targets), "steps": [{"id": "command", "run": script}]}}
+    return _ask("exec", spec, reason, wait, timeout, on_branch, repo, remote, branch)
+
+
+def cancel(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run: its id, a unique beginning, or a job's name.")],
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Ask for the end of a run: its steps are ended, `finally` still runs. With --wait: 0 once the run has ended."""
+    from opsconductor.workspace import Workspace
+
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    status = workspace.status()
+    found = status.run(run) if status else None
+    name = found["metadata"]["name"] if found else run
+    return _ask("cancel", {"action": "cancel", "run": name}, reason, wait, timeout, on_branch, repo, remote, branch)
+
+
+def _ask(
+    about: str,
+    spec: dict[str, Any],
+    reason: str,
+    wait: bool,
+    timeout: str,
+    on_branch: bool,
+    repo: str,
+    remote: str | None,
+    branch: str,
+) -> int:
+    from opsconductor.follow import follow
+    from opsconductor.workspace import Workspace
+    from schemas.quantities import parse_duration
+
+    try:
+        patience = parse_duration(timeout)
+    except ValueError as error:
+        raise UsageError(f"--timeout {timeout!r}: {error}") from error
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    name = act_name(about, datetime.now(UTC))
+    document = {
+        "apiVersion": "opsconductor/v1",
+        "kind": "RunRequest",
+        "metadata": {"name": name},
+        "spec": {**spec, **({"reason": reason} if reason else {})},
+    }
+    workspace.check_act(document)
+    commit = workspace.push_act(
+        name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True), on_branch=on_branch
+    )
+    chatter(f"asked: {name} (commit {commit[:12]})")
+    if not wait:
+        chatter("follow it with --wait, or look: opsconductor get runs")
+        typer.echo(name)
+        return exits.OK
+    return follow(workspace, name, patience=patience, pause=_pause(workspace), clock=time.monotonic)
+
+
+def _pause(workspace: Any) -> timedelta:
+    return timedelta(seconds=2) if workspace.is_remote else timedelta(milliseconds=300)
+
+
+def act_name(about: str, now: datetime) -> str:
+    """A name nobody else gives: what it is about, when, and chance. At most 63 characters."""
+    stamp = now.strftime("%Y%m%dt%H%M%Sz")
+    return f"{about[:40].rstrip('.-')}-{stamp}-{secrets.token_hex(3)}"
+
+
+def _param(text: str) -> tuple[str, Any]:
+    from schemas.reader import plain
+
+    key, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", key):
+        raise UsageError(f"-p {text!r}: write name=value")
+    return key, plain(value)
+
+
+def _with_limit(spec: dict[str, Any], limit: str | None) -> dict[str, Any]:
+    return {**spec, "limit": _selection(limit)} if limit else spec
+
+
+def _selection(text: str) -> dict[str, Any]:
+    from engine.selection import parse_limit
+
+    try:
+        return parse_limit(text).to_json()
+    except ValueError as error:
+        raise UsageError(f"{text!r}: {error}") from error

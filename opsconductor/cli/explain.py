@@ -1,0 +1,45 @@
+"""`schema` and `explain`: the language, told by its own models."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from opsconductor.cli import exits
+from opsconductor.cli.options import chatter
+from opsconductor.settings import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("schema")(schema)
+    app.command("explain")(explain)
+
+
+def schema(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One kind; all of them by default.")] = None,
+) -> int:
+    """JSON Schema 2020-12, for editors: `# yaml-language-server: $schema=FILE`."""
+    from opsconductor.cli.read import kind_named
+    from schemas.kinds import MODELS
+    from schemas.publish import schema as publish
+
+    name = kind_named(kind) if kind else None
+    if name is not None and name not in MODELS:
+        raise UsageError(f"{name} is written by the engine only; there are {', '.join(MODELS)}")
+    typer.echo(json.dumps(publish(name), indent=2, ensure_ascii=False))
+    return exits.OK
+
+
+def explain(
+    what: Annotated[str, typer.Argument(metavar="CODE|KIND[.path]", help="A diagnostic's code, a kind, or its field.")],
+) -> int:
+    """What a diagnostic means and how to mend it, or what a kind or field is."""
+    from opsconductor.reference import explain_code, explain_kind
+
+    text = explain_code(what.upper()) if what[:2].upper() == "OC" and what[2:].isdigit() else explain_kind(what)
+    if text is None:
+        chatter(f"nothing is known by the name {what!r}; try a code such as OC201, or a kind such as Job.spec.steps")
+        return exits.FINDINGS
+    typer.echo(text)
+    return exits.OK

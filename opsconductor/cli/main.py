@@ -1,0 +1,90 @@
+"""The `opsconductor` program: its commands, and the one place where an exception becomes an exit code."""
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import typer
+
+from opsconductor import __version__
+from opsconductor.cli import ask, exits, explain, new, read, serve, validate
+
+app = typer.Typer(
+    name="opsconductor",
+    help="Jobs as code: YAML in git decides what runs, results go back to git.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"opsconductor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Jobs as code: YAML in git decides what runs, results go back to git."""
+
+
+for commands in (new, validate, serve, ask, read, explain):
+    commands.register(app)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point of the installed program. Never returns: exits with a code of CONTRACT 1."""
+    sys.exit(call(arguments))
+
+
+def call(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit code; a bug of ours leaves a report file and gives 70."""
+    from journal.errors import Refused, Unavailable
+    from opsconductor.settings import UsageError
+
+    try:
+        code = app(args=arguments, standalone_mode=False, prog_name="opsconductor")
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return exits.USAGE
+    except UsageError as error:
+        typer.echo(f"opsconductor: {error}", err=True)
+        return exits.USAGE
+    except (Refused, Unavailable) as error:
+        typer.echo(f"opsconductor: {error}", err=True)
+        return exits.FINDINGS
+    except BrokenPipeError:
+        # The reader of a pipe (`| head`) has seen enough; keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.OK
+    except Exception as error:  # noqa: BLE001 - the last door: anything that arrives here is a bug of ours
+        typer.echo(f"opsconductor: a bug of ours: {type(error).__name__}: {error}", err=True)
+        typer.echo(f"    A report is in {_report(error)}; please send it to us.", err=True)
+        return exits.BUG
+    return int(code or 0)
+
+
+def _report(error: Exception) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix="opsconductor-bug-", suffix=".txt")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f"opsconductor {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+        file.write(f"{datetime.now(UTC).isoformat()}\ncommand: {' '.join(sys.argv[1:2])}\n\n")
+        file.writelines(traceback.format_exception(error))
+    return Path(name)
+
+
+if __name__ == "__main__":
+    run()

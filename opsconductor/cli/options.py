@@ -1,0 +1,34 @@
+"""Options that several commands share, and the one way to talk beside the data."""
+
+from typing import Annotated
+
+import typer
+
+RepoOption = Annotated[
+    str,
+    typer.Option("--repo", "-C", envvar="OPSCONDUCTOR_REPO", metavar="PATH|URL", help="The definitions repository."),
+]
+RemoteOption = Annotated[
+    str | None,
+    typer.Option(
+        "--remote",
+        envvar="OPSCONDUCTOR_REMOTE",
+        help="Where status and requests live: a remote of the repository, or '.' for itself.",
+    ),
+]
+BranchOption = Annotated[
+    str, typer.Option("--branch", envvar="OPSCONDUCTOR_BRANCH", metavar="B", help="The definitions branch.")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Do not fetch first; show what is already here.")]
+StateOption = Annotated[
+    str | None,
+    typer.Option("--state", envvar="OPSCONDUCTOR_STATE", metavar="DIR", help="The engine's state folder."),
+]
+OutputOption = Annotated[
+    str, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json or yaml.", show_default=True)
+]
+
+
+def chatter(text: str) -> None:
+    """A line for the person at the terminal; never data."""
+    typer.echo(text, err=True)

@@ -1,0 +1,268 @@
+"""`get`, `describe`, `history`, `next`, `logs`: what is defined and what happened, read by git alone."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opsconductor.cli import exits
+from opsconductor.cli.options import (
+    BranchOption,
+    OfflineOption,
+    OutputOption,
+    RemoteOption,
+    RepoOption,
+    StateOption,
+    chatter,
+)
+from opsconductor.cli.output import Table, check_format, show
+from opsconductor.settings import UsageError
+
+if TYPE_CHECKING:
+    from opsconductor.status import StatusReader
+    from opsconductor.workspace import Workspace
+
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", help="job, target, schedule, run, ... in any spelling.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("get")(get)
+    app.command("describe")(describe)
+    app.command("history")(history)
+    app.command("next")(upcoming)
+    app.command("logs")(logs)
+
+
+def get(
+    kind: KindArgument,
+    name: Annotated[str | None, typer.Argument(help="One of them; all by default.")] = None,
+    output: OutputOption = "table",
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+    offline: OfflineOption = False,
+) -> int:
+    """List documents of a kind with their status; runs newest first. Exit 1 where the named one does not exist."""
+    from opsconductor.workspace import Workspace
+
+    check_format(output)
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    wanted = kind_named(kind)
+    items = _items(workspace, wanted, offline=offline)
+    if name is not None:
+        items = [item for item in items if item["metadata"]["name"] == name]
+    status = workspace.status(offline=offline)
+    columns, rows = _rows(wanted, items, status)
+    data = {"items": items}
+    show(Table(columns, rows, data, empty=f"no {wanted}{f' {name!r}' if name else ''} found"), output)
+    return exits.FINDINGS if name is not None and not items else exits.OK
+
+
+def describe(
+    kind: KindArgument,
+    name: Annotated[str, typer.Argument(help="Its name; for a run a unique beginning or the job's name will do.")],
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+    offline: OfflineOption = False,
+    output: OutputOption = "yaml",
+) -> int:
+    """One document whole, with its status beside it."""
+    from opsconductor.workspace import Workspace
+
+    if check_format(output) in ("table", "wide"):
+        output = "yaml"
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    wanted = kind_named(kind)
+    status = workspace.status(offline=offline)
+    if wanted == "Run":
+        found = status.run(name) if status else None
+    else:
+        found = next((i for i in _items(workspace, wanted, offline=offline) if i["metadata"]["name"] == name), None)
+        beside = status.read(f"{STATUS_FOLDERS[wanted]}/{name}.yaml") if status and wanted in STATUS_FOLDERS else None
+        if found is not None and beside is not None and "status" not in found:
+            found = {**found, "status": beside.get("status", {})}
+    if found is None:
+        chatter(f"no {wanted} {name!r} found")
+        return exits.FINDINGS
+    show(Table((), (), found), output)
+    return exits.OK
+
+
+def history(
+    job: Annotated[str, typer.Argument(help="The job.")],
+    output: OutputOption = "table",
+    limit: Annotated[int, typer.Option("--limit", help="How many at most.", min=1)] = 20,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+    offline: OfflineOption = False,
+) -> int:
+    """The runs of a job, newest first. Exit 1 where there is none."""
+    from opsconductor.status import queued_at
+    from opsconductor.workspace import Workspace
+
+    check_format(output)
+    status = Workspace.open(repo, remote=remote, branch=branch).status(offline=offline)
+    runs = [run for run in status.runs() if run["spec"].get("job") == job] if status else []
+    runs = sorted(runs, key=queued_at, reverse=True)[:limit]
+    columns, rows = _rows("Run", runs, status)
+    show(Table(columns, rows, {"items": runs}, empty=f"no run of {job!r} is recorded"), output)
+    return exits.OK if runs else exits.FINDINGS
+
+
+def upcoming(
+    start: Annotated[str | None, typer.Option("--from", metavar="INSTANT", help="RFC 3339; now by default.")] = None,
+    within: Annotated[str, typer.Option("--within", metavar="DURATION", help="How far to look.")] = "24h",
+    output: OutputOption = "table",
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """When schedules fire next, in their own zone and in UTC."""
+    from engine.fires import upcoming as fires
+    from opsconductor.workspace import Workspace
+    from schemas.quantities import format_instant, parse_duration, parse_instant
+
+    check_format(output)
+    try:
+        begin = parse_instant(start) if start else datetime.now(UTC).replace(microsecond=0)
+        span = parse_duration(within)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    catalog = _catalog(Workspace.open(repo, remote=remote, branch=branch))
+    found = fires(catalog, begin, begin + span)
+    data = [fire.to_json() for fire in found]
+    rows = [
+        (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or "")
+        for f in data
+    ]
+    columns = ("LOCAL", "ZONE", "UTC", "SCHEDULE", "DECISION", "REASON")
+    nothing = f"nothing is due from {format_instant(begin)} within {within}"
+    show(Table(columns, rows, {"fires": data}, empty=nothing), output)
+    return exits.OK
+
+
+def logs(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run: its id, a unique beginning, or a job's name.")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Only this target.")] = None,
+    step: Annotated[str | None, typer.Option("--step", "-s", help="Only this step.")] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the run has ended.")] = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+    state: StateOption = None,
+) -> int:
+    """What the steps printed: from the state folder on this machine, else the tails that the status branch has."""
+    from opsconductor.runlog import Reader
+    from opsconductor.workspace import Workspace
+
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    reader = Reader(workspace, workspace.state_folder(state), target=target, step=step)
+    return reader.show(run, follow=follow)
+
+
+STATUS_FOLDERS = {"Job": "jobs", "Schedule": "schedules", "Target": "targets", "RunRequest": "requests"}
+_STATUS_KINDS = {
+    "JobStatus": "jobs",
+    "ScheduleStatus": "schedules",
+    "TargetStatus": "targets",
+    "RequestStatus": "requests",
+    "Decision": "decisions",
+    "Run": "runs",
+}
+
+
+def kind_named(text: str) -> str:
+    """`jobs`, `job`, `Job`, `target-groups`, ... as the kind's own name. Raises UsageError with the nearest ones."""
+    import difflib
+
+    from schemas.kinds import MODELS
+
+    known = {kind.lower(): kind for kind in (*MODELS, *_STATUS_KINDS, "SyncStatus")}
+    wanted = text.lower().replace("-", "").replace("_", "")
+    singular = (wanted, wanted.removesuffix("s"), wanted.removesuffix("es"), wanted.removesuffix("ies") + "y")
+    for form in singular:
+        if form in known:
+            return known[form]
+    near = difflib.get_close_matches(wanted, known, n=1)
+    hint = f"; did you mean {known[near[0]]}?" if near else f"; there are {', '.join(sorted(known.values()))}"
+    raise UsageError(f"there is no kind {text!r}{hint}")
+
+
+def _items(workspace: "Workspace", kind: str, *, offline: bool) -> list[dict[str, Any]]:
+    if kind in _STATUS_KINDS or kind == "SyncStatus":
+        return _published(workspace.status(offline=offline), kind)
+    compiled = workspace.definitions()
+    documents = [authored.document for authored in (*compiled.documents_read, *compiled.acts)]
+    return [d.to_json() for d in sorted(documents, key=lambda d: d.name) if d.kind == kind]
+
+
+def _published(status: "StatusReader | None", kind: str) -> list[dict[str, Any]]:
+    from opsconductor.status import queued_at
+
+    if status is None:
+        return []
+    if kind == "SyncStatus":
+        return [found] if (found := status.read("sync.yaml")) else []
+    if kind == "Run":
+        return sorted(status.runs(), key=queued_at, reverse=True)
+    return list(status.each(_STATUS_KINDS[kind], newest_first=kind == "Decision"))
+
+
+def _catalog(workspace: "Workspace") -> Any:
+    catalog = workspace.definitions().catalog
+    if catalog is None:
+        raise UsageError("the definitions have errors; see 'opsconductor validate'")
+    return catalog
+
+
+def _rows(
+    kind: str, items: list[dict[str, Any]], status: "StatusReader | None"
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    if kind == "Run":
+        return ("RUN", "STATE", "STARTED", "TOOK", "TARGETS", "CAUSE", "REASON"), [_run_row(item) for item in items]
+    if kind in STATUS_FOLDERS and status is not None:
+        beside = {i["metadata"]["name"]: i.get("status", {}) for i in status.each(STATUS_FOLDERS[kind])}
+        rows = [(i["metadata"]["name"], *_status_cells(beside.get(i["metadata"]["name"])), _about(i)) for i in items]
+        return ("NAME", "STATE", "LAST RUN", "DESCRIPTION"), rows
+    return ("NAME", "DESCRIPTION"), [(item.get("metadata", {}).get("name", ""), _about(item)) for item in items]
+
+
+def _about(item: dict[str, Any]) -> str:
+    return str(item.get("metadata", {}).get("description") or "")
+
+
+def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
+    if not status:
+        return ("", "")
+    last = status.get("lastRun") or {}
+    state = status.get("state") or (last.get("state") if isinstance(last, dict) else "")
+    return (str(state or ""), str(last.get("name") or "") if isinstance(last, dict) else str(last))
+
+
+def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
+    status, spec = run["status"], run["spec"]
+    cause = spec.get("cause", {})
+    targets = status.get("targets") or {}
+    good = sum(target.get("state") == "succeeded" for target in targets.values())
+    return (
+        run["metadata"]["name"],
+        str(status["state"]),
+        str(status.get("startedAt") or "-"),
+        _took(status),
+        f"{good}/{len(spec.get('targets') or [])}" if spec.get("targets") else "-",
+        f"{cause.get('kind', '')} {cause.get('name', '')}",
+        str(status.get("reason") or ""),
+    )
+
+
+def _took(status: dict[str, Any]) -> str:
+    from schemas.quantities import parse_instant
+
+    begin, end = status.get("startedAt"), status.get("finishedAt")
+    if not (begin and end):
+        return "-"
+    took: timedelta = parse_instant(str(end)) - parse_instant(str(begin))
+    return f"{took.total_seconds():.1f}s"

@@ -1,0 +1,103 @@
+"""`up`, `accept`, `doctor`: the commands for the machine that the engine runs on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opsconductor.cli import exits
+from opsconductor.cli.options import BranchOption, StateOption, chatter
+from opsconductor.settings import Settings, Source, StateFolder, UsageError, default_state
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", envvar="OPSCONDUCTOR_SOURCE", help="A folder with a git repository, or its URL."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("up")(up)
+    app.command("accept")(accept)
+    app.command("doctor")(doctor)
+
+
+def up(
+    source: SourceArgument,
+    once: Annotated[bool, typer.Option("--once", help="Run what is due, then stop: 0 idle and clean, else 1.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="Read and validate; start nothing, push nothing.")] = False,
+    branch: BranchOption = "main",
+    state: StateOption = None,
+    secret_dir: Annotated[
+        Path | None,
+        typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
+    ] = None,
+    restricted: Annotated[
+        bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
+    ] = False,
+    status_remote: Annotated[
+        str | None,
+        typer.Option("--status-remote", envvar="OPSCONDUCTOR_STATUS_REMOTE", metavar="URL", help="Push status there."),
+    ] = None,
+    grace: Annotated[
+        str, typer.Option("--grace", envvar="OPSCONDUCTOR_GRACE", help="How long SIGTERM lets running steps end.")
+    ] = "30s",
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", envvar="OPSCONDUCTOR_TAKE_OVER", help="Take the branch from another engine."),
+    ] = False,
+) -> int:
+    """Everything in one process on an embedded store: reconcile, schedule, run, publish."""
+    from opsconductor.wiring import serve
+    from schemas.quantities import parse_duration
+
+    try:
+        patience = parse_duration(grace)
+    except ValueError as error:
+        raise UsageError(f"--grace {grace!r}: {error}") from error
+    where = Source.parse(source)
+    settings = Settings(
+        source=where,
+        state=_state(where, state),
+        branch=branch,
+        secret_dir=secret_dir.resolve() if secret_dir else None,
+        restricted=restricted,
+        status_remote=status_remote,
+        grace=patience,
+        take_over=take_over,
+        once=once,
+        paused=paused,
+    )
+    return serve(settings)
+
+
+def accept(
+    commit: Annotated[str, typer.Argument(help="The full commit id, as sync.yaml names it.")],
+    source: Annotated[str, typer.Option("--source", envvar="OPSCONDUCTOR_SOURCE", help="The engine's SOURCE.")] = ".",
+    state: StateOption = None,
+) -> int:
+    """Let the engine go on from a commit that it froze before: rewritten history, or a commit that removes much."""
+    from opsconductor.acceptance import accept as record
+
+    folder = _state(Source.parse(source), state)
+    record(folder, commit)
+    chatter(f"recorded: the engine on {folder.root} takes {commit[:12]} at its next look")
+    return exits.OK
+
+
+def doctor(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder with a git repository, or its URL.")] = ".",
+    branch: BranchOption = "main",
+    state: StateOption = None,
+) -> int:
+    """Check what the engine needs on this machine and in this repository; exit 1 where something is missing."""
+    from opsconductor.doctor import examine, show
+
+    where = Source.parse(source)
+    checks = examine(where, _state(where, state), branch)
+    typer.echo(show(checks))
+    return exits.OK if all(check.good for check in checks) else exits.FINDINGS
+
+
+def _state(source: Source, given: str | None) -> StateFolder:
+    return StateFolder(Path(given).expanduser().resolve() if given else default_state(source))

@@ -1,0 +1,78 @@
+"""Waiting for an act and its run on the status branch."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import typer
+
+from engine.states import RunState, is_final
+from journal.errors import Unavailable
+from opsconductor.cli import exits
+from opsconductor.cli.options import chatter
+from opsconductor.status import StatusReader
+from opsconductor.workspace import Workspace
+
+
+def follow(
+    workspace: Workspace, request: str, *, patience: timedelta, pause: timedelta, clock: Callable[[], float]
+) -> int:
+    """Show the way of one request to its end: 0 succeeded (or cancelled as asked), 1 failed or refused, 3 open."""
+    until = clock() + patience.total_seconds()
+    shown = ""
+    while clock() < until:
+        status = _look(workspace)
+        answer = status.read(f"requests/{request}.yaml") if status else None
+        run = _run_of(status, answer)
+        line = _line(answer, run)
+        if line != shown:
+            chatter(line)
+            shown = line
+        if (code := _verdict(answer, run)) is not None:
+            if run is not None:
+                typer.echo(run["metadata"]["name"])
+            return code
+        time.sleep(pause.total_seconds())
+    chatter(f"still open after {int(patience.total_seconds())} s; it goes on without us")
+    return exits.STILL_OPEN
+
+
+def _look(workspace: Workspace) -> StatusReader | None:
+    """A remote that is away for a moment is no reason to stop waiting."""
+    try:
+        return workspace.status()
+    except Unavailable:
+        return None
+
+
+def _run_of(status: StatusReader | None, answer: dict[str, Any] | None) -> dict[str, Any] | None:
+    name = answer["status"].get("run") if answer else None
+    return status.run(name) if status and name else None
+
+
+def _verdict(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> int | None:
+    if answer is None:
+        return None
+    if answer["status"]["state"] == "refused":
+        return exits.FINDINGS
+    if run is None or not is_final(RunState(run["status"]["state"])):
+        return None
+    asked_to_cancel = answer.get("spec", {}).get("action") == "cancel"
+    good = {RunState.SUCCEEDED, RunState.CANCELLED} if asked_to_cancel else {RunState.SUCCEEDED}
+    return exits.OK if run["status"]["state"] in good else exits.FINDINGS
+
+
+def _line(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> str:
+    if answer is None:
+        return "waiting for the engine to take it"
+    if answer["status"]["state"] == "refused":
+        return f"refused: {answer['status'].get('reason')}"
+    if run is None:
+        return f"{answer['status']['state']}"
+    status = run["status"]
+    ends = [target["state"] for target in (status.get("targets") or {}).values() if target.get("state") != "running"]
+    total = len(run["spec"].get("targets") or [])
+    progress = f", {len(ends)} of {total} targets" if total else ""
+    reason = f" ({status['reason']})" if status.get("reason") else ""
+    return f"{run['metadata']['name']}: {status['state']}{progress}{reason}"

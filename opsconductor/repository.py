@@ -1,0 +1,208 @@
+"""The user's own checkout, as the command line sees it: read definitions and status, push acts.
+
+GitPython and the user's git configuration (credentials, signing) serve here and nowhere else: the engine itself reads
+git through `reconciler.mirror` and `reconciler.objects` alone.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from journal.errors import Refused, Unavailable
+from opsconductor.settings import Source, UsageError
+from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
+
+if TYPE_CHECKING:
+    import git
+
+_ITSELF = "."
+_PUSH_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Refs:
+    """Which branches hold what; the Project may rename the last two."""
+
+    branch: str = "main"
+    status: str = DEFAULT_STATUS_REF
+    requests: str = DEFAULT_REQUESTS_REF
+
+    @property
+    def definitions(self) -> str:
+        return self.branch if self.branch.startswith("refs/") else f"refs/heads/{self.branch}"
+
+
+class Repository:
+    """A checkout, a bare repository or (through a cached bare clone) a git URL."""
+
+    def __init__(self, repo: "git.Repo", remote: str, source: Source) -> None:
+        self._repo = repo
+        self.remote = remote
+        self.source = source
+
+    @classmethod
+    def open(cls, where: str = ".", *, remote: str | None = None) -> "Repository":
+        """Raises UsageError where there is no repository."""
+        import git
+
+        source = Source.parse(where)
+        if source.is_url and source.path is None:
+            return cls(_cached_clone(source), "origin", source)
+        try:
+            repo = git.Repo(source.path or where, search_parent_directories=True)
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+            raise UsageError(
+                f"{where}: not a git repository; give one with --repo, or make one with 'opsconductor init DIR'"
+            ) from error
+        root = Path(repo.working_tree_dir or repo.git_dir)
+        return cls(repo, remote or _remote_of(repo), Source.parse(str(root)))
+
+    @property
+    def work_tree(self) -> Path | None:
+        """The folder with the files, None for a bare repository."""
+        return Path(self._repo.working_tree_dir) if self._repo.working_tree_dir else None
+
+    @property
+    def git_dir(self) -> Path:
+        return Path(self._repo.common_dir)
+
+    @property
+    def engine_source(self) -> Source:
+        """The SOURCE an engine that serves this repository was most likely started with."""
+        if self.remote == _ITSELF:
+            return self.source
+        return Source.parse(self._repo.git.config("--get", f"remote.{self.remote}.url"))
+
+    def resolve(self, rev: str) -> str | None:
+        """The full commit id of a revision, None where there is none."""
+        import git
+
+        try:
+            return str(self._repo.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}"))
+        except git.GitCommandError:
+            return None
+
+    def head_of(self, ref: str, *, fetch: bool = True) -> str | None:
+        """The commit of a branch where it really lives: the remote's after a fetch, or this repository's own."""
+        import git
+
+        if self.remote == _ITSELF:
+            return self.resolve(ref)
+        tracking = f"refs/opsconductor/{ref.removeprefix('refs/heads/')}"
+        if fetch:
+            try:
+                found = self._repo.git.ls_remote("--", self.remote, ref)
+                if not found:
+                    return None
+                self._repo.git.fetch("--quiet", "--no-tags", "--", self.remote, f"+{ref}:{tracking}")
+            except git.GitCommandError as error:
+                raise Unavailable.soon(f"cannot read {ref} from {self._remote_shown()}: {_reason(error)}") from error
+        return self.resolve(tracking)
+
+    def push_act(self, ref: str, path: str, text: str, message: str) -> str:
+        """Commit one new file onto a branch and push it by compare-and-swap; gives the commit.
+
+        Repeats when another push came between. The user's git identity and signing settings apply.
+        """
+        import git
+
+        if self.remote == _ITSELF and self._is_checked_out(ref):
+            return self._commit_in_work_tree(path, text, message)
+        for _ in range(_PUSH_TRIES):
+            base = self.head_of(ref)
+            commit = self._commit_onto(base, path, text, message)
+            try:
+                if self.remote == _ITSELF:
+                    self._repo.git.update_ref("-m", message, ref, commit, base or "0" * 40)
+                else:
+                    self._repo.git.push(
+                        "--quiet", f"--force-with-lease={ref}:{base or ''}", "--", self.remote, f"{commit}:{ref}"
+                    )
+                return commit
+            except git.GitCommandError as error:
+                if self.head_of(ref) == base:
+                    raise Refused(f"cannot push to {ref} of {self._remote_shown()}: {_reason(error)}") from error
+        raise Unavailable.soon(f"{ref} of {self._remote_shown()} changes faster than we can push; try again")
+
+    def _commit_onto(self, base: str | None, path: str, text: str, message: str) -> str:
+        import git
+
+        with tempfile.TemporaryDirectory(prefix="opsconductor-") as folder:
+            blob_file = Path(folder) / "act.yaml"
+            blob_file.write_text(text, encoding="utf-8")
+            try:
+                with self._repo.git.custom_environment(GIT_INDEX_FILE=str(Path(folder) / "index")):
+                    if base:
+                        self._repo.git.read_tree(base)
+                    blob = self._repo.git.hash_object("-w", "--no-filters", "--", str(blob_file))
+                    self._repo.git.update_index("--add", "--cacheinfo", f"100644,{blob},{path}")
+                    tree = self._repo.git.write_tree()
+                words = ["-p", base] if base else []
+                if self._signs():
+                    words.append("-S")
+                return str(self._repo.git.commit_tree(tree, *words, "-m", message))
+            except git.GitCommandError as error:
+                raise Refused(f"git cannot commit the request: {_reason(error)}") from error
+
+    def _commit_in_work_tree(self, path: str, text: str, message: str) -> str:
+        import git
+
+        assert self.work_tree is not None
+        file = self.work_tree / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        try:
+            self._repo.git.add("--", path)
+            self._repo.git.commit("--quiet", "--only", "-m", message, "--", path)
+        except git.GitCommandError as error:
+            raise Refused(f"git cannot commit the request: {_reason(error)}") from error
+        return str(self._repo.head.commit.hexsha)
+
+    def _is_checked_out(self, ref: str) -> bool:
+        head = self._repo.head
+        return self.work_tree is not None and not head.is_detached and head.reference.path == ref
+
+    def _signs(self) -> bool:
+        return bool(self._repo.config_reader().get_value("commit", "gpgsign", False))
+
+    def _remote_shown(self) -> str:
+        return "this repository" if self.remote == _ITSELF else self.engine_source.shown
+
+
+def _remote_of(repo: "git.Repo") -> str:
+    """The remote where status and acts live; the repository itself where an engine publishes into it."""
+    names = [remote.name for remote in repo.remotes]
+    status = next((head for head in repo.heads if head.path == DEFAULT_STATUS_REF), None)
+    if not names or (status is not None and status.tracking_branch() is None):
+        return _ITSELF
+    if not repo.head.is_detached and (upstream := _upstream(repo)):
+        return upstream.remote_name
+    return "origin" if "origin" in names else names[0]
+
+
+def _upstream(repo: "git.Repo") -> "git.RemoteReference | None":
+    return repo.head.reference.tracking_branch()
+
+
+def _cached_clone(source: Source) -> "git.Repo":
+    import git
+
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opsconductor"
+    folder = base / f"{hashlib.sha256(source.text.encode()).hexdigest()[:16]}.git"
+    if (folder / "HEAD").exists():
+        return git.Repo(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    repo = git.Repo.init(folder, bare=True)
+    repo.create_remote("origin", source.text)
+    return repo
+
+
+def _reason(error: "git.GitCommandError") -> str:
+    """What git said, in one line."""
+    lines: Iterable[str] = str(error.stderr or error).replace("stderr: '", "").strip(" '\n").splitlines()
+    wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("hint:", "remote: "))]
+    return "; ".join(wanted[:3]) or "git failed without a word"

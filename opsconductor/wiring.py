@@ -1,0 +1,118 @@
+"""Where the parts meet: everything is made here, once, and handed what it needs."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+
+from journal.clock import SystemClock
+from journal.store import Journal
+from opsconductor.cli import exits
+from opsconductor.lock import held
+from opsconductor.settings import Settings
+from opsconductor.up import Engine
+
+log = structlog.get_logger(__name__)
+
+_SECOND_SIGNAL_EXIT = 143
+
+
+def serve(settings: Settings) -> int:
+    """Run the engine until it is told to stop; gives the exit code. Raises Refused where it cannot start."""
+    configure_logging()
+    _install_crash_points()
+    settings.state.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.state.secrets.mkdir(exist_ok=True, mode=0o700)
+    with held(settings.state.lock):
+        return asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    clock = SystemClock()
+    journal = Journal.open(f"sqlite:///{settings.state.journal}", clock=clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(journal.close)
+        await stack.enter_async_context(_loopback_targets(settings))
+        engine = Engine(settings, journal, clock)
+        signals = Signals(engine)
+        signals.install()
+        code = await engine.run()
+        return exits.INTERRUPTED if signals.interrupted and code == exits.OK else code
+
+
+class Signals:
+    """SIGTERM and Ctrl-C stop in order; the second one stops at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._seen = 0
+        self.interrupted = False
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+
+    def _stop(self, number: signal.Signals) -> None:
+        self._seen += 1
+        self.interrupted = self.interrupted or number == signal.SIGINT
+        if self._seen > 1:
+            log.warning("stopped at once; what ran is called unknown unless its end was recorded")
+            os._exit(exits.INTERRUPTED if self.interrupted else _SECOND_SIGNAL_EXIT)
+        log.info("stopping: running steps may end; once more stops at once", signal=signal.Signals(number).name)
+        self._engine.stop()
+
+
+@asynccontextmanager
+async def _loopback_targets(settings: Settings) -> AsyncIterator[None]:
+    """The sample's own SSH servers, where `init` made some for this state folder."""
+    if not (settings.state.demo / "servers.json").exists():
+        yield
+        return
+    from opsconductor.loopback_targets import serve as serve_targets
+
+    async with serve_targets(settings.state.demo):
+        log.info("the sample's own SSH servers listen on 127.0.0.1")
+        yield
+
+
+def configure_logging() -> None:
+    """Events with fields, on stderr; colours only on a terminal and without NO_COLOR."""
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _install_crash_points() -> None:
+    """For the chaos tests: OPSCONDUCTOR_CRASH_POINT=NAME[:N] ends the process, as a power cut would, at that point."""
+    wanted = os.environ.get("OPSCONDUCTOR_CRASH_POINT")
+    if not wanted:
+        return
+    from journal import points
+
+    name, _, count = wanted.partition(":")
+    left = int(count or 1)
+
+    def hook(reached: str) -> None:
+        nonlocal left
+        if reached == name:
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    points.install(hook)
+
+

@@ -1,0 +1,96 @@
+"""A definitions repository as a person works with it: its documents, its status, its acts."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from journal.errors import Refused
+from opsconductor.repository import Refs, Repository
+from opsconductor.settings import Source, StateFolder, UsageError, default_state
+from opsconductor.status import StatusReader
+
+
+class Workspace:
+    """Opened once by a command; everything is read through it."""
+
+    def __init__(self, repository: Repository, branch: str) -> None:
+        self._repository = repository
+        self._branch = branch
+        self._compiled: Any = None
+
+    @classmethod
+    def open(cls, where: str, *, remote: str | None = None, branch: str = "main") -> "Workspace":
+        return cls(Repository.open(where, remote=remote), branch)
+
+    @property
+    def is_remote(self) -> bool:
+        return self._repository.remote != "."
+
+    @property
+    def source(self) -> Source:
+        return self._repository.engine_source
+
+    def state_folder(self, given: str | None) -> StateFolder:
+        """The state folder of the engine that serves this repository, if it runs on this machine."""
+        return StateFolder(Path(given).resolve() if given else default_state(self.source))
+
+    def refs(self) -> Refs:
+        """The branches, as the Project names them; the defaults while it cannot be read."""
+        catalog = self.definitions().catalog
+        if catalog is None:
+            return Refs(branch=self._branch)
+        spec = catalog.project.spec
+        return Refs(branch=self._branch, status=spec.status.ref, requests=spec.requests.ref)
+
+    def definitions(self) -> Any:
+        """The compiled definitions: of the files on disk where there are any, else of the branch."""
+        from opsconductor.validation import validate_commit, validate_paths
+
+        if self._compiled is None:
+            if self._repository.work_tree is not None:
+                self._compiled = validate_paths(self._repository.work_tree).compiled
+            else:
+                commit = self._repository.head_of(Refs(branch=self._branch).definitions)
+                if commit is None:
+                    raise UsageError(
+                        f"there is no branch {self._branch!r} in {self.source.shown}; name one with --branch"
+                    )
+                self._compiled = validate_commit(self._repository.git_dir, commit).compiled
+        return self._compiled
+
+    def status(self, *, offline: bool = False) -> StatusReader | None:
+        """The newest status that can be seen, None where no engine has published any."""
+        commit = self._repository.head_of(self.refs().status, fetch=not offline)
+        return StatusReader(self._repository.git_dir, commit) if commit else None
+
+    def check_act(self, document: dict[str, Any]) -> None:
+        """Refuse here what the engine would refuse for its form. Raises UsageError with all findings."""
+        from pydantic import ValidationError
+
+        from schemas.kinds import MODELS
+
+        try:
+            MODELS[document["kind"]].model_validate(document)
+        except ValidationError as error:
+            raise UsageError("; ".join(found["msg"] for found in error.errors())) from error
+
+    def push_act(self, name: str, text: str, *, on_branch: bool) -> str:
+        """Commit and push the act to the requests branch, or to the definitions branch; gives the commit."""
+        refs = self.refs()
+        message = f"request: {name}"
+        if not on_branch:
+            return self._repository.push_act(refs.requests, f"requests/{name}.yaml", text, message)
+        return self._repository.push_act(refs.definitions, self._place_on_branch(name), text, message)
+
+    def _place_on_branch(self, name: str) -> str:
+        """A path that the Project's `include` covers."""
+        from engine.compile import included
+
+        catalog = self.definitions().catalog
+        if catalog is None:
+            return f"definitions/requests/{name}.yaml"
+        for glob in catalog.project.spec.include:
+            fixed = [part for part in PurePosixPath(glob).parts[:-1] if not set(part) & set("*?[")]
+            path = str(PurePosixPath(*fixed, "requests", f"{name}.yaml"))
+            if path in included([path], catalog.project):
+                return path
+        raise Refused("the Project's 'include' leaves no place for a request; push it to the requests branch instead")

@@ -1,0 +1,31 @@
+"""Putting a launch into the journal."""
+
+from datetime import timedelta
+
+from journal.runs import NewRun
+
+from engine.catalog import Catalog
+from engine.judge import Launch
+
+_DEFAULT_POOL = "default"
+_INLINE_QUEUE_TIMEOUT = timedelta(hours=1)
+
+
+def new_run(launch: Launch, catalog: Catalog) -> NewRun:
+    """The journal's words for a launch. An inline job has no concurrency group: nothing else can be in its way."""
+    job, concurrency = launch.job, launch.concurrency
+    default_pool = catalog.project.spec.defaults.pool or _DEFAULT_POOL
+    return NewRun(
+        id=launch.run,
+        cause=launch.cause,
+        spec=launch.planned.spec,
+        params=dict(launch.planned.params),
+        pool=(job.runs_on.pool if job else None) or default_pool,
+        priority=launch.priority,
+        group=(concurrency.group or launch.planned.spec.job) if concurrency else None,
+        limit=concurrency.limit if concurrency else 1,
+        on_conflict=concurrency.on_conflict if concurrency else "allow",
+        queue_timeout=job.queue_timeout if job else _INLINE_QUEUE_TIMEOUT,
+        starts_at=launch.starts_at,
+        inline=job is None,
+    )

@@ -1,0 +1,283 @@
+"""The loop: look at the branch, take in what may come into force, judge acts, decide what is due, tend what waits.
+
+Each part is its own transaction and may be repeated: a pass that was cut off anywhere is simply made again.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from journal.points import reach
+from journal.store import Journal
+from sqlalchemy import Connection
+
+from engine.catalog import Catalog
+from journal import facts, leases, runs
+from journal.clock import Clock
+from journal.errors import Refused, Unavailable
+from reconciler import trust
+from reconciler.definitions import Definitions, guarded
+from reconciler.lookout import Lookout, Sighting
+from reconciler.mirror import Mirror
+from reconciler.objects import Objects
+from reconciler.requests import Found, Requests, RequestsDoor
+from reconciler.schedules import Schedules
+from reconciler.sync import Sync
+from reconciler.wake import Wake
+from schemas.diagnostic import Diagnostic
+from schemas.project import DEFAULT_REQUESTS_REF
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP = timedelta(seconds=30)
+"""However quiet it is: the wall clock may have jumped, or another process left a note in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The facts that must outlive the process. `trusted` is the last commit that history was followed to."""
+
+    applied: str | None = None
+    trusted: str | None = None
+    baseline: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, value: dict[str, object] | None) -> "Accepted":
+        value = value or {}
+        baseline = value.get("baseline")
+        return cls(
+            applied=_text(value.get("applied")),
+            trusted=_text(value.get("trusted")),
+            baseline=tuple(baseline) if isinstance(baseline, list) else (),
+        )
+
+    def to_json(self) -> dict[str, object]:
+        return {"applied": self.applied, "trusted": self.trusted, "baseline": list(self.baseline)}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+class Loop:
+    """One per engine; `run` until cancelled, `once` for a single pass."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        mirror: Mirror,
+        objects: Objects,
+        wake: Wake,
+        clock: Clock,
+        branch: str,
+        decides: bool = True,
+    ) -> None:
+        self._journal = journal
+        self._lookout = Lookout(mirror)
+        self._objects = objects
+        self._wake = wake
+        self._clock = clock
+        self._branch = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
+        self._decides = decides
+        self._definitions = Definitions(objects)
+        self._door = RequestsDoor(objects)
+        self._requests = Requests(journal, objects)
+        self._schedules = Schedules(journal)
+        self._catalog: Catalog | None = None
+        self._accepted = Accepted()
+        self._looked_at: str | None = None
+        self._acts: tuple[Found, ...] = ()
+        self._lost: frozenset[str] = frozenset()
+        self._sighting = Sighting()
+        self._news = asyncio.Event()
+        self.sync = Sync()
+        self.passes = 0
+
+    @property
+    def catalog(self) -> Catalog | None:
+        """The definitions in force."""
+        return self._catalog
+
+    async def start(self) -> None:
+        """Take up where the journal says we were: the accepted commit is compiled again, not judged again."""
+        stored = await self._journal.read(lambda conn: facts.get(conn, "accepted", None))
+        self._accepted = Accepted.of(stored)
+        if self._accepted.applied is None:
+            return
+        try:
+            compiled = await self._definitions.load(self._accepted.applied)
+        except Refused as error:
+            log.warning("the accepted commit cannot be read from the mirror", error=str(error))
+            return
+        if compiled.catalog is not None:
+            await self._take(compiled.catalog, self._clock.now())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Pass after pass until `stop` is set; trouble with git or the store is waited out."""
+        watching = asyncio.create_task(self._watch_source())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                pause = await self._guarded_pass()
+                news = asyncio.create_task(self._news.wait())
+                await asyncio.wait({news, stopped, watching}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+                if watching.done():
+                    watching.result()
+        finally:
+            watching.cancel()
+            stopped.cancel()
+            await asyncio.gather(watching, stopped, return_exceptions=True)
+
+    async def _watch_source(self) -> None:
+        while True:
+            await self._wake.wait(timeout=self._interval)
+            await self.look()
+
+    async def look(self) -> None:
+        """See what the source has; the next pass takes it in."""
+        self._sighting = await self._lookout.look([self._branch, self._requests_ref])
+        self._news.set()
+
+    async def _guarded_pass(self) -> timedelta:
+        self._news.clear()
+        try:
+            await self.once()
+        except Unavailable as error:
+            log.warning("the pass is made again later", error=str(error), seconds=error.retry_after.total_seconds())
+            return error.retry_after
+        return await self._until_next()
+
+    async def once(self) -> None:
+        """One pass over everything that was seen."""
+        await self._take_in(self._sighting)
+        if self._decides:
+            await self._judge_acts(self._sighting)
+            await self._schedules.decide(self._clock.now())
+            await self._tend()
+        self.passes += 1
+
+    async def _until_next(self) -> timedelta:
+        now = self._clock.now()
+        wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake)]
+        waits = [instant - now for instant in wakes if instant is not None]
+        return max(min([self._interval, *waits]), timedelta(0))
+
+    @property
+    def _interval(self) -> timedelta:
+        interval = self._catalog.project.spec.interval if self._catalog else LONGEST_SLEEP
+        return min(interval, LONGEST_SLEEP)
+
+    # --- the definitions branch -------------------------------------------------------------------------------
+
+    async def _take_in(self, sighting: Sighting) -> None:
+        """Take in a new head of the definitions branch."""
+        if sighting.trouble is not None:
+            self._say(replace(self.sync, trouble=("SourceUnavailable", sighting.trouble)))
+            return
+        if self._branch not in sighting.heads:
+            return
+        head = sighting.heads[self._branch]
+        if head is None:
+            message = f"the source has no branch {self._branch.removeprefix('refs/heads/')}; push one, or see --branch"
+            self._say(replace(self.sync, observed=None, trouble=("BranchNotFound", message)))
+            return
+        by_name = await self._journal.read(lambda conn: facts.get(conn, "acceptance", None))
+        if head == self._looked_at and not (by_name == head and not self.sync.clean):
+            self._say(replace(self.sync, trouble=None))
+            return
+        await self._judge_commit(head, _text(by_name))
+
+    async def _judge_commit(self, head: str, by_name: str | None) -> None:
+        trusted = self._accepted.trusted
+        descends = trusted is None or await asyncio.to_thread(self._objects.is_ancestor, trusted, head)
+        match trust.judge(head, trusted, descends=descends, accepted_by_name=by_name):
+            case trust.Frozen(reason=reason, message=message):
+                self._looked_at = head
+                self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
+                log.warning("frozen", commit=head, reason=reason)
+            case trust.Trusted(by_name=named):
+                await self._compile(head, named=named)
+
+    async def _compile(self, head: str, *, named: bool) -> None:
+        compiled = guarded(self._catalog, await self._definitions.load(head), accepted_by_name=named)
+        self._acts = tuple(Found(authored, head) for authored in compiled.acts)
+        now = self._clock.now()
+        if compiled.catalog is None:
+            await self._remember(replace(self._accepted, trusted=head))
+            log.warning("commit rejected", commit=head, findings=len(compiled.findings))
+        else:
+            # Everything due until now belongs to the definitions that were in force until now.
+            if self._decides:
+                await self._schedules.decide(now)
+            await self._accept(compiled.catalog, head, now)
+        self._looked_at = head
+        self._report(head, compiled.findings, rejected=compiled.catalog is None)
+
+    async def _accept(self, catalog: Catalog, head: str, now: datetime) -> None:
+        first = self._accepted.applied is None
+        baseline = self._accepted.baseline
+        if first:
+            baseline = tuple(sorted({*baseline, *await self._present_acts()}))
+        await self._remember(Accepted(applied=head, trusted=head, baseline=baseline))
+        reach("definitions.accepted")
+        await self._take(catalog, now)
+        log.info("commit in force", commit=head, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
+
+    async def _take(self, catalog: Catalog, now: datetime) -> None:
+        await self._schedules.adopt(catalog, now)
+        reach("definitions.adopted")
+        self._catalog = catalog
+        self.sync = replace(self.sync, applied=catalog.commit)
+
+    async def _present_acts(self) -> frozenset[str]:
+        """Names of acts that were there before the first definitions were accepted: none of them is meant for us."""
+        found, _ = await self._door.news(self._sighting.heads.get(self._requests_ref))
+        self._door.forget()
+        return frozenset(one.authored.document.name for one in (*found, *self._acts))
+
+    async def _remember(self, accepted: Accepted) -> None:
+        await self._journal.write(lambda tx: facts.put(tx, "accepted", accepted.to_json()))
+        self._accepted = accepted
+
+    def _report(self, head: str, findings: tuple[Diagnostic, ...], *, rejected: bool) -> None:
+        self._say(replace(self.sync, observed=head, findings=findings, rejected=rejected, frozen=None, trouble=None))
+
+    def _say(self, sync: Sync) -> None:
+        self.sync = sync
+
+    @property
+    def _requests_ref(self) -> str:
+        return self._catalog.project.spec.requests.ref if self._catalog else DEFAULT_REQUESTS_REF
+
+    # --- acts ---------------------------------------------------------------------------------------------------
+
+    async def _judge_acts(self, sighting: Sighting) -> None:
+        if self._catalog is None:
+            return
+        found, malformed = await self._door.news(sighting.heads.get(self._requests_ref))
+        now = self._clock.now()
+        try:
+            await self._requests.refuse(malformed, now)
+            await self._requests.answer(
+                (*found, *self._acts), self._catalog, now, baseline=frozenset(self._accepted.baseline), lost=self._lost
+            )
+        except Unavailable:
+            self._door.forget()
+            raise
+        self._acts = ()
+
+    # --- what waits ---------------------------------------------------------------------------------------------
+
+    async def _tend(self) -> None:
+        """Start what waited for its time or its slot, end what waited too long, take back what was lost."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+
+        def change(tx: Connection) -> None:
+            runs.expire(tx, now)
+            runs.admit(tx, now)
+            leases.reap(tx, now, monotonic)
+
+        await self._journal.write(change)

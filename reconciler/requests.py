@@ -1,0 +1,178 @@
+"""Acts: found on the requests branch and the definitions branch, judged one by one, consumed once by name."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from journal.points import reach
+from journal.store import Journal
+from sqlalchemy import Connection
+
+from engine.catalog import Catalog
+from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
+from journal import acts, runs
+from reconciler.launches import new_run
+from reconciler.objects import Objects
+from schemas.act import RunRequest
+from schemas.reader import Authored, ParsedFile, read
+
+log = structlog.get_logger(__name__)
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An act and where it was read: the head of the branch and the path in it."""
+
+    authored: Authored
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A file that is no valid act; it is refused under its file's name."""
+
+    name: str
+    message: str
+
+
+class RequestsDoor:
+    """Reads the tree of the requests branch; only files that were not there at the last look are opened."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._known: frozenset[str] = frozenset()
+        self._head: str | None = None
+
+    async def news(self, head: str | None) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
+        """What the branch holds that this process has not read yet."""
+        if head is None or head == self._head:
+            return (), ()
+        return await asyncio.to_thread(self._news, head)
+
+    def _news(self, head: str) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
+        snapshot = self._objects.snapshot(head)
+        found: list[Found] = []
+        malformed: list[Malformed] = []
+        for path, blob in snapshot.files.items():
+            if not path.endswith(".yaml") or blob.id in self._known:
+                continue
+            parsed = read(self._objects.blob(blob.id), path)
+            found += [Found(authored, head) for authored in parsed.documents if authored.is_act]
+            malformed += _malformed(parsed)
+        self._known = frozenset(blob.id for blob in snapshot.files.values())
+        self._head = head
+        return tuple(found), tuple(malformed)
+
+    def forget(self) -> None:
+        """Read everything again at the next look: what was read could not be judged."""
+        self._known, self._head = frozenset(), None
+
+
+def _malformed(parsed: ParsedFile) -> list[Malformed]:
+    errors = [finding for finding in parsed.findings if finding.severity == "error"]
+    name = parsed.file.rpartition("/")[2].removesuffix(".yaml")
+    if not errors or not _NAME.fullmatch(name) or len(name) > 63:
+        return []
+    return [Malformed(name, f"{errors[0].span}: {errors[0].message}")]
+
+
+class Requests:
+    """Judges acts and writes the answer in one transaction with what it causes."""
+
+    def __init__(self, journal: Journal, objects: Objects) -> None:
+        self._journal = journal
+        self._objects = objects
+
+    async def answer(
+        self, found: Iterable[Found], catalog: Catalog, now: datetime, *, baseline: frozenset[str], lost: frozenset[str]
+    ) -> int:
+        """Judge each act that was never answered; gives how many were.
+
+        `baseline` are names that were there when the first definitions were accepted, `lost` those whose answer may
+        have gone with the store.
+        """
+        by_name: dict[str, Found] = {}
+        for one in found:
+            by_name.setdefault(one.authored.document.name, one)
+        seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
+        unanswered = {name: one for name, one in by_name.items() if name not in seen or seen[name].state is None}
+        for name, one in unanswered.items():
+            request = one.authored.document
+            if isinstance(request, RunRequest):
+                facts = await self._facts(one, now, was_before=name in baseline, lost=name in lost)
+                await self._settle(request, facts, catalog, now)
+        return len(unanswered)
+
+    async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
+        """Answer files that are no valid acts."""
+        by_name = {one.name: one for one in malformed}
+        seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
+
+        def change(tx: Connection) -> None:
+            for name, one in by_name.items():
+                if name not in seen:
+                    acts.settle(tx, name, state="refused", reason="invalid", message=one.message, run=None, now=now)
+
+        if set(by_name) - set(seen):
+            await self._journal.write(change)
+
+    async def _facts(self, found: Found, now: datetime, *, was_before: bool, lost: bool) -> ActFacts:
+        commit = await asyncio.to_thread(self._objects.introduced, found.head, found.authored.file)
+        return ActFacts(
+            committed_at=commit.committed_at,
+            first_seen=now,
+            requested_by=commit.committer_email,
+            was_there_before=was_before,
+            store_lost=lost,
+        )
+
+    async def _settle(self, request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime) -> None:
+        judgement = judge(request, facts, catalog, now)
+        reach("request.judged")
+
+        def change(tx: Connection) -> None:
+            state, reason, message, run = _apply(tx, judgement, catalog, now)
+            acts.settle(
+                tx,
+                request.name,
+                state=state,
+                reason=reason,
+                message=message,
+                run=run,
+                action=request.spec.action,
+                requested_by=facts.requested_by,
+                now=now,
+            )
+
+        await self._journal.write(change)
+        reach("request.answered")
+        log.info("request answered", request=request.name, judgement=type(judgement).__name__.lower())
+
+
+_Answer = tuple[str, str | None, str | None, str | None]
+_CANCELS: Mapping[str, _Answer] = {
+    "cancelled": ("done", None, None, None),
+    "asked": ("accepted", None, None, None),
+    "ended": ("refused", "alreadyEnded", "the run had already ended", None),
+    "missing": ("refused", "unknownRun", "there is no such run; see 'opsconductor get runs'", None),
+}
+
+
+def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime) -> _Answer:
+    """Do what was judged, inside the transaction that records the answer."""
+    match judgement:
+        case Refuse(reason=reason, message=message):
+            return "refused", reason, message, None
+        case Cancel(run=run, by=by, reason=why):
+            state, reason, message, _ = _CANCELS[runs.cancel(tx, run, reason=why, by=by, now=now)]
+            return state, reason, message, run
+        case Launch():
+            result = runs.enqueue(tx, new_run(judgement, catalog), now)
+            if isinstance(result, runs.Overlap):
+                return "refused", "overlap", f"run {result.blocking} of the same group is in its way", None
+            return "accepted", None, None, judgement.run

@@ -1,0 +1,74 @@
+"""What the engine knows of its source, as SyncStatus shows it; changed only when a fact changes."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from engine.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
+from schemas.diagnostic import Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """The facts behind SyncStatus."""
+
+    engine: EngineView | None = None
+    observed: str | None = None
+    applied: str | None = None
+    findings: tuple[Diagnostic, ...] = ()
+    rejected: bool = False
+    frozen: tuple[str, str] | None = None
+    """Reason and message, where the head of the branch may not come into force."""
+    trouble: tuple[str, str] | None = None
+    """Reason and message, where the source cannot be read at present."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether the head of the branch is in force."""
+        return not self.rejected and self.frozen is None and self.trouble is None and self.applied is not None
+
+
+def view(sync: Sync, before: SyncView | None, now: datetime) -> SyncView:
+    """SyncStatus: a condition keeps the time of its last transition while its status stays."""
+    conditions = tuple(_condition(found, before, now) for found in _conditions(sync))
+    return SyncView(
+        engine=sync.engine,
+        observed=sync.observed,
+        applied=sync.applied,
+        last_good=sync.applied,
+        conditions=conditions,
+        findings=sync.findings[:50],
+    )
+
+
+_Found = tuple[ConditionType, ConditionStatus, str, str]
+
+
+def _conditions(sync: Sync) -> tuple[_Found, ...]:
+    ready = _ready(sync)
+    stalled: _Found = ("Stalled", "False", "Moving", "nothing waits for a person")
+    if sync.frozen is not None:
+        stalled = ("Stalled", "True", *sync.frozen)
+    elif sync.rejected:
+        stalled = ("Stalled", "True", "Invalid", "the head of the branch has errors; push a commit that mends them")
+    return (ready, stalled)
+
+
+def _ready(sync: Sync) -> _Found:
+    short = (sync.applied or "")[:12]
+    if sync.applied is None and sync.trouble is None:
+        reason = "no commit was good yet" if sync.observed else "the branch was not found yet"
+        return ("Ready", "False", "NothingAccepted", reason)
+    if sync.trouble is not None:
+        return ("Ready", "False", *sync.trouble)
+    if sync.frozen is not None or sync.rejected:
+        return ("Ready", "False", "LastGood", f"commit {short} stays in force")
+    return ("Ready", "True", "InForce", f"commit {short} is in force")
+
+
+def _condition(found: _Found, before: SyncView | None, now: datetime) -> ConditionView:
+    kind, status, reason, message = found
+    fresh = ConditionView(kind, status, reason, message, now)
+    for old in before.conditions if before else ():
+        if old.type == kind and old.status == status:
+            return replace(fresh, last_transition=old.last_transition)
+    return fresh
