@@ -1,0 +1,113 @@
+"""Acts: each is judged once, and consumed once by its name for ever."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from engine.identity import RunId
+from journal import outbox, points
+from journal.tables import acts
+
+ActState = Literal["accepted", "refused", "done"]
+_AFTER: Mapping[str | None, frozenset[str]] = {
+    None: frozenset({"accepted", "refused", "done"}),
+    "accepted": frozenset({"done"}),
+    "refused": frozenset(),
+    "done": frozenset(),
+}
+"""Which answers may follow which; None is an act that was seen and not yet answered."""
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ActRow:
+    """An answered act. `run` is the run it started, or the one it is about."""
+
+    name: str
+    state: ActState
+    reason: str | None
+    message: str | None
+    action: str | None
+    requested_by: str | None
+    run: RunId | None
+    digest: str | None
+    first_seen: datetime
+    settled_at: datetime
+
+
+_OPEN_OF_RUN = select(acts.c.name).where(acts.c.run == bindparam("ended"), acts.c.state == "accepted")
+_DONE = (
+    update(acts)
+    .where(acts.c.run == bindparam("ended"), acts.c.state == "accepted")
+    .values(state="done", settled_at=bindparam("now", type_=acts.c.settled_at.type))
+)
+
+
+def seen(conn: Connection, names: Collection[str]) -> Mapping[str, ActRow]:
+    """Those of the names that were ever answered."""
+    wanted = list(names)
+    found: dict[str, ActRow] = {}
+    for at in range(0, len(wanted), _AT_ONCE):
+        query = select(acts).where(acts.c.name.in_(wanted[at : at + _AT_ONCE]), acts.c.state.is_not(None))
+        found.update({row.name: _act(row) for row in conn.execute(query)})
+    return found
+
+
+def recent(conn: Connection, limit: int = 1000) -> tuple[ActRow, ...]:
+    """The acts answered last, newest first."""
+    query = select(acts).where(acts.c.state.is_not(None)).order_by(acts.c.settled_at.desc(), acts.c.name).limit(limit)
+    return tuple(_act(row) for row in conn.execute(query))
+
+
+def _act(row: Row[tuple[object, ...]]) -> ActRow:
+    return ActRow(*row)  # type: ignore[arg-type]  # the columns stand in the order of the fields
+
+
+def first_seen(tx: Connection, name: str, now: datetime, *, digest: str | None = None) -> datetime:
+    """When the act was first seen: now, if never before."""
+    known = tx.execute(select(acts.c.first_seen).where(acts.c.name == name)).first()
+    if known is not None:
+        return known.first_seen  # type: ignore[no-any-return]
+    tx.execute(insert(acts), {"name": name, "first_seen": now, "digest": digest})
+    return now
+
+
+def settle(
+    tx: Connection,
+    name: str,
+    *,
+    state: ActState,
+    now: datetime,
+    reason: str | None = None,
+    message: str | None = None,
+    run: RunId | None = None,
+    action: str | None = None,
+    requested_by: str | None = None,
+    digest: str | None = None,
+) -> bool:
+    """Answer an act. False, and nothing changes, where it has been answered so (or finally) before.
+
+    An accepted act becomes done by itself when its run ends.
+    """
+    first_seen(tx, name, now)
+    known = tx.execute(select(acts).where(acts.c.name == name)).one()
+    if state not in _AFTER[known.state]:
+        return False
+    points.record("settle")
+    given = {"reason": reason, "message": message, "run": run, "action": action, "requested_by": requested_by}
+    given |= {"digest": digest}
+    values = {key: value for key, value in given.items() if value is not None}
+    tx.execute(update(acts).where(acts.c.name == name).values(state=state, settled_at=now, **values))
+    outbox.add(tx, "request", name)
+    return True
+
+
+def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
+    """Acts that asked for this run, or for its end, are done. Called with every end of a run."""
+    names = tx.execute(_OPEN_OF_RUN, {"ended": run}).scalars().all()
+    if names:
+        tx.execute(_DONE, {"ended": run, "now": now})
+        outbox.add_all(tx, tuple(("request", name) for name in names))

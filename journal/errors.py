@@ -1,0 +1,45 @@
+"""What happens next, said by an exception: come back later, wait for a human, or stop, for another has taken over."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from engine.identity import RunId
+
+
+class Unavailable(Exception):  # noqa: N818 - it is named after what happens next
+    """It did not work now and nothing of it happened; come back after `retry_after`."""
+
+    def __init__(self, message: str, retry_after: timedelta = timedelta(seconds=1)) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+
+
+class Refused(Exception):  # noqa: N818
+    """It will not work until a human has changed something; the message says what."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class FenceLost(Exception):  # noqa: N818
+    """The run is no longer this runner's: stop working on it. What the refused write said is kept as evidence.
+
+    `aftermath` is written by the store after the refused change is rolled back.
+    """
+
+    def __init__(self, run: RunId, aftermath: Callable[[Connection], object] | None = None) -> None:
+        super().__init__(f"run {run} is held by another runner, or has ended")
+        self.run = run
+        self.aftermath = aftermath
+
+
+class AlreadyStarted(Exception):  # noqa: N818
+    """This attempt of the step is in the journal already: do not run it (again)."""
+
+    def __init__(self, run: RunId, target: str, step: str, attempt: int) -> None:
+        super().__init__(f"run {run}: step {step} on {target}, attempt {attempt}, was started before")
+        self.run, self.target, self.step, self.attempt = run, target, step, attempt

@@ -1,0 +1,91 @@
+"""The outbox: which objects have changed, written in the transaction of the change.
+
+A consumer reads the distinct objects after its cursor, does its work, and moves the cursor; doing it again is
+harmless. Order is the order of commits. Topics: run job schedule target request decision sync.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from journal import points
+from journal.tables import cursors, meta, outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Objects that changed, oldest first, each once. `last_seq` is what `advance` takes when they are dealt with."""
+
+    last_seq: int
+    objects: tuple[tuple[str, str], ...]
+
+
+_ADD = insert(outbox)
+_CURSOR = select(cursors.c.seq).where(cursors.c.consumer == bindparam("consumer"))
+_AFTER = (
+    select(outbox.c.seq, outbox.c.topic, outbox.c.key)
+    .where(outbox.c.seq > bindparam("after"))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
+
+
+def add(tx: Connection, topic: str, key: str) -> None:
+    """Say that an object has changed."""
+    add_all(tx, ((topic, key),))
+
+
+def add_all(tx: Connection, objects: tuple[tuple[str, str], ...]) -> None:
+    """Say that several objects have changed."""
+    if not objects:
+        return
+    _in_commit_order(tx)
+    tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
+
+
+def _in_commit_order(tx: Connection) -> None:
+    # SQLite has one writer at a time. Elsewhere a later number could be committed, and passed by a cursor, before
+    # an earlier one: whoever writes to the outbox holds this row until its commit.
+    if tx.dialect.name != "sqlite":
+        tx.execute(select(meta.c.value).where(meta.c.key == "version").with_for_update())
+
+
+def pending(conn: Connection, consumer: str, limit: int = 10_000) -> Batch:
+    """What the consumer has not dealt with: at most `limit` entries, fewer objects. Empty: no objects.
+
+    A new consumer starts at what is left of the outbox; it should register with `advance(tx, consumer, last(conn))`
+    and look at the whole journal once.
+    """
+    after = conn.execute(_CURSOR, {"consumer": consumer}).scalar_one_or_none() or 0
+    rows = conn.execute(_AFTER, {"after": after, "most": limit}).all()
+    if not rows:
+        return Batch(after, ())
+    return Batch(rows[-1].seq, tuple(dict.fromkeys((row.topic, row.key) for row in rows)))
+
+
+def last(conn: Connection) -> int:
+    """The number of the newest entry."""
+    return conn.execute(select(func.max(outbox.c.seq))).scalar_one() or 0
+
+
+def advance(tx: Connection, consumer: str, seq: int) -> None:
+    """Everything up to `seq` is dealt with. A cursor never moves back."""
+    points.record("consume")
+    known = tx.execute(_CURSOR, {"consumer": consumer}).scalar_one_or_none()
+    if known is None:
+        tx.execute(insert(cursors), {"consumer": consumer, "seq": seq})
+    elif seq > known:
+        tx.execute(update(cursors).where(cursors.c.consumer == consumer).values(seq=seq))
+
+
+def forget(tx: Connection, consumer: str) -> None:
+    """The consumer is gone for ever and holds nothing back any more."""
+    tx.execute(delete(cursors).where(cursors.c.consumer == consumer))
+
+
+def trim(tx: Connection) -> int:
+    """Remove what all consumers have dealt with; the number of entries removed."""
+    done = tx.execute(select(func.min(cursors.c.seq))).scalar_one()
+    if done is None:
+        return 0
+    return tx.execute(delete(outbox).where(outbox.c.seq <= done)).rowcount

@@ -1,0 +1,74 @@
+"""What is special about SQLite: how its connections are set up, checked and closed."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from journal import faults
+from journal.encoding import to_json
+from journal.errors import Refused
+
+BUSY = 5.0
+"""Seconds to wait for a lock of another process before the journal is called unavailable."""
+_CHECKED_WHOLE = 256 * 1024 * 1024
+_WAL_KEPT = 64 * 1024 * 1024
+
+
+def engines(path: Path) -> tuple[Engine, Engine]:
+    """For the one writer and for readers. Each thread that uses them keeps its own connection."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"cannot make the folder {path.parent} for the journal: {error.strerror}") from error
+    return _engine(path, "BEGIN IMMEDIATE", query_only=False), _engine(path, "BEGIN", query_only=True)
+
+
+def _engine(path: Path, begin: str, *, query_only: bool) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=NullPool,
+        json_serializer=to_json,
+        connect_args={"check_same_thread": False, "timeout": BUSY, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        # The mode is kept in the file; asking first spares a lock.
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA journal_size_limit={_WAL_KEPT}")
+        cursor.execute("PRAGMA cache_size=-16384")
+        cursor.execute(f"PRAGMA query_only={'ON' if query_only else 'OFF'}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that will write takes its lock at once: upgrading one later can fail without waiting.
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def check(connection: Connection, path: Path) -> None:
+    """Refuse a damaged file. Very large files are checked by their first use alone."""
+    if not path.exists() or path.stat().st_size > _CHECKED_WHOLE:
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    found = driver.execute("PRAGMA quick_check(3)").fetchall()
+    if found != [("ok",)]:
+        details = "; ".join(str(row[0]) for row in found)
+        raise Refused(faults.damaged(f"{path}: {details}"))
+
+
+def merge(engine: Engine) -> None:
+    """Bring the write-ahead log into the file, so that a stopped journal is one file."""
+    with faults.suppressed(), engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")

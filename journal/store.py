@@ -1,0 +1,348 @@
+"""The journal: the truth about what was decided, started and ended.
+
+Changes of many callers share one transaction (group commit), so that a durable record costs a share of one fsync.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, inspect, insert, make_url, select, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+
+from journal import faults, points, sqlite
+from journal.clock import Clock
+from journal.errors import FenceLost, Refused, Unavailable
+from journal.tables import PRODUCT, VERSION, meta, metadata
+
+T = TypeVar("T")
+_MOST_IN_A_BATCH = 512
+_UPGRADES: dict[int, Callable[[Connection], None]] = {}
+"""How a journal of the version before becomes one of this version."""
+
+
+class _Call(Generic[T]):
+    """One change or query on its way to a worker, and its caller's future."""
+
+    __slots__ = ("error", "function", "future", "loop", "value")
+
+    def __init__(self, function: Callable[[Connection], T]) -> None:
+        self.function = function
+        self.loop = asyncio.get_running_loop()
+        # The future carries the call, not an exception: a cancelled caller leaves nothing behind that nobody fetched.
+        self.future: asyncio.Future[None] = self.loop.create_future()
+        self.error: BaseException | None = None
+        self.value: T
+
+    def result(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Watch:
+    """Tells one task that something was committed. Wakes that come together are one."""
+
+    def __init__(self, watches: "set[Watch]") -> None:
+        self._watches = watches
+        self._event = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        watches.add(self)
+
+    async def changed(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - part of the port
+        """Whether anything was committed by this process since the last call, waiting `timeout` seconds for it."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+    def close(self) -> None:
+        self._watches.discard(self)
+
+    def wake(self) -> None:
+        """Called on the watch's own loop."""
+        self._event.set()
+
+
+class _Worker(threading.Thread):
+    """A thread with one connection. It serves calls in order; `serve` is given all that wait."""
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        super().__init__(name=name, daemon=True)
+        self.calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
+        self.done: Future[None] = Future()
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def run(self) -> None:
+        last = False
+        while not last:
+            batch, last = self._waiting()
+            if batch:
+                self._serve_all(batch)
+        self._drop()
+        self.done.set_result(None)
+
+    def _waiting(self) -> tuple[list[_Call[Any]], bool]:
+        found: list[_Call[Any]] = []
+        call = self.calls.get()
+        try:
+            while call is not None:
+                # Whoever was cancelled before the change began does not want it.
+                if not call.future.cancelled():
+                    found.append(call)
+                if len(found) >= _MOST_IN_A_BATCH:
+                    return found, False
+                call = self.calls.get_nowait()
+        except Empty:
+            return found, False
+        return found, True
+
+    def _serve_all(self, batch: list[_Call[Any]]) -> None:
+        try:
+            self.serve(batch)
+        except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
+            self._drop()
+            translated = faults.translated(error)
+            for call in batch:
+                call.error = translated
+        self.answered(batch)
+
+    def connection(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        """Forget the connection: after a fault the next batch begins with a fresh one."""
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.invalidate()
+                self._connection.close()
+            self._connection = None
+
+    def serve(self, batch: list[_Call[Any]]) -> None:
+        raise NotImplementedError
+
+    def answered(self, batch: list[_Call[Any]]) -> None:
+        _resolve(batch, ())
+
+
+class _Writer(_Worker):
+    def __init__(self, engine: Engine, watches: set[Watch]) -> None:
+        super().__init__("journal-writer", engine)
+        self._watches = watches
+        self._wakes = False
+
+    def serve(self, batch: list[_Call[Any]]) -> None:
+        self._wakes = False
+        tx = self.connection()
+        points.begun()
+        with tx.begin():
+            for call in batch:
+                _apply(tx, call)
+            points.uncommitted()
+        points.committed()
+        self._wakes = True
+
+    def answered(self, batch: list[_Call[Any]]) -> None:
+        _resolve(batch, self._watches if self._wakes else ())
+
+
+class _Reader(_Worker):
+    def __init__(self, engine: Engine) -> None:
+        super().__init__("journal-reader", engine)
+
+    def serve(self, batch: list[_Call[Any]]) -> None:
+        for call in batch:
+            connection = self.connection()
+            try:
+                with connection.begin():
+                    call.value = call.function(connection)
+            except DBAPIError as error:
+                self._drop()
+                call.error = faults.translated(error)
+            except Exception as error:  # noqa: BLE001 - it is the caller's own
+                call.error = error
+
+
+def _apply(tx: Connection, call: _Call[Any]) -> None:
+    """Make one change in a savepoint of its own: when it fails, only it fails."""
+    try:
+        call.value = _in_savepoint(tx, call.function)
+    except IntegrityError:
+        # Another process was first. Looking again, the change sees what that one wrote.
+        try:
+            call.value = _in_savepoint(tx, call.function)
+        except IntegrityError as error:
+            call.error = error
+        except DBAPIError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            call.error = error
+    except DBAPIError as error:
+        if faults.spoils_the_transaction(error):
+            raise
+        call.error = error
+    except FenceLost as error:
+        call.error = error
+        if error.aftermath is not None:
+            error.aftermath(tx)
+            error.aftermath = None
+    except Exception as error:  # noqa: BLE001 - it is the caller's own
+        call.error = error
+
+
+def _in_savepoint(tx: Connection, change: Callable[[Connection], T]) -> T:
+    # Spelled out: `begin_nested` costs as much as the insert it protects.
+    tx.exec_driver_sql("SAVEPOINT change")
+    try:
+        value = change(tx)
+    except Exception as error:
+        if not (isinstance(error, DBAPIError) and faults.spoils_the_transaction(error)):
+            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT change")
+            tx.exec_driver_sql("RELEASE SAVEPOINT change")
+        raise
+    tx.exec_driver_sql("RELEASE SAVEPOINT change")
+    return value
+
+
+def _resolve(batch: Iterable[_Call[Any]], watches: Iterable[Watch]) -> None:
+    """Tell every caller, waking each loop once."""
+    loops: dict[asyncio.AbstractEventLoop, tuple[list[_Call[Any]], list[Watch]]] = {}
+    for call in batch:
+        loops.setdefault(call.loop, ([], []))[0].append(call)
+    for watch in tuple(watches):
+        loops.setdefault(watch.loop, ([], []))[1].append(watch)
+    for loop, (calls, woken) in loops.items():
+        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell, calls, woken)
+
+
+def _tell(calls: list[_Call[Any]], watches: list[Watch]) -> None:
+    for call in calls:
+        if not call.future.done():
+            call.future.set_result(None)
+    for watch in watches:
+        watch.wake()
+
+
+class Journal:
+    """One process's door to the journal.
+
+    `write` may be called by any number of tasks at once. The changes that wait are made one after another in one
+    transaction, in the order of the calls. A change must be a plain function of the connection: it may be called a
+    second time when another process was quicker, and it must not block.
+    """
+
+    def __init__(self, engine: Engine, reading: Engine, clock: Clock) -> None:
+        self.clock = clock
+        self._engines = (engine, reading)
+        self._watches: set[Watch] = set()
+        self._writer = _Writer(engine, self._watches)
+        self._reader = _Reader(reading)
+        self._closed = False
+        self._writer.start()
+        self._reader.start()
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock) -> "Journal":
+        """Open, create or upgrade the journal at `url` (`sqlite:///<path>`).
+
+        Raises Refused where the file is newer than this program, not a journal, damaged or not ours to write, and
+        Unavailable where it is locked or the disk is full.
+        """
+        name = make_url(url).get_backend_name()
+        if name != "sqlite":
+            raise Refused(f"cannot keep the journal in {name}: this version supports sqlite:///<path> only")
+        path = make_url(url).database
+        if not path or path == ":memory:":
+            raise Refused("the journal needs a file: sqlite:///<path>")
+        engine, reading = sqlite.engines(Path(path))
+        try:
+            with faults.translation(), engine.connect() as connection:
+                sqlite.check(connection, Path(path))
+                points.reach("journal.file-created")
+                with connection.begin():
+                    _prepare(connection, str(path))
+        except BaseException:
+            engine.dispose()
+            reading.dispose()
+            raise
+        return cls(engine, reading, clock)
+
+    async def write(self, change: Callable[[Connection], T]) -> T:
+        """Make the change durable, and give what it returned.
+
+        Raises what the change raised (nothing of that change remains, others are not touched), Unavailable where
+        the database cannot be written (nothing happened), Refused where it is damaged. Cancelled while it waits,
+        the change may or may not have happened.
+        """
+        return await self._call(self._writer, change)
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """What the query returns, from one consistent snapshot that holds everything written before the call."""
+        return await self._call(self._reader, query)
+
+    async def _call(self, worker: _Worker, function: Callable[[Connection], T]) -> T:
+        if self._closed:
+            raise Unavailable("the journal is closed")
+        call = _Call(function)
+        worker.calls.put(call)
+        await call.future
+        return call.result()
+
+    def watch(self) -> Watch:
+        """A watch for the calling task, set after any commit of this process. Other processes must be polled for."""
+        return Watch(self._watches)
+
+    async def close(self) -> None:
+        """Finish what waits, then close. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for worker in (self._writer, self._reader):
+            worker.calls.put(None)
+            await asyncio.wrap_future(worker.done)
+        await asyncio.to_thread(self._dispose)
+
+    def _dispose(self) -> None:
+        points.reach("journal.drained")
+        writing, reading = self._engines
+        reading.dispose()
+        sqlite.merge(writing)
+        writing.dispose()
+
+
+def _prepare(connection: Connection, place: str) -> None:
+    """Create the tables in an empty database, or bring them to this version."""
+    names = set(inspect(connection).get_table_names())
+    if not names:
+        metadata.create_all(connection)
+        facts = {"product": PRODUCT, "version": str(VERSION)}
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in facts.items()])
+        return
+    known: dict[str, str] = {}
+    if "meta" in names:
+        with suppress(OperationalError):
+            known = {row.key: row.value for row in connection.execute(select(meta.c.key, meta.c.value))}
+    if known.get("product") != PRODUCT or not known.get("version", "").isdigit():
+        raise Refused(f"{place} is not an OpsConductor journal; move it away, or choose another folder with --state")
+    version = int(known["version"])
+    if version > VERSION:
+        raise Refused(
+            f"{place} was written by a newer OpsConductor (its tables are version {version}, this program knows "
+            f"{VERSION}); run that version again, or choose another folder with --state"
+        )
+    for step in range(version + 1, VERSION + 1):
+        _UPGRADES[step](connection)
+    if version < VERSION:
+        connection.execute(update(meta).where(meta.c.key == "version").values(value=str(VERSION)))

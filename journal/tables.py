@@ -1,0 +1,257 @@
+"""The tables. Instants are microseconds since 1970 in UTC: they sort, compare and cost nothing on either database."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+
+VERSION = 1
+"""Raised with every change of the tables; `journal.store` upgrades older files step by step."""
+PRODUCT = "opsconductor"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept as whole microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def _json() -> JSON:
+    return JSON(none_as_null=True)
+
+
+# SQLite counts rows by INTEGER alone; PostgreSQL must not run out of 32 bits.
+_Seq = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+specs = Table(
+    "specs",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("id", String(100), nullable=False, unique=True),
+    # Exactly once: whatever crashes and whoever repeats, one cause is one run.
+    Column("cause_key", String, nullable=False, unique=True),
+    Column("cause", _json(), nullable=False),
+    Column("job", String, nullable=False),
+    Column("commit", String, nullable=False),
+    # An imported run has no spec: the status branch does not hold it.
+    Column("spec", ForeignKey("specs.digest"), nullable=True),
+    Column("params", _json(), nullable=False),
+    Column("targets", _json(), nullable=False),
+    Column("on_targets", Boolean, nullable=False),
+    Column("libraries", _json()),
+    Column("rerun_of", String(100)),
+    Column("pool", String, nullable=False),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("inline", Boolean, nullable=False, default=False),
+    Column("state", String, nullable=False),
+    Column("reason", String),
+    Column("concurrency", String),
+    Column("slots", Integer, nullable=False, default=1),
+    Column("slot", Integer),
+    Column("queued_at", Instant, nullable=False),
+    Column("starts_at", Instant),
+    Column("queue_deadline", Instant),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("token", Integer, nullable=False, default=0),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("lost", Integer, nullable=False, default=0),
+    Column("runner", String),
+    Column("lease_until", Float),
+    Column("wish", String),
+    Column("wish_reason", String),
+    Column("outputs", _json()),
+    # A free run has no slot: NULLs differ from each other in SQLite and in PostgreSQL.
+    UniqueConstraint("concurrency", "slot", name="runs_one_holder_a_slot"),
+    Index("runs_by_state", "state", "pool", "priority"),
+    Index("runs_by_job", "job", "seq"),
+    Index("runs_by_spec", "spec"),
+    sqlite_autoincrement=True,
+)
+
+causes = Table(
+    # What is left of runs that retention has removed: an act is consumed once, ever; an instant fires once.
+    "causes",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("run", String(100), nullable=False),
+    Column("state", String, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+run_targets = Table(
+    # Targets that have ended.
+    "run_targets",
+    metadata,
+    Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
+    Column("target", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("outputs", _json()),
+    Column("ended_at", Instant, nullable=False),
+    Index("run_targets_by_target", "target", "run"),
+    sqlite_with_rowid=False,
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), nullable=False),
+    Column("target", String, nullable=False),
+    Column("phase", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("name", String),
+    Column("state", String, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("exit_code", Integer),
+    Column("duration", Float),
+    Column("outputs", _json()),
+    Column("stdout", Text),
+    Column("stderr", Text),
+    Column("stdout_tail", Text),
+    Column("stderr_tail", Text),
+    Column("error", Text),
+    Column("log", String),
+    Column("continued", Boolean, nullable=False, default=False),
+    UniqueConstraint("run", "target", "phase", "step", "attempt", name="steps_one_start_an_attempt"),
+)
+
+evidence = Table(
+    # Results from runners that had lost their lease: kept, and without effect on anything settled.
+    "evidence",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("run", String(100), nullable=False, index=True),
+    Column("token", Integer, nullable=False),
+    Column("what", String, nullable=False),
+    Column("target", String),
+    Column("phase", String),
+    Column("step", String),
+    Column("attempt", Integer),
+    Column("state", String, nullable=False),
+    Column("detail", _json(), nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("job", String, nullable=False, default=""),
+    Column("fingerprint", String, nullable=False),
+    Column("considered_from", Instant, nullable=False),
+    Column("considered_until", Instant, nullable=False),
+    Column("lost_until", Instant),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("schedule", String, nullable=False),
+    Column("first", Instant, nullable=False),
+    Column("last", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("reason", String),
+    Column("run", String(100)),
+    Column("decided_at", Instant, nullable=False),
+    # Each due instant is decided once.
+    UniqueConstraint("schedule", "first", name="decisions_once_an_instant"),
+    Index("decisions_by_last", "schedule", "last"),
+    Index("decisions_by_day", "verdict", "first"),
+)
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("state", String),
+    Column("reason", String),
+    Column("message", Text),
+    Column("action", String),
+    Column("requested_by", String),
+    Column("run", String(100), index=True),
+    Column("digest", String),
+    Column("first_seen", Instant, nullable=False),
+    Column("settled_at", Instant),
+)
+
+runners = Table(
+    "runners",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("pool", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("lease_until", Float),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("topic", String, nullable=False),
+    Column("key", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("consumer", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", _json()),
+)
