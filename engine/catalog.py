@@ -31,7 +31,12 @@ class Catalog:
 
     def pool_of(self, job: Job) -> str:
         """The pool whose runners take the job: its own, else the project's, else `default`."""
-        return job.spec.runs_on.pool or self.project.spec.defaults.pool or DEFAULT_POOL
+        return job.spec.runs_on.pool or self.default_pool
+
+    @property
+    def default_pool(self) -> str:
+        """The pool of jobs that name none, and of inline jobs."""
+        return self.project.spec.defaults.pool or DEFAULT_POOL
 
 
 def connection_of(target: Target, named: str | None = None) -> str | None:

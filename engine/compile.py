@@ -8,7 +8,7 @@ from engine.catalog import Catalog
 from engine.checks import everything
 from engine.globs import matches
 from schemas.credential import Credential
-from schemas.diagnostic import Diagnostic, in_order
+from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.envelope import Document
 from schemas.job import Job
 from schemas.pool import RunnerPool
@@ -55,11 +55,12 @@ def compile_files(commit: str, files: Iterable[ParsedFile], extra: Iterable[Diag
     findings = [*extra, *(found for file in parsed for found in file.findings if found not in file.about_acts)]
     about_acts = [found for file in parsed for found in file.about_acts]
 
+    broken = frozenset(name for file in parsed for name in file.broken)
+    unread = {finding.span.file for finding in findings}
     catalog = _catalog(commit, definitions)
-    complete = not any(found.severity == "error" for found in findings)
-    findings += everything.about_definitions(catalog, definitions, complete=complete)
-    about_acts += everything.about_acts(catalog, acts, complete=complete)
-    sound = not any(found.severity == "error" for found in findings)
+    findings += everything.about_definitions(catalog, definitions, broken=broken, unread=unread)
+    about_acts += everything.about_acts(catalog, acts, broken=broken)
+    sound = not has_errors(findings)
     return Compiled(
         catalog=catalog if sound else None,
         acts=acts,

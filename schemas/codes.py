@@ -92,6 +92,7 @@ _TITLES = {
     "OC606": "A secret where none may stand",
     "OC607": "A field that the credential does not have",
     "OC608": "A secret file outside the secret folder",
+    "OC609": "A credential of the wrong type",
     # 9xx: part of the language, not of this version
     "OC901": "Not supported yet",
 }

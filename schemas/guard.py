@@ -161,6 +161,8 @@ class _Reading:
         text: str = event.value
         if len(text) * 4 > MAX_SCALAR and len(text.encode()) > MAX_SCALAR:
             self._stop(event, "OC115", f"a text of more than {MAX_SCALAR // 1024} KiB", "put it into a file of its own")
+        if "\0" in text:
+            self._refuse(event, "OC103", "a zero byte in a text", "remove the escape; no program takes it")
         if not event.implicit[0]:
             self._put(text, key=event)
             return

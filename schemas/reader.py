@@ -16,6 +16,7 @@ from schemas.kinds import ACTS, MODELS, PLANNED, STATUS_KINDS
 from schemas.places import Layout, Places
 from schemas.span import Span
 
+_NAME_FIELD = re.compile(rb"\bname:[ \t]*[\"']?([a-z0-9][a-z0-9.-]*)")
 _KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
 
 
@@ -58,6 +59,8 @@ class ParsedFile:
     about_acts: frozenset[Diagnostic] = frozenset()
     count: int = 0
     """How many documents it holds, those with findings included."""
+    broken: frozenset[str] = frozenset()
+    """Names that documents with findings may have: a reference to one of them is not wrong for all we know."""
 
     def within(self, file: str) -> "ParsedFile":
         """The same content in another file: parsed files are cached by content."""
@@ -69,6 +72,7 @@ class ParsedFile:
             tuple(finding.within(file) for finding in self.findings),
             frozenset(finding.within(file) for finding in self.about_acts),
             self.count,
+            self.broken,
         )
 
 
@@ -79,11 +83,13 @@ def read(data: bytes, file: str) -> ParsedFile:
     """
     loaded = load(data, file)
     if loaded.findings:
-        return ParsedFile(file, (), in_order(loaded.findings), _if_acts_only(data, loaded.findings), 0)
+        about_acts = _if_acts_only(data, loaded.findings)
+        return ParsedFile(file, (), in_order(loaded.findings), about_acts, 0, _names_in(data))
     layout = Layout(data)
     documents: list[Authored] = []
     findings: list[Diagnostic] = []
-    about_acts: list[Diagnostic] = []
+    of_acts: list[Diagnostic] = []
+    broken: set[str] = set()
     values = [(index, value) for index, value in enumerate(loaded.documents) if value is not NOTHING]
     for index, value in values:
         places = Places(layout, index)
@@ -92,9 +98,21 @@ def read(data: bytes, file: str) -> ParsedFile:
             documents.append(Authored(read_document, file, index, places))
             continue
         findings += read_document
-        if isinstance(value, dict) and value.get("kind") in ACTS:
-            about_acts += read_document
-    return ParsedFile(file, tuple(documents), in_order(findings), frozenset(about_acts), len(values))
+        if isinstance(value, dict):
+            metadata = value.get("metadata")
+            name = metadata.get("name") if isinstance(metadata, dict) else None
+            broken |= {name} if isinstance(name, str) else set()
+            of_acts += read_document if _is_act(value) else ()
+    return ParsedFile(file, tuple(documents), in_order(findings), frozenset(of_acts), len(values), frozenset(broken))
+
+
+def _is_act(value: dict[str, Any]) -> bool:
+    kind = value.get("kind")
+    return isinstance(kind, str) and kind in ACTS
+
+
+def _names_in(data: bytes) -> frozenset[str]:
+    return frozenset(name.decode() for name in _NAME_FIELD.findall(data))
 
 
 def _if_acts_only(data: bytes, findings: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
@@ -127,16 +145,16 @@ def _kind_refused(value: dict[str, Any], at: Span, key: Span) -> Diagnostic | No
     if kind is None:
         hint = f"begin it with 'apiVersion: {API_VERSION}' and 'kind:' one of {', '.join(MODELS)}"
         return Diagnostic(key, "OC210", "the document has no 'kind'", hint)
-    if kind in MODELS if isinstance(kind, str) else False:
-        return None
     if not isinstance(kind, str):
         return Diagnostic(at, "OC210", "'kind' must be the name of a kind", f"one of {', '.join(MODELS)}")
+    if kind in MODELS:
+        return None
     if kind in PLANNED:
         return Diagnostic(at, "OC901", f"kind {kind} is not supported yet", f"this version reads {', '.join(MODELS)}")
     if kind in STATUS_KINDS:
         hint = "it belongs on the status branch; remove it here"
         return Diagnostic(at, "OC211", f"documents of kind {kind} are written only by the engine", hint)
     folded = {name.lower(): name for name in (*MODELS, *PLANNED)}
-    near = get_close_matches(kind.lower(), folded, n=1)
+    near = get_close_matches(kind[:80].lower(), folded, n=1)
     hint = f"did you mean '{folded[near[0]]}'?" if near else f"the kinds are {', '.join(MODELS)}"
     return Diagnostic(at, "OC210", f"'{kind[:80]}' is not a kind", hint)

@@ -1,15 +1,53 @@
-"""All cross-checks, in one list."""
+"""All cross-checks, in one list. Each looks at one idea; a new one is added here and nowhere else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from engine.catalog import Catalog
+from engine.checks import (
+    circles,
+    concurrency,
+    expressions,
+    identities,
+    parameters,
+    projects,
+    references,
+    secrecy,
+    selections,
+    steps,
+    supported,
+    times,
+)
+from engine.checks.scope import Scope
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
+_OF_ONE = (references, selections, steps, parameters, expressions, times, secrecy, supported)
+"""Checks of one document against the others, `about(authored, scope)`; acts pass them too."""
+_OF_ALL = (circles, concurrency)
+"""Checks of the definitions as a whole, `check(scope)`."""
 
-def about_definitions(catalog: Catalog, definitions: Sequence[Authored], *, complete: bool) -> list[Diagnostic]:
-    return []
+
+def about_definitions(
+    catalog: Catalog, definitions: Sequence[Authored], *, broken: frozenset[str], unread: Collection[str]
+) -> Iterator[Diagnostic]:
+    """Findings about definitions. `broken` are names of documents, `unread` are files, with findings of their own."""
+    scope = Scope(catalog, definitions, broken=broken)
+    yield from identities.check(definitions)
+    yield from projects.check(definitions, unread)
+    for whole in _OF_ALL:
+        yield from whole.check(scope)
+    for authored in definitions:
+        yield from _about(authored, scope)
 
 
-def about_acts(catalog: Catalog, acts: Iterable[Authored], *, complete: bool) -> list[Diagnostic]:
-    return []
+def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str]) -> Iterator[Diagnostic]:
+    """Findings about acts, which concern nothing but the act."""
+    scope = Scope(catalog, (), acts, broken=broken)
+    yield from identities.check(acts)
+    for authored in acts:
+        yield from _about(authored, scope)
+
+
+def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    for one in _OF_ONE:
+        yield from one.about(authored, scope)

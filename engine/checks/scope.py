@@ -1,0 +1,216 @@
+"""What a check may look at, with the answers that several checks ask for computed once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from engine.catalog import Catalog, connection_of
+from schemas.act import RunRequest
+from schemas.credential import Credential
+from schemas.job import Job, Step
+from schemas.reader import Authored
+from schemas.schedule import Schedule
+from schemas.selector import Expression, Selection, Selector
+from schemas.target import Target, TargetGroup
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedStep:
+    """A step and the path it stands at. `phase` is steps, finally or rescue; `position` counts from 1 in its list."""
+
+    step: Step
+    path: Path
+    phase: str
+    position: int
+
+    @property
+    def id(self) -> str:
+        """Its own id, or the one by position."""
+        return self.step.id or f"{'step' if self.phase == 'steps' else self.phase}_{self.position}"
+
+
+def steps_of(authored: Authored) -> Iterator[PlacedStep]:
+    """All steps of a job or of an inline job, those within `rescue` included, in the order of the text."""
+    document = authored.document
+    if isinstance(document, Job):
+        for phase, steps in (
+            ("steps", document.spec.steps), ("rescue", document.spec.rescue), ("finally", document.spec.finally_),
+        ):  # fmt: skip
+            yield from _placed(steps, ("spec", phase), phase)
+    elif isinstance(document, RunRequest) and document.spec.job is not None:
+        yield from _placed(document.spec.job.steps, ("spec", "job", "steps"), "steps")
+
+
+def _placed(steps: Iterable[Step], path: Path, phase: str) -> Iterator[PlacedStep]:
+    for index, step in enumerate(steps):
+        yield PlacedStep(step, (*path, index), phase, index + 1)
+        yield from _placed(step.rescue, (*path, index, "rescue"), "rescue")
+
+
+def selections_of(authored: Authored) -> Iterator[tuple[Selection, Path]]:
+    """Where a document chooses targets, `exclude` apart."""
+    document = authored.document
+    if isinstance(document, Job) and document.spec.targets is not None:
+        yield document.spec.targets, ("spec", "targets")
+    if isinstance(document, Schedule | RunRequest) and document.spec.limit is not None:
+        yield document.spec.limit, ("spec", "limit")
+    if isinstance(document, RunRequest) and document.spec.job is not None and document.spec.job.targets is not None:
+        yield document.spec.job.targets, ("spec", "job", "targets")
+
+
+def targets_of(authored: Authored) -> tuple[Selection, Path] | None:
+    """Where a job or an inline job says where it runs."""
+    return next(((chosen, path) for chosen, path in selections_of(authored) if path[-1] == "targets"), None)
+
+
+class Members:
+    """Who is chosen by selectors, groups and selections. Same answers as engine.selection, by an index of labels."""
+
+    def __init__(self, targets: Mapping[str, Target], groups: Mapping[str, TargetGroup]) -> None:
+        self._groups = groups
+        self._all = frozenset(targets)
+        self._by_label: dict[str, dict[str, set[str]]] = {}
+        for name, target in targets.items():
+            for key, value in target.metadata.labels.items():
+                self._by_label.setdefault(key, {}).setdefault(value, set()).add(name)
+        self._known: dict[str, frozenset[str]] = {}
+
+    def selected(self, selector: Selector) -> frozenset[str]:
+        memo = repr(selector)
+        if memo not in self._known:
+            parts = [self._with(key, (value,)) for key, value in selector.match_labels.items()]
+            parts += [self._holding(condition) for condition in selector.match_expressions]
+            parts.sort(key=len)
+            self._known[memo] = frozenset.intersection(*parts) if parts else self._all
+        return self._known[memo]
+
+    def group(self, name: str) -> frozenset[str]:
+        memo = f"group {name}"
+        if memo not in self._known:
+            waiting, seen, found = [name], {name}, set[str]()
+            while waiting:
+                if (group := self._groups.get(waiting.pop())) is None:
+                    continue
+                found |= self._all.intersection(group.spec.names)
+                found |= self.selected(group.spec.selector) if group.spec.selector is not None else frozenset()
+                waiting += [below for below in group.spec.groups if below not in seen]
+                seen.update(group.spec.groups)
+            self._known[memo] = frozenset(found)
+        return self._known[memo]
+
+    def chosen(self, selection: Selection) -> frozenset[str]:
+        said = selection.selector is not None or selection.groups or selection.names
+        if not said:
+            found = self._all if selection.exclude is not None else frozenset()
+        else:
+            found = frozenset().union(
+                self._all.intersection(selection.names),
+                *(self.group(name) for name in selection.groups),
+                *([self.selected(selection.selector)] if selection.selector is not None else []),
+            )
+        return found - self.chosen(selection.exclude) if selection.exclude is not None else found
+
+    def _with(self, key: str, values: Iterable[str]) -> frozenset[str]:
+        held = self._by_label.get(key, {})
+        return frozenset().union(*(held.get(value, ()) for value in values))
+
+    def _holding(self, condition: Expression) -> frozenset[str]:
+        match condition.operator:
+            case "In":
+                return self._with(condition.key, condition.values)
+            case "NotIn":
+                return self._all - self._with(condition.key, condition.values)
+            case "Exists":
+                return self._with(condition.key, self._by_label.get(condition.key, {}))
+            case "DoesNotExist":
+                return self._all - self._with(condition.key, self._by_label.get(condition.key, {}))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A commit's documents. `broken` are names of documents that could not be read."""
+
+    catalog: Catalog
+    definitions: Sequence[Authored]
+    acts: Sequence[Authored] = ()
+    broken: frozenset[str] = field(default_factory=frozenset)
+
+    @cached_property
+    def members(self) -> Members:
+        return Members(self.catalog.targets, self.catalog.groups)
+
+    @cached_property
+    def by_default_connection(self) -> Mapping[str | None, frozenset[str]]:
+        """The targets by the connection that a step uses which names none; None where there is no such connection."""
+        found: dict[str | None, set[str]] = {}
+        for name, target in self.catalog.targets.items():
+            found.setdefault(connection_of(target), set()).add(name)
+        return {connection: frozenset(names) for connection, names in found.items()}
+
+    @cached_property
+    def by_connection(self) -> Mapping[str, frozenset[str]]:
+        """The targets that declare a connection."""
+        found: dict[str, set[str]] = {}
+        for name, target in self.catalog.targets.items():
+            for connection in target.spec.connections.model_fields_set:
+                if getattr(target.spec.connections, connection) is not None:
+                    found.setdefault(connection, set()).add(name)
+        return {connection: frozenset(names) for connection, names in found.items()}
+
+    @cached_property
+    def over_ssh(self) -> frozenset[str]:
+        """The targets on which steps may use ssh: by default, or since some job names it."""
+        everybody = (*self.definitions, *self.acts)
+        if any(placed.step.connection == "ssh" for authored in everybody for placed in steps_of(authored)):
+            return self.by_connection.get("ssh", frozenset())
+        return self.by_default_connection.get("ssh", frozenset())
+
+    @cached_property
+    def restricted(self) -> Mapping[str, Credential]:
+        """The credentials that not every job may use."""
+        return {
+            name: credential
+            for name, credential in self.catalog.credentials.items()
+            if credential.spec.pools or credential.spec.allowed_for is not None
+        }
+
+    @cached_property
+    def credential_users(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+        """By connection and credential, the targets that log in with it."""
+        found: dict[str, dict[str, set[str]]] = {}
+        for name, target in self.catalog.targets.items():
+            for connection in ("ssh", "winrm", "http"):
+                settings = getattr(target.spec.connections, connection)
+                if settings is not None and settings.credential_ref is not None:
+                    found.setdefault(connection, {}).setdefault(settings.credential_ref, set()).add(name)
+        return {
+            connection: {credential: frozenset(names) for credential, names in users.items()}
+            for connection, users in found.items()
+        }
+
+    def authored(self, kind: str, name: str) -> Authored:
+        return self.catalog.origin[f"{kind}/{name}"]
+
+    def reached(self, authored: Authored) -> frozenset[str]:
+        """The targets a job runs on."""
+        found = targets_of(authored)
+        return self.members.chosen(found[0]) if found is not None else frozenset()
+
+    def uses(self, authored: Authored) -> Iterator[tuple[str, frozenset[str], Path]]:
+        """The connections that a job's steps use, with the targets they use them on and where that is said."""
+        place = targets_of(authored)
+        if place is None:
+            return
+        reached = self.members.chosen(place[0])
+        unnamed = False
+        for placed in steps_of(authored):
+            if placed.step.connection is not None:
+                yield placed.step.connection, reached, (*placed.path, "connection")
+            else:
+                unnamed = True
+        if unnamed:
+            for connection, names in self.by_default_connection.items():
+                if connection is not None and (here := reached & names):
+                    yield connection, here, place[1]

@@ -1,0 +1,197 @@
+"""Secrets and whom we trust: host keys, who may open what, and what must not be written in plain text."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+
+from engine.checks.scope import Path, Scope, steps_of, targets_of
+from engine.selection import matches
+from schemas.credential import Credential
+from schemas.diagnostic import Diagnostic, Related
+from schemas.guard import lines_of
+from schemas.job import Job
+from schemas.reader import Authored
+from schemas.span import Span
+from schemas.target import Target
+
+_KEY_TYPES = {
+    "ssh-ed25519": 2,
+    "ssh-rsa": 3,
+    "ecdsa-sha2-nistp256": 3,
+    "ecdsa-sha2-nistp384": 3,
+    "ecdsa-sha2-nistp521": 3,
+    "sk-ssh-ed25519@openssh.com": 3,
+    "sk-ecdsa-sha2-nistp256@openssh.com": 4,
+}
+"""Host key types, with the number of fields in their binary form (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4)."""
+_PRIVATE = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|AGE-SECRET-KEY-1[A-Z0-9]{50}")
+_SECRET_NAME = re.compile(r"(?i)(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key)$")
+_USERINFO = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE)
+_FITTING = {"ssh": ("ssh", "password"), "winrm": ("password", "certificate")}
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    document = authored.document
+    yield from _private_keys(authored)
+    if isinstance(document, Target):
+        yield from _host_keys(authored, document, scope)
+        yield from _fitting(authored, document, scope)
+        yield from _base_url(authored, document)
+    elif isinstance(document, Credential):
+        yield from _source(authored, document)
+    if targets_of(authored) is not None:
+        yield from _allowed(authored, scope)
+    yield from _env(authored)
+
+
+def _private_keys(authored: Authored) -> Iterator[Diagnostic]:
+    """By the bytes of the file: wherever in a document it stands, a comment included."""
+    data = authored.places.layout.data
+    for found in _PRIVATE.finditer(data):
+        lines = lines_of(data[: found.start()].decode())
+        column = len(lines[-1]) + 1
+        span = Span(authored.file, len(lines), column, len(lines), column + len(found[0]))
+        hint = "take it out, and make a new one: git keeps the old; a Credential names a file of the secret folder"
+        yield Diagnostic(span, "OC605", "a private key in plain text", hint)
+
+
+def _host_keys(authored: Authored, target: Target, scope: Scope) -> Iterator[Diagnostic]:
+    ssh = target.spec.connections.ssh
+    if ssh is None:
+        return
+    path: Path = ("spec", "connections", "ssh")
+    if not ssh.host_keys and target.name in scope.over_ssh:
+        hint = "add hostKeys: ['ssh-ed25519 AAAA…'], as 'ssh-keyscan HOST' prints them, after comparing"
+        message = "an ssh connection needs 'hostKeys': without them anybody could pose as the host"
+        yield Diagnostic(authored.span(*path, key=True), "OC601", message, hint)
+    for index, key in enumerate(ssh.host_keys):
+        if (problem := host_key_problem(key)) is not None:
+            hint = "write it as 'ssh-ed25519 AAAA…', or '@cert-authority ssh-ed25519 AAAA…'; without a host name"
+            yield Diagnostic(authored.span(*path, "hostKeys", index), "OC602", problem, hint)
+
+
+def host_key_problem(text: str) -> str | None:
+    """Why a text is no host key; None where its structure is sound. Whether the key is any good is not looked at."""
+    words = text.split()
+    if words and words[0].startswith("@"):
+        if words[0] != "@cert-authority":
+            return f"'{words[0][:40]}' is not a mark that is known"
+        words = words[1:]
+    if not words:
+        return "an empty host key"
+    if words[0] not in _KEY_TYPES:
+        if len(words) > 1 and words[1] in _KEY_TYPES:
+            return f"'{words[0][:80]}' before the key is a host name, which does not belong here"
+        return f"'{words[0][:80]}' is not a type of host key"
+    if len(words) < 2:
+        return "a type of host key without the key"
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+    except (binascii.Error, ValueError):
+        return "the host key is not base64"
+    fields = _fields(blob)
+    if fields is None or len(fields) != _KEY_TYPES[words[0]]:
+        return "the host key is cut off or damaged"
+    if fields[0] != words[0].encode():
+        return f"the host key is not of the type {words[0]} it says"
+    if words[0] == "ssh-ed25519" and len(fields[1]) != 32:
+        return "the host key is cut off or damaged"
+    return None
+
+
+def _fields(blob: bytes) -> list[bytes] | None:
+    """The length-prefixed strings that make up a key (RFC 4251 5)."""
+    fields: list[bytes] = []
+    while blob:
+        length = int.from_bytes(blob[:4], "big")
+        if len(blob) < 4 + length:
+            return None
+        fields.append(blob[4 : 4 + length])
+        blob = blob[4 + length :]
+    return fields
+
+
+def _fitting(authored: Authored, target: Target, scope: Scope) -> Iterator[Diagnostic]:
+    for name, types in _FITTING.items():
+        connection = getattr(target.spec.connections, name)
+        reference = connection.credential_ref if connection is not None else None
+        credential = scope.catalog.credentials.get(reference or "")
+        if credential is not None and credential.spec.type not in types:
+            span = authored.span("spec", "connections", name, "credentialRef")
+            message = f"credential '{credential.name}' is of type {credential.spec.type}"
+            yield Diagnostic(span, "OC609", message, f"{name} takes {' or '.join(types)}")
+
+
+def _base_url(authored: Authored, target: Target) -> Iterator[Diagnostic]:
+    http = target.spec.connections.http
+    if http is not None and _USERINFO.match(http.base_url):
+        span = authored.span("spec", "connections", "http", "baseUrl")
+        hint = "take it out and name a Credential by credentialRef"
+        yield Diagnostic(span, "OC605", "a password in plain text in a URL", hint)
+
+
+def _source(authored: Authored, credential: Credential) -> Iterator[Diagnostic]:
+    source = credential.spec.from_
+    if source is None:
+        hint = "add from: {file: …} or from: {env: OPSCONDUCTOR_SECRET_…}"
+        message = f"credential '{credential.name}' does not say where its secret is: it has no 'from'"
+        yield Diagnostic(authored.span("spec", key=True), "OC204", message, hint)
+    elif source.file is not None:
+        parts = source.file.split("/")
+        if not source.file or source.file.startswith(("/", "~")) or ".." in parts or "\\" in source.file:
+            hint = "write a path within the runner's secret folder, as in keys/web"
+            span = authored.span("spec", "from", "file")
+            yield Diagnostic(span, "OC608", f"'{source.file}' lies outside the secret folder", hint)
+
+
+def _allowed(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Credentials that the connections of a job use, though its pool or the job itself may not have them."""
+    restricted = scope.restricted
+    if not restricted:
+        return
+    said: set[str] = set()
+    for connection, targets, path in scope.uses(authored):
+        for name, users in scope.credential_users.get(connection, {}).items():
+            if name in restricted and name not in said and (first := min(targets & users, default=None)) is not None:
+                said.add(name)
+                target = scope.authored("Target", first)
+                place = target.span("spec", "connections", connection, "credentialRef")
+                related = Related(place, f"target '{first}' logs in with it")
+                yield from forbidden(authored, scope, restricted[name], authored.span(*path, key=True), (related,))
+
+
+def forbidden(
+    authored: Authored, scope: Scope, credential: Credential, span: Span, related: tuple[Related, ...] = ()
+) -> Iterator[Diagnostic]:
+    """Why a job may not use a credential."""
+    document, spec = authored.document, credential.spec
+    origin = scope.authored("Credential", credential.name)
+    pool = scope.catalog.pool_of(document) if isinstance(document, Job) else scope.catalog.default_pool
+    if spec.pools and pool not in spec.pools:
+        message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs this"
+        place = Related(origin.span("spec", "pools"), "its pools")
+        yield Diagnostic(span, "OC603", message, "name the pool there, or run the job on one of them",
+                         related=(*related, place))  # fmt: skip
+    labels: Mapping[str, str] = document.metadata.labels
+    if spec.allowed_for is not None and not matches(spec.allowed_for, labels):
+        message = f"credential '{credential.name}' is not allowed for this job: its labels do not match"
+        place = Related(origin.span("spec", "allowedFor"), "the jobs it is for")
+        hint = "give the job the labels, or widen allowedFor"
+        yield Diagnostic(span, "OC604", message, hint, related=(*related, place))
+
+
+def _env(authored: Authored) -> Iterator[Diagnostic]:
+    """Suspicious, not certain: a variable whose name says secret and whose value is there to read."""
+    document = authored.document
+    places: list[tuple[Mapping[str, object], Path]] = [
+        (placed.step.env, (*placed.path, "env")) for placed in steps_of(authored)
+    ]
+    if isinstance(document, Job):
+        places.append((document.spec.env, ("spec", "env")))
+    for env, path in places:
+        for name, value in env.items():
+            if isinstance(value, str) and value and "${{" not in value and _SECRET_NAME.search(name):
+                hint = f'name a Credential: {name}: "${{{{ secrets.<credential>.<field> }}}}"'
+                message = f"'{name}' looks like a secret in plain text"
+                yield Diagnostic(authored.span(*path, name), "OC605", message, hint, "warning")

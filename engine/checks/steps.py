@@ -1,0 +1,103 @@
+"""Steps: their ids, what they need from their targets, and the names of their variables."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from schemas.diagnostic import Diagnostic, Related
+from schemas.job import Job
+from schemas.reader import Authored
+from schemas.span import Span
+
+_CONNECTIONS = ("ssh", "winrm", "http", "local")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_BOUND = re.compile(r"OC[0-9]+", re.ASCII)
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    yield from _ids(authored)
+    yield from _variables(authored)
+    if targets_of(authored) is not None:
+        yield from _connections(authored, scope)
+    else:
+        yield from _without_targets(authored)
+
+
+def _ids(authored: Authored) -> Iterator[Diagnostic]:
+    first: dict[str, PlacedStep] = {}
+    for placed in steps_of(authored):
+        if placed.step.id is None and placed.path.count("rescue") > (placed.path[1] == "rescue"):
+            continue  # within another step: it has no name that others could use
+        other = first.setdefault(placed.id, placed)
+        if other is placed:
+            continue
+        span, place = _id_span(authored, placed), _id_span(authored, other)
+        related = (Related(place, "the first one"),)
+        message = f"two steps have the id '{placed.id}'; the first is at line {place.line}"
+        yield Diagnostic(span, "OC308", message, "give one of them another id", related=related)
+
+
+def _id_span(authored: Authored, placed: PlacedStep) -> Span:
+    return authored.span(*placed.path, "id") if placed.step.id else authored.span(*placed.path, key=True)
+
+
+def _variables(authored: Authored) -> Iterator[Diagnostic]:
+    document = authored.document
+    if isinstance(document, Job):
+        yield from _names(authored, document.spec.env, ("spec", "env"))
+    for placed in steps_of(authored):
+        yield from _names(authored, placed.step.env, (*placed.path, "env"))
+
+
+def _names(authored: Authored, env: Mapping[str, object], path: Path) -> Iterator[Diagnostic]:
+    for name in env:
+        if not _VARIABLE.fullmatch(name):
+            message, hint = f"'{name}' cannot be the name of a variable", "letters, digits and underscores"
+            yield Diagnostic(authored.span(*path, name, key=True), "OC406", message, hint)
+        elif _BOUND.fullmatch(name):
+            message = f"'{name}' is the name of a variable that carries an expression into the script"
+            yield Diagnostic(authored.span(*path, name, key=True), "OC406", message, "choose another name")
+
+
+def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Every target must have the connection that a step names, or one to use where it names none."""
+    reached = scope.reached(authored)
+    silent = True
+    for placed in steps_of(authored):
+        connection = placed.step.connection
+        if connection is None:
+            silent = False
+        elif connection not in _CONNECTIONS:
+            hint = f"one of {', '.join(_CONNECTIONS)}"
+            span = authored.span(*placed.path, "connection")
+            yield Diagnostic(span, "OC311", f"'{connection}' is not a connection", hint)
+        elif without := reached - scope.by_connection.get(connection, frozenset()):
+            message = f"{_those(without)} no connection '{connection}'"
+            yield _lacking(authored, scope, (*placed.path, "connection"), without, message, key=False)
+    if not silent and (without := reached & scope.by_default_connection.get(None, frozenset())):
+        place = targets_of(authored)
+        path = place[1] if place is not None else ()
+        yield _lacking(authored, scope, path, without, f"{_those(without)} no connection to run steps over", key=True)
+
+
+def _lacking(
+    authored: Authored, scope: Scope, path: Path, names: frozenset[str], message: str, *, key: bool
+) -> Diagnostic:
+    first = scope.authored("Target", min(names))
+    related = (Related(first.span("metadata", "name"), "this target"),)
+    hint = "declare it under the target's spec.connections; with several, set spec.defaultConnection"
+    return Diagnostic(authored.span(*path, key=key), "OC311", message, hint, related=related)
+
+
+def _those(names: frozenset[str]) -> str:
+    if len(names) == 1:
+        return f"target '{min(names)}' has"
+    return f"target '{min(names)}' and {len(names) - 1} more have"
+
+
+def _without_targets(authored: Authored) -> Iterator[Diagnostic]:
+    for placed in steps_of(authored):
+        if placed.step.run is not None:
+            hint = "give the job 'targets'; a Target with 'connections: {local: {}}' is the runner's own host"
+            span = authored.span(*placed.path, "run", key=True)
+            yield Diagnostic(span, "OC406", "a script needs a target to run on, and this job has none", hint)

@@ -1,0 +1,176 @@
+"""What the language has and this version does not act on yet. Nothing that is written may be silently ignored."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from difflib import get_close_matches
+
+from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from schemas.act import RunRequest
+from schemas.credential import Credential
+from schemas.diagnostic import Diagnostic, Related
+from schemas.job import Job
+from schemas.project import Project
+from schemas.reader import Authored
+from schemas.schedule import Calendars, Schedule
+from schemas.steps import PLANNED_TYPES, STEP_TYPES
+from schemas.target import Target
+
+CODE = "OC901"
+_CONNECTIONS = frozenset({"ssh", "local"})
+_ON_CONFLICT = frozenset({"queueOne", "skip"})
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    for path, what, hint in _fields(authored):
+        yield Diagnostic(authored.span(*path, key=True), CODE, f"{what} is not supported yet", hint)
+    for placed in steps_of(authored):
+        yield from _step_type(authored, placed)
+    yield from _connections(authored, scope)
+
+
+Finding = tuple[Path, str, str]
+
+
+def _fields(authored: Authored) -> Iterator[Finding]:
+    document = authored.document
+    match document:
+        case Project():
+            yield from _project(document)
+        case Job():
+            yield from _job(document)
+        case Schedule():
+            yield from _schedule(document)
+        case RunRequest():
+            yield from _request(document)
+        case Credential():
+            yield from _credential(document)
+        case Target():
+            ssh: Path = ("spec", "connections", "ssh")
+            connection = document.spec.connections.ssh
+            if connection is not None and connection.jump is not None:
+                yield (*ssh, "jump"), "connecting through another target", ""
+            if connection is not None and connection.become is not None:
+                yield (*ssh, "become"), "'become'", "log in as that user, or call sudo in the script"
+    for placed in steps_of(authored):
+        yield from _step(placed)
+
+
+def _project(project: Project) -> Iterator[Finding]:
+    if project.spec.verify.mode != "none":
+        yield ("spec", "verify", "mode"), f"verify mode {project.spec.verify.mode}", "write mode: none"
+    if project.spec.commit_status is not None:
+        yield ("spec", "commitStatus"), "'commitStatus'", "see sync.yaml on the status branch"
+
+
+def _job(job: Job) -> Iterator[Finding]:
+    spec, strategy = job.spec, job.spec.strategy
+    for name, param in spec.params.items():
+        if param.get("secret") is True:
+            hint = "use a Credential in 'env' or 'stdin': ${{ secrets.<credential>.<field> }}"
+            yield ("spec", "params", name, "secret"), "a secret param", hint
+    if spec.rescue:
+        yield ("spec", "rescue"), "'rescue'", "use 'finally', or continueOnError"
+    if strategy.order != "targetFirst":
+        yield ("spec", "strategy", "order"), f"order {strategy.order}", "write order: targetFirst"
+    if strategy.batches != ("100%",):
+        yield ("spec", "strategy", "batches"), "'batches'", "use maxParallel"
+    if strategy.pause_between != timedelta(0):
+        yield ("spec", "strategy", "pauseBetween"), "'pauseBetween'", ""
+    if strategy.max_failures is not None:
+        yield ("spec", "strategy", "maxFailures"), "'maxFailures'", ""
+    concurrency: Path = ("spec", "concurrency")
+    if spec.concurrency.limit != 1:
+        yield (*concurrency, "limit"), "a limit other than 1", "write limit: 1"
+    if spec.concurrency.on_conflict not in _ON_CONFLICT:
+        hint = "one of queueOne, skip"
+        yield (*concurrency, "onConflict"), f"onConflict {spec.concurrency.on_conflict}", hint
+    if "max_queue" in spec.concurrency.model_fields_set:
+        yield (*concurrency, "maxQueue"), "'maxQueue'", "queueOne lets one run wait"
+
+
+def _step(placed: PlacedStep) -> Iterator[Finding]:
+    step = placed.step
+    present = {
+        "retry": step.retry is not None,
+        "forEach": step.for_each is not None,
+        "become": step.become is not None,
+        "rescue": bool(step.rescue),
+    }
+    hints = {"become": "log in as that user, or call sudo in the script", "rescue": "use continueOnError and 'if'"}
+    for field, written in present.items():
+        if written:
+            yield (*placed.path, field), f"'{field}'", hints.get(field, "")
+
+
+def _schedule(schedule: Schedule) -> Iterator[Finding]:
+    spec = schedule.spec
+    if spec.workflow_ref is not None:
+        yield ("spec", "workflowRef"), "'workflowRef'", "use jobRef"
+    if spec.discovery_ref is not None:
+        yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
+    if spec.rrule is not None:
+        yield ("spec", "rrule"), "'rrule'", "use cron, every or at"
+    if spec.jitter != timedelta(0):
+        yield ("spec", "jitter"), "'jitter'", ""
+    if spec.calendars != Calendars():
+        yield ("spec", "calendars"), "'calendars'", ""
+
+
+def _request(request: RunRequest) -> Iterator[Finding]:
+    spec = request.spec
+    if spec.action in ("rerun", "resume"):
+        yield ("spec", "action"), f"action {spec.action}", "one of start, cancel"
+        return
+    if spec.workflow_ref is not None:
+        yield ("spec", "workflowRef"), "'workflowRef'", "use jobRef"
+    if spec.discovery_ref is not None:
+        yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
+    if spec.dry_run:
+        yield ("spec", "dryRun"), "'dryRun'", ""
+    for field, python in (("failedOnly", "failed_only"), ("fromStep", "from_step"), ("at", "at")):
+        if python in spec.model_fields_set:
+            yield ("spec", field), f"'{field}'", "it goes with action: rerun"
+
+
+def _credential(credential: Credential) -> Iterator[Finding]:
+    spec = credential.spec
+    if spec.from_ is not None and spec.from_.vault is not None:
+        yield ("spec", "from", "vault"), "a secret from vault", "use file or env"
+    if spec.from_ is not None and spec.from_.command is not None:
+        yield ("spec", "from", "command"), "a secret from a command", "use file or env"
+    if spec.rotate_after is not None:
+        yield ("spec", "rotateAfter"), "'rotateAfter'", ""
+    if spec.expires_at is not None:
+        yield ("spec", "expiresAt"), "'expiresAt'", ""
+
+
+def _step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
+    uses = placed.step.uses
+    if uses is None or uses in STEP_TYPES:
+        return
+    span = authored.span(*placed.path, "uses")
+    if "/" in uses:
+        yield Diagnostic(span, CODE, f"'{uses}': steps of libraries are not supported yet", "write the step as 'run'")
+    elif uses.partition("@")[0] in PLANNED_TYPES or "${{" in uses:
+        yield Diagnostic(span, CODE, f"step type '{uses}' is not supported yet", "write the step as 'run'")
+    else:
+        near = get_close_matches(uses[:80], STEP_TYPES, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "write the step as 'run'"
+        yield Diagnostic(span, "OC305", f"there is no step type '{uses}'", hint)
+
+
+def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    said: set[str] = set()
+    if targets_of(authored) is None:
+        return
+    for connection, targets, path in scope.uses(authored):
+        if connection in _CONNECTIONS or connection not in ("winrm", "http") or connection in said:
+            continue
+        said.add(connection)
+        related: tuple[Related, ...] = ()
+        if first := min(targets, default=None):
+            place = scope.authored("Target", first).span("spec", "connections", connection, key=True)
+            related = (Related(place, f"target '{first}'"),)
+        span = authored.span(*path, key=path[-1] != "connection")
+        message = f"running steps over {connection} is not supported yet"
+        yield Diagnostic(span, CODE, message, "use ssh or local", related=related)

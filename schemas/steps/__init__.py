@@ -1,0 +1,39 @@
+"""Step types as data: what `uses` may name, its inputs and outputs. Read without importing what runs them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepType:
+    """Inputs as JSON Schema properties, outputs by name; `runner_side` ones need no target."""
+
+    name: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    outputs: frozenset[str] = frozenset()
+    runner_side: bool = False
+
+
+_TYPES = (
+    StepType(
+        "dummy",
+        inputs={
+            "sleep": {"type": "string", "description": "How long to wait, as a duration."},
+            "exit": {"type": "integer", "description": "Exit code to end with; 0 by default."},
+            "stdout": {"type": "string", "description": "What to print."},
+            "stderr": {"type": "string", "description": "What to print as an error."},
+            "die": {"type": "boolean", "description": "Take the whole runner along."},
+        },
+        runner_side=True,
+    ),
+)
+
+STEP_TYPES: Mapping[str, StepType] = MappingProxyType({found.name: found for found in _TYPES})
+
+PLANNED_TYPES = frozenset(
+    {"http", "webhook", "notify", "mcp", "wait", "assert", "ssh.exec", "winrm.exec", "sftp.put", "sftp.get", "template"}
+)
+"""Step types of the language that this version refuses with "not supported yet"."""
