@@ -3,10 +3,9 @@
 import asyncio
 import re
 
-from journal.store import Journal
-
 from journal import facts
 from journal.clock import SystemClock
+from journal.store import Journal
 from opsconductor.settings import StateFolder, UsageError
 
 FACT = "acceptance"

@@ -4,14 +4,13 @@ import asyncio
 from collections import OrderedDict
 
 from engine.catalog import Catalog
-from engine.compile import Compiled, compile_files, included
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included
 from engine.prune import removed_too_much
-from reconciler.objects import Objects, Snapshot
+from reconciler.objects import BlobRef, Objects
 from schemas.project import Project
 from schemas.reader import ParsedFile, read
 
 _CACHED_FILES = 40_000
-PROJECT_FILE = "opsconductor.yaml"
 
 
 class Definitions:
@@ -19,33 +18,30 @@ class Definitions:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._parsed: OrderedDict[tuple[str, str], ParsedFile] = OrderedDict()
+        self._parsed: OrderedDict[str, ParsedFile] = OrderedDict()
 
     async def load(self, commit: str) -> Compiled:
         """Everything a commit says, or every reason why it says nothing. Raises Refused where objects are missing."""
         return await asyncio.to_thread(self._load, commit)
 
     def _load(self, commit: str) -> Compiled:
-        snapshot = self._objects.snapshot(commit)
-        paths = included(snapshot.files, self._project(snapshot))
-        files = [self._file(path, snapshot) for path in paths]
-        return compile_files(commit, files, extra=snapshot.findings)
+        project = self._project(commit)
+        snapshot = self._objects.snapshot(commit, project.spec.include if project else ())
+        paths = included(snapshot.files, project) if project else tuple(snapshot.files)
+        return compile_files(commit, [self._file(path, snapshot.files[path]) for path in paths], snapshot.findings)
 
-    def _project(self, snapshot: Snapshot) -> Project | None:
-        if PROJECT_FILE not in snapshot.files:
-            return None
-        found = (a.document for a in self._file(PROJECT_FILE, snapshot).documents)
+    def _project(self, commit: str) -> Project | None:
+        data = self._objects.file(commit, PROJECT_FILE)
+        found = (authored.document for authored in read(data, PROJECT_FILE).documents) if data is not None else ()
         return next((document for document in found if isinstance(document, Project)), None)
 
-    def _file(self, path: str, snapshot: Snapshot) -> ParsedFile:
-        blob = snapshot.files[path]
-        key = (path, blob.id)
-        if key not in self._parsed:
-            self._parsed[key] = read(self._objects.blob(blob.id), path)
+    def _file(self, path: str, blob: BlobRef) -> ParsedFile:
+        if blob.id not in self._parsed:
+            self._parsed[blob.id] = read(self._objects.blob(blob.id), path)
             if len(self._parsed) > _CACHED_FILES:
                 self._parsed.popitem(last=False)
-        self._parsed.move_to_end(key)
-        return self._parsed[key]
+        self._parsed.move_to_end(blob.id)
+        return self._parsed[blob.id].within(path)
 
 
 def guarded(before: Catalog | None, after: Compiled, *, accepted_by_name: bool) -> Compiled:

@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
-from journal.runs import NewRun
-
 from engine.catalog import Catalog
 from engine.judge import Launch
+from journal.runs import NewRun
 
 _DEFAULT_POOL = "default"
 _INLINE_QUEUE_TIMEOUT = timedelta(hours=1)

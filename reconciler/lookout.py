@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from journal.points import reach
 
 from journal.errors import Refused, Unavailable
+from journal.points import reach
 from reconciler.mirror import Mirror
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,6 @@ class Lookout:
             if news:
                 reach("definitions.seen")
                 await self._mirror.fetch(news)
-                reach("definitions.fetched")
         except (Unavailable, Refused) as error:
             log.warning("the source cannot be read", error=str(error))
             return Sighting(trouble=str(error))

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from journal.points import reach
-from journal.store import Journal
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from journal import facts, leases, runs
 from journal.clock import Clock
-from journal.errors import Refused, Unavailable
+from journal.errors import Unavailable
+from journal.points import reach
+from journal.store import Journal
 from reconciler import trust
 from reconciler.definitions import Definitions, guarded
 from reconciler.lookout import Lookout, Sighting
 from reconciler.mirror import Mirror
-from reconciler.objects import Objects
+from reconciler.objects import NoSuchCommit, Objects
 from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
@@ -108,8 +108,10 @@ class Loop:
             return
         try:
             compiled = await self._definitions.load(self._accepted.applied)
-        except Refused as error:
-            log.warning("the accepted commit cannot be read from the mirror", error=str(error))
+        except NoSuchCommit:
+            log.warning(
+                "the accepted commit is not in the mirror; waiting for the source", commit=self._accepted.applied
+            )
             return
         if compiled.catalog is not None:
             await self._take(compiled.catalog, self._clock.now())
@@ -192,7 +194,7 @@ class Loop:
 
     async def _judge_commit(self, head: str, by_name: str | None) -> None:
         trusted = self._accepted.trusted
-        descends = trusted is None or await asyncio.to_thread(self._objects.is_ancestor, trusted, head)
+        descends = trusted is None or await asyncio.to_thread(self._objects.history, trusted, head) != "rewritten"
         match trust.judge(head, trusted, descends=descends, accepted_by_name=by_name):
             case trust.Frozen(reason=reason, message=message):
                 self._looked_at = head

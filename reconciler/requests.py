@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from journal.points import reach
-from journal.store import Journal
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
 from journal import acts, runs
+from journal.store import Journal
 from reconciler.launches import new_run
 from reconciler.objects import Objects
 from schemas.act import RunRequest
@@ -21,6 +20,7 @@ from schemas.reader import Authored, ParsedFile, read
 
 log = structlog.get_logger(__name__)
 
+_EVERY_DOCUMENT = ("**/*.yaml",)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
 
@@ -55,7 +55,7 @@ class RequestsDoor:
         return await asyncio.to_thread(self._news, head)
 
     def _news(self, head: str) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
-        snapshot = self._objects.snapshot(head)
+        snapshot = self._objects.snapshot(head, _EVERY_DOCUMENT)
         found: list[Found] = []
         malformed: list[Malformed] = []
         for path, blob in snapshot.files.items():
@@ -122,18 +122,17 @@ class Requests:
             await self._journal.write(change)
 
     async def _facts(self, found: Found, now: datetime, *, was_before: bool, lost: bool) -> ActFacts:
-        commit = await asyncio.to_thread(self._objects.introduced, found.head, found.authored.file)
+        commit = await asyncio.to_thread(self._objects.first_seen, found.head, found.authored.file)
         return ActFacts(
-            committed_at=commit.committed_at,
+            committed_at=commit.time if commit else now,
             first_seen=now,
-            requested_by=commit.committer_email,
+            requested_by=commit.committer_email if commit else "unknown",
             was_there_before=was_before,
             store_lost=lost,
         )
 
     async def _settle(self, request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime) -> None:
         judgement = judge(request, facts, catalog, now)
-        reach("request.judged")
 
         def change(tx: Connection) -> None:
             state, reason, message, run = _apply(tx, judgement, catalog, now)
@@ -150,7 +149,6 @@ class Requests:
             )
 
         await self._journal.write(change)
-        reach("request.answered")
         log.info("request answered", request=request.name, judgement=type(judgement).__name__.lower())
 
 

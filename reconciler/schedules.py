@@ -1,20 +1,20 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 import structlog
-from engine.planning import PlanRefused
-from journal.points import reach
-from journal.store import Journal
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, next_due
+from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, next_due, restarts
 from engine.identity import RunId
 from engine.judge import Launch, scheduled
+from engine.planning import PlanRefused
 from journal import runs, schedules
+from journal.schedules import ClockRow
+from journal.store import Journal
 from reconciler.launches import new_run
 
 log = structlog.get_logger(__name__)
@@ -37,36 +37,33 @@ class Schedules:
     async def adopt(self, catalog: Catalog, now: datetime) -> None:
         """Go over to another catalog: a schedule that is new, or whose time changed, is considered from `now` on.
 
-        The caller decides under the former catalog first, so that no instant lies between the two.
+        The caller decides under the former catalog first, so that no instant lies between the two. A renamed schedule
+        keeps its clock.
         """
         stored = await self._journal.read(schedules.clocks)
-        kept: dict[str, ScheduleClock] = {}
-        fresh: dict[str, str] = {}
-        for name, schedule in catalog.schedules.items():
-            mark = fingerprint(schedule)
-            names = (name, *schedule.metadata.previous_names)
-            old = next((stored[known] for known in names if known in stored), None)
-            if old is not None and old.fingerprint == mark:
-                kept[name] = ScheduleClock(old.considered_until, old.lost_until)
-            else:
-                fresh[name] = mark
-        renamed = {name for name in kept if name not in stored}
-        gone = [name for name in stored if name not in catalog.schedules]
+        wanted = {name: self._clock_for(name, catalog, stored, now) for name in catalog.schedules}
+        changed = {name: clock for name, clock in wanted.items() if stored.get(name) != clock}
+        gone = [name for name in stored if name not in wanted]
 
         def change(tx: Connection) -> None:
-            for name, mark in fresh.items():
-                schedules.start_clock(
-                    tx, name, fingerprint=mark, job=catalog.schedules[name].spec.job_ref or "", now=now
-                )
-            for name in renamed:
-                schedules.rename_clock(tx, catalog.schedules[name].metadata.previous_names, name)
+            for name, clock in changed.items():
+                schedules.put_clock(tx, name, clock)
             schedules.drop_clocks(tx, gone)
 
-        if fresh or renamed or gone:
+        if changed or gone:
             await self._journal.write(change)
         self._catalog = catalog
-        self._clocks = {**kept, **{name: ScheduleClock(now) for name in fresh}}
-        self._due = {name: self._next_of(name, self._clocks[name].considered_until) for name in self._clocks}
+        self._clocks = {name: ScheduleClock(row.considered_until, row.lost_until) for name, row in wanted.items()}
+        self._due = {name: self._next_of(name, clock.considered_until) for name, clock in self._clocks.items()}
+
+    def _clock_for(self, name: str, catalog: Catalog, stored: Mapping[str, ClockRow], now: datetime) -> ClockRow:
+        schedule, project = catalog.schedules[name], catalog.project.spec
+        mark = fingerprint(schedule.spec, zone_default=project.defaults.time_zone, suspended=project.suspend)
+        names = (name, *schedule.metadata.previous_names)
+        old = next((stored[known] for known in names if known in stored), None)
+        if old is None or restarts(old.fingerprint, mark, now):
+            return ClockRow(fingerprint=mark, considered_from=now, considered_until=now, lost_until=None)
+        return replace(old, fingerprint=mark)
 
     async def decide(self, now: datetime) -> int:
         """Decide everything that is due; gives the number of runs that were enqueued. A quiet look costs nothing."""
@@ -89,9 +86,7 @@ class Schedules:
             suspended=project.suspend,
         )
         launches = [(due, scheduled(catalog, name, due.instant)) for due in decided.runs]
-        reach("schedule.decided")
         outcome = await self._journal.write(lambda tx: _record(tx, name, decided, launches, catalog, now))
-        reach("schedule.enqueued")
         self._clocks[name] = replace(self._clocks[name], considered_until=decided.considered_until)
         self._due[name] = self._next_of(name, decided.considered_until)
         for run in outcome:
@@ -119,6 +114,7 @@ def _record(
     skips = list(decided.skips)
     for due, launch in launches:
         if isinstance(launch, PlanRefused):
+            log.warning("nothing to run", schedule=name, instant=due.instant.isoformat(), why=launch.message)
             skips.append(Skips(name, due.instant, due.instant, 1, "noTargets"))
             continue
         result = runs.enqueue(tx, new_run(launch, catalog), now)
