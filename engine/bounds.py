@@ -7,7 +7,7 @@ could take longer than about a second is refused. One unit is one value copied, 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.syntax import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of

@@ -9,7 +9,7 @@ grammar does not know is refused and never handed over. Source: the CEL specific
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 MAX_NESTING = 32
 """Brackets within brackets. Measured: the library's parser gives up at 120 and dies at 32 on a stack of 256 KiB."""
@@ -253,7 +253,7 @@ class _Parser:
             raise SyntaxProblem("the expression is empty", 0, 0)
         node = self._expression()
         if not self._ended():
-            self._unexpected("the end")
+            raise self._unexpected("the end")
         return node
 
     def _ended(self) -> bool:
@@ -274,13 +274,13 @@ class _Parser:
 
     def _expect(self, text: str) -> _Token:
         if not self._is(text):
-            self._unexpected(f"'{text}'")
+            raise self._unexpected(f"'{text}'")
         return self._next()
 
-    def _unexpected(self, wanted: str) -> NoReturn:
+    def _unexpected(self, wanted: str) -> SyntaxProblem:
         token = self._here
         found = f"'{token.text}'" if token.kind != "end" else "nothing"
-        raise SyntaxProblem(f"expected {wanted}, found {found}", token.start, max(1, token.end - token.start))
+        return SyntaxProblem(f"expected {wanted}, found {found}", token.start, max(1, token.end - token.start))
 
     def _grown(self, node: Node) -> Node:
         height = 1 + max((self._heights.get(id(child), (child, 1))[1] for child in children(node)), default=0)
@@ -341,7 +341,7 @@ class _Parser:
 
     def _word(self, wanted: str) -> _Token:
         if self._here.kind != "word" or self._here.text in ("in", "true", "false", "null"):
-            self._unexpected(wanted)
+            raise self._unexpected(wanted)
         return self._next()
 
     def _primary(self) -> Node:
@@ -372,7 +372,7 @@ class _Parser:
                 self._next()
                 items = self._many("}", pairs=True)
                 return self._grown(Collection(items, token.start, self._expect("}").end, is_map=True))
-        self._unexpected("a value")
+        raise self._unexpected("a value")
 
     def _many(self, close: str, *, pairs: bool) -> tuple[Node, ...]:
         items: list[Node] = []
