@@ -1,11 +1,346 @@
 """Expressions: read them, and check every name they use. Nothing is evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cached_property, lru_cache
+from typing import Any
 
-from engine.checks.scope import Scope
-from schemas.diagnostic import Diagnostic
+from engine.binding import Bound, bind
+from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from engine.checks.secrecy import forbidden
+from engine.expression import ExpressionError, Hole, Reference, compile_text, split
+from schemas.act import RunRequest
+from schemas.credential import FIELDS
+from schemas.diagnostic import Diagnostic, Related
+from schemas.job import Job, Shell
 from schemas.reader import Authored
+from schemas.schedule import Schedule
+from schemas.span import Span
+from schemas.steps import STEP_TYPES
+from schemas.target import Target, TargetGroup
+
+_OPEN = "${{"
+OWN = frozenset({"state", "exitCode", "stdout", "stderr", "json", "duration", "attempts"})
+"""Names of the step's own result, bare in its outputs, okExitCodes and retry.if."""
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "target": frozenset({"name", "host", "os", "labels", "vars", "facts"}),
+    "job": frozenset({"name"}),
+    "run": frozenset({"id", "job", "commit", "instant", "attempt", "cause"}),
+}
+_OF_STEP = OWN | {"outputs"}
+_ELSEWHERE = {
+    "event": "only triggers have events",
+    "jobs": "only workflows have jobs",
+    "item": "only forEach has items",
+}
+_ROOTS = frozenset({"params", "steps", "target", "job", "run", "env", "vars", "secrets"})
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    yield from ()
+    """Everything that is wrong with the expressions of a document, and texts that look like one and are none."""
+    document = authored.document
+    if isinstance(document, Job) or (isinstance(document, RunRequest) and document.spec.job is not None):
+        reader = _Reader(authored, scope)
+        for place in _places(authored):
+            yield from reader.check(place)
+    yield from _unevaluated(authored)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A value that is rendered. The first `known` steps have results there; `own` is the step it belongs to."""
+
+    value: Any
+    path: Path
+    known: int
+    env: frozenset[str] = frozenset()
+    own: PlacedStep | None = None
+    bare: bool = False
+    """Whether the step's own result is at hand."""
+    condition: bool = False
+    script: bool = False
+    secrets: bool = False
+    """Whether a secret may be the whole of a text here."""
+
+
+def _places(authored: Authored) -> Iterator[_Place]:
+    document = authored.document
+    job_env = document.spec.env if isinstance(document, Job) else {}
+    yield _Place(job_env, ("spec", "env"), 0, secrets=True)
+    number = 0
+    for number, placed in enumerate(steps_of(authored)):
+        yield from _of_step(placed, number, frozenset(job_env))
+    if isinstance(document, Job):
+        yield _Place(document.spec.outputs, ("spec", "outputs"), number + 1, frozenset(job_env))
+
+
+def _of_step(placed: PlacedStep, number: int, job_env: frozenset[str]) -> Iterator[_Place]:
+    step, path = placed.step, placed.path
+    here = _Place(None, path, number, job_env | frozenset(step.env), placed)
+    bare = replace(here, bare=True)
+    places = (
+        replace(here, value=step.if_, path=(*path, "if"), condition=True),
+        replace(here, value=step.run, path=(*path, "run"), script=True),
+        replace(here, value=step.with_, path=(*path, "with")),
+        replace(here, value=step.env, path=(*path, "env"), secrets=True, env=job_env),
+        replace(here, value=step.working_dir, path=(*path, "workingDir")),
+        replace(here, value=step.stdin, path=(*path, "stdin"), secrets=True),
+        replace(bare, value=step.outputs, path=(*path, "outputs")),
+        replace(bare, value=step.ok_exit_codes, path=(*path, "okExitCodes"), condition=True),
+    )
+    yield from (place for place in places if place.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An expression in a text: its CEL, where that begins, and whether it is the whole text."""
+
+    cel: str
+    offset: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    code: str
+    message: str
+    hint: str
+    related: tuple[Related, ...] = ()
+
+
+@dataclass
+class _Reader:
+    authored: Authored
+    scope: Scope
+    every: dict[str, tuple[int, PlacedStep]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, placed in enumerate(steps_of(self.authored)):
+            self.every.setdefault(placed.id, (number, placed))
+
+    def check(self, place: _Place) -> Iterator[Diagnostic]:
+        for path, text in _texts(place.value, place.path):
+            if not (place.condition or _OPEN in text):
+                continue
+            try:
+                found = tuple(_found(text, condition=place.condition))
+            except ExpressionError as error:
+                yield self._unreadable(path, error, 0)
+                continue
+            if place.script:
+                yield from self._bound(place, path, text)
+            for one in found:
+                yield from self._expression(place, path, one)
+
+    def _expression(self, place: _Place, path: Path, found: _Found) -> Iterator[Diagnostic]:
+        try:
+            expression = compile_text(found.cel)
+        except ExpressionError as error:
+            yield self._unreadable(path, error, found.offset)
+            return
+        for reference in expression.occurrences:
+            whole = found.whole and reference.length == len(found.cel.strip())
+            fault = self._fault(place, reference, whole)
+            span = self._span(path, found, reference)
+            if fault is not None:
+                yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related)
+            elif reference.path[0] == "secrets" and reference.path[1] in self.scope.restricted:
+                credential = self.scope.restricted[reference.path[1]]
+                yield from forbidden(self.authored, self.scope, credential, span)
+
+    def _span(self, path: Path, found: _Found, reference: Reference) -> Span:
+        offset = found.offset + reference.offset
+        return self.authored.span_within(*path, offset=offset, length=reference.length)
+
+    def _unreadable(self, path: Path, error: ExpressionError, start: int) -> Diagnostic:
+        span = self.authored.span_within(*path, offset=start + error.offset, length=error.length)
+        hint = "text within an expression is quoted: \"…\" or '…'" if "'" in error.message else ""
+        return Diagnostic(span, "OC401", error.message, hint)
+
+    def _bound(self, place: _Place, path: Path, text: str) -> Iterator[Diagnostic]:
+        """Whether the shell would take every value as data."""
+        shells: list[Shell] = ["sh"]
+        if place.own is not None and place.own.step.shell is not None:
+            shells = [place.own.step.shell]
+        elif reached := self._reached:
+            posix: list[Shell] = ["sh"] if reached - self.scope.windows else []
+            shells = [*posix, "powershell"] if reached & self.scope.windows else posix
+        for shell in shells:
+            bound = bind(text, shell)
+            for error in () if isinstance(bound, Bound) else bound:
+                span = self.authored.span_within(*path, offset=error.offset, length=error.length)
+                yield Diagnostic(span, "OC404", error.message, error.hint)
+
+    @cached_property
+    def _reached(self) -> frozenset[str]:
+        return self.scope.reached(self.authored)
+
+    def _fault(self, place: _Place, reference: Reference, whole: bool) -> _Fault | None:
+        root, *rest = reference.path
+        if root in OWN and place.bare:
+            return None
+        match root:
+            case "steps":
+                return self._step(place, rest)
+            case "params":
+                return self._param(rest)
+            case "secrets":
+                return self._secret(place, rest, whole)
+            case "env":
+                return _named("variable", "env", rest, place.env, "declare it under 'env'")
+            case "target" | "vars" if targets_of(self.authored) is None:
+                return _Fault("OC402", f"there is no '{root}': the job has no targets", "give the job 'targets'")
+            case "target" | "job" | "run":
+                return _named("field", root, rest, _FIELDS[root], "")
+            case "vars":
+                return None
+            case _:
+                return self._unknown(place, root)
+
+    def _unknown(self, place: _Place, root: str) -> _Fault:
+        if root in OWN:
+            hint = "it is at hand in outputs and okExitCodes; elsewhere write steps.<id>." + root
+            return _Fault("OC402", f"'{root}' is the step's own result, and not known here", hint)
+        if root in _ELSEWHERE:
+            return _Fault("OC402", f"there is no '{root}' here", _ELSEWHERE[root])
+        if root in self.every:
+            return _Fault("OC402", f"'{root}' is a step", f"write steps.{root}")
+        if root in self._params():
+            return _Fault("OC402", f"'{root}' is a param", f"write params.{root}")
+        names = sorted(_ROOTS | (OWN if place.bare else frozenset()))
+        near = get_close_matches(root[:80], names, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+        return _Fault("OC402", f"there is no '{root}'", hint)
+
+    def _params(self) -> Mapping[str, Any]:
+        document = self.authored.document
+        return document.spec.params if isinstance(document, Job) else {}
+
+    def _param(self, rest: list[str]) -> _Fault | None:
+        return _named("param", "params", rest[:1], self._params(), "declare it under spec.params")
+
+    def _step(self, place: _Place, rest: list[str]) -> _Fault | None:
+        if not rest:
+            return None
+        number, step = self.every.get(rest[0], (place.known, None))
+        if step is None or number >= place.known:
+            return self._not_yet(place, rest[0], step)
+        if len(rest) > 1 and rest[1] not in _OF_STEP:
+            declared = rest[1] in step.step.outputs
+            near = get_close_matches(rest[1][:80], _OF_STEP, n=1)
+            hint = f"write steps.{rest[0]}.outputs.{rest[1]}" if declared else ""
+            hint = hint or (f"did you mean '{near[0]}'?" if near else f"it has {', '.join(sorted(_OF_STEP))}")
+            return _Fault("OC402", f"a step has no '{rest[1]}'", hint)
+        if len(rest) > 2 and rest[1] == "outputs":
+            outputs = frozenset(step.step.outputs)
+            if (known := STEP_TYPES.get(step.step.uses or "")) is not None:
+                outputs |= known.outputs
+            if rest[2] not in outputs:
+                near = get_close_matches(rest[2][:80], outputs, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else "declare it under the step's 'outputs'"
+                where = self.authored.span(*step.path, "outputs" if step.step.outputs else "id", key=True)
+                message = f"step '{rest[0]}' declares no output '{rest[2]}'"
+                return _Fault("OC405", message, hint, (Related(where, "the step"),))
+        return None
+
+    def _not_yet(self, place: _Place, name: str, later: PlacedStep | None) -> _Fault:
+        if later is None:
+            near = get_close_matches(name[:80], self.every, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"its steps: {', '.join(list(self.every)[:10])}"
+            return _Fault("OC402", f"there is no step '{name}'", hint)
+        if place.own is not None and later.path == place.own.path:
+            if place.bare:
+                hint = "its own result has bare names here: stdout, exitCode, …"
+            else:
+                hint = "a step does not know its own result"
+            return _Fault("OC403", f"step '{name}' refers to itself", hint)
+        related = (Related(self.authored.span(*later.path, key=True), "the step"),)
+        hint = "an expression sees the steps before it only"
+        return _Fault("OC403", f"step '{name}' comes later, or is not known here", hint, related)
+
+    def _secret(self, place: _Place, rest: list[str], whole: bool) -> _Fault | None:
+        if not (place.secrets and whole) or len(rest) != 2:
+            hint = 'as in env: {TOKEN: "${{ secrets.<credential>.<field> }}"}, or the whole of stdin'
+            return _Fault("OC606", "a secret may only be the whole value of an 'env' entry or of 'stdin'", hint)
+        name, wanted = rest
+        credentials = self.scope.catalog.credentials
+        credential = credentials.get(name)
+        if credential is None:
+            if name in self.scope.broken:
+                return None
+            near = get_close_matches(name[:80], credentials, n=1) if len(credentials) <= 2_000 else []
+            hint = f'did you mean secrets["{near[0]}"].{wanted}?' if near else "define it: 'kind: Credential'"
+            return _Fault("OC305", f"there is no Credential '{name}'", hint)
+        fields = FIELDS[credential.spec.type]
+        if wanted not in fields:
+            message = f"credential '{name}' is of type {credential.spec.type} and has no '{wanted}'"
+            return _Fault("OC607", message, f"it has {', '.join(sorted(fields))}")
+        return None
+
+
+def _named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | frozenset[str], add: str) -> _Fault | None:
+    if not rest or rest[0] in known:
+        return None
+    near = get_close_matches(rest[0][:80], known, n=1)
+    names = ", ".join(sorted(known))
+    hint = f"did you mean '{near[0]}'?" if near else add or f"'{root}' has {names}"
+    return _Fault("OC402", f"there is no {what} '{rest[0]}' in '{root}'", hint)
+
+
+@lru_cache(maxsize=4096)
+def _found(text: str, *, condition: bool) -> tuple[_Found, ...]:
+    parts = split(text)
+    holes = [part for part in parts if isinstance(part, Hole)]
+    if not condition:
+        return tuple(_Found(hole.cel, hole.cel_offset, len(parts) == 1) for hole in holes)
+    stripped = text.strip()
+    if not holes:
+        return (_Found(stripped, text.find(stripped), True),)
+    if len(holes) == 1 and holes[0].length == len(stripped):
+        return (_Found(holes[0].cel, holes[0].cel_offset, True),)
+    message = "a condition is one expression: write all of it inside the marks, or none"
+    raise ExpressionError(message, holes[0].offset, holes[0].length)
+
+
+def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The texts in a value, in order, without recursion."""
+    waiting: list[tuple[Path, Any]] = [(path, value)]
+    while waiting:
+        here, one = waiting.pop()
+        match one:
+            case str():
+                yield here, one
+            case Mapping():
+                waiting += [((*here, key), below) for key, below in reversed(list(one.items()))]
+            case list() | tuple():
+                waiting += [((*here, index), below) for index, below in reversed(list(enumerate(one)))]
+
+
+def _unevaluated(authored: Authored) -> Iterator[Diagnostic]:
+    """Places where people might expect an expression to be evaluated, and none is."""
+    document = authored.document
+    places: list[tuple[Any, Path, bool]] = []
+    match document:
+        case Job():
+            params = document.spec.params
+            places = [
+                (param.get("default"), ("spec", "params", name, "default"), False) for name, param in params.items()
+            ]
+            places.append((document.spec.concurrency.group, ("spec", "concurrency", "group"), True))
+        case Schedule() | RunRequest():
+            places = [(document.spec.params, ("spec", "params"), True)]
+        case Target():
+            places = [(document.spec.vars, ("spec", "vars"), False), (document.spec.facts, ("spec", "facts"), False)]
+        case TargetGroup():
+            places = [(document.spec.vars, ("spec", "vars"), False)]
+    for placed in steps_of(authored):
+        places.append((placed.step.name, (*placed.path, "name"), False))
+    for value, path, wrong in places:
+        for below, text in _texts(value, path):
+            if _OPEN in text:
+                offset = text.index(_OPEN)
+                span = authored.span_within(*below, offset=offset, length=len(_OPEN))
+                message = "an expression is not evaluated here; it stays text"
+                hint = "write the value itself" if wrong else "write it where a step uses it"
+                yield Diagnostic(span, "OC407", message, hint, "error" if wrong else "warning")

@@ -160,6 +160,10 @@ class Scope:
         return {connection: frozenset(names) for connection, names in found.items()}
 
     @cached_property
+    def windows(self) -> frozenset[str]:
+        return frozenset(name for name, target in self.catalog.targets.items() if target.spec.os == "windows")
+
+    @cached_property
     def over_ssh(self) -> frozenset[str]:
         """The targets on which steps may use ssh: by default, or since some job names it."""
         everybody = (*self.definitions, *self.acts)
