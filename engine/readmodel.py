@@ -1,44 +1,352 @@
-"""The status branch as files: views to text, and text back to views (CONTRACT 4). Pure."""
+"""The status branch as files: views to documents and text (CONTRACT 4); `engine.readback` is the way back. Pure.
 
-from engine.views import (
-    ConditionView as ConditionView,
+A document is plain data with stable key order; the same view always gives the same bytes, so that nothing is committed
+while nothing changes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from engine.identity import RunId
+from engine.readback import (
+    Unreadable,
+    parse_decisions,
+    parse_request_status,
+    parse_run_file,
+    parse_schedule_status,
+    parse_sync_file,
+    slices_of,
 )
+from engine.states import StepState
 from engine.views import (
-    DecisionView as DecisionView,
+    ConditionView,
+    DecisionView,
+    EngineView,
+    JobView,
+    OverviewView,
+    RequestView,
+    RunBrief,
+    RunView,
+    ScheduleView,
+    Skips,
+    StepView,
+    SyncView,
+    TargetStatusView,
+    TargetView,
 )
-from engine.views import (
-    EngineView as EngineView,
-)
-from engine.views import (
-    JobView as JobView,
-)
-from engine.views import (
-    OverviewView as OverviewView,
-)
-from engine.views import (
-    RequestView as RequestView,
-)
-from engine.views import (
-    RunBrief as RunBrief,
-)
-from engine.views import (
-    RunView as RunView,
-)
-from engine.views import (
-    ScheduleView as ScheduleView,
-)
-from engine.views import (
-    Skips as Skips,
-)
-from engine.views import (
-    StepView as StepView,
-)
-from engine.views import (
-    SyncView as SyncView,
-)
-from engine.views import (
-    TargetStatusView as TargetStatusView,
-)
-from engine.views import (
-    TargetView as TargetView,
-)
+from engine.yamltext import plain, to_yaml
+from schemas.codes import CODES
+from schemas.diagnostic import Diagnostic
+from schemas.envelope import API_VERSION
+from schemas.quantities import format_instant
+
+__all__ = [
+    "README", "SYNC", "ConditionView", "DecisionView", "EngineView", "JobView", "OverviewView", "RequestView",
+    "RunBrief", "RunView", "ScheduleView", "Skips", "StepView", "SyncView", "TargetStatusView", "TargetView",
+    "Unreadable", "considered_until", "decision_files", "decisions_folder", "finding", "job_path", "job_status",
+    "parse_decisions", "parse_request_status", "parse_run_file", "parse_schedule_status", "parse_sync_file", "plain",
+    "request_path", "request_status", "run_file", "run_files", "run_path", "schedule_path", "schedule_status",
+    "slices_of", "sync_file", "target_path", "target_status", "to_yaml",
+]  # fmt: skip
+
+Document = dict[str, Any]
+
+README = "README.md"
+SYNC = "sync.yaml"
+SLICE_BYTES = 64 * 1024
+MAX_FINDINGS = 50
+MAX_TAIL = 2048
+
+
+# --- paths ---
+
+
+def run_path(run: RunId, instant: datetime, part: int = 0) -> str:
+    """`runs/2026/11/21/<run-id>.yaml`, by the UTC day of the run's instant; slices are `<run-id>.<part>.yaml`."""
+    return f"runs/{instant.astimezone(UTC):%Y/%m/%d}/{run}{f'.{part}' if part else ''}.yaml"
+
+
+def job_path(name: str) -> str:
+    return f"jobs/{name}.yaml"
+
+
+def schedule_path(name: str) -> str:
+    return f"schedules/{name}.yaml"
+
+
+def target_path(name: str) -> str:
+    return f"targets/{name}.yaml"
+
+
+def request_path(name: str) -> str:
+    return f"requests/{name}.yaml"
+
+
+def decisions_folder(day: date) -> str:
+    """The folder of the files of a month; `decision_files` names them."""
+    return f"decisions/{day:%Y/%m}"
+
+
+# --- runs ---
+
+
+def run_file(view: RunView) -> Document:
+    """The whole run as one document, however large; the API gives this."""
+    return _document("Run", view.id, {"spec": _run_spec(view), "status": _run_status(view)})
+
+
+def run_files(view: RunView) -> dict[str, str]:
+    """The run's files by path: one, or beyond 64 KiB a head and slices of its targets."""
+    path, text = run_path(view.id, view.cause.instant), to_yaml(run_file(view))
+    if len(text) <= SLICE_BYTES // 4 or len(text.encode()) <= SLICE_BYTES or not view.on_targets:
+        return {path: text}
+    slices = tuple(_slices(view.results))
+    status = _run_status(view) | {"outputs": {}, "slices": len(slices)}  # outputs by target stand in the slices
+    del status["targets"]
+    files = {path: to_yaml(_document("Run", view.id, {"spec": _run_spec(view), "status": status}))}
+    for number, targets in enumerate(slices, start=1):
+        document = _document("Run", view.id, {"status": {"slice": number, "targets": targets}})
+        files[run_path(view.id, view.cause.instant, number)] = to_yaml(document)
+    return files
+
+
+def _slices(results: Iterable[TargetView]) -> Iterator[Document]:
+    slice_: Document = {}
+    size = 0
+    for result in results:
+        if result.state is None:
+            continue
+        one = _target(result)
+        grows = len(to_yaml({"status": {"targets": {result.name: one}}}).encode())
+        if slice_ and size + grows > SLICE_BYTES - 1024:
+            yield slice_
+            slice_, size = {}, 0
+        slice_[result.name] = one
+        size += grows
+    if slice_:
+        yield slice_
+
+
+def _run_spec(view: RunView) -> Document:
+    cause: Document = {"kind": view.cause.kind, "name": view.cause.name, "instant": format_instant(view.cause.instant)}
+    extra = {
+        "requestedBy": view.cause.requested_by,
+        "reason": view.cause.reason,
+        "rerunOf": view.rerun_of,
+    }
+    spec: Document = {
+        "job": view.job,
+        "commit": view.commit,
+        "cause": plain(cause | {key: value for key, value in extra.items() if value is not None}),
+        "params": plain(view.params),
+    }
+    if view.on_targets:
+        spec["targets"] = list(view.targets)
+    spec["libraries"] = dict(view.libraries)
+    if view.priority:
+        spec["priority"] = view.priority
+    if view.starts_at is not None:
+        spec["startsAt"] = format_instant(view.starts_at)
+    if view.inline:
+        spec["inline"] = True
+    return spec
+
+
+def _run_status(view: RunView) -> Document:
+    status: Document = {
+        "state": str(view.state),
+        "queuedAt": format_instant(view.queued_at),
+        "startedAt": _instant(view.started_at),
+        "finishedAt": _instant(view.finished_at),
+        "reason": plain(view.reason),
+        "attempt": view.attempt,
+        "runner": view.runner,
+        "outputs": plain(view.outputs),
+    }
+    if view.on_targets:
+        status["targets"] = {one.name: _target(one) for one in view.results if one.state is not None}
+    else:
+        status["steps"] = [_step(step) for one in view.results for step in one.steps]
+    return status
+
+
+def _target(view: TargetView) -> Document:
+    assert view.state is not None
+    return {
+        "state": str(view.state),
+        "outputs": plain(view.outputs),
+        "steps": [_step(step) for step in view.steps],
+    }
+
+
+def _step(view: StepView) -> Document:
+    good = view.state in (StepState.SUCCEEDED, StepState.SKIPPED)
+    facts: Document = {
+        "id": view.id,
+        "name": view.name,
+        "phase": None if view.phase == "steps" else view.phase,
+        "state": str(view.state),
+        "rescued": view.rescued or None,
+        "continued": view.continued or None,
+        "exitCode": view.exit_code,
+        "duration": None if view.duration is None else round(view.duration, 3),
+        "attempts": view.attempts if view.attempts > 1 else None,
+        "outputs": dict(view.outputs) or None,
+        "error": view.error,
+        "stdoutTail": None if good else _tail(view.stdout_tail),
+        "stderrTail": None if good else _tail(view.stderr_tail),
+        "log": view.log,
+    }
+    return {key: plain(value) for key, value in facts.items() if value is not None}
+
+
+def _tail(text: str | None) -> str | None:
+    """At most the last 2 KiB, whole characters."""
+    if not text:
+        return None
+    data = text.encode(errors="replace")
+    return text if len(data) <= MAX_TAIL else data[-MAX_TAIL:].decode(errors="ignore")
+
+
+# --- small files, one an object ---
+
+
+def job_status(view: JobView) -> Document:
+    status: Document = {
+        "lastRun": _brief(view.last),
+        "lastSuccess": _brief(view.last_success),
+        "consecutiveFailures": view.consecutive_failures,
+    }
+    return _document("JobStatus", view.name, {"status": status})
+
+
+def _brief(run: RunBrief | None) -> Document | None:
+    if run is None:
+        return None
+    brief = {"run": run.id, "state": str(run.state), "finishedAt": _instant(run.finished_at)}
+    return brief | ({"reason": plain(run.reason)} if run.reason else {})
+
+
+def schedule_status(view: ScheduleView) -> Document:
+    """Everything that goes on from here needs: fingerprint, where its clock began, and the last decided instant."""
+    status: Document = {
+        "job": view.job,
+        "fingerprint": view.fingerprint,
+        "consideredFrom": format_instant(view.considered_from),
+        "lastDecision": view.last and _decision(view.last),
+        "next": _instant(view.next_due),
+    }
+    if view.suspended is not None:
+        status["suspended"] = plain(view.suspended)
+    return _document("ScheduleStatus", view.name, {"status": status})
+
+
+def _decision(view: DecisionView) -> Document:
+    facts = {"instant": format_instant(view.instant), "decision": view.decision, "reason": view.reason, "run": view.run}
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def considered_until(view: ScheduleView) -> datetime:
+    """The published mark: a rebuilt store considers instants after it."""
+    return view.considered_from if view.last is None else max(view.considered_from, view.last.instant)
+
+
+def target_status(view: TargetStatusView) -> Document:
+    status: Document = {"state": view.state and str(view.state), "run": view.run, "at": _instant(view.at)}
+    if view.unreachable_since is not None:
+        status["unreachableSince"] = format_instant(view.unreachable_since)
+    return _document("TargetStatus", view.name, {"status": status})
+
+
+def request_status(view: RequestView) -> Document:
+    status = {"state": view.state, "reason": plain(view.reason), "run": view.run}
+    at = {"at": format_instant(view.at)} if view.at is not None else {}
+    return _document("RequestStatus", view.name, {"status": status | at})
+
+
+# --- decisions ---
+
+
+def decision_files(day: date, skips: Iterable[Skips]) -> dict[str, str]:
+    """The files of a UTC day by path: records by their first instant, split beyond 64 KiB; no file without records."""
+    records = [_skip(skip) for skip in sorted(skips, key=lambda skip: (skip.first, skip.schedule))]
+    parts: list[list[Document]] = []
+    size = SLICE_BYTES
+    for record in records:
+        grows = len(record["schedule"]) + 112  # the longest reason and count included
+        if size + grows > SLICE_BYTES - 256:
+            parts.append([])
+            size = 0
+        parts[-1].append(record)
+        size += grows
+    files = {}
+    for number, part in enumerate(parts, start=1):
+        name = f"{day:%d}" if number == 1 else f"{day:%d}-{number}"
+        document = _document("Decision", f"{day:%Y-%m}-{name}", {"decisions": part})
+        files[f"{decisions_folder(day)}/{name}.yaml"] = to_yaml(document)
+    return files
+
+
+def _skip(skip: Skips) -> Document:
+    return {
+        "schedule": skip.schedule,
+        "from": format_instant(skip.first),
+        "to": format_instant(skip.last),
+        "count": skip.count,
+        "reason": skip.reason,
+    }
+
+
+# --- sync ---
+
+
+def sync_file(view: SyncView) -> Document:
+    status: Document = {
+        "engine": view.engine
+        and {
+            "id": view.engine.id,
+            "host": plain(view.engine.host),
+            "since": format_instant(view.engine.since),
+            "closed": _instant(view.engine.closed),
+        },
+        "observedCommit": view.observed,
+        "appliedCommit": view.applied,
+        "lastGoodCommit": view.last_good,
+        "conditions": [
+            {
+                "type": condition.type,
+                "status": condition.status,
+                "reason": condition.reason,
+                "message": plain(condition.message),
+                "lastTransitionTime": format_instant(condition.last_transition),
+            }
+            for condition in view.conditions
+        ],
+        "findings": [plain(finding(found)) for found in view.findings[:MAX_FINDINGS]],
+    }
+    return _document("SyncStatus", "sync", {"status": status})
+
+
+def finding(found: Diagnostic) -> Document:
+    """A finding as `validate --format json` shows it."""
+    return {
+        "file": found.span.file,
+        "line": found.span.line,
+        "column": found.span.column,
+        "endLine": found.span.end_line,
+        "endColumn": found.span.end_column,
+        "code": found.code,
+        "severity": found.severity,
+        "message": found.message,
+        "hint": found.hint,
+        "docs": CODES[found.code].page if found.code in CODES else None,
+    }
+
+
+def _document(kind: str, name: str, rest: Mapping[str, Any]) -> Document:
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, **rest}
+
+
+def _instant(value: datetime | None) -> str | None:
+    return None if value is None else format_instant(value)

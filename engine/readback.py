@@ -1,0 +1,303 @@
+"""Status files back to views: what a rebuilt store starts from (CONTRACT 4, Rebuilding).
+
+Reading trusts nothing: it goes through the guard, and raises `Unreadable` for what this program does not write.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar, get_args
+
+from engine.decide import SkipReason, Skips
+from engine.identity import Cause, CauseKind, RunId
+from engine.pinned import RUNNER
+from engine.states import RunState, StepState
+from engine.views import (
+    ConditionStatus,
+    ConditionType,
+    ConditionView,
+    DecisionView,
+    EngineView,
+    RequestState,
+    RequestView,
+    RunView,
+    ScheduleView,
+    StepView,
+    SyncView,
+    TargetView,
+)
+from schemas.diagnostic import Diagnostic, Severity
+from schemas.envelope import API_VERSION
+from schemas.guard import load
+from schemas.quantities import parse_instant
+from schemas.span import Span
+
+T = TypeVar("T")
+
+
+class Unreadable(ValueError):  # noqa: N818 - named by what happens next, as Refused and Unavailable are
+    """A file of the status branch that is not what this program writes."""
+
+
+@contextmanager
+def _refused_as(name: str) -> Iterator[None]:
+    """A refused value becomes `Unreadable`, naming the object."""
+    try:
+        yield
+    except Unreadable:
+        raise
+    except ValueError as error:
+        raise Unreadable(f"{name}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A mapping of a status file; each reader of a key raises `Unreadable` where the value is not of its type."""
+
+    name: str
+    data: dict[str, Any]
+
+    @classmethod
+    def read(cls, text: str | bytes, kind: str) -> "Facts":
+        """The one document of a status file of this kind."""
+        loaded = load(text.encode() if isinstance(text, str) else text, kind)
+        if loaded.findings:
+            raise Unreadable(str(loaded.findings[0].message))
+        document = loaded.documents[0] if len(loaded.documents) == 1 else None
+        if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != (API_VERSION, kind):
+            raise Unreadable(f"not a {kind} of {API_VERSION}")
+        return cls(cls(kind, document).mapping("metadata").text("name"), document)
+
+    @classmethod
+    def of(cls, value: Any, name: str) -> "Facts":
+        if not isinstance(value, dict):
+            raise Unreadable(f"{name} is not a mapping")
+        return cls(name, value)
+
+    def mapping(self, key: str, default: dict[str, Any] | None = None) -> "Facts":
+        return Facts.of(self.data.get(key, default), f"{self.name}.{key}")
+
+    def maybe_mapping(self, key: str) -> "Facts | None":
+        return None if self.data.get(key) is None else self.mapping(key)
+
+    def items(self, key: str) -> tuple["Facts", ...]:
+        values = self.data.get(key, [])
+        if not isinstance(values, list):
+            raise Unreadable(f"{self.name}.{key} is not a list")
+        return tuple(Facts.of(value, f"{self.name}.{key}[{index}]") for index, value in enumerate(values))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.data.get(key)
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise Unreadable(f"{self.name}.{key} is not a list of texts")
+        return tuple(values)
+
+    def text(self, key: str) -> str:
+        value = self.data.get(key)
+        if not isinstance(value, str):
+            raise Unreadable(f"{self.name}.{key} is not a text")
+        return value
+
+    def maybe_text(self, key: str) -> str | None:
+        return None if self.data.get(key) is None else self.text(key)
+
+    def number(self, key: str, default: int) -> int:
+        value = self.data.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Unreadable(f"{self.name}.{key} is not a whole number")
+        return value
+
+    def instant(self, key: str) -> datetime:
+        with _refused_as(f"{self.name}.{key}"):
+            return parse_instant(self.data.get(key))
+
+    def maybe_instant(self, key: str) -> datetime | None:
+        return None if self.data.get(key) is None else self.instant(key)
+
+    def one_of(self, key: str, values: tuple[T, ...]) -> T:
+        found = next((value for value in values if value == self.data.get(key)), None)
+        if found is None:
+            raise Unreadable(f"{self.name}.{key} is none of {', '.join(map(str, values))}")
+        return found
+
+
+def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> RunView:
+    """The view that `run_files` wrote. `slices` are the texts of `<run-id>.<n>.yaml`, where the head counts any."""
+    file = Facts.read(text, "Run")
+    spec, status = file.mapping("spec"), file.mapping("status")
+    cause = spec.mapping("cause")
+    on_targets = "targets" in spec.data
+    if on_targets:
+        found = dict(status.mapping("targets", default={}).data)
+        for other in slices:
+            found |= Facts.read(other, "Run").mapping("status").mapping("targets").data
+        names = spec.texts("targets")
+        order = [name for name in names if name in found] + sorted(set(found) - set(names))
+        results = tuple(_parsed_target(name, Facts.of(found[name], name)) for name in order)
+    else:
+        steps = tuple(_parsed_step(step) for step in status.items("steps"))
+        state = status.text("state")
+        place = StepState(state) if state in set(StepState) else StepState.RUNNING
+        results = (TargetView(RUNNER, place, status.mapping("outputs", default={}).data, steps),) if steps else ()
+    outputs = status.mapping("outputs", default={}).data
+    if on_targets and not outputs and "slices" in status.data:
+        outputs = _by_output(results)
+    with _refused_as(file.name):
+        return RunView(
+            id=RunId(file.name),
+            job=spec.text("job"),
+            commit=spec.text("commit"),
+            cause=Cause(
+                kind=cause.one_of("kind", get_args(CauseKind)),
+                name=cause.text("name"),
+                instant=cause.instant("instant"),
+                requested_by=cause.maybe_text("requestedBy"),
+                reason=cause.maybe_text("reason"),
+            ),
+            state=RunState(status.text("state")),
+            queued_at=status.instant("queuedAt"),
+            params=spec.mapping("params", default={}).data,
+            targets=spec.texts("targets") if on_targets else (),
+            on_targets=on_targets,
+            libraries=spec.mapping("libraries", default={}).data,
+            started_at=status.maybe_instant("startedAt"),
+            finished_at=status.maybe_instant("finishedAt"),
+            reason=status.maybe_text("reason"),
+            attempt=status.number("attempt", 0),
+            runner=status.maybe_text("runner"),
+            outputs=outputs,
+            results=results,
+            rerun_of=cause.maybe_text("rerunOf"),
+            priority=spec.number("priority", 0),
+            starts_at=spec.maybe_instant("startsAt"),
+            inline=spec.data.get("inline") is True,
+        )
+
+
+def slices_of(text: str | bytes) -> int:
+    """How many slices a run's head file has beside it."""
+    return Facts.read(text, "Run").mapping("status").number("slices", 0)
+
+
+def _by_output(results: Iterable[TargetView]) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    for result in results:
+        for key, value in result.outputs.items():
+            outputs.setdefault(key, {})[result.name] = value
+    return outputs
+
+
+def _parsed_target(name: str, data: Facts) -> TargetView:
+    with _refused_as(name):
+        state = StepState(data.text("state"))
+    outputs = data.mapping("outputs", default={}).data
+    return TargetView(name, state, outputs, tuple(_parsed_step(step) for step in data.items("steps")))
+
+
+def _parsed_step(data: Facts) -> StepView:
+    duration = data.data.get("duration")
+    exit_code = data.data.get("exitCode")
+    with _refused_as(data.name):
+        return StepView(
+            id=data.text("id"),
+            state=StepState(data.text("state")),
+            phase="finally" if data.data.get("phase") == "finally" else "steps",
+            name=data.maybe_text("name"),
+            attempts=data.number("attempts", 1),
+            exit_code=exit_code if isinstance(exit_code, int) else None,
+            duration=float(duration) if isinstance(duration, int | float) else None,
+            outputs=data.mapping("outputs", default={}).data,
+            rescued=data.data.get("rescued") is True,
+            continued=data.data.get("continued") is True,
+            error=data.maybe_text("error"),
+            stdout_tail=data.maybe_text("stdoutTail"),
+            stderr_tail=data.maybe_text("stderrTail"),
+            log=data.maybe_text("log"),
+        )
+
+
+def parse_schedule_status(text: str | bytes) -> ScheduleView:
+    file = Facts.read(text, "ScheduleStatus")
+    status = file.mapping("status")
+    return ScheduleView(
+        name=file.name,
+        job=status.text("job"),
+        fingerprint=status.text("fingerprint"),
+        considered_from=status.instant("consideredFrom"),
+        last=_parsed_decision(file.name, status.maybe_mapping("lastDecision")),
+        next_due=status.maybe_instant("next"),
+        suspended=status.maybe_text("suspended"),
+    )
+
+
+def _parsed_decision(schedule: str, data: Facts | None) -> DecisionView | None:
+    if data is None:
+        return None
+    run = data.maybe_text("run")
+    return DecisionView(
+        schedule=schedule,
+        instant=data.instant("instant"),
+        decision=data.one_of("decision", ("run", "skipped")),
+        reason=data.maybe_text("reason"),
+        run=RunId(run) if run else None,
+    )
+
+
+def parse_request_status(text: str | bytes) -> RequestView:
+    file = Facts.read(text, "RequestStatus")
+    status = file.mapping("status")
+    return RequestView(
+        name=file.name,
+        state=status.one_of("state", get_args(RequestState)),
+        reason=status.maybe_text("reason"),
+        run=status.maybe_text("run"),
+        at=status.maybe_instant("at"),
+    )
+
+
+def parse_decisions(text: str | bytes) -> tuple[Skips, ...]:
+    return tuple(
+        Skips(
+            schedule=record.text("schedule"),
+            first=record.instant("from"),
+            last=record.instant("to"),
+            count=record.number("count", 1),
+            reason=record.one_of("reason", get_args(SkipReason)),
+        )
+        for record in Facts.read(text, "Decision").items("decisions")
+    )
+
+
+def parse_sync_file(text: str | bytes) -> SyncView:
+    status = Facts.read(text, "SyncStatus").mapping("status")
+    return SyncView(
+        engine=_parsed_engine(status.maybe_mapping("engine")),
+        observed=status.maybe_text("observedCommit"),
+        applied=status.maybe_text("appliedCommit"),
+        last_good=status.maybe_text("lastGoodCommit"),
+        conditions=tuple(
+            ConditionView(
+                type=one.one_of("type", get_args(ConditionType)),
+                status=one.one_of("status", get_args(ConditionStatus)),
+                reason=one.text("reason"),
+                message=one.text("message"),
+                last_transition=one.instant("lastTransitionTime"),
+            )
+            for one in status.items("conditions")
+        ),
+        findings=tuple(_parsed_finding(one) for one in status.items("findings")),
+    )
+
+
+def _parsed_engine(data: Facts | None) -> EngineView | None:
+    if data is None:
+        return None
+    return EngineView(data.text("id"), data.text("host"), data.instant("since"), data.maybe_instant("closed"))
+
+
+def _parsed_finding(data: Facts) -> Diagnostic:
+    line, column = data.number("line", 1), data.number("column", 1)
+    span = Span(data.text("file"), line, column, data.number("endLine", line), data.number("endColumn", column))
+    severity = data.one_of("severity", get_args(Severity))
+    return Diagnostic(span, data.text("code"), data.text("message"), data.text("hint"), severity)

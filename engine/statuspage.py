@@ -1,0 +1,233 @@
+"""The front page of the status branch, README.md: what fails, what waits, what ran, what is next.
+
+It has no clock of its own: it changes only when something happened. Names and reasons come from users and targets, so
+every text is written in a way that no Markdown or HTML reader takes for markup.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from engine.identity import RunId
+from engine.readmodel import SYNC, job_path, run_path, schedule_path, target_path
+from engine.states import RunState, StepState
+from engine.views import JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from schemas.quantities import format_duration
+
+RECENT = 15
+NEXT = 15
+OPEN = 30
+FAILING = 50
+FINDINGS = 10
+_LONGEST = 160
+
+_ICONS = {
+    RunState.WAITING: "⏳",
+    RunState.QUEUED: "⏳",
+    RunState.RUNNING: "▶️",
+    RunState.SUCCEEDED: "✅",
+    RunState.FAILED: "❌",
+    RunState.CANCELLED: "🚫",
+    RunState.TIMED_OUT: "⌛",
+    RunState.UNKNOWN: "❓",
+}
+_SPECIAL = re.compile(r"[^\w ,;'-]|_|(?<=[wW]{3})\.")
+_FREE_OF_RISK = re.compile(r"[A-Za-z0-9]+(?:[ ./-][A-Za-z0-9]+)*", re.ASCII)
+
+
+def page(view: OverviewView) -> str:
+    """The page as Markdown. Equal views give equal bytes."""
+    sections = (
+        ["# Status", ""],
+        _sync(view.sync),
+        _failing(view.jobs),
+        _unreachable(view.targets),
+        _open(view.open),
+        _recent(view.recent),
+        _next(view.schedules),
+        _suspended(view.schedules),
+        _dead_letters(view.dead_letters),
+    )
+    return "\n".join(line for section in sections for line in section).rstrip("\n") + "\n"
+
+
+def text(value: str | None) -> str:
+    """Foreign text as Markdown that shows it and does nothing else: one line, cut where it is long."""
+    shown = "".join(_visible(char) for char in value or "").strip()
+    shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+    if _FREE_OF_RISK.fullmatch(shown) and "www" not in shown.lower():
+        return shown
+    return _SPECIAL.sub(lambda found: found[0] if found[0] == "…" else f"&#{ord(found[0])};", shown)
+
+
+def _visible(char: str) -> str:
+    """Line breaks and the like as spaces; what changes the direction of text, or is not there at all, left out."""
+    kind = unicodedata.category(char)
+    if kind in ("Zl", "Zp", "Zs", "Cc"):
+        return " "
+    return "" if kind in ("Cf", "Cs", "Co", "Cn") else char
+
+
+def _sync(sync: SyncView) -> Iterator[str]:
+    active = _commit(sync.applied)
+    if sync.observed is not None and sync.applied is not None and sync.observed != sync.applied:
+        yield f"⚠️ Commit {_commit(sync.observed)} is **not active**: {active} keeps running."
+    elif sync.applied is not None:
+        yield f"Commit {active} is active."
+    else:
+        yield "No commit is active yet."
+    yield f"More in [{SYNC}]({SYNC})."
+    yield ""
+    for condition in sync.conditions:
+        if (condition.type == "Stalled") == (condition.status == "True") and condition.type != "Reconciling":
+            yield f"- **{text(condition.type)}** is {text(condition.status)}: {text(condition.message)}"
+    errors = [found for found in sync.findings if found.severity == "error"]
+    for found in errors[:FINDINGS]:
+        yield f"- {text(str(found.span))}: {text(found.code)} {text(found.message)}"
+    if len(errors) > FINDINGS:
+        yield f"- and {len(errors) - FINDINGS} more"
+    yield ""
+
+
+def _failing(jobs: Iterable[JobView]) -> Iterator[str]:
+    failing = sorted((job for job in jobs if job.consecutive_failures and job.last), key=lambda job: job.name)
+    yield from _section("Failing", None if failing else "Nothing fails.")
+    rows = (
+        (
+            _link(job.name, job_path(job.name)),
+            _run_link(job.last),
+            _state(job.last.state),
+            text(job.last.reason) or _names(job.last.failed),
+            str(job.consecutive_failures),
+            _run_link(job.last_success) if job.last_success else "never",
+        )
+        for job in failing[:FAILING]
+        if job.last
+    )
+    yield from _table(
+        ("Job", "Last run", "", "Why", "Times in a row", "Last success"), rows, more=len(failing) - FAILING
+    )
+
+
+def _unreachable(targets: Iterable[TargetStatusView]) -> Iterator[str]:
+    away = sorted((one for one in targets if one.state is StepState.UNREACHABLE), key=lambda one: one.name)
+    if away:
+        yield from _section("Unreachable")
+        rows = (
+            (_link(one.name, target_path(one.name)), _time(one.unreachable_since or one.at)) for one in away[:FAILING]
+        )
+        yield from _table(("Target", "Since"), rows, more=len(away) - FAILING)
+
+
+def _open(runs: Sequence[RunBrief]) -> Iterator[str]:
+    yield from _section("Waiting and running", None if runs else "Nothing waits.")
+    rows = ((_run_link(run), _state(run.state), _cause(run), text(run.reason)) for run in runs[:OPEN])
+    yield from _table(("Run", "", "Because of", ""), rows, more=len(runs) - OPEN)
+
+
+def _recent(runs: Sequence[RunBrief]) -> Iterator[str]:
+    yield from _section("What ran", None if runs else "Nothing yet.")
+    rows = (
+        (
+            _run_link(run),
+            _state(run.state),
+            _cause(run),
+            _time(run.finished_at),
+            _took(run),
+            text(run.reason) or _names(run.failed),
+        )
+        for run in runs[:RECENT]
+    )
+    yield from _table(("Run", "", "Because of", "Ended", "Took", ""), rows)
+
+
+def _next(schedules: Iterable[ScheduleView]) -> Iterator[str]:
+    due = sorted(
+        ((one.next_due, one) for one in schedules if one.next_due is not None and one.suspended is None),
+        key=lambda pair: (pair[0], pair[1].name),
+    )
+    yield from _section("What is next", None if due else "Nothing is planned.")
+    rows = ((_time(at), _link(one.name, schedule_path(one.name)), text(one.job)) for at, one in due[:NEXT])
+    yield from _table(("When", "Schedule", "Job"), rows, more=len(due) - NEXT)
+
+
+def _suspended(schedules: Iterable[ScheduleView]) -> Iterator[str]:
+    held = sorted((one for one in schedules if one.suspended is not None), key=lambda one: one.name)
+    if held:
+        yield from _section("Suspended")
+        rows = ((_link(one.name, schedule_path(one.name)), text(one.suspended)) for one in held[:FAILING])
+        yield from _table(("Schedule", "Why"), rows, more=len(held) - FAILING)
+
+
+def _dead_letters(count: int) -> Iterator[str]:
+    if count:
+        yield from _section("Dead letters", f"{count} notification{'s' * (count != 1)} could not be delivered.")
+
+
+def _section(title: str, says: str | None = None) -> Iterator[str]:
+    yield f"## {title}"
+    yield ""
+    if says is not None:
+        yield says
+        yield ""
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], more: int = 0) -> Iterator[str]:
+    """A table without a head alone: nothing where there are no rows."""
+    first = True
+    for row in rows:
+        if first:
+            yield f"| {' | '.join(heads)} |"
+            yield f"|{'---|' * len(heads)}"
+            first = False
+        yield f"| {' | '.join(row)} |"
+    if not first:
+        yield ""
+    if more > 0:
+        yield f"And {more} more."
+        yield ""
+
+
+def _link(name: str, path: str) -> str:
+    return f"[{text(name)}]({_url(path)})"
+
+
+def _run_link(run: RunBrief | None) -> str:
+    return "" if run is None else _link(f"{run.job} {_short(run.instant)}", run_path(RunId(run.id), run.instant))
+
+
+def _url(path: str) -> str:
+    return re.sub(
+        r"[^A-Za-z0-9./_-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode(errors="replace")), path
+    )
+
+
+def _state(state: RunState) -> str:
+    return f"{_ICONS[state]} {state}"
+
+
+def _cause(run: RunBrief) -> str:
+    return f"{run.cause_kind} {text(run.cause_name)}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(text(name) for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _commit(commit: str | None) -> str:
+    return "none" if commit is None else f"`{re.sub(r'[^0-9a-f]', '', commit)[:10]}`"
+
+
+def _took(run: RunBrief) -> str:
+    if run.started_at is None or run.finished_at is None:
+        return ""
+    return format_duration(timedelta(seconds=round((run.finished_at - run.started_at).total_seconds())))
+
+
+def _short(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%m-%d %H:%M}"
+
+
+def _time(instant: datetime | None) -> str:
+    return "" if instant is None else f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
