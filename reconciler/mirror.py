@@ -1,0 +1,575 @@
+"""A bare copy of the source in the state folder: fetched into, pushed from, never checked out, made again when broken.
+
+**The mirror is a cache.** Everything in it is either on the remote or can be computed again from the journal, so a
+power cut may do to it what it likes:
+
+- Objects and refs are written without waiting for the disk. A machine that has restarted since (its boot id says so)
+  may hold truncated ones, which git would take for present for ever. The mirror is then made again: whatever of the old
+  one passes git's own checks is copied over first, the rest comes from the remote. The same happens when a command
+  finds it damaged. What only the mirror has, commits that were accepted and are gone from the remote since, is fetched
+  with fsync and copied over as well.
+- A git that was killed leaves lock files. Every git inherits a descriptor on which this process holds a shared lock;
+  if the lock can be had exclusively, no such git is alive, and its lock files may go.
+- A new mirror is built beside the old one and renamed.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+import pygit2
+import structlog
+from pygit2.enums import RepositoryOpenFlag
+
+from journal.errors import Refused, Unavailable
+from journal.points import reach
+from reconciler.gitprogram import (
+    LATER,
+    LIMIT,
+    SOON,
+    Broken,
+    Finished,
+    Git,
+    Locked,
+    RefMissing,
+    explain,
+)
+from reconciler.source import Source, git_folder, parse
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_SOURCE = "refs/opsconductor/source/"
+_KEPT = "refs/opsconductor/kept/"
+_MARK = "opsconductor.json"
+_LAYOUT = 1
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_FULL_ID = re.compile(r"[0-9a-f]{40}")
+_TIDY_LIMIT = timedelta(seconds=60)
+# A path has no git server that could be asked for durability: the receiving git is told to wait for the disk, so that
+# a power cut never leaves a user's own repository with a status branch whose objects are empty.
+_DURABLE = ("core.fsync=all", "core.fsyncMethod=batch")
+_DURABLE_RECEIVE = "git -c core.fsync=all -c core.fsyncMethod=batch receive-pack"
+
+
+class PushRejected(Exception):  # noqa: N818 - a normal answer
+    """The remote ref is not what was expected: a normal answer. Fetch, look, and decide anew."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What the mirror says about itself: whose copy it is, and since which start of the machine it is in use."""
+
+    source: str
+    boot: str | None
+    layout: int = _LAYOUT
+
+    def text(self) -> str:
+        return json.dumps({"layout": self.layout, "source": self.source, "boot": self.boot})
+
+
+class Mirror:
+    """The copy of one source. Used by one process; its calls may overlap, those that write take turns.
+
+    Every call opens the mirror first when that has not happened (`open`). Repeating any call is harmless. Raises
+    Unavailable for what passes (network, full disk, a limit) and Refused for what a human must change, each with a
+    message that names the source and says what to do.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: str,
+        *,
+        git_timeout: timedelta = LIMIT,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environment` is what git inherits, cleaned by `gitprogram`; by default this process's own."""
+        self.path = path.absolute()
+        self.source: Source = parse(source)
+        self._git = Git(
+            environment=dict(os.environ if environment is None else environment),
+            login=self.source.login,
+            limit=git_timeout,
+        )
+        self._writing = asyncio.Lock()
+        self._opened = False
+        self._in_vain = False
+        self._held: int | None = None
+
+    async def open(self) -> None:
+        """Make the mirror if there is none, mend it if it may be damaged, sweep up after a git that was killed."""
+        async with self._writing:
+            await self._open()
+
+    def close(self) -> None:
+        """Let go of the lock that says whose git processes are alive. The mirror stays."""
+        if self._held is not None:
+            os.close(self._held)
+        self._held, self._opened = None, False
+
+    async def poll(self, branch_refs: Sequence[str]) -> Mapping[str, str | None]:
+        """What the source has at these refs now, full commit ids; None for a ref it does not have. Fetches nothing."""
+        listed = await self._listed(branch_refs)
+        return {ref: listed.get(ref) for ref in branch_refs}
+
+    async def default_branch(self) -> str | None:
+        """The full name of the branch that the source's HEAD names; None when it names none."""
+        done = await self._remote("read", "ls-remote", "--symref", "--end-of-options", self.source.address, "HEAD")
+        found = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", done.stdout, re.MULTILINE)
+        return found[1] if found else None
+
+    async def branches(self) -> tuple[str, ...]:
+        """The names of the source's branches, sorted, without `refs/heads/`."""
+        done = await self._remote("read", "ls-remote", "--heads", "--end-of-options", self.source.address)
+        return tuple(sorted(ref.removeprefix("refs/heads/") for ref in _refs_in(done.stdout)))
+
+    async def fetch(self, refs: Sequence[str]) -> Mapping[str, str | None]:
+        """Bring these refs and all they reach into the mirror, rewritten or not; their ids, None where absent.
+
+        Every object passes git's own checks first. A ref that the source does not have is forgotten here too.
+        """
+        for ref in refs:
+            _check_ref(ref)
+        fetched = await self._mended(lambda: self._fetch(refs))
+        reach("mirror.fetched")
+        return fetched
+
+    async def missing(self, ref: str) -> Refused:
+        """What to tell when the source does not have the branch it should have: its name, and what is there."""
+        names = await self.branches()
+        short = ref.removeprefix("refs/heads/")
+        if not names:
+            return Refused(f"{self.source.address} has no commits yet; commit opsconductor.yaml and push it to {short}")
+        likely = get_close_matches(short, names, n=1) or [names[0]] if len(names) == 1 else []
+        hint = f"; did you mean --branch {likely[0]}?" if likely else "; choose one with --branch"
+        return Refused(f"{self.source.address} has no branch {short}; it has {', '.join(names[:10])}{hint}")
+
+    async def push(self, local_commit: str, ref: str, expected: str | None) -> None:
+        """Set the source's ref to a commit of the mirror if it is still at `expected` (None: does not exist).
+
+        Raises PushRejected when it is not: a normal answer. Raises Refused when the remote forbids it, and Broken when
+        the mirror lost the commit. Pushing again what is there already succeeds.
+        """
+        _check_ref(ref)
+        _check_id(local_commit)
+        if expected is not None:
+            _check_id(expected)
+        async with self._writing:
+            await self._open()
+            await self._push(local_commit, ref, expected)
+
+    def keep(self, name: str, commit: str) -> None:
+        """Hold on to a commit under a name of ours, durably, whatever becomes of the source's branches."""
+        _check_id(commit)
+        ref = _KEPT + quote(name, safe="")
+        with intact(self.path):
+            repository = self._repository()
+            repository.create_reference(ref, commit, force=True)
+        _synced(self.path / ref)
+
+    def kept(self, name: str) -> str | None:
+        """The commit held under this name."""
+        return self._local(_KEPT + quote(name, safe=""))
+
+    def fetched(self, ref: str) -> str | None:
+        """What the last fetch found at this ref of the source."""
+        return self._local(kept_as(ref))
+
+    async def tidy(self) -> None:
+        """Put loose objects into packs, geometrically: each pass costs about what was written since the last.
+
+        Bounded by a minute; stopping it half-way loses nothing. Call it between publishes.
+        """
+        async with self._writing:
+            await self._open()
+            for command in (("repack", "-d", "-l", "-q", "--geometric=2"), ("prune", "--expire=1.day.ago")):
+                done = await self._git.run(*command, directory=self.path, limit=_TIDY_LIMIT)
+                if done.code != 0:
+                    log.warning("the mirror could not be tidied", command=command[0], detail=done.stderr[-300:])
+
+    async def remake(self, reason: str) -> None:
+        """Throw the mirror away and make it again, keeping what passes git's checks."""
+        async with self._writing:
+            await self._remake(reason)
+
+    # opening and mending
+
+    @property
+    def _is_open(self) -> bool:
+        return self._opened and (self.path / _MARK).exists()
+
+    async def _open(self) -> None:
+        if self._is_open:
+            return
+        with _disk(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            new = self._beside("new")
+            if not self.path.exists() and (new / _MARK).exists():  # cut off between the two renames
+                new.rename(self.path)
+            mark = _read_mark(self.path)
+        if mark is None:
+            await self._remake("there was none" if not self.path.exists() else "it could not be read", quiet=True)
+        elif mark.source != _digest(self.source):
+            await self._remake("it was of another source", salvage=False)
+        elif mark.boot is None or mark.boot != _boot_id():
+            await self._remake("the machine has restarted since it was written", quiet=True)
+        else:
+            await asyncio.to_thread(self._sweep)
+        self._opened = True
+
+    async def _remake(self, reason: str, *, salvage: bool = True, quiet: bool = False) -> None:
+        new, old = self._beside("new"), self._beside("old")
+        with _disk(self.path):
+            await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
+            if self.path.exists():
+                await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
+                suspect = self.path
+            else:
+                suspect = old
+            await asyncio.to_thread(_initialised, new)
+            if salvage and suspect.is_dir():
+                if not quiet:
+                    log.warning("the mirror is made again", mirror=str(self.path), reason=reason)
+                await self._salvage(suspect, new)
+            _write_durably(new / _MARK, _Mark(_digest(self.source), _boot_id()).text())
+            reach("mirror.built")
+            if self.path.exists():
+                self.path.rename(old)
+                reach("mirror.moved")
+            new.rename(self.path)
+            await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
+        self._opened = True
+
+    async def _salvage(self, suspect: Path, new: Path) -> None:
+        """Copy every ref of a suspect mirror that is whole. Git checks each object on the way (fetch.fsckObjects)."""
+        await asyncio.to_thread(_unlocked, suspect)
+        listed = await self._git.run("for-each-ref", "--format=%(refname)", "refs/opsconductor/", directory=suspect)
+        refs = listed.stdout.split() if listed.code == 0 else []
+        wanted = [[f"+{ref}:{ref}" for ref in refs], *[[f"+{ref}:{ref}"] for ref in refs]] if refs else []
+        for refspecs in wanted:
+            try:
+                done = await self._git.run(
+                    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", str(suspect),
+                    *refspecs, directory=new, settings=_DURABLE,
+                )  # fmt: skip
+            except (Unavailable, Refused) as error:
+                log.warning("part of the mirror could not be kept", refs=refspecs, detail=str(error))
+                continue
+            if done.code == 0 and len(refspecs) == len(refs):
+                return
+
+    async def _mended(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do it; when the mirror turns out to be damaged, make it again and do it once more."""
+        async with self._writing:
+            await self._open()
+            try:
+                return await self._without_locks(work)
+            except Broken as error:
+                if self._in_vain:
+                    raise self._damaged(error) from error
+                await self._remake(str(error))
+            try:
+                done = await self._without_locks(work)
+            except Broken as error:
+                self._in_vain = True  # making it again at every look would fetch everything at every look
+                raise self._damaged(error) from error
+            return done
+
+    async def _without_locks(self, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        except Locked:
+            await asyncio.to_thread(self._sweep)
+        try:
+            return await work()
+        except Locked as error:
+            raise Unavailable(f"another git is at work in {self.path}: {error}", SOON) from error
+
+    def _damaged(self, error: Broken) -> Refused:
+        return Refused(f"{self.source.address} is damaged: {error}; run `git fsck` there and mend or replace it")
+
+    def _take_lock(self) -> None:
+        if self._held is None:
+            self._held = os.open(self._beside("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            self._git = Git(self._git.environment, self._git.login, self._git.limit, self._held)
+
+    def _sweep(self) -> None:
+        """Remove lock files and half-written objects of a git that was killed, if no git is left that owns them.
+
+        All gits of this process share its hold on the lock, and none of those that write runs meanwhile.
+        """
+        assert self._held is not None
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("a git of an earlier engine is still at work; its lock files stay", mirror=str(self.path))
+            return
+        try:
+            for leftover in _leftovers(self.path):
+                leftover.unlink(missing_ok=True)
+        finally:
+            fcntl.flock(self._held, fcntl.LOCK_SH)
+
+    # talking to the remote
+
+    async def _listed(self, refs: Sequence[str]) -> Mapping[str, str]:
+        for ref in refs:
+            _check_ref(ref)
+        done = await self._remote("read", "ls-remote", "--refs", "--end-of-options", self.source.address, *refs)
+        return _refs_in(done.stdout)
+
+    async def _remote(self, doing: str, *arguments: str) -> Finished:
+        """A command that reads the remote and writes nothing here."""
+        if not self._is_open:
+            await self.open()
+        done = await self._git.run(*arguments, directory=self.path, settings=self._settings())
+        if done.code == 0:
+            return done
+        trouble = self._trouble(f"git could not {doing} the source", done)
+        if isinstance(trouble, Broken | Locked | RefMissing):
+            raise Unavailable(f"git could not {doing} {self.source.address}: {trouble}", SOON) from trouble
+        raise trouble
+
+    async def _fetch(self, refs: Sequence[str]) -> Mapping[str, str | None]:
+        present = list(refs)
+        try:
+            await self._fetch_present(present)
+        except RefMissing:
+            done = await self._git.run(
+                "ls-remote", "--refs", "--end-of-options", self.source.address, *refs,
+                directory=self.path, settings=self._settings(),
+            )  # fmt: skip
+            if done.code != 0:
+                raise self._trouble("git could not read the source", done) from None
+            listed = _refs_in(done.stdout)
+            present = [ref for ref in refs if ref in listed]
+            try:
+                await self._fetch_present(present)
+            except RefMissing as error:  # deleted between the two calls
+                raise Unavailable(f"{self.source.address} changed while it was read: {error}", SOON) from error
+        for ref in refs:
+            if ref not in present:
+                self._forget(ref)
+        return {ref: self._arrived(ref) if ref in present else None for ref in refs}
+
+    async def _fetch_present(self, refs: Sequence[str]) -> None:
+        if not refs:
+            return
+        done = await self._git.run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc",
+            "--no-show-forced-updates", "--atomic", "--end-of-options", self.source.address,
+            *[f"+{ref}:{kept_as(ref)}" for ref in refs],
+            directory=self.path, settings=(*self._settings(), *_DURABLE),
+        )  # fmt: skip
+        if done.code != 0:
+            raise self._trouble("git could not fetch", done)
+
+    def _arrived(self, ref: str) -> str:
+        with intact(self.path):
+            try:
+                return str(self._repository().lookup_reference(kept_as(ref)).peel(pygit2.Commit).id)
+            except (KeyError, pygit2.InvalidSpecError) as error:
+                raise pygit2.GitError(f"{ref} did not arrive, or is no commit") from error
+
+    def _forget(self, ref: str) -> None:
+        with intact(self.path), contextlib.suppress(KeyError):
+            self._repository().lookup_reference(kept_as(ref)).delete()
+
+    async def _push(self, commit: str, ref: str, expected: str | None) -> None:
+        receive = (f"--receive-pack={_DURABLE_RECEIVE}",) if self.source.is_path else ()
+        done = await self._git.run(
+            "push", "--porcelain", "--no-verify", "--quiet", *receive, f"--force-with-lease={ref}:{expected or ''}",
+            "--end-of-options", self.source.address, f"{commit}:{ref}",
+            directory=self.path, settings=self._settings(),
+        )  # fmt: skip
+        if done.code == 0:
+            return
+        verdict = re.search(rf"^!\t[^\t]*:{re.escape(ref)}\t(.*)$", done.stdout, re.MULTILINE)
+        if verdict is None:
+            raise self._trouble(f"git could not push {ref}", done)
+        raise self._verdict(ref, verdict[1], done)
+
+    def _verdict(self, ref: str, verdict: str, done: Finished) -> Exception:
+        """Why one ref was not taken: somebody else was there first, or somebody forbids it."""
+        said = f"{verdict}\n{done.stderr}".lower()
+        if re.search(r"no space left|disk quota", said):
+            return Unavailable(f"the disk of {self.source.address} is full; free some space there", LATER)
+        if re.search(r"stale info|fetch first|cannot lock ref|failed to lock|already exists|incorrect old", said):
+            return PushRejected(verdict)
+        where = f"{self.source.address} does not take {ref}"
+        if "unpacker error" in said or "permission denied" in said or "insufficient permission" in said:
+            return Refused(f"{where}: {verdict}; give this user permission to write there")
+        if "branch is currently checked out" in said:
+            return Refused(f"{where} because it is checked out there; check out another branch in that work tree")
+        if "shallow" in said:
+            return Refused(f"{where}: it is a shallow clone; complete it with `git fetch --unshallow` there")
+        told = " ".join(re.findall(r"(?mi)^remote: (?:error: )?(.+)$", done.stderr))[:300]
+        return Refused(
+            f"{where}: {verdict}{': ' + told if told else ''}; allow this user to push it (a hook or a protected "
+            "branch refuses it), or choose another branch in the Project's status.ref"
+        )
+
+    def _settings(self) -> tuple[str, ...]:
+        return ("protocol.http.allow=always",) if self.source.plain_http else ()
+
+    def _trouble(self, doing: str, done: Finished) -> Exception:
+        path = self.source.path
+        if path is not None and git_folder(path) is None:
+            return self._no_repository(path)
+        trouble = explain(doing, done.stderr, self.source.address, self.path)
+        if isinstance(trouble, Broken) and not self._in_vain:
+            (self.path / _MARK).unlink(missing_ok=True)
+        return trouble
+
+    def _no_repository(self, path: Path) -> Exception:
+        try:
+            exists = path.exists()
+        except OSError as error:
+            return Refused(f"this user may not read {path}: {error.strerror}")
+        if not exists:
+            return Refused(f"there is no git repository at {path}: the path does not exist")
+        if not os.access(path, os.R_OK | os.X_OK):
+            return Refused(f"this user may not read {path}; change its permissions")
+        found = pygit2.discover_repository(str(path))
+        if found is not None:
+            root = Path(found).parent if Path(found).name == ".git" else Path(found)
+            return Refused(f"{path} is a folder inside a git repository; give the repository itself: {root}")
+        return Refused(f"{path} is not a git repository; make one there with `git init`, or give another path")
+
+    # the local side
+
+    def _repository(self) -> pygit2.Repository:
+        return pygit2.Repository(str(self.path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
+
+    def _local(self, ref: str) -> str | None:
+        if not self.path.is_dir():
+            return None
+        with intact(self.path):
+            try:
+                return str(self._repository().lookup_reference(ref).target)
+            except (KeyError, ValueError):
+                return None
+
+    def _beside(self, what: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{what}")
+
+
+def kept_as(ref: str) -> str:
+    """Where the mirror keeps a ref of the source.
+
+    One flat name a ref: a branch `a` that became `a/b` on the source must not stand in its own way here.
+    """
+    return _SOURCE + quote(ref, safe="")
+
+
+def _refs_in(listing: str) -> dict[str, str]:
+    pairs = (line.split("\t", 1) for line in listing.splitlines() if "\t" in line)
+    return {ref: commit for commit, ref in pairs}
+
+
+def _check_ref(ref: str) -> None:
+    if not ref.startswith("refs/") or not pygit2.reference_is_valid_name(ref):
+        raise Refused(f"{ref!r} is no full ref name such as refs/heads/main")
+
+
+def _check_id(commit: str) -> None:
+    if not _FULL_ID.fullmatch(commit):
+        raise ValueError(f"{commit!r} is no full commit id")
+
+
+def _digest(source: Source) -> str:
+    return hashlib.sha256(source.address.encode()).hexdigest()
+
+
+def _boot_id() -> str | None:
+    """Which start of the machine this is. None where the system does not say: what was written before is suspect."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return None
+
+
+def _read_mark(path: Path) -> _Mark | None:
+    try:
+        said = json.loads((path / _MARK).read_text())
+        pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
+        mark = _Mark(said["source"], said["boot"], said["layout"])
+    except (OSError, ValueError, KeyError, TypeError, pygit2.GitError):
+        return None
+    return mark if mark.layout == _LAYOUT else None
+
+
+def _initialised(path: Path) -> None:
+    repository = pygit2.init_repository(str(path), bare=True)
+    repository.set_head("refs/heads/none")  # no branch of ours is ever "current"
+    shutil.rmtree(path / "hooks", ignore_errors=True)
+
+
+def _leftovers(path: Path) -> list[Path]:
+    """Locks, and objects that were being written. Folders of loose objects hold no locks."""
+    locks = [*path.glob("*.lock"), *(path / "refs").rglob("*.lock"), *path.glob("objects/info/**/*.lock")]
+    locks += path.glob("objects/pack/*.lock")
+    halves = [*path.glob("objects/*/tmp_*"), *path.glob("objects/tmp_*"), *path.glob("gc.pid")]
+    return [*locks, *(half for half in halves if half.is_file())]
+
+
+def _unlocked(path: Path) -> None:
+    for lock in path.rglob("*.lock"):
+        lock.unlink(missing_ok=True)
+
+
+def _write_durably(path: Path, text: str) -> None:
+    path.write_text(text)
+    _synced(path)
+
+
+def _synced(path: Path) -> None:
+    for place, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        descriptor = os.open(place, flags)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise Refused(f"this user may not write the mirror in {path.parent}; change its permissions") from error
+    except OSError as error:
+        raise Unavailable(f"the mirror in {path.parent} cannot be written: {error.strerror}", LATER) from error
+
+
+@contextlib.contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """Reads of the mirror at `path`: damage found on the way condemns it, and is raised as Broken.
+
+    A condemned mirror is made again by the next call of `Mirror`.
+    """
+    try:
+        yield
+    except pygit2.GitError as error:
+        (path / _MARK).unlink(missing_ok=True)
+        raise Broken(f"the mirror in {path} is damaged: {error}", SOON) from error

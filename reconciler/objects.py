@@ -1,0 +1,362 @@
+"""What stands in a commit, read from the object store: no work tree, no checkout, regular files only.
+
+A tree is a stranger's: names may be anything, folders may nest or repeat without end, a blob may be huge. Every walk is
+bounded, and what is not read is said as a finding with the path it concerns.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pygit2
+from pygit2.enums import RepositoryOpenFlag
+
+from engine.globs import matches, may_hold
+from journal.errors import Refused
+from reconciler.mirror import intact
+from schemas.diagnostic import Diagnostic, Severity, in_order
+from schemas.span import start_of
+
+PROJECT_FILE = "opsconductor.yaml"
+MAX_FILES = 20_000
+MAX_DEPTH = 16
+MAX_BYTES = 1024 * 1024
+_MAX_ENTRIES = 200_000  # looked at in one tree, whether they are documents or not
+_MAX_WALK = 10_000  # commits looked at to find who brought a file
+_EVERYTHING = ("**",)
+
+_KIND_OF_ENTRY = 0o170000
+_TREE, _REGULAR, _SYMLINK, _SUBMODULE = 0o040000, 0o100000, 0o120000, 0o160000
+
+
+class NoSuchCommit(Refused):
+    """The mirror does not hold this commit: it was never fetched, or is gone from the source and from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """A regular file by content. Equal ids are equal bytes, so a parsed file may be cached by it."""
+
+    id: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The files of a commit that may hold documents, and what was found instead of a file."""
+
+    commit: str
+    files: Mapping[str, BlobRef]
+    findings: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """Who and when, as the commit claims. `committed_at` is aware, UTC."""
+
+    id: str
+    author_name: str
+    author_email: str
+    committer_name: str
+    committer_email: str
+    committed_at: datetime
+    parents: tuple[str, ...]
+    message: str
+
+    @property
+    def author(self) -> str:
+        """`Name <email>`."""
+        return f"{self.author_name} <{self.author_email}>"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    id: str
+    mode: int
+    odd: str | None
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One pass over a tree."""
+
+    globs: tuple[str, ...]
+    files: dict[str, BlobRef] = field(default_factory=dict)
+    findings: list[Diagnostic] = field(default_factory=list)
+    looked_at: int = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.files) > MAX_FILES or self.looked_at > _MAX_ENTRIES
+
+    def say(self, path: str, code: str, message: str, hint: str, severity: Severity = "error") -> None:
+        if len(self.findings) < 1000:
+            self.findings.append(Diagnostic(start_of(path), code, message, hint, severity))
+
+
+class Objects:
+    """Reads commits of the mirror at `path`. One caller at a time; nothing is written.
+
+    Raises NoSuchCommit for a commit that is not there, and Broken (come back, the mirror is made again meanwhile) where
+    objects are damaged or missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open: tuple[int, pygit2.Repository] | None = None
+        self._folders: dict[str, tuple[_Entry, ...]] = {}
+        self._sizes: dict[str, int] = {}
+        self._chosen: tuple[tuple[str, ...], dict[str, bool]] = ((), {})
+
+    def snapshot(self, commit: str, globs: Sequence[str] = _EVERYTHING) -> Snapshot:
+        """The files that the globs choose, and opsconductor.yaml; at most 20,000, 16 folders deep, 1 MiB each.
+
+        What is not a regular file, too deep, too large or oddly named is left out and is a finding. A second call costs
+        only the folders that changed.
+        """
+        with intact(self._path):
+            walk = _Walk(tuple(globs))
+            seen: dict[str, tuple[_Entry, ...]] = {}
+            self._walk(str(self._commit(commit).tree_id), "", 1, walk, seen)
+            if walk.full:
+                limit = f"more than {MAX_FILES} files hold documents"
+                if walk.looked_at > _MAX_ENTRIES:
+                    limit = f"the tree has more than {_MAX_ENTRIES} entries where documents may be"
+                walk.say(PROJECT_FILE, "OC122", limit, "narrow `include`, or split the repository")
+            self._folders = seen
+            self._sizes = {ref.id: ref.size for ref in walk.files.values()}
+        return Snapshot(commit, walk.files, in_order(walk.findings))
+
+    def file(self, commit: str, path: str) -> bytes | None:
+        """One regular file of at most 1 MiB, None where there is none at this path."""
+        with intact(self._path):
+            found = self._entry(self._commit(commit), path)
+            if found is None or found.filemode & _KIND_OF_ENTRY != _REGULAR:
+                return None
+            return self.blob(str(found.id))
+
+    def files(self, commit: str, prefix: str) -> tuple[str, ...]:
+        """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted."""
+        with intact(self._path):
+            return tuple(sorted(self._below(self._commit(commit), prefix.strip("/"))))
+
+    def blob(self, blob_id: str) -> bytes:
+        """The bytes of a blob of at most 1 MiB."""
+        with intact(self._path):
+            if self._size(blob_id) > MAX_BYTES:
+                raise ValueError(f"blob {blob_id} is larger than {MAX_BYTES} bytes")
+            found = self._repository()[blob_id]
+            assert isinstance(found, pygit2.Blob)
+            return found.data
+
+    def has(self, commit: str) -> bool:
+        """Whether the mirror holds this commit."""
+        try:
+            with intact(self._path):
+                self._commit(commit)
+        except NoSuchCommit:
+            return False
+        return True
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older`; a commit contains itself. One that the mirror lacks is in no history."""
+        with intact(self._path):
+            self._commit(newer)
+            if older == newer:
+                return True
+            return self.has(older) and self._repository().descendant_of(newer, older)
+
+    def history(self, before: str, now: str) -> Literal["same", "forward", "rewritten"]:
+        """How a branch moved. Rewritten: what was there before is no longer part of it."""
+        if before == now:
+            return "same"
+        if not self.has(before):
+            return "rewritten"
+        return "forward" if self.is_ancestor(before, now) else "rewritten"
+
+    def commit_info(self, commit: str) -> CommitInfo:
+        """Who made a commit, when, on what."""
+        with intact(self._path):
+            found = self._commit(commit)
+            return CommitInfo(
+                id=str(found.id),
+                author_name=_text(found.author.raw_name),
+                author_email=_text(found.author.raw_email),
+                committer_name=_text(found.committer.raw_name),
+                committer_email=_text(found.committer.raw_email),
+                committed_at=_instant(found.commit_time),
+                parents=tuple(str(parent) for parent in found.parent_ids),
+                message=_text(found.raw_message),
+            )
+
+    def introduced(self, head: str, path: str) -> CommitInfo:
+        """The commit that brought the content which the file at `path` has in `head`, along first parents.
+
+        Looks at 10,000 commits at most, then gives the oldest of them. NoSuchCommit where there is no such file.
+        """
+        with intact(self._path):
+            at = self._commit(head)
+            content = self._content(at, path)
+            if content is None:
+                raise NoSuchCommit(f"commit {head} has no file {path}")
+            for _ in range(_MAX_WALK):
+                parents = at.parent_ids
+                if not parents or self._content(older := self._commit(str(parents[0])), path) != content:
+                    break
+                at = older
+            return self.commit_info(str(at.id))
+
+    def changed(self, before: str | None, now: str) -> tuple[str, ...]:
+        """The paths that differ between two commits (None: an empty tree), sorted."""
+        with intact(self._path):
+            tree = self._commit(now).tree
+            if before is None:
+                return self.files(now, "")
+            diff = self._commit(before).tree.diff_to_tree(tree)
+            return tuple(sorted({file.path for delta in diff.deltas for file in (delta.old_file, delta.new_file)}))
+
+    # walking
+
+    def _walk(self, tree: str, folder: str, depth: int, walk: _Walk, seen: dict[str, tuple[_Entry, ...]]) -> None:
+        seen[tree] = entries = self._folders.get(tree) or self._listed(tree)
+        walk.looked_at += len(entries)
+        for entry in entries:
+            if walk.full:
+                return
+            path = f"{folder}{entry.name}"
+            kind = entry.mode & _KIND_OF_ENTRY
+            if entry.odd is not None:
+                if self._wanted(path, walk.globs) or (kind == _TREE and _may_hold(path, walk.globs)):
+                    walk.say(path, "OC124", f"the name {entry.odd}", "rename it")
+            elif kind == _REGULAR:
+                if self._wanted(path, walk.globs):
+                    self._take(path, entry, walk)
+            elif kind == _TREE:
+                if not _may_hold(path, walk.globs):
+                    continue
+                if depth >= MAX_DEPTH:
+                    walk.say(path, "OC123", f"folders nest deeper than {MAX_DEPTH}", "move its files further up")
+                else:
+                    self._walk(entry.id, f"{path}/", depth + 1, walk, seen)
+            else:
+                self._refuse(path, kind, walk)
+
+    def _take(self, path: str, entry: _Entry, walk: _Walk) -> None:
+        size = self._size(entry.id)
+        if size > MAX_BYTES:
+            walk.say(path, "OC116", f"the file has {size} bytes; the limit is {MAX_BYTES}", "split it")
+            return
+        walk.files[path] = BlobRef(entry.id, size)
+
+    def _refuse(self, path: str, kind: int, walk: _Walk) -> None:
+        """A symlink or submodule: an error where a document should be, a warning where some might lie behind it."""
+        what = "a symbolic link" if kind == _SYMLINK else "a submodule" if kind == _SUBMODULE else "no regular file"
+        hint = "put the file itself there" if kind == _SYMLINK else "put the documents into this repository"
+        if self._wanted(path, walk.globs):
+            walk.say(path, "OC121", f"this is {what}, which is not followed", hint)
+        elif walk.globs != _EVERYTHING and _may_hold(path, walk.globs):
+            walk.say(path, "OC121", f"this is {what}; documents behind it are not read", hint, "warning")
+
+    def _wanted(self, path: str, globs: tuple[str, ...]) -> bool:
+        if self._chosen[0] != globs or len(self._chosen[1]) > 4 * _MAX_ENTRIES:
+            self._chosen = (globs, {})
+        known = self._chosen[1]
+        if (wanted := known.get(path)) is None:
+            wanted = known[path] = path == PROJECT_FILE or any(matches(glob, path) for glob in globs)
+        return wanted
+
+    def _listed(self, tree: str) -> tuple[_Entry, ...]:
+        found = self._repository()[tree]
+        assert isinstance(found, pygit2.Tree)
+        return tuple(_entry(entry.raw_name or b"", str(entry.id), int(entry.filemode)) for entry in found)
+
+    def _below(self, commit: pygit2.Commit, prefix: str) -> Iterator[str]:
+        start = self._entry(commit, prefix) if prefix else commit.tree
+        pending = [(prefix, start, 1)] if isinstance(start, pygit2.Tree) else []
+        while pending:
+            folder, tree, depth = pending.pop()
+            for entry in tree:
+                path = f"{folder}/{entry.name}" if folder else str(entry.name)
+                if isinstance(entry, pygit2.Tree) and depth < MAX_DEPTH:
+                    pending.append((path, entry, depth + 1))
+                elif int(entry.filemode) & _KIND_OF_ENTRY == _REGULAR:
+                    yield path
+
+    # the object store
+
+    def _repository(self) -> pygit2.Repository:
+        """The mirror may be made again under us: another folder at the same path is opened anew."""
+        try:
+            inode = self._path.stat().st_ino
+        except OSError as error:
+            raise pygit2.GitError(f"it cannot be opened: {error.strerror}") from error
+        if self._open is None or self._open[0] != inode:
+            flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
+            self._open = (inode, pygit2.Repository(str(self._path), flags))
+        return self._open[1]
+
+    def _commit(self, commit: str) -> pygit2.Commit:
+        found: object = self._repository().get(commit)
+        if not isinstance(found, pygit2.Commit):
+            raise NoSuchCommit(f"there is no commit {commit} in the mirror")
+        return found
+
+    def _size(self, blob: str) -> int:
+        if (known := self._sizes.get(blob)) is not None:
+            return known
+        try:
+            return int(self._repository().odb.read_header(blob)[1])
+        except KeyError as error:
+            raise pygit2.GitError(f"blob {blob} is missing") from error
+
+    def _entry(self, commit: pygit2.Commit, path: str) -> pygit2.Object | None:
+        try:
+            return commit.tree / path
+        except KeyError:
+            return None
+
+    def _content(self, commit: pygit2.Commit, path: str) -> str | None:
+        found = self._entry(commit, path)
+        return None if found is None else str(found.id)
+
+
+def _may_hold(folder: str, globs: tuple[str, ...]) -> bool:
+    return any(may_hold(glob, folder) for glob in globs)
+
+
+def _entry(raw: bytes, identity: str, mode: int) -> _Entry:
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        return _Entry(raw.decode(errors="backslashreplace"), identity, mode, "is not UTF-8")
+    shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in name)
+    return _Entry(shown, identity, mode, _oddity(name))
+
+
+def _oddity(name: str) -> str | None:
+    if any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in name):
+        return "has a character that cannot be seen"
+    if "\\" in name:
+        return "has a backslash"
+    if name != name.strip():
+        return "begins or ends with a space"
+    if name in {"", ".", ".."} or name.lower() == ".git":
+        return "is not a name a file can have"
+    if name != unicodedata.normalize("NFC", name):
+        return "is not in Unicode form NFC, so that another may look the same"
+    return None
+
+
+def _instant(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):  # a commit may claim any year
+        return datetime.max.replace(tzinfo=UTC) if seconds > 0 else datetime.min.replace(tzinfo=UTC)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="replace")

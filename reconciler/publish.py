@@ -1,0 +1,410 @@
+"""The one writer of the status branch: trees in memory, one commit a batch, pushed by compare-and-swap.
+
+Why a power cut or a `kill -9` at any moment is harmless. What is published is a projection of the journal, and the
+caller moves its outbox cursor only after `publish` has returned. Until then the same content is published again, and
+publishing what is there already makes no commit. In particular:
+
+- Objects are written loose and without fsync, for speed. They live in the mirror, which is a cache: after a restart of
+  the machine it is made again from what passes git's checks and from the remote (`reconciler.mirror`). A status commit
+  lost with it was not pushed, so the journal still has its content.
+- The remote's copy is the durable one: git there waits for its disk. On a path source our push asks for that.
+- A commit is recorded as tried before it is pushed, and as pushed after it. So whoever starts after a crash between
+  the two, or goes on after a push whose answer was lost, knows its own commit on the branch from a stranger's.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pygit2
+import structlog
+from pygit2.enums import FileMode, RepositoryOpenFlag
+
+from engine.views import EngineView
+from journal.clock import Clock
+from journal.errors import Refused, Unavailable
+from journal.points import reach
+from reconciler.claim import SYNC_FILE, claim_in, named, supplants
+from reconciler.gitprogram import SOON, Broken
+from reconciler.mirror import Mirror, PushRejected, intact
+from reconciler.objects import Objects
+
+log = structlog.get_logger(__name__)
+
+COMMITTER = ("OpsConductor", "opsconductor@localhost")
+SKIP_CI = "[skip ci]"
+PATH_INTERVAL = timedelta(seconds=2)
+REMOTE_INTERVAL = timedelta(seconds=10)
+_TRIES = 6
+_TIDY_AFTER_COMMITS = 500
+_TIDY_AFTER_BYTES = 64 * 1024 * 1024
+
+
+class BranchGone(Exception):  # noqa: N818 - named after what happened
+    """Somebody deleted the status branch: publish everything again, from the store. The next publish starts a root."""
+
+
+class OtherOwner(Exception):  # noqa: N818
+    """Another engine claimed the status branch: stop deciding, drain, exit 1."""
+
+    def __init__(self, claim: EngineView) -> None:
+        super().__init__(f"the status branch now belongs to engine {named(claim)}; this one stops")
+        self.claim = claim
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Commits that somebody else put on the status branch, and the branch that keeps them now."""
+
+    commit: str
+    kept_as: str
+    author: str
+    subject: str
+
+    @property
+    def message(self) -> str:
+        """What to tell the users."""
+        return (
+            f"commit {self.commit[:12]} by {self.author} ({self.subject!r}) is not the engine's; it was moved from the "
+            f"status branch to {self.kept_as.removeprefix('refs/heads/')}"
+        )
+
+
+class Publisher:
+    """Writes one status branch of the mirror's source. One per branch and process; calls take turns.
+
+    `open` once, then `publish` and `seen` in any order. Each may raise Unavailable (nothing is lost, come back),
+    Refused (a human must allow the push), BranchGone, or OtherOwner. Repeating any call is harmless.
+    `claim` is what this engine pushed as its own (see `reconciler.owner`); `on_foreign` is told what was set aside.
+    """
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        ref: str,
+        *,
+        engine_id: str,
+        clock: Clock,
+        on_foreign: Callable[[Foreign], None] = lambda _: None,
+    ) -> None:
+        self.ref = ref
+        self.claim: EngineView | None = None
+        self.engine_id = engine_id
+        self._mirror = mirror
+        self._clock = clock
+        self._on_foreign = on_foreign
+        self._objects = Objects(mirror.path)
+        self._turn = asyncio.Lock()
+        self._opened = False
+        self._line: str | None = None
+        self._tried: set[str] = set()
+        self._commits_untidied = 0
+        self._bytes_untidied = 0
+
+    @property
+    def min_interval(self) -> timedelta:
+        """How long the caller lets changes gather: one commit every 2 s on a path, every 10 s on a remote."""
+        return PATH_INTERVAL if self._mirror.source.is_path else REMOTE_INTERVAL
+
+    @property
+    def tip(self) -> str | None:
+        """The commit of ours that the branch is at; None before the first and after a deletion."""
+        return self._line
+
+    async def open(self, *, read_only: bool = False) -> str | None:
+        """Take in the branch: its commit, or None when there is none, so that everything is to be published.
+
+        A stranger's commits on top of ours are set aside, unless they carry another engine's claim, which is for
+        `reconciler.owner` to judge, or unless `read_only`.
+        """
+        async with self._turn:
+            tip = await self._fetched()
+            self._line = self._recalled()
+            if read_only:
+                self._line = tip
+            elif tip is None or tip in {self._line, *self._tried} or not self._line or self._claimed_elsewhere(tip):
+                self._advance(tip)
+            else:
+                await self._set_aside(tip, self._line)
+            self._opened = True
+            return self._line
+
+    async def adopt(self) -> str | None:
+        """Take in the branch as it is, whoever wrote it: `--take-over` continues the other engine's line."""
+        async with self._turn:
+            self._advance(await self._fetched())
+            self._opened = True
+            return self._line
+
+    async def publish(self, writes: Mapping[str, bytes | None], message: str) -> str | None:
+        """Write files (None deletes one) and push: the commit the branch is at. No change, no commit, no traffic.
+
+        The commit is on the remote when this returns.
+        """
+        if not self._opened:
+            await self.open()
+        async with self._turn:
+            commit = await self._published(writes, message)
+        if self._commits_untidied >= _TIDY_AFTER_COMMITS or self._bytes_untidied >= _TIDY_AFTER_BYTES:
+            await self.tidy()
+        return commit
+
+    async def seen(self, tip: str | None) -> None:
+        """Told what a poll found at the ref. Where that is not what we left there, go and see why."""
+        if self._opened and tip != self._line:
+            await self.look()
+
+    async def look(self) -> None:
+        """See what is on the branch and mend it: a stranger's work is set aside. Raises BranchGone or OtherOwner."""
+        async with self._turn:
+            await self._look()
+
+    async def tidy(self) -> None:
+        """Pack loose objects. `publish` does so by itself after 500 commits or 64 MiB."""
+        async with self._turn:
+            self._commits_untidied = self._bytes_untidied = 0
+            with contextlib.suppress(Unavailable, Refused):
+                await self._mirror.tidy()
+
+    def read(self, path: str) -> bytes | None:
+        """A file of the branch as it was last published or taken in."""
+        return None if self._line is None else self._objects.file(self._line, path)
+
+    def list(self, prefix: str = "") -> tuple[str, ...]:
+        """The files below a folder of the branch, sorted."""
+        return () if self._line is None else self._objects.files(self._line, prefix)
+
+    # one publish
+
+    async def _published(self, writes: Mapping[str, bytes | None], message: str) -> str | None:
+        for attempt in range(_TRIES):
+            try:
+                commit = await asyncio.to_thread(self._written, dict(writes), message)
+                if commit is None or commit == self._line:
+                    return self._line
+                reach("status.written")
+                await self._mirror.push(commit, self.ref, expected=self._line)
+            except PushRejected as rejection:
+                log.info("the status branch moved", reason=rejection.reason, attempt=attempt)
+                await asyncio.sleep(0 if attempt == 0 else 0.2 * attempt)  # a lock held there for a moment
+                await self._look()
+                continue
+            except Broken:
+                if attempt:
+                    raise
+                await self._fetched()  # the mirror is made again on the way; our line comes back from the remote
+                continue
+            reach("status.pushed")
+            self._advance(commit)
+            self._commits_untidied += 1
+            reach("status.recorded")
+            return commit
+        raise Unavailable(f"{self._mirror.source.address}: {self.ref} kept moving while it was pushed", SOON)
+
+    def _written(self, writes: dict[str, bytes | None], message: str) -> str | None:
+        """The commit to push, or the line itself where nothing changes; None for nothing on nothing."""
+        with intact(self._mirror.path):
+            repository = self._repository()
+            base = None if self._line is None else _tree_of(repository, self._line)
+            tree = written_tree(repository, base, writes)
+            if tree is None and base is None:
+                return None
+            tree = tree or repository.TreeBuilder().write()
+            if base is not None and base.id == tree:
+                return self._line
+            self._bytes_untidied += sum(len(data) for data in writes.values() if data) + 40 * len(writes)
+            commit = self._commit(repository, tree, message, self._line)
+            self._try(repository, commit)
+            return commit
+
+    def _commit(self, repository: pygit2.Repository, tree: pygit2.Oid, message: str, parent: str | None) -> str:
+        when = int(self._clock.now().timestamp())
+        us = pygit2.Signature(*COMMITTER, time=when, offset=0)
+        return str(repository.create_commit(None, us, us, marked(message), tree, [parent] if parent else []))
+
+    # strangers
+
+    async def _look(self) -> None:
+        """The branch is not where we left it: ours after all, deleted, another engine's, or touched by a stranger."""
+        tip = await self._fetched()
+        if tip is None:
+            if self._line is None:
+                return
+            self._advance(None)
+            raise BranchGone(f"{self.ref} was deleted at {self._mirror.source.address}")
+        if tip == self._line:
+            return
+        if tip in self._tried:
+            self._advance(tip)
+            return
+        other = self._claimed_elsewhere(tip)
+        if other is not None:
+            raise OtherOwner(other)
+        if self._line is None:
+            self._advance(tip)
+            return
+        await self._set_aside(tip, self._line)
+
+    async def _set_aside(self, tip: str, line: str) -> None:
+        """Keep a stranger's commits under a branch of their own and continue our line."""
+        if not self._objects.is_ancestor(tip, line):  # an older commit of ours, pushed back by hand, needs no keeping
+            foreign = self._described(tip)
+            with contextlib.suppress(PushRejected):  # there already: we were cut off between the two pushes
+                await self._mirror.push(tip, foreign.kept_as, expected=None)
+            reach("status.set-aside")
+            log.warning("a foreign commit on the status branch was set aside", commit=tip, kept_as=foreign.kept_as)
+            self._on_foreign(foreign)
+        try:
+            await self._mirror.push(line, self.ref, expected=tip)
+            self._advance(line)
+        except PushRejected as rejection:
+            raise Unavailable(f"{self.ref} moved again: {rejection.reason}", SOON) from rejection
+        except Refused:
+            # The remote allows no rewinding. Our tree wins all the same, as a commit on top of the stranger's.
+            commit = await asyncio.to_thread(self._on_top_of, tip, line)
+            try:
+                await self._mirror.push(commit, self.ref, expected=tip)
+            except PushRejected as rejection:
+                raise Unavailable(f"{self.ref} moved again: {rejection.reason}", SOON) from rejection
+            self._advance(commit)
+
+    def _on_top_of(self, tip: str, line: str) -> str:
+        with intact(self._mirror.path):
+            repository = self._repository()
+            commit = self._commit(repository, _tree_of(repository, line).id, "status: continue", tip)
+            self._try(repository, commit)
+            return commit
+
+    def _described(self, tip: str) -> Foreign:
+        info = self._objects.commit_info(tip)
+        subject = info.message.strip().split("\n", 1)[0][:80]
+        return Foreign(tip, f"refs/heads/opsconductor/status-foreign-{tip[:12]}", info.author, subject)
+
+    def _claimed_elsewhere(self, tip: str) -> EngineView | None:
+        claim = claim_in(self._objects.file(tip, SYNC_FILE))
+        return claim if supplants(claim, self.engine_id, self.claim) else None
+
+    # what the mirror remembers
+
+    async def _fetched(self) -> str | None:
+        return (await self._mirror.fetch([self.ref]))[self.ref]
+
+    def _advance(self, commit: str | None) -> None:
+        """The branch is known to be at `commit`: what was tried before it cannot arrive any more."""
+        self._line = commit
+        with intact(self._mirror.path):
+            repository = self._repository()
+            if commit is not None:
+                repository.create_reference(f"{self._folder}/pushed", commit, force=True)
+            else:
+                _delete(repository, f"{self._folder}/pushed")
+            for tried in self._tried:
+                _delete(repository, f"{self._folder}/tried/{tried}")
+        self._tried.clear()
+
+    def _try(self, repository: pygit2.Repository, commit: str) -> None:
+        repository.create_reference(f"{self._folder}/tried/{commit}", commit, force=True)
+        self._tried.add(commit)
+
+    def _recalled(self) -> str | None:
+        """What an earlier process left: the commit it pushed last, and those it tried to push after that."""
+        with intact(self._mirror.path):
+            repository = self._repository()
+            prefix = f"{self._folder}/tried/"
+            self._tried = {name.removeprefix(prefix) for name in repository.references if name.startswith(prefix)}
+            found = repository.references.get(f"{self._folder}/pushed")
+            return None if found is None else str(found.target)
+
+    @property
+    def _folder(self) -> str:
+        return f"refs/opsconductor/status/{quote(self.ref, safe='')}"
+
+    def _repository(self) -> pygit2.Repository:
+        return _opened(self._mirror.path)
+
+
+def _delete(repository: pygit2.Repository, ref: str) -> None:
+    with contextlib.suppress(KeyError):
+        repository.lookup_reference(ref).delete()
+
+
+def _opened(path: Path) -> pygit2.Repository:
+    return pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
+
+
+def _tree_of(repository: pygit2.Repository, commit: str) -> pygit2.Tree:
+    found: object = repository.get(commit)
+    if not isinstance(found, pygit2.Commit):
+        raise pygit2.GitError(f"our own commit {commit} is gone")
+    return found.tree
+
+
+def marked(message: str) -> str:
+    """The message with the mark that keeps CI from running on status commits, at its end."""
+    text = message.strip() or "status"
+    if text.endswith(SKIP_CI):
+        return text
+    return f"{text}\n\n{SKIP_CI}" if "\n" in text else f"{text} {SKIP_CI}"
+
+
+def written_tree(
+    repository: pygit2.Repository, base: pygit2.Tree | None, writes: Mapping[str, bytes | None]
+) -> pygit2.Oid | None:
+    """The tree that results from writing files onto another; None when nothing is left in it.
+
+    Only the trees along the touched paths are made anew. Raises ValueError for a path that is no plain relative one,
+    or that is written both as a file and as a folder.
+    """
+    builder = repository.TreeBuilder(base) if base is not None else repository.TreeBuilder()
+    for name, below in _by_first_name(writes.items()).items():
+        match below:
+            case bytes():
+                builder.insert(name, repository.create_blob(below), FileMode.BLOB)
+            case None:
+                _removed(builder, name, base)
+            case dict():
+                child = _child(base, name)
+                tree = written_tree(repository, child, below)
+                if tree is None:
+                    _removed(builder, name, base)
+                else:
+                    builder.insert(name, tree, FileMode.TREE)
+    return builder.write() if len(builder) else None
+
+
+_Below = dict[str, bytes | None]
+
+
+def _by_first_name(writes: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes | _Below | None]:
+    grouped: dict[str, bytes | _Below | None] = {}
+    for path, data in writes:
+        first, slash, rest = path.partition("/")
+        if first in {"", ".", "..", ".git"} or "\0" in first or (slash and not rest):
+            raise ValueError(f"{path!r} is no path of a status file")
+        if not slash:
+            if isinstance(grouped.get(first), dict):
+                raise ValueError(f"{first!r} is written as a file and as a folder")
+            grouped[first] = data
+            continue
+        folder = grouped.setdefault(first, {})
+        if not isinstance(folder, dict):
+            raise ValueError(f"{first!r} is written as a file and as a folder")
+        folder[rest] = data
+    return grouped
+
+
+def _child(base: pygit2.Tree | None, name: str) -> pygit2.Tree | None:
+    if base is None or name not in base:
+        return None
+    found = base[name]
+    return found if isinstance(found, pygit2.Tree) else None
+
+
+def _removed(builder: pygit2.TreeBuilder, name: str, base: pygit2.Tree | None) -> None:
+    """Deleting a path below a file, or what is not there, changes nothing."""
+    if base is not None and builder.get(name) is not None:
+        builder.remove(name)
