@@ -77,6 +77,10 @@ POINTS: dict[str, Between] = {
     "owner.taken-over": Between("the claim that takes over is pushed", "the branch is taken in"),
     "owner.closing": Between("the last status is on the branch", "the closed claim is on the branch"),
     "owner.closed": Between("the closed claim is on the branch", "the journal is closed"),
+    # reconciler: definitions
+    "definitions.seen": Between("the commit is on the definitions branch", "it is in the mirror"),
+    "definitions.accepted": Between("the journal names the commit as accepted", "its schedules' clocks are written"),
+    "definitions.adopted": Between("the new clocks are in the journal", "the first decision under them is"),
 }
 
 _hook: Callable[[str], None] | None = None
