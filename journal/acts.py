@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from engine.identity import RunId
 from journal import outbox, points
-from journal.tables import acts
+from journal.tables import AnyRow, acts
 
 ActState = Literal["accepted", "refused", "done"]
 _AFTER: Mapping[str | None, frozenset[str]] = {
@@ -62,8 +62,8 @@ def recent(conn: Connection, limit: int = 1000) -> tuple[ActRow, ...]:
     return tuple(_act(row) for row in conn.execute(query))
 
 
-def _act(row: Row[tuple[object, ...]]) -> ActRow:
-    return ActRow(*row)  # type: ignore[arg-type]  # the columns stand in the order of the fields
+def _act(row: AnyRow) -> ActRow:
+    return ActRow(**row._mapping)
 
 
 def first_seen(tx: Connection, name: str, now: datetime, *, digest: str | None = None) -> datetime:

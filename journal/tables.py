@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Table,
     Text,
@@ -22,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of any query; its columns are attributes."""
 VERSION = 1
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
@@ -93,7 +96,8 @@ runs = Table(
     Column("slot", Integer),
     Column("queued_at", Instant, nullable=False),
     Column("starts_at", Instant),
-    Column("queue_deadline", Instant),
+    Column("due_at", Instant),  # as starts_at, until it has come
+    Column("queue_deadline", Instant),  # until it is claimed
     Column("started_at", Instant),
     Column("finished_at", Instant),
     Column("token", Integer, nullable=False, default=0),
@@ -104,13 +108,23 @@ runs = Table(
     Column("wish", String),
     Column("wish_reason", String),
     Column("outputs", _json()),
-    # A free run has no slot: NULLs differ from each other in SQLite and in PostgreSQL.
-    UniqueConstraint("concurrency", "slot", name="runs_one_holder_a_slot"),
-    Index("runs_by_state", "state", "pool", "priority"),
     Index("runs_by_job", "job", "seq"),
-    Index("runs_by_spec", "spec"),
     sqlite_autoincrement=True,
 )
+
+# Two runs never hold one slot of a concurrency group.
+Index(
+    "runs_one_holder_a_slot",
+    runs.c.concurrency,
+    runs.c.slot,
+    unique=True,
+    sqlite_where=runs.c.slot.is_not(None),
+    postgresql_where=runs.c.slot.is_not(None),
+)
+# Ended runs are many and open ones few: what asks for open runs says `finished_at IS NULL` and reads these alone.
+_OPEN = runs.c.finished_at.is_(None)
+Index("runs_open", runs.c.state, runs.c.priority.desc(), runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("runs_open_by_group", runs.c.concurrency, runs.c.state, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 causes = Table(
     # What is left of runs that retention has removed: an act is consumed once, ever; an instant fires once.
@@ -197,7 +211,7 @@ decisions = Table(
     Column("schedule", String, nullable=False),
     Column("first", Instant, nullable=False),
     Column("last", Instant, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
     Column("verdict", String, nullable=False),
     Column("reason", String),
     Column("run", String(100)),

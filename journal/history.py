@@ -1,0 +1,184 @@
+"""What was: queries for the pages and files that people read, and the journal's own retention."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
+
+from engine.identity import RunId
+from engine.states import TARGET_SEVERITY, RunState, StepState
+from engine.views import JobView, RunBrief, TargetStatusView
+from journal import outbox, points
+from journal.tables import AnyRow, causes, decisions, evidence, run_targets, runs, specs
+from schemas.project import Retention
+
+_NAMED = 5
+"""How many failed targets a brief names."""
+_LOOKED_BACK = 1000
+_NO_FAILURE = (RunState.SUCCEEDED.value, RunState.CANCELLED.value)
+_OPEN = runs.c.finished_at.is_(None)
+_ENDED = runs.c.finished_at.is_not(None)
+_SHOWN = (
+    runs.c.seq,
+    runs.c.id,
+    runs.c.job,
+    runs.c.state,
+    runs.c.cause,
+    runs.c.queued_at,
+    runs.c.started_at,
+    runs.c.finished_at,
+    runs.c.reason,
+    runs.c.targets,
+)
+_RANK = {state.value: rank for rank, state in enumerate(TARGET_SEVERITY)}
+
+
+def briefs(conn: Connection, where: ColumnElement[bool] | None = None, *, limit: int = 50) -> tuple[RunBrief, ...]:
+    """The newest runs, newest first."""
+    query = select(*_SHOWN).order_by(runs.c.seq.desc()).limit(limit)
+    return _briefs(conn, conn.execute(query if where is None else query.where(where)).all())
+
+
+def _briefs(conn: Connection, rows: Collection[AnyRow]) -> tuple[RunBrief, ...]:
+    failed = _failed(conn, [row.seq for row in rows if row.state not in _NO_FAILURE])
+    return tuple(_brief(row, failed.get(row.seq, ())) for row in rows)
+
+
+def _brief(row: AnyRow, failed: tuple[str, ...]) -> RunBrief:
+    return RunBrief(
+        id=RunId(row.id),
+        job=row.job,
+        state=RunState(row.state),
+        cause_kind=row.cause["kind"],
+        cause_name=row.cause["name"],
+        instant=datetime.fromisoformat(row.cause["instant"]),
+        queued_at=row.queued_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        reason=row.reason,
+        targets=len(row.targets),
+        failed=failed,
+    )
+
+
+def _failed(conn: Connection, seqs: list[int]) -> dict[int, tuple[str, ...]]:
+    if not seqs:
+        return {}
+    good = (StepState.SUCCEEDED.value, StepState.SKIPPED.value)
+    query = select(run_targets.c.run, run_targets.c.target, run_targets.c.state).where(
+        run_targets.c.run.in_(seqs), run_targets.c.state.not_in(good)
+    )
+    found: dict[int, list[tuple[int, str]]] = {}
+    for run, target, state in conn.execute(query):
+        found.setdefault(run, []).append((_RANK[state], target))
+    return {run: tuple(name for _, name in sorted(names)[:_NAMED]) for run, names in found.items()}
+
+
+def running(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
+    """Running runs, newest first."""
+    return briefs(conn, and_(_OPEN, runs.c.state == RunState.RUNNING.value), limit=limit)
+
+
+def waiting(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
+    """Waiting and queued runs, newest first."""
+    return briefs(conn, and_(_OPEN, runs.c.state != RunState.RUNNING.value), limit=limit)
+
+
+def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
+    """Ended runs, newest first."""
+    return briefs(conn, _ENDED, limit=limit)
+
+
+def failures(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
+    """Ended runs that neither succeeded nor were cancelled, newest first."""
+    return briefs(conn, and_(_ENDED, runs.c.state.not_in(_NO_FAILURE)), limit=limit)
+
+
+def job(conn: Connection, name: str) -> JobView:
+    """A job's recent past."""
+    of_job = and_(_ENDED, runs.c.job == name)
+    last = briefs(conn, of_job, limit=1)
+    success = briefs(conn, and_(of_job, runs.c.state == RunState.SUCCEEDED.value), limit=1)
+    states = conn.execute(select(runs.c.state).where(of_job).order_by(runs.c.seq.desc()).limit(_LOOKED_BACK)).scalars()
+    failed = 0
+    for state in states:
+        if state in _NO_FAILURE:
+            break
+        failed += 1
+    return JobView(name, last[0] if last else None, success[0] if success else None, failed)
+
+
+def jobs(conn: Connection) -> tuple[str, ...]:
+    """The names of all jobs that have runs."""
+    return tuple(conn.execute(select(runs.c.job).distinct().order_by(runs.c.job)).scalars())
+
+
+def target(conn: Connection, name: str) -> TargetStatusView:
+    """What the last run that ended on a target says of it."""
+    rows = conn.execute(
+        select(run_targets.c.state, run_targets.c.ended_at, runs.c.id)
+        .join(runs, runs.c.seq == run_targets.c.run)
+        .where(run_targets.c.target == name)
+        .order_by(run_targets.c.run.desc())
+        .limit(_LOOKED_BACK)
+    )
+    last: AnyRow | None = None
+    since: datetime | None = None
+    for row in rows:
+        last = last or row
+        if row.state != StepState.UNREACHABLE.value:
+            break
+        since = row.ended_at
+    if last is None:
+        return TargetStatusView(name)
+    return TargetStatusView(name, StepState(last.state), RunId(last.id), last.ended_at, since)
+
+
+def targets(conn: Connection) -> tuple[str, ...]:
+    """The names of all targets that a run has ended on."""
+    return tuple(conn.execute(select(run_targets.c.target).distinct().order_by(run_targets.c.target)).scalars())
+
+
+def prune(tx: Connection, retention: Retention, now: datetime, *, limit: int = 500) -> tuple[RunId, ...]:
+    """Remove ended runs that are past the retention, at most `limit` at once; call it again until it returns none.
+
+    A job keeps its newest `runs` ended runs, each no longer than `days`, or `failedDays` where it did not succeed.
+    The causes stay for ever. The outbox names each removed run, so that its status file goes too.
+    """
+    rows = _past(tx, retention, now, limit)
+    if not rows:
+        _sweep(tx, retention, now)
+        return ()
+    points.record("prune")
+    tx.execute(insert(causes), [{"key": row.cause_key, "run": row.id, "state": row.state} for row in rows])
+    tx.execute(delete(evidence).where(evidence.c.run.in_([row.id for row in rows])))
+    tx.execute(delete(runs).where(runs.c.seq.in_([row.seq for row in rows])))
+    outbox.add_all(tx, tuple(("run", row.id) for row in rows))
+    return tuple(RunId(row.id) for row in rows)
+
+
+def _past(tx: Connection, retention: Retention, now: datetime, limit: int) -> Collection[AnyRow]:
+    nth = func.row_number().over(partition_by=runs.c.job, order_by=runs.c.seq.desc()).label("nth")
+    columns = (runs.c.seq, runs.c.id, runs.c.cause_key, runs.c.state, runs.c.finished_at, nth)
+    ranked = select(*columns).where(_ENDED).subquery()
+    succeeded = ranked.c.state == RunState.SUCCEEDED.value
+    old = or_(
+        ranked.c.nth > retention.runs,
+        and_(succeeded, ranked.c.finished_at < now - timedelta(days=retention.days)),
+        ranked.c.finished_at < now - timedelta(days=max(retention.days, retention.failed_days)),
+    )
+    return tx.execute(select(ranked).where(old).order_by(ranked.c.seq).limit(limit)).all()
+
+
+def _sweep(tx: Connection, retention: Retention, now: datetime) -> None:
+    """Remove specs that no run has, and decisions that are too old, the last of each schedule apart."""
+    tx.execute(delete(specs).where(specs.c.digest.not_in(select(runs.c.spec).where(runs.c.spec.is_not(None)))))
+    newest = select(func.max(decisions.c.seq)).group_by(decisions.c.schedule)
+    before = now - timedelta(days=max(retention.days, retention.failed_days))
+    tx.execute(delete(decisions).where(decisions.c.last < before, decisions.c.seq.not_in(newest)))
+
+
+def summary(conn: Connection) -> Mapping[RunState, int]:
+    """How many runs the journal holds in each state."""
+    rows = conn.execute(select(runs.c.state, func.count()).group_by(runs.c.state))
+    return {RunState(state): count for state, count in rows}

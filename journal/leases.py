@@ -1,0 +1,323 @@
+"""Leases and fences: who works on a run, until when, and what happens when nobody hears of him any more.
+
+Every claim raises the run's token. Whatever a runner writes carries its token, and is refused when the run has
+another, or is not running: so a runner that was believed lost changes nothing when it comes back.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from engine import pinned
+from engine.identity import Cause, RunId
+from engine.pinned import Phase, PinnedSpec
+from engine.progress import Ending, StepRecord
+from engine.states import RUN_TRANSITIONS, RunState, StepState
+from journal import evidence, outbox, points, runs
+from journal.causes import cause_from_json
+from journal.errors import FenceLost
+from journal.fence import Fence
+from journal.tables import AnyRow, Instant, run_targets, runners, specs, steps
+from journal.tables import runs as table
+
+LEASE = timedelta(seconds=15)
+"""How long a runner may be silent. It renews three times in this time."""
+MOST_LOST = 3
+"""After so many lost attempts a run is unknown: it may be what kills its runners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run to work on. A resumed one has records of earlier attempts; go on at the first step without an end.
+
+    `records` and `ended_targets` are by target; a job without targets has one, `engine.pinned.RUNNER`.
+    """
+
+    fence: Fence
+    attempt: int
+    runner: str
+    spec: PinnedSpec
+    params: Mapping[str, Any]
+    cause: Cause
+    records: Mapping[str, tuple[StepRecord, ...]]
+    ended_targets: Mapping[str, StepState]
+    started_at: datetime
+    ending: Ending | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The runs that the runner still holds, and those of them that someone wants to end."""
+
+    held: frozenset[RunId]
+    wishes: Mapping[RunId, Ending]
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """A run whose runner was lost, and what became of it."""
+
+    run: RunId
+    to: RunState
+
+
+__all__ = [
+    "LEASE", "MOST_LOST", "Claim", "Fence", "Reaped", "Renewed",
+    "claim", "finish", "reap", "register", "release", "renew", "void",
+]  # fmt: skip
+
+_OPEN = table.c.finished_at.is_(None)
+_RUNNING = table.c.state == RunState.RUNNING.value
+_SECONDS = LEASE.total_seconds()
+
+_QUEUED = (
+    select(
+        table.c.seq,
+        table.c.id,
+        table.c.token,
+        table.c.attempt,
+        table.c.spec,
+        table.c.params,
+        table.c.cause,
+        table.c.started_at,
+        table.c.wish,
+    )
+    .where(_OPEN, table.c.state == RunState.QUEUED.value)
+    .order_by(table.c.priority.desc(), table.c.seq)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_QUEUED_IN_POOLS = _QUEUED.where(table.c.pool.in_(bindparam("pools", expanding=True)))
+_CLAIM = (
+    update(table)
+    .where(table.c.seq == bindparam("which"), table.c.state == RunState.QUEUED.value)
+    .values(
+        state=RunState.RUNNING.value,
+        token=bindparam("to_token"),
+        attempt=bindparam("to_attempt"),
+        runner=bindparam("by"),
+        lease_until=bindparam("until"),
+        started_at=bindparam("began", type_=Instant),
+        queue_deadline=None,
+    )
+)
+_SPEC = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
+_RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
+_ENDED = select(run_targets).where(run_targets.c.run.in_(bindparam("which", expanding=True)))
+_RENEW = (
+    update(table)
+    .where(_OPEN, _RUNNING, table.c.runner == bindparam("by"))
+    .values(lease_until=bindparam("until"))
+    .returning(table.c.id, table.c.wish)
+)
+_RENEW_RUNNER = update(runners).where(runners.c.name == bindparam("by")).values(lease_until=bindparam("until"))
+_LOST = select(table.c.seq, table.c.id, table.c.job, table.c.concurrency, table.c.state, table.c.lost, table.c.runner)
+_EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now")).with_for_update(skip_locked=True)
+_ALL_RUNNING = _LOST.where(_OPEN, _RUNNING).with_for_update()
+_TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
+_REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**_TO_QUEUE, lost=bindparam("to_lost"))
+_RELEASE = (
+    update(table)
+    .where(table.c.id == bindparam("which"), table.c.token == bindparam("held"), _RUNNING)
+    .values(**_TO_QUEUE)
+)
+_FINISH = (
+    update(table)
+    .where(table.c.id == bindparam("which"), table.c.token == bindparam("held"), _RUNNING)
+    .values(
+        state=bindparam("to_state"),
+        reason=func.coalesce(bindparam("why"), table.c.wish_reason),
+        outputs=bindparam("gave", type_=table.c.outputs.type),
+        finished_at=bindparam("now", type_=Instant),
+        slot=None,
+        lease_until=None,
+    )
+    .returning(table.c.job, table.c.concurrency)
+)
+
+
+def register(tx: Connection, runner: str, pool: str, host: str, now: datetime) -> None:
+    """Make a runner known. Doing it again is harmless."""
+    points.record("register")
+    values = {"pool": pool, "host": host, "since": now}
+    if tx.execute(update(runners).where(runners.c.name == runner).values(values)).rowcount == 0:
+        tx.execute(insert(runners), {"name": runner, **values})
+
+
+def claim(
+    tx: Connection, runner: str, pools: Collection[str] | None, limit: int, now: datetime, monotonic: float
+) -> tuple[Claim, ...]:
+    """Take up to `limit` queued runs of the pools (None: of every pool), by priority, then by age."""
+    if limit <= 0 or (pools is not None and not pools):
+        return ()
+    if pools is None:
+        rows = tx.execute(_QUEUED, {"most": limit}).all()
+    else:
+        rows = tx.execute(_QUEUED_IN_POOLS, {"most": limit, "pools": sorted(pools)}).all()
+    if not rows:
+        return ()
+    points.record("claim")
+    tx.execute(
+        _CLAIM,
+        [
+            {
+                "which": row.seq,
+                "to_token": row.token + 1,
+                "to_attempt": row.attempt + 1,
+                "by": runner,
+                "until": monotonic + _SECONDS,
+                "began": row.started_at or now,
+            }
+            for row in rows
+        ],
+    )
+    outbox.add_all(tx, tuple(("run", row.id) for row in rows))
+    before = [row.seq for row in rows if row.attempt > 0]
+    records, targets = (_records(tx, before), _ended_targets(tx, before)) if before else ({}, {})
+    return tuple(
+        Claim(
+            fence=Fence(RunId(row.id), row.token + 1),
+            attempt=row.attempt + 1,
+            runner=runner,
+            spec=_spec(tx, row.spec),
+            params=row.params,
+            cause=cause_from_json(row.cause),
+            records=records.get(row.seq, {}),
+            ended_targets=targets.get(row.seq, {}),
+            started_at=row.started_at or now,
+            ending=row.wish,
+        )
+        for row in rows
+    )
+
+
+def _spec(tx: Connection, digest: str) -> PinnedSpec:
+    body: bytes = tx.execute(_SPEC, {"digest": digest}).scalar_one()
+    return _loaded(body)
+
+
+@lru_cache(maxsize=64)
+def _loaded(body: bytes) -> PinnedSpec:
+    return pinned.load(body)
+
+
+def _records(tx: Connection, seqs: list[int]) -> dict[int, dict[str, tuple[StepRecord, ...]]]:
+    last: dict[int, dict[str, dict[tuple[Phase, str], StepRecord]]] = {}
+    # Oldest first: the last attempt wins.
+    for row in tx.execute(_RECORDS, {"which": seqs}):
+        last.setdefault(row.run, {}).setdefault(row.target, {})[(row.phase, row.step)] = _record(row)
+    return {run: {target: tuple(found.values()) for target, found in places.items()} for run, places in last.items()}
+
+
+def _record(row: AnyRow) -> StepRecord:
+    return StepRecord(
+        phase=row.phase,
+        id=row.step,
+        state=StepState(row.state),
+        attempt=row.attempt,
+        exit_code=row.exit_code,
+        duration=row.duration,
+        outputs=row.outputs or {},
+        stdout=row.stdout,
+        stderr=row.stderr,
+        error=row.error,
+        continued=row.continued,
+    )
+
+
+def _ended_targets(tx: Connection, seqs: list[int]) -> dict[int, dict[str, StepState]]:
+    found: dict[int, dict[str, StepState]] = {}
+    for row in tx.execute(_ENDED, {"which": seqs}):
+        found.setdefault(row.run, {})[row.target] = StepState(row.state)
+    return found
+
+
+def renew(tx: Connection, runner: str, monotonic: float) -> Renewed:
+    """Renew all leases of the runner at once, and hear of wishes. What is not `held` is lost: stop working on it."""
+    points.record("renew")
+    values = {"by": runner, "until": monotonic + _SECONDS}
+    rows = tx.execute(_RENEW, values).all()
+    tx.execute(_RENEW_RUNNER, values)
+    return Renewed(
+        held=frozenset(RunId(row.id) for row in rows),
+        wishes={RunId(row.id): row.wish for row in rows if row.wish is not None},
+    )
+
+
+def reap(tx: Connection, now: datetime, monotonic: float) -> tuple[Reaped, ...]:
+    """Take the runs away from runners that were silent for a whole lease.
+
+    Each is queued again, or unknown after three lost attempts. Whoever calls this after a pause of his own waits one
+    lease first: the others may have been stopped with him (`journal.reaper`).
+    """
+    return tuple(_lose(tx, row, now) for row in tx.execute(_EXPIRED, {"now": monotonic}).all())
+
+
+def void(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
+    """Take all runs away from all runners: at the start of the one process that uses the file, none can be alive."""
+    return tuple(_lose(tx, row, now) for row in tx.execute(_ALL_RUNNING).all())
+
+
+def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
+    points.record("reap")
+    run = RunId(row.id)
+    if row.lost + 1 >= MOST_LOST:
+        _unprove(tx, row.seq, now)
+        runs.end(tx, row, RunState.UNKNOWN, reason="lostTooOften", now=now)
+        return Reaped(run, RunState.UNKNOWN)
+    if RunState.QUEUED not in RUN_TRANSITIONS[RunState(row.state)]:
+        raise ValueError(f"run {run} is {row.state} and cannot be queued again")
+    tx.execute(_REQUEUE, {"which": row.seq, "to_lost": row.lost + 1})
+    outbox.add(tx, "run", run)
+    return Reaped(run, RunState.QUEUED)
+
+
+def _unprove(tx: Connection, seq: int, now: datetime) -> None:
+    """What has begun and has no recorded end is unknown."""
+    begun = set(tx.execute(select(steps.c.target).where(steps.c.run == seq).distinct()).scalars())
+    ended = set(tx.execute(select(run_targets.c.target).where(run_targets.c.run == seq)).scalars())
+    tx.execute(
+        update(steps)
+        .where(steps.c.run == seq, steps.c.state == StepState.RUNNING.value)
+        .values(state=StepState.UNKNOWN.value, ended_at=now, error="its runner was lost; nothing proves an end")
+    )
+    lost = [
+        {"run": seq, "target": target, "state": StepState.UNKNOWN.value, "ended_at": now}
+        for target in sorted(begun - ended)
+    ]
+    if lost:
+        tx.execute(insert(run_targets), lost)
+        outbox.add_all(tx, tuple(("target", row["target"]) for row in lost if row["target"] != pinned.RUNNER))
+
+
+def release(tx: Connection, fence: Fence, now: datetime) -> None:
+    """Hand a run back while draining: it is queued again, and the attempt does not count as lost."""
+    if tx.execute(_RELEASE, {"which": fence.run, "held": fence.token}).rowcount == 0:
+        raise FenceLost(fence.run)
+    points.record("release")
+    outbox.add(tx, "run", fence.run)
+
+
+def finish(
+    tx: Connection,
+    fence: Fence,
+    state: RunState,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    outputs: Mapping[str, Any] | None = None,
+) -> None:
+    """End the run, free its slot and admit the next that waits for it."""
+    if state not in RUN_TRANSITIONS[RunState.RUNNING] or state is RunState.QUEUED:
+        raise ValueError(f"a running run cannot finish as {state}")
+    gave = dict(outputs) if outputs else None
+    values = {"which": fence.run, "held": fence.token, "to_state": state.value, "why": reason, "gave": gave, "now": now}
+    row = tx.execute(_FINISH, values).first()
+    if row is None:
+        raise FenceLost(fence.run, evidence.of_run(fence, state, reason, gave, now))
+    points.record("finish")
+    runs.ended(tx, fence.run, row.job, row.concurrency, now)

@@ -1,0 +1,514 @@
+"""Runs: caused once, admitted one a slot, ended once. Every function takes the transaction that it is part of."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, bindparam, func, insert, literal, or_, select, union_all, update
+from sqlalchemy.exc import IntegrityError
+
+from engine import pinned
+from engine.identity import Cause, RunId
+from engine.pinned import RUNNER, PinnedSpec
+from engine.states import RUN_TRANSITIONS, RunState, StepState
+from engine.views import RunBrief, RunView, StepView, TargetView
+from journal import acts, history, outbox, points
+from journal.causes import cause_from_json, cause_to_json
+from journal.tables import AnyRow, Instant, causes, run_targets, runs, specs, steps
+from schemas.job import OnConflict
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be. `group` None: it needs no slot. `starts_at`: not before this (notBefore, jitter)."""
+
+    id: RunId
+    cause: Cause
+    spec: PinnedSpec
+    params: Mapping[str, Any]
+    pool: str
+    priority: int = 0
+    group: str | None = None
+    limit: int = 1
+    on_conflict: OnConflict = "queueOne"
+    queue_timeout: timedelta = timedelta(hours=1)
+    starts_at: datetime | None = None
+    inline: bool = False
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    rerun_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """The run is new, and waiting or queued."""
+
+    run: RunId
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyThere:
+    """The cause had its run before; nothing has changed."""
+
+    run: RunId
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Another run is in the way and the job does not want to queue; nothing has changed."""
+
+    blocking: RunId
+
+
+Enqueue = Enqueued | AlreadyThere | Overlap
+CancelAnswer = Literal["cancelled", "asked", "ended", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in a concurrency group; none is needed where `number` is None."""
+
+    number: int | None
+
+
+_OPEN = runs.c.finished_at.is_(None)
+_DUE = or_(runs.c.due_at.is_(None), runs.c.due_at <= bindparam("now", type_=Instant))
+_BY_ORDER = (runs.c.priority.desc(), runs.c.seq)
+_ADMITTED: Mapping[str, object] = {"state": RunState.QUEUED.value}
+
+_SPENT = select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key"))
+_KNOWN = union_all(
+    select(runs.c.id, runs.c.state).where(runs.c.cause_key == bindparam("key")),
+    select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key")),
+)
+_HAS_SPEC = select(literal(1)).where(specs.c.digest == bindparam("digest"))
+_ADD_SPEC = insert(specs)
+_ADD_RUN = insert(runs)
+_HOLDERS = (
+    select(runs.c.slot, runs.c.id)
+    .where(runs.c.concurrency == bindparam("grp"), runs.c.slot.is_not(None))
+    .order_by(runs.c.slot)
+)
+_WAITING_OF_GROUP = (
+    select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots)
+    .where(_OPEN, runs.c.concurrency == bindparam("grp"), runs.c.state == RunState.WAITING.value, _DUE)
+    .order_by(*_BY_ORDER)
+)
+_WAITING = (
+    select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots, runs.c.due_at)
+    .where(_OPEN, runs.c.state == RunState.WAITING.value, _DUE)
+    .order_by(*_BY_ORDER)
+)
+_TO_QUEUE = (
+    update(runs)
+    .where(runs.c.seq == bindparam("which"), runs.c.state == RunState.WAITING.value)
+    .values(state=RunState.QUEUED.value, slot=bindparam("to_slot"), due_at=None)
+)
+_HAS_COME = update(runs).where(runs.c.seq == bindparam("which")).values(due_at=None)
+_EXPIRED = select(runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state).where(
+    _OPEN,
+    runs.c.state.in_((RunState.WAITING.value, RunState.QUEUED.value)),
+    runs.c.queue_deadline <= bindparam("now", type_=Instant),
+)
+_END = (
+    update(runs)
+    .where(runs.c.seq == bindparam("which"))
+    .values(
+        state=bindparam("to_state"),
+        reason=bindparam("why"),
+        finished_at=bindparam("now", type_=Instant),
+        slot=None,
+        lease_until=None,
+        due_at=None,
+        queue_deadline=None,
+    )
+)
+
+
+def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
+    """Record the run that `new.cause` causes, exactly once.
+
+    It is queued when it is due and has a slot, else it waits; or nothing is written, and the answer names the run
+    that is in the way (`on_conflict`). A run that is not due yet takes no slot and overlaps with nothing: when its
+    time comes it waits for the slot.
+    """
+    spent = tx.execute(_SPENT, {"key": new.cause.key}).first()
+    if spent is not None:
+        return AlreadyThere(RunId(spent.run), RunState(spent.state))
+    due = new.starts_at is None or new.starts_at <= now
+    slot = _place(tx, new, now) if due else None
+    if isinstance(slot, Overlap):
+        return _there(tx, new.cause) or slot
+    state = RunState.WAITING if slot is None else RunState.QUEUED
+    points.record("enqueue")
+    row = _row(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
+    try:
+        with tx.begin_nested():
+            tx.execute(_ADD_RUN, row)
+    except IntegrityError:
+        # The cause key decides, not a look beforehand: two processes may look at once.
+        if (there := _there(tx, new.cause)) is not None:
+            return there
+        raise
+    outbox.add_all(tx, (("run", new.id), ("job", new.spec.job)))
+    return Enqueued(new.id, state)
+
+
+def _there(tx: Connection, cause: Cause) -> AlreadyThere | None:
+    found = tx.execute(_KNOWN, {"key": cause.key}).first()
+    return None if found is None else AlreadyThere(RunId(found[0]), RunState(found[1]))
+
+
+def _row(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
+    due_at = new.starts_at if new.starts_at is not None and new.starts_at > now else None
+    return {
+        "id": new.id,
+        "cause_key": new.cause.key,
+        "cause": cause_to_json(new.cause),
+        "job": new.spec.job,
+        "commit": new.spec.commit,
+        "spec": _keep_spec(tx, new.spec),
+        "params": dict(new.params),
+        "targets": [target.name for target in new.spec.targets],
+        "on_targets": new.spec.on_targets,
+        "libraries": dict(new.libraries) or None,
+        "rerun_of": new.rerun_of,
+        "pool": new.pool,
+        "priority": new.priority,
+        "inline": new.inline,
+        "concurrency": new.group,
+        "slots": new.limit,
+        "queued_at": now,
+        "starts_at": new.starts_at,
+        "due_at": due_at,
+        "queue_deadline": (due_at or now) + new.queue_timeout,
+    }
+
+
+def _keep_spec(tx: Connection, spec: PinnedSpec) -> str:
+    body = pinned.dump(spec)
+    digest = pinned.digest(body)
+    if tx.execute(_HAS_SPEC, {"digest": digest}).first() is None:
+        tx.execute(_ADD_SPEC, {"digest": digest, "body": body})
+    return digest
+
+
+def _place(tx: Connection, new: NewRun, now: datetime) -> Slot | Overlap | None:
+    """The slot of a run that is due; None: it waits."""
+    if new.group is None or new.on_conflict == "allow":
+        return Slot(None)
+    holders = tx.execute(_HOLDERS, {"grp": new.group}).all()
+    if new.on_conflict == "cancelRunning":
+        for holder in holders:
+            cancel(tx, RunId(holder.id), reason="replaced by a newer run", by=None, now=now)
+        holders = tx.execute(_HOLDERS, {"grp": new.group}).all()
+    free = _free(new.limit, (holder.slot for holder in holders))
+    if free is not None:
+        return Slot(free)
+    match new.on_conflict:
+        case "skip" | "fail":
+            return Overlap(RunId(holders[0].id))
+        case "queueOne":
+            waiting = tx.execute(_WAITING_OF_GROUP, {"grp": new.group, "now": now}).first()
+            return None if waiting is None else Overlap(RunId(waiting.id))
+        case "queue" | "cancelRunning":
+            return None
+
+
+def _free(limit: int, taken: Iterable[int]) -> int | None:
+    held = set(taken)
+    return next((slot for slot in range(limit) if slot not in held), None)
+
+
+def admit(tx: Connection, now: datetime) -> tuple[RunId, ...]:
+    """Queue the waiting runs whose time has come and whose slot is free, by priority, then by age."""
+    waiting = tx.execute(_WAITING, {"now": now}).all()
+    taken: dict[str, set[int]] = {}
+    admitted = []
+    for row in waiting:
+        slot = _slot_for(tx, row, taken)
+        if slot is not None:
+            admitted.append(_queue(tx, row, slot))
+        elif row.due_at is not None:
+            tx.execute(_HAS_COME, {"which": row.seq})
+    return tuple(admitted)
+
+
+def _slot_for(tx: Connection, row: AnyRow, taken: dict[str, set[int]]) -> Slot | None:
+    if row.concurrency is None:
+        return Slot(None)
+    if row.concurrency not in taken:
+        taken[row.concurrency] = {held.slot for held in tx.execute(_HOLDERS, {"grp": row.concurrency})}
+    number = _free(row.slots, taken[row.concurrency])
+    if number is None:
+        return None
+    taken[row.concurrency].add(number)
+    return Slot(number)
+
+
+def _queue(tx: Connection, row: AnyRow, slot: Slot) -> RunId:
+    points.record("admit")
+    tx.execute(_TO_QUEUE, {"which": row.seq, "to_slot": slot.number})
+    outbox.add(tx, "run", row.id)
+    return RunId(row.id)
+
+
+def admit_group(tx: Connection, group: str | None, now: datetime) -> None:
+    """A slot of the group may have become free: give it to the next that waits."""
+    if group is None:
+        return
+    taken: dict[str, set[int]] = {}
+    for row in tx.execute(_WAITING_OF_GROUP, {"grp": group, "now": now}).all():
+        slot = _slot_for(tx, row, taken)
+        if slot is None:
+            return
+        _queue(tx, row, slot)
+
+
+def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
+    """End the runs that have waited longer than their queueTimeout. Runs that were started once are not among them."""
+    expired = tx.execute(_EXPIRED, {"now": now}).all()
+    for row in expired:
+        points.record("expire")
+        end(tx, row, RunState.TIMED_OUT, reason="queueTimeout", now=now)
+    return tuple(RunId(row.id) for row in expired)
+
+
+def end(tx: Connection, row: AnyRow, state: RunState, *, reason: str | None, now: datetime) -> None:
+    """End a run (`row` has seq, id, job, concurrency, state): free its slot, admit the next, answer its acts."""
+    if state not in RUN_TRANSITIONS[RunState(row.state)]:
+        raise ValueError(f"run {row.id} is {row.state} and cannot become {state}")
+    tx.execute(_END, {"which": row.seq, "to_state": state.value, "why": reason, "now": now})
+    ended(tx, RunId(row.id), row.job, row.concurrency, now)
+
+
+def ended(tx: Connection, run: RunId, job: str, group: str | None, now: datetime) -> None:
+    """What follows from every end of a run."""
+    outbox.add_all(tx, (("run", run), ("job", job)))
+    acts.run_ended(tx, run, now)
+    admit_group(tx, group, now)
+
+
+def next_wake(conn: Connection) -> datetime | None:
+    """When `admit` or `expire` next has something to do that no commit announces."""
+    moments = conn.execute(select(func.min(runs.c.due_at), func.min(runs.c.queue_deadline)).where(_OPEN)).one()
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def cancel(tx: Connection, run: RunId, *, reason: str | None, by: str | None, now: datetime) -> CancelAnswer:
+    """Cancel a run. One that has not been started ends at once; a started one is told by its runner's next renewal.
+
+    A run that was started, lost its runner and is queued again is `asked` too: its next runner runs `finally`.
+    """
+    row = tx.execute(
+        select(runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state, runs.c.attempt, runs.c.finished_at)
+        .where(runs.c.id == run)
+        .with_for_update()
+    ).first()
+    if row is None:
+        spent = tx.execute(select(causes.c.key).where(causes.c.run == run)).first()
+        return "missing" if spent is None else "ended"
+    if row.finished_at is not None:
+        return "ended"
+    points.record("cancel")
+    why = reason or (f"cancelled by {by}" if by else None)
+    if row.attempt == 0:
+        end(tx, row, RunState.CANCELLED, reason=why, now=now)
+        return "cancelled"
+    tx.execute(update(runs).where(runs.c.seq == row.seq).values(wish="cancelled", wish_reason=why))
+    outbox.add(tx, "run", run)
+    return "asked"
+
+
+def get(conn: Connection, run: RunId) -> RunView | None:
+    """All of a run, with its targets and the last attempt of every step."""
+    return get_all(conn, (run,)).get(run)
+
+
+def get_all(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, RunView]:
+    """Those of the runs that are in the journal."""
+    rows = conn.execute(select(runs).where(runs.c.id.in_(wanted))).all()
+    places = _places(conn, [row.seq for row in rows])
+    return {RunId(row.id): _view(row, places.get(row.seq, {})) for row in rows}
+
+
+def _view(row: AnyRow, places: Mapping[str, TargetView]) -> RunView:
+    planned = tuple(row.targets) if row.on_targets else (RUNNER,)
+    names = [name for name in planned if name in places] + [name for name in places if name not in planned]
+    return RunView(
+        id=RunId(row.id),
+        job=row.job,
+        commit=row.commit,
+        cause=cause_from_json(row.cause),
+        state=RunState(row.state),
+        queued_at=row.queued_at,
+        params=row.params,
+        targets=tuple(row.targets),
+        on_targets=row.on_targets,
+        libraries=row.libraries or {},
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        reason=row.reason,
+        attempt=row.attempt,
+        runner=row.runner,
+        outputs=row.outputs or {},
+        results=tuple(places[name] for name in names),
+        rerun_of=row.rerun_of,
+        priority=row.priority,
+        starts_at=row.starts_at,
+        inline=row.inline,
+    )
+
+
+_SHOWN = [column for column in steps.c if column.name not in ("stdout", "stderr", "token", "ended_at")]
+
+
+def _places(conn: Connection, seqs: list[int]) -> dict[int, dict[str, TargetView]]:
+    if not seqs:
+        return {}
+    found: dict[int, dict[str, dict[tuple[str, str], StepView]]] = {seq: {} for seq in seqs}
+    # Oldest first: the last attempt wins, in the place of the first.
+    for step in conn.execute(select(*_SHOWN).where(steps.c.run.in_(seqs)).order_by(steps.c.seq)):
+        found[step.run].setdefault(step.target, {})[(step.phase, step.step)] = _step(step)
+    ends = {
+        (row.run, row.target): row for row in conn.execute(select(run_targets).where(run_targets.c.run.in_(seqs))).all()
+    }
+    for run, target in ends:
+        found[run].setdefault(target, {})
+    return {
+        run: {target: _place_view(target, views, ends.get((run, target))) for target, views in places.items()}
+        for run, places in found.items()
+    }
+
+
+def _step(row: AnyRow) -> StepView:
+    return StepView(
+        id=row.step,
+        state=StepState(row.state),
+        phase=row.phase,
+        name=row.name,
+        attempts=row.attempt,
+        exit_code=row.exit_code,
+        duration=row.duration,
+        outputs=row.outputs or {},
+        continued=row.continued,
+        error=row.error,
+        stdout_tail=row.stdout_tail,
+        stderr_tail=row.stderr_tail,
+        log=row.log,
+        started_at=row.started_at,
+    )
+
+
+def _place_view(name: str, views: Mapping[tuple[str, str], StepView], ended_: AnyRow | None) -> TargetView:
+    shown = tuple(sorted(views.values(), key=lambda step: step.phase == "finally"))
+    if ended_ is None:
+        return TargetView(name, StepState.RUNNING, {}, shown)
+    return TargetView(name, StepState(ended_.state), ended_.outputs or {}, shown)
+
+
+def open_runs(conn: Connection) -> tuple[RunId, ...]:
+    """Runs that have not ended, oldest first."""
+    return tuple(RunId(found) for found in conn.execute(select(runs.c.id).where(_OPEN).order_by(runs.c.seq)).scalars())
+
+
+def recent(conn: Connection, job: str | None = None, limit: int = 50) -> tuple[RunBrief, ...]:
+    """The newest runs (of a job), open ones included, newest first."""
+    return history.briefs(conn, runs.c.job == job if job is not None else None, limit=limit)
+
+
+def counts(conn: Connection) -> Mapping[RunState, int]:
+    """How many runs are waiting, queued and running."""
+    rows = conn.execute(select(runs.c.state, func.count()).where(_OPEN).group_by(runs.c.state))
+    found = {RunState(state): count for state, count in rows}
+    return {state: found.get(state, 0) for state in (RunState.WAITING, RunState.QUEUED, RunState.RUNNING)}
+
+
+def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
+    """Take in a run from the status branch. False where the journal has it, or its cause, already.
+
+    A run that was open when the store was lost becomes unknown with reason storeLost, and so do its open steps.
+    """
+    if tx.execute(_KNOWN, {"key": view.cause.key}).first() is not None:
+        return False
+    points.record("import")
+    lost = view.finished_at is None or bool(RUN_TRANSITIONS[view.state])
+    state, reason = (RunState.UNKNOWN, "storeLost") if lost else (view.state, view.reason)
+    seq = tx.execute(
+        _ADD_RUN.returning(runs.c.seq),
+        {
+            "id": view.id,
+            "cause_key": view.cause.key,
+            "cause": cause_to_json(view.cause),
+            "job": view.job,
+            "commit": view.commit,
+            "spec": None,
+            "params": dict(view.params),
+            "targets": list(view.targets),
+            "on_targets": view.on_targets,
+            "libraries": dict(view.libraries) or None,
+            "rerun_of": view.rerun_of,
+            "pool": (view.runner or "default").partition("/")[0],
+            "priority": view.priority,
+            "inline": view.inline,
+            "state": state.value,
+            "reason": reason,
+            "queued_at": view.queued_at,
+            "starts_at": view.starts_at,
+            "started_at": view.started_at,
+            "finished_at": now if lost else view.finished_at,
+            "attempt": view.attempt,
+            "runner": view.runner,
+            "outputs": dict(view.outputs) or None,
+        },
+    ).scalar_one()
+    for place in view.results:
+        _import_place(tx, seq, place, view.finished_at or now, view.started_at or view.queued_at)
+    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
+    return True
+
+
+def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, began: datetime) -> None:
+    def settled(state: StepState | None) -> str:
+        return StepState.UNKNOWN.value if state in (None, StepState.RUNNING) else str(state)
+
+    if place.state is not None:
+        tx.execute(
+            insert(run_targets),
+            {
+                "run": run,
+                "target": place.name,
+                "state": settled(place.state),
+                "outputs": dict(place.outputs) or None,
+                "ended_at": at,
+            },
+        )
+    if place.steps:
+        tx.execute(
+            insert(steps), [_import_step(run, place.name, step, settled(step.state), began) for step in place.steps]
+        )
+
+
+def _import_step(run: int, target: str, step: StepView, state: str, began: datetime) -> dict[str, Any]:
+    return {
+        "run": run,
+        "target": target,
+        "phase": step.phase,
+        "step": step.id,
+        "attempt": step.attempts,
+        "name": step.name,
+        "state": state,
+        "token": 0,
+        "started_at": step.started_at or began,
+        "ended_at": None,
+        "exit_code": step.exit_code,
+        "duration": step.duration,
+        "outputs": dict(step.outputs) or None,
+        "stdout_tail": step.stdout_tail,
+        "stderr_tail": step.stderr_tail,
+        "error": step.error,
+        "log": step.log,
+        "continued": step.continued,
+    }

@@ -1,0 +1,218 @@
+"""Schedules: how far each was considered, and what was decided."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC as _UTC
+from datetime import date, datetime, time, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from engine.decide import Decided, ScheduleClock, SkipReason, Skips
+from engine.identity import RunId
+from engine.views import DecisionView
+from journal import outbox, points
+from journal.tables import AnyRow, decisions, schedules
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRow:
+    """A schedule's clock. `considered_from` is when it last started anew; `last` the newest decided instant."""
+
+    fingerprint: str
+    considered_from: datetime
+    considered_until: datetime
+    lost_until: datetime | None = None
+    last: DecisionView | None = None
+
+    @property
+    def clock(self) -> ScheduleClock:
+        return ScheduleClock(self.considered_until, self.lost_until)
+
+
+_LAST = select(decisions).where(decisions.c.schedule == bindparam("name")).order_by(decisions.c.last.desc()).limit(1)
+_ADD = insert(decisions)
+_EXTEND = (
+    update(decisions)
+    .where(decisions.c.seq == bindparam("which"))
+    .values(last=bindparam("to_last", type_=decisions.c.last.type), times=decisions.c.times + bindparam("more"))
+)
+_MOVE = (
+    update(schedules)
+    .where(schedules.c.name == bindparam("which"))
+    .values(
+        fingerprint=bindparam("to_fingerprint"),
+        considered_from=bindparam("to_from", type_=schedules.c.considered_from.type),
+        considered_until=bindparam("to_until", type_=schedules.c.considered_until.type),
+        lost_until=bindparam("to_lost", type_=schedules.c.lost_until.type),
+    )
+)
+
+
+def clocks(conn: Connection) -> Mapping[str, ClockRow]:
+    """The clocks of all known schedules, by name."""
+    newest = select(decisions.c.schedule, func.max(decisions.c.last).label("at")).group_by(decisions.c.schedule)
+    ends = newest.subquery()
+    query = select(decisions).join(ends, (decisions.c.schedule == ends.c.schedule) & (decisions.c.last == ends.c.at))
+    last = {row.schedule: _decision(row, row.last) for row in conn.execute(query)}
+    return {
+        row.name: ClockRow(
+            row.fingerprint, row.considered_from, row.considered_until, row.lost_until, last.get(row.name)
+        )
+        for row in conn.execute(select(schedules))
+    }
+
+
+def put_clock(
+    tx: Connection,
+    name: str,
+    *,
+    fingerprint: str,
+    considered_until: datetime,
+    considered_from: datetime | None = None,
+    lost_until: datetime | None = None,
+) -> None:
+    """Set a schedule's clock. Given `considered_from`, it starts anew there; a new one starts at `considered_until`."""
+    known = tx.execute(select(schedules.c.considered_from).where(schedules.c.name == name)).first()
+    if known is None:
+        tx.execute(
+            insert(schedules),
+            {
+                "name": name,
+                "fingerprint": fingerprint,
+                "considered_from": considered_from or considered_until,
+                "considered_until": considered_until,
+                "lost_until": lost_until,
+            },
+        )
+    else:
+        tx.execute(
+            _MOVE,
+            {
+                "which": name,
+                "to_fingerprint": fingerprint,
+                "to_from": considered_from or known.considered_from,
+                "to_until": considered_until,
+                "to_lost": lost_until,
+            },
+        )
+    if known is None or considered_from is not None:
+        outbox.add(tx, "schedule", name)
+
+
+def forget(tx: Connection, name: str) -> None:
+    """The schedule is gone; should it come back, its clock starts anew. Its decisions stay."""
+    if tx.execute(delete(schedules).where(schedules.c.name == name)).rowcount:
+        outbox.add(tx, "schedule", name)
+
+
+def record(tx: Connection, decided: Decided, runs: Mapping[datetime, RunId], now: datetime) -> None:
+    """Keep what was decided for one schedule; `runs` gives the run of each instant that runs.
+
+    Consecutive skips for one reason are one record, also with those recorded before. An instant that is decided
+    already stays as it is. The clock is moved by `put_clock`, in the same transaction.
+    """
+    rows = [_run_row(due.schedule, due.instant, runs.get(due.instant)) for due in decided.runs]
+    rows += [_skip_row(skip) for skip in decided.skips]
+    for row in sorted(rows, key=lambda row: cast(datetime, row["first"])):
+        _keep(tx, row | {"decided_at": now})
+
+
+def _run_row(schedule: str, instant: datetime, run: RunId | None) -> dict[str, Any]:
+    return {
+        "schedule": schedule,
+        "first": instant,
+        "last": instant,
+        "times": 1,
+        "verdict": "run",
+        "reason": None,
+        "run": run,
+    }
+
+
+def _skip_row(skip: Skips) -> dict[str, Any]:
+    return {
+        "schedule": skip.schedule,
+        "first": skip.first,
+        "last": skip.last,
+        "times": skip.count,
+        "verdict": "skipped",
+        "reason": skip.reason,
+        "run": None,
+    }
+
+
+def _keep(tx: Connection, row: dict[str, Any]) -> None:
+    last = tx.execute(_LAST, {"name": row["schedule"]}).first()
+    if last is not None and row["first"] <= last.last:
+        return
+    points.record("decide")
+    joins = last is not None and row["verdict"] == last.verdict == "skipped" and row["reason"] == last.reason
+    if joins and last is not None:
+        tx.execute(_EXTEND, {"which": last.seq, "to_last": row["last"], "more": row["times"]})
+    else:
+        tx.execute(_ADD, row)
+    outbox.add(tx, "schedule", row["schedule"])
+    if row["verdict"] == "skipped":
+        first: datetime = last.first if joins and last is not None else row["first"]
+        outbox.add(tx, "decision", first.astimezone(_UTC).date().isoformat())
+
+
+def day(conn: Connection, on: date) -> tuple[Skips, ...]:
+    """The skips whose first instant is of that day in UTC, by instant, then schedule."""
+    begins = datetime.combine(on, time(), _UTC)
+    query = (
+        select(decisions)
+        .where(
+            decisions.c.verdict == "skipped",
+            decisions.c.first >= begins,
+            decisions.c.first < begins + timedelta(days=1),
+        )
+        .order_by(decisions.c.first, decisions.c.schedule)
+    )
+    return tuple(
+        Skips(row.schedule, row.first, row.last, row.times, cast(SkipReason, row.reason)) for row in conn.execute(query)
+    )
+
+
+def days(conn: Connection) -> tuple[date, ...]:
+    """The days in UTC that have skips, oldest first."""
+    found = conn.execute(select(decisions.c.first).where(decisions.c.verdict == "skipped")).scalars()
+    return tuple(sorted({instant.astimezone(_UTC).date() for instant in found if instant is not None}))
+
+
+def decided(conn: Connection, schedule: str, limit: int = 100) -> tuple[DecisionView, ...]:
+    """What was decided last for a schedule, newest first; a record of several skips is shown by its last instant."""
+    query = select(decisions).where(decisions.c.schedule == schedule).order_by(decisions.c.last.desc()).limit(limit)
+    return tuple(_decision(row, row.last) for row in conn.execute(query))
+
+
+def decision(conn: Connection, schedule: str, instant: datetime) -> DecisionView | None:
+    """What was decided for one due instant; None where it was not decided (or long ago)."""
+    row = conn.execute(
+        select(decisions)
+        .where(decisions.c.schedule == schedule, decisions.c.first <= instant, decisions.c.last >= instant)
+        .limit(1)
+    ).first()
+    return None if row is None else _decision(row, instant)
+
+
+def _decision(row: AnyRow, instant: datetime) -> DecisionView:
+    return DecisionView(row.schedule, instant, row.verdict, row.reason, None if row.run is None else RunId(row.run))
+
+
+def import_skips(tx: Connection, skips: tuple[Skips, ...], now: datetime) -> None:
+    """Take in skips from the status branch, in any order; those that are known stay as they are."""
+    for skip in skips:
+        known = select(decisions.c.seq).where(decisions.c.schedule == skip.schedule, decisions.c.first == skip.first)
+        if tx.execute(known).first() is None:
+            points.record("import")
+            tx.execute(_ADD, _skip_row(skip) | {"decided_at": now})
+
+
+def import_last(tx: Connection, last: DecisionView, now: datetime) -> None:
+    """Take in a schedule's newest decision from the status branch."""
+    known = tx.execute(_LAST, {"name": last.schedule}).first()
+    if known is None or known.last < last.instant:
+        row = _run_row(last.schedule, last.instant, last.run)
+        tx.execute(_ADD, row | {"verdict": last.decision, "reason": last.reason, "decided_at": now})

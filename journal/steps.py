@@ -1,0 +1,209 @@
+"""Steps: a start is durable before its effect, an end after it. Every write checks the fence in its transaction."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from engine.pinned import RUNNER, Phase
+from engine.states import STEP_TRANSITIONS, RunState, StepState, is_final
+from journal import evidence, outbox, points
+from journal.errors import AlreadyStarted, FenceLost
+from journal.evidence import Evidence
+from journal.fence import Fence
+from journal.tables import run_targets, runs, steps
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnd:
+    """How a step ended. `stdout` and `stderr` are kept where a later expression reads them; all text is masked."""
+
+    state: StepState
+    exit_code: int | None = None
+    duration: float | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    stdout: str | None = None
+    stderr: str | None = None
+    stdout_tail: str | None = None
+    stderr_tail: str | None = None
+    error: str | None = None
+    log: str | None = None
+    continued: bool = False
+
+
+_HELD = (
+    select(runs.c.seq)
+    .where(
+        runs.c.id == bindparam("run"),
+        runs.c.token == bindparam("token"),
+        runs.c.state == RunState.RUNNING.value,
+    )
+    .with_for_update()
+)
+_START = insert(steps)
+_THIS = (
+    steps.c.run == bindparam("of_run"),
+    steps.c.target == bindparam("at"),
+    steps.c.phase == bindparam("in_phase"),
+    steps.c.step == bindparam("which"),
+    steps.c.attempt == bindparam("nth"),
+)
+_END = (
+    update(steps)
+    .where(*_THIS, steps.c.state == StepState.RUNNING.value)
+    .values({column: bindparam(f"to_{column}", type_=steps.c[column].type) for column in (
+        "state", "exit_code", "duration", "outputs", "stdout", "stderr", "stdout_tail", "stderr_tail", "error", "log",
+        "continued", "ended_at",
+    )})
+)  # fmt: skip
+_STATE = select(steps.c.state).where(*_THIS)
+_END_TARGET = insert(run_targets)
+_TARGET_ENDED = select(run_targets.c.state).where(
+    run_targets.c.run == bindparam("of_run"), run_targets.c.target == bindparam("at")
+)
+
+
+def start(
+    tx: Connection,
+    fence: Fence,
+    target: str,
+    phase: Phase,
+    step_id: str,
+    attempt: int,
+    now: datetime,
+    name: str | None = None,
+) -> None:
+    """Record that a step starts; commit it before its first effect.
+
+    Raises FenceLost, and AlreadyStarted where this attempt has been started before by whomever.
+    """
+    seq = _held(tx, fence)
+    points.record("step-start")
+    _add(tx, fence, _new(seq, fence, target, phase, step_id, attempt, now) | {"state": "running", "name": name})
+
+
+def skip(
+    tx: Connection,
+    fence: Fence,
+    target: str,
+    phase: Phase,
+    step_id: str,
+    reason: str,
+    now: datetime,
+    name: str | None = None,
+) -> None:
+    """Record that a step is not run."""
+    seq = _held(tx, fence)
+    points.record("step-skip")
+    row = _new(seq, fence, target, phase, step_id, 1, now)
+    _add(tx, fence, row | {"state": "skipped", "ended_at": now, "error": reason or None, "name": name})
+
+
+def _new(
+    seq: int, fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, now: datetime
+) -> dict[str, Any]:
+    return {
+        "run": seq,
+        "target": target,
+        "phase": phase,
+        "step": step_id,
+        "attempt": attempt,
+        "token": fence.token,
+        "started_at": now,
+        "continued": False,
+    }
+
+
+def _add(tx: Connection, fence: Fence, row: Mapping[str, Any]) -> None:
+    try:
+        tx.execute(_START, row)
+    except IntegrityError as error:
+        raise AlreadyStarted(fence.run, row["target"], row["step"], row["attempt"]) from error
+
+
+def end(
+    tx: Connection,
+    fence: Fence,
+    target: str,
+    phase: Phase,
+    step_id: str,
+    attempt: int,
+    ended: StepEnd,
+    now: datetime,
+) -> None:
+    """Record how a started step ended, after its effect.
+
+    A result is recorded once: a second end of the attempt, and one from a runner that has lost the run (FenceLost),
+    are kept as evidence and change nothing. LookupError where the attempt was never started.
+    """
+    if ended.state not in STEP_TRANSITIONS[StepState.RUNNING]:
+        raise ValueError(f"a running step cannot end as {ended.state}")
+    seq = _held(tx, fence, _refused(fence, target, phase, step_id, attempt, ended, now))
+    points.record("step-end")
+    this = {"of_run": seq, "at": target, "in_phase": phase, "which": step_id, "nth": attempt}
+    changed = tx.execute(
+        _END,
+        this
+        | {
+            "to_state": ended.state.value,
+            "to_exit_code": ended.exit_code,
+            "to_duration": ended.duration,
+            "to_outputs": dict(ended.outputs) or None,
+            "to_stdout": ended.stdout,
+            "to_stderr": ended.stderr,
+            "to_stdout_tail": ended.stdout_tail,
+            "to_stderr_tail": ended.stderr_tail,
+            "to_error": ended.error,
+            "to_log": ended.log,
+            "to_continued": ended.continued,
+            "to_ended_at": now,
+        },
+    ).rowcount
+    if changed:
+        return
+    if tx.execute(_STATE, this).first() is None:
+        raise LookupError(f"run {fence.run}: step {step_id} on {target} ends without a recorded start")
+    _refused(fence, target, phase, step_id, attempt, ended, now)(tx)
+
+
+def _refused(
+    fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, ended: StepEnd, now: datetime
+) -> evidence.Aftermath:
+    def write(tx: Connection) -> None:
+        detail = {key: value for key, value in asdict(ended).items() if value not in (None, {}) and key != "state"}
+        found = Evidence(
+            fence.run, fence.token, "step", target, phase, step_id, attempt, ended.state.value, detail, now
+        )
+        evidence.keep(found)(tx)
+
+    return write
+
+
+def end_target(
+    tx: Connection, fence: Fence, target: str, state: StepState, outputs: Mapping[str, Any], now: datetime
+) -> None:
+    """Record that nothing is left to do on a target. Doing it again changes nothing."""
+    if not is_final(state):
+        raise ValueError(f"a target cannot end as {state}")
+    found = Evidence(
+        fence.run, fence.token, "target", target, None, None, None, state.value, {"outputs": dict(outputs)}, now
+    )
+    seq = _held(tx, fence, evidence.keep(found))
+    points.record("target-end")
+    if tx.execute(_TARGET_ENDED, {"of_run": seq, "at": target}).first() is not None:
+        return
+    gave = dict(outputs) or None
+    tx.execute(_END_TARGET, {"run": seq, "target": target, "state": state.value, "outputs": gave, "ended_at": now})
+    if target != RUNNER:
+        outbox.add_all(tx, (("run", fence.run), ("target", target)))
+
+
+def _held(tx: Connection, fence: Fence, aftermath: evidence.Aftermath | None = None) -> int:
+    """The run's number; FenceLost where its token is another, or it is not running."""
+    found = tx.execute(_HELD, {"run": fence.run, "token": fence.token}).first()
+    if found is None:
+        raise FenceLost(fence.run, aftermath)
+    return found[0]  # type: ignore[no-any-return]
