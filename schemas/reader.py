@@ -20,7 +20,7 @@ _NAME_FIELD = re.compile(rb"\bname:[ \t]*[\"']?([a-z0-9][a-z0-9.-]*)")
 _KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Authored:
     """A document as its author wrote it, and where. `index` counts the documents of the file's stream from 0."""
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from engine.binding import Bound, bind
+from engine.checks.memory import remembered
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.secrecy import forbidden
 from engine.expression import ExpressionError, Hole, Reference, compile_text, split
@@ -41,10 +42,64 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """Everything that is wrong with the expressions of a document, and texts that look like one and are none."""
     document = authored.document
     if isinstance(document, Job) or (isinstance(document, RunRequest) and document.spec.job is not None):
-        reader = _Reader(authored, scope)
-        for place in _places(authored):
-            yield from reader.check(place)
-    yield from _unevaluated(authored)
+        shells, targeted = _shells(authored, scope), targets_of(authored) is not None
+        answer = remembered(authored, "expressions", (shells,), lambda: _read(authored, shells, targeted=targeted))
+        yield from answer.findings
+        for secret in answer.secrets:
+            yield from _of_secret(authored, secret, scope)
+    yield from remembered(authored, "unevaluated", (), lambda: tuple(_unevaluated(authored)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """A secret named where one may stand."""
+
+    credential: str
+    field: str
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the expressions of a document say without a look at other documents, and the secrets they name."""
+
+    findings: tuple[Diagnostic, ...]
+    secrets: tuple[_Secret, ...]
+
+
+def _read(authored: Authored, shells: tuple[Shell, ...], *, targeted: bool) -> _Answer:
+    reader = _Reader(authored, shells, targeted)
+    findings = tuple(found for place in _places(authored) for found in reader.check(place))
+    return _Answer(findings, tuple(reader.secrets))
+
+
+def _shells(authored: Authored, scope: Scope) -> tuple[Shell, ...]:
+    """What interprets a script that names no shell."""
+    windows = scope.reached(authored) & scope.windows if scope.windows else frozenset()
+    if not windows:
+        return ("sh",)
+    return ("powershell",) if windows == scope.reached(authored) else ("sh", "powershell")
+
+
+def _of_secret(authored: Authored, secret: _Secret, scope: Scope) -> Iterator[Diagnostic]:
+    name, wanted = secret.credential, secret.field
+    credentials = scope.catalog.credentials
+    credential = credentials.get(name)
+    span = authored.span_within(*secret.path, offset=secret.offset, length=secret.length)
+    if credential is None:
+        if name not in scope.broken:
+            near = get_close_matches(name[:80], credentials, n=1) if len(credentials) <= 2_000 else []
+            hint = f'did you mean secrets["{near[0]}"].{wanted}?' if near else "define it: 'kind: Credential'"
+            yield Diagnostic(span, "OC305", f"there is no Credential '{name}'", hint)
+        return
+    fields = FIELDS[credential.spec.type]
+    if wanted not in fields:
+        message = f"credential '{name}' is of type {credential.spec.type} and has no '{wanted}'"
+        yield Diagnostic(span, "OC607", message, f"it has {', '.join(sorted(fields))}")
+    if name in scope.restricted:
+        yield from forbidden(authored, scope, credential, span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +167,9 @@ class _Fault:
 @dataclass
 class _Reader:
     authored: Authored
-    scope: Scope
+    shells: tuple[Shell, ...]
+    targeted: bool
+    secrets: list[_Secret] = field(default_factory=list)
     every: dict[str, tuple[int, PlacedStep]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,12 +199,13 @@ class _Reader:
         for reference in expression.occurrences:
             whole = found.whole and reference.length == len(found.cel.strip())
             fault = self._fault(place, reference, whole)
-            span = self._span(path, found, reference)
             if fault is not None:
+                span = self._span(path, found, reference)
                 yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related)
-            elif reference.path[0] == "secrets" and reference.path[1] in self.scope.restricted:
-                credential = self.scope.restricted[reference.path[1]]
-                yield from forbidden(self.authored, self.scope, credential, span)
+            elif reference.path[0] == "secrets":
+                _, credential, wanted = reference.path
+                at = found.offset + reference.offset
+                self.secrets.append(_Secret(credential, wanted, path, at, reference.length))
 
     def _span(self, path: Path, found: _Found, reference: Reference) -> Span:
         offset = found.offset + reference.offset
@@ -160,21 +218,12 @@ class _Reader:
 
     def _bound(self, place: _Place, path: Path, text: str) -> Iterator[Diagnostic]:
         """Whether the shell would take every value as data."""
-        shells: list[Shell] = ["sh"]
-        if place.own is not None and place.own.step.shell is not None:
-            shells = [place.own.step.shell]
-        elif reached := self._reached:
-            posix: list[Shell] = ["sh"] if reached - self.scope.windows else []
-            shells = [*posix, "powershell"] if reached & self.scope.windows else posix
-        for shell in shells:
+        named = place.own.step.shell if place.own is not None else None
+        for shell in (named,) if named is not None else self.shells:
             bound = bind(text, shell)
             for error in () if isinstance(bound, Bound) else bound:
                 span = self.authored.span_within(*path, offset=error.offset, length=error.length)
                 yield Diagnostic(span, "OC404", error.message, error.hint)
-
-    @cached_property
-    def _reached(self) -> frozenset[str]:
-        return self.scope.reached(self.authored)
 
     def _fault(self, place: _Place, reference: Reference, whole: bool) -> _Fault | None:
         root, *rest = reference.path
@@ -189,7 +238,7 @@ class _Reader:
                 return self._secret(place, rest, whole)
             case "env":
                 return _named("variable", "env", rest, place.env, "declare it under 'env'")
-            case "target" | "vars" if targets_of(self.authored) is None:
+            case "target" | "vars" if not self.targeted:
                 return _Fault("OC402", f"there is no '{root}': the job has no targets", "give the job 'targets'")
             case "target" | "job" | "run":
                 return _named("field", root, rest, _FIELDS[root], "")
@@ -256,26 +305,17 @@ class _Reader:
                 hint = "a step does not know its own result"
             return _Fault("OC403", f"step '{name}' refers to itself", hint)
         related = (Related(self.authored.span(*later.path, key=True), "the step"),)
+        if place.own is None:
+            return _Fault(
+                "OC403", f"step '{name}' has no result here yet", "write it in the 'env' of a later step", related
+            )
         hint = "an expression sees the steps before it only"
-        return _Fault("OC403", f"step '{name}' comes later, or is not known here", hint, related)
+        return _Fault("OC403", f"step '{name}' comes later", hint, related)
 
     def _secret(self, place: _Place, rest: list[str], whole: bool) -> _Fault | None:
         if not (place.secrets and whole) or len(rest) != 2:
             hint = 'as in env: {TOKEN: "${{ secrets.<credential>.<field> }}"}, or the whole of stdin'
             return _Fault("OC606", "a secret may only be the whole value of an 'env' entry or of 'stdin'", hint)
-        name, wanted = rest
-        credentials = self.scope.catalog.credentials
-        credential = credentials.get(name)
-        if credential is None:
-            if name in self.scope.broken:
-                return None
-            near = get_close_matches(name[:80], credentials, n=1) if len(credentials) <= 2_000 else []
-            hint = f'did you mean secrets["{near[0]}"].{wanted}?' if near else "define it: 'kind: Credential'"
-            return _Fault("OC305", f"there is no Credential '{name}'", hint)
-        fields = FIELDS[credential.spec.type]
-        if wanted not in fields:
-            message = f"credential '{name}' is of type {credential.spec.type} and has no '{wanted}'"
-            return _Fault("OC607", message, f"it has {', '.join(sorted(fields))}")
         return None
 
 

@@ -1,10 +1,12 @@
 """Params: their JSON Schemas, and the values that schedules and requests give them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
 from schemas.act import RunRequest
 from schemas.diagnostic import Diagnostic, Related
@@ -13,6 +15,7 @@ from schemas.reader import Authored
 from schemas.schedule import Schedule
 
 if TYPE_CHECKING:
+    from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
 _OURS = frozenset({"required", "secret"})
@@ -32,22 +35,29 @@ _KEYWORDS = frozenset(
     }
 )  # fmt: skip
 """Of JSON Schema 2020-12, as far as a param may use them."""
+_NOTES = frozenset({"default", "description", "title", "examples", "$comment"})
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if isinstance(document, Job):
-        for name, param in document.spec.params.items():
-            yield from _param(authored, name, param)
+        yield from remembered(authored, "params", (), lambda: tuple(_params(authored, document)))
     elif isinstance(document, Schedule | RunRequest) and document.spec.job_ref is not None:
         job = scope.catalog.jobs.get(document.spec.job_ref)
         if job is not None:
-            yield from _given(authored, document.spec.params, job, scope)
+            given = document.spec.params
+            facts = (scope.authored("Job", job.name),)
+            yield from remembered(authored, "given", facts, lambda: tuple(_given(authored, given, job, *facts)))
 
 
 def schema_of(param: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON Schema of a param, without the keys that are ours."""
     return {key: value for key, value in param.items() if key not in _OURS}
+
+
+def _params(authored: Authored, job: Job) -> Iterator[Diagnostic]:
+    for name, param in job.spec.params.items():
+        yield from _param(authored, name, param)
 
 
 def _param(authored: Authored, name: str, param: Mapping[str, Any]) -> Iterator[Diagnostic]:
@@ -86,9 +96,9 @@ def _schema_problems(authored: Authored, path: Path, schema: dict[str, Any]) -> 
             hint = "only '#/…' within the same param is followed; nothing is fetched"
             yield Diagnostic(span, "OC212", f"'$ref' to '{value}' leads nowhere", hint)
             return
-    error = _first_fault(_meta(), schema)
-    if error is not None:
-        below, message = error
+    fault = _meta_fault(json.dumps(schema, sort_keys=True))
+    if fault is not None:
+        below, message = fault
         yield Diagnostic(authored.span(*path, *below), "OC212", f"not JSON Schema: {message}")
 
 
@@ -125,8 +135,7 @@ def _resolves(schema: Any, reference: str) -> bool:
     return isinstance(schema, dict | bool)
 
 
-def _given(authored: Authored, given: Mapping[str, Any], job: Job, scope: Scope) -> Iterator[Diagnostic]:
-    origin = scope.authored("Job", job.name)
+def _given(authored: Authored, given: Mapping[str, Any], job: Job, origin: Authored) -> Iterator[Diagnostic]:
     for name, value in given.items():
         param = job.spec.params.get(name)
         if param is None:
@@ -152,36 +161,36 @@ def _given(authored: Authored, given: Mapping[str, Any], job: Job, scope: Scope)
             yield Diagnostic(span, "OC309", message, hint, related=related)
 
 
-def faults_of(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[Path, str]]:
+def faults_of(schema: Mapping[str, Any], value: Any) -> tuple[tuple[Path, str], ...]:
     """Where and why a value is not what a schema asks for; nothing for a schema that is none itself."""
+    validator = _validator(json.dumps(schema, sort_keys=True))
+    if validator is None:
+        return ()
     try:
-        if _first_fault(_meta(), schema) is None:
-            for error in _validator(schema).iter_errors(value):
-                yield tuple(error.absolute_path), _said(error.message)
+        return tuple((tuple(error.absolute_path), _said(error)) for error in validator.iter_errors(value))
     except RecursionError:
-        yield (), "its schema refers to itself without end"
+        return (((), "its schema refers to itself without end"),)
 
 
-def _first_fault(validator: "Validator", value: Any) -> tuple[Path, str] | None:
-    error = next(iter(validator.iter_errors(value)), None)
-    return None if error is None else (tuple(error.absolute_path), _said(error.message))
-
-
-def _said(message: str) -> str:
-    return message if len(message) <= 200 else f"{message[:200]}…"
-
-
-def _asked(schema: Mapping[str, Any]) -> str:
-    parts = [f"{key} {value}" for key, value in schema.items() if key not in ("default", "description", "title")]
-    return _said(", ".join(parts)) or "anything"
-
-
-def _validator(schema: Mapping[str, Any]) -> "Validator":
+@lru_cache(maxsize=1024)
+def _validator(schema: str) -> "Validator | None":
+    """What checks values, by the schema's text; None where the schema is none itself."""
     from jsonschema import Draft202012Validator
     from referencing import Registry
 
+    if _meta_fault(schema) is not None:
+        return None
     # An empty registry of its own: the library's default one would fetch what a $ref names.
-    return Draft202012Validator(dict(schema), registry=Registry())
+    return Draft202012Validator(json.loads(schema), registry=Registry())
+
+
+@lru_cache(maxsize=1024)
+def _meta_fault(schema: str) -> tuple[Path, str] | None:
+    """Where and why a text of JSON is no JSON Schema."""
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_meta().iter_errors(json.loads(schema)))  # type: ignore[no-untyped-call]
+    return None if error is None else (tuple(error.absolute_path), _said(error))
 
 
 @lru_cache(maxsize=1)
@@ -189,3 +198,44 @@ def _meta() -> "Validator":
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(Draft202012Validator.META_SCHEMA)
+
+
+_FOUND = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+_WANTED = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "nothing",
+    "integer": "a whole number",
+    "number": "a number",
+}
+
+
+def _said(error: "ValidationError") -> str:
+    """What jsonschema found, in the words that the rest of the findings use."""
+    match error.validator:
+        case "type":
+            types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+            wanted = " or ".join(_WANTED.get(name, str(name)) for name in types)
+            return f"it must be {wanted}, not {_FOUND.get(type(error.instance), 'a number')}"
+        case "enum":
+            return f"{_short(error.instance)} is not one of {_short(error.validator_value)}"
+        case "minimum":
+            return f"{error.instance} is less than {error.validator_value}"
+        case "maximum":
+            return f"{error.instance} is more than {error.validator_value}"
+        case "pattern":
+            return f"{_short(error.instance)} does not match {error.validator_value}"
+        case "additionalProperties" | "required" | _:
+            return _short(error.message)
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _asked(schema: Mapping[str, Any]) -> str:
+    parts = [f"{key} {_short(value)}" for key, value in schema.items() if key not in _NOTES]
+    return ", ".join(parts) or "anything"

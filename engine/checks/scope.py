@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine.catalog import Catalog, connection_of
+from engine.checks.memory import remembered
 from schemas.act import RunRequest
 from schemas.credential import Credential
 from schemas.job import Job, Step
@@ -31,8 +32,12 @@ class PlacedStep:
         return self.step.id or f"{'step' if self.phase == 'steps' else self.phase}_{self.position}"
 
 
-def steps_of(authored: Authored) -> Iterator[PlacedStep]:
+def steps_of(authored: Authored) -> tuple[PlacedStep, ...]:
     """All steps of a job or of an inline job, those within `rescue` included, in the order of the text."""
+    return remembered(authored, "steps", (), lambda: tuple(_steps(authored)))
+
+
+def _steps(authored: Authored) -> Iterator[PlacedStep]:
     document = authored.document
     if isinstance(document, Job):
         for phase, steps in (

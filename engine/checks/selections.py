@@ -21,7 +21,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     for selection, path in selections_of(authored):
         selectors = list(_empty_selectors(authored, selection, path, scope))
         yield from selectors
-        if not selectors and not scope.members.chosen(selection):
+        if not selectors and not scope.members.chosen(selection) and _exist(selection, scope):
             yield _nothing(authored, path, "chooses no target")
     if isinstance(document, TargetGroup) and (selector := document.spec.selector) is not None:
         if not scope.members.selected(selector):
@@ -30,6 +30,12 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         yield from _limit(authored, document, scope)
     elif isinstance(document, Credential):
         yield from _allowed_for(authored, document, scope)
+
+
+def _exist(selection: Selection, scope: Scope) -> bool:
+    """Whether everybody named exists; a name that does not is an error already."""
+    named = all(name in scope.catalog.targets for name in selection.names)
+    return named and all(name in scope.catalog.groups for name in selection.groups)
 
 
 def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> Iterator[Diagnostic]:
