@@ -58,13 +58,18 @@ class Done:
 Next = Start | Lost | Done
 
 _GOOD = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+_UNFORGIVEN = frozenset({StepState.CANCELLED, StepState.UNKNOWN, StepState.RUNNING})
 
 
 def counts_as_success(record: StepRecord) -> bool:
-    return record.state in _GOOD or (record.continued and record.state is not StepState.UNKNOWN)
+    """Whether the next step may start after this one.
+
+    continueOnError forgives a failure; it forgives neither a cancellation, nor an end that cannot be proven.
+    """
+    return record.state in _GOOD or (record.continued and record.state not in _UNFORGIVEN)
 
 
-def target_state(records: Sequence[StepRecord], ending: Ending | None) -> StepState:
+def target_state(records: Sequence[StepRecord], ending: Ending | None = None) -> StepState:
     """The target's state: its worst step, where continued failures count as success; at least `ending`."""
     states = [StepState.SUCCEEDED if counts_as_success(record) else record.state for record in records]
     return worst([*states, StepState(ending)] if ending else states)
@@ -75,30 +80,34 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
 
     `records` holds the last attempt of every step that was ever started, as the journal has it. A record still
     `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end.
-    `ending` says that the run was cancelled or ran out of time: no further ordinary step starts, `finally` still does.
+    `ending` says that the run was cancelled or ran out of time: no further ordinary step starts. Steps of `finally`
+    always run, one after another, whatever became of those before them. The target is as its worst step; the ending
+    shows in it only where it kept a step from starting (one that it ended is itself recorded so, and is not
+    `continued`).
     """
     known = {record.key: record for record in records}
-    for phase in ("steps", "finally"):
-        stopped = phase == "steps" and ending is not None
-        for step in plan:
-            if step.phase != phase:
+    cut = False
+    for step in (step for step in plan if step.phase == "steps"):
+        record = known.get((step.phase, step.id))
+        if record is not None and record.state is not StepState.RUNNING:
+            if counts_as_success(record):
                 continue
-            record = known.get((step.phase, step.id))
-            match record:
-                case None if stopped:
-                    break
-                case None:
-                    return Start(step, attempt=1)
-                case StepRecord(state=StepState.RUNNING) if step.idempotent and not stopped:
-                    return Start(step, attempt=record.attempt + 1)
-                case StepRecord(state=StepState.RUNNING):
-                    return Lost(step, attempt=record.attempt)
-                case _ if not counts_as_success(record) and phase == "steps":
-                    break
-    finals = [r for r in records]
-    pending = any(step.phase == "steps" and (step.phase, step.id) not in known for step in plan)
-    return Done(target_state(finals, ending if pending or _was_ended(finals) else None))
+            break
+        if ending is None:
+            return _begin(step, record)
+        if record is not None:
+            return Lost(step, record.attempt)
+        cut = True
+        break
+    for step in (step for step in plan if step.phase == "finally"):
+        record = known.get((step.phase, step.id))
+        if record is None or record.state is StepState.RUNNING:
+            return _begin(step, record)
+    return Done(target_state(records, ending if cut else None))
 
 
-def _was_ended(records: Sequence[StepRecord]) -> bool:
-    return any(record.state in (StepState.CANCELLED, StepState.TIMED_OUT) for record in records)
+def _begin(step: PlannedStep, record: StepRecord | None) -> Start | Lost:
+    """The first attempt; after a lost runner the next one, or none without the author's consent to repeat."""
+    if record is None:
+        return Start(step, attempt=1)
+    return Start(step, record.attempt + 1) if step.idempotent else Lost(step, record.attempt)

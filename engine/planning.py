@@ -1,0 +1,407 @@
+"""From a job and what was asked to a plan: everything that a run does is fixed here, and kept to its end.
+
+Pure: the same catalog, job, params and limit give the same plan, byte for byte.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from engine.binding import BindError, bind
+from engine.bounds import MAX_TEXT
+from engine.catalog import Catalog, connection_of
+from engine.checks.parameters import faults_of, schema_of
+from engine.expression import ExpressionError, Hole, compile_text, condition_text, split, texts_of
+from engine.pinned import Phase, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
+from engine.selection import matches, narrow, select
+from schemas.act import InlineJob
+from schemas.credential import CredentialSpec
+from schemas.job import Job, JobSpec, Shell, Step
+from schemas.selector import Selection
+from schemas.steps import STEP_TYPES
+from schemas.target import Become, Target, TargetGroup
+
+DEFAULT_TIMEOUT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run that can be enqueued. `params` have their defaults and are what the job asks for."""
+
+    spec: PinnedSpec
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRefused:
+    """Why there is no such run. `reason` is one word for programs, `message` a sentence for people.
+
+    `badSteps`: a script or expression of an inline job that validation would have refused.
+    """
+
+    reason: Literal["noTargets", "badParams", "notAllowed", "badSteps"]
+    message: str
+
+
+class _Refusal(Exception):  # noqa: N818 -- becomes a PlanRefused in this module
+    def __init__(self, reason: Literal["noTargets", "badParams", "notAllowed", "badSteps"], message: str) -> None:
+        super().__init__(message)
+        self.refused = PlanRefused(reason, message)
+
+
+def plan_run(
+    catalog: Catalog, job: Job, *, params: Mapping[str, Any], limit: Selection | None = None
+) -> Planned | PlanRefused:
+    """The plan of a run of a job. A limit can only narrow the job's targets."""
+    pool = catalog.pool_of(job)
+    return _plan(_Asked(catalog, job.name, job.spec, job.metadata.labels, pool, params, limit))
+
+
+def plan_inline(
+    catalog: Catalog,
+    name: str,
+    job: InlineJob,
+    *,
+    limit: Selection | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Planned | PlanRefused:
+    """The plan of a run of steps that stand in an act; `name` and `labels` are the act's."""
+    spec = JobSpec.model_construct(steps=job.steps, targets=job.targets)
+    return _plan(_Asked(catalog, name, spec, labels or {}, catalog.default_pool, {}, limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    catalog: Catalog
+    name: str
+    job: JobSpec
+    labels: Mapping[str, str]
+    pool: str
+    params: Mapping[str, Any]
+    limit: Selection | None
+
+
+def _plan(asked: _Asked) -> Planned | PlanRefused:
+    try:
+        params = _params(asked.job, asked.params)
+        targets = _targets(asked)
+        steps = _steps(asked.job, targets)
+        return Planned(_pinned(asked, targets, steps), params)
+    except _Refusal as refusal:
+        return refusal.refused
+
+
+def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> PinnedSpec:
+    job, catalog = asked.job, asked.catalog
+    variables = _Variables(catalog.groups)
+    return PinnedSpec(
+        job=asked.name,
+        commit=catalog.commit,
+        steps=steps,
+        targets=tuple(_pinned_target(target, variables) for target in targets),
+        on_targets=job.targets is not None,
+        credentials=_credentials(asked, targets, steps),
+        max_parallel=job.strategy.max_parallel,
+        timeout=job.timeout or catalog.project.spec.defaults.timeout or DEFAULT_TIMEOUT,
+        outputs=dict(job.outputs),
+    )
+
+
+# --- params ----------------------------------------------------------------------------------------------------------
+
+
+def _params(job: JobSpec, given: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(given.keys() - job.params.keys())
+    if unknown:
+        known = ", ".join(job.params) or "none"
+        raise _Refusal("badParams", f"there is no param '{unknown[0]}'; there are: {known}")
+    # null for a param without a default is what a run without it records: the same as not giving it.
+    left_out = {name for name, value in given.items() if value is None and "default" not in job.params[name]}
+    defaults = {name: param["default"] for name, param in job.params.items() if "default" in param}
+    params = {**defaults, **{name: value for name, value in given.items() if name not in left_out}}
+    for name, param in job.params.items():
+        if name in params:
+            _check_param(name, param, params[name])
+        elif param.get("required") is True:
+            raise _Refusal("badParams", f"the param '{name}' is required")
+    _check_size(params)
+    # A param without a value is null for expressions, not missing.
+    return {name: params.get(name) for name in job.params}
+
+
+def _check_param(name: str, param: Mapping[str, Any], value: Any) -> None:
+    for path, message in faults_of(schema_of(param), value):
+        where = "".join(f"[{part!r}]" for part in path)
+        raise _Refusal("badParams", f"param '{name}'{where}: {message}")
+
+
+def _check_size(params: Mapping[str, Any]) -> None:
+    try:
+        size = len(json.dumps(params, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise _Refusal("badParams", f"the params are no JSON: {problem}") from problem
+    if size > MAX_TEXT:
+        raise _Refusal("badParams", f"the params are larger than {MAX_TEXT // 1024} KiB")
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------
+
+
+def _targets(asked: _Asked) -> list[Target]:
+    """In the order of their names."""
+    catalog, job = asked.catalog, asked.job
+    if job.targets is None:
+        if asked.limit is not None:
+            raise _Refusal("noTargets", f"'{asked.name}' has no targets that a limit could narrow")
+        return []
+    chosen = select(job.targets, catalog.targets, catalog.groups)
+    if not chosen:
+        raise _Refusal("noTargets", f"'{asked.name}' selects no target")
+    left = narrow(chosen, asked.limit, catalog.targets, catalog.groups)
+    if not left:
+        raise _Refusal("noTargets", f"the limit leaves none of the {len(chosen)} targets of '{asked.name}'")
+    return [catalog.targets[name] for name in sorted(left)]
+
+
+def _pinned_target(target: Target, variables: "_Variables") -> PinnedTarget:
+    return PinnedTarget(
+        name=target.name,
+        host=target.spec.host,
+        os=target.spec.os,
+        labels=dict(target.metadata.labels),
+        vars={**variables.of(target), **target.spec.vars},
+        facts=dict(target.spec.facts),
+        connections=target.spec.connections,
+        default_connection=connection_of(target),
+    )
+
+
+@dataclass(frozen=True)
+class _Variables:
+    """Values that targets have from their groups.
+
+    The nearest group wins, key by key: one that holds the target itself over one that holds its group. Of groups that
+    are equally near, the one whose name comes first in the alphabet wins.
+    """
+
+    groups: Mapping[str, TargetGroup]
+    _holders: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, group in self.groups.items():
+            for inner in group.spec.groups:
+                self._holders.setdefault(inner, []).append(name)
+
+    def of(self, target: Target) -> dict[str, Any]:
+        if not any(group.spec.vars for group in self.groups.values()):
+            return {}
+        near = [name for name, group in self.groups.items() if _holds(group, target)]
+        found: dict[str, Any] = {}
+        for name in self._by_distance(near):
+            for key, value in self.groups[name].spec.vars.items():
+                found.setdefault(key, value)
+        return found
+
+    def _by_distance(self, near: Iterable[str]) -> Iterator[str]:
+        seen: set[str] = set()
+        ring = sorted(near)
+        while ring:
+            yield from ring
+            seen.update(ring)
+            ring = sorted({holder for name in ring for holder in self._holders.get(name, ())} - seen)
+
+
+def _holds(group: TargetGroup, target: Target) -> bool:
+    spec = group.spec
+    return target.name in spec.names or (spec.selector is not None and matches(spec.selector, target.metadata.labels))
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
+    shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
+    phases: tuple[tuple[Phase, tuple[Step, ...], str], ...] = (
+        ("steps", job.steps, "step"),
+        ("finally", job.finally_, "finally"),
+    )
+    steps = [
+        _step(step, step.id or f"{prefix}_{number}", phase, job, shell)
+        for phase, written, prefix in phases
+        for number, step in enumerate(written, start=1)
+    ]
+    read = _outputs_read(job, steps)
+    kept = [step.id in read or read.everything for step in steps]
+    return tuple(PlannedStep(**{**_fields(step), "keeps_output": keep}) for step, keep in zip(steps, kept, strict=True))
+
+
+def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) -> PlannedStep:
+    try:
+        used = STEP_TYPES.get(step.uses or "")
+        return PlannedStep(
+            id=step_id,
+            phase=phase,
+            action=_action(step, shell),
+            name=step.name,
+            condition=condition_text(step.if_) if isinstance(step.if_, str) else step.if_,
+            connection=step.connection or (used.over if used else None),
+            env={**job.env, **step.env},
+            working_dir=step.working_dir,
+            stdin=step.stdin,
+            timeout=step.timeout,
+            continue_on_error=step.continue_on_error,
+            ok_exit_codes=step.ok_exit_codes,
+            outputs=dict(step.outputs),
+            idempotent=step.idempotent,
+            sensitive=step.sensitive,
+        )
+    except ExpressionError as problem:
+        raise _Refusal("badSteps", f"step '{step_id}': {problem}") from problem
+    except _Unbindable as problem:
+        raise _Refusal("badSteps", f"step '{step_id}': {problem}") from problem
+
+
+class _Unbindable(Exception):  # noqa: N818 -- caught in this module
+    pass
+
+
+def _action(step: Step, shell: Shell) -> Script | Use:
+    if step.run is not None:
+        return _script(step.run, step.shell or shell)
+    inputs = step.with_ or {}
+    used = STEP_TYPES.get(step.uses or "")
+    if used is None:
+        raise _Unbindable(f"there is no step type '{step.uses}'")
+    missing = sorted(used.required - inputs.keys())
+    unknown = sorted(inputs.keys() - used.inputs.keys())
+    if missing or unknown:
+        raise _Unbindable(
+            f"'{used.name}' needs '{missing[0]}'" if missing else f"'{used.name}' takes no '{unknown[0]}'"
+        )
+    if not used.is_script:
+        return Use(used.name, dict(inputs))
+    for name, value in inputs.items():
+        for _, message in faults_of(used.inputs[name], value):
+            raise _Unbindable(f"input '{name}': {message}")
+    return _script(inputs["run"], inputs.get("shell") or step.shell or shell)
+
+
+def _script(text: str, shell: Shell) -> Script:
+    bound = bind(text, shell)
+    if isinstance(bound, tuple):
+        first: BindError = bound[0]
+        raise _Unbindable(f"{first.message}; {first.hint}")
+    for hole in bound.holes:
+        compile_text(hole)
+    return Script(shell, bound.text, bound.holes)
+
+
+def _fields(step: PlannedStep) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in PlannedStep.__slots__}
+
+
+# --- what is read by whom --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Steps whose stdout, stderr or json a later expression reads."""
+
+    steps: frozenset[str]
+    everything: bool
+
+    def __contains__(self, step: str) -> bool:
+        return step in self.steps
+
+
+_TEXTS = frozenset({"stdout", "stderr", "json"})
+
+
+def _outputs_read(job: JobSpec, steps: Iterable[PlannedStep]) -> _Read:
+    read: set[str] = set()
+    everything = False
+    for cel in (*_cels_of_steps(steps), *_cels(job.outputs)):
+        for path in _references(cel):
+            if path[0] != "steps":
+                continue
+            if len(path) == 1:
+                everything = True
+            elif len(path) == 2 or path[2] in _TEXTS:
+                read.add(path[1])
+    return _Read(frozenset(read), everything)
+
+
+def _cels_of_steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
+    for step in steps:
+        if isinstance(step.condition, str):
+            yield step.condition
+        if isinstance(step.ok_exit_codes, str):
+            yield condition_text(step.ok_exit_codes)
+        yield from _cels([step.env, step.working_dir, step.stdin, step.outputs])
+        match step.action:
+            case Script(holes=holes):
+                yield from holes
+            case Use(inputs=inputs):
+                yield from _cels(inputs)
+
+
+def _cels(value: Any) -> Iterator[str]:
+    for text in texts_of(value):
+        yield from (part.cel for part in split(text) if isinstance(part, Hole))
+
+
+def _references(cel: str) -> tuple[tuple[str, ...], ...]:
+    try:
+        return compile_text(cel).references
+    except ExpressionError as problem:
+        raise _Refusal("badSteps", f"the expression '{cel}': {problem}") from problem
+
+
+# --- credentials -----------------------------------------------------------------------------------------------------
+
+
+def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> dict[str, CredentialSpec]:
+    """Those the run can reach: of the connections its steps use on its targets, and of `secrets.x.y`; no secret."""
+    names = {*_of_connections(targets, steps), *_of_secrets(asked.job, steps)}
+    return {name: _allowed(asked, name) for name in sorted(names)}
+
+
+def _of_connections(targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[str]:
+    named = {step.connection for step in steps if isinstance(step.action, Script) or step.connection}
+    for target in targets:
+        for connection in {connection_of(target, name) for name in named} - {None}:
+            yield from _of_connection(target, str(connection))
+
+
+def _of_connection(target: Target, name: str) -> Iterator[str]:
+    connection = getattr(target.spec.connections, name, None)
+    reference = getattr(connection, "credential_ref", None)
+    if reference is not None:
+        yield reference
+    become = getattr(connection, "become", None)
+    if isinstance(become, Become) and become.credential_ref is not None:
+        yield become.credential_ref
+
+
+def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[str]:
+    for cel in (*_cels_of_steps(steps), *_cels(job.outputs)):
+        for path in _references(cel):
+            if path[0] != "secrets":
+                continue
+            if len(path) < 2:
+                raise _Refusal("notAllowed", f"'{cel}' does not say which credential it reads")
+            yield path[1]
+
+
+def _allowed(asked: _Asked, name: str) -> CredentialSpec:
+    credential = asked.catalog.credentials.get(name)
+    if credential is None:
+        raise _Refusal("notAllowed", f"there is no Credential '{name}'")
+    spec = credential.spec
+    if spec.pools and asked.pool not in spec.pools:
+        raise _Refusal("notAllowed", f"credential '{name}' may not be opened by pool '{asked.pool}', which runs this")
+    if spec.allowed_for is not None and not matches(spec.allowed_for, asked.labels):
+        raise _Refusal("notAllowed", f"credential '{name}' is not allowed for '{asked.name}': its labels do not match")
+    return spec
