@@ -15,6 +15,7 @@ from engine.states import RUN_TRANSITIONS, RunState, StepState
 from engine.views import RunBrief, RunView, StepView, TargetView
 from journal import acts, history, outbox, points
 from journal.causes import cause_from_json, cause_to_json
+from journal.savepoint import in_savepoint
 from journal.tables import AnyRow, Instant, causes, run_targets, runs, specs, steps
 from schemas.job import OnConflict
 
@@ -145,8 +146,7 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     points.record("enqueue")
     row = _row(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
     try:
-        with tx.begin_nested():
-            tx.execute(_ADD_RUN, row)
+        in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row))
     except IntegrityError:
         # The cause key decides, not a look beforehand: two processes may look at once.
         if (there := _there(tx, new.cause)) is not None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from journal import faults
@@ -46,11 +46,12 @@ def _engine(path: Path, begin: str, *, query_only: bool) -> Engine:
         cursor.execute(f"PRAGMA query_only={'ON' if query_only else 'OFF'}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A transaction that will write takes its lock at once: upgrading one later can fail without waiting.
-        connection.exec_driver_sql(begin)
+    # A transaction that will write takes its lock at once: upgrading one later can fail without waiting. (Set on the
+    # dialect, since an engine with a `begin` listener runs every statement through its events: measured 20% slower.)
+    def take(dbapi_connection: PoolProxiedConnection) -> None:
+        dbapi_connection.cursor().execute(begin)
 
+    engine.dialect.do_begin = take  # type: ignore[method-assign]
     return engine
 
 

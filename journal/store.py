@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from journal import faults, points, sqlite
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
+from journal.savepoint import in_savepoint
 from journal.tables import PRODUCT, VERSION, meta, metadata
 
 T = TypeVar("T")
@@ -144,14 +145,33 @@ class _Writer(_Worker):
 
     def serve(self, batch: list[_Call[Any]]) -> None:
         self._wakes = False
+        if not (len(batch) == 1 and self._served_alone(batch[0])):
+            self._commit(lambda tx: _apply_all(tx, batch))
+        self._wakes = True
+
+    def _served_alone(self, call: _Call[Any]) -> bool:
+        """Make a single change without a savepoint. Where it fails nothing has happened, and it is made again."""
+
+        def alone(tx: Connection) -> None:
+            call.value = call.function(tx)
+
+        try:
+            self._commit(alone)
+        except DBAPIError as error:
+            if faults.spoils_the_transaction(error):
+                raise
+            return False
+        except Exception:  # noqa: BLE001 - the change will raise it again, in its savepoint
+            return False
+        return True
+
+    def _commit(self, changes: Callable[[Connection], object]) -> None:
         tx = self.connection()
         points.begun()
         with tx.begin():
-            for call in batch:
-                _apply(tx, call)
+            changes(tx)
             points.uncommitted()
         points.committed()
-        self._wakes = True
 
     def answered(self, batch: list[_Call[Any]]) -> None:
         _resolve(batch, self._watches if self._wakes else ())
@@ -174,14 +194,19 @@ class _Reader(_Worker):
                 call.error = error
 
 
+def _apply_all(tx: Connection, batch: list[_Call[Any]]) -> None:
+    for call in batch:
+        _apply(tx, call)
+
+
 def _apply(tx: Connection, call: _Call[Any]) -> None:
     """Make one change in a savepoint of its own: when it fails, only it fails."""
     try:
-        call.value = _in_savepoint(tx, call.function)
+        call.value = in_savepoint(tx, call.function)
     except IntegrityError:
         # Another process was first. Looking again, the change sees what that one wrote.
         try:
-            call.value = _in_savepoint(tx, call.function)
+            call.value = in_savepoint(tx, call.function)
         except IntegrityError as error:
             call.error = error
         except DBAPIError:
@@ -199,20 +224,6 @@ def _apply(tx: Connection, call: _Call[Any]) -> None:
             error.aftermath = None
     except Exception as error:  # noqa: BLE001 - it is the caller's own
         call.error = error
-
-
-def _in_savepoint(tx: Connection, change: Callable[[Connection], T]) -> T:
-    # Spelled out: `begin_nested` costs as much as the insert it protects.
-    tx.exec_driver_sql("SAVEPOINT change")
-    try:
-        value = change(tx)
-    except Exception as error:
-        if not (isinstance(error, DBAPIError) and faults.spoils_the_transaction(error)):
-            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT change")
-            tx.exec_driver_sql("RELEASE SAVEPOINT change")
-        raise
-    tx.exec_driver_sql("RELEASE SAVEPOINT change")
-    return value
 
 
 def _resolve(batch: Iterable[_Call[Any]], watches: Iterable[Watch]) -> None:
