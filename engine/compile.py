@@ -29,6 +29,8 @@ class Compiled:
     acts: tuple[Authored, ...]
     findings: tuple[Diagnostic, ...]
     documents: int
+    definitions: tuple[Authored, ...] = ()
+    """All definitions that are well formed, also where there is no catalog."""
 
     def refused(self, findings: Iterable[Diagnostic]) -> "Compiled":
         """The same commit, not to be used because of further findings."""
@@ -66,6 +68,7 @@ def compile_files(commit: str, files: Iterable[ParsedFile], extra: Iterable[Diag
         acts=acts,
         findings=in_order([*findings, *about_acts]),
         documents=sum(file.count for file in parsed),
+        definitions=tuple(definitions),
     )
 
 

@@ -39,11 +39,10 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
     from reconciler.objects import Objects
 
     objects = Objects(git_dir)
-    snapshot = objects.snapshot(commit)
-    first = {PROJECT_FILE} & snapshot.files.keys()
-    project = _project(read(objects.blob(snapshot.files[PROJECT_FILE].id), PROJECT_FILE)) if first else None
-    paths = included(snapshot.files, project)
-    files = {path: objects.blob(snapshot.files[path].id) for path in paths}
+    data = objects.file(commit, PROJECT_FILE)
+    project = _project(read(data, PROJECT_FILE) if data is not None else None)
+    snapshot = objects.snapshot(commit, project.spec.include if project else DEFAULT_INCLUDE)
+    files = {path: objects.blob(snapshot.files[path].id) for path in included(snapshot.files, project)}
     compiled = compile_files(commit, [read(data, path) for path, data in files.items()], extra=snapshot.findings)
     return Report(compiled, _sources(compiled.findings, files))
 

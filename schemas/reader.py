@@ -115,6 +115,21 @@ def _names_in(data: bytes) -> frozenset[str]:
     return frozenset(name.decode() for name in _NAME_FIELD.findall(data))
 
 
+def plain(text: str) -> Any:
+    """The value of one YAML document, as plain data; None for an empty text.
+
+    Raises ValueError, with what is wrong and where, for all that the guard refuses, and for several documents.
+    """
+    loaded = load(text.encode("utf-8", "surrogatepass"), "")
+    if loaded.findings:
+        first = loaded.findings[0]
+        raise ValueError(f"line {first.span.line}, column {first.span.column}: {first.message}")
+    values = [value for value in loaded.documents if value is not NOTHING]
+    if len(values) > 1:
+        raise ValueError(f"{len(values)} documents where one is expected")
+    return values[0] if values else None
+
+
 def _if_acts_only(data: bytes, findings: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
     """The findings of a file that cannot be parsed, where every `kind:` at a line's start names an act.
 

@@ -4,21 +4,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from engine.binding import Bound, bind
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.secrecy import forbidden
+from engine.contexts import secret_of
 from engine.expression import ExpressionError, Hole, Reference, compile_text, split
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
-from schemas.job import Job, Shell
+from schemas.job import Job, Shell, Step
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.span import Span
-from schemas.steps import STEP_TYPES
 from schemas.target import Target, TargetGroup
 
 _OPEN = "${{"
@@ -122,23 +122,41 @@ class _Place:
 def _places(authored: Authored) -> Iterator[_Place]:
     document = authored.document
     job_env = document.spec.env if isinstance(document, Job) else {}
-    yield _Place(job_env, ("spec", "env"), 0, secrets=True)
+    yield from _of_env(_Place(None, ("spec", "env"), 0), job_env)
     number = 0
     for number, placed in enumerate(steps_of(authored)):
-        yield from _of_step(placed, number, frozenset(job_env))
+        yield from _of_step(placed, number, job_env)
     if isinstance(document, Job):
-        yield _Place(document.spec.outputs, ("spec", "outputs"), number + 1, frozenset(job_env))
+        yield _Place(document.spec.outputs, ("spec", "outputs"), number + 1, _readable(job_env))
 
 
-def _of_step(placed: PlacedStep, number: int, job_env: frozenset[str]) -> Iterator[_Place]:
+def _of_env(place: _Place, env: Mapping[str, Any]) -> Iterator[_Place]:
+    """Entries are filled in by order, and each sees those before it."""
+    seen = set(place.env)
+    for name, value in env.items():
+        if isinstance(value, str) and _OPEN in value:
+            yield replace(place, value=value, path=(*place.path, name), env=frozenset(seen), secrets=True)
+        seen |= _readable({name: value})
+
+
+def _readable(env: Mapping[str, Any]) -> frozenset[str]:
+    """The variables that expressions see: secrets are left out."""
+    return frozenset(name for name, value in env.items() if secret_of(value) is None)
+
+
+def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Iterator[_Place]:
     step, path = placed.step, placed.path
-    here = _Place(None, path, number, job_env | frozenset(step.env), placed)
+    inherited = _readable(job_env)
+    here = _Place(None, path, number, inherited | _readable(step.env), placed)
     bare = replace(here, bare=True)
+    script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
+    inputs = {name: value for name, value in (step.with_ or {}).items() if script is None or name != "run"}
+    yield from _of_env(replace(here, path=(*path, "env"), env=inherited), step.env)
     places = (
         replace(here, value=step.if_, path=(*path, "if"), condition=True),
         replace(here, value=step.run, path=(*path, "run"), script=True),
-        replace(here, value=step.with_, path=(*path, "with")),
-        replace(here, value=step.env, path=(*path, "env"), secrets=True, env=job_env),
+        replace(here, value=script, path=(*path, "with", "run"), script=True),
+        replace(here, value=inputs, path=(*path, "with")),
         replace(here, value=step.working_dir, path=(*path, "workingDir")),
         replace(here, value=step.stdin, path=(*path, "stdin"), secrets=True),
         replace(bare, value=step.outputs, path=(*path, "outputs")),
@@ -218,7 +236,7 @@ class _Reader:
 
     def _bound(self, place: _Place, path: Path, text: str) -> Iterator[Diagnostic]:
         """Whether the shell would take every value as data."""
-        named = place.own.step.shell if place.own is not None else None
+        named = _shell_of(place.own.step) if place.own is not None else None
         for shell in (named,) if named is not None else self.shells:
             bound = bind(text, shell)
             for error in () if isinstance(bound, Bound) else bound:
@@ -237,7 +255,8 @@ class _Reader:
             case "secrets":
                 return self._secret(place, rest, whole)
             case "env":
-                return _named("variable", "env", rest, place.env, "declare it under 'env'")
+                hint = "declare it under 'env', before its use; a secret is read by the script alone, as a variable"
+                return _named("variable", "env", rest, place.env, hint)
             case "target" | "vars" if not self.targeted:
                 return _Fault("OC402", f"there is no '{root}': the job has no targets", "give the job 'targets'")
             case "target" | "job" | "run":
@@ -283,8 +302,8 @@ class _Reader:
             return _Fault("OC402", f"a step has no '{rest[1]}'", hint)
         if len(rest) > 2 and rest[1] == "outputs":
             outputs = frozenset(step.step.outputs)
-            if (known := STEP_TYPES.get(step.step.uses or "")) is not None:
-                outputs |= known.outputs
+            if step.type is not None:
+                outputs |= step.type.outputs
             if rest[2] not in outputs:
                 near = get_close_matches(rest[2][:80], outputs, n=1)
                 hint = f"did you mean '{near[0]}'?" if near else "declare it under the step's 'outputs'"
@@ -317,6 +336,11 @@ class _Reader:
             hint = 'as in env: {TOKEN: "${{ secrets.<credential>.<field> }}"}, or the whole of stdin'
             return _Fault("OC606", "a secret may only be the whole value of an 'env' entry or of 'stdin'", hint)
         return None
+
+
+def _shell_of(step: Step) -> Shell | None:
+    given = (step.with_ or {}).get("shell")
+    return next((shell for shell in get_args(Shell) if shell == given), step.shell)
 
 
 def _named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | frozenset[str], add: str) -> _Fault | None:

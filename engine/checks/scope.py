@@ -12,6 +12,7 @@ from schemas.job import Job, Step
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.selector import Expression, Selection, Selector
+from schemas.steps import STEP_TYPES, StepType
 from schemas.target import Target, TargetGroup
 
 Path = tuple[str | int, ...]
@@ -30,6 +31,21 @@ class PlacedStep:
     def id(self) -> str:
         """Its own id, or the one by position."""
         return self.step.id or f"{'step' if self.phase == 'steps' else self.phase}_{self.position}"
+
+    @property
+    def type(self) -> StepType | None:
+        """Its step type; None for a script, and for a type that does not exist."""
+        return STEP_TYPES.get(self.step.uses or "")
+
+    @property
+    def on_runner(self) -> bool:
+        """Whether it needs no target."""
+        return self.type is not None and self.type.runner_side
+
+    @property
+    def connection(self) -> str | None:
+        """The connection it names, or that its type always uses."""
+        return self.step.connection or (self.type.over if self.type is not None else None)
 
 
 def steps_of(authored: Authored) -> tuple[PlacedStep, ...]:
@@ -172,7 +188,7 @@ class Scope:
     def over_ssh(self) -> frozenset[str]:
         """The targets on which steps may use ssh: by default, or since some job names it."""
         everybody = (*self.definitions, *self.acts)
-        if any(placed.step.connection == "ssh" for authored in everybody for placed in steps_of(authored)):
+        if any(placed.connection == "ssh" for authored in everybody for placed in steps_of(authored)):
             return self.by_connection.get("ssh", frozenset())
         return self.by_default_connection.get("ssh", frozenset())
 
@@ -215,9 +231,10 @@ class Scope:
         reached = self.members.chosen(place[0])
         unnamed = False
         for placed in steps_of(authored):
-            if placed.step.connection is not None:
-                yield placed.step.connection, reached, (*placed.path, "connection")
-            else:
+            if placed.connection is not None:
+                field = "uses" if placed.step.connection is None else "connection"
+                yield placed.connection, reached, (*placed.path, field)
+            elif not placed.on_runner:
                 unnamed = True
         if unnamed:
             for connection, names in self.by_default_connection.items():

@@ -2,8 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 
+from engine.checks.memory import remembered
+from engine.checks.parameters import faults_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from engine.expression import has_expression
 from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job
 from schemas.reader import Authored
@@ -15,12 +19,17 @@ _BOUND = re.compile(r"OC[0-9]+", re.ASCII)
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    yield from _ids(authored)
-    yield from _variables(authored)
+    yield from remembered(authored, "steps alone", (), lambda: tuple(_alone(authored)))
     if targets_of(authored) is not None:
         yield from _connections(authored, scope)
     else:
         yield from _without_targets(authored)
+
+
+def _alone(authored: Authored) -> Iterator[Diagnostic]:
+    yield from _ids(authored)
+    yield from _variables(authored)
+    yield from _inputs(authored)
 
 
 def _ids(authored: Authored) -> Iterator[Diagnostic]:
@@ -64,16 +73,17 @@ def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     reached = scope.reached(authored)
     silent = True
     for placed in steps_of(authored):
-        connection = placed.step.connection
+        connection = placed.connection
+        field = "uses" if placed.step.connection is None else "connection"
         if connection is None:
-            silent = False
+            silent = silent and placed.on_runner
         elif connection not in _CONNECTIONS:
             hint = f"one of {', '.join(_CONNECTIONS)}"
-            span = authored.span(*placed.path, "connection")
+            span = authored.span(*placed.path, field)
             yield Diagnostic(span, "OC311", f"'{connection}' is not a connection", hint)
         elif without := reached - scope.by_connection.get(connection, frozenset()):
             message = f"{_those(without)} no connection '{connection}'"
-            yield _lacking(authored, scope, (*placed.path, "connection"), without, message, key=False)
+            yield _lacking(authored, scope, (*placed.path, field), without, message, key=False)
     if not silent and (without := reached & scope.by_default_connection.get(None, frozenset())):
         place = targets_of(authored)
         path = place[1] if place is not None else ()
@@ -97,7 +107,31 @@ def _those(names: frozenset[str]) -> str:
 
 def _without_targets(authored: Authored) -> Iterator[Diagnostic]:
     for placed in steps_of(authored):
-        if placed.step.run is not None:
+        known = placed.step.run is not None or placed.type is not None
+        if known and not placed.on_runner:
+            field = "run" if placed.step.run is not None else "uses"
             hint = "give the job 'targets'; a Target with 'connections: {local: {}}' is the runner's own host"
-            span = authored.span(*placed.path, "run", key=True)
+            span = authored.span(*placed.path, field, key=True)
             yield Diagnostic(span, "OC406", "a script needs a target to run on, and this job has none", hint)
+
+
+def _inputs(authored: Authored) -> Iterator[Diagnostic]:
+    """What step types are given, as far as it is known before the run."""
+    for placed in steps_of(authored):
+        if placed.type is None:
+            continue
+        given, path = placed.step.with_ or {}, (*placed.path, "with")
+        for name in sorted(placed.type.required - given.keys()):
+            span = authored.span(*placed.path, "with" if placed.step.with_ is not None else "uses", key=True)
+            description = placed.type.inputs[name].get("description", "")
+            yield Diagnostic(span, "OC406", f"'{placed.type.name}' needs '{name}'", f"{name}: {description}")
+        for name, value in given.items():
+            if name not in placed.type.inputs:
+                near = get_close_matches(name[:80], placed.type.inputs, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(sorted(placed.type.inputs))}"
+                span = authored.span(*path, name, key=True)
+                yield Diagnostic(span, "OC406", f"'{placed.type.name}' takes no '{name}'", hint)
+            elif not has_expression(value):
+                for below, message in faults_of(placed.type.inputs[name], value):
+                    hint = placed.type.inputs[name].get("description", "")
+                    yield Diagnostic(authored.span(*path, name, *below), "OC406", f"'{name}': {message}", hint)
