@@ -54,8 +54,8 @@ def next_due(spec: ScheduleSpec, after: datetime, *, zone_default: str | None = 
 
     A later `startAt` moves the search there.
     """
-    begin = max(after, spec.start_at - TICK) if spec.start_at is not None else after
-    return next(instants(spec, after, min(begin, _END_OF_TIME - HORIZON) + HORIZON, zone_default=zone_default), None)
+    begin, _ = _within(spec, after, after)
+    return next(instants(spec, begin, min(begin, _END_OF_TIME - HORIZON) + HORIZON, zone_default=zone_default), None)
 
 
 def span(spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None) -> Span | None:
@@ -102,11 +102,12 @@ def time_fields(spec: ScheduleSpec, zone_default: str | None) -> str:
 
 
 def _within(spec: ScheduleSpec, after: datetime, until: datetime) -> tuple[datetime, datetime]:
+    after, until = max(after, _BEGIN_OF_TIME), min(until, _END_OF_TIME)
     if spec.start_at is not None:
-        after = max(after, spec.start_at - TICK)
+        after = max(after, max(spec.start_at, _BEGIN_OF_TIME) - TICK)
     if spec.end_at is not None:
-        until = min(until, spec.end_at - TICK)
-    return max(after, _BEGIN_OF_TIME), min(until, _END_OF_TIME)
+        until = min(until, max(spec.end_at, _BEGIN_OF_TIME) - TICK)
+    return after, until
 
 
 def _by_cron(text: str, zone_name: str, spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:

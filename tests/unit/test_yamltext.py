@@ -13,24 +13,30 @@ from engine.yamltext import plain, to_yaml
 from schemas.guard import load
 
 HOSTILE = [
-    "", " ", "a ", " a", "no", "No", "YES", "on", "~", "null", "Null", "true", "12:30", "1_000", "0x1f", "0o17", "017",
-    "1e5", "1E5", ".5", ".inf", "-.INF", ".nan", "+1", "-", "--", "---", "--- a", "...", "?", "? a", ":", ": a", "a: b",
-    "a:", "a :b", "a #b", "#a", "a#b", "&a", "*a", "!a", "!!str a", "%a", "@a", "`a", "|", ">", "'a", '"a', "a'b", 'a"b',
-    "[a", "a]", "{a", "a}", "a,b", "a, b", "<<", "=", "2026-11-21", "2026-11-21T00:15:00Z", "2001-12-14t21:59:43.10-05:00",
-    "0b101", "190:20:30", "1.2.3.4", "10.0.0.1", "1f0c", "12345e67", "1e", "e1", "0", "-0", "00", "0.0", "1.", "1.e+3",
-    "a\nb", "a\n", "\n", "a\r\nb", "\t", "a\tb", "\x00", "\x07", "\x1b[31m", "\x7f", "\x85", "\xa0", "\u2028", "\ufeff",
-    "\ufffe", "\uffff", "\U0001f600", "é", "日本", "\\", "\\n", "a\\", "${{ x }}", "- a", "-a", "sha256:abc", "http://a/b",
-    "x" * 1100, "a " * 600, "key: [" * 300, "\u202eevil", "default/7b2e", "a:b:c", "y", "n", "Y", "1:2", "a,", "a(b", "(a",
-    "a: ", "a  b", "_", "__", "/", "./x", "x=y", "=y", "^a", "a^", "~a", "%", "web-01", "20261121T001500Z", "3.4s", "9a_b",
-    "1b", "7o8", "5x", "1e5a", "6.7.a", "12e-3f", "1_0a",
+    "", " ", "a ", " a", "no", "No", "YES", "on", "~", "null", "Null", "true", "12:30", "1_000", "0x1f", "0o17",
+    "017", "1e5", "1E5", ".5", ".inf", "-.INF", ".nan", "+1", "-", "--", "---", "--- a", "...", "?", "? a", ":",
+    ": a", "a: b", "a:", "a :b", "a #b", "#a", "a#b", "&a", "*a", "!a", "!!str a", "%a", "@a", "`a", "|", ">", "'a",
+    '"a', "a'b", 'a"b', "[a", "a]", "{a", "a}", "a,b", "a, b", "<<", "=", "2026-11-21", "2026-11-21T00:15:00Z",
+    "2001-12-14t21:59:43.10-05:00", "0b101", "190:20:30", "1.2.3.4", "10.0.0.1", "1f0c", "12345e67", "1e", "e1", "0",
+    "-0", "00", "0.0", "1.", "1.e+3", "a\nb", "a\n", "\n", "a\r\nb", "\t", "a\tb", "\x00", "\x07", "\x1b[31m", "\x7f",
+    "\x85", "\xa0", "\u2028", "\ufeff", "\ufffe", "\uffff", "\U0001f600", "é", "日本", "\\", "\\n", "a\\", "${{ x }}",
+    "- a", "-a", "sha256:abc", "http://a/b", "x" * 1100, "a " * 600, "key: [" * 300, "\u202eevil", "default/7b2e",
+    "a:b:c", "y", "n", "Y", "1:2", "a,", "a(b", "(a", "a: ", "a  b", "_", "__", "/", "./x", "x=y", "=y", "^a", "a^",
+    "~a", "%", "web-01", "20261121T001500Z", "3.4s", "9a_b", "1b", "7o8", "5x", "1e5a", "6.7.a", "12e-3f", "1_0a",
 ]  # fmt: skip
 TEXT = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"])))
 SCALARS = st.one_of(
-    TEXT, st.none(), st.booleans(), st.integers(-(2**63) + 1, 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False)
-)  # fmt: skip
+    TEXT,
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63) + 1, 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(TEXT, inner, max_size=5)), max_leaves=30
-)  # fmt: skip
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(TEXT, inner, max_size=5)),
+    max_leaves=30,
+)
 
 
 def by_yaml_1_1(text: str) -> Any:
