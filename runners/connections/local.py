@@ -1,0 +1,368 @@
+"""Steps on the runner's own host: one process a step, in a session of its own, watched by a guardian.
+
+The step's process is a shell that first registers with the guardian and then becomes the step, so that nothing of a
+step can run that would survive a runner that was killed. No thread and no further process is spent on a step.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runners import guardian
+from runners.bootstrap import INTERPRETERS, Command, Unsendable
+from runners.connections import DRAIN, GRACE, PROOF, Ended, Exited, Finish, Lost, Refused, Stop
+from runners.limits import Capture, Stream
+from schemas.job import Shell
+
+_REGISTER = 'echo "+$$" >&0 || exit 126; exec <"$2"; '
+_THEN: dict[Shell, str] = {
+    "sh": 'eval "shift 2; . $1"',
+    "bash": 'exec bash "$1"',
+    "python3": 'exec python3 "$1"',
+}
+_READ = 1 << 16
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """What local steps are given. `env` is their whole environment, before the step's own."""
+
+    env: Mapping[str, str] = field(default_factory=lambda: {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    folder: str = "/"
+    restricted: bool = False
+
+
+class Guardian:
+    """The runner's side of runners.guardian: the lock, the pipes, and the process, started with the first step.
+
+    `acquire` waits until the guardian of an earlier runner has ended what that one left. One instance a runner.
+    """
+
+    def __init__(self, lock: Path) -> None:
+        self._path = lock
+        self._lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._life: int | None = None
+        self._news: int | None = None
+        self._groups: set[int] = set()
+        self._starting = asyncio.Lock()
+
+    async def acquire(self) -> None:
+        """Take the lock, however long that takes. Raises OSError where the file cannot be made."""
+        if self._lock is not None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    await asyncio.sleep(_POLL)
+        except BaseException:
+            os.close(file)
+            raise
+        self._lock = file
+
+    async def ready(self) -> int:
+        """The descriptor on which a step's shell registers. Starts the process where it is not running."""
+        if self._process is not None and self._process.poll() is None and self._news is not None:
+            return self._news
+        async with self._starting:
+            if self._process is None or self._process.poll() is not None or self._news is None:
+                await self.acquire()
+                await self._start()
+            assert self._news is not None
+            return self._news
+
+    @property
+    def works(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def started(self, group: int) -> None:
+        """Remember a group, for a guardian that must be started anew."""
+        self._groups.add(group)
+
+    def ended(self, group: int) -> None:
+        self._groups.discard(group)
+        self._tell(f"-{group}\n")
+
+    async def close(self) -> None:
+        """After the last step. The guardian ends by itself."""
+        for end in (self._life, self._news):
+            if end is not None:
+                os.close(end)
+        self._life = self._news = None
+        if self._process is not None:
+            # it lets half a second pass for late shells; there is nothing to wait for here
+            process, self._process = self._process, None
+            self._release()
+            await asyncio.to_thread(process.wait)
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _start(self) -> None:
+        for end in (self._life, self._news):
+            if end is not None:
+                os.close(end)
+        life_read, self._life = os.pipe()
+        news_read, self._news = os.pipe()
+        os.set_blocking(self._news, False)
+        assert self._lock is not None
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", guardian.__file__, str(life_read), str(news_read)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(life_read, news_read, self._lock),
+                start_new_session=True,
+                cwd="/",
+                env={},
+            )
+        finally:
+            os.close(life_read)
+            os.close(news_read)
+        assert self._process.stdout is not None
+        await asyncio.to_thread(self._process.stdout.readline)
+        self._process.stdout.close()
+        for group in self._groups:
+            self._tell(f"+{group}\n")
+
+    def _tell(self, line: str) -> None:
+        if self._news is None:
+            return
+        try:
+            os.write(self._news, line.encode())
+        except BlockingIOError:
+            # the guardian is frozen: it will hear of it later
+            asyncio.get_running_loop().call_later(1, self._tell, line)
+        except BrokenPipeError:
+            pass
+
+
+class LocalHost:
+    """Runs commands here. Serves many steps at once; shared by all sessions of a runner."""
+
+    def __init__(self, settings: LocalSettings, guard: Guardian) -> None:
+        self._settings = settings
+        self._guard = guard
+
+    async def execute(self, command: Command, capture: Capture, stop: Stop) -> Finish:
+        """See runners.connections.Session."""
+        if self._settings.restricted:
+            return Refused("this runner is restricted: it runs no local steps")
+        try:
+            command.checked()
+        except Unsendable as error:
+            return Refused(str(error))
+        if stop.why is not None:
+            return Refused("the order to end came before it started")
+        news = await self._guard.ready()
+        try:
+            process = _Process.start(command, self._settings, news, capture)
+        except OSError as error:
+            return Refused(_why_not(command, error))
+        self._guard.started(process.group)
+        try:
+            finish = await process.finish(stop)
+        finally:
+            process.close()
+            if not process.unproven:
+                self._guard.ended(process.group)
+        if finish == Exited(128 + signal.SIGPIPE) and not self._guard.works:
+            return Refused("the guardian of local steps had died; nothing was run")
+        return finish
+
+
+class LocalSession:
+    """A `Session` on this host."""
+
+    def __init__(self, host: LocalHost, capture: Capture, stop: Stop) -> None:
+        self.capture = capture
+        self.stop = stop
+        self._host = host
+
+    async def execute(self, command: Command) -> Finish:
+        return await self._host.execute(command, self.capture, self.stop)
+
+
+def _why_not(command: Command, error: OSError) -> str:
+    if command.working_dir is not None and error.filename == command.working_dir:
+        return f"cannot change to folder {command.working_dir}: {error.strerror}"
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):
+        return f"this host cannot start another process: {error.strerror}"
+    return f"cannot start a process: {error}"
+
+
+class _Process:
+    """One child process with its pipes and its end, followed by the event loop itself."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], pipes: dict[Stream, int], capture: Capture) -> None:
+        self.group = popen.pid
+        self.unproven = False
+        self._popen = popen
+        self._capture = capture
+        self._open: dict[Stream, int] = {}
+        self._loop = asyncio.get_running_loop()
+        self._exited: asyncio.Future[None] = self._loop.create_future()
+        self._drained: asyncio.Future[None] = self._loop.create_future()
+        self._pidfd: int | None = None
+        for stream, pipe in pipes.items():
+            os.set_blocking(pipe, False)
+            self._open[stream] = pipe
+            self._loop.add_reader(pipe, self._read, stream, pipe)
+        self._follow()
+
+    @classmethod
+    def start(cls, command: Command, settings: LocalSettings, news: int, capture: Capture) -> "_Process":
+        """Raises OSError; then nothing runs."""
+        ours: list[int] = []
+        theirs: list[int] = []
+        try:
+            for _ in range(2):
+                read, write = os.pipe()
+                ours.append(read)
+                theirs.append(write)
+            script = _content(command.script, theirs)
+            given = "/dev/null" if command.stdin is None else f"/dev/fd/{_content(command.stdin, theirs)}"
+            shell = command.shell
+            popen = subprocess.Popen(
+                ["/bin/sh", "-c", _REGISTER + _THEN[shell], INTERPRETERS[shell], f"/dev/fd/{script}", given],
+                stdin=news,
+                stdout=theirs[0],
+                stderr=theirs[1],
+                pass_fds=theirs[2:],
+                cwd=command.working_dir or settings.folder,
+                env={**settings.env, **command.env},
+                start_new_session=True,
+            )
+        except BaseException:
+            for end in ours:
+                os.close(end)
+            raise
+        finally:
+            for end in theirs:
+                os.close(end)
+        return cls(popen, {"stdout": ours[0], "stderr": ours[1]}, capture)
+
+    async def finish(self, stop: Stop) -> Finish:
+        try:
+            if not self._exited.done():
+                await stop.first(asyncio.shield(self._exited))
+            if self._exited.done():
+                await self._drain()
+                return Exited(self._code())
+            return await self._end(stop)
+        except asyncio.CancelledError:
+            guardian.send(self.group, signal.SIGKILL)
+            raise
+
+    async def _end(self, stop: Stop) -> Finish:
+        """TERM, the grace, KILL, and the proof."""
+        began = self._loop.time()
+        guardian.send(self.group, signal.SIGTERM)
+        killed = False
+        while True:
+            if self._exited.done() and not await asyncio.to_thread(guardian.alive, self.group):
+                await self._drain()
+                return Ended(self._code())
+            passed = self._loop.time() - began
+            if passed >= PROOF:
+                self.unproven = True
+                return Lost(f"it was ordered to end, and its processes (group {self.group}) still live")
+            if not killed and passed >= min(stop.kill_after, GRACE):
+                guardian.send(self.group, signal.SIGKILL)
+                killed = True
+            await asyncio.sleep(_POLL if passed > 0.5 else 0.005)
+
+    async def _drain(self) -> None:
+        if not self._open:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await asyncio.shield(self._drained)
+
+    def close(self) -> None:
+        for stream in list(self._open):
+            self._hang_up(stream)
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._popen.poll()
+
+    def _read(self, stream: Stream, pipe: int) -> None:
+        try:
+            data = os.read(pipe, _READ)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._capture.feed(stream, data)
+        else:
+            self._hang_up(stream)
+
+    def _hang_up(self, stream: Stream) -> None:
+        pipe = self._open.pop(stream)
+        self._loop.remove_reader(pipe)
+        os.close(pipe)
+        if not self._open and not self._drained.done():
+            self._drained.set_result(None)
+
+    def _follow(self) -> None:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                self._pidfd = os.pidfd_open(self.group)
+        if self._pidfd is not None:
+            self._loop.add_reader(self._pidfd, self._reap)
+            return
+        waiting = asyncio.ensure_future(asyncio.to_thread(self._popen.wait))
+        waiting.add_done_callback(lambda _: self._exited.done() or self._exited.set_result(None))
+
+    def _reap(self) -> None:
+        if self._popen.poll() is None:
+            return
+        assert self._pidfd is not None
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = None
+        if not self._exited.done():
+            self._exited.set_result(None)
+
+    def _code(self) -> int:
+        code = self._popen.returncode
+        return 128 - code if code < 0 else code
+
+
+def _content(text: str, opened: list[int]) -> int:
+    """A descriptor of a nameless file with this content; noted in `opened`."""
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("step", os.MFD_CLOEXEC)
+    else:
+        file, path = tempfile.mkstemp()
+        os.unlink(path)  # noqa: PTH108 - a descriptor, not a path, is what is kept
+    opened.append(file)
+    view = memoryview(text.encode("utf-8", "surrogateescape"))
+    while view:
+        view = view[os.write(file, view) :]
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
