@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
 from engine.identity import RunId
+from engine.pinned import RUNNER
 from engine.states import TARGET_SEVERITY, RunState, StepState
 from engine.views import JobView, RunBrief, TargetStatusView
 from journal import outbox, points
@@ -136,7 +137,8 @@ def target(conn: Connection, name: str) -> TargetStatusView:
 
 def targets(conn: Connection) -> tuple[str, ...]:
     """The names of all targets that a run has ended on."""
-    return tuple(conn.execute(select(run_targets.c.target).distinct().order_by(run_targets.c.target)).scalars())
+    query = select(run_targets.c.target).where(run_targets.c.target != RUNNER).distinct()
+    return tuple(conn.execute(query.order_by(run_targets.c.target)).scalars())
 
 
 def prune(tx: Connection, retention: Retention, now: datetime, *, limit: int = 500) -> tuple[RunId, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from journal import leases, runs
+from journal import leases
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.leases import LEASE, Reaped
@@ -67,13 +67,3 @@ class Reaper:
         for reaped in found:
             log.warning("a run's runner was lost", run=reaped.run, state=reaped.to)
         return found
-
-
-async def recover(journal: Journal, clock: Clock) -> tuple[Reaped, ...]:
-    """At the start of the one process that uses the file: no lease of an earlier process holds.
-
-    Runs that were running are queued again (or unknown), waiting ones are admitted, overdue ones expire.
-    """
-    found = await journal.write(lambda tx: leases.void(tx, clock.now()))
-    await journal.write(lambda tx: (runs.expire(tx, clock.now()), runs.admit(tx, clock.now())))
-    return found

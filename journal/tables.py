@@ -197,7 +197,6 @@ schedules = Table(
     "schedules",
     metadata,
     Column("name", String, primary_key=True),
-    Column("job", String, nullable=False, default=""),
     Column("fingerprint", String, nullable=False),
     Column("considered_from", Instant, nullable=False),
     Column("considered_until", Instant, nullable=False),

@@ -14,6 +14,6 @@ class Dispatch(Protocol):
     Each runner has its own. Called by one task at a time; cancelling a wait loses no wake.
     """
 
-    async def wait(self, timeout: float) -> None:
+    async def wait(self, timeout: float) -> None:  # noqa: ASYNC109 - how long to wait is the caller's
         """Return when something may have become claimable, or after `timeout` seconds."""
         ...
