@@ -90,7 +90,7 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
         reason=spec.reason or None,
     )
     if spec.job is not None:
-        planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit)
+        planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit, labels=request.metadata.labels)
         return _launch(request.name, None, cause, planned, spec)
     if spec.job_ref is None:
         return Refuse("notSupported", "only jobs can be started yet")

@@ -100,7 +100,7 @@ class Repository:
                     return None
                 self._repo.git.fetch("--quiet", "--no-tags", "--", self.remote, f"+{ref}:{tracking}")
             except git.GitCommandError as error:
-                raise Unavailable.soon(f"cannot read {ref} from {self._remote_shown()}: {_reason(error)}") from error
+                raise Unavailable(f"cannot read {ref} from {self._remote_shown()}: {_reason(error)}") from error
         return self.resolve(tracking)
 
     def push_act(self, ref: str, path: str, text: str, message: str) -> str:
@@ -126,7 +126,7 @@ class Repository:
             except git.GitCommandError as error:
                 if self.head_of(ref) == base:
                     raise Refused(f"cannot push to {ref} of {self._remote_shown()}: {_reason(error)}") from error
-        raise Unavailable.soon(f"{ref} of {self._remote_shown()} changes faster than we can push; try again")
+        raise Unavailable(f"{ref} of {self._remote_shown()} changes faster than we can push; try again")
 
     def _commit_onto(self, base: str | None, path: str, text: str, message: str) -> str:
         import git
@@ -185,7 +185,10 @@ def _remote_of(repo: "git.Repo") -> str:
 
 
 def _upstream(repo: "git.Repo") -> "git.RemoteReference | None":
-    return repo.head.reference.tracking_branch()
+    import git
+
+    found: git.RemoteReference | None = repo.head.reference.tracking_branch()
+    return found
 
 
 def _cached_clone(source: Source) -> "git.Repo":

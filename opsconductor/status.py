@@ -38,7 +38,7 @@ class StatusReader:
     def runs(self) -> Iterator[dict[str, Any]]:
         """Run files, newest day first; slices of large runs are left to `run`."""
         for document in self.each("runs", newest_first=True):
-            if document.get("kind") == "Run":
+            if document.get("kind") == "Run" and "spec" in document:
                 yield document
 
     def run(self, name: str) -> dict[str, Any] | None:

@@ -114,5 +114,3 @@ def _install_crash_points() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     points.install(hook)
-
-

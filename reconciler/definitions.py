@@ -24,6 +24,10 @@ class Definitions:
         """Everything a commit says, or every reason why it says nothing. Raises Refused where objects are missing."""
         return await asyncio.to_thread(self._load, commit)
 
+    async def project(self, commit: str) -> Project | None:
+        """The Project of a commit, where it can be read, whether or not the rest is valid."""
+        return await asyncio.to_thread(self._project, commit)
+
     def _load(self, commit: str) -> Compiled:
         project = self._project(commit)
         snapshot = self._objects.snapshot(commit, project.spec.include if project else ())

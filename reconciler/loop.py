@@ -16,7 +16,7 @@ from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.points import reach
 from journal.store import Journal
-from reconciler import trust
+from reconciler import rebuild, trust
 from reconciler.definitions import Definitions, guarded
 from reconciler.lookout import Lookout, Sighting
 from reconciler.mirror import Mirror
@@ -26,7 +26,7 @@ from reconciler.schedules import Schedules
 from reconciler.sync import Sync
 from reconciler.wake import Wake
 from schemas.diagnostic import Diagnostic
-from schemas.project import DEFAULT_REQUESTS_REF
+from schemas.project import DEFAULT_REQUESTS_REF, Project
 
 log = structlog.get_logger(__name__)
 
@@ -94,16 +94,30 @@ class Loop:
         self._news = asyncio.Event()
         self.sync = Sync()
         self.passes = 0
+        """How many passes were made over everything that was seen."""
 
     @property
     def catalog(self) -> Catalog | None:
         """The definitions in force."""
         return self._catalog
 
+    @property
+    def schedules(self) -> Schedules:
+        """The clocks of the active schedules."""
+        return self._schedules
+
+    async def project(self) -> Project | None:
+        """The settings in force; before anything is, those that the head of the branch asks for."""
+        if self._catalog is not None:
+            return self._catalog.project
+        head = self._sighting.heads.get(self._branch)
+        return await self._definitions.project(head) if head else None
+
     async def start(self) -> None:
         """Take up where the journal says we were: the accepted commit is compiled again, not judged again."""
-        stored = await self._journal.read(lambda conn: facts.get(conn, "accepted", None))
-        self._accepted = Accepted.of(stored)
+        self._accepted = Accepted.of(await self._journal.read(lambda conn: facts.get(conn, "accepted", None)))
+        rebuilt = await self._journal.read(lambda conn: facts.get(conn, rebuild.REBUILT, {}))
+        self._lost = frozenset(rebuilt.get("lostRequests", ()))
         if self._accepted.applied is None:
             return
         try:
@@ -222,7 +236,7 @@ class Loop:
         first = self._accepted.applied is None
         baseline = self._accepted.baseline
         if first:
-            baseline = tuple(sorted({*baseline, *await self._present_acts()}))
+            baseline = tuple(sorted({*baseline, *await self.present_acts()}))
         await self._remember(Accepted(applied=head, trusted=head, baseline=baseline))
         reach("definitions.accepted")
         await self._take(catalog, now)
@@ -234,11 +248,13 @@ class Loop:
         self._catalog = catalog
         self.sync = replace(self.sync, applied=catalog.commit)
 
-    async def _present_acts(self) -> frozenset[str]:
-        """Names of acts that were there before the first definitions were accepted: none of them is meant for us."""
+    async def present_acts(self) -> frozenset[str]:
+        """The names of all acts on both branches, as they were last seen."""
         found, _ = await self._door.news(self._sighting.heads.get(self._requests_ref))
         self._door.forget()
-        return frozenset(one.authored.document.name for one in (*found, *self._acts))
+        head = self._sighting.heads.get(self._branch)
+        on_branch = (await self._definitions.load(head)).acts if head else ()
+        return frozenset(authored.document.name for authored in (*(one.authored for one in found), *on_branch))
 
     async def _remember(self, accepted: Accepted) -> None:
         await self._journal.write(lambda tx: facts.put(tx, "accepted", accepted.to_json()))

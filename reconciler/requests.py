@@ -3,13 +3,14 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
+from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
 from journal import acts, runs
 from journal.store import Journal
@@ -122,11 +123,11 @@ class Requests:
             await self._journal.write(change)
 
     async def _facts(self, found: Found, now: datetime, *, was_before: bool, lost: bool) -> ActFacts:
-        commit = await asyncio.to_thread(self._objects.first_seen, found.head, found.authored.file)
+        commit = await asyncio.to_thread(self._objects.introduced, found.head, found.authored.file)
         return ActFacts(
-            committed_at=commit.time if commit else now,
+            committed_at=commit.committed_at,
             first_seen=now,
-            requested_by=commit.committer_email if commit else "unknown",
+            requested_by=commit.committer_email,
             was_there_before=was_before,
             store_lost=lost,
         )
@@ -135,14 +136,14 @@ class Requests:
         judgement = judge(request, facts, catalog, now)
 
         def change(tx: Connection) -> None:
-            state, reason, message, run = _apply(tx, judgement, catalog, now)
+            answer = _apply(tx, judgement, catalog, now)
             acts.settle(
                 tx,
                 request.name,
-                state=state,
-                reason=reason,
-                message=message,
-                run=run,
+                state=answer.state,
+                reason=answer.reason,
+                message=answer.message,
+                run=answer.run,
                 action=request.spec.action,
                 requested_by=facts.requested_by,
                 now=now,
@@ -152,25 +153,33 @@ class Requests:
         log.info("request answered", request=request.name, judgement=type(judgement).__name__.lower())
 
 
-_Answer = tuple[str, str | None, str | None, str | None]
-_CANCELS: Mapping[str, _Answer] = {
-    "cancelled": ("done", None, None, None),
-    "asked": ("accepted", None, None, None),
-    "ended": ("refused", "alreadyEnded", "the run had already ended", None),
-    "missing": ("refused", "unknownRun", "there is no such run; see 'opsconductor get runs'", None),
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an act comes to, as `requests/<name>.yaml` shows it."""
+
+    state: acts.ActState
+    reason: str | None = None
+    message: str | None = None
+    run: RunId | None = None
+
+
+_CANCELS: Mapping[str, Answer] = {
+    "cancelled": Answer("done"),
+    "asked": Answer("accepted"),
+    "ended": Answer("refused", "alreadyEnded", "the run had already ended"),
+    "missing": Answer("refused", "unknownRun", "there is no such run; see 'opsconductor get runs'"),
 }
 
 
-def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime) -> _Answer:
+def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime) -> Answer:
     """Do what was judged, inside the transaction that records the answer."""
     match judgement:
         case Refuse(reason=reason, message=message):
-            return "refused", reason, message, None
+            return Answer("refused", reason, message)
         case Cancel(run=run, by=by, reason=why):
-            state, reason, message, _ = _CANCELS[runs.cancel(tx, run, reason=why, by=by, now=now)]
-            return state, reason, message, run
+            return replace(_CANCELS[runs.cancel(tx, run, reason=why, by=by, now=now)], run=run)
         case Launch():
             result = runs.enqueue(tx, new_run(judgement, catalog), now)
             if isinstance(result, runs.Overlap):
-                return "refused", "overlap", f"run {result.blocking} of the same group is in its way", None
-            return "accepted", None, None, judgement.run
+                return Answer("refused", "overlap", f"run {result.blocking} of the same group is in its way")
+            return Answer("accepted", run=judgement.run)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import Connection
@@ -12,12 +12,16 @@ from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprin
 from engine.identity import RunId
 from engine.judge import Launch, scheduled
 from engine.planning import PlanRefused
+from engine.views import ScheduleView
 from journal import runs, schedules
 from journal.schedules import ClockRow
 from journal.store import Journal
 from reconciler.launches import new_run
+from schemas.schedule import ScheduleSpec, Suspension
 
 log = structlog.get_logger(__name__)
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Schedules:
@@ -34,6 +38,21 @@ class Schedules:
         """The earliest instant at which something is to be decided."""
         return min((instant for instant in self._due.values() if instant is not None), default=None)
 
+    def view(self, name: str, clock: ClockRow) -> ScheduleView | None:
+        """The clock of a schedule with what the definitions say of it; None where it is not defined any more."""
+        schedule = self._catalog.schedules.get(name) if self._catalog else None
+        if schedule is None or self._catalog is None:
+            return None
+        return ScheduleView(
+            name=name,
+            job=schedule.spec.job_ref or "",
+            fingerprint=clock.fingerprint,
+            considered_from=clock.considered_from,
+            last=clock.last,
+            next_due=self._next_of(name, max(clock.considered_from, clock.last.instant if clock.last else _LONG_AGO)),
+            suspended=_suspension(schedule.spec, project=self._catalog.project.spec.suspend),
+        )
+
     async def adopt(self, catalog: Catalog, now: datetime) -> None:
         """Go over to another catalog: a schedule that is new, or whose time changed, is considered from `now` on.
 
@@ -47,8 +66,16 @@ class Schedules:
 
         def change(tx: Connection) -> None:
             for name, clock in changed.items():
-                schedules.put_clock(tx, name, clock)
-            schedules.drop_clocks(tx, gone)
+                schedules.put_clock(
+                    tx,
+                    name,
+                    fingerprint=clock.fingerprint,
+                    considered_from=clock.considered_from,
+                    considered_until=clock.considered_until,
+                    lost_until=clock.lost_until,
+                )
+            for name in gone:
+                schedules.forget(tx, name)
 
         if changed or gone:
             await self._journal.write(change)
@@ -57,9 +84,8 @@ class Schedules:
         self._due = {name: self._next_of(name, clock.considered_until) for name, clock in self._clocks.items()}
 
     def _clock_for(self, name: str, catalog: Catalog, stored: Mapping[str, ClockRow], now: datetime) -> ClockRow:
-        schedule, project = catalog.schedules[name], catalog.project.spec
-        mark = fingerprint(schedule.spec, zone_default=project.defaults.time_zone, suspended=project.suspend)
-        names = (name, *schedule.metadata.previous_names)
+        mark = self._mark(name, catalog)
+        names = (name, *catalog.schedules[name].metadata.previous_names)
         old = next((stored[known] for known in names if known in stored), None)
         if old is None or restarts(old.fingerprint, mark, now):
             return ClockRow(fingerprint=mark, considered_from=now, considered_until=now, lost_until=None)
@@ -86,7 +112,8 @@ class Schedules:
             suspended=project.suspend,
         )
         launches = [(due, scheduled(catalog, name, due.instant)) for due in decided.runs]
-        outcome = await self._journal.write(lambda tx: _record(tx, name, decided, launches, catalog, now))
+        mark = self._mark(name, catalog)
+        outcome = await self._journal.write(lambda tx: _record(tx, name, mark, decided, launches, catalog, now))
         self._clocks[name] = replace(self._clocks[name], considered_until=decided.considered_until)
         self._due[name] = self._next_of(name, decided.considered_until)
         for run in outcome:
@@ -95,15 +122,33 @@ class Schedules:
             log.info("due instants skipped", schedule=name, reason=skip.reason, count=skip.count)
         return len(outcome)
 
+    def _mark(self, name: str, catalog: Catalog) -> str:
+        project = catalog.project.spec
+        spec = catalog.schedules[name].spec
+        return fingerprint(spec, zone_default=project.defaults.time_zone, suspended=project.suspend)
+
     def _next_of(self, name: str, after: datetime) -> datetime | None:
         assert self._catalog is not None
         zone = self._catalog.project.spec.defaults.time_zone
         return next_due(self._catalog.schedules[name].spec, after, zone_default=zone)
 
 
+def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:
+    if project:
+        return "the whole project is suspended"
+    match spec.suspend:
+        case Suspension(reason=reason):
+            return reason
+        case True:
+            return ""
+        case _:
+            return None
+
+
 def _record(
     tx: Connection,
     name: str,
+    mark: str,
     decided: Decided,
     launches: Iterable[tuple[Due, Launch | PlanRefused]],
     catalog: Catalog,
@@ -125,4 +170,5 @@ def _record(
     kept = tuple(due for due in decided.runs if due.instant in enqueued)
     ordered = tuple(sorted(skips, key=lambda skip: skip.first))
     schedules.record(tx, replace(decided, runs=kept, skips=ordered), enqueued, now)
+    schedules.put_clock(tx, name, fingerprint=mark, considered_until=decided.considered_until)
     return tuple(enqueued.values())

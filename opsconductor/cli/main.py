@@ -8,8 +8,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
 import typer
+import typer.exceptions
 
 from opsconductor import __version__
 from opsconductor.cli import ask, exits, explain, new, read, serve, validate
@@ -53,12 +53,12 @@ def call(arguments: list[str] | None = None) -> int:
 
     try:
         code = app(args=arguments, standalone_mode=False, prog_name="opsconductor")
-    except click.exceptions.Exit as stop:
-        return int(stop.exit_code)
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (typer.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
-    except click.ClickException as error:
-        error.show()
+    except typer.exceptions.TyperException as error:
+        typer.echo(f"opsconductor: {error.format_message()} (see 'opsconductor COMMAND --help')", err=True)
         return exits.USAGE
     except UsageError as error:
         typer.echo(f"opsconductor: {error}", err=True)

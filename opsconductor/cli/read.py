@@ -225,7 +225,9 @@ def _rows(
         return ("RUN", "STATE", "STARTED", "TOOK", "TARGETS", "CAUSE", "REASON"), [_run_row(item) for item in items]
     if kind in STATUS_FOLDERS and status is not None:
         beside = {i["metadata"]["name"]: i.get("status", {}) for i in status.each(STATUS_FOLDERS[kind])}
-        rows = [(i["metadata"]["name"], *_status_cells(beside.get(i["metadata"]["name"])), _about(i)) for i in items]
+        rows: list[tuple[str, ...]] = [
+            (i["metadata"]["name"], *_status_cells(beside.get(i["metadata"]["name"])), _about(i)) for i in items
+        ]
         return ("NAME", "STATE", "LAST RUN", "DESCRIPTION"), rows
     return ("NAME", "DESCRIPTION"), [(item.get("metadata", {}).get("name", ""), _about(item)) for item in items]
 
@@ -237,9 +239,9 @@ def _about(item: dict[str, Any]) -> str:
 def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
     if not status:
         return ("", "")
-    last = status.get("lastRun") or {}
-    state = status.get("state") or (last.get("state") if isinstance(last, dict) else "")
-    return (str(state or ""), str(last.get("name") or "") if isinstance(last, dict) else str(last))
+    last = status.get("lastRun") or status.get("lastDecision") or {}
+    state = status.get("state") or last.get("state") or last.get("reason") or last.get("decision") or ""
+    return (str(state), str(status.get("run") or last.get("run") or ""))
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:

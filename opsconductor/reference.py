@@ -1,0 +1,224 @@
+"""The reference of the language, told by its own models: `python -m opsconductor.reference FOLDER` writes it."""
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from schemas.codes import CODES
+from schemas.kinds import MODELS, PLANNED
+from schemas.quantities import format_duration
+from schemas.steps import STEP_TYPES
+
+_TEXTS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", list: "list"}
+
+
+def explain_code(code: str) -> str | None:
+    """The page of a code; None for a code that does not exist."""
+    if code not in CODES:
+        return None
+    page = files("opsconductor") / "pages" / "codes" / f"{code}.md"
+    source = Path(__file__).resolve().parents[1] / CODES[code].page
+    text = page.read_text("utf-8") if page.is_file() else source.read_text("utf-8")
+    return text.rstrip()
+
+
+def explain_kind(what: str) -> str | None:
+    """A kind, or a field of it by its path (`Job.spec.steps`), in whatever case; None where there is no such thing."""
+    first, *path = what.split(".")
+    kind = next((name for name in MODELS if name.lower() == first.lower()), None)
+    if kind is None:
+        return None
+    models: tuple[type[BaseModel], ...] = (MODELS[kind],)
+    lines = [f"{kind}: {_doc(MODELS[kind])}"]
+    said = kind
+    for step in path:
+        found = _field(models, step)
+        if found is None:
+            return None
+        name, info = found
+        said = f"{said}.{name}"
+        lines = [f"{said}: {_type(info.annotation, info)}{_default(info)}", f"  {info.description or ''}".rstrip()]
+        models = tuple(_models(info.annotation))
+    rows = [row for model in models for row in _rows(model)]
+    width = max((len(name) for name, *_ in rows), default=0)
+    below = [f"  {name:<{width}}  {kind_of}{default}\n  {'':<{width}}  {text}" for name, kind_of, default, text in rows]
+    return "\n".join([*lines, *(["", *below] if below else [])])
+
+
+def kinds_page() -> str:
+    """All kinds with their fields, as one page of Markdown."""
+    parts = [
+        "# Kinds\n",
+        "<!-- Written by `make docs` from the models. -->\n",
+        "Every field of every document this version reads. `opsconductor explain KIND.path` shows the same in a",
+        "terminal, `opsconductor schema` as JSON Schema for editors.\n",
+        f"Not supported yet: {', '.join(sorted(PLANNED))}.\n",
+    ]
+    for kind, model in MODELS.items():
+        parts += [f"## {kind}\n", f"{_doc(model)}\n", *_tables(model, kind)]
+    parts += ["## Step types\n", "What `uses` of a step may name.\n", *_step_types()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def codes_page() -> str:
+    """All codes with their titles."""
+    rows = [f"| [{code}](../codes/{code}.md) | {CODES[code].title} |" for code in CODES]
+    head = ["# Codes\n", "<!-- Written by `make docs` from the list of codes. -->\n", "| code | what |", "|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _tables(root: type[BaseModel], title: str) -> Iterator[str]:
+    """A table for each model, where it is first met."""
+    seen: set[type[BaseModel]] = set()
+    waiting: list[tuple[str, type[BaseModel]]] = [(title, root)]
+    while waiting:
+        path, model = waiting.pop(0)
+        if model in seen:
+            continue
+        seen.add(model)
+        if path != title:
+            yield f"### {path}\n"
+            if model.__doc__ and not model.__doc__.startswith("!!!"):
+                yield f"{_doc(model)}\n"
+        rows = list(_rows(model))
+        if rows:
+            yield "| field | type | default | what it is |\n|---|---|---|---|"
+            yield "\n".join(
+                f"| `{name}` | {_cell(kind)} | {_cell(default.removeprefix(', ')) or ''} | {_cell(text)} |"
+                for name, kind, default, text in rows
+            )
+            yield ""
+        else:
+            yield "It has no fields.\n"
+        for name, info in model.model_fields.items():
+            waiting += [(f"{path}.{info.alias or name}", below) for below in _models(info.annotation)]
+
+
+def _step_types() -> Iterator[str]:
+    for step_type in STEP_TYPES.values():
+        yield f"### {step_type.name}\n"
+        yield "| input | type | what it is |\n|---|---|---|"
+        for name, schema in step_type.inputs.items():
+            kind = _cell(str(schema.get("type") or ", ".join(map(str, schema.get("enum", ())))))
+            needed = " Required." if name in step_type.required else ""
+            yield f"| `{name}` | {kind} | {_cell(schema.get('description', ''))}{needed} |"
+        yield ""
+
+
+def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:
+    for name, info in model.model_fields.items():
+        yield info.alias or name, _type(info.annotation, info), _default(info), info.description or ""
+
+
+def _doc(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _field(models: tuple[type[BaseModel], ...], step: str) -> tuple[str, FieldInfo] | None:
+    fields = {info.alias or name: info for model in models for name, info in model.model_fields.items()}
+    folded = {name.lower(): name for name in fields}
+    name = folded.get(step.lower()) or next(iter(get_close_matches(step, fields, n=1, cutoff=0.9)), None)
+    return (name, fields[name]) if name is not None else None
+
+
+def _type(annotation: Any, info: FieldInfo | None = None) -> str:
+    schema = next((part for part in info.metadata if hasattr(part, "json_schema")), None) if info else None
+    if schema is not None and schema.json_schema is not None:
+        return _of_schema(schema.json_schema)
+    kinds = dict.fromkeys(_kind(part) for part in _unwrapped(annotation) if part is not type(None))
+    return " or ".join(kinds)
+
+
+def _kind(annotation: Any) -> str:
+    if hasattr(annotation, "__metadata__"):
+        schema = next((part.json_schema for part in annotation.__metadata__ if hasattr(part, "json_schema")), None)
+        if schema is not None:
+            return _of_schema(schema)
+        return _type(annotation.__origin__)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if origin in (tuple, list):
+        return f"list of {_type(arguments[0])}"
+    if origin is dict:
+        return f"mapping to {_type(arguments[1])}"
+    if annotation is timedelta:
+        return "duration"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "mapping"
+    return _TEXTS.get(annotation, "any value")
+
+
+def _of_schema(schema: dict[str, Any]) -> str:
+    if schema.get("format") == "date-time":
+        return "instant"
+    if "anyOf" in schema:
+        return "number or percentage"
+    return "duration"
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return ", required"
+    value = info.get_default(call_default_factory=True) if info.default_factory is None else None
+    if value is None or value is PydanticUndefined or value in ((), ""):
+        return ""
+    if isinstance(value, BaseModel):
+        return ""
+    return f", `{_shown(value)}`"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case timedelta():
+            return format_duration(value)
+        case tuple() | list():
+            return f"[{', '.join(_shown(one) for one in value)}]"
+        case _:
+            return str(value)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for part in _unwrapped(annotation):
+        if hasattr(part, "__metadata__"):
+            yield from _models(part.__origin__)
+        elif isinstance(part, type) and issubclass(part, BaseModel):
+            yield part
+        elif get_origin(part) in (tuple, list):
+            yield from _models(get_args(part)[0])
+        elif get_origin(part) is dict:
+            yield from _models(get_args(part)[1])
+
+
+def _unwrapped(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        for part in get_args(annotation):
+            yield from _unwrapped(part)
+    else:
+        yield annotation
+
+
+def write(folder: Path) -> None:
+    """Write the generated pages of the reference."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "kinds.md").write_text(kinds_page(), "utf-8")
+    (folder / "codes.md").write_text(codes_page(), "utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,301 @@
+"""The engine: the loop, the runner and the publisher in one process, from the first claim to the drained stop."""
+
+import asyncio
+import platform
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from engine.states import RunState
+from engine.views import EngineView, ScheduleView, SyncView
+from journal import history, leases, outbox, runs, schedules
+from journal.clock import Clock
+from journal.errors import Refused, Unavailable
+from journal.store import Journal
+from opsconductor.cli import exits
+from opsconductor.settings import Settings
+from reconciler import owner, rebuild, sync
+from reconciler.loop import Loop
+from reconciler.mirror import Mirror
+from reconciler.objects import Objects
+from reconciler.projection import CONSUMER, SYNC_KEY, Projection
+from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
+from reconciler.wake import Wake
+from runners.pool import Runner, RunnerSettings
+from schemas.project import DEFAULT_STATUS_REF, Retention
+
+log = structlog.get_logger(__name__)
+
+_PRUNE_EVERY = timedelta(minutes=10)
+_BRANCH_LOOK_EVERY = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why the engine stops, and with which exit code."""
+
+    code: int
+    reason: str = ""
+
+
+class Engine:
+    """Runs until `stop` is called, the work is done (`once`), or another engine takes the branch."""
+
+    def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._stop = asyncio.Event()
+        self._ending = Ending(exits.OK)
+        self._mirror = Mirror(settings.state.mirror, settings.source.text)
+        self._objects = Objects(self._mirror.path)
+        self._wake = Wake(settings.source.path)
+        self._engine: EngineView | None = None
+        self._shown: SyncView | None = None
+        self._loop = Loop(
+            journal=journal,
+            mirror=self._mirror,
+            objects=self._objects,
+            wake=self._wake,
+            clock=clock,
+            branch=settings.branch,
+            decides=not settings.paused,
+        )
+        self._publisher: Publisher | None = None
+        self._projection: Projection | None = None
+
+    def stop(self) -> None:
+        """Begin the drained stop: nothing new is decided or claimed, what runs may end within the grace time."""
+        self._stop.set()
+        self._wake.poke()
+
+    async def run(self) -> int:
+        """From the first look to the drained stop; gives the exit code. Raises Refused where it cannot start."""
+        try:
+            async with self._wake:
+                await self._begin()
+                if self._settings.paused:
+                    await self._watch_only()
+                elif self._settings.once:
+                    await self._work(self._until_idle())
+                else:
+                    await self._work(self._stop.wait())
+        finally:
+            self._mirror.close()
+        if self._ending.reason:
+            log.error("stopped", reason=self._ending.reason)
+        return self._ending.code
+
+    # --- beginning ----------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        await self._mirror.open()
+        await self._loop.start()
+        await self._loop.look()
+        if self._settings.paused:
+            return
+        self._publisher = Publisher(
+            self._status_mirror(),
+            await self._status_ref(),
+            engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
+            clock=self._clock,
+            on_foreign=self._set_aside,
+        )
+        self._projection = Projection(self._journal, self._publisher, schedule=self._schedule_view, sync=self._view)
+        found = await self._claim(self._publisher)
+        self._engine = found.own
+        now = self._clock.now()
+        if await rebuild.needed(self._journal):
+            present = await self._loop.present_acts()
+            await rebuild.from_branch(self._journal, self._publisher, drained=found.drained, present=present, now=now)
+            await self._loop.start()
+        lost = await self._journal.write(lambda tx: leases.void(tx, now))
+        for reaped in lost:
+            log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
+        if found.commit is None:
+            await self._projection.rewrite()
+
+    async def _claim(self, publisher: Publisher) -> owner.Found:
+        """Wait out a source that is away for a moment; a person must help where it refuses."""
+        while True:
+            try:
+                return await owner.claim(
+                    publisher,
+                    clock=self._clock,
+                    take_over=self._settings.take_over,
+                    host=platform.node(),
+                    sleep=asyncio.sleep,
+                )
+            except Unavailable as error:
+                if self._stop.is_set():
+                    raise
+                log.warning("the status branch cannot be reached", error=error.message)
+                await self._pause(error.retry_after)
+
+    def _status_mirror(self) -> Mirror:
+        remote = self._settings.status_remote
+        return self._mirror if remote is None else Mirror(self._settings.state.root / "status.git", remote)
+
+    async def _status_ref(self) -> str:
+        """The branch of the commit in force, before anything else is known of it: the default."""
+        project = await self._loop.project()
+        return project.spec.status.ref if project else DEFAULT_STATUS_REF
+
+    # --- working ------------------------------------------------------------------------------------------------
+
+    async def _work(self, until: Coroutine[object, object, object]) -> None:
+        """All parts at once until `until` is over, one of them fails, or a stop is asked for; then drain."""
+        runner = Runner(
+            self._journal,
+            clock=self._clock,
+            logs=self._settings.state.logs,
+            state=self._settings.state.root,
+            settings=RunnerSettings(secret_dir=self._settings.secrets, restricted=self._settings.restricted),
+        )
+        deciding = asyncio.create_task(self._loop.run(self._stop))
+        running = asyncio.create_task(runner.run())
+        publishing = asyncio.create_task(self._publish_for_ever())
+        waiting = asyncio.ensure_future(until)
+        try:
+            parts = {deciding, running, publishing}
+            done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
+            failed = next((part for part in done if part in parts and part.exception() is not None), None)
+            self._note(failed.exception() if failed else None)
+            self._stop.set()
+            self._wake.poke()
+            await asyncio.gather(deciding, return_exceptions=True)
+            await runner.drain(self._settings.grace)
+        finally:
+            for part in (deciding, running, publishing, waiting):
+                part.cancel()
+            await asyncio.gather(deciding, running, publishing, waiting, return_exceptions=True)
+        await self._finish()
+
+    def _note(self, error: BaseException | None) -> None:
+        match error:
+            case None:
+                pass
+            case OtherOwner():
+                self._ending = Ending(exits.FINDINGS, str(error))
+            case Refused():
+                self._ending = Ending(exits.FINDINGS, error.message)
+            case _:
+                raise error
+
+    async def _finish(self) -> None:
+        """Publish the last of it and close the claim; where the branch cannot be reached, the next start makes up."""
+        assert self._publisher is not None
+        assert self._projection is not None
+        if self._ending.reason:
+            return
+        try:
+            async with asyncio.timeout(max(self._settings.grace.total_seconds(), 15)):
+                while await self._projection.publish():
+                    pass
+                await owner.close(self._publisher, clock=self._clock)
+        except (Unavailable, Refused, OtherOwner, TimeoutError) as error:
+            log.warning("the last status could not be published; the next start does it", error=str(error))
+        log.info("stopped in order")
+
+    async def _watch_only(self) -> None:
+        """--paused: read, validate and show, without a claim, a run or a push."""
+        deciding = asyncio.create_task(self._loop.run(self._stop))
+        try:
+            await self._stop.wait()
+        finally:
+            deciding.cancel()
+            await asyncio.gather(deciding, return_exceptions=True)
+
+    async def _until_idle(self) -> None:
+        """--once: until a pass was made over everything and nothing is open or unpublished."""
+        started = self._clock.now()
+        passes = self._loop.passes
+        watch = self._journal.watch()
+        while not (self._loop.passes > passes and await self._journal.read(self._idle)):
+            await watch.changed(timeout=0.5)
+        failed = await self._journal.read(lambda conn: _failed_since(conn, started))
+        if failed or not self._loop.sync.clean:
+            self._ending = Ending(exits.FINDINGS)
+
+    def _idle(self, conn: Connection) -> bool:
+        now = self._clock.now()
+        due = [run for run in runs.open_runs(conn) if not _starts_later(conn, run, now)]
+        return not due and not outbox.pending(conn, CONSUMER, 1).objects
+
+    # --- publishing ---------------------------------------------------------------------------------------------
+
+    async def _publish_for_ever(self) -> None:
+        assert self._projection is not None
+        assert self._publisher is not None
+        watch = self._journal.watch()
+        pruned = looked = self._clock.monotonic()
+        while True:
+            pause = self._publisher.min_interval
+            try:
+                await self._show_sync()
+                await self._projection.publish()
+                if self._clock.monotonic() - looked > _BRANCH_LOOK_EVERY.total_seconds():
+                    looked = self._clock.monotonic()
+                    await self._look_at_branch()
+                if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
+                    pruned = self._clock.monotonic()
+                    await self._prune()
+            except Unavailable as error:
+                log.warning("status is published later", error=error.message)
+                pause = max(pause, error.retry_after)
+            await asyncio.sleep(pause.total_seconds())
+            await watch.changed(timeout=_BRANCH_LOOK_EVERY.total_seconds())
+
+    async def _look_at_branch(self) -> None:
+        """A foreign commit or a deleted branch is noticed also while nothing changes."""
+        assert self._projection is not None
+        assert self._publisher is not None
+        try:
+            await self._publisher.look()
+        except BranchGone:
+            log.warning("the status branch was deleted; it is written again from the store")
+            await self._projection.rewrite()
+
+    async def _prune(self) -> None:
+        catalog = self._loop.catalog
+        retention = catalog.project.spec.status.retention if catalog else Retention()
+        now = self._clock.now()
+        while await self._journal.write(lambda tx: history.prune(tx, retention, now)):
+            pass
+
+    async def _show_sync(self) -> None:
+        """Put what the loop knows into the outbox when it has changed."""
+        view = self._view()
+        if view != self._shown:
+            await self._journal.write(lambda tx: outbox.add(tx, "sync", SYNC_KEY))
+            self._shown = view
+
+    def _view(self) -> SyncView:
+        facts_now = replace(self._loop.sync, engine=self._engine)
+        return sync.view(facts_now, self._shown, self._clock.now())
+
+    def _schedule_view(self, name: str, clock: schedules.ClockRow) -> ScheduleView | None:
+        return self._loop.schedules.view(name, clock)
+
+    def _set_aside(self, foreign: Foreign) -> None:
+        log.warning("a foreign commit was on the status branch", message=foreign.message)
+
+    async def _pause(self, span: timedelta) -> None:
+        try:
+            async with asyncio.timeout(span.total_seconds()):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+
+def _failed_since(conn: Connection, since: datetime) -> bool:
+    ended = history.ended(conn, limit=1000)
+    return any(b.finished_at and b.finished_at >= since and b.state is not RunState.SUCCEEDED for b in ended)
+
+
+def _starts_later(conn: Connection, run: str, now: datetime) -> bool:
+    view = runs.get(conn, run)  # type: ignore[arg-type]
+    return view is not None and view.starts_at is not None and view.starts_at > now
