@@ -57,6 +57,7 @@ _MARK = "opsconductor.json"
 _LAYOUT = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FULL_ID = re.compile(r"[0-9a-f]{40}")
+_MANY_PACKS = 50
 _TIDY_LIMIT = timedelta(seconds=60)
 # A path has no git server that could be asked for durability: the receiving git is told to wait for the disk, so that
 # a power cut never leaves a user's own repository with a status branch whose objects are empty.
@@ -148,6 +149,8 @@ class Mirror:
         for ref in refs:
             _check_ref(ref)
         fetched = await self._mended(lambda: self._fetch(refs))
+        if await asyncio.to_thread(self._packs) > _MANY_PACKS:  # each fetch leaves one
+            await self.tidy()
         reach("mirror.fetched")
         return fetched
 
@@ -157,7 +160,7 @@ class Mirror:
         short = ref.removeprefix("refs/heads/")
         if not names:
             return Refused(f"{self.source.address} has no commits yet; commit opsconductor.yaml and push it to {short}")
-        likely = get_close_matches(short, names, n=1) or [names[0]] if len(names) == 1 else []
+        likely = get_close_matches(short, names, n=1) or names[: len(names) == 1]
         hint = f"; did you mean --branch {likely[0]}?" if likely else "; choose one with --branch"
         return Refused(f"{self.source.address} has no branch {short}; it has {', '.join(names[:10])}{hint}")
 
@@ -173,7 +176,11 @@ class Mirror:
             _check_id(expected)
         async with self._writing:
             await self._open()
-            await self._push(local_commit, ref, expected)
+            try:
+                await self._push(local_commit, ref, expected)
+            except Broken:
+                self._condemn()
+                raise
 
     def keep(self, name: str, commit: str) -> None:
         """Hold on to a commit under a name of ours, durably, whatever becomes of the source's branches."""
@@ -281,16 +288,17 @@ class Mirror:
         async with self._writing:
             await self._open()
             try:
-                return await self._without_locks(work)
-            except Broken as error:
-                if self._in_vain:
-                    raise self._damaged(error) from error
-                await self._remake(str(error))
-            try:
                 done = await self._without_locks(work)
             except Broken as error:
-                self._in_vain = True  # making it again at every look would fetch everything at every look
-                raise self._damaged(error) from error
+                if self._in_vain:  # making it again at every look would fetch everything at every look
+                    raise self._damaged(error) from error
+                await self._remake(str(error))
+                self._in_vain = True
+                try:
+                    done = await self._without_locks(work)
+                except Broken as again:
+                    raise self._damaged(again) from again
+            self._in_vain = False
             return done
 
     async def _without_locks(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -305,6 +313,11 @@ class Mirror:
 
     def _damaged(self, error: Broken) -> Refused:
         return Refused(f"{self.source.address} is damaged: {error}; run `git fsck` there and mend or replace it")
+
+    def _condemn(self) -> None:
+        """Have the mirror made again at the next call, unless that has just been shown to be of no use."""
+        if not self._in_vain:
+            (self.path / _MARK).unlink(missing_ok=True)
 
     def _take_lock(self) -> None:
         if self._held is None:
@@ -346,6 +359,8 @@ class Mirror:
         if done.code == 0:
             return done
         trouble = self._trouble(f"git could not {doing} the source", done)
+        if isinstance(trouble, Broken):
+            self._condemn()
         if isinstance(trouble, Broken | Locked | RefMissing):
             raise Unavailable(f"git could not {doing} {self.source.address}: {trouble}", SOON) from trouble
         raise trouble
@@ -436,10 +451,7 @@ class Mirror:
         path = self.source.path
         if path is not None and git_folder(path) is None:
             return self._no_repository(path)
-        trouble = explain(doing, done.stderr, self.source.address, self.path)
-        if isinstance(trouble, Broken) and not self._in_vain:
-            (self.path / _MARK).unlink(missing_ok=True)
-        return trouble
+        return explain(doing, done.stderr, self.source.address, self.path)
 
     def _no_repository(self, path: Path) -> Exception:
         try:
@@ -448,7 +460,7 @@ class Mirror:
             return Refused(f"this user may not read {path}: {error.strerror}")
         if not exists:
             return Refused(f"there is no git repository at {path}: the path does not exist")
-        if not os.access(path, os.R_OK | os.X_OK):
+        if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
             return Refused(f"this user may not read {path}; change its permissions")
         found = pygit2.discover_repository(str(path))
         if found is not None:
@@ -469,6 +481,9 @@ class Mirror:
                 return str(self._repository().lookup_reference(ref).target)
             except (KeyError, ValueError):
                 return None
+
+    def _packs(self) -> int:
+        return sum(1 for _ in self.path.glob("objects/pack/*.pack"))
 
     def _beside(self, what: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{what}")
