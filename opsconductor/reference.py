@@ -93,7 +93,7 @@ def _tables(root: type[BaseModel], title: str) -> Iterator[str]:
         if rows:
             yield "| field | type | default | what it is |\n|---|---|---|---|"
             yield "\n".join(
-                f"| `{name}` | {_cell(kind)} | {_cell(default.removeprefix(', ')) or ''} | {_cell(text)} |"
+                f"| `{name}` | {_cell(kind)} | {_cell(default.removeprefix(', ').removeprefix('default '))} | {_cell(text)} |"
                 for name, kind, default, text in rows
             )
             yield ""
@@ -178,7 +178,7 @@ def _default(info: FieldInfo) -> str:
         return ""
     if isinstance(value, BaseModel):
         return ""
-    return f", `{_shown(value)}`"
+    return f", default `{_shown(value)}`"
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Expressions: read them, and check every name they use. Nothing is evaluated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -109,7 +109,7 @@ class _Place:
     value: Any
     path: Path
     known: int
-    env: frozenset[str] = frozenset()
+    env: Set[str] = frozenset()
     own: PlacedStep | None = None
     bare: bool = False
     """Whether the step's own result is at hand."""
@@ -135,7 +135,8 @@ def _of_env(place: _Place, env: Mapping[str, Any]) -> Iterator[_Place]:
     seen = set(place.env)
     for name, value in env.items():
         if isinstance(value, str) and _OPEN in value:
-            yield replace(place, value=value, path=(*place.path, name), env=frozenset(seen), secrets=True)
+            # `seen` itself, not a copy for each entry: whoever takes this place is done with it before the next one.
+            yield replace(place, value=value, path=(*place.path, name), env=seen, secrets=True)
         seen |= _readable({name: value})
 
 
@@ -343,7 +344,7 @@ def _shell_of(step: Step) -> Shell | None:
     return next((shell for shell in get_args(Shell) if shell == given), step.shell)
 
 
-def _named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | frozenset[str], add: str) -> _Fault | None:
+def _named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | Set[str], add: str) -> _Fault | None:
     if not rest or rest[0] in known:
         return None
     near = get_close_matches(rest[0][:80], known, n=1)
