@@ -35,11 +35,10 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
-from engine.yamltext import plain, to_yaml
+from engine.yamltext import plain, stamp, to_yaml
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic
 from schemas.envelope import API_VERSION
-from schemas.quantities import format_instant
 
 __all__ = [
     "README", "SYNC", "ConditionView", "DecisionView", "EngineView", "JobView", "OverviewView", "RequestView",
@@ -129,7 +128,7 @@ def _slices(results: Iterable[TargetView]) -> Iterator[Document]:
 
 
 def _run_spec(view: RunView) -> Document:
-    cause: Document = {"kind": view.cause.kind, "name": view.cause.name, "instant": format_instant(view.cause.instant)}
+    cause: Document = {"kind": view.cause.kind, "name": view.cause.name, "instant": stamp(view.cause.instant)}
     extra = {
         "requestedBy": view.cause.requested_by,
         "reason": view.cause.reason,
@@ -147,7 +146,7 @@ def _run_spec(view: RunView) -> Document:
     if view.priority:
         spec["priority"] = view.priority
     if view.starts_at is not None:
-        spec["startsAt"] = format_instant(view.starts_at)
+        spec["startsAt"] = stamp(view.starts_at)
     if view.inline:
         spec["inline"] = True
     return spec
@@ -156,7 +155,7 @@ def _run_spec(view: RunView) -> Document:
 def _run_status(view: RunView) -> Document:
     status: Document = {
         "state": str(view.state),
-        "queuedAt": format_instant(view.queued_at),
+        "queuedAt": stamp(view.queued_at),
         "startedAt": _instant(view.started_at),
         "finishedAt": _instant(view.finished_at),
         "reason": plain(view.reason),
@@ -233,7 +232,7 @@ def schedule_status(view: ScheduleView) -> Document:
     status: Document = {
         "job": view.job,
         "fingerprint": view.fingerprint,
-        "consideredFrom": format_instant(view.considered_from),
+        "consideredFrom": stamp(view.considered_from),
         "lastDecision": view.last and _decision(view.last),
         "next": _instant(view.next_due),
     }
@@ -243,7 +242,7 @@ def schedule_status(view: ScheduleView) -> Document:
 
 
 def _decision(view: DecisionView) -> Document:
-    facts = {"instant": format_instant(view.instant), "decision": view.decision, "reason": view.reason, "run": view.run}
+    facts = {"instant": stamp(view.instant), "decision": view.decision, "reason": view.reason, "run": view.run}
     return {key: value for key, value in facts.items() if value is not None}
 
 
@@ -255,13 +254,13 @@ def considered_until(view: ScheduleView) -> datetime:
 def target_status(view: TargetStatusView) -> Document:
     status: Document = {"state": view.state and str(view.state), "run": view.run, "at": _instant(view.at)}
     if view.unreachable_since is not None:
-        status["unreachableSince"] = format_instant(view.unreachable_since)
+        status["unreachableSince"] = stamp(view.unreachable_since)
     return _document("TargetStatus", view.name, {"status": status})
 
 
 def request_status(view: RequestView) -> Document:
     status = {"state": view.state, "reason": plain(view.reason), "run": view.run}
-    at = {"at": format_instant(view.at)} if view.at is not None else {}
+    at = {"at": stamp(view.at)} if view.at is not None else {}
     return _document("RequestStatus", view.name, {"status": status | at})
 
 
@@ -291,8 +290,8 @@ def decision_files(day: date, skips: Iterable[Skips]) -> dict[str, str]:
 def _skip(skip: Skips) -> Document:
     return {
         "schedule": skip.schedule,
-        "from": format_instant(skip.first),
-        "to": format_instant(skip.last),
+        "from": stamp(skip.first),
+        "to": stamp(skip.last),
         "count": skip.count,
         "reason": skip.reason,
     }
@@ -307,7 +306,7 @@ def sync_file(view: SyncView) -> Document:
         and {
             "id": view.engine.id,
             "host": plain(view.engine.host),
-            "since": format_instant(view.engine.since),
+            "since": stamp(view.engine.since),
             "closed": _instant(view.engine.closed),
         },
         "observedCommit": view.observed,
@@ -319,7 +318,7 @@ def sync_file(view: SyncView) -> Document:
                 "status": condition.status,
                 "reason": condition.reason,
                 "message": plain(condition.message),
-                "lastTransitionTime": format_instant(condition.last_transition),
+                "lastTransitionTime": stamp(condition.last_transition),
             }
             for condition in view.conditions
         ],
@@ -349,4 +348,4 @@ def _document(kind: str, name: str, rest: Mapping[str, Any]) -> Document:
 
 
 def _instant(value: datetime | None) -> str | None:
-    return None if value is None else format_instant(value)
+    return None if value is None else stamp(value)

@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from engine.identity import RunId
 from engine.readmodel import SYNC, job_path, run_path, schedule_path, target_path
 from engine.states import RunState, StepState
 from engine.views import JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
@@ -32,7 +31,7 @@ _ICONS = {
     RunState.TIMED_OUT: "⌛",
     RunState.UNKNOWN: "❓",
 }
-_SPECIAL = re.compile(r"[^\w ,;'-]|_|(?<=[wW]{3})\.")
+_SPECIAL = re.compile(r"[^\w ,;'-]|_|^-")
 _FREE_OF_RISK = re.compile(r"[A-Za-z0-9]+(?:[ ./-][A-Za-z0-9]+)*", re.ASCII)
 
 
@@ -79,15 +78,20 @@ def _sync(sync: SyncView) -> Iterator[str]:
         yield "No commit is active yet."
     yield f"More in [{SYNC}]({SYNC})."
     yield ""
-    for condition in sync.conditions:
-        if (condition.type == "Stalled") == (condition.status == "True") and condition.type != "Reconciling":
-            yield f"- **{text(condition.type)}** is {text(condition.status)}: {text(condition.message)}"
+    bad = [
+        one
+        for one in sync.conditions
+        if one.type != "Reconciling" and (one.type == "Stalled") == (one.status == "True")
+    ]
     errors = [found for found in sync.findings if found.severity == "error"]
+    for condition in bad:
+        yield f"- **{text(condition.type)}** is {text(condition.status)}: {text(condition.message)}"
     for found in errors[:FINDINGS]:
         yield f"- {text(str(found.span))}: {text(found.code)} {text(found.message)}"
     if len(errors) > FINDINGS:
         yield f"- and {len(errors) - FINDINGS} more"
-    yield ""
+    if bad or errors:
+        yield ""
 
 
 def _failing(jobs: Iterable[JobView]) -> Iterator[str]:
@@ -194,7 +198,9 @@ def _link(name: str, path: str) -> str:
 
 
 def _run_link(run: RunBrief | None) -> str:
-    return "" if run is None else _link(f"{run.job} {_short(run.instant)}", run_path(RunId(run.id), run.instant))
+    if run is None:
+        return ""
+    return f"[{text(run.job)} {run.instant.astimezone(UTC):%m-%d %H:%M}]({_url(run_path(run.id, run.instant))})"
 
 
 def _url(path: str) -> str:
@@ -223,10 +229,6 @@ def _took(run: RunBrief) -> str:
     if run.started_at is None or run.finished_at is None:
         return ""
     return format_duration(timedelta(seconds=round((run.finished_at - run.started_at).total_seconds())))
-
-
-def _short(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%m-%d %H:%M}"
 
 
 def _time(instant: datetime | None) -> str:

@@ -32,11 +32,22 @@ _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 """Halves of characters, and the zero byte, which our own reader refuses."""
 
 
+class Stamp(str):
+    """An instant as text that stands plain in YAML, and is text in JSON."""
+
+    __slots__ = ()
+
+
+def stamp(instant: datetime) -> Stamp:
+    """RFC 3339 in UTC."""
+    return Stamp(format_instant(instant))
+
+
 def to_yaml(document: Mapping[str, Any]) -> str:
     """The document as text. Reading it gives equal data, instants as text.
 
-    Takes text, whole and finite numbers, booleans, None, aware datetimes, lists and mappings with text keys, at most
-    MAX_DEPTH deep; raises ValueError or TypeError for anything else.
+    Takes text, whole and finite numbers, booleans, None, stamps, aware datetimes, lists and mappings with text keys,
+    at most MAX_DEPTH deep; raises ValueError or TypeError for anything else.
     """
     return "".join(_open_mapping(document, "", MAX_DEPTH)) if document else "{}\n"
 
@@ -48,7 +59,7 @@ def plain(value: Any, depth: int = 32) -> Any:
     `depth` is cut, and zero bytes and halves of characters are replaced.
     """
     match value:
-        case bool() | None:
+        case bool() | None | Stamp():
             return value
         case str():
             return _UNSPEAKABLE.sub("\ufffd", value)
@@ -57,7 +68,7 @@ def plain(value: Any, depth: int = 32) -> Any:
         case float():
             return float(value) if math.isfinite(value) else str(value)
         case datetime():
-            return format_instant(value)
+            return stamp(value)
         case _ if depth == 0:
             return "…"
         case Mapping():
@@ -137,6 +148,8 @@ def _check(depth: int) -> None:
 
 def _scalar(value: Any) -> str:
     match value:
+        case Stamp():
+            return str(value)
         case str():
             return _text(value) if len(value) < 128 else _quoted(value)
         case None:

@@ -1,0 +1,111 @@
+"""The front page of the status branch says what matters, changes only with facts, and obeys nobody's markup."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.identity import RunId
+from engine.states import RunState, StepState
+from engine.statuspage import page, text
+from engine.views import ConditionView, JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from schemas.diagnostic import Diagnostic
+from schemas.span import Span
+
+AT = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)
+BAD = RunBrief(
+    RunId("rotate-20261121T001500Z-9f31c2a07b"), "rotate", RunState.FAILED, "schedule", "nightly", AT, AT, AT,
+    AT + timedelta(seconds=65), None, 3, ("web-01", "web-02", "web-03", "web-04"),
+)  # fmt: skip
+GOOD = replace(BAD, state=RunState.SUCCEEDED, failed=())
+VIEW = OverviewView(
+    sync=SyncView(observed="b" * 40, applied="b" * 40),
+    jobs=(JobView("rotate", BAD, GOOD, 2), JobView("fine", GOOD, GOOD, 0)),
+    open=(replace(BAD, state=RunState.RUNNING, finished_at=None),),
+    recent=(BAD, GOOD),
+    schedules=(
+        ScheduleView("nightly", "rotate", "f", AT, None, AT + timedelta(days=1)),
+        ScheduleView("held", "rotate", "f", AT, None, AT, "holidays"),
+    ),
+    targets=(TargetStatusView("web-09", StepState.UNREACHABLE, BAD.id, AT, AT), TargetStatusView("web-01")),
+)
+
+
+def test_the_page_shows_what_fails_waits_ran_and_comes() -> None:
+    run = "[rotate 11-21 00:15](runs/2026/11/21/rotate-20261121T001500Z-9f31c2a07b.yaml)"
+    assert page(VIEW) == (
+        "# Status\n\n"
+        "Commit `bbbbbbbbbb` is active.\nMore in [sync.yaml](sync.yaml).\n\n"
+        "## Failing\n\n"
+        "| Job | Last run |  | Why | Times in a row | Last success |\n|---|---|---|---|---|---|\n"
+        f"| [rotate](jobs/rotate.yaml) | {run} | ❌ failed | web-01, web-02, web-03 and 1 more | 2 | {run} |\n\n"
+        "## Unreachable\n\n"
+        "| Target | Since |\n|---|---|\n| [web-09](targets/web-09.yaml) | 2026-11-21 00:15 UTC |\n\n"
+        "## Waiting and running\n\n"
+        f"| Run |  | Because of |  |\n|---|---|---|---|\n| {run} | ▶️ running | schedule nightly |  |\n\n"
+        "## What ran\n\n"
+        "| Run |  | Because of | Ended | Took |  |\n|---|---|---|---|---|---|\n"
+        f"| {run} | ❌ failed | schedule nightly | 2026-11-21 00:16 UTC | 1m5s | web-01, web-02, web-03 and 1 more |\n"
+        f"| {run} | ✅ succeeded | schedule nightly | 2026-11-21 00:16 UTC | 1m5s |  |\n\n"
+        "## What is next\n\n"
+        "| When | Schedule | Job |\n|---|---|---|\n"
+        "| 2026-11-22 00:15 UTC | [nightly](schedules/nightly.yaml) | rotate |\n\n"
+        "## Suspended\n\n"
+        "| Schedule | Why |\n|---|---|\n| [held](schedules/held.yaml) | holidays |\n"
+    )
+
+
+def test_an_empty_installation_has_a_page_too() -> None:
+    shown = page(OverviewView(SyncView()))
+    for line in ("No commit is active yet.", "Nothing fails.", "Nothing waits.", "Nothing yet.", "Nothing is planned."):
+        assert line in shown
+
+
+def test_a_rejected_commit_is_named_with_its_findings() -> None:
+    found = tuple(Diagnostic(Span("a.yaml", n, 3, n, 4), "OC203", "<script>") for n in range(1, 13))
+    condition = ConditionView("Ready", "False", "Invalid", "12 findings", AT)
+    shown = page(OverviewView(SyncView(None, "a" * 40, "b" * 40, "b" * 40, (condition,), found)))
+    assert "⚠️ Commit `aaaaaaaaaa` is **not active**: `bbbbbbbbbb` keeps running." in shown
+    assert "- **Ready** is False: 12 findings" in shown
+    assert "- a&#46;yaml&#58;1&#58;3: OC203 &#60;script&#62;" in shown
+    assert "- and 2 more" in shown
+
+
+HOSTILE = [
+    "a | b", "# head", "- item", "<img src=x onerror=alert(1)>", "[a](javascript:x)", "![a](http://x)", "`code`",
+    "**b**", "__b__", "~~s~~", "http://evil.example", "www.evil.example", "a@evil.example", "@everyone", "#12", "&lt;",
+    "\\", "$x$",
+    "a\n\n# b", "a\r\n|---|", "\u202eevil", "a\x1b[31mb", ":smile:", "1. a", "<!--", "x\u2028# y", "a\\|b", "{{ x }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_foreign_text_is_never_markup(hostile: str) -> None:
+    """It stays on its line and in its cell: nothing but words, spaces and entities."""
+    shown = text(hostile)
+    assert re.fullmatch(r"(?:[^\W_]|[ ,;'/.-]|&#\d+;|…)*", shown), shown
+    assert "www." not in shown and "://" not in shown and not shown.startswith(("- ", "1. "))
+
+
+@given(st.text())
+def test_no_text_adds_a_line_or_a_cell(value: str) -> None:
+    one = replace(VIEW, open=(replace(VIEW.open[0], reason=value),), jobs=(), recent=())
+    shown = page(one)
+    assert len(shown.splitlines()) == len(page(replace(one, open=VIEW.open)).splitlines())
+    (row,) = [line for line in shown.splitlines() if "running |" in line]
+    assert row.count("|") == 5
+
+
+def test_the_page_is_bounded() -> None:
+    many = OverviewView(
+        VIEW.sync,
+        jobs=tuple(replace(VIEW.jobs[0], name=f"job-{n}") for n in range(1000)),
+        open=VIEW.open * 1000,
+        recent=VIEW.recent * 1000,
+        schedules=tuple(replace(VIEW.schedules[0], name=f"s-{n}") for n in range(1000)),
+    )
+    assert len(page(many)) < 40_000
+    assert "And 950 more." in page(many)
