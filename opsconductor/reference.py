@@ -1,5 +1,6 @@
 """The reference of the language, told by its own models: `python -m opsconductor.reference FOLDER` writes it."""
 
+import re
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -93,7 +94,7 @@ def _tables(root: type[BaseModel], title: str) -> Iterator[str]:
         if rows:
             yield "| field | type | default | what it is |\n|---|---|---|---|"
             yield "\n".join(
-                f"| `{name}` | {_cell(kind)} | {_cell(default.removeprefix(', ').removeprefix('default '))} | {_cell(text)} |"
+                f"| `{name}` | {_cell(kind)} | {_cell(re.sub('^, (default )?', '', default))} | {_cell(text)} |"
                 for name, kind, default, text in rows
             )
             yield ""

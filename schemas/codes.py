@@ -67,7 +67,6 @@ _TITLES = {
     "OC309": "Params that the job does not take",
     "OC310": "Jobs of one concurrency group that disagree",
     "OC311": "A connection that a target does not have",
-    "OC312": "An include that matches no file",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

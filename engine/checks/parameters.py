@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
+from engine.expression import has_expression
 from schemas.act import RunRequest
 from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job
@@ -145,6 +146,8 @@ def _given(authored: Authored, given: Mapping[str, Any], job: Job, origin: Autho
             span = authored.span("spec", "params", name, key=True)
             yield Diagnostic(span, "OC309", f"job '{job.name}' has no param '{name}'", hint)
             continue
+        if has_expression(value):
+            continue  # a finding of its own
         related = (Related(origin.span("spec", "params", name, key=True), "the param"),)
         schema = schema_of(param)
         for below, message in faults_of(schema, value):
