@@ -138,7 +138,7 @@ class Loop:
             while not stop.is_set():
                 pause = await self._guarded_pass()
                 news = asyncio.create_task(self._news.wait())
-                await asyncio.wait({news, stopped, watching}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({news, stopped, watching}, timeout=pause.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
                 news.cancel()
                 if watching.done():
                     watching.result()

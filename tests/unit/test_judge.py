@@ -1,0 +1,93 @@
+"""An act is judged by its own facts, against the definitions in force."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
+from engine.pinned import dump
+from schemas.act import RunRequest
+from schemas.reader import read
+from tests.catalogs import HEAD, catalog, job, local_target
+
+NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+CATALOG = catalog(
+    local_target("web-01", "{role: web}"),
+    local_target("db-01", "{role: db}"),
+    job("restart", spec="  targets: {selector: {}}\n  params: {days: {type: integer, default: 14}}\n  priority: 7\n"),
+)
+
+
+def request(spec: str, name: str = "ask") -> RunRequest:
+    parsed = read(f"{HEAD}kind: RunRequest\nmetadata: {{name: {name}}}\nspec: {spec}\n".encode(), "requests/ask.yaml")
+    (authored,) = parsed.documents
+    assert isinstance(authored.document, RunRequest)
+    return authored.document
+
+
+def facts(**changes: object) -> ActFacts:
+    given = {"committed_at": NOW - timedelta(seconds=5), "first_seen": NOW, "requested_by": "ana@example.org"}
+    return ActFacts(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_a_start_becomes_a_run_named_after_its_cause() -> None:
+    found = judge(request("{jobRef: restart, reason: kernel}"), facts(), CATALOG, NOW)
+    assert isinstance(found, Launch)
+    assert found.run.startswith("restart-20261121T015955Z-")
+    assert (found.cause.requested_by, found.cause.reason, found.priority) == ("ana@example.org", "kernel", 7)
+    assert found.planned.params == {"days": 14}
+    assert [target.name for target in found.planned.spec.targets] == ["db-01", "web-01"]
+
+
+def test_the_same_act_gives_the_same_run() -> None:
+    first, second = (judge(request("{jobRef: restart}"), facts(first_seen=NOW + d), CATALOG, NOW) for d in _TWO_LOOKS)
+    assert isinstance(first, Launch)
+    assert isinstance(second, Launch)
+    assert (first.run, dump(first.planned.spec)) == (second.run, dump(second.planned.spec))
+
+
+_TWO_LOOKS = (timedelta(0), timedelta(minutes=3))
+
+
+def test_a_limit_narrows_the_targets() -> None:
+    found = judge(request("{jobRef: restart, limit: {names: [web-01]}}"), facts(), CATALOG, NOW)
+    assert isinstance(found, Launch)
+    assert [target.name for target in found.planned.spec.targets] == ["web-01"]
+
+
+def test_not_before_is_the_instant_of_the_run() -> None:
+    found = judge(request("{jobRef: restart, notBefore: '2026-11-21T05:00:00Z'}"), facts(), CATALOG, NOW)
+    assert isinstance(found, Launch)
+    assert found.starts_at == datetime(2026, 11, 21, 5, tzinfo=UTC)
+    assert found.run.startswith("restart-20261121T050000Z-")
+
+
+def test_an_inline_job_runs_under_the_name_of_its_request() -> None:
+    found = judge(request("{job: {targets: {names: [web-01]}, steps: [{run: uptime}]}}"), facts(), CATALOG, NOW)
+    assert isinstance(found, Launch)
+    assert (found.planned.spec.job, found.job) == ("ask", None)
+
+
+def test_a_cancel_names_its_run_and_who_asked() -> None:
+    found = judge(request("{action: cancel, run: restart-x, reason: wrong host}"), facts(), CATALOG, NOW)
+    assert found == Cancel("restart-x", by="ana@example.org", reason="wrong host")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "reason"),
+    [
+        ("{jobRef: nothing}", {}, "unknownJob"),
+        ("{jobRef: restart, limit: {names: [nobody]}}", {}, "noTargets"),
+        ("{jobRef: restart, params: {days: soon}}", {}, "badParams"),
+        ("{jobRef: restart, params: {weeks: 2}}", {}, "badParams"),
+        ("{jobRef: restart}", {"store_lost": True}, "storeLost"),
+        ("{jobRef: restart}", {"was_there_before": True}, "tooOld"),
+        ("{jobRef: restart, expiresAt: '2026-11-21T01:59:59Z'}", {}, "expired"),
+        ("{jobRef: restart}", {"first_seen": NOW - timedelta(hours=1)}, "expired"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_a_reason(spec: str, changes: dict[str, object], reason: str) -> None:
+    found = judge(request(spec), facts(**changes), CATALOG, NOW)
+    assert isinstance(found, Refuse)
+    assert found.reason == reason
+    assert found.message

@@ -1,0 +1,46 @@
+"""SyncStatus says which commit is in force and what is wrong, and changes only when that does."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from reconciler.sync import Sync, view
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+GOOD = Sync(observed="a" * 40, applied="a" * 40)
+
+
+def conditions(sync: Sync) -> dict[str, tuple[str, str]]:
+    return {found.type: (found.status, found.reason) for found in view(sync, None, NOW).conditions}
+
+
+def test_a_commit_in_force_is_ready() -> None:
+    assert conditions(GOOD) == {"Ready": ("True", "InForce"), "Stalled": ("False", "Moving")}
+
+
+def test_a_rejected_head_leaves_the_last_good_one_in_force() -> None:
+    rejected = replace(GOOD, observed="b" * 40, rejected=True)
+    assert conditions(rejected) == {"Ready": ("False", "LastGood"), "Stalled": ("True", "Invalid")}
+    assert (view(rejected, None, NOW).observed, view(rejected, None, NOW).applied) == ("b" * 40, "a" * 40)
+    assert not rejected.clean
+
+
+def test_rewritten_history_waits_for_a_person() -> None:
+    frozen = replace(GOOD, frozen=("HistoryRewritten", "run opsconductor accept"))
+    assert conditions(frozen)["Stalled"] == ("True", "HistoryRewritten")
+
+
+def test_a_source_that_is_away_is_not_ready_but_not_stalled() -> None:
+    away = replace(GOOD, trouble=("SourceUnavailable", "no route"))
+    assert conditions(away) == {"Ready": ("False", "SourceUnavailable"), "Stalled": ("False", "Moving")}
+
+
+def test_a_condition_keeps_the_time_of_its_last_transition() -> None:
+    first = view(GOOD, None, NOW)
+    later = view(replace(GOOD, applied="b" * 40), first, NOW + timedelta(hours=1))
+    assert [found.last_transition for found in later.conditions] == [NOW, NOW]
+    broken = view(replace(GOOD, rejected=True), later, NOW + timedelta(hours=2))
+    assert [found.last_transition for found in broken.conditions] == [NOW + timedelta(hours=2)] * 2
+
+
+def test_nothing_changes_while_nothing_changes() -> None:
+    assert view(GOOD, view(GOOD, None, NOW), NOW + timedelta(days=1)) == view(GOOD, None, NOW)
