@@ -63,8 +63,8 @@ done
 if [ -z "$oc_status" ]; then
   trap '' USR1 HUP INT TERM
   kill -TERM "-$oc_group"
-  oc_left=10
-  while [ "$oc_left" -gt 0 ] && oc_alive "$oc_group"; do sleep 1; oc_left=$((oc_left - 1)); done
+  oc_left=100
+  while [ "$oc_left" -gt 0 ] && oc_alive "$oc_group"; do oc_nap; done
   kill -KILL "-$oc_group"
   oc_kill "$oc_group"
   wait "$oc_group"
@@ -75,6 +75,12 @@ exit "$oc_status"
 """
 
 _MEMBERS = r"""
+oc_nap() {
+  oc_naps=$((${oc_naps:-0} + 1))
+  if [ "$oc_naps" -le 10 ] && sleep 0.1 2>/dev/null; then oc_left=$((oc_left - 1)); return; fi
+  sleep 1
+  oc_left=$((oc_left - 10))
+}
 oc_members() {
   for oc_file in /proc/[0-9]*/stat; do
     { read -r oc_stat <"$oc_file"; } 2>/dev/null || continue
@@ -100,11 +106,10 @@ oc_kill() {
 
 _PROVE = r"""
 if [ -n "$oc_order" ]; then kill -KILL "-$oc_group" 2>/dev/null; oc_kill "$oc_group"; fi
-oc_left=$oc_patience
+oc_left=${oc_patience}0
 while oc_alive "$oc_group"; do
   if [ "$oc_left" -le 0 ]; then echo OC1 alive; exit 1; fi
-  oc_left=$((oc_left - 1))
-  sleep 1
+  oc_nap
   if [ -n "$oc_order" ]; then kill -KILL "-$oc_group" 2>/dev/null; oc_kill "$oc_group"; fi
 done
 echo OC1 gone
@@ -163,7 +168,7 @@ def payload(command: Command) -> bytes:
 def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
     """The first line of standard input that tells `OC1 gone` (exit 0) or `OC1 alive` (exit 1) of a process group.
 
-    With `kill` its members are ended first. It looks again every second for `patience` seconds.
+    With `kill` its members are ended first. It looks again for `patience` seconds.
     """
     data = f"oc_group={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
     return _line(f"{data}{_MEMBERS}{_PROVE}")
