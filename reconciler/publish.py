@@ -369,9 +369,9 @@ def written_tree(
             case dict():
                 child = _child(base, name)
                 tree = written_tree(repository, child, below)
-                if tree is None:
-                    _removed(builder, name, base)
-                else:
+                if tree is None and child is not None:
+                    builder.remove(name)
+                elif tree is not None:
                     builder.insert(name, tree, FileMode.TREE)
     return builder.write() if len(builder) else None
 

@@ -1,0 +1,98 @@
+"""Whose the branch is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.views import EngineView
+from reconciler.claim import Proceed, Refuse, Wait, claim_in, engine_id, judge, supplants, with_claim
+from reconciler.publish import marked
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+OPEN = EngineView("aaaaaaaaaaaa", "web-1", NOON, None)
+CLOSED = EngineView("aaaaaaaaaaaa", "web-1", NOON, NOON)
+
+
+@pytest.mark.parametrize(
+    ("claim", "own", "take_over", "verdict"),
+    [
+        (None, "b", False, Proceed()),
+        (None, "b", True, Proceed()),
+        (CLOSED, "b", False, Proceed()),
+        (CLOSED, "b", True, Proceed()),
+        (OPEN, OPEN.id, False, Proceed()),
+        (OPEN, "b", False, Refuse(OPEN)),
+        (OPEN, "b", True, Wait(OPEN)),
+    ],
+)
+def test_what_an_engine_may_do(claim: EngineView | None, own: str, take_over: bool, verdict: object) -> None:
+    assert judge(claim, own, take_over) == verdict
+
+
+def test_a_refusal_names_the_other_and_both_ways_on() -> None:
+    message = Refuse(OPEN).message
+    assert "aaaaaaaaaaaa on web-1 (since 2026-11-21T12:00:00Z)" in message
+    assert "SIGTERM" in message
+    assert "--take-over" in message
+
+
+def test_when_we_no_longer_own_it() -> None:
+    later = EngineView(OPEN.id, "web-1", NOON + timedelta(seconds=1), None)
+    assert not supplants(None, OPEN.id, OPEN)
+    assert not supplants(OPEN, OPEN.id, OPEN)
+    assert not supplants(OPEN, OPEN.id, later)
+    assert supplants(OPEN, "b", None)
+    assert supplants(CLOSED, "b", None)
+    assert supplants(later, OPEN.id, OPEN)
+
+
+def test_a_claim_is_read_as_it_was_written() -> None:
+    """Whatever else is in the file stays."""
+    for claim in (OPEN, CLOSED):
+        text = with_claim(b"metadata: {name: sync}\nstatus: {observedCommit: abc, engine: {id: old}}\n", claim)
+        assert claim_in(text) == claim
+        assert b"observedCommit: abc" in text
+    assert claim_in(with_claim(None, OPEN)) == OPEN
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        b"",
+        b"[]",
+        b"status: 3",
+        b"status: {engine: {id: x}}",
+        b"status: {engine: {id: x, since: soon}}",
+        b"status: {engine: {id: x, since: 2026-11-21T12:00:00}}",
+        b"status: {engine: {id: '', since: '2026-11-21T12:00:00Z'}}",
+        b"status: {engine: {id: 7, since: '2026-11-21T12:00:00Z'}}",
+        b"a: &a [*a]",
+        b"[" * 30000,
+        b"\xff\xfe\x00",
+        b"status: {engine: {id: x, since: '2026-11-21T12:00:00Z'}, engine: {}}",
+    ],
+)
+def test_what_is_no_claim(data: bytes | None) -> None:
+    """The branch is foreign ground: hostile bytes are nothing, and writing over them works."""
+    assert claim_in(data) is None
+    assert claim_in(with_claim(data, OPEN)) == OPEN
+
+
+def test_the_id_is_that_of_machine_and_state() -> None:
+    assert engine_id("m", "/s") == engine_id("m", "/s")
+    assert len({engine_id("m", "/s"), engine_id("m", "/t"), engine_id("n", "/s")}) == 3
+    assert len(engine_id("m", "/s")) == 12
+
+
+@pytest.mark.parametrize(
+    ("message", "written"),
+    [
+        ("status: 3 runs", "status: 3 runs [skip ci]"),
+        ("status\n\nbody\n", "status\n\nbody\n\n[skip ci]"),
+        ("done [skip ci]", "done [skip ci]"),
+        ("", "status [skip ci]"),
+    ],
+)
+def test_messages_end_in_the_mark(message: str, written: str) -> None:
+    assert marked(message) == written
