@@ -14,6 +14,7 @@ from engine.views import EngineView, ScheduleView, SyncView
 from journal import history, leases, outbox, runs, schedules
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
+from journal.reaper import Reaper
 from journal.store import Journal
 from opsconductor.cli import exits
 from opsconductor.settings import Settings
@@ -158,20 +159,21 @@ class Engine:
         deciding = asyncio.create_task(self._loop.run(self._stop))
         running = asyncio.create_task(runner.run())
         publishing = asyncio.create_task(self._publish_for_ever())
+        reaping = asyncio.create_task(Reaper(self._journal, self._clock).run())
         waiting = asyncio.ensure_future(until)
+        parts = {deciding, running, publishing, reaping}
         try:
-            parts = {deciding, running, publishing}
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
-            failed = next((part for part in done if part in parts and part.exception() is not None), None)
+            failed = next((part for part in done if part.exception() is not None), None)
             self._note(failed.exception() if failed else None)
             self._stop.set()
             self._wake.poke()
             await asyncio.gather(deciding, return_exceptions=True)
             await runner.drain(self._settings.grace)
         finally:
-            for part in (deciding, running, publishing, waiting):
+            for part in (*parts, waiting):
                 part.cancel()
-            await asyncio.gather(deciding, running, publishing, waiting, return_exceptions=True)
+            await asyncio.gather(*parts, waiting, return_exceptions=True)
         await self._finish()
 
     def _note(self, error: BaseException | None) -> None:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from journal import facts, leases, runs
+from journal import facts, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.points import reach
@@ -138,7 +138,9 @@ class Loop:
             while not stop.is_set():
                 pause = await self._guarded_pass()
                 news = asyncio.create_task(self._news.wait())
-                await asyncio.wait({news, stopped, watching}, timeout=pause.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {news, stopped, watching}, timeout=pause.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+                )
                 news.cancel()
                 if watching.done():
                     watching.result()
@@ -290,12 +292,11 @@ class Loop:
     # --- what waits ---------------------------------------------------------------------------------------------
 
     async def _tend(self) -> None:
-        """Start what waited for its time or its slot, end what waited too long, take back what was lost."""
-        now, monotonic = self._clock.now(), self._clock.monotonic()
+        """Start what waited for its time or its slot, and end what waited too long."""
+        now = self._clock.now()
 
         def change(tx: Connection) -> None:
             runs.expire(tx, now)
             runs.admit(tx, now)
-            leases.reap(tx, now, monotonic)
 
         await self._journal.write(change)
