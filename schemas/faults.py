@@ -171,14 +171,12 @@ class _Document:
 
     def _elsewhere(self, key: str, owner: Path) -> str:
         """Whose field it is, of those around and right below: what a wrong indentation looks like."""
-        for end in range(len(owner) - 1, -1, -1):
-            if key in _fields_at(self._model, owner[:end]):
-                return self._called(owner[:end])
-        below = next((field for field in _fields_at(self._model, owner) if key in self._below(owner, field)), "")
-        return f"'{below}'" if below else ""
-
-    def _below(self, owner: Path, field: str) -> frozenset[str]:
-        return _fields_at(self._model, (*owner, field))
+        around = [owner[:end] for end in range(len(owner) - 1, -1, -1)]
+        below = [(*owner, field) for field in sorted(_fields_at(self._model, owner))]
+        for place in (*around, ("spec",), ("metadata",), *below):
+            if place != owner and key in _fields_at(self._model, place):
+                return f"'{place[-1]}'" if place and isinstance(place[-1], str) else self._called(place)
+        return ""
 
     def _missing(self, path: Path) -> Diagnostic:
         *above, key = path

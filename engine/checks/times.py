@@ -37,7 +37,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def _zone(authored: Authored, name: str | None, *path: str) -> Iterator[Diagnostic]:
     if name is None or is_zone(name):
         return
-    folded = {zone.lower(): zone for zone in available_timezones()}
+    folded = {zone.lower(): zone for zone in available_timezones() - _NO_ZONES}
     near = get_close_matches(name[:80].lower().replace(" ", "_"), folded, n=1, cutoff=0.7)
     hint = f"did you mean '{folded[near[0]]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
     yield Diagnostic(authored.span("spec", *path), "OC501", f"'{name}' is not a time zone", hint)

@@ -1,0 +1,222 @@
+"""Bytes that are refused before anything is built from them, and what YAML means where it is read."""
+
+import tracemalloc
+from collections.abc import Callable
+from time import perf_counter
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemas.guard import MAX_BYTES, MAX_DOCUMENTS, MAX_FINDINGS, MAX_NODES, MAX_SCALAR, guard, load
+from schemas.reader import plain, read
+from schemas.scalars import Refused, resolve
+
+REFUSED = {
+    "UTF-16 with a mark": ("a: 1".encode("utf-16"), "1:1 OC101"),
+    "UTF-16 without a mark": ("a: 1".encode("utf-16-le"), "1:2 OC101"),
+    "UTF-32": ("a: 1".encode("utf-32-be"), "1:1 OC101"),
+    "Latin-1": (b"a: 1\nb: caf\xe9\n", "2:7 OC101"),
+    "an overlong form": (b"a: \xc0\xaf", "1:4 OC101"),
+    "a lone surrogate": (b"a: \xed\xa0\x80", "1:4 OC101"),
+    "a byte order mark": (b"\xef\xbb\xbfa: 1", "1:1 OC102"),
+    "a byte order mark within": ("a: x\ufeffy".encode(), "1:5 OC102"),
+    "a zero byte": (b"a: 1\nb: x\0y\n", "2:5 OC103"),
+    "an escaped zero byte": (b'a: "x\\0y"\n', "1:4 OC103"),
+    "an escape character": (b"a: \x1b[1m", "1:4 OC103"),
+    "a control character of the upper half": ("a: \x9b".encode(), "1:4 OC103"),
+    "a line separator": ("é: x\u2028y".encode(), "1:5 OC117"),
+    "a next line": ("a: x\x85y".encode(), "1:5 OC117"),
+    "an open list": (b"a: [1, 2\n", "1:9 OC104"),
+    "a tab": (b"a:\n\tb: 1\n", "2:1 OC104"),
+    "an alias of nothing": (b"a: *b\n", "1:4 OC105"),
+    "an anchor": (b"a: &b 1\n", "1:4 OC105"),
+    "an anchor on a list": (b"a: &b [1]\n", "1:4 OC105"),
+    "a billion laughs": (b"a: &a [x]\nb: &b [*a,*a]\n", "1:4 OC105,2:4 OC105,2:8 OC105,2:11 OC105"),
+    "an alias of itself": (b"&a [*a]\n", "1:1 OC105,1:5 OC105"),
+    "an alias as a key": (b"a: 1\n*x : 2\n", "2:1 OC105"),
+    "a merge key": (b"a: 1\n<<: {b: 1}\n", "2:1 OC106"),
+    "a tag": (b"a: !!str 1\n", "1:4 OC107"),
+    "a tag that runs code elsewhere": (b"a: !!python/object/apply:os.system [ls]\n", "1:4 OC107"),
+    "a tag of one's own": (b"!x {a: 1}\n", "1:1 OC107"),
+    "the tag that says none": (b"a: ! 1\n", "1:4 OC107"),
+    "a directive of YAML 1.1": (b"%YAML 1.1\n---\na: 1\n", "1:1 OC107"),
+    "a directive of tags": (b"%TAG ! tag:x,2000:\n---\na: 1\n", "1:1 OC107"),
+    "a key twice": (b"a: 1\nb: 2\na: 3\n", "3:1 OC108"),
+    "a key twice, once in quotes": (b'a: 1\n"a": 3\n', "2:1 OC108"),
+    "a key twice, below": (b"x: [{k: 1, k: 2}]\n", "1:12 OC108"),
+    "a number as a key": (b"1: x\n", "1:1 OC109"),
+    "a list as a key": (b"? [a]\n: b\n", "1:3 OC109"),
+    "no key": (b": x\n", "1:1 OC104"),
+    "an empty key": (b"? ~\n: x\n", "1:3 OC109"),
+    "a leading zero": (b"a: 007\n", "1:4 OC110"),
+    "a leading zero with a sign": (b"a: -01\n", "1:4 OC110"),
+    "a leading zero in a fraction": (b"a: 01.5\n", "1:4 OC110"),
+    "a leading zero in a key": (b"01: x\n", "1:1 OC110"),
+    "infinity": (b"a: -.inf\n", "1:4 OC111"),
+    "not a number": (b"a: .NaN\n", "1:4 OC111"),
+    "65 bits": (b"a: 9223372036854775808\n", "1:4 OC111"),
+    "a number of 100,000 digits": (b"a: " + b"9" * 100_000, "1:4 OC111"),
+    "a fraction that overflows": (b"a: 1e999\n", "1:4 OC111"),
+    "depth 65": (b"[" * 65 + b"]" * 65, "1:65 OC112"),
+    "depth 30,000 of lists": (b"[" * 30_000, "1:65 OC112"),
+    "depth 30,000 of mappings": (b"{a: " * 30_000, "1:257 OC112"),
+    "depth 30,000 of dashes": (b"- " * 30_000, "1:129 OC112"),
+    "too many nodes": (b"[" + b"a," * MAX_NODES + b"]", f"1:{MAX_NODES * 2} OC113"),
+    "too many documents": (b"--- a\n" * (MAX_DOCUMENTS + 1), f"{MAX_DOCUMENTS + 1}:1 OC114"),
+    "too long a text": (b"a: " + b"x" * (MAX_SCALAR + 1), "1:4 OC115"),
+    "too large a file": (b"#" * (MAX_BYTES + 1), "1:1 OC116"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "expected"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_is_refused_at_its_place(data: bytes, expected: str) -> None:
+    found = guard(data, "x")
+
+    assert ",".join(f"{f.span.line}:{f.span.column} {f.code}" for f in found) == expected
+    assert all(f.message for f in found)
+    assert read(data, "x").documents == ()
+
+
+def test_both_places_of_a_key_given_twice_are_named() -> None:
+    (found,) = guard(b"a: 1\nb: 2\na: 3\n", "x")
+
+    assert "line 1, column 1" in found.message
+    assert [str(other.span) for other in found.related] == ["x:1:1"]
+
+
+@pytest.mark.parametrize("limit", [64, 1])
+def test_what_is_within_the_limits_is_read(limit: int) -> None:
+    assert guard(b"[" * limit + b"]" * limit, "x") == ()
+
+
+WITHIN = {
+    "nodes": b"[" + b"a," * (MAX_NODES - 2) + b"a]",
+    "documents": b"--- a\n" * MAX_DOCUMENTS,
+    "a text": b"a: " + b"x" * MAX_SCALAR,
+    "bytes": b"a: 1\n".ljust(MAX_BYTES, b"#"),
+}
+
+
+@pytest.mark.parametrize("data", WITHIN.values(), ids=WITHIN)
+def test_a_limit_itself_is_allowed(data: bytes) -> None:
+    assert guard(data, "x") == ()
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "brackets": lambda: b"[" * MAX_BYTES,
+    "braces": lambda: b"{" * MAX_BYTES,
+    "open quotes": lambda: b"'" + b"\n" * (MAX_BYTES - 1),
+    "questions": lambda: b"? " * (MAX_BYTES // 2),
+    "dashes": lambda: b"- " * (MAX_BYTES // 2),
+    "colons": lambda: b":" * MAX_BYTES,
+    "comments": lambda: b"#\n" * (MAX_BYTES // 2),
+    "many errors": lambda: b"[" + b"&a *a," * 100_000,
+    "keys twice": lambda: b"a: 1\n" * 24_000,
+    "documents": lambda: b"---\n" * (MAX_BYTES // 4),
+    "folded": lambda: b"a: >\n" + b" x\n" * 80_000,
+    "wide": lambda: b"{" + b"".join(b"k%d: 1," % n for n in range(24_000)) + b"}",
+    "percent": lambda: b"%" * MAX_BYTES,
+    "tags": lambda: b"!" * MAX_BYTES,
+    "spaces": lambda: b" " * MAX_BYTES,
+    "deep and wide": lambda: b"[" * 63 + b"[]," * 20_000 + b"]" * 63,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_costs_little(name: str) -> None:
+    """Far beyond what they take (a tenth of a second, a few megabytes), far below what a missing bound would."""
+    data = HOSTILE[name]()
+    tracemalloc.start()
+    start = perf_counter()
+
+    found = guard(data, "x")
+
+    elapsed, (_, peak) = perf_counter() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) <= MAX_FINDINGS
+    assert elapsed < 20
+    assert peak < 100 * 1024 * 1024
+
+
+def test_core_types_are_those_of_yaml_1_2() -> None:
+    text = "[no, yes, on, 12:30, 2026-01-01, 1_000, 0x1F, 0o17, -5, +5, 1.5, 1e3, .5, ~, null, true, FALSE, '1', 0, -0]"
+
+    assert plain(text) == [
+        "no", "yes", "on", "12:30", "2026-01-01", "1_000", 31, 15, -5, 5, 1.5, 1000.0, 0.5, None, None, True, False,
+        "1", 0, 0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("", None), ("a: {b: [1]}", {"a": {"b": [1]}}), ("---\n---\nx", "x"), ("''", "")]
+)
+def test_plain_gives_one_value(text: str, value: object) -> None:
+    assert plain(text) == value
+
+
+@pytest.mark.parametrize("text", ["a\n--- b", "[", "&a b", "007"])
+def test_plain_refuses_what_the_guard_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        plain(text)
+
+
+@given(st.text(alphabet="0123456789+-.eE_xoabnulNtrueFfsiI~:", max_size=12))
+@example("0")
+@example("-0.0")
+def test_a_plain_scalar_is_what_a_quoted_one_is_not(text: str) -> None:
+    """Numbers read back as themselves; whatever is no number, truth value or null is its own text."""
+    value = resolve(text)
+    if isinstance(value, str):
+        assert value == text
+    elif not isinstance(value, Refused | bool | None):
+        assert resolve(str(value)) == value
+
+
+_characters = st.characters(exclude_categories=("Cs", "Cc", "Cn"), exclude_characters="\u2028\u2029\ufeff")
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(_characters, max_size=20),
+    lambda below: st.lists(below, max_size=4)
+    | st.dictionaries(st.text("abcxyz", min_size=1, max_size=3), below, max_size=4),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(_values, st.sampled_from([None, True, False]))
+def test_what_another_program_writes_is_read_back(value: object, style: bool | None) -> None:
+    text = yaml.safe_dump(value, allow_unicode=True, default_flow_style=style, sort_keys=False)
+
+    loaded = load(text.encode(), "x")
+
+    assert loaded.findings == () or {f.code for f in loaded.findings} <= {"OC110"}
+    if not loaded.findings:
+        assert loaded.documents == (value,)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_documents_or_findings_with_a_place(data: bytes) -> None:
+    parsed = read(data, "x")
+
+    for finding in parsed.findings:
+        assert finding.span.line >= 1
+        assert finding.span.column >= 1
+        assert finding.span.line <= data.count(b"\n") + data.count(b"\r") + 1
+
+
+def _shape(value: object) -> object:
+    """Lists and mappings as they are, whatever else as one thing."""
+    if isinstance(value, list):
+        return [_shape(one) for one in value]
+    return {key: _shape(one) for key, one in value.items()} if isinstance(value, dict) else "."
+
+
+@given(st.text("ab:- \n[]{},'\"|>#&*!%?@`é<", max_size=80))
+def test_a_text_has_the_shape_that_a_loader_sees(text: str) -> None:
+    """Second opinion: where nothing is refused, PyYAML's own constructor (without types) builds the same."""
+    loaded = load(text.encode(), "x")
+
+    if not loaded.findings:
+        others = list(yaml.load_all(text, yaml.CBaseLoader))
+        assert [_shape(value) for value in loaded.documents] == [_shape(value) for value in others]

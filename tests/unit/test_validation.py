@@ -1,0 +1,223 @@
+"""Findings in what is on disk, and how they are shown."""
+
+import json
+import os
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page
+from opsconductor.report import as_json, as_text
+from opsconductor.validation import MAX_FOLDERS, validate_paths
+from schemas.codes import CODES
+from schemas.kinds import MODELS
+from schemas.publish import schema
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = "apiVersion: opsconductor/v1\n"
+PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
+POOL = f"{HEAD}kind: RunnerPool\nmetadata: {{name: p}}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "opsconductor.yaml").write_text(PROJECT)
+    (tmp_path / "definitions" / "p.yaml").write_text(POOL)
+    return tmp_path
+
+
+def found(folder: Path) -> list[str]:
+    return [f"{finding.span} {finding.code}" for finding in validate_paths(folder).findings]
+
+
+def test_the_sample_is_clean() -> None:
+    report = validate_paths(ROOT / "definitions" / "hello")
+
+    assert report.findings == ()
+    assert as_text(report) == f"{report.documents} documents, no findings"
+
+
+def test_only_what_is_included_is_looked_at(folder: Path) -> None:
+    (folder / "chart.yaml").write_text("a: [")
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules" / "x.yaml").symlink_to("/dev/zero")
+    (folder / "definitions" / "notes.txt").write_text("\0")
+
+    assert found(folder) == []
+    assert validate_paths(folder).documents == 2
+
+
+def test_the_project_says_what_is_included(folder: Path) -> None:
+    (folder / "opsconductor.yaml").write_text(PROJECT + "spec: {include: ['ops/*.yaml']}\n")
+    (folder / "ops").mkdir()
+    (folder / "ops" / "a.yaml").write_text("a: [")
+
+    assert found(folder) == ["ops/a.yaml:1:5 OC104"]
+
+
+def test_all_findings_are_shown_although_the_project_is_wrong(folder: Path) -> None:
+    (folder / "opsconductor.yaml").write_text(PROJECT + "spec: {interval: 5}\n")
+    (folder / "definitions" / "a.yaml").write_text("- a\n")
+
+    assert found(folder) == ["definitions/a.yaml:1:1 OC201", "opsconductor.yaml:4:18 OC207"]
+
+
+def test_a_folder_without_a_project_says_so(tmp_path: Path) -> None:
+    assert found(tmp_path) == ["opsconductor.yaml:1:1 OC303"]
+
+
+def test_what_is_no_regular_file_is_not_opened(folder: Path) -> None:
+    definitions = folder / "definitions"
+    (definitions / "away.yaml").symlink_to("/etc/passwd")
+    (definitions / "broken.yaml").symlink_to("nowhere")
+    (definitions / "loop").symlink_to(".")
+    os.mkfifo(definitions / "pipe.yaml")
+    (definitions / "folder.yaml").mkdir()
+
+    assert found(folder) == [
+        "definitions/away.yaml:1:1 OC121",
+        "definitions/broken.yaml:1:1 OC121",
+        "definitions/loop:1:1 OC121",
+        "definitions/pipe.yaml:1:1 OC121",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_a_project_file_that_is_none(folder: Path, kind: str) -> None:
+    path = folder / "opsconductor.yaml"
+    path.unlink()
+    {"link": lambda: path.symlink_to("/etc/passwd"), "folder": path.mkdir, "pipe": lambda: os.mkfifo(path)}[kind]()
+
+    assert found(folder) == ["opsconductor.yaml:1:1 OC121"]
+
+
+def test_names_that_are_not_text(folder: Path) -> None:
+    os.close(os.open(os.fsencode(folder / "definitions") + b"/caf\xe9.yaml", os.O_CREAT))
+    (folder / "definitions" / "a\nb.yaml").touch()
+
+    report = validate_paths(folder)
+
+    assert [finding.code for finding in report.findings] == ["OC124", "OC124"]
+    assert as_json(report).encode()
+    assert len(as_text(report).splitlines()) == 5
+
+
+def test_folders_are_read_to_a_depth(folder: Path) -> None:
+    deep = folder / "definitions" / "/".join("a" * (MAX_FOLDERS - 1))
+    deep.mkdir(parents=True)
+    (deep / "x.yaml").write_text("- a\n")
+    (deep / "b").mkdir()
+
+    assert [code.rpartition(" ")[2] for code in found(folder)] == ["OC123", "OC201"]
+
+
+def test_a_large_file_is_not_read_whole(folder: Path) -> None:
+    with (folder / "definitions" / "big.yaml").open("wb") as file:
+        file.truncate(10 * 1024**3)  # a hole: takes no room
+
+    assert found(folder) == ["definitions/big.yaml:1:1 OC116"]
+
+
+def test_a_folder_that_cannot_be_opened(tmp_path: Path) -> None:
+    assert found(tmp_path / "nowhere") == [".:1:1 OC125", "opsconductor.yaml:1:1 OC303"]
+
+
+# --- how findings are shown -------------------------------------------------------------------------------------------
+
+
+def test_text_quotes_the_line_and_marks_the_place(folder: Path) -> None:
+    (folder / "definitions" / "p.yaml").write_text(f"{POOL}spec: {{maxRun: 1}}\n")
+
+    assert as_text(validate_paths(folder)).splitlines() == [
+        "definitions/p.yaml:4:8: OC203 'maxRun' is not a field of 'spec'",
+        "       4 | spec: {maxRun: 1}",
+        "         |        ^^^^^^",
+        "    hint: did you mean 'maxRuns'?",
+        "2 documents, 1 error",
+    ]
+
+
+def test_wide_characters_and_tabs_keep_the_mark_below(folder: Path) -> None:
+    (folder / "definitions" / "p.yaml").write_text(f'{POOL}spec: {{labels: {{"한":\t"é"}}, maxRun: 1}}\n')
+
+    _, quoted, mark, *_ = as_text(validate_paths(folder)).splitlines()
+
+    assert quoted == '       4 | spec: {labels: {"한":\t"é"}, maxRun: 1}'
+    assert mark == f"         | {' ' * 21}\t      ^^^^^^"
+
+
+def test_nothing_in_a_document_moves_the_cursor(folder: Path) -> None:
+    """Escape sequences, and characters that turn the direction of writing, are shown and not sent."""
+    (folder / "definitions" / "p.yaml").write_text(f'{POOL}spec: {{"\\e[2J\u202e": 1}}\n')
+
+    text = as_text(validate_paths(folder))
+
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\\x1b[2J\\u202e" in text
+
+
+def test_a_long_line_is_cut_around_the_place(folder: Path) -> None:
+    (folder / "definitions" / "p.yaml").write_text(f"{POOL}spec: {{labels: {{a: {'x' * 5000}}}, maxRun: 1}}\n")
+
+    _, quoted, mark, *_ = as_text(validate_paths(folder)).splitlines()
+
+    assert len(quoted) < 140
+    assert quoted[mark.index("^") : mark.rindex("^") + 1] == "maxRun"
+
+
+def test_json_has_the_shape_of_the_contract(folder: Path) -> None:
+    (folder / "definitions" / "p.yaml").write_text(f"{POOL}spec: {{maxRun: 1}}\n")
+
+    data = json.loads(as_json(validate_paths(folder)))
+
+    assert data["documents"] == 2
+    (finding,) = data["findings"]
+    assert {key: finding[key] for key in ("file", "line", "column", "endLine", "endColumn", "code", "severity")} == {
+        "file": "definitions/p.yaml", "line": 4, "column": 8, "endLine": 4, "endColumn": 14, "code": "OC203",
+        "severity": "error",
+    }  # fmt: skip
+    assert finding["docs"] == "docs/codes/OC203.md"
+    assert finding["hint"] == "did you mean 'maxRuns'?"
+
+
+# --- what the models tell ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [None, *MODELS])
+def test_schemas_are_json_schema(kind: str | None) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(kind))
+    assert schema(kind)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "definitions" / "hello").rglob("*.yaml")), ids=lambda file: file.name)
+def test_editors_accept_what_we_accept(file: Path) -> None:
+    every = jsonschema.Draft202012Validator(schema(None))
+    for document in yaml.safe_load_all(file.read_text()):
+        assert list(every.iter_errors(document)) == []
+        assert list(jsonschema.Draft202012Validator(schema(document["kind"])).iter_errors(document)) == []
+
+
+def test_editors_refuse_an_unknown_field() -> None:
+    document = {**yaml.safe_load(POOL), "spec": {"maxRun": 1}}
+
+    assert list(jsonschema.Draft202012Validator(schema(None)).iter_errors(document))
+
+
+def test_every_kind_and_field_is_explained() -> None:
+    page = kinds_page()
+
+    assert all(f"\n## {kind}\n" in page for kind in MODELS)
+    assert all("| |" not in row and not row.endswith("|  |") for row in page.splitlines() if row.startswith("| `"))
+    assert all(code in codes_page() for code in CODES)
+    assert "`targetFirst`" in (explain_kind("job.spec.strategy.order") or "")
+    assert explain_kind("Job.spec.nonsense") is None
+    assert explain_kind("nonsense") is None
+
+
+def test_every_code_is_explained() -> None:
+    assert all((explain_code(code) or "").startswith(f"# {code}: {CODES[code].title}") for code in CODES)
+    assert explain_code("OC999") is None
