@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from engine.identity import RunId
 from journal import outbox, points
-from journal.tables import AnyRow, acts
+from journal.tables import AnyRow, acts, runs
 
 ActState = Literal["accepted", "refused", "done"]
 _AFTER: Mapping[str | None, frozenset[str]] = {
@@ -44,6 +44,7 @@ _DONE = (
     .where(acts.c.run == bindparam("ended"), acts.c.state == "accepted")
     .values(state="done", settled_at=bindparam("now", type_=acts.c.settled_at.type))
 )
+_HAS_ENDED = select(runs.c.seq).where(runs.c.id == bindparam("which"), runs.c.finished_at.is_not(None))
 
 
 def seen(conn: Connection, names: Collection[str]) -> Mapping[str, ActRow]:
@@ -90,12 +91,14 @@ def settle(
 ) -> bool:
     """Answer an act. False, and nothing changes, where it has been answered so (or finally) before.
 
-    An accepted act becomes done by itself when its run ends.
+    An accepted act becomes done by itself when its run ends; it is so at once where the run has ended before.
     """
     first_seen(tx, name, now)
     known = tx.execute(select(acts).where(acts.c.name == name)).one()
     if state not in _AFTER[known.state]:
         return False
+    if state == "accepted" and run is not None and tx.execute(_HAS_ENDED, {"which": run}).first() is not None:
+        state = "done"
     points.record("settle")
     given = {"reason": reason, "message": message, "run": run, "action": action, "requested_by": requested_by}
     given |= {"digest": digest}

@@ -119,7 +119,8 @@ _LOST = select(table.c.seq, table.c.id, table.c.job, table.c.concurrency, table.
 _EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now")).with_for_update(skip_locked=True)
 _ALL_RUNNING = _LOST.where(_OPEN, _RUNNING).with_for_update()
 _TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
-_REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**_TO_QUEUE, lost=bindparam("to_lost"))
+_COUNT_LOST = update(table).where(table.c.seq == bindparam("which")).values(lost=table.c.lost + 1)
+_REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**_TO_QUEUE)
 _RELEASE = (
     update(table)
     .where(table.c.id == bindparam("which"), table.c.token == bindparam("held"), _RUNNING)
@@ -265,13 +266,14 @@ def void(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
 def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     points.record("reap")
     run = RunId(row.id)
+    tx.execute(_COUNT_LOST, {"which": row.seq})
     if row.lost + 1 >= MOST_LOST:
         _unprove(tx, row.seq, now)
         runs.end(tx, row, RunState.UNKNOWN, reason="lostTooOften", now=now)
         return Reaped(run, RunState.UNKNOWN)
     if RunState.QUEUED not in RUN_TRANSITIONS[RunState(row.state)]:
         raise ValueError(f"run {run} is {row.state} and cannot be queued again")
-    tx.execute(_REQUEUE, {"which": row.seq, "to_lost": row.lost + 1})
+    tx.execute(_REQUEUE, {"which": row.seq})
     outbox.add(tx, "run", run)
     return Reaped(run, RunState.QUEUED)
 

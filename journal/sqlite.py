@@ -67,6 +67,12 @@ def check(connection: Connection, path: Path) -> None:
         raise Refused(faults.damaged(f"{path}: {details}"))
 
 
+def changes(connection: Connection) -> int | None:
+    """How many rows this connection has changed so far; None where the database does not say."""
+    found: int | None = getattr(connection.connection.driver_connection, "total_changes", None)
+    return found
+
+
 def merge(engine: Engine) -> None:
     """Bring the write-ahead log into the file, so that a stopped journal is one file."""
     with faults.suppressed(), engine.connect() as connection:

@@ -147,7 +147,6 @@ class _Writer(_Worker):
         self._wakes = False
         if not (len(batch) == 1 and self._served_alone(batch[0])):
             self._commit(lambda tx: _apply_all(tx, batch))
-        self._wakes = True
 
     def _served_alone(self, call: _Call[Any]) -> bool:
         """Make a single change without a savepoint. Where it fails nothing has happened, and it is made again."""
@@ -168,10 +167,13 @@ class _Writer(_Worker):
     def _commit(self, changes: Callable[[Connection], object]) -> None:
         tx = self.connection()
         points.begun()
+        before = sqlite.changes(tx)
         with tx.begin():
             changes(tx)
             points.uncommitted()
         points.committed()
+        # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
+        self._wakes = before is None or sqlite.changes(tx) != before
 
     def answered(self, batch: list[_Call[Any]]) -> None:
         _resolve(batch, self._watches if self._wakes else ())

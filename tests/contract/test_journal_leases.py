@@ -1,0 +1,191 @@
+"""Leases and fences: one runner at a time, and no word from the dead."""
+
+import asyncio
+
+import pytest
+
+from engine.states import RunState, StepState
+from journal import evidence, leases, runs, steps
+from journal.errors import FenceLost
+from journal.leases import MOST_LOST
+from journal.reaper import Patience, Reaper
+
+T = "web-01"
+
+
+async def test_a_run_is_claimed_by_one_runner(desk, new_run):
+    for name in ("one", "two", "three"):
+        await desk.enqueue(new_run(name))
+    claims = await asyncio.gather(*(desk.claim(f"default/{n}") for n in range(10)))
+    taken = [claim.fence.run for found in claims for claim in found]
+    assert sorted(taken) == sorted(new_run(name).id for name in ("one", "two", "three"))
+
+
+async def test_claims_go_by_priority_then_age_and_stay_in_their_pools(desk, new_run, clock):
+    for name, priority, pool in (("a", 0, "default"), ("b", 9, "default"), ("c", 0, "default"), ("d", 99, "dmz")):
+        await desk.enqueue(new_run(name, priority=priority, pool=pool))
+    assert [c.fence.run for c in await desk.claim(limit=3)] == [new_run(name).id for name in ("b", "a", "c")]
+    (other,) = await desk.do(leases.claim, "all", None, 5, clock.now(), clock.monotonic())
+    assert other.fence.run == new_run("d").id
+
+
+async def test_a_claim_carries_all_that_a_runner_needs(desk, new_run, clock):
+    new = new_run()
+    claim = await desk.running()
+    assert (claim.spec, claim.params, claim.cause) == (new.spec, new.params, new.cause)
+    assert (claim.attempt, claim.started_at, claim.ending, claim.records) == (1, clock.now(), None, {})
+
+
+async def test_a_second_claim_has_a_higher_token_and_the_records_of_the_first(desk, clock):
+    first = await desk.running()
+    await desk.do(steps.start, first.fence, T, "steps", "space", 1, clock.now())
+    ended = steps.StepEnd(StepState.SUCCEEDED, 0, 0.2, {"used": 71}, stdout="71")
+    await desk.do(steps.end, first.fence, T, "steps", "space", 1, ended, clock.now())
+    await desk.do(steps.start, first.fence, T, "steps", "rotate", 1, clock.now())
+    await desk.do(steps.skip, first.fence, "web-02", "steps", "space", "condition", clock.now())
+    await desk.do(steps.end_target, first.fence, "web-02", StepState.SUCCEEDED, {}, clock.now())
+    clock.advance(16)
+    await desk.reap()
+    (second,) = await desk.claim("default/other")
+    assert second.fence.token > first.fence.token
+    assert (second.attempt, second.started_at) == (2, first.started_at)
+    assert [(r.id, r.state, r.stdout, r.outputs) for r in second.records[T]] == [
+        ("space", StepState.SUCCEEDED, "71", {"used": 71}),
+        ("rotate", StepState.RUNNING, None, {}),
+    ]
+    assert second.ended_targets == {"web-02": StepState.SUCCEEDED}
+
+
+async def test_a_renewed_lease_holds_and_a_silent_one_does_not(desk, clock):
+    claim = await desk.running()
+    clock.advance(14)
+    renewed = await desk.do(leases.renew, desk.runner, clock.monotonic())
+    assert renewed.held == {claim.fence.run}
+    clock.advance(14)
+    assert await desk.reap() == ()
+    clock.advance(2)
+    assert [reaped.to for reaped in await desk.reap()] == [RunState.QUEUED]
+    assert (await desk.do(leases.renew, desk.runner, clock.monotonic())).held == frozenset()
+
+
+async def test_a_late_writer_changes_nothing_and_is_kept_as_evidence(desk, clock):
+    """The runner comes back after its run was given to another: its words are kept, the run is not touched."""
+    late = await desk.running()
+    await desk.do(steps.start, late.fence, T, "steps", "space", 1, clock.now())
+    clock.advance(16)
+    await desk.reap()
+    (holder,) = await desk.claim("default/other")
+    ended = steps.StepEnd(StepState.SUCCEEDED, 0, 3.0, stdout_tail="done")
+    with pytest.raises(FenceLost):
+        await desk.do(steps.end, late.fence, T, "steps", "space", 1, ended, clock.now())
+    with pytest.raises(FenceLost):
+        await desk.do(steps.start, late.fence, T, "steps", "rotate", 1, clock.now())
+    with pytest.raises(FenceLost):
+        await desk.do(steps.end_target, late.fence, T, StepState.SUCCEEDED, {}, clock.now())
+    with pytest.raises(FenceLost):
+        await desk.do(leases.finish, late.fence, RunState.SUCCEEDED, now=clock.now())
+    with pytest.raises(FenceLost):
+        await desk.do(leases.release, late.fence, clock.now())
+    view = await desk.see(runs.get, late.fence.run)
+    assert view.state is RunState.RUNNING
+    assert [step.state for step in view.results[0].steps] == [StepState.RUNNING]
+    kept = await desk.see(evidence.of, late.fence.run)
+    assert [(found.what, found.token, found.state) for found in kept] == [
+        ("step", late.fence.token, "succeeded"),
+        ("target", late.fence.token, "succeeded"),
+        ("run", late.fence.token, "succeeded"),
+    ]
+    assert kept[0].detail["stdout_tail"] == "done"
+    await desk.do(leases.finish, holder.fence, RunState.UNKNOWN, now=clock.now())
+
+
+async def test_a_fenced_write_in_a_batch_does_not_touch_the_others(desk, clock):
+    stale = await desk.running()
+    clock.advance(16)
+    await desk.reap()
+    (fresh,) = await desk.claim("default/other")
+    ended = steps.StepEnd(StepState.FAILED, 1)
+    results = await asyncio.gather(
+        desk.do(steps.start, fresh.fence, T, "steps", "space", 1, clock.now()),
+        desk.do(steps.end, stale.fence, T, "steps", "space", 1, ended, clock.now()),
+        desk.do(steps.start, fresh.fence, "web-02", "steps", "space", 1, clock.now()),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [type(None), FenceLost, type(None)]
+    assert len(await desk.see(evidence.of, stale.fence.run)) == 1
+
+
+async def test_after_three_lost_attempts_a_run_is_unknown(desk, new_run, clock):
+    await desk.enqueue(new_run(group="web"))
+    await desk.enqueue(new_run("next", group="web"))
+    for attempt in range(1, MOST_LOST + 1):
+        (claim,) = await desk.claim()
+        assert claim.attempt == attempt
+        await desk.do(steps.start, claim.fence, T, "steps", "space", attempt, clock.now())
+        clock.advance(16)
+        (reaped,) = await desk.reap()
+    assert reaped.to is RunState.UNKNOWN
+    view = await desk.see(runs.get, new_run().id)
+    assert (view.state, view.reason, view.finished_at) == (RunState.UNKNOWN, "lostTooOften", clock.now())
+    assert view.results[0].state is StepState.UNKNOWN
+    assert [step.state for step in view.results[0].steps] == [StepState.UNKNOWN]
+    assert await desk.state(new_run("next").id) == "queued"
+
+
+async def test_a_drained_run_is_not_a_lost_one(desk, clock):
+    claim = await desk.running()
+    for attempt in range(2, 7):
+        await desk.do(leases.release, claim.fence, clock.now())
+        (claim,) = await desk.claim()
+        assert claim.attempt == attempt
+
+
+async def test_all_leases_are_void_at_the_start(desk, new_run, clock):
+    await desk.enqueue(new_run("one"))
+    await desk.enqueue(new_run("two"))
+    old = await desk.claim(limit=1)
+    assert await desk.do(leases.void, clock.now()) == (leases.Reaped(new_run("one").id, RunState.QUEUED),)
+    with pytest.raises(FenceLost):
+        await desk.do(steps.start, old[0].fence, T, "steps", "space", 1, clock.now())
+
+
+async def test_a_run_ends_once(desk, clock):
+    claim = await desk.running()
+    await desk.do(leases.finish, claim.fence, RunState.FAILED, now=clock.now(), reason="why", outputs={"x": 1})
+    with pytest.raises(FenceLost):
+        await desk.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=clock.now())
+    view = await desk.see(runs.get, claim.fence.run)
+    assert (view.state, view.reason, view.outputs) == (RunState.FAILED, "why", {"x": 1})
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.WAITING, RunState.RUNNING])
+async def test_a_run_cannot_finish_open(desk, clock, state):
+    claim = await desk.running()
+    with pytest.raises(ValueError, match="cannot finish"):
+        await desk.do(leases.finish, claim.fence, state, now=clock.now())
+
+
+async def test_registering_again_is_harmless(desk, clock):
+    for _ in range(2):
+        await desk.do(leases.register, desk.runner, "default", "host", clock.now())
+
+
+async def test_the_reaper_waits_after_a_pause_of_its_own(desk, clock):
+    """A process that was stopped longer than a lease lets its own runner renew before it takes runs away."""
+    reaper = Reaper(desk.journal, clock)
+    claim = await desk.running()
+    clock.advance(60)
+    assert await reaper.look() == ()
+    await desk.do(leases.renew, desk.runner, clock.monotonic())
+    for _ in range(3):
+        clock.advance(4)
+        assert await reaper.look() == ()
+    clock.advance(4)
+    assert [reaped.run for reaped in await reaper.look()] == [claim.fence.run]
+
+
+def test_the_reaper_waits_a_lease_after_a_fault():
+    patience = Patience(0.0, 0.0).failed(5.0)
+    assert not patience.woken(10.0).over()
+    assert not patience.woken(14.9).over()
+    assert patience.woken(10.0).woken(15.0).woken(20.0).over()

@@ -1,0 +1,108 @@
+"""A start is durable before its effect, an end after it; what happened is recorded once."""
+
+import pytest
+
+from engine.pinned import RUNNER
+from engine.states import StepState
+from journal import evidence, outbox, runs, steps
+from journal.errors import AlreadyStarted
+from journal.steps import StepEnd
+
+T = "web-01"
+
+
+async def test_a_step_shows_its_last_attempt_in_its_place(desk, clock):
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now(), name="Space")
+    failed = StepEnd(StepState.FAILED, 75, 0.1, error="exit 75", stderr_tail="busy")
+    await desk.do(steps.end, fence, T, "steps", "space", 1, failed, clock.now())
+    await desk.do(steps.start, fence, T, "steps", "space", 2, clock.now(), name="Space")
+    good = StepEnd(StepState.SUCCEEDED, 0, 0.2, {"used": 71}, log="logs/1")
+    await desk.do(steps.end, fence, T, "steps", "space", 2, good, clock.now())
+    await desk.do(steps.start, fence, T, "finally", "finally_1", 1, clock.now())
+    (place,) = (await desk.see(runs.get, fence.run)).results
+    space, last = place.steps
+    assert (space.id, space.name, space.attempts, space.state) == ("space", "Space", 2, StepState.SUCCEEDED)
+    assert (space.exit_code, space.outputs, space.error, space.log) == (0, {"used": 71}, None, "logs/1")
+    assert (last.phase, last.state, place.state) == ("finally", StepState.RUNNING, StepState.RUNNING)
+
+
+async def test_an_attempt_starts_once(desk, clock):
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    with pytest.raises(AlreadyStarted):
+        await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    with pytest.raises(AlreadyStarted):
+        await desk.do(steps.skip, fence, T, "steps", "space", "condition", clock.now())
+
+
+async def test_an_end_without_a_recorded_start_is_a_bug(desk, clock):
+    fence = (await desk.running()).fence
+    with pytest.raises(LookupError, match="without a recorded start"):
+        await desk.do(steps.end, fence, T, "steps", "space", 1, StepEnd(StepState.SUCCEEDED), clock.now())
+
+
+async def test_a_result_is_recorded_once_and_the_second_is_evidence(desk, clock):
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    await desk.do(steps.end, fence, T, "steps", "space", 1, StepEnd(StepState.UNKNOWN, error="?"), clock.now())
+    await desk.do(steps.end, fence, T, "steps", "space", 1, StepEnd(StepState.SUCCEEDED, 0), clock.now())
+    (place,) = (await desk.see(runs.get, fence.run)).results
+    assert place.steps[0].state is StepState.UNKNOWN
+    assert [found.state for found in await desk.see(evidence.of, fence.run)] == ["succeeded"]
+
+
+@pytest.mark.parametrize("state", [StepState.RUNNING, StepState.SKIPPED])
+async def test_a_started_step_ends_in_an_end(desk, clock, state):
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    with pytest.raises(ValueError, match="cannot end"):
+        await desk.do(steps.end, fence, T, "steps", "space", 1, StepEnd(state), clock.now())
+
+
+async def test_a_skip_says_why(desk, clock):
+    fence = (await desk.running()).fence
+    await desk.do(steps.skip, fence, T, "steps", "space", "condition", clock.now())
+    (place,) = (await desk.see(runs.get, fence.run)).results
+    assert (place.steps[0].state, place.steps[0].error) == (StepState.SKIPPED, "condition")
+
+
+async def test_targets_stand_in_the_order_of_the_plan(desk, clock):
+    fence = (await desk.running(targets=("c", "a", "b"))).fence
+    for target in ("b", "a"):
+        await desk.do(steps.end_target, fence, target, StepState.SUCCEEDED, {"freed": 1}, clock.now())
+    view = await desk.see(runs.get, fence.run)
+    assert view.targets == ("c", "a", "b")
+    assert [(place.name, place.state, place.outputs) for place in view.results] == [
+        ("a", StepState.SUCCEEDED, {"freed": 1}),
+        ("b", StepState.SUCCEEDED, {"freed": 1}),
+    ]
+
+
+async def test_a_targets_end_is_recorded_once_and_announced(desk, clock):
+    fence = (await desk.running()).fence
+    await desk.do(outbox.advance, "status", await desk.see(outbox.last))
+    await desk.do(steps.end_target, fence, T, StepState.FAILED, {}, clock.now())
+    await desk.do(steps.end_target, fence, T, StepState.SUCCEEDED, {}, clock.now())
+    assert (await desk.see(runs.get, fence.run)).results[0].state is StepState.FAILED
+    assert (await desk.see(outbox.pending, "status")).objects == (("run", fence.run), ("target", T))
+
+
+async def test_a_job_without_targets_has_one_place_and_no_target(desk, clock):
+    fence = (await desk.running(targets=())).fence
+    await desk.do(outbox.advance, "status", await desk.see(outbox.last))
+    await desk.do(steps.start, fence, RUNNER, "steps", "space", 1, clock.now())
+    await desk.do(steps.end_target, fence, RUNNER, StepState.SUCCEEDED, {}, clock.now())
+    view = await desk.see(runs.get, fence.run)
+    assert (view.on_targets, view.targets, view.results[0].name) == (False, (), RUNNER)
+    assert ("target", RUNNER) not in (await desk.see(outbox.pending, "status")).objects
+
+
+async def test_text_of_every_kind_comes_back_as_it_was(desk, clock):
+    fence = (await desk.running()).fence
+    text = "naïve \u2028 𝄞 \x00 \t 'quoted' \"twice\""
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    ended = StepEnd(StepState.FAILED, -15, 1e-9, {"deep": [{"x": [None, True, 1.5, text]}]}, stderr_tail=text)
+    await desk.do(steps.end, fence, T, "steps", "space", 1, ended, clock.now())
+    (step,) = (await desk.see(runs.get, fence.run)).results[0].steps
+    assert (step.exit_code, step.outputs, step.stderr_tail) == (-15, ended.outputs, text)
