@@ -1,0 +1,277 @@
+"""JSON Schemas that users write (2020-12): whether they are sound, and what is wrong with a value.
+
+Bounded by construction, since a schema comes from a commit and a value from a request: patterns are matched by a
+library that never goes back (no look-around, no back-references), references stay within the schema and unfold to a
+bounded size, and nothing is fetched.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
+
+if TYPE_CHECKING:
+    import jsonschema
+    from jsonschema.protocols import Validator
+
+Path = tuple[str | int, ...]
+
+MAX_UNFOLDED = 1_000
+"""Schemas within one, those that `$ref` names counted where they are used."""
+MAX_PATTERN = 1_024
+
+REFUSED = frozenset(
+    {
+        "$id", "$schema", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$vocabulary", "id",
+        "patternProperties",
+    }
+)  # fmt: skip
+"""What would make a schema depend on others, or its keys on patterns."""
+KEYWORDS = frozenset(
+    {
+        "additionalProperties", "allOf", "anyOf", "const", "contains", "default", "dependentRequired",
+        "dependentSchemas", "deprecated", "description", "else", "enum", "examples", "exclusiveMaximum",
+        "exclusiveMinimum", "format", "if", "items", "maxContains", "maxItems", "maxLength", "maxProperties",
+        "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf",
+        "pattern", "prefixItems", "properties", "propertyNames", "readOnly", "then", "title", "type",
+        "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "writeOnly", "$ref", "$defs", "$comment",
+    }
+)  # fmt: skip
+"""Keywords that a schema may use."""
+_DATA = frozenset({"default", "const", "enum", "examples"})
+_NAMED = frozenset({"properties", "$defs", "dependentSchemas"})
+"""Keywords whose values are schemas by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a schema, and where in it."""
+
+    path: Path
+    message: str
+    hint: str = ""
+
+
+def problems_of(schema: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Why a schema cannot be used; nothing where it can."""
+    return _problems(json.dumps(schema, sort_keys=True))
+
+
+def faults_of(schema: Mapping[str, Any], value: Any) -> tuple[tuple[Path, str], ...]:
+    """Where and why a value is not what a schema asks for; nothing for a schema that cannot be used."""
+    text = json.dumps(schema, sort_keys=True)
+    if _problems(text):
+        return ()
+    return tuple((tuple(error.absolute_path), _said(error)) for error in _validator(text).iter_errors(value))
+
+
+@lru_cache(maxsize=4096)
+def _problems(text: str) -> tuple[Problem, ...]:
+    schema = json.loads(text)
+    return tuple(_own_rules(schema)) or tuple(_meta_fault(schema)) or tuple(_too_much(schema))
+
+
+def _own_rules(schema: Any) -> Iterator[Problem]:
+    for path, key, value in _keys(schema):
+        here = (*path, key)
+        if key in REFUSED:
+            yield Problem(here, f"'{key}' is not allowed in a param", "a param's schema stands alone and is simple")
+        elif key == "$ref" and not (isinstance(value, str) and _target(schema, value) is not None):
+            hint = "only '#/…' within the same param is followed; nothing is fetched"
+            yield Problem(here, f"'$ref' to '{short(value)}' leads nowhere", hint)
+        elif key == "pattern" and isinstance(value, str) and _matcher(value) is None:
+            hint = f"no look-around and no back-references, at most {MAX_PATTERN} characters"
+            yield Problem(here, "a pattern that cannot be used", hint)
+
+
+def _meta_fault(schema: Any) -> Iterator[Problem]:
+    from jsonschema.exceptions import best_match
+
+    error = best_match(_meta().iter_errors(schema))  # type: ignore[no-untyped-call]
+    if error is None:
+        return
+    if error.absolute_path and error.absolute_path[-1] == "type" and isinstance(error.instance, str):
+        message, hint = f"'{short(error.instance)}' is not a type", f"one of {', '.join(_WANTED)}"
+        yield Problem(tuple(error.absolute_path), message, hint)
+    else:
+        yield Problem(tuple(error.absolute_path), f"not JSON Schema: {_said(error)}")
+
+
+def _too_much(schema: Any) -> Iterator[Problem]:
+    """A few references within each other would unfold without end, or to more than anybody can check."""
+    sizes: dict[int, int] = {}
+
+    def size(value: Any, open_ones: frozenset[int], *, keywords: bool = True) -> int:
+        if isinstance(value, list):
+            return sum(size(below, open_ones, keywords=keywords) for below in value)
+        if not isinstance(value, dict):
+            return 0
+        if id(value) in open_ones:
+            raise _Endless
+        if id(value) not in sizes:
+            within = open_ones | {id(value)}
+            total = 1 if keywords else 0
+            for key, below in value.items():
+                if keywords and key in _DATA:
+                    continue
+                total += size(below, within, keywords=not (keywords and key in _NAMED) if key != "$defs" else False)
+            if keywords and isinstance(reference := value.get("$ref"), str):
+                total += size(_target(schema, reference), within)
+            sizes[id(value)] = total
+        return sizes[id(value)]
+
+    try:
+        if size(schema, frozenset()) > MAX_UNFOLDED:
+            yield Problem((), f"more than {MAX_UNFOLDED:,} schemas, with those that '$ref' names", "make it simpler")
+    except RecursionError:
+        yield Problem((), "a chain of '$ref' that is too long", "write out what it says")
+    except _Endless:
+        yield Problem((), "a '$ref' that leads back to itself", "write out what it says, to a fixed depth")
+
+
+class _Endless(Exception):  # noqa: N818 -- caught in this module
+    pass
+
+
+def _keys(schema: Any) -> Iterator[tuple[Path, str, Any]]:
+    """All keywords of a schema and of those in it; what stands under `default`, `const`, `enum` is data."""
+    waiting: list[tuple[Path, Any, bool]] = [((), schema, True)]
+    while waiting:
+        path, value, keywords = waiting.pop()
+        if isinstance(value, dict):
+            for key, below in value.items():
+                if keywords:
+                    yield path, key, below
+                    if key in _DATA:
+                        continue
+                waiting.append(((*path, key), below, not (keywords and key in _NAMED)))
+        elif isinstance(value, list):
+            waiting += [((*path, index), below, keywords) for index, below in enumerate(value)]
+
+
+def _target(schema: Any, reference: str) -> Any:
+    """The schema that a local reference names; None where there is none."""
+    if reference == "#":
+        return schema
+    if not reference.startswith("#/") or "%" in reference:
+        return None
+    for part in reference[2:].split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, dict) and key in schema:
+            schema = schema[key]
+        elif isinstance(schema, list) and key.isdecimal() and len(key) < 6 and int(key) < len(schema):
+            schema = schema[int(key)]
+        else:
+            return None
+    return schema if isinstance(schema, dict | bool) else None
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def _validator(text: str) -> "Validator":
+    from referencing import Registry
+
+    # An empty registry of its own: the library's default one would fetch what a $ref names.
+    validator: Validator = _kind()(json.loads(text), registry=Registry())
+    return validator
+
+
+@lru_cache(maxsize=1)
+def _kind() -> Any:
+    """The library's validator, less what can take for ever with the wrong text or list."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    changed = {"pattern": _pattern, "uniqueItems": _unique}
+    return extend(Draft202012Validator, changed)  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=1)
+def _meta() -> "Validator":
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(Draft202012Validator.META_SCHEMA)
+
+
+def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:
+    from jsonschema import ValidationError as Fault
+
+    matcher = _matcher(pattern)
+    if isinstance(instance, str) and matcher is not None:
+        try:
+            matcher.validate_python(instance)
+        except ValidationError:
+            yield Fault(f"{short(instance)} does not match {short(pattern)}")
+
+
+@lru_cache(maxsize=1024)
+def _matcher(pattern: str) -> SchemaValidator | None:
+    """Matches in time linear in the text (the regex crate of Rust, which pydantic brings); None where it cannot."""
+    if len(pattern) > MAX_PATTERN:
+        return None
+    try:
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+    except SchemaError:
+        return None
+
+
+def _unique(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:
+    from jsonschema import ValidationError as Fault
+
+    if wanted and isinstance(instance, list):
+        seen = {json.dumps(_as_compared(item), sort_keys=True) for item in instance}
+        if len(seen) < len(instance):
+            yield Fault("its items are not all different")
+
+
+def _as_compared(value: Any) -> Any:
+    """1 and 1.0 are one number in JSON."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case dict():
+            return {key: _as_compared(below) for key, below in value.items()}
+        case list():
+            return [_as_compared(below) for below in value]
+        case _:
+            return value
+
+
+_FOUND = {dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+_WANTED = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "null": "nothing",
+    "integer": "a whole number",
+    "number": "a number",
+}
+
+
+def _said(error: "jsonschema.ValidationError") -> str:
+    """What the library found, in the words that the rest of the findings use."""
+    match error.validator:
+        case "type":
+            types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+            wanted = " or ".join(_WANTED.get(name, str(name)) for name in types)
+            return f"it must be {wanted}, not {_FOUND.get(type(error.instance), 'a number')}"
+        case "enum":
+            return f"{short(error.instance)} is not one of {short(error.validator_value)}"
+        case "minimum":
+            return f"{error.instance} is less than {error.validator_value}"
+        case "maximum":
+            return f"{error.instance} is more than {error.validator_value}"
+        case _:
+            return short(error.message)
+
+
+def short(value: object) -> str:
+    """A value as text of a bounded length."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:200]}…"
