@@ -81,6 +81,15 @@ POINTS: dict[str, Between] = {
     "definitions.seen": Between("the commit is on the definitions branch", "it is in the mirror"),
     "definitions.accepted": Between("the journal names the commit as accepted", "its schedules' clocks are written"),
     "definitions.adopted": Between("the new clocks are in the journal", "the first decision under them is"),
+    # runners
+    "runner.locked": Between("nothing of an earlier runner runs on this host", "the runner is in the journal"),
+    "step.begun": Between("the step's start is in the journal", "its script is on its way"),
+    "step.sent": Between("the step's script is on its way", "its exit status has come back"),
+    "step.ended": Between("the step has ended on the target, its log is written", "its end is in the journal"),
+    "step.stopped": Between("the order to end the step has been carried out", "its end is in the journal"),
+    "finally.entered": Between("the last ordinary step has its recorded end", "finally's first start is recorded"),
+    "run.walked": Between("the last target's end is in the journal", "the run's end is in the journal"),
+    "drain.handed-over": Between("draining has ended the running steps", "the run is queued again"),
 }
 
 _hook: Callable[[str], None] | None = None

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from schemas.job import Shell
 
-ENTRY = "exec /bin/sh -c 'IFS= read -r l && p=$(printf %b_ \"$l\") && unset l && eval \"${p%_}\"'"
+ENTRY = 'exec /bin/sh -c \'IFS= read -r l && p=$(printf %b_ "$l") && unset l && eval "${p%_}"\''
 """The whole command, for every step and every check. POSIX shells, csh and fish read it alike."""
 
 KILL_NOW = b"now\n"
@@ -120,7 +120,7 @@ INTERPRETERS: dict[Shell, str] = {"sh": "/bin/sh", "bash": "bash", "python3": "p
 """Shells that a POSIX target has."""
 
 
-class Unsendable(ValueError):
+class Unsendable(ValueError):  # noqa: N818 - named after the step, which is at fault
     """The step cannot be sent as it is; the message says why. Nothing was sent."""
 
 
@@ -179,9 +179,7 @@ def _quoted(text: str) -> str:
 
 
 # printf %b: a backslash starts an escape, \0ooo is a byte. A line that is pure ASCII survives every locale.
-_ESCAPES = {
-    byte: chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\0{byte:03o}" for byte in range(256)
-}
+_ESCAPES = {byte: chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\0{byte:03o}" for byte in range(256)}
 _ESCAPES[0x0A] = "\\n"
 _ESCAPES[0x5C] = "\\\\"
 

@@ -25,7 +25,7 @@ _WRAPS = (76, 64)
 _STEM = 4
 
 
-class TooShort(ValueError):
+class TooShort(ValueError):  # noqa: N818 - named after the secret, which is at fault
     """The secret is too short to be masked, so it cannot be used."""
 
 

@@ -110,7 +110,12 @@ LogLevel VERBOSE
         )
         if _listening(process, port):
             return OpenSsh(
-                folder, port, user, client.export_private_key().decode(), host.export_public_key().decode().strip(), process
+                folder,
+                port,
+                user,
+                client.export_private_key().decode(),
+                host.export_public_key().decode().strip(),
+                process,
             )
         process.kill()
         process.wait()

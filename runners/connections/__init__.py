@@ -63,18 +63,19 @@ Finish = Exited | Ended | NotSent | Refused | Lost
 
 
 class Stop:
-    """The order to end a step. Given at most once; a later one may only shorten the time between TERM and KILL."""
+    """The order to end a step. The first one counts; a later one may only shorten the time between TERM and KILL."""
 
     def __init__(self) -> None:
         self.why: Why | None = None
+        self.message = ""
         self.kill_after = GRACE
         self._given = asyncio.Event()
         self._hurried = asyncio.Event()
 
-    def order(self, why: Why, *, kill_after: float = GRACE) -> None:
+    def order(self, why: Why, message: str, *, kill_after: float = GRACE) -> None:
+        """`message` says to people why it was ended."""
         if self.why is None:
-            self.why = why
-            self.kill_after = kill_after
+            self.why, self.message, self.kill_after = why, message, kill_after
         elif kill_after < self.kill_after:
             self.kill_after = kill_after
             self._hurried.set()

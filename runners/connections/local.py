@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from journal import points
 from runners import guardian
 from runners.bootstrap import INTERPRETERS, Command, Unsendable
-from runners.connections import DRAIN, GRACE, PROOF, Ended, Exited, Finish, Lost, Refused, Stop
+from runners.connections import DRAIN, PROOF, Ended, Exited, Finish, Lost, NotSent, Refused, Stop
 from runners.limits import Capture, Stream
 from schemas.job import Shell
 
@@ -125,7 +126,7 @@ class Guardian:
         os.set_blocking(self._news, False)
         assert self._lock is not None
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - forks in a millisecond, once
                 [sys.executable, "-I", "-S", guardian.__file__, str(life_read), str(news_read)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -172,13 +173,14 @@ class LocalHost:
         except Unsendable as error:
             return Refused(str(error))
         if stop.why is not None:
-            return Refused("the order to end came before it started")
+            return NotSent("the order to end came before it was started")
         news = await self._guard.ready()
         try:
             process = _Process.start(command, self._settings, news, capture)
         except OSError as error:
             return Refused(_why_not(command, error))
         self._guard.started(process.group)
+        points.reach("step.sent")
         try:
             finish = await process.finish(stop)
         finally:
@@ -286,7 +288,7 @@ class _Process:
             if passed >= PROOF:
                 self.unproven = True
                 return Lost(f"it was ordered to end, and its processes (group {self.group}) still live")
-            if not killed and passed >= min(stop.kill_after, GRACE):
+            if not killed and passed >= stop.kill_after:
                 guardian.send(self.group, signal.SIGKILL)
                 killed = True
             await asyncio.sleep(_POLL if passed > 0.5 else 0.005)
@@ -334,7 +336,7 @@ class _Process:
             self._loop.add_reader(self._pidfd, self._reap)
             return
         waiting = asyncio.ensure_future(asyncio.to_thread(self._popen.wait))
-        waiting.add_done_callback(lambda _: self._exited.done() or self._exited.set_result(None))
+        waiting.add_done_callback(self._reaped)
 
     def _reap(self) -> None:
         if self._popen.poll() is None:
@@ -343,6 +345,9 @@ class _Process:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = None
+        self._reaped(None)
+
+    def _reaped(self, _: object) -> None:
         if not self._exited.done():
             self._exited.set_result(None)
 
@@ -364,5 +369,3 @@ def _content(text: str, opened: list[int]) -> int:
         view = view[os.write(file, view) :]
     os.lseek(file, 0, os.SEEK_SET)
     return file
-
-

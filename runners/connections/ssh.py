@@ -16,6 +16,7 @@ from typing import Protocol
 import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
+from journal import points
 from runners.bootstrap import ENTRY, GREETING, KILL_NOW, NO_SETSID, Command, Unsendable, payload, proof
 from runners.connections import DRAIN, GRACE, PROOF, Ended, Exited, Finish, Lost, NotSent, Refused, Stop
 from runners.limits import Capture
@@ -154,14 +155,14 @@ class _Seen(asyncssh.SSHClient):
         self.key: asyncssh.SSHKey | None = None
         self.connected = False
 
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:  # noqa: ARG002
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self.connected = True
 
-    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.key = key
         return False
 
-    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
+    def validate_host_ca_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.key = key
         return False
 
@@ -236,6 +237,7 @@ class SshSession:
                 sent.set()
                 try:
                     channel.write(line)
+                    points.reach("step.sent")
                     return await self._follow(connection, channel, step)
                 except asyncio.CancelledError:
                     with contextlib.suppress(OSError, asyncssh.Error):
@@ -366,7 +368,7 @@ class _Exec(asyncssh.SSHClientSession[bytes]):
         self.code = status
         self._done(self.over)
 
-    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:  # noqa: ARG002
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
         self.signal = signal
         self._done(self.over)
 
@@ -374,7 +376,7 @@ class _Exec(asyncssh.SSHClientSession[bytes]):
         self._done(self._quiet)
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:
         self._done(self._quiet)
         self._done(self.over)
 

@@ -1,0 +1,84 @@
+"""Opening credentials. Only runners do it, only for pools that the credential names, and only when a run needs it.
+
+A Credential is a secret by reference. `file` reads below the runner's secret folder, `env` reads variables named
+OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runners.masking import SHORTEST
+from runners.secrets import env, file
+from schemas.credential import CredentialSpec
+
+_FIELD = {
+    "ssh": "privateKey",
+    "password": "password",
+    "token": "token",
+    "certificate": "certificate",
+    "generic": "value",
+}
+"""Which field a secret of one text is, by type."""
+
+
+class Sealed(Exception):  # noqa: N818 - named after what the credential is: it cannot be opened
+    """The credential cannot be opened here; the message says why and holds no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A credential with its secret. Never logged, never written."""
+
+    name: str
+    username: str | None
+    fields: Mapping[str, str] = field(repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must be masked."""
+        return tuple(self.fields.values())
+
+    def get(self, name: str) -> str:
+        """A field as expressions name it, the user name included. Raises Sealed where it has none."""
+        if name == "username" and self.username is not None:
+            return self.username
+        if name not in self.fields:
+            raise Sealed(f"credential '{self.name}' has no {name}")
+        return self.fields[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What this runner may open. `folder` None: no files. `pools` gives those it serves now, None for every one."""
+
+    folder: Path | None
+    environ: Mapping[str, str] = field(repr=False)
+    pools: Callable[[], frozenset[str]] | None = None
+
+    def open(self, name: str, spec: CredentialSpec) -> Opened:
+        """Read it anew. Raises Sealed.
+
+        That the job may use it (`allowedFor`) was judged when the run was planned, and is pinned: a credential that a
+        run may not use is not in its plan.
+        """
+        served = self.pools() if self.pools is not None else None
+        if spec.pools and served is not None and not served & set(spec.pools):
+            raise Sealed(f"credential '{name}' may not be opened here: it names the pools {', '.join(spec.pools)}")
+        text = self._text(name, spec)
+        text = text if spec.type == "ssh" else text.removesuffix("\n").removesuffix("\r")
+        if len(text.strip()) < SHORTEST:
+            raise Sealed(f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs")
+        return Opened(name, spec.username, {_FIELD[spec.type]: text})
+
+    def _text(self, name: str, spec: CredentialSpec) -> str:
+        source = spec.from_
+        try:
+            if source is not None and source.file is not None:
+                return file.read(self.folder, source.file)
+            if source is not None and source.env is not None:
+                return env.read(self.environ, source.env)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise Sealed(f"credential '{name}' cannot be opened: {why}") from error
+        raise Sealed(f"credential '{name}' has a source that this version cannot open")

@@ -1,0 +1,296 @@
+"""A runner: claims runs of its pools, executes them side by side, and keeps their leases.
+
+It holds no state of its own: what it works on is in the journal, and when it dies another goes on from there.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, select
+
+from engine.identity import RunId
+from engine.progress import Ending
+from engine.states import RunState
+from journal import leases, points
+from journal.clock import Clock
+from journal.errors import Unavailable
+from journal.leases import LEASE, Renewed
+from journal.store import Journal
+from journal.tables import runs as table
+from runners.connections import GRACE, PROOF
+from runners.connections.local import Guardian, LocalHost, LocalSettings
+from runners.connections.ssh import SshLimits
+from runners.execute import FINALLY_LIMIT, Execution, Tools
+from runners.secrets import Secrets
+from runners.sessions import IDLE, SshConnections
+
+log = structlog.get_logger()
+
+_BEAT = LEASE.total_seconds() / 3
+_POLL = 5.0
+"""Seconds after which the journal is asked even where nothing told us to."""
+_BREATH = 0.01
+"""Seconds between two looks: commits come in crowds."""
+_MARGIN = 1.0
+"""Seconds before the end of the lease at which nothing that must not be repeated may run any more."""
+
+Pools = Callable[[], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """What the host's owner says about a runner. Documents only narrow it.
+
+    `name` is unique among living runners. `lock` is a file in the state folder: whoever holds it may run local steps.
+    """
+
+    name: str
+    host: str
+    lock: Path
+    max_runs: int = 50
+    local: LocalSettings = field(default_factory=LocalSettings)
+    ssh: SshLimits = field(default_factory=SshLimits)
+    ssh_idle: float = IDLE
+    finally_limit: timedelta = FINALLY_LIMIT
+
+
+class Runner:
+    """`run` works until `drain` has finished, or until it is cancelled, which kills what runs here at once.
+
+    `pools` gives the names of the pools served now; None serves every pool.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        pools: Pools | None,
+        clock: Clock,
+        secrets: Secrets,
+        logs: Path,
+        settings: RunnerSettings,
+    ) -> None:
+        self._journal = journal
+        self._pools = pools
+        self._clock = clock
+        self._settings = settings
+        self._guardian = Guardian(settings.lock)
+        self._ssh = SshConnections(settings.ssh, idle=settings.ssh_idle)
+        self._tools = Tools(
+            journal=journal,
+            clock=clock,
+            secrets=secrets,
+            logs=logs,
+            local=LocalHost(settings.local, self._guardian),
+            ssh=self._ssh,
+            restricted=settings.local.restricted,
+            finally_limit=settings.finally_limit,
+        )
+        self._active: dict[RunId, tuple[Execution, asyncio.Task[None]]] = {}
+        self._draining = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._renewed = 0.0
+        self._gave_way = False
+        self._log = log.bind(runner=settings.name)
+
+    @property
+    def active(self) -> frozenset[RunId]:
+        """The runs that are worked on here."""
+        return frozenset(self._active)
+
+    async def run(self) -> None:
+        """Claim and execute. Waits first until nothing of an earlier runner on this state runs on this host."""
+        await self._guardian.acquire()
+        points.reach("runner.locked")
+        try:
+            await self._register()
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(self._beat())
+                try:
+                    await self._claim_until_drained()
+                    await self._idle.wait()
+                finally:
+                    beat.cancel()
+        finally:
+            await self._stop_at_once()
+            await self._ssh.close()
+            await self._guardian.close()
+
+    async def drain(self, grace: timedelta) -> None:
+        """Claim nothing more; running steps have `grace` to end, and are ended then. Returns when nothing runs here.
+
+        Runs that are not done are handed over: queued again without counting as lost.
+        """
+        self._draining.set()
+        for execution, _ in self._active.values():
+            execution.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace.total_seconds()):
+                await self._idle.wait()
+        for execution, _ in self._active.values():
+            execution.end_running()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE + PROOF):
+                await self._idle.wait()
+        await self._stop_at_once()
+
+    async def _register(self) -> None:
+        name, host = self._settings.name, self._settings.host
+        pool = ",".join(sorted(self._pools())) if self._pools is not None else "*"
+        while True:
+            try:
+                await self._journal.write(lambda tx: leases.register(tx, name, pool, host, self._clock.now()))
+            except Unavailable as error:
+                self._log.warning("journal cannot be written", error=error.message)
+                await asyncio.sleep(error.retry_after.total_seconds())
+            else:
+                return
+
+    # --- claiming ----------------------------------------------------------------------------------------------------
+
+    async def _claim_until_drained(self) -> None:
+        watch = self._journal.watch()
+        drained = asyncio.ensure_future(self._draining.wait())
+        try:
+            while not self._draining.is_set():
+                pause = _POLL
+                try:
+                    await self._look()
+                except Unavailable as error:
+                    self._log.warning("journal cannot be used", error=error.message)
+                    await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
+                changed = asyncio.ensure_future(watch.changed(pause))
+                await asyncio.wait({changed, drained}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                await asyncio.sleep(_BREATH)
+            # wishes are heard to the end
+            while self._active:
+                self._hear(await self._wishes())
+                changed = asyncio.ensure_future(watch.changed(_POLL))
+                idle = asyncio.ensure_future(self._idle.wait())
+                await asyncio.wait({changed, idle}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                idle.cancel()
+        finally:
+            drained.cancel()
+            watch.close()
+
+    async def _look(self) -> None:
+        pools = self._pools() if self._pools is not None else None
+        free = self._settings.max_runs - len(self._active)
+        name = self._settings.name
+        waiting, wishes = await self._journal.read(
+            lambda conn: (_claimable(conn, pools) if free > 0 else False, _wishes(conn, name))
+        )
+        self._hear(wishes)
+        if not waiting or self._draining.is_set():
+            return
+        began = self._clock.monotonic()
+        if not self._active:
+            self._renewed = began
+        claims = await self._journal.write(
+            lambda tx: leases.claim(tx, name, pools, free, self._clock.now(), self._clock.monotonic())
+        )
+        for claim in claims:
+            self._start(Execution(claim, self._tools))
+
+    def _start(self, execution: Execution) -> None:
+        if self._draining.is_set():
+            execution.drain()
+        self._idle.clear()
+        task = asyncio.create_task(self._execute(execution), name=f"run {execution.run_id}")
+        self._active[execution.run_id] = (execution, task)
+
+    async def _execute(self, execution: Execution) -> None:
+        try:
+            await execution.run()
+        except Exception:  # noqa: BLE001 - a bug of ours ends its run, not the runner
+            self._log.exception("run failed inside the runner", run=execution.run_id)
+            await execution.give_up()
+        finally:
+            if self._active.get(execution.run_id, (None,))[0] is execution:
+                del self._active[execution.run_id]
+            if not self._active:
+                self._idle.set()
+
+    async def _stop_at_once(self) -> None:
+        tasks = [task for _, task in self._active.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        """Renew all leases every third of a lease; where that fails, end in time what another may repeat."""
+        while True:
+            await asyncio.sleep(min(_BEAT, 1.0) if self._gave_way or self._late() else _BEAT)
+            if not self._active:
+                self._gave_way = False
+                continue
+            before = self._clock.monotonic()
+            mine = dict(self._active)
+            try:
+                async with asyncio.timeout(_BEAT):
+                    renewed = await self._journal.write(
+                        lambda tx: leases.renew(tx, self._settings.name, self._clock.monotonic())
+                    )
+            except (Unavailable, TimeoutError) as error:
+                self._log.warning("leases cannot be renewed", error=str(error))
+                self._give_way_in_time()
+                continue
+            self._renewed, self._gave_way = before, False
+            self._heed(renewed, mine)
+
+    def _late(self) -> bool:
+        return bool(self._active) and self._clock.monotonic() - self._renewed > _BEAT + 1.0
+
+    def _give_way_in_time(self) -> None:
+        left = LEASE.total_seconds() - (self._clock.monotonic() - self._renewed) - _MARGIN
+        if left > _BEAT:
+            return
+        self._gave_way = True
+        for execution, _ in self._active.values():
+            execution.give_way(max(0.0, left))
+
+    def _heed(self, renewed: Renewed, mine: Mapping[RunId, tuple[Execution, asyncio.Task[None]]]) -> None:
+        for run, (execution, _) in mine.items():
+            if run not in renewed.held and self._active.get(run, (None,))[0] is execution:
+                execution.abandon()
+        self._hear(renewed.wishes)
+
+    def _hear(self, wishes: Mapping[RunId, Ending]) -> None:
+        for run, ending in wishes.items():
+            if run in self._active:
+                self._active[run][0].wish(ending)
+
+    async def _wishes(self) -> Mapping[RunId, Ending]:
+        try:
+            return await self._journal.read(lambda conn: _wishes(conn, self._settings.name))
+        except Unavailable:
+            return {}
+
+
+def _claimable(conn: Connection, pools: frozenset[str] | None) -> bool:
+    query = select(table.c.seq).where(table.c.finished_at.is_(None), table.c.state == RunState.QUEUED.value).limit(1)
+    if pools is not None:
+        query = query.where(table.c.pool.in_(sorted(pools)))
+    return conn.execute(query).first() is not None
+
+
+def _wishes(conn: Connection, runner: str) -> dict[RunId, Ending]:
+    """Wishes for runs of this runner: heard at once in the process where they are written, else with the renewal."""
+    query = select(table.c.id, table.c.wish).where(
+        table.c.finished_at.is_(None),
+        table.c.state == RunState.RUNNING.value,
+        table.c.runner == runner,
+        table.c.wish.is_not(None),
+    )
+    return {RunId(row.id): row.wish for row in conn.execute(query)}

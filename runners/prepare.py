@@ -1,0 +1,120 @@
+"""From a planned step to a ready one: every expression evaluated, every secret opened, right before it starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine import contexts
+from engine.binding import UnbindableValue, prelude
+from engine.contexts import RunFacts, SecretRef
+from engine.expression import ExpressionError, Status, condition, condition_text, evaluate, render, to_text
+from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script, Use
+from engine.progress import StepRecord
+from runners.bootstrap import Command
+from runners.secrets import Opened, Sealed
+from runners.steps import ReadyStep
+
+Open = Callable[[str], Opened]
+"""Opens a credential of the run by name. Raises Sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step is about to run, and what is known there."""
+
+    spec: PinnedSpec
+    target: PinnedTarget | None
+    params: Mapping[str, Any]
+    run: RunFacts
+    records: Sequence[StepRecord]
+    status: Status
+
+    def context(self, env: Mapping[str, Any], own: StepRecord | None = None) -> dict[str, Any]:
+        return contexts.for_step(self.spec, self.target, self.params, self.run, self.records, env, own)
+
+
+@dataclass(frozen=True, slots=True)
+class NotMet:
+    """The step's condition is false: it is skipped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The step cannot start, and has failed: an expression failed, or a secret cannot be opened. Nothing was done."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The step as it will run, and its environment as expressions may see it."""
+
+    step: ReadyStep
+    env: Mapping[str, Any]
+
+
+def prepare(step: PlannedStep, place: Place, opened: Open, *, restricted: bool) -> Prepared | NotMet | Broken:
+    """Evaluate everything about a step that must be known before it starts."""
+    try:
+        bare = place.context({})
+        if not condition(step.condition, bare, status=place.status):
+            return NotMet()
+        env = contexts.environment(step.env, bare, place.status)
+        public = {name: value for name, value in env.items() if not isinstance(value, SecretRef)}
+        context = place.context(public)
+        match step.action:
+            case Script() as script:
+                command = _command(step, script, env, context, place.status, opened)
+                return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
+            case Use(inputs=inputs):
+                given = render(inputs, context, status=place.status)
+                return Prepared(ReadyStep(step, inputs=given, restricted=restricted), public)
+    except ExpressionError as error:
+        return Broken(error.message)
+    except (Sealed, UnbindableValue) as error:
+        return Broken(str(error))
+
+
+def _command(
+    step: PlannedStep,
+    script: Script,
+    env: Mapping[str, Any],
+    context: Mapping[str, Any],
+    status: Status,
+    opened: Open,
+) -> Command:
+    values = [to_text(evaluate(hole, context, status=status)) for hole in script.holes]
+    return Command(
+        shell=script.shell,
+        script=prelude(script.shell, values) + script.text,
+        env={name: _value(value, opened) for name, value in env.items()},
+        stdin=_stdin(step.stdin, context, status, opened),
+        working_dir=None if step.working_dir is None else to_text(render(step.working_dir, context, status=status)),
+    )
+
+
+def _value(value: Any, opened: Open) -> str:
+    return opened(value.credential).get(value.field) if isinstance(value, SecretRef) else to_text(value)
+
+
+def _stdin(stdin: str | None, context: Mapping[str, Any], status: Status, opened: Open) -> str | None:
+    if stdin is None:
+        return None
+    secret = contexts.secret_of(stdin)
+    return _value(secret, opened) if secret is not None else to_text(render(stdin, context, status=status))
+
+
+def is_ok(step: PlannedStep, code: int, context: Mapping[str, Any], status: Status) -> bool:
+    """Whether the exit code counts as success. Raises ExpressionError."""
+    if not isinstance(step.ok_exit_codes, str):
+        return code in step.ok_exit_codes
+    text = condition_text(step.ok_exit_codes)
+    match evaluate(text, context, status=status):
+        case bool() as answer:
+            return answer
+        case int() as one:
+            return code == one
+        case list() as several:
+            return code in several
+        case _:
+            raise ExpressionError("okExitCodes is neither true, false, a number nor a list of numbers", 0, len(text))

@@ -1,0 +1,14 @@
+"""Secrets from variables of the runner whose names begin with OPSCONDUCTOR_SECRET_, and from no other."""
+
+from collections.abc import Mapping
+
+PREFIX = "OPSCONDUCTOR_SECRET_"
+
+
+def read(environ: Mapping[str, str], name: str) -> str:
+    """The variable's text. Raises ValueError."""
+    if not name.startswith(PREFIX):
+        raise ValueError(f"only variables named {PREFIX}* can be read, not '{name}'")
+    if name not in environ:
+        raise ValueError(f"the runner has no variable {name}")
+    return environ[name]

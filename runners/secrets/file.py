@@ -1,0 +1,50 @@
+"""Secrets from files below one folder, and from nowhere else."""
+
+import os
+import stat
+from pathlib import Path, PurePosixPath
+
+CAP = 64 * 1024
+"""Bytes of the largest secret."""
+
+
+def read(folder: Path | None, name: str) -> str:
+    """The text of a file below `folder`. Raises ValueError or OSError; no message holds anything of the content.
+
+    Symbolic links may point within the folder (as mounted secrets do), not out of it.
+    """
+    if folder is None:
+        raise ValueError("this runner has no secret folder; start it with --secret-dir")
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+        raise ValueError(f"'{name}' is not a path below the secret folder")
+    try:
+        root = folder.resolve(strict=True)
+        found = (root / path).resolve(strict=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no file '{name}' in the secret folder") from error
+    except RuntimeError as error:
+        raise ValueError(f"'{name}' is a loop of links") from error
+    if not found.is_relative_to(root):
+        raise ValueError(f"'{name}' leads out of the secret folder")
+    # NONBLOCK: a FIFO is refused below, it must not be waited for
+    descriptor = os.open(found, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"'{name}' is not a regular file")
+        data = stream.read(CAP + 1)
+    if len(data) > CAP:
+        raise ValueError(f"'{name}' is larger than {CAP // 1024} KiB")
+    return text_of(data, name)
+
+
+def text_of(data: bytes, name: str) -> str:
+    """Raises ValueError for what no program can be given as text."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        # without a cause: its text would quote the bytes
+        raise ValueError(f"'{name}' is not UTF-8 text") from None
+    if "\0" in text:
+        raise ValueError(f"'{name}' holds a NUL character")
+    return text
