@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,6 +50,11 @@ class Source:
         return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", self.text)
 
 
+def secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """What `from.env` may read."""
+    return {name: value for name, value in environment.items() if name.startswith("OPSCONDUCTOR_SECRET_")}
+
+
 def default_state(source: Source) -> Path:
     """One folder a source under the user's state directory (XDG_STATE_HOME)."""
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
@@ -83,6 +89,10 @@ class StateFolder:
         return self.root / "daemon.lock"
 
     @property
+    def runner_lock(self) -> Path:
+        return self.root / "runner.lock"
+
+    @property
     def demo(self) -> Path:
         return self.root / "demo"
 
@@ -95,6 +105,8 @@ class Settings:
     state: StateFolder
     branch: str = "main"
     secret_dir: Path | None = None
+    secret_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The OPSCONDUCTOR_SECRET_* variables, and nothing else of the environment."""
     restricted: bool = False
     status_remote: str | None = None
     grace: timedelta = timedelta(seconds=30)

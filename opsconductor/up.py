@@ -5,10 +5,12 @@ import platform
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from secrets import token_hex
 
 import structlog
 from sqlalchemy import Connection
 
+from engine.catalog import DEFAULT_POOL
 from engine.states import RunState
 from engine.views import EngineView, ScheduleView, SyncView
 from journal import history, leases, outbox, runs, schedules
@@ -25,7 +27,9 @@ from reconciler.objects import Objects
 from reconciler.projection import CONSUMER, SYNC_KEY, Projection
 from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
 from reconciler.wake import Wake
+from runners.connections.local import LocalSettings
 from runners.pool import Runner, RunnerSettings
+from runners.secrets import Secrets
 from schemas.project import DEFAULT_STATUS_REF, Retention
 
 log = structlog.get_logger(__name__)
@@ -149,13 +153,7 @@ class Engine:
 
     async def _work(self, until: Coroutine[object, object, object]) -> None:
         """All parts at once until `until` is over, one of them fails, or a stop is asked for; then drain."""
-        runner = Runner(
-            self._journal,
-            clock=self._clock,
-            logs=self._settings.state.logs,
-            state=self._settings.state.root,
-            settings=RunnerSettings(secret_dir=self._settings.secrets, restricted=self._settings.restricted),
-        )
+        runner = self._runner()
         deciding = asyncio.create_task(self._loop.run(self._stop))
         running = asyncio.create_task(runner.run())
         publishing = asyncio.create_task(self._publish_for_ever())
@@ -175,6 +173,23 @@ class Engine:
                 part.cancel()
             await asyncio.gather(*parts, waiting, return_exceptions=True)
         await self._finish()
+
+    def _runner(self) -> Runner:
+        """One runner for every pool."""
+        settings = self._settings
+        return Runner(
+            self._journal,
+            pools=None,
+            clock=self._clock,
+            secrets=Secrets(settings.secrets, settings.secret_variables),
+            logs=settings.state.logs,
+            settings=RunnerSettings(
+                name=f"{DEFAULT_POOL}/{token_hex(2)}",
+                host=platform.node(),
+                lock=settings.state.runner_lock,
+                local=LocalSettings(restricted=settings.restricted),
+            ),
+        )
 
     def _note(self, error: BaseException | None) -> None:
         match error:

@@ -77,7 +77,7 @@ async def from_branch(
 
     await journal.write(change)
     done = Rebuilt(len(runs_found), len(answers), len(clocks), lost=not drained)
-    if publisher.tip is not None:
+    if sync is not None and sync.observed is not None:
         log.warning("the store was new: filled from the status branch", runs=done.runs, requests=done.requests)
     return done
 

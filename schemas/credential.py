@@ -39,7 +39,7 @@ class Source(Model):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Source":
-        if len(self.model_fields_set) != 1:
+        if sum(given is not None for given in (self.file, self.env, self.vault, self.command)) != 1:
             raise ValueError("'from' names exactly one of file, env, vault, command")
         return self
 

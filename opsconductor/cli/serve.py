@@ -1,5 +1,6 @@
 """`up`, `accept`, `doctor`: the commands for the machine that the engine runs on."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from opsconductor.cli import exits
 from opsconductor.cli.options import BranchOption, StateOption, chatter
-from opsconductor.settings import Settings, Source, StateFolder, UsageError, default_state
+from opsconductor.settings import Settings, Source, StateFolder, UsageError, default_state, secret_variables
 
 SourceArgument = Annotated[
     str,
@@ -61,6 +62,7 @@ def up(
         state=_state(where, state),
         branch=branch,
         secret_dir=secret_dir.resolve() if secret_dir else None,
+        secret_variables=secret_variables(os.environ),
         restricted=restricted,
         status_remote=status_remote,
         grace=patience,

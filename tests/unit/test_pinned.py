@@ -1,0 +1,47 @@
+"""A pinned spec is read back as it was written: a run keeps its plan through every restart."""
+
+from engine.judge import ActFacts, Launch, judge
+from engine.pinned import digest, dump, load
+from tests.catalogs import catalog
+from tests.unit.test_judge import NOW, request
+
+CATALOG = catalog(
+    """kind: Credential
+metadata: {name: fleet}
+spec: {type: ssh, username: ops, pools: [], from: {file: fleet}}
+""",
+    """kind: Target
+metadata: {name: web-01, labels: {role: web}}
+spec:
+  host: 127.0.0.1
+  vars: {deep: {list: [1, 2.5, null, true, "x"]}}
+  connections:
+    ssh:
+      port: 2201
+      credentialRef: fleet
+      hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl]
+""",
+    """kind: Job
+metadata: {name: everything}
+spec:
+  targets: {names: [web-01]}
+  timeout: 40m
+  steps:
+    - id: look
+      run: echo "${{ target.name }}"
+      timeout: 90s
+      okExitCodes: [0, 3]
+      outputs: {n: "${{ size(stdout) }}", fixed: 3}
+    - {id: check, uses: assert, with: {that: "${{ steps.look.outputs.n > 0 }}"}}
+  finally: [{run: echo done, continueOnError: true}]
+""",
+)
+
+
+def test_a_plan_is_read_back_equal() -> None:
+    facts = ActFacts(committed_at=NOW, first_seen=NOW, requested_by="ana@example.org")
+    launch = judge(request("{jobRef: everything}"), facts, CATALOG, NOW)
+    assert isinstance(launch, Launch)
+    spec = launch.planned.spec
+    assert load(dump(spec)) == spec
+    assert digest(dump(load(dump(spec)))) == digest(dump(spec))
