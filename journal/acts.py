@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from engine.identity import RunId
 from journal import outbox, points
+from journal.portions import portions
 from journal.tables import AnyRow, acts, runs
 
 ActState = Literal["accepted", "refused", "done"]
@@ -19,7 +20,6 @@ _AFTER: Mapping[str | None, frozenset[str]] = {
     "done": frozenset(),
 }
 """Which answers may follow which; None is an act that was seen and not yet answered."""
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,9 @@ _HAS_ENDED = select(runs.c.seq).where(runs.c.id == bindparam("which"), runs.c.fi
 
 def seen(conn: Connection, names: Collection[str]) -> Mapping[str, ActRow]:
     """Those of the names that were ever answered."""
-    wanted = list(names)
     found: dict[str, ActRow] = {}
-    for at in range(0, len(wanted), _AT_ONCE):
-        query = select(acts).where(acts.c.name.in_(wanted[at : at + _AT_ONCE]), acts.c.state.is_not(None))
+    for part in portions(names):
+        query = select(acts).where(acts.c.name.in_(part), acts.c.state.is_not(None))
         found.update({row.name: _act(row) for row in conn.execute(query)})
     return found
 

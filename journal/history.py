@@ -10,6 +10,7 @@ from engine.pinned import RUNNER
 from engine.states import TARGET_SEVERITY, RunState, StepState
 from engine.views import JobView, RunBrief, TargetStatusView
 from journal import outbox, points
+from journal.portions import portions
 from journal.tables import AnyRow, causes, decisions, evidence, run_targets, runs, specs
 from schemas.project import Retention
 
@@ -62,16 +63,15 @@ def _brief(row: AnyRow, failed: tuple[str, ...]) -> RunBrief:
     )
 
 
-def _failed(conn: Connection, seqs: list[int]) -> dict[int, tuple[str, ...]]:
-    if not seqs:
-        return {}
+def _failed(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[str, ...]]:
     good = (StepState.SUCCEEDED.value, StepState.SKIPPED.value)
-    query = select(run_targets.c.run, run_targets.c.target, run_targets.c.state).where(
-        run_targets.c.run.in_(seqs), run_targets.c.state.not_in(good)
-    )
     found: dict[int, list[tuple[int, str]]] = {}
-    for run, target, state in conn.execute(query):
-        found.setdefault(run, []).append((_RANK[state], target))
+    for part in portions(seqs):
+        query = select(run_targets.c.run, run_targets.c.target, run_targets.c.state)
+        for run, name, state in conn.execute(
+            query.where(run_targets.c.run.in_(part), run_targets.c.state.not_in(good))
+        ):
+            found.setdefault(run, []).append((_RANK[state], name))
     return {run: tuple(name for _, name in sorted(names)[:_NAMED]) for run, names in found.items()}
 
 

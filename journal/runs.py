@@ -15,6 +15,7 @@ from engine.states import RUN_TRANSITIONS, RunState, StepState
 from engine.views import RunBrief, RunView, StepView, TargetView
 from journal import acts, history, outbox, points
 from journal.causes import cause_from_json, cause_to_json
+from journal.portions import portions
 from journal.savepoint import in_savepoint
 from journal.tables import AnyRow, Instant, causes, run_targets, runs, specs, steps
 from schemas.job import OnConflict
@@ -329,9 +330,12 @@ def get(conn: Connection, run: RunId) -> RunView | None:
 
 def get_all(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, RunView]:
     """Those of the runs that are in the journal."""
-    rows = conn.execute(select(runs).where(runs.c.id.in_(wanted))).all()
-    places = _places(conn, [row.seq for row in rows])
-    return {RunId(row.id): _view(row, places.get(row.seq, {})) for row in rows}
+    found: dict[RunId, RunView] = {}
+    for part in portions(wanted):
+        rows = conn.execute(select(runs).where(runs.c.id.in_(part))).all()
+        places = _places(conn, [row.seq for row in rows])
+        found |= {RunId(row.id): _view(row, places.get(row.seq, {})) for row in rows}
+    return found
 
 
 def _view(row: AnyRow, places: Mapping[str, TargetView]) -> RunView:

@@ -4,12 +4,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 
 from engine.identity import Cause, run_id
 from engine.states import RunState, StepState
 from engine.views import RunView, StepView, TargetView
 from journal import acts, history, leases, outbox, runs
 from journal.runs import AlreadyThere, Enqueued, Overlap
+from journal.tables import runs as table
 from schemas.project import Retention
 
 QUEUED, WAITING = RunState.QUEUED, RunState.WAITING
@@ -242,3 +245,18 @@ async def test_an_ended_run_is_imported_as_it_was(desk, new_run, clock):
     assert found.results[0].steps[0].started_at == clock.now()
     assert found.results[0].outputs == {"freed": 3}
     assert (found.state, found.libraries, found.params) == (view.state, view.libraries, view.params)
+
+
+async def test_the_database_itself_refuses_two_holders_of_a_slot(desk, new_run):
+    """Whatever the code above it does: the index is the promise."""
+    await desk.enqueue(new_run("one", group="web"))
+    await desk.enqueue(new_run("two", group="web"))
+    push = update(table).where(table.c.id == new_run("two").id).values(slot=0, state="queued")
+    with pytest.raises(IntegrityError):
+        await desk.journal.write(lambda tx: tx.execute(push))
+
+
+async def test_more_runs_than_a_statement_takes_are_seen_at_once(desk, new_run):
+    await desk.enqueue(new_run())
+    found = await desk.see(runs.get_all, [new_run().id, *(f"r{number}" for number in range(40_000))])
+    assert list(found) == [new_run().id]
