@@ -31,11 +31,25 @@ def follow(
             shown = line
         if (code := _verdict(answer, run)) is not None:
             if run is not None:
+                _say_what_failed(run)
                 typer.echo(run["metadata"]["name"])
             return code
         time.sleep(pause.total_seconds())
     chatter(f"still open after {int(patience.total_seconds())} s; it goes on without us")
     return exits.STILL_OPEN
+
+
+def _say_what_failed(run: dict[str, Any]) -> None:
+    """A line for each step that did not succeed, with the last line it printed."""
+    for target, status in (run["status"].get("targets") or {"": run["status"]}).items():
+        for step in status.get("steps") or []:
+            if step["state"] in ("succeeded", "skipped", "running"):
+                continue
+            said = (step.get("stderrTail") or step.get("stdoutTail") or "").strip().rpartition("\n")[2]
+            where = f"{target}: {step['id']}" if target else step["id"]
+            chatter(f"    {where} {step['state']}: {step.get('error') or 'no reason was recorded'}")
+            if said:
+                chatter(f"        {said}")
 
 
 def _look(workspace: Workspace) -> StatusReader | None:

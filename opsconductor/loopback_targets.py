@@ -9,7 +9,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ _ADDRESS = "127.0.0.1"
 _KEY_TYPE = "ssh-ed25519"
 _SERVERS = "servers.json"
 _CLIENT_KEY = "client_key.pub"
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +103,39 @@ async def _run(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         start_new_session=True,
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(Path.home()), "USER": "demo"},
     )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    # When the connection goes, the command's input ends, which is how it learns of it; it is not waited for.
+    feeding = asyncio.create_task(_feed(process, child.stdin))
     try:
-        await process.redirect(child.stdin, child.stdout, child.stderr)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_copy(child.stdout, process.stdout))
+            group.create_task(_copy(child.stderr, process.stderr))
         process.exit(await child.wait())
     finally:
-        if child.returncode is None:
-            # The connection is gone: the end of its input tells the command so; it is not waited for.
-            assert child.stdin is not None
-            with suppress(OSError):
-                child.stdin.close()
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+
+
+async def _feed(process: "asyncssh.SSHServerProcess[bytes]", stdin: asyncio.StreamWriter) -> None:
+    try:
+        while data := await process.stdin.read(_CHUNK):
+            stdin.write(data)
+            await stdin.drain()
+    except (OSError, asyncssh.Error):
+        pass  # either side is gone: there is nobody left to tell
+    finally:
+        stdin.close()
+
+
+async def _copy(source: asyncio.StreamReader, sink: "asyncssh.SSHWriter[bytes]") -> None:
+    while data := await source.read(_CHUNK):
+        try:
+            sink.write(data)
+            await sink.drain()
+        except (OSError, asyncssh.Error):
+            return  # the connection is gone
 
 
 def _write_private(path: Path, data: bytes) -> None:

@@ -26,6 +26,7 @@ class Reader:
         self._step = step
         self._read: dict[Path, int] = {}
         self._last: Path | None = None
+        self._open_line = False
 
     def show(self, run: str, *, follow: bool) -> int:
         """0 when the run was found. With `follow` it goes on until the run has ended, then 1 if it did not succeed."""
@@ -41,6 +42,7 @@ class Reader:
                 break
             time.sleep(_PAUSE_SECONDS)
             found = self._find(name) or found
+        self.end()
         if not printed and not self._read:
             self._tails(found)
         return exits.OK if not follow or found["status"]["state"] == RunState.SUCCEEDED else exits.FINDINGS
@@ -52,7 +54,7 @@ class Reader:
     def _print_new(self, run: str) -> bool:
         """What was added since the last look."""
         any_new = False
-        for file in sorted(self._logs.glob(f"*/*/*/{run}/*/*.log")) if self._logs.is_dir() else ():
+        for file in sorted(self._logs.glob(f"*/*/*/{run}/*/*.log"), key=_begun):
             phase, step, _ = file.name.split(".", 2)
             if (self._target and file.parent.name != self._target) or (self._step and step != self._step):
                 continue
@@ -67,12 +69,23 @@ class Reader:
             any_new = False
             while chunk := stream.read(_CHUNK):
                 if self._last != file:
-                    typer.echo(f"── {title}", err=True)
+                    self._head(title)
                     self._last = file
                 typer.echo(_safe(chunk), nl=False)
+                self._open_line = not chunk.endswith(b"\n")
                 any_new = True
             self._read[file] = stream.tell()
         return any_new
+
+    def end(self) -> None:
+        """End a line that a step left open."""
+        if self._open_line:
+            typer.echo()
+            self._open_line = False
+
+    def _head(self, title: str) -> None:
+        self.end()
+        typer.echo(f"── {title}", err=True)
 
     def _tails(self, run: dict[str, Any]) -> None:
         """The run's logs are elsewhere: show what the status branch has, and say so."""
@@ -86,6 +99,12 @@ class Reader:
                 for tail in (step.get("stdoutTail"), step.get("stderrTail")):
                     if tail:
                         typer.echo(_safe(str(tail).encode()), nl=not str(tail).endswith("\n"))
+
+
+def _begun(file: Path) -> tuple[str, float]:
+    """By target, and on each in the order in which the steps began to print."""
+    stat = file.stat()
+    return (file.parent.name, getattr(stat, "st_birthtime", stat.st_mtime))
 
 
 def _with(error: str | None) -> str:

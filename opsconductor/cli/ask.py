@@ -25,7 +25,7 @@ OnBranchOption = Annotated[bool, typer.Option("--on-branch", help="Push to the d
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("run")(run)
-    app.command("exec", context_settings={"allow_interspersed_args": False})(execute)
+    app.command("exec")(execute)
     app.command("cancel")(cancel)
 
 
@@ -60,10 +60,7 @@ def execute(
     branch: BranchOption = "main",
 ) -> int:
     """Run one command on targets, as a job that exists once. One word is taken as a script, several as a command."""
-    words = command[1:] if command[:1] == ["--"] else command
-    if not words:
-        raise UsageError("exec needs a command: opsconductor exec role=web -- uptime")
-    script = words[0] if len(words) == 1 else shlex.join(words)
+    script = command[0] if len(command) == 1 else shlex.join(command)
     spec = {"job": {"targets": _selection(targets), "steps": [{"id": "command", "run": script}]}}
     return _ask("exec", spec, reason, wait, timeout, on_branch, repo, remote, branch)
 

@@ -138,6 +138,9 @@ def upcoming(
         (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or "")
         for f in data
     ]
+    if output in ("table", "wide") and len(rows) > _MOST_ROWS:
+        chatter(f"the first {_MOST_ROWS} of {len(rows)}; narrow --within, or ask with -o json")
+        rows = rows[:_MOST_ROWS]
     columns = ("LOCAL", "ZONE", "UTC", "SCHEDULE", "DECISION", "REASON")
     nothing = f"nothing is due from {format_instant(begin)} within {within}"
     show(Table(columns, rows, {"fires": data}, empty=nothing), output)
@@ -163,6 +166,7 @@ def logs(
     return reader.show(run, follow=follow)
 
 
+_MOST_ROWS = 50
 STATUS_FOLDERS = {"Job": "jobs", "Schedule": "schedules", "Target": "targets", "RunRequest": "requests"}
 _STATUS_KINDS = {
     "JobStatus": "jobs",
@@ -174,13 +178,16 @@ _STATUS_KINDS = {
 }
 
 
+_SHORT = {"request": "RequestStatus", "group": "TargetGroup", "pool": "RunnerPool", "sync": "SyncStatus"}
+
+
 def kind_named(text: str) -> str:
     """`jobs`, `job`, `Job`, `target-groups`, ... as the kind's own name. Raises UsageError with the nearest ones."""
     import difflib
 
     from schemas.kinds import MODELS
 
-    known = {kind.lower(): kind for kind in (*MODELS, *_STATUS_KINDS, "SyncStatus")}
+    known = {kind.lower(): kind for kind in (*MODELS, *_STATUS_KINDS, "SyncStatus")} | _SHORT
     wanted = text.lower().replace("-", "").replace("_", "")
     singular = (wanted, wanted.removesuffix("s"), wanted.removesuffix("es"), wanted.removesuffix("ies") + "y")
     for form in singular:
@@ -195,7 +202,7 @@ def _items(workspace: "Workspace", kind: str, *, offline: bool) -> list[dict[str
     if kind in _STATUS_KINDS or kind == "SyncStatus":
         return _published(workspace.status(offline=offline), kind)
     compiled = workspace.definitions()
-    documents = [authored.document for authored in (*compiled.documents_read, *compiled.acts)]
+    documents = [authored.document for authored in (*compiled.definitions, *compiled.acts)]
     return [d.to_json() for d in sorted(documents, key=lambda d: d.name) if d.kind == kind]
 
 
@@ -223,6 +230,8 @@ def _rows(
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     if kind == "Run":
         return ("RUN", "STATE", "STARTED", "TOOK", "TARGETS", "CAUSE", "REASON"), [_run_row(item) for item in items]
+    if kind == "RequestStatus":
+        return ("NAME", "STATE", "REASON", "RUN"), [_request_row(item) for item in items]
     if kind in STATUS_FOLDERS and status is not None:
         beside = {i["metadata"]["name"]: i.get("status", {}) for i in status.each(STATUS_FOLDERS[kind])}
         rows: list[tuple[str, ...]] = [
@@ -242,6 +251,11 @@ def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
     last = status.get("lastRun") or status.get("lastDecision") or {}
     state = status.get("state") or last.get("state") or last.get("reason") or last.get("decision") or ""
     return (str(state), str(status.get("run") or last.get("run") or ""))
+
+
+def _request_row(item: dict[str, Any]) -> tuple[str, ...]:
+    status = item["status"]
+    return (item["metadata"]["name"], *(str(status.get(key) or "") for key in ("state", "reason", "run")))
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
