@@ -20,6 +20,9 @@ class Batch:
     objects: tuple[tuple[str, str], ...]
 
 
+TOLD = "outbox.told"
+"""In the `info` of a connection whose transaction has added something: the store wakes those who wait for objects."""
+
 _ADD = insert(outbox)
 _CURSOR = select(cursors.c.seq).where(cursors.c.consumer == bindparam("consumer"))
 _AFTER = (
@@ -40,6 +43,7 @@ def add_all(tx: Connection, objects: tuple[tuple[str, str], ...]) -> None:
     if not objects:
         return
     _in_commit_order(tx)
+    tx.info[TOLD] = True
     tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
 
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine, insert, inspect, make_url, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from journal import faults, points, sqlite
+from journal import faults, outbox, points, sqlite
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.savepoint import in_savepoint
@@ -49,14 +49,15 @@ class _Call(Generic[T]):
 class Watch:
     """Tells one task that something was committed. Wakes that come together are one."""
 
-    def __init__(self, watches: "set[Watch]") -> None:
+    def __init__(self, watches: "set[Watch]", *, objects: bool) -> None:
+        self.objects = objects
         self._watches = watches
         self._event = asyncio.Event()
         self.loop = asyncio.get_running_loop()
         watches.add(self)
 
     async def changed(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - part of the port
-        """Whether anything was committed by this process since the last call, waiting `timeout` seconds for it."""
+        """Whether it was told since the last call, waiting `timeout` seconds for it."""
         try:
             async with asyncio.timeout(timeout):
                 await self._event.wait()
@@ -141,10 +142,11 @@ class _Writer(_Worker):
     def __init__(self, engine: Engine, watches: set[Watch]) -> None:
         super().__init__("journal-writer", engine)
         self._watches = watches
-        self._wakes = False
+        self._changed = False
+        self._told = False
 
     def serve(self, batch: list[_Call[Any]]) -> None:
-        self._wakes = False
+        self._changed = self._told = False
         if not (len(batch) == 1 and self._served_alone(batch[0])):
             self._commit(lambda tx: _apply_all(tx, batch))
 
@@ -168,15 +170,18 @@ class _Writer(_Worker):
         tx = self.connection()
         points.begun()
         before = sqlite.changes(tx)
+        tx.info.pop(outbox.TOLD, None)
         with tx.begin():
             changes(tx)
             points.uncommitted()
         points.committed()
         # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
-        self._wakes = before is None or sqlite.changes(tx) != before
+        self._changed = before is None or sqlite.changes(tx) != before
+        self._told = outbox.TOLD in tx.info
 
     def answered(self, batch: list[_Call[Any]]) -> None:
-        _resolve(batch, self._watches if self._wakes else ())
+        woken = (watch for watch in tuple(self._watches) if self._told or not watch.objects)
+        _resolve(batch, woken if self._changed else ())
 
 
 class _Reader(_Worker):
@@ -313,9 +318,13 @@ class Journal:
         await call.future
         return call.result()
 
-    def watch(self) -> Watch:
-        """A watch for the calling task, set after any commit of this process. Other processes must be polled for."""
-        return Watch(self._watches)
+    def watch(self, *, objects: bool = False) -> Watch:
+        """A watch for the calling task, set after any commit of this process. Other processes must be polled for.
+
+        With `objects`, only commits that told the outbox of a changed object count: runs queued, ended or wished away,
+        but not the steps in between, of which there are many more.
+        """
+        return Watch(self._watches, objects=objects)
 
     async def close(self) -> None:
         """Finish what waits, then close. A second call does nothing."""

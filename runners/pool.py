@@ -155,7 +155,7 @@ class Runner:
     # --- claiming ----------------------------------------------------------------------------------------------------
 
     async def _claim_until_drained(self) -> None:
-        watch = self._journal.watch()
+        watch = self._journal.watch(objects=True)
         drained = asyncio.ensure_future(self._draining.wait())
         try:
             while not self._draining.is_set():

@@ -169,6 +169,19 @@ async def test_a_watch_wakes_for_changes_alone(desk):
     watch.close()
 
 
+async def test_a_watch_for_objects_sleeps_through_what_the_outbox_is_not_told(desk, new_run):
+    watch, every = desk.journal.watch(objects=True), desk.journal.watch()
+    await desk.journal.write(put("x"))
+    assert await every.changed(5) is True
+    assert await watch.changed(0.01) is False
+    await desk.enqueue(new_run())
+    assert await watch.changed(5) is True
+    await desk.journal.write(put("y"))
+    assert await watch.changed(0.01) is False
+    watch.close()
+    every.close()
+
+
 async def test_a_closed_journal_finishes_what_waits_and_then_is_unavailable(desk, url):
     last = [asyncio.create_task(desk.journal.write(put(f"k{number}"))) for number in range(20)]
     await asyncio.sleep(0)
