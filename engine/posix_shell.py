@@ -55,13 +55,27 @@ _EVALUATING = frozenset(
     {
         "eval", "let", "trap", "source", ".", "alias", "read", "unset", "getopts", "mapfile", "readarray", "bind",
         "complete", "compgen", "enable", "hash", "ssh", "rsh", "mosh", "watch", "parallel", "pdsh", "sed", "gsed", "ed",
-        "ex", "vi", "vim", "nvim", "emacs", "gdb", "at", "batch", "expect", "tclsh", "m4", "make", "coproc",
+        "ex", "vi", "vim", "nvim", "emacs", "gdb", "at", "batch", "expect", "tclsh", "m4", "make", "coproc", "su",
+        "runuser", "script",
     }
 )  # fmt: skip
 _SHELLS = frozenset(
-    {"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "zsh", "fish", "csh", "tcsh", "rbash", "su", "runuser",
-     "script", "busybox", "toybox", "pwsh", "powershell", "cmd"}
+    {"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "zsh", "fish", "csh", "tcsh", "rbash", "busybox", "toybox",
+     "pwsh", "powershell", "cmd"}
 )  # fmt: skip
+_TAKING_DATA = frozenset(
+    {
+        "echo", "printf", "logger", "test", "[", "[[", "for", "select", "case", "grep", "egrep", "fgrep",
+        "cat", "ls", "mkdir", "rmdir", "rm", "cp", "mv", "ln", "touch", "chmod", "chown", "chgrp", "stat",
+        "date", "df", "du", "tr", "cut", "head", "tail", "tee", "wc", "basename", "dirname", "realpath",
+        "readlink", "cd", "mail", "systemctl", "journalctl", "id", "kill", "true", "false", ":", "exit",
+        "return", "set", "shift", "curl", "wget", "ping", "hostnamectl", "apt-get", "apt", "dnf", "yum",
+        "zypper", "apk", "jq", "sleep", "seq", "expr", "uniq", "diff", "cmp", "md5sum", "sha256sum",
+    }
+)  # fmt: skip
+"""Commands none of whose words are commands: `echo started at ...` starts nothing."""
+_CLIENTS = frozenset({"psql", "mysql", "mariadb", "sqlite", "sqlite3", "mongo", "mongosh", "sqlplus"})
+"""Interpreters that take options after their operands, too."""
 _AWKS = frozenset({"awk", "gawk", "mawk", "nawk"})
 _INTERPRETERS = re.compile(
     r"(python|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|Rscript|osascript|psql|mysql|mariadb|sqlite3?|mongo|mongosh"
@@ -108,6 +122,13 @@ class _Command:
     def literal(self) -> list[str]:
         return [word.text for word in self.words]
 
+    def names(self) -> list[str]:
+        """Words as commands and options are looked for: without their folders, and without what is not known here.
+
+        `${x}eval` is taken for eval, since x may be empty.
+        """
+        return [text.replace(_DYNAMIC, "").rsplit("/", 1)[-1] for text in self.literal()]
+
     def name(self) -> str:
         return next((word.text for word in self.words if not _ASSIGNMENT.match(word.text)), "")
 
@@ -141,12 +162,14 @@ class _Scan:
         self.text = text
         self.dialect = dialect
         self.found: dict[int, Reading | Refusal] = {}
-        self._owners: dict[int, _Command] = {}
+        self._owners: dict[int, list[_Command]] = {}
         self._all: list[_Command] = []
         self._pending: list[_Body] = []
         self._at = 0
         self._depth = 0
         self._forbidden: str | None = None
+        self._document_within = False
+        """A here-document stands in the substitution that is open."""
         if _DYNAMIC in text or "\0" in text:
             raise ValueError("the text holds characters that stand for something else here")
 
@@ -156,16 +179,24 @@ class _Scan:
         reading = self.found.get(hole)
         if reading is None:
             return Refusal("stands where it could not be followed")
-        if isinstance(reading, Refusal) or hole not in self._owners:
+        if isinstance(reading, Refusal):
             return reading
-        command = self._owners[hole]
-        reason = _evaluates(command, hole) or self._assigns(command, hole)
-        if reason is None and (command.piped or hole in command.body_holes) and self._reads_commands():
-            reason = "goes to standard input in a script where a shell or interpreter reads its commands from there"
-        return reading if reason is None else Refusal(reason)
+        for command in self._owners.get(hole, []):
+            reason = _evaluates(command, hole) or self._assigns(command, hole) or self._feeds(command, hole)
+            if reason is not None:
+                return Refusal(reason)
+        return reading
+
+    def _feeds(self, command: _Command, hole: int) -> str | None:
+        if self._reads_commands() and (hole in command.body_holes or self._has_pipes()):
+            return "stands in a script where a shell or interpreter may read its commands from standard input"
+        return None
 
     def _reads_commands(self) -> bool:
         return any(_reads_standard_input(command) for command in self._all)
+
+    def _has_pipes(self) -> bool:
+        return any(command.piped for command in self._all)
 
     def _assigns(self, command: _Command, hole: int) -> str | None:
         word = next((word for word in command.words if hole in word.holes), None)
@@ -271,7 +302,7 @@ class _Scan:
             raise _Unsure("it defines an alias")
         for word in (*command.words, *command.redirected):
             for hole in word.holes:
-                self._owners[hole] = command
+                self._owners.setdefault(hole, []).append(command)
 
     def _next(self, command: _Command, frames: list[_Case | str]) -> _Command:
         if command.conditional:
@@ -308,8 +339,12 @@ class _Scan:
             if case is None or case.state != "body":
                 raise _Unsure("';;' stands outside 'case'")
             case.state = "pattern"
-        elif self._take("&&") or self._take("||") or self._take(";") or self._take("&"):
+        elif self._take("&&") or self._take("||") or self._take("&"):
             pass
+        elif self._take(";"):
+            if self._document_within:
+                # bash 5.2 loses it: `$(cat <<E ... echo a; echo b)` runs `echo a echo b`.
+                raise _Unsure("';' follows a here-document within a substitution; begin a new line instead")
         elif self._take("|&") or self._take("|"):
             command.piped = True
         self._finish(command)
@@ -456,7 +491,7 @@ class _Scan:
             if char in _BREAKS:
                 break
             if char == HOLE:
-                if _SUBSCRIPT.fullmatch(word.text) or ("[" in word.text and _SUBSCRIPT.match(word.text)):
+                if _SUBSCRIPT.match(word.text):
                     self.found[self._at] = Refusal("may be an array subscript, which bash evaluates")
                     word.holes.append(self._at)
                     word.text += _DYNAMIC
@@ -537,7 +572,7 @@ class _Scan:
         elif self._take("$("):
             if self._depth >= _MAX_DEPTH:
                 raise _Unsure("its substitutions nest too deep")
-            self.commands(close=")")
+            self._substituted(word)
         elif self._take("${"):
             self._parameter(quoted=quoted)
         elif self._take("$["):
@@ -552,6 +587,16 @@ class _Scan:
                 self._at = match.end()
             else:
                 word.text = word.text[:-1] + "$"
+
+    def _substituted(self, word: _Word) -> None:
+        """A command within a word. What it prints becomes part of the word: its values count for both commands."""
+        start = self._at
+        subscript = _SUBSCRIPT.match(word.text) is not None and "]" not in word.text
+        before = self._forbid("may be an array subscript, which bash evaluates") if subscript else self._forbidden
+        self.commands(close=")")
+        self._document_within = self._document_within and self._depth > 1
+        self._forbidden = before
+        word.holes.extend(at for at in range(start, self._at) if self.text[at] == HOLE)
 
     def _forbid(self, reason: str) -> str | None:
         before = self._forbidden
@@ -647,8 +692,9 @@ class _Scan:
             if self.dialect != "bash":
                 raise _Unsure("'<(' is bash's; say 'shell: bash'")
             self._at += 2
-            self.commands(close=")")
-            command.words.append(_Word(_DYNAMIC, quoted=True))
+            word = _Word(_DYNAMIC, quoted=True)
+            self._substituted(word)
+            command.words.append(word)
         else:
             self._redirect_to(command)
 
@@ -671,6 +717,7 @@ class _Scan:
         raw = self.text[start : self._at]
         if word.holes or _DYNAMIC in word.text or HOLE in raw or "\n" in raw:
             raise _Unsure("the end mark of a here-document is no plain word")
+        self._document_within = self._depth > 1
         self._pending.append(_Body(word.text, literal=word.quoted, tabs=tabs, owner=command))
 
     def _bodies(self) -> None:
@@ -709,7 +756,7 @@ class _Scan:
             if char == HOLE:
                 hole = self._at
                 self._hole("quoted", None)
-                self._owners[hole] = body.owner
+                self._owners.setdefault(hole, []).append(body.owner)
                 body.owner.body_holes.append(hole)
             elif char == "\\":
                 if self._peek(2)[1:] == HOLE:
@@ -732,63 +779,88 @@ _REDIRECTIONS = ("&>>", "&>", "<>", "<&", ">&", ">>", ">|", "<", ">")
 
 
 def _evaluates(command: _Command, hole: int) -> str | None:
-    """Why a value among the words of this command would be evaluated, or None."""
+    """Why a value in this command would be evaluated, or None."""
     if command.pattern:
         return None
-    names = [word.text.rsplit("/", 1)[-1] for word in command.words]
-    evaluating = next((name for name in names if name in _EVALUATING), None)
-    if evaluating is not None:
-        return f"stands in a command with '{evaluating}', which may evaluate it"
+    names = command.names()
+    first = next((at for at, word in enumerate(command.words) if not _vanishes(word)), None)
     place = next((at for at, word in enumerate(command.words) if hole in word.holes), None)
-    shell = next((name for name in names if name in _SHELLS), None)
-    if shell is not None and (place is None or any(_COMMAND_OPTION.fullmatch(text) for text in command.literal())):
-        return f"stands in a command with '{shell}', which may evaluate it"
+    if first is None or (place is not None and place < first):
+        return None
+    if names[first] in _TAKING_DATA and command.words[first].text == names[first] and place != first:
+        return None if place is None else _evaluates_builtin(names[first:])
+    found = next((name for name in names if name in _EVALUATING), None)
+    if found is None and any(_COMMAND_OPTION.fullmatch(text) for text in command.literal()):
+        found = next((name for name in names if name in _SHELLS), None)
+    if found is not None:
+        return f"stands in a command with '{found}', which may evaluate it"
     if place is None:
         return _evaluates_input(names)
-    return _evaluates_word(command, names, place)
+    return _evaluates_word(command, names, first, place)
+
+
+def _vanishes(word: _Word) -> bool:
+    """Whether the command may be the word after this one: an assignment, or `$x`, which may be empty."""
+    empty = not word.quoted and not word.holes and not word.text.replace(_DYNAMIC, "")
+    return empty or _ASSIGNMENT.match(word.text) is not None
+
+
+def _evaluates_builtin(names: list[str]) -> str | None:
+    if names[0] == "[[" and _COMPUTING & set(names):
+        return "stands in '[[ ]]' with an operator that computes, which evaluates it; use '[ ]'"
+    if names[0] in ("test", "[") and "-v" in names:
+        return "stands in a test with '-v', which may evaluate it"
+    if names[0] == "printf" and any(name.startswith("-v") for name in names):
+        return "stands in a command with 'printf -v', which may evaluate it"
+    return None
 
 
 def _evaluates_input(names: list[str]) -> str | None:
-    found = next((name for name in names if _INTERPRETERS.fullmatch(name) or name in _AWKS), None)
+    found = next((name for name in names if _interprets(name) or name in _AWKS), None)
     return f"stands in the input of '{found}', which may evaluate it" if found else None
 
 
-def _evaluates_word(command: _Command, names: list[str], place: int) -> str | None:
+def _interprets(name: str) -> bool:
+    return name in _SHELLS or _INTERPRETERS.fullmatch(name) is not None
+
+
+def _evaluates_word(command: _Command, names: list[str], first: int, place: int) -> str | None:
     text = command.words[place].text
-    first = next((at for at, word in enumerate(command.words) if not _ASSIGNMENT.match(word.text)), None)
-    if first is None or place < first:
-        return None
-    if place == first and command.words[0].text != "[[":
+    if place == first:
         return "stands in the place of the command"
-    if names[first] in _RUNNERS and not any(_plain(name) for name in names[first + 1 : place]):
-        return f"stands in the place of the command after '{names[first]}'"
-    if any(name in ("declare", "typeset", "local", "export", "readonly") for name in names[:place]):
+    if any(name in _DECLARING for name in names[:place]):
         return None if _ASSIGNMENT.match(text) else "stands in the name of a variable"
-    if names[0] == "[[" and _COMPUTING & set(names):
-        return "stands in '[[ ]]' with an operator that computes, which evaluates it; use '[ ]'"
-    if {"test", "["} & set(names) and "-v" in names:
-        return "stands in a test with '-v', which may evaluate it"
-    if "printf" in names and any(name.startswith("-v") for name in names):
-        return "stands in a command with 'printf -v', which may evaluate it"
-    if names[first].startswith(_DYNAMIC) and any(_COMMAND_OPTION.fullmatch(name) for name in names):
+    if command.words[0].text.startswith(_DYNAMIC) and any(_COMMAND_OPTION.fullmatch(name) for name in names):
         return "stands in a command that is not known here"
-    return _evaluates_code(names, place)
-
-
-def _evaluates_code(names: list[str], place: int) -> str | None:
     for at, name in enumerate(names[:place]):
-        if name in _AWKS:
-            before = names[at + 1 : place]
-            in_option = bool(before) and before[-1] in ("-v", "-F", "--assign")
-            programs = [text for i, text in enumerate(before) if _operand(text, before[i - 1] if i else "")]
-            if not (in_option or programs) or "-f" in before:
-                return f"stands in the program of '{name}', which evaluates it"
-        elif _INTERPRETERS.fullmatch(name) and any(_CODE_OPTION.match(text) for text in names[at + 1 : place + 1]):
+        # printf, test and [[ may stand after `command` or `builtin`.
+        reason = _evaluates_builtin(names[at:]) or _evaluates_code(name, names[at + 1 :], place - at - 1, text)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _evaluates_code(name: str, after: list[str], place: int, text: str) -> str | None:
+    """Whether the word at `place` of those after a command, written as `text`, may be code for it."""
+    before = after[:place]
+    if name in _RUNNERS and not any(_plain(one) for one in before):
+        return f"stands in the place of the command after '{name}'"
+    if name in _AWKS:
+        programs = [one for at, one in enumerate(before) if _operand(one, before[at - 1] if at else "")]
+        in_option = bool(before) and before[-1] in ("-v", "-F", "--assign")
+        if not (in_option or programs) or "-f" in before:
+            return f"stands in the program of '{name}', which evaluates it"
+    elif _interprets(name):
+        if _INTERPRETERS.fullmatch(name) and any(_CODE_OPTION.match(one) for one in after[: place + 1]):
             return f"stands in a command with '{name}' and its code, which may evaluate it"
-        elif name == "env" and any(text.startswith(("-S", "--split")) for text in names):
-            return "stands in a command with 'env -S', which splits it"
-        elif name == "find" and any(text.startswith("-exec") or text.startswith("-ok") for text in names[:place]):
-            return "stands in the command that 'find' runs"
+        if not any(_plain(one) for one in before) or name in _CLIENTS:
+            in_option = bool(before) and before[-1].startswith("-") and name in _CLIENTS
+            if text.startswith(_DYNAMIC) and not in_option:
+                return f"stands where '{name}' takes an option or a script"
+    elif name == "env" and any(one.startswith(("-S", "--split")) for one in after):
+        return "stands in a command with 'env -S', which splits it"
+    elif name == "find" and any(one.startswith(("-exec", "-ok")) for one in before):
+        return "stands in the command that 'find' runs"
     return None
 
 
@@ -803,7 +875,7 @@ _RUNNERS = frozenset(
 
 def _plain(name: str) -> bool:
     """Whether a word may well be the command after a runner: no option, no number, no assignment."""
-    return not name.startswith(("-", _DYNAMIC)) and not name[:1].isdigit() and not _ASSIGNMENT.match(name)
+    return bool(name) and not name.startswith("-") and not name[:1].isdigit() and not _ASSIGNMENT.match(name)
 
 
 def _operand(text: str, before: str) -> bool:
@@ -812,17 +884,19 @@ def _operand(text: str, before: str) -> bool:
 
 def _reads_standard_input(command: _Command) -> bool:
     """Whether a shell, an interpreter or a runner of shells could take its commands from standard input here."""
-    names = [word.text.rsplit("/", 1)[-1] for word in command.words]
+    names = command.names()
     for at, name in enumerate(names):
         rest = names[at + 1 :]
         operands = [text for text in rest if not text.startswith("-") or text == "-"]
-        if name in ("at", "batch", "crontab", "source", "."):
+        if name in ("at", "batch", "crontab"):
+            return True
+        if name in ("source", ".") and any(_is_input(text) for text in operands):
             return True
         if name in ("xargs", "parallel") and (_SHELLS | _EVALUATING) & set(rest):
             return True
         if name in ("ssh", "rsh") and len(operands) < 2:
             return True
-        if (name in _SHELLS or _INTERPRETERS.fullmatch(name)) and _from_input(rest, operands):
+        if _interprets(name) and _from_input(rest, operands):
             return True
         if name in _AWKS and any(text.startswith("-f") and _is_input(text[2:]) for text in rest):
             return True
@@ -838,7 +912,7 @@ def _from_input(rest: list[str], operands: list[str]) -> bool:
 
 
 def _is_input(text: str) -> bool:
-    return text in ("", "-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "stdin", "0") or _DYNAMIC in text
+    return text in ("", "-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "stdin", "0")
 
 
 def _computes(command: _Command) -> bool:
