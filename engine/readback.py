@@ -246,13 +246,16 @@ def _parsed_decision(schedule: str, data: Facts | None) -> DecisionView | None:
 
 def parse_request_status(text: str | bytes) -> RequestView:
     file = Facts.read(text, "RequestStatus")
-    status = file.mapping("status")
+    spec, status = file.mapping("spec", default={}), file.mapping("status")
     return RequestView(
         name=file.name,
         state=status.one_of("state", get_args(RequestState)),
         reason=status.maybe_text("reason"),
         run=status.maybe_text("run"),
         at=status.maybe_instant("at"),
+        message=status.maybe_text("message"),
+        action=spec.maybe_text("action"),
+        requested_by=spec.maybe_text("requestedBy"),
     )
 
 

@@ -259,9 +259,14 @@ def target_status(view: TargetStatusView) -> Document:
 
 
 def request_status(view: RequestView) -> Document:
-    status = {"state": view.state, "reason": plain(view.reason), "run": view.run}
-    at = {"at": stamp(view.at)} if view.at is not None else {}
-    return _document("RequestStatus", view.name, {"status": status | at})
+    asked = {"action": view.action, "requestedBy": view.requested_by}
+    spec = {key: plain(value) for key, value in asked.items() if value is not None}
+    status: Document = {"state": view.state, "reason": plain(view.reason), "run": view.run}
+    if view.message is not None:
+        status["message"] = plain(view.message)
+    if view.at is not None:
+        status["at"] = stamp(view.at)
+    return _document("RequestStatus", view.name, ({"spec": spec} if spec else {}) | {"status": status})
 
 
 # --- decisions ---

@@ -158,13 +158,16 @@ class TargetStatusView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """An act and its answer. `at` is when it was answered."""
+    """An act and its answer. `reason` is a word for programs, `message` a sentence; `at` is when it was answered."""
 
     name: str
     state: RequestState
     reason: str | None = None
     run: str | None = None
     at: datetime | None = None
+    message: str | None = None
+    action: str | None = None
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def _line(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> str:
     if answer is None:
         return "waiting for the engine to take it"
     if answer["status"]["state"] == "refused":
-        return f"refused: {answer['status'].get('reason')}"
+        return f"refused: {answer['status'].get('reason')}: {answer['status'].get('message') or 'no more is known'}"
     if run is None:
         return f"{answer['status']['state']}"
     status = run["status"]

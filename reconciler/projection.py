@@ -151,7 +151,16 @@ def _file(path: str, document: Mapping[str, object] | None) -> Writes:
 
 
 def _request(row: acts.ActRow) -> RequestView:
-    return RequestView(row.name, row.state, reason=row.reason, run=row.run, at=row.settled_at)
+    return RequestView(
+        row.name,
+        row.state,
+        reason=row.reason,
+        run=row.run,
+        at=row.settled_at,
+        message=row.message,
+        action=row.action,
+        requested_by=row.requested_by,
+    )
 
 
 def _days(conn: Connection, keys: Iterable[str]) -> Writes:

@@ -67,6 +67,9 @@ async def from_branch(
                 answer.name,
                 state=answer.state,
                 reason=answer.reason,
+                message=answer.message,
+                action=answer.action,
+                requested_by=answer.requested_by,
                 run=RunId(answer.run) if answer.run else None,
                 now=answer.at or now,
             )

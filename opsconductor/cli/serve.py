@@ -70,7 +70,21 @@ def up(
         once=once,
         paused=paused,
     )
+    if not (once or paused):
+        _say_where_to_look(settings)
     return serve(settings)
+
+
+def _say_where_to_look(settings: Settings) -> None:
+    where = settings.source.shown
+    chatter(f"OpsConductor serves {where}, branch {settings.branch}. Where to look, from another terminal:")
+    chatter(f"    opsconductor get runs -C {where}")
+    state = "" if settings.state.root == default_state(settings.source) else f" --state {settings.state.root}"
+    chatter(f"    opsconductor logs JOB -C {where}{state}")
+    if settings.source.path is not None:
+        chatter(f"    git -C {where} log opsconductor/status          # every result is a commit")
+        chatter(f"    git -C {where} show opsconductor/status:README.md")
+    chatter("Ctrl-C stops it in order.")
 
 
 def accept(

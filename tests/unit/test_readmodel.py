@@ -282,6 +282,9 @@ def test_the_published_mark_is_the_last_decision_or_where_the_clock_began() -> N
         RequestView("r", "done", None, str(RUN.id), AT),
         RequestView("r", "refused", "storeLost: `x` | <b>\n", None),
         RequestView("on", "accepted", "12:30", "null"),
+        RequestView(
+            "why", "refused", "unknownRun", message="there is no such run: `x`", action="cancel", requested_by="a@b"
+        ),
     ],
 )
 def test_a_request_comes_back_from_its_file(view: RequestView) -> None:
