@@ -35,6 +35,7 @@ from schemas.project import DEFAULT_STATUS_REF, Retention
 log = structlog.get_logger(__name__)
 
 _PRUNE_EVERY = timedelta(minutes=10)
+_REFUSED_PAUSE = timedelta(seconds=30)
 _BRANCH_LOOK_EVERY = timedelta(seconds=30)
 
 
@@ -57,6 +58,8 @@ class Engine:
         self._ending = Ending(exits.OK)
         self._mirror = Mirror(settings.state.mirror, settings.source.text)
         self._objects = Objects(self._mirror.path)
+        remote = settings.status_remote
+        self._status_mirror = Mirror(settings.state.root / "status.git", remote) if remote else self._mirror
         self._wake = Wake(settings.source.path)
         self._engine: EngineView | None = None
         self._shown: SyncView | None = None
@@ -90,6 +93,7 @@ class Engine:
                     await self._work(self._stop.wait())
         finally:
             self._mirror.close()
+            self._status_mirror.close()
         if self._ending.reason:
             log.error("stopped", reason=self._ending.reason)
         return self._ending.code
@@ -100,10 +104,12 @@ class Engine:
         await self._mirror.open()
         await self._loop.start()
         await self._loop.look()
+        if self._loop.catalog is None:  # the mirror was new: what the journal names could not be opened before the look
+            await self._loop.start()
         if self._settings.paused:
             return
         self._publisher = Publisher(
-            self._status_mirror(),
+            self._status_mirror,
             await self._status_ref(),
             engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
             clock=self._clock,
@@ -113,7 +119,8 @@ class Engine:
         found = await self._claim(self._publisher)
         self._engine = found.own
         now = self._clock.now()
-        if await rebuild.needed(self._journal):
+        written_by_another = found.before is not None and found.before.id != found.own.id
+        if written_by_another or await rebuild.needed(self._journal):
             present = await self._loop.present_acts()
             await rebuild.from_branch(self._journal, self._publisher, drained=found.drained, present=present, now=now)
             await self._loop.start()
@@ -139,10 +146,6 @@ class Engine:
                     raise
                 log.warning("the status branch cannot be reached", error=error.message)
                 await self._pause(error.retry_after)
-
-    def _status_mirror(self) -> Mirror:
-        remote = self._settings.status_remote
-        return self._mirror if remote is None else Mirror(self._settings.state.root / "status.git", remote)
 
     async def _status_ref(self) -> str:
         """The branch of the commit in force, before anything else is known of it: the default."""
@@ -210,6 +213,7 @@ class Engine:
             return
         try:
             async with asyncio.timeout(max(self._settings.grace.total_seconds(), 15)):
+                await self._show_sync()
                 while await self._projection.publish():
                     pass
                 await owner.close(self._publisher, clock=self._clock)
@@ -263,6 +267,10 @@ class Engine:
             except Unavailable as error:
                 log.warning("status is published later", error=error.message)
                 pause = max(pause, error.retry_after)
+            except Refused as error:
+                # Jobs go on: what they do is in the journal, and is published when a person has allowed the push again.
+                log.error("status cannot be published until somebody changes something", error=error.message)
+                pause = max(pause, _REFUSED_PAUSE)
             await asyncio.sleep(pause.total_seconds())
             await watch.changed(timeout=_BRANCH_LOOK_EVERY.total_seconds())
 

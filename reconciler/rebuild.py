@@ -1,4 +1,7 @@
-"""The store is new and the branch is not: take in what the branch has, and say what cannot be proven (CONTRACT 4)."""
+"""Taking in the status branch: into a new store, or after another engine wrote it (CONTRACT 4, "Rebuilding").
+
+What the branch cannot prove is said: unknown runs, instants and requests that are storeLost.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -41,7 +44,7 @@ async def needed(journal: Journal) -> bool:
 async def from_branch(
     journal: Journal, publisher: Publisher, *, drained: bool, present: frozenset[str], now: datetime
 ) -> Rebuilt:
-    """Fill a new store. One transaction: a crash in the middle leaves it empty, and it is done again.
+    """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
     After a drained stop every schedule goes on from its published mark. Else instants between that mark and now are
     storeLost, open runs are unknown, and those of the requests `present` now that the branch has no answer to are
@@ -73,10 +76,12 @@ async def from_branch(
                 run=RunId(answer.run) if answer.run else None,
                 now=answer.at or now,
             )
-        if sync and sync.last_good:
+        if sync and sync.last_good and facts.get(tx, "accepted") is None:
             facts.put(tx, "accepted", {"applied": sync.last_good, "trusted": sync.observed or sync.last_good})
-        unanswered = sorted(present - {answer.name for answer in answers})
-        facts.put(tx, REBUILT, {"at": now.isoformat(), "lostRequests": [] if drained else unanswered})
+        unanswered = present - {answer.name for answer in answers} - set(acts.seen(tx, present))
+        before = facts.get(tx, REBUILT, {}).get("lostRequests", [])
+        lost = sorted({*before, *(() if drained else unanswered)})
+        facts.put(tx, REBUILT, {"at": now.isoformat(), "lostRequests": lost})
 
     await journal.write(change)
     done = Rebuilt(len(runs_found), len(answers), len(clocks), lost=not drained)
@@ -90,6 +95,9 @@ def _import_clock(tx: Connection, view: ScheduleView, closed: datetime | None, n
     if closed is not None:
         # Everything up to the drained stop was decided, whether or not anything was due.
         mark = max(mark, closed)
+    own = schedules.clocks(tx).get(view.name)
+    if own is not None and own.considered_until >= mark:
+        return
     schedules.put_clock(
         tx,
         view.name,
