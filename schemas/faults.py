@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.diagnostic import Diagnostic, Related
 from schemas.envelope import API_VERSION
+from schemas.guard import MAX_FINDINGS
 from schemas.places import Places
 from schemas.span import Span
 
@@ -55,10 +56,9 @@ def faults(
     paths = {path for path, _ in by_path}
     parents = {path[:n] for path in paths for n in range(len(path))}
     document = _Document(value, model, places, file)
+    at_fault = [(*place, details) for place, details in by_path.items() if place[0] not in parents]
     return tuple(
-        document.fault(path, details, about_key=about_key)
-        for (path, about_key), details in by_path.items()
-        if path not in parents
+        document.fault(path, details, about_key=about_key) for path, about_key, details in at_fault[:MAX_FINDINGS]
     )
 
 

@@ -17,7 +17,7 @@ from engine.checks import (
     supported,
     times,
 )
-from engine.checks.scope import Scope
+from engine.checks.scope import Scope, bounded
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
@@ -37,7 +37,7 @@ def about_definitions(
     for whole in _OF_ALL:
         yield from whole.check(scope)
     for authored in definitions:
-        yield from _about(authored, scope)
+        yield from bounded(_about(authored, scope))
 
 
 def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str]) -> Iterator[Diagnostic]:
@@ -45,7 +45,7 @@ def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[
     scope = Scope(catalog, (), acts, broken=broken)
     yield from identities.check(acts)
     for authored in acts:
-        yield from _about(authored, scope)
+        yield from bounded(_about(authored, scope))
 
 
 def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:

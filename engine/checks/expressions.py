@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from engine.binding import Bound, bind
 from engine.checks.memory import remembered
-from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.secrecy import forbidden
 from engine.contexts import secret_of
 from engine.expression import ExpressionError, Hole, Reference, compile_text, split
@@ -71,7 +71,7 @@ class _Answer:
 
 def _read(authored: Authored, shells: tuple[Shell, ...], *, targeted: bool) -> _Answer:
     reader = _Reader(authored, shells, targeted)
-    findings = tuple(found for place in _places(authored) for found in reader.check(place))
+    findings = tuple(bounded(found for place in _places(authored) for found in reader.check(place)))
     return _Answer(findings, tuple(reader.secrets))
 
 

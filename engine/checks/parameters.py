@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from engine.checks.memory import remembered
-from engine.checks.scope import Path, Scope
+from engine.checks.scope import Path, Scope, bounded
 from engine.expression import has_expression
 from engine.userschema import KEYWORDS, REFUSED, faults_of, problems_of, short
 from schemas.act import RunRequest
@@ -24,7 +24,7 @@ _NOTES = frozenset({"default", "description", "title", "examples", "$comment"})
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if isinstance(document, Job):
-        yield from remembered(authored, "params", (), lambda: tuple(_params(authored, document)))
+        yield from remembered(authored, "params", (), lambda: tuple(bounded(_params(authored, document))))
     elif isinstance(document, Schedule | RunRequest) and document.spec.job_ref is not None:
         job = scope.catalog.jobs.get(document.spec.job_ref)
         if job is not None:

@@ -8,6 +8,8 @@ from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
 from schemas.act import RunRequest
 from schemas.credential import Credential
+from schemas.diagnostic import Diagnostic
+from schemas.guard import MAX_FINDINGS
 from schemas.job import Job, Step
 from schemas.reader import Authored
 from schemas.schedule import Schedule
@@ -16,6 +18,19 @@ from schemas.steps import STEP_TYPES, StepType
 from schemas.target import Target, TargetGroup
 
 Path = tuple[str | int, ...]
+
+
+def bounded(findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """The findings until there are many errors: who has more in one document has other worries.
+
+    Warnings do not count, so that no error can hide behind them.
+    """
+    errors = 0
+    for finding in findings:
+        yield finding
+        errors += finding.severity == "error"
+        if errors == MAX_FINDINGS:
+            return
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from engine.checks.memory import remembered
 from engine.checks.parameters import faults_of
-from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.expression import has_expression
 from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job
@@ -19,7 +19,7 @@ _BOUND = re.compile(r"OC[0-9]+", re.ASCII)
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    yield from remembered(authored, "steps alone", (), lambda: tuple(_alone(authored)))
+    yield from remembered(authored, "steps alone", (), lambda: tuple(bounded(_alone(authored))))
     if targets_of(authored) is not None:
         yield from _connections(authored, scope)
     else:
