@@ -99,7 +99,7 @@ class JobSpec(Model):
         default_factory=dict, description="JSON Schema properties; also `required: true`, `secret: true` on each."
     )
     targets: Selection | None = Field(
-        default=None, description="Which targets it runs on; without, it runs on the runner."
+        default=None, description="Which targets it runs on; without, only step types of the runner itself may be used."
     )
     runs_on: RunsOn = Field(default=RunsOn(), description="Where it runs.")
     priority: int = Field(default=0, ge=-1000, le=1000, description="Higher starts first.")

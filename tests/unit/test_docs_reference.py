@@ -1,0 +1,15 @@
+"""The committed reference is what the models say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_reference_is_up_to_date(tmp_path: Path) -> None:
+    """`make docs` writes it; whoever changes a model commits the page."""
+    subprocess.run([sys.executable, "-m", "opsconductor.reference", str(tmp_path)], check=True, timeout=60)
+    written = {page.name: page.read_text() for page in tmp_path.iterdir()}
+    committed = {page.name: page.read_text() for page in (ROOT / "docs" / "reference").iterdir()}
+    assert committed == written
