@@ -1,4 +1,4 @@
-"""Writes docs/generated/crash-points.md: between which two durable effects each crash point lies."""
+"""Writes docs/reference/crash-points.md: between which two durable effects each crash point lies."""
 
 import inspect
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from journal.points import POINTS
 from tests.chaos.scenarios import SCENARIOS
 
-PAGE = Path(__file__).parents[2] / "docs" / "generated" / "crash-points.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "crash-points.md"
 
 _HEAD = """# Crash points
 

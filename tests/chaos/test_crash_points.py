@@ -33,5 +33,5 @@ def test_every_point_has_a_scenario() -> None:
 
 
 def test_the_table_of_crash_points_is_up_to_date() -> None:
-    """docs/generated/crash-points.md says between which effects each lies; `python -m tests.chaos.points_table`."""
+    """docs/reference/crash-points.md says between which effects each lies; `python -m tests.chaos.points_table`."""
     assert Path(PAGE).read_text() == page()
