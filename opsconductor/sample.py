@@ -66,7 +66,9 @@ def _with_loopback_targets(files: dict[str, str], state: StateFolder) -> dict[st
     names = [authored.document.name for found in places.values() for authored in found]
     if not names:
         return files
-    state.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state.root.parent.mkdir(parents=True, exist_ok=True)
+    state.root.mkdir(exist_ok=True, mode=0o700)
+    state.secrets.mkdir(exist_ok=True, mode=0o700)
     servers = generate(state.demo, names, client_key=state.secrets / "fleet-key")
     written = dict(files)
     for path, found in places.items():

@@ -25,7 +25,8 @@ def serve(settings: Settings) -> int:
     """Run the engine until it is told to stop; gives the exit code. Raises Refused where it cannot start."""
     configure_logging()
     _install_crash_points()
-    settings.state.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.state.root.parent.mkdir(parents=True, exist_ok=True)
+    settings.state.root.mkdir(exist_ok=True, mode=0o700)
     settings.state.secrets.mkdir(exist_ok=True, mode=0o700)
     with held(settings.state.lock):
         return asyncio.run(_serve(settings))

@@ -17,7 +17,7 @@ from opsconductor.cli import ask, exits, explain, new, read, serve, validate
 app = typer.Typer(
     name="opsconductor",
     help="Jobs as code: YAML in git decides what runs, results go back to git.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -32,9 +32,13 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Jobs as code: YAML in git decides what runs, results go back to git."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(exits.USAGE)
 
 
 for commands in (new, validate, serve, ask, read, explain):
