@@ -191,7 +191,7 @@ def stranger(site: Site, crash: str) -> Daemon:
     commit = site.define(every=STEADY)
     daemon = site.start(crash)
     site.until_applied(commit, daemon)
-    site.push(STATUS, {"runs/note.txt": "I was here\n"}, message="a stranger's")
+    site.push(STATUS, {"README.md": "I was here\n"}, message="a stranger's")
     return daemon
 
 
