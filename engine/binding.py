@@ -17,6 +17,8 @@ from engine.expression import ExpressionError, Hole, Literal, split
 from engine.posix_shell import HOLE, Refusal
 from schemas.job import Shell
 
+MAX_HOLES = 256
+"""Expressions in one script."""
 HINT = "set it with 'env:' and read the variable in the script"
 
 
@@ -54,6 +56,9 @@ def bind(script: str, shell: Shell) -> Bound | tuple[BindError, ...]:
     holes = [part for part in parts if isinstance(part, Hole)]
     if not holes:
         return Bound(script, ())
+    if len(holes) > MAX_HOLES:
+        extra = holes[MAX_HOLES]
+        return (BindError(extra.offset, extra.length, f"a script holds at most {MAX_HOLES} expressions", HINT),)
     if HOLE in script or "\ue001" in script or "\0" in script:
         message = "a script with expressions holds no NUL and no characters U+E000 or U+E001"
         return (BindError(holes[0].offset, holes[0].length, message, HINT),)
@@ -181,42 +186,32 @@ def _places(text: str, offsets: Sequence[int]) -> list[tuple[int, int]]:
 def _python_refusals(tokens: Sequence[tokenize.TokenInfo]) -> dict[tuple[int, int], str]:
     """Names within calls that evaluate their arguments, within f-strings, and after a dot."""
     found: dict[tuple[int, int], str] = {}
-    calls: list[tuple[str, list[tuple[int, int]]]] = []
+    calls: list[str] = []
     strings = 0
+    runs_shell = False
     before = ["", ""]
     for at, token in enumerate(tokens):
         kind = tokenize.tok_name[token.type]
         strings += {"FSTRING_START": 1, "FSTRING_END": -1, "TSTRING_START": 1, "TSTRING_END": -1}.get(kind, 0)
         if token.string in ("(", "[", "{") and token.type == tokenize.OP:
-            calls.append((before[-1] if token.string == "(" else "", []))
+            calls.append(before[-1] if token.string == "(" else "")
         elif token.string in (")", "]", "}") and token.type == tokenize.OP and calls:
             calls.pop()
         elif token.type == tokenize.NAME and re.fullmatch(r"OC\d+", token.string):
-            for _, holes in calls:
-                holes.append(token.start)
             if strings:
                 found[token.start] = "stands in a string"
             if before[-1] == ".":
                 found[token.start] = "stands in the place of an attribute"
-            if any(name in _EVALUATING_CALLS for name, _ in calls):
+            if any(name in _EVALUATING_CALLS for name in calls):
                 found[token.start] = "stands in a call that may evaluate it"
-        elif token.string == "shell" and [t.string for t in tokens[at + 1 : at + 3]] not in (["=", "False"],):
-            _refuse_all(tokens, calls, found)
+        elif token.string == "shell" and calls and [t.string for t in tokens[at + 1 : at + 3]] != ["=", "False"]:
+            runs_shell = True
         if token.type not in (tokenize.NL, tokenize.COMMENT):
             before = [before[-1], token.string]
+    if runs_shell:  # `shell=True` may stand before or after the value, or come by another way: refuse them all
+        names = (token for token in tokens if token.type == tokenize.NAME and re.fullmatch(r"OC\d+", token.string))
+        found |= {token.start: "stands in a script that runs commands by 'shell='" for token in names}
     return found
-
-
-def _refuse_all(
-    tokens: Sequence[tokenize.TokenInfo],
-    calls: Sequence[tuple[str, list[tuple[int, int]]]],
-    found: dict[tuple[int, int], str],
-) -> None:
-    # `shell=True` may stand before or after the value, or come by another way: refuse them all.
-    if calls:
-        for token in tokens:
-            if token.type == tokenize.NAME and re.fullmatch(r"OC\d+", token.string):
-                found[token.start] = "stands in a script that runs commands by 'shell='"
 
 
 # --- powershell ------------------------------------------------------------------------------------------------------

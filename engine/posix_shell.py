@@ -14,6 +14,7 @@ Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 Dialect = Literal["sh", "bash"]
@@ -188,21 +189,27 @@ class _Scan:
         return reading
 
     def _feeds(self, command: _Command, hole: int) -> str | None:
-        if self._reads_commands() and (hole in command.body_holes or self._has_pipes()):
+        if self._reads_commands and (hole in command.body_holes or self._has_pipes):
             return "stands in a script where a shell or interpreter may read its commands from standard input"
         return None
 
+    @cached_property
     def _reads_commands(self) -> bool:
         return any(_reads_standard_input(command) for command in self._all)
 
+    @cached_property
     def _has_pipes(self) -> bool:
         return any(command.piped for command in self._all)
+
+    @cached_property
+    def _has_attributes(self) -> bool:
+        return any(_computes(command) for command in self._all)
 
     def _assigns(self, command: _Command, hole: int) -> str | None:
         word = next((word for word in command.words if hole in word.holes), None)
         if word is None or not _ASSIGNMENT.match(word.text):
             return None
-        if any(_computes(other) for other in self._all):
+        if self._has_attributes:
             return "is assigned in a script that declares integer, array or reference variables, which bash evaluates"
         return None
 
@@ -250,9 +257,7 @@ class _Scan:
 
     def commands(self, close: str | None) -> None:
         """A list of commands, up to the end or to the `)` of a substitution that opened before."""
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise _Unsure("its substitutions nest too deep")
+        self._enter()
         frames: list[_Case | str] = []
         command = self._fresh()
         waiting = len(self._pending)
@@ -285,6 +290,11 @@ class _Scan:
         if close or frames:
             raise _Unsure("a bracket or 'case' does not end")
         self._depth -= 1
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise _Unsure("its substitutions nest too deep")
 
     def bodies_ended(self) -> None:
         if self._pending:
@@ -475,6 +485,8 @@ class _Scan:
                     for hole in item.holes:
                         self.found[hole] = Refusal("stands in an array element that begins with '['")
                 word.holes.extend(item.holes)
+        if self._peek() and self._peek() not in _BREAKS:
+            raise _Unsure("an array goes on after its ')'")
         return True
 
     def _skip_space(self) -> None:
@@ -570,8 +582,6 @@ class _Scan:
         elif self._take("$(("):
             self._arithmetic()
         elif self._take("$("):
-            if self._depth >= _MAX_DEPTH:
-                raise _Unsure("its substitutions nest too deep")
             self._substituted(word)
         elif self._take("${"):
             self._parameter(quoted=quoted)
@@ -631,6 +641,7 @@ class _Scan:
 
     def _parameter(self, *, quoted: bool) -> None:
         start = self._at
+        self._enter()
         while not self._take("}"):
             if self._ended():
                 raise _Unsure("'${' does not end")
@@ -653,6 +664,7 @@ class _Scan:
                 self._forbidden = before
             else:
                 self._at += 1
+        self._depth -= 1
         self._refuse_within(start, self._at, "stands in '${...}'")
 
     def _ansi(self, word: _Word) -> None:
