@@ -4,10 +4,10 @@ import asyncio
 from collections import OrderedDict
 
 from engine.catalog import Catalog
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included
+from engine.compile import PROJECT_FILE, Compiled, compile_files
 from engine.prune import removed_too_much
 from reconciler.objects import BlobRef, Objects
-from schemas.project import Project
+from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import ParsedFile, read
 
 _CACHED_FILES = 40_000
@@ -30,9 +30,9 @@ class Definitions:
 
     def _load(self, commit: str) -> Compiled:
         project = self._project(commit)
-        snapshot = self._objects.snapshot(commit, project.spec.include if project else ())
-        paths = included(snapshot.files, project) if project else tuple(snapshot.files)
-        return compile_files(commit, [self._file(path, snapshot.files[path]) for path in paths], snapshot.findings)
+        snapshot = self._objects.snapshot(commit, project.spec.include if project else DEFAULT_INCLUDE)
+        files = [self._file(path, blob) for path, blob in snapshot.files.items()]
+        return compile_files(commit, files, snapshot.findings)
 
     def _project(self, commit: str) -> Project | None:
         data = self._objects.file(commit, PROJECT_FILE)
