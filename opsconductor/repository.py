@@ -7,6 +7,7 @@ git through `reconciler.mirror` and `reconciler.objects` alone.
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     import git
 
 _ITSELF = "."
-_PUSH_TRIES = 6
+_PUSH_TRIES = 8
+_PUSH_PAUSE = 0.05
+"""Seconds more before each further try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,9 @@ class Repository:
 
         if self.remote == _ITSELF and self._is_checked_out(ref):
             return self._commit_in_work_tree(path, text, message)
-        for _ in range(_PUSH_TRIES):
+        refusal: git.GitCommandError | None = None
+        for attempt in range(_PUSH_TRIES):
+            time.sleep(attempt * _PUSH_PAUSE)
             base = self.head_of(ref)
             commit = self._commit_onto(base, path, text, message)
             try:
@@ -124,9 +129,9 @@ class Repository:
                     )
                 return commit
             except git.GitCommandError as error:
-                if self.head_of(ref) == base:
-                    raise Refused(f"cannot push to {ref} of {self._remote_shown()}: {_reason(error)}") from error
-        raise Unavailable(f"{ref} of {self._remote_shown()} changes faster than we can push; try again")
+                # The branch moved, or another push holds its lock at this moment: again. Anything else stays as it is.
+                refusal = error
+        raise Refused(f"cannot push to {ref} of {self._remote_shown()}: {_reason(refusal)}") from refusal
 
     def _commit_onto(self, base: str | None, path: str, text: str, message: str) -> str:
         import git
@@ -204,8 +209,8 @@ def _cached_clone(source: Source) -> "git.Repo":
     return repo
 
 
-def _reason(error: "git.GitCommandError") -> str:
+def _reason(error: "git.GitCommandError | None") -> str:
     """What git said, in one line."""
-    lines: Iterable[str] = str(error.stderr or error).replace("stderr: '", "").strip(" '\n").splitlines()
+    lines: Iterable[str] = str((error and error.stderr) or error).replace("stderr: '", "").strip(" '\n").splitlines()
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("hint:", "remote: "))]
     return "; ".join(wanted[:3]) or "git failed without a word"

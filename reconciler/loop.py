@@ -30,6 +30,7 @@ from schemas.project import DEFAULT_REQUESTS_REF, Project
 
 log = structlog.get_logger(__name__)
 
+_MOST_FINDINGS_LOGGED = 20
 LONGEST_SLEEP = timedelta(seconds=30)
 """However quiet it is: the wall clock may have jumped, or another process left a note in the journal."""
 
@@ -226,6 +227,8 @@ class Loop:
         if compiled.catalog is None:
             await self._remember(replace(self._accepted, trusted=head))
             log.warning("commit rejected", commit=head, findings=len(compiled.findings))
+            for found in compiled.findings[:_MOST_FINDINGS_LOGGED]:
+                log.warning(found.message, at=str(found.span), code=found.code, hint=found.hint or None)
         else:
             # Everything due until now belongs to the definitions that were in force until now.
             if self._decides:
