@@ -1,0 +1,405 @@
+"""Bound scripts in real shells: no part of a value is ever executed, and every value arrives as it is."""
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from engine.binding import Bound, bind, prelude
+from schemas.job import Shell
+
+CANARY = "pwned"
+"""A program on the PATH of every script here; when it runs, it leaves a file behind."""
+
+COMMANDS = [
+    f"$({CANARY})",
+    f"`{CANARY}`",
+    f"; {CANARY}",
+    f"& {CANARY} &",
+    f"| {CANARY}",
+    f"|| {CANARY}",
+    f"\n{CANARY}\n",
+    f"\r\n{CANARY}\r\n",
+    f'"; {CANARY}; "',
+    f"'; {CANARY}; '",
+    f"'\\''; {CANARY}; '\\''",
+    f'\\"; {CANARY} #',
+    f"\\'; {CANARY} #",
+    f"\\\n{CANARY}",
+    f") ; {CANARY} #",
+    f"}}; {CANARY} #",
+    f";; esac; {CANARY} #",
+    f"fi; {CANARY}; if true; then",
+    f"EOF\n{CANARY}\n",
+    f"\nEOF\n{CANARY}\ncat <<EOF\n",
+    f"\tEOF\n{CANARY}",
+    f"${{x:-$({CANARY})}}",
+    f"$(({CANARY}[$({CANARY})]))",
+    f"a[$({CANARY})]",
+    f"a[$({CANARY})]=1",
+    f"<({CANARY})",
+    f"$'\\x24({CANARY})'",
+    f"() {{ :; }}; {CANARY}",
+    f"#\n{CANARY}",
+    f"!{CANARY}",
+    f"%({CANARY})",
+    f"\\$({CANARY})",
+    f"\\\\$({CANARY})",
+    f"OC1=$({CANARY})",
+    f"'+__import__('os').system('{CANARY}')+'",
+    f'"+__import__("os").system("{CANARY}")+"',
+    f"'''\n__import__('os').system('{CANARY}')\n'''",
+    f"{{__import__('os').system('{CANARY}')}}",
+    CANARY,
+]
+ODD = [
+    "",
+    " ",
+    "  two  spaces  ",
+    "\n",
+    "\n\n",
+    "end\n",
+    "\ttab\t",
+    "\r",
+    "a\r\nb",
+    "*",
+    "?",
+    "[a-z]",
+    "~",
+    "~root",
+    "{a,b}",
+    "-n",
+    "-e",
+    "--",
+    "-",
+    "=",
+    "a=b",
+    "#",
+    "!",
+    "!!",
+    "\\",
+    "\\\\",
+    "\\n",
+    "\\0",
+    "\\c",
+    "%s%n%d",
+    "$",
+    "$$",
+    "$1",
+    "${OC1}",
+    "$OC1",
+    "${{ e }}",
+    "'",
+    "''",
+    '"',
+    "'\"'\"'",
+    "`",
+    "é ü 漢字 \U0001f600",
+    "\u2028\u2029\u0085\u00a0",
+    "\ufeff",
+    "\x01\x02\x7f\x1b[31m",
+    "\x7f\x01\x7f",
+    "EOF",
+    "EOF\n",
+    "NaN",
+    "True",
+    "x" * 65_536,
+    "'" * 2_000,
+    "\n" * 500,
+]
+VALUES = COMMANDS + ODD
+
+# Each script writes what it read to standard output; the second part says what that is for a value.
+POSIX = {
+    "bare": ("printf '%s' ${{ e }}", "{}"),
+    "mid-word": ("printf '%s' pre${{ e }}post", "pre{}post"),
+    "twice": ("printf '%s|%s' ${{ e }} ${{ e }}", "{}|{}"),
+    "touching": ("printf '%s' ${{ e }}${{ e }}", "{}{}"),
+    "double-quoted": ("printf '%s' \"${{ e }}\"", "{}"),
+    "double-quoted-among-quotes": ("printf '%s' \"'${{ e }}' \\\"${{ e }}\\\"\"", "'{}' \"{}\""),
+    "between-quoted": ("printf '%s' 'a'${{ e }}\"b\"", "a{}b"),
+    "here-document": ("cat <<EOF\n${{ e }}\nEOF\n", "{}\n"),
+    "here-document-with-text": ("cat <<EOF\na '${{ e }}' \"${{ e }}\" b\nEOF\n", "a '{}' \"{}\" b\n"),
+    "here-document-of-two": ("cat <<A; cat <<B\n${{ e }}\nA\n${{ e }}\nB\n", "{}\n{}\n"),
+    "here-document-with-tabs": ("cat <<-EOF\n\tx${{ e }}\n\tEOF\n", "x{}\n"),
+    "comment": ("# ${{ e }}\nprintf ok # ${{ e }}\n", "ok"),
+    "after-dashes": ("printf -- '%s' ${{ e }}", "{}"),
+    "option": ("printf '%s' --name=${{ e }}", "--name={}"),
+    "assignment": ("x=${{ e }}; printf '%s' \"$x\"", "{}"),
+    "assignment-before-command": ("X=${{ e }} printenv X", "{}\n"),
+    "export": ("export X=${{ e }}; printenv X", "{}\n"),
+    "for": ("for x in a ${{ e }}; do printf '%s;' \"$x\"; done", "a;{};"),
+    "case": ("case ${{ e }} in ${{ e }}) printf same ;; *) printf other ;; esac", "same"),
+    "case-quoted": ('case x${{ e }} in x"${{ e }}") printf same ;; *) printf other ;; esac', "same"),
+    "test": ("[ x${{ e }} = x${{ e }} ] && printf same", "same"),
+    "if": ("if test x${{ e }} = y; then printf no; else printf '%s' ${{ e }}; fi", "{}"),
+    "function": ("f() { printf '%s' \"$1\"; }; f ${{ e }}", "{}"),
+    "subshell": ("( printf '%s' ${{ e }} )", "{}"),
+    "braces": ("{ printf '%s' ${{ e }}; }", "{}"),
+    "pipe": ("printf '%s' ${{ e }} | cat", "{}"),
+    "substitution": ("x=$(printf '%s.' ${{ e }}); printf '%s' \"$x\"", "{}."),
+    "quoted-substitution": ("printf '%s' \"$(printf '%s.' \"${{ e }}\")\"", "{}."),
+    "here-document-in-substitution": ("x=$(cat <<EOF\n${{ e }}.\nEOF\n)\nprintf '%s' \"$x\"", "{}."),
+    "set": ("set -- ${{ e }} b; printf '%s' \"$1\"", "{}"),
+    "strict": ("set -eu\nprintf '%s' ${{ e }}", "{}"),
+    "after-everything": (
+        "x=$((1 + 2)); y=${x:-a}; z=`echo b`; cat <<'E' >/dev/null\n' \" $( `\nE\nprintf '%s' ${{ e }} # '\n",
+        "{}",
+    ),
+}
+BASH = {
+    "array": ("a=(x ${{ e }}); printf '%s' \"${a[1]}\"", "{}"),
+    "array-append": ("a=(); a+=(${{ e }}); printf '%s' \"${a[0]}\"", "{}"),
+    "conditional": ("[[ ${{ e }} == ${{ e }} ]] && printf same", "same"),
+    "conditional-matching": ("[[ x${{ e }} =~ ^x ]] && printf same", "same"),
+    "here-string": ("cat <<< ${{ e }}", "{}\n"),
+    "local": ("f() { local x=${{ e }}; printf '%s' \"$x\"; }; f", "{}"),
+    "process-substitution": ("cat <(printf '%s' ${{ e }})", "{}"),
+    "arithmetic-for": ("for ((i = 0; i < 1; i++)); do printf '%s' ${{ e }}; done", "{}"),
+}
+PYTHON = {
+    "argument": ("import sys\nsys.stdout.buffer.write((${{ e }}).encode())", "{}"),
+    "joined": ("import sys\nsys.stdout.buffer.write(('a' + ${{ e }} + \"b\").encode())", "a{}b"),
+    "in-a-block": ("import sys\nfor x in [${{ e }}]:\n    sys.stdout.buffer.write(x.encode())", "{}"),
+    "in-a-dict": ("import sys\nd = {'k': ${{ e }}}\nsys.stdout.buffer.write(d['k'].encode())", "{}"),
+    "comment": ("# ${{ e }}\nprint('ok', end='')  # ${{ e }}", "ok"),
+}
+
+NAMED_BY_THE_CONTRACT = frozenset(
+    {"bare", "mid-word", "double-quoted", "here-document", "comment", "after-dashes", "argument"}
+)
+"""Positions that meet every value; the others meet a third each, in turn."""
+
+
+def values_for(name: str, turn: int) -> list[str]:
+    return VALUES if name in NAMED_BY_THE_CONTRACT else VALUES[turn % 3 :: 3]
+
+
+def cases(program: str, shell: Shell, table: dict[str, tuple[str, str]]) -> list[object]:
+    return [
+        pytest.param(program, shell, *case, values_for(name, turn), id=f"{program}-for-{shell}-{name}")
+        for turn, (name, case) in enumerate(table.items())
+    ]
+
+
+CASES = [
+    *cases("dash", "sh", POSIX),
+    *cases("bash", "sh", POSIX),
+    *cases("bash", "bash", POSIX | BASH),
+    *cases("python3", "python3", PYTHON),
+]
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """A folder to run in, with the canary one level up on the PATH."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    canary = programs / CANARY
+    canary.write_text('#!/bin/sh\n: > "$TRAP/sprung"\n')
+    canary.chmod(0o755)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+def run(program: str, script: str, trap: Path) -> subprocess.CompletedProcess[bytes]:
+    """As a runner does: the script on standard input, in a clean environment."""
+    found = shutil.which(program)
+    assert found is not None, f"{program} is needed for this test"
+    path = f"{trap.parent / 'bin'}:/usr/bin:/bin"
+    environment = {"PATH": path, "TRAP": str(trap.parent), "LC_ALL": "C.UTF-8"}
+    return subprocess.run(
+        [found], input=script.encode(), cwd=trap, env=environment, capture_output=True, timeout=30, check=False
+    )
+
+
+def sprung(trap: Path) -> bool:
+    return (trap.parent / "sprung").exists()
+
+
+def test_the_canary_sings(trap: Path) -> None:
+    """Spliced instead of bound, a value would be noticed."""
+    run("dash", f"echo $({CANARY})", trap)
+    assert sprung(trap)
+
+
+@pytest.mark.parametrize(("program", "shell", "script", "expected", "values"), CASES)
+def test_a_value_arrives_whole_and_nothing_of_it_runs(
+    program: str, shell: Shell, script: str, expected: str, values: list[str], trap: Path
+) -> None:
+    bound = bind(script, shell)
+    assert isinstance(bound, Bound), bound
+    for value in values:
+        if "printenv" in script and len(value) > 65_000:
+            continue  # one variable of the environment and its name are at most 128 KiB on Linux, and on others less
+        done = run(program, prelude(shell, [value] * len(bound.holes)) + bound.text, trap)
+        assert done.stdout == expected.replace("{}", value).encode(), (value[:80], done.stderr[-300:])
+        assert done.returncode == 0, value[:80]
+        assert not sprung(trap), value[:80]
+    assert list(trap.iterdir()) == []
+
+
+def test_a_value_may_be_the_name_of_a_file(trap: Path) -> None:
+    bound = bind("printf x > ${{ e }}; cat < ${{ e }}", "sh")
+    assert isinstance(bound, Bound)
+    for value in (f"$({CANARY})", "a b", "*", "a\nb", "-n", "'", "é"):
+        for program in ("dash", "bash"):
+            done = run(program, prelude("sh", [value, value]) + bound.text, trap)
+            assert done.stdout == b"x"
+            assert [path.name for path in trap.iterdir()] == [value]
+            (trap / value).unlink()
+    assert not sprung(trap)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_scripts_made_by_chance_execute_nothing_of_their_values(seed: int, trap: Path) -> None:
+    """Whatever the scanner accepts, however odd, is harmless in the shell it was accepted for."""
+    chance = random.Random(seed)
+    accepted = 0
+    while accepted < 40:
+        shell: Shell = chance.choice(("sh", "bash"))
+        script = Scripts(chance, shell).script()
+        bound = _bindable(script, shell)
+        if bound is None:
+            continue
+        accepted += 1
+        for program in ("dash", "bash") if shell == "sh" else ("bash",):
+            value = chance.choice(COMMANDS)
+            try:
+                run(program, prelude(shell, [value] * len(bound.holes)) + bound.text, trap)
+            except subprocess.TimeoutExpired:
+                continue
+            assert not sprung(trap), (program, bound.text, value)
+
+
+HOLE = "${{ e }}"
+
+
+def _bindable(script: str, shell: Shell) -> Bound | None:
+    """The script, where some places are refused without those, or None when nothing is left to try."""
+    bound = bind(script, shell)
+    if isinstance(bound, tuple):
+        for error in sorted(bound, key=lambda one: -one.offset):
+            script = f"{script[: error.offset]}R{script[error.offset + error.length :]}"
+        bound = bind(script, shell)
+    return bound if isinstance(bound, Bound) and bound.holes else None
+
+
+class Scripts:
+    """Grammatical scripts by chance: quoting, substitutions, here-documents and compound commands within each other."""
+
+    def __init__(self, chance: random.Random, shell: Shell) -> None:
+        self.chance = chance
+        self.bash = shell == "bash"
+        self.bodies: list[str] = []
+        self.count = 0
+
+    def script(self) -> str:
+        return self.listing(2) + self.newline()
+
+    def one(self, *options: str) -> str:
+        return self.chance.choice(options)
+
+    def some(self, most: int) -> range:
+        return range(self.chance.randint(0, most))
+
+    def newline(self) -> str:
+        bodies, self.bodies = self.bodies, []
+        return "\n" + "".join(bodies)
+
+    def literal(self) -> str:
+        return self.one("a", "foo", "--x=", "b-c", ".", "1", "%s", "a#b", "in", "~", "?", "{a,b}", "[a]", "é", "=")
+
+    def expansion(self, depth: int, *, quoted: bool) -> str:
+        kind = self.chance.randint(0, 5)
+        if kind == 0 and depth:
+            outer, self.bodies = self.bodies, []
+            inner = self.listing(depth - 1)
+            inner += self.newline() if self.bodies else ""
+            self.bodies = outer
+            return f"$({inner})"
+        if kind == 1:
+            return self.one("${x}", "${#x}", "${x#a}", "${x%%.*}", "${x:-a}", "$#", "$?", "$$")
+        if kind == 2:
+            return self.one("$((1+2))", "`echo a`")
+        if kind == 3 and not quoted and self.bash:
+            return self.one("$'a\\'b'", "$'x'")
+        return "$x"
+
+    def double(self, depth: int) -> str:
+        odd = (" ", "'", '\\"', "\\\\", "#", ";", "(", ")", "|", "&", "\\$")
+        parts = [self.one(self.literal(), HOLE, HOLE, self.expansion(depth, quoted=True), *odd) for _ in self.some(3)]
+        return f'"{"".join(parts)}"'
+
+    def word(self, depth: int) -> str:
+        single = self.one("a b", "$x", '"', "#", "\\", "`", "$(", ")")
+        escaped = self.one("\\ ", '\\"', "\\'", "\\$", "\\#", "\\;", "\\\n")
+        parts = [
+            self.one(HOLE, HOLE, HOLE, self.literal(), self.double(depth), self.expansion(depth, quoted=False),
+                     f"'{single}'", escaped)
+            for _ in range(self.chance.randint(1, 3))
+        ]  # fmt: skip
+        return "".join(parts)
+
+    def simple(self, depth: int) -> str:
+        words = [f"v={self.word(depth)}"] if self.chance.random() < 0.2 else []
+        words.append(
+            self.one(
+                "echo", "printf '%s\\n'", "test -n", "true", "cat -- /dev/null", "export", "grep -c", "tr a", "env",
+                "command echo", "timeout 3 echo", "nice echo", "set --", "dirname", "xargs echo", "awk '{print}' -",
+                "sort", "read", "eval", "sh -c", "bash", "sed", "printf -v", "$x", "unset",
+            )
+        )  # fmt: skip
+        words += [self.word(depth) for _ in self.some(3)]
+        kind = self.chance.randint(0, 9)
+        if kind == 0:
+            words.append(f"> {self.one('/dev/null', '/dev/null', 'out')}")
+        elif kind == 1:
+            words.append(self.here_document())
+        elif kind == 2 and self.bash:
+            words.append(self.one(f"<<< {self.word(depth)}", f"<(echo {self.word(depth)})"))
+        return " ".join(words)
+
+    def here_document(self) -> str:
+        self.count += 1
+        mark = f"E{self.count}"
+        tabs = self.one("", "", "-")
+        pieces = ("$x", "${x}", "'", '"', "\\\\", "\\$", "#", " ", "(", ")", "$((1+1))", "`echo b`", "$(echo c)")
+        lines = ["".join(self.one(self.literal(), HOLE, HOLE, *pieces) for _ in self.some(4)) for _ in self.some(4)]
+        quoted = self.one(mark, mark, mark, f"'{mark}'", f"\\{mark}")
+        self.bodies.append("".join(f"{line}\n" for line in (*lines, mark)))
+        return f"<<{tabs}{quoted}"
+
+    def command(self, depth: int) -> str:
+        kind = self.chance.randint(0, 12) if depth else 0
+        below = depth - 1
+        if kind == 5:
+            return f"if {self.command(below)}{self.newline()}then {self.listing(below)}{self.newline()}fi"
+        if kind == 6:
+            return f"for i in {self.word(below)} b; do {self.listing(below)}{self.newline()}done"
+        if kind == 7:
+            first = f"case {self.word(below)} in a) {self.listing(below)}{self.newline()};; "
+            return f"{first}{self.one('(', '')}{self.word(below)}|z) {self.command(below)}{self.newline()}esac"
+        if kind == 8:
+            return f"( {self.listing(below)}{self.newline()})"
+        if kind == 9:
+            return f"{{ {self.listing(below)}{self.newline()}}}"
+        if kind == 10:
+            self.count += 1
+            name = f"f{self.count}"
+            return f"{name}() {{ {self.listing(below)}{self.newline()}}}; {name} {self.word(below)}"
+        if kind == 11 and self.bash:
+            more = self.one("", f" == {self.word(below)}", " =~ ^(a|b)$", f" -eq {self.word(below)}")
+            return f"[[ {self.one('-n ', '') if not more else ''}{self.word(below)}{more} ]]"
+        if kind == 12 and self.bash:
+            return f"a{self.one('=', '+=')}({self.word(below)} {self.word(below)})"
+        return self.simple(depth)
+
+    def listing(self, depth: int) -> str:
+        text = self.command(depth)
+        for _ in self.some(2):
+            text += self.one("; ", " && ", " || ", " | ", self.newline(), self.newline()) + self.command(depth)
+        return text
