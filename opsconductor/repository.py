@@ -4,6 +4,7 @@ GitPython and the user's git configuration (credentials, signing) serve here and
 git through `reconciler.mirror` and `reconciler.objects` alone.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -96,15 +97,22 @@ class Repository:
         if self.remote == _ITSELF:
             return self.resolve(ref)
         tracking = f"refs/opsconductor/{ref.removeprefix('refs/heads/')}"
-        if fetch:
-            try:
-                found = self._repo.git.ls_remote("--", self.remote, ref)
-                if not found:
-                    return None
-                self._repo.git.fetch("--quiet", "--no-tags", "--", self.remote, f"+{ref}:{tracking}")
-            except git.GitCommandError as error:
-                raise Unavailable(f"cannot read {ref} from {self._remote_shown()}: {_reason(error)}") from error
-        return self.resolve(tracking)
+        if not fetch:
+            return self.resolve(tracking)
+        try:
+            listed = str(self._repo.git.ls_remote("--", self.remote, ref)).split()
+            if not listed:
+                return None
+            if listed[0] != self.resolve(tracking):
+                # No ref is written by the fetch: another command in this checkout may be fetching at this moment.
+                self._repo.git.fetch(
+                    "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--", self.remote, ref
+                )
+                with contextlib.suppress(git.GitCommandError):
+                    self._repo.git.update_ref(tracking, listed[0])
+        except git.GitCommandError as error:
+            raise Unavailable(f"cannot read {ref} from {self._remote_shown()}: {_reason(error)}") from error
+        return listed[0]
 
     def push_act(self, ref: str, path: str, text: str, message: str) -> str:
         """Commit one new file onto a branch and push it by compare-and-swap; gives the commit.
