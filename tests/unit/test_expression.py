@@ -278,8 +278,8 @@ def test_any_text_is_an_expression_or_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        ("a'b", "a'b"), (True, "true"), (False, "false"), (7, "7"), (None, ""), (1.5, "1.5"), (2.0, "2"), (1e30, "1e+30"),
-        ([1, "é", None], '[1,"é",null]'), ({"a": {"b": True}}, '{"a":{"b":true}}'),
+        ("a'b", "a'b"), (True, "true"), (False, "false"), (7, "7"), (None, ""), (1.5, "1.5"), (2.0, "2"),
+        (1e30, "1e+30"), ([1, "é", None], '[1,"é",null]'), ({"a": {"b": True}}, '{"a":{"b":true}}'),
     ],
 )  # fmt: skip
 def test_values_become_text(value: object, text: str) -> None:
