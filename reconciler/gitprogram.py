@@ -181,7 +181,7 @@ class Git:
         except FileNotFoundError as error:
             if not directory.parent.is_dir():
                 raise Unavailable(f"the folder {directory.parent} is gone", LATER) from error
-            raise Refused("the git program was not found; install git 2.30 or newer") from error
+            raise Refused("the git program was not found; install git 2.34 or newer") from error
         except OSError as error:
             raise Unavailable(f"git could not be started: {error.strerror}", LATER) from error
 

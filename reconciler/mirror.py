@@ -199,17 +199,19 @@ class Mirror:
         """What the last fetch found at this ref of the source."""
         return self._local(kept_as(ref))
 
-    async def tidy(self) -> None:
+    async def tidy(self, *, deep: bool = False) -> None:
         """Put loose objects into packs, geometrically: each pass costs about what was written since the last.
 
-        Bounded by a minute; stopping it half-way loses nothing. Call it between publishes.
+        `deep` also drops what no ref reaches for a day (rewritten histories, deleted branches), at the cost of a walk
+        over everything; nobody may make a commit meanwhile. Bounded by a minute; a stop half-way loses nothing.
         """
+        shallow = ("repack", "-d", "-l", "-q", "--geometric=2")
         async with self._writing:
             await self._open()
-            for command in (("repack", "-d", "-l", "-q", "--geometric=2"), ("prune", "--expire=1.day.ago")):
-                done = await self._git.run(*command, directory=self.path, limit=_TIDY_LIMIT)
-                if done.code != 0:
-                    log.warning("the mirror could not be tidied", command=command[0], detail=done.stderr[-300:])
+            command = ("gc", "--quiet", "--prune=1.day.ago") if deep else shallow
+            done = await self._git.run(*command, directory=self.path, limit=_TIDY_LIMIT)
+            if done.code != 0:
+                log.warning("the mirror could not be tidied", command=command[0], detail=done.stderr[-300:])
 
     async def remake(self, reason: str) -> None:
         """Throw the mirror away and make it again, keeping what passes git's checks."""

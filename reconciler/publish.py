@@ -40,7 +40,8 @@ SKIP_CI = "[skip ci]"
 PATH_INTERVAL = timedelta(seconds=2)
 REMOTE_INTERVAL = timedelta(seconds=10)
 _TRIES = 6
-_TIDY_AFTER_COMMITS = 500
+_TIDY_AFTER_COMMITS = 200
+_DEEP_EVERY = 50
 _TIDY_AFTER_BYTES = 64 * 1024 * 1024
 
 
@@ -104,6 +105,7 @@ class Publisher:
         self._tried: set[str] = set()
         self._commits_untidied = 0
         self._bytes_untidied = 0
+        self._tidied = 0
 
     @property
     def min_interval(self) -> timedelta:
@@ -164,11 +166,12 @@ class Publisher:
             await self._look()
 
     async def tidy(self) -> None:
-        """Pack loose objects. `publish` does so by itself after 500 commits or 64 MiB."""
+        """Pack loose objects. `publish` does so by itself after 200 commits or 64 MiB, every 50th time a deep one."""
         async with self._turn:
             self._commits_untidied = self._bytes_untidied = 0
+            self._tidied += 1
             with contextlib.suppress(Unavailable, Refused):
-                await self._mirror.tidy()
+                await self._mirror.tidy(deep=self._tidied % _DEEP_EVERY == 0)
 
     def read(self, path: str) -> bytes | None:
         """A file of the branch as it was last published or taken in."""
