@@ -17,10 +17,11 @@ from journal import history, leases, outbox, runs, schedules
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
-from journal.store import Journal
+from journal.store import Journal, Watch
 from opsconductor.cli import exits
 from opsconductor.settings import Settings
 from reconciler import owner, rebuild, sync
+from reconciler.lookout import Sighting
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
@@ -63,6 +64,8 @@ class Engine:
         self._wake = Wake(settings.source.path)
         self._engine: EngineView | None = None
         self._shown: SyncView | None = None
+        self._news = asyncio.Event()
+        self._sighting = Sighting()
         self._loop = Loop(
             journal=journal,
             mirror=self._mirror,
@@ -71,6 +74,7 @@ class Engine:
             clock=clock,
             branch=settings.branch,
             decides=not settings.paused,
+            told=self._told,
         )
         self._publisher: Publisher | None = None
         self._projection: Projection | None = None
@@ -117,6 +121,8 @@ class Engine:
         )
         self._projection = Projection(self._journal, self._publisher, schedule=self._schedule_view, sync=self._view)
         found = await self._claim(self._publisher)
+        if self._status_mirror is self._mirror:
+            self._loop.status_ref = self._publisher.ref
         self._engine = found.own
         now = self._clock.now()
         written_by_another = found.before is not None and found.before.id != found.own.id
@@ -140,6 +146,8 @@ class Engine:
                     take_over=self._settings.take_over,
                     host=platform.node(),
                     sleep=asyncio.sleep,
+                    # The other looks at the branch once in this time, and must have seen the claim before we decide.
+                    interval=max(publisher.min_interval, await self._loop.interval()),
                 )
             except Unavailable as error:
                 if self._stop.is_set():
@@ -251,14 +259,15 @@ class Engine:
     async def _publish_for_ever(self) -> None:
         assert self._projection is not None
         assert self._publisher is not None
-        watch = self._journal.watch()
+        watch = self._journal.watch(objects=True)
         pruned = looked = self._clock.monotonic()
         while True:
             pause = self._publisher.min_interval
             try:
                 await self._show_sync()
                 await self._projection.publish()
-                if self._clock.monotonic() - looked > _BRANCH_LOOK_EVERY.total_seconds():
+                overdue = self._clock.monotonic() - looked > _BRANCH_LOOK_EVERY.total_seconds()
+                if overdue or self._branch_moved():
                     looked = self._clock.monotonic()
                     await self._look_at_branch()
                 if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
@@ -272,7 +281,29 @@ class Engine:
                 log.error("status cannot be published until somebody changes something", error=error.message)
                 pause = max(pause, _REFUSED_PAUSE)
             await asyncio.sleep(pause.total_seconds())
-            await watch.changed(timeout=_BRANCH_LOOK_EVERY.total_seconds())
+            await self._woken(watch)
+
+    async def _woken(self, watch: Watch) -> None:
+        """Until the journal has something to publish, or the loop saw something; not longer than between two looks."""
+        changed = asyncio.ensure_future(watch.changed(timeout=_BRANCH_LOOK_EVERY.total_seconds()))
+        news = asyncio.ensure_future(self._news.wait())
+        try:
+            await asyncio.wait({changed, news}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            changed.cancel()
+            news.cancel()
+        self._news.clear()
+
+    def _branch_moved(self) -> bool:
+        """Whether a look since the last question found the status branch elsewhere than we left it."""
+        assert self._publisher is not None
+        sighting, before = self._loop.sighting, self._sighting
+        self._sighting = sighting
+        tip = self._publisher.tip
+        return sighting is not before and sighting.heads.get(self._publisher.ref, tip) != tip
+
+    def _told(self) -> None:
+        self._news.set()
 
     async def _look_at_branch(self) -> None:
         """A foreign commit or a deleted branch is noticed also while nothing changes."""

@@ -4,6 +4,7 @@ Each part is its own transaction and may be repeated: a pass that was cut off an
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -74,7 +75,9 @@ class Loop:
         clock: Clock,
         branch: str,
         decides: bool = True,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
+        """`told` is called when a look is over and when what `sync` says has changed."""
         self._journal = journal
         self._lookout = Lookout(mirror)
         self._objects = objects
@@ -82,6 +85,9 @@ class Loop:
         self._clock = clock
         self._branch = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
         self._decides = decides
+        self._told = told
+        self.status_ref: str | None = None
+        """The status branch, once it is known: it is looked at together with the others."""
         self._definitions = Definitions(objects)
         self._door = RequestsDoor(objects)
         self._requests = Requests(journal, objects)
@@ -113,6 +119,11 @@ class Loop:
             return self._catalog.project
         head = self._sighting.heads.get(self._branch)
         return await self._definitions.project(head) if head else None
+
+    async def interval(self) -> timedelta:
+        """How long it takes at most until an engine on this source has looked at its branches."""
+        project = await self.project()
+        return min(project.spec.interval, LONGEST_SLEEP) if project else LONGEST_SLEEP
 
     async def start(self) -> None:
         """Take up where the journal says we were: the accepted commit is compiled again, not judged again."""
@@ -157,8 +168,15 @@ class Loop:
 
     async def look(self) -> None:
         """See what the source has; the next pass takes it in."""
-        self._sighting = await self._lookout.look([self._branch, self._requests_ref])
+        refs = [self._branch, self._requests_ref, *([self.status_ref] if self.status_ref else [])]
+        self._sighting = await self._lookout.look(refs)
         self._news.set()
+        self._told()
+
+    @property
+    def sighting(self) -> Sighting:
+        """What the last look saw."""
+        return self._sighting
 
     async def _guarded_pass(self) -> timedelta:
         self._news.clear()
@@ -251,7 +269,7 @@ class Loop:
         await self._schedules.adopt(catalog, now)
         reach("definitions.adopted")
         self._catalog = catalog
-        self.sync = replace(self.sync, applied=catalog.commit)
+        self._say(replace(self.sync, applied=catalog.commit))
 
     async def present_acts(self) -> frozenset[str]:
         """The names of all acts on both branches, as they were last seen."""
@@ -269,7 +287,9 @@ class Loop:
         self._say(replace(self.sync, observed=head, findings=findings, rejected=rejected, frozen=None, trouble=None))
 
     def _say(self, sync: Sync) -> None:
-        self.sync = sync
+        if sync != self.sync:
+            self.sync = sync
+            self._told()
 
     @property
     def _requests_ref(self) -> str:
