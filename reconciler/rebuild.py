@@ -77,7 +77,7 @@ async def from_branch(
                 now=answer.at or now,
             )
         if sync and sync.last_good and facts.get(tx, "accepted") is None:
-            facts.put(tx, "accepted", {"applied": sync.last_good, "trusted": sync.observed or sync.last_good})
+            facts.put(tx, "accepted", {"applied": sync.last_good, "trusted": sync.last_good})
         unanswered = present - {answer.name for answer in answers} - set(acts.seen(tx, present))
         before = facts.get(tx, REBUILT, {}).get("lostRequests", [])
         lost = sorted({*before, *(() if drained else unanswered)})
