@@ -74,7 +74,7 @@ def instant(value: Any) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-class Timeout(AssertionError):
+class NothingHappened(AssertionError):  # noqa: N818 - it reads as what it says
     """What was waited for did not come."""
 
 
@@ -106,7 +106,7 @@ class Daemon:
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise Timeout(f"the engine still runs after {timeout} s:\n{self.stderr}") from None
+            raise NothingHappened(f"the engine still runs after {timeout} s:\n{self.stderr}") from None
 
     def stop(self, timeout: float = PATIENCE) -> int:
         """Drain it."""
@@ -262,7 +262,7 @@ class Site:
             *(["--force"] if force else []),
             str(self.source),
             f"{made}:refs/heads/{branch}",
-        )  # noqa: E501
+        )
         return made
 
     def request(self, name: str, spec: str, *, branch: str = REQUESTS, message: str = "request") -> str:
@@ -333,7 +333,7 @@ class Site:
                 return found
             self._engine_lives(what)
             if time.monotonic() > deadline:
-                raise Timeout(f"waited {timeout} s for {what or until.__name__}\n{self.story()}")
+                raise NothingHappened(f"waited {timeout} s for {what or until.__name__}\n{self.story()}")
         raise AssertionError("unreachable")
 
     def stays(self, what: Callable[[], Any], *, seconds: float) -> None:

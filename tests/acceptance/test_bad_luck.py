@@ -26,7 +26,9 @@ def test_a_flood_is_bounded(bare: Site, openssh: OpenSsh) -> None:
     (bare.secrets / "key").touch(mode=0o600)
     (bare.secrets / "key").write_text(openssh.private_key)
     flood = """
-        - {id: flood, run: 'head -c 100000000 /dev/zero | tr "\\0" x; echo; echo the-end; exit 1', continueOnError: true}
+        - id: flood
+          run: 'head -c 100000000 /dev/zero | tr "\\0" x; echo; echo the-end; exit 1'
+          continueOnError: true
         - {id: lines, run: 'yes line | head -c 20000000'}
     """
     bare.create({
@@ -88,7 +90,8 @@ def test_binary_output_is_harmless(site: Make) -> None:
           shell: python3
           run: |
             import sys
-            sys.stdout.buffer.write(bytes(range(256)) + b"\x1b]0;title\x07\x1b[31m\n---\n- a: [}\n| <script>alert(1)</script> |")
+            sys.stdout.buffer.write(bytes(range(256)) + b"\x1b]0;title\x07\x1b[31m\n---\n- a: [}\n")
+            sys.stdout.buffer.write(b"| <script>alert(1)</script> |")
             sys.exit(1)
     """
     here = site({"nasty.yaml": job("nasty", nasty)})

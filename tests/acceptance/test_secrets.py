@@ -64,7 +64,9 @@ LEAKS = """
   outputs: {stolen: "${{ stdout }}"}
 """
 WAITS = """
-- {id: wait, env: {ONE: "${{ secrets.first.value }}"}, run: 'touch EFFECTS/started; until [ -e EFFECTS/go ]; do sleep 0.05; done'}
+- id: wait
+  env: {ONE: "${{ secrets.first.value }}"}
+  run: 'touch EFFECTS/started; until [ -e EFFECTS/go ]; do sleep 0.05; done'
 """
 
 

@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from tests import openssh as servers
-from tests.acceptance.site import Site, alive, credential, instant, job, ssh_target, steps_of
+from tests.acceptance.site import Site, alive, credential, job, ssh_target, steps_of
 from tests.openssh import OpenSsh
 
 Make = Callable[..., Site]
@@ -52,7 +52,10 @@ def test_a_key_from_the_secret_folder_logs_in_and_targets_run_at_once(fleet: Sit
                 OTHER: "${{{{ target.name == 'one' ? 'two' : 'one' }}}}"
               run: '{meet}'
               outputs: {{who: "${{{{ stdout }}}}"}}
-            - {{id: tell, run: 'cat; echo "${{{{ steps.meet.outputs.who }}}} $LC_WORD"', stdin: in, env: {{LC_WORD: "a 'b'"}}}}
+            - id: tell
+              run: 'cat; echo "${{{{ steps.meet.outputs.who }}}} $LC_WORD"'
+              stdin: in
+              env: {{LC_WORD: "a 'b'"}}
             """,
             BOTH + '\noutputs: {who: "${{ steps.meet.outputs.who }}"}',
         )
@@ -91,7 +94,7 @@ def test_a_wrong_host_key_is_unreachable_and_says_what_to_do(fleet: Site, openss
     wrong = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     fleet.commit({
         "two.yaml": ssh_target("two", openssh, host_key=wrong),
-        "hi.yaml": job("hi", f"- {{id: hi, run: 'echo ${{{{ target.name }}}} >> {fleet.effects}/hi'}}".replace("'", '"'), BOTH),
+        "hi.yaml": job("hi", f'- {{id: hi, run: "echo ${{{{ target.name }}}} >> {fleet.effects}/hi"}}', BOTH),
     })  # fmt: skip
     fleet.up()
     run = fleet.asked("hi", "jobRef: hi")
@@ -198,7 +201,7 @@ def test_a_host_that_freezes_is_noticed(bare: Site, own_openssh: OpenSsh) -> Non
 
 
 @pytest.fixture
-def account() -> Iterator[tuple[str, str]]:
+def login() -> Iterator[tuple[str, str]]:
     """An account of this machine with a password, for the time of a test. Needs root, as containers have it."""
     name, password = "opsacceptance", "korrekt-Pferd 'Batterie' \"Heft\""
     with contextlib.suppress(KeyError):
@@ -215,17 +218,18 @@ def account() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.slow
-def test_passwords_from_file_and_environment(bare: Site, tmp_path: Path, account: tuple[str, str]) -> None:
+def test_passwords_from_file_and_environment(bare: Site, tmp_path: Path, login: tuple[str, str]) -> None:
     """A password is read from the secret folder or from OPSCONDUCTOR_SECRET_*, quotes and all; a wrong one says so."""
-    name, password = account
+    name, password = login
     server = servers.start(tmp_path / "sshd", passwords=True)
     server.user = name
     try:
         _secret(bare, "password", password + "\n")
+        account = f"type: password, username: {name}"
         bare.create({
-            "file.yaml": credential("by-file", f"type: password, username: {name}, from: {{file: password}}"),
-            "env.yaml": credential("by-env", f"type: password, username: {name}, from: {{env: OPSCONDUCTOR_SECRET_PW}}"),
-            "wrong.yaml": credential("wrong", f"type: password, username: {name}, from: {{env: OPSCONDUCTOR_SECRET_NO}}"),
+            "file.yaml": credential("by-file", f"{account}, from: {{file: password}}"),
+            "env.yaml": credential("by-env", f"{account}, from: {{env: OPSCONDUCTOR_SECRET_PW}}"),
+            "wrong.yaml": credential("wrong", f"{account}, from: {{env: OPSCONDUCTOR_SECRET_NO}}"),
             "a.yaml": ssh_target("by-file", server, credential="by-file"),
             "b.yaml": ssh_target("by-env", server, credential="by-env"),
             "c.yaml": ssh_target("by-guess", server, credential="wrong"),
