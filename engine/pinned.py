@@ -68,7 +68,7 @@ class PinnedTarget:
     labels: dict[str, str] = field(default_factory=dict)
     vars: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
-    connections: Connections = Connections()
+    connections: Connections = field(default_factory=Connections)
     default_connection: str | None = None
 
 

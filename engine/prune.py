@@ -47,7 +47,7 @@ def _shares(before: Catalog, after: Catalog, share: int | str) -> Iterator[Diagn
                 start_of("opsconductor.yaml"),
                 "OC340",
                 f"this commit removes {len(gone)} of {len(documents)} documents of kind {kind}; {allowed} are allowed",
-                hint="if that is meant, run 'opsconductor accept COMMIT' on the server, or raise prune.maxDeletes first",
+                hint="if it is meant, run 'opsconductor accept COMMIT' on the server, or raise prune.maxDeletes first",
             )
 
 

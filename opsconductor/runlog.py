@@ -8,7 +8,7 @@ import typer
 
 from engine.states import RunState, is_final
 from opsconductor.cli import exits
-from opsconductor.cli.options import chatter
+from opsconductor.cli.options import chatter, printable
 from opsconductor.settings import StateFolder
 from opsconductor.workspace import Workspace
 
@@ -113,5 +113,4 @@ def _with(error: str | None) -> str:
 
 def _safe(data: bytes) -> str:
     """Text for a terminal: output of targets must not move the cursor or rename the window."""
-    text = data.decode("utf-8", "replace")
-    return "".join(char if char in "\n\t" or char.isprintable() else "·" for char in text)
+    return printable(data.decode("utf-8", "replace"))

@@ -31,7 +31,7 @@ from reconciler.wake import Wake
 from runners.connections.local import LocalSettings
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
-from schemas.project import DEFAULT_STATUS_REF, Retention
+from schemas.project import DEFAULT_STATUS_REF, Project, ProjectSpec, Retention
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +64,7 @@ class Engine:
         self._wake = Wake(settings.source.path)
         self._engine: EngineView | None = None
         self._shown: SyncView | None = None
+        self._bug: BaseException | None = None
         self._news = asyncio.Event()
         self._sighting = Sighting()
         self._loop = Loop(
@@ -89,7 +90,9 @@ class Engine:
         try:
             async with self._wake:
                 await self._begin()
-                if self._settings.paused:
+                if self._stop.is_set() and self._engine is None:
+                    log.info("stopped before anything was begun")
+                elif self._settings.paused:
                     await self._watch_only()
                 elif self._settings.once:
                     await self._work(self._until_idle())
@@ -120,7 +123,10 @@ class Engine:
             on_foreign=self._set_aside,
         )
         self._projection = Projection(self._journal, self._publisher, schedule=self._schedule_view, sync=self._view)
+        self._check_branches(await self._loop.project())
         found = await self._claim(self._publisher)
+        if found is None:
+            return
         if self._status_mirror is self._mirror:
             self._loop.status_ref = self._publisher.ref
         self._engine = found.own
@@ -136,9 +142,18 @@ class Engine:
         if found.commit is None:
             await self._projection.rewrite()
 
-    async def _claim(self, publisher: Publisher) -> owner.Found:
-        """Wait out a source that is away for a moment; a person must help where it refuses."""
-        while True:
+    def _check_branches(self, project: Project | None) -> None:
+        """The Project cannot know which --branch this engine was started with."""
+        branch = f"refs/heads/{self._settings.branch.removeprefix('refs/heads/')}"
+        spec = project.spec if project else ProjectSpec()
+        if branch in (spec.status.ref, spec.requests.ref):
+            raise Refused(
+                f"{branch} is the branch of the definitions; status and requests need others (opsconductor.yaml)"
+            )
+
+    async def _claim(self, publisher: Publisher) -> owner.Found | None:
+        """Wait out a source that is away for a moment; a person must help where it refuses. None: told to stop."""
+        while not self._stop.is_set():
             try:
                 return await owner.claim(
                     publisher,
@@ -150,10 +165,9 @@ class Engine:
                     interval=max(publisher.min_interval, await self._loop.interval()),
                 )
             except Unavailable as error:
-                if self._stop.is_set():
-                    raise
                 log.warning("the status branch cannot be reached", error=error.message)
                 await self._pause(error.retry_after)
+        return None
 
     async def _status_ref(self) -> str:
         """The branch of the commit in force, before anything else is known of it: the default."""
@@ -173,8 +187,8 @@ class Engine:
         parts = {deciding, running, publishing, reaping}
         try:
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
-            failed = next((part for part in done if part.exception() is not None), None)
-            self._note(failed.exception() if failed else None)
+            failed = next((part.exception() for part in done if part.exception() is not None), None)
+            self._note(failed)
             self._stop.set()
             self._wake.poke()
             await asyncio.gather(deciding, return_exceptions=True)
@@ -184,6 +198,8 @@ class Engine:
                 part.cancel()
             await asyncio.gather(*parts, waiting, return_exceptions=True)
         await self._finish()
+        if self._bug is not None:
+            raise self._bug
 
     def _runner(self) -> Runner:
         """One runner for every pool."""
@@ -211,7 +227,8 @@ class Engine:
             case Refused():
                 self._ending = Ending(exits.FINDINGS, error.message)
             case _:
-                raise error
+                log.error("a bug of ours: stopping in order", error=f"{type(error).__name__}: {error}")
+                self._bug = error
 
     async def _finish(self) -> None:
         """Publish the last of it and close the claim; where the branch cannot be reached, the next start makes up."""
@@ -224,10 +241,17 @@ class Engine:
                 await self._show_sync()
                 while await self._projection.publish():
                     pass
-                await owner.close(self._publisher, clock=self._clock)
+                await self._close_claim(self._publisher, self._projection)
         except (Unavailable, Refused, OtherOwner, TimeoutError) as error:
             log.warning("the last status could not be published; the next start does it", error=str(error))
         log.info("stopped in order")
+
+    async def _close_claim(self, publisher: Publisher, projection: Projection) -> None:
+        try:
+            await owner.close(publisher, clock=self._clock)
+        except BranchGone:
+            await projection.rewrite()
+            await owner.close(publisher, clock=self._clock)
 
     async def _watch_only(self) -> None:
         """--paused: read, validate and show, without a claim, a run or a push."""

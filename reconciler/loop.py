@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
+from engine.compile import Compiled
 from journal import facts, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
@@ -28,6 +29,7 @@ from reconciler.sync import Sync
 from reconciler.wake import Wake
 from schemas.diagnostic import Diagnostic
 from schemas.project import DEFAULT_REQUESTS_REF, Project
+from schemas.span import start_of
 
 log = structlog.get_logger(__name__)
 
@@ -89,12 +91,16 @@ class Loop:
         self.status_ref: str | None = None
         """The status branch, once it is known: it is looked at together with the others."""
         self._definitions = Definitions(objects)
-        self._door = RequestsDoor(objects)
+        # Each branch has an Objects of its own: what one keeps of its tree is of no use to the other.
+        requests = Objects(mirror.path)
+        self._mirror = mirror
+        self._door = RequestsDoor(journal, requests)
         self._requests = Requests(journal, objects)
         self._schedules = Schedules(journal)
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
-        self._looked_at: str | None = None
+        self._looked_at: tuple[str, bool] | None = None
+        """The head that was judged last, and whether a person had named it."""
         self._acts: tuple[Found, ...] = ()
         self._lost: frozenset[str] = frozenset()
         self._sighting = Sighting()
@@ -140,6 +146,7 @@ class Loop:
             )
             return
         if compiled.catalog is not None:
+            await asyncio.to_thread(self._mirror.keep, "accepted", self._accepted.applied)
             await self._take(compiled.catalog, self._clock.now())
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -182,10 +189,10 @@ class Loop:
         self._news.clear()
         try:
             await self.once()
+            return await self._until_next()
         except Unavailable as error:
             log.warning("the pass is made again later", error=str(error), seconds=error.retry_after.total_seconds())
             return error.retry_after
-        return await self._until_next()
 
     async def once(self) -> None:
         """One pass over everything that was seen."""
@@ -197,6 +204,8 @@ class Loop:
         self.passes += 1
 
     async def _until_next(self) -> timedelta:
+        if not self._decides:
+            return self._interval
         now = self._clock.now()
         wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake)]
         waits = [instant - now for instant in wakes if instant is not None]
@@ -214,32 +223,39 @@ class Loop:
         if sighting.trouble is not None:
             self._say(replace(self.sync, trouble=("SourceUnavailable", sighting.trouble)))
             return
+        if self._branch in sighting.troubles:
+            self._say(replace(self.sync, trouble=("CommitUnreadable", sighting.troubles[self._branch])))
+            return
         if self._branch not in sighting.heads:
             return
+        self._say(replace(self.sync, requests_trouble=sighting.troubles.get(self._requests_ref)))
         head = sighting.heads[self._branch]
         if head is None:
             message = f"the source has no branch {self._branch.removeprefix('refs/heads/')}; push one, or see --branch"
+            if self.sync.trouble is None:
+                log.warning(message)
             self._say(replace(self.sync, observed=None, trouble=("BranchNotFound", message)))
             return
         by_name = await self._journal.read(lambda conn: facts.get(conn, "acceptance", None))
-        if head == self._looked_at and not (by_name == head and not self.sync.clean):
+        look = (head, _text(by_name) == head)
+        if look == self._looked_at:
             self._say(replace(self.sync, trouble=None))
             return
         await self._judge_commit(head, _text(by_name))
+        self._looked_at = look
 
     async def _judge_commit(self, head: str, by_name: str | None) -> None:
         trusted = self._accepted.trusted
         descends = trusted is None or await asyncio.to_thread(self._objects.history, trusted, head) != "rewritten"
         match trust.judge(head, trusted, descends=descends, accepted_by_name=by_name):
             case trust.Frozen(reason=reason, message=message):
-                self._looked_at = head
                 self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
                 log.warning("frozen", commit=head, reason=reason)
             case trust.Trusted(by_name=named):
                 await self._compile(head, named=named)
 
     async def _compile(self, head: str, *, named: bool) -> None:
-        compiled = guarded(self._catalog, await self._definitions.load(head), accepted_by_name=named)
+        compiled = guarded(self._catalog, await self._load(head), accepted_by_name=named)
         self._acts = tuple(Found(authored, head) for authored in compiled.acts)
         now = self._clock.now()
         if compiled.catalog is None:
@@ -252,14 +268,27 @@ class Loop:
             if self._decides:
                 await self._schedules.decide(now)
             await self._accept(compiled.catalog, head, now)
-        self._looked_at = head
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
+
+    async def _load(self, head: str) -> Compiled:
+        """A commit that trips over a bug of ours is rejected like any other that cannot be used."""
+        try:
+            return await self._definitions.load(head)
+        except (Unavailable, NoSuchCommit):
+            raise
+        except Exception as error:
+            log.exception("a bug of ours: the commit is rejected", commit=head)
+            message = f"this commit cannot be read, by a bug of ours: {type(error).__name__}: {error}"
+            hint = "the last good commit stays in force; please send us the engine's log"
+            return Compiled(None, (), (Diagnostic(start_of("opsconductor.yaml"), "OC125", message, hint),), 0)
 
     async def _accept(self, catalog: Catalog, head: str, now: datetime) -> None:
         first = self._accepted.applied is None
         baseline = self._accepted.baseline
         if first:
             baseline = tuple(sorted({*baseline, *await self.present_acts()}))
+        # Whatever becomes of the branch, the commit in force stays in the mirror.
+        await asyncio.to_thread(self._mirror.keep, "accepted", head)
         await self._remember(Accepted(applied=head, trusted=head, baseline=baseline))
         reach("definitions.accepted")
         await self._take(catalog, now)
@@ -273,8 +302,7 @@ class Loop:
 
     async def present_acts(self) -> frozenset[str]:
         """The names of all acts on both branches, as they were last seen."""
-        found, _ = await self._door.news(self._sighting.heads.get(self._requests_ref))
-        self._door.forget()
+        found = await self._door.all(self._sighting.heads.get(self._requests_ref))
         head = self._sighting.heads.get(self._branch)
         on_branch = (await self._definitions.load(head)).acts if head else ()
         return frozenset(authored.document.name for authored in (*(one.authored for one in found), *on_branch))
@@ -300,16 +328,14 @@ class Loop:
     async def _judge_acts(self, sighting: Sighting) -> None:
         if self._catalog is None:
             return
-        found, malformed = await self._door.news(sighting.heads.get(self._requests_ref))
+        head = sighting.heads.get(self._requests_ref)
+        found, malformed = await self._door.news(head)
         now = self._clock.now()
-        try:
-            await self._requests.refuse(malformed, now)
-            await self._requests.answer(
-                (*found, *self._acts), self._catalog, now, baseline=frozenset(self._accepted.baseline), lost=self._lost
-            )
-        except Unavailable:
-            self._door.forget()
-            raise
+        await self._requests.refuse(malformed, now)
+        await self._requests.answer(
+            (*found, *self._acts), self._catalog, now, baseline=frozenset(self._accepted.baseline), lost=self._lost
+        )
+        await self._door.answered(head)
         self._acts = ()
 
     # --- what waits ---------------------------------------------------------------------------------------------

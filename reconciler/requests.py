@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from engine.catalog import Catalog
 from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
-from journal import acts, runs
+from journal import acts, facts, runs
 from journal.store import Journal
 from reconciler.launches import new_run
 from reconciler.objects import Objects
@@ -21,7 +21,8 @@ from schemas.reader import Authored, ParsedFile, read
 
 log = structlog.get_logger(__name__)
 
-_EVERY_DOCUMENT = ("**/*.yaml",)
+_ANSWERED = "requestsAnswered"
+"""The fact that holds the head of the requests branch up to which every act is answered."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
 
@@ -42,36 +43,45 @@ class Malformed:
 
 
 class RequestsDoor:
-    """Reads the tree of the requests branch; only files that were not there at the last look are opened."""
+    """Reads the requests branch: what changed since the head up to which everything is answered."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, journal: Journal, objects: Objects) -> None:
+        self._journal = journal
         self._objects = objects
-        self._known: frozenset[str] = frozenset()
-        self._head: str | None = None
+        self._answered: str | None = None
+        self._known = False
 
     async def news(self, head: str | None) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
-        """What the branch holds that this process has not read yet."""
-        if head is None or head == self._head:
+        """What the branch holds that may not be answered yet."""
+        if not self._known:
+            self._answered = await self._journal.read(lambda conn: facts.get(conn, _ANSWERED, None))
+            self._known = True
+        if head is None or head == self._answered:
             return (), ()
-        return await asyncio.to_thread(self._news, head)
+        return await asyncio.to_thread(self._between, self._answered, head)
 
-    def _news(self, head: str) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
-        snapshot = self._objects.snapshot(head, _EVERY_DOCUMENT)
+    async def all(self, head: str | None) -> tuple[Found, ...]:
+        """Every act on the branch."""
+        return (await asyncio.to_thread(self._between, None, head))[0] if head else ()
+
+    async def answered(self, head: str | None) -> None:
+        """Everything up to this head has its answer in the journal."""
+        if head is not None and head != self._answered:
+            await self._journal.write(lambda tx: facts.put(tx, _ANSWERED, head))
+            self._answered = head
+
+    def _between(self, before: str | None, head: str) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
         found: list[Found] = []
         malformed: list[Malformed] = []
-        for path, blob in snapshot.files.items():
-            if not path.endswith(".yaml") or blob.id in self._known:
+        known = before if before is not None and self._objects.has(before) else None
+        for path in self._objects.changed(known, head):
+            data = self._objects.file(head, path) if path.endswith(".yaml") else None
+            if data is None:
                 continue
-            parsed = read(self._objects.blob(blob.id), path)
+            parsed = read(data, path)
             found += [Found(authored, head) for authored in parsed.documents if authored.is_act]
             malformed += _malformed(parsed)
-        self._known = frozenset(blob.id for blob in snapshot.files.values())
-        self._head = head
         return tuple(found), tuple(malformed)
-
-    def forget(self) -> None:
-        """Read everything again at the next look: what was read could not be judged."""
-        self._known, self._head = frozenset(), None
 
 
 def _malformed(parsed: ParsedFile) -> list[Malformed]:
@@ -123,10 +133,12 @@ class Requests:
             await self._journal.write(change)
 
     async def _facts(self, found: Found, now: datetime, *, was_before: bool, lost: bool) -> ActFacts:
+        name = found.authored.document.name
         commit = await asyncio.to_thread(self._objects.introduced, found.head, found.authored.file)
+        first_seen = await self._journal.write(lambda tx: acts.first_seen(tx, name, now))
         return ActFacts(
             committed_at=commit.committed_at,
-            first_seen=now,
+            first_seen=first_seen,
             requested_by=commit.committer_email,
             was_there_before=was_before,
             store_lost=lost,

@@ -40,8 +40,9 @@ class Schedules:
 
     def view(self, name: str, clock: ClockRow) -> ScheduleView | None:
         """The clock of a schedule with what the definitions say of it; None where it is not defined any more."""
-        schedule = self._catalog.schedules.get(name) if self._catalog else None
-        if schedule is None or self._catalog is None:
+        catalog = self._catalog  # once: this is called from the journal's reader, and the loop may adopt another
+        schedule = catalog.schedules.get(name) if catalog else None
+        if schedule is None or catalog is None:
             return None
         return ScheduleView(
             name=name,
@@ -49,8 +50,8 @@ class Schedules:
             fingerprint=clock.fingerprint,
             considered_from=clock.considered_from,
             last=clock.last,
-            next_due=self._next_of(name, max(clock.considered_from, clock.last.instant if clock.last else _LONG_AGO)),
-            suspended=_suspension(schedule.spec, project=self._catalog.project.spec.suspend),
+            next_due=_next(catalog, name, max(clock.considered_from, clock.last.instant if clock.last else _LONG_AGO)),
+            suspended=_suspension(schedule.spec, project=catalog.project.spec.suspend),
         )
 
     async def adopt(self, catalog: Catalog, now: datetime) -> None:
@@ -129,8 +130,11 @@ class Schedules:
 
     def _next_of(self, name: str, after: datetime) -> datetime | None:
         assert self._catalog is not None
-        zone = self._catalog.project.spec.defaults.time_zone
-        return next_due(self._catalog.schedules[name].spec, after, zone_default=zone)
+        return _next(self._catalog, name, after)
+
+
+def _next(catalog: Catalog, name: str, after: datetime) -> datetime | None:
+    return next_due(catalog.schedules[name].spec, after, zone_default=catalog.project.spec.defaults.time_zone)
 
 
 def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:

@@ -21,6 +21,9 @@ class Sync:
     trouble: tuple[str, str] | None = None
     """Reason and message, where the source cannot be read at present."""
 
+    requests_trouble: str | None = None
+    """Why the requests branch cannot be read, where it cannot."""
+
     @property
     def clean(self) -> bool:
         """Whether the head of the branch is in force."""
@@ -50,6 +53,8 @@ def _conditions(sync: Sync) -> tuple[_Found, ...]:
         stalled = ("Stalled", "True", *sync.frozen)
     elif sync.rejected:
         stalled = ("Stalled", "True", "Invalid", "the head of the branch has errors; push a commit that mends them")
+    elif sync.requests_trouble is not None:
+        stalled = ("Stalled", "True", "RequestsUnreadable", sync.requests_trouble)
     return (ready, stalled)
 
 

@@ -67,6 +67,7 @@ _TITLES = {
     "OC309": "Params that the job does not take",
     "OC310": "Jobs of one concurrency group that disagree",
     "OC311": "A connection that a target does not have",
+    "OC312": "A branch that is used twice",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

@@ -30,5 +30,10 @@ OutputOption = Annotated[
 
 
 def chatter(text: str) -> None:
-    """A line for the person at the terminal; never data."""
-    typer.echo(text, err=True)
+    """A line for the person at the terminal; never data. What came from a target cannot move the cursor."""
+    typer.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """The text with every control character but line ends and tabs made visible."""
+    return "".join(char if char in "\n\t" or char.isprintable() else "·" for char in text)
