@@ -80,7 +80,6 @@ _DUE = or_(runs.c.due_at.is_(None), runs.c.due_at <= bindparam("now", type_=Inst
 _BY_ORDER = (runs.c.priority.desc(), runs.c.seq)
 _ADMITTED: Mapping[str, object] = {"state": RunState.QUEUED.value}
 
-_SPENT = select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key"))
 _KNOWN = union_all(
     select(runs.c.id, runs.c.state).where(runs.c.cause_key == bindparam("key")),
     select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key")),
@@ -136,9 +135,9 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     that is in the way (`on_conflict`). A run that is not due yet takes no slot and overlaps with nothing: when its
     time comes it waits for the slot.
     """
-    spent = tx.execute(_SPENT, {"key": new.cause.key}).first()
-    if spent is not None:
-        return AlreadyThere(RunId(spent.run), RunState(spent.state))
+    # Before a place is made for it: a cause whose run is there already must not cancel that run.
+    if (there := _there(tx, new.cause)) is not None:
+        return there
     due = new.starts_at is None or new.starts_at <= now
     slot = _place(tx, new, now) if due else None
     if isinstance(slot, Overlap):
@@ -149,7 +148,7 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     try:
         in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row))
     except IntegrityError:
-        # The cause key decides, not a look beforehand: two processes may look at once.
+        # The cause key decides, not the look beforehand: two processes may look at once.
         if (there := _there(tx, new.cause)) is not None:
             return there
         raise

@@ -72,6 +72,16 @@ async def test_cancel_running_asks_the_holder_to_end(desk, new_run):
     assert renewed.wishes == {held.fence.run: "cancelled"}
 
 
+async def test_a_run_never_replaces_itself(desk, new_run):
+    """A pass that is repeated meets its own run, whatever the job says about runs that are in the way."""
+    new = new_run(group="web", on_conflict="cancelRunning")
+    await desk.enqueue(new)
+    assert await desk.enqueue(new) == AlreadyThere(new.id, QUEUED)
+    await desk.claim()
+    assert await desk.enqueue(new) == AlreadyThere(new.id, RunState.RUNNING)
+    assert (await desk.do(leases.renew, desk.runner, desk.clock.monotonic())).wishes == {}
+
+
 async def test_the_end_of_a_run_admits_the_next_in_the_same_transaction(desk, new_run):
     claim = await desk.running("one", group="web", on_conflict="queue")
     await desk.enqueue(new_run("low", group="web", on_conflict="queue"))
