@@ -134,7 +134,7 @@ class Engine:
         written_by_another = found.before is not None and found.before.id != found.own.id
         if written_by_another or await rebuild.needed(self._journal):
             present = await self._loop.present_acts()
-            await rebuild.from_branch(self._journal, self._publisher, drained=found.drained, present=present, now=now)
+            await rebuild.from_branch(self._journal, self._publisher, before=found.before, present=present, now=now)
             await self._loop.start()
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
         for reaped in lost:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from engine import readback, readmodel
 from engine.identity import RunId
-from engine.views import RunView, ScheduleView
+from engine.views import EngineView, RunView, ScheduleView
 from journal import acts, facts, runs, schedules
 from journal.store import Journal
 from reconciler.publish import Publisher
@@ -42,11 +42,11 @@ async def needed(journal: Journal) -> bool:
 
 
 async def from_branch(
-    journal: Journal, publisher: Publisher, *, drained: bool, present: frozenset[str], now: datetime
+    journal: Journal, publisher: Publisher, *, before: EngineView | None, present: frozenset[str], now: datetime
 ) -> Rebuilt:
     """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
-    After a drained stop every schedule goes on from its published mark. Else instants between that mark and now are
+    `before` is the claim that stood on the branch before ours. After a drained stop every schedule goes on from then. Else instants between that mark and now are
     storeLost, open runs are unknown, and those of the requests `present` now that the branch has no answer to are
     remembered as lost, so that the loop refuses them.
     """
@@ -55,7 +55,8 @@ async def from_branch(
     answers = _each(publisher, "requests", readback.parse_request_status)
     days = _each(publisher, "decisions", readback.parse_decisions)
     sync = _read(publisher, readmodel.SYNC, readback.parse_sync_file)
-    closed = sync.engine.closed if sync and sync.engine and drained else None
+    closed = before.closed if before else None
+    drained = before is None or closed is not None
 
     def change(tx: Connection) -> None:
         for view in sorted(runs_found, key=lambda view: view.queued_at):
@@ -63,7 +64,7 @@ async def from_branch(
         for skips in days:
             schedules.import_skips(tx, skips, now)
         for clock in clocks:
-            _import_clock(tx, clock, closed, now)
+            _import_clock(tx, clock, closed, None if drained else now)
         for answer in answers:
             acts.settle(
                 tx,
@@ -90,7 +91,7 @@ async def from_branch(
     return done
 
 
-def _import_clock(tx: Connection, view: ScheduleView, closed: datetime | None, now: datetime) -> None:
+def _import_clock(tx: Connection, view: ScheduleView, closed: datetime | None, lost_until: datetime | None) -> None:
     mark = readmodel.considered_until(view)
     if closed is not None:
         # Everything up to the drained stop was decided, whether or not anything was due.
@@ -104,10 +105,10 @@ def _import_clock(tx: Connection, view: ScheduleView, closed: datetime | None, n
         fingerprint=view.fingerprint,
         considered_from=view.considered_from,
         considered_until=mark,
-        lost_until=None if closed is not None else now,
+        lost_until=lost_until,
     )
     if view.last is not None:
-        schedules.import_last(tx, view.last, now)
+        schedules.import_last(tx, view.last, view.last.instant)
 
 
 def _runs(publisher: Publisher) -> Iterator[RunView]:

@@ -12,7 +12,7 @@ from engine.decide import Decided, Skips
 from engine.identity import Cause, RunId, run_id
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.states import RunState, StepState
-from engine.views import ScheduleView, SyncView
+from engine.views import EngineView, ScheduleView, SyncView
 from journal import acts, facts, leases, runs, schedules, steps
 from journal.runs import NewRun
 from journal.steps import StepEnd
@@ -143,8 +143,11 @@ async def test_nothing_is_committed_while_nothing_changes(site: Site) -> None:
     assert site.publisher.tip == tip
 
 
-@pytest.mark.parametrize("drained", [True, False])
-async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(site: Site, drained: bool) -> None:
+@pytest.mark.parametrize("closed", [NOON + timedelta(minutes=5), None])
+async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(
+    site: Site, closed: datetime | None
+) -> None:
+    before = EngineView("one", "here", NOON, closed)
     journal = site.store("one")
     done, open_ = await fill(journal)
     while await site.projection(journal).publish():
@@ -153,7 +156,7 @@ async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(si
     assert await rebuild.needed(new)
     later = NOON + timedelta(hours=3)
     found = await rebuild.from_branch(
-        new, site.publisher, drained=drained, present=frozenset({"done", "never-answered"}), now=later
+        new, site.publisher, before=before, present=frozenset({"done", "never-answered"}), now=later
     )
     assert (found.runs, found.requests, found.schedules) == (2, 2, 1)
     assert not await rebuild.needed(new)
@@ -162,12 +165,14 @@ async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(si
     assert lost is not None
     assert (lost.state, lost.reason) == (RunState.UNKNOWN, "storeLost")
     clock = (await new.read(schedules.clocks))["nightly"]
-    assert clock.considered_until == NOON - timedelta(hours=1), "the newest published decision is the mark"
-    assert clock.lost_until == later  # no closed claim stands on this branch: what followed the mark cannot be proven
+    if closed is None:  # the newest published decision is the mark, and what followed it cannot be proven
+        assert (clock.considered_until, clock.lost_until) == (NOON - timedelta(hours=1), later)
+    else:  # everything up to the drained stop was decided
+        assert (clock.considered_until, clock.lost_until) == (closed, None)
     answered = await new.read(lambda conn: acts.seen(conn, ["done", "no", "never-answered"]))
     assert {name: row.state for name, row in answered.items()} == {"done": "done", "no": "refused"}
     remembered = await new.read(lambda conn: facts.get(conn, rebuild.REBUILT))
-    assert remembered["lostRequests"] == ([] if drained else ["never-answered"])
+    assert remembered["lostRequests"] == ([] if closed else ["never-answered"])
 
 
 async def test_rebuilding_twice_changes_nothing(site: Site) -> None:
@@ -177,5 +182,7 @@ async def test_rebuilding_twice_changes_nothing(site: Site) -> None:
         pass
     new = site.store("two")
     for _ in range(2):
-        await rebuild.from_branch(new, site.publisher, drained=False, present=frozenset(), now=NOON)
+        await rebuild.from_branch(
+            new, site.publisher, before=EngineView("one", "here", NOON), present=frozenset(), now=NOON
+        )
     assert len(await new.read(lambda conn: runs.recent(conn))) == 2
