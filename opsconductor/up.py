@@ -28,6 +28,7 @@ from reconciler.objects import Objects
 from reconciler.projection import CONSUMER, SYNC_KEY, Projection
 from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
 from reconciler.wake import Wake
+from runners import logs
 from runners.connections.local import LocalSettings
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
@@ -343,8 +344,9 @@ class Engine:
         catalog = self._loop.catalog
         retention = catalog.project.spec.status.retention if catalog else Retention()
         now = self._clock.now()
-        while await self._journal.write(lambda tx: history.prune(tx, retention, now)):
-            pass
+        while pruned := await self._journal.write(lambda tx: history.prune(tx, retention, now)):
+            for run in pruned:
+                await asyncio.to_thread(logs.remove, self._settings.state.logs, run)
 
     async def _show_sync(self) -> None:
         """Put what the loop knows into the outbox when it has changed."""

@@ -1,19 +1,29 @@
 """Full output of steps, in files: `<logs>/<yyyy>/<mm>/<dd>/<run>/<target>/<phase>.<step>.<attempt>.log`.
 
 Whoever writes here has masked before. A file is created with the first output, so most steps have none. A disk that is
-full, or a folder that cannot be written, costs the log and never the run: the note says what is missing.
+full, or a folder that cannot be written, costs the log and never the run: the note says what is missing. What
+retention has removed from the journal is removed here by `remove`.
 """
 
+import contextlib
 import os
+import re
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+
+import structlog
 
 from engine.identity import RunId
 from engine.pinned import Phase
 
+log = structlog.get_logger(__name__)
+
 CAP = 64 * 1024 * 1024
 """Bytes of one step's log, notice apart."""
 
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-(\d{4})(\d{2})(\d{2})T\d{6}Z-[0-9a-f]{10}", re.ASCII)
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NOTICE = b"\n[opsconductor: the log ends here; the step wrote more than %d MiB]\n"
 
 
@@ -21,6 +31,34 @@ def reference(run: RunId, instant: datetime, target: str, phase: Phase, step: st
     """Where the log of a step lies, relative to the folder of logs. Every part is a name that was checked before."""
     day = instant.astimezone(UTC)
     return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/{phase}.{step}.{attempt}.log"
+
+
+def remove(root: Path, run: RunId) -> bool:
+    """Remove a run's logs, and the folders of its day, month and year where they are empty then. False: there are none.
+
+    Nothing outside `root` is touched, whatever the name says and whatever was linked in the way. A fault of the disk
+    is logged and not raised; calling it again is harmless.
+    """
+    named = _RUN.fullmatch(run)
+    if named is None:
+        return False
+    with contextlib.ExitStack() as open_folders:
+        try:
+            folders = [os.open(root, _FOLDER)]
+            open_folders.callback(os.close, folders[-1])
+            for part in named.groups():
+                folders.append(os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folders[-1]))
+                open_folders.callback(os.close, folders[-1])
+            shutil.rmtree(run, dir_fd=folders[-1])
+            with contextlib.suppress(OSError):  # not empty: another run's logs are there
+                for above, part in zip(folders[-2::-1], reversed(named.groups()), strict=True):
+                    os.rmdir(part, dir_fd=above)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            log.warning("the logs of a run cannot be removed", run=run, error=error.strerror or str(error))
+            return False
+    return True
 
 
 class LogFile:
@@ -62,12 +100,18 @@ class LogFile:
 
     def _append(self, data: bytes, *, counted: bool = True) -> None:
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.open(self._path, flags, 0o640)
+            try:
+                self._file = self._opened()
+            except FileNotFoundError:  # `remove` took the empty folder of the day just then
+                self._file = self._opened()
         view = memoryview(data)
         while view:
             written = os.write(self._file, view)
             view = view[written:]
             if counted:
                 self._left -= written
+
+    def _opened(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        return os.open(self._path, flags, 0o640)
