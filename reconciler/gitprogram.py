@@ -11,11 +11,12 @@ import os
 import re
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from journal.errors import Refused, Unavailable
+from reconciler.source import Login, redacted
 
 LIMIT = timedelta(minutes=5)
 OUTPUT_CAP = 32 * 1024 * 1024
@@ -23,6 +24,8 @@ ERROR_CAP = 64 * 1024
 SOON = timedelta(seconds=10)
 LATER = timedelta(seconds=30)
 _END = timedelta(seconds=2)
+_TOKEN_LENGTH = 8
+"""A shorter user is a name such as git, a word of git's own messages."""
 
 # How a remote is reached and whom TLS trusts is the operator's, as in ~/.gitconfig. All other GIT_* go: they redirect
 # git to another repository, add configuration, switch checks off, or start programs.
@@ -94,14 +97,6 @@ class RefMissing(Exception):  # noqa: N818
     """The remote does not have a ref that was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
-    """A user and a password taken out of an address, so that they stand in no argument list and no message."""
-
-    user: str
-    password: str = field(repr=False)
-
-
 def environment_for_git(inherited: Mapping[str, str], login: Login | None = None) -> dict[str, str]:
     """What git inherits: no GIT_* that lead elsewhere, none of our own settings and secrets, nothing that prompts."""
     kept = {
@@ -111,8 +106,20 @@ def environment_for_git(inherited: Mapping[str, str], login: Login | None = None
         and not name.startswith("OPSCONDUCTOR_")
         and name != "SSH_ASKPASS"
     }
-    secret = {} if login is None else {"OC_GIT_USER": login.user, "OC_GIT_PASSWORD": login.password}
-    return kept | _FIXED_ENVIRONMENT | secret
+    return kept | _FIXED_ENVIRONMENT | ({} if login is None else _handed(login))
+
+
+def _handed(login: Login) -> dict[str, str]:
+    """The environment can be read by this user only, an argument list by every user of the machine."""
+    if login.password is not None:
+        return {"OC_GIT_USER": login.user, "OC_GIT_PASSWORD": login.password}
+    return {
+        "OC_GIT_USER": login.user,
+        "OC_GIT_PASSWORD": "",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "credential.username",
+        "GIT_CONFIG_VALUE_0": login.user,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +167,10 @@ class Git:
     def _argv(self, directory: Path, settings: tuple[str, ...], arguments: tuple[str, ...]) -> list[str]:
         chosen = (*_FIXED_SETTINGS, *settings)
         if self.login is not None:
-            # The helper reads the environment: an argument list can be read by every user of the machine.
             script = 'test "$1" = get && printf "username=%s\\npassword=%s\\n" "$OC_GIT_USER" "$OC_GIT_PASSWORD"'
-            chosen = (*chosen, "credential.helper=", f"credential.helper=!f() {{ {script}; }}; f")
+            # Of a user alone the operator's helpers may know the password. Ours comes after them: a token needs none.
+            others = () if self.login.password is None else ("credential.helper=",)
+            chosen = (*chosen, *others, f"credential.helper=!f() {{ {script}; }}; f")
         pairs = [part for setting in chosen for part in ("-c", setting)]
         return [self.program, f"--git-dir={directory}", "--no-pager", "--literal-pathspecs", *pairs, *arguments]
 
@@ -186,9 +194,11 @@ class Git:
             raise Unavailable(f"git could not be started: {error.strerror}", LATER) from error
 
     def _redacted(self, text: str) -> str:
-        if self.login is None or not self.login.password:
-            return text
-        return text.replace(self.login.password, "***")
+        if self.login is not None and self.login.password:
+            text = text.replace(self.login.password, "***")
+        if self.login is not None and self.login.shown == "***" and len(self.login.user) >= _TOKEN_LENGTH:
+            text = text.replace(self.login.user, "***")
+        return redacted(text)
 
 
 class _TooMuch(Exception):  # noqa: N818

@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from reconciler.mirror import Mirror, PushRejected
 MAIN = "refs/heads/main"
 STATUS = "refs/heads/opsconductor/status"
 TOKEN = "t0ken-that-nobody-sees"
+LOGINS = (f"ops:{TOKEN}", f"{TOKEN}:", f"{TOKEN}:x-oauth-basic")
 
 
 @dataclass
@@ -147,8 +149,8 @@ class Backend(http.server.BaseHTTPRequestHandler):
     def relay(self, body: bytes) -> None:
         if self.answer:
             return self.refuse(self.answer)
-        wanted = "Basic " + base64.b64encode(f"ops:{TOKEN}".encode()).decode()
-        if self.headers.get("Authorization") != wanted:
+        wanted = {f"Basic {base64.b64encode(login.encode()).decode()}" for login in LOGINS}
+        if self.headers.get("Authorization") not in wanted:
             return self.refuse(401)
         path, _, query = self.path.partition("?")
         environment = {
@@ -375,8 +377,9 @@ async def test_trouble_that_passes_comes_back_later(base: Site, https: Https) ->
         await base.mirror("https://nowhere.invalid/x").poll([MAIN])
 
 
-async def test_a_token_is_seen_nowhere(base: Site, https: Https, tmp_path: Path) -> None:
-    """Not in an argument list, not in a file of the mirror, not in an address that is shown."""
+@pytest.mark.parametrize("login", [*LOGINS, TOKEN])
+async def test_a_token_is_seen_nowhere(login: str, base: Site, https: Https, tmp_path: Path) -> None:
+    """Not in an argument list, not in a file of the mirror, not in an address that is shown, not in a message."""
     base.commit("a")
     seen = tmp_path / "argv"
     real = shutil.which("git")
@@ -384,14 +387,40 @@ async def test_a_token_is_seen_nowhere(base: Site, https: Https, tmp_path: Path)
     spy = tmp_path / "bin" / "git"
     spy.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {seen}\nexec {real} "$@"\n')
     spy.chmod(0o755)
-    mirror = base.mirror(
-        https.address("ops.git"), GIT_SSL_CAINFO=str(https.ca), PATH=f"{tmp_path}/bin:{os.environ['PATH']}"
-    )
+    environment = {"GIT_SSL_CAINFO": str(https.ca), "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    mirror = base.mirror(https.address("ops.git", f"{login}@"), **environment)
     head = (await mirror.fetch([MAIN]))[MAIN]
     await mirror.push(str(head), STATUS, None)
+    with pytest.raises(Refused, match="no git repository at") as missing:
+        await base.mirror(https.address("missing.git", f"{login}@"), **environment).poll([MAIN])
+    with pytest.raises(Refused, match="asks for a login") as wrong:
+        await base.mirror(https.address("ops.git", f"x{login}@"), **environment).poll([MAIN])
+
     assert "push" in seen.read_text()
-    assert TOKEN not in seen.read_text()
-    assert TOKEN not in mirror.source.address
-    assert TOKEN not in repr(mirror.source)
+    for text in (seen.read_text(), mirror.source.address, mirror.source.shown, repr(mirror.source)):
+        assert TOKEN not in text
+    for caught in (missing, wrong):
+        assert TOKEN not in "".join(traceback.format_exception(caught.value))
     for file in mirror.path.rglob("*"):
         assert not file.is_file() or TOKEN.encode() not in file.read_bytes()
+
+
+async def test_what_git_quotes_of_a_login_is_not_passed_on(base: Site, https: Https, tmp_path: Path) -> None:
+    """A git, or a server behind it, may repeat the address, or the token, in its complaint."""
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin" / "git"
+    broken.write_text(f'#!/bin/sh\necho "fatal: nothing for {TOKEN} at https://{TOKEN}@host/x" >&2\nexit 128\n')
+    broken.chmod(0o755)
+    mirror = base.mirror(https.address("ops.git", f"{TOKEN}@"), PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    with pytest.raises(Unavailable, match=r"nothing for \*\*\* at https://\*\*\*@host/x"):
+        await mirror.poll([MAIN])
+
+
+async def test_the_password_of_a_user_alone_may_come_from_a_credential_helper(base: Site, https: Https) -> None:
+    """As in the clone addresses that some forges give: https://name@host/..., with the password kept elsewhere."""
+    base.commit("a")
+    script = f'test "$1" = get && grep -q username=ops && echo password={TOKEN}'
+    config = Path(base.environment["HOME"]) / ".gitconfig"
+    subprocess.run(["git", "config", "-f", config, "credential.helper", f"!f() {{ {script}; }}; f"], check=True)
+    mirror = base.mirror(https.address("ops.git", "ops@"), GIT_SSL_CAINFO=str(https.ca))
+    assert (await mirror.poll([MAIN]))[MAIN] is not None

@@ -1,12 +1,13 @@
 """What a source may be, and what git inherits and says."""
 
+import traceback
 from pathlib import Path
 
 import pytest
 
 from journal.errors import Refused, Unavailable
-from reconciler.gitprogram import Broken, Locked, Login, RefMissing, environment_for_git, explain
-from reconciler.source import git_folder, parse
+from reconciler.gitprogram import Broken, Locked, RefMissing, environment_for_git, explain
+from reconciler.source import Login, git_folder, parse, redacted
 
 
 @pytest.mark.parametrize(
@@ -21,11 +22,14 @@ from reconciler.source import git_folder, parse
         ("git@[::1]:ops.git", "git@[::1]:ops.git"),
         ("https://host/ops.git", "https://host/ops.git"),
         ("https://ops:pa%40ss@host:8443/ops.git", "https://host:8443/ops.git"),
+        ("https://t0ken@host/ops.git", "https://host/ops.git"),
+        ("HTTPS://t0ken@host/ops.git", "https://host/ops.git"),
         ("http://127.0.0.1:3000/ops.git", "http://127.0.0.1:3000/ops.git"),
+        ("http://t0ken@[::1]:3000/ops.git", "http://[::1]:3000/ops.git"),
     ],
 )
 def test_addresses_that_are_taken(text: str, address: str) -> None:
-    """What is shown and given to git holds no password."""
+    """What is given to git holds no login."""
     assert parse(text).address == address
 
 
@@ -40,6 +44,60 @@ def test_a_login_is_taken_out_of_the_address() -> None:
     source = parse("https://ops:pa%40ss@host/ops.git")
     assert source.login == Login("ops", "pa@ss")
     assert "pa@ss" not in repr(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "login", "shown"),
+    [
+        ("https://t0ken@host/ops.git", Login("t0ken"), "https://***@host/ops.git"),
+        ("https://t0ken:@host/ops.git", Login("t0ken", ""), "https://***@host/ops.git"),
+        ("https://t0ken:x-oauth-basic@host/o", Login("t0ken", "x-oauth-basic"), "https://***@host/o"),
+        ("https://:t0ken@host/ops.git", Login("", "t0ken"), "https://:***@host/ops.git"),
+        ("https://oauth2:t0ken@host/ops.git", Login("oauth2", "t0ken"), "https://oauth2:***@host/ops.git"),
+        ("https://@host/ops.git", None, "https://host/ops.git"),
+        ("ssh://git@host/ops.git", None, "ssh://git@host/ops.git"),
+    ],
+)
+def test_a_login_is_handed_over_apart_and_never_shown(text: str, login: Login | None, shown: str) -> None:
+    """A user alone is how forges take a token, so it is as secret as a password."""
+    source = parse(text)
+    assert (source.login, source.shown) == (login, shown)
+    assert "t0ken" not in repr(source)
+
+
+@pytest.mark.parametrize("text", ["ssh://ops:t0ken@host/ops.git", "ops:t0ken@host:ops.git"])
+def test_a_password_for_ssh_is_refused(text: str) -> None:
+    """ssh does not use it, and git would put it into an argument list."""
+    with pytest.raises(Refused, match=r"ssh takes no password from an address.*leave it out.*public key") as caught:
+        parse(text)
+    assert "t0ken" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ops:t0ken@/x",
+        "https://t0ken@-host/x",
+        "https://ops:t0ken/more@host/x",
+        "https://t0ken@[host/x",
+        "https://t0ken%0Ahost=evil@host/x",
+        "ftp://ops:t0ken@host/x",
+        "file://ops:t0ken@host/x",
+        "-https://t0ken@host/x",
+        "https://t0ken@host/x\n",
+        "ext::https://t0ken@host/x",
+        "http://t0ken@host/x",
+    ],
+)
+def test_a_refusal_shows_no_login(text: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse(text)
+    assert "t0ken" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_logins_are_taken_out_of_any_text() -> None:
+    said = "fatal: https://t0ken@h/x and https://u:t0ken@h: 'ssh://git:t0ken@h/x' at ssh://git@h/a@b, mail a@h"
+    assert redacted(said) == ("fatal: https://***@h/x and https://***@h: 'ssh://git@h/x' at ssh://git@h/a@b, mail a@h")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +157,18 @@ def test_what_git_inherits() -> None:
         "GIT_NO_REPLACE_OBJECTS": "1",
         "OC_GIT_USER": "u",
         "OC_GIT_PASSWORD": "p",
+    }
+
+
+def test_a_user_alone_is_handed_to_git_by_its_environment() -> None:
+    """Git then asks the operator's helpers for this user's password."""
+    found = environment_for_git({"GIT_CONFIG_COUNT": "7"}, Login("t0ken"))
+    assert {name: value for name, value in found.items() if name.startswith(("GIT_CONFIG", "OC_"))} == {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "credential.username",
+        "GIT_CONFIG_VALUE_0": "t0ken",
+        "OC_GIT_USER": "t0ken",
+        "OC_GIT_PASSWORD": "",
     }
 
 
