@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
-from engine.views import EngineView
+from engine import readmodel
+from engine.views import EngineView, SyncView
 from schemas.guard import load
+from schemas.quantities import format_instant
 
 SYNC_FILE = "sync.yaml"
 
@@ -65,7 +65,7 @@ def supplants(found: EngineView | None, own_id: str, own: EngineView | None) -> 
 
 def named(claim: EngineView) -> str:
     """How a claim reads in a message."""
-    return f"{claim.id} on {claim.host} (since {_written(claim.since)})"
+    return f"{claim.id} on {claim.host} (since {format_instant(claim.since)})"
 
 
 def engine_id(machine: str, state: str) -> str:
@@ -83,14 +83,12 @@ def claim_in(sync: bytes | None) -> EngineView | None:
 
 
 def with_claim(sync: bytes | None, claim: EngineView) -> bytes:
-    """The `sync.yaml` found on the branch with another claim in it; everything else stays as it is."""
-    before = _document(sync)
-    closed = None if claim.closed is None else _written(claim.closed)
-    engine = {"id": claim.id, "host": claim.host, "since": _written(claim.since), "closed": closed}
-    head = {"apiVersion": "opsconductor/v1", "kind": "SyncStatus", "metadata": {"name": "sync"}}
-    document = {**head, **before, "status": {**_mapping(before.get("status")), "engine": engine}}
-    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
-    return text.encode()
+    """The `sync.yaml` found on the branch with another claim in it; all else that an engine wrote stays as it is."""
+    try:
+        before = readmodel.parse_sync_file(sync) if sync is not None else SyncView()
+    except readmodel.Unreadable:
+        before = SyncView()
+    return readmodel.to_yaml(readmodel.sync_file(replace(before, engine=claim))).encode()
 
 
 def _document(sync: bytes | None) -> Mapping[str, Any]:
@@ -109,7 +107,3 @@ def _instant(value: object) -> datetime | None:
     except ValueError:
         return None
     return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
-
-
-def _written(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -46,9 +46,9 @@ async def from_branch(
 ) -> Rebuilt:
     """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
-    `before` is the claim that stood on the branch before ours. After a drained stop every schedule goes on from then. Else instants between that mark and now are
-    storeLost, open runs are unknown, and those of the requests `present` now that the branch has no answer to are
-    remembered as lost, so that the loop refuses them.
+    `before` is the claim that stood on the branch before ours. After a drained stop every schedule goes on from then.
+    Else instants between its published mark and now are storeLost, open runs are unknown, and those of the requests
+    `present` now that the branch has no answer to are remembered as lost, so that the loop refuses them.
     """
     runs_found = list(_runs(publisher))
     clocks = _each(publisher, "schedules", readback.parse_schedule_status)

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.views import EngineView
+from engine.readmodel import sync_file, to_yaml
+from engine.views import EngineView, SyncView
 from reconciler.claim import Proceed, Refuse, Wait, claim_in, engine_id, judge, supplants, with_claim
 from reconciler.publish import marked
 
@@ -47,12 +48,15 @@ def test_when_we_no_longer_own_it() -> None:
 
 
 def test_a_claim_is_read_as_it_was_written() -> None:
-    """Whatever else is in the file stays."""
+    """Whatever else an engine wrote stays, in the one style of all status files."""
+    other = EngineView("old", "web-9", NOON)
+    written = to_yaml(sync_file(SyncView(engine=other, observed="a" * 40, last_good="b" * 40))).encode()
     for claim in (OPEN, CLOSED):
-        text = with_claim(b"metadata: {name: sync}\nstatus: {observedCommit: abc, engine: {id: old}}\n", claim)
+        text = with_claim(written, claim)
         assert claim_in(text) == claim
-        assert b"observedCommit: abc" in text
+        assert text == to_yaml(sync_file(SyncView(engine=claim, observed="a" * 40, last_good="b" * 40))).encode()
     assert claim_in(with_claim(None, OPEN)) == OPEN
+    assert claim_in(with_claim(b"what a stranger wrote", OPEN)) == OPEN
 
 
 @pytest.mark.parametrize(
