@@ -157,7 +157,7 @@ class Site:
         for folder in (self.root / "home", self.effects, self.secrets):
             folder.mkdir(parents=True, exist_ok=True)
         self.secrets.chmod(0o700)
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "TMPDIR") if name in os.environ}
         self.environment = {
             **kept,
             "HOME": str(self.root / "home"),

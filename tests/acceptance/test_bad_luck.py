@@ -21,6 +21,7 @@ def memory(pid: int) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
+@pytest.mark.slow
 def test_a_flood_is_bounded(bare: Site, openssh: OpenSsh) -> None:
     """100 MB of output on two targets: the run ends, the log is capped and says so, memory and git stay small."""
     (bare.secrets / "key").touch(mode=0o600)
@@ -55,6 +56,7 @@ def test_a_flood_is_bounded(bare: Site, openssh: OpenSsh) -> None:
     assert max(len(text) for text in bare.tree().values()) < 64 * 1024
 
 
+@pytest.mark.slow
 def test_a_hanging_step_holds_nobody_else(site: Make) -> None:
     """While one job hangs, others run, commits are taken in, and status is published."""
     here = site({"hello.yaml": HELLO, "hangs.yaml": job("hangs", "- {id: h, run: sleep 600}")})
@@ -68,6 +70,7 @@ def test_a_hanging_step_holds_nobody_else(site: Make) -> None:
     assert here.runs("hangs")[0]["status"]["state"] == "running"
 
 
+@pytest.mark.slow
 def test_a_step_that_closes_its_output_and_stays_is_ended_by_its_timeout(site: Make) -> None:
     """A background child that keeps the pipes open does not hold the run for ever."""
     here = site({

@@ -154,6 +154,7 @@ def test_a_refused_push_is_explained_and_nothing_starts(site: Make) -> None:
     assert not list(here.effects.iterdir())
 
 
+@pytest.mark.slow
 def test_an_engine_waits_for_the_right_to_push_and_then_goes_on(site: Make) -> None:
     """A daemon that may not push says so; when the host allows it again, it needs no restart."""
     here = site({"hello.yaml": HELLO})

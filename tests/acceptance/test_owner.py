@@ -30,19 +30,26 @@ def fired(site: Site) -> list[str]:
 
 
 def test_another_engines_open_claim_stops_this_one(site: Make) -> None:
-    """Found at its start: exit 1, the other named, nothing started; `--take-over` goes on and the other ends with 1."""
+    """Found at its start: exit 1, the other named, nothing started, and the way on is told."""
     here = site({"hello.yaml": HELLO, "often.yaml": OFTEN})
     first = here.up()
     owner = here.sync()["engine"]
-    elsewhere = ("--state", str(here.root / "other-engine"))
-    refused = here.once(*elsewhere)
+    refused = here.once("--state", str(here.root / "other-engine"))
     assert refused.returncode == 1
     assert owner["id"] in refused.stderr
     assert owner["host"] in refused.stderr
     assert "--take-over" in refused.stderr
     assert here.sync()["engine"]["id"] == owner["id"]
     assert first.running
-    second = here.start(*elsewhere, "--take-over")
+
+
+@pytest.mark.slow
+def test_an_engine_takes_over_when_it_is_told_to(site: Make) -> None:
+    """`--take-over` claims the branch; the other drains and exits 1; nothing fires twice."""
+    here = site({"hello.yaml": HELLO, "often.yaml": OFTEN})
+    first = here.up()
+    owner = here.sync()["engine"]
+    second = here.start("--state", str(here.root / "other-engine"), "--take-over")
     assert first.ended(60) == 1
     here.wait(lambda: here.sync()["engine"]["id"] != owner["id"], what="the new owner's claim")
     before = len(here.runs("hello"))
@@ -53,6 +60,7 @@ def test_another_engines_open_claim_stops_this_one(site: Make) -> None:
     assert len(instants) == len(set(instants)), "nothing fired twice"
 
 
+@pytest.mark.slow
 def test_a_deleted_store_keeps_the_engines_name(site: Make) -> None:
     """The id comes from machine and state path: its own claim of before is no stranger's."""
     here = site({"hello.yaml": HELLO})
@@ -124,6 +132,7 @@ def test_a_store_deleted_after_a_drained_stop_loses_nothing(site: Make) -> None:
     assert decisions(here, "storeLost") == []
 
 
+@pytest.mark.slow
 def test_a_store_lost_undrained_is_said(site: Make) -> None:
     """kill -9 and the store gone: open runs become unknown, the gap is `storeLost`, older requests are refused so."""
     here = site({
@@ -162,6 +171,7 @@ def _settled(site: Site, name: str) -> Any:
     return run if run["status"]["state"] not in ("running", "queued", "waiting") else None
 
 
+@pytest.mark.slow
 def test_a_killed_engine_goes_on_where_it_was(site: Make) -> None:
     """`kill -9` with the store kept: no request and no instant is lost or done twice."""
     here = site({
@@ -193,6 +203,7 @@ def test_a_killed_engine_goes_on_where_it_was(site: Make) -> None:
     assert decided == list(range(decided[0], decided[-1] + 1)), "every due instant is accounted for, once"
 
 
+@pytest.mark.slow
 def test_sync_is_written_in_one_style(site: Make) -> None:
     """A stop changes the line of the engine's claim and nothing else: histories stay readable, diffs small."""
     here = site({"hello.yaml": HELLO})

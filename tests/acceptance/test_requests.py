@@ -81,6 +81,7 @@ def _in(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@pytest.mark.slow
 def test_limit_narrows_and_exec_takes_a_selector(here: Site) -> None:
     """`--limit` and `exec L -- COMMAND`: a label selector or names with commas."""
     assert here.run("run", "both", "--limit", "place=elsewhere", "--wait").returncode == 0
@@ -132,6 +133,7 @@ def test_a_committed_request_is_consumed_once(here: Site, branch: str) -> None:
     assert len(here.runs("count")) == 2
 
 
+@pytest.mark.slow
 def test_the_first_accepted_commit_brings_no_runs(bare: Site) -> None:
     """A request that was there before the engine is refused: a copied repository repeats nothing."""
     from tests.acceptance.site import HERE
@@ -183,6 +185,7 @@ def test_a_broken_act_blocks_nothing(here: Site) -> None:
     here.asked("last", "jobRef: count")
 
 
+@pytest.mark.slow
 def test_on_branch_asks_on_the_definitions_branch(here: Site) -> None:
     """`--on-branch` commits the act to main, where protection and review may stand."""
     before = here.head(MAIN)
@@ -209,6 +212,7 @@ def test_an_inline_job_runs_once(here: Site) -> None:
     assert steps_of(run, "there")["a"]["outputs"] == {"t": "hi"}
 
 
+@pytest.mark.slow
 def test_a_queued_run_can_be_cancelled(here: Site) -> None:
     """Limit 1: the second waits its turn, and may be cancelled before it starts."""
     here.request("one", "jobRef: sleeps")

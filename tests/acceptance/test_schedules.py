@@ -155,6 +155,7 @@ def test_status_commits_are_polite(site: Make) -> None:
     assert "\n" not in here.git("rev-list", "--min-parents=2", STATUS)
 
 
+@pytest.mark.slow
 def test_overlap_is_recorded(site: Make) -> None:
     """Limit 1 with queueOne: one runs, one waits, the newer is `skipped: overlap` in decisions/, and counted."""
     here = site({

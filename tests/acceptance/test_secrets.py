@@ -203,6 +203,7 @@ def test_secrets_may_only_stand_where_they_are_safe(vault: Site) -> None:
         assert "definitions/unsafe.yaml" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_outside_the_secret_folder_is_read(vault: Site) -> None:
     """`from.file` cannot climb out, nor follow a link; a variable must be OPSCONDUCTOR_SECRET_*."""
     outside = vault.root / "home" / "outside"

@@ -119,6 +119,7 @@ def test_a_host_that_is_not_there_is_unreachable(fleet: Site, openssh: OpenSsh) 
     assert fleet.status("targets/two.yaml")["state"] == "unreachable"
 
 
+@pytest.mark.slow
 def test_a_missing_secret_names_the_credential(fleet: Site) -> None:
     """The file is not in the secret folder: the step says which credential and which file, and the run ends."""
     (fleet.secrets / "id_ed25519").unlink()
@@ -143,6 +144,7 @@ def test_a_timeout_leaves_no_process_on_the_target(fleet: Site) -> None:
     assert not any(alive(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_a_killed_engine_leaves_no_process_on_the_target(fleet: Site) -> None:
     """`kill -9` of the engine closes the connection; the bootstrap ends the step; the run becomes `unknown`."""
     script = f"echo $$ >> {fleet.effects}/pids; sleep 600"

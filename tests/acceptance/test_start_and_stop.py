@@ -59,6 +59,7 @@ def test_a_term_signal_drains(site: Make) -> None:
     assert here.left("work") == ["did"], "the step is not repeated"
 
 
+@pytest.mark.slow
 def test_a_second_term_signal_stops_at_once(site: Make) -> None:
     """A step of ten minutes does not hold whoever insists."""
     here = site({"slow.yaml": job("slow", "- run: sleep 600")})
@@ -190,6 +191,7 @@ def _instants_of(decisions: str, *, every: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_an_engine_that_was_away_starts_a_one_time_schedule_late(site: Make) -> None:
     """`at` that came while nothing ran is caught up within its window."""
     when = soon(2)
