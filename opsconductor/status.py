@@ -1,5 +1,6 @@
 """Reading the status branch: one commit of it, by pygit2, without a work tree."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import pygit2
 
 from schemas.reader import plain
+
+_RUN = re.compile(r"-\d{8}T\d{6}Z-[0-9a-f]{10}$")
+"""How the name of a run ends; a slice of a large one has a number after it."""
 
 
 class StatusReader:
@@ -35,15 +39,22 @@ class StatusReader:
             for blob in _walk(tree, reverse=newest_first):
                 yield self._load(blob)
 
-    def runs(self) -> Iterator[dict[str, Any]]:
-        """Run files, newest day first; slices of large runs are left to `run`."""
-        for document in self.each("runs", newest_first=True):
-            if document.get("kind") == "Run" and "spec" in document:
-                yield document
+    def runs(self, prefix: str = "") -> Iterator[dict[str, Any]]:
+        """Run files whose name begins so, newest day first. Only those are opened; slices are left out."""
+        try:
+            tree = self._root["runs"]
+        except KeyError:
+            return
+        if not isinstance(tree, pygit2.Tree):
+            return
+        for blob in _walk(tree, reverse=True):
+            name = str(blob.name).removesuffix(".yaml")
+            if name.startswith(prefix) and _RUN.search(name):
+                yield self._load(blob)
 
     def run(self, name: str) -> dict[str, Any] | None:
         """One run by its id, a unique prefix of it, or a job's name (its newest run)."""
-        found = [run for run in self.runs() if run["metadata"]["name"].startswith(name)]
+        found = list(self.runs(name))
         exact = [run for run in found if run["metadata"]["name"] == name]
         of_job = [run for run in found if run["spec"].get("job") == name]
         if exact or of_job:

@@ -105,7 +105,7 @@ def history(
 
     check_format(output)
     status = Workspace.open(repo, remote=remote, branch=branch).status(offline=offline)
-    runs = [run for run in status.runs() if run["spec"].get("job") == job] if status else []
+    runs = [run for run in status.runs(f"{job[:72]}-") if run["spec"].get("job") == job] if status else []
     runs = sorted(runs, key=queued_at, reverse=True)[:limit]
     columns, rows = _rows("Run", runs, status)
     show(Table(columns, rows, {"items": runs}, empty=f"no run of {job!r} is recorded"), output)

@@ -1,0 +1,177 @@
+"""The loop on a real repository and a real journal: what it takes in, and what cannot stop it."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from journal import acts, runs
+from journal.clock import SystemClock
+from journal.store import Journal
+from reconciler.loop import Loop
+from reconciler.mirror import Mirror
+from reconciler.objects import Objects
+from reconciler.wake import Wake
+from tests.catalogs import PROJECT
+
+MAIN, REQUESTS = "refs/heads/main", "refs/heads/opsconductor/requests"
+JOB = """apiVersion: opsconductor/v1
+kind: Target
+metadata: {name: here}
+spec: {connections: {local: {}}}
+---
+apiVersion: opsconductor/v1
+kind: Job
+metadata: {name: greet}
+spec: {targets: {names: [here]}, concurrency: {onConflict: queueOne}, steps: [{run: echo hello}]}
+"""
+ASK = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {{name: {name}}}\nspec: {{jobRef: greet}}\n"
+
+
+class Site:
+    """A bare repository, and a loop on it that has a journal but no runner."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.source = folder / "ops.git"
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            **{f"GIT_{who}_{what}": "ana@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.source], check=True)
+        self.journal = Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=SystemClock())
+        self.loop = self.new_loop()
+
+    def new_loop(self, *, decides: bool = True) -> Loop:
+        mirror = Mirror(self.folder / "mirror.git", str(self.source), environment=self.env)
+        return Loop(
+            journal=self.journal,
+            mirror=mirror,
+            objects=Objects(mirror.path),
+            wake=Wake(self.source),
+            clock=SystemClock(),
+            branch="main",
+            decides=decides,
+        )
+
+    def git(self, *arguments: str, data: bytes = b"") -> str:
+        done = subprocess.run(
+            ["git", "-C", self.source, *arguments], input=data, capture_output=True, check=True, env=self.env
+        )
+        return done.stdout.decode().strip()
+
+    def commit(self, ref: str, files: dict[str, str]) -> str:
+        """Set a branch to a tree with these files, on top of what it has."""
+        env = {**self.env, "GIT_INDEX_FILE": str(self.folder / "index")}
+        (self.folder / "index").unlink(missing_ok=True)
+        parent = subprocess.run(["git", "-C", self.source, "rev-parse", "-q", "--verify", ref], capture_output=True)
+        for path, text in files.items():
+            blob = self.git("hash-object", "-w", "--stdin", data=text.encode())
+            words = ["update-index", "--add", "--cacheinfo", f"100644,{blob},{path}"]
+            subprocess.run(["git", "-C", self.source, *words], check=True, env=env)
+        tree = subprocess.run(["git", "-C", self.source, "write-tree"], capture_output=True, check=True, env=env)
+        parents = ["-p", parent.stdout.decode().strip()] if parent.returncode == 0 else []
+        made = self.git("commit-tree", tree.stdout.decode().strip(), *parents, "-m", "change")
+        self.git("update-ref", ref, made)
+        return made
+
+    async def look(self) -> None:
+        await self.loop.look()
+        await self.loop.once()
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    made = Site(tmp_path)
+    made.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB})
+    await made.look()
+    yield made
+    await made.journal.close()
+
+
+async def test_a_broken_requests_branch_blocks_no_definitions(site: Site) -> None:
+    """One bad object on a branch that anybody may push to must not stop commits from coming into force."""
+    tree = b"0100644 a.yaml\x00" + bytes.fromhex(site.git("hash-object", "-w", "--stdin", data=b"x"))
+    odd = site.git("hash-object", "-w", "-t", "tree", "--literally", "--stdin", data=tree)
+    site.git("update-ref", REQUESTS, site.git("commit-tree", odd, "-m", "zero-padded mode"))
+    head = site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB + "\n"})
+    await site.look()
+    assert site.loop.sync.applied == head
+    assert site.loop.sync.requests_trouble
+
+
+async def test_an_act_is_answered_once_and_only_news_are_read(site: Site) -> None:
+    site.commit(REQUESTS, {"requests/a.yaml": ASK.format(name="a")})
+    await site.look()
+    site.commit(REQUESTS, {"requests/a.yaml": ASK.format(name="a") + "\n", "requests/b.yaml": ASK.format(name="b")})
+    await site.look()
+    site.loop = site.new_loop()
+    await site.loop.start()
+    await site.look()
+    answers = await site.journal.read(lambda conn: acts.seen(conn, ["a", "b"]))
+    assert {name: row.state for name, row in answers.items()} == {"a": "accepted", "b": "accepted"}
+    assert len(await site.journal.read(runs.open_runs)) == 2
+
+
+async def test_a_request_runs_while_the_definitions_are_broken(site: Site) -> None:
+    good = site.loop.sync.applied
+    site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": "kind: Nonsense\n"})
+    site.commit(REQUESTS, {"requests/a.yaml": ASK.format(name="a")})
+    await site.look()
+    assert (site.loop.sync.rejected, site.loop.sync.applied) == (True, good)
+    (run,) = await site.journal.read(runs.open_runs)
+    view = await site.journal.read(lambda conn: runs.get(conn, run))
+    assert view is not None
+    assert view.commit == good
+
+
+async def test_the_commit_in_force_survives_rewritten_history_and_a_restart(site: Site) -> None:
+    good = site.loop.sync.applied
+    site.git("update-ref", "-d", MAIN)
+    head = site.commit(MAIN, {"opsconductor.yaml": PROJECT})
+    await site.look()
+    assert site.loop.sync.frozen is not None
+    assert (site.loop.sync.observed, site.loop.sync.applied) == (head, good)
+    site.loop = site.new_loop()
+    await site.loop.start()
+    assert site.loop.catalog is not None
+    assert site.loop.catalog.commit == good
+
+
+async def test_a_paused_loop_looks_and_rests(site: Site) -> None:
+    """Nothing is decided, so what is due stays due; that must not make it look again at once."""
+    timed = (
+        JOB
+        + "---\napiVersion: opsconductor/v1\nkind: Schedule\nmetadata: {name: s}\nspec: {jobRef: greet, every: 1s}\n"
+    )
+    site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": timed})
+    paused = site.new_loop(decides=False)
+    await paused.look()
+    stop = asyncio.Event()
+    running = asyncio.create_task(paused.run(stop))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(running), timedelta(seconds=2.5).total_seconds())
+    stop.set()
+    await running
+    assert paused.passes <= 3
+    assert await site.journal.read(runs.open_runs) == ()
+
+
+async def test_a_bug_of_ours_rejects_the_commit_and_not_the_engine(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = site.loop.sync.applied
+
+    def broken(*_: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("reconciler.definitions.compile_files", broken)
+    site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB + "\n"})
+    await site.look()
+    assert (site.loop.sync.rejected, site.loop.sync.applied) == (True, good)
+    (finding,) = site.loop.sync.findings
+    assert "a bug of ours" in finding.message
