@@ -57,6 +57,7 @@ _MARK = "opsconductor.json"
 _LAYOUT = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FULL_ID = re.compile(r"[0-9a-f]{40}")
+_NOT_DAMAGE = r"no space left|disk quota|read-only file|permission denied|too many open files|input/output error"
 _MANY_PACKS = 50
 _TIDY_LIMIT = timedelta(seconds=60)
 # A path has no git server that could be asked for durability: the receiving git is told to wait for the disk, so that
@@ -583,10 +584,12 @@ def _disk(path: Path) -> Iterator[None]:
 def intact(path: Path) -> Iterator[None]:
     """Reads of the mirror at `path`: damage found on the way condemns it, and is raised as Broken.
 
-    A condemned mirror is made again by the next call of `Mirror`.
+    A condemned mirror is made again by the next call of `Mirror`. A full disk is no damage, and is Unavailable.
     """
     try:
         yield
     except pygit2.GitError as error:
+        if re.search(_NOT_DAMAGE, str(error).lower()):
+            raise Unavailable(f"the mirror in {path} cannot be used: {error}", LATER) from error
         (path / _MARK).unlink(missing_ok=True)
         raise Broken(f"the mirror in {path} is damaged: {error}", SOON) from error

@@ -4,9 +4,9 @@ Why a power cut or a `kill -9` at any moment is harmless. What is published is a
 caller moves its outbox cursor only after `publish` has returned. Until then the same content is published again, and
 publishing what is there already makes no commit. In particular:
 
-- Objects are written loose and without fsync, for speed. They live in the mirror, which is a cache: after a restart of
-  the machine it is made again from what passes git's checks and from the remote (`reconciler.mirror`). A status commit
-  lost with it was not pushed, so the journal still has its content.
+- Objects are written loose and without fsync, for speed (`reconciler.trees`). They live in the mirror, which is a
+  cache: after a restart of the machine it is made again from what passes git's checks and from the remote
+  (`reconciler.mirror`). A status commit lost with it was not pushed, so the journal still has its content.
 - The remote's copy is the durable one: git there waits for its disk. On a path source our push asks for that.
 - A commit is recorded as tried before it is pushed, and as pushed after it. So whoever starts after a crash between
   the two, or goes on after a push whose answer was lost, knows its own commit on the branch from a stranger's.
@@ -14,7 +14,7 @@ publishing what is there already makes no commit. In particular:
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import pygit2
 import structlog
-from pygit2.enums import FileMode, RepositoryOpenFlag
+from pygit2.enums import RepositoryOpenFlag
 
 from engine.views import EngineView
 from journal.clock import Clock
@@ -32,10 +32,11 @@ from reconciler.claim import SYNC_FILE, claim_in, named, supplants
 from reconciler.gitprogram import SOON, Broken
 from reconciler.mirror import Mirror, PushRejected, intact
 from reconciler.objects import Objects
+from reconciler.trees import Trees
 
 log = structlog.get_logger(__name__)
 
-COMMITTER = ("OpsConductor", "opsconductor@localhost")
+COMMITTER = "OpsConductor <opsconductor@localhost>"
 SKIP_CI = "[skip ci]"
 PATH_INTERVAL = timedelta(seconds=2)
 REMOTE_INTERVAL = timedelta(seconds=10)
@@ -99,12 +100,12 @@ class Publisher:
         self._clock = clock
         self._on_foreign = on_foreign
         self._objects = Objects(mirror.path)
+        self._trees = Trees(mirror.path)
         self._turn = asyncio.Lock()
         self._opened = False
         self._line: str | None = None
         self._tried: set[str] = set()
         self._commits_untidied = 0
-        self._bytes_untidied = 0
         self._tidied = 0
 
     @property
@@ -151,7 +152,7 @@ class Publisher:
             await self.open()
         async with self._turn:
             commit = await self._published(writes, message)
-        if self._commits_untidied >= _TIDY_AFTER_COMMITS or self._bytes_untidied >= _TIDY_AFTER_BYTES:
+        if self._commits_untidied >= _TIDY_AFTER_COMMITS or self._trees.written >= _TIDY_AFTER_BYTES:
             await self.tidy()
         return commit
 
@@ -168,7 +169,7 @@ class Publisher:
     async def tidy(self) -> None:
         """Pack loose objects. `publish` does so by itself after 200 commits or 64 MiB, every 50th time a deep one."""
         async with self._turn:
-            self._commits_untidied = self._bytes_untidied = 0
+            self._commits_untidied = self._trees.written = 0
             self._tidied += 1
             with contextlib.suppress(Unavailable, Refused):
                 await self._mirror.tidy(deep=self._tidied % _DEEP_EVERY == 0)
@@ -213,21 +214,19 @@ class Publisher:
         with intact(self._mirror.path):
             repository = self._repository()
             base = None if self._line is None else _tree_of(repository, self._line)
-            tree = written_tree(repository, base, writes)
+            tree = self._trees.tree(base, writes)
             if tree is None and base is None:
                 return None
-            tree = tree or repository.TreeBuilder().write()
-            if base is not None and base.id == tree:
+            tree = tree or self._trees.empty()
+            if tree == base:
                 return self._line
-            self._bytes_untidied += sum(len(data) for data in writes.values() if data) + 40 * len(writes)
-            commit = self._commit(repository, tree, message, self._line)
+            commit = self._commit(tree, message, self._line)
             self._try(repository, commit)
             return commit
 
-    def _commit(self, repository: pygit2.Repository, tree: pygit2.Oid, message: str, parent: str | None) -> str:
-        when = int(self._clock.now().timestamp())
-        us = pygit2.Signature(*COMMITTER, time=when, offset=0)
-        return str(repository.create_commit(None, us, us, marked(message), tree, [parent] if parent else []))
+    def _commit(self, tree: str, message: str, parent: str | None) -> str:
+        seconds = int(self._clock.now().timestamp())
+        return self._trees.commit(tree, parent, who=COMMITTER, seconds=seconds, message=marked(message))
 
     # strangers
 
@@ -278,7 +277,7 @@ class Publisher:
     def _on_top_of(self, tip: str, line: str) -> str:
         with intact(self._mirror.path):
             repository = self._repository()
-            commit = self._commit(repository, _tree_of(repository, line).id, "status: continue", tip)
+            commit = self._commit(_tree_of(repository, line), "status: continue", tip)
             self._try(repository, commit)
             return commit
 
@@ -339,11 +338,11 @@ def _opened(path: Path) -> pygit2.Repository:
     return pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
 
 
-def _tree_of(repository: pygit2.Repository, commit: str) -> pygit2.Tree:
+def _tree_of(repository: pygit2.Repository, commit: str) -> str:
     found: object = repository.get(commit)
     if not isinstance(found, pygit2.Commit):
         raise pygit2.GitError(f"our own commit {commit} is gone")
-    return found.tree
+    return str(found.tree_id)
 
 
 def marked(message: str) -> str:
@@ -352,62 +351,3 @@ def marked(message: str) -> str:
     if text.endswith(SKIP_CI):
         return text
     return f"{text}\n\n{SKIP_CI}" if "\n" in text else f"{text} {SKIP_CI}"
-
-
-def written_tree(
-    repository: pygit2.Repository, base: pygit2.Tree | None, writes: Mapping[str, bytes | None]
-) -> pygit2.Oid | None:
-    """The tree that results from writing files onto another; None when nothing is left in it.
-
-    Only the trees along the touched paths are made anew. Raises ValueError for a path that is no plain relative one,
-    or that is written both as a file and as a folder.
-    """
-    builder = repository.TreeBuilder(base) if base is not None else repository.TreeBuilder()
-    for name, below in _by_first_name(writes.items()).items():
-        match below:
-            case bytes():
-                builder.insert(name, repository.create_blob(below), FileMode.BLOB)
-            case None:
-                _removed(builder, name, base)
-            case dict():
-                child = _child(base, name)
-                tree = written_tree(repository, child, below)
-                if tree is None and child is not None:
-                    builder.remove(name)
-                elif tree is not None:
-                    builder.insert(name, tree, FileMode.TREE)
-    return builder.write() if len(builder) else None
-
-
-_Below = dict[str, bytes | None]
-
-
-def _by_first_name(writes: Iterable[tuple[str, bytes | None]]) -> dict[str, bytes | _Below | None]:
-    grouped: dict[str, bytes | _Below | None] = {}
-    for path, data in writes:
-        first, slash, rest = path.partition("/")
-        if first in {"", ".", "..", ".git"} or "\0" in first or (slash and not rest):
-            raise ValueError(f"{path!r} is no path of a status file")
-        if not slash:
-            if isinstance(grouped.get(first), dict):
-                raise ValueError(f"{first!r} is written as a file and as a folder")
-            grouped[first] = data
-            continue
-        folder = grouped.setdefault(first, {})
-        if not isinstance(folder, dict):
-            raise ValueError(f"{first!r} is written as a file and as a folder")
-        folder[rest] = data
-    return grouped
-
-
-def _child(base: pygit2.Tree | None, name: str) -> pygit2.Tree | None:
-    if base is None or name not in base:
-        return None
-    found = base[name]
-    return found if isinstance(found, pygit2.Tree) else None
-
-
-def _removed(builder: pygit2.TreeBuilder, name: str, base: pygit2.Tree | None) -> None:
-    """Deleting a path below a file, or what is not there, changes nothing."""
-    if base is not None and builder.get(name) is not None:
-        builder.remove(name)

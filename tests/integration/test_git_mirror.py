@@ -367,6 +367,13 @@ async def test_reading_damage_condemns_the_mirror(origin: Origin, mirror: Mirror
     assert list(objects.snapshot(str(head)).files) == ["opsconductor.yaml"]
 
 
+async def test_a_full_disk_is_no_damage(mirror: Mirror) -> None:
+    await mirror.open()
+    with pytest.raises(Unavailable, match="No space left"), mirror_module.intact(mirror.path):
+        raise mirror_module.pygit2.GitError("failed to write chunk: No space left on device")
+    assert (mirror.path / mirror_module._MARK).exists()
+
+
 async def test_packs_do_not_pile_up(origin: Origin, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirror_module, "_MANY_PACKS", 3)
     for number in range(6):

@@ -97,7 +97,7 @@ async def test_a_first_publish_makes_the_branch(place: Place) -> None:
 
     assert commit == place.head()
     assert place.files() == {"sync.yaml": "s", "runs/2026/11/21/a.yaml": "a"}
-    assert place.git("log", "-1", "--format=%B%n%cn <%ce> %cI", STATUS).split("\n") == [
+    assert place.git("log", "-1", "--format=%B%cn <%ce> %cI", STATUS).split("\n") == [
         "status: 1 run [skip ci]",
         "OpsConductor <opsconductor@localhost> 2026-11-21T12:00:00+00:00",
     ]
