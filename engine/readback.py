@@ -3,7 +3,7 @@
 Reading trusts nothing: it goes through the guard, and raises `Unreadable` for what this program does not write.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +34,8 @@ from schemas.quantities import parse_instant
 from schemas.span import Span
 
 T = TypeVar("T")
+_MOST = 2**63 - 1
+"""The largest whole number that a store takes."""
 
 
 class Unreadable(ValueError):  # noqa: N818 - named by what happens next, as Refused and Unavailable are
@@ -47,7 +49,7 @@ def _refused_as(name: str) -> Iterator[None]:
         yield
     except Unreadable:
         raise
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # 10**400 is no float
         raise Unreadable(f"{name}: {error}") from error
 
 
@@ -106,6 +108,8 @@ class Facts:
         value = self.data.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool):
             raise Unreadable(f"{self.name}.{key} is not a whole number")
+        if abs(value) > _MOST:
+            raise Unreadable(f"{self.name}.{key} is too large")
         return value
 
     def instant(self, key: str) -> datetime:
@@ -123,20 +127,24 @@ class Facts:
 
 
 def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> RunView:
-    """The view that `run_files` wrote. `slices` are the texts of `<run-id>.<n>.yaml`, where the head counts any."""
+    """The view that `run_files` wrote. `slices` are the texts of `<run-id>.<n>.yaml` in order.
+
+    As many are read as the head counts. Unreadable where there are fewer, or a target or a step stands there twice.
+    """
     file = Facts.read(text, "Run")
     spec, status = file.mapping("spec"), file.mapping("status")
     cause = spec.mapping("cause")
     on_targets = "targets" in spec.data
     if on_targets:
         found = dict(status.mapping("targets", default={}).data)
-        for other in slices:
-            found |= Facts.read(other, "Run").mapping("status").mapping("targets").data
+        for targets in _slices(file.name, status.number("slices", 0), slices):
+            found |= targets
         names = spec.texts("targets")
+        _once(file.name, names)
         order = [name for name in names if name in found] + sorted(set(found) - set(names))
         results = tuple(_parsed_target(name, Facts.of(found[name], name)) for name in order)
     else:
-        steps = tuple(_parsed_step(step) for step in status.items("steps"))
+        steps = _parsed_steps(status)
         state = status.text("state")
         place = StepState(state) if state in set(StepState) else StepState.RUNNING
         results = (TargetView(RUNNER, place, status.mapping("outputs", default={}).data, steps),) if steps else ()
@@ -175,9 +183,20 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
         )
 
 
-def slices_of(text: str | bytes) -> int:
-    """How many slices a run's head file has beside it."""
-    return Facts.read(text, "Run").mapping("status").number("slices", 0)
+def _slices(run: str, count: int, texts: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:
+    """The targets of each slice that the head counts. A number in a file costs nothing: what is there is read."""
+    given = iter(texts)
+    for number in range(1, count + 1):
+        text = next(given, None)
+        slice_ = None if text is None else Facts.read(text, "Run").mapping("status")
+        if slice_ is None or slice_.number("slice", 0) != number:
+            raise Unreadable(f"{run}: slice {number} of {count} is missing")
+        yield slice_.mapping("targets").data
+
+
+def _once(name: str, values: Collection[object]) -> None:
+    if len(set(values)) < len(values):
+        raise Unreadable(f"{name} names one thing twice")
 
 
 def _by_output(results: Iterable[TargetView]) -> dict[str, Any]:
@@ -191,8 +210,13 @@ def _by_output(results: Iterable[TargetView]) -> dict[str, Any]:
 def _parsed_target(name: str, data: Facts) -> TargetView:
     with _refused_as(name):
         state = StepState(data.text("state"))
-    outputs = data.mapping("outputs", default={}).data
-    return TargetView(name, state, outputs, tuple(_parsed_step(step) for step in data.items("steps")))
+    return TargetView(name, state, data.mapping("outputs", default={}).data, _parsed_steps(data))
+
+
+def _parsed_steps(place: Facts) -> tuple[StepView, ...]:
+    steps = tuple(_parsed_step(step) for step in place.items("steps"))
+    _once(f"{place.name}.steps", [(step.phase, step.id) for step in steps])
+    return steps
 
 
 def _parsed_step(data: Facts) -> StepView:
@@ -205,7 +229,7 @@ def _parsed_step(data: Facts) -> StepView:
             phase="finally" if data.data.get("phase") == "finally" else "steps",
             name=data.maybe_text("name"),
             attempts=data.number("attempts", 1),
-            exit_code=exit_code if isinstance(exit_code, int) else None,
+            exit_code=data.number("exitCode", 0) if isinstance(exit_code, int) else None,
             duration=float(duration) if isinstance(duration, int | float) else None,
             outputs=data.mapping("outputs", default={}).data,
             rescued=data.data.get("rescued") is True,

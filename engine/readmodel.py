@@ -16,7 +16,6 @@ from engine.readback import (
     parse_run_file,
     parse_schedule_status,
     parse_sync_file,
-    slices_of,
 )
 from engine.states import StepState
 from engine.views import (
@@ -46,7 +45,7 @@ __all__ = [
     "Unreadable", "considered_until", "decision_files", "decisions_folder", "finding", "job_path", "job_status",
     "parse_decisions", "parse_request_status", "parse_run_file", "parse_schedule_status", "parse_sync_file", "plain",
     "request_path", "request_status", "run_file", "run_files", "run_path", "schedule_path", "schedule_status",
-    "slices_of", "sync_file", "target_path", "target_status", "to_yaml",
+    "sync_file", "target_path", "target_status", "to_yaml",
 ]  # fmt: skip
 
 Document = dict[str, Any]

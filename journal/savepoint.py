@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from journal import faults
 
@@ -24,3 +24,14 @@ def in_savepoint(tx: Connection, change: Callable[[Connection], T]) -> T:
         raise
     tx.exec_driver_sql("RELEASE SAVEPOINT change")
     return value
+
+
+def tried(tx: Connection, change: Callable[[Connection], object]) -> str | None:
+    """None where the change was made; else why the store cannot hold it, and nothing of it remains."""
+    try:
+        in_savepoint(tx, change)
+    except (IntegrityError, DataError) as error:
+        return str(error.orig)
+    except OverflowError as error:
+        return str(error)
+    return None

@@ -3,37 +3,47 @@
 What the branch cannot prove is said: unknown runs, instants and requests that are storeLost.
 """
 
+import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
 from engine import readback, readmodel
+from engine.decide import Skips
 from engine.identity import RunId
-from engine.views import EngineView, RunView, ScheduleView
-from journal import acts, facts, runs, schedules
+from engine.views import EngineView, RequestView, RunView, ScheduleView, SyncView
+from journal import acts, facts, runs, savepoint, schedules
 from journal.store import Journal
 from reconciler.publish import Publisher
 
 log = structlog.get_logger(__name__)
 
-_HEAD = re.compile(r"/[^/]+-\d{8}T\d{6}Z-[0-9a-f]{10}\.yaml$")
+_RUN_FILE = re.compile(r"/[^/]+-\d{8}T\d{6}Z-[0-9a-f]{10}(?:\.(?P<slice>[1-9]\d{0,5}))?\.yaml$", re.ASCII)
+_SAID = 20
+"""How many files that were left out are named in the log; all are counted."""
 REBUILT = "rebuilt"
 V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was taken in. `lost`: the engine before had not drained, so what it did last may be missing."""
+    """What was taken in, in files. `lost`: the engine before had not drained, so what it did last may be missing.
+
+    `left_out` counts the files that this program does not write, or that contradict another.
+    """
 
     runs: int
     requests: int
     schedules: int
     lost: bool
+    left_out: int = 0
 
 
 async def needed(journal: Journal) -> bool:
@@ -49,54 +59,75 @@ async def from_branch(
     `before` is the claim that stood on the branch before ours. After a drained stop every schedule goes on from then.
     Else instants between its published mark and now are storeLost, open runs are unknown, and those of the requests
     `present` now that the branch has no answer to are remembered as lost, so that the loop refuses them.
+
+    No file keeps the engine from starting: each is taken in whole or left out, and what was left out is counted and
+    logged.
     """
-    runs_found = list(_runs(publisher))
-    clocks = _each(publisher, "schedules", readback.parse_schedule_status)
-    answers = _each(publisher, "requests", readback.parse_request_status)
-    days = _each(publisher, "decisions", readback.parse_decisions)
-    sync = _read(publisher, readmodel.SYNC, readback.parse_sync_file)
+    found = await asyncio.to_thread(_read_all, publisher)
+    left_out = dict(found.left_out)
     closed = before.closed if before else None
     drained = before is None or closed is not None
+    lost_until = None if drained else now
 
     def change(tx: Connection) -> None:
-        for view in sorted(runs_found, key=lambda view: view.queued_at):
-            runs.import_run(tx, view, now)
-        for skips in days:
-            schedules.import_skips(tx, skips, now)
-        for clock in clocks:
-            _import_clock(tx, clock, closed, None if drained else now)
-        for answer in answers:
-            acts.settle(
-                tx,
-                answer.name,
-                state=answer.state,
-                reason=answer.reason,
-                message=answer.message,
-                action=answer.action,
-                requested_by=answer.requested_by,
-                run=RunId(answer.run) if answer.run else None,
-                now=answer.at or now,
-            )
-        if sync and sync.last_good and facts.get(tx, "accepted") is None:
-            facts.put(tx, "accepted", {"applied": sync.last_good, "trusted": sync.last_good})
-        unanswered = present - {answer.name for answer in answers} - set(acts.seen(tx, present))
+        def take(path: str, write: Callable[[Connection], object]) -> None:
+            if (refused := savepoint.tried(tx, write)) is not None:
+                left_out[path] = refused
+
+        for path, view in sorted(found.runs.items(), key=lambda item: item[1].queued_at):
+            take(path, partial(runs.import_run, view=view, now=now))
+        for path, skips in found.days.items():
+            take(path, partial(schedules.import_skips, skips=skips, now=now))
+        known = schedules.clocks(tx)
+        for path, clock in found.clocks.items():
+            own = known.get(clock.name)
+            take(path, partial(_import_clock, view=clock, own=own, closed=closed, lost_until=lost_until))
+        for path, answer in found.answers.items():
+            take(path, partial(_import_answer, answer=answer, now=now))
+        if found.sync and found.sync.last_good and facts.get(tx, "accepted") is None:
+            facts.put(tx, "accepted", {"applied": found.sync.last_good, "trusted": found.sync.last_good})
+        unanswered = present - set(acts.seen(tx, present))
+        # An answer that was left out was given: what it was cannot be proven, so the request is not answered again.
+        unproven = {name for name in unanswered if readmodel.request_path(name) in left_out}
         before = facts.get(tx, REBUILT, {}).get("lostRequests", [])
-        lost = sorted({*before, *(() if drained else unanswered)})
+        lost = sorted({*before, *(unproven if drained else unanswered)})
         facts.put(tx, REBUILT, {"at": now.isoformat(), "lostRequests": lost})
 
     await journal.write(change)
-    done = Rebuilt(len(runs_found), len(answers), len(clocks), lost=not drained)
-    if sync is not None and sync.observed is not None:
-        log.warning("the store was new: filled from the status branch", runs=done.runs, requests=done.requests)
+    for path, reason in islice(left_out.items(), _SAID):
+        log.warning("a file of the status branch was left out", path=path, reason=reason)
+
+    def taken(files: Mapping[str, object]) -> int:
+        return len(files.keys() - left_out.keys())
+
+    done = Rebuilt(
+        runs=taken(found.runs),
+        requests=taken(found.answers),
+        schedules=taken(found.clocks),
+        lost=not drained,
+        left_out=len(left_out),
+    )
+    if left_out or (found.sync is not None and found.sync.observed is not None):
+        log.warning(
+            "the store was new: filled from the status branch",
+            runs=done.runs,
+            requests=done.requests,
+            left_out=done.left_out,
+        )
     return done
 
 
-def _import_clock(tx: Connection, view: ScheduleView, closed: datetime | None, lost_until: datetime | None) -> None:
+def _import_clock(
+    tx: Connection,
+    view: ScheduleView,
+    own: schedules.ClockRow | None,
+    closed: datetime | None,
+    lost_until: datetime | None,
+) -> None:
     mark = readmodel.considered_until(view)
     if closed is not None:
         # Everything up to the drained stop was decided, whether or not anything was due.
         mark = max(mark, closed)
-    own = schedules.clocks(tx).get(view.name)
     if own is not None and own.considered_until >= mark:
         return
     schedules.put_clock(
@@ -111,29 +142,74 @@ def _import_clock(tx: Connection, view: ScheduleView, closed: datetime | None, l
         schedules.import_last(tx, view.last, view.last.instant)
 
 
-def _runs(publisher: Publisher) -> Iterator[RunView]:
-    for path in publisher.list("runs"):
-        if not _HEAD.search(path) or (text := publisher.read(path)) is None:
+def _import_answer(tx: Connection, answer: RequestView, now: datetime) -> None:
+    acts.settle(
+        tx,
+        answer.name,
+        state=answer.state,
+        reason=answer.reason,
+        message=answer.message,
+        action=answer.action,
+        requested_by=answer.requested_by,
+        run=RunId(answer.run) if answer.run else None,
+        now=answer.at or now,
+    )
+
+
+# --- reading the branch -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """What stands on the branch, by path. `left_out`: files that this program does not write, and why."""
+
+    runs: Mapping[str, RunView]
+    clocks: Mapping[str, ScheduleView]
+    answers: Mapping[str, RequestView]
+    days: Mapping[str, tuple[Skips, ...]]
+    sync: SyncView | None
+    left_out: Mapping[str, str]
+
+
+def _read_all(publisher: Publisher) -> _Branch:
+    """Read and parse everything: some milliseconds a run, so not on the loop."""
+    left_out: dict[str, str] = {}
+
+    def parsed(paths: Iterable[str], parse: Callable[[str, bytes], V]) -> dict[str, V]:
+        found: dict[str, V] = {}
+        for path in paths:
+            try:
+                if (text := publisher.read(path)) is not None:
+                    found[path] = parse(path, text)
+            except ValueError as error:  # Unreadable, or beyond the size of a document
+                left_out[path] = str(error)
+        return found
+
+    heads, slices = _run_paths(publisher.list("runs"))
+
+    def run(path: str, text: bytes) -> RunView:
+        return readback.parse_run_file(text, (publisher.read(part) or b"" for part in slices.get(path, ())))
+
+    return _Branch(
+        runs=parsed(heads, run),
+        clocks=parsed(publisher.list("schedules"), lambda _, text: readback.parse_schedule_status(text)),
+        answers=parsed(publisher.list("requests"), lambda _, text: readback.parse_request_status(text)),
+        days=parsed(publisher.list("decisions"), lambda _, text: readback.parse_decisions(text)),
+        sync=parsed([readmodel.SYNC], lambda _, text: readback.parse_sync_file(text)).get(readmodel.SYNC),
+        left_out=left_out,
+    )
+
+
+def _run_paths(paths: Iterable[str]) -> tuple[list[str], Mapping[str, list[str]]]:
+    """The heads of runs, and by head the paths of its slices in order. Only what is in the tree is ever read."""
+    heads: list[str] = []
+    slices: dict[str, list[tuple[int, str]]] = {}
+    for path in paths:
+        if (named := _RUN_FILE.search(path)) is None:
             continue
-        stem = path.removesuffix(".yaml")
-        try:
-            slices = [publisher.read(f"{stem}.{n}.yaml") or b"" for n in range(1, readback.slices_of(text) + 1)]
-            yield readback.parse_run_file(text, slices)
-        except readback.Unreadable as error:
-            log.warning("a run file on the status branch cannot be read", path=path, error=str(error))
-
-
-def _each(publisher: Publisher, folder: str, parse: Callable[[bytes], V]) -> list[V]:
-    found = (_read(publisher, path, parse) for path in publisher.list(folder))
-    return [value for value in found if value is not None]
-
-
-def _read(publisher: Publisher, path: str, parse: Callable[[bytes], V]) -> V | None:
-    text = publisher.read(path)
-    if text is None:
-        return None
-    try:
-        return parse(text)
-    except readback.Unreadable as error:
-        log.warning("a file on the status branch cannot be read", path=path, error=str(error))
-        return None
+        if named["slice"] is None:
+            heads.append(path)
+        else:
+            head = f"{path[: named.start('slice') - 1]}.yaml"
+            slices.setdefault(head, []).append((int(named["slice"]), path))
+    return heads, {head: [path for _, path in sorted(found)] for head, found in slices.items()}

@@ -49,7 +49,10 @@ def parse_instant(text: object) -> datetime:
     if isinstance(text, datetime) and text.tzinfo is not None:
         return text.astimezone(UTC)
     if isinstance(text, str) and _INSTANT.fullmatch(text):
-        return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
+        try:
+            return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("an instant that is in no year from 1 to 9999 in UTC") from error
     raise ValueError("not an instant; write RFC 3339 with an offset, as in 2026-12-01T00:00:00Z")
 
 

@@ -1,6 +1,8 @@
 """Rebuilding both ways: the branch from the store, and a store from the branch, on a real repository."""
 
+import asyncio
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -186,3 +188,114 @@ async def test_rebuilding_twice_changes_nothing(site: Site) -> None:
             new, site.publisher, before=EngineView("one", "here", NOON), present=frozenset(), now=NOON
         )
     assert len(await new.read(lambda conn: runs.recent(conn))) == 2
+
+
+RUN = """\
+apiVersion: opsconductor/v1
+kind: Run
+metadata: {name: %s}
+spec:
+  job: rotate
+  commit: 1f0c
+  cause: {kind: schedule, name: %s, instant: "2026-11-21T00:15:00Z"}
+  params: {}
+  targets: [web-01]
+status:
+  state: succeeded
+  queuedAt: "2026-11-21T00:15:00Z"
+  startedAt: "2026-11-21T00:15:00Z"
+  finishedAt: "2026-11-21T00:15:00Z"
+  attempt: 1
+  targets: {web-01: {state: succeeded, steps: [{id: space, state: succeeded}]}}
+"""
+A, B = "x-20261121T001500Z-0123456789", "y-20261121T001500Z-0123456789"
+DAY = "runs/2026/11/21"
+STEP = "{id: space, state: succeeded}"
+
+
+def _request(name: str) -> str:
+    return (
+        f"apiVersion: opsconductor/v1\nkind: RequestStatus\nmetadata: {{name: {name}}}\n"
+        'status: {state: accepted, at: "2026-11-21T00:15:00Z"}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        pytest.param(f"{DAY}/{B}.yaml", RUN % (A, "other"), id="two files with one run id"),
+        pytest.param(f"{DAY}/{B}.yaml", (RUN % (B, "s")).replace(STEP, f"{STEP}, {STEP}"), id="one step twice"),
+        pytest.param(
+            f"{DAY}/{B}.yaml",
+            (RUN % (B, "s")).replace("2026-11-21T00:15:00Z", "0001-01-01T00:00:00+23:00"),
+            id="an instant before year 1",
+        ),
+        pytest.param(
+            f"{DAY}/{B}.yaml",
+            (RUN % (B, "s")).replace("attempt: 1", f"attempt: {10**30}"),
+            id="a number beyond 64 bits",
+        ),
+        pytest.param(
+            f"{DAY}/{B}.yaml", (RUN % (B, "s")).replace("attempt: 1", "slices: 3000000"), id="slices that are not there"
+        ),
+        pytest.param(f"{DAY}/{B}.yaml", RUN % (B, "s") + "#" * 1_100_000, id="a file that is too large"),
+        pytest.param(f"{DAY}/{B}.yaml", "[" * 30_000, id="no YAML that is read"),
+        pytest.param("requests/again.yaml", "kind: moon", id="a request"),
+        pytest.param("schedules/nightly.yaml", "{}", id="a schedule"),
+        pytest.param("decisions/2026/11/21.yaml", "{}", id="decisions"),
+        pytest.param("sync.yaml", "{}", id="sync"),
+    ],
+)
+async def test_a_tampered_file_is_left_out_and_the_rest_taken_in(site: Site, path: str, text: str) -> None:
+    """Whoever may push to the status branch must not be able to keep an engine from starting."""
+    good = {f"{DAY}/{A}.yaml": (RUN % (A, "s1")).encode(), "requests/one.yaml": _request("one").encode()}
+    await site.publisher.publish({**good, path: text.encode()}, "tampered")
+    new = site.store("new")
+    began = EngineView("one", "here", NOON, NOON)
+    found = await rebuild.from_branch(new, site.publisher, before=began, present=frozenset({"again"}), now=NOON)
+    assert (found.runs, found.requests, found.left_out) == (1, 1, 1)
+    assert [brief.id for brief in await new.read(lambda conn: runs.recent(conn))] == [A]
+    remembered = await new.read(lambda conn: facts.get(conn, rebuild.REBUILT))
+    # The answer of a request that is there and cannot be read: it was given, so the request is not answered again.
+    assert remembered["lostRequests"] == (["again"] if path == "requests/again.yaml" else [])
+
+
+async def test_slices_are_read_as_far_as_they_are_in_the_tree(site: Site) -> None:
+    head = (RUN % (A, "s1")).replace("  attempt: 1", "  attempt: 1\n  slices: 2")
+    slice_ = (
+        "apiVersion: opsconductor/v1\nkind: Run\nmetadata: {name: x}\n"
+        "status: {slice: %d, targets: {web-%02d: {state: failed, steps: []}}}\n"
+    )
+    files = {f"{DAY}/{A}.yaml": head} | {f"{DAY}/{A}.{n}.yaml": slice_ % (n, n) for n in (1, 2, 10)}
+    await site.publisher.publish({path: text.encode() for path, text in files.items()}, "sliced")
+    new = site.store("new")
+    found = await rebuild.from_branch(new, site.publisher, before=None, present=frozenset(), now=NOON)
+    assert (found.runs, found.left_out) == (1, 0)
+    view = await new.read(lambda conn: runs.get(conn, RunId(A)))
+    assert view is not None
+    assert [(place.name, place.state) for place in view.results] == [
+        ("web-01", StepState.FAILED),
+        ("web-02", StepState.FAILED),
+    ]
+
+
+async def test_the_loop_goes_on_while_a_branch_is_read(site: Site) -> None:
+    """A thousand runs take a second to parse; meanwhile a signal to stop must be heard."""
+    names = [f"x{number}-20261121T001500Z-0123456789" for number in range(1000)]
+    await site.publisher.publish({f"{DAY}/{name}.yaml": (RUN % (name, name)).encode() for name in names}, "many")
+    new = site.store("new")
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - before)
+
+    began = time.perf_counter()
+    watching = asyncio.create_task(watch())
+    found = await rebuild.from_branch(new, site.publisher, before=None, present=frozenset(), now=NOON)
+    watching.cancel()
+    assert found.runs == 1000
+    assert longest < (time.perf_counter() - began) / 4

@@ -26,7 +26,6 @@ from engine.readmodel import (
     run_files,
     run_path,
     schedule_status,
-    slices_of,
     sync_file,
     target_status,
     to_yaml,
@@ -177,15 +176,14 @@ STEPS = st.builds(
     stderr_tail=st.none() | TEXTS.filter(bool),
     log=st.none() | TEXTS,
 )
+PLACE_STEPS = st.lists(STEPS, max_size=2, unique_by=lambda step: (step.phase, step.id))
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> RunView:
     names = tuple(draw(st.lists(NAMES, unique=True, max_size=4)))
     done = names[: draw(st.integers(0, len(names)))]
-    results = tuple(
-        TargetView(name, draw(BAD), draw(OUTPUTS), tuple(draw(st.lists(STEPS, max_size=2)))) for name in done
-    )
+    results = tuple(TargetView(name, draw(BAD), draw(OUTPUTS), tuple(draw(PLACE_STEPS))) for name in done)
     cause = Cause("request", draw(NAMES), draw(INSTANTS), draw(st.none() | TEXTS), draw(st.none() | TEXTS))
     return RunView(
         id=RunId(draw(NAMES)),
@@ -226,10 +224,20 @@ def test_a_large_run_is_a_head_and_slices_of_its_targets() -> None:
     files = run_files(view)
     head, *slices = files.values()
     assert list(files) == [run_path(RUN.id, AT, part) for part in range(len(files))]
-    assert len(slices) == slices_of(head) > 1
+    assert len(slices) > 1
     assert all(len(text.encode()) <= 64 * 1024 for text in files.values())
     assert parse_run_file(head, slices) == view
     assert run_files(view) == files
+    for some in (slices[:-1], [slices[1], slices[0], *slices[2:]], []):
+        with pytest.raises(Unreadable, match="is missing"):
+            parse_run_file(head, some)
+
+
+def test_a_number_of_slices_costs_nothing() -> None:
+    """What is there is read; what a tampered head says is there is not looked for."""
+    head = GOOD.replace("attempt: 1", "attempt: 1\n  slices: 3000000")
+    with pytest.raises(Unreadable, match="slice 1 of 3000000 is missing"):
+        parse_run_file(head)
 
 
 def test_the_small_files_are_small() -> None:
@@ -338,6 +346,10 @@ GOOD = to_yaml(run_file(RUN))
         GOOD.replace("kind: Run\n", "kind: JobStatus\n"), GOOD.replace("kind: schedule", "kind: moon"),
         GOOD.replace("queuedAt: ", "queuedAt: x"), GOOD.replace("attempt: 1", "attempt: one"),
         GOOD.replace("[web-01, web-02]", "[1, 2]"), GOOD.replace("outputs: {}", "outputs: []", 1),
+        GOOD.replace("[web-01, web-02]", "[web-01, web-01]"), GOOD.replace("finally_1, phase: finally", "space"),
+        GOOD.replace("2026-11-21T00:15:00Z", "0001-01-01T00:00:00+23:00", 1),
+        GOOD.replace("attempt: 1", f"attempt: {10**30}"), GOOD.replace("exitCode: 1", f"exitCode: {10**30}"),
+        GOOD.replace("duration: 3.4", f"duration: {10**400}"),
         "[" * 30000, GOOD.replace("steps:", "steps: 3\n      x:"), GOOD.replace("  job: rotate\n", ""),
     ],
 )  # fmt: skip
