@@ -95,7 +95,8 @@ async def from_branch(
 
     await journal.write(change)
     for path, reason in islice(left_out.items(), _SAID):
-        log.warning("a file of the status branch was left out", path=path, reason=reason)
+        shown = path.encode(errors="backslashreplace").decode()  # git keeps names that are no text
+        log.warning("a file of the status branch was left out", path=shown, reason=reason)
 
     def taken(files: Mapping[str, object]) -> int:
         return len(files.keys() - left_out.keys())

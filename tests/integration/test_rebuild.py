@@ -298,4 +298,4 @@ async def test_the_loop_goes_on_while_a_branch_is_read(site: Site) -> None:
     found = await rebuild.from_branch(new, site.publisher, before=None, present=frozenset(), now=NOON)
     watching.cancel()
     assert found.runs == 1000
-    assert longest < (time.perf_counter() - began) / 4
+    assert longest < (time.perf_counter() - began) / 2
