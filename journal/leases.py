@@ -67,7 +67,7 @@ class Reaped:
 
 __all__ = [
     "LEASE", "MOST_LOST", "Claim", "Fence", "Reaped", "Renewed",
-    "claim", "finish", "reap", "register", "release", "renew", "void",
+    "claim", "finish", "give_back", "reap", "register", "release", "renew", "void",
 ]  # fmt: skip
 
 _OPEN = table.c.finished_at.is_(None)
@@ -118,6 +118,9 @@ _RENEW_RUNNER = update(runners).where(runners.c.name == bindparam("by")).values(
 _LOST = select(table.c.seq, table.c.id, table.c.job, table.c.concurrency, table.c.state, table.c.lost, table.c.runner)
 _EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now")).with_for_update(skip_locked=True)
 _ALL_RUNNING = _LOST.where(_OPEN, _RUNNING).with_for_update()
+_STRAYED = _LOST.where(
+    _OPEN, _RUNNING, table.c.runner == bindparam("by"), table.c.id.in_(bindparam("which", expanding=True))
+).with_for_update()
 _TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
 _COUNT_LOST = update(table).where(table.c.seq == bindparam("which")).values(lost=table.c.lost + 1)
 _REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**_TO_QUEUE)
@@ -256,6 +259,11 @@ def reap(tx: Connection, now: datetime, monotonic: float) -> tuple[Reaped, ...]:
     lease first: the others may have been stopped with him (`journal.reaper`).
     """
     return tuple(_lose(tx, row, now) for row in tx.execute(_EXPIRED, {"now": monotonic}).all())
+
+
+def give_back(tx: Connection, runner: str, strays: Collection[RunId], now: datetime) -> tuple[Reaped, ...]:
+    """Take from a runner, as lost, those of the runs that it holds: it renews them, and says it does not work on them."""
+    return tuple(_lose(tx, row, now) for row in tx.execute(_STRAYED, {"by": runner, "which": sorted(strays)}).all())
 
 
 def void(tx: Connection, now: datetime) -> tuple[Reaped, ...]:

@@ -36,6 +36,9 @@ _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _BREATH = 0.01
 """Seconds between two looks: commits come in crowds."""
+_STRAY_BEATS = 2
+"""After so many renewals in a row a run that is held and not worked on here is given back: one may fall between a
+claim's commit and its start."""
 _MARGIN = 1.0
 """Seconds before the end of the lease at which nothing that must not be repeated may run any more."""
 
@@ -97,6 +100,7 @@ class Runner:
         self._idle.set()
         self._renewed = 0.0
         self._gave_way = False
+        self._strays: dict[RunId, int] = {}
         self._log = log.bind(runner=settings.name)
 
     @property
@@ -234,6 +238,7 @@ class Runner:
             await asyncio.sleep(min(_BEAT, 1.0) if self._gave_way or self._late() else _BEAT)
             if not self._active:
                 self._gave_way = False
+                self._strays = {}
                 continue
             before = self._clock.monotonic()
             mine = dict(self._active)
@@ -248,6 +253,7 @@ class Runner:
                 continue
             self._renewed, self._gave_way = before, False
             self._heed(renewed, mine)
+            await self._give_back(renewed)
 
     def _late(self) -> bool:
         return bool(self._active) and self._clock.monotonic() - self._renewed > _BEAT + 1.0
@@ -265,6 +271,22 @@ class Runner:
             if run not in renewed.held and self._active.get(run, (None,))[0] is execution:
                 execution.abandon()
         self._hear(renewed.wishes)
+
+    async def _give_back(self, renewed: Renewed) -> None:
+        """A run whose execution is gone without an end (a bug of ours) must not be renewed for ever."""
+        self._strays = {run: self._strays.get(run, 0) + 1 for run in renewed.held - self._active.keys()}
+        strays = [run for run, beats in self._strays.items() if beats >= _STRAY_BEATS]
+        if not strays:
+            return
+        try:
+            given = await self._journal.write(
+                lambda tx: leases.give_back(tx, self._settings.name, strays, self._clock.now())
+            )
+        except Unavailable as error:
+            self._log.warning("a run cannot be given back yet", error=error.message)
+            return
+        for reaped in given:
+            self._log.error("a run was held here and nothing worked on it", run=reaped.run, state=reaped.to.value)
 
     def _hear(self, wishes: Mapping[RunId, Ending]) -> None:
         for run, ending in wishes.items():

@@ -140,6 +140,18 @@ async def test_a_drained_run_is_not_a_lost_one(desk, clock):
         assert claim.attempt == attempt
 
 
+async def test_what_a_runner_holds_and_does_not_work_on_is_given_back_as_lost(desk, new_run, clock):
+    for name in ("one", "two", "other"):
+        await desk.enqueue(new_run(name))
+    stray, kept = await desk.claim(limit=2)
+    (others,) = await desk.claim("default/other")
+    given = await desk.do(leases.give_back, desk.runner, [stray.fence.run, others.fence.run], clock.now())
+    assert given == (leases.Reaped(stray.fence.run, RunState.QUEUED),)
+    assert (await desk.do(leases.renew, desk.runner, clock.monotonic())).held == {kept.fence.run}
+    with pytest.raises(FenceLost):
+        await desk.do(leases.finish, stray.fence, RunState.SUCCEEDED, now=clock.now())
+
+
 async def test_all_leases_are_void_at_the_start(desk, new_run, clock):
     await desk.enqueue(new_run("one"))
     await desk.enqueue(new_run("two"))

@@ -1,0 +1,99 @@
+"""A runner on a real journal: what it does when something of its own went wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from engine.identity import Cause, RunId, run_id
+from engine.pinned import PinnedSpec, PlannedStep, Use
+from engine.states import RunState
+from engine.views import RunView
+from journal import leases, runs
+from journal.clock import SystemClock
+from journal.runs import NewRun
+from journal.store import Journal
+from runners import pool
+from runners.pool import Runner, RunnerSettings
+from runners.secrets import Secrets
+
+AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NAME = "default/7b2e"
+
+
+class Place:
+    """A journal and, once asked for, a runner on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = SystemClock()
+        self.journal = Journal.open(f"sqlite:///{folder}/journal.sqlite3", clock=self.clock)
+        settings = RunnerSettings(name=NAME, host="here", lock=folder / "runner.lock")
+        self.runner = Runner(
+            self.journal,
+            pools=None,
+            clock=self.clock,
+            secrets=Secrets(folder / "secrets", {}),
+            logs=folder / "logs",
+            settings=settings,
+        )
+        self.work: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self.work = asyncio.create_task(self.runner.run())
+
+    async def close(self) -> None:
+        if self.work is not None:
+            self.work.cancel()
+            await asyncio.gather(self.work, return_exceptions=True)
+        await self.journal.close()
+
+    async def enqueue(self, name: str, *planned: PlannedStep) -> RunId:
+        cause = Cause("request", name, AT)
+        spec = PinnedSpec(job="rotate", commit="1f0c" * 10, steps=planned)
+        new = NewRun(id=run_id("rotate", cause), cause=cause, spec=spec, params={}, pool="default")
+        await self.journal.write(lambda tx: runs.enqueue(tx, new, self.clock.now()))
+        return new.id
+
+    async def claim(self) -> leases.Claim:
+        (claim,) = await self.journal.write(
+            lambda tx: leases.claim(tx, NAME, None, 1, self.clock.now(), self.clock.monotonic())
+        )
+        return claim
+
+    async def until(self, run: RunId, *states: RunState) -> RunView:
+        """The run, once it is in one of the states."""
+        watch = self.journal.watch()
+        async with asyncio.timeout(30):
+            while True:
+                view = await self.journal.read(lambda conn: runs.get(conn, run))
+                if view is not None and view.state in states:
+                    watch.close()
+                    return view
+                await watch.changed(1.0)
+
+
+@pytest_asyncio.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    await made.close()
+
+
+def dummy(phase: str = "steps", **more: object) -> PlannedStep:
+    inputs = more.pop("inputs", {})
+    return PlannedStep(id="only", phase=phase, action=Use("dummy", inputs), **more)  # type: ignore[arg-type]
+
+
+async def test_a_run_that_nothing_works_on_is_given_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are renewed by the runner's name; without this its stray would be renewed as long as it lives."""
+    monkeypatch.setattr(pool, "_BEAT", 0.3)
+    stray = await place.enqueue("stray", dummy())
+    await place.claim()  # as if by this runner, whose execution of it is gone
+    long = await place.enqueue("long", dummy(inputs={"sleep": "1h"}))
+    place.start()
+    view = await place.until(stray, RunState.SUCCEEDED)
+    assert view.attempt == 2, "it was lost, queued again and executed"
+    assert (await place.until(long, RunState.RUNNING)).attempt == 1, "what is worked on is kept"
