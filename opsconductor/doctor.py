@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from journal.errors import Refused, Unavailable
-from opsconductor.settings import Source, StateFolder
+from opsconductor.settings import StateFolder
+from reconciler.source import Source
 
 _OLDEST_GIT = (2, 30)
 _LITTLE_SPACE = 1 << 30

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from journal.errors import Refused, Unavailable
-from opsconductor.settings import Source, UsageError
+from opsconductor.settings import UsageError, parse_source
+from reconciler.source import Source, redacted
 from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
 
 if TYPE_CHECKING:
@@ -53,17 +54,17 @@ class Repository:
         """Raises UsageError where there is no repository."""
         import git
 
-        source = Source.parse(where)
-        if source.is_url and source.path is None:
+        source = parse_source(where)
+        if source.path is None:
             return cls(_cached_clone(source), "origin", source)
         try:
-            repo = git.Repo(source.path or where, search_parent_directories=True)
+            repo = git.Repo(source.path, search_parent_directories=True)
         except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
             raise UsageError(
                 f"{where}: not a git repository; give one with --repo, or make one with 'opsconductor init DIR'"
             ) from error
         root = Path(repo.working_tree_dir or repo.git_dir)
-        return cls(repo, remote or _remote_of(repo), Source.parse(str(root)))
+        return cls(repo, remote or _remote_of(repo), parse_source(str(root)))
 
     @property
     def work_tree(self) -> Path | None:
@@ -76,10 +77,16 @@ class Repository:
 
     @property
     def engine_source(self) -> Source:
-        """The SOURCE an engine that serves this repository was most likely started with."""
+        """The SOURCE an engine that serves this repository was most likely started with.
+
+        No engine can have been started with an address that is refused (http://, git://): then it serves the checkout.
+        """
         if self.remote == _ITSELF:
             return self.source
-        return Source.parse(self._repo.git.config("--get", f"remote.{self.remote}.url"))
+        try:
+            return parse_source(self._remote_url())
+        except UsageError:
+            return self.source
 
     def resolve(self, rev: str) -> str | None:
         """The full commit id of a revision, None where there is none."""
@@ -183,7 +190,10 @@ class Repository:
         return bool(self._repo.config_reader().get_value("commit", "gpgsign", False))
 
     def _remote_shown(self) -> str:
-        return "this repository" if self.remote == _ITSELF else self.engine_source.shown
+        return "this repository" if self.remote == _ITSELF else redacted(self._remote_url())
+
+    def _remote_url(self) -> str:
+        return str(self._repo.git.config("--get", f"remote.{self.remote}.url"))
 
 
 def _remote_of(repo: "git.Repo") -> str:
@@ -221,4 +231,4 @@ def _reason(error: "git.GitCommandError | None") -> str:
     """What git said, in one line."""
     lines: Iterable[str] = str((error and error.stderr) or error).replace("stderr: '", "").strip(" '\n").splitlines()
     wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("hint:", "remote: "))]
-    return "; ".join(wanted[:3]) or "git failed without a word"
+    return redacted("; ".join(wanted[:3])) or "git failed without a word"

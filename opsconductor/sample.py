@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from opsconductor.settings import Source, StateFolder, UsageError, default_state
+from opsconductor.settings import StateFolder, UsageError, default_state, parse_source
 from schemas.reader import Authored, read
 
 
@@ -34,7 +34,7 @@ def write(directory: Path, example: str, state: Path | None = None) -> Made:
         raise UsageError(f"{directory} exists and is not an empty folder; give a new one")
     files = dict(_files(importlib.resources.files("definitions") / example))
     root = directory.resolve()
-    source = Source.parse(str(directory))
+    source = parse_source(str(directory))
     files = _with_loopback_targets(files, StateFolder(state.resolve() if state else default_state(source)))
     for path, text in {**files, **_editor_files()}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -8,46 +8,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-_URL = re.compile(r"^([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
-_SCP = re.compile(r"^[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:(?!//)|^[A-Za-z0-9.-]{2,}:(?![/\\]{2})[^\\]")
+from journal.errors import Refused
+from reconciler.source import Source, parse
 
 
 class UsageError(Exception):
     """The words of the call do not fit; the message says what does. Exit code 2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where definitions come from: a folder on this machine or a git URL."""
-
-    text: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Source":
-        """A path is made absolute, so that the same folder has the same state wherever the command is given."""
-        if not text:
-            raise UsageError("SOURCE is empty: give a folder or a git URL")
-        if text.startswith("-"):
-            raise UsageError(f"SOURCE {text!r} looks like an option")
-        if _URL.match(text) or (_SCP.match(text) and not Path(text).exists()):
-            return cls(text)
-        return cls(str(Path(text).expanduser().resolve()))
-
-    @property
-    def is_url(self) -> bool:
-        return not self.text.startswith("/")
-
-    @property
-    def path(self) -> Path | None:
-        """The folder, where it is one on this machine."""
-        if self.text.startswith("file://"):
-            return Path(self.text.removeprefix("file://"))
-        return None if self.is_url else Path(self.text)
-
-    @property
-    def shown(self) -> str:
-        """The source without a password that may stand in its URL."""
-        return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", self.text)
+def parse_source(text: str) -> Source:
+    """The SOURCE of a call, as `reconciler.source.parse` reads it. Raises UsageError for what no engine could serve."""
+    try:
+        return parse(text)
+    except Refused as error:
+        raise UsageError(f"SOURCE: {error.message}") from error
 
 
 def secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -56,10 +30,12 @@ def secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def default_state(source: Source) -> Path:
-    """One folder a source under the user's state directory (XDG_STATE_HOME)."""
+    """One folder a source under the user's state directory (XDG_STATE_HOME); a new token does not change it."""
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", source.text.rstrip("/").removesuffix(".git").rpartition("/")[2]) or "source"
-    return base / "opsconductor" / f"{name}-{hashlib.sha256(source.text.encode()).hexdigest()[:8]}"
+    name = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", source.address.rstrip("/").removesuffix(".git").rpartition("/")[2]) or "source"
+    )
+    return base / "opsconductor" / f"{name}-{hashlib.sha256(source.address.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from typing import Any
 
 from journal.errors import Refused
 from opsconductor.repository import Refs, Repository
-from opsconductor.settings import Source, StateFolder, UsageError, default_state
+from opsconductor.settings import StateFolder, UsageError, default_state
 from opsconductor.status import StatusReader
+from reconciler.source import Source
 
 
 class Workspace:

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from journal.errors import Refused
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NO_PASSWORDS = frozenset({"", "x-oauth-basic"})
 """What forges have written in the place of the password when the user's place holds the token."""
@@ -26,6 +27,11 @@ class Login:
     def shown(self) -> str:
         """For people: a user that comes with a password is named, one that stands alone may be a token."""
         return "***" if self.password is None or self.password in _NO_PASSWORDS else f"{self.user}:***"
+
+    @property
+    def quoted(self) -> str:
+        """As it stands in a URL."""
+        return ":".join(quote(part, safe="") for part in (self.user, self.password) if part is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,27 @@ class Source:
         """As it was given, without what must not be seen."""
         return self.address if self.login is None else self.address.replace("://", f"://{self.login.shown}@", 1)
 
+    @property
+    def text(self) -> str:
+        """What `parse` reads as this source, wherever the working directory is. With the login: never to be shown."""
+        return self.address if self.login is None else self.address.replace("://", f"://{self.login.quoted}@", 1)
+
 
 def parse(text: str) -> Source:
     """A path (with or without a work tree), file://, ssh://, user@host:path, https://.
 
+    A path is made absolute and its symlinks are followed, so that one repository has one name. What git would take for
+    host:path is a path where one exists.
+
     Raises Refused, with what to write instead, for anything else: git's other transports start programs (ext::) or
     can be changed on the way (git://, http:// past loopback). No message holds a login.
     """
-    if not text.strip() or text.startswith("-") or any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise Refused(f"{redacted(text)!r} is no path and no git address")
+    if not text.strip():
+        raise Refused("it is empty; give a folder or a git URL")
+    if text.startswith("-"):
+        raise Refused(f"{redacted(text)!r} looks like an option; give a folder or a git URL")
+    if _CONTROL.search(text):
+        raise Refused(f"{redacted(text)!r} is no path and no git address: it holds a control character")
     if "://" in text and not text.startswith("/"):
         return _url(text)
     if re.match(r"[A-Za-z0-9+.-]+::", text):
@@ -110,7 +128,7 @@ def _url(text: str) -> Source:
 def _login(parts: SplitResult) -> Login | None:
     user = unquote(parts.username or "")
     password = None if parts.password is None else unquote(parts.password)
-    if any(ord(char) < 32 for char in user + (password or "")):  # git's credential protocol has one value a line
+    if _CONTROL.search(user + (password or "")):  # git's credential protocol has one value a line
         raise Refused("the login in the address holds a control character; check what was written after a %")
     return Login(user, password) if user or password else None
 
@@ -123,8 +141,11 @@ def _no_password() -> Refused:
 
 
 def _path(path: Path) -> Source:
-    absolute = path.expanduser().absolute()
-    return Source(str(absolute), path=absolute)
+    try:
+        resolved = path.expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # a loop of symlinks, ~nobody, or a %00
+        raise Refused(f"{str(path)!r} is no path: {error}") from error
+    return Source(str(resolved), path=resolved)
 
 
 def git_folder(path: Path) -> Path | None:

@@ -8,7 +8,15 @@ import typer
 
 from opsconductor.cli import exits
 from opsconductor.cli.options import BranchOption, StateOption, chatter
-from opsconductor.settings import Settings, Source, StateFolder, UsageError, default_state, secret_variables
+from opsconductor.settings import (
+    Settings,
+    StateFolder,
+    UsageError,
+    default_state,
+    parse_source,
+    secret_variables,
+)
+from reconciler.source import Source
 
 SourceArgument = Annotated[
     str,
@@ -56,7 +64,7 @@ def up(
         patience = parse_duration(grace)
     except ValueError as error:
         raise UsageError(f"--grace {grace!r}: {error}") from error
-    where = Source.parse(source)
+    where = parse_source(source)
     settings = Settings(
         source=where,
         state=_state(where, state),
@@ -95,7 +103,7 @@ def accept(
     """Let the engine go on from a commit that it froze before: rewritten history, or a commit that removes much."""
     from opsconductor.acceptance import accept as record
 
-    folder = _state(Source.parse(source), state)
+    folder = _state(parse_source(source), state)
     record(folder, commit)
     chatter(f"recorded: the engine on {folder.root} takes {commit[:12]} at its next look")
     return exits.OK
@@ -109,7 +117,7 @@ def doctor(
     """Check what the engine needs on this machine and in this repository; exit 1 where something is missing."""
     from opsconductor.doctor import examine, show
 
-    where = Source.parse(source)
+    where = parse_source(source)
     checks = examine(where, _state(where, state), branch)
     typer.echo(show(checks))
     return exits.OK if all(check.good for check in checks) else exits.FINDINGS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from journal.errors import Refused
+from journal.errors import Refused, Unavailable
 from opsconductor.repository import Repository
 from opsconductor.settings import UsageError
 
@@ -130,3 +130,17 @@ def test_a_url_needs_no_checkout(remote: Path, checkout: Path, git: Git) -> None
 def test_where_there_is_no_repository_the_message_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="opsconductor init"):
         Repository.open(str(tmp_path))
+
+
+def test_a_token_in_the_address_of_the_remote_is_not_shown(checkout: Path, git: Git) -> None:
+    for login in ("t0ken-nobody-sees", "ops:t0ken-nobody-sees"):
+        git(checkout, "remote", "set-url", "origin", f"https://{login}@127.0.0.1:1/ops.git")
+        with pytest.raises(Unavailable, match=r"from https://\*\*\*@127.0.0.1:1/ops.git") as caught:
+            Repository.open(str(checkout)).head_of(STATUS)
+        assert "t0ken-nobody-sees" not in str(caught.value)
+
+
+def test_a_checkout_whose_remote_no_engine_could_serve(checkout: Path, git: Git) -> None:
+    """Its own commands go on; an engine of this machine can only be one that serves the checkout."""
+    git(checkout, "remote", "set-url", "origin", "http://intranet.example.org/ops.git")
+    assert Repository.open(str(checkout)).engine_source.path == checkout

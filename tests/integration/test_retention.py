@@ -8,7 +8,7 @@ from engine.states import RunState
 from engine.views import RunView
 from journal import runs
 from journal.store import Journal
-from opsconductor.settings import Settings, Source, StateFolder
+from opsconductor.settings import Settings, StateFolder, parse_source
 from opsconductor.up import Engine
 from runners import logs
 from runners.logs import LogFile
@@ -42,7 +42,7 @@ async def ended(journal: Journal, folder: Path, name: str, at: datetime) -> RunI
 
 async def test_a_run_that_is_past_its_retention_leaves_no_logs(tmp_path: Path) -> None:
     journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=Fixed())
-    settings = Settings(Source(str(tmp_path / "ops")), StateFolder(tmp_path))
+    settings = Settings(parse_source(str(tmp_path / "ops")), StateFolder(tmp_path))
     engine = Engine(settings, journal, Fixed())
     old = await ended(journal, settings.state.logs, "old", NOON - timedelta(days=1000))
     new = await ended(journal, settings.state.logs, "new", NOON - timedelta(days=1))

@@ -118,6 +118,7 @@ def test_logins_are_taken_out_of_any_text() -> None:
         "-oProxyCommand=x:ops.git",
         "git@-oProxyCommand=x:ops.git",
         "file://host/ops.git",
+        "file:///srv/%00",
         "https:///ops.git",
         "/srv/ops\n.git",
         "/srv/ops\0.git",

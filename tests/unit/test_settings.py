@@ -1,29 +1,73 @@
 """Where an engine's source and state are."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from opsconductor.settings import Source, UsageError, default_state
+from opsconductor.settings import UsageError, default_state, parse_source
+from reconciler.source import Source, parse
 
 
 @pytest.mark.parametrize(
-    "text", ["https://git.example.org/ops.git", "ssh://git@example.org/ops", "git@example.org:ops/defs.git"]
+    "text",
+    [
+        "https://git.example.org/ops.git",
+        "ssh://git@example.org/ops",
+        "git@example.org:ops/defs.git",
+        "[::1]:ops.git",
+        "https://ops:pa%40ss%2F@git.example.org/ops.git",
+        "https://t0ken@git.example.org/ops.git",
+        "https://t0ken:@git.example.org/ops.git",
+    ],
 )
 def test_urls_stay_as_they_are(text: str) -> None:
-    assert (Source.parse(text).text, Source.parse(text).path) == (text, None)
+    assert (parse_source(text).text, parse_source(text).path) == (text, None)
+
+
+@pytest.mark.parametrize("given", ["my repo", "./my repo", "link", "{folder}/my repo", "{url}", "x/../my repo", "a:b"])
+def test_what_the_command_line_reads_is_what_the_engine_reads(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One parser: a source that is shown, watched and given a state folder as a path is mirrored as that path."""
+    folder = tmp_path / ("a:b" if given == "a:b" else "my repo")
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    found = parse_source(given.format(folder=tmp_path, url=folder.as_uri()))
+    monkeypatch.chdir("/")
+    assert found == parse(found.text) == Source(str(folder), path=folder)
 
 
 def test_a_folder_has_one_state_from_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "defs").mkdir()
+    """It is found again by later versions too: the name of the folder and a digest of its path."""
+    (tmp_path / "my defs").mkdir()
+    (tmp_path / "link").symlink_to("my defs")
     monkeypatch.chdir(tmp_path)
-    assert default_state(Source.parse("defs")) == default_state(Source.parse(str(tmp_path / "defs")))
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    digest = hashlib.sha256(f"{tmp_path}/my defs".encode()).hexdigest()[:8]
+    for given in ("my defs", "link", str(tmp_path / "my defs"), (tmp_path / "my defs").as_uri()):
+        assert default_state(parse_source(given)) == Path(f"/state/opsconductor/my-defs-{digest}")
+
+
+def test_a_new_token_keeps_the_state() -> None:
+    state = default_state(parse_source("https://git.example.org/x.git"))
+    for login in ("t0ken", "ops:t0ken", "ops:other"):
+        assert default_state(parse_source(f"https://{login}@git.example.org/x.git")) == state
 
 
 def test_a_password_in_a_url_is_never_shown() -> None:
-    assert Source.parse("https://ops:hunter2@git.example.org/x.git").shown == "https://ops:***@git.example.org/x.git"
+    assert parse_source("https://ops:hunter2@git.example.org/x.git").shown == "https://ops:***@git.example.org/x.git"
+    assert parse_source("https://hunter2@git.example.org/x.git").shown == "https://***@git.example.org/x.git"
 
 
 def test_an_option_is_not_a_source() -> None:
     with pytest.raises(UsageError, match="looks like an option"):
-        Source.parse("--upload-pack=touch")
+        parse_source("--upload-pack=touch")
+
+
+@pytest.mark.parametrize("text", ["", "git://host/x", "http://host/x", "ssh://u:p@host/x", "~nobody-is-called-so/x"])
+def test_what_no_engine_could_serve_is_a_wrong_call(text: str) -> None:
+    """Exit code 2, before anything is made."""
+    with pytest.raises(UsageError, match=r"^SOURCE: "):
+        parse_source(text)
