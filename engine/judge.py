@@ -10,6 +10,7 @@ from engine.identity import Cause, RunId, run_id
 from engine.planning import Planned, PlanRefused, plan_inline, plan_run
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.job import Concurrency, JobSpec
+from schemas.selector import Selection
 
 DEFAULT_LIFE = timedelta(hours=1)
 """How long an act may wait to be judged when it names no `expiresAt`, from when it was first seen."""
@@ -89,6 +90,9 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
         requested_by=facts.requested_by,
         reason=spec.reason or None,
     )
+    missing = _unknown(spec.limit, catalog) or (_unknown(spec.job.targets, catalog) if spec.job else None)
+    if missing is not None:
+        return Refuse("unknownTarget", f"{missing} does not exist in commit {catalog.commit[:12]}; nothing was started")
     if spec.job is not None:
         planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit, labels=request.metadata.labels)
         return _launch(request.name, None, cause, planned, spec)
@@ -99,6 +103,15 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
         return Refuse("unknownJob", f"there is no Job '{spec.job_ref}' in commit {catalog.commit[:12]}")
     planned = plan_run(catalog, job, params=spec.params, limit=spec.limit)
     return _launch(job.name, job.spec, cause, planned, spec)
+
+
+def _unknown(selection: Selection | None, catalog: Catalog) -> str | None:
+    """The first name in a selection that nothing has: whoever mistyped one of ten must not get the other nine."""
+    if selection is None:
+        return None
+    names = [f"Target '{name}'" for name in selection.names if name not in catalog.targets]
+    groups = [f"TargetGroup '{name}'" for name in selection.groups if name not in catalog.groups]
+    return next(iter((*names, *groups)), None)
 
 
 def _launch(

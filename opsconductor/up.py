@@ -66,6 +66,7 @@ class Engine:
         self._engine: EngineView | None = None
         self._shown: SyncView | None = None
         self._bug: BaseException | None = None
+        self._started = clock.now()
         self._news = asyncio.Event()
         self._sighting = Sighting()
         self._loop = Loop(
@@ -265,12 +266,11 @@ class Engine:
 
     async def _until_idle(self) -> None:
         """--once: until a pass was made over everything and nothing is open or unpublished."""
-        started = self._clock.now()
         passes = self._loop.passes
         watch = self._journal.watch()
         while not (self._loop.passes > passes and await self._journal.read(self._idle)):
             await watch.changed(timeout=0.5)
-        failed = await self._journal.read(lambda conn: _failed_since(conn, started))
+        failed = await self._journal.read(lambda conn: _failed_since(conn, self._started))
         if failed or not self._loop.sync.clean:
             self._ending = Ending(exits.FINDINGS)
 

@@ -27,6 +27,8 @@ def serve(settings: Settings) -> int:
     _install_crash_points()
     settings.state.root.parent.mkdir(parents=True, exist_ok=True)
     settings.state.root.mkdir(exist_ok=True, mode=0o700)
+    # Also where somebody else made it: the store and the logs are nobody else's business.
+    settings.state.root.chmod(0o700)
     settings.state.secrets.mkdir(exist_ok=True, mode=0o700)
     with held(settings.state.lock):
         return asyncio.run(_serve(settings))

@@ -10,8 +10,9 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
+from engine.checks import everything
 from engine.identity import RunId
-from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
+from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, judge
 from journal import acts, facts, runs
 from journal.store import Journal
 from reconciler.launches import new_run
@@ -116,7 +117,8 @@ class Requests:
             request = one.authored.document
             if isinstance(request, RunRequest):
                 facts = await self._facts(one, now, was_before=name in baseline, lost=name in lost)
-                await self._settle(request, facts, catalog, now)
+                judgement = _checked(judge(request, facts, catalog, now), one.authored, catalog)
+                await self._settle(request, judgement, facts, catalog, now)
         return len(unanswered)
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
@@ -144,9 +146,9 @@ class Requests:
             store_lost=lost,
         )
 
-    async def _settle(self, request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime) -> None:
-        judgement = judge(request, facts, catalog, now)
-
+    async def _settle(
+        self, request: RunRequest, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime
+    ) -> None:
         def change(tx: Connection) -> None:
             answer = _apply(tx, judgement, catalog, now)
             acts.settle(
@@ -181,6 +183,16 @@ _CANCELS: Mapping[str, Answer] = {
     "ended": Answer("refused", "alreadyEnded", "the run had already ended"),
     "missing": Answer("refused", "unknownRun", "there is no such run; see 'opsconductor get runs'"),
 }
+
+
+def _checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judgement:
+    """What `validate` refuses in an act is refused here too, so that no act can do what no Job could."""
+    if not isinstance(judgement, Launch):
+        return judgement
+    errors = [
+        found for found in everything.about_acts(catalog, (authored,), broken=frozenset()) if found.severity == "error"
+    ]
+    return Refuse("invalid", f"{errors[0].span}: {errors[0].message}") if errors else judgement
 
 
 def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime) -> Answer:

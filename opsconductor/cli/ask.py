@@ -5,7 +5,7 @@ import secrets
 import shlex
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
@@ -13,6 +13,9 @@ import yaml
 from opsconductor.cli import exits
 from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption, chatter
 from opsconductor.settings import UsageError
+
+if TYPE_CHECKING:
+    from opsconductor.status import StatusReader
 
 ParamOption = Annotated[list[str], typer.Option("-p", "--param", metavar="K=V", help="A param; may repeat. V is YAML.")]
 LimitOption = Annotated[str | None, typer.Option("--limit", "-l", metavar="L", help="Selector, or names with commas.")]
@@ -79,9 +82,7 @@ def cancel(
     from opsconductor.workspace import Workspace
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)
-    status = workspace.status()
-    found = status.run(run) if status else None
-    name = found["metadata"]["name"] if found else run
+    name = _open_run(workspace.status(), run)
     return _ask("cancel", {"action": "cancel", "run": name}, reason, wait, timeout, on_branch, repo, remote, branch)
 
 
@@ -124,6 +125,22 @@ def _ask(
     return follow(workspace, name, patience=patience, pause=_pause(workspace), clock=time.monotonic)
 
 
+def _open_run(status: "StatusReader | None", wanted: str) -> str:
+    """The id of the run that is meant: of a job, or of several that begin so, the one that is still open."""
+    from engine.states import RunState, is_final
+
+    alike = list(status.runs(wanted)) if status else []
+    found = [run for run in alike if wanted in _names(run)] or alike
+    names = [run["metadata"]["name"] for run in found if not is_final(RunState(run["status"]["state"]))]
+    if len(names) > 1:
+        raise UsageError(f"{wanted!r} is {len(names)} open runs; name one of them: {', '.join(names)}")
+    return str(names[0] if names else found[0]["metadata"]["name"] if len(found) == 1 else wanted)
+
+
+def _names(run: dict[str, Any]) -> tuple[str, ...]:
+    return (run["metadata"]["name"], str(run["spec"].get("job")))
+
+
 def _pause(workspace: Any) -> timedelta:
     return timedelta(seconds=2) if workspace.is_remote else timedelta(milliseconds=300)
 
@@ -140,7 +157,10 @@ def _param(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*", key):
         raise UsageError(f"-p {text!r}: write name=value")
-    return key, plain(value)
+    try:
+        return key, plain(value)
+    except ValueError as error:
+        raise UsageError(f"""-p {text!r}: {error}; text goes in quotes: -p '{key}="..."'""") from error
 
 
 def _with_limit(spec: dict[str, Any], limit: str | None) -> dict[str, Any]:

@@ -74,6 +74,9 @@ def call(arguments: list[str] | None = None) -> int:
         # The reader of a pipe (`| head`) has seen enough; keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.OK
+    except OSError as error:
+        typer.echo(f"opsconductor: {error}", err=True)
+        return exits.FINDINGS
     except Exception as error:  # noqa: BLE001 - the last door: anything that arrives here is a bug of ours
         typer.echo(f"opsconductor: a bug of ours: {type(error).__name__}: {error}", err=True)
         typer.echo(f"    A report is in {_report(error)}; please send it to us.", err=True)

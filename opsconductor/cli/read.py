@@ -129,10 +129,11 @@ def upcoming(
     try:
         begin = parse_instant(start) if start else datetime.now(UTC).replace(microsecond=0)
         span = parse_duration(within)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+        end = begin + span
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--from and --within: {error}") from error
     catalog = _catalog(Workspace.open(repo, remote=remote, branch=branch))
-    found = fires(catalog, begin, begin + span)
+    found = fires(catalog, begin, end)
     data = [fire.to_json() for fire in found]
     rows = [
         (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or "")

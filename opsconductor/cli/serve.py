@@ -1,6 +1,7 @@
 """`up`, `accept`, `doctor`: the commands for the machine that the engine runs on."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,8 @@ def up(
         patience = parse_duration(grace)
     except ValueError as error:
         raise UsageError(f"--grace {grace!r}: {error}") from error
+    if not re.fullmatch(r"(refs/heads/)?[A-Za-z0-9_][A-Za-z0-9._/-]*", branch):
+        raise UsageError(f"--branch {branch!r} cannot be the name of a branch")
     where = parse_source(source)
     settings = Settings(
         source=where,

@@ -29,7 +29,7 @@ def validate(
     if not path.is_dir():
         raise UsageError(f"{path}: not a folder; give the one with opsconductor.yaml")
     if rev is None:
-        report = validate_paths(path)
+        report = validate_paths(_root_of(path))
     else:
         from opsconductor.repository import Repository
 
@@ -40,3 +40,9 @@ def validate(
         report = validate_commit(repository.git_dir, commit)
     typer.echo(as_json(report) if output == "json" else as_text(report))
     return exits.FINDINGS if has_errors(report.findings) else exits.OK
+
+
+def _root_of(path: Path) -> Path:
+    """The nearest folder upwards that holds a Project; the folder itself where none does."""
+    here = path.resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / "opsconductor.yaml").is_file()), path)

@@ -77,7 +77,10 @@ def test_a_cancel_names_its_run_and_who_asked() -> None:
     ("spec", "changes", "reason"),
     [
         ("{jobRef: nothing}", {}, "unknownJob"),
-        ("{jobRef: restart, limit: {names: [nobody]}}", {}, "noTargets"),
+        ("{jobRef: restart, limit: {names: [web-01, nobody]}}", {}, "unknownTarget"),
+        ("{jobRef: restart, limit: {groups: [none]}}", {}, "unknownTarget"),
+        ("{job: {targets: {names: [nobody]}, steps: [{run: uptime}]}}", {}, "unknownTarget"),
+        ("{jobRef: restart, limit: {selector: {matchLabels: {role: mail}}}}", {}, "noTargets"),
         ("{jobRef: restart, params: {days: soon}}", {}, "badParams"),
         ("{jobRef: restart, params: {weeks: 2}}", {}, "badParams"),
         ("{jobRef: restart}", {"store_lost": True}, "storeLost"),
