@@ -91,14 +91,19 @@ def skip(
     target: str,
     phase: Phase,
     step_id: str,
+    attempt: int,
     reason: str,
     now: datetime,
     name: str | None = None,
 ) -> None:
-    """Record that a step is not run."""
+    """Record that an attempt of a step is not run.
+
+    It is the second where the first was lost with its runner and the condition does not hold any more. Raises as
+    `start` does.
+    """
     seq = _held(tx, fence)
     points.record("step-skip")
-    row = _new(seq, fence, target, phase, step_id, 1, now)
+    row = _new(seq, fence, target, phase, step_id, attempt, now)
     _add(tx, fence, row | {"state": "skipped", "ended_at": now, "error": reason or None, "name": name})
 
 

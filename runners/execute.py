@@ -36,7 +36,7 @@ from engine.outcome import (
 )
 from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Script
 from engine.progress import Done, Ending, Lost, Start, StepRecord, next_on_target
-from engine.states import RunState, StepState, run_state
+from engine.states import StepState, run_state
 from journal import leases, points, runs, steps
 from journal.clock import Clock
 from journal.errors import AlreadyStarted, FenceLost, Unavailable
@@ -208,12 +208,9 @@ class Execution:
 
     async def give_up(self) -> None:
         """After a bug of ours: say that the run's end is unknown, so that it does not stay open for ever."""
+        fence, now = self._claim.fence, self._tools.clock.now()
         try:
-            await self._write(
-                lambda tx: leases.finish(
-                    tx, self._claim.fence, RunState.UNKNOWN, reason="internalError", now=self._tools.clock.now()
-                )
-            )
+            await self._write(lambda tx: leases.give_up(tx, fence, reason="internalError", now=now))
         except (FenceLost, Unwritten):
             self.abandon()
 
@@ -342,11 +339,11 @@ class Execution:
         place = self._place(target, records)
         if finally_until is not None and self._now() >= finally_until:
             limit = format_duration(self._tools.finally_limit)
-            return await self._skip(name, step, f"the steps of finally had used up their {limit}")
+            return await self._skip(name, step, attempt, f"the steps of finally had used up their {limit}")
         prepared = prepare(step, place, self._credential, restricted=self._tools.restricted)
         match prepared:
             case NotMet():
-                return await self._skip(name, step, "")
+                return await self._skip(name, step, attempt, "")
             case Broken(error=error):
                 ended = self._judged(step, place, {}, Failed(error), _Facts(attempt, 0.0))
                 await self._write_both(name, step, attempt, ended)
@@ -582,10 +579,12 @@ class Execution:
 
         await self._write(change)
 
-    async def _skip(self, name: str, step: PlannedStep, reason: str) -> StepRecord:
+    async def _skip(self, name: str, step: PlannedStep, attempt: int, reason: str) -> StepRecord:
         fence, now = self._claim.fence, self._tools.clock.now()
-        await self._write(lambda tx: steps.skip(tx, fence, name, step.phase, step.id, reason, now, name=step.name))
-        return StepRecord(step.phase, step.id, StepState.SKIPPED, error=reason or None)
+        await self._write(
+            lambda tx: steps.skip(tx, fence, name, step.phase, step.id, attempt, reason, now, name=step.name)
+        )
+        return StepRecord(step.phase, step.id, StepState.SKIPPED, attempt, error=reason or None)
 
     async def _write(self, change: Callable[[Connection], T], *, evidence: bool = False) -> T:
         """Write, and come back as long as the journal cannot be written; then the fence decides.

@@ -42,7 +42,7 @@ async def test_a_second_claim_has_a_higher_token_and_the_records_of_the_first(de
     ended = steps.StepEnd(StepState.SUCCEEDED, 0, 0.2, {"used": 71}, stdout="71")
     await desk.do(steps.end, first.fence, T, "steps", "space", 1, ended, clock.now())
     await desk.do(steps.start, first.fence, T, "steps", "rotate", 1, clock.now())
-    await desk.do(steps.skip, first.fence, "web-02", "steps", "space", "condition", clock.now())
+    await desk.do(steps.skip, first.fence, "web-02", "steps", "space", 1, "condition", clock.now())
     await desk.do(steps.end_target, first.fence, "web-02", StepState.SUCCEEDED, {}, clock.now())
     clock.advance(16)
     await desk.reap()
@@ -168,6 +168,18 @@ async def test_a_run_ends_once(desk, clock):
         await desk.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=clock.now())
     view = await desk.see(runs.get, claim.fence.run)
     assert (view.state, view.reason, view.outputs) == (RunState.FAILED, "why", {"x": 1})
+
+
+async def test_a_run_that_is_given_up_leaves_nothing_running(desk, clock):
+    claim = await desk.running()
+    await desk.do(steps.start, claim.fence, T, "steps", "space", 1, clock.now())
+    await desk.do(leases.give_up, claim.fence, reason="internalError", now=clock.now())
+    view = await desk.see(runs.get, claim.fence.run)
+    assert (view.state, view.reason) == (RunState.UNKNOWN, "internalError")
+    assert [(place.name, place.state) for place in view.results] == [(T, StepState.UNKNOWN)]
+    assert [step.state for step in view.results[0].steps] == [StepState.UNKNOWN]
+    with pytest.raises(FenceLost):
+        await desk.do(leases.give_up, claim.fence, reason="internalError", now=clock.now())
 
 
 @pytest.mark.parametrize("state", [RunState.QUEUED, RunState.WAITING, RunState.RUNNING])

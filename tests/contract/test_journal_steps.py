@@ -33,7 +33,7 @@ async def test_an_attempt_starts_once(desk, clock):
     with pytest.raises(AlreadyStarted):
         await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
     with pytest.raises(AlreadyStarted):
-        await desk.do(steps.skip, fence, T, "steps", "space", "condition", clock.now())
+        await desk.do(steps.skip, fence, T, "steps", "space", 1, "condition", clock.now())
 
 
 async def test_an_end_without_a_recorded_start_is_a_bug(desk, clock):
@@ -62,9 +62,18 @@ async def test_a_started_step_ends_in_an_end(desk, clock, state):
 
 async def test_a_skip_says_why(desk, clock):
     fence = (await desk.running()).fence
-    await desk.do(steps.skip, fence, T, "steps", "space", "condition", clock.now())
+    await desk.do(steps.skip, fence, T, "steps", "space", 1, "condition", clock.now())
     (place,) = (await desk.see(runs.get, fence.run)).results
     assert (place.steps[0].state, place.steps[0].error) == (StepState.SKIPPED, "condition")
+
+
+async def test_a_lost_attempt_may_be_followed_by_a_skip(desk, clock):
+    """What the author allows to repeat is asked its condition again after a crash."""
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "finally", "tidy", 1, clock.now())
+    await desk.do(steps.skip, fence, T, "finally", "tidy", 2, "", clock.now())
+    (step,) = (await desk.see(runs.get, fence.run)).results[0].steps
+    assert (step.state, step.attempts) == (StepState.SKIPPED, 2)
 
 
 async def test_targets_stand_in_the_order_of_the_plan(desk, clock):

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import Connection, select
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import PinnedSpec, PlannedStep, Use
-from engine.states import RunState
+from engine.pinned import RUNNER, PinnedSpec, PlannedStep, Use
+from engine.states import RunState, StepState, is_final
 from engine.views import RunView
-from journal import leases, runs
+from journal import leases, runs, steps
 from journal.clock import SystemClock
 from journal.runs import NewRun
 from journal.store import Journal
+from journal.tables import steps as step_rows
 from runners import pool
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
@@ -97,3 +99,41 @@ async def test_a_run_that_nothing_works_on_is_given_back(place: Place, monkeypat
     view = await place.until(stray, RunState.SUCCEEDED)
     assert view.attempt == 2, "it was lost, queued again and executed"
     assert (await place.until(long, RunState.RUNNING)).attempt == 1, "what is worked on is kept"
+
+
+async def test_a_finally_step_whose_condition_ceased_to_hold_is_skipped_after_a_crash(place: Place) -> None:
+    """Its first attempt is lost, the author allows a second, and the run was cancelled meanwhile."""
+    run = await place.enqueue("crashed", dummy("finally", idempotent=True, condition="!cancelled()"))
+    claim = await place.claim()
+
+    def crash(tx: Connection) -> None:
+        steps.start(tx, claim.fence, RUNNER, "finally", "only", 1, place.clock.now())
+        leases.void(tx, place.clock.now())
+        runs.cancel(tx, run, reason=None, by="ann", now=place.clock.now())
+
+    await place.journal.write(crash)
+    place.start()
+    view = await place.until(run, *(state for state in RunState if is_final(state)))
+    ((step,),) = (result.steps for result in view.results)
+    assert (step.state, step.attempts) == (StepState.SKIPPED, 2)
+    assert view.reason != "internalError"
+
+
+async def test_an_error_of_ours_leaves_no_step_running(place: Place) -> None:
+    """Attempts in an order that nothing writes: the second one's skip is refused, and the run is given up."""
+    run = await place.enqueue("broken", dummy("finally", idempotent=True, condition="!cancelled()"))
+    claim = await place.claim()
+
+    def crash(tx: Connection) -> None:
+        for attempt in (2, 1):
+            steps.start(tx, claim.fence, RUNNER, "finally", "only", attempt, place.clock.now())
+        leases.void(tx, place.clock.now())
+        runs.cancel(tx, run, reason=None, by="ann", now=place.clock.now())
+
+    await place.journal.write(crash)
+    place.start()
+    view = await place.until(run, *(state for state in RunState if is_final(state)))
+    assert (view.state, view.reason) == (RunState.UNKNOWN, "internalError")
+    states = await place.journal.read(lambda conn: conn.execute(select(step_rows.c.state)).scalars().all())
+    assert states == ["unknown", "unknown"]
+    assert [(result.name, result.state) for result in view.results] == [(RUNNER, StepState.UNKNOWN)]
