@@ -21,11 +21,13 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -58,12 +60,29 @@ _LAYOUT = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FULL_ID = re.compile(r"[0-9a-f]{40}")
 _NOT_DAMAGE = r"no space left|disk quota|read-only file|permission denied|too many open files|input/output error"
+_LEFT_FOR = timedelta(seconds=5)
 _MANY_PACKS = 50
 _TIDY_LIMIT = timedelta(seconds=60)
 # A path has no git server that could be asked for durability: the receiving git is told to wait for the disk, so that
 # a power cut never leaves a user's own repository with a status branch whose objects are empty.
 _DURABLE = ("core.fsync=all", "core.fsyncMethod=batch")
 _DURABLE_RECEIVE = "git -c core.fsync=all -c core.fsyncMethod=batch receive-pack"
+
+
+class OpenRepository:
+    """The mirror's repository for pygit2, opened once; anew when the mirror was made again under it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: tuple[int, pygit2.Repository] | None = None
+
+    def get(self) -> pygit2.Repository:
+        """Raises GitError or OSError when there is none: call it within `intact`."""
+        inode = self._path.stat().st_ino
+        if self._opened is None or self._opened[0] != inode:
+            flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
+            self._opened = (inode, pygit2.Repository(str(self._path), flags))
+        return self._opened[1]
 
 
 class PushRejected(Exception):  # noqa: N818 - a normal answer
@@ -242,7 +261,7 @@ class Mirror:
         elif mark.boot is None or mark.boot != _boot_id():
             await self._remake("the machine has restarted since it was written", quiet=True)
         else:
-            await asyncio.to_thread(self._sweep)
+            await asyncio.to_thread(self._sweep, timedelta(0))
         self._opened = True
 
     async def _remake(self, reason: str, *, salvage: bool = True, quiet: bool = False) -> None:
@@ -301,6 +320,9 @@ class Mirror:
                     done = await self._without_locks(work)
                 except Broken as again:
                     raise self._damaged(again) from again
+            except Unavailable:
+                await asyncio.to_thread(self._sweep)  # half a pack, perhaps of all that the disk would hold
+                raise
             self._in_vain = False
             return done
 
@@ -329,10 +351,11 @@ class Mirror:
                 fcntl.flock(self._held, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._git = Git(self._git.environment, self._git.login, self._git.limit, self._held)
 
-    def _sweep(self) -> None:
+    def _sweep(self, age: timedelta = _LEFT_FOR) -> None:
         """Remove lock files and half-written objects of a git that was killed, if no git is left that owns them.
 
-        All gits of this process share its hold on the lock, and none of those that write runs meanwhile.
+        All gits of this process share its hold on the lock, and none of those that write runs meanwhile. What pygit2
+        writes is younger than `age`; at the start nobody writes.
         """
         assert self._held is not None
         try:
@@ -341,7 +364,7 @@ class Mirror:
             log.warning("a git of an earlier engine is still at work; its lock files stay", mirror=str(self.path))
             return
         try:
-            for leftover in _leftovers(self.path):
+            for leftover in _leftovers(self.path, age.total_seconds()):
                 leftover.unlink(missing_ok=True)
         finally:
             fcntl.flock(self._held, fcntl.LOCK_SH)
@@ -543,12 +566,22 @@ def _initialised(path: Path) -> None:
     shutil.rmtree(path / "hooks", ignore_errors=True)
 
 
-def _leftovers(path: Path) -> list[Path]:
-    """Locks, and objects that were being written. Folders of loose objects hold no locks."""
-    locks = [*path.glob("*.lock"), *(path / "refs").rglob("*.lock"), *path.glob("objects/info/**/*.lock")]
-    locks += path.glob("objects/pack/*.lock")
-    halves = [*path.glob("objects/*/tmp_*"), *path.glob("objects/tmp_*"), *path.glob("gc.pid")]
-    return [*locks, *(half for half in halves if half.is_file())]
+def _leftovers(path: Path, age: float) -> list[Path]:
+    """Locks, and objects that were being written. Folders of loose objects hold no locks. Packs are git's alone."""
+    found = [*path.glob("*.lock"), *(path / "refs").rglob("*.lock"), *path.glob("objects/info/**/*.lock")]
+    found += [*path.glob("objects/??/tmp_*"), *path.glob("objects/tmp_*"), *path.glob("gc.pid")]
+    before = time.time() - age
+    old = [one for one in found if _written(one) <= before]
+    return [*old, *path.glob("objects/pack/tmp_*"), *path.glob("objects/pack/*.lock")]
+
+
+def _written(path: Path) -> float:
+    """When a file was last written; never, for one that is gone meanwhile or is a folder."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return float("inf")
+    return found.st_mtime if S_ISREG(found.st_mode) else float("inf")
 
 
 def _unlocked(path: Path) -> None:
@@ -588,7 +621,7 @@ def intact(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except pygit2.GitError as error:
+    except (pygit2.GitError, OSError) as error:  # libgit2's own errors come as either
         if re.search(_NOT_DAMAGE, str(error).lower()):
             raise Unavailable(f"the mirror in {path} cannot be used: {error}", LATER) from error
         (path / _MARK).unlink(missing_ok=True)

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Literal
 
 import pygit2
-from pygit2.enums import RepositoryOpenFlag
 
 from engine.globs import matches, may_hold
 from journal.errors import Refused
-from reconciler.mirror import intact
+from reconciler.mirror import OpenRepository, intact
 from schemas.diagnostic import Diagnostic, Severity, in_order
 from schemas.span import start_of
 
@@ -109,7 +108,7 @@ class Objects:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._open: tuple[int, pygit2.Repository] | None = None
+        self._open = OpenRepository(path)
         self._folders: dict[str, tuple[_Entry, ...]] = {}
         self._sizes: dict[str, int] = {}
         self._chosen: tuple[tuple[str, ...], dict[str, bool]] = ((), {})
@@ -291,15 +290,7 @@ class Objects:
     # the object store
 
     def _repository(self) -> pygit2.Repository:
-        """The mirror may be made again under us: another folder at the same path is opened anew."""
-        try:
-            inode = self._path.stat().st_ino
-        except OSError as error:
-            raise pygit2.GitError(f"it cannot be opened: {error.strerror}") from error
-        if self._open is None or self._open[0] != inode:
-            flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
-            self._open = (inode, pygit2.Repository(str(self._path), flags))
-        return self._open[1]
+        return self._open.get()
 
     def _commit(self, commit: str) -> pygit2.Commit:
         found: object = self._repository().get(commit)

@@ -17,12 +17,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import quote
 
 import pygit2
 import structlog
-from pygit2.enums import RepositoryOpenFlag
 
 from engine.views import EngineView
 from journal.clock import Clock
@@ -30,7 +28,7 @@ from journal.errors import Refused, Unavailable
 from journal.points import reach
 from reconciler.claim import SYNC_FILE, claim_in, named, supplants
 from reconciler.gitprogram import SOON, Broken
-from reconciler.mirror import Mirror, PushRejected, intact
+from reconciler.mirror import Mirror, OpenRepository, PushRejected, intact
 from reconciler.objects import Objects
 from reconciler.trees import Trees
 
@@ -101,6 +99,7 @@ class Publisher:
         self._on_foreign = on_foreign
         self._objects = Objects(mirror.path)
         self._trees = Trees(mirror.path)
+        self._open = OpenRepository(mirror.path)
         self._turn = asyncio.Lock()
         self._opened = False
         self._line: str | None = None
@@ -326,16 +325,12 @@ class Publisher:
         return f"refs/opsconductor/status/{quote(self.ref, safe='')}"
 
     def _repository(self) -> pygit2.Repository:
-        return _opened(self._mirror.path)
+        return self._open.get()
 
 
 def _delete(repository: pygit2.Repository, ref: str) -> None:
     with contextlib.suppress(KeyError):
         repository.lookup_reference(ref).delete()
-
-
-def _opened(path: Path) -> pygit2.Repository:
-    return pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
 
 
 def _tree_of(repository: pygit2.Repository, commit: str) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import ObjectType, RepositoryOpenFlag
+from pygit2.enums import ObjectType
 
 from journal.errors import Unavailable
 from reconciler.gitprogram import LATER
+from reconciler.mirror import OpenRepository
 
 _FILE, _FOLDER = b"100644 ", b"40000 "
 _KEPT_ENTRIES = 40_000
@@ -36,6 +37,7 @@ class Trees:
         self._mirror = mirror
         self._store = pygit2.Odb()
         self._store.add_backend(pygit2.OdbBackendLoose(str(mirror / "objects"), _FAST, False), 1)
+        self._repository = OpenRepository(mirror)
         self._known: dict[str, Entries] = {}
         self.written = 0
 
@@ -136,9 +138,8 @@ class Trees:
             raise Unavailable(f"the mirror in {self._mirror} cannot be written: {error.strerror}", LATER) from error
 
     def _read(self, tree: str) -> bytes:
-        flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
         try:
-            data: bytes = pygit2.Repository(str(self._mirror), flags).odb.read(tree)[1]
+            data: bytes = self._repository.get().odb.read(tree)[1]
         except KeyError as error:
             raise pygit2.GitError(f"tree {tree} is missing") from error
         return data

@@ -288,6 +288,7 @@ async def test_lock_files_stay_while_a_git_of_an_earlier_engine_lives(
     mirror.close()
     lock = mirror.path / f"{kept_as(MAIN)}.lock"
     lock.write_text("")
+    os.utime(lock, (0, 0))
     with (mirror.path.parent / "mirror.git.lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_SH)  # as a git that inherited it does
         again = Mirror(mirror.path, str(origin.path), environment=home)
@@ -365,6 +366,25 @@ async def test_reading_damage_condemns_the_mirror(origin: Origin, mirror: Mirror
         objects.snapshot(loose)
     await mirror.fetch([MAIN])
     assert list(objects.snapshot(str(head)).files) == ["opsconductor.yaml"]
+
+
+async def test_half_a_pack_does_not_stay(tmp_path: Path, home: dict[str, str]) -> None:
+    """A fetch that broke off, for want of room perhaps, gives back what it took."""
+    script = tmp_path / "ssh"
+    script.write_text("#!/bin/sh\necho 'ssh: connect to host x port 22: Connection refused' >&2\nexit 255\n")
+    script.chmod(0o755)
+    environment = home | {"GIT_SSH_COMMAND": str(script)}
+    mirror = Mirror(tmp_path / "mirror.git", "ssh://nowhere.invalid/x", environment=environment)
+    await mirror.open()
+    half = mirror.path / "objects" / "pack" / "tmp_pack_x"
+    young = mirror.path / "refs" / "young.lock"  # pygit2 may be at work
+    half.write_text("x")
+    young.write_text("")
+    with pytest.raises(Unavailable, match="Connection refused"):
+        await mirror.fetch([MAIN])
+    assert not half.exists()
+    assert young.exists()
+    mirror.close()
 
 
 async def test_a_full_disk_is_no_damage(mirror: Mirror) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pygit2
 import pytest
 
-from engine.views import EngineView
+from engine import readmodel
+from engine.views import EngineView, SyncView
 from journal import points
 from journal.errors import Refused
 from reconciler import owner
@@ -375,12 +376,13 @@ async def test_an_engine_claims_before_it_decides_and_closes_at_the_end(place: P
     assert found.drained
     assert claim_in(place.files()["sync.yaml"].encode()) == own
 
-    await publisher.publish({"sync.yaml": with_claim(b"status: {observedCommit: abc}\n", own)}, "m")
+    drawn = readmodel.to_yaml(readmodel.sync_file(SyncView(engine=own, observed="a" * 40)))
+    await publisher.publish({"sync.yaml": drawn.encode()}, "m")
     await owner.close(publisher, clock=Fixed())
 
     closed = EngineView("one", "host-a", NOON, NOON)
     assert claim_in(place.files()["sync.yaml"].encode()) == closed
-    assert "observedCommit: abc" in place.files()["sync.yaml"]
+    assert f"observedCommit: {'a' * 40}" in place.files()["sync.yaml"]
     again = await claim(place.engine("two"))
     assert again.before == closed
     assert again.drained
