@@ -1,7 +1,7 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -22,6 +22,13 @@ from schemas.schedule import ScheduleSpec, Suspension
 log = structlog.get_logger(__name__)
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """Another process has decided the schedule up to `until`: decide again from there."""
+
+    until: datetime
 
 
 class Schedules:
@@ -103,19 +110,34 @@ class Schedules:
         return started
 
     async def _decide_one(self, name: str, catalog: Catalog, now: datetime) -> int:
+        while isinstance(outcome := await self._decide_from(self._clocks[name], name, catalog, now), _Behind):
+            self._clocks[name] = replace(self._clocks[name], considered_until=outcome.until)
+        return outcome
+
+    async def _decide_from(self, clock: ScheduleClock, name: str, catalog: Catalog, now: datetime) -> "int | _Behind":
         project = catalog.project.spec
         decided = decide(
             name,
             catalog.schedules[name].spec,
-            self._clocks[name],
+            clock,
             now,
             zone_default=project.defaults.time_zone,
             suspended=project.suspend,
         )
         launches = [(due, scheduled(catalog, name, due.instant)) for due in decided.runs]
         mark = self._mark(name, catalog)
-        outcome = await self._journal.write(lambda tx: _record(tx, name, mark, decided, launches, catalog, now))
-        self._clocks[name] = replace(self._clocks[name], considered_until=decided.considered_until)
+
+        def change(tx: Connection) -> "tuple[RunId, ...] | _Behind":
+            # Another process may have decided meanwhile: what it skipped must not run, and what it did not see be lost.
+            until = schedules.considered_until(tx, name)
+            if until is not None and until > clock.considered_until:
+                return _Behind(until)
+            return _record(tx, name, mark, decided, launches, catalog, now)
+
+        outcome = await self._journal.write(change)
+        if isinstance(outcome, _Behind):
+            return outcome
+        self._clocks[name] = replace(clock, considered_until=decided.considered_until)
         self._due[name] = self._next_of(name, decided.considered_until)
         for run in outcome:
             log.info("run enqueued", run=run, schedule=name)

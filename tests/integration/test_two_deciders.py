@@ -1,0 +1,62 @@
+"""Two processes that decide the same schedules on one journal: each instant has one decision, the first."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from engine.catalog import Catalog
+from engine.identity import Cause, run_id
+from engine.judge import Launch, scheduled
+from journal import runs, schedules
+from journal.clock import SystemClock
+from journal.store import Journal
+from reconciler.launches import new_run
+from reconciler.schedules import Schedules
+from tests.catalogs import catalog, job, local_target
+
+T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+DUE = T0 + timedelta(seconds=60)
+
+
+def _catalog() -> Catalog:
+    where = "  targets: {names: [here]}\n  concurrency: {onConflict: skip}\n"
+    schedule = "kind: Schedule\nmetadata: {name: often}\nspec: {jobRef: greet, every: 1m}\n"
+    return catalog(local_target("here"), job("greet", spec=where), schedule)
+
+
+async def _decider(journal: Journal) -> Schedules:
+    found = Schedules(journal)
+    await found.adopt(_catalog(), T0)
+    return found
+
+
+async def test_an_instant_that_one_process_skipped_is_not_run_by_another(tmp_path: Path) -> None:
+    """The slot became free between the two looks; what was decided first stands."""
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    first, second = await _decider(journal), await _decider(journal)
+    launch = scheduled(_catalog(), "often", T0)
+    assert isinstance(launch, Launch)
+    asked = Cause("request", "ask", T0)
+    holder = new_run(Launch(run_id("greet", asked), asked, launch.planned, launch.job), _catalog())
+    await journal.write(lambda tx: runs.enqueue(tx, holder, T0))
+    await first.decide(DUE)
+    await journal.write(lambda tx: runs.cancel(tx, holder.id, reason=None, by=None, now=DUE))
+
+    await second.decide(DUE + timedelta(seconds=1))
+
+    decision = await journal.read(lambda conn: schedules.decision(conn, "often", DUE))
+    assert decision is not None
+    assert (decision.decision, decision.reason) == ("skipped", "overlap")
+    assert [run.id for run in await journal.read(runs.recent)] == [holder.id]
+    await journal.close()
+
+
+async def test_a_process_that_is_behind_does_not_turn_the_clock_back(tmp_path: Path) -> None:
+    """What is decided stays considered, whoever writes last."""
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    first, second = await _decider(journal), await _decider(journal)
+    await first.decide(DUE + timedelta(seconds=5))
+    await second.decide(DUE + timedelta(seconds=1))
+    clocks = await journal.read(schedules.clocks)
+    assert clocks["often"].considered_until == DUE + timedelta(seconds=5)
+    assert len(await journal.read(runs.recent)) == 1
+    await journal.close()
