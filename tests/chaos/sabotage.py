@@ -13,36 +13,40 @@ def remove(safeguard: str) -> None:
 
 
 def _fence() -> None:
-    """Writes are accepted whatever token they carry, and whether or not the run is running."""
-    from sqlalchemy import bindparam, func, select, update
-
+    """A runner's writes are taken for those of whoever holds the run now, and as if the run had not ended."""
     from journal import leases, steps
-    from journal.tables import Instant, runs
 
-    steps._HELD = select(runs.c.seq).where(runs.c.id == bindparam("run"))
-    leases._FINISH = (
-        update(runs)
-        .where(runs.c.id == bindparam("which"))
-        .values(
-            state=bindparam("to_state"),
-            reason=func.coalesce(bindparam("why"), runs.c.wish_reason),
-            outputs=bindparam("gave", type_=runs.c.outputs.type),
-            finished_at=bindparam("now", type_=Instant),
-            slot=None,
-            lease_until=None,
-        )
-        .returning(runs.c.job, runs.c.concurrency)
-    )
+    for module, names in ((steps, ("start", "skip", "end", "end_target")), (leases, ("finish", "release"))):
+        for name in names:
+            setattr(module, name, _unfenced(getattr(module, name)))
+
+
+def _unfenced(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(tx: Any, fence: Any, *arguments: Any, **names: Any) -> Any:
+        from sqlalchemy import select, update
+
+        from journal.fence import Fence
+        from journal.tables import runs
+
+        this = runs.c.id == fence.run
+        token, state = tx.execute(select(runs.c.token, runs.c.state).where(this)).one()
+        tx.execute(update(runs).where(this).values(state="running"))
+        result = function(tx, Fence(fence.run, token), *arguments, **names)
+        tx.execute(update(runs).where(this, runs.c.state == "running").values(state=state))
+        return result
+
+    return call
 
 
 def _cause_key() -> None:
-    """The table of runs is made without its unique keys, so that one cause may have several runs."""
+    """The table of runs is made without its unique keys, and nobody looks a cause up: it may have several runs."""
     from sqlalchemy import UniqueConstraint
 
-    from journal.tables import runs
+    from journal import runs, tables
 
-    for constraint in [one for one in runs.constraints if isinstance(one, UniqueConstraint)]:
-        runs.constraints.remove(constraint)
+    for constraint in [one for one in tables.runs.constraints if isinstance(one, UniqueConstraint)]:
+        tables.runs.constraints.remove(constraint)
+    runs._there = lambda tx, cause: None
 
 
 def _durable_start() -> None:

@@ -5,6 +5,7 @@ The program allows one process a store; the journal's promises do not depend on 
 
 import argparse
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -62,7 +63,7 @@ async def _decide(options: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     clock = SystemClock()
     journal = Journal.open(f"sqlite:///{options.store}", clock=clock)
-    mirror = Mirror(options.folder / "mirror.git", str(options.source))
+    mirror = Mirror(options.folder / "mirror.git", str(options.source), environment=os.environ)
     await mirror.open()
     async with Wake(mirror.source.path) as wake:
         loop = Loop(journal=journal, mirror=mirror, objects=Objects(mirror.path), wake=wake, clock=clock, branch="main")

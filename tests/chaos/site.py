@@ -139,6 +139,12 @@ class Seen:
         sync = self.read("sync.yaml")
         return sync["status"].get("appliedCommit") if sync else None
 
+    @property
+    def owned(self) -> bool:
+        """Whether an engine that is at work has said so."""
+        sync = self.read("sync.yaml")
+        return bool(sync and sync["status"].get("engine") and not sync["status"]["engine"].get("closed"))
+
     def act(self, name: str) -> Mapping[str, Any] | None:
         found = self.read(f"requests/{name}.yaml")
         return found["status"] if found else None

@@ -107,8 +107,9 @@ def test_sigterm_in_the_middle_of_work_loses_nothing(site: Site, chance: random.
     asks = _asks(site, chance)
     for _ in range(3):
         daemon = site.start(grace="1s")
+        site.until_branch(lambda seen: seen.owned, daemon)
         next(asks)
-        assert not daemon.ends_within(chance.uniform(1.0, 4.0)), daemon.tail()
+        assert not daemon.ends_within(chance.uniform(0.1, 4.0)), daemon.tail()
         site.stop(daemon)
         site.note()
     site.settle(site.start())

@@ -61,12 +61,12 @@ def test_the_fence_keeps_a_thawed_runner_from_changing_what_was_settled(site: Si
 def test_the_cause_key_keeps_two_deciders_from_starting_a_run_twice(site: Site, sabotaged: bool) -> None:
     """Two processes decide the same schedules and judge the same acts on one journal."""
     chaos = {"SABOTAGE": "cause-key"} if sabotaged else {}
-    commit = site.define(every={"quick": 1})
+    commit = site.define(every={"quick": 1, "pair": 1})
     first = site.start(chaos=chaos)
     site.until_applied(commit, first)
     second = _second(site, "decider", chaos=chaos)
-    site.ask("ask-pair", jobRef="pair")
-    site.until_branch(lambda seen: seen.ended("pair") == 1 and seen.ended("quick") > 5, first)
+    site.ask("ask-wrong", jobRef="wrong")
+    site.until_branch(lambda seen: seen.ended("wrong") > 0 and seen.ended("quick") > 12, first)
     site.stop(second)
     site.settle(first)
     _reported(site, sabotaged=sabotaged, as_=("doubled", "a step that may not be repeated"))
