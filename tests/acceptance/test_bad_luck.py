@@ -86,6 +86,7 @@ def test_a_step_that_closes_its_output_and_stays_is_ended_by_its_timeout(site: M
     assert took.total_seconds() < 20
 
 
+@pytest.mark.slow
 def test_binary_output_is_harmless(site: Make) -> None:
     """Bytes that are no text, terminal controls, YAML syntax: kept out of the way of files and pages."""
     nasty = r"""

@@ -231,6 +231,7 @@ def test_what_is_not_supported_yet_says_so(site: Make) -> None:
     assert "definitions/flow.yaml:" in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_get_lists_definitions_by_kind(site: Make) -> None:
     """`get KIND -o json` is {"items": [documents]}; data goes to stdout, chatter to stderr."""
     here = site({"hello.yaml": HELLO, "often.yaml": OFTEN})

@@ -95,6 +95,7 @@ def test_limit_narrows_and_exec_takes_a_selector(here: Site) -> None:
     assert here.run("exec", "place", "--wait", "--", "exit 4").returncode == 1, "one word is a script"
 
 
+@pytest.mark.slow
 def test_cancel_by_command(here: Site) -> None:
     """`cancel RUN --wait` ends it and returns 0; whoever waits for the run gets 1."""
     waiting = here.spawn("run", "sleeps", "--wait", cwd=here.clone)
@@ -163,6 +164,7 @@ def test_acts_work_while_the_definitions_branch_is_broken(here: Site) -> None:
     assert {run["spec"]["commit"] for run in here.runs()} == {good}
 
 
+@pytest.mark.slow
 def test_a_broken_act_blocks_nothing(here: Site) -> None:
     """It is refused alone, by its name; definitions and other acts of the same commit go their way."""
     fine = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name: fine}\nspec: {jobRef: count}\n"
@@ -196,6 +198,7 @@ def test_on_branch_asks_on_the_definitions_branch(here: Site) -> None:
     assert len(here.left("count")) == 1
 
 
+@pytest.mark.slow
 def test_not_before_waits(here: Site) -> None:
     """`notBefore` is the run's instant; it starts no earlier."""
     when = _in(6)
@@ -204,6 +207,7 @@ def test_not_before_waits(here: Site) -> None:
     assert run["status"]["startedAt"] >= run["spec"]["cause"]["instant"]
 
 
+@pytest.mark.slow
 def test_an_inline_job_runs_once(here: Site) -> None:
     """`job: {steps, targets}` needs no Job document."""
     run = here.asked(

@@ -147,7 +147,7 @@ def test_status_commits_are_polite(site: Make) -> None:
     published = int(here.git("log", "-1", "--format=%ct", STATUS))
     assert published - instant(run["status"]["finishedAt"]).timestamp() < 15
     settled = here.wait(lambda: here.status("targets/here.yaml") and here.head(), what="the last status file")
-    here.stays(here.head, seconds=6)
+    here.stays(here.head, seconds=4)
     assert here.head() == settled
     subjects = here.git("log", "--format=%s", STATUS).splitlines()
     assert subjects
@@ -190,6 +190,7 @@ def test_overlap_is_recorded(site: Make) -> None:
     assert lines[:4] == ["begin", "end", "begin", "end"], "never two at once"
 
 
+@pytest.mark.slow
 def test_a_suspended_schedule_says_so_and_catches_nothing_up(site: Make) -> None:
     """Suspended instants are decided and recorded; ending the suspension starts afresh."""
     quiet = schedule("often", "measure", "every: 2s, suspend: {reason: moving house}, catchUp: {policy: all}")

@@ -70,6 +70,7 @@ def test_a_key_from_the_secret_folder_logs_in_and_targets_run_at_once(fleet: Sit
         assert fleet.status(f"targets/{name}.yaml")["run"] == run["metadata"]["name"]
 
 
+@pytest.mark.slow
 def test_max_parallel_is_kept(fleet: Site) -> None:
     """With `maxParallel: 1` the second target starts when the first has ended, `finally` included."""
     note = f"echo $WHAT ${{{{ target.name }}}} >> {fleet.effects}/order"
@@ -108,6 +109,7 @@ def test_a_wrong_host_key_is_unreachable_and_says_what_to_do(fleet: Site, openss
     assert fleet.left("hi") == ["one"]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_not_there_is_unreachable(fleet: Site, openssh: OpenSsh) -> None:
     """Nothing listens: `unreachable`, not `failed`, and the address is named."""
     gone = ssh_target("two", openssh).replace(f"port: {openssh.port}", "port: 1")
@@ -163,6 +165,7 @@ def test_a_killed_engine_leaves_no_process_on_the_target(fleet: Site) -> None:
     fleet.wait(lambda: not alive(pid), what="the end of the remote process")
 
 
+@pytest.mark.slow
 def test_a_dropped_connection_is_unknown(bare: Site, own_openssh: OpenSsh) -> None:
     """The host cut the connection in the middle of a step: nobody can say how it ended, so it is `unknown`."""
     _secret(bare, "id_ed25519", own_openssh.private_key)

@@ -135,6 +135,7 @@ def test_a_second_engine_on_the_same_state_exits_naming_folder_and_process(site:
     assert first.running
 
 
+@pytest.mark.slow
 def test_a_work_tree_is_a_source_and_only_its_commits_count(bare: Site) -> None:
     """SOURCE may be the folder one edits in; what is not committed yet is not in force."""
     folder = bare.root / "work"
