@@ -47,7 +47,7 @@ oc_ending=
 trap 'oc_ending=1' USR1 HUP INT TERM
 (
   trap - USR1 HUP INT TERM
-  while IFS= read -r oc_line; do kill -KILL "-$oc_group"; done
+  while IFS= read -r oc_line; do kill -USR1 $$; kill -KILL "-$oc_group"; oc_kill "$oc_group"; done
   while kill -USR1 $$; do sleep 1; done
   kill -TERM "-$oc_group"; sleep 10; kill -KILL "-$oc_group"
 ) <&4 >/dev/null 2>&1 &
