@@ -1,0 +1,239 @@
+"""A runner on a journal of its own, and what tests need to watch the processes of its steps without sleeping."""
+
+import asyncio
+import contextlib
+import os
+import select
+import signal
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from engine.identity import Cause, RunId, run_id
+from engine.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Script
+from engine.states import RunState, StepState, is_final
+from engine.views import RunView, StepView
+from journal import leases, runs
+from journal.clock import SystemClock
+from journal.runs import NewRun
+from journal.store import Journal
+from runners.pool import Runner, RunnerSettings
+from runners.secrets import Secrets
+from schemas.target import Connections, LocalConnection
+
+AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+PATIENCE = 30.0
+
+
+class Pipe:
+    """A FIFO between a test and the steps of a run on this host: lines are events for both."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        # for reading and writing: it has no end as long as the test holds it
+        self._end = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._rest = b""
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    async def lines(self, count: int) -> list[str]:
+        """The next lines that steps write, once they are there."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(PATIENCE):
+            while self._rest.count(b"\n") < count:
+                ready = asyncio.Event()
+                loop.add_reader(self._end, ready.set)
+                try:
+                    await ready.wait()
+                finally:
+                    loop.remove_reader(self._end)
+                with contextlib.suppress(BlockingIOError):
+                    self._rest += os.read(self._end, 65536)
+        *found, self._rest = self._rest.split(b"\n", count)
+        return [line.decode() for line in found]
+
+    async def pids(self, count: int) -> list[int]:
+        return [int(line) for line in await self.lines(count)]
+
+    def let_go(self, count: int = 1) -> None:
+        """Let so many steps go on that read a line from here."""
+        os.write(self._end, b"\n" * count)
+
+    def close(self) -> None:
+        os.close(self._end)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def ends(pid: int, seconds: float = PATIENCE) -> bool:
+    """Wait for the end of any process of this host."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(handle)
+
+
+def end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def script(
+    text: str, step_id: str = "only", *, shell: Any = "sh", holes: tuple[str, ...] = (), **more: Any
+) -> PlannedStep:
+    """A step that runs a script; `phase` and all else may be given."""
+    phase = more.pop("phase", "steps")
+    return PlannedStep(id=step_id, phase=phase, action=Script(shell, text, holes), **more)
+
+
+def here(name: str) -> PinnedTarget:
+    """A target that is this host."""
+    return PinnedTarget(name, connections=Connections(local=LocalConnection()), default_connection="local")
+
+
+@dataclass
+class Ran:
+    """An ended run, with short words for its parts."""
+
+    view: RunView
+
+    @property
+    def state(self) -> RunState:
+        return self.view.state
+
+    def steps(self, target: str | None = None) -> dict[str, StepView]:
+        (found,) = [each for each in self.view.results if target in (None, each.name)]
+        return {step.id: step for step in found.steps}
+
+    def states(self, target: str | None = None) -> dict[str, StepState]:
+        return {name: step.state for name, step in self.steps(target).items()}
+
+
+class Bench:
+    """A journal, and runners on it, one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = SystemClock()
+        self.journal = Journal.open(f"sqlite:///{folder}/journal.sqlite3", clock=self.clock)
+        self.secrets = folder / "secrets"
+        self.secrets.mkdir()
+        self.environ: dict[str, str] = {}
+        self.logs = folder / "logs"
+        self.runner: Runner
+        self._made = 0
+        self._work: list[asyncio.Task[None]] = []
+        self._pipes: list[Pipe] = []
+
+    def start(self, **settings: Any) -> Runner:
+        """A runner begins to work."""
+        self._made += 1
+        self.runner = Runner(
+            self.journal,
+            pools=None,
+            clock=self.clock,
+            secrets=Secrets(self.secrets, self.environ),
+            logs=self.logs,
+            settings=RunnerSettings(
+                name=f"default/{self._made}", host="here", lock=self.folder / "runner.lock", **settings
+            ),
+        )
+        self._work.append(asyncio.create_task(self.runner.run()))
+        return self.runner
+
+    def pipe(self, name: str) -> Pipe:
+        made = Pipe(self.folder / name)
+        self._pipes.append(made)
+        return made
+
+    async def close(self) -> None:
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+        await self.journal.close()
+        for pipe in self._pipes:
+            pipe.close()
+
+    async def enqueue(
+        self,
+        *planned: PlannedStep,
+        targets: tuple[PinnedTarget, ...] = (),
+        params: Mapping[str, Any] | None = None,
+        **spec: Any,
+    ) -> RunId:
+        cause = Cause("request", "one", AT)
+        pinned = PinnedSpec(
+            job="rotate", commit="1f0c" * 10, steps=planned, targets=targets, on_targets=bool(targets), **spec
+        )
+        new = NewRun(id=run_id("rotate", cause), cause=cause, spec=pinned, params=params or {}, pool="default")
+        await self.journal.write(lambda tx: runs.enqueue(tx, new, self.clock.now()))
+        return new.id
+
+    async def execute(self, *planned: PlannedStep, **more: Any) -> Ran:
+        """Queue a run, work on it, and wait for its end."""
+        run = await self.enqueue(*planned, **more)
+        self.start()
+        return await self.ended(run)
+
+    async def cancel(self, run: RunId) -> None:
+        await self.journal.write(lambda tx: runs.cancel(tx, run, reason=None, by="ann", now=self.clock.now()))
+
+    async def lose(self, step: PlannedStep, target: str = RUNNER) -> None:
+        """A runner claims the run, starts a step, and is never heard of again."""
+        from journal import steps
+
+        (claim,) = await self.journal.write(
+            lambda tx: leases.claim(tx, "default/lost", None, 1, self.clock.now(), self.clock.monotonic())
+        )
+
+        def crash(tx: Any) -> None:
+            steps.start(tx, claim.fence, target, step.phase, step.id, 1, self.clock.now())
+            leases.void(tx, self.clock.now())
+
+        await self.journal.write(crash)
+
+    async def see(self, run: RunId) -> Ran:
+        view = await self.journal.read(lambda conn: runs.get(conn, run))
+        assert view is not None
+        return Ran(view)
+
+    async def ended(self, run: RunId) -> Ran:
+        """The run, once it has ended."""
+        watch = self.journal.watch()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not is_final((found := await self.see(run)).state):
+                    await watch.changed(1.0)
+                return found
+        finally:
+            watch.close()
+
+    async def drain(self, grace: timedelta) -> None:
+        """The runner gives back what it has, and stops."""
+        await self.runner.drain(grace)
+        await self._work[-1]
+
+
+@pytest_asyncio.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    await made.close()
