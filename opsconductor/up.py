@@ -1,6 +1,7 @@
 """The engine: the loop, the runner and the publisher in one process, from the first claim to the drained stop."""
 
 import asyncio
+import os
 import platform
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
@@ -58,10 +59,12 @@ class Engine:
         self._clock = clock
         self._stop = asyncio.Event()
         self._ending = Ending(exits.OK)
-        self._mirror = Mirror(settings.state.mirror, settings.source.text)
+        self._mirror = Mirror(settings.state.mirror, settings.source.text, environment=os.environ)
         self._objects = Objects(self._mirror.path)
         remote = settings.status_remote
-        self._status_mirror = Mirror(settings.state.root / "status.git", remote) if remote else self._mirror
+        self._status_mirror = (
+            Mirror(settings.state.root / "status.git", remote, environment=os.environ) if remote else self._mirror
+        )
         self._wake = Wake(settings.source.path)
         self._engine: EngineView | None = None
         self._shown: SyncView | None = None
@@ -115,7 +118,7 @@ class Engine:
         await self._loop.look()
         if self._loop.catalog is None:  # the mirror was new: what the journal names could not be opened before the look
             await self._loop.start()
-        if self._settings.paused:
+        if self._settings.paused or not await self._branch_is_there():
             return
         self._publisher = Publisher(
             self._status_mirror,
@@ -143,6 +146,22 @@ class Engine:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
         if found.commit is None:
             await self._projection.rewrite()
+
+    async def _branch_is_there(self) -> bool:
+        """Wait for the branch before anything is claimed: a mistyped name must not lock out who has it right.
+
+        False: told to stop. Raises Refused with --once.
+        """
+        said = None
+        while not self._stop.is_set() and (message := await self._loop.missing()) is not None:
+            if self._settings.once:
+                raise Refused(message)
+            if message != said:
+                log.warning("waiting for the branch of definitions", message=message)
+                said = message
+            await self._wake.wait(timeout=await self._loop.interval())
+            await self._loop.look()
+        return not self._stop.is_set()
 
     def _check_branches(self, project: Project | None) -> None:
         """The Project cannot know which --branch this engine was started with."""

@@ -33,6 +33,7 @@ from schemas.span import start_of
 
 log = structlog.get_logger(__name__)
 
+_NO_BRANCH = "BranchNotFound"
 _MOST_FINDINGS_LOGGED = 20
 LONGEST_SLEEP = timedelta(seconds=30)
 """However quiet it is: the wall clock may have jumped, or another process left a note in the journal."""
@@ -146,8 +147,13 @@ class Loop:
             )
             return
         if compiled.catalog is not None:
-            await asyncio.to_thread(self._mirror.keep, "accepted", self._accepted.applied)
+            applied = self._accepted.applied
+            await asyncio.to_thread(self._mirror.keep, "accepted", applied)
             await self._take(compiled.catalog, self._clock.now())
+            # Where the head is still this commit there is nothing to judge: acts that came meanwhile go first.
+            self._acts = tuple(Found(authored, applied) for authored in compiled.acts)
+            self._looked_at = (applied, False)
+            self._report(applied, compiled.findings, rejected=False)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Pass after pass until `stop` is set; trouble with git or the store is waited out."""
@@ -179,6 +185,12 @@ class Loop:
         self._sighting = await self._lookout.look(refs)
         self._news.set()
         self._told()
+
+    async def missing(self) -> str | None:
+        """What to say where the source was seen and lacks the branch of definitions; else None."""
+        if self._sighting.heads.get(self._branch, "") is not None:
+            return None
+        return (await self._mirror.missing(self._branch)).message
 
     @property
     def sighting(self) -> Sighting:
@@ -231,10 +243,10 @@ class Loop:
         self._say(replace(self.sync, requests_trouble=sighting.troubles.get(self._requests_ref)))
         head = sighting.heads[self._branch]
         if head is None:
-            message = f"the source has no branch {self._branch.removeprefix('refs/heads/')}; push one, or see --branch"
-            if self.sync.trouble is None:
+            if self.sync.trouble is None or self.sync.trouble[0] != _NO_BRANCH:
+                message = await self.missing() or "the branch was not found"
                 log.warning(message)
-            self._say(replace(self.sync, observed=None, trouble=("BranchNotFound", message)))
+                self._say(replace(self.sync, observed=None, trouble=(_NO_BRANCH, message)))
             return
         by_name = await self._journal.read(lambda conn: facts.get(conn, "acceptance", None))
         look = (head, _text(by_name) == head)
