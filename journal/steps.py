@@ -37,15 +37,18 @@ class StepEnd:
 _HELD = (
     select(runs.c.seq)
     .where(
-        runs.c.id == bindparam("run"),
-        runs.c.token == bindparam("token"),
+        runs.c.id == bindparam("of"),
+        runs.c.token == bindparam("held"),
         runs.c.state == RunState.RUNNING.value,
     )
     .with_for_update()
 )
-_START = insert(steps)
-_THIS = (
-    steps.c.run == bindparam("of_run"),
+_NEW = ("target", "phase", "step", "attempt", "name", "state", "token", "started_at", "ended_at", "error", "continued")
+# The fence is checked by the statement itself: a look beforehand would double the cost of every step's record.
+_START = insert(steps).from_select(
+    ["run", *_NEW], _HELD.add_columns(*(bindparam(f"new_{name}", type_=steps.c[name].type) for name in _NEW))
+)
+_ATTEMPT = (
     steps.c.target == bindparam("at"),
     steps.c.phase == bindparam("in_phase"),
     steps.c.step == bindparam("which"),
@@ -53,13 +56,13 @@ _THIS = (
 )
 _END = (
     update(steps)
-    .where(*_THIS, steps.c.state == StepState.RUNNING.value)
+    .where(steps.c.run == _HELD.scalar_subquery(), *_ATTEMPT, steps.c.state == StepState.RUNNING.value)
     .values({column: bindparam(f"to_{column}", type_=steps.c[column].type) for column in (
         "state", "exit_code", "duration", "outputs", "stdout", "stderr", "stdout_tail", "stderr_tail", "error", "log",
         "continued", "ended_at",
     )})
 )  # fmt: skip
-_STATE = select(steps.c.state).where(*_THIS)
+_STATE = select(steps.c.state).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
 _END_TARGET = insert(run_targets)
 _TARGET_ENDED = select(run_targets.c.state).where(
     run_targets.c.run == bindparam("of_run"), run_targets.c.target == bindparam("at")
@@ -80,9 +83,8 @@ def start(
 
     Raises FenceLost, and AlreadyStarted where this attempt has been started before by whomever.
     """
-    seq = _held(tx, fence)
     points.record("step-start")
-    _add(tx, fence, _new(seq, fence, target, phase, step_id, attempt, now) | {"state": "running", "name": name})
+    _add(tx, fence, _new(fence, target, phase, step_id, attempt, now) | {"state": "running", "name": name})
 
 
 def skip(
@@ -101,17 +103,13 @@ def skip(
     It is the second where the first was lost with its runner and the condition does not hold any more. Raises as
     `start` does.
     """
-    seq = _held(tx, fence)
     points.record("step-skip")
-    row = _new(seq, fence, target, phase, step_id, attempt, now)
+    row = _new(fence, target, phase, step_id, attempt, now)
     _add(tx, fence, row | {"state": "skipped", "ended_at": now, "error": reason or None, "name": name})
 
 
-def _new(
-    seq: int, fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, now: datetime
-) -> dict[str, Any]:
-    return {
-        "run": seq,
+def _new(fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, now: datetime) -> dict[str, Any]:
+    return dict.fromkeys(_NEW) | {
         "target": target,
         "phase": phase,
         "step": step_id,
@@ -123,10 +121,13 @@ def _new(
 
 
 def _add(tx: Connection, fence: Fence, row: Mapping[str, Any]) -> None:
+    values = {f"new_{name}": value for name, value in row.items()}
     try:
-        tx.execute(_START, row)
+        added = tx.execute(_START, {"of": fence.run, "held": fence.token, **values}).rowcount
     except IntegrityError as error:
         raise AlreadyStarted(fence.run, row["target"], row["step"], row["attempt"]) from error
+    if not added:
+        raise FenceLost(fence.run)
 
 
 def end(
@@ -146,13 +147,14 @@ def end(
     """
     if ended.state not in STEP_TRANSITIONS[StepState.RUNNING]:
         raise ValueError(f"a running step cannot end as {ended.state}")
-    seq = _held(tx, fence, _refused(fence, target, phase, step_id, attempt, ended, now))
     points.record("step-end")
-    this = {"of_run": seq, "at": target, "in_phase": phase, "which": step_id, "nth": attempt}
+    this = {"at": target, "in_phase": phase, "which": step_id, "nth": attempt}
     changed = tx.execute(
         _END,
         this
         | {
+            "of": fence.run,
+            "held": fence.token,
             "to_state": ended.state.value,
             "to_exit_code": ended.exit_code,
             "to_duration": ended.duration,
@@ -169,7 +171,8 @@ def end(
     ).rowcount
     if changed:
         return
-    if tx.execute(_STATE, this).first() is None:
+    seq = _held(tx, fence, _refused(fence, target, phase, step_id, attempt, ended, now))
+    if tx.execute(_STATE, this | {"of_run": seq}).first() is None:
         raise LookupError(f"run {fence.run}: step {step_id} on {target} ends without a recorded start")
     _refused(fence, target, phase, step_id, attempt, ended, now)(tx)
 
@@ -208,7 +211,7 @@ def end_target(
 
 def _held(tx: Connection, fence: Fence, aftermath: evidence.Aftermath | None = None) -> int:
     """The run's number; FenceLost where its token is another, or it is not running."""
-    found = tx.execute(_HELD, {"run": fence.run, "token": fence.token}).first()
+    found = tx.execute(_HELD, {"of": fence.run, "held": fence.token}).first()
     if found is None:
         raise FenceLost(fence.run, aftermath)
     return found[0]  # type: ignore[no-any-return]

@@ -509,6 +509,8 @@ class Execution:
                 own = replace(own, state=state_of(outcome))
         except ExpressionError as error:
             return Failed(f"okExitCodes: {error.message}", output), {}
+        if not step.outputs:
+            return outcome, {}
         return self._declared(step, place.context(env, own), place, outcome)
 
     def _declared(

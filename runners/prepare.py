@@ -61,7 +61,7 @@ def prepare(step: PlannedStep, place: Place, opened: Open, *, restricted: bool) 
             return NotMet()
         env = contexts.environment(step.env, bare, place.status)
         public = {name: value for name, value in env.items() if not isinstance(value, SecretRef)}
-        context = place.context(public)
+        context = {**bare, "env": public}
         match step.action:
             case Script() as script:
                 command = _command(step, script, env, context, place.status, opened)
