@@ -1,0 +1,176 @@
+"""What a known secret looks like in output, and that no such form gets through, however the output is cut."""
+
+import base64
+import json
+import shlex
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.limits import KEPT, Capture
+from runners.masking import SEAL, MaskedStream, Masker, TooShort, forms, sealed_text, visible
+
+SECRET = "p4ss wörd/+'\"$x\\"
+KEY = "-----BEGIN KEY-----\nabcdefghijkl\nmnopqrstuvwx\n-----END KEY-----\n"
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "itself": str,
+    "URL": lambda text: quote(text, safe=""),
+    "URL path": quote,
+    "URL form": quote_plus,
+    "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal, large": lambda text: text.encode().hex().upper(),
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON with letters": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "shell": lambda text: shlex.quote(text)[1:-1],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_usual_forms_of_a_secret_are_masked(form: str) -> None:
+    assert Masker([SECRET]).mask(f"<{FORMS[form](SECRET)}>") == "<***>"
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("before", range(4))
+@pytest.mark.parametrize("after", range(3))
+def test_base64_is_masked_wherever_the_secret_stands_in_it(
+    encode: Callable[[bytes], bytes], before: int, after: int
+) -> None:
+    """What is left are characters that mix in its neighbours: fewer than two of its own."""
+    secret = "correct horse battery"
+    shown = Masker([secret]).mask(encode(b"u" * before + secret.encode() + b"v" * after).decode())
+    assert "***" in shown
+    assert len(shown.replace("***", "").rstrip("=")) <= 4 + 4 + 2
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_wrapped_base64_of_a_long_secret_is_masked(width: int) -> None:
+    secret = "".join(chr(0x21 + number % 90) for number in range(300))
+    whole = base64.b64encode(secret.encode()).decode()
+    wrapped = [whole[at : at + width] for at in range(0, len(whole), width)]
+    shown = Masker([secret]).mask("\n".join(wrapped))
+    assert not [line for line in wrapped if len(line) >= 16 and line in shown]
+
+
+def test_utf16_is_masked() -> None:
+    assert Masker([SECRET]).mask_bytes(b"<" + SECRET.encode("utf-16-le") + b">") == b"<***>"
+
+
+def test_every_line_of_a_secret_of_several_lines_is_masked() -> None:
+    """The frame of a PEM file is no secret."""
+    shown = Masker([KEY]).mask("one abcdefghijkl\ntwo mnopqrstuvwx\n-----BEGIN KEY-----\n")
+    assert shown == "one ***\ntwo ***\n-----BEGIN KEY-----\n"
+
+
+@pytest.mark.parametrize("secret", ["", "a", "abc", "äöü"])
+def test_a_secret_too_short_to_be_masked_is_refused(secret: str) -> None:
+    with pytest.raises(TooShort, match="fewer than 4"):
+        Masker([secret])
+
+
+def test_the_refusal_does_not_show_the_secret() -> None:
+    with pytest.raises(TooShort) as refused:
+        Masker(["xyz"])
+    assert "xyz" not in str(refused.value)
+
+
+def test_secrets_that_overlap_leave_nothing_of_either() -> None:
+    assert Masker(["abcdef", "defghi"]).mask("<abcdefghi>") == "<***>"
+    assert Masker(["aaaa"]).mask("<aaaaaaa>") == "<***>"
+    assert Masker(["token", "token-long"]).mask("token-long token") == "*** ***"
+
+
+def test_without_secrets_nothing_changes() -> None:
+    stream = MaskedStream(Masker())
+    assert stream.feed(b"ab\xff\x00") + stream.finish() == b"ab\xff\x00"
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+secrets = st.lists(st.text(alphabet="ab1é", min_size=4, max_size=12), min_size=1, max_size=3)
+noise = st.text(alphabet="ab1é\n ", max_size=12)
+
+
+@st.composite
+def outputs(draw: st.DrawFn) -> tuple[list[str], bytes, list[bytes]]:
+    """Secrets, an output that has them in some form, and the same output in chunks."""
+    known = draw(secrets)
+    shown = [
+        part
+        for secret in draw(st.lists(st.sampled_from(known), max_size=6))
+        for part in (draw(noise), draw(st.sampled_from(list(FORMS.values())))(secret))
+    ]
+    data = "".join([*shown, draw(noise)]).encode()
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=10)))
+    return known, data, [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+@given(outputs())
+def test_no_form_of_a_secret_passes_a_stream_however_it_is_cut(drawn: tuple[list[str], bytes, list[bytes]]) -> None:
+    known, _, chunks = drawn
+    masker = Masker(known)
+    stream = MaskedStream(masker)
+    # the mask is put between what is left over: joined anew across it, letters are not a secret that was there
+    parts = b"".join([*(stream.feed(chunk) for chunk in chunks), stream.finish()]).split(b"***")
+    leaked = {form for secret in known for form in forms(secret) for part in parts if form in part}
+    assert leaked == set()
+
+
+@given(outputs())
+def test_what_is_no_secret_passes_unchanged(drawn: tuple[list[str], bytes, list[bytes]]) -> None:
+    _, data, chunks = drawn
+    stream = MaskedStream(Masker(["ZZZZ-never"]))
+    assert b"".join([*map(stream.feed, chunks), stream.finish()]) == data
+
+
+@given(st.lists(st.sampled_from([b"se", b"cr", b"et", b"secret", b"x", b"\n"]), max_size=30))
+def test_a_stream_masks_what_the_whole_would(chunks: list[bytes]) -> None:
+    masker = Masker(["secret"])
+    stream = MaskedStream(masker)
+    assert b"".join([*map(stream.feed, chunks), stream.finish()]) == masker.mask_bytes(b"".join(chunks))
+
+
+def test_a_stream_holds_back_only_the_start_of_a_secret() -> None:
+    stream = MaskedStream(Masker(["secret"]))
+    assert stream.feed(b"a line\nand a sec") == b"a line\nand a "
+    assert stream.feed(b"ond\n") == b"second\n"
+
+
+# --- what expressions see ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", range(len("secret-value")))
+def test_a_secret_at_the_border_of_what_is_kept_is_masked_whole(cut: int) -> None:
+    """The end of a stream is kept; no end of a secret may be its beginning."""
+    capture = Capture(Masker(["secret-value"]))
+    capture.feed("stdout", b"-" * 100 + b"secret-value" + b"x" * (KEPT - cut))
+    capture.close()
+    text = visible(capture.output(0).stdout)
+    assert text.lstrip("*").strip("x") == ""
+    assert len(text.encode()) <= KEPT
+
+
+def test_the_end_of_each_stream_is_kept_and_said_to_be_cut() -> None:
+    capture = Capture(Masker())
+    for _ in range(KEPT):
+        capture.feed("stdout", b"ab")
+    capture.feed("stderr", b"short")
+    output = capture.output(0)
+    assert (len(output.stdout), output.stderr, output.cut) == (KEPT, "short", True)
+
+
+def test_nested_values_made_from_secrets_are_recognised() -> None:
+    masker = Masker(["secret", "12345678"])
+    assert masker.holds_secret({"a": [1, {"secret": None}]})
+    assert masker.holds_secret(12345678)
+    assert masker.holds_secret(sealed_text(masker, b"the secret\n"))
+    assert not masker.holds_secret({"a": [1, True, None, "***"]})
+
+
+def test_a_program_cannot_forge_the_seal() -> None:
+    masker = Masker(["secret"])
+    assert not masker.holds_secret(sealed_text(masker, f"{SEAL}***".encode()))

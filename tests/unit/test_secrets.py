@@ -1,0 +1,126 @@
+"""A credential opens what its document names, below one folder or among variables of one prefix, and nothing else."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners.secrets import Opened, Sealed, Secrets, env, file
+from schemas.credential import CredentialSpec
+
+SECRET = "correct horse"
+
+
+def spec(**given: Any) -> CredentialSpec:
+    return CredentialSpec.model_validate({"type": "generic", **given})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "outside").write_text(SECRET)
+    made = tmp_path / "secrets"
+    made.mkdir()
+    (made / "db").write_text(SECRET + "\n")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [("generic", "value"), ("password", "password"), ("token", "token"), ("certificate", "certificate")],
+)
+def test_a_file_is_the_one_field_of_its_type(folder: Path, kind: str, field: str) -> None:
+    opened = Secrets(folder, {}).open("db", spec(type=kind, username="ann", **{"from": {"file": "db"}}))
+    assert (opened.get(field), opened.get("username"), opened.secrets) == (SECRET, "ann", (SECRET,))
+
+
+def test_a_private_key_keeps_its_last_newline(folder: Path) -> None:
+    opened = Secrets(folder, {}).open("key", spec(type="ssh", **{"from": {"file": "db"}}))
+    assert opened.get("privateKey") == SECRET + "\n"
+
+
+def test_a_field_that_it_has_not_is_refused() -> None:
+    with pytest.raises(Sealed):
+        Opened("db", None, {"value": SECRET}).get("username")
+
+
+def test_files_are_read_anew_each_time(folder: Path) -> None:
+    secrets = Secrets(folder, {})
+    secrets.open("db", spec(**{"from": {"file": "db"}}))
+    (folder / "db").write_text("another one")
+    assert secrets.open("db", spec(**{"from": {"file": "db"}})).get("value") == "another one"
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "/etc/hostname", ".", "", "..", "no-such", "db\0"])
+def test_only_files_below_the_folder_can_be_named(folder: Path, name: str) -> None:
+    with pytest.raises((ValueError, OSError)):
+        file.read(folder, name)
+
+
+def test_links_may_lead_within_the_folder_and_not_out_of_it(folder: Path) -> None:
+    """Mounted secrets are links to a folder beside them."""
+    (folder / "..data").mkdir()
+    (folder / "..data" / "token").write_text(SECRET)
+    (folder / "token").symlink_to("..data/token")
+    (folder / "leak").symlink_to("../outside")
+    (folder / "loop").symlink_to("loop")
+    assert file.read(folder, "token") == SECRET
+    for name in ("leak", "loop"):
+        with pytest.raises((ValueError, OSError)):
+            file.read(folder, name)
+
+
+def test_what_is_no_plain_file_is_refused_without_waiting(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "sub").mkdir()
+    for name in ("pipe", "sub"):
+        with pytest.raises((ValueError, OSError)):
+            file.read(folder, name)
+
+
+@pytest.mark.parametrize("data", [b"x" * (file.CAP + 1), b"\xff\xfe secret", b"one\0two"])
+def test_what_is_no_text_of_bearable_size_is_refused_and_not_quoted(folder: Path, data: bytes) -> None:
+    (folder / "odd").write_bytes(data)
+    with pytest.raises(Sealed) as refused:
+        Secrets(folder, {}).open("odd", spec(**{"from": {"file": "odd"}}))
+    assert len(str(refused.value)) < 200
+    assert not {"secret", "one", "xxx"} & set(str(refused.value).split())
+
+
+def test_without_a_folder_no_file_is_read() -> None:
+    with pytest.raises(Sealed, match="--secret-dir"):
+        Secrets(None, {}).open("db", spec(**{"from": {"file": "db"}}))
+
+
+def test_variables_have_one_prefix(folder: Path) -> None:
+    environ = {"OPSCONDUCTOR_SECRET_DB": SECRET, "HOME": "/root-of-all"}
+    opened = Secrets(folder, environ).open("db", spec(**{"from": {"env": "OPSCONDUCTOR_SECRET_DB"}}))
+    assert opened.get("value") == SECRET
+    for name in ("HOME", "XOPSCONDUCTOR_SECRET_DB", "OPSCONDUCTOR_SECRET_ELSE"):
+        with pytest.raises(ValueError, match="variable"):
+            env.read(environ, name)
+
+
+@pytest.mark.parametrize(("served", "opens"), [(None, True), ({"dmz"}, True), ({"default"}, False), (set(), False)])
+def test_a_credential_opens_only_in_the_pools_that_it_names(folder: Path, served: set[str] | None, opens: bool) -> None:
+    pools = None if served is None else lambda: frozenset(served)
+    secrets = Secrets(folder, {}, pools)
+    given = spec(pools=["dmz", "lab"], **{"from": {"file": "db"}})
+    if opens:
+        assert secrets.open("db", given).get("value") == SECRET
+    else:
+        with pytest.raises(Sealed, match="dmz, lab"):
+            secrets.open("db", given)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "abc\n", "a  \n", "   \n"])
+def test_a_secret_too_short_to_be_masked_stays_closed(folder: Path, text: str) -> None:
+    (folder / "short").write_text(text)
+    with pytest.raises(Sealed, match="shorter than 4"):
+        Secrets(folder, {}).open("short", spec(**{"from": {"file": "short"}}))
+
+
+def test_secrets_do_not_show_when_printed(folder: Path) -> None:
+    secrets = Secrets(folder, {"OPSCONDUCTOR_SECRET_DB": SECRET})
+    opened = secrets.open("db", spec(**{"from": {"file": "db"}}))
+    assert SECRET not in f"{secrets!r} {opened!r} {opened}"
