@@ -1,6 +1,7 @@
 """What a run costs in the history of the status branch: the real decisions, journal, projection and publisher."""
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -95,7 +96,7 @@ async def _measured(folder: Path, texts: tuple[str, ...], runs: int) -> Packed:
 async def _stage(folder: Path, remote: Path, texts: tuple[str, ...]) -> AsyncIterator[_Stage]:
     clock = PlayedClock()
     journal = Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=clock)
-    mirror = Mirror(folder / "mirror.git", str(remote))
+    mirror = Mirror(folder / "mirror.git", str(remote), environment=os.environ)
     try:
         schedules = Schedules(journal)
         await schedules.adopt(catalog(*texts, commit=COMMIT), START - timedelta(seconds=1))

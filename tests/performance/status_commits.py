@@ -51,7 +51,7 @@ class _Branch:
         self.a_folder = a_folder
         self.version = 0
         pygit2.init_repository(str(folder / "source.git"), bare=True)
-        self.mirror = mirror(folder / "mirror.git", str(folder / "source.git"))
+        self.mirror = mirror(folder / "mirror.git", str(folder / "source.git"), environment=os.environ)
         self.publisher = Publisher(self.mirror, _REF, engine_id="bench", clock=SystemClock())
 
     async def fill(self) -> None:
