@@ -47,10 +47,17 @@ def _shown(title: str, words: list[str], repository: Path, environment: dict[str
 
 
 def _output(words: list[str], repository: Path, environment: dict[str, str]) -> str:
-    return subprocess.run(
-        [*PROGRAM, *words], cwd=repository, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False, timeout=60,
-    ).stdout  # fmt: skip
+    done = subprocess.run(
+        [*PROGRAM, *words],
+        cwd=repository,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout
 
 
 def _draw(lines: list[str]) -> None:
