@@ -106,6 +106,6 @@ async def _look(source: Source, branch: str, folder: Path) -> str | None:
     from reconciler.mirror import Mirror
 
     ref = f"refs/heads/{branch}"
-    mirror = Mirror(folder / "mirror.git", source.text)
+    mirror = Mirror(folder / "mirror.git", source.text, environment=os.environ)
     heads = await mirror.poll([ref])
     return heads[ref]

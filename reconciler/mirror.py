@@ -118,14 +118,14 @@ class Mirror:
         path: Path,
         source: str,
         *,
+        environment: Mapping[str, str],
         git_timeout: timedelta = LIMIT,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`environment` is what git inherits, cleaned by `gitprogram`; by default this process's own."""
+        """`environment` is what git inherits, cleaned by `gitprogram`; how a remote is reached stands in it."""
         self.path = path.absolute()
         self.source: Source = parse(source)
         self._git = Git(
-            environment=dict(os.environ if environment is None else environment),
+            environment=dict(environment),
             login=self.source.login,
             limit=git_timeout,
         )

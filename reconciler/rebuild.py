@@ -56,8 +56,8 @@ async def from_branch(
 ) -> Rebuilt:
     """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
-    `before` is the claim that stood on the branch before ours. After a drained stop every schedule goes on from then.
-    Else instants between its published mark and now are storeLost, open runs are unknown, and those of the requests
+    `before` is the claim that stood on the branch before ours. Every schedule goes on from its published mark. After an
+    undrained stop instants between that mark and now are storeLost, open runs are unknown, and those of the requests
     `present` now that the branch has no answer to are remembered as lost, so that the loop refuses them.
 
     No file keeps the engine from starting: each is taken in whole or left out, and what was left out is counted and
@@ -65,8 +65,7 @@ async def from_branch(
     """
     found = await asyncio.to_thread(_read_all, publisher)
     left_out = dict(found.left_out)
-    closed = before.closed if before else None
-    drained = before is None or closed is not None
+    drained = before is None or before.closed is not None
     lost_until = None if drained else now
 
     def change(tx: Connection) -> None:
@@ -81,7 +80,7 @@ async def from_branch(
         known = schedules.clocks(tx)
         for path, clock in found.clocks.items():
             own = known.get(clock.name)
-            take(path, partial(_import_clock, view=clock, own=own, closed=closed, lost_until=lost_until))
+            take(path, partial(_import_clock, view=clock, own=own, lost_until=lost_until))
         for path, answer in found.answers.items():
             take(path, partial(_import_answer, answer=answer, now=now))
         if found.sync and found.sync.last_good and facts.get(tx, "accepted") is None:
@@ -122,13 +121,10 @@ def _import_clock(
     tx: Connection,
     view: ScheduleView,
     own: schedules.ClockRow | None,
-    closed: datetime | None,
     lost_until: datetime | None,
 ) -> None:
+    # Not later, also after a drained stop: what became due while the engine drained was not decided by it.
     mark = readmodel.considered_until(view)
-    if closed is not None:
-        # Everything up to the drained stop was decided, whether or not anything was due.
-        mark = max(mark, closed)
     if own is not None and own.considered_until >= mark:
         return
     schedules.put_clock(

@@ -48,7 +48,7 @@ trap 'oc_ending=1' USR1 HUP INT TERM
 (
   trap - USR1 HUP INT TERM
   while IFS= read -r oc_line; do kill -USR1 $$; kill -KILL "-$oc_group"; oc_kill "$oc_group"; done
-  while kill -USR1 $$; do sleep 1; done
+  for oc_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do kill -USR1 $$ || break; sleep 1; done
   kill -TERM "-$oc_group"; sleep 10; kill -KILL "-$oc_group"
 ) <&4 >/dev/null 2>&1 &
 oc_watch=$!
@@ -69,6 +69,7 @@ if [ -z "$oc_status" ]; then
   oc_kill "$oc_group"
   wait "$oc_group"
   oc_status=$?
+  if [ "$oc_status" -eq 127 ]; then oc_status=$oc_got; fi  # the wait that the order interrupted had collected it
 fi
 kill -KILL "$oc_watch"
 exit "$oc_status"

@@ -26,7 +26,7 @@ def named(data: bytes) -> Iterator[str]:
 def files(root: Path) -> list[Path]:
     """What git holds or would take up: tracked files and new ones that are not ignored."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(command, cwd=root, check=True, capture_output=True).stdout  # noqa: S603
+    listing = subprocess.run(command, cwd=root, check=True, capture_output=True).stdout
     return [root / name.decode() for name in listing.split(b"\0") if name]
 
 

@@ -52,7 +52,7 @@ def write(pyproject: dict[str, object], upgrade: tuple[str, ...]) -> None:
         ]  # fmt: skip
         if name != "requirements.lock":
             command += ["--constraint", "requirements.lock"]
-        subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 - our own fixed words
+        subprocess.run(command, cwd=ROOT, check=True)
         pins = path.read_text()
         path.write_text(first_line(pyproject, groups) + "\n" + pins)
 

@@ -1,7 +1,7 @@
 """Runs the program with shorter times, or without one of its safeguards (`tests.chaos.sabotage`).
 
 The program itself has no such switches: what is changed here is changed in this process, from outside.
-CHAOS_LEASE and CHAOS_PRUNE_EVERY are seconds, CHAOS_SABOTAGE names a safeguard.
+CHAOS_LEASE, CHAOS_PRUNE_EVERY and CHAOS_PUBLISH_EVERY are seconds, CHAOS_SABOTAGE names a safeguard.
 """
 
 import os
@@ -24,6 +24,10 @@ def prepare() -> None:
         from opsconductor import up
 
         up._PRUNE_EVERY = timedelta(seconds=float(seconds))
+    if seconds := os.environ.get("CHAOS_PUBLISH_EVERY"):
+        from reconciler import publish
+
+        publish.PATH_INTERVAL = timedelta(seconds=float(seconds))
 
 
 if __name__ == "__main__":

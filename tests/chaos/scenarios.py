@@ -62,8 +62,8 @@ def second_commit(site: Site, crash: str) -> Daemon:
     """New definitions replace others that have been in force: their schedules' clocks must go on."""
     commit = site.define(every=STEADY)
     daemon = site.start(crash)
-    site.until_applied(commit, daemon)
-    site.push(MAIN, {"definitions/note.yaml": "---\n"}, message="another")
+    if site.until_applied(commit, daemon, or_death=True):
+        site.push(MAIN, {"definitions/note.yaml": "---\n"}, message="another")
     return daemon
 
 

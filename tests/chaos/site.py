@@ -164,7 +164,10 @@ class Seen:
 
 @dataclass
 class Site:
-    """Everything of one test. `notes` are copies of the journal from its moments of death."""
+    """Everything of one test. `notes` are copies of the journal from its moments of death.
+
+    A `hurried` site publishes more often than the program does by itself, to spare the tests waiting.
+    """
 
     folder: Path
     server: openssh.OpenSsh
@@ -172,6 +175,7 @@ class Site:
     asked: set[str] = field(default_factory=set)
     notes: list[Journal] = field(default_factory=list)
     timetables: list[Timetable] = field(default_factory=list)
+    hurried: bool = False
     lost_at: datetime | None = None
     until: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     _project: dict[str, Any] = field(default_factory=dict)
@@ -204,8 +208,10 @@ class Site:
         grace: str = "20s",
         chaos: Mapping[str, str] = MappingProxyType({}),
     ) -> Daemon:
-        """Run the program, to be killed at `crash` (NAME[:N]). With `chaos` (LEASE, PRUNE_EVERY, SABOTAGE) by the
-        launcher of these tests, which sets just that and then calls the program."""
+        """Run the program, to be killed at `crash` (NAME[:N]). With `chaos` (LEASE, PRUNE_EVERY, PUBLISH_EVERY,
+        SABOTAGE) by the launcher of these tests, which sets just that and then calls the program."""
+        if self.hurried:
+            chaos = {"PUBLISH_EVERY": "0.3", **chaos}
         module = "tests.chaos.launcher" if chaos else "opsconductor.cli.main"
         arguments = [
             "up", str(self.source), "--state", str(state or self.state), "--secret-dir", str(self.secrets),
@@ -315,10 +321,11 @@ class Site:
         self._project = {**self._project, "suspend": True}
         return self.push(MAIN, {"opsconductor.yaml": _text(_document("Project", "chaos", self._project))})
 
-    def ask(self, name: str, **spec: Any) -> None:
-        """Push an act."""
-        self.asked.add(name)
-        self.push(REQUESTS, {f"requests/{name}.yaml": _text(_document("RunRequest", name, spec))}, message=name)
+    def ask(self, *names: str, **spec: Any) -> None:
+        """Push acts that ask for the same, in one commit."""
+        self.asked |= set(names)
+        acts = {f"requests/{name}.yaml": _text(_document("RunRequest", name, spec)) for name in names}
+        self.push(REQUESTS, acts, message=names[0])
 
     def delete_branch(self, ref: str) -> None:
         evidence.repository(self.source).references.delete(ref)

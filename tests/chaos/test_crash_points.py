@@ -19,6 +19,7 @@ def _case(scenario: Scenario) -> object:
 @pytest.mark.parametrize("scenario", [_case(scenario) for scenario in SCENARIOS])
 def test_nothing_is_lost_or_done_twice_after_a_death_at(scenario: Scenario, site: Site) -> None:
     """The process is killed at the point (an unreached point fails), and another goes on from what is durable."""
+    site.hurried = not scenario.fast
     dying = scenario.play(site, scenario.crash)
     assert dying.wait() == -signal.SIGKILL, f"{scenario.point} was not reached:\n{dying.tail()}"
     site.note()

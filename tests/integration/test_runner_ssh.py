@@ -250,7 +250,7 @@ async def test_a_host_that_is_gone_in_the_middle_is_unknown_and_not_proven(
     own_openssh.stop()
     outcome = await work
     assert isinstance(outcome, Unknown), outcome
-    assert "not proven" in outcome.error
+    assert "not proven" in outcome.error or "may have run" in outcome.error
 
 
 async def test_a_warm_connection_that_died_unnoticed_is_replaced(own_openssh: OpenSsh, hand: Hand) -> None:
