@@ -149,7 +149,10 @@ class Requests:
     async def _settle(
         self, request: RunRequest, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime
     ) -> None:
-        def change(tx: Connection) -> None:
+        def change(tx: Connection) -> bool:
+            # Another process may have answered meanwhile: what it refused must not be done.
+            if acts.seen(tx, (request.name,)):
+                return False
             answer = _apply(tx, judgement, catalog, now)
             acts.settle(
                 tx,
@@ -162,9 +165,10 @@ class Requests:
                 requested_by=facts.requested_by,
                 now=now,
             )
+            return True
 
-        await self._journal.write(change)
-        log.info("request answered", request=request.name, judgement=type(judgement).__name__.lower())
+        if await self._journal.write(change):
+            log.info("request answered", request=request.name, judgement=type(judgement).__name__.lower())
 
 
 @dataclass(frozen=True, slots=True)

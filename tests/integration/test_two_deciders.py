@@ -1,17 +1,22 @@
-"""Two processes that decide the same schedules on one journal: each instant has one decision, the first."""
+"""Two processes that decide on one journal: each instant and each act has one decision, the first."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.catalog import Catalog
-from engine.identity import Cause, run_id
+from engine.identity import Cause, RunId, run_id
 from engine.judge import Launch, scheduled
-from journal import runs, schedules
+from journal import acts, runs, schedules
 from journal.clock import SystemClock
 from journal.store import Journal
 from reconciler.launches import new_run
+from reconciler.objects import CommitInfo, Objects
+from reconciler.requests import Found, Requests
 from reconciler.schedules import Schedules
-from tests.catalogs import catalog, job, local_target
+from schemas.reader import read
+from tests.catalogs import HEAD, catalog, job, local_target
 
 T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 DUE = T0 + timedelta(seconds=60)
@@ -29,24 +34,30 @@ async def _decider(journal: Journal) -> Schedules:
     return found
 
 
+async def _holder(journal: Journal) -> RunId:
+    """A run that has the slot."""
+    launch = scheduled(_catalog(), "often", T0)
+    assert isinstance(launch, Launch)
+    asked = Cause("request", "before", T0)
+    holder = new_run(Launch(run_id("greet", asked), asked, launch.planned, launch.job), _catalog())
+    await journal.write(lambda tx: runs.enqueue(tx, holder, T0))
+    return holder.id
+
+
 async def test_an_instant_that_one_process_skipped_is_not_run_by_another(tmp_path: Path) -> None:
     """The slot became free between the two looks; what was decided first stands."""
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
     first, second = await _decider(journal), await _decider(journal)
-    launch = scheduled(_catalog(), "often", T0)
-    assert isinstance(launch, Launch)
-    asked = Cause("request", "ask", T0)
-    holder = new_run(Launch(run_id("greet", asked), asked, launch.planned, launch.job), _catalog())
-    await journal.write(lambda tx: runs.enqueue(tx, holder, T0))
+    holder = await _holder(journal)
     await first.decide(DUE)
-    await journal.write(lambda tx: runs.cancel(tx, holder.id, reason=None, by=None, now=DUE))
+    await journal.write(lambda tx: runs.cancel(tx, holder, reason=None, by=None, now=DUE))
 
     await second.decide(DUE + timedelta(seconds=1))
 
     decision = await journal.read(lambda conn: schedules.decision(conn, "often", DUE))
     assert decision is not None
     assert (decision.decision, decision.reason) == ("skipped", "overlap")
-    assert [run.id for run in await journal.read(runs.recent)] == [holder.id]
+    assert [run.id for run in await journal.read(runs.recent)] == [holder]
     await journal.close()
 
 
@@ -59,4 +70,38 @@ async def test_a_process_that_is_behind_does_not_turn_the_clock_back(tmp_path: P
     clocks = await journal.read(schedules.clocks)
     assert clocks["often"].considered_until == DUE + timedelta(seconds=5)
     assert len(await journal.read(runs.recent)) == 1
+    await journal.close()
+
+
+class _Asked(Objects):
+    """Says who asked; `meanwhile` is what others do until it has."""
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self._meanwhile = meanwhile
+
+    def introduced(self, head: str, path: str) -> CommitInfo:
+        self._meanwhile()
+        return CommitInfo(head, "Ada", "ada@example.org", "Ada", "ada@example.org", T0, (), "ask")
+
+
+async def test_an_act_that_one_process_refused_is_not_done_by_another(tmp_path: Path) -> None:
+    """The slot became free while both judged it; what was answered first stands."""
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    holder = await _holder(journal)
+    text = f"{HEAD}kind: RunRequest\nmetadata: {{name: ask}}\nspec: {{jobRef: greet}}\n"
+    asked = [Found(act, "a" * 40) for act in read(text.encode(), "requests/ask.yaml").documents]
+    loop = asyncio.get_running_loop()
+
+    async def other() -> None:
+        await Requests(journal, _Asked()).answer(asked, _catalog(), DUE, baseline=frozenset(), lost=frozenset())
+        await journal.write(lambda tx: runs.cancel(tx, holder, reason=None, by=None, now=DUE))
+
+    def meanwhile() -> None:
+        asyncio.run_coroutine_threadsafe(other(), loop).result()
+
+    await Requests(journal, _Asked(meanwhile)).answer(asked, _catalog(), DUE, baseline=frozenset(), lost=frozenset())
+
+    answer = (await journal.read(lambda conn: acts.seen(conn, ["ask"])))["ask"]
+    assert (answer.state, answer.reason) == ("refused", "overlap")
+    assert [run.id for run in await journal.read(runs.recent)] == [holder]
     await journal.close()
