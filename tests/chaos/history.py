@@ -260,6 +260,8 @@ def _acts(history: History) -> Iterator[str]:
             yield f"lost: act {name} was never answered"
         elif act.state == "refused" and act.reason not in refusals:
             yield f"lost: act {name} was refused as {act.reason}"
+        elif act.state == "refused" and f"request/{name}" in {run.cause for run in history.journal.runs}:
+            yield f"both run and refused: act {name}"
         elif act.state != "refused" and act.run not in runs and act.run not in removed:
             yield f"lost: act {name} is {act.state}, and its run {act.run} is not there"
         elif act.state == _OPEN_ACT and act.run in runs and runs[act.run].ended:

@@ -8,8 +8,9 @@ from typing import Any
 
 
 def remove(safeguard: str) -> None:
-    """Take away `fence`, `cause-key` or `durable-start`."""
-    _REMOVERS[safeguard]()
+    """Take away `fence`, `cause-key`, `looks` or `durable-start`; several are separated by commas."""
+    for name in safeguard.split(","):
+        _REMOVERS[name]()
 
 
 def _fence() -> None:
@@ -49,6 +50,16 @@ def _cause_key() -> None:
     runs._there = lambda tx, cause: None
 
 
+def _looks() -> None:
+    """No process looks whether another has decided a schedule meanwhile.
+
+    On SQLite transactions take turns, and such a look always sees; on PostgreSQL two may look at once and see nothing.
+    """
+    from journal import schedules
+
+    schedules.considered_until = lambda conn, name: None
+
+
 def _durable_start() -> None:
     """A step's start is written together with its end, after the effect."""
     from journal import steps
@@ -68,5 +79,6 @@ def _durable_start() -> None:
 _REMOVERS: dict[str, Callable[[], None]] = {
     "fence": _fence,
     "cause-key": _cause_key,
+    "looks": _looks,
     "durable-start": _durable_start,
 }

@@ -8,6 +8,7 @@ import json
 import os
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -244,6 +245,18 @@ class Site:
         """Keep a copy of the journal, to see later that what was settled stayed."""
         if self.store.exists():
             self.notes.append(evidence.journal(self.store))
+
+    def freeze_between_writes(self, daemon: Daemon) -> None:
+        """Stop the process where it does not hold the store's lock, which nobody else could take then."""
+        while True:
+            daemon.send(signal.SIGSTOP)
+            os.waitid(os.P_PID, daemon.pid, os.WSTOPPED | os.WNOWAIT)
+            try:
+                with contextlib.closing(sqlite3.connect(self.store, timeout=0)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                daemon.send(signal.SIGCONT)
 
     def forget_old_processes(self) -> None:
         """Of many dead ones the last two tell enough."""

@@ -99,6 +99,7 @@ LIES = {
     "was decided to run and has no run": journal(runs=(REQUESTED,)),
     "was never answered": journal(acts={}),
     "was refused as tooOld": journal(acts={"ask": ActRow("refused", "tooOld")}),
+    "both run and refused": journal(acts={"ask": ActRow("refused", "overlap")}),
     "is still accepted": journal(acts={"ask": replace(ACT, state="accepted")}),
     "nobody asked for": replace(TRUE, asked=frozenset()),
     "there is no such run": replace(TRUE, effects=(*EFFECTS, effect(0.1, "begin", "quick-2-3"))),
