@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from journal.tables import facts
 
@@ -19,8 +19,3 @@ def put(tx: Connection, key: str, value: Any) -> None:
     """Set the fact. `value` is plain JSON data."""
     if tx.execute(update(facts).where(facts.c.key == key).values(value=value)).rowcount == 0:
         tx.execute(insert(facts), {"key": key, "value": value})
-
-
-def drop(tx: Connection, key: str) -> None:
-    """Forget the fact."""
-    tx.execute(delete(facts).where(facts.c.key == key))

@@ -150,12 +150,6 @@ class Mirror:
         listed = await self._listed(branch_refs)
         return {ref: listed.get(ref) for ref in branch_refs}
 
-    async def default_branch(self) -> str | None:
-        """The full name of the branch that the source's HEAD names; None when it names none."""
-        done = await self._remote("read", "ls-remote", "--symref", "--end-of-options", self.source.address, "HEAD")
-        found = re.search(r"^ref: (refs/heads/\S+)\tHEAD$", done.stdout, re.MULTILINE)
-        return found[1] if found else None
-
     async def branches(self) -> tuple[str, ...]:
         """The names of the source's branches, sorted, without `refs/heads/`."""
         done = await self._remote("read", "ls-remote", "--heads", "--end-of-options", self.source.address)
@@ -232,11 +226,6 @@ class Mirror:
             done = await self._git.run(*command, directory=self.path, limit=_TIDY_LIMIT)
             if done.code != 0:
                 log.warning("the mirror could not be tidied", command=command[0], detail=done.stderr[-300:])
-
-    async def remake(self, reason: str) -> None:
-        """Throw the mirror away and make it again, keeping what passes git's checks."""
-        async with self._writing:
-            await self._remake(reason)
 
     # opening and mending
 

@@ -1,4 +1,4 @@
-"""Text forms of durations, sizes, shares and instants, and the values they stand for."""
+"""Text forms of durations, shares and instants, and the values they stand for."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,6 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
-_SIZE = re.compile(r"(\d{1,9})(B|KiB|MiB|GiB)", re.ASCII)
-_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _PERCENT = re.compile(r"(\d{1,3})%", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -35,13 +33,6 @@ def format_duration(value: timedelta) -> str:
         if count:
             parts.append(f"{count}{unit}")
     return "".join(parts) or "0s"
-
-
-def parse_size(text: object) -> int:
-    """`512B 64KiB 1MiB 2GiB` in bytes."""
-    if isinstance(text, str) and (match := _SIZE.fullmatch(text)):
-        return int(match[1]) * _BYTES[match[2]]
-    raise ValueError("not a size; write a number with B, KiB, MiB or GiB, as in 64KiB")
 
 
 def parse_instant(text: object) -> datetime:
