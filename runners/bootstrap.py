@@ -43,35 +43,24 @@ else
   oc_step </dev/null &
 fi
 oc_group=$!
-oc_ending=
-trap 'oc_ending=1' USR1 HUP INT TERM
 (
-  trap - USR1 HUP INT TERM
-  while IFS= read -r oc_line; do kill -USR1 $$; kill -KILL "-$oc_group"; oc_kill "$oc_group"; done
-  for oc_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do kill -USR1 $$ || break; sleep 1; done
-  kill -TERM "-$oc_group"; sleep 10; kill -KILL "-$oc_group"
+  # Ended by TERM while it only listens; from the order on it goes through with it, and the shell waits for it.
+  IFS= read -r oc_line; oc_asked=$?
+  trap '' TERM HUP
+  if [ "$oc_asked" -ne 0 ]; then
+    kill -TERM "-$oc_group"
+    oc_left=100
+    while [ "$oc_left" -gt 0 ] && oc_alive "$oc_group"; do oc_nap; done
+  fi
+  kill -KILL "-$oc_group"
+  oc_kill "$oc_group"
 ) <&4 >/dev/null 2>&1 &
 oc_watch=$!
 exec 4<&- >/dev/null 2>&1
-oc_status=
-while [ -z "$oc_status" ]; do
-  wait "$oc_group"
-  oc_got=$?
-  if [ -n "$oc_ending" ]; then break; fi
-  oc_status=$oc_got
-done
-if [ -z "$oc_status" ]; then
-  trap '' USR1 HUP INT TERM
-  kill -TERM "-$oc_group"
-  oc_left=100
-  while [ "$oc_left" -gt 0 ] && oc_alive "$oc_group"; do oc_nap; done
-  kill -KILL "-$oc_group"
-  oc_kill "$oc_group"
-  wait "$oc_group"
-  oc_status=$?
-  if [ "$oc_status" -eq 127 ]; then oc_status=$oc_got; fi  # the wait that the order interrupted had collected it
-fi
-kill -KILL "$oc_watch"
+wait "$oc_group"
+oc_status=$?
+kill -TERM "$oc_watch"
+wait "$oc_watch"
 exit "$oc_status"
 """
 

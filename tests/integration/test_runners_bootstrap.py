@@ -1,0 +1,237 @@
+"""The bootstrap in every shell that may be /bin/sh somewhere: what it starts, and that it can always end it."""
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runners.bootstrap import ENTRY, GREETING, KILL_NOW, Command, Unsendable, payload, proof
+from tests.running import Pipe, end, ends, lives
+
+SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
+INNER = ENTRY.removeprefix("exec /bin/sh -c '").removesuffix("'")
+EVERY_BYTE = bytes(range(1, 256)).decode("utf-8", "surrogateescape")
+
+
+class Started:
+    """A step in one shell, its control in the test's hand."""
+
+    def __init__(self, shell: list[str], command: Command) -> None:
+        if shutil.which(shell[0]) is None:
+            pytest.fail(f"no {shell[0]} here; `make test` installs it")
+        self.process = subprocess.Popen(
+            [*shell, "-c", INNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.control = self.process.stdin
+        self.control.write(payload(command))
+        self.control.flush()
+        greeted = GREETING.match(self.process.stdout.readline().rstrip(b"\n"))
+        self.group = int(greeted[1]) if greeted else 0
+
+    def result(self) -> tuple[int, bytes, bytes]:
+        """Exit code and both streams, read side by side: either may be full."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        said: list[bytes] = []
+        reader = threading.Thread(target=lambda: said.append(self.process.stderr.read()))  # type: ignore[union-attr]
+        reader.start()
+        out = self.process.stdout.read()
+        reader.join(30)
+        return self.process.wait(30), out, said[0]
+
+
+@pytest.fixture(params=list(SHELLS))
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    return SHELLS[request.param]
+
+
+@pytest.fixture
+def pids(tmp_path: Path) -> Iterator[Pipe]:
+    made = Pipe(tmp_path / "pids")
+    yield made
+    made.close()
+
+
+def run(shell: list[str], command: Command) -> tuple[int, bytes, bytes]:
+    return Started(shell, command).result()
+
+
+def proven(shell: list[str], group: int, *, kill: bool, patience: int = 0) -> str:
+    asked = subprocess.run(
+        [*shell, "-c", INNER], input=proof(group, kill=kill, patience=patience), capture_output=True, timeout=40
+    )
+    return asked.stdout.decode().strip()
+
+
+def test_every_byte_arrives(shell: list[str]) -> None:
+    command = Command("sh", 'printf %s "$ODD"; cat; exit 3', {"ODD": EVERY_BYTE + "\n\n"}, stdin=EVERY_BYTE + "\n\n")
+    code, out, said = run(shell, command)
+    assert (code, said) == (3, b"")
+    assert out == (bytes(range(1, 256)) + b"\n\n") * 2
+
+
+@pytest.mark.parametrize("size", [1, 4095, 4096, 70_000, 250_000])
+def test_scripts_and_data_of_any_size_arrive(shell: list[str], size: int) -> None:
+    data = "x" * size
+    code, out, said = run(shell, Command("sh", f": {data}\nwc -c", stdin=data))
+    assert (code, out.strip(), said) == (0, str(size).encode(), b"")
+
+
+def test_a_script_reads_its_data_and_nothing_of_the_control(shell: list[str]) -> None:
+    code, out, _ = run(shell, Command("sh", "cat; cat <&3; cat <&4; echo end"))
+    assert (code, out) == (0, b"end\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("sh", 'echo "$A"; pwd; exit 7'),
+        ("bash", 'b=("$A"); echo "${b[0]}"; pwd; exit 7'),
+        ("python3", "import os, sys\nprint(os.environ['A'])\nprint(os.getcwd())\nsys.exit(7)"),
+    ],
+)
+def test_each_kind_of_script_has_its_environment_and_folder(shell: list[str], kind: str, text: str) -> None:
+    code, out, said = run(shell, Command(kind, text, {"A": "it's"}, working_dir="/usr"))  # type: ignore[arg-type]
+    assert (code, out, said) == (7, b"it's\n/usr\n", b"")
+
+
+def test_a_hostile_environment_changes_the_step_and_not_the_bootstrap(shell: list[str]) -> None:
+    env = {"PATH": "/nowhere", "IFS": "0123456789", "oc_group": "1", "oc_ending": "1", "CDPATH": "/", "LC_ALL": "x"}
+    code, out, _ = run(shell, Command("sh", 'echo "$PATH $oc_group"; exit 5', env))
+    assert (code, out) == (5, b"/nowhere 1\n")
+
+
+def test_the_step_leads_a_session_of_its_own(shell: list[str]) -> None:
+    step = Started(shell, Command("python3", "import os\nprint(os.getpid(), os.getpgrp(), os.getsid(0))"))
+    code, out, _ = step.result()
+    assert (code, out.split()) == (0, [str(step.group).encode()] * 3)
+
+
+@pytest.mark.parametrize(("text", "code"), [("exit 0", 0), ("exit 255", 255), ("kill -9 $$", 137), ("kill $$", 143)])
+def test_the_exit_code_is_the_steps(shell: list[str], text: str, code: int) -> None:
+    assert run(shell, Command("sh", text)) == (code, b"", b"")
+
+
+def test_nothing_starts_in_a_folder_that_is_not_there(shell: list[str], tmp_path: Path) -> None:
+    step = Started(shell, Command("sh", f"touch {tmp_path}/ran", working_dir=str(tmp_path / "no")))
+    assert step.group == 0
+    code, _, said = step.result()
+    assert code == 126
+    assert str(tmp_path / "no").encode() in said
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_the_end_of_input_ends_the_whole_group(shell: list[str], pids: Pipe) -> None:
+    step = Started(shell, Command("sh", f"(echo started; exec sleep 600) >{pids} & echo $! >{pids}; sleep 600"))
+    lines = await pids.lines(2)
+    child = int(next(line for line in lines if line.isdigit()))
+    step.control.close()
+    code, _, said = step.result()
+    assert (code, said) == (143, b"")
+    assert not lives(child)
+    assert proven(shell, step.group, kill=False) == "OC1 gone"
+
+
+@pytest.mark.slow
+async def test_who_ignores_term_is_killed_after_ten_seconds(shell: list[str], pids: Pipe) -> None:
+    deaf = (
+        f"trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >{pids}; while :; do sleep 1; done' & while :; do sleep 1; done"
+    )
+    step = Started(shell, Command("sh", deaf))
+    (child,) = await pids.pids(1)
+    assert proven(shell, step.group, kill=False) == "OC1 alive"
+    step.control.close()
+    code, _, _ = step.result()
+    assert code == 137
+    assert not lives(child)
+
+
+async def test_a_line_of_control_ends_the_step_at_once(shell: list[str], pids: Pipe) -> None:
+    step = Started(shell, Command("sh", f"trap '' TERM; echo $$ >{pids}; while :; do sleep 1; done"))
+    await pids.pids(1)
+    step.control.write(KILL_NOW)
+    step.control.flush()
+    assert step.result()[0] == 137
+    assert proven(shell, step.group, kill=False) == "OC1 gone"
+
+
+async def test_a_bootstrap_that_is_killed_takes_the_step_along(shell: list[str], pids: Pipe) -> None:
+    """As soon as its input ends, which the end of the connection brings about."""
+    step = Started(shell, Command("sh", f"echo $$ >{pids}; exec sleep 600"))
+    (leader,) = await pids.pids(1)
+    step.process.kill()
+    step.process.wait()
+    step.control.close()
+    assert ends(leader)
+
+
+async def test_processes_left_behind_are_left_alone(shell: list[str], pids: Pipe) -> None:
+    """A step may start a service; what ended normally is not tidied up after."""
+    step = Started(shell, Command("sh", f"sleep 600 >/dev/null 2>&1 & echo $! >{pids}; exit 4"))
+    (left,) = await pids.pids(1)
+    try:
+        assert step.result()[0] == 4
+        assert lives(left)
+        assert proven(shell, step.group, kill=False) == "OC1 alive"
+        assert proven(shell, step.group, kill=True, patience=5) == "OC1 gone"
+    finally:
+        end(left)
+
+
+async def test_a_member_that_left_the_group_is_found_by_its_session(shell: list[str], pids: Pipe) -> None:
+    text = (
+        "import os, signal, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setpgid(0, 0)\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"    open('{pids}', 'w').write(str(os.getpid()) + '\\n')\n"
+        "    os.close(1), os.close(2)\n"
+        "    time.sleep(600)\n"
+        "os.wait()\n"
+    )
+    step = Started(shell, Command("python3", text))
+    (member,) = await pids.pids(1)
+    os.killpg(step.group, 9)
+    step.result()
+    assert proven(shell, step.group, kill=False) == "OC1 alive"
+    assert proven(shell, step.group, kill=True, patience=5) == "OC1 gone"
+    assert not lives(member)
+
+
+def test_a_group_that_never_was_is_gone(shell: list[str]) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert proven(shell, gone.pid, kill=False) == "OC1 gone"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Command("sh", "echo \0"),
+        Command("sh", "true", {"A": "\0"}),
+        Command("sh", "true", stdin="\0"),
+        Command("sh", "true", working_dir="\0"),
+        Command("sh", "true", {"A-B": "x"}),
+        Command("sh", "true", {"A=B": "x"}),
+        Command("sh", "true", {"": "x"}),
+        Command("sh", "true", {"A;id": "x"}),
+        Command("powershell", "Get-Date"),
+    ],
+)
+def test_what_no_shell_can_take_is_not_sent(command: Command) -> None:
+    with pytest.raises(Unsendable):
+        payload(command)
+
+
+def test_the_payload_is_one_line_of_plain_ascii() -> None:
+    line = payload(Command("sh", EVERY_BYTE, {"A": EVERY_BYTE}, stdin=EVERY_BYTE, working_dir="é\n"))
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    assert all(0x20 <= byte < 0x7F for byte in line[:-1])
