@@ -10,10 +10,11 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from journal.errors import Refused, Unavailable
 from reconciler.source import Login, redacted
@@ -145,7 +146,7 @@ class Git:
         Raises Unavailable when it takes longer than the limit (the whole process group is ended first), Refused when
         git is not installed or answers more than the cap. A cancelled call ends the process group as well.
         """
-        process = await self._start(self._argv(directory, settings, arguments), directory)
+        process = await _unless_cancelled(self._start(self._argv(directory, settings, arguments), directory))
         allowed = limit or self.limit
         assert process.stdout is not None
         assert process.stderr is not None
@@ -199,6 +200,21 @@ class Git:
         if self.login is not None and self.login.shown == "***" and len(self.login.user) >= _TOKEN_LENGTH:
             text = text.replace(self.login.user, "***")
         return redacted(text)
+
+
+async def _unless_cancelled(start: Coroutine[Any, Any, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+    """The started process; a cancelled start ends the whole group, of which asyncio would end git alone."""
+    starting = asyncio.create_task(start)
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.shield(_ended_once_started(starting))
+        raise
+
+
+async def _ended_once_started(starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    with contextlib.suppress(Refused, Unavailable):
+        await _ended(await starting)
 
 
 class _TooMuch(Exception):  # noqa: N818

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -238,8 +239,8 @@ def written(path: Path) -> bool:
 
 
 def running(name: str) -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if name in line and "ps -eo" not in line]
+    listed = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if name in line and "ps -wweo" not in line]
 
 
 async def test_a_remote_that_hangs_is_left_at_the_limit(tmp_path: Path, home: dict[str, str]) -> None:
@@ -264,6 +265,26 @@ async def test_a_cancelled_call_leaves_nothing_running(tmp_path: Path, home: dic
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
+    assert running(str(tmp_path / "ssh")) == []
+    mirror.close()
+
+
+async def test_a_call_cancelled_while_git_starts_leaves_nothing_running(tmp_path: Path, home: dict[str, str]) -> None:
+    """Git and its ssh may be at work before this process hears that they were started."""
+    mirror = Mirror(tmp_path / "mirror.git", "ssh://nowhere.invalid/x", environment=stuck_ssh(tmp_path, home))
+    await mirror.open()
+    call = asyncio.create_task(mirror.poll([MAIN]))
+    async with asyncio.timeout(20):
+        while not running(f"--git-dir={tmp_path}"):
+            await asyncio.sleep(0)  # one turn of the loop at a time: git is there, this process has yet to hear of it
+    deadline = time.monotonic() + 20
+    while not written(tmp_path / "pid") and time.monotonic() < deadline:
+        time.sleep(0.01)  # the event loop stands still meanwhile, as on a busy machine
+    call.cancel()
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert written(tmp_path / "pid")
     assert running(str(tmp_path / "ssh")) == []
     mirror.close()
 
