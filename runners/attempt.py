@@ -1,0 +1,101 @@
+"""One attempt of one step: the session that its connection opens, and its step type run to an outcome in any case."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from engine.outcome import Failed, Outcome, Unknown
+from engine.pinned import PinnedTarget, PlannedStep, Script
+from runners.connections import PROOF, Finish, Refused, Session, Stop
+from runners.connections.local import LocalHost, LocalSession
+from runners.connections.ssh import SshPlace, SshSession
+from runners.keyring import Keyring
+from runners.limits import Capture
+from runners.secrets import Sealed
+from runners.sessions import SshConnections
+from runners.steps import ReadyStep, StepType, step_types
+from schemas.target import SshConnection
+
+_HOPELESS = PROOF + 10.0
+"""Seconds after the order to end a step when we stop waiting for its step type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The ways from this runner to where a step runs, for one run."""
+
+    local: LocalHost
+    ssh: SshConnections
+    keys: Keyring
+
+    def session(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
+        """The session that the step's connection opens. One that cannot be opened refuses every command."""
+        connection = step.connection or (target.default_connection if target else "local")
+        if connection == "local":
+            return LocalSession(self.local, capture, stop)
+        ssh = target.connections.ssh if target is not None else None
+        if connection != "ssh" or ssh is None or target is None:
+            return _NoSession(f"there is no connection '{connection}' that this version can use", capture, stop)
+        try:
+            return SshSession(self._ssh_place(target, ssh), self.ssh, capture, stop)
+        except Sealed as error:
+            return _NoSession(str(error), capture, stop)
+
+    def _ssh_place(self, target: PinnedTarget, ssh: SshConnection) -> SshPlace:
+        if ssh.credential_ref is None:
+            raise Sealed(f"Target {target.name} has no spec.connections.ssh.credentialRef to log in with")
+        credential = self.keys.get(ssh.credential_ref)
+        user = ssh.user or credential.username
+        if user is None:
+            raise Sealed(f"neither Target {target.name} nor credential '{credential.name}' names a user")
+        return SshPlace(
+            target=target.name,
+            host=target.host or "",
+            port=ssh.port,
+            user=user,
+            host_keys=ssh.host_keys,
+            private_key=credential.fields.get("privateKey"),
+            password=credential.fields.get("password"),
+        )
+
+
+async def outcome_of(ready: ReadyStep, session: Session, log: structlog.stdlib.BoundLogger) -> Outcome:
+    """Run the step type; whatever it does, there is an outcome."""
+    action = ready.planned.action
+    name = "script" if isinstance(action, Script) else action.type
+    kind = step_types().get(name)
+    if kind is None:
+        return Failed(f"this runner has no step type '{name}'")
+    stop = session.stop
+    work = asyncio.ensure_future(_guarded(kind, ready, session, log))
+    try:
+        if not await stop.first(asyncio.shield(work)):
+            await asyncio.wait({work}, timeout=_HOPELESS)
+        if work.done():
+            return work.result()
+        return Unknown(f"{stop.message}; it did not heed the order to end", session.capture.output())
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work}, timeout=1)
+
+
+async def _guarded(kind: StepType, ready: ReadyStep, session: Session, log: structlog.stdlib.BoundLogger) -> Outcome:
+    try:
+        return await kind.run(ready, session)
+    except Exception as error:
+        log.exception("step type failed", step=ready.planned.id)
+        return Unknown(f"an error in the step type: {type(error).__name__}", session.capture.output())
+
+
+class _NoSession:
+    """Stands for a place that cannot be reached for a reason of its own."""
+
+    def __init__(self, error: str, capture: Capture, stop: Stop) -> None:
+        self.capture = capture
+        self.stop = stop
+        self._error = error
+
+    async def execute(self, command: object) -> Finish:
+        return Refused(self._error)

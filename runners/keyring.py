@@ -1,0 +1,38 @@
+"""The credentials of one run, opened once and together, so that each is masked everywhere from the first step on."""
+
+from collections.abc import Mapping
+
+from runners.masking import Masker, TooShort
+from runners.secrets import Opened, Sealed, Secrets
+from schemas.credential import CredentialSpec
+
+
+class Keyring:
+    """What a run's plan reaches. `masker` learns every secret that is opened."""
+
+    def __init__(self, secrets: Secrets, masker: Masker) -> None:
+        self._secrets = secrets
+        self._masker = masker
+        self._opened: dict[str, Opened | Sealed] = {}
+
+    def open_all(self, credentials: Mapping[str, CredentialSpec]) -> None:
+        """Open every credential of the plan. One that cannot be opened is no error here: whoever needs it, fails."""
+        for name, spec in credentials.items():
+            try:
+                opened = self._secrets.open(name, spec)
+                for secret in opened.secrets:
+                    self._masker.add(secret)
+                self._opened[name] = opened
+            except TooShort as error:
+                self._opened[name] = Sealed(f"credential '{name}': {error}")
+            except Sealed as error:
+                self._opened[name] = error
+
+    def get(self, name: str) -> Opened:
+        """An opened credential. Raises Sealed with the reason why it is not."""
+        found = self._opened.get(name)
+        if found is None:
+            raise Sealed(f"credential '{name}' is not in the run's plan")
+        if isinstance(found, Sealed):
+            raise Sealed(str(found))
+        return found

@@ -1,0 +1,104 @@
+"""What a runner writes about one claimed run: each change under its fence, tried again while the journal is away."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from engine.pinned import PlannedStep
+from engine.progress import StepRecord
+from engine.states import RunState, StepState
+from journal import leases, steps
+from journal.clock import Clock
+from journal.errors import AlreadyStarted, Unavailable
+from journal.fence import Fence
+from journal.steps import StepEnd
+from journal.store import Journal
+
+_LONGEST_PAUSE = 5.0
+"""Seconds between two attempts to write."""
+T = TypeVar("T")
+
+
+class Unwritten(Exception):  # noqa: N818 - the work is given up, in silence
+    """The run is not ours any more."""
+
+
+class Record:
+    """Writes for one claim.
+
+    Every method comes back when its change is durable, however long the journal is away; then the fence decides.
+    Each raises FenceLost, and Unwritten once `lost` is set: from then on only `end` is tried, once, as evidence.
+    """
+
+    def __init__(self, journal: Journal, clock: Clock, fence: Fence, log: structlog.stdlib.BoundLogger) -> None:
+        self.lost = False
+        self._journal = journal
+        self._clock = clock
+        self._fence = fence
+        self._log = log
+
+    async def start(self, target: str, step: PlannedStep, attempt: int) -> bool:
+        """Record the start. False where this attempt was started before."""
+        fence, now = self._fence, self._clock.now()
+        try:
+            await self._write(
+                lambda tx: steps.start(tx, fence, target, step.phase, step.id, attempt, now, name=step.name)
+            )
+        except AlreadyStarted:
+            return False
+        return True
+
+    async def end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd) -> None:
+        fence, now = self._fence, self._clock.now()
+        await self._write(
+            lambda tx: steps.end(tx, fence, target, step.phase, step.id, attempt, ended, now), evidence=True
+        )
+
+    async def start_and_end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd) -> None:
+        """Start and end of a step that could not be started: it has no effect to lie between them."""
+        fence, now = self._fence, self._clock.now()
+
+        def change(tx: Connection) -> None:
+            steps.start(tx, fence, target, step.phase, step.id, attempt, now, name=step.name)
+            steps.end(tx, fence, target, step.phase, step.id, attempt, ended, now)
+
+        await self._write(change)
+
+    async def skip(self, target: str, step: PlannedStep, attempt: int, reason: str) -> StepRecord:
+        fence, now = self._fence, self._clock.now()
+        await self._write(
+            lambda tx: steps.skip(tx, fence, target, step.phase, step.id, attempt, reason, now, name=step.name)
+        )
+        return StepRecord(step.phase, step.id, StepState.SKIPPED, attempt, error=reason or None)
+
+    async def end_target(self, target: str, state: StepState, outputs: Mapping[str, Any]) -> None:
+        await self._write(lambda tx: steps.end_target(tx, self._fence, target, state, outputs, self._clock.now()))
+
+    async def release(self) -> None:
+        """Hand the run over: queued again, and this attempt does not count as lost."""
+        await self._write(lambda tx: leases.release(tx, self._fence, self._clock.now()))
+
+    async def finish(self, state: RunState, outputs: Mapping[str, Any]) -> None:
+        await self._write(lambda tx: leases.finish(tx, self._fence, state, outputs=outputs, now=self._clock.now()))
+
+    async def give_up(self, reason: str) -> None:
+        """End the run as unknown."""
+        now = self._clock.now()
+        await self._write(lambda tx: leases.give_up(tx, self._fence, reason=reason, now=now))
+
+    async def _write(self, change: Callable[[Connection], T], *, evidence: bool = False) -> T:
+        pause = 0.05
+        while True:
+            if self.lost and not evidence:
+                raise Unwritten
+            try:
+                return await self._journal.write(change)
+            except Unavailable as error:
+                if self.lost:
+                    raise Unwritten from error
+                self._log.warning("journal cannot be written", error=error.message)
+                await asyncio.sleep(min(_LONGEST_PAUSE, max(pause, min(1.0, error.retry_after.total_seconds()))))
+                pause *= 2
