@@ -9,9 +9,9 @@ import typer
 
 from engine.states import RunState, is_final
 from journal.errors import Unavailable
-from opsconductor.cli import exits
-from opsconductor.cli.options import chatter
+from opsconductor import exits
 from opsconductor.status import StatusReader
+from opsconductor.terminal import chatter
 from opsconductor.workspace import Workspace
 
 

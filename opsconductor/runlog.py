@@ -7,9 +7,9 @@ from typing import Any
 import typer
 
 from engine.states import RunState, is_final
-from opsconductor.cli import exits
-from opsconductor.cli.options import chatter, printable
+from opsconductor import exits
 from opsconductor.settings import StateFolder
+from opsconductor.terminal import chatter, printable
 from opsconductor.workspace import Workspace
 
 _PAUSE_SECONDS = 0.3

@@ -19,7 +19,7 @@ from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
 from journal.store import Journal, Watch
-from opsconductor.cli import exits
+from opsconductor import exits
 from opsconductor.settings import Settings
 from reconciler import owner, rebuild, sync
 from reconciler.lookout import Sighting

@@ -11,7 +11,7 @@ import structlog
 
 from journal.clock import SystemClock
 from journal.store import Journal
-from opsconductor.cli import exits
+from opsconductor import exits
 from opsconductor.lock import held
 from opsconductor.settings import Settings
 from opsconductor.up import Engine

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import yaml
 
-from opsconductor.cli import exits
-from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption, chatter
+from opsconductor import exits
+from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
 from opsconductor.settings import UsageError
+from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from opsconductor.cli import exits
-from opsconductor.cli.options import chatter
+from opsconductor import exits
 from opsconductor.settings import UsageError
+from opsconductor.terminal import chatter
 
 
 def register(app: typer.Typer) -> None:

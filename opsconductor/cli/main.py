@@ -11,8 +11,8 @@ from pathlib import Path
 import typer
 import typer.exceptions
 
-from opsconductor import __version__
-from opsconductor.cli import ask, exits, explain, new, read, serve, validate
+from opsconductor import __version__, exits
+from opsconductor.cli import ask, explain, new, read, serve, validate
 
 app = typer.Typer(
     name="opsconductor",

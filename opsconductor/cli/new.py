@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from opsconductor.cli import exits
-from opsconductor.cli.options import StateOption, chatter
+from opsconductor import exits
+from opsconductor.cli.options import StateOption
+from opsconductor.terminal import chatter
 
 
 def register(app: typer.Typer) -> None:

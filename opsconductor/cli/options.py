@@ -1,4 +1,4 @@
-"""Options that several commands share, and the one way to talk beside the data."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
@@ -27,13 +27,3 @@ StateOption = Annotated[
 OutputOption = Annotated[
     str, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json or yaml.", show_default=True)
 ]
-
-
-def chatter(text: str) -> None:
-    """A line for the person at the terminal; never data. What came from a target cannot move the cursor."""
-    typer.echo(printable(text), err=True)
-
-
-def printable(text: str) -> str:
-    """The text with every control character but line ends and tabs made visible."""
-    return "".join(char if char in "\n\t" or char.isprintable() else "·" for char in text)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opsconductor.cli import exits
+from opsconductor import exits
 from opsconductor.cli.options import (
     BranchOption,
     OfflineOption,
@@ -13,10 +13,10 @@ from opsconductor.cli.options import (
     RemoteOption,
     RepoOption,
     StateOption,
-    chatter,
 )
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.settings import UsageError
+from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader

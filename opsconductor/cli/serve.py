@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from opsconductor.cli import exits
-from opsconductor.cli.options import BranchOption, StateOption, chatter
+from opsconductor import exits
+from opsconductor.cli.options import BranchOption, StateOption
 from opsconductor.settings import (
     Settings,
     StateFolder,
@@ -17,6 +17,7 @@ from opsconductor.settings import (
     parse_source,
     secret_variables,
 )
+from opsconductor.terminal import chatter
 from reconciler.source import Source
 
 SourceArgument = Annotated[

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from opsconductor.cli import exits
+from opsconductor import exits
 from opsconductor.settings import UsageError
 
 
