@@ -2,23 +2,30 @@
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.limits import KEPT, Capture
 from runners.masking import SEAL, MaskedStream, Masker, TooShort, forms, sealed_text, visible
 
-SECRET = "p4ss wörd/+'\"$x\\"
+SECRETS = ["p4ss wörd/+'\"$x\\", "s3cr3t 'it\"s' $HOME/ä"]
 KEY = "-----BEGIN KEY-----\nabcdefghijkl\nmnopqrstuvwx\n-----END KEY-----\n"
+LONG_KEY = (
+    "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+    + "\n".join(base64.b64encode(bytes(range(start, start + 52))).decode() for start in (3, 60, 120))
+    + "\n-----END OPENSSH PRIVATE KEY-----\n"
+)
 
 FORMS: dict[str, Callable[[str], str]] = {
     "itself": str,
     "URL": lambda text: quote(text, safe=""),
+    "URL, small digits": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
     "URL path": quote,
     "URL form": quote_plus,
     "hexadecimal": lambda text: text.encode().hex(),
@@ -26,50 +33,75 @@ FORMS: dict[str, Callable[[str], str]] = {
     "JSON": lambda text: json.dumps(text)[1:-1],
     "JSON with letters": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "shell": lambda text: shlex.quote(text)[1:-1],
+    "shell, closed and opened again": lambda text: text.replace("'", "'\\''"),
 }
 
 
+@pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("form", FORMS)
-def test_usual_forms_of_a_secret_are_masked(form: str) -> None:
-    assert Masker([SECRET]).mask(f"<{FORMS[form](SECRET)}>") == "<***>"
+def test_usual_forms_of_a_secret_are_masked(form: str, secret: str) -> None:
+    masker = Masker([secret])
+    assert masker.mask(f"<{FORMS[form](secret)}>") == "<***>"
+    assert masker.mask(f"before {FORMS[form](secret)} after") == "before *** after"
 
 
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_quoted_for_a_shell_is_masked_within_its_quotes(secret: str) -> None:
+    assert Masker([secret]).mask(f"before {shlex.quote(secret)} after") == "before '***' after"
+
+
+@pytest.mark.parametrize("secret", ["correct horse battery", *SECRETS])
+@pytest.mark.parametrize("around", [(b"u", b"v"), (b"\xfe", b"\xfe")], ids=["letters", "bytes"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("before", range(4))
 @pytest.mark.parametrize("after", range(3))
 def test_base64_is_masked_wherever_the_secret_stands_in_it(
-    encode: Callable[[bytes], bytes], before: int, after: int
+    encode: Callable[[bytes], bytes], before: int, after: int, around: tuple[bytes, bytes], secret: str
 ) -> None:
     """What is left are characters that mix in its neighbours: fewer than two of its own."""
-    secret = "correct horse battery"
-    shown = Masker([secret]).mask(encode(b"u" * before + secret.encode() + b"v" * after).decode())
-    assert "***" in shown
-    assert len(shown.replace("***", "").rstrip("=")) <= 4 + 4 + 2
+    encoded = encode(around[0] * before + secret.encode() + around[1] * after)
+    shown = Masker([secret]).mask_bytes(b"before " + encoded + b" after")
+    assert b"***" in shown
+    assert shown.startswith(b"before ")
+    assert shown.endswith(b" after")
+    left = shown.removeprefix(b"before ").removesuffix(b" after").replace(b"***", b"")
+    assert len(left) <= 4 + 4 + 2
 
 
 @pytest.mark.parametrize("width", [64, 76])
-def test_wrapped_base64_of_a_long_secret_is_masked(width: int) -> None:
-    secret = "".join(chr(0x21 + number % 90) for number in range(300))
+@pytest.mark.parametrize("secret", ["".join(chr(0x21 + number % 90) for number in range(300)), LONG_KEY])
+def test_wrapped_base64_of_a_long_secret_is_masked(secret: str, width: int) -> None:
     whole = base64.b64encode(secret.encode()).decode()
     wrapped = [whole[at : at + width] for at in range(0, len(whole), width)]
     shown = Masker([secret]).mask("\n".join(wrapped))
     assert not [line for line in wrapped if len(line) >= 16 and line in shown]
+    assert not any(whole[at : at + 16] in shown for at in range(0, len(whole) - 32))
 
 
-def test_utf16_is_masked() -> None:
-    assert Masker([SECRET]).mask_bytes(b"<" + SECRET.encode("utf-16-le") + b">") == b"<***>"
+@pytest.mark.parametrize("secret", SECRETS)
+def test_utf16_is_masked(secret: str) -> None:
+    assert Masker([secret]).mask_bytes(b"<" + secret.encode("utf-16-le") + b">") == b"<***>"
 
 
 def test_every_line_of_a_secret_of_several_lines_is_masked() -> None:
     """The frame of a PEM file is no secret."""
     shown = Masker([KEY]).mask("one abcdefghijkl\ntwo mnopqrstuvwx\n-----BEGIN KEY-----\n")
     assert shown == "one ***\ntwo ***\n-----BEGIN KEY-----\n"
+    frame = LONG_KEY.splitlines(keepends=True)[0]
+    assert Masker([LONG_KEY]).mask(frame) == frame
+
+
+@pytest.mark.parametrize("line", LONG_KEY.splitlines()[1:-1])
+def test_each_line_of_a_key_is_masked_with_whatever_ends_it(line: str) -> None:
+    assert Masker([LONG_KEY]).mask(f"  {line}\r\n") == "  ***\r\n"
 
 
 @pytest.mark.parametrize("secret", ["", "a", "abc", "äöü"])
 def test_a_secret_too_short_to_be_masked_is_refused(secret: str) -> None:
     with pytest.raises(TooShort, match="fewer than 4"):
         Masker([secret])
+    with pytest.raises(TooShort):
+        forms(secret)
 
 
 def test_the_refusal_does_not_show_the_secret() -> None:
@@ -81,12 +113,14 @@ def test_the_refusal_does_not_show_the_secret() -> None:
 def test_secrets_that_overlap_leave_nothing_of_either() -> None:
     assert Masker(["abcdef", "defghi"]).mask("<abcdefghi>") == "<***>"
     assert Masker(["aaaa"]).mask("<aaaaaaa>") == "<***>"
+    assert Masker(["aXaXa"]).mask("-aXaXaXaXa-") == "-***-"
     assert Masker(["token", "token-long"]).mask("token-long token") == "*** ***"
 
 
 def test_without_secrets_nothing_changes() -> None:
     stream = MaskedStream(Masker())
     assert stream.feed(b"ab\xff\x00") + stream.finish() == b"ab\xff\x00"
+    assert Masker([SECRETS[1], LONG_KEY]).mask("nothing to see") == "nothing to see"
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -134,10 +168,39 @@ def test_a_stream_masks_what_the_whole_would(chunks: list[bytes]) -> None:
     assert b"".join([*map(stream.feed, chunks), stream.finish()]) == masker.mask_bytes(b"".join(chunks))
 
 
+@st.composite
+def tight_streams(draw: st.DrawFn) -> tuple[list[str], list[bytes]]:
+    """Secrets of few letters, so that they overlap, and their halves, in chunks."""
+    known = draw(st.lists(st.text("ab:/=", min_size=4, max_size=12), min_size=1, max_size=3))
+    pieces = [*known, *(secret[: len(secret) // 2] for secret in known), "a", "b", "\n", " "]
+    data = "".join(draw(st.lists(st.sampled_from(pieces), max_size=12))).encode()
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=6)))
+    return known, [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+@given(tight_streams())
+@settings(max_examples=400, deadline=None)
+def test_borders_of_chunks_hide_no_secret(case: tuple[list[str], list[bytes]]) -> None:
+    """However a stream is cut: no secret comes through, and what is none comes through unchanged."""
+    known, chunks = case
+    masker = Masker(known)
+    stream = MaskedStream(masker)
+    out = b"".join([*(stream.feed(chunk) for chunk in chunks), stream.finish()])
+    assert not masker.spans(out.replace(b"***", b"\0"))
+    whole = b"".join(chunks)
+    if not masker.spans(whole):
+        assert out == whole
+
+
 def test_a_stream_holds_back_only_the_start_of_a_secret() -> None:
+    """So that a log can be followed while the step writes it."""
     stream = MaskedStream(Masker(["secret"]))
     assert stream.feed(b"a line\nand a sec") == b"a line\nand a "
     assert stream.feed(b"ond\n") == b"second\n"
+    stream = MaskedStream(Masker(["hunter2-long"]))
+    assert stream.feed(b"working...\n") == b"working...\n"
+    assert stream.feed(b"wait hunt") == b"wait "
+    assert stream.feed(b"ing season\n") == b"hunting season\n"
 
 
 # --- what expressions see ------------------------------------------------------------------------------------------
@@ -154,6 +217,11 @@ def test_a_secret_at_the_border_of_what_is_kept_is_masked_whole(cut: int) -> Non
     assert len(text.encode()) <= KEPT
 
 
+def test_the_kept_end_of_a_stream_does_not_begin_with_the_rest_of_a_secret() -> None:
+    data = b"x" * 10 + b"hunter2-long" + b" tail"
+    assert visible(sealed_text(Masker(["hunter2-long"]), data, skip=15)) == "*** tail"
+
+
 def test_the_end_of_each_stream_is_kept_and_said_to_be_cut() -> None:
     capture = Capture(Masker())
     for _ in range(KEPT):
@@ -168,9 +236,20 @@ def test_nested_values_made_from_secrets_are_recognised() -> None:
     assert masker.holds_secret({"a": [1, {"secret": None}]})
     assert masker.holds_secret(12345678)
     assert masker.holds_secret(sealed_text(masker, b"the secret\n"))
-    assert not masker.holds_secret({"a": [1, True, None, "***"]})
+    assert not masker.holds_secret({"a": [1, 2.5, True, None, "***"]})
+
+
+def test_a_value_made_from_masked_text_is_noticed() -> None:
+    masker = Masker(["hunter2-long"])
+    text = sealed_text(masker, b"password: hunter2-long\n")
+    assert SEAL in text
+    assert masker.holds_secret({"rows": [1, None, {"line": text}]})
+    assert masker.holds_secret(["the hunter2-long itself"])
+    assert masker.holds_secret({base64.b64encode(b"hunter2-long").decode(): True})
+    assert not masker.holds_secret({"rows": [1, 2.5, None, True, "***"]})
 
 
 def test_a_program_cannot_forge_the_seal() -> None:
     masker = Masker(["secret"])
     assert not masker.holds_secret(sealed_text(masker, f"{SEAL}***".encode()))
+    assert sealed_text(Masker(), f"a{SEAL}b\0c".encode()) == "a\ufffdb\ufffdc"

@@ -22,6 +22,8 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "secrets"
     made.mkdir()
     (made / "db").write_text(SECRET + "\n")
+    (made / "sub").mkdir()
+    (made / "sub" / "spaced").write_text("hunter2 \n")
     return made
 
 
@@ -34,14 +36,34 @@ def test_a_file_is_the_one_field_of_its_type(folder: Path, kind: str, field: str
     assert (opened.get(field), opened.get("username"), opened.secrets) == (SECRET, "ann", (SECRET,))
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "text"),
+    [
+        ("password", "password", "hunter2 "),
+        ("token", "token", "hunter2 "),
+        ("generic", "value", "hunter2 "),
+        ("certificate", "certificate", "hunter2 "),
+        ("ssh", "privateKey", "hunter2 \n"),
+    ],
+)
+def test_one_trailing_newline_belongs_to_the_file_and_nothing_else_does(
+    folder: Path, kind: str, field: str, text: str
+) -> None:
+    """A key is kept as it is."""
+    opened = Secrets(folder, {}).open("db", spec(type=kind, username="ann", **{"from": {"file": "sub/spaced"}}))
+    assert (opened.get(field), opened.get("username"), opened.secrets) == (text, "ann", (text,))
+
+
 def test_a_private_key_keeps_its_last_newline(folder: Path) -> None:
     opened = Secrets(folder, {}).open("key", spec(type="ssh", **{"from": {"file": "db"}}))
     assert opened.get("privateKey") == SECRET + "\n"
 
 
-def test_a_field_that_it_has_not_is_refused() -> None:
+def test_a_field_that_it_has_not_is_refused(folder: Path) -> None:
     with pytest.raises(Sealed):
         Opened("db", None, {"value": SECRET}).get("username")
+    with pytest.raises(Sealed, match="has no token"):
+        Secrets(folder, {}).open("db", spec(type="password", **{"from": {"file": "db"}})).get("token")
 
 
 def test_files_are_read_anew_each_time(folder: Path) -> None:
@@ -51,10 +73,18 @@ def test_files_are_read_anew_each_time(folder: Path) -> None:
     assert secrets.open("db", spec(**{"from": {"file": "db"}})).get("value") == "another one"
 
 
-@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "/etc/hostname", ".", "", "..", "no-such", "db\0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../outside", "a/../../outside", "sub/../../outside", "/etc/hostname", "/etc/passwd", ".", "", ".."),
+        *("no-such", "sub", "sub/spaced/x", "db\0", "a\0b"),
+    ],
+)
 def test_only_files_below_the_folder_can_be_named(folder: Path, name: str) -> None:
     with pytest.raises((ValueError, OSError)):
         file.read(folder, name)
+    with pytest.raises(Sealed, match="db"):
+        Secrets(folder, {}).open("db", spec(**{"from": {"file": name}}))
 
 
 def test_links_may_lead_within_the_folder_and_not_out_of_it(folder: Path) -> None:
@@ -63,28 +93,46 @@ def test_links_may_lead_within_the_folder_and_not_out_of_it(folder: Path) -> Non
     (folder / "..data" / "token").write_text(SECRET)
     (folder / "token").symlink_to("..data/token")
     (folder / "leak").symlink_to("../outside")
+    (folder / "far").symlink_to("/etc/passwd")
+    (folder / "away").symlink_to("..")
     (folder / "loop").symlink_to("loop")
     assert file.read(folder, "token") == SECRET
-    for name in ("leak", "loop"):
+    assert Secrets(folder, {}).open("db", spec(**{"from": {"file": "token"}})).get("value") == SECRET
+    for name in ("leak", "far", "away/outside", "loop"):
         with pytest.raises((ValueError, OSError)):
             file.read(folder, name)
+        with pytest.raises(Sealed):
+            Secrets(folder, {}).open("db", spec(**{"from": {"file": name}}))
 
 
 def test_what_is_no_plain_file_is_refused_without_waiting(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    (folder / "sub").mkdir()
     for name in ("pipe", "sub"):
         with pytest.raises((ValueError, OSError)):
             file.read(folder, name)
+    with pytest.raises(Sealed, match="not a regular file"):
+        Secrets(folder, {}).open("db", spec(**{"from": {"file": "pipe"}}))
 
 
-@pytest.mark.parametrize("data", [b"x" * (file.CAP + 1), b"\xff\xfe secret", b"one\0two"])
-def test_what_is_no_text_of_bearable_size_is_refused_and_not_quoted(folder: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"x" * (file.CAP + 1), "larger than 64 KiB"),
+        (b"\xff\xfe secret", "not UTF-8"),
+        (b"\xff\xfe\x00s3cret", "not UTF-8"),
+        (b"one\0two", "NUL"),
+        (b"s3\x00cret", "NUL"),
+    ],
+)
+def test_what_is_no_text_of_bearable_size_is_refused_and_not_quoted(folder: Path, data: bytes, why: str) -> None:
     (folder / "odd").write_bytes(data)
-    with pytest.raises(Sealed) as refused:
+    with pytest.raises(Sealed, match=why) as refused:
         Secrets(folder, {}).open("odd", spec(**{"from": {"file": "odd"}}))
     assert len(str(refused.value)) < 200
     assert not {"secret", "one", "xxx"} & set(str(refused.value).split())
+    for told in (refused.value, refused.value.__cause__):
+        assert "s3" not in str(told)
+        assert "cret" not in str(told)
 
 
 def test_without_a_folder_no_file_is_read() -> None:
@@ -99,9 +147,14 @@ def test_variables_have_one_prefix(folder: Path) -> None:
     for name in ("HOME", "XOPSCONDUCTOR_SECRET_DB", "OPSCONDUCTOR_SECRET_ELSE"):
         with pytest.raises(ValueError, match="variable"):
             env.read(environ, name)
+    with pytest.raises(ValueError, match="OPSCONDUCTOR_SECRET_"):
+        env.read(environ, "HOME")
 
 
-@pytest.mark.parametrize(("served", "opens"), [(None, True), ({"dmz"}, True), ({"default"}, False), (set(), False)])
+@pytest.mark.parametrize(
+    ("served", "opens"),
+    [(None, True), ({"dmz"}, True), ({"dmz", "default"}, True), ({"default"}, False), (set(), False)],
+)
 def test_a_credential_opens_only_in_the_pools_that_it_names(folder: Path, served: set[str] | None, opens: bool) -> None:
     pools = None if served is None else lambda: frozenset(served)
     secrets = Secrets(folder, {}, pools)
@@ -113,14 +166,16 @@ def test_a_credential_opens_only_in_the_pools_that_it_names(folder: Path, served
             secrets.open("db", given)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "abc\n", "a  \n", "   \n"])
+@pytest.mark.parametrize("text", ["", "\n", "abc\n", "a  \n", "   \n", "\n" * 6])
 def test_a_secret_too_short_to_be_masked_stays_closed(folder: Path, text: str) -> None:
     (folder / "short").write_text(text)
-    with pytest.raises(Sealed, match="shorter than 4"):
+    with pytest.raises(Sealed, match="shorter than 4 characters, too short") as refused:
         Secrets(folder, {}).open("short", spec(**{"from": {"file": "short"}}))
+    assert "abc" not in str(refused.value)
 
 
 def test_secrets_do_not_show_when_printed(folder: Path) -> None:
     secrets = Secrets(folder, {"OPSCONDUCTOR_SECRET_DB": SECRET})
     opened = secrets.open("db", spec(**{"from": {"file": "db"}}))
-    assert SECRET not in f"{secrets!r} {opened!r} {opened}"
+    of_variable = secrets.open("db", spec(**{"from": {"env": "OPSCONDUCTOR_SECRET_DB"}}))
+    assert SECRET not in f"{secrets!r} {opened!r} {opened} {of_variable!r}"
