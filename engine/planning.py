@@ -362,37 +362,71 @@ def _references(cel: str) -> tuple[tuple[str, ...], ...]:
 # --- credentials -----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a job comes to a credential: `path` stands in the document of `target`, else in the job's own."""
+
+    credential: str
+    path: str
+    target: str | None = None
+
+
+def ways(catalog: Catalog, job: Job) -> tuple[Way, ...]:
+    """Every way by which runs of a job come to credentials; none where no run of it could be planned.
+
+    The credentials named are those that `plan_run` pins when nothing narrows the targets.
+    """
+    asked = _Asked(catalog, job.name, job.spec, job.metadata.labels, catalog.pool_of(job), {}, None)
+    try:
+        targets = _targets(asked)
+        found = tuple(_ways(asked, targets, _steps(job.spec, targets)))
+        for name in {way.credential for way in found}:
+            _allowed(asked, name)
+    except _Refusal:
+        return ()
+    return found
+
+
 def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> dict[str, CredentialSpec]:
     """Those the run can reach: of the connections its steps use on its targets, and of `secrets.x.y`; no secret."""
-    names = {*_of_connections(targets, steps), *_of_secrets(asked.job, steps)}
+    names = {way.credential for way in _ways(asked, targets, steps)}
     return {name: _allowed(asked, name) for name in sorted(names)}
 
 
-def _of_connections(targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[str]:
+def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
+    yield from _of_connections(targets, steps)
+    yield from _of_secrets(asked.job, steps)
+
+
+def _of_connections(targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
     named = {step.connection for step in steps if isinstance(step.action, Script) or step.connection}
     for target in targets:
-        for connection in {connection_of(target, name) for name in named} - {None}:
-            yield from _of_connection(target, str(connection))
+        for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
+            yield from _of_connection(target, connection)
 
 
-def _of_connection(target: Target, name: str) -> Iterator[str]:
+def _of_connection(target: Target, name: str) -> Iterator[Way]:
     connection = getattr(target.spec.connections, name, None)
     reference = getattr(connection, "credential_ref", None)
     if reference is not None:
-        yield reference
+        yield Way(reference, f"spec.connections.{name}.credentialRef", target.name)
     become = getattr(connection, "become", None)
     if isinstance(become, Become) and become.credential_ref is not None:
-        yield become.credential_ref
+        yield Way(become.credential_ref, f"spec.connections.{name}.become.credentialRef", target.name)
 
 
-def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[str]:
-    for cel in (*_cels_of_steps(steps), *_cels(job.outputs)):
-        for path in _references(cel):
-            if path[0] != "secrets":
-                continue
-            if len(path) < 2:
-                raise _Refusal("notAllowed", f"'{cel}' does not say which credential it reads")
-            yield path[1]
+def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
+    for where, cels in (
+        *((f"step {step.id}", _cels_of_steps([step])) for step in steps),
+        ("outputs", _cels(job.outputs)),
+    ):
+        for cel in cels:
+            for path in _references(cel):
+                if path[0] != "secrets":
+                    continue
+                if len(path) < 2:
+                    raise _Refusal("notAllowed", f"'{cel}' does not say which credential it reads")
+                yield Way(path[1], f"{where}: {'.'.join(path)}")
 
 
 def _allowed(asked: _Asked, name: str) -> CredentialSpec:
