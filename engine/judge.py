@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.catalog import Catalog
+from engine.checks import everything
 from engine.identity import Cause, RunId, run_id
 from engine.planning import Planned, PlanRefused, plan_inline, plan_run
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.job import Concurrency, JobSpec
+from schemas.reader import Authored
 from schemas.selector import Selection
 
 DEFAULT_LIFE = timedelta(hours=1)
@@ -79,6 +81,16 @@ def judge(request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime)
     if spec.action != "start":
         return Refuse("notSupported", f"'{spec.action}' is not supported yet")
     return _start(request, facts, catalog)
+
+
+def checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judgement:
+    """What `validate` refuses in an act is refused here too, so that no act can do what no Job could."""
+    if not isinstance(judgement, Launch):
+        return judgement
+    errors = [
+        found for found in everything.about_acts(catalog, (authored,), broken=frozenset()) if found.severity == "error"
+    ]
+    return Refuse("invalid", f"{errors[0].span}: {errors[0].message}") if errors else judgement
 
 
 def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | Refuse:

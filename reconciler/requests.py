@@ -10,9 +10,8 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.checks import everything
 from engine.identity import RunId
-from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, judge
+from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, checked, judge
 from journal import acts, facts, runs
 from journal.store import Journal
 from reconciler.launches import new_run
@@ -117,7 +116,7 @@ class Requests:
             request = one.authored.document
             if isinstance(request, RunRequest):
                 facts = await self._facts(one, now, was_before=name in baseline, lost=name in lost)
-                judgement = _checked(judge(request, facts, catalog, now), one.authored, catalog)
+                judgement = checked(judge(request, facts, catalog, now), one.authored, catalog)
                 await self._settle(request, judgement, facts, catalog, now)
         return len(unanswered)
 
@@ -187,16 +186,6 @@ _CANCELS: Mapping[str, Answer] = {
     "ended": Answer("refused", "alreadyEnded", "the run had already ended"),
     "missing": Answer("refused", "unknownRun", "there is no such run; see 'opsconductor get runs'"),
 }
-
-
-def _checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judgement:
-    """What `validate` refuses in an act is refused here too, so that no act can do what no Job could."""
-    if not isinstance(judgement, Launch):
-        return judgement
-    errors = [
-        found for found in everything.about_acts(catalog, (authored,), broken=frozenset()) if found.severity == "error"
-    ]
-    return Refuse("invalid", f"{errors[0].span}: {errors[0].message}") if errors else judgement
 
 
 def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime) -> Answer:
