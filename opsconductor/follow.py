@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-
-import typer
 
 from engine.states import RunState, is_final
 from journal.errors import Unavailable
@@ -15,12 +14,21 @@ from opsconductor.terminal import chatter
 from opsconductor.workspace import Workspace
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How the waiting ended: the exit code, and the request's answer and its run as they were seen last."""
+
+    code: int
+    answer: dict[str, Any] | None
+    run: dict[str, Any] | None
+
+
 def follow(
     workspace: Workspace, request: str, *, patience: timedelta, pause: timedelta, clock: Callable[[], float]
-) -> int:
+) -> Followed:
     """Show the way of one request to its end: 0 succeeded (or cancelled as asked), 1 failed or refused, 3 open."""
     until = clock() + patience.total_seconds()
-    shown = ""
+    shown, answer, run = "", None, None
     while clock() < until:
         status = _look(workspace)
         answer = status.read(f"requests/{request}.yaml") if status else None
@@ -30,16 +38,18 @@ def follow(
             chatter(line)
             shown = line
         if (code := _verdict(answer, run)) is not None:
-            if run is not None:
-                _say_what_failed(run)
-                typer.echo(run["metadata"]["name"])
-            return code
+            return Followed(code, answer, run)
         time.sleep(pause.total_seconds())
     chatter(f"still open after {int(patience.total_seconds())} s; it goes on without us")
-    return exits.STILL_OPEN
+    return Followed(exits.STILL_OPEN, answer, run)
 
 
-def _say_what_failed(run: dict[str, Any]) -> None:
+def is_open(run: dict[str, Any]) -> bool:
+    """Whether a Run file says that the run goes on, or has yet to begin."""
+    return not is_final(RunState(run["status"]["state"]))
+
+
+def say_what_failed(run: dict[str, Any]) -> None:
     """A line for each step that did not succeed, with the last line it printed."""
     for target, status in (run["status"].get("targets") or {"": run["status"]}).items():
         for step in status.get("steps") or []:
@@ -70,7 +80,7 @@ def _verdict(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> int |
         return None
     if answer["status"]["state"] == "refused":
         return exits.FINDINGS
-    if run is None or not is_final(RunState(run["status"]["state"])):
+    if run is None or is_open(run):
         return None
     asked_to_cancel = answer.get("spec", {}).get("action") == "cancel"
     good = {RunState.SUCCEEDED, RunState.CANCELLED} if asked_to_cancel else {RunState.SUCCEEDED}

@@ -23,11 +23,7 @@ class StatusReader:
 
     def read(self, path: str) -> dict[str, Any] | None:
         """One file as data, None where it does not exist."""
-        try:
-            blob = self._root[path]
-        except KeyError:
-            return None
-        return self._load(blob) if isinstance(blob, pygit2.Blob) else None
+        return self._load(self._root, path)
 
     def each(self, folder: str, *, newest_first: bool = False) -> Iterator[dict[str, Any]]:
         """The files below a folder; by name, or from the last name to the first."""
@@ -36,21 +32,21 @@ class StatusReader:
         except KeyError:
             return
         if isinstance(tree, pygit2.Tree):
-            for blob in _walk(tree, reverse=newest_first):
-                yield self._load(blob)
+            for _, blob in _files(tree, reverse=newest_first):
+                yield _data(blob)
 
     def runs(self, prefix: str = "") -> Iterator[dict[str, Any]]:
-        """Run files whose name begins so, newest day first. Only those are opened; slices are left out."""
+        """Run files whose name begins so, newest day first; no others are opened. Slices of targets are put back."""
         try:
             tree = self._root["runs"]
         except KeyError:
             return
         if not isinstance(tree, pygit2.Tree):
             return
-        for blob in _walk(tree, reverse=True):
+        for folder, blob in _files(tree, reverse=True):
             name = str(blob.name).removesuffix(".yaml")
             if name.startswith(prefix) and _RUN.search(name):
-                yield self._load(blob)
+                yield self._whole(_data(blob), folder)
 
     def run(self, name: str) -> dict[str, Any] | None:
         """One run by its id, a unique prefix of it, or a job's name (its newest run)."""
@@ -61,18 +57,40 @@ class StatusReader:
             return (exact or sorted(of_job, key=queued_at, reverse=True))[0]
         return found[0] if len(found) == 1 else None
 
-    def _load(self, blob: pygit2.Blob) -> dict[str, Any]:
-        document = plain(blob.data.decode("utf-8", "replace"))
-        return document if isinstance(document, dict) else {}
+    def _whole(self, run: dict[str, Any], folder: pygit2.Tree) -> dict[str, Any]:
+        """A run of many targets has them in files beside its own."""
+        slices = run.get("status", {}).get("slices")
+        if not isinstance(slices, int):
+            return run
+        targets: dict[str, Any] = {}
+        for number in range(1, slices + 1):
+            part = (self._load(folder, f"{run['metadata']['name']}.{number}.yaml") or {}).get("status")
+            found = part.get("targets") if isinstance(part, dict) else None
+            targets |= found if isinstance(found, dict) else {}
+        return {**run, "status": {**run["status"], "targets": targets}}
+
+    @staticmethod
+    def _load(tree: pygit2.Tree, path: str) -> dict[str, Any] | None:
+        try:
+            blob = tree[path]
+        except KeyError:
+            return None
+        return _data(blob) if isinstance(blob, pygit2.Blob) else None
 
 
 def queued_at(run: dict[str, Any]) -> str:
     return str(run.get("status", {}).get("queuedAt") or "")
 
 
-def _walk(tree: pygit2.Tree, *, reverse: bool) -> Iterator[pygit2.Blob]:
+def _files(tree: pygit2.Tree, *, reverse: bool) -> Iterator[tuple[pygit2.Tree, pygit2.Blob]]:
+    """The YAML files below, each with its folder."""
     for entry in sorted(tree, key=lambda entry: entry.name or "", reverse=reverse):
         if isinstance(entry, pygit2.Tree):
-            yield from _walk(entry, reverse=reverse)
+            yield from _files(entry, reverse=reverse)
         elif isinstance(entry, pygit2.Blob) and str(entry.name).endswith(".yaml"):
-            yield entry
+            yield tree, entry
+
+
+def _data(blob: pygit2.Blob) -> dict[str, Any]:
+    document = plain(blob.data.decode("utf-8", "replace"))
+    return document if isinstance(document, dict) else {}

@@ -4,6 +4,7 @@ import re
 import secrets
 import shlex
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,15 @@ import typer
 import yaml
 
 from opsconductor import exits
-from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
+from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption, StateOption
+from opsconductor.cli.output import Table, check_format, show
 from opsconductor.settings import UsageError
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
+    from opsconductor.follow import Followed
     from opsconductor.status import StatusReader
+    from opsconductor.workspace import Workspace
 
 ParamOption = Annotated[list[str], typer.Option("-p", "--param", metavar="K=V", help="A param; may repeat. V is YAML.")]
 LimitOption = Annotated[str | None, typer.Option("--limit", "-l", metavar="L", help="Selector, or names with commas.")]
@@ -49,7 +53,8 @@ def run(
     spec: dict[str, Any] = {"jobRef": job}
     if param:
         spec["params"] = dict(_param(text) for text in param)
-    return _ask(job, _with_limit(spec, limit), reason, wait, timeout, on_branch, repo, remote, branch)
+    call = Call(reason, on_branch, _patience(wait, timeout), repo, remote, branch)
+    return _told(_ask(job, _with_limit(spec, limit), call))
 
 
 def execute(
@@ -59,14 +64,24 @@ def execute(
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     on_branch: OnBranchOption = False,
+    output: OutputOption = "table",
     repo: RepoOption = ".",
     remote: RemoteOption = None,
     branch: BranchOption = "main",
+    state: StateOption = None,
 ) -> int:
-    """Run one command on targets, as a job that exists once. One word is taken as a script, several as a command."""
+    """Run one command on targets, as a job that exists once. One word is taken as a script, several as a command.
+
+    With --wait, what it printed follows as `TARGET | line`: from the engine's state folder, if that is on this machine.
+    """
+    check_format(output)
     script = command[0] if len(command) == 1 else shlex.join(command)
     spec = {"job": {"targets": _selection(targets), "steps": [{"id": "command", "run": script}]}}
-    return _ask("exec", spec, reason, wait, timeout, on_branch, repo, remote, branch)
+    asked = _ask("exec", spec, Call(reason, on_branch, _patience(wait, timeout), repo, remote, branch))
+    if asked.followed is None and output in ("table", "wide"):
+        return _told(asked)
+    _show_answers(asked, output, state)
+    return asked.code
 
 
 def cancel(
@@ -82,48 +97,102 @@ def cancel(
     """Ask for the end of a run: its steps are ended, `finally` still runs. With --wait: 0 once the run has ended."""
     from opsconductor.workspace import Workspace
 
-    workspace = Workspace.open(repo, remote=remote, branch=branch)
-    name = _open_run(workspace.status(), run)
-    return _ask("cancel", {"action": "cancel", "run": name}, reason, wait, timeout, on_branch, repo, remote, branch)
+    call = Call(reason, on_branch, _patience(wait, timeout), repo, remote, branch)
+    name = _open_run(Workspace.open(repo, remote=remote, branch=branch).status(), run)
+    return _told(_ask("cancel", {"action": "cancel", "run": name}, call))
 
 
-def _ask(
-    about: str,
-    spec: dict[str, Any],
-    reason: str,
-    wait: bool,
-    timeout: str,
-    on_branch: bool,
-    repo: str,
-    remote: str | None,
-    branch: str,
-) -> int:
-    from opsconductor.follow import follow
-    from opsconductor.workspace import Workspace
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What `run`, `exec` and `cancel` have in common. `patience` is None without --wait."""
+
+    reason: str
+    on_branch: bool
+    patience: timedelta | None
+    repo: str
+    remote: str | None
+    branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that was pushed; `followed` with --wait."""
+
+    name: str
+    workspace: "Workspace"
+    followed: "Followed | None"
+
+    @property
+    def run(self) -> dict[str, Any] | None:
+        return self.followed.run if self.followed else None
+
+    @property
+    def code(self) -> int:
+        return self.followed.code if self.followed else exits.OK
+
+
+def _patience(wait: bool, timeout: str) -> timedelta | None:
     from schemas.quantities import parse_duration
 
     try:
-        patience = parse_duration(timeout)
+        return parse_duration(timeout) if wait else None
     except ValueError as error:
         raise UsageError(f"--timeout {timeout!r}: {error}") from error
-    workspace = Workspace.open(repo, remote=remote, branch=branch)
+
+
+def _ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
+    """Push the act, and follow it where that was asked for."""
+    from opsconductor.follow import follow
+    from opsconductor.workspace import Workspace
+
+    workspace = Workspace.open(call.repo, remote=call.remote, branch=call.branch)
     name = act_name(about, datetime.now(UTC))
     document = {
         "apiVersion": "opsconductor/v1",
         "kind": "RunRequest",
         "metadata": {"name": name},
-        "spec": {**spec, **({"reason": reason} if reason else {})},
+        "spec": {**spec, **({"reason": call.reason} if call.reason else {})},
     }
     workspace.check_act(document)
-    commit = workspace.push_act(
-        name, yaml.safe_dump(document, sort_keys=False, allow_unicode=True), on_branch=on_branch
-    )
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    commit = workspace.push_act(name, text, on_branch=call.on_branch)
     chatter(f"asked: {name} (commit {commit[:12]})")
-    if not wait:
+    if call.patience is None:
         chatter("follow it with --wait, or look: opsconductor get runs")
-        typer.echo(name)
-        return exits.OK
-    return follow(workspace, name, patience=patience, pause=_pause(workspace), clock=time.monotonic)
+        return Asked(name, workspace, None)
+    followed = follow(workspace, name, patience=call.patience, pause=_pause(workspace), clock=time.monotonic)
+    return Asked(name, workspace, followed)
+
+
+def _told(asked: Asked) -> int:
+    """The one line of data: the run that came of it, or without --wait the request."""
+    from opsconductor.follow import is_open, say_what_failed
+
+    if asked.followed is None:
+        typer.echo(asked.name)
+    elif asked.run is not None and not is_open(asked.run):
+        say_what_failed(asked.run)
+        typer.echo(asked.run["metadata"]["name"])
+    return asked.code
+
+
+def _show_answers(asked: Asked, output: str, state: str | None) -> None:
+    from opsconductor.answers import answers, show_answers
+
+    run = asked.run
+    found = answers(run, asked.workspace.state_folder(state).logs) if run else ()
+    if output in ("table", "wide"):
+        show_answers(found)
+        return
+    about = run or (asked.followed.answer if asked.followed else None)
+    data = {
+        "request": asked.name,
+        "run": run["metadata"]["name"] if run else None,
+        "state": about["status"]["state"] if about else None,
+        "reason": about["status"].get("reason") if about else None,
+        "targets": [answer.as_data() for answer in found],
+    }
+    show(Table((), (), data), output)
 
 
 def _open_run(status: "StatusReader | None", wanted: str) -> str:
@@ -142,7 +211,7 @@ def _names(run: dict[str, Any]) -> tuple[str, ...]:
     return (run["metadata"]["name"], str(run["spec"].get("job")))
 
 
-def _pause(workspace: Any) -> timedelta:
+def _pause(workspace: "Workspace") -> timedelta:
     return timedelta(seconds=2) if workspace.is_remote else timedelta(milliseconds=300)
 
 
