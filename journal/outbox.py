@@ -4,9 +4,9 @@ A consumer reads the distinct objects after its cursor, does its work, and moves
 harmless. Order is the order of commits. Topics: run job schedule target request decision sync.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
 
 from journal import points
 from journal.tables import cursors, meta, outbox
@@ -18,16 +18,25 @@ class Batch:
 
     last_seq: int
     objects: tuple[tuple[str, str], ...]
+    firsts: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    """The number of the first entry of each object."""
+
+    def head(self, count: int) -> "Batch":
+        """The oldest `count` objects; its `last_seq` leaves the others to be dealt with. `count` is at least 1."""
+        if count >= len(self.objects):
+            return self
+        return Batch(self.firsts[count] - 1, self.objects[:count], self.firsts[:count])
 
 
 TOLD = "outbox.told"
 """In the `info` of a connection whose transaction has added something: the store wakes those who wait for objects."""
 
 _ADD = insert(outbox)
+_NO_END = 2**63 - 1
 _CURSOR = select(cursors.c.seq).where(cursors.c.consumer == bindparam("consumer"))
 _AFTER = (
     select(outbox.c.seq, outbox.c.topic, outbox.c.key)
-    .where(outbox.c.seq > bindparam("after"))
+    .where(outbox.c.seq > bindparam("after"), outbox.c.seq <= bindparam("until"))
     .order_by(outbox.c.seq)
     .limit(bindparam("most"))
 )
@@ -47,6 +56,13 @@ def add_all(tx: Connection, objects: tuple[tuple[str, str], ...]) -> None:
     tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
 
 
+def add_selected(tx: Connection, topic: str, keys: Select[tuple[str]]) -> None:
+    """Say that every object has changed whose key the query gives, in its order. The database does it by itself."""
+    _in_commit_order(tx)
+    tx.info[TOLD] = True
+    tx.execute(insert(outbox).from_select(["key", "topic"], keys.add_columns(literal(topic))))
+
+
 def _in_commit_order(tx: Connection) -> None:
     # SQLite has one writer at a time. Elsewhere a later number could be committed, and passed by a cursor, before
     # an earlier one: whoever writes to the outbox holds this row until its commit.
@@ -54,17 +70,25 @@ def _in_commit_order(tx: Connection) -> None:
         tx.execute(select(meta.c.value).where(meta.c.key == "version").with_for_update())
 
 
-def pending(conn: Connection, consumer: str, limit: int = 10_000) -> Batch:
+def pending(conn: Connection, consumer: str, limit: int = 10_000, *, until: int = _NO_END) -> Batch:
     """What the consumer has not dealt with: at most `limit` entries, fewer objects. Empty: no objects.
 
-    A new consumer starts at what is left of the outbox; it should register with `advance(tx, consumer, last(conn))`
-    and look at the whole journal once.
+    `until` leaves out later entries. A new consumer starts at what is left of the outbox; it should register with
+    `advance(tx, consumer, last(conn))` and look at the whole journal once.
     """
-    after = conn.execute(_CURSOR, {"consumer": consumer}).scalar_one_or_none() or 0
-    rows = conn.execute(_AFTER, {"after": after, "most": limit}).all()
+    after = position(conn, consumer)
+    rows = conn.execute(_AFTER, {"after": after, "until": until, "most": limit}).all()
     if not rows:
         return Batch(after, ())
-    return Batch(rows[-1].seq, tuple(dict.fromkeys((row.topic, row.key) for row in rows)))
+    firsts: dict[tuple[str, str], int] = {}
+    for row in rows:
+        firsts.setdefault((row.topic, row.key), row.seq)
+    return Batch(rows[-1].seq, tuple(firsts), tuple(firsts.values()))
+
+
+def position(conn: Connection, consumer: str) -> int:
+    """The number of the last entry that the consumer has dealt with; 0 for a new one."""
+    return conn.execute(_CURSOR, {"consumer": consumer}).scalar_one_or_none() or 0
 
 
 def last(conn: Connection) -> int:

@@ -337,6 +337,15 @@ def get_all(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, RunVi
     return found
 
 
+def step_counts(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, int]:
+    """How many attempts of steps each of the runs has; those without any are left out."""
+    found: dict[RunId, int] = {}
+    counted = select(runs.c.id, func.count()).join(steps, steps.c.run == runs.c.seq).group_by(runs.c.id)
+    for part in portions(wanted):
+        found |= {RunId(run): count for run, count in conn.execute(counted.where(runs.c.id.in_(part)))}
+    return found
+
+
 def _view(row: AnyRow, places: Mapping[str, TargetView]) -> RunView:
     planned = tuple(row.targets) if row.on_targets else (RUNNER,)
     names = [name for name in planned if name in places] + [name for name in places if name not in planned]

@@ -26,7 +26,7 @@ from reconciler.lookout import Sighting
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
-from reconciler.projection import CONSUMER, SYNC_KEY, Projection
+from reconciler.projection import SYNC_KEY, Projection, unpublished
 from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
 from reconciler.wake import Wake
 from runners import logs
@@ -144,8 +144,7 @@ class Engine:
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
         for reaped in lost:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
-        if found.commit is None:
-            await self._projection.rewrite()
+        await self._projection.begin()
 
     async def _branch_is_there(self) -> bool:
         """Wait for the branch before anything is claimed: a mistyped name must not lock out who has it right.
@@ -296,7 +295,7 @@ class Engine:
     def _idle(self, conn: Connection) -> bool:
         now = self._clock.now()
         due = [run for run in runs.open_runs(conn) if not _starts_later(conn, run, now)]
-        return not due and not outbox.pending(conn, CONSUMER, 1).objects
+        return not due and not unpublished(conn)
 
     # --- publishing ---------------------------------------------------------------------------------------------
 
@@ -309,11 +308,11 @@ class Engine:
             pause = self._publisher.min_interval
             try:
                 await self._show_sync()
-                await self._projection.publish()
                 overdue = self._clock.monotonic() - looked > _BRANCH_LOOK_EVERY.total_seconds()
                 if overdue or self._branch_moved():
                     looked = self._clock.monotonic()
                     await self._look_at_branch()
+                await self._projection.publish()
                 if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
                     pruned = self._clock.monotonic()
                     await self._prune()
@@ -325,7 +324,8 @@ class Engine:
                 log.error("status cannot be published until somebody changes something", error=error.message)
                 pause = max(pause, _REFUSED_PAUSE)
             await asyncio.sleep(pause.total_seconds())
-            await self._woken(watch)
+            if not self._projection.more:
+                await self._woken(watch)
 
     async def _woken(self, watch: Watch) -> None:
         """Until the journal has something to publish, or the loop saw something; not longer than between two looks."""
@@ -357,7 +357,7 @@ class Engine:
             await self._publisher.look()
         except BranchGone:
             log.warning("the status branch was deleted; it is written again from the store")
-            await self._projection.rewrite()
+            await self._projection.redraw()
 
     async def _prune(self) -> None:
         catalog = self._loop.catalog

@@ -4,7 +4,7 @@ Doing it again is harmless: the same facts draw the same files, and the same fil
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -14,15 +14,28 @@ from sqlalchemy import Connection
 from engine import readmodel, statuspage
 from engine.identity import RunId
 from engine.views import JobView, OverviewView, RequestView, ScheduleView, SyncView, TargetStatusView
-from journal import acts, history, outbox, runs, schedules
+from journal import acts, census, facts, history, outbox, runs, schedules
+from journal.portions import portions
 from journal.store import Journal
 from reconciler.publish import BranchGone, Publisher
 
 log = structlog.get_logger(__name__)
 
 CONSUMER = "status"
+AGAIN = "status.again"
+"""Reads the outbox a second time where everything is drawn anew, so that what is new need not wait for what is old."""
+
 SYNC_KEY = "sync"
-_MOST = 20_000
+_UNTIL = "status.again"
+"""The fact that says how far AGAIN has to go; null where nothing is drawn anew."""
+
+_DRAWN_ON = "status.branch"
+"""The fact that names the branch which the two cursors are about."""
+
+_ENTRIES = 20_000
+# What bounds the memory, and the size of a commit: a portion is at most so much of each cursor, but for one huge run.
+_OBJECTS = 4_000
+_STEPS = 10_000
 _STAMP = re.compile(r"-(\d{8}T\d{6}Z)-[0-9a-f]{10}$")
 
 Writes = dict[str, bytes | None]
@@ -32,15 +45,29 @@ Schedule = Callable[[str, schedules.ClockRow], ScheduleView | None]
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The files to write, how far the outbox is dealt with, and a line for the commit."""
+    """The files to write, and a line for the commit."""
 
     writes: Writes
-    last_seq: int
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    """What is drawn next: of what has changed (`news`), and of everything where it is drawn anew (`again`)."""
+
+    news: outbox.Batch
+    again: outbox.Batch | None
+    until: int | None
+    more: bool
+
+    @property
+    def objects(self) -> tuple[tuple[str, str], ...]:
+        again = self.again.objects if self.again else ()
+        return tuple(dict.fromkeys((*self.news.objects, *again)))
+
+
 class Projection:
-    """Publishes batches of changes; one per status branch."""
+    """Publishes what has changed, a portion at a time; one per status branch. Its calls take turns."""
 
     def __init__(
         self, journal: Journal, publisher: Publisher, *, schedule: Schedule, sync: Callable[[], SyncView]
@@ -51,42 +78,62 @@ class Projection:
         self._sync = sync
         self._jobs: dict[str, JobView] | None = None
         self._targets: dict[str, TargetStatusView] = {}
+        self._gone = False
+        self.more = False
+        """Whether `publish` left something for its next call."""
+
+    async def begin(self) -> None:
+        """Called once the branch is claimed. Where it lacks what the store has, everything is to be drawn: it is new,
+        was deleted, or is not the one that was drawn on last."""
+        drawn_on = await self._journal.read(lambda conn: facts.get(conn, _DRAWN_ON))
+        # A claim writes no page: an engine may have been killed between its claim and the first portion.
+        if drawn_on != self._publisher.ref or self._publisher.read(readmodel.README) is None:
+            await self.redraw()
+
+    async def redraw(self) -> None:
+        """Have everything drawn anew: the branch is gone or new. The next calls of `publish` do it."""
+        self._gone = True  # should the store be away just now, `publish` must not begin a branch that lacks the rest
+        await self._journal.write(self._again)
+        self._gone = False
+
+    async def rewrite(self) -> None:
+        """Draw everything anew, and publish it all."""
+        await self.redraw()
+        while await self.publish():
+            pass
 
     async def publish(self) -> bool:
-        """Publish what has changed since the last time; False where nothing had. Raises what the publisher raises,
-        apart from BranchGone: then everything is written again."""
-        batch = await self._journal.read(lambda conn: outbox.pending(conn, CONSUMER, _MOST))
-        if not batch.objects:
+        """Publish a portion of what has changed since the last time; False where nothing had. Raises what the publisher
+        raises, apart from BranchGone: then everything is drawn anew."""
+        if self._gone:
+            await self.redraw()
+        portion = await self._journal.read(_portion)
+        if not portion.objects:
+            self.more = False
             return False
-        drawn = await self._journal.read(lambda conn: self._draw(conn, batch))
+        drawn = await self._journal.read(lambda conn: self._draw(conn, portion.objects))
         try:
             await self._publisher.publish(drawn.writes, drawn.message)
         except BranchGone:
             log.warning("the status branch was deleted; it is written again from the store")
-            await self.rewrite()
-            return True
-        await self._journal.write(lambda tx: self._dealt_with(tx, drawn.last_seq))
+            await self.redraw()
+            return await self.publish()
+        await self._journal.write(lambda tx: _dealt_with(tx, portion))
+        self.more = portion.more
         return True
 
-    async def rewrite(self) -> None:
-        """Write every file from the store onto a branch that is gone or new."""
+    def _again(self, tx: Connection) -> None:
+        outbox.advance(tx, AGAIN, outbox.position(tx, CONSUMER))
+        census.announce(tx)
+        outbox.add(tx, "sync", SYNC_KEY)
+        until = outbox.last(tx)
+        outbox.advance(tx, CONSUMER, until)
+        facts.put(tx, _UNTIL, until)
+        facts.put(tx, _DRAWN_ON, self._publisher.ref)
 
-        def everything(tx: Connection) -> None:
-            outbox.add_all(tx, tuple(_everything(tx)))
-
-        await self._journal.write(everything)
-        batch = await self._journal.read(lambda conn: outbox.pending(conn, CONSUMER, _MOST * 50))
-        drawn = await self._journal.read(lambda conn: self._draw(conn, batch))
-        await self._publisher.publish(drawn.writes, "status: everything, from the store")
-        await self._journal.write(lambda tx: self._dealt_with(tx, drawn.last_seq))
-
-    def _dealt_with(self, tx: Connection, seq: int) -> None:
-        outbox.advance(tx, CONSUMER, seq)
-        outbox.trim(tx)
-
-    def _draw(self, conn: Connection, batch: outbox.Batch) -> Drawn:
+    def _draw(self, conn: Connection, objects: Iterable[tuple[str, str]]) -> Drawn:
         by_topic: dict[str, list[str]] = {}
-        for topic, key in batch.objects:
+        for topic, key in objects:
             by_topic.setdefault(topic, []).append(key)
         writes: Writes = {}
         writes |= self._runs(conn, by_topic.get("run", ()))
@@ -104,17 +151,17 @@ class Projection:
             writes |= _file(readmodel.schedule_path(name), readmodel.schedule_status(view) if view else None)
         writes |= _file(readmodel.SYNC, readmodel.sync_file(self._sync()))
         writes[readmodel.README] = statuspage.page(self._overview(conn, clocks)).encode()
-        return Drawn(writes, batch.last_seq, _message(by_topic))
+        return Drawn(writes, _message(by_topic))
 
-    def _runs(self, conn: Connection, names: Iterable[str]) -> Writes:
-        wanted = [RunId(name) for name in names]
-        found = runs.get_all(conn, wanted)
+    def _runs(self, conn: Connection, names: Collection[str]) -> Writes:
         writes: Writes = {}
-        for name in wanted:
-            if name in found:
-                writes |= {path: text.encode() for path, text in readmodel.run_files(found[name]).items()}
-            elif stamp := _STAMP.search(name):
-                writes |= self._removed(name, datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
+        for part in portions([RunId(name) for name in names]):  # a view is several times its file: few at once
+            found = runs.get_all(conn, part)
+            for name in part:
+                if name in found:
+                    writes |= {path: text.encode() for path, text in readmodel.run_files(found[name]).items()}
+                elif stamp := _STAMP.search(name):
+                    writes |= self._removed(name, datetime.strptime(stamp[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC))
         return writes
 
     def _removed(self, run: RunId, instant: datetime) -> Writes:
@@ -146,6 +193,46 @@ class Projection:
         )
 
 
+def unpublished(conn: Connection) -> bool:
+    """Whether something is in the store that the branch does not show yet."""
+    return bool(_portion(conn).objects)
+
+
+def _portion(conn: Connection) -> _Portion:
+    news = outbox.pending(conn, CONSUMER, _ENTRIES)
+    news = news.head(_fitting(conn, news))
+    more = news.last_seq < outbox.last(conn)
+    until: int | None = facts.get(conn, _UNTIL)
+    if until is None:
+        return _Portion(news, None, None, more)
+    again = outbox.pending(conn, AGAIN, _ENTRIES, until=until)
+    again = again.head(_fitting(conn, again))
+    return _Portion(news, again, until, more or again.last_seq < until)
+
+
+def _fitting(conn: Connection, batch: outbox.Batch) -> int:
+    """How many objects of the batch make a portion; at least one."""
+    objects = batch.objects[:_OBJECTS]
+    steps = runs.step_counts(conn, [RunId(key) for topic, key in objects if topic == "run"])
+    total = 0
+    for count, (topic, key) in enumerate(objects):
+        total += steps.get(RunId(key), 0) if topic == "run" else 0
+        if total > _STEPS and count:
+            return count
+    return max(1, len(objects))
+
+
+def _dealt_with(tx: Connection, portion: _Portion) -> None:
+    outbox.advance(tx, CONSUMER, portion.news.last_seq)
+    if portion.again is not None and portion.until is not None:
+        if portion.again.last_seq < portion.until:
+            outbox.advance(tx, AGAIN, portion.again.last_seq)
+        else:
+            outbox.forget(tx, AGAIN)
+            facts.put(tx, _UNTIL, None)
+    outbox.trim(tx)
+
+
 def _file(path: str, document: Mapping[str, object] | None) -> Writes:
     return {path: readmodel.to_yaml(document).encode() if document is not None else None}
 
@@ -170,16 +257,6 @@ def _days(conn: Connection, keys: Iterable[str]) -> Writes:
         files = readmodel.decision_files(day, schedules.day(conn, day))
         writes |= {path: text.encode() for path, text in files.items()}
     return writes
-
-
-def _everything(conn: Connection) -> Iterable[tuple[str, str]]:
-    yield from (("run", brief.id) for brief in history.briefs(conn, limit=1_000_000))
-    yield from (("job", name) for name in history.jobs(conn))
-    yield from (("target", name) for name in history.targets(conn))
-    yield from (("schedule", name) for name in schedules.clocks(conn))
-    yield from (("request", row.name) for row in acts.recent(conn, limit=1_000_000))
-    yield from (("decision", day.isoformat()) for day in schedules.days(conn))
-    yield ("sync", SYNC_KEY)
 
 
 def _message(by_topic: Mapping[str, list[str]]) -> str:

@@ -1,0 +1,22 @@
+"""Everything there is, said to have changed: for a consumer that must show the whole journal anew."""
+
+from sqlalchemy import Connection, select
+
+from engine.pinned import RUNNER
+from journal import outbox, schedules
+from journal.tables import acts, run_targets, runs
+from journal.tables import schedules as clocks
+
+
+def announce(tx: Connection) -> None:
+    """Put every object into the outbox. What changes most and is looked at most comes first, and the newest of it.
+
+    However much history there is, none of it passes through this process.
+    """
+    outbox.add_selected(tx, "job", select(runs.c.job).distinct())
+    outbox.add_selected(tx, "target", select(run_targets.c.target).where(run_targets.c.target != RUNNER).distinct())
+    outbox.add_selected(tx, "schedule", select(clocks.c.name))
+    outbox.add_all(tx, tuple(("decision", day.isoformat()) for day in schedules.days(tx)))
+    outbox.add_selected(tx, "run", select(runs.c.id).order_by(runs.c.seq.desc()))
+    answered = select(acts.c.name).where(acts.c.state.is_not(None))
+    outbox.add_selected(tx, "request", answered.order_by(acts.c.settled_at.desc()))
