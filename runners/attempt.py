@@ -9,7 +9,8 @@ from engine.outcome import Failed, Outcome, Unknown
 from engine.pinned import PinnedTarget, PlannedStep, Script
 from runners.connections import PROOF, Finish, Refused, Session, Stop
 from runners.connections.local import LocalHost, LocalSession
-from runners.connections.ssh import SshPlace, SshSession
+from runners.connections.login import SshPlace
+from runners.connections.ssh import SshSession
 from runners.keyring import Keyring
 from runners.limits import Capture
 from runners.secrets import Sealed

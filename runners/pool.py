@@ -24,7 +24,7 @@ from journal.store import Journal
 from journal.tables import runs as table
 from runners.connections import GRACE, PROOF
 from runners.connections.local import Guardian, LocalHost, LocalSettings
-from runners.connections.ssh import SshLimits
+from runners.connections.login import SshLimits
 from runners.execute import FINALLY_LIMIT, Execution, Tools
 from runners.secrets import Secrets
 from runners.sessions import IDLE, SshConnections

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import asyncssh
 
-from runners.connections.ssh import SshLimits, SshPlace, connect
+from runners.connections.login import SshLimits, SshPlace, connect
 
 IDLE = 15.0
 """Seconds that an unused connection stays open."""
@@ -30,7 +30,7 @@ class SshConnections:
     ) -> AsyncIterator[tuple[asyncssh.SSHClientConnection, bool]]:
         """An open connection, and whether it was in use before. `fresh`: a new one in any case.
 
-        Raises runners.connections.ssh.Unreached or Unusable.
+        Raises runners.connections.login.Unreached or Unusable.
         """
         warm = None if fresh else self._taken(place)
         connection = warm or await connect(place, self._limits)

@@ -19,7 +19,8 @@ from engine.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.bootstrap import Command
 from runners.connections import Stop
-from runners.connections.ssh import SshPlace, SshSession
+from runners.connections.login import SshPlace
+from runners.connections.ssh import SshSession
 from runners.limits import Capture
 from runners.masking import Masker
 from runners.sessions import SshConnections
