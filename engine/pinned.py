@@ -83,6 +83,8 @@ class PinnedSpec:
     on_targets: bool = False
     """Whether the job selects targets; without, `targets` is empty and the runner itself is the only place."""
     credentials: dict[str, CredentialSpec] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    """Of the job, or of the request that holds the steps: a credential's `allowedFor` is judged by them."""
     max_parallel: int = 20
     timeout: timedelta = timedelta(hours=1)
     outputs: dict[str, Any] = field(default_factory=dict)

@@ -103,6 +103,7 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         targets=tuple(_pinned_target(target, variables) for target in targets),
         on_targets=job.targets is not None,
         credentials=_credentials(asked, targets, steps),
+        labels=dict(asked.labels),
         max_parallel=job.strategy.max_parallel,
         timeout=job.timeout or catalog.project.spec.defaults.timeout or DEFAULT_TIMEOUT,
         outputs=dict(job.outputs),

@@ -1,10 +1,8 @@
 """The credentials of one run, opened once and together, so that each is masked everywhere from the first step on."""
 
-from collections.abc import Mapping
-
+from engine.pinned import PinnedSpec
 from runners.masking import Masker, TooShort
 from runners.secrets import Opened, Sealed, Secrets
-from schemas.credential import CredentialSpec
 
 
 class Keyring:
@@ -15,11 +13,11 @@ class Keyring:
         self._masker = masker
         self._opened: dict[str, Opened | Sealed] = {}
 
-    def open_all(self, credentials: Mapping[str, CredentialSpec]) -> None:
+    def open_all(self, plan: PinnedSpec) -> None:
         """Open every credential of the plan. One that cannot be opened is no error here: whoever needs it, fails."""
-        for name, spec in credentials.items():
+        for name, spec in plan.credentials.items():
             try:
-                opened = self._secrets.open(name, spec)
+                opened = self._secrets.open(name, spec, labels=plan.labels)
                 for secret in opened.secrets:
                     self._masker.add(secret)
                 self._opened[name] = opened

@@ -1,4 +1,5 @@
-"""Opening credentials. Only runners do it, only for pools that the credential names, and only when a run needs it.
+"""Opening credentials. Only runners do it, only for the pools and jobs that the credential names, and only when a run
+needs it.
 
 A Credential is a secret by reference. `file` reads below the runner's secret folder, `env` reads variables named
 OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
@@ -7,7 +8,9 @@ OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from engine.selection import matches
 from runners.masking import SHORTEST
 from runners.secrets import env, file
 from schemas.credential import CredentialSpec
@@ -56,15 +59,21 @@ class Secrets:
     environ: Mapping[str, str] = field(repr=False)
     pools: Callable[[], frozenset[str]] | None = None
 
-    def open(self, name: str, spec: CredentialSpec) -> Opened:
-        """Read it anew. Raises Sealed.
+    def open(self, name: str, spec: CredentialSpec, *, labels: Mapping[str, str] = MappingProxyType({})) -> Opened:
+        """Read it anew, for a job with these labels. Raises Sealed.
 
-        That the job may use it (`allowedFor`) was judged when the run was planned, and is pinned: a credential that a
-        run may not use is not in its plan.
+        Whether the job may use it was judged when the run was planned. It is judged again here, before anything is
+        read: who can write a plan into the journal must not thereby be able to read every secret of the runner.
         """
         served = self.pools() if self.pools is not None else None
         if spec.pools and served is not None and not served & set(spec.pools):
             raise Sealed(f"credential '{name}' may not be opened here: it names the pools {', '.join(spec.pools)}")
+        if spec.allowed_for is not None and not matches(spec.allowed_for, labels):
+            has = ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "none"
+            raise Sealed(
+                f"credential '{name}' is not allowed for this job: its allowedFor does not match the labels that the "
+                f"run was planned with ({has}); give the job the labels, or widen allowedFor, and start a new run"
+            )
         text = self._text(name, spec)
         text = text if spec.type == "ssh" else text.removesuffix("\n").removesuffix("\r")
         if len(text.strip()) < SHORTEST:

@@ -183,6 +183,29 @@ async def test_a_secret_that_cannot_be_opened_fails_only_who_needs_it(bench: Ben
     assert "no file 'gone'" in (ran.steps()["with"].error or "")
 
 
+@pytest.mark.parametrize(("labels", "opens"), [({"team": "web"}, True), ({"team": "db"}, False), ({}, False)])
+async def test_a_credential_is_opened_only_for_the_jobs_that_it_allows(
+    bench: Bench, labels: dict[str, str], opens: bool
+) -> None:
+    """Whatever the plan says. That it stays closed shows in the first step: what is not opened is not known to mask."""
+    (bench.secrets / "db").write_text(SECRET)
+    source = {"from": {"file": "db"}, "allowedFor": {"matchLabels": {"team": "web"}}}
+    ran = await bench.execute(
+        script(f"echo {SECRET}; exit 3", "says", continue_on_error=True),
+        script(f"touch {bench.folder}/ran", "needs", env={"P": "${{ secrets.db.value }}"}),
+        targets=WEB,
+        labels=labels,
+        credentials={"db": CredentialSpec.model_validate({"type": "generic", **source})},
+    )
+    says, needs = ran.steps()["says"], ran.steps()["needs"]
+    assert says.stdout_tail == ("***\n" if opens else SECRET + "\n")
+    assert (bench.folder / "ran").exists() == opens
+    assert needs.state is (OK if opens else FAILED)
+    if not opens:
+        assert needs.error is not None
+        assert needs.error.startswith("credential 'db' is not allowed for this job: its allowedFor does not match")
+
+
 async def test_a_sensitive_step_leaves_no_output_anywhere(bench: Bench) -> None:
     ran = await bench.execute(script("echo h1dden; exit 1", sensitive=True), targets=WEB)
     step = ran.steps()["only"]

@@ -17,6 +17,7 @@ from engine.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.connections.login import SshLimits
 from schemas.credential import CredentialSpec
+from schemas.selector import Selector
 from schemas.target import Connections
 from tests import openssh as servers
 from tests.openssh import OpenSsh, openssh, own_openssh
@@ -119,6 +120,18 @@ async def test_a_server_that_takes_no_password_says_so(openssh: OpenSsh, bench: 
     target = over_ssh(openssh, openssh.host_key)
     ran = await tried(bench, target, login(bench, "password", PASSWORD, openssh.user))
     assert f"refused the login of '{openssh.user}' with the password" in unreached(bench, ran)
+
+
+async def test_a_key_that_is_not_allowed_for_the_job_logs_nobody_in(openssh: OpenSsh, bench: Bench) -> None:
+    """Although the plan has it. The host sees no login."""
+    given = with_key(bench, openssh)["login"]
+    only_web = given.model_copy(update={"allowed_for": Selector.model_validate({"matchLabels": {"team": "web"}})})
+    logins = openssh.log.count("Accepted")
+    ran = await tried(bench, over_ssh(openssh, openssh.host_key), {"login": only_web})
+    step = ran.steps()["only"]
+    assert step.state is StepState.FAILED
+    assert "credential 'login' is not allowed for this job" in (step.error or "")
+    assert openssh.log.count("Accepted") == logins
 
 
 # --- host keys and host authorities --------------------------------------------------------------------------------

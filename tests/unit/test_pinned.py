@@ -2,6 +2,8 @@
 
 from engine.judge import ActFacts, Launch, judge
 from engine.pinned import digest, dump, load
+from engine.planning import Planned, plan_inline, plan_run
+from schemas.act import InlineJob
 from tests.catalogs import catalog
 from tests.unit.test_judge import NOW, request
 
@@ -22,7 +24,7 @@ spec:
       hostKeys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl]
 """,
     """kind: Job
-metadata: {name: everything}
+metadata: {name: everything, labels: {team: web}}
 spec:
   targets: {names: [web-01]}
   timeout: 40m
@@ -45,3 +47,13 @@ def test_a_plan_is_read_back_equal() -> None:
     spec = launch.planned.spec
     assert load(dump(spec)) == spec
     assert digest(dump(load(dump(spec)))) == digest(dump(spec))
+
+
+def test_a_plan_has_the_labels_by_which_credentials_are_judged() -> None:
+    """Those of the job, or of the request that holds the steps."""
+    of_job = plan_run(CATALOG, CATALOG.jobs["everything"], params={})
+    inline = InlineJob.model_validate({"steps": [{"run": "true"}]})
+    of_request = plan_inline(CATALOG, "now", inline, labels={"team": "db"})
+    assert isinstance(of_job, Planned)
+    assert isinstance(of_request, Planned)
+    assert (of_job.spec.labels, of_request.spec.labels) == ({"team": "web"}, {"team": "db"})

@@ -166,6 +166,30 @@ def test_a_credential_opens_only_in_the_pools_that_it_names(folder: Path, served
             secrets.open("db", given)
 
 
+WEB_ONLY = {"allowedFor": {"matchLabels": {"team": "web"}}, "from": {"env": "OPSCONDUCTOR_SECRET_DB"}}
+
+
+class Untouched(dict[str, str]):
+    """Variables of which none may be looked at."""
+
+    def __getitem__(self, name: str) -> str:
+        raise AssertionError(f"{name} was read")
+
+    def __contains__(self, name: object) -> bool:
+        raise AssertionError(f"{name} was looked for")
+
+
+@pytest.mark.parametrize(("labels", "shown"), [({}, "none"), ({"team": "db", "env": "lab"}, "env=lab, team=db")])
+def test_a_job_that_it_is_not_for_is_refused_before_anything_is_read(labels: dict[str, str], shown: str) -> None:
+    with pytest.raises(Sealed, match=rf"'db' is not allowed for this job: .* \({shown}\); give the job the labels"):
+        Secrets(None, Untouched()).open("db", spec(**WEB_ONLY), labels=labels)
+
+
+def test_a_job_that_it_is_for_may_use_it() -> None:
+    secrets = Secrets(None, {"OPSCONDUCTOR_SECRET_DB": SECRET})
+    assert secrets.open("db", spec(**WEB_ONLY), labels={"team": "web", "env": "lab"}).get("value") == SECRET
+
+
 @pytest.mark.parametrize("text", ["", "\n", "abc\n", "a  \n", "   \n", "\n" * 6])
 def test_a_secret_too_short_to_be_masked_stays_closed(folder: Path, text: str) -> None:
     (folder / "short").write_text(text)
