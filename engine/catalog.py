@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
+from schemas.discovery import Discovery
+from schemas.envelope import Document
 from schemas.job import Job
+from schemas.notification import NotificationChannel, NotificationRule
+from schemas.policy import Policy, User
 from schemas.pool import RunnerPool
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.target import Target, TargetGroup
+from schemas.trigger import Trigger
+from schemas.workflow import Workflow
 
 DEFAULT_POOL = "default"
 _USABLE = ("ssh", "winrm", "http", "local")
@@ -27,7 +34,48 @@ class Catalog:
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     pools: Mapping[str, RunnerPool] = field(default_factory=dict)
+    workflows: Mapping[str, Workflow] = field(default_factory=dict)
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    discoveries: Mapping[str, Discovery] = field(default_factory=dict)
+    channels: Mapping[str, NotificationChannel] = field(default_factory=dict)
+    rules: Mapping[str, NotificationRule] = field(default_factory=dict)
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    users: Mapping[str, User] = field(default_factory=dict)
     origin: Mapping[str, Authored] = field(default_factory=dict, repr=False)
+    held: Mapping[str, str] = field(default_factory=dict)
+    """What this version must not run, by identity, with the reason: it would do other than what is written."""
+
+    @property
+    def by_kind(self) -> Mapping[str, Mapping[str, Document]]:
+        """The definitions by kind and name, the Project apart."""
+        return {
+            "Job": self.jobs,
+            "Workflow": self.workflows,
+            "Schedule": self.schedules,
+            "Trigger": self.triggers,
+            "Target": self.targets,
+            "TargetGroup": self.groups,
+            "Credential": self.credentials,
+            "Discovery": self.discoveries,
+            "NotificationChannel": self.channels,
+            "NotificationRule": self.rules,
+            "Calendar": self.calendars,
+            "Window": self.windows,
+            "RunnerPool": self.pools,
+            "Policy": self.policies,
+            "User": self.users,
+        }
+
+    @property
+    def live_schedules(self) -> Mapping[str, Schedule]:
+        """The schedules this version acts on: neither they nor their jobs are held."""
+        return {
+            name: schedule
+            for name, schedule in self.schedules.items()
+            if f"Schedule/{name}" not in self.held and f"Job/{schedule.spec.job_ref}" not in self.held
+        }
 
     def pool_of(self, job: Job) -> str:
         """The pool whose runners take the job: its own, else the project's, else `default`."""

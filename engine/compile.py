@@ -7,15 +7,21 @@ from typing import TypeVar
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.globs import matches
+from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, has_errors, in_order
+from schemas.discovery import Discovery
 from schemas.envelope import Document
 from schemas.job import Job
+from schemas.notification import NotificationChannel, NotificationRule
+from schemas.policy import Policy, User
 from schemas.pool import RunnerPool
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
 from schemas.schedule import Schedule
 from schemas.target import Target, TargetGroup
+from schemas.trigger import Trigger
+from schemas.workflow import Workflow
 
 PROJECT_FILE = "opsconductor.yaml"
 D = TypeVar("D", bound=Document)
@@ -60,11 +66,12 @@ def compile_files(commit: str, files: Iterable[ParsedFile], extra: Iterable[Diag
     broken = frozenset(name for file in parsed for name in file.broken)
     unread = {finding.span.file for finding in findings}
     catalog = _catalog(commit, definitions)
-    findings += everything.about_definitions(catalog, definitions, broken=broken, unread=unread)
+    checked = everything.about_definitions(catalog, definitions, broken=broken, unread=unread)
+    findings += checked.findings
     about_acts += everything.about_acts(catalog, acts, broken=broken)
     sound = not has_errors(findings)
     return Compiled(
-        catalog=catalog if sound else None,
+        catalog=replace(catalog, held=checked.held) if sound else None,
         acts=acts,
         findings=in_order([*findings, *about_acts]),
         documents=sum(file.count for file in parsed),
@@ -84,6 +91,15 @@ def _catalog(commit: str, definitions: list[Authored]) -> Catalog:
         credentials=_named(definitions, Credential),
         schedules=_named(definitions, Schedule),
         pools=_named(definitions, RunnerPool),
+        workflows=_named(definitions, Workflow),
+        triggers=_named(definitions, Trigger),
+        discoveries=_named(definitions, Discovery),
+        channels=_named(definitions, NotificationChannel),
+        rules=_named(definitions, NotificationRule),
+        calendars=_named(definitions, Calendar),
+        windows=_named(definitions, Window),
+        policies=_named(definitions, Policy),
+        users=_named(definitions, User),
         origin={authored.identity: authored for authored in reversed(definitions)},
     )
 

@@ -44,7 +44,7 @@ def upcoming(catalog: Catalog, start: datetime, end: datetime) -> tuple[Fire, ..
     project = catalog.project.spec
     fires = (
         fire
-        for schedule in catalog.schedules.values()
+        for schedule in catalog.live_schedules.values()
         for fire in fires_of(schedule, start, end, zone_default=project.defaults.time_zone, suspended=project.suspend)
     )
     return tuple(sorted(fires, key=lambda fire: (fire.instant, fire.schedule)))

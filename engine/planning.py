@@ -24,6 +24,7 @@ from schemas.steps import STEP_TYPES
 from schemas.target import Become, Target, TargetGroup
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
+Reason = Literal["noTargets", "badParams", "notAllowed", "badSteps", "notSupported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,16 @@ class Planned:
 class PlanRefused:
     """Why there is no such run. `reason` is one word for programs, `message` a sentence for people.
 
-    `badSteps`: a script or expression of an inline job that validation would have refused.
+    `badSteps`: a script or expression of an inline job that validation would have refused. `notSupported`: this version
+    would run it otherwise than it is written.
     """
 
-    reason: Literal["noTargets", "badParams", "notAllowed", "badSteps"]
+    reason: Reason
     message: str
 
 
 class _Refusal(Exception):  # noqa: N818 -- becomes a PlanRefused in this module
-    def __init__(self, reason: Literal["noTargets", "badParams", "notAllowed", "badSteps"], message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.refused = PlanRefused(reason, message)
 
@@ -56,7 +58,7 @@ def plan_run(
 ) -> Planned | PlanRefused:
     """The plan of a run of a job. A limit can only narrow the job's targets."""
     pool = catalog.pool_of(job)
-    return _plan(_Asked(catalog, job.name, job.spec, job.metadata.labels, pool, params, limit))
+    return _plan(_Asked(catalog, job.name, job.spec, job.metadata.labels, pool, params, limit, defined=True))
 
 
 def plan_inline(
@@ -81,16 +83,26 @@ class _Asked:
     pool: str
     params: Mapping[str, Any]
     limit: Selection | None
+    defined: bool = False
+    """Whether it is a Job of the catalog, and not an inline one."""
 
 
 def _plan(asked: _Asked) -> Planned | PlanRefused:
     try:
+        _refuse_held(asked.catalog, f"Job/{asked.name}" if asked.defined else None)
         params = _params(asked.job, asked.params)
         targets = _targets(asked)
+        _refuse_held(asked.catalog, *(target.identity for target in targets))
         steps = _steps(asked.job, targets)
         return Planned(_pinned(asked, targets, steps), params)
     except _Refusal as refusal:
         return refusal.refused
+
+
+def _refuse_held(catalog: Catalog, *identities: str | None) -> None:
+    for identity in identities:
+        if identity is not None and (reason := catalog.held.get(identity)) is not None:
+            raise _Refusal("notSupported", f"{identity}: {reason}; nothing runs otherwise than it is written")
 
 
 def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> PinnedSpec:
@@ -391,6 +403,7 @@ def ways(catalog: Catalog, job: Job) -> tuple[Way, ...]:
 def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> dict[str, CredentialSpec]:
     """Those the run can reach: of the connections its steps use on its targets, and of `secrets.x.y`; no secret."""
     names = {way.credential for way in _ways(asked, targets, steps)}
+    _refuse_held(asked.catalog, *(f"Credential/{name}" for name in sorted(names)))
     return {name: _allowed(asked, name) for name in sorted(names)}
 
 

@@ -21,25 +21,14 @@ def removed_too_much(before: Catalog, after: Catalog) -> tuple[Diagnostic, ...]:
     return (*_protected(before, after), *_shares(before, after, prune.max_deletes))
 
 
-def _kinds(catalog: Catalog) -> Mapping[str, Mapping[str, Document]]:
-    return {
-        "Job": catalog.jobs,
-        "Schedule": catalog.schedules,
-        "Target": catalog.targets,
-        "TargetGroup": catalog.groups,
-        "Credential": catalog.credentials,
-        "RunnerPool": catalog.pools,
-    }
-
-
 def _gone(before: Mapping[str, Document], after: Mapping[str, Document]) -> frozenset[str]:
     renamed = {previous for document in after.values() for previous in document.metadata.previous_names}
     return frozenset(before) - frozenset(after) - renamed
 
 
 def _shares(before: Catalog, after: Catalog, share: int | str) -> Iterator[Diagnostic]:
-    remaining = _kinds(after)
-    for kind, documents in _kinds(before).items():
+    remaining = after.by_kind
+    for kind, documents in before.by_kind.items():
         gone = _gone(documents, remaining[kind])
         allowed = max(ALWAYS_ALLOWED, _count(share, len(documents)))
         if len(gone) > allowed:
@@ -52,10 +41,10 @@ def _shares(before: Catalog, after: Catalog, share: int | str) -> Iterator[Diagn
 
 
 def _protected(before: Catalog, after: Catalog) -> Iterator[Diagnostic]:
-    remaining = _kinds(after)
+    remaining = after.by_kind
     for identity in before.project.spec.prune.protect:
         kind, _, name = identity.partition("/")
-        if name in _kinds(before).get(kind, {}) and name in _gone(_kinds(before)[kind], remaining[kind]):
+        if name in before.by_kind.get(kind, {}) and name in _gone(before.by_kind[kind], remaining[kind]):
             yield Diagnostic(
                 start_of("opsconductor.yaml"),
                 "OC341",

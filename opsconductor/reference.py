@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from schemas.codes import CODES
-from schemas.kinds import MODELS, PLANNED
+from schemas.kinds import MODELS, NOT_ACTED_ON
 from schemas.quantities import format_duration
 from schemas.steps import STEP_TYPES
 
@@ -62,7 +62,7 @@ def kinds_page() -> str:
         "<!-- Written by `make docs` from the models. -->\n",
         "Every field of every document this version reads. `opsconductor explain KIND.path` shows the same in a",
         "terminal, `opsconductor schema` as JSON Schema for editors.\n",
-        f"Not supported yet: {', '.join(sorted(PLANNED))}.\n",
+        f"Checked, and not acted on yet: {', '.join(NOT_ACTED_ON)}.\n",
     ]
     for kind, model in MODELS.items():
         parts += [f"## {kind}\n", f"{_doc(model)}\n", *_tables(model, kind)]

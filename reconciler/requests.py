@@ -17,6 +17,7 @@ from journal.store import Journal
 from reconciler.launches import new_run
 from reconciler.objects import Objects
 from schemas.act import RunRequest
+from schemas.envelope import Document
 from schemas.reader import Authored, ParsedFile, read
 
 log = structlog.get_logger(__name__)
@@ -113,11 +114,12 @@ class Requests:
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
         unanswered = {name: one for name, one in by_name.items() if name not in seen or seen[name].state is None}
         for name, one in unanswered.items():
-            request = one.authored.document
-            if isinstance(request, RunRequest):
-                facts = await self._facts(one, now, was_before=name in baseline, lost=name in lost)
-                judgement = checked(judge(request, facts, catalog, now), one.authored, catalog)
-                await self._settle(request, judgement, facts, catalog, now)
+            act = one.authored.document
+            facts = await self._facts(one, now, was_before=name in baseline, lost=name in lost)
+            judgement: Judgement = Refuse("notSupported", "this version has no gates that could be approved")
+            if isinstance(act, RunRequest):
+                judgement = checked(judge(act, facts, catalog, now), one.authored, catalog)
+            await self._settle(act, judgement, facts, catalog, now)
         return len(unanswered)
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
@@ -146,28 +148,28 @@ class Requests:
         )
 
     async def _settle(
-        self, request: RunRequest, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime
+        self, act: Document, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime
     ) -> None:
         def change(tx: Connection) -> bool:
             # Another process may have answered meanwhile: what it refused must not be done.
-            if acts.seen(tx, (request.name,)):
+            if acts.seen(tx, (act.name,)):
                 return False
             answer = _apply(tx, judgement, catalog, now)
             acts.settle(
                 tx,
-                request.name,
+                act.name,
                 state=answer.state,
                 reason=answer.reason,
                 message=answer.message,
                 run=answer.run,
-                action=request.spec.action,
+                action=act.spec.action if isinstance(act, RunRequest) else "approve",
                 requested_by=facts.requested_by,
                 now=now,
             )
             return True
 
         if await self._journal.write(change):
-            log.info("request answered", request=request.name, judgement=type(judgement).__name__.lower())
+            log.info("request answered", request=act.name, judgement=type(judgement).__name__.lower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class Schedules:
         keeps its clock.
         """
         stored = await self._journal.read(schedules.clocks)
-        wanted = {name: self._clock_for(name, catalog, stored, now) for name in catalog.schedules}
+        wanted = {name: self._clock_for(name, catalog, stored, now) for name in catalog.live_schedules}
         changed = {name: clock for name, clock in wanted.items() if stored.get(name) != clock}
         gone = [name for name in stored if name not in wanted]
 

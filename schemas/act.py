@@ -1,8 +1,8 @@
 """Kind RunRequest: an act, judged once, by its name."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name
 from schemas.job import Step
@@ -52,3 +52,19 @@ class RunRequest(Document):
 
     kind: Literal["RunRequest"] = Field(description="RunRequest.")
     spec: RunRequestSpec = Field(description="What is asked for.")
+
+
+class ApprovalSpec(Model):
+    gate: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] = Field(
+        description="Digest of the gate, as the status branch shows it.",
+        examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
+    decision: Literal["approve", "reject"] = Field(description="Yes or no.")
+    reason: str = Field(default="", max_length=4096, description="Why, for the record.", examples=["checked the plan"])
+
+
+class Approval(Document):
+    """A person's yes or no to a gate. Who that is, the commit's signature says."""
+
+    kind: Literal["Approval"] = Field(description="Approval.")
+    spec: ApprovalSpec = Field(description="Which gate, and what is decided.")

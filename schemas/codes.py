@@ -95,6 +95,7 @@ _TITLES = {
     "OC609": "A credential of the wrong type",
     # 9xx: part of the language, not of this version
     "OC901": "Not supported yet",
+    "OC902": "Checked, and not acted on yet",
 }
 
 CODES: Mapping[str, Code] = MappingProxyType({code: Code(code, title) for code, title in _TITLES.items()})

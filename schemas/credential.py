@@ -1,6 +1,6 @@
-"""Kind Credential: a secret by reference, and who may use it."""
+"""Kind Credential: a secret, encrypted in place or by reference, and who may use it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -57,7 +57,25 @@ class CredentialSpec(Model):
 
 
 class Credential(Document):
-    """A secret by reference, and who may use it."""
+    """A secret, encrypted in place (`data` and `sops`) or by reference (`spec.from`), and who may use it."""
 
     kind: Literal["Credential"] = Field(description="Credential.")
     spec: CredentialSpec = Field(description="What it is and where it comes from.")
+    data: dict[str, Any] | None = Field(
+        default=None,
+        description="The secret's fields, encrypted by sops.",
+        examples=[{"password": "ENC[AES256_GCM,data:cGFzcw==,iv:aXY=,tag:dGFn,type:str]"}],
+    )
+    sops: dict[str, Any] | None = Field(
+        default=None,
+        description="What sops writes beside it; its own to change.",
+        examples=[{"encrypted_regex": "^data$", "mac": "ENC[AES256_GCM,data:bWFj,iv:aXY=,tag:dGFn,type:str]"}],
+    )
+
+    @model_validator(mode="after")
+    def _here_or_elsewhere(self) -> "Credential":
+        if (self.data is None) != (self.sops is None):
+            raise ValueError("'data' and 'sops' go together: encrypt the file with sops")
+        if self.data is not None and self.spec.from_ is not None:
+            raise ValueError("a credential has either spec.from, or data encrypted by sops")
+        return self

@@ -39,6 +39,16 @@ _PATTERNS = {
         "its name begins with OPSCONDUCTOR_SECRET_",
     ),
     r"^refs/heads/[A-Za-z0-9._/-]+$": ("a full branch name", "as in refs/heads/opsconductor/status"),
+    r"^sha256:[0-9a-f]{64}$": ("a digest", "copy it from the gate: sha256: and 64 hexadecimal digits"),
+    r"^[^@\s]+@[^@\s]+$": ("a mail address", "as in oncall@example.org"),
+    r"^https?://[^\s/]+[^\s]*$": ("an http URL", "as in https://chat.example.org/hooks/ops"),
+    r"^[a-z][a-z0-9]*://[^\s]+$": ("a URL", "as in ntfy://ntfy.example.org/ops"),
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": ("a day", "as in 2026-12-24"),
+    r"^[A-Z]{2}$": ("a country code", "two capital letters of ISO 3166-1, as in MD"),
+    r"^[A-Z0-9]{1,3}$": ("a subdivision code", "the part of ISO 3166-2 after the hyphen, as in BY"),
+    r"^[A-Za-z0-9][A-Za-z0-9._/-]*$": ("a branch name", "as in opsconductor/discovery"),
+    r"^[0-9]+(\.[0-9]+){0,2}$": ("a version", "as in 1.4.0"),
+    r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?@[0-9]+(\.[0-9]+){0,2}$": ("a library", "as in linux-core@1"),
 }
 _STEP_LISTS = frozenset({"steps", "rescue", "finally"})
 _WORD = re.compile(r"[A-Za-z]+")
@@ -101,10 +111,14 @@ class _Document:
             return self._unknown(path)
         if "missing" in kinds:
             return self._missing(path)
+        if "union_tag_not_found" in kinds:
+            return self._missing((*path, "type"))
+        if "union_tag_invalid" in kinds:
+            return self._not_allowed((*path, "type"), _quoted(kinds["union_tag_invalid"], "expected_tags"))
         if "value_error" in kinds:
             return self._contradiction(path, kinds["value_error"])
         if "literal_error" in kinds:
-            return self._not_allowed(path, kinds["literal_error"])
+            return self._not_allowed(path, _quoted(kinds["literal_error"], "expected"))
         if all(kind in _EXPECTED for kind in kinds):
             return self._wrong_type(path, kinds)
         special = next((detail for detail in details if detail["type"] not in _EXPECTED), first)
@@ -112,6 +126,17 @@ class _Document:
 
     def _span(self, path: Path, *, key: bool = False) -> Span:
         return self._places.span(self._file, path, key=key)
+
+    def _fields(self, path: Path) -> frozenset[str]:
+        """The camelCase fields of what stands at a path."""
+        models = _of_type(_models_at(self._model, path), self._found_at(path))
+        return frozenset(info.alias or name for model in models for name, info in model.model_fields.items())
+
+    def _found_at(self, path: Path) -> Any:
+        try:
+            return self._at(path)
+        except (LookupError, TypeError):
+            return None
 
     def _at(self, path: Path) -> Any:
         value: Any = self._value
@@ -159,10 +184,8 @@ class _Document:
     def _unknown(self, path: Path) -> Diagnostic:
         *above, key = path
         span = self._span(path, key=True)
-        if self._model.__name__ == "Credential" and path in (("data",), ("sops",)):
-            return Diagnostic(span, "OC901", "encrypted credentials are not supported yet", "use spec.from: {file: …}")
         owner = tuple(above)
-        fields = sorted(_fields_at(self._model, owner))
+        fields = sorted(self._fields(owner))
         near = _near(str(key), fields)
         hint = f"did you mean '{near}'?" if near else f"its fields are {', '.join(fields)}" if fields else ""
         if not near and (elsewhere := self._elsewhere(str(key), owner)):
@@ -172,9 +195,9 @@ class _Document:
     def _elsewhere(self, key: str, owner: Path) -> str:
         """Whose field it is, of those around and right below: what a wrong indentation looks like."""
         around = [owner[:end] for end in range(len(owner) - 1, -1, -1)]
-        below = [(*owner, field) for field in sorted(_fields_at(self._model, owner))]
+        below = [(*owner, field) for field in sorted(self._fields(owner))]
         for place in (*around, ("spec",), ("metadata",), *below):
-            if place != owner and key in _fields_at(self._model, place):
+            if place != owner and key in self._fields(place):
                 return f"'{place[-1]}'" if place and isinstance(place[-1], str) else self._called(place)
         return ""
 
@@ -214,8 +237,7 @@ class _Document:
         words = set(_WORD.findall(message))
         return [key for key in present if key in words]
 
-    def _not_allowed(self, path: Path, details: ErrorDetails) -> Diagnostic:
-        options = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
+    def _not_allowed(self, path: Path, options: list[str]) -> Diagnostic:
         value = self._at(path)
         hint = "one of " + ", ".join(options) if len(options) > 1 else f"write {options[0]}" if options else ""
         if isinstance(value, str) and (near := _near(value, options)):
@@ -265,6 +287,10 @@ class _Document:
                 return Diagnostic(span, "OC207", f"{called} is not valid: {_plain(details['msg'])}")
 
 
+def _quoted(details: ErrorDetails, about: str) -> list[str]:
+    return re.findall(r"'([^']*)'", str(details.get("ctx", {}).get(about, "")))
+
+
 _FIRST_LINE = f"write apiVersion: {API_VERSION}"
 
 
@@ -311,11 +337,14 @@ def _near(word: str, options: Iterable[str]) -> str:
     return folded[found[0]] if found else ""
 
 
-def _fields_at(model: type[BaseModel], path: Path) -> frozenset[str]:
-    """The camelCase fields of the models that stand at a path."""
-    return frozenset(
-        info.alias or name for found in _models_at(model, path) for name, info in found.model_fields.items()
-    )
+def _of_type(models: tuple[type[BaseModel], ...], value: object) -> tuple[type[BaseModel], ...]:
+    """Those of the models that the value means by its `type`; all of them where it names none."""
+    named = value.get("type") if isinstance(value, dict) else None
+    meant = tuple(
+        model for model in models if "type" in model.model_fields
+        and named in get_args(model.model_fields["type"].annotation)
+    )  # fmt: skip
+    return meant or models
 
 
 def _description(model: type[BaseModel], path: Path, key: str) -> str:

@@ -1,24 +1,63 @@
-"""The kinds: which model reads which `kind`, and which kinds this version does not act on yet."""
+"""The kinds: which model reads which `kind`, and which kinds this version checks but does not act on yet."""
 
-from schemas.act import RunRequest
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from schemas.act import Approval, RunRequest
+from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
+from schemas.discovery import Discovery
 from schemas.envelope import Document
 from schemas.job import Job
+from schemas.library import LibraryStep, StepLibrary
+from schemas.notification import NotificationChannel, NotificationRule
+from schemas.policy import Policy, User
 from schemas.pool import RunnerPool
 from schemas.project import Project
 from schemas.schedule import Schedule
 from schemas.target import Target, TargetGroup
+from schemas.trigger import Trigger
+from schemas.workflow import Workflow
 
-MODELS: dict[str, type[Document]] = {
-    model.__name__: model for model in (Project, Job, Schedule, RunRequest, Target, TargetGroup, Credential, RunnerPool)
-}
-PLANNED = frozenset(
+MODELS: Mapping[str, type[Document]] = MappingProxyType(
     {
-        "Workflow", "Trigger", "Approval", "Discovery", "StepLibrary", "NotificationChannel", "NotificationRule",
-        "Calendar", "Window", "Policy", "User",
+        "Project": Project,
+        "Job": Job,
+        "Workflow": Workflow,
+        "Schedule": Schedule,
+        "Trigger": Trigger,
+        "RunRequest": RunRequest,
+        "Approval": Approval,
+        "Target": Target,
+        "TargetGroup": TargetGroup,
+        "Credential": Credential,
+        "Discovery": Discovery,
+        "NotificationChannel": NotificationChannel,
+        "NotificationRule": NotificationRule,
+        "Calendar": Calendar,
+        "Window": Window,
+        "RunnerPool": RunnerPool,
+        "Policy": Policy,
+        "User": User,
+        "StepLibrary": StepLibrary,
+        "Step": LibraryStep,
     }
-)  # fmt: skip
-"""Kinds of the language that this version refuses with "not supported yet"."""
+)
+NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
+    {
+        "Workflow": "nothing runs it",
+        "Trigger": "nothing sets it off",
+        "Approval": "there are no gates",
+        "Discovery": "nothing is scanned",
+        "NotificationChannel": "nothing is sent",
+        "NotificationRule": "nothing is sent",
+        "Calendar": "no schedule heeds it",
+        "Window": "runs start inside and outside of it alike",
+        "Policy": "whoever may push may do everything",
+        "User": "nobody is told anything",
+    }
+)
+"""Kinds that this version reads and checks, and what it means that it does no more."""
 STATUS_KINDS = frozenset(
     {
         "Run", "JobStatus", "WorkflowStatus", "ScheduleStatus", "TargetStatus", "RequestStatus", "SyncStatus", "Gate",

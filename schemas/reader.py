@@ -12,7 +12,7 @@ from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
 from schemas.faults import faults
 from schemas.guard import NOTHING, load
-from schemas.kinds import ACTS, MODELS, PLANNED, STATUS_KINDS
+from schemas.kinds import ACTS, MODELS, STATUS_KINDS
 from schemas.places import Layout, Places
 from schemas.span import Span
 
@@ -164,12 +164,10 @@ def _kind_refused(value: dict[str, Any], at: Span, key: Span) -> Diagnostic | No
         return Diagnostic(at, "OC210", "'kind' must be the name of a kind", f"one of {', '.join(MODELS)}")
     if kind in MODELS:
         return None
-    if kind in PLANNED:
-        return Diagnostic(at, "OC901", f"kind {kind} is not supported yet", f"this version reads {', '.join(MODELS)}")
     if kind in STATUS_KINDS:
         hint = "it belongs on the status branch; remove it here"
         return Diagnostic(at, "OC211", f"documents of kind {kind} are written only by the engine", hint)
-    folded = {name.lower(): name for name in (*MODELS, *PLANNED)}
+    folded = {name.lower(): name for name in MODELS}
     near = get_close_matches(kind[:80].lower(), folded, n=1)
     hint = f"did you mean '{folded[near[0]]}'?" if near else f"the kinds are {', '.join(MODELS)}"
     return Diagnostic(at, "OC210", f"'{kind[:80]}' is not a kind", hint)

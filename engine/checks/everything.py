@@ -1,6 +1,7 @@
 """All cross-checks, in one list. Each looks at one idea; a new one is added here and nowhere else."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from engine.catalog import Catalog
 from engine.checks import (
@@ -27,17 +28,28 @@ _OF_ALL = (circles, concurrency)
 """Checks of the definitions as a whole, `check(scope)`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in the definitions. `held` are those, by identity, that this version must not run, and why."""
+
+    findings: tuple[Diagnostic, ...]
+    held: Mapping[str, str]
+
+
 def about_definitions(
     catalog: Catalog, definitions: Sequence[Authored], *, broken: frozenset[str], unread: Collection[str]
-) -> Iterator[Diagnostic]:
+) -> Checked:
     """Findings about definitions. `broken` are names of documents, `unread` are files, with findings of their own."""
     scope = Scope(catalog, definitions, broken=broken)
-    yield from identities.check(definitions)
-    yield from projects.check(definitions, unread)
+    findings = [*identities.check(definitions), *projects.check(definitions, unread)]
+    held: dict[str, str] = {}
     for whole in _OF_ALL:
-        yield from whole.check(scope)
+        findings += whole.check(scope)
     for authored in definitions:
-        yield from bounded(_about(authored, scope))
+        found = tuple(bounded(_about(authored, scope)))
+        held.update((authored.identity, one.message) for one in found if one.code == supported.CODE)
+        findings += found
+    return Checked(tuple(findings), held)
 
 
 def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str]) -> Iterator[Diagnostic]:

@@ -101,15 +101,7 @@ def _each(kind: str, names: tuple[str, ...], path: Path) -> Iterator[Reference]:
 
 
 def _named(scope: Scope, kind: str) -> Mapping[str, Document]:
-    catalog = scope.catalog
-    known: dict[str, Mapping[str, Document]] = {
-        "Job": catalog.jobs,
-        "Target": catalog.targets,
-        "TargetGroup": catalog.groups,
-        "Credential": catalog.credentials,
-        "RunnerPool": catalog.pools,
-    }
-    return known[kind]
+    return scope.catalog.by_kind[kind]
 
 
 def _hint(reference: Reference, named: Mapping[str, Document]) -> str:

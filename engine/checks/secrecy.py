@@ -133,6 +133,8 @@ def _base_url(authored: Authored, target: Target) -> Iterator[Diagnostic]:
 
 def _source(authored: Authored, credential: Credential) -> Iterator[Diagnostic]:
     source = credential.spec.from_
+    if source is None and credential.data is not None:
+        return
     if source is None:
         hint = "add from: {file: …} or from: {env: OPSCONDUCTOR_SECRET_…}"
         message = f"credential '{credential.name}' does not say where its secret is: it has no 'from'"

@@ -1,14 +1,22 @@
-"""What the language has and this version does not act on yet. Nothing that is written may be silently ignored."""
+"""What the language has and this version does not act on yet. Nothing that is written may be silently ignored.
+
+All of it is checked. Where the product would do less than is written, that is a warning (OC902). Where something would
+run otherwise than it is written (OC901), it does not run at all (`Catalog.held`): of a definition a warning; an act
+that asks for it is refused, and so is a commit that asks for more trust than this version can give.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from difflib import get_close_matches
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from schemas.act import RunRequest
 from schemas.credential import Credential
-from schemas.diagnostic import Diagnostic, Related
+from schemas.diagnostic import Diagnostic, Related, Severity
+from schemas.envelope import Document
 from schemas.job import Job
+from schemas.kinds import NOT_ACTED_ON
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule
@@ -16,11 +24,29 @@ from schemas.steps import PLANNED_TYPES, STEP_TYPES
 from schemas.target import Target
 
 CODE = "OC901"
+LESS = "OC902"
 _CONNECTIONS = frozenset({"ssh", "local"})
 _ON_CONFLICT = frozenset({"queueOne", "skip"})
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    document = authored.document
+    strict = authored.is_act or (isinstance(document, Project) and document.spec.verify.mode != "none")
+    severity: Severity = "error" if strict else "warning"
+    for finding in _about(authored, scope):
+        yield replace(finding, severity=severity) if finding.code == CODE else finding
+
+
+def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    kind = authored.document.kind
+    if kind in NOT_ACTED_ON:
+        hint = "it is checked, and kept for the version that does"
+        message = f"this version does not act on kind {kind} yet: {NOT_ACTED_ON[kind]}"
+        yield Diagnostic(authored.span("kind"), LESS, message, hint, "warning")
+        return
+    for path, what in _without_effect(authored.document):
+        message = f"{what} is checked, and not acted on yet"
+        yield Diagnostic(authored.span(*path, key=True), LESS, message, severity="warning")
     for path, what, hint in _fields(authored):
         yield Diagnostic(authored.span(*path, key=True), CODE, f"{what} is not supported yet", hint)
     for placed in steps_of(authored):
@@ -55,11 +81,19 @@ def _fields(authored: Authored) -> Iterator[Finding]:
         yield from _step(placed)
 
 
+def _without_effect(document: Document) -> Iterator[tuple[Path, str]]:
+    if isinstance(document, Project) and document.spec.commit_status is not None:
+        yield ("spec", "commitStatus"), "'commitStatus'"
+    if isinstance(document, Credential):
+        if document.spec.rotate_after is not None:
+            yield ("spec", "rotateAfter"), "'rotateAfter'"
+        if document.spec.expires_at is not None:
+            yield ("spec", "expiresAt"), "'expiresAt'"
+
+
 def _project(project: Project) -> Iterator[Finding]:
     if project.spec.verify.mode != "none":
         yield ("spec", "verify", "mode"), f"verify mode {project.spec.verify.mode}", "write mode: none"
-    if project.spec.commit_status is not None:
-        yield ("spec", "commitStatus"), "'commitStatus'", "see sync.yaml on the status branch"
 
 
 def _job(job: Job) -> Iterator[Finding]:
@@ -138,10 +172,8 @@ def _credential(credential: Credential) -> Iterator[Finding]:
         yield ("spec", "from", "vault"), "a secret from vault", "use file or env"
     if spec.from_ is not None and spec.from_.command is not None:
         yield ("spec", "from", "command"), "a secret from a command", "use file or env"
-    if spec.rotate_after is not None:
-        yield ("spec", "rotateAfter"), "'rotateAfter'", ""
-    if spec.expires_at is not None:
-        yield ("spec", "expiresAt"), "'expiresAt'", ""
+    if credential.data is not None:
+        yield ("data",), "a secret that is encrypted in place", "use spec.from: {file: …}"
 
 
 def _step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:

@@ -1,0 +1,103 @@
+"""Kind Discovery: networks to scan -> proposed Target documents."""
+
+import re
+from datetime import timedelta
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from schemas.envelope import Document, Many, Model, Name
+from schemas.job import RunsOn
+from schemas.quantities import Duration
+from schemas.target import Connections
+
+_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("not a network; write an address, or a network as in 10.1.0.0/24") from None
+    return text
+
+
+def _port(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535:
+        return value
+    if isinstance(value, str) and (found := _RANGE.fullmatch(value)) and 1 <= int(found[1]) <= int(found[2]) <= 65535:
+        return value
+    raise ValueError('not a port; write a number from 1 to 65535, or a range as in "8000-8100"')
+
+
+Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
+PortRange = Annotated[
+    int | str,
+    BeforeValidator(_port),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 65535},
+                {"type": "string", "pattern": "^[0-9]{1,5}-[0-9]{1,5}$"},
+            ]
+        }
+    ),
+]
+
+
+class Classification(Model):
+    """What is written about hosts for which the condition holds; of several rules each adds to those before it."""
+
+    if_: str | bool | None = Field(
+        default=None,
+        alias="if",
+        description="Expression over `host`; holds for every host where left out.",
+        examples=["${{ 22 in host.ports }}"],
+    )
+    labels: dict[str, str] = Field(default_factory=dict, description="Labels to give.", examples=[{"role": "web"}])
+    os: Literal["linux", "windows", "network", "other"] | None = Field(default=None, description="What runs there.")
+    connections: Connections | None = Field(default=None, description="Settings of connections that answered.")
+    credential_ref: Name | None = Field(default=None, description="What to log in with.", examples=["web-key"])
+
+
+class Proposal(Model):
+    """Where the proposed documents go."""
+
+    branch: str = Field(
+        default="opsconductor/discovery",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        max_length=200,
+        description="Branch of the proposal.",
+        examples=["opsconductor/discovery-lab"],
+    )
+    path: str = Field(
+        default="definitions/targets",
+        min_length=1,
+        max_length=1024,
+        description="Folder of the documents, from the repository's root.",
+        examples=["definitions/targets/lab"],
+    )
+    stale_after: Duration = Field(
+        default=timedelta(days=14), description="A host not seen for this long is marked stale.", examples=["30d"]
+    )
+
+
+class DiscoverySpec(Model):
+    networks: Many[Network] = Field(min_length=1, description="What to scan.", examples=[["10.1.0.0/24"]])
+    exclude: Many[Network] = Field(default=(), description="What to leave alone.", examples=[["10.1.0.1"]])
+    ports: Many[PortRange] = Field(
+        default=(22, 80, 443, 3389, 5985, 5986), description="Ports to ask.", examples=[[22, "8000-8100"]]
+    )
+    profile: Literal["polite", "normal", "fast"] = Field(default="normal", description="How hard it asks.")
+    os_detection: bool = Field(default=False, description="Guess the operating system; needs raw sockets.")
+    runs_on: RunsOn = Field(default=RunsOn(), description="Where it runs.")
+    classify: Many[Classification] = Field(default=(), description="What is written about the hosts found.")
+    propose: Proposal = Field(default=Proposal(), description="Where the proposed documents go.")
+
+
+class Discovery(Document):
+    """Networks to scan for hosts, which are proposed as Targets."""
+
+    kind: Literal["Discovery"] = Field(description="Discovery.")
+    spec: DiscoverySpec = Field(description="What is scanned, and what becomes of it.")

@@ -1,0 +1,200 @@
+"""Kinds NotificationChannel and NotificationRule: where to; which events of which objects, when, in what words."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from schemas.envelope import Document, Many, Model, Name
+from schemas.exactly_one import chosen, one_of
+from schemas.quantities import Duration, Positive
+from schemas.selector import Selector
+
+EventName = Literal[
+    "run.started", "run.succeeded", "run.failed", "run.recovered", "run.late", "run.missed", "run.unknown",
+    "run.cancelled", "run.timedOut", "run.noTargets", "run.waitingApproval", "target.unreachable", "target.recovered",
+    "sync.failed", "sync.recovered", "credential.expiring", "discovery.changed", "runner.lost", "notification.dead",
+]  # fmt: skip
+Address = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$", max_length=2048)]
+Host = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+_TYPE = "Which sort of channel: email, slack, teams, webhook, amqp or apprise."
+_ADDRESSES = ("url", "credentialRef")
+
+
+class _Channel(Model):
+    pool: Name | None = Field(
+        default=None, description="Whose runners deliver; the project's default pool by default.", examples=["default"]
+    )
+
+
+class _UrlChannel(_Channel):
+    """Reached by a URL, which may itself be the secret."""
+
+    model_config = one_of(*_ADDRESSES)
+
+    credential_ref: Name | None = Field(
+        default=None, description="A token that is the URL, where the URL itself is a secret.", examples=["chat-url"]
+    )
+    url: HttpUrl | None = Field(
+        default=None, description="Where messages are posted.", examples=["https://chat.example.org/hooks/ops"]
+    )
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> "_UrlChannel":
+        if len(chosen(self, _ADDRESSES)) != 1:
+            raise ValueError("the channel has exactly one of url, credentialRef")
+        return self
+
+
+class EmailChannel(_Channel):
+    """Mail by SMTP."""
+
+    type: Literal["email"] = Field(description=_TYPE)
+    credential_ref: Name | None = Field(default=None, description="Login of the mail server.", examples=["smtp-login"])
+    to: Many[Address] = Field(min_length=1, description="Who gets it.", examples=[["oncall@example.org"]])
+    from_: Address = Field(alias="from", description="Whom it comes from.", examples=["ops@example.org"])
+    server: Host = Field(description="Host of the mail server.", examples=["mail.example.org"])
+    port: Port = Field(default=587, description="TCP port.", examples=[465])
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the connection is protected; none takes no login."
+    )
+
+    @model_validator(mode="after")
+    def _no_login_in_clear(self) -> "EmailChannel":
+        if self.security == "none" and self.credential_ref is not None:
+            raise ValueError("'credentialRef' needs security starttls or tls: no login is sent in clear text")
+        return self
+
+
+class SlackChannel(_UrlChannel):
+    """An incoming webhook of Slack."""
+
+    type: Literal["slack"] = Field(description=_TYPE)
+
+
+class TeamsChannel(_UrlChannel):
+    """A workflow of Microsoft Teams that posts cards."""
+
+    type: Literal["teams"] = Field(description=_TYPE)
+
+
+class AppriseChannel(_UrlChannel):
+    """Whatever Apprise can reach."""
+
+    type: Literal["apprise"] = Field(description=_TYPE)
+    url: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*://[^\s]+$", max_length=2048)] | None = Field(
+        default=None, description="An Apprise URL.", examples=["ntfy://ntfy.example.org/ops"]
+    )
+
+
+class WebhookChannel(_Channel):
+    """CloudEvents as JSON by HTTP."""
+
+    type: Literal["webhook"] = Field(description=_TYPE)
+    credential_ref: Name | None = Field(default=None, description="Key that signs each request.", examples=["hook-key"])
+    url: HttpUrl = Field(description="Where events are posted.", examples=["https://events.example.org/ops"])
+
+
+class AmqpChannel(_Channel):
+    """CloudEvents to an exchange of RabbitMQ."""
+
+    type: Literal["amqp"] = Field(description=_TYPE)
+    credential_ref: Name | None = Field(default=None, description="Login of the broker.", examples=["rabbit-login"])
+    server: Host = Field(description="Host of the broker.", examples=["mq.example.org"])
+    port: Port = Field(default=5671, description="TCP port.", examples=[5671])
+    security: Literal["tls", "none"] = Field(default="tls", description="How the connection is protected.")
+    virtual_host: str = Field(default="/", max_length=255, description="Virtual host of the broker.", examples=["/"])
+    exchange: str = Field(min_length=1, max_length=255, description="Exchange to publish to.", examples=["ops.events"])
+    routing_key: str = Field(
+        default="", max_length=255, description="Routing key; the event's name by default.", examples=["ops.run"]
+    )
+
+
+ChannelSpec = Annotated[
+    EmailChannel | SlackChannel | TeamsChannel | WebhookChannel | AmqpChannel | AppriseChannel,
+    Field(discriminator="type"),
+]
+
+
+class NotificationChannel(Document):
+    """Where notifications go."""
+
+    kind: Literal["NotificationChannel"] = Field(description="NotificationChannel.")
+    spec: ChannelSpec = Field(description="Its type, and that type's settings.")
+
+
+class ObjectSelection(Model):
+    """Objects whose events count; every field that is given must match."""
+
+    kinds: Many[Literal["Job", "Workflow", "Schedule", "Target", "Credential", "Discovery"]] = Field(
+        default=(), description="Kinds of objects.", examples=[["Job"]]
+    )
+    selector: Selector | None = Field(default=None, description="Objects whose labels match.")
+    names: Many[Name] = Field(default=(), description="Objects by name.", examples=[["backup"]])
+
+
+class When(Model):
+    """Which of the events are told."""
+
+    consecutive_failures: Positive | None = Field(
+        default=None, description="Only from this many failures in a row on.", examples=[3]
+    )
+    recovered: bool = Field(default=False, description="Also the first success after a failure that was told.")
+    every_nth: Positive | None = Field(default=None, description="Only every nth event.", examples=[10])
+    longer_than: Duration | None = Field(
+        default=None, description="Only runs that took longer than this.", examples=["30m"]
+    )
+
+
+class Quiet(Model):
+    """Hours in which nothing is sent; it is sent when they end."""
+
+    cron: str = Field(max_length=256, description="When they begin, in local time.", examples=["0 22 * * *"])
+    duration: Duration = Field(description="How long they last.", examples=["8h"])
+    time_zone: str = Field(max_length=64, description="IANA name.", examples=["Europe/Chisinau"])
+
+
+class Grouping(Model):
+    """Events that make one message."""
+
+    by: Many[Literal["job", "target", "schedule", "event"]] = Field(
+        default=(), description="What they have in common.", examples=[["job"]]
+    )
+    wait: Duration = Field(description="How long events are collected.", examples=["2m"])
+
+
+class Template(Model):
+    """The words: Jinja over `event`, `run`, `job`, `targets` and `links`."""
+
+    subject: str | None = Field(
+        default=None, max_length=4096, description="Subject or title.", examples=["{{ job.name }} {{ run.state }}"]
+    )
+    body: str | None = Field(
+        default=None, max_length=65536, description="The message.", examples=["{{ run.id }} ended: {{ run.state }}"]
+    )
+    format: Literal["text", "html", "markdown"] = Field(default="text", description="What the body is.")
+
+
+class NotificationRuleSpec(Model):
+    events: Many[EventName] = Field(min_length=1, description="Events it is about.", examples=[["run.failed"]])
+    select: ObjectSelection = Field(default=ObjectSelection(), description="Objects whose events count.")
+    when: When = Field(default=When(), description="Which of the events are told.")
+    quiet: Quiet | None = Field(default=None, description="Hours in which nothing is sent.")
+    group: Grouping | None = Field(default=None, description="Events that make one message.")
+    channels: Many[Name] = Field(default=(), description="NotificationChannels.", examples=[["web-oncall"]])
+    users: Many[Name] = Field(default=(), description="Users, by the channels they prefer.", examples=[["ana"]])
+    template: Template = Field(default=Template(), description="The words.")
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> "NotificationRuleSpec":
+        if not self.channels and not self.users:
+            raise ValueError("a rule needs at least one of channels, users")
+        return self
+
+
+class NotificationRule(Document):
+    """Which events are told to whom, when, and in what words."""
+
+    kind: Literal["NotificationRule"] = Field(description="NotificationRule.")
+    spec: NotificationRuleSpec = Field(description="What is told to whom.")

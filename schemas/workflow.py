@@ -1,0 +1,92 @@
+"""Kind Workflow: a graph of jobs with waits and approval gates."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
+from schemas.exactly_one import chosen, one_of
+from schemas.job import Concurrency, ForEach
+from schemas.quantities import Duration, Positive
+from schemas.selector import Selection
+
+NODE_KINDS = ("jobRef", "approval", "wait")
+_OF_JOBS = {"params": "params", "limit": "limit", "forEach": "for_each", "continueOnError": "continue_on_error"}
+
+
+class Gate(Model):
+    """Who must say yes before the graph goes on. Members of `teams` and `users` may decide; both empty: anybody."""
+
+    teams: Many[str] = Field(default=(), description="Teams whose members may decide.", examples=[["web-leads"]])
+    users: Many[Name] = Field(default=(), description="Users who may decide.", examples=[["ana"]])
+    count: Positive = Field(default=1, description="How many people must approve.", examples=[2])
+    not_requester: bool = Field(default=False, description="Whoever asked for the run cannot approve it.")
+    timeout: Duration = Field(
+        default=timedelta(days=1), description="How long the gate waits for people.", examples=["4h"]
+    )
+    on_timeout: Literal["fail", "skip"] = Field(
+        default="fail", description="What becomes of the gate when nobody decides: fail ends the run, skip goes round."
+    )
+
+
+class Node(Model):
+    """One node of the graph: a job, an approval gate, or a wait."""
+
+    model_config = one_of(*NODE_KINDS)
+
+    job_ref: Name | None = Field(default=None, description="The job to run.", examples=["deploy-web"])
+    approval: Gate | None = Field(default=None, description="People must approve before what needs this node.")
+    wait: Duration | None = Field(default=None, description="Time to let pass.", examples=["10m"])
+    needs: Many[Identifier] = Field(
+        default=(), description="Nodes that must have ended first; without any it starts at once.", examples=[["build"]]
+    )
+    if_: str | bool | None = Field(
+        default=None,
+        alias="if",
+        description="Expression; the node is skipped when it is false. Left out: all of `needs` succeeded.",
+        examples=["${{ jobs.build.outputs.changed }}"],
+    )
+    params: dict[Identifier, Any] = Field(
+        default_factory=dict,
+        description="The job's params; expressions may use outputs of earlier nodes.",
+        examples=[{"version": "${{ jobs.build.outputs.version }}"}],
+    )
+    limit: Selection | None = Field(default=None, description="Narrows the job's targets.")
+    for_each: ForEach | None = Field(default=None, description="Run the job once for each item.")
+    continue_on_error: bool = Field(default=False, description="What needs this node goes on after its failure.")
+
+    @model_validator(mode="after")
+    def _one_of_its_kinds(self) -> "Node":
+        kinds = chosen(self, NODE_KINDS)
+        if len(kinds) != 1:
+            raise ValueError("a node has exactly one of jobRef, approval, wait")
+        extra = [alias for alias, name in _OF_JOBS.items() if name in self.model_fields_set]
+        if kinds != ["jobRef"] and extra:
+            raise ValueError(f"'{extra[0]}' goes with jobRef only")
+        return self
+
+
+class WorkflowSpec(Model):
+    params: dict[Identifier, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="JSON Schema properties; also `required: true`, `secret: true` on each.",
+        examples=[{"version": {"type": "string", "required": True}}],
+    )
+    jobs: dict[Identifier, Node] = Field(min_length=1, description="The nodes of the graph, by id.")
+    outputs: dict[Identifier, Scalar] = Field(
+        default_factory=dict,
+        description="The workflow's results.",
+        examples=[{"version": "${{ jobs.build.outputs.version }}"}],
+    )
+    concurrency: Concurrency = Field(default=Concurrency(), description="What may run at the same time.")
+    timeout: Duration | None = Field(
+        default=None, description="The run is ended after this time; waits and gates count.", examples=["6h"]
+    )
+
+
+class Workflow(Document):
+    """A graph of jobs with waits and approval gates."""
+
+    kind: Literal["Workflow"] = Field(description="Workflow.")
+    spec: WorkflowSpec = Field(description="The graph.")

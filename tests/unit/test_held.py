@@ -1,0 +1,77 @@
+"""What this version cannot do as it is written is checked, said, and not run."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.catalog import Catalog
+from engine.compile import compile_files
+from engine.fires import upcoming
+from engine.planning import PlanRefused, plan_run
+from schemas.reader import read
+
+HEAD = "apiVersion: opsconductor/v1\n"
+PROJECT = HEAD + "kind: Project\nmetadata: {name: p}\n"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
+PLAIN = HEAD + "kind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
+START = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def on(target: str) -> str:
+    spec = f"{{targets: {{names: [{target}]}}, steps: [{{run: uptime}}]}}"
+    return f"{HEAD}kind: Job\nmetadata: {{name: on-{target}}}\nspec: {spec}\n"
+
+
+def catalog(*documents: str) -> Catalog:
+    text = "---\n".join((PLAIN, *documents))
+    compiled = compile_files("c0ffee", [read(PROJECT.encode(), "opsconductor.yaml"), read(text.encode(), "x.yaml")])
+    assert compiled.catalog is not None, compiled.findings
+    return compiled.catalog
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("{steps: [{uses: dummy, retry: {maxAttempts: 3}}]}", "'retry' is not supported yet"),
+        ("{rescue: [{uses: dummy}], steps: [{uses: dummy}]}", "'rescue' is not supported yet"),
+        ("{steps: [{uses: notify, with: {channel: x, text: y}}]}", "step type 'notify' is not supported yet"),
+    ],
+)
+def test_a_job_that_would_run_otherwise_than_it_is_written_does_not_run(spec: str, reason: str) -> None:
+    found = catalog(f"{HEAD}kind: Job\nmetadata: {{name: held}}\nspec: {spec}\n")
+
+    refused = plan_run(found, found.jobs["held"], params={})
+
+    assert isinstance(refused, PlanRefused)
+    assert (refused.reason, reason in refused.message) == ("notSupported", True)
+    assert not isinstance(plan_run(found, found.jobs["plain"], params={}), PlanRefused)
+
+
+def test_a_run_on_a_target_that_would_be_reached_otherwise_does_not_start() -> None:
+    ssh = f"{{hostKeys: ['{KEY}'], jump: gate}}"
+    found = catalog(
+        f"{HEAD}kind: Target\nmetadata: {{name: far}}\nspec: {{host: far.example, connections: {{ssh: {ssh}}}}}\n",
+        f"{HEAD}kind: Target\nmetadata: {{name: gate}}\nspec: {{connections: {{local: {{}}}}}}\n",
+        on("far"),
+        on("gate"),
+    )
+
+    refused = plan_run(found, found.jobs["on-far"], params={})
+
+    assert isinstance(refused, PlanRefused)
+    assert refused.message.startswith("Target/far: connecting through another target")
+    assert not isinstance(plan_run(found, found.jobs["on-gate"], params={}), PlanRefused)
+
+
+def test_a_schedule_that_is_held_or_whose_job_is_does_not_fire() -> None:
+    every, days = "every: 1h", "calendars: {except: [days]}"
+    found = catalog(
+        f"{HEAD}kind: Job\nmetadata: {{name: held}}\nspec: {{steps: [{{uses: dummy, become: root}}]}}\n",
+        f"{HEAD}kind: Calendar\nmetadata: {{name: days}}\nspec: {{dates: ['2026-11-21']}}\n",
+        f"{HEAD}kind: Schedule\nmetadata: {{name: a}}\nspec: {{jobRef: plain, {every}}}\n",
+        f"{HEAD}kind: Schedule\nmetadata: {{name: b}}\nspec: {{jobRef: held, {every}}}\n",
+        f"{HEAD}kind: Schedule\nmetadata: {{name: c}}\nspec: {{jobRef: plain, {every}, {days}}}\n",
+    )
+
+    assert {fire.schedule for fire in upcoming(found, START, START + timedelta(days=1))} == {"a"}
+    assert set(found.held) == {"Job/held", "Schedule/c"}
