@@ -132,12 +132,8 @@ def _posix(parts: Sequence[Literal | Hole], shell: posix_shell.Dialect) -> list[
 
 def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
     """The script with one mark for each expression, and where the marks are."""
-    text, offsets = "", []
-    for part in parts:
-        if isinstance(part, Hole):
-            offsets.append(len(text))
-        text += part.text if isinstance(part, Literal) else HOLE
-    return text, offsets
+    text = "".join(part.text if isinstance(part, Literal) else HOLE for part in parts)
+    return text, [at for at, char in enumerate(text) if char == HOLE]
 
 
 # --- python3 ---------------------------------------------------------------------------------------------------------
@@ -222,7 +218,8 @@ _PS_EVALUATING = re.compile(
     re.IGNORECASE,
 )
 _PS_PIECE = re.compile(
-    r"(?P<block><#.*?#>)|(?P<comment>\#[^\n]*)|(?P<here_double>@\"[ \t]*\n.*?\n\"@)|(?P<here_single>@'[ \t]*\n.*?\n'@)"
+    r"(?P<block><#.*?#>)|(?P<comment>\#[^\n]*)|(?P<here_double>@\"[ \t]*\n(?:.*?\n)?\"@)"
+    r"|(?P<here_single>@'[ \t]*\n(?:.*?\n)?'@)|(?P<unended>(?:<\#|@[\"'][ \t]*\n).*)"
     r"|(?P<single>'(?:[^']|'')*')|(?P<double>\"(?:[^\"`]|`.|\"\")*\")|(?P<escape>`.)|(?P<other>.)",
     re.DOTALL,
 )
@@ -255,6 +252,8 @@ def _ps_reading(piece: re.Match[str], text: str, offset: int, number: int) -> st
                     return Refusal("stands in the place of the command")
                 return f"$OC{number}"
             return Refusal("stands within a word; put it in double quotes")
+        case "unended":
+            return Refusal("stands after a comment or a here-string that does not end")
         case _:
             return Refusal("stands in quotes that take no variable")
 

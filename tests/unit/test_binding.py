@@ -228,6 +228,7 @@ WRITTEN: list[tuple[Shell, str, str]] = [
     ("powershell", "Write-Host ${{ a }}", "Write-Host $OC1"),
     ("powershell", 'Write-Host "a ${{ a }}"', 'Write-Host "a ${OC1}"'),
     ("powershell", '@"\n${{ a }}\n"@', '@"\n${OC1}\n"@'),
+    ("powershell", "@\"\n\"@; @'\n'@; Write-Host ${{ a }}", "@\"\n\"@; @'\n'@; Write-Host $OC1"),
 ]
 
 
@@ -259,6 +260,8 @@ REFUSED: list[tuple[Shell, str]] = [
     ("powershell", "@'\n${{ e }}\n'@"),
     ("powershell", 'Write-Host "$(${{ e }})"'),
     ("powershell", "Write-Host \u201c${{ e }}\u201d"),
+    ("powershell", "<# Write-Host ${{ e }}"),
+    ("powershell", '@"\n${{ e }}'),
     ("cmd", "echo ${{ e }}"),
 ]
 

@@ -1,0 +1,26 @@
+"""Where a value may stand in a script for sh or bash, and how it is read there.
+
+A scanner, not a parser: it follows quoting, substitutions, here-documents and command boundaries closely enough to say
+for each hole whether it stands bare, in double quotes, in a here-document or in a comment. Whatever it does not follow
+for certain, it refuses: a script without holes never comes here, and every refusal can be answered with `env:`.
+Time and memory are linear in the length of the script, whatever it holds.
+
+Beyond quoting it knows that some commands evaluate their arguments (`eval`, `sh -c`, `ssh`, `sed`, bash's `printf -v`),
+that a shell may read its commands from a pipe or a here-document, and that bash computes array subscripts and `-eq`
+inside `[[ ]]`, which runs `$(...)` found in a value.
+
+    pieces      words and commands, as far as they are known
+    source      the characters of the script, and what is known of each hole
+    words       quoting and expansions
+    documents   redirections and here-documents
+    scan        lists of commands
+    programs    names of commands, and what they make of their words
+    arguments   whether a command evaluates the value in one of its words
+
+Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
+"""
+
+from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
+from engine.posix_shell.scan import readings
+
+__all__ = ["HOLE", "Dialect", "Reading", "Refusal", "readings"]

@@ -1,0 +1,65 @@
+"""The work of binding is linear in the length of a script, whatever the script holds."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from engine.binding import bind
+from engine.posix_shell import HOLE, readings
+
+SIZE = 16_000
+"""Characters of the smaller script; the larger one has four times as many."""
+
+# Each makes a script of about n characters.
+SHAPES: dict[str, Callable[[int], str]] = {
+    "here-documents": lambda n: "cat <<E\n$x\nE\n" * (n // 13) + f"echo {HOLE}",
+    "here-documents-of-one-line": lambda n: "cat" + " <<E" * (n // 6) + "\n" + "E\n" * (n // 6) + f"echo {HOLE}",
+    "substitutions-in-here-documents": lambda n: "cat <<E\n$(echo a)\nE\n" * (n // 20) + f"echo {HOLE}",
+    "nested-quotes": lambda n: ("echo " + '"$(echo ' * 15 + "x" + ')"' * 15 + "\n") * (n // 156) + f"echo {HOLE}",
+    "one-long-quote": lambda n: 'echo "' + "\\a$x" * (n // 4) + f'{HOLE}"',
+    "backslashes": lambda n: "echo " + "\\a" * (n // 2) + HOLE,
+    "continued-lines": lambda n: "echo " + "\\\n" * (n // 2) + HOLE,
+    "dollars": lambda n: "echo " + "$" * n + f" {HOLE}",
+    "parentheses": lambda n: "(" * (n // 2) + f"echo {HOLE}" + ")" * (n // 2),
+    "nested-parameters": lambda n: "echo " + ("${x:-" * 30 + "}" * 30) * (n // 180) + f" {HOLE}",
+    "substitutions-after-a-name": lambda n: "echo " + "a" * (n // 2) + "$(x)" * (n // 8) + HOLE,
+    "an-element-that-does-not-end": lambda n: "a[" + "$(x)" * (n // 4) + HOLE,
+    "words": lambda n: "x " + "a " * (n // 2) + HOLE,
+    "words-and-values": lambda n: "x" + (" a" * (n // 400) + f" {HOLE}") * 200,
+    "runners": lambda n: "x " + "sudo -n " * (n // 8) + HOLE,
+    "interpreters": lambda n: "x " + "perl -x awk find " * (n // 17) + HOLE,
+    "commands-that-take-data": lambda n: "x " + "printf test [[ " * (n // 15) + HOLE,
+    "readers-of-input": lambda n: f"echo {HOLE} | x " + "sh y xargs z ssh q w " * (n // 20),
+    "an-option": lambda n: "x -" + "c" * n + f"1 {HOLE}",
+    "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
+    """Four times the script is four times the work; sixteen times were a script that blocks whoever validates it."""
+    small, large = SHAPES[shape](SIZE), SHAPES[shape](4 * SIZE)
+    # A ratio and no limit in seconds; what else the machine does makes one measurement larger, hardly five of them.
+    ratios = (_seconds(large) / _seconds(small) for _ in range(5))
+    assert any(ratio < 9 for ratio in ratios)
+
+
+@pytest.mark.parametrize("unit", ["<#\n", '@"\n', "@'\n", '"`', "$(", "a "])
+def test_a_powershell_script_is_read_in_proportion_to_its_length(unit: str) -> None:
+    ratios = (_seconds_to_bind(unit, 4 * SIZE) / _seconds_to_bind(unit, SIZE) for _ in range(5))
+    assert any(ratio < 9 for ratio in ratios)
+
+
+def _seconds_to_bind(unit: str, size: int) -> float:
+    script = "echo ${{ e }}\n" + unit * (size // len(unit))
+    begin = time.process_time()
+    bind(script, "powershell")
+    return time.process_time() - begin
+
+
+def _seconds(script: str) -> float:
+    holes = [at for at, char in enumerate(script) if char == HOLE]
+    begin = time.process_time()
+    readings(script, holes, "bash")
+    return time.process_time() - begin
