@@ -3,7 +3,7 @@
 import asyncio
 import os
 import platform
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -26,8 +26,9 @@ from reconciler.lookout import Sighting
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
-from reconciler.projection import SYNC_KEY, Projection, unpublished
-from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
+from reconciler.projection import SYNC_KEY, unpublished
+from reconciler.publish import OtherOwner, Publisher
+from reconciler.statusbranch import StatusBranch
 from reconciler.wake import Wake
 from runners import logs
 from runners.connections.local import LocalSettings
@@ -53,8 +54,11 @@ class Ending:
 class Engine:
     """Runs until `stop` is called, the work is done (`once`), or another engine takes the branch."""
 
-    def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, journal: Journal, clock: Clock, *, begun: Callable[[], None] | None = None
+    ) -> None:
         self._settings = settings
+        self._begun = begun
         self._journal = journal
         self._clock = clock
         self._stop = asyncio.Event()
@@ -82,8 +86,9 @@ class Engine:
             decides=not settings.paused,
             told=self._told,
         )
-        self._publisher: Publisher | None = None
-        self._projection: Projection | None = None
+        self._branch: StatusBranch | None = None
+        self._followed: str | None = None
+        """The commit in force whose status branch was taken up, or could not be."""
 
     def stop(self) -> None:
         """Begin the drained stop: nothing new is decided or claimed, what runs may end within the grace time."""
@@ -95,6 +100,8 @@ class Engine:
         try:
             async with self._wake:
                 await self._begin()
+                if self._begun is not None and self._engine is not None:
+                    self._begun()
                 if self._stop.is_set() and self._engine is None:
                     log.info("stopped before anything was begun")
                 elif self._settings.paused:
@@ -120,31 +127,33 @@ class Engine:
             await self._loop.start()
         if self._settings.paused or not await self._branch_is_there():
             return
-        self._publisher = Publisher(
+        self._check_branches(await self._loop.project())
+        self._branch = branch = StatusBranch(
             self._status_mirror,
             await self._status_ref(),
-            engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
+            journal=self._journal,
             clock=self._clock,
-            on_foreign=self._set_aside,
+            engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
+            host=platform.node(),
+            schedule=self._schedule_view,
+            sync=self._view,
+            interval=self._loop.interval,
         )
-        self._projection = Projection(self._journal, self._publisher, schedule=self._schedule_view, sync=self._view)
-        self._check_branches(await self._loop.project())
-        found = await self._claim(self._publisher)
+        found = await self._claim(branch)
         if found is None:
             return
-        if self._status_mirror is self._mirror:
-            self._loop.status_ref = self._publisher.ref
+        self._watch_branch(branch)
         self._engine = found.own
         now = self._clock.now()
         written_by_another = found.before is not None and found.before.id != found.own.id
         if written_by_another or await rebuild.needed(self._journal):
             present = await self._loop.present_acts()
-            await rebuild.from_branch(self._journal, self._publisher, before=found.before, present=present, now=now)
+            await rebuild.from_branch(self._journal, branch.publisher, before=found.before, present=present, now=now)
             await self._loop.start()
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
         for reaped in lost:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
-        await self._projection.begin()
+        await branch.projection.begin()
 
     async def _branch_is_there(self) -> bool:
         """Wait for the branch before anything is claimed: a mistyped name must not lock out who has it right.
@@ -171,23 +180,19 @@ class Engine:
                 f"{branch} is the branch of the definitions; status and requests need others (opsconductor.yaml)"
             )
 
-    async def _claim(self, publisher: Publisher) -> owner.Found | None:
+    async def _claim(self, branch: StatusBranch) -> owner.Found | None:
         """Wait out a source that is away for a moment; a person must help where it refuses. None: told to stop."""
         while not self._stop.is_set():
             try:
-                return await owner.claim(
-                    publisher,
-                    clock=self._clock,
-                    take_over=self._settings.take_over,
-                    host=platform.node(),
-                    sleep=asyncio.sleep,
-                    # The other looks at the branch once in this time, and must have seen the claim before we decide.
-                    interval=max(publisher.min_interval, await self._loop.interval()),
-                )
+                return await branch.claim(take_over=self._settings.take_over)
             except Unavailable as error:
                 log.warning("the status branch cannot be reached", error=error.message)
                 await self._pause(error.retry_after)
         return None
+
+    def _watch_branch(self, branch: StatusBranch) -> None:
+        if self._status_mirror is self._mirror:
+            self._loop.status_ref = branch.ref
 
     async def _status_ref(self) -> str:
         """The branch of the commit in force, before anything else is known of it: the default."""
@@ -252,26 +257,16 @@ class Engine:
 
     async def _finish(self) -> None:
         """Publish the last of it and close the claim; where the branch cannot be reached, the next start makes up."""
-        assert self._publisher is not None
-        assert self._projection is not None
+        assert self._branch is not None
         if self._ending.reason:
             return
         try:
             async with asyncio.timeout(max(self._settings.grace.total_seconds(), 15)):
                 await self._show_sync()
-                while await self._projection.publish():
-                    pass
-                await self._close_claim(self._publisher, self._projection)
+                await self._branch.close()
         except (Unavailable, Refused, OtherOwner, TimeoutError) as error:
             log.warning("the last status could not be published; the next start does it", error=str(error))
         log.info("stopped in order")
-
-    async def _close_claim(self, publisher: Publisher, projection: Projection) -> None:
-        try:
-            await owner.close(publisher, clock=self._clock)
-        except BranchGone:
-            await projection.rewrite()
-            await owner.close(publisher, clock=self._clock)
 
     async def _watch_only(self) -> None:
         """--paused: read, validate and show, without a claim, a run or a push."""
@@ -300,19 +295,20 @@ class Engine:
     # --- publishing ---------------------------------------------------------------------------------------------
 
     async def _publish_for_ever(self) -> None:
-        assert self._projection is not None
-        assert self._publisher is not None
+        assert self._branch is not None
+        branch = self._branch
         watch = self._journal.watch(objects=True)
         pruned = looked = self._clock.monotonic()
         while True:
-            pause = self._publisher.min_interval
+            pause = branch.publisher.min_interval
+            every = await self._branch_look_every()
             try:
+                await self._follow(branch)
                 await self._show_sync()
-                overdue = self._clock.monotonic() - looked > _BRANCH_LOOK_EVERY.total_seconds()
-                if overdue or self._branch_moved():
+                if self._clock.monotonic() - looked >= every.total_seconds() or self._branch_moved(branch.publisher):
                     looked = self._clock.monotonic()
-                    await self._look_at_branch()
-                await self._projection.publish()
+                    await branch.look()
+                await branch.projection.publish()
                 if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
                     pruned = self._clock.monotonic()
                     await self._prune()
@@ -324,12 +320,35 @@ class Engine:
                 log.error("status cannot be published until somebody changes something", error=error.message)
                 pause = max(pause, _REFUSED_PAUSE)
             await asyncio.sleep(pause.total_seconds())
-            if not self._projection.more:
-                await self._woken(watch)
+            if not branch.projection.more:
+                await self._woken(watch, every)
 
-    async def _woken(self, watch: Watch) -> None:
+    async def _follow(self, branch: StatusBranch) -> None:
+        """Take up the status branch that the commit in force names; where that is refused, stay and say so."""
+        catalog = self._loop.catalog
+        if catalog is None or catalog.commit == self._followed:
+            return
+        trouble = None
+        if catalog.project.spec.status.ref != branch.ref:
+            try:
+                self._check_branches(catalog.project)
+                self._engine = (await branch.follow(catalog.project.spec.status.ref)).own
+                self._watch_branch(branch)
+            except Refused as error:
+                trouble = error.message
+                log.error("the status stays where it is", ref=branch.ref, error=trouble)
+        self._loop.note_status(trouble)
+        self._followed = catalog.commit
+
+    async def _branch_look_every(self) -> timedelta:
+        """The loop looks at a status branch of its own source; at another repository nobody else does."""
+        if self._status_mirror is self._mirror:
+            return _BRANCH_LOOK_EVERY
+        return min(_BRANCH_LOOK_EVERY, await self._loop.interval())
+
+    async def _woken(self, watch: Watch, most: timedelta) -> None:
         """Until the journal has something to publish, or the loop saw something; not longer than between two looks."""
-        changed = asyncio.ensure_future(watch.changed(timeout=_BRANCH_LOOK_EVERY.total_seconds()))
+        changed = asyncio.ensure_future(watch.changed(timeout=most.total_seconds()))
         news = asyncio.ensure_future(self._news.wait())
         try:
             await asyncio.wait({changed, news}, return_when=asyncio.FIRST_COMPLETED)
@@ -338,26 +357,14 @@ class Engine:
             news.cancel()
         self._news.clear()
 
-    def _branch_moved(self) -> bool:
+    def _branch_moved(self, publisher: Publisher) -> bool:
         """Whether a look since the last question found the status branch elsewhere than we left it."""
-        assert self._publisher is not None
         sighting, before = self._loop.sighting, self._sighting
         self._sighting = sighting
-        tip = self._publisher.tip
-        return sighting is not before and sighting.heads.get(self._publisher.ref, tip) != tip
+        return sighting is not before and sighting.heads.get(publisher.ref, publisher.tip) != publisher.tip
 
     def _told(self) -> None:
         self._news.set()
-
-    async def _look_at_branch(self) -> None:
-        """A foreign commit or a deleted branch is noticed also while nothing changes."""
-        assert self._projection is not None
-        assert self._publisher is not None
-        try:
-            await self._publisher.look()
-        except BranchGone:
-            log.warning("the status branch was deleted; it is written again from the store")
-            await self._projection.redraw()
 
     async def _prune(self) -> None:
         catalog = self._loop.catalog
@@ -380,9 +387,6 @@ class Engine:
 
     def _schedule_view(self, name: str, clock: schedules.ClockRow) -> ScheduleView | None:
         return self._loop.schedules.view(name, clock)
-
-    def _set_aside(self, foreign: Foreign) -> None:
-        log.warning("a foreign commit was on the status branch", message=foreign.message)
 
     async def _pause(self, span: timedelta) -> None:
         try:

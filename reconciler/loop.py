@@ -326,6 +326,10 @@ class Loop:
     def _report(self, head: str, findings: tuple[Diagnostic, ...], *, rejected: bool) -> None:
         self._say(replace(self.sync, observed=head, findings=findings, rejected=rejected, frozen=None, trouble=None))
 
+    def note_status(self, trouble: str | None) -> None:
+        """Say why the status does not go to the branch that the Project names; None: it does."""
+        self._say(replace(self.sync, status_trouble=trouble))
+
     def _say(self, sync: Sync) -> None:
         if sync != self.sync:
             self.sync = sync

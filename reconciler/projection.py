@@ -78,23 +78,25 @@ class Projection:
         self._sync = sync
         self._jobs: dict[str, JobView] | None = None
         self._targets: dict[str, TargetStatusView] = {}
+        self._begun = False
         self._gone = False
         self.more = False
         """Whether `publish` left something for its next call."""
 
     async def begin(self) -> None:
-        """Called once the branch is claimed. Where it lacks what the store has, everything is to be drawn: it is new,
-        was deleted, or is not the one that was drawn on last."""
+        """Called once the branch is claimed, or by the first `publish`. Where the branch lacks what the store has,
+        everything is to be drawn: it is new, was deleted, or is not the one that was drawn on last."""
         drawn_on = await self._journal.read(lambda conn: facts.get(conn, _DRAWN_ON))
         # A claim writes no page: an engine may have been killed between its claim and the first portion.
         if drawn_on != self._publisher.ref or self._publisher.read(readmodel.README) is None:
             await self.redraw()
+        self._begun = True
 
     async def redraw(self) -> None:
         """Have everything drawn anew: the branch is gone or new. The next calls of `publish` do it."""
         self._gone = True  # should the store be away just now, `publish` must not begin a branch that lacks the rest
         await self._journal.write(self._again)
-        self._gone = False
+        self._begun, self._gone = True, False
 
     async def rewrite(self) -> None:
         """Draw everything anew, and publish it all."""
@@ -107,6 +109,8 @@ class Projection:
         raises, apart from BranchGone: then everything is drawn anew."""
         if self._gone:
             await self.redraw()
+        elif not self._begun:
+            await self.begin()
         portion = await self._journal.read(_portion)
         if not portion.objects:
             self.more = False

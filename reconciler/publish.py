@@ -155,6 +155,10 @@ class Publisher:
             await self.tidy()
         return commit
 
+    async def poll(self) -> None:
+        """Ask the remote where the branch is. Where that is not where we left it, `look`. Costs one short question."""
+        await self.seen((await self._mirror.poll([self.ref]))[self.ref])
+
     async def seen(self, tip: str | None) -> None:
         """Told what a poll found at the ref. Where that is not what we left there, go and see why."""
         if self._opened and tip != self._line:

@@ -24,6 +24,9 @@ class Sync:
     requests_trouble: str | None = None
     """Why the requests branch cannot be read, where it cannot."""
 
+    status_trouble: str | None = None
+    """Why the status does not go to the branch that the Project names, where it does not."""
+
     @property
     def clean(self) -> bool:
         """Whether the head of the branch is in force."""
@@ -55,6 +58,8 @@ def _conditions(sync: Sync) -> tuple[_Found, ...]:
         stalled = ("Stalled", "True", "Invalid", "the head of the branch has errors; push a commit that mends them")
     elif sync.requests_trouble is not None:
         stalled = ("Stalled", "True", "RequestsUnreadable", sync.requests_trouble)
+    elif sync.status_trouble is not None:
+        stalled = ("Stalled", "True", "StatusBranchRefused", sync.status_trouble)
     return (ready, stalled)
 
 

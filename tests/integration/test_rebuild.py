@@ -48,12 +48,8 @@ class Site:
         self.remote = folder / "ops.git"
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", self.remote], check=True)
         self.journals: list[Journal] = []
-        self.publisher = Publisher(
-            Mirror(folder / "mirror.git", str(self.remote), environment=os.environ),
-            STATUS,
-            engine_id="one",
-            clock=Fixed(),
-        )
+        self.mirror = Mirror(folder / "mirror.git", str(self.remote), environment=os.environ)
+        self.publisher = Publisher(self.mirror, STATUS, engine_id="one", clock=Fixed())
 
     def store(self, name: str) -> Journal:
         self.journals.append(Journal.open(f"sqlite:///{self.folder / name}.sqlite3", clock=Fixed()))

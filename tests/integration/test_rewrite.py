@@ -19,10 +19,11 @@ from journal.errors import Unavailable
 from journal.store import Journal
 from reconciler import projection
 from reconciler.projection import Projection, unpublished
-from reconciler.publish import BranchGone
-from tests.integration.test_rebuild import COMMIT, NOON, STATUS, Site
+from reconciler.publish import BranchGone, Publisher
+from tests.integration.test_rebuild import COMMIT, NOON, STATUS, Fixed, Site
 
 PORTION = 250
+ELSEWHERE = "refs/heads/elsewhere"
 
 
 @pytest_asyncio.fixture
@@ -58,9 +59,9 @@ async def published(drawing: Projection) -> None:
         pass
 
 
-def files(site: Site) -> set[str]:
+def files(site: Site, ref: str = STATUS) -> set[str]:
     said = subprocess.run(
-        ["git", "-C", site.remote, "ls-tree", "-r", "--name-only", STATUS], capture_output=True, text=True, check=False
+        ["git", "-C", site.remote, "ls-tree", "-r", "--name-only", ref], capture_output=True, text=True, check=False
     )
     return set(said.stdout.split())
 
@@ -138,6 +139,25 @@ async def test_a_branch_that_has_only_a_claim_is_drawn(site: Site) -> None:
     await drawing.begin()
     await published(drawing)
     assert site.tree() == before
+
+
+async def test_another_branch_than_last_time_is_drawn_whole(site: Site) -> None:
+    """Also one that was used before, and by an engine that was killed right after it had claimed it."""
+    journal = site.store("one")
+    await fill(journal, 2)
+    await site.projection(journal).rewrite()
+    first, second = site.publisher, Publisher(site.mirror, ELSEWHERE, engine_id="one", clock=Fixed())
+    for publisher in (second, first):
+        site.publisher = publisher
+        await publisher.open()
+        await publisher.publish({readmodel.SYNC: b"kind: SyncStatus\n"}, "claimed")
+        await fill(journal, 1, start=10 if publisher is second else 20)
+        moved = site.projection(journal)
+        assert await moved.publish()
+        await published(moved)
+        expected = {path_of(n) for n in ((0, 1, 10) if publisher is second else (0, 1, 10, 20))}
+        assert expected <= files(site, publisher.ref)
+    assert path_of(20) not in files(site, ELSEWHERE)
 
 
 async def test_a_store_that_is_away_leaves_no_half_branch(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
