@@ -166,7 +166,7 @@ class Repository:
                     words.append("-S")
                 return str(self._repo.git.commit_tree(tree, *words, "-m", message))
             except git.GitCommandError as error:
-                raise Refused(f"git cannot commit the request: {_reason(error)}") from error
+                raise _cannot_commit(error) from error
 
     def _commit_in_work_tree(self, path: str, text: str, message: str) -> str:
         import git
@@ -179,7 +179,7 @@ class Repository:
             self._repo.git.add("--", path)
             self._repo.git.commit("--quiet", "--only", "-m", message, "--", path)
         except git.GitCommandError as error:
-            raise Refused(f"git cannot commit the request: {_reason(error)}") from error
+            raise _cannot_commit(error) from error
         return str(self._repo.head.commit.hexsha)
 
     def _is_checked_out(self, ref: str) -> bool:
@@ -225,6 +225,15 @@ def _cached_clone(source: Source) -> "git.Repo":
     repo = git.Repo.init(folder, bare=True)
     repo.create_remote("origin", source.text)
     return repo
+
+
+def _cannot_commit(error: "git.GitCommandError") -> Refused:
+    if "tell me who you are" in str(error.stderr):
+        return Refused(
+            "git does not know who you are, and a request carries its author: git config --global user.name NAME; "
+            "git config --global user.email ADDRESS"
+        )
+    return Refused(f"git cannot commit the request: {_reason(error)}")
 
 
 def _reason(error: "git.GitCommandError | None") -> str:

@@ -1,12 +1,15 @@
 """Showing what the steps of a run printed, from wherever it can be had."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from engine.pinned import RUNNER
 from engine.states import RunState, is_final
+from journal.errors import Unavailable
 from opsconductor import exits
 from opsconductor.settings import StateFolder
 from opsconductor.terminal import chatter, printable
@@ -34,48 +37,71 @@ class Reader:
         if found is None:
             chatter(f"no run {run!r} found; see 'opsconductor get runs'")
             return exits.FINDINGS
-        name = found["metadata"]["name"]
-        while True:
-            ended = is_final(RunState(found["status"]["state"]))
-            printed = self._print_new(name)
-            if ended or not follow:
-                break
-            time.sleep(_PAUSE_SECONDS)
-            found = self._find(name) or found
+        if (missing := self._missing(found)) is not None:
+            chatter(missing)
+            return exits.FINDINGS
+        if follow:
+            found = self._follow(found)
+        self._print_new(found["metadata"]["name"])
         self.end()
-        if not printed and not self._read:
-            self._tails(found)
+        if follow:
+            chatter(_standing(found))
+        if not self._read and not self._explain_silence(found):
+            return exits.FINDINGS
         return exits.OK if not follow or found["status"]["state"] == RunState.SUCCEEDED else exits.FINDINGS
+
+    def _follow(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Print what comes until the run has ended: its last Run file."""
+        name = found["metadata"]["name"]
+        shown, look_again = "", 0.0
+        while not is_final(RunState(found["status"]["state"])):
+            if (standing := _standing(found)) != shown:
+                chatter(standing)
+                shown = standing
+            self._print_new(name)
+            time.sleep(_PAUSE_SECONDS)
+            if time.monotonic() >= look_again:
+                look_again = time.monotonic() + self._workspace.pause.total_seconds()
+                found = self._seen(name) or found
+        return found
 
     def _find(self, run: str) -> dict[str, Any] | None:
         status = self._workspace.status()
         return status.run(run) if status else None
 
-    def _print_new(self, run: str) -> bool:
+    def _seen(self, run: str) -> dict[str, Any] | None:
+        """A remote that is away for a moment is no reason to stop following."""
+        try:
+            return self._find(run)
+        except Unavailable:
+            return None
+
+    def _missing(self, run: dict[str, Any]) -> str | None:
+        """What is said where the run has no such target."""
+        targets = run["spec"].get("targets") or [RUNNER]
+        if self._target is None or self._target in targets:
+            return None
+        return f"{run['metadata']['name']} has no target {self._target!r}; it has {', '.join(targets)}"
+
+    def _print_new(self, run: str) -> None:
         """What was added since the last look."""
-        any_new = False
         for file in sorted(self._logs.glob(f"*/*/*/{run}/*/*.log"), key=_begun):
             phase, step, _ = file.name.split(".", 2)
-            if (self._target and file.parent.name != self._target) or (self._step and step != self._step):
+            if not self._wanted(file.parent.name, step):
                 continue
-            any_new |= self._print_file(
-                file, f"{file.parent.name} {step}" if phase == "steps" else f"{file.parent.name} {phase}/{step}"
-            )
-        return any_new
+            where = "" if file.parent.name == RUNNER else f"{file.parent.name} "
+            self._print_file(file, f"{where}{step}" if phase == "steps" else f"{where}{phase}/{step}")
 
-    def _print_file(self, file: Path, title: str) -> bool:
+    def _print_file(self, file: Path, title: str) -> None:
         with file.open("rb") as stream:
             stream.seek(self._read.get(file, 0))
-            any_new = False
             while chunk := stream.read(_CHUNK):
                 if self._last != file:
                     self._head(title)
                     self._last = file
                 typer.echo(_safe(chunk), nl=False)
                 self._open_line = not chunk.endswith(b"\n")
-                any_new = True
             self._read[file] = stream.tell()
-        return any_new
 
     def end(self) -> None:
         """End a line that a step left open."""
@@ -87,18 +113,49 @@ class Reader:
         self.end()
         typer.echo(f"── {title}", err=True)
 
-    def _tails(self, run: dict[str, Any]) -> None:
-        """The run's logs are elsewhere: show what the status branch has, and say so."""
-        chatter(f"the logs of this run are not on this machine (looked in {self._logs}); its recorded tails:")
-        places = run["status"].get("targets") or {"": run["status"]}
-        for target, status in places.items():
-            for step in status.get("steps") or []:
-                if (self._target and target != self._target) or (self._step and step["id"] != self._step):
-                    continue
-                chatter(f"── {target} {step['id']}: {step['state']}{_with(step.get('error'))}")
-                for tail in (step.get("stdoutTail"), step.get("stderrTail")):
-                    if tail:
-                        typer.echo(_safe(str(tail).encode()), nl=not str(tail).endswith("\n"))
+    def _explain_silence(self, run: dict[str, Any]) -> bool:
+        """Why nothing was printed: nothing ran, nothing was said, the logs are elsewhere. False: no such step."""
+        ended = is_final(RunState(run["status"]["state"]))
+        if run["status"].get("startedAt") is None:
+            chatter(_standing(run) + ("; it never started" if ended else "; it has not started yet"))
+            return True
+        steps = [(target, step) for target, step in _steps(run) if self._wanted(target, step["id"])]
+        if not steps and self._step and ended:
+            known = dict.fromkeys(step["id"] for _, step in _steps(run))
+            chatter(f"{run['metadata']['name']} has no step {self._step!r}; it has {', '.join(known)}")
+            return False
+        if not any(step.get("log") for _, step in steps):
+            chatter(f"{_standing(run)}; nothing was printed")
+        else:
+            chatter(f"the logs of this run are not on this machine (looked in {self._logs});")
+            chatter("the status branch has the end of what failed, and no more")
+        for target, step in steps:
+            if step.get("error") or step.get("stdoutTail") or step.get("stderrTail"):
+                _show_tails(target, step)
+        return True
+
+    def _wanted(self, target: str, step: str) -> bool:
+        return self._target in (None, target) and self._step in (None, step)
+
+
+def _steps(run: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is known of the steps of a run, each with its target."""
+    for target, status in (run["status"].get("targets") or {RUNNER: run["status"]}).items():
+        for step in status.get("steps") or []:
+            yield target, step
+
+
+def _show_tails(target: str, step: dict[str, Any]) -> None:
+    where = "" if target == RUNNER else f"{target} "
+    chatter(f"── {where}{step['id']}: {step['state']}{_with(step.get('error'))}")
+    for tail in (step.get("stdoutTail"), step.get("stderrTail")):
+        if tail:
+            typer.echo(_safe(str(tail).encode()), nl=not str(tail).endswith("\n"))
+
+
+def _standing(run: dict[str, Any]) -> str:
+    status = run["status"]
+    return f"{run['metadata']['name']}: {status['state']}{_with(status.get('reason'))}"
 
 
 def _begun(file: Path) -> tuple[str, float]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -21,8 +21,11 @@ log = structlog.get_logger(__name__)
 _SECOND_SIGNAL_EXIT = 143
 
 
-def serve(settings: Settings) -> int:
-    """Run the engine until it is told to stop; gives the exit code. Raises Refused where it cannot start."""
+def serve(settings: Settings, *, begun: Callable[[], None] | None = None) -> int:
+    """Run the engine until it is told to stop; gives the exit code. Raises Refused where it cannot start.
+
+    `begun` is called once the source was read and its branch is ours.
+    """
     configure_logging()
     _install_crash_points()
     settings.state.root.parent.mkdir(parents=True, exist_ok=True)
@@ -31,16 +34,16 @@ def serve(settings: Settings) -> int:
     settings.state.root.chmod(0o700)
     settings.state.secrets.mkdir(exist_ok=True, mode=0o700)
     with held(settings.state.lock):
-        return asyncio.run(_serve(settings))
+        return asyncio.run(_serve(settings, begun))
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, begun: Callable[[], None] | None) -> int:
     clock = SystemClock()
     journal = Journal.open(f"sqlite:///{settings.state.journal}", clock=clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
         await stack.enter_async_context(_loopback_targets(settings))
-        engine = Engine(settings, journal, clock)
+        engine = Engine(settings, journal, clock, begun=begun)
         signals = Signals(engine)
         signals.install()
         code = await engine.run()

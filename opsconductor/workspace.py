@@ -1,5 +1,6 @@
 """A definitions repository as a person works with it: its documents, its status, its acts."""
 
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +26,11 @@ class Workspace:
     @property
     def is_remote(self) -> bool:
         return self._repository.remote != "."
+
+    @property
+    def pause(self) -> timedelta:
+        """How long to wait between two looks at the status branch."""
+        return timedelta(seconds=2) if self.is_remote else timedelta(milliseconds=300)
 
     @property
     def source(self) -> Source:
@@ -63,16 +69,15 @@ class Workspace:
         commit = self._repository.head_of(self.refs().status, fetch=not offline)
         return StatusReader(self._repository.git_dir, commit) if commit else None
 
-    def check_act(self, document: dict[str, Any]) -> None:
+    def check_act(self, text: str) -> None:
         """Refuse here what the engine would refuse for its form. Raises UsageError with all findings."""
-        from pydantic import ValidationError
+        from schemas.diagnostic import has_errors
+        from schemas.reader import read
 
-        from schemas.kinds import MODELS
-
-        try:
-            MODELS[document["kind"]].model_validate(document)
-        except ValidationError as error:
-            raise UsageError("; ".join(found["msg"] for found in error.errors())) from error
+        findings = read(text.encode(), "request").findings
+        if has_errors(findings):
+            said = dict.fromkeys(f"{found.message}{f' ({found.hint})' if found.hint else ''}" for found in findings)
+            raise UsageError("; ".join(said))
 
     def push_act(self, name: str, text: str, *, on_branch: bool) -> str:
         """Commit and push the act to the requests branch, or to the definitions branch; gives the commit."""

@@ -50,10 +50,14 @@ def run(
     branch: BranchOption = "main",
 ) -> int:
     """Ask for a run of a job. Exit code with --wait: 0 succeeded, 1 failed, 3 still open."""
+    from opsconductor.workspace import Workspace
+
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
     spec: dict[str, Any] = {"jobRef": job}
     if param:
         spec["params"] = dict(_param(text) for text in param)
-    call = Call(reason, on_branch, _patience(wait, timeout), repo, remote, branch)
+        _check_texts(workspace, job, param)
+    call = Call(workspace, reason, on_branch, _patience(wait, timeout))
     return _told(_ask(job, _with_limit(spec, limit), call))
 
 
@@ -74,10 +78,13 @@ def execute(
 
     With --wait, what it printed follows as `TARGET | line`: from the engine's state folder, if that is on this machine.
     """
+    from opsconductor.workspace import Workspace
+
     check_format(output)
     script = command[0] if len(command) == 1 else shlex.join(command)
     spec = {"job": {"targets": _selection(targets), "steps": [{"id": "command", "run": script}]}}
-    asked = _ask("exec", spec, Call(reason, on_branch, _patience(wait, timeout), repo, remote, branch))
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    asked = _ask("exec", spec, Call(workspace, reason, on_branch, _patience(wait, timeout)))
     if asked.followed is None and output in ("table", "wide"):
         return _told(asked)
     _show_answers(asked, output, state)
@@ -97,8 +104,9 @@ def cancel(
     """Ask for the end of a run: its steps are ended, `finally` still runs. With --wait: 0 once the run has ended."""
     from opsconductor.workspace import Workspace
 
-    call = Call(reason, on_branch, _patience(wait, timeout), repo, remote, branch)
-    name = _open_run(Workspace.open(repo, remote=remote, branch=branch).status(), run)
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    call = Call(workspace, reason, on_branch, _patience(wait, timeout))
+    name = _open_run(workspace.status(), run)
     return _told(_ask("cancel", {"action": "cancel", "run": name}, call))
 
 
@@ -106,12 +114,10 @@ def cancel(
 class Call:
     """What `run`, `exec` and `cancel` have in common. `patience` is None without --wait."""
 
+    workspace: "Workspace"
     reason: str
     on_branch: bool
     patience: timedelta | None
-    repo: str
-    remote: str | None
-    branch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +149,8 @@ def _patience(wait: bool, timeout: str) -> timedelta | None:
 def _ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
     """Push the act, and follow it where that was asked for."""
     from opsconductor.follow import follow
-    from opsconductor.workspace import Workspace
 
-    workspace = Workspace.open(call.repo, remote=call.remote, branch=call.branch)
+    workspace = call.workspace
     name = act_name(about, datetime.now(UTC))
     document = {
         "apiVersion": "opsconductor/v1",
@@ -153,14 +158,14 @@ def _ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
         "metadata": {"name": name},
         "spec": {**spec, **({"reason": call.reason} if call.reason else {})},
     }
-    workspace.check_act(document)
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    workspace.check_act(text)
     commit = workspace.push_act(name, text, on_branch=call.on_branch)
     chatter(f"asked: {name} (commit {commit[:12]})")
     if call.patience is None:
         chatter("follow it with --wait, or look: opsconductor get runs")
         return Asked(name, workspace, None)
-    followed = follow(workspace, name, patience=call.patience, pause=_pause(workspace), clock=time.monotonic)
+    followed = follow(workspace, name, patience=call.patience, pause=workspace.pause, clock=time.monotonic)
     return Asked(name, workspace, followed)
 
 
@@ -211,14 +216,11 @@ def _names(run: dict[str, Any]) -> tuple[str, ...]:
     return (run["metadata"]["name"], str(run["spec"].get("job")))
 
 
-def _pause(workspace: "Workspace") -> timedelta:
-    return timedelta(seconds=2) if workspace.is_remote else timedelta(milliseconds=300)
-
-
 def act_name(about: str, now: datetime) -> str:
     """A name nobody else gives: what it is about, when, and chance. At most 63 characters."""
     stamp = now.strftime("%Y%m%dt%H%M%Sz")
-    return f"{about[:40].rstrip('.-')}-{stamp}-{secrets.token_hex(3)}"
+    topic = re.sub(r"[^a-z0-9.-]+", "-", about.lower())[:40].strip(".-")
+    return f"{topic or 'act'}-{stamp}-{secrets.token_hex(3)}"
 
 
 def _param(text: str) -> tuple[str, Any]:
@@ -231,6 +233,23 @@ def _param(text: str) -> tuple[str, Any]:
         return key, plain(value)
     except ValueError as error:
         raise UsageError(f"""-p {text!r}: {error}; text goes in quotes: -p '{key}="..."'""") from error
+
+
+def _check_texts(workspace: "Workspace", job: str, given: list[str]) -> None:
+    """Say how to quote a text that YAML reads as a number or a truth value, before anybody is asked."""
+    catalog = workspace.definitions().catalog
+    known = catalog.jobs[job].spec.params if catalog is not None and job in catalog.jobs else {}
+    for text in given:
+        name, value = _param(text)
+        plain = text.partition("=")[2]
+        read_otherwise = isinstance(value, bool | int | float) or not plain  # `null` leaves the param out
+        if known.get(name, {}).get("type") == "string" and read_otherwise:
+            quoted = f"""-p '{name}="{plain}"'"""
+            raise UsageError(f"-p {text}: {name!r} is text, and this is read as {_kind(value)}; quote it: {quoted}")
+
+
+def _kind(value: Any) -> str:
+    return "true or false" if isinstance(value, bool) else "nothing" if value is None else "a number"
 
 
 def _with_limit(spec: dict[str, Any], limit: str | None) -> dict[str, Any]:

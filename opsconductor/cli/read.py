@@ -195,7 +195,7 @@ def kind_named(text: str) -> str:
         if form in known:
             return known[form]
     near = difflib.get_close_matches(wanted, known, n=1)
-    hint = f"; did you mean {known[near[0]]}?" if near else f"; there are {', '.join(sorted(known.values()))}"
+    hint = f"; did you mean {known[near[0]]}?" if near else f"; there are {', '.join(sorted(set(known.values())))}"
     raise UsageError(f"there is no kind {text!r}{hint}")
 
 

@@ -82,9 +82,7 @@ def up(
         once=once,
         paused=paused,
     )
-    if not (once or paused):
-        _say_where_to_look(settings)
-    return serve(settings)
+    return serve(settings, begun=None if once or paused else lambda: _say_where_to_look(settings))
 
 
 def _say_where_to_look(settings: Settings) -> None:
