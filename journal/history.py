@@ -9,7 +9,7 @@ from engine.identity import RunId
 from engine.pinned import RUNNER
 from engine.states import TARGET_SEVERITY, RunState, StepState
 from engine.views import JobView, RunBrief, TargetStatusView
-from journal import outbox, points
+from journal import facts, outbox, points
 from journal.portions import portions
 from journal.tables import AnyRow, causes, decisions, evidence, run_targets, runs, specs
 from schemas.project import Retention
@@ -17,6 +17,7 @@ from schemas.project import Retention
 _NAMED = 5
 """How many failed targets a brief names."""
 _LOOKED_BACK = 1000
+_UNSWEPT = "logs.unswept"
 _NO_FAILURE = (RunState.SUCCEEDED.value, RunState.CANCELLED.value)
 _OPEN = runs.c.finished_at.is_(None)
 _ENDED = runs.c.finished_at.is_not(None)
@@ -145,7 +146,8 @@ def prune(tx: Connection, retention: Retention, now: datetime, *, limit: int = 5
     """Remove ended runs that are past the retention, at most `limit` at once; call it again until it returns none.
 
     A job keeps its newest `runs` ended runs, each no longer than `days`, or `failedDays` where it did not succeed.
-    The causes stay for ever. The outbox names each removed run, so that its status file goes too.
+    The causes stay for ever. The outbox names each removed run, so that its status file goes too; `unswept` names them
+    until their logs are gone as well.
     """
     rows = _past(tx, retention, now, limit)
     if not rows:
@@ -156,7 +158,19 @@ def prune(tx: Connection, retention: Retention, now: datetime, *, limit: int = 5
     tx.execute(delete(evidence).where(evidence.c.run.in_([row.id for row in rows])))
     tx.execute(delete(runs).where(runs.c.seq.in_([row.seq for row in rows])))
     outbox.add_all(tx, tuple(("run", row.id) for row in rows))
+    facts.put(tx, _UNSWEPT, [*unswept(tx), *(row.id for row in rows)])
     return tuple(RunId(row.id) for row in rows)
+
+
+def unswept(conn: Connection) -> tuple[RunId, ...]:
+    """Runs that `prune` has removed and whose logs may still be there. None of them can come back."""
+    return tuple(RunId(run) for run in facts.get(conn, _UNSWEPT, ()))
+
+
+def swept(tx: Connection, runs_: Collection[RunId]) -> None:
+    """The logs of these runs are gone."""
+    gone = set(runs_)
+    facts.put(tx, _UNSWEPT, [run for run in unswept(tx) if run not in gone])
 
 
 def _past(tx: Connection, retention: Retention, now: datetime, limit: int) -> Collection[AnyRow]:

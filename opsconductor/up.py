@@ -299,6 +299,7 @@ class Engine:
         branch = self._branch
         watch = self._journal.watch(objects=True)
         pruned = looked = self._clock.monotonic()
+        swept = False
         while True:
             pause = branch.publisher.min_interval
             every = await self._branch_look_every()
@@ -309,6 +310,9 @@ class Engine:
                     looked = self._clock.monotonic()
                     await branch.look()
                 await branch.projection.publish()
+                if not swept:
+                    await self._sweep_logs()
+                    swept = True
                 if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
                     pruned = self._clock.monotonic()
                     await self._prune()
@@ -370,9 +374,16 @@ class Engine:
         catalog = self._loop.catalog
         retention = catalog.project.spec.status.retention if catalog else Retention()
         now = self._clock.now()
-        while pruned := await self._journal.write(lambda tx: history.prune(tx, retention, now)):
-            for run in pruned:
-                await asyncio.to_thread(logs.remove, self._settings.state.logs, run)
+        while await self._journal.write(lambda tx: history.prune(tx, retention, now)):
+            await self._sweep_logs()
+
+    async def _sweep_logs(self) -> None:
+        """Remove the logs of the runs that retention has removed, also where an earlier engine was killed over it."""
+        gone = await self._journal.read(history.unswept)
+        for run in gone:
+            await asyncio.to_thread(logs.remove, self._settings.state.logs, run)
+        if gone:
+            await self._journal.write(lambda tx: history.swept(tx, gone))
 
     async def _show_sync(self) -> None:
         """Put what the loop knows into the outbox when it has changed."""

@@ -1,18 +1,22 @@
 """Retention over all that the engine keeps of a run: the journal, the status branch's outbox and the logs."""
 
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.identity import Cause, RunId, run_id
 from engine.states import RunState
 from engine.views import RunView
-from journal import runs
+from journal import history, runs
 from journal.store import Journal
 from opsconductor.settings import Settings, StateFolder, parse_source
 from opsconductor.up import Engine
 from runners import logs
 from runners.logs import LogFile
 
+ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -49,4 +53,48 @@ async def test_a_run_that_is_past_its_retention_leaves_no_logs(tmp_path: Path) -
     await engine._prune()
     assert await journal.read(lambda conn: runs.get(conn, old)) is None
     assert [path.name for path in settings.state.logs.glob("*/*/*/*")] == [new]
+    await journal.close()
+
+
+DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from journal import points
+from journal.store import Journal
+from opsconductor.settings import Settings, StateFolder, parse_source
+from opsconductor.up import Engine
+from tests.integration.test_retention import Fixed
+
+async def main():
+    folder = Path({folder!r})
+    journal = Journal.open(f"sqlite:///{{folder}}/journal.sqlite3", clock=Fixed())
+    engine = Engine(Settings(parse_source(str(folder / "ops")), StateFolder(folder)), journal, Fixed())
+    points.install(lambda point: os.kill(os.getpid(), signal.SIGKILL) if point == "prune.committed" else None)
+    await engine._prune()
+asyncio.run(main())
+"""
+
+
+async def test_logs_go_though_the_engine_was_killed_before_it_removed_them(tmp_path: Path) -> None:
+    """Their records are gone by then; the journal remembers what is still to be removed, and nothing else is."""
+    settings = Settings(parse_source(str(tmp_path / "ops")), StateFolder(tmp_path))
+    folder = settings.state.logs
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=Fixed())
+    old = await ended(journal, folder, "old", NOON - timedelta(days=1000))
+    new = await ended(journal, folder, "new", NOON - timedelta(days=1))
+    await journal.close()
+    stray = folder / "2024" / "01" / "01" / "rotate-20240101T000000Z-0123456789"
+    stray.mkdir(parents=True)
+    code = DIES.format(root=str(ROOT), folder=str(tmp_path))
+    child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert {path.name for path in folder.glob("*/*/*/*")} == {old, new, stray.name}
+
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=Fixed())
+    assert await journal.read(lambda conn: runs.get(conn, old)) is None
+    for _ in range(2):
+        await Engine(settings, journal, Fixed())._sweep_logs()
+        assert {path.name for path in folder.glob("*/*/*/*")} == {new, stray.name}
+        assert await journal.read(history.unswept) == ()
     await journal.close()
