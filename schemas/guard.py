@@ -4,6 +4,7 @@ libyaml's composer recurses and kills the process at depth 30,000; events do not
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +13,11 @@ from yaml._yaml import CParser
 from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
-    DocumentEndEvent,
     DocumentStartEvent,
+    MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
+    SequenceEndEvent,
     SequenceStartEvent,
 )
 
@@ -67,8 +69,7 @@ def load(data: bytes, file: str) -> Loaded:
     reading = _Reading(file)
     parser = CParser(data)
     try:
-        while (event := parser.get_event()) is not None and not reading.stopped:
-            reading.take(event)
+        reading.take(parser)
     except MarkedYAMLError as error:
         reading.findings.append(_syntax(error, data, file))
     except YAMLError as error:
@@ -88,13 +89,16 @@ def lines_of(text: str) -> list[str]:
 @dataclass(slots=True)
 class _Mapping:
     value: dict[str, Any] = field(default_factory=dict)
-    keys: dict[str, Span] = field(default_factory=dict)
+    keys: dict[str, ScalarEvent] = field(default_factory=dict)
     key: str | None = None
     expects_key: bool = True
 
 
 class _Reading:
-    """What is built while events go by. A frame for each open collection; no recursion."""
+    """What is built while events go by. A frame for each open collection; no recursion.
+
+    A large repository has a million events: what every event costs is kept small, and is not divided further.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -104,28 +108,21 @@ class _Reading:
         self._frames: list[_Mapping | list[Any]] = []
         self._nodes = 0
 
-    def take(self, event: Any) -> None:
-        match event:
-            case ScalarEvent():
-                self._count(event)
-                self._scalar(event)
-            case MappingStartEvent():
-                self._count(event)
-                self._open(event, _Mapping())
-            case SequenceStartEvent():
-                self._count(event)
-                self._open(event, [])
-            case CollectionEndEvent():
-                frame = self._frames.pop()
-                self._put(frame.value if isinstance(frame, _Mapping) else frame)
-            case AliasEvent():
-                self._count(event)
-                self._refuse(event, "OC105", f"'*{event.anchor}' is an alias", "write the value out")
-                self._put(None, key=event)
-            case DocumentStartEvent():
-                self._start(event)
-            case DocumentEndEvent() | _:
-                pass
+    def take(self, parser: CParser) -> None:
+        """All events until the end, or until nothing more is worth saying."""
+        by_type: dict[type, Callable[[Any], None]] = {
+            ScalarEvent: self._scalar,
+            MappingStartEvent: self._open,
+            SequenceStartEvent: self._open,
+            MappingEndEvent: self._close,
+            SequenceEndEvent: self._close,
+            AliasEvent: self._alias,
+            DocumentStartEvent: self._start,
+        }
+        next_event = parser.get_event
+        while (event := next_event()) is not None and not self.stopped:
+            if (taker := by_type.get(event.__class__)) is not None:
+                taker(event)
 
     def _start(self, event: DocumentStartEvent) -> None:
         if len(self.documents) == MAX_DOCUMENTS:
@@ -134,13 +131,11 @@ class _Reading:
             hint = "remove the line; files are read as YAML 1.2"
             self._refuse(event, "OC107", "a '%' directive is not allowed", hint)
 
-    def _count(self, event: AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            hint = "divide it into several files"
-            self._stop(event, "OC113", f"more than {MAX_NODES:,} keys and values in a file", hint)
-        if isinstance(event, AliasEvent):
-            return
+    def _too_many(self, event: AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
+        hint = "divide it into several files"
+        self._stop(event, "OC113", f"more than {MAX_NODES:,} keys and values in a file", hint)
+
+    def _decorated(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         if event.anchor is not None:
             self._refuse(event, "OC105", f"'&{event.anchor}' is an anchor", "write the value out where it is used")
         if event.tag is not None:
@@ -148,7 +143,20 @@ class _Reading:
             hint = 'remove it; quote a value that is meant as text, as in "12"'
             self._refuse(event, "OC107", f"'{tag}' is an explicit tag", hint)
 
-    def _open(self, event: MappingStartEvent | SequenceStartEvent, frame: _Mapping | list[Any]) -> None:
+    def _alias(self, event: AliasEvent) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._too_many(event)
+        self._refuse(event, "OC105", f"'*{event.anchor}' is an alias", "write the value out")
+        self._put(None)
+
+    def _open(self, event: MappingStartEvent | SequenceStartEvent) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._too_many(event)
+        if event.anchor is not None or event.tag is not None:
+            self._decorated(event)
+        frame: _Mapping | list[Any] = _Mapping() if event.__class__ is MappingStartEvent else []
         self._frames.append(frame)
         if len(self._frames) > MAX_DEPTH:
             self._stop(event, "OC112", f"nested more than {MAX_DEPTH} deep", "flatten it")
@@ -157,26 +165,40 @@ class _Reading:
             hint = 'keys are text; an expression is written in quotes, as in "${{ … }}"'
             self._refuse(event, "OC109", f"{what} as a key", hint)
 
+    def _close(self, event: CollectionEndEvent) -> None:
+        frame = self._frames.pop()
+        self._put(frame.value if isinstance(frame, _Mapping) else frame)
+
     def _scalar(self, event: ScalarEvent) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._too_many(event)
+        if event.anchor is not None or event.tag is not None:
+            self._decorated(event)
         text: str = event.value
         if len(text) * 4 > MAX_SCALAR and len(text.encode()) > MAX_SCALAR:
             self._stop(event, "OC115", f"a text of more than {MAX_SCALAR // 1024} KiB", "put it into a file of its own")
-        if "\0" in text:
+        if event.style == '"' and "\0" in text:
             self._refuse(event, "OC103", "a zero byte in a text", "remove the escape; no program takes it")
-        if not event.implicit[0]:
-            self._put(text, key=event)
+        value: Scalar = text
+        if event.implicit[0]:
+            resolved = resolve(text)
+            if isinstance(resolved, Refused):
+                self._refuse(event, resolved.code, resolved.message, resolved.hint)
+            else:
+                value = resolved
+        if not self._frames:
+            self.documents.append(NOTHING if text == "" and event.implicit[0] else value)
             return
-        value = resolve(text)
-        if isinstance(value, Refused):
-            self._refuse(event, value.code, value.message, value.hint)
-            value = text
-        if not self._frames and text == "":
-            self.documents.append(NOTHING)
+        frame = self._frames[-1]
+        if isinstance(frame, _Mapping) and frame.expects_key:
+            frame.key = self._key(frame, value, event)
+            frame.expects_key = False
         else:
-            self._put(value, key=event)
+            self._put(value)
 
-    def _put(self, value: Value, key: Any = None) -> None:
-        """The value into the collection that is open; `key` is its event where it may be a key."""
+    def _put(self, value: Value) -> None:
+        """The value into the collection that is open, as a key that is none where a key is expected."""
         if not self._frames:
             self.documents.append(value)
             return
@@ -188,12 +210,10 @@ class _Reading:
                 frame.value[frame.key] = value
             frame.expects_key = True
         else:
-            frame.key = self._key(frame, value, key)
+            frame.key = None
             frame.expects_key = False
 
-    def _key(self, frame: _Mapping, value: Value, event: Any) -> str | None:
-        if event is None or isinstance(event, AliasEvent):
-            return None
+    def _key(self, frame: _Mapping, value: Scalar, event: ScalarEvent) -> str | None:
         if not isinstance(value, str):
             shown = event.value or "an empty key"
             what = {bool: "a truth value", type(None): "nothing"}.get(type(value), "a number")
@@ -203,12 +223,12 @@ class _Reading:
         if value == "<<" and event.implicit[0]:
             self._refuse(event, "OC106", "'<<' is a merge key", "write the fields out")
             return None
-        span = self._span(event)
-        first = frame.keys.setdefault(value, span)
-        if first is not span:
-            message = f"'{_short(value)}' is given twice; the first is at line {first.line}, column {first.column}"
-            related = (Related(first, "the first one"),)
-            self._add(Diagnostic(span, "OC108", message, "remove one of them", related=related))
+        first = frame.keys.setdefault(value, event)
+        if first is not event:
+            there = self._span(first)
+            message = f"'{_short(value)}' is given twice; the first is at line {there.line}, column {there.column}"
+            related = (Related(there, "the first one"),)
+            self._add(Diagnostic(self._span(event), "OC108", message, "remove one of them", related=related))
         return value
 
     def _span(self, event: Any) -> Span:

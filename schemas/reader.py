@@ -145,25 +145,22 @@ def _document(value: Any, places: Places, file: str) -> Document | tuple[Diagnos
 
     if not isinstance(value, dict):
         return (Diagnostic(at(), "OC201", "a document is a mapping that begins with apiVersion and kind"),)
-    refused = _kind_refused(value, at("kind"), at("kind", key=True))
-    if refused is not None:
-        return (refused,)
-    model = MODELS[value["kind"]]
+    kind = value.get("kind")
+    model = MODELS.get(kind) if isinstance(kind, str) else None
+    if model is None:  # places are looked up for documents with findings only: it takes longer than reading them
+        return (_kind_refused(kind, at("kind"), at("kind", key=True)),)
     try:
         return model.model_validate(value)
     except ValidationError as error:
         return faults(error, value, model, places, file)
 
 
-def _kind_refused(value: dict[str, Any], at: Span, key: Span) -> Diagnostic | None:
-    kind = value.get("kind")
+def _kind_refused(kind: Any, at: Span, key: Span) -> Diagnostic:
     if kind is None:
         hint = f"begin it with 'apiVersion: {API_VERSION}' and 'kind:' one of {', '.join(MODELS)}"
         return Diagnostic(key, "OC210", "the document has no 'kind'", hint)
     if not isinstance(kind, str):
         return Diagnostic(at, "OC210", "'kind' must be the name of a kind", f"one of {', '.join(MODELS)}")
-    if kind in MODELS:
-        return None
     if kind in STATUS_KINDS:
         hint = "it belongs on the status branch; remove it here"
         return Diagnostic(at, "OC211", f"documents of kind {kind} are written only by the engine", hint)
