@@ -142,28 +142,36 @@ def _of_env(place: _Place, env: Mapping[str, Any]) -> Iterator[_Place]:
 
 def _readable(env: Mapping[str, Any]) -> frozenset[str]:
     """The variables that expressions see: secrets are left out."""
+    if not env:
+        return frozenset()
     return frozenset(name for name, value in env.items() if secret_of(value) is None)
 
 
 def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Iterator[_Place]:
     step, path = placed.step, placed.path
     inherited = _readable(job_env)
-    here = _Place(None, path, number, inherited | _readable(step.env), placed)
-    bare = replace(here, bare=True)
+    env = inherited | _readable(step.env) if step.env else inherited
+    here = _Place(None, path, number, env, placed)
     script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
     inputs = {name: value for name, value in (step.with_ or {}).items() if script is None or name != "run"}
-    yield from _of_env(replace(here, path=(*path, "env"), env=inherited), step.env)
-    places = (
-        replace(here, value=step.if_, path=(*path, "if"), condition=True),
-        replace(here, value=step.run, path=(*path, "run"), script=True),
-        replace(here, value=script, path=(*path, "with", "run"), script=True),
-        replace(here, value=inputs, path=(*path, "with")),
-        replace(here, value=step.working_dir, path=(*path, "workingDir")),
-        replace(here, value=step.stdin, path=(*path, "stdin"), secrets=True),
-        replace(bare, value=step.outputs, path=(*path, "outputs")),
-        replace(bare, value=step.ok_exit_codes, path=(*path, "okExitCodes"), condition=True),
-    )
-    yield from (place for place in places if place.value)
+    if step.env:
+        yield from _of_env(replace(here, path=(*path, "env"), env=inherited), step.env)
+    if step.if_:
+        yield replace(here, value=step.if_, path=(*path, "if"), condition=True)
+    if step.run:
+        yield replace(here, value=step.run, path=(*path, "run"), script=True)
+    if script:
+        yield replace(here, value=script, path=(*path, "with", "run"), script=True)
+    if inputs:
+        yield replace(here, value=inputs, path=(*path, "with"))
+    if step.working_dir:
+        yield replace(here, value=step.working_dir, path=(*path, "workingDir"))
+    if step.stdin:
+        yield replace(here, value=step.stdin, path=(*path, "stdin"), secrets=True)
+    if step.outputs:
+        yield replace(here, value=step.outputs, path=(*path, "outputs"), bare=True)
+    if isinstance(step.ok_exit_codes, str):
+        yield replace(here, value=step.ok_exit_codes, path=(*path, "okExitCodes"), bare=True, condition=True)
 
 
 @dataclass(frozen=True, slots=True)
