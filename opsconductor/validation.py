@@ -1,4 +1,7 @@
-"""Validation of what is on disk, with or without git, and of a commit. Runs no code and needs no secret."""
+"""Validation of what is on disk, with or without git, and of a commit. Runs no code and needs no secret.
+
+Both walk in git's order and say what `engine.entries` says, so that the same content has the same findings.
+"""
 
 import errno
 import os
@@ -7,7 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.compile import PROJECT_FILE, compile_files, included
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included
+from engine.entries import (
+    MAX_ENTRIES,
+    MAX_FILES,
+    MAX_FINDINGS,
+    MAX_FOLDERS,
+    Irregular,
+    not_regular,
+    odd_name,
+    spelled,
+    too_deep,
+    too_large,
+    too_many,
+)
 from engine.globs import matches, may_hold
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
@@ -16,22 +32,17 @@ from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import ParsedFile, read
 from schemas.span import start_of
 
-MAX_FILES = 20_000
-MAX_FOLDERS = 16
-
 
 def validate_paths(root: Path) -> Report:
     """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits."""
-    tree = _Tree(root)
-    project_file = tree.read(PROJECT_FILE) if os.path.lexists(root / PROJECT_FILE) else None
-    project = _project(project_file)
-    tree.walk(project.spec.include if project else DEFAULT_INCLUDE)
-    files = [] if project_file is None else [project_file]
-    for path in included(tree.paths, project):
-        if path != PROJECT_FILE and (parsed := tree.read(path)) is not None:
-            files.append(parsed)
-    compiled = compile_files("", files, extra=tree.findings)
-    return Report(compiled, _sources(compiled.findings, tree.sources))
+    data = _Tree(root, ()).read(PROJECT_FILE)
+    project = _project(read(data, PROJECT_FILE) if data is not None else None)
+    tree = _Tree(root, project.spec.include if project else DEFAULT_INCLUDE)
+    tree.walk("", 1)
+    if tree.full:
+        tree.say(too_many(entries=tree.looked_at > MAX_ENTRIES))
+    files = {path: data for path in included(tree.paths, project) if (data := tree.read(path)) is not None}
+    return _report("", files, tuple(tree.findings))
 
 
 def validate_commit(git_dir: Path, commit: str) -> Report:
@@ -43,7 +54,11 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
     project = _project(read(data, PROJECT_FILE) if data is not None else None)
     snapshot = objects.snapshot(commit, project.spec.include if project else DEFAULT_INCLUDE)
     files = {path: objects.blob(snapshot.files[path].id) for path in included(snapshot.files, project)}
-    compiled = compile_files(commit, [read(data, path) for path, data in files.items()], extra=snapshot.findings)
+    return _report(commit, files, snapshot.findings)
+
+
+def _report(commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...]) -> Report:
+    compiled: Compiled = compile_files(commit, [read(data, path) for path, data in files.items()], extra=extra)
     return Report(compiled, _sources(compiled.findings, files))
 
 
@@ -59,91 +74,118 @@ def _sources(findings: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> dic
 
 @dataclass
 class _Tree:
-    """The files below a folder, by their path from it with `/` between names."""
+    """The files below a folder that the globs choose, by their path from it with `/` between names."""
 
     root: Path
+    globs: tuple[str, ...]
     paths: list[str] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
-    sources: dict[str, bytes] = field(default_factory=dict)
+    looked_at: int = 0
 
-    def walk(self, globs: tuple[str, ...]) -> None:
-        """Collect the files that the globs match; folders that cannot hold any are not opened."""
-        waiting = [""]
-        while waiting:
-            folder = waiting.pop()
-            below: list[str] = []
-            for entry in self._entries(folder):
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name != ".git" and any(may_hold(glob, path) for glob in globs):
-                        below.append(path)
-                elif any(matches(glob, path) for glob in globs) and path != PROJECT_FILE:
-                    if len(self.paths) == MAX_FILES:
-                        self._refuse(path, "OC122", f"more than {MAX_FILES:,} files", "narrow the Project's include")
-                        return
-                    if self._nameable(path):
-                        self.paths.append(path)
-                elif entry.is_symlink() and any(may_hold(glob, path) for glob in globs):
-                    self._link(path)
-            for path in sorted(below, reverse=True):
-                if path.count("/") + 1 > MAX_FOLDERS:
-                    hint = "move it up"
-                    self._refuse(path, "OC123", f"a folder nested more than {MAX_FOLDERS} deep is not read", hint)
-                else:
-                    waiting.append(path)
+    @property
+    def full(self) -> bool:
+        return len(self.paths) > MAX_FILES or self.looked_at > MAX_ENTRIES
 
-    def read(self, path: str) -> ParsedFile | None:
-        """The parsed file; None, with a finding, where it is no regular file or cannot be read."""
-        data = self._bytes(path)
-        if data is None:
-            return None
-        self.sources[path] = data
-        return read(data, path)
+    def say(self, finding: Diagnostic) -> None:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(finding)
 
-    def _entries(self, folder: str) -> Iterator["os.DirEntry[str]"]:
-        try:
-            with os.scandir(self.root / folder) as entries:
-                yield from sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            self._refuse(folder or ".", "OC125", f"the folder cannot be read: {error.strerror}", "")
+    def walk(self, folder: str, depth: int) -> None:
+        """Collect the files below a folder; `folder` is empty or ends in `/`. No folder is opened without need."""
+        for raw, entry in self._entries(folder):
+            self.looked_at += 1
+            if self.full:
+                return
+            if raw.lower() != b".git":
+                self._look(folder, raw, entry, depth)
 
-    def _bytes(self, path: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a regular file; None, with a finding, where it is none or cannot be read."""
         try:
             # Not through links, and without waiting for the other end of a pipe.
             descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                self._link(path)
-            elif error.errno in (errno.ENXIO, errno.ENODEV):
-                self._irregular(path)
-            else:
-                self._refuse(path, "OC125", f"the file cannot be read: {error.strerror}", "")
+            self._unreadable(path, error)
             return None
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                self._irregular(path)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                self.say(not_regular(path, "folder" if stat.S_ISDIR(found.st_mode) else "other", wanted=True))
+                return None
+            if found.st_size > MAX_BYTES:
+                self.say(too_large(path, found.st_size))
                 return None
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 return file.read(MAX_BYTES + 1)
         except OSError as error:
-            self._refuse(path, "OC125", f"the file cannot be read: {error.strerror}", "")
+            self._unreadable(path, error)
             return None
         finally:
             os.close(descriptor)
 
-    def _nameable(self, path: str) -> bool:
-        if path.isprintable() and "\\" not in path:
-            return True
-        hint = "rename it; names are printable UTF-8 without backslashes"
-        self._refuse(path, "OC124", "an odd file name", hint)
-        return False
+    def _look(self, folder: str, raw: bytes, entry: "os.DirEntry[str]", depth: int) -> None:
+        name, odd = spelled(raw)
+        path = f"{folder}{name}"
+        wanted = path == PROJECT_FILE or any(matches(glob, path) for glob in self.globs)
+        may_be_above = any(may_hold(glob, path) for glob in self.globs)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if odd is not None:
+            if wanted or (is_folder and may_be_above):
+                self.say(odd_name(path, odd))
+        elif not is_folder and not entry.is_symlink():
+            if wanted:
+                self._take(path, entry)
+        elif is_folder and not self._is_repository(path):
+            self._descend(path, depth, may_be_above=may_be_above)
+        elif wanted or may_be_above:
+            what: Irregular = "submodule" if is_folder else "link"
+            self.say(not_regular(path, what, wanted=wanted))
 
-    def _link(self, path: str) -> None:
-        self._refuse(path, "OC121", "a symbolic link; only regular files are read", "put the file itself here")
+    def _take(self, path: str, entry: "os.DirEntry[str]") -> None:
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except OSError as error:
+            self._unreadable(path, error)
+            return
+        if not stat.S_ISREG(found.st_mode):
+            self.say(not_regular(path, "other", wanted=True))
+        elif found.st_size > MAX_BYTES:
+            self.say(too_large(path, found.st_size))
+        else:
+            self.paths.append(path)
 
-    def _irregular(self, path: str) -> None:
-        self._refuse(path, "OC121", "not a regular file", "remove it, or narrow the Project's include")
+    def _descend(self, path: str, depth: int, *, may_be_above: bool) -> None:
+        if path == PROJECT_FILE:
+            self.say(not_regular(path, "folder", wanted=True))
+        if not may_be_above:
+            return
+        if depth > MAX_FOLDERS:
+            self.say(too_deep(path))
+        else:
+            self.walk(f"{path}/", depth + 1)
 
-    def _refuse(self, path: str, code: str, message: str, hint: str) -> None:
-        shown = path.encode("utf-8", "backslashreplace").decode()
-        self.findings.append(Diagnostic(start_of(shown), code, message, hint))
+    def _is_repository(self, path: str) -> bool:
+        """Whether git takes the folder for a submodule: it commits nothing in it."""
+        return os.path.lexists(self.root / path / ".git")
+
+    def _entries(self, folder: str) -> Iterator[tuple[bytes, "os.DirEntry[str]"]]:
+        """In git's order, in which a folder's name ends in `/`."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                named = [(os.fsencode(entry.name), entry) for entry in entries]
+        except OSError as error:
+            hint = "let the account that validates read it"
+            shown = folder.rstrip("/") or "."
+            message = f"the folder cannot be read: {error.strerror}"
+            self.say(Diagnostic(start_of(shown), "OC125", message, hint))
+            return
+        yield from sorted(named, key=lambda one: one[0] + (b"/" if one[1].is_dir(follow_symlinks=False) else b""))
+
+    def _unreadable(self, path: str, error: OSError) -> None:
+        if error.errno == errno.ELOOP:
+            self.say(not_regular(path, "link", wanted=True))
+        elif error.errno in (errno.ENXIO, errno.ENODEV):
+            self.say(not_regular(path, "other", wanted=True))
+        else:
+            hint = "let the account that validates read it"
+            self.say(Diagnostic(start_of(path), "OC125", f"the file cannot be read: {error.strerror}", hint))

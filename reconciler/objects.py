@@ -4,8 +4,6 @@ A tree is a stranger's: names may be anything, folders may nest or repeat withou
 bounded, and what is not read is said as a finding with the path it concerns.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,18 +12,26 @@ from typing import Literal
 
 import pygit2
 
+from engine.entries import (
+    MAX_ENTRIES,
+    MAX_FILES,
+    MAX_FINDINGS,
+    MAX_FOLDERS,
+    PROJECT_FILE,
+    Irregular,
+    not_regular,
+    odd_name,
+    spelled,
+    too_deep,
+    too_large,
+    too_many,
+)
 from engine.globs import matches, may_hold
 from journal.errors import Refused
 from reconciler.mirror import OpenRepository, intact
-from schemas.diagnostic import Diagnostic, Severity, in_order
-from schemas.span import start_of
+from schemas.diagnostic import Diagnostic, in_order
+from schemas.guard import MAX_BYTES
 
-PROJECT_FILE = "opsconductor.yaml"
-MAX_FILES = 20_000
-MAX_DEPTH = 16
-MAX_BYTES = 1024 * 1024
-_PLAIN_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-_MAX_ENTRIES = 200_000  # looked at in one tree, whether they are documents or not
 _MAX_WALK = 10_000  # commits looked at to find who brought a file
 _EVERYTHING = ("**",)
 
@@ -92,11 +98,11 @@ class _Walk:
 
     @property
     def full(self) -> bool:
-        return len(self.files) > MAX_FILES or self.looked_at > _MAX_ENTRIES
+        return len(self.files) > MAX_FILES or self.looked_at > MAX_ENTRIES
 
-    def say(self, path: str, code: str, message: str, hint: str, severity: Severity = "error") -> None:
-        if len(self.findings) < 1000:
-            self.findings.append(Diagnostic(start_of(path), code, message, hint, severity))
+    def say(self, finding: Diagnostic) -> None:
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(finding)
 
 
 class Objects:
@@ -124,21 +130,18 @@ class Objects:
             seen: dict[str, tuple[_Entry, ...]] = {}
             self._walk(str(self._commit(commit).tree_id), "", 1, walk, seen)
             if walk.full:
-                limit = f"more than {MAX_FILES} files hold documents"
-                if walk.looked_at > _MAX_ENTRIES:
-                    limit = f"the tree has more than {_MAX_ENTRIES} entries where documents may be"
-                walk.say(PROJECT_FILE, "OC122", limit, "narrow `include`, or split the repository")
+                walk.say(too_many(entries=walk.looked_at > MAX_ENTRIES))
             self._folders = seen
             self._sizes = {ref.id: ref.size for ref in walk.files.values()}
         return Snapshot(commit, walk.files, in_order(walk.findings))
 
     def file(self, commit: str, path: str) -> bytes | None:
-        """One regular file of at most 1 MiB, None where there is none at this path."""
+        """One regular file, None where there is none of at most 1 MiB at this path."""
         with intact(self._path):
             found = self._entry(self._commit(commit), path)
             if found is None or found.filemode & _KIND_OF_ENTRY != _REGULAR:
                 return None
-            return self.blob(str(found.id))
+            return self.blob(str(found.id)) if self._size(str(found.id)) <= MAX_BYTES else None
 
     def files(self, commit: str, prefix: str) -> tuple[str, ...]:
         """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted."""
@@ -232,15 +235,17 @@ class Objects:
             kind = entry.mode & _KIND_OF_ENTRY
             if entry.odd is not None:
                 if self._wanted(path, walk.globs) or (kind == _TREE and _may_hold(path, walk.globs)):
-                    walk.say(path, "OC124", f"the name {entry.odd}", "rename it")
+                    walk.say(odd_name(path, entry.odd))
             elif kind == _REGULAR:
                 if self._wanted(path, walk.globs):
                     self._take(path, entry, walk)
             elif kind == _TREE:
+                if path == PROJECT_FILE:
+                    walk.say(not_regular(path, "folder", wanted=True))
                 if not _may_hold(path, walk.globs):
                     continue
-                if depth >= MAX_DEPTH:
-                    walk.say(path, "OC123", f"folders nest deeper than {MAX_DEPTH}", "move its files further up")
+                if depth > MAX_FOLDERS:
+                    walk.say(too_deep(path))
                 else:
                     self._walk(entry.id, f"{path}/", depth + 1, walk, seen)
             else:
@@ -249,21 +254,18 @@ class Objects:
     def _take(self, path: str, entry: _Entry, walk: _Walk) -> None:
         size = self._size(entry.id)
         if size > MAX_BYTES:
-            walk.say(path, "OC116", f"the file has {size} bytes; the limit is {MAX_BYTES}", "split it")
+            walk.say(too_large(path, size))
             return
         walk.files[path] = BlobRef(entry.id, size)
 
     def _refuse(self, path: str, kind: int, walk: _Walk) -> None:
-        """A symlink or submodule: an error where a document should be, a warning where some might lie behind it."""
-        what = "a symbolic link" if kind == _SYMLINK else "a submodule" if kind == _SUBMODULE else "no regular file"
-        hint = "put the file itself there" if kind == _SYMLINK else "put the documents into this repository"
-        if self._wanted(path, walk.globs):
-            walk.say(path, "OC121", f"this is {what}, which is not followed", hint)
-        elif walk.globs != _EVERYTHING and _may_hold(path, walk.globs):
-            walk.say(path, "OC121", f"this is {what}; documents behind it are not read", hint, "warning")
+        what: Irregular = "link" if kind == _SYMLINK else "submodule" if kind == _SUBMODULE else "other"
+        wanted = self._wanted(path, walk.globs)
+        if wanted or _may_hold(path, walk.globs):
+            walk.say(not_regular(path, what, wanted=wanted))
 
     def _wanted(self, path: str, globs: tuple[str, ...]) -> bool:
-        if self._chosen[0] != globs or len(self._chosen[1]) > 4 * _MAX_ENTRIES:
+        if self._chosen[0] != globs or len(self._chosen[1]) > 4 * MAX_ENTRIES:
             self._chosen = (globs, {})
         known = self._chosen[1]
         if (wanted := known.get(path)) is None:
@@ -282,7 +284,7 @@ class Objects:
             folder, tree, depth = pending.pop()
             for entry in tree:
                 path = f"{folder}/{entry.name}" if folder else str(entry.name)
-                if isinstance(entry, pygit2.Tree) and depth < MAX_DEPTH:
+                if isinstance(entry, pygit2.Tree) and depth < MAX_FOLDERS:
                     pending.append((path, entry, depth + 1))
                 elif int(entry.filemode) & _KIND_OF_ENTRY == _REGULAR:
                     yield path
@@ -322,28 +324,8 @@ def _may_hold(folder: str, globs: tuple[str, ...]) -> bool:
 
 
 def _entry(raw: bytes, identity: str, mode: int) -> _Entry:
-    if _PLAIN_NAME.fullmatch(raw):  # nearly all, and looking closer would take most of the time of a walk
-        return _Entry(raw.decode(), identity, mode, None)
-    try:
-        name = raw.decode()
-    except UnicodeDecodeError:
-        return _Entry(raw.decode(errors="backslashreplace"), identity, mode, "is not UTF-8")
-    shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in name)
-    return _Entry(shown, identity, mode, _oddity(name))
-
-
-def _oddity(name: str) -> str | None:
-    if any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in name):
-        return "has a character that cannot be seen"
-    if "\\" in name:
-        return "has a backslash"
-    if name != name.strip():
-        return "begins or ends with a space"
-    if name in {"", ".", ".."} or name.lower() == ".git":
-        return "is not a name a file can have"
-    if name != unicodedata.normalize("NFC", name):
-        return "is not in Unicode form NFC, so that another may look the same"
-    return None
+    name, odd = spelled(raw)
+    return _Entry(name, identity, mode, odd)
 
 
 def _instant(seconds: int) -> datetime:

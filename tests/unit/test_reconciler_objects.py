@@ -8,7 +8,8 @@ import pytest
 from pygit2.enums import FileMode
 
 import reconciler.objects as objects_module
-from reconciler.objects import MAX_BYTES, CommitInfo, NoSuchCommit, Objects
+from reconciler.objects import CommitInfo, NoSuchCommit, Objects
+from schemas.guard import MAX_BYTES
 
 GLOBS = ("definitions/**/*.yaml",)
 
@@ -137,8 +138,8 @@ def test_depth_is_bounded(store: Store) -> None:
     for _ in range(30):
         tree = {"d": tree, "a.yaml": b"x"}
     snapshot = store.objects.snapshot(store.commit(tree))
-    assert len(snapshot.files) == 16
-    assert [(finding.code, finding.span.file.count("/")) for finding in snapshot.findings] == [("OC123", 15)]
+    assert len(snapshot.files) == 17
+    assert [(finding.code, finding.span.file.count("/")) for finding in snapshot.findings] == [("OC123", 16)]
 
 
 def test_a_tree_that_repeats_itself_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +152,7 @@ def test_a_tree_that_repeats_itself_is_bounded(store: Store, monkeypatch: pytest
     assert len(snapshot.files) == 501
     assert [finding.code for finding in snapshot.findings] == ["OC122"]
 
-    monkeypatch.setattr(objects_module, "_MAX_ENTRIES", 5000)
+    monkeypatch.setattr(objects_module, "MAX_ENTRIES", 5000)
     empty = store.tree({"a": b"x"})
     for _ in range(10):
         empty = store.tree({f"d{number}": (FileMode.TREE, empty) for number in range(10)})

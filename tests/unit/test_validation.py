@@ -2,20 +2,25 @@
 
 import json
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
+from engine.entries import MAX_FOLDERS
 from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page
 from opsconductor.report import as_json, as_text
-from opsconductor.validation import MAX_FOLDERS, validate_paths
+from opsconductor.validation import validate_commit, validate_paths
 from schemas.codes import CODES
+from schemas.guard import MAX_BYTES
 from schemas.kinds import MODELS
 from schemas.publish import schema
 
 ROOT = Path(__file__).resolve().parents[2]
+GIT_ENV = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
 POOL = f"{HEAD}kind: RunnerPool\nmetadata: {{name: p}}\n"
@@ -123,6 +128,123 @@ def test_a_large_file_is_not_read_whole(folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_opened(tmp_path: Path) -> None:
     assert found(tmp_path / "nowhere") == [".:1:1 OC125", "opsconductor.yaml:1:1 OC303"]
+
+
+# --- on disk and in a commit ------------------------------------------------------------------------------------------
+
+
+def git(folder: Path, *words: str | bytes) -> str:
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgSign=false", *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, env=GIT_ENV).stdout.decode().strip()
+
+
+def committed(folder: Path) -> str:
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "x")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def links(folder: Path) -> None:
+    definitions = folder / "definitions"
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "a.yaml").write_text("- a\n")
+    (definitions / "file.yaml").symlink_to("p.yaml")
+    (definitions / "folder").symlink_to("../elsewhere")
+    (definitions / "folder.yaml").symlink_to("../elsewhere")
+    (definitions / "dangling.yaml").symlink_to("nowhere")
+    (definitions / "dangling").symlink_to("nowhere")
+    (definitions / "absolute.yaml").symlink_to("/etc/passwd")
+    (definitions / "absolute").symlink_to("/etc")
+    (definitions / "loop").symlink_to(".")
+    (definitions / "notes.txt").symlink_to("p.yaml")
+    (folder / "not-looked-at.yaml").symlink_to("/dev/zero")
+
+
+def odd_names(folder: Path) -> None:
+    definitions = os.fsencode(folder / "definitions")
+    folders = [b"caf\xe9", b"tab\there", b" leading", "e\u0301".encode(), b"back\\slash"]
+    names = [b"caf\xe9", b"new\nline", b"new\nline\xff", b"\x1b[31m", "\u202e".encode(), b" a", b"a\\b", b"'\"$x"]
+    for name in folders:
+        os.mkdir(definitions + b"/" + name)
+    for path in [*names, *(name + b"/x" for name in folders)]:
+        with open(definitions + b"/" + path + b".yaml", "w") as file:
+            file.write("- a\n")
+    (folder / "definitions" / "größe 漢字.yaml").write_text("- a\n")
+    (folder / "definitions" / "odd\there.txt").write_text("not looked at")
+
+
+def deep_folders(folder: Path) -> None:
+    deep = folder / "definitions" / "/".join("a" * MAX_FOLDERS)
+    deep.mkdir(parents=True)
+    (deep / "x.yaml").write_text("- a\n")
+    (deep.parent / "x.yaml").write_text("- a\n")
+
+
+def large_files(folder: Path) -> None:
+    (folder / "definitions" / "large.yaml").write_text("#" * (MAX_BYTES + 1))
+    (folder / "definitions" / "fits.yaml").write_text("#" * MAX_BYTES)
+
+
+def a_large_project(folder: Path) -> None:
+    (folder / "opsconductor.yaml").write_text("#" * (MAX_BYTES + 1))
+
+
+def a_linked_project(folder: Path) -> None:
+    (folder / "project.yaml").write_text(PROJECT)
+    (folder / "opsconductor.yaml").unlink()
+    (folder / "opsconductor.yaml").symlink_to("project.yaml")
+
+
+def a_project_folder(folder: Path) -> None:
+    (folder / "opsconductor.yaml").unlink()
+    (folder / "opsconductor.yaml").mkdir()
+    (folder / "opsconductor.yaml" / "x").touch()
+
+
+def a_submodule(folder: Path) -> None:
+    inner = folder / "definitions" / "inner"
+    inner.mkdir()
+    (inner / "x.yaml").write_text("- a\n")
+    committed(inner)
+
+
+def everything_included(folder: Path) -> None:
+    links(folder)
+    (folder / "opsconductor.yaml").write_text(PROJECT + "spec: {include: ['**']}\n")
+
+
+SHAPES = [
+    links, odd_names, deep_folders, large_files, a_large_project, a_linked_project, a_project_folder, a_submodule,
+    everything_included,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_a_folder_and_the_commit_of_it_have_the_same_findings(shape: Callable[[Path], None], folder: Path) -> None:
+    """What an author sees before pushing is what the engine says afterwards, word for word."""
+    shape(folder)
+    commit = committed(folder)
+
+    on_disk, in_commit = validate_paths(folder), validate_commit(folder / ".git", commit)
+
+    assert on_disk.findings == in_commit.findings
+    assert on_disk.documents == in_commit.documents
+    assert on_disk.findings
+
+
+def test_what_is_said_of_links(folder: Path) -> None:
+    """An error where a document should be, a warning where some might lie behind it."""
+    links(folder)
+
+    said = {
+        finding.span.file.removeprefix("definitions/"): finding.severity for finding in validate_paths(folder).findings
+    }
+
+    errors = {"file.yaml", "folder.yaml", "dangling.yaml", "absolute.yaml"}
+    assert said == dict.fromkeys(errors, "error") | dict.fromkeys(
+        {"folder", "dangling", "absolute", "loop", "notes.txt"}, "warning"
+    )
 
 
 # --- how findings are shown -------------------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""What may stand in a tree of definitions, and what is said of that which is not read.
+
+One place for both readers of trees, the folder on disk and the commit: the same content gets the same findings.
+"""
+
+import re
+import unicodedata
+from typing import Literal
+
+from schemas.diagnostic import Diagnostic
+from schemas.guard import MAX_BYTES
+from schemas.span import start_of
+
+MAX_FILES = 20_000
+MAX_FOLDERS = 16
+"""Folders around a file."""
+MAX_ENTRIES = 200_000
+"""Looked at in one tree, whether they are documents or not."""
+MAX_FINDINGS = 1_000
+PROJECT_FILE = "opsconductor.yaml"
+
+Irregular = Literal["link", "submodule", "folder", "other"]
+_PLAIN_NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_WHAT = {
+    "link": "a symbolic link",
+    "submodule": "a submodule",
+    "folder": "a folder",
+    "other": "no regular file",
+}
+
+
+def spelled(raw: bytes) -> tuple[str, str | None]:
+    """A name as it may be shown, and what is odd about it; None where nothing is, and the name is shown as it is."""
+    if _PLAIN_NAME.fullmatch(raw):  # nearly all, and looking closer would take most of the time of a walk
+        return raw.decode(), None
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        return _shown(raw.decode(errors="backslashreplace")), "is not UTF-8"
+    return _shown(name), _oddity(name)
+
+
+def odd_name(path: str, oddity: str) -> Diagnostic:
+    return Diagnostic(start_of(path), "OC124", f"the name {oddity}", "rename it")
+
+
+def too_large(path: str, size: int) -> Diagnostic:
+    return Diagnostic(start_of(path), "OC116", f"the file has {size} bytes; the limit is {MAX_BYTES}", "split it")
+
+
+def too_deep(path: str) -> Diagnostic:
+    message = f"folders nest deeper than {MAX_FOLDERS}"
+    return Diagnostic(start_of(path), "OC123", message, "move its files further up")
+
+
+def too_many(*, entries: bool) -> Diagnostic:
+    """Too many files that hold documents; or, with `entries`, too many of any kind where documents may be."""
+    message = f"more than {MAX_FILES} files hold documents"
+    if entries:
+        message = f"the tree has more than {MAX_ENTRIES} entries where documents may be"
+    return Diagnostic(start_of(PROJECT_FILE), "OC122", message, "narrow `include`, or split the repository")
+
+
+def not_regular(path: str, kind: Irregular, *, wanted: bool) -> Diagnostic:
+    """An error where a document should be, a warning where some might lie behind it."""
+    in_its_place = kind in ("link", "folder")
+    hint = "put the file itself there" if in_its_place else "put the documents into this repository"
+    if kind == "other":
+        hint = "remove it, or narrow the Project's include"
+    if wanted:
+        return Diagnostic(start_of(path), "OC121", f"this is {_WHAT[kind]}, which is not followed", hint)
+    message = f"this is {_WHAT[kind]}; documents behind it are not read"
+    return Diagnostic(start_of(path), "OC121", message, hint, "warning")
+
+
+def _shown(name: str) -> str:
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in name)
+
+
+def _oddity(name: str) -> str | None:
+    if any(unicodedata.category(char) in _UNSEEN for char in name):
+        return "has a character that cannot be seen"
+    if "\\" in name:
+        return "has a backslash"
+    if name != name.strip():
+        return "begins or ends with a space"
+    if name in {"", ".", ".."} or name.lower() == ".git":
+        return "is not a name a file can have"
+    if name != unicodedata.normalize("NFC", name):
+        return "is not in Unicode form NFC, so that another may look the same"
+    return None
