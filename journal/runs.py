@@ -1,6 +1,6 @@
 """Runs: caused once, admitted one a slot, ended once. Every function takes the transaction that it is part of."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -10,15 +10,20 @@ from sqlalchemy.exc import IntegrityError
 
 from engine import pinned
 from engine.identity import Cause, RunId
-from engine.pinned import RUNNER, PinnedSpec
-from engine.states import RUN_TRANSITIONS, RunState, StepState
-from engine.views import RunBrief, RunView, StepView, TargetView
-from journal import acts, history, outbox, points
-from journal.causes import cause_from_json, cause_to_json
-from journal.portions import portions
+from engine.pinned import PinnedSpec
+from engine.states import RUN_TRANSITIONS, RunState
+from journal import acts, outbox, points
+from journal.causes import cause_to_json
+from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
-from journal.tables import AnyRow, Instant, causes, run_targets, runs, specs, steps
+from journal.tables import AnyRow, Instant, causes, runs, specs
 from schemas.job import OnConflict
+
+__all__ = [
+    "AlreadyThere", "CancelAnswer", "Enqueue", "Enqueued", "NewRun", "Overlap", "Slot", "admit", "admit_group",
+    "cancel", "counts", "end", "ended", "enqueue", "expire", "get", "get_all", "next_wake", "open_runs", "recent",
+    "step_counts", "there",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +141,12 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     time comes it waits for the slot.
     """
     # Before a place is made for it: a cause whose run is there already must not cancel that run.
-    if (there := _there(tx, new.cause)) is not None:
-        return there
+    if (known := there(tx, new.cause)) is not None:
+        return known
     due = new.starts_at is None or new.starts_at <= now
     slot = _place(tx, new, now) if due else None
     if isinstance(slot, Overlap):
-        return _there(tx, new.cause) or slot
+        return there(tx, new.cause) or slot
     state = RunState.WAITING if slot is None else RunState.QUEUED
     points.record("enqueue")
     row = _row(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
@@ -149,14 +154,15 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
         in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row))
     except IntegrityError:
         # The cause key decides, not the look beforehand: two processes may look at once.
-        if (there := _there(tx, new.cause)) is not None:
-            return there
+        if (known := there(tx, new.cause)) is not None:
+            return known
         raise
     outbox.add_all(tx, (("run", new.id), ("job", new.spec.job)))
     return Enqueued(new.id, state)
 
 
-def _there(tx: Connection, cause: Cause) -> AlreadyThere | None:
+def there(tx: Connection, cause: Cause) -> AlreadyThere | None:
+    """The run that the cause has had, be it that retention has removed it since."""
     found = tx.execute(_KNOWN, {"key": cause.key}).first()
     return None if found is None else AlreadyThere(RunId(found[0]), RunState(found[1]))
 
@@ -320,207 +326,3 @@ def cancel(tx: Connection, run: RunId, *, reason: str | None, by: str | None, no
     tx.execute(update(runs).where(runs.c.seq == row.seq).values(wish="cancelled", wish_reason=why))
     outbox.add(tx, "run", run)
     return "asked"
-
-
-def get(conn: Connection, run: RunId) -> RunView | None:
-    """All of a run, with its targets and the last attempt of every step."""
-    return get_all(conn, (run,)).get(run)
-
-
-def get_all(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, RunView]:
-    """Those of the runs that are in the journal."""
-    found: dict[RunId, RunView] = {}
-    for part in portions(wanted):
-        rows = conn.execute(select(runs).where(runs.c.id.in_(part))).all()
-        places = _places(conn, [row.seq for row in rows])
-        found |= {RunId(row.id): _view(row, places.get(row.seq, {})) for row in rows}
-    return found
-
-
-def step_counts(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, int]:
-    """How many attempts of steps each of the runs has; those without any are left out."""
-    found: dict[RunId, int] = {}
-    counted = select(runs.c.id, func.count()).join(steps, steps.c.run == runs.c.seq).group_by(runs.c.id)
-    for part in portions(wanted):
-        found |= {RunId(run): count for run, count in conn.execute(counted.where(runs.c.id.in_(part)))}
-    return found
-
-
-def _view(row: AnyRow, places: Mapping[str, TargetView]) -> RunView:
-    planned = tuple(row.targets) if row.on_targets else (RUNNER,)
-    names = [name for name in planned if name in places] + [name for name in places if name not in planned]
-    return RunView(
-        id=RunId(row.id),
-        job=row.job,
-        commit=row.commit,
-        cause=cause_from_json(row.cause),
-        state=RunState(row.state),
-        queued_at=row.queued_at,
-        params=row.params,
-        targets=tuple(row.targets),
-        on_targets=row.on_targets,
-        libraries=row.libraries or {},
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        reason=row.reason,
-        attempt=row.attempt,
-        runner=row.runner,
-        outputs=row.outputs or {},
-        results=tuple(places[name] for name in names),
-        rerun_of=row.rerun_of,
-        priority=row.priority,
-        starts_at=row.starts_at,
-        inline=row.inline,
-    )
-
-
-_SHOWN = [column for column in steps.c if column.name not in ("stdout", "stderr", "token", "ended_at")]
-
-
-def _places(conn: Connection, seqs: list[int]) -> dict[int, dict[str, TargetView]]:
-    if not seqs:
-        return {}
-    found: dict[int, dict[str, dict[tuple[str, str], StepView]]] = {seq: {} for seq in seqs}
-    # Oldest first: the last attempt wins, in the place of the first.
-    for step in conn.execute(select(*_SHOWN).where(steps.c.run.in_(seqs)).order_by(steps.c.seq)):
-        found[step.run].setdefault(step.target, {})[(step.phase, step.step)] = _step(step)
-    ends = {
-        (row.run, row.target): row for row in conn.execute(select(run_targets).where(run_targets.c.run.in_(seqs))).all()
-    }
-    for run, target in ends:
-        found[run].setdefault(target, {})
-    return {
-        run: {target: _place_view(target, views, ends.get((run, target))) for target, views in places.items()}
-        for run, places in found.items()
-    }
-
-
-def _step(row: AnyRow) -> StepView:
-    return StepView(
-        id=row.step,
-        state=StepState(row.state),
-        phase=row.phase,
-        name=row.name,
-        attempts=row.attempt,
-        exit_code=row.exit_code,
-        duration=row.duration,
-        outputs=row.outputs or {},
-        continued=row.continued,
-        error=row.error,
-        stdout_tail=row.stdout_tail,
-        stderr_tail=row.stderr_tail,
-        log=row.log,
-        started_at=row.started_at,
-    )
-
-
-def _place_view(name: str, views: Mapping[tuple[str, str], StepView], ended_: AnyRow | None) -> TargetView:
-    shown = tuple(sorted(views.values(), key=lambda step: step.phase == "finally"))
-    if ended_ is None:
-        return TargetView(name, StepState.RUNNING, {}, shown)
-    return TargetView(name, StepState(ended_.state), ended_.outputs or {}, shown)
-
-
-def open_runs(conn: Connection) -> tuple[RunId, ...]:
-    """Runs that have not ended, oldest first."""
-    return tuple(RunId(found) for found in conn.execute(select(runs.c.id).where(_OPEN).order_by(runs.c.seq)).scalars())
-
-
-def recent(conn: Connection, job: str | None = None, limit: int = 50) -> tuple[RunBrief, ...]:
-    """The newest runs (of a job), open ones included, newest first."""
-    return history.briefs(conn, runs.c.job == job if job is not None else None, limit=limit)
-
-
-def counts(conn: Connection) -> Mapping[RunState, int]:
-    """How many runs are waiting, queued and running."""
-    rows = conn.execute(select(runs.c.state, func.count()).where(_OPEN).group_by(runs.c.state))
-    found = {RunState(state): count for state, count in rows}
-    return {state: found.get(state, 0) for state in (RunState.WAITING, RunState.QUEUED, RunState.RUNNING)}
-
-
-def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
-    """Take in a run from the status branch. False where the journal has it, or its cause, already.
-
-    A run that was open when the store was lost becomes unknown with reason storeLost, and so do its open steps.
-    """
-    if tx.execute(_KNOWN, {"key": view.cause.key}).first() is not None:
-        return False
-    points.record("import")
-    lost = view.finished_at is None or bool(RUN_TRANSITIONS[view.state])
-    state, reason = (RunState.UNKNOWN, "storeLost") if lost else (view.state, view.reason)
-    seq = tx.execute(
-        _ADD_RUN.returning(runs.c.seq),
-        {
-            "id": view.id,
-            "cause_key": view.cause.key,
-            "cause": cause_to_json(view.cause),
-            "job": view.job,
-            "commit": view.commit,
-            "spec": None,
-            "params": dict(view.params),
-            "targets": list(view.targets),
-            "on_targets": view.on_targets,
-            "libraries": dict(view.libraries) or None,
-            "rerun_of": view.rerun_of,
-            "pool": (view.runner or "default").partition("/")[0],
-            "priority": view.priority,
-            "inline": view.inline,
-            "state": state.value,
-            "reason": reason,
-            "queued_at": view.queued_at,
-            "starts_at": view.starts_at,
-            "started_at": view.started_at,
-            "finished_at": now if lost else view.finished_at,
-            "attempt": view.attempt,
-            "runner": view.runner,
-            "outputs": dict(view.outputs) or None,
-        },
-    ).scalar_one()
-    for place in view.results:
-        _import_place(tx, seq, place, view.finished_at or now, view.started_at or view.queued_at)
-    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
-    return True
-
-
-def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, began: datetime) -> None:
-    def settled(state: StepState | None) -> str:
-        return StepState.UNKNOWN.value if state in (None, StepState.RUNNING) else str(state)
-
-    if place.state is not None:
-        tx.execute(
-            insert(run_targets),
-            {
-                "run": run,
-                "target": place.name,
-                "state": settled(place.state),
-                "outputs": dict(place.outputs) or None,
-                "ended_at": at,
-            },
-        )
-    if place.steps:
-        tx.execute(
-            insert(steps), [_import_step(run, place.name, step, settled(step.state), began) for step in place.steps]
-        )
-
-
-def _import_step(run: int, target: str, step: StepView, state: str, began: datetime) -> dict[str, Any]:
-    return {
-        "run": run,
-        "target": target,
-        "phase": step.phase,
-        "step": step.id,
-        "attempt": step.attempts,
-        "name": step.name,
-        "state": state,
-        "token": 0,
-        "started_at": step.started_at or began,
-        "ended_at": None,
-        "exit_code": step.exit_code,
-        "duration": step.duration,
-        "outputs": dict(step.outputs) or None,
-        "stdout_tail": step.stdout_tail,
-        "stderr_tail": step.stderr_tail,
-        "error": step.error,
-        "log": step.log,
-        "continued": step.continued,
-    }

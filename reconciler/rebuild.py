@@ -19,7 +19,7 @@ from engine import readback, readmodel
 from engine.decide import Skips
 from engine.identity import RunId
 from engine.views import EngineView, RequestView, RunView, ScheduleView, SyncView
-from journal import acts, facts, runs, savepoint, schedules
+from journal import acts, facts, runimport, savepoint, schedules
 from journal.store import Journal
 from reconciler.publish import Publisher
 
@@ -74,7 +74,7 @@ async def from_branch(
                 left_out[path] = refused
 
         for path, view in sorted(found.runs.items(), key=lambda item: item[1].queued_at):
-            take(path, partial(runs.import_run, view=view, now=now))
+            take(path, partial(runimport.import_run, view=view, now=now))
         for path, skips in found.days.items():
             take(path, partial(schedules.import_skips, skips=skips, now=now))
         known = schedules.clocks(tx)

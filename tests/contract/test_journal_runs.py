@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from engine.identity import Cause, run_id
 from engine.states import RunState, StepState
 from engine.views import RunView, StepView, TargetView
-from journal import acts, history, leases, outbox, runs
+from journal import acts, history, leases, outbox, runimport, runs
 from journal.runs import AlreadyThere, Enqueued, Overlap
 from journal.tables import runs as table
 from schemas.project import Retention
@@ -223,8 +223,8 @@ async def test_open_runs_of_a_lost_store_are_unknown(desk, new_run, clock, state
         attempt=1,
         runner="default/7b2e",
     )
-    assert await desk.do(runs.import_run, view, clock.now()) is True
-    assert await desk.do(runs.import_run, view, clock.now()) is False
+    assert await desk.do(runimport.import_run, view, clock.now()) is True
+    assert await desk.do(runimport.import_run, view, clock.now()) is False
     found = await desk.see(runs.get, new.id)
     assert (found.state, found.reason) == (RunState.UNKNOWN, "storeLost")
     assert found.results[0].steps[0].state is StepState.UNKNOWN
@@ -250,7 +250,7 @@ async def test_an_ended_run_is_imported_as_it_was(desk, new_run, clock):
         runner="default/7b2e",
         libraries={"linux-core": "sha256:00"},
     )
-    await desk.do(runs.import_run, view, clock.now())
+    await desk.do(runimport.import_run, view, clock.now())
     found = await desk.see(runs.get, new.id)
     assert found.results[0].steps[0].started_at == clock.now()
     assert found.results[0].outputs == {"freed": 3}

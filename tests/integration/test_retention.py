@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.identity import Cause, RunId, run_id
 from engine.states import RunState
 from engine.views import RunView
-from journal import history, runs
+from journal import history, runimport, runs
 from journal.store import Journal
 from opsconductor.settings import Settings, StateFolder, parse_source
 from opsconductor.up import Engine
@@ -37,7 +37,7 @@ async def ended(journal: Journal, folder: Path, name: str, at: datetime) -> RunI
     view = RunView(
         id=run, job="rotate", commit="1f0c", cause=cause, state=RunState.SUCCEEDED, queued_at=at, finished_at=at
     )
-    await journal.write(lambda tx: runs.import_run(tx, view, at))
+    await journal.write(lambda tx: runimport.import_run(tx, view, at))
     file = LogFile(folder, logs.reference(run, at, "web-01", "steps", "space", 1))
     file.write(b"71%\n")
     file.close()

@@ -14,7 +14,7 @@ from engine import readmodel
 from engine.identity import Cause, run_id
 from engine.states import RunState, StepState
 from engine.views import RunView, StepView, TargetView
-from journal import runs
+from journal import runimport
 from journal.errors import Unavailable
 from journal.store import Journal
 from reconciler import projection
@@ -49,7 +49,7 @@ def a_run(number: int) -> RunView:
 async def fill(journal: Journal, count: int, start: int = 0) -> None:
     def change(tx: Connection) -> None:
         for number in range(start, start + count):
-            runs.import_run(tx, a_run(number), NOON)
+            runimport.import_run(tx, a_run(number), NOON)
 
     await journal.write(change)
 
