@@ -237,9 +237,8 @@ def test_what_is_said_of_links(folder: Path) -> None:
     """An error where a document should be, a warning where some might lie behind it."""
     links(folder)
 
-    said = {
-        finding.span.file.removeprefix("definitions/"): finding.severity for finding in validate_paths(folder).findings
-    }
+    findings = validate_paths(folder).findings
+    said = {finding.span.file.removeprefix("definitions/"): finding.severity for finding in findings}
 
     errors = {"file.yaml", "folder.yaml", "dangling.yaml", "absolute.yaml"}
     assert said == dict.fromkeys(errors, "error") | dict.fromkeys(
