@@ -12,7 +12,7 @@ import typer
 import typer.exceptions
 
 from opsconductor import __version__, exits
-from opsconductor.cli import ask, explain, new, read, serve, validate
+from opsconductor.cli import ask, explain, new, plan, read, serve, validate
 
 app = typer.Typer(
     name="opsconductor",
@@ -41,7 +41,7 @@ def _root(
         raise typer.Exit(exits.USAGE)
 
 
-for commands in (new, validate, serve, ask, read, explain):
+for commands in (new, validate, plan, serve, ask, read, explain):
     commands.register(app)
 
 
@@ -75,7 +75,7 @@ def call(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.OK
     except OSError as error:
-        typer.echo(f"opsconductor: {error}", err=True)
+        typer.echo(f"opsconductor: {f'{error.filename}: {error.strerror}' if error.filename else error}", err=True)
         return exits.FINDINGS
     except Exception as error:  # noqa: BLE001 - the last door: anything that arrives here is a bug of ours
         typer.echo(f"opsconductor: a bug of ours: {type(error).__name__}: {error}", err=True)

@@ -1,0 +1,83 @@
+"""What a merge would change, said by the functions that then do it. Pure: the same trees and instant, the same plan."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from engine import plan_documents, plan_times
+from engine.catalog import Catalog
+from engine.compile import Compiled
+from engine.plan_documents import Documents
+from engine.plan_reach import CredentialGain, Reach, TargetsChange
+from engine.plan_starts import Start, starts
+from engine.plan_times import ScheduleChange
+from engine.prune import removed_too_much
+from schemas.diagnostic import Diagnostic, has_errors, in_order
+
+DEFAULT_HORIZON = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What accepting `head` right before `start` would change. All instants are aware, in UTC.
+
+    `findings` are those of `head`, and the guard's where it removes too much. `base_findings` are the errors of a base
+    that is no valid commit: it is then compared with as if it were empty, since nobody can say what is in force.
+    Where `head` is not valid it changes nothing, and only documents, acts and findings are given.
+    """
+
+    base: str
+    head: str
+    start: datetime
+    end: datetime
+    documents: Documents
+    schedules: tuple[ScheduleChange, ...] = ()
+    starts_at_once: tuple[Start, ...] = ()
+    targets: tuple[TargetsChange, ...] = ()
+    credentials: tuple[CredentialGain, ...] = ()
+    blocked_by: tuple[str, ...] = ()
+    """Windows that hold back runs of the plan. Empty: this version has no windows."""
+    permissions: tuple[str, ...] = ()
+    """What the person who merges must be allowed to. Empty: this version has no policies."""
+    findings: tuple[Diagnostic, ...] = ()
+    base_findings: tuple[Diagnostic, ...] = ()
+
+    accepted: bool = True
+    """Whether the commit would come into force; errors about acts do not stop it."""
+
+
+def plan(
+    base: Compiled, head: Compiled, now: datetime, horizon: timedelta = DEFAULT_HORIZON, *, names: tuple[str, str]
+) -> Plan:
+    """Compare two trees. `names` are what base and head are called. Fires are those in [now, now + horizon).
+
+    Where only the prune guard refuses `head`, its effects are given all the same: a person may accept it by name.
+    """
+    documents = plan_documents.between((*base.definitions, *base.acts), (*head.definitions, *head.acts))
+    guard = removed_too_much(base.catalog, head.catalog) if base.catalog and head.catalog else ()
+    accepted = head.catalog is not None and not has_errors(guard)
+    found = Plan(
+        base=names[0],
+        head=names[1],
+        start=now,
+        end=now + horizon,
+        documents=documents,
+        findings=in_order([*head.findings, *guard]),
+        base_findings=() if base.catalog else tuple(one for one in base.findings if one.severity == "error"),
+        accepted=accepted,
+    )
+    if head.catalog is not None:
+        found = _with_effects(found, base.catalog or Catalog("", head.catalog.project), head.catalog)
+    # Acts are judged whatever becomes of their commit: against the definitions that are then in force.
+    active = head.catalog if accepted else base.catalog
+    at_once = starts(active, base.acts, head.acts, found.schedules if accepted else (), now) if active else ()
+    return replace(found, starts_at_once=at_once)
+
+
+def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
+    reach = Reach(base, head, found.documents)
+    return replace(
+        found,
+        schedules=plan_times.changes(base, head, found.documents, found.start, found.end),
+        targets=reach.targets(),
+        credentials=reach.credentials(),
+    )

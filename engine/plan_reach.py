@@ -1,0 +1,96 @@
+"""What jobs may touch before and after a merge: the targets they choose and the credentials they come to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.catalog import Catalog
+from engine.checks.scope import Members
+from engine.plan_documents import Documents
+from engine.planning import Way, ways
+from schemas.selector import Selection
+
+_HARMLESS = frozenset({"Schedule", "RunRequest", "Job"})
+"""Kinds whose change lets no job reach another credential but the job that is changed itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsChange:
+    """Targets gained and lost, sorted: by a job, or where `schedule` is set by its runs with that schedule's limit."""
+
+    job: str
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialGain:
+    """A credential that runs of a job can come to and could not before, with every way that leads there."""
+
+    job: str
+    credential: str
+    ways: tuple[Way, ...]
+
+
+class Reach:
+    """What the jobs of both sides reach, each computed once."""
+
+    def __init__(self, base: Catalog, head: Catalog, documents: Documents) -> None:
+        self._base = base
+        self._head = head
+        self._documents = documents
+        self._before = Members(base.targets, base.groups)
+        self._after = Members(head.targets, head.groups)
+
+    def targets(self) -> tuple[TargetsChange, ...]:
+        """By job, then by schedule; jobs and limits that choose as before are left out."""
+        return tuple(sorted((*self._of_jobs(), *self._of_limits()), key=lambda one: (one.job, one.schedule or "")))
+
+    def credentials(self) -> tuple[CredentialGain, ...]:
+        """By job, then by credential."""
+        return tuple(gain for name in self._head.jobs for gain in self._gains(name))
+
+    def _of_jobs(self) -> Iterator[TargetsChange]:
+        taken = {self._documents.former("Job", name) for name in self._head.jobs}
+        for name in self._head.jobs:
+            before = _chosen(self._base, self._before, self._documents.former("Job", name))
+            yield from _changed(name, before, _chosen(self._head, self._after, name))
+        for name in self._base.jobs.keys() - taken:
+            yield from _changed(name, _chosen(self._base, self._before, name), frozenset())
+
+    def _of_limits(self) -> Iterator[TargetsChange]:
+        for name, schedule in self._head.schedules.items():
+            old = self._base.schedules.get(self._documents.former("Schedule", name))
+            job, was = schedule.spec.job_ref, old.spec.job_ref if old else None
+            limits = (old.spec.limit if old else None, schedule.spec.limit)
+            if job is None or (limits == (None, None) and was in (None, job, self._documents.former("Job", job))):
+                continue
+            before = _chosen(self._base, self._before, was, limits[0])
+            yield from _changed(job, before, _chosen(self._head, self._after, job, limits[1]), name)
+
+    def _gains(self, name: str) -> Iterator[CredentialGain]:
+        former = self._documents.former("Job", name)
+        if not self._may_differ(former, name):
+            return
+        known = {way.credential for way in ways(self._base, old)} if (old := self._base.jobs.get(former)) else set()
+        found = ways(self._head, self._head.jobs[name])
+        for credential in sorted({way.credential for way in found} - known):
+            yield CredentialGain(name, credential, tuple(way for way in found if way.credential == credential))
+
+    def _may_differ(self, former: str, name: str) -> bool:
+        return not self._documents.kinds <= _HARMLESS or not self._documents.names("Job").isdisjoint((former, name))
+
+
+def _chosen(catalog: Catalog, members: Members, job: str | None, limit: Selection | None = None) -> frozenset[str]:
+    known = catalog.jobs.get(job or "")
+    if known is None or known.spec.targets is None:
+        return frozenset()
+    chosen = members.chosen(known.spec.targets)
+    return chosen if limit is None else chosen & members.chosen(limit)
+
+
+def _changed(
+    job: str, before: frozenset[str], after: frozenset[str], schedule: str | None = None
+) -> Iterator[TargetsChange]:
+    if before != after:
+        yield TargetsChange(job, tuple(sorted(after - before)), tuple(sorted(before - after)), schedule)

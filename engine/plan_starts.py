@@ -1,0 +1,75 @@
+"""What the acceptance of a commit starts by itself: the acts it brings, judged as the engine will judge them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, assert_never
+
+from engine.catalog import Catalog
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge
+from engine.plan_times import ScheduleChange
+from schemas.act import RunRequest
+from schemas.reader import Authored
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What comes of an act, or of a schedule that is due at the very instant the plan begins.
+
+    `verdict` says what the engine does: it starts a run of `job`, it refuses with `reason` and `message`, or it does
+    something else with a run that exists already (`acts`).
+    """
+
+    cause: str
+    """`RunRequest/x` or `Schedule/x`."""
+    verdict: Literal["starts", "refused", "acts"]
+    job: str | None = None
+    targets: tuple[str, ...] = ()
+    starts_at: datetime | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+def starts(
+    catalog: Catalog,
+    before: Iterable[Authored],
+    after: Iterable[Authored],
+    schedules: Iterable[ScheduleChange],
+    now: datetime,
+) -> tuple[Start, ...]:
+    """By cause. An act whose name the base has is consumed already; of two of one name the first counts."""
+    known = {authored.identity for authored in before}
+    fresh: dict[str, Authored] = {}
+    for authored in after:
+        if authored.identity not in known:
+            fresh.setdefault(authored.identity, authored)
+    return (
+        *(_judged(fresh[identity], catalog, now) for identity in sorted(fresh)),
+        *_due_at_once(schedules, catalog, now),
+    )
+
+
+def _judged(authored: Authored, catalog: Catalog, now: datetime) -> Start:
+    request = authored.document
+    if not isinstance(request, RunRequest):
+        return Start(authored.identity, "acts")
+    facts = ActFacts(committed_at=now, first_seen=now, requested_by="")
+    judgement = checked(judge(request, facts, catalog, now), authored, catalog)
+    match judgement:
+        case Launch(planned=planned, starts_at=starts_at):
+            names = tuple(target.name for target in planned.spec.targets)
+            return Start(authored.identity, "starts", planned.spec.job, names, starts_at or now)
+        case Refuse(reason=reason, message=message):
+            return Start(authored.identity, "refused", reason=reason, message=message)
+        case Cancel(run=run):
+            return Start(authored.identity, "acts", message=f"ends run {run}")
+        case _:
+            assert_never(judgement)
+
+
+def _due_at_once(schedules: Iterable[ScheduleChange], catalog: Catalog, now: datetime) -> Iterator[Start]:
+    for change in schedules:
+        for planned in change.after.listed[:1]:
+            if planned.fire.instant == now and planned.fire.decision == "run":
+                job = catalog.schedules[change.name].spec.job_ref
+                yield Start(f"Schedule/{change.name}", "starts", job, starts_at=planned.fire.starts_at)

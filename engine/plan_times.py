@@ -1,0 +1,146 @@
+"""When schedules fire before and after a merge, with the clock changes that lie in their way."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Literal
+
+from engine import cron, dst
+from engine.catalog import Catalog
+from engine.decide import fingerprint, next_due, restarts
+from engine.fires import Fire, fires_of
+from engine.plan_documents import Documents
+from engine.recurrence import TICK
+from schemas.schedule import Schedule
+
+ClockChange = Literal["gap", "fold", "offset"]
+"""`gap`: the wall time did not exist, this is the first instant after; `fold`: the wall time comes twice, the offset
+says which; `offset`: clocks have changed since the fire before (the first: since the plan begins)."""
+Clock = Literal["new", "restarts", "kept", "gone"]
+"""What becomes of a schedule's clock. `new` and `restarts` consider instants from acceptance on and catch none up."""
+MOST_FIRES = 1_440
+"""So many fires of one schedule are listed at most: a day of minutes."""
+_MOST_FIRES_OF_ALL = 50_000
+_LEAST_FIRES = 24
+_TIMELESS = frozenset({"Schedule", "Job", "Target", "TargetGroup", "Credential", "RunnerPool", "RunRequest"})
+"""Kinds that cannot move the fires of a schedule whose own document stays. Once windows choose jobs by label and their
+effect shows in `engine.fires`, Job and Target leave this set."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFire:
+    """A due instant, and whether clocks change right there."""
+
+    fire: Fire
+    clock_change: ClockChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fires:
+    """Due instants, oldest first. `more` says that further ones lie in the time looked at."""
+
+    listed: tuple[PlannedFire, ...] = ()
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleChange:
+    """A schedule that is not what it was. `name` is its new name, or the last it had; `former` its old one.
+
+    `next_due` is the first due instant of all that comes, also beyond the time looked at; None where there is none.
+    """
+
+    name: str
+    former: str | None
+    clock: Clock
+    before: Fires
+    after: Fires
+    next_due: datetime | None = None
+
+
+def changes(
+    base: Catalog, head: Catalog, documents: Documents, start: datetime, end: datetime
+) -> tuple[ScheduleChange, ...]:
+    """The schedules whose document or whose fires in [start, end) change, by name.
+
+    Acceptance is the moment before `start`, so that what is due at `start` belongs to `head`.
+    """
+    touched = documents.names("Schedule")
+    pairs = [pair for pair in _pairs(base, head) if not documents.kinds <= _TIMELESS or touched & set(pair)]
+    most = max(_LEAST_FIRES, min(MOST_FIRES, _MOST_FIRES_OF_ALL // max(1, len(pairs))))
+    found = (_change(base, head, former, name, start, end, most) for former, name in pairs)
+    return tuple(change for change in found if {change.name, change.former} & touched or change.before != change.after)
+
+
+def _pairs(base: Catalog, head: Catalog) -> Iterator[tuple[str | None, str | None]]:
+    """Former and new names of each schedule, sorted by the one that is shown."""
+    formers = {name: _former(base, head.schedules[name]) for name in head.schedules}
+    taken = set(formers.values())
+    pairs: list[tuple[str | None, str | None]] = [(former, name) for name, former in formers.items()]
+    pairs += [(name, None) for name in base.schedules if name not in taken]
+    return iter(sorted(pairs, key=lambda pair: pair[1] or pair[0] or ""))
+
+
+def _former(base: Catalog, schedule: Schedule) -> str | None:
+    """The schedule whose clock it goes on with, found as the engine finds it."""
+    names = (schedule.name, *schedule.metadata.previous_names)
+    return next((name for name in names if name in base.schedules), None)
+
+
+def _change(
+    base: Catalog, head: Catalog, former: str | None, name: str | None, start: datetime, end: datetime, most: int
+) -> ScheduleChange:
+    spec = head.schedules[name].spec if name is not None else None
+    zone_default = head.project.spec.defaults.time_zone
+    return ScheduleChange(
+        name=name or former or "",
+        former=former,
+        clock=_clock(base, head, former, name, start - TICK),
+        before=_fires(base, former, start, end, most),
+        after=_fires(head, name, start, end, most),
+        next_due=None if spec is None else next_due(spec, start - TICK, zone_default=zone_default),
+    )
+
+
+def _clock(base: Catalog, head: Catalog, former: str | None, name: str | None, accepted: datetime) -> Clock:
+    if name is None:
+        return "gone"
+    if former is None:
+        return "new"
+    return "restarts" if restarts(_mark(base, former), _mark(head, name), accepted) else "kept"
+
+
+def _mark(catalog: Catalog, name: str) -> str:
+    project = catalog.project.spec
+    return fingerprint(catalog.schedules[name].spec, zone_default=project.defaults.time_zone, suspended=project.suspend)
+
+
+def _fires(catalog: Catalog, name: str | None, start: datetime, end: datetime, most: int) -> Fires:
+    if name is None:
+        return Fires()
+    project = catalog.project.spec
+    schedule = catalog.schedules[name]
+    found = fires_of(schedule, start, end, zone_default=project.defaults.time_zone, suspended=project.suspend)
+    fires = tuple(islice(found, most + 1))
+    return Fires(tuple(flagged(schedule, fires[:most], start)), more=len(fires) > most)
+
+
+def flagged(schedule: Schedule, fires: tuple[Fire, ...], start: datetime) -> Iterator[PlannedFire]:
+    """The fires with the clock changes that touch them; `start` is where the plan begins."""
+    for index, fire in enumerate(fires):
+        before = fires[index - 1].instant if index else start
+        yield PlannedFire(fire, _clock_change(schedule, fire, before))
+
+
+def _clock_change(schedule: Schedule, fire: Fire, before: datetime) -> ClockChange | None:
+    where = dst.zone(fire.time_zone)
+    wall = fire.local.replace(tzinfo=None)
+    text = schedule.spec.cron
+    just_changed = dst.offset_at(fire.instant - TICK, where) < dst.offset_at(fire.instant, where)
+    if text is not None and just_changed and next(cron.parse(text).walls(wall), None) != wall:
+        return "gap"
+    passes = {fire.local.replace(tzinfo=where, fold=fold).utcoffset() for fold in (0, 1)}
+    if len(passes) > 1:
+        return "fold"
+    return "offset" if dst.offset_at(before, where) != dst.offset_at(fire.instant, where) else None

@@ -1,0 +1,274 @@
+"""A plan as people at a terminal and programs read it; `opsconductor.planmarkdown` makes the comment of it."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from engine.plan import Plan
+from engine.plan_reach import CredentialGain, TargetsChange
+from engine.plan_starts import Start
+from engine.plan_times import Fires, PlannedFire, ScheduleChange
+from opsconductor.report import finding_as_data
+from opsconductor.terminal import printable
+from schemas.diagnostic import Diagnostic
+from schemas.quantities import format_instant
+
+_SHOWN = 50
+"""So many lines of one part are shown as text; JSON has them all."""
+_FIRES_SHOWN = 5
+_COMMIT_ID = 40
+
+
+def as_json(plan: Plan) -> str:
+    """The shape of CONTRACT 3, with more keys."""
+    return json.dumps(as_data(plan), indent=2, ensure_ascii=False)
+
+
+def as_data(plan: Plan) -> dict[str, Any]:
+    """The same as plain data."""
+    documents = plan.documents
+    return {
+        "base": plan.base,
+        "head": plan.head,
+        "from": format_instant(plan.start),
+        "until": format_instant(plan.end),
+        "accepted": plan.accepted,
+        "documents": {
+            "added": list(documents.added),
+            "changed": list(documents.changed),
+            "removed": list(documents.removed),
+            "renamed": [{"from": one.before, "to": one.after} for one in documents.renamed],
+            "fields": {identity: list(paths) for identity, paths in documents.fields.items()},
+        },
+        "schedules": [_schedule(change) for change in plan.schedules],
+        "startsAtOnce": [_start(start) for start in plan.starts_at_once],
+        "targets": [
+            {"job": one.job, "schedule": one.schedule, "gained": list(one.gained), "lost": list(one.lost)}
+            for one in plan.targets
+        ],
+        "credentials": [
+            {
+                "job": gain.job,
+                "credential": gain.credential,
+                "ways": [{"target": way.target, "path": way.path} for way in gain.ways],
+            }
+            for gain in plan.credentials
+        ],
+        "blockedBy": list(plan.blocked_by),
+        "permissions": list(plan.permissions),
+        "findings": [finding_as_data(finding) for finding in plan.findings],
+        "baseFindings": [finding_as_data(finding) for finding in plan.base_findings],
+    }
+
+
+def _schedule(change: ScheduleChange) -> dict[str, Any]:
+    return {
+        "name": change.name,
+        "formerName": change.former if change.former != change.name else None,
+        "clock": change.clock,
+        "before": [_fire(planned) for planned in change.before.listed],
+        "moreBefore": change.before.more,
+        "after": [_fire(planned) for planned in change.after.listed],
+        "moreAfter": change.after.more,
+        "nextDue": change.next_due and format_instant(change.next_due),
+    }
+
+
+def _fire(planned: PlannedFire) -> dict[str, Any]:
+    fire = planned.fire.to_json()
+    del fire["schedule"]
+    return fire | {"clockChange": planned.clock_change}
+
+
+def _start(start: Start) -> dict[str, Any]:
+    return {
+        "cause": start.cause,
+        "verdict": start.verdict,
+        "job": start.job,
+        "targets": list(start.targets),
+        "startsAt": start.starts_at and format_instant(start.starts_at),
+        "reason": start.reason,
+        "message": start.message,
+    }
+
+
+def as_text(plan: Plan) -> str:
+    """For a terminal. Long parts are cut, and say so."""
+    return "\n".join(printable(line.replace("\n", " ")) for line in _lines(plan))
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield f"plan {short(plan.base)} -> {short(plan.head)}, {format_instant(plan.start)} to {format_instant(plan.end)}"
+    yield summary(plan)
+    yield from verdicts(plan)
+    yield from _part("documents", _documents(plan))
+    yield from _part("schedules", (line for change in plan.schedules for line in _schedule_lines(change)))
+    yield from _part("starts at once", map(_start_line, plan.starts_at_once))
+    yield from _part("targets", map(_targets_line, plan.targets))
+    yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
+    yield from _part("findings", map(_finding_line, plan.findings))
+    yield from _part("findings of the base", map(_finding_line, plan.base_findings))
+
+
+def _part(title: str, found: Iterable[str]) -> Iterator[str]:
+    if lines := list(found):
+        yield ""
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines[:_SHOWN])
+        if len(lines) > _SHOWN:
+            yield f"  and {len(lines) - _SHOWN} more; --format json has all"
+
+
+def summary(plan: Plan) -> str:
+    """What changes, in one line of numbers."""
+    documents = plan.documents
+    of_documents = (
+        (len(documents.added), "added"),
+        (len(documents.changed), "changed"),
+        (len(documents.removed), "removed"),
+        (len(documents.renamed), "renamed"),
+    )
+    counts = (
+        ("documents", ", ".join(f"{count} {what}" for count, what in of_documents if count)),
+        ("schedules", len(plan.schedules)),
+        ("runs that start at once", sum(start.verdict == "starts" for start in plan.starts_at_once)),
+        ("jobs on other targets", len({one.job for one in plan.targets})),
+        ("credentials newly reachable", len(plan.credentials)),
+    )
+    return "; ".join(f"{what}: {count}" for what, count in counts if count) or "no document changes"
+
+
+def verdicts(plan: Plan) -> Iterator[str]:
+    """What a reviewer must know before everything else; nothing where all is well."""
+    errors = sum(finding.severity == "error" for finding in plan.findings)
+    guard = any(finding.code in ("OC340", "OC341") for finding in plan.findings)
+    if not plan.accepted and guard:
+        yield "Rejected by the prune guard: until a person accepts it by name, the last good commit stays in force."
+    elif not plan.accepted:
+        yield f"Rejected: {_count(errors, 'error')} in head; nothing changes and the last good commit stays in force."
+    elif errors:
+        yield f"Accepted, but {_count(errors, 'error')} about acts: those are refused."
+    if plan.base_findings:
+        yield (
+            f"The base has {_count(len(plan.base_findings), 'error')} itself: an earlier commit is in force. "
+            "Compared with nothing."
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _documents(plan: Plan) -> Iterator[str]:
+    documents = plan.documents
+    yield from (f"+ {identity}" for identity in documents.added)
+    yield from (f"~ {identity}: {fields(paths)}" for identity, paths in documents.fields.items())
+    yield from (f"- {identity}" for identity in documents.removed)
+    yield from (f"> {one.before} -> {one.after}" for one in documents.renamed)
+
+
+def fields(paths: Sequence[str]) -> str:
+    """The changed fields of a document, the first few."""
+    return ", ".join(paths[:5]) + (", ..." if len(paths) > 5 else "")
+
+
+_CLOCKS = {
+    "new": "new",
+    "restarts": "its clock starts anew; nothing is caught up",
+    "kept": "its clock goes on",
+    "gone": "gone",
+}
+
+
+def schedule_notes(change: ScheduleChange) -> str:
+    """What becomes of a schedule's clock."""
+    renamed = "" if change.former in (None, change.name) else f"formerly {change.former}, "
+    return f"{renamed}{_CLOCKS[change.clock]}"
+
+
+def _schedule_lines(change: ScheduleChange) -> Iterator[str]:
+    yield f"{change.name}: {schedule_notes(change)}"
+    yield from (f"  {line}" for line in fire_lines(change, _FIRES_SHOWN))
+
+
+def fire_lines(change: ScheduleChange, most: int) -> Iterator[str]:
+    """The first fires of both sides as a diff: `-` is no longer, `+` is new, a space says that both sides have it.
+
+    At most `most` of each side.
+    """
+    before = {_fire_key(planned): planned for planned in change.before.listed}
+    after = {_fire_key(planned): planned for planned in change.after.listed}
+    shown = {*list(before)[:most], *list(after)[:most]}
+    for key in sorted(shown, key=lambda key: (key[0], key in after)):
+        sign = " " if key in before and key in after else "-" if key in before else "+"
+        yield f"{sign} {_fire_line(after.get(key) or before[key])}"
+    if max(len(before), len(after)) > most or change.before.more or change.after.more:
+        yield f"  and more: {_number(change.before)} before, {_number(change.after)} after"
+    if not change.after.listed and change.clock != "gone":
+        yield f"  next due {format_instant(change.next_due)}" if change.next_due else "  never due again"
+
+
+def short(revision: str) -> str:
+    """A commit id as people read it; other names stay."""
+    return revision[:12] if len(revision) == _COMMIT_ID else revision
+
+
+def _fire_key(planned: PlannedFire) -> tuple[Any, ...]:
+    fire = planned.fire
+    return (fire.instant, fire.local.isoformat(), fire.time_zone, fire.decision, fire.reason or "")
+
+
+def _number(fires: Fires) -> str:
+    return f"{len(fires.listed)}{'+' if fires.more else ''}"
+
+
+_CLOCK_CHANGES = {
+    "gap": "clocks go forward: moved to the end of the missing hour",
+    "fold": "clocks go back: this time comes twice",
+    "offset": "clocks have changed",
+}
+
+
+def _fire_line(planned: PlannedFire) -> str:
+    fire = planned.fire
+    local = fire.local.isoformat(sep=" ", timespec="seconds")
+    skipped = f"  skipped: {fire.reason}" if fire.decision == "skipped" else ""
+    changed = f"  ! {_CLOCK_CHANGES[planned.clock_change]}" if planned.clock_change else ""
+    return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}"
+
+
+def _start_line(start: Start) -> str:
+    match start.verdict:
+        case "starts":
+            on = f" on {_count(len(start.targets), 'target')}" if start.targets else ""
+            when = f" at {format_instant(start.starts_at)}" if start.starts_at else ""
+            return f"{start.cause} starts {start.job}{on}{when}"
+        case "refused":
+            return f"{start.cause} is refused: {start.message or start.reason}"
+        case "acts":
+            return f"{start.cause} {start.message or 'acts'}"
+
+
+def _targets_line(change: TargetsChange) -> str:
+    by = f" by Schedule/{change.schedule}" if change.schedule else ""
+    parts = [
+        f"{sign} {', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
+        for sign, names in (("+", change.gained), ("-", change.lost))
+        if names
+    ]
+    return f"{change.job}{by}: {'  '.join(parts)}"
+
+
+def _credential_line(gain: CredentialGain) -> str:
+    first = gain.ways[0]
+    more = f" and {len(gain.ways) - 1} more ways" if len(gain.ways) > 1 else ""
+    return f"Job/{gain.job} -> Credential/{gain.credential} by {way_text(first.target, first.path)}{more}"
+
+
+def _finding_line(finding: Diagnostic) -> str:
+    return f"{finding.span}: {finding.code} {finding.severity}: {finding.message}"
+
+
+def way_text(target: str | None, path: str) -> str:
+    """Where a credential is named."""
+    return f"Target/{target} {path}" if target else path

@@ -1,0 +1,251 @@
+"""What a plan says of two trees."""
+
+import pytest
+
+from engine.plan import Plan
+from engine.plan_documents import Renamed
+from engine.plan_times import MOST_FIRES
+from schemas.quantities import format_instant
+from tests.catalogs import PROJECT, local_target
+from tests.planned import credential, job, planned, schedule, ssh_target, tree
+
+HERE = local_target("here", "{role: web}")
+WORK = job("work", "{names: [here]}")
+BERLIN = "timeZone: Europe/Berlin"
+
+
+def fires(plan: Plan, side: str = "after") -> list[tuple[str, str | None]]:
+    (change,) = plan.schedules
+    return [(one.fire.local.isoformat(), one.clock_change) for one in getattr(change, side).listed]
+
+
+# --- documents ---
+
+
+def test_writing_a_document_otherwise_changes_nothing() -> None:
+    """Moved to another file, keys in another order, comments, other quotes, a default written out: the same content."""
+    base = tree(HERE, WORK, schedule("s", "work", "every: 1h"))
+    written = (
+        "# why\nspec: {steps: [{run: \"true\"}], targets: {names: ['here']}, priority: 0}\n"
+        "metadata: {name: work}\nkind: Job\n"
+    )
+    plan = planned(base, tree(schedule("s", "work", "every: 60m"), written, HERE))
+    assert (plan.documents.added, plan.documents.changed, plan.documents.removed) == ((), (), ())
+    assert (plan.schedules, plan.targets, plan.credentials, plan.accepted) == ((), (), (), True)
+
+
+@pytest.mark.parametrize(("before", "after"), [("1", "true"), ("1", "1.0"), ("'1'", "1"), ("null", "''")])
+def test_values_that_only_look_alike_are_a_change(before: str, after: str) -> None:
+    def vars_of(value: str) -> str:
+        return f"kind: Target\nmetadata: {{name: here}}\nspec: {{connections: {{local: {{}}}}, vars: {{x: {value}}}}}\n"
+
+    plan = planned(tree(vars_of(before)), tree(vars_of(after)))
+    assert plan.documents.fields == {"Target/here": ("spec.vars.x",)}
+
+
+def test_documents_are_added_changed_removed_and_renamed() -> None:
+    base = tree(HERE, WORK, job("old", "{names: [here]}"), job("gone", "{names: [here]}"))
+    renamed = job("fresh", "{names: [here]}", ", previousNames: [old]")
+    head = tree(HERE, WORK.replace("'true'", "'false'"), renamed, job("more", "{names: [here]}"))
+    documents = planned(base, head).documents
+    assert documents.added == ("Job/more",)
+    assert documents.fields == {"Job/work": ("spec.steps[0].run",)}
+    assert documents.removed == ("Job/gone",)
+    assert documents.renamed == (Renamed("Job/old", "Job/fresh"),)
+
+
+# --- times ---
+
+
+def test_a_new_time_is_shown_in_the_schedules_zone_and_the_change_of_clocks_is_flagged() -> None:
+    base = tree(HERE, WORK, schedule("s", "work", f'cron: "30 2 * * *", {BERLIN}'))
+    head = tree(HERE, WORK, schedule("s", "work", f'cron: "30 3 * * *", {BERLIN}'))
+    plan = planned(base, head, hours=72)
+    assert fires(plan, "before") == [
+        ("2026-03-28T02:30:00+01:00", None),
+        ("2026-03-29T03:00:00+02:00", "gap"),
+        ("2026-03-30T02:30:00+02:00", None),
+    ]
+    assert fires(plan) == [
+        ("2026-03-28T03:30:00+01:00", None),
+        ("2026-03-29T03:30:00+02:00", "offset"),
+        ("2026-03-30T03:30:00+02:00", None),
+    ]
+    assert plan.schedules[0].clock == "restarts"
+
+
+def test_both_passes_of_a_repeated_hour_are_flagged() -> None:
+    when = f'cron: "30 2 * * *", {BERLIN}, dst: {{fold: both}}'
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, schedule("s", "work", when)), start="2026-10-24T22:00:00Z")
+    assert fires(plan) == [("2026-10-25T02:30:00+02:00", "fold"), ("2026-10-25T02:30:00+01:00", "fold")]
+
+
+def test_a_fire_at_the_very_end_of_a_gap_that_was_meant_there_is_no_moved_one() -> None:
+    plan = planned(
+        tree(HERE, WORK),
+        tree(HERE, WORK, schedule("s", "work", f'cron: "0 3 * * *", {BERLIN}')),
+        start="2026-03-28T12:00:00Z",
+    )
+    assert fires(plan) == [("2026-03-29T03:00:00+02:00", "offset")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "clock"),
+    [
+        ("every: 1h", "every: 2h", "restarts"),
+        ("every: 1h", "every: 1h, priority: 3", "kept"),
+        ("every: 1h", "every: 1h, suspend: true", "kept"),
+        ("every: 1h, suspend: true", "every: 1h", "restarts"),
+    ],
+)
+def test_a_clock_restarts_by_the_engines_rule(before: str, after: str, clock: str) -> None:
+    plan = planned(tree(HERE, WORK, schedule("s", "work", before)), tree(HERE, WORK, schedule("s", "work", after)))
+    assert [change.clock for change in plan.schedules] == [clock]
+
+
+def test_a_renamed_schedule_keeps_its_clock() -> None:
+    after = schedule("new", "work", "every: 1h", ", previousNames: [old]")
+    plan = planned(tree(HERE, WORK, schedule("old", "work", "every: 1h")), tree(HERE, WORK, after))
+    assert [(one.name, one.former, one.clock, one.before == one.after) for one in plan.schedules] == [
+        ("new", "old", "kept", False)  # jitter and run ids go by the name
+    ]
+
+
+def in_zone(name: str, rest: str = "") -> str:
+    return PROJECT.replace("{}", f"{{defaults: {{timeZone: {name}}}{rest}}}")
+
+
+@pytest.mark.parametrize(
+    ("project", "local", "decision"),
+    [
+        (in_zone("Asia/Tokyo"), "2026-03-28T06:00:00+09:00", "run"),
+        (in_zone("Europe/Berlin", ", suspend: true"), "2026-03-28T06:00:00+01:00", "skipped"),
+    ],
+)
+def test_the_project_can_move_every_schedule(project: str, local: str, decision: str) -> None:
+    """A schedule whose own document stays is listed where its fires change: zone and suspension may come from there."""
+    documents = (HERE, WORK, schedule("s", "work", 'cron: "0 6 * * *"'))
+    base = tree(*documents, project=in_zone("Europe/Berlin"))
+    (change,) = planned(base, tree(*documents, project=project), start="2026-03-27T20:00:00Z").schedules
+    assert [(one.fire.local.isoformat(), one.fire.decision) for one in change.after.listed] == [(local, decision)]
+
+
+def test_an_instant_in_the_past_is_never_due_again() -> None:
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, schedule("s", "work", "at: 2026-01-01T00:00:00Z")))
+    assert [(change.after.listed, change.next_due) for change in plan.schedules] == [((), None)]
+
+
+def test_fires_are_bounded_and_the_rest_is_said() -> None:
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, schedule("s", "work", "every: 1s")), hours=24 * 366)
+    assert (len(plan.schedules[0].after.listed), plan.schedules[0].after.more) == (MOST_FIRES, True)
+
+
+# --- what starts at once ---
+
+
+def request(name: str, spec: str) -> str:
+    return f"kind: RunRequest\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+
+
+def test_a_request_in_the_commit_starts_its_run_and_one_that_was_there_does_not() -> None:
+    consumed = request("before", "{jobRef: work}")
+    plan = planned(tree(HERE, WORK, consumed), tree(HERE, WORK, consumed, request("now", "{jobRef: work}")))
+    assert [(one.cause, one.verdict, one.job, one.targets) for one in plan.starts_at_once] == [
+        ("RunRequest/now", "starts", "work", ("here",))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "verdict", "reason"),
+    [
+        ("{jobRef: work, expiresAt: 2026-03-27T00:00:00Z}", "refused", "expired"),
+        ("{jobRef: work, params: {x: 1}}", "refused", "badParams"),
+        ("{jobRef: nowhere}", "refused", "unknownJob"),
+        ("{action: cancel, run: work-1}", "acts", None),
+    ],
+)
+def test_requests_are_judged_as_the_engine_does(spec: str, verdict: str, reason: str | None) -> None:
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, request("ask", spec)))
+    assert [(one.verdict, one.reason) for one in plan.starts_at_once] == [(verdict, reason)]
+
+
+def test_a_request_starts_also_where_its_commit_is_rejected() -> None:
+    """Acts go by the definitions in force: a broken commit never blocks them."""
+    head = tree(HERE, WORK, request("now", "{jobRef: work}"), schedule("s", "nowhere", "every: 1h"))
+    plan = planned(tree(HERE, WORK), head)
+    assert (plan.accepted, [one.verdict for one in plan.starts_at_once]) == (False, ["starts"])
+
+
+def test_what_is_due_at_the_instant_of_the_merge_starts_at_once_and_what_was_due_before_does_not() -> None:
+    on_time = schedule("on-time", "work", "at: 2026-03-28T00:00:00Z")
+    late = schedule("late", "work", "at: 2026-03-27T23:59:59Z")
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, on_time, late))
+    assert [(one.cause, one.job) for one in plan.starts_at_once] == [("Schedule/on-time", "work")]
+
+
+# --- what is reached ---
+
+
+def test_targets_gained_and_lost_by_selectors_groups_and_labels() -> None:
+    web = job("web", "{selector: {matchLabels: {role: web}}}")
+    base = tree(local_target("a", "{role: web}"), local_target("b", "{role: web}"), local_target("c"), web)
+    head = tree(local_target("a", "{role: web}"), local_target("b"), local_target("c", "{role: web}"), web)
+    assert [(one.job, one.gained, one.lost) for one in planned(base, head).targets] == [("web", ("c",), ("b",))]
+
+
+def test_a_limit_that_is_lifted_gains_targets_though_the_job_stays() -> None:
+    documents = (local_target("a"), local_target("b"), job("all", "{names: [a, b]}"))
+    base = tree(*documents, schedule("s", "all", "every: 1h, limit: {names: [a]}"))
+    plan = planned(base, tree(*documents, schedule("s", "all", "every: 1h")))
+    assert [(one.job, one.schedule, one.gained) for one in plan.targets] == [("all", "s", ("b",))]
+
+
+def test_a_credential_is_newly_reachable_through_a_label() -> None:
+    def fleet(labels: str) -> tuple[str, ...]:
+        return (
+            credential("web-key"),
+            credential("vault-key"),
+            ssh_target("web", "web-key", "{role: web}"),
+            ssh_target("vault", "vault-key", labels),
+            job("web", "{selector: {matchLabels: {role: web}}}"),
+        )
+
+    gains = planned(tree(*fleet("{}")), tree(*fleet("{role: web}"))).credentials
+    assert [(one.job, one.credential, [way.target for way in one.ways]) for one in gains] == [
+        ("web", "vault-key", ["vault"])
+    ]
+    assert planned(tree(*fleet("{role: web}")), tree(*fleet("{role: web}"))).credentials == ()
+
+
+def test_a_credential_is_newly_reachable_by_an_expression() -> None:
+    token = "kind: Credential\nmetadata: {name: api}\nspec: {type: token, from: {file: api}}\n"
+    step = "[{run: 'true', env: {TOKEN: '${{ secrets.api.token }}'}}]"
+    base = tree(HERE, token, WORK)
+    gains = planned(base, tree(HERE, token, job("work", "{names: [here]}", steps=step))).credentials
+    assert [(one.credential, [way.path for way in one.ways]) for one in gains] == [
+        ("api", ["step step_1: secrets.api.token"])
+    ]
+
+
+# --- what is wrong ---
+
+
+def test_a_head_with_errors_changes_nothing_and_says_why() -> None:
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, schedule("s", "nowhere", "every: 1h")))
+    assert (plan.accepted, plan.schedules, plan.targets) == (False, (), ())
+    assert [finding.code for finding in plan.findings] == ["OC305"]
+    assert plan.documents.added == ("Schedule/s",)
+
+
+def test_a_base_with_errors_is_said_and_compared_with_nothing() -> None:
+    plan = planned(tree(WORK), tree(HERE, WORK))
+    assert plan.base_findings and plan.accepted and not plan.findings
+    assert [(one.job, one.gained) for one in plan.targets] == [("work", ("here",))]
+
+
+def test_the_prune_guard_speaks_before_the_merge() -> None:
+    base = tree(HERE, *(job(f"job-{n}", "{names: [here]}") for n in range(8)))
+    plan = planned(base, tree(HERE, job("job-0", "{names: [here]}")))
+    assert (plan.accepted, [finding.code for finding in plan.findings]) == (False, ["OC340"])
+    assert len(plan.documents.removed) == 7
+    assert format_instant(plan.end) == "2026-03-29T00:00:00Z"

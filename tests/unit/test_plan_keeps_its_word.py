@@ -1,0 +1,177 @@
+"""What a plan says is what the engine then does: random pairs of trees, over a simulated clock.
+
+The engine's side is spelled out here as the reconciler does it (`reconciler.schedules`): decide under the old catalog
+up to the acceptance, adopt the new one, then look every so often.
+"""
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.catalog import Catalog
+from engine.compile import Compiled
+from engine.decide import ScheduleClock, decide, fingerprint, next_due, restarts
+from engine.judge import ActFacts, Launch, checked, judge, scheduled
+from engine.plan import Plan, plan
+from engine.planning import Planned, plan_run
+from engine.recurrence import TICK
+from schemas.act import RunRequest
+from tests.planned import credential, job, schedule, ssh_target, tree
+
+LABELS = ("{role: web}", "{role: db}", "{}")
+TARGETS = ("a", "b", "c")
+JOBS = ("one", "two")
+SCHEDULES = ("s", "t", "u")
+STARTS = ("2026-03-28T22:00:00Z", "2026-10-24T21:30:00Z", "2026-06-01T00:00:00Z", "2026-06-01T11:59:30Z")
+HORIZON = timedelta(hours=30)
+LATE = timedelta(seconds=29)
+"""The engine looks at what is due no later than this, or it was late."""
+
+times = st.sampled_from(
+    [
+        'cron: "30 2 * * *", timeZone: Europe/Berlin',
+        'cron: "30 2 * * *", timeZone: Europe/Berlin, dst: {gap: skip, fold: second}',
+        'cron: "*/40 1-4 * * *", timeZone: Europe/Berlin, dst: {fold: both}',
+        'cron: "0 12 1 * *", timeZone: UTC',
+        "every: 7h",
+        "every: 90m, startAt: 2026-06-01T01:00:00Z",
+        "at: 2026-06-01T12:00:00Z",
+        "at: 2026-05-31T00:00:00Z",
+    ]
+)
+holds = st.sampled_from(
+    ["", "", "", ", suspend: true", ", suspend: {until: 2026-06-01T10:00:00Z}", ", limit: {names: [a]}"]
+)
+selections = st.sampled_from(
+    ["{selector: {matchLabels: {role: web}}}", "{names: [a, b]}", "{groups: [g]}", "{exclude: {names: [a]}}"]
+)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> Compiled:
+    documents = [credential("key"), credential("other")]
+    names = draw(st.lists(st.sampled_from(TARGETS), unique=True))
+    for name in sorted({*names, "a", "b"}):
+        documents.append(ssh_target(name, draw(st.sampled_from(["key", "other"])), draw(st.sampled_from(LABELS))))
+    documents.append("kind: TargetGroup\nmetadata: {name: g}\nspec: {selector: {matchLabels: {role: db}}}\n")
+    documents += [job(name, draw(selections)) for name in JOBS]
+    documents += [
+        schedule(name, draw(st.sampled_from(JOBS)), draw(times) + draw(holds))
+        for name in draw(st.lists(st.sampled_from(SCHEDULES), unique=True))
+    ]
+    documents += [
+        f"kind: RunRequest\nmetadata: {{name: ask-{name}}}\nspec: {{jobRef: {name}}}\n"
+        for name in draw(st.lists(st.sampled_from(JOBS), unique=True))
+    ]
+    return tree(*documents)
+
+
+pairs = st.tuples(trees(), trees(), st.sampled_from(STARTS).map(datetime.fromisoformat))
+
+
+def planned(base: Compiled, head: Compiled, now: datetime) -> tuple[Plan, Catalog, Catalog]:
+    assert base.catalog is not None and head.catalog is not None, (base.findings, head.findings)
+    return plan(base, head, now, HORIZON, names=("base", "head")), base.catalog, head.catalog
+
+
+def mark(catalog: Catalog, name: str) -> str:
+    return fingerprint(catalog.schedules[name].spec, suspended=catalog.project.spec.suspend)
+
+
+def decided(catalog: Catalog, name: str, since: datetime, until: datetime) -> tuple[list[datetime], int]:
+    """Which instants run, and how many are skipped, where the engine wakes for what is due and is a little late."""
+    spec, clock = catalog.schedules[name].spec, ScheduleClock(since)
+    runs: list[datetime] = []
+    skipped = 0
+    while (due := next_due(spec, clock.considered_until)) is not None and due < until:
+        found = decide(name, spec, clock, min(due + LATE, until - TICK))
+        runs += [one.instant for one in found.runs]
+        skipped += sum(skip.count for skip in found.skips)
+        clock = ScheduleClock(found.considered_until)
+    return runs, skipped
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(pairs)
+def test_the_fires_of_a_plan_are_the_decisions_of_the_engine(pair: tuple[Compiled, Compiled, datetime]) -> None:
+    base, head, now = pair
+    found, before, after = planned(base, head, now)
+    accepted = now - TICK
+    listed = {change.name: change for change in found.schedules}
+    for name in after.schedules:
+        kept = name in before.schedules and not restarts(mark(before, name), mark(after, name), accepted)
+        # Whether its clock was kept or not: what was due until the acceptance is decided under the base right before.
+        runs, skipped = decided(after, name, accepted, now + HORIZON)
+        if name not in listed:
+            assert decided(before, name, accepted, now + HORIZON) == (runs, skipped)
+            continue
+        fires = [one.fire for one in listed[name].after.listed]
+        assert [fire.instant for fire in fires if fire.decision == "run"] == runs
+        assert sum(fire.decision == "skipped" for fire in fires) == skipped
+        assert (listed[name].clock == "kept") == kept
+        assert all(earlier.instant < later.instant for earlier, later in pairwise(fires))
+    assert {
+        name for name, change in listed.items() if change.clock == "gone"
+    } == before.schedules.keys() - after.schedules.keys()
+
+
+def pinned(catalog: Catalog, name: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The targets and the credentials that a run of the job is given."""
+    match plan_run(catalog, catalog.jobs[name], params={}):
+        case Planned(spec=spec):
+            return frozenset(target.name for target in spec.targets), frozenset(spec.credentials)
+        case _:
+            return frozenset(), frozenset()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(pairs)
+def test_what_a_plan_says_is_reached_is_what_runs_are_given(pair: tuple[Compiled, Compiled, datetime]) -> None:
+    found, before, after = planned(*pair)
+    targets = {one.job: (frozenset(one.gained), frozenset(one.lost)) for one in found.targets if one.schedule is None}
+    gains = {(one.job, one.credential) for one in found.credentials}
+    for name in JOBS:
+        (old_targets, old_credentials), (new_targets, new_credentials) = pinned(before, name), pinned(after, name)
+        nothing: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        assert targets.get(name, nothing) == (new_targets - old_targets, old_targets - new_targets)
+        assert {credential for of, credential in gains if of == name} == new_credentials - old_credentials
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(pairs)
+def test_limits_that_a_plan_says_widen_give_scheduled_runs_more_targets(
+    pair: tuple[Compiled, Compiled, datetime],
+) -> None:
+    found, _, after = planned(*pair)
+    for change in found.targets:
+        if change.schedule is not None:
+            launched = scheduled(after, change.schedule, pair[2])
+            names = _names(launched.planned) if isinstance(launched, Launch) else ()
+            assert set(names) >= set(change.gained)
+            assert not set(names) & set(change.lost)
+
+
+def _names(planned_run: Planned) -> tuple[str, ...]:
+    return tuple(target.name for target in planned_run.spec.targets)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(pairs)
+def test_requests_start_what_a_plan_says(pair: tuple[Compiled, Compiled, datetime]) -> None:
+    base, head, now = pair
+    found, _, after = planned(base, head, now)
+    consumed = {authored.identity for authored in base.acts}
+    launched = {}
+    for authored in head.acts:
+        request = authored.document
+        assert isinstance(request, RunRequest)
+        judgement = checked(judge(request, ActFacts(now, now, "a@b.example"), after, now), authored, after)
+        if authored.identity not in consumed and isinstance(judgement, Launch):
+            launched[authored.identity] = _names(judgement.planned)
+    assert launched == {
+        one.cause: one.targets
+        for one in found.starts_at_once
+        if one.verdict == "starts" and one.cause.startswith("RunR")
+    }
