@@ -17,17 +17,13 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from stat import S_ISREG
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -37,29 +33,32 @@ from pygit2.enums import RepositoryOpenFlag
 
 from journal.errors import Refused, Unavailable
 from journal.points import reach
-from reconciler.gitprogram import (
-    LATER,
-    LIMIT,
-    SOON,
-    Broken,
-    Finished,
-    Git,
-    Locked,
-    RefMissing,
-    explain,
+from reconciler import refusals
+from reconciler.gitprogram import LIMIT, SOON, Broken, Finished, Git, Locked, RefMissing, explain
+from reconciler.mirrorfolder import (
+    MARK,
+    Mark,
+    boot_id,
+    disk,
+    initialised,
+    intact,
+    leftovers,
+    read_mark,
+    synced,
+    unlocked,
+    write_durably,
 )
+from reconciler.refusals import PushRejected
 from reconciler.source import Source, git_folder, parse
+
+__all__ = ["Mirror", "PushRejected", "kept_as"]
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _SOURCE = "refs/opsconductor/source/"
 _KEPT = "refs/opsconductor/kept/"
-_MARK = "opsconductor.json"
-_LAYOUT = 1
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _FULL_ID = re.compile(r"[0-9a-f]{40}")
-_NOT_DAMAGE = r"no space left|disk quota|read-only file|permission denied|too many open files|input/output error"
 _LEFT_FOR = timedelta(seconds=5)
 _MANY_PACKS = 50
 _TIDY_LIMIT = timedelta(seconds=60)
@@ -67,42 +66,6 @@ _TIDY_LIMIT = timedelta(seconds=60)
 # a power cut never leaves a user's own repository with a status branch whose objects are empty.
 _DURABLE = ("core.fsync=all", "core.fsyncMethod=batch")
 _DURABLE_RECEIVE = "git -c core.fsync=all -c core.fsyncMethod=batch receive-pack"
-
-
-class OpenRepository:
-    """The mirror's repository for pygit2, opened once; anew when the mirror was made again under it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: tuple[int, pygit2.Repository] | None = None
-
-    def get(self) -> pygit2.Repository:
-        """Raises GitError or OSError when there is none: call it within `intact`."""
-        inode = self._path.stat().st_ino
-        if self._opened is None or self._opened[0] != inode:
-            flags = RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE
-            self._opened = (inode, pygit2.Repository(str(self._path), flags))
-        return self._opened[1]
-
-
-class PushRejected(Exception):  # noqa: N818 - a normal answer
-    """The remote ref is not what was expected: a normal answer. Fetch, look, and decide anew."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """What the mirror says about itself: whose copy it is, and since which start of the machine it is in use."""
-
-    source: str
-    boot: str | None
-    layout: int = _LAYOUT
-
-    def text(self) -> str:
-        return json.dumps({"layout": self.layout, "source": self.source, "boot": self.boot})
 
 
 class Mirror:
@@ -203,7 +166,7 @@ class Mirror:
         with intact(self.path):
             repository = self._repository()
             repository.create_reference(ref, commit, force=True)
-        _synced(self.path / ref)
+        synced(self.path / ref)
 
     def kept(self, name: str) -> str | None:
         """The commit held under this name."""
@@ -231,23 +194,23 @@ class Mirror:
 
     @property
     def _is_open(self) -> bool:
-        return self._opened and (self.path / _MARK).exists()
+        return self._opened and (self.path / MARK).exists()
 
     async def _open(self) -> None:
         if self._is_open:
             return
-        with _disk(self.path):
+        with disk(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             new = self._beside("new")
-            if not self.path.exists() and (new / _MARK).exists():  # cut off between the two renames
+            if not self.path.exists() and (new / MARK).exists():  # cut off between the two renames
                 new.rename(self.path)
-            mark = _read_mark(self.path)
+            mark = read_mark(self.path)
         if mark is None:
             await self._remake("there was none" if not self.path.exists() else "it could not be read", quiet=True)
         elif mark.source != _digest(self.source):
             await self._remake("it was of another source", salvage=False)
-        elif mark.boot is None or mark.boot != _boot_id():
+        elif mark.boot is None or mark.boot != boot_id():
             await self._remake("the machine has restarted since it was written", quiet=True)
         else:
             await asyncio.to_thread(self._sweep, timedelta(0))
@@ -255,19 +218,19 @@ class Mirror:
 
     async def _remake(self, reason: str, *, salvage: bool = True, quiet: bool = False) -> None:
         new, old = self._beside("new"), self._beside("old")
-        with _disk(self.path):
+        with disk(self.path):
             await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
             if self.path.exists():
                 await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
                 suspect = self.path
             else:
                 suspect = old
-            await asyncio.to_thread(_initialised, new)
+            await asyncio.to_thread(initialised, new)
             if salvage and suspect.is_dir():
                 if not quiet:
                     log.warning("the mirror is made again", mirror=str(self.path), reason=reason)
                 await self._salvage(suspect, new)
-            _write_durably(new / _MARK, _Mark(_digest(self.source), _boot_id()).text())
+            write_durably(new / MARK, Mark(_digest(self.source), boot_id()).text())
             reach("mirror.built")
             if self.path.exists():
                 self.path.rename(old)
@@ -278,7 +241,7 @@ class Mirror:
 
     async def _salvage(self, suspect: Path, new: Path) -> None:
         """Copy every ref of a suspect mirror that is whole. Git checks each object on the way (fetch.fsckObjects)."""
-        await asyncio.to_thread(_unlocked, suspect)
+        await asyncio.to_thread(unlocked, suspect)
         listed = await self._git.run("for-each-ref", "--format=%(refname)", "refs/opsconductor/", directory=suspect)
         refs = listed.stdout.split() if listed.code == 0 else []
         wanted = [[f"+{ref}:{ref}" for ref in refs], *[[f"+{ref}:{ref}"] for ref in refs]] if refs else []
@@ -331,7 +294,7 @@ class Mirror:
     def _condemn(self) -> None:
         """Have the mirror made again at the next call, unless that has just been shown to be of no use."""
         if not self._in_vain:
-            (self.path / _MARK).unlink(missing_ok=True)
+            (self.path / MARK).unlink(missing_ok=True)
 
     def _take_lock(self) -> None:
         if self._held is None:
@@ -353,7 +316,7 @@ class Mirror:
             log.warning("a git of an earlier engine is still at work; its lock files stay", mirror=str(self.path))
             return
         try:
-            for leftover in _leftovers(self.path, age.total_seconds()):
+            for leftover in leftovers(self.path, age.total_seconds()):
                 leftover.unlink(missing_ok=True)
         finally:
             fcntl.flock(self._held, fcntl.LOCK_SH)
@@ -437,27 +400,7 @@ class Mirror:
         verdict = re.search(rf"^!\t[^\t]*:{re.escape(ref)}\t(.*)$", done.stdout, re.MULTILINE)
         if verdict is None:
             raise self._trouble(f"git could not push {ref}", done)
-        raise self._verdict(ref, verdict[1], done)
-
-    def _verdict(self, ref: str, verdict: str, done: Finished) -> Exception:
-        """Why one ref was not taken: somebody else was there first, or somebody forbids it."""
-        said = f"{verdict}\n{done.stderr}".lower()
-        if re.search(r"no space left|disk quota", said):
-            return Unavailable(f"the disk of {self.source.address} is full; free some space there", LATER)
-        if re.search(r"stale info|fetch first|cannot lock ref|failed to lock|already exists|incorrect old", said):
-            return PushRejected(verdict)
-        where = f"{self.source.address} does not take {ref}"
-        if "unpacker error" in said or "permission denied" in said or "insufficient permission" in said:
-            return Refused(f"{where}: {verdict}; give this user permission to write there")
-        if "branch is currently checked out" in said:
-            return Refused(f"{where} because it is checked out there; check out another branch in that work tree")
-        if "shallow" in said:
-            return Refused(f"{where}: it is a shallow clone; complete it with `git fetch --unshallow` there")
-        told = " ".join(re.findall(r"(?mi)^remote: (?:error: )?(.+)$", done.stderr))[:300]
-        return Refused(
-            f"{where}: {verdict}{': ' + told if told else ''}; allow this user to push it (a hook or a protected "
-            "branch refuses it), or choose another branch in the Project's status.ref"
-        )
+        raise refusals.of_push(ref, verdict[1], done.stderr, self.source)
 
     def _settings(self) -> tuple[str, ...]:
         return ("protocol.http.allow=always",) if self.source.plain_http else ()
@@ -465,23 +408,8 @@ class Mirror:
     def _trouble(self, doing: str, done: Finished) -> Exception:
         path = self.source.path
         if path is not None and git_folder(path) is None:
-            return self._no_repository(path)
+            return refusals.no_repository(path)
         return explain(doing, done.stderr, self.source.address, self.path)
-
-    def _no_repository(self, path: Path) -> Exception:
-        try:
-            exists = path.exists()
-        except OSError as error:
-            return Refused(f"this user may not read {path}: {error.strerror}")
-        if not exists:
-            return Refused(f"there is no git repository at {path}: the path does not exist")
-        if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
-            return Refused(f"this user may not read {path}; change its permissions")
-        found = pygit2.discover_repository(str(path))
-        if found is not None:
-            root = Path(found).parent if Path(found).name == ".git" else Path(found)
-            return Refused(f"{path} is a folder inside a git repository; give the repository itself: {root}")
-        return Refused(f"{path} is not a git repository; make one there with `git init`, or give another path")
 
     # the local side
 
@@ -529,89 +457,3 @@ def _check_id(commit: str) -> None:
 
 def _digest(source: Source) -> str:
     return hashlib.sha256(source.address.encode()).hexdigest()
-
-
-def _boot_id() -> str | None:
-    """Which start of the machine this is. None where the system does not say: what was written before is suspect."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return None
-
-
-def _read_mark(path: Path) -> _Mark | None:
-    try:
-        said = json.loads((path / _MARK).read_text())
-        pygit2.Repository(str(path), RepositoryOpenFlag.NO_SEARCH | RepositoryOpenFlag.BARE)
-        mark = _Mark(said["source"], said["boot"], said["layout"])
-    except (OSError, ValueError, KeyError, TypeError, pygit2.GitError):
-        return None
-    return mark if mark.layout == _LAYOUT else None
-
-
-def _initialised(path: Path) -> None:
-    repository = pygit2.init_repository(str(path), bare=True)
-    repository.set_head("refs/heads/none")  # no branch of ours is ever "current"
-    shutil.rmtree(path / "hooks", ignore_errors=True)
-
-
-def _leftovers(path: Path, age: float) -> list[Path]:
-    """Locks, and objects that were being written. Folders of loose objects hold no locks. Packs are git's alone."""
-    found = [*path.glob("*.lock"), *(path / "refs").rglob("*.lock"), *path.glob("objects/info/**/*.lock")]
-    found += [*path.glob("objects/??/tmp_*"), *path.glob("objects/tmp_*"), *path.glob("gc.pid")]
-    before = time.time() - age
-    old = [one for one in found if _written(one) <= before]
-    return [*old, *path.glob("objects/pack/tmp_*"), *path.glob("objects/pack/*.lock")]
-
-
-def _written(path: Path) -> float:
-    """When a file was last written; never, for one that is gone meanwhile or is a folder."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return float("inf")
-    return found.st_mtime if S_ISREG(found.st_mode) else float("inf")
-
-
-def _unlocked(path: Path) -> None:
-    for lock in path.rglob("*.lock"):
-        lock.unlink(missing_ok=True)
-
-
-def _write_durably(path: Path, text: str) -> None:
-    path.write_text(text)
-    _synced(path)
-
-
-def _synced(path: Path) -> None:
-    for place, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        descriptor = os.open(place, flags)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except PermissionError as error:
-        raise Refused(f"this user may not write the mirror in {path.parent}; change its permissions") from error
-    except OSError as error:
-        raise Unavailable(f"the mirror in {path.parent} cannot be written: {error.strerror}", LATER) from error
-
-
-@contextlib.contextmanager
-def intact(path: Path) -> Iterator[None]:
-    """Reads of the mirror at `path`: damage found on the way condemns it, and is raised as Broken.
-
-    A condemned mirror is made again by the next call of `Mirror`. A full disk is no damage, and is Unavailable.
-    """
-    try:
-        yield
-    except (pygit2.GitError, OSError) as error:  # libgit2's own errors come as either
-        if re.search(_NOT_DAMAGE, str(error).lower()):
-            raise Unavailable(f"the mirror in {path} cannot be used: {error}", LATER) from error
-        (path / _MARK).unlink(missing_ok=True)
-        raise Broken(f"the mirror in {path} is damaged: {error}", SOON) from error

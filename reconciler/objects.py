@@ -28,7 +28,7 @@ from engine.entries import (
 )
 from engine.globs import matches, may_hold
 from journal.errors import Refused
-from reconciler.mirror import OpenRepository, intact
+from reconciler.mirrorfolder import OpenRepository, intact
 from schemas.diagnostic import Diagnostic, in_order
 from schemas.guard import MAX_BYTES
 

@@ -28,8 +28,10 @@ from journal.errors import Refused, Unavailable
 from journal.points import reach
 from reconciler.claim import SYNC_FILE, claim_in, named, supplants
 from reconciler.gitprogram import SOON, Broken
-from reconciler.mirror import Mirror, OpenRepository, PushRejected, intact
+from reconciler.mirror import Mirror
+from reconciler.mirrorfolder import OpenRepository, intact
 from reconciler.objects import Objects
+from reconciler.refusals import PushRejected
 from reconciler.trees import Trees
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from pygit2.enums import ObjectType
 
 from journal.errors import Unavailable
 from reconciler.gitprogram import LATER
-from reconciler.mirror import OpenRepository
+from reconciler.mirrorfolder import OpenRepository
 
 _FILE, _FOLDER = b"100644 ", b"40000 "
 _KEPT_ENTRIES = 40_000

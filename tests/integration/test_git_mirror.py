@@ -16,6 +16,7 @@ import pytest
 import reconciler.mirror as mirror_module
 from journal.errors import Refused, Unavailable
 from reconciler.mirror import Mirror, PushRejected, kept_as
+from reconciler.mirrorfolder import MARK, intact
 from reconciler.objects import Objects
 
 MAIN = "refs/heads/main"
@@ -118,7 +119,7 @@ async def test_rewritten_history_is_brought_and_can_be_told(origin: Origin, mirr
     assert objects.history(before, now) == "rewritten"
     assert objects.history("0" * 40, now) == "rewritten"
     await mirror.tidy()
-    (mirror.path / mirror_module._MARK).unlink()  # as damage does
+    (mirror.path / MARK).unlink()  # as damage does
     await mirror.open()
     assert mirror.kept("last-good") == before
     assert objects.file(before, "opsconductor.yaml") == b"one"
@@ -410,9 +411,9 @@ async def test_half_a_pack_does_not_stay(tmp_path: Path, home: dict[str, str]) -
 
 async def test_a_full_disk_is_no_damage(mirror: Mirror) -> None:
     await mirror.open()
-    with pytest.raises(Unavailable, match="No space left"), mirror_module.intact(mirror.path):
+    with pytest.raises(Unavailable, match="No space left"), intact(mirror.path):
         raise mirror_module.pygit2.GitError("failed to write chunk: No space left on device")
-    assert (mirror.path / mirror_module._MARK).exists()
+    assert (mirror.path / MARK).exists()
 
 
 async def test_packs_do_not_pile_up(origin: Origin, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,7 +439,7 @@ async def test_after_a_power_cut_the_mirror_is_made_again_and_keeps_what_is_whol
     loose.unlink(missing_ok=True)
     loose.write_bytes(b"")
     (tmp_path / "boot").write_text("another start\n")
-    monkeypatch.setattr(mirror_module, "_BOOT_ID", tmp_path / "boot")
+    monkeypatch.setattr("reconciler.mirrorfolder._BOOT_ID", tmp_path / "boot")
 
     again = Mirror(mirror.path, str(origin.path), environment=home)
 
