@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import cache
 from ipaddress import ip_network
 from typing import Annotated, Literal
 
@@ -91,9 +92,9 @@ class DiscoverySpec(Model):
     )
     profile: Literal["polite", "normal", "fast"] = Field(default="normal", description="How hard it asks.")
     os_detection: bool = Field(default=False, description="Guess the operating system; needs raw sockets.")
-    runs_on: RunsOn = Field(default=RunsOn(), description="Where it runs.")
+    runs_on: RunsOn = Field(default_factory=cache(RunsOn), description="Where it runs.")
     classify: Many[Classification] = Field(default=(), description="What is written about the hosts found.")
-    propose: Proposal = Field(default=Proposal(), description="Where the proposed documents go.")
+    propose: Proposal = Field(default_factory=cache(Proposal), description="Where the proposed documents go.")
 
 
 class Discovery(Document):

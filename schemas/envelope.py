@@ -23,10 +23,20 @@ Scalar = str | int | float | bool | None
 
 
 class Model(BaseModel):
-    """Base of all authored types: frozen, camelCase outside and snake_case inside, unknown keys are errors."""
+    """Base of all authored types: frozen, camelCase outside and snake_case inside, unknown keys are errors.
+
+    Validators are built when a kind is first read, and not for each part of it: building all of them takes longer than
+    checking a small repository. So a default that is a model is made once, when it is first needed (`cache(Strategy)`).
+    """
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=False, strict=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        alias_generator=to_camel,
+        populate_by_name=False,
+        defer_build=True,
     )
 
     def to_json(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Kind Job: steps, params and policy, run on targets."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -101,10 +102,10 @@ class JobSpec(Model):
     targets: Selection | None = Field(
         default=None, description="Which targets it runs on; without, only step types of the runner itself may be used."
     )
-    runs_on: RunsOn = Field(default=RunsOn(), description="Where it runs.")
+    runs_on: RunsOn = Field(default_factory=cache(RunsOn), description="Where it runs.")
     priority: int = Field(default=0, ge=-1000, le=1000, description="Higher starts first.")
-    strategy: Strategy = Field(default=Strategy(), description="How it spreads over targets.")
-    concurrency: Concurrency = Field(default=Concurrency(), description="What may run at the same time.")
+    strategy: Strategy = Field(default_factory=cache(Strategy), description="How it spreads over targets.")
+    concurrency: Concurrency = Field(default_factory=cache(Concurrency), description="What may run at the same time.")
     timeout: Duration | None = Field(default=None, description="The run is ended after this time; 1h by default.")
     queue_timeout: Duration = Field(default=timedelta(hours=1), description="How long it may wait to start.")
     env: dict[str, Scalar] = Field(default_factory=dict, description="Environment variables of all steps.")

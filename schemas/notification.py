@@ -1,5 +1,6 @@
 """Kinds NotificationChannel and NotificationRule: where to; which events of which objects, when, in what words."""
 
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -178,13 +179,13 @@ class Template(Model):
 
 class NotificationRuleSpec(Model):
     events: Many[EventName] = Field(min_length=1, description="Events it is about.", examples=[["run.failed"]])
-    select: ObjectSelection = Field(default=ObjectSelection(), description="Objects whose events count.")
-    when: When = Field(default=When(), description="Which of the events are told.")
+    select: ObjectSelection = Field(default_factory=cache(ObjectSelection), description="Objects whose events count.")
+    when: When = Field(default_factory=cache(When), description="Which of the events are told.")
     quiet: Quiet | None = Field(default=None, description="Hours in which nothing is sent.")
     group: Grouping | None = Field(default=None, description="Events that make one message.")
     channels: Many[Name] = Field(default=(), description="NotificationChannels.", examples=[["web-oncall"]])
     users: Many[Name] = Field(default=(), description="Users, by the channels they prefer.", examples=[["ana"]])
-    template: Template = Field(default=Template(), description="The words.")
+    template: Template = Field(default_factory=cache(Template), description="The words.")
 
     @model_validator(mode="after")
     def _goes_somewhere(self) -> "NotificationRuleSpec":

@@ -1,5 +1,6 @@
 """Kinds Policy and User: who may do what, and who people are."""
 
+from functools import cache
 from typing import Literal
 
 from pydantic import Field
@@ -32,9 +33,9 @@ class Rule(Model):
 
     subjects: Many[Name] = Field(min_length=1, description="Users or teams.", examples=[["web-team", "ana"]])
     verbs: Many[Verb] = Field(min_length=1, description="What they do.", examples=[["change", "run"]])
-    objects: Objects = Field(default=Objects(), description="To what; to everything where left out.")
+    objects: Objects = Field(default_factory=cache(Objects), description="To what; to everything where left out.")
     effect: Literal["allow", "deny"] = Field(default="allow", description="Whether they may; deny wins.")
-    conditions: Conditions = Field(default=Conditions(), description="What must hold besides.")
+    conditions: Conditions = Field(default_factory=cache(Conditions), description="What must hold besides.")
 
 
 class PolicySpec(Model):
@@ -64,11 +65,11 @@ class UserSpec(Model):
         examples=[["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"]],
     )
     teams: Many[Name] = Field(default=(), description="Teams they belong to.", examples=[["web-team"]])
-    notify: UserNotify = Field(default=UserNotify(), description="What they want to hear of.")
+    notify: UserNotify = Field(default_factory=cache(UserNotify), description="What they want to hear of.")
 
 
 class User(Document):
     """A person, or an account that acts for one."""
 
     kind: Literal["User"] = Field(description="User.")
-    spec: UserSpec = Field(default=UserSpec(), description="Who they are.")
+    spec: UserSpec = Field(default_factory=cache(UserSpec), description="Who they are.")

@@ -1,5 +1,6 @@
 """Kind RunnerPool: where runs are executed."""
 
+from functools import cache
 from typing import Literal
 
 from pydantic import Field
@@ -19,4 +20,4 @@ class RunnerPool(Document):
     """Where runs are executed."""
 
     kind: Literal["RunnerPool"] = Field(description="RunnerPool.")
-    spec: RunnerPoolSpec = Field(default=RunnerPoolSpec(), description="Its settings.")
+    spec: RunnerPoolSpec = Field(default_factory=cache(RunnerPoolSpec), description="Its settings.")

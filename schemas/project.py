@@ -1,6 +1,7 @@
 """Kind Project: settings of the repository."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 from pydantic import Field
@@ -23,7 +24,9 @@ class StatusSettings(Model):
     ref: str = Field(
         default=DEFAULT_STATUS_REF, pattern=r"^refs/heads/[A-Za-z0-9._/-]+$", description="Where status goes."
     )
-    retention: Retention = Field(default=Retention(), description="How long results stay on the status branch.")
+    retention: Retention = Field(
+        default_factory=cache(Retention), description="How long results stay on the status branch."
+    )
 
 
 class RequestsSettings(Model):
@@ -63,12 +66,14 @@ class ProjectSpec(Model):
     interval: Duration = Field(
         default=timedelta(seconds=30), description="How often a remote source is asked for news."
     )
-    status: StatusSettings = Field(default=StatusSettings(), description="The status branch and its retention.")
-    requests: RequestsSettings = Field(default=RequestsSettings(), description="The branch of acts.")
-    prune: Prune = Field(default=Prune(), description="A guard against removing too much at once.")
-    verify: Verify = Field(default=Verify(), description="Which commits must be signed.")
+    status: StatusSettings = Field(
+        default_factory=cache(StatusSettings), description="The status branch and its retention."
+    )
+    requests: RequestsSettings = Field(default_factory=cache(RequestsSettings), description="The branch of acts.")
+    prune: Prune = Field(default_factory=cache(Prune), description="A guard against removing too much at once.")
+    verify: Verify = Field(default_factory=cache(Verify), description="Which commits must be signed.")
     suspend: bool = Field(default=False, description="Stop all schedules. Requests still run.")
-    defaults: Defaults = Field(default=Defaults(), description="Values for documents that leave them out.")
+    defaults: Defaults = Field(default_factory=cache(Defaults), description="Values for documents that leave them out.")
     commit_status: CommitStatus | None = Field(default=None, description="Report each commit's verdict to a forge.")
 
 
@@ -76,4 +81,4 @@ class Project(Document):
     """Settings of the repository: one `opsconductor.yaml` at its root."""
 
     kind: Literal["Project"] = Field(description="Project.")
-    spec: ProjectSpec = Field(default=ProjectSpec(), description="The settings.")
+    spec: ProjectSpec = Field(default_factory=cache(ProjectSpec), description="The settings.")

@@ -1,6 +1,7 @@
 """Kind Schedule: time -> job."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -42,12 +43,12 @@ class ScheduleSpec(Model):
     every: Duration | None = Field(default=None, description="Elapsed time from startAt, else from 1970-01-01T00:00Z.")
     at: Instant | None = Field(default=None, description="Once.")
     time_zone: str | None = Field(default=None, description="IANA name; required with cron and rrule.")
-    dst: Dst = Field(default=Dst(), description="What happens when clocks change.")
-    catch_up: CatchUp = Field(default=CatchUp(), description="What happens to instants that were missed.")
+    dst: Dst = Field(default_factory=cache(Dst), description="What happens when clocks change.")
+    catch_up: CatchUp = Field(default_factory=cache(CatchUp), description="What happens to instants that were missed.")
     start_at: Instant | None = Field(default=None, description="First instant considered, inclusive.")
     end_at: Instant | None = Field(default=None, description="End, exclusive.")
     jitter: Duration = Field(default=timedelta(0), description="Spread the start; the same for a schedule and instant.")
-    calendars: Calendars = Field(default=Calendars(), description="Days it fires on.")
+    calendars: Calendars = Field(default_factory=cache(Calendars), description="Days it fires on.")
     params: dict[Identifier, Any] = Field(default_factory=dict, description="The job's params.")
     limit: Selection | None = Field(default=None, description="Narrows the job's targets.")
     priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.")

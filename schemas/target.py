@@ -1,5 +1,6 @@
 """Kinds Target and TargetGroup: hosts and endpoints with their connections, and sets of them."""
 
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -62,7 +63,7 @@ class Connections(Model):
 class TargetSpec(Model):
     host: str | None = Field(default=None, min_length=1, max_length=253, description="Name or address.")
     os: Literal["linux", "windows", "network", "other"] = Field(default="linux", description="What runs there.")
-    connections: Connections = Field(default=Connections(), description="How to reach it.")
+    connections: Connections = Field(default_factory=cache(Connections), description="How to reach it.")
     default_connection: Literal["ssh", "winrm", "http", "local"] | None = Field(
         default=None, description="Which connection steps use when they name none; the only one, else ssh or winrm."
     )
@@ -96,4 +97,4 @@ class TargetGroup(Document):
     """A named set of targets."""
 
     kind: Literal["TargetGroup"] = Field(description="TargetGroup.")
-    spec: TargetGroupSpec = Field(default=TargetGroupSpec(), description="Who is in it.")
+    spec: TargetGroupSpec = Field(default_factory=cache(TargetGroupSpec), description="Who is in it.")

@@ -1,6 +1,7 @@
 """Kind Workflow: a graph of jobs with waits and approval gates."""
 
 from datetime import timedelta
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -79,7 +80,7 @@ class WorkflowSpec(Model):
         description="The workflow's results.",
         examples=[{"version": "${{ jobs.build.outputs.version }}"}],
     )
-    concurrency: Concurrency = Field(default=Concurrency(), description="What may run at the same time.")
+    concurrency: Concurrency = Field(default_factory=cache(Concurrency), description="What may run at the same time.")
     timeout: Duration | None = Field(
         default=None, description="The run is ended after this time; waits and gates count.", examples=["6h"]
     )
