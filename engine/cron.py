@@ -115,6 +115,31 @@ def parse(text: str) -> Cron:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class IdleStep:
+    """A step that leads out of its field at once, so that only the first value is left: `*/100` of minutes is 0."""
+
+    item: str
+    offset: int
+    """In code points from 0, within the cron text."""
+    field: str
+    step: int
+    value: int
+
+
+def idle_steps(text: str) -> Iterator[IdleStep]:
+    """The steps of a cron text that are never taken. Raises CronError as `parse` does."""
+    parse(text)
+    for field, word in zip(_FIELDS, re.finditer(r"[^ \t]+", text), strict=True):
+        offset = word.start()
+        for item in word[0].split(","):
+            values = _item(field, item, offset)
+            # Both 0 and 7 are Sunday.
+            if values.step > 1 and len({value % 7 for value in values} if field.names is _DAYS else values) == 1:
+                yield IdleStep(item, offset, field.name, values.step, values.start)
+            offset += len(item) + 1
+
+
 def _refuse_other_forms(text: str, words: list[tuple[str, int]]) -> None:
     if len(text) > _MAX_TEXT:
         raise CronError(f"a cron text of {len(text)} characters", f"at most {_MAX_TEXT}; split the schedule")

@@ -83,6 +83,7 @@ _TITLES = {
     "OC502": "A schedule without a time zone",
     "OC503": "A cron line that cannot be read",
     "OC504": "A schedule that never fires",
+    "OC505": "A cron step that is never taken",
     # 6xx: security
     "OC601": "An ssh connection without host keys",
     "OC602": "A host key that cannot be read",

@@ -107,6 +107,9 @@ class _Reading:
         self.stopped = False
         self._frames: list[_Mapping | list[Any]] = []
         self._nodes = 0
+        self._held = 0
+        """Documents that are not empty."""
+        self._began: DocumentStartEvent | None = None
 
     def take(self, parser: CParser) -> None:
         """All events until the end, or until nothing more is worth saying."""
@@ -125,11 +128,17 @@ class _Reading:
                 taker(event)
 
     def _start(self, event: DocumentStartEvent) -> None:
-        if len(self.documents) == MAX_DOCUMENTS:
-            self._stop(event, "OC114", f"more than {MAX_DOCUMENTS} documents in a file", "divide it into several files")
+        self._began = event
         if event.tags or event.version not in (None, (1, 2)):
             hint = "remove the line; files are read as YAML 1.2"
             self._refuse(event, "OC107", "a '%' directive is not allowed", hint)
+
+    def _hold(self) -> None:
+        """One more document; an empty one between `---` is none."""
+        self._held += 1
+        if self._held > MAX_DOCUMENTS:
+            message = f"more than {MAX_DOCUMENTS} documents in a file"
+            self._stop(self._began, "OC114", message, "divide it into several files")
 
     def _too_many(self, event: AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         hint = "divide it into several files"
@@ -157,6 +166,8 @@ class _Reading:
         if event.anchor is not None or event.tag is not None:
             self._decorated(event)
         frame: _Mapping | list[Any] = _Mapping() if event.__class__ is MappingStartEvent else []
+        if not self._frames:
+            self._hold()
         self._frames.append(frame)
         if len(self._frames) > MAX_DEPTH:
             self._stop(event, "OC112", f"nested more than {MAX_DEPTH} deep", "flatten it")
@@ -188,7 +199,11 @@ class _Reading:
             else:
                 value = resolved
         if not self._frames:
-            self.documents.append(NOTHING if text == "" and event.implicit[0] else value)
+            if text == "" and event.implicit[0]:
+                self.documents.append(NOTHING)
+            else:
+                self._hold()
+                self.documents.append(value)
             return
         frame = self._frames[-1]
         if isinstance(frame, _Mapping) and frame.expects_key:

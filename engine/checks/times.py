@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from engine.checks.scope import Scope
-from engine.cron import Cron, CronError, parse
+from engine.cron import Cron, CronError, idle_steps, parse
 from schemas.diagnostic import Diagnostic
 from schemas.project import Project
 from schemas.reader import Authored
@@ -65,6 +65,14 @@ def _cron(authored: Authored, spec: ScheduleSpec) -> Iterator[Diagnostic]:
         span = authored.span_within("spec", "cron", offset=error.offset, length=len(word[0]) if word else 1)
         yield Diagnostic(span, "OC503", error.message, error.hint)
         return
+    for idle in idle_steps(spec.cron):
+        message = f"a step of {idle.step} leads out of the {idle.field} field: '{idle.item}' means {idle.value} only"
+        pace = {"minute": "m", "hour": "h"}.get(idle.field)
+        hint = f"write {idle.value} if that is meant"
+        if pace is not None:
+            hint += f"; a steady pace is 'every: {idle.step}{pace}'"
+        span = authored.span_within("spec", "cron", offset=idle.offset, length=len(idle.item))
+        yield Diagnostic(span, "OC505", message, hint, "warning")
     if not _ever(cron):
         hint = "no month of the ones it names has such a day"
         yield Diagnostic(authored.span("spec", "cron"), "OC504", "the schedule never fires", hint, "warning")

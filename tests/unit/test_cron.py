@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.cron import CronError, parse
+from engine.cron import CronError, idle_steps, parse
 
 REFUSED = [
     ("", 0, "empty", "five fields"),
@@ -63,3 +63,17 @@ def test_only_a_bare_star_leaves_a_day_field_open() -> None:
     assert (parse("0 0 * * 1").days, parse("0 0 1 * *").weekdays) == (None, None)
     assert parse("0 0 */1 * 1").days == tuple(range(1, 32))
     assert parse("0 0 1 * *,1").weekdays == tuple(range(7))
+
+
+@pytest.mark.parametrize(
+    ("text", "idle"),
+    [
+        ("*/100 * * * *", [("*/100", 0, 0)]),
+        ("5,10/50 */24 * * *", [("10/50", 2, 10), ("*/24", 8, 0)]),
+        ("0 0 */31 JAN-MAR/3 */7", [("*/31", 4, 1), ("JAN-MAR/3", 9, 1), ("*/7", 19, 0)]),
+        ("*/59 */23 */30 */11 */6", []),
+        ("59/1 0-0/1 * * 0-6/6", []),
+    ],
+)
+def test_steps_that_are_never_taken_are_found(text: str, idle: list[tuple[str, int, int]]) -> None:
+    assert [(step.item, step.offset, step.value) for step in idle_steps(text)] == idle

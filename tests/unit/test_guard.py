@@ -65,6 +65,7 @@ REFUSED = {
     "depth 30,000 of dashes": (b"- " * 30_000, "1:129 OC112"),
     "too many nodes": (b"[" + b"a," * MAX_NODES + b"]", f"1:{MAX_NODES * 2} OC113"),
     "too many documents": (b"--- a\n" * (MAX_DOCUMENTS + 1), f"{MAX_DOCUMENTS + 1}:1 OC114"),
+    "too many documents among empty ones": (b"---\n--- {}\n" * (MAX_DOCUMENTS + 1), f"{2 * MAX_DOCUMENTS + 2}:1 OC114"),
     "too long a text": (b"a: " + b"x" * (MAX_SCALAR + 1), "1:4 OC115"),
     "too large a file": (b"#" * (MAX_BYTES + 1), "1:1 OC116"),
 }  # fmt: skip
@@ -94,6 +95,7 @@ def test_what_is_within_the_limits_is_read(limit: int) -> None:
 WITHIN = {
     "nodes": b"[" + b"a," * (MAX_NODES - 2) + b"a]",
     "documents": b"--- a\n" * MAX_DOCUMENTS,
+    "documents among empty ones": b"---\n---\n# none\n--- [a]\n" * MAX_DOCUMENTS + b"---\n" * 1000,
     "a text": b"a: " + b"x" * MAX_SCALAR,
     "bytes": b"a: 1\n".ljust(MAX_BYTES, b"#"),
 }
