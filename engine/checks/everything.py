@@ -10,6 +10,7 @@ from engine.checks import (
     expressions,
     identities,
     parameters,
+    people,
     projects,
     references,
     secrecy,
@@ -22,7 +23,7 @@ from engine.checks.scope import Scope, bounded
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
-_OF_ONE = (references, selections, steps, parameters, expressions, times, secrecy, supported)
+_OF_ONE = (references, people, selections, steps, parameters, expressions, times, secrecy, supported)
 """Checks of one document against the others, `about(authored, scope)`; acts pass them too."""
 _OF_ALL = (circles, concurrency)
 """Checks of the definitions as a whole, `check(scope)`."""

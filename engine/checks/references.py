@@ -1,22 +1,28 @@
 """Names of other documents: whoever is named must exist."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import chain
 
 from engine.catalog import DEFAULT_POOL
-from engine.checks.scope import Path, Scope, selections_of
-from schemas.act import RunRequest
+from engine.checks.scope import Path, Scope, selections_of, steps_of
+from engine.expression import has_expression
+from schemas.act import RunRequest, RunRequestSpec
+from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
+from schemas.discovery import Discovery
 from schemas.envelope import Document
 from schemas.job import Job
+from schemas.notification import NotificationChannel, NotificationRule
+from schemas.policy import User
 from schemas.project import Project
 from schemas.reader import Authored
-from schemas.schedule import Schedule
+from schemas.schedule import Schedule, ScheduleSpec
 from schemas.selector import Selection
-from schemas.target import Become, Target, TargetGroup
+from schemas.target import Become, Connections, Target, TargetGroup
+from schemas.trigger import Trigger, TriggerSpec
+from schemas.workflow import Workflow
 
 _GUESSES_AMONG = 2_000
 """Comparing a name with more than this many takes too long for a hint."""
@@ -52,16 +58,66 @@ def references_of(authored: Authored) -> Iterator[Reference]:
         case Job():
             yield from _maybe("RunnerPool", document.spec.runs_on.pool, "spec", "runsOn", "pool")
         case Schedule() | RunRequest():
-            yield from _maybe("Job", document.spec.job_ref, "spec", "jobRef")
+            yield from _started(document.spec)
+        case Trigger():
+            yield from _started(document.spec)
+            yield from _event(document)
+        case Workflow():
+            for name, node in document.spec.jobs.items():
+                yield from _maybe("Job", node.job_ref, "spec", "jobs", name, "jobRef")
         case Target():
-            yield from _connections(document)
+            yield from _connections(document.spec.connections, ("spec", "connections"))
         case TargetGroup():
             yield from _each("Target", document.spec.names, ("spec", "names"))
             yield from _each("TargetGroup", document.spec.groups, ("spec", "groups"))
         case Credential():
             yield from _each("RunnerPool", document.spec.pools, ("spec", "pools"))
+        case Window() if document.spec.jobs is not None:
+            yield from _each("Job", document.spec.jobs.names, ("spec", "jobs", "names"))
+        case Discovery():
+            yield from _discovery(document)
+        case NotificationChannel():
+            yield from _maybe("Credential", document.spec.credential_ref, "spec", "credentialRef")
+            yield from _maybe("RunnerPool", document.spec.pool, "spec", "pool")
+        case NotificationRule():
+            yield from _each("NotificationChannel", document.spec.channels, ("spec", "channels"))
+            yield from _each("User", document.spec.users, ("spec", "users"))
+        case User():
+            channels = document.spec.notify.channels
+            yield from _each("NotificationChannel", channels, ("spec", "notify", "channels"))
         case Project():
             yield from _project(document)
+    if isinstance(document, Schedule):
+        yield from _each("Calendar", document.spec.calendars.only, ("spec", "calendars", "only"))
+        yield from _each("Calendar", document.spec.calendars.except_, ("spec", "calendars", "except"))
+    for placed in steps_of(authored):
+        channel = (placed.step.with_ or {}).get("channel")
+        if placed.step.uses == "notify" and isinstance(channel, str) and not has_expression(channel):
+            yield Reference("NotificationChannel", channel, (*placed.path, "with", "channel"))
+
+
+def _started(spec: ScheduleSpec | RunRequestSpec | TriggerSpec) -> Iterator[Reference]:
+    yield from _maybe("Job", spec.job_ref, "spec", "jobRef")
+    yield from _maybe("Workflow", spec.workflow_ref, "spec", "workflowRef")
+    if not isinstance(spec, TriggerSpec):
+        yield from _maybe("Discovery", spec.discovery_ref, "spec", "discoveryRef")
+
+
+def _event(trigger: Trigger) -> Iterator[Reference]:
+    event, path = trigger.spec.event, ("spec", "event")
+    if event.webhook is not None:
+        yield from _maybe("Credential", event.webhook.credential_ref, *path, "webhook", "credentialRef")
+    if event.run is not None:
+        yield from _each("Job", event.run.jobs, (*path, "run", "jobs"))
+
+
+def _discovery(discovery: Discovery) -> Iterator[Reference]:
+    yield from _maybe("RunnerPool", discovery.spec.runs_on.pool, "spec", "runsOn", "pool")
+    for index, rule in enumerate(discovery.spec.classify):
+        path: Path = ("spec", "classify", index)
+        yield from _maybe("Credential", rule.credential_ref, *path, "credentialRef")
+        if rule.connections is not None:
+            yield from _connections(rule.connections, (*path, "connections"))
 
 
 def _selected(selection: Selection, path: Path) -> Iterator[Reference]:
@@ -71,17 +127,15 @@ def _selected(selection: Selection, path: Path) -> Iterator[Reference]:
         yield from _selected(selection.exclude, (*path, "exclude"))
 
 
-def _connections(target: Target) -> Iterator[Reference]:
-    connections = target.spec.connections
+def _connections(connections: Connections, path: Path) -> Iterator[Reference]:
     for name in ("ssh", "winrm", "http"):
         connection = getattr(connections, name)
         if connection is not None:
-            yield from _maybe("Credential", connection.credential_ref, "spec", "connections", name, "credentialRef")
+            yield from _maybe("Credential", connection.credential_ref, *path, name, "credentialRef")
     if connections.ssh is not None:
-        yield from _maybe("Target", connections.ssh.jump, "spec", "connections", "ssh", "jump")
+        yield from _maybe("Target", connections.ssh.jump, *path, "ssh", "jump")
         if isinstance(become := connections.ssh.become, Become):
-            path = ("spec", "connections", "ssh", "become", "credentialRef")
-            yield from _maybe("Credential", become.credential_ref, *path)
+            yield from _maybe("Credential", become.credential_ref, *path, "ssh", "become", "credentialRef")
 
 
 def _project(project: Project) -> Iterator[Reference]:
@@ -108,12 +162,21 @@ def _hint(reference: Reference, named: Mapping[str, Document]) -> str:
     if len(named) > _GUESSES_AMONG:
         return ""
     renamed = (name for name, document in named.items() if reference.name in document.metadata.previous_names)
-    near = chain(renamed, get_close_matches(reference.name, named, n=1))
-    if (found := next(near, None)) is not None:
+    if (found := next(renamed, None)) is not None:
         return f"did you mean '{found}'?"
-    return f"define it: 'kind: {reference.kind}' with this name" if not named else f"there are {_listed(named)}"
+    return guess(reference.name, named, f"define it: 'kind: {reference.kind}' with this name")
 
 
-def _listed(named: Mapping[str, Document]) -> str:
+def guess(name: str, known: Collection[str], otherwise: str) -> str:
+    """Which of the known names may be meant; the first of them, and `otherwise` where there is none."""
+    if len(known) > _GUESSES_AMONG:
+        return ""
+    near = get_close_matches(name[:80], known, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return otherwise if not known else f"there are {_listed(known)}"
+
+
+def _listed(named: Collection[str]) -> str:
     shown = sorted(named)[:5]
     return ", ".join(shown) + (f" and {len(named) - 5} more" if len(named) > 5 else "")

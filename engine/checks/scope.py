@@ -7,6 +7,7 @@ from functools import cached_property
 from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
 from schemas.act import RunRequest
+from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_FINDINGS
@@ -16,8 +17,11 @@ from schemas.schedule import Schedule
 from schemas.selector import Expression, Selection, Selector
 from schemas.steps import STEP_TYPES, StepType
 from schemas.target import Target, TargetGroup
+from schemas.workflow import Workflow
 
 Path = tuple[str | int, ...]
+OBJECT_KINDS = ("Job", "Workflow", "Schedule", "Target", "Credential", "Discovery")
+"""Kinds of objects whose events a NotificationRule may tell."""
 
 
 def bounded(findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
@@ -94,10 +98,18 @@ def selections_of(authored: Authored) -> Iterator[tuple[Selection, Path]]:
         yield document.spec.limit, ("spec", "limit")
     if isinstance(document, RunRequest) and document.spec.job is not None and document.spec.job.targets is not None:
         yield document.spec.job.targets, ("spec", "job", "targets")
+    if isinstance(document, Window) and document.spec.targets is not None:
+        yield document.spec.targets, ("spec", "targets")
+    if isinstance(document, Workflow):
+        for name, node in document.spec.jobs.items():
+            if node.limit is not None:
+                yield node.limit, ("spec", "jobs", name, "limit")
 
 
 def targets_of(authored: Authored) -> tuple[Selection, Path] | None:
     """Where a job or an inline job says where it runs."""
+    if not isinstance(authored.document, Job | RunRequest):
+        return None
     return next(((chosen, path) for chosen, path in selections_of(authored) if path[-1] == "targets"), None)
 
 
@@ -176,6 +188,15 @@ class Scope:
     @cached_property
     def members(self) -> Members:
         return Members(self.catalog.targets, self.catalog.groups)
+
+    @cached_property
+    def teams(self) -> Mapping[str, frozenset[str]]:
+        """The teams that Users say they belong to, with their members."""
+        found: dict[str, set[str]] = {}
+        for name, user in self.catalog.users.items():
+            for team in user.spec.teams:
+                found.setdefault(team, set()).add(name)
+        return {team: frozenset(members) for team, members in found.items()}
 
     @cached_property
     def by_default_connection(self) -> Mapping[str | None, frozenset[str]]:

@@ -1,16 +1,21 @@
 """Selections that choose nothing: never an error, since a fleet may be empty today, but suspicious."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from engine.checks.scope import Path, Scope, selections_of
+from engine.checks.scope import OBJECT_KINDS, Path, Scope, selections_of
+from engine.expression import has_expression
 from engine.selection import matches
 from schemas.act import RunRequest
+from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
+from schemas.notification import NotificationRule
+from schemas.policy import Policy
 from schemas.reader import Authored
 from schemas.schedule import Schedule
-from schemas.selector import Selection
+from schemas.selector import Selection, Selector
 from schemas.target import TargetGroup
+from schemas.workflow import Workflow
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -19,6 +24,8 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         return  # who is missing may be among those
     document = authored.document
     for selection, path in selections_of(authored):
+        if isinstance(document, Workflow) and has_expression(selection.to_json()):
+            continue  # who is chosen is known when it runs
         selectors = list(_empty_selectors(authored, selection, path, scope))
         yield from selectors
         if not selectors and not scope.members.chosen(selection) and _exist(selection, scope):
@@ -27,9 +34,15 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         if not scope.members.selected(selector):
             yield _nothing(authored, ("spec", "selector"), "matches no target")
     elif isinstance(document, Schedule | RunRequest):
-        yield from _limit(authored, document, scope)
+        yield from _limit(authored, document.spec.limit, ("spec", "limit"), document.spec.job_ref, scope)
+    elif isinstance(document, Workflow):
+        for name, node in document.spec.jobs.items():
+            if not has_expression(node.limit and node.limit.to_json()):
+                yield from _limit(authored, node.limit, ("spec", "jobs", name, "limit"), node.job_ref, scope)
     elif isinstance(document, Credential):
         yield from _allowed_for(authored, document, scope)
+    else:
+        yield from _objects(authored, scope)
 
 
 def _exist(selection: Selection, scope: Scope) -> bool:
@@ -53,16 +66,45 @@ def _empty_selectors(authored: Authored, selection: Selection, path: Path, scope
         yield from _empty_selectors(authored, selection.exclude, (*path, "exclude"), scope)
 
 
-def _limit(authored: Authored, document: Schedule | RunRequest, scope: Scope) -> Iterator[Diagnostic]:
-    limit, job = document.spec.limit, scope.catalog.jobs.get(document.spec.job_ref or "")
+def _limit(
+    authored: Authored, limit: Selection | None, path: Path, job_ref: str | None, scope: Scope
+) -> Iterator[Diagnostic]:
+    job = scope.catalog.jobs.get(job_ref or "")
     if limit is None or job is None:
         return
     chosen = scope.members.chosen(limit)
     if job.spec.targets is None:
-        span, hint = authored.span("spec", "limit", key=True), "remove the limit, or give the job targets"
+        span, hint = authored.span(*path, key=True), "remove the limit, or give the job targets"
         yield Diagnostic(span, "OC307", f"job '{job.name}' has no targets to limit", hint, "warning")
     elif chosen and not chosen & scope.members.chosen(job.spec.targets):
-        yield _nothing(authored, ("spec", "limit"), f"leaves none of the targets of job '{job.name}'")
+        yield _nothing(authored, path, f"leaves none of the targets of job '{job.name}'")
+
+
+def _objects(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Selectors over other things than targets."""
+    document = authored.document
+    if isinstance(document, Window) and document.spec.jobs is not None and document.spec.jobs.selector is not None:
+        yield from _unmatched(authored, document.spec.jobs.selector, ("Job",), ("spec", "jobs", "selector"), scope)
+    elif isinstance(document, NotificationRule) and (selector := document.spec.select.selector) is not None:
+        kinds = document.spec.select.kinds or OBJECT_KINDS
+        yield from _unmatched(authored, selector, kinds, ("spec", "select", "selector"), scope)
+    elif isinstance(document, Policy):
+        by_kind = scope.catalog.by_kind
+        for index, rule in enumerate(document.spec.rules):
+            named = rule.objects.kinds
+            if rule.objects.selector is not None and named and all(kind in by_kind for kind in named):
+                path = ("spec", "rules", index, "objects", "selector")
+                yield from _unmatched(authored, rule.objects.selector, named, path, scope)
+
+
+def _unmatched(
+    authored: Authored, selector: Selector, kinds: Sequence[str], path: Path, scope: Scope
+) -> Iterator[Diagnostic]:
+    by_kind = scope.catalog.by_kind
+    if not any(matches(selector, found.metadata.labels) for kind in kinds for found in by_kind[kind].values()):
+        hint = "check its labels; it is no error, and what is written here concerns nothing"
+        message = f"'selector' matches no {' or '.join(kinds)}"
+        yield Diagnostic(authored.span(*path, key=True), "OC307", message, hint, "warning")
 
 
 def _nothing(authored: Authored, path: Path, what: str) -> Diagnostic:

@@ -15,6 +15,8 @@ from schemas.reader import read
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "definitions" / "hello"
+SAID_ANYWAY = {"OC901", "OC902"}
+"""That this version does not act on something yet, which is no fault of an example."""
 _SECTION = re.compile(r"^## (?P<title>\w+)\n\n```(?P<language>yaml|sh)\n(?P<body>.*?)^```", re.MULTILINE | re.DOTALL)
 _DOCUMENT = re.compile(r"^---\n", re.MULTILINE)
 _FILE = re.compile(r"# file: (\S+)\n")
@@ -72,15 +74,13 @@ def test_the_examples_of_a_page_do_what_it_says(code: str, tmp_path: Path) -> No
 
     assert code in codes_of(tmp_path, pages, "Wrong")
     if code != "OC340":  # what is right there is to remove less
-        assert codes_of(tmp_path, pages, "Right") == []
+        assert set(codes_of(tmp_path, pages, "Right")) <= SAID_ANYWAY - {code}
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_wrong_example_is_wrong_in_one_way(code: str, tmp_path: Path) -> None:
     """An example that gives several codes teaches none of them."""
-    also = {"OC901"} if code == "OC310" else set()  # no limit but 1 is supported yet
-
-    assert set(codes_of(tmp_path, sections(code), "Wrong")) == {code} | also
+    assert set(codes_of(tmp_path, sections(code), "Wrong")) - (SAID_ANYWAY - {code}) == {code}
 
 
 def test_every_page_belongs_to_a_code() -> None:

@@ -34,7 +34,7 @@ def catalog(*documents: str) -> Catalog:
     [
         ("{steps: [{uses: dummy, retry: {maxAttempts: 3}}]}", "'retry' is not supported yet"),
         ("{rescue: [{uses: dummy}], steps: [{uses: dummy}]}", "'rescue' is not supported yet"),
-        ("{steps: [{uses: notify, with: {channel: x, text: y}}]}", "step type 'notify' is not supported yet"),
+        ("{steps: [{uses: wait, with: {for: 1s}}]}", "step type 'wait' is not supported yet"),
     ],
 )
 def test_a_job_that_would_run_otherwise_than_it_is_written_does_not_run(spec: str, reason: str) -> None:

@@ -1,0 +1,77 @@
+"""Users and teams, kinds and documents that are named as text: whoever is named must exist."""
+
+from collections.abc import Iterator
+
+from engine.checks.references import guess
+from engine.checks.scope import OBJECT_KINDS, Path, Scope
+from schemas.diagnostic import Diagnostic, Severity
+from schemas.kinds import MODELS
+from schemas.notification import NotificationRule
+from schemas.policy import Policy
+from schemas.project import Project
+from schemas.reader import Authored
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    document = authored.document
+    if document.metadata.owner and scope.catalog.users:
+        yield from unknown_person(authored, document.metadata.owner, ("metadata", "owner"), scope, "warning")
+    match document:
+        case Policy():
+            yield from _policy(authored, document, scope)
+        case NotificationRule():
+            yield from _told(authored, document, scope)
+        case Project():
+            yield from _protected(authored, document, scope)
+
+
+def unknown_person(
+    authored: Authored, name: str, path: Path, scope: Scope, severity: Severity = "error"
+) -> Iterator[Diagnostic]:
+    """A finding where nobody has the name, as a User or as a team that a User belongs to."""
+    users, teams = scope.catalog.users, scope.teams
+    if name in users or name in teams or name in scope.broken:
+        return
+    hint = guess(name, sorted({*users, *teams}), "define it: 'kind: User', with spec.teams")
+    yield Diagnostic(authored.span(*path), "OC305", f"there is no User or team '{name}'", hint, severity)
+
+
+def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagnostic]:
+    for number, rule in enumerate(policy.spec.rules):
+        path: Path = ("spec", "rules", number)
+        for index, subject in enumerate(rule.subjects):
+            yield from unknown_person(authored, subject, (*path, "subjects", index), scope)
+        for index, kind in enumerate(rule.objects.kinds):
+            if kind not in MODELS:
+                hint = guess(kind, MODELS, "")
+                span = authored.span(*path, "objects", "kinds", index)
+                yield Diagnostic(span, "OC206", f"'{kind[:80]}' is not a kind", hint)
+
+
+def _told(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[Diagnostic]:
+    kinds = rule.spec.select.kinds or OBJECT_KINDS
+    by_kind = scope.catalog.by_kind
+    for index, name in enumerate(rule.spec.select.names):
+        if name in scope.broken or any(name in by_kind[kind] for kind in kinds):
+            continue
+        hint = guess(name, sorted({known for kind in kinds for known in by_kind[kind]}), "define it, or remove it here")
+        span = authored.span("spec", "select", "names", index)
+        what = " or ".join(rule.spec.select.kinds) or "object with the name"
+        yield Diagnostic(span, "OC305", f"there is no {what} '{name}'", hint)
+
+
+def _protected(authored: Authored, project: Project, scope: Scope) -> Iterator[Diagnostic]:
+    origin = scope.catalog.origin
+    for index, identity in enumerate(project.spec.prune.protect):
+        kind, _, name = identity.partition("/")
+        if identity in origin or name in scope.broken:
+            continue
+        span = authored.span("spec", "prune", "protect", index)
+        if not name or kind not in MODELS:
+            hint = "write Kind/name, as in Job/backup"
+            yield Diagnostic(span, "OC305", f"'{identity[:80]}' names no document", hint, "warning")
+        else:
+            hint = guess(
+                identity, [known for known in origin if known.startswith(f"{kind}/")], "there is none of its kind"
+            )
+            yield Diagnostic(span, "OC305", f"there is no {identity} to protect", hint, "warning")
