@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from hypothesis import strategies as st
+
 from engine.compile import Compiled, compile_files
 from engine.plan import Plan, plan
 from schemas.quantities import parse_instant
@@ -40,3 +42,49 @@ def schedule(name: str, job: str, when: str, metadata: str = "") -> str:
 
 def job(name: str, targets: str, metadata: str = "", steps: str = "[{run: 'true'}]") -> str:
     return f"kind: Job\nmetadata: {{name: {name}{metadata}}}\nspec: {{targets: {targets}, steps: {steps}}}\n"
+
+
+# --- any tree ---
+
+LABELS = ("{role: web}", "{role: db}", "{}")
+TARGETS = ("a", "b", "c")
+JOBS = ("one", "two")
+SCHEDULES = ("s", "t", "u")
+times = st.sampled_from(
+    [
+        'cron: "30 2 * * *", timeZone: Europe/Berlin',
+        'cron: "30 2 * * *", timeZone: Europe/Berlin, dst: {gap: skip, fold: second}',
+        'cron: "*/40 1-4 * * *", timeZone: Europe/Berlin, dst: {fold: both}',
+        'cron: "0 12 1 * *", timeZone: UTC',
+        "every: 7h",
+        "every: 90m, startAt: 2026-06-01T01:00:00Z",
+        "at: 2026-06-01T12:00:00Z",
+        "at: 2026-05-31T00:00:00Z",
+    ]
+)
+holds = st.sampled_from(
+    ["", "", "", ", suspend: true", ", suspend: {until: 2026-06-01T10:00:00Z}", ", limit: {names: [a]}"]
+)
+selections = st.sampled_from(
+    ["{selector: {matchLabels: {role: web}}}", "{names: [a, b]}", "{groups: [g]}", "{exclude: {names: [a]}}"]
+)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> Compiled:
+    """A valid tree of few documents that differ in what a plan looks at."""
+    documents = [credential("key"), credential("other")]
+    names = draw(st.lists(st.sampled_from(TARGETS), unique=True))
+    for name in sorted({*names, "a", "b"}):
+        documents.append(ssh_target(name, draw(st.sampled_from(["key", "other"])), draw(st.sampled_from(LABELS))))
+    documents.append("kind: TargetGroup\nmetadata: {name: g}\nspec: {selector: {matchLabels: {role: db}}}\n")
+    documents += [job(name, draw(selections)) for name in JOBS]
+    documents += [
+        schedule(name, draw(st.sampled_from(JOBS)), draw(times) + draw(holds))
+        for name in draw(st.lists(st.sampled_from(SCHEDULES), unique=True))
+    ]
+    documents += [
+        f"kind: RunRequest\nmetadata: {{name: ask-{name}}}\nspec: {{jobRef: {name}}}\n"
+        for name in draw(st.lists(st.sampled_from(JOBS), unique=True))
+    ]
+    return tree(*documents)

@@ -18,55 +18,12 @@ from engine.plan import Plan, plan
 from engine.planning import Planned, plan_run
 from engine.recurrence import TICK
 from schemas.act import RunRequest
-from tests.planned import credential, job, schedule, ssh_target, tree
+from tests.planned import JOBS, trees
 
-LABELS = ("{role: web}", "{role: db}", "{}")
-TARGETS = ("a", "b", "c")
-JOBS = ("one", "two")
-SCHEDULES = ("s", "t", "u")
 STARTS = ("2026-03-28T22:00:00Z", "2026-10-24T21:30:00Z", "2026-06-01T00:00:00Z", "2026-06-01T11:59:30Z")
 HORIZON = timedelta(hours=30)
 LATE = timedelta(seconds=29)
 """The engine looks at what is due no later than this, or it was late."""
-
-times = st.sampled_from(
-    [
-        'cron: "30 2 * * *", timeZone: Europe/Berlin',
-        'cron: "30 2 * * *", timeZone: Europe/Berlin, dst: {gap: skip, fold: second}',
-        'cron: "*/40 1-4 * * *", timeZone: Europe/Berlin, dst: {fold: both}',
-        'cron: "0 12 1 * *", timeZone: UTC',
-        "every: 7h",
-        "every: 90m, startAt: 2026-06-01T01:00:00Z",
-        "at: 2026-06-01T12:00:00Z",
-        "at: 2026-05-31T00:00:00Z",
-    ]
-)
-holds = st.sampled_from(
-    ["", "", "", ", suspend: true", ", suspend: {until: 2026-06-01T10:00:00Z}", ", limit: {names: [a]}"]
-)
-selections = st.sampled_from(
-    ["{selector: {matchLabels: {role: web}}}", "{names: [a, b]}", "{groups: [g]}", "{exclude: {names: [a]}}"]
-)
-
-
-@st.composite
-def trees(draw: st.DrawFn) -> Compiled:
-    documents = [credential("key"), credential("other")]
-    names = draw(st.lists(st.sampled_from(TARGETS), unique=True))
-    for name in sorted({*names, "a", "b"}):
-        documents.append(ssh_target(name, draw(st.sampled_from(["key", "other"])), draw(st.sampled_from(LABELS))))
-    documents.append("kind: TargetGroup\nmetadata: {name: g}\nspec: {selector: {matchLabels: {role: db}}}\n")
-    documents += [job(name, draw(selections)) for name in JOBS]
-    documents += [
-        schedule(name, draw(st.sampled_from(JOBS)), draw(times) + draw(holds))
-        for name in draw(st.lists(st.sampled_from(SCHEDULES), unique=True))
-    ]
-    documents += [
-        f"kind: RunRequest\nmetadata: {{name: ask-{name}}}\nspec: {{jobRef: {name}}}\n"
-        for name in draw(st.lists(st.sampled_from(JOBS), unique=True))
-    ]
-    return tree(*documents)
-
 
 pairs = st.tuples(trees(), trees(), st.sampled_from(STARTS).map(datetime.fromisoformat))
 

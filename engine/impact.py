@@ -1,0 +1,183 @@
+"""Who leans on a document: what would notice if it changed, broke or went, and by which way. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.catalog import Catalog
+from engine.checks.references import references_of
+from engine.checks.scope import Members, Path, selections_of
+from engine.planning import Way, ways
+from schemas.job import Job
+from schemas.reader import Authored
+from schemas.schedule import Schedule
+from schemas.selector import Selection
+
+Relation = Literal["uses", "names"]
+"""`uses`: it acts on or through the document. `names`: it only mentions it, to leave it out, narrow to it or permit
+it; it would be refused without the document."""
+_MENTIONS = frozenset({"exclude", "limit"})
+_MENTIONED_BY = frozenset({("Project", "RunnerPool"), ("Project", "Credential"), ("Credential", "RunnerPool")})
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One document names another at a path, such as `spec.connections.ssh.credentialRef`. Both are identities."""
+
+    holder: str
+    field: str
+    held: str
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """A document that leans on the one asked about; `way` leads from the first to the second, never empty."""
+
+    identity: str
+    relation: Relation
+    way: tuple[Link, ...]
+
+
+def impact(catalog: Catalog, kind: str, name: str, acts: Iterable[Authored] = ()) -> tuple[Impact, ...] | None:
+    """Everything that leans on a document, by identity; None where there is no such document.
+
+    References of every kind are followed by `references_of`, so that a new kind is covered with its references. Where
+    they say too much, what the engine does decides: a job reaches the targets that its selection gives, and the
+    credentials that its runs would be given.
+    """
+    start = f"{kind}/{name}"
+    graph = _Graph(catalog, tuple(acts))
+    if start not in graph.documents:
+        return None
+    found = graph.leaning_on(start)
+    users = {holder: Impact(holder, "uses", way) for holder, way in found.items()}
+    mentions = {link.holder: Impact(link.holder, "names", (link,)) for link in graph.mentions_of(start)}
+    return tuple(one for _, one in sorted({**mentions, **users}.items()))
+
+
+class _Graph:
+    """The documents and who names whom. Backward only: from what is named to who names it."""
+
+    def __init__(self, catalog: Catalog, acts: tuple[Authored, ...]) -> None:
+        self.documents: Mapping[str, Authored] = {**{act.identity: act for act in acts}, **catalog.origin}
+        self._catalog = catalog
+        self._members = Members(catalog.targets, catalog.groups)
+        self._links: dict[str, list[Link]] = {}
+        self._mentions: dict[str, list[Link]] = {}
+        for identity, authored in sorted(self.documents.items()):
+            for reference in references_of(authored):
+                link = Link(identity, _dotted(reference.path), f"{reference.kind}/{reference.name}")
+                mentions = _is_mention(authored.document.kind, reference.kind, reference.path)
+                (self._mentions if mentions else self._links).setdefault(link.held, []).append(link)
+
+    def mentions_of(self, identity: str) -> list[Link]:
+        return self._mentions.get(identity, [])
+
+    def leaning_on(self, start: str) -> dict[str, tuple[Link, ...]]:
+        """Each document that uses it, with a shortest way."""
+        found: dict[str, tuple[Link, ...]] = {start: ()}
+        waiting = [start]
+        for held in waiting:
+            for way in self._ways_to(held, start, found):
+                holder = way[0].holder
+                if holder not in found:
+                    found[holder] = (*way, *found[held])
+                    waiting.append(holder)
+        del found[start]
+        return found
+
+    def _ways_to(self, held: str, start: str, found: Mapping[str, object]) -> Iterator[tuple[Link, ...]]:
+        kind, _, name = held.partition("/")
+        asked = start.partition("/")[0]
+        for link in self._links.get(held, []):
+            if not self._is_precise(link, kind, asked) and self._limit_allows(link.holder, found):
+                yield (link,)
+        match kind:
+            case "Target":
+                yield from self._selecting(name, jobs=asked != "Credential")
+            case "Credential":
+                yield from self._opening(name)
+            case "RunnerPool":
+                yield from self._running_in(name)
+            case "Project":
+                yield from self._by_default(held)
+
+    def _is_precise(self, link: Link, kind: str, asked: str) -> bool:
+        """Whether a reference is left to those who ask what a job really reaches."""
+        chooses = any(True for _ in selections_of(self.documents[link.holder]))
+        if kind == "Target":
+            return chooses
+        # That a group holds the target does not say that a job of the group reaches it: `exclude` may take it out.
+        return kind == "TargetGroup" and asked != "TargetGroup" and chooses
+
+    def _limit_allows(self, holder: str, found: Mapping[str, object]) -> bool:
+        """Whether a limit leaves anything of the targets by which we came here."""
+        targets = {name for kind, _, name in (identity.partition("/") for identity in found) if kind == "Target"}
+        limits = [chosen for chosen, path in selections_of(self.documents[holder]) if path[-1] == "limit"]
+        return not targets or all(targets & self._members.chosen(limit) for limit in limits)
+
+    def _selecting(self, target: str, *, jobs: bool) -> Iterator[tuple[Link, ...]]:
+        """Whose selection gives the target, and which groups hold it by a selector."""
+        held = f"Target/{target}"
+        for name, group in self._catalog.groups.items():
+            selector = group.spec.selector
+            if selector is not None and target in self._members.selected(selector):
+                yield (Link(f"TargetGroup/{name}", "spec.selector", held),)
+        for identity, authored in self.documents.items():
+            for chosen, path in selections_of(authored) if jobs else ():
+                if path[-1] != "limit" and target in self._members.chosen(chosen):
+                    yield (Link(identity, self._how(chosen, path, target), held),)
+
+    def _how(self, chosen: Selection, path: Path, target: str) -> str:
+        where = _dotted(path)
+        if target in chosen.names:
+            return f"{where}.names[{chosen.names.index(target)}]"
+        if chosen.selector is not None and target in self._members.selected(chosen.selector):
+            return f"{where}.selector"
+        group = next((one for one in chosen.groups if target in self._members.group(one)), None)
+        return f"{where}.groups[{chosen.groups.index(group)}] ({group})" if group is not None else where
+
+    def _opening(self, credential: str) -> Iterator[tuple[Link, ...]]:
+        for name, job in self._catalog.jobs.items():
+            way = next((way for way in ways(self._catalog, job) if way.credential == credential), None)
+            if way is not None:
+                yield self._links_of(name, job, way)
+
+    def _links_of(self, name: str, job: Job, way: Way) -> tuple[Link, ...]:
+        if way.target is None or job.spec.targets is None:
+            return (Link(f"Job/{name}", way.path, f"Credential/{way.credential}"),)
+        how = self._how(job.spec.targets, ("spec", "targets"), way.target)
+        through = f"Target/{way.target}"
+        return Link(f"Job/{name}", how, through), Link(through, way.path, f"Credential/{way.credential}")
+
+    def _running_in(self, pool: str) -> Iterator[tuple[Link, ...]]:
+        for name, job in self._catalog.jobs.items():
+            if job.spec.runs_on.pool is None and self._catalog.default_pool == pool:
+                yield (Link(f"Job/{name}", "spec.runsOn.pool by default", f"RunnerPool/{pool}"),)
+
+    def _by_default(self, project: str) -> Iterator[tuple[Link, ...]]:
+        """Who leaves to the Project what it has a default for."""
+        settings = self._catalog.project.spec
+        for identity, authored in self.documents.items():
+            field = None
+            match authored.document:
+                case Job(spec=spec):
+                    left = (("pool", spec.runs_on.pool), ("timeout", spec.timeout))
+                    field = next((name for name, own in left if own is None and getattr(settings.defaults, name)), None)
+                case Schedule(spec=spec) if spec.time_zone is None and settings.defaults.time_zone is not None:
+                    field = "timeZone"
+            if field is not None:
+                yield (Link(identity, f"left to spec.defaults.{field}", project),)
+            elif settings.suspend and authored.document.kind == "Schedule":
+                yield (Link(identity, "suspended by spec.suspend", project),)
+
+
+def _is_mention(holder: str, held: str, path: Path) -> bool:
+    return (holder, held) in _MENTIONED_BY or not _MENTIONS.isdisjoint(path)
+
+
+def _dotted(path: Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text

@@ -1,0 +1,74 @@
+"""`impact`: who leans on a document, and by which way."""
+
+import difflib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opsconductor import exits
+from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption
+from opsconductor.cli.output import Table, check_format, show
+from opsconductor.cli.read import KindArgument, kind_named
+from opsconductor.settings import UsageError
+from opsconductor.terminal import chatter
+
+if TYPE_CHECKING:
+    from engine.impact import Impact, Link
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("impact")(impact)
+
+
+def impact(
+    kind: KindArgument,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    output: OutputOption = "table",
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Show what would notice if a document changed or went, and why. Exit 1 where there is no such document."""
+    from engine.impact import impact as leaning_on
+    from opsconductor.workspace import Workspace
+    from schemas.kinds import MODELS
+
+    check_format(output)
+    wanted = kind_named(kind)
+    if wanted not in MODELS:
+        raise UsageError(f"impact is about documents of the definitions: {', '.join(MODELS)}")
+    compiled = Workspace.open(repo, remote=remote, branch=branch).definitions()
+    if compiled.catalog is None:
+        raise UsageError("the definitions have errors; see 'opsconductor validate'")
+    found = leaning_on(compiled.catalog, wanted, name, compiled.acts)
+    if found is None:
+        known = [a.document.name for a in (*compiled.definitions, *compiled.acts) if a.document.kind == wanted]
+        chatter(f"there is no {wanted} {name!r}{_guess(name, known)}")
+        return exits.FINDINGS
+    rows = [(*one.identity.split("/", 1), _way(one), one.relation) for one in found]
+    data = {"kind": wanted, "name": name, "impacts": [_data(one) for one in found]}
+    empty = f"nothing leans on {wanted}/{name}"
+    show(Table(("KIND", "NAME", "WAY"), rows, data, wide=("RELATION",), empty=empty), output)
+    return exits.OK
+
+
+def _guess(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(sorted(known)[:10])}{', ...' if len(known) > 10 else ''}" if known else ""
+
+
+def _way(found: "Impact") -> str:
+    only = "only names it: " if found.relation == "names" else ""
+    return only + " -> ".join(f"{link.field} -> {link.held}" for link in found.way)
+
+
+def _data(found: "Impact") -> dict[str, Any]:
+    kind, _, name = found.identity.partition("/")
+    return {"kind": kind, "name": name, "relation": found.relation, "way": [_link(link) for link in found.way]}
+
+
+def _link(link: "Link") -> dict[str, str]:
+    return {"document": link.holder, "field": link.field, "leadsTo": link.held}
