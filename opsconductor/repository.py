@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import git
 
 _ITSELF = "."
+_CHATTER = ("hint:", "To ", "error: failed to push some refs")
 _PUSH_TRIES = 8
 _PUSH_PAUSE = 0.05
 """Seconds more before each further try."""
@@ -237,7 +238,9 @@ def _cannot_commit(error: "git.GitCommandError") -> Refused:
 
 
 def _reason(error: "git.GitCommandError | None") -> str:
-    """What git said, in one line."""
+    """What git said, in one line; first what the other side said, which knows best what to do."""
     lines: Iterable[str] = str((error and error.stderr) or error).replace("stderr: '", "").strip(" '\n").splitlines()
-    wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("hint:", "remote: "))]
-    return redacted("; ".join(wanted[:3])) or "git failed without a word"
+    said = [line.strip() for line in lines if line.strip() and not line.startswith(_CHATTER)]
+    theirs = [line.removeprefix("remote:").strip() for line in said if line.startswith("remote:")]
+    ours = [line for line in said if not line.startswith("remote:")]
+    return redacted("; ".join([line for line in theirs if line][:5] + ours[:3])) or "git failed without a word"
