@@ -1,6 +1,7 @@
 """One attempt of one step: the session that its connection opens, and its step type run to an outcome in any case."""
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 
 import structlog
@@ -16,6 +17,7 @@ from runners.limits import Capture
 from runners.secrets import Sealed
 from runners.sessions import SshConnections
 from runners.steps import ReadyStep, StepType, step_types
+from runners.steps.script import outcome_of as meaning
 from schemas.target import SshConnection
 
 _HOPELESS = PROOF + 10.0
@@ -24,11 +26,15 @@ _HOPELESS = PROOF + 10.0
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The ways from this runner to where a step runs, for one run."""
+    """The ways from this runner to where a step runs, for one run.
+
+    `identity` tells the run from every other, also of another engine on the same hosts, and outlives its runner.
+    """
 
     local: LocalHost
     ssh: SshConnections
     keys: Keyring
+    identity: str
 
     def session(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
         """The session that the step's connection opens. One that cannot be opened refuses every command."""
@@ -39,7 +45,8 @@ class Doors:
         if connection != "ssh" or ssh is None or target is None:
             return _NoSession(f"there is no connection '{connection}' that this version can use", capture, stop)
         try:
-            return SshSession(self._ssh_place(target, ssh), self.ssh, capture, stop)
+            mark = _mark(self.identity, target, step)
+            return SshSession(self._ssh_place(target, ssh), self.ssh, capture, stop, mark=mark)
         except Sealed as error:
             return _NoSession(str(error), capture, stop)
 
@@ -59,6 +66,16 @@ class Doors:
             private_key=credential.fields.get("privateKey"),
             password=credential.fields.get("password"),
         )
+
+
+def _mark(run: str, target: PinnedTarget, step: PlannedStep) -> str:
+    return hashlib.sha256("\0".join((run, target.name, step.phase, step.id)).encode()).hexdigest()[:32]
+
+
+async def taken_over(session: Session) -> Outcome | None:
+    """Before a step is repeated: None when nothing of its earlier attempt runs any more, else what became of it."""
+    finish = await session.take_over()
+    return None if finish is None else meaning(finish, session.capture.output(), session.stop)
 
 
 async def outcome_of(ready: ReadyStep, session: Session, log: structlog.stdlib.BoundLogger) -> Outcome:
@@ -97,6 +114,9 @@ class _NoSession:
         self.capture = capture
         self.stop = stop
         self._error = error
+
+    async def take_over(self) -> None:
+        """Nothing can have run."""
 
     async def execute(self, command: object) -> Finish:
         return Refused(self._error)

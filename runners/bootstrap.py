@@ -22,6 +22,9 @@ ENTRY = 'exec /bin/sh -c \'IFS= read -r l && p=$(printf %b_ "$l") && unset l && 
 KILL_NOW = b"now\n"
 """On standard input after the payload: end the step without asking it first."""
 
+MARK = "OPSCONDUCTOR_STEP"
+"""The variable of a step's processes that says which step of which run they belong to."""
+
 GREETING = re.compile(rb"^OC1 ([1-9][0-9]{0,9})$")
 NO_SETSID = re.compile(rb"^OC1 -$")
 
@@ -32,7 +35,8 @@ oc_setsid=$(command -v setsid) || { echo 'OC1 -'; exit 127; }
 oc_step() {
   oc_env
   if [ -n "$oc_dir" ]; then cd -- "$oc_dir" || exit 126; fi
-  exec "$oc_setsid" /bin/sh -c 'echo "OC1 $$"; exec "$0" /dev/fd/3' "$oc_shell" 3<<OC_END 4<&-
+  exec "$oc_setsid" /bin/sh -c '[ -z "$1" ] || export "$1:$$."; echo "OC1 $$"; exec "$0" /dev/fd/3' \
+    "$oc_shell" "$oc_mark" 3<<OC_END 4<&-
 $oc_script
 OC_END
 }
@@ -106,6 +110,49 @@ echo OC1 gone
 exit 0
 """
 
+_TAKE_OVER = r"""
+oc_marked() {
+  for oc_file in /proc/[0-9]*/environ; do
+    [ -O "$oc_file" ] || continue
+    {
+      while IFS= read -r oc_line || [ -n "$oc_line" ]; do
+        case $oc_line in *"$oc_mark:"*) ;; *) continue;; esac
+        oc_of=${oc_line#*"$oc_mark:"}
+        oc_of=${oc_of%%.*}
+        case $oc_of in ''|*[!0-9]*) continue;; esac
+        # Only of its session: what left that is not ended with a step, and by now its number may be another's.
+        oc_pid=${oc_file#/proc/}
+        for oc_one in $(oc_members "$oc_of"); do
+          if [ "$oc_one" = "${oc_pid%/environ}" ]; then echo "$oc_of"; fi
+        done
+      done <"$oc_file"
+    } 2>/dev/null
+  done
+}
+oc_live() {
+  for oc_group in $oc_groups; do if oc_alive "$oc_group"; then return 0; fi; done
+  return 1
+}
+oc_wait() {
+  oc_left=${1}0
+  while oc_live && [ "$oc_left" -gt 0 ]; do oc_nap; done
+}
+if [ ! -r /proc/self/environ ]; then sleep "$oc_patience"; echo OC1 gone; exit 0; fi
+oc_groups=$(oc_marked)
+oc_wait "$oc_patience"
+if oc_live; then
+  for oc_group in $oc_groups; do if oc_alive "$oc_group"; then kill -TERM "-$oc_group"; fi; done 2>/dev/null
+  oc_wait 10
+  for oc_group in $oc_groups; do
+    if oc_alive "$oc_group"; then kill -KILL "-$oc_group"; oc_kill "$oc_group"; fi
+  done 2>/dev/null
+  oc_wait 2
+fi
+if [ -n "$(oc_marked)" ]; then echo OC1 alive; exit 1; fi
+echo OC1 gone
+exit 0
+"""
+
 INTERPRETERS: dict[Shell, str] = {"sh": "/bin/sh", "bash": "bash", "python3": "python3"}
 """Shells that a POSIX target has."""
 
@@ -138,8 +185,12 @@ class Command:
         return self
 
 
-def payload(command: Command) -> bytes:
-    """The first line of standard input that runs `command`. Raises Unsendable."""
+def payload(command: Command, mark: str = "") -> bytes:
+    """The first line of standard input that runs `command`. Raises Unsendable.
+
+    `mark`, letters and digits, says which step of which run it is. Its processes carry it in their environment, with
+    the number of their session: a later attempt finds them by it (see `take_over`).
+    """
     command.checked()
     exports = "".join(f"export {name}={_quoted(value)}\n" for name, value in command.env.items())
     # The first statement gives up the descriptor of the script, so that no process of the step inherits it.
@@ -150,6 +201,7 @@ def payload(command: Command) -> bytes:
         "oc_dir": command.working_dir or "",
         "oc_fed": "" if command.stdin is None else "1",
         "oc_stdin": command.stdin or "",
+        "oc_mark": f"{MARK}={mark}" if mark else "",
     }
     assignments = "".join(f"{name}={_quoted(value)}\n" for name, value in data.items())
     return _line(f"oc_env() {{\n:\n{exports}}}\n{assignments}{_MEMBERS}{_RUN}")
@@ -162,6 +214,18 @@ def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
     """
     data = f"oc_group={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
     return _line(f"{data}{_MEMBERS}{_PROVE}")
+
+
+def take_over(mark: str, *, patience: int = 12) -> bytes:
+    """The first line of standard input that ends what an earlier attempt with this `mark` left on the host.
+
+    It tells `OC1 gone` (exit 0) or `OC1 alive` (exit 1). For `patience` seconds it waits: where the host has seen the
+    end of the earlier connection, the bootstrap there has asked the step to end and kills it after ten. What lives then
+    belongs to a connection that the host takes for alive: TERM, and KILL after ten seconds. A host without /proc cannot
+    be asked; there it only waits.
+    """
+    data = f"oc_mark={_quoted(f'{MARK}={mark}')}\noc_patience={int(patience)}\n"
+    return _line(f"{data}{_MEMBERS}{_TAKE_OVER}")
 
 
 def _quoted(text: str) -> str:

@@ -20,7 +20,7 @@ import structlog
 
 from engine import contexts
 from engine.contexts import RunFacts
-from engine.outcome import Failed, Output, TimedOut, Unreachable, output_of
+from engine.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
 from engine.pinned import RUNNER, PinnedTarget, PlannedStep
 from engine.progress import Done, Ending, Lost, Start, StepRecord, next_on_target
 from engine.states import StepState, run_state
@@ -31,8 +31,8 @@ from journal.leases import Claim
 from journal.steps import StepEnd
 from journal.store import Journal
 from runners import logs
-from runners.attempt import Doors, outcome_of
-from runners.connections import GRACE, Stop, Why
+from runners.attempt import Doors, outcome_of, taken_over
+from runners.connections import GRACE, Session, Stop, Why
 from runners.connections.local import LocalHost
 from runners.judging import Facts, Judge, record_of, target_outputs
 from runners.keyring import Keyring
@@ -43,6 +43,7 @@ from runners.prepare import Broken, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
 from runners.secrets import Secrets
 from runners.sessions import SshConnections
+from runners.steps import ReadyStep
 from schemas.quantities import format_duration
 
 log = structlog.get_logger()
@@ -88,7 +89,9 @@ class Execution:
         self._running: dict[tuple[str, str, str], _Running] = {}
         self._masker = Masker()
         self._keys = Keyring(tools.secrets, self._masker)
-        self._doors = Doors(tools.local, tools.ssh, self._keys)
+        # the id alone comes from the job's name and its cause: two engines with the same job would share it
+        identity = f"{self.run_id} {claim.spec.commit} {claim.started_at.isoformat()}"
+        self._doors = Doors(tools.local, tools.ssh, self._keys, identity)
         self._ended: dict[str, StepState] = dict(claim.ended_targets)
         self._outputs: dict[str, Mapping[str, Any]] = {}
         self._log = log.bind(run=self.run_id, job=claim.spec.job)
@@ -309,17 +312,12 @@ class Execution:
             if self._record.lost:
                 stop.order("lost", "its runner had lost the run to another")
             capture, file = self._capture(name, step, attempt)
+            session = self._doors.session(step, target, capture, stop)
             began = self._now()
-            timer = self._limit(step, stop, finally_until)
-            try:
-                points.reach("step.begun")
-                outcome = await outcome_of(ready, self._doors.session(step, target, capture, stop), self._log)
-            finally:
-                if timer is not None:
-                    timer.cancel()
-                capture.close()
+            points.reach("step.begun")
+            outcome = await self._attempt(ready, session, attempt, finally_until)
             points.reach("step.ended")
-            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed):
+            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed | Unreachable):
                 return None
             if stop.why is not None:
                 points.reach("step.stopped")
@@ -332,6 +330,19 @@ class Execution:
         finally:
             del self._running[key]
         return record_of(step, attempt, ended, output_of(outcome))
+
+    async def _attempt(self, ready: ReadyStep, session: Session, attempt: int, finally_until: float | None) -> Outcome:
+        timer: asyncio.TimerHandle | None = None
+        try:
+            # before the step's time begins: it may last as long as the earlier attempt heeds no TERM
+            if attempt > 1 and (refused := await taken_over(session)) is not None:
+                return refused
+            timer = self._limit(ready.planned, session.stop, finally_until)
+            return await outcome_of(ready, session, self._log)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            session.capture.close()
 
     def _limit(self, step: PlannedStep, stop: Stop, finally_until: float | None) -> asyncio.TimerHandle | None:
         loop = asyncio.get_running_loop()

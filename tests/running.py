@@ -135,7 +135,7 @@ class Bench:
         self.clock = SystemClock()
         self.journal = Journal.open(f"sqlite:///{folder}/journal.sqlite3", clock=self.clock)
         self.secrets = folder / "secrets"
-        self.secrets.mkdir()
+        self.secrets.mkdir(exist_ok=True)
         self.environ: dict[str, str] = {}
         self.logs = folder / "logs"
         self.runner: Runner

@@ -110,4 +110,11 @@ class Session(Protocol):
     capture: Capture
     stop: Stop
 
+    async def take_over(self) -> Finish | None:
+        """End what an earlier attempt of the step left at this place. Called once, before a repetition does anything.
+
+        None when nothing of it runs any more. Otherwise the step must not be executed, and this is what became of it.
+        """
+        ...
+
     async def execute(self, command: Command) -> Finish: ...

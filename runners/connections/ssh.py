@@ -8,7 +8,7 @@ from typing import Protocol
 import asyncssh
 
 from journal import points
-from runners.bootstrap import ENTRY, GREETING, KILL_NOW, NO_SETSID, Command, Unsendable, payload, proof
+from runners.bootstrap import ENTRY, GREETING, KILL_NOW, NO_SETSID, Command, Unsendable, payload, proof, take_over
 from runners.connections import DRAIN, GRACE, PROOF, Ended, Exited, Finish, Lost, NotSent, Refused, Stop
 from runners.connections.login import SshPlace, Unreached, Unusable
 from runners.limits import Capture
@@ -19,6 +19,9 @@ _NOISE = 64 * 1024
 
 _LATE = 1.5
 """Seconds that an exit status may take to arrive after the last process was killed."""
+
+_TAKEN_OVER = 60.0
+"""Seconds within which a host must have ended an earlier attempt, login included; it may take 25 of them."""
 
 
 class Connected(Protocol):
@@ -34,16 +37,51 @@ class Connected(Protocol):
 class SshSession:
     """A `Session` over SSH. Connects when the first command is executed."""
 
-    def __init__(self, place: SshPlace, connections: Connected, capture: Capture, stop: Stop) -> None:
+    def __init__(
+        self, place: SshPlace, connections: Connected, capture: Capture, stop: Stop, *, mark: str = ""
+    ) -> None:
+        """`mark` says on the host which step of which run this is, and is the same for all its attempts."""
         self.capture = capture
         self.stop = stop
         self._place = place
         self._connections = connections
+        self._mark = mark
+
+    async def take_over(self) -> Finish | None:
+        """See Session. Needs a mark."""
+        asked = asyncio.ensure_future(self._taken_over())
+        try:
+            if not await self.stop.first(asked):
+                return NotSent("the order to end came before it was sent")
+            return await asked
+        except Unreached as error:
+            return NotSent(str(error))
+        except Unusable as error:
+            return Refused(str(error))
+        finally:
+            if not asked.done():
+                asked.cancel()
+                await asyncio.wait({asked})
+
+    async def _taken_over(self) -> Finish | None:
+        try:
+            async with (
+                asyncio.timeout(_TAKEN_OVER),
+                self._connections.lease(self._place, fresh=True) as (connection, _),
+            ):
+                problem = await _asked(connection, take_over(self._mark))
+        except TimeoutError:
+            problem = f"no answer within {_TAKEN_OVER:.0f} s"
+        except (asyncssh.Error, OSError) as error:
+            problem = str(error)
+        if problem is None:
+            return None
+        return Lost(f"it was not started again, because its earlier attempt is not proven to have ended: {problem}")
 
     async def execute(self, command: Command) -> Finish:
         """See Session. An order to end that comes before anything was sent gives NotSent."""
         try:
-            line = payload(command)
+            line = payload(command, self._mark)
         except Unsendable as error:
             return Refused(str(error))
         sent = asyncio.Event()
@@ -149,27 +187,27 @@ class SshSession:
         self, connection: asyncssh.SSHClientConnection, group: int, *, kill: bool, seconds: float
     ) -> str | None:
         """None when no process of the group is left; else why that is not known."""
+        check = proof(group, kill=kill, patience=max(0, int(seconds) - 2))
         try:
             async with asyncio.timeout(max(seconds, 1.0)):
                 with contextlib.suppress(asyncssh.Error, OSError):
-                    return await _asked(connection, group, kill=kill, patience=int(seconds))
+                    return await _asked(connection, check)
                 async with self._connections.lease(self._place, fresh=True) as (other, _):
-                    return await _asked(other, group, kill=kill, patience=int(seconds))
+                    return await _asked(other, check)
         except TimeoutError:
             return f"no answer within {PROOF:.0f} s"
         except (asyncssh.Error, OSError, Unreached, Unusable) as error:
             return str(error)
 
 
-async def _asked(connection: asyncssh.SSHClientConnection, group: int, *, kill: bool, patience: int) -> str | None:
-    result = await connection.run(
-        ENTRY, input=proof(group, kill=kill, patience=max(0, patience - 2)), encoding=None, check=False
-    )
+async def _asked(connection: asyncssh.SSHClientConnection, check: bytes) -> str | None:
+    """None when the processes that a check is about are gone. Raises ConnectionLost where it gives no answer."""
+    result = await connection.run(ENTRY, input=check, encoding=None, check=False)
     said = result.stdout if isinstance(result.stdout, bytes) else b""
     if b"OC1 gone" in said.splitlines():
         return None
     if b"OC1 alive" in said.splitlines():
-        return f"processes of its group {group} still live"
+        return "processes of it still live"
     raise asyncssh.ConnectionLost("the check gave no answer")
 
 

@@ -1,6 +1,7 @@
 """The bootstrap in every shell that may be /bin/sh somewhere: what it starts, and that it can always end it."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runners.bootstrap import ENTRY, GREETING, KILL_NOW, Command, Unsendable, payload, proof
+from runners.bootstrap import ENTRY, GREETING, KILL_NOW, Command, Unsendable, payload, proof, take_over
 from tests.running import Pipe, end, ends, lives
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
@@ -20,7 +21,7 @@ EVERY_BYTE = bytes(range(1, 256)).decode("utf-8", "surrogateescape")
 class Started:
     """A step in one shell, its control in the test's hand."""
 
-    def __init__(self, shell: list[str], command: Command) -> None:
+    def __init__(self, shell: list[str], command: Command, mark: str = "") -> None:
         if shutil.which(shell[0]) is None:
             pytest.fail(f"no {shell[0]} here; `make test` installs it")
         self.process = subprocess.Popen(
@@ -30,7 +31,7 @@ class Started:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.control = self.process.stdin
-        self.control.write(payload(command))
+        self.control.write(payload(command, mark))
         self.control.flush()
         greeted = GREETING.match(self.process.stdout.readline().rstrip(b"\n"))
         self.group = int(greeted[1]) if greeted else 0
@@ -203,6 +204,73 @@ async def test_a_member_that_left_the_group_is_found_by_its_session(shell: list[
     assert proven(shell, step.group, kill=False) == "OC1 alive"
     assert proven(shell, step.group, kill=True, patience=5) == "OC1 gone"
     assert not lives(member)
+
+
+# --- taking over from an earlier attempt ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mark() -> str:
+    """Of this test alone: whoever takes over ends what has the mark anywhere on the host."""
+    return secrets.token_hex(16)
+
+
+def taken_over(shell: list[str], mark: str, *, patience: int = 0) -> str:
+    asked = subprocess.run(
+        [*shell, "-c", INNER], input=take_over(mark, patience=patience), capture_output=True, timeout=60
+    )
+    assert asked.stderr == b""
+    return asked.stdout.decode().strip()
+
+
+def test_a_step_carries_its_mark_and_the_number_of_its_session(shell: list[str], mark: str) -> None:
+    step = Started(shell, Command("python3", "import os\nprint(os.environ['OPSCONDUCTOR_STEP'])"), mark)
+    assert step.result() == (0, f"{mark}:{step.group}.\n".encode(), b"")
+
+
+async def test_a_later_attempt_ends_the_earlier_and_nothing_else(shell: list[str], pids: Pipe, mark: str) -> None:
+    """Not the same step elsewhere, and not what had left the session: that is not ended with a step either."""
+    odd = {"A": "\n\nOPSCONDUCTOR_STEP=\n", "Z": EVERY_BYTE}
+    earlier = Started(shell, Command("sh", f"sleep 600 & echo $$ >{pids}; echo $! >{pids}; wait", odd), mark)
+    family = await pids.pids(2)
+    other = Started(shell, Command("sh", f"echo $$ >{pids}; exec sleep 600"), mark[::-1])
+    (stranger,) = await pids.pids(1)
+    leaver = Started(shell, Command("sh", f"setsid sh -c 'echo $$ >{pids}; exec sleep 600' >/dev/null 2>&1 &"), mark)
+    (left,) = await pids.pids(1)
+    try:
+        leaver.result()
+        assert taken_over(shell, mark) == "OC1 gone"
+        assert [pid for pid in family if lives(pid)] == []
+        assert earlier.result()[0] == 143
+        assert lives(stranger)
+        assert lives(left)
+    finally:
+        end(left)
+        other.control.close()
+        other.result()
+
+
+async def test_an_earlier_attempt_that_ends_in_time_is_not_asked_twice(shell: list[str], pids: Pipe, mark: str) -> None:
+    """Its own bootstrap has asked already: a second TERM would come in the middle of its tidying up."""
+    text = f"trap 'echo term; echo >{pids}; sleep 1; exit 3' TERM; echo $$ >{pids}; while :; do sleep 0.1; done"
+    earlier = Started(shell, Command("sh", text), mark)
+    await pids.pids(1)
+    earlier.control.close()
+    await pids.lines(1)
+    assert taken_over(shell, mark, patience=12) == "OC1 gone"
+    assert earlier.result()[:2] == (3, b"term\n")
+
+
+@pytest.mark.slow
+async def test_an_earlier_attempt_that_ignores_term_is_killed(shell: list[str], pids: Pipe, mark: str) -> None:
+    earlier = Started(shell, Command("sh", f"trap '' TERM; echo $$ >{pids}; while :; do sleep 1; done"), mark)
+    await pids.pids(1)
+    assert taken_over(shell, mark) == "OC1 gone"
+    assert earlier.result()[0] == 137
+
+
+def test_where_there_was_no_earlier_attempt_there_is_nothing_to_wait_for(shell: list[str], mark: str) -> None:
+    assert taken_over(shell, mark, patience=12) == "OC1 gone"
 
 
 def test_a_group_that_never_was_is_gone(shell: list[str]) -> None:
