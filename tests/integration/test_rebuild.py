@@ -282,7 +282,16 @@ async def test_the_loop_goes_on_while_a_branch_is_read(site: Site) -> None:
     """A thousand runs take a second to parse; meanwhile a signal to stop must be heard."""
     names = [f"x{number}-20261121T001500Z-0123456789" for number in range(1000)]
     await site.publisher.publish({f"{DAY}/{name}.yaml": (RUN % (name, name)).encode() for name in names}, "many")
-    new = site.store("new")
+    # A busy machine may keep this process waiting once; a loop that is held up is held up every time.
+    shares: list[float] = []
+    while len(shares) < 3 and min(shares, default=1) >= 0.4:
+        shares.append(await _longest_silence(site, f"new-{len(shares)}"))
+    assert min(shares) < 0.4, shares
+
+
+async def _longest_silence(site: Site, name: str) -> float:
+    """For how much of the time that the reading takes the loop is not heard of, at the longest."""
+    new = site.store(name)
     longest = 0.0
 
     async def watch() -> None:
@@ -300,4 +309,4 @@ async def test_the_loop_goes_on_while_a_branch_is_read(site: Site) -> None:
     await asyncio.sleep(0.02)
     watching.cancel()
     assert found.runs == 1000
-    assert longest < took * 0.4
+    return longest / took
