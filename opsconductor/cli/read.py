@@ -53,9 +53,8 @@ def get(
     if name is not None:
         items = [item for item in items if item["metadata"]["name"] == name]
     status = workspace.status(offline=offline)
-    columns, rows = _rows(wanted, items, status)
-    data = {"items": items}
-    show(Table(columns, rows, data, empty=f"no {wanted}{f' {name!r}' if name else ''} found"), output)
+    nothing = f"no {wanted}{f' {name!r}' if name else ''} found"
+    show(_table(wanted, items, status, empty=nothing), output)
     return exits.FINDINGS if name is not None and not items else exits.OK
 
 
@@ -107,8 +106,7 @@ def history(
     status = Workspace.open(repo, remote=remote, branch=branch).status(offline=offline)
     runs = [run for run in status.runs(f"{job[:72]}-") if run["spec"].get("job") == job] if status else []
     runs = sorted(runs, key=queued_at, reverse=True)[:limit]
-    columns, rows = _rows("Run", runs, status)
-    show(Table(columns, rows, {"items": runs}, empty=f"no run of {job!r} is recorded"), output)
+    show(_table("Run", runs, status, empty=f"no run of {job!r} is recorded"), output)
     return exits.OK if runs else exits.FINDINGS
 
 
@@ -226,20 +224,34 @@ def _catalog(workspace: "Workspace") -> Any:
     return catalog
 
 
-def _rows(
-    kind: str, items: list[dict[str, Any]], status: "StatusReader | None"
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _table(kind: str, items: list[dict[str, Any]], status: "StatusReader | None", *, empty: str) -> Table:
+    data = {"items": items}
     if kind == "Run":
-        return ("RUN", "STATE", "STARTED", "TOOK", "TARGETS", "CAUSE", "REASON"), [_run_row(item) for item in items]
+        columns: tuple[str, ...] = ("RUN", "STATE", "STARTED", "TOOK", "TARGETS", "CAUSE", "REASON")
+        return Table(columns, [_run_row(i) for i in items], data, ("ATTEMPT", "RUNNER", "COMMIT"), empty)
     if kind == "RequestStatus":
-        return ("NAME", "STATE", "REASON", "RUN"), [_request_row(item) for item in items]
+        return Table(("NAME", "STATE", "REASON", "RUN"), [_request_row(i) for i in items], data, ("MESSAGE",), empty)
+    if kind == "SyncStatus":
+        return Table(
+            ("APPLIED", "OBSERVED", "READY", "MESSAGE"), [_sync_row(i) for i in items], data, ("ENGINE",), empty
+        )
     if kind in STATUS_FOLDERS and status is not None:
         beside = {i["metadata"]["name"]: i.get("status", {}) for i in status.each(STATUS_FOLDERS[kind])}
         rows: list[tuple[str, ...]] = [
-            (i["metadata"]["name"], *_status_cells(beside.get(i["metadata"]["name"])), _about(i)) for i in items
+            (_name(i), *_status_cells(beside.get(_name(i))), _about(i), _labels(i)) for i in items
         ]
-        return ("NAME", "STATE", "LAST RUN", "DESCRIPTION"), rows
-    return ("NAME", "DESCRIPTION"), [(item.get("metadata", {}).get("name", ""), _about(item)) for item in items]
+        return Table(("NAME", "STATE", "LAST RUN", "DESCRIPTION"), rows, data, ("LABELS",), empty)
+    rows = [(_name(i), _about(i), _labels(i)) for i in items]
+    return Table(("NAME", "DESCRIPTION"), rows, data, ("LABELS",), empty)
+
+
+def _name(item: dict[str, Any]) -> str:
+    return str(item.get("metadata", {}).get("name", ""))
+
+
+def _labels(item: dict[str, Any]) -> str:
+    labels = item.get("metadata", {}).get("labels") or {}
+    return ",".join(f"{key}={value}" for key, value in labels.items())
 
 
 def _about(item: dict[str, Any]) -> str:
@@ -256,7 +268,19 @@ def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
 
 def _request_row(item: dict[str, Any]) -> tuple[str, ...]:
     status = item["status"]
-    return (item["metadata"]["name"], *(str(status.get(key) or "") for key in ("state", "reason", "run")))
+    return (item["metadata"]["name"], *(str(status.get(key) or "") for key in ("state", "reason", "run", "message")))
+
+
+def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:
+    status = item.get("status", {})
+    engine = status.get("engine") or {}
+    ready = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
+    return (
+        *(str(status.get(key) or "-")[:12] for key in ("appliedCommit", "observedCommit")),
+        str(ready.get("status") or "-"),
+        str(ready.get("message") or ready.get("reason") or ""),
+        f"{engine.get('host')}{' (stopped)' if engine.get('closed') else ''}",
+    )
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
@@ -272,6 +296,9 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
         f"{good}/{len(spec.get('targets') or [])}" if spec.get("targets") else "-",
         f"{cause.get('kind', '')} {cause.get('name', '')}",
         str(status.get("reason") or ""),
+        str(status.get("attempt") or ""),
+        str(status.get("runner") or ""),
+        str(spec.get("commit") or "")[:12],
     )
 
 
