@@ -1,5 +1,6 @@
 """Params: their JSON Schemas, and the values that schedules and requests give them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -90,6 +91,9 @@ def _given(authored: Authored, given: Mapping[str, Any], job: Job, origin: Autho
         for below, message in faults_of(schema, value):
             span = authored.span("spec", "params", name, *below)
             hint = f"the job asks for {_asked(schema)}"
+            if not below and param.get("secret") is not True and _meant_as_text(schema, value):
+                quoted = f'"{json.dumps(value)}"'
+                hint += f"; a text is put in quotes: {name}: {quoted}, on the command line -p '{name}={quoted}'"
             yield Diagnostic(span, "OC309", f"param '{name}': {message}", hint, related=related)
     for name, param in job.spec.params.items():
         if param.get("required") is True and "default" not in param and name not in given:
@@ -99,6 +103,11 @@ def _given(authored: Authored, given: Mapping[str, Any], job: Job, origin: Autho
             hint = f"add params: {{{name}: …}}"
             message = f"job '{job.name}' requires the param '{name}'"
             yield Diagnostic(span, "OC309", message, hint, related=related)
+
+
+def _meant_as_text(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a number or a truth value would do as a text: YAML reads `1` and `true` as no text."""
+    return isinstance(value, bool | int | float) and not faults_of(schema, json.dumps(value))
 
 
 def _asked(schema: Mapping[str, Any]) -> str:

@@ -267,3 +267,24 @@ def test_every_path_has_a_place(text: str, path: list[str | int]) -> None:
         span, key = authored.span(*path), authored.span(*path, key=True)
         assert (1, 1) <= (span.line, span.column) <= (span.end_line, span.end_column)
         assert (1, 1) <= (key.line, key.column) <= (key.end_line, key.end_column)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "hint"),
+    [
+        ("{type: string}", "1", """s: "1", on the command line -p 's="1"'"""),
+        ("{type: string, enum: ['true']}", "true", """s: "true", on the command line -p 's="true"'"""),
+        ("{enum: ['1', '2']}", "2", """s: "2", on the command line -p 's="2"'"""),
+        ("{type: string, minLength: 2}", "1", None),
+        ("{type: boolean}", "1", None),
+        ("{type: string}", "[1]", None),
+        ("{type: string, secret: true}", "1234", None),
+    ],
+)
+def test_a_number_where_a_text_is_asked_for_is_told_to_be_quoted(schema: str, value: str, hint: str | None) -> None:
+    job = JOB.replace("spec: {", f"spec: {{params: {{s: {schema}}}, ")
+    given = f"{HEAD}kind: Schedule\nmetadata: {{name: s}}\nspec: {{jobRef: j, every: 1h, params: {{s: {value}}}}}\n"
+
+    hints = [finding.hint for finding in compiled(j=job, s=given).findings if finding.span.file == "definitions/s.yaml"]
+
+    assert {one.partition("; a text is put in quotes: ")[2] for one in hints} == {hint or ""}
