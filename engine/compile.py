@@ -7,6 +7,7 @@ from typing import TypeVar
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.globs import matches
+from engine.spreading import Every, in_turn
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, has_errors, in_order
@@ -52,7 +53,9 @@ def included(paths: Iterable[str], project: Project | None) -> tuple[str, ...]:
     return tuple(sorted(path for path in paths if path == PROJECT_FILE or any(matches(glob, path) for glob in globs)))
 
 
-def compile_files(commit: str, files: Iterable[ParsedFile], extra: Iterable[Diagnostic] = ()) -> Compiled:
+def compile_files(
+    commit: str, files: Iterable[ParsedFile], extra: Iterable[Diagnostic] = (), *, every: Every = in_turn
+) -> Compiled:
     """Check the documents of a commit as a whole. Same files, same findings, in the same order.
 
     `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well.
@@ -66,7 +69,7 @@ def compile_files(commit: str, files: Iterable[ParsedFile], extra: Iterable[Diag
     broken = frozenset(name for file in parsed for name in file.broken)
     unread = {finding.span.file for finding in findings}
     catalog = _catalog(commit, definitions)
-    checked = everything.about_definitions(catalog, definitions, broken=broken, unread=unread)
+    checked = everything.about_definitions(catalog, definitions, broken=broken, unread=unread, every=every)
     findings += checked.findings
     about_acts += everything.about_acts(catalog, acts, broken=broken)
     sound = not has_errors(findings)

@@ -25,6 +25,7 @@ from engine.entries import (
     too_many,
 )
 from engine.globs import matches, may_hold
+from opsconductor.cores import on_all_cores
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_BYTES
@@ -58,7 +59,8 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
 
 
 def _report(commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...]) -> Report:
-    compiled: Compiled = compile_files(commit, [read(data, path) for path, data in files.items()], extra=extra)
+    parsed = on_all_cores(lambda file: read(file[1], file[0]), list(files.items()))
+    compiled: Compiled = compile_files(commit, parsed, extra=extra, every=on_all_cores)
     return Report(compiled, _sources(compiled.findings, files))
 
 

@@ -20,6 +20,7 @@ from engine.checks import (
     times,
 )
 from engine.checks.scope import Scope, bounded
+from engine.spreading import Every
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
@@ -38,7 +39,7 @@ class Checked:
 
 
 def about_definitions(
-    catalog: Catalog, definitions: Sequence[Authored], *, broken: frozenset[str], unread: Collection[str]
+    catalog: Catalog, definitions: Sequence[Authored], *, broken: frozenset[str], unread: Collection[str], every: Every
 ) -> Checked:
     """Findings about definitions. `broken` are names of documents, `unread` are files, with findings of their own."""
     scope = Scope(catalog, definitions, broken=broken)
@@ -46,8 +47,8 @@ def about_definitions(
     held: dict[str, str] = {}
     for whole in _OF_ALL:
         findings += whole.check(scope)
-    for authored in definitions:
-        found = tuple(bounded(_about(authored, scope)))
+    of_each = every(lambda authored: tuple(bounded(_about(authored, scope))), definitions)
+    for authored, found in zip(definitions, of_each, strict=True):
         held.update((authored.identity, one.message) for one in found if one.code == supported.CODE)
         findings += found
     return Checked(tuple(findings), held)
