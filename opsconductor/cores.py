@@ -6,6 +6,7 @@ For a command that is about to end: its process has one thread, and what its chi
 import gc
 import os
 import pickle
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Generic, TypeVar
@@ -31,7 +32,12 @@ def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
     sys.stdout.flush()
     sys.stderr.flush()
     children = [_Child(function, items, _share(len(items), number, processes)) for number in range(1, processes)]
-    results: dict[int, R] = {at: function(items[at]) for at in _share(len(items), 0, processes)}
+    try:
+        results: dict[int, R] = {at: function(items[at]) for at in _share(len(items), 0, processes)}
+    except BaseException:
+        for child in children:
+            child.end()
+        raise
     for child in children:
         results.update(child.results())
     return [results[at] if at in results else function(item) for at, item in enumerate(items)]
@@ -61,6 +67,12 @@ class _Child(Generic[T, R]):
                 _answer(function, items, share, answers)
         finally:
             os._exit(0)
+
+    def end(self) -> None:
+        """Without its answer."""
+        self._answers.close()
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
 
     def results(self) -> dict[int, R]:
         """What it found by index; nothing where it ended too early."""

@@ -45,9 +45,10 @@ def test_what_a_child_that_dies_could_not_answer_is_answered_here() -> None:
     assert children() == 0
 
 
-def test_an_error_is_the_same_as_on_one_core() -> None:
+@pytest.mark.parametrize("bad", [0, 40, 1000])  # in this process's share, and in those of two children
+def test_an_error_is_the_same_as_on_one_core(bad: int) -> None:
     def refused(number: int) -> int:
-        return 1 // (number - 1000)
+        return 1 // (number - bad)
 
     with pytest.raises(ZeroDivisionError):
         on_all_cores(refused, MANY)
