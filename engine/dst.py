@@ -77,6 +77,19 @@ def instants(walls: Iterable[datetime], where: ZoneInfo, rule: Rule) -> Iterator
         yield heappop(second_passes)
 
 
+def missing(walls: Iterable[datetime], where: ZoneInfo) -> Iterator[tuple[datetime, datetime]]:
+    """Those of wall times that rise which do not exist, each with the instant at which its gap ends."""
+    steady_until = _NEVER
+    for wall in walls:
+        if wall < steady_until:
+            continue
+        first, second = _offsets(wall, where)
+        if first == second and (first, first) == _offsets(wall + _DAY, where):
+            steady_until = wall + _DAY
+        elif first < second:
+            yield wall, _change((wall - second).replace(tzinfo=UTC), first, second, where)
+
+
 def _offsets(wall: datetime, where: ZoneInfo) -> tuple[timedelta, timedelta]:
     """Offsets of the two readings of a wall time: equal at most times, falling in a fold, rising in a gap (PEP 495)."""
     first = wall.replace(tzinfo=where, fold=0).utcoffset() or _ZERO

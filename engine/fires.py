@@ -39,6 +39,33 @@ class Fire:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A time of day that does not exist, since clocks go forward, and that `dst.gap: skip` leaves out.
+
+    It is no due instant. `wall` is naive; `instant` is when its gap ends, where `gap: next` would have it.
+    """
+
+    schedule: str
+    wall: datetime
+    instant: datetime
+    time_zone: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.wall:%H:%M} does not exist on {self.wall:%Y-%m-%d}: skipped"
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape of `next -o json`."""
+        return {
+            "schedule": self.schedule,
+            "local": self.wall.isoformat(timespec="seconds"),
+            "timeZone": self.time_zone,
+            "gapEndsAt": format_instant(self.instant),
+            "message": self.message,
+        }
+
+
 def upcoming(catalog: Catalog, start: datetime, end: datetime) -> tuple[Fire, ...]:
     """Every due instant in [start, end), by instant, then schedule, as if the engine were always on time."""
     project = catalog.project.spec
@@ -48,6 +75,17 @@ def upcoming(catalog: Catalog, start: datetime, end: datetime) -> tuple[Fire, ..
         for fire in fires_of(schedule, start, end, zone_default=project.defaults.time_zone, suspended=project.suspend)
     )
     return tuple(sorted(fires, key=lambda fire: (fire.instant, fire.schedule)))
+
+
+def dropped(catalog: Catalog, start: datetime, end: datetime) -> tuple[Dropped, ...]:
+    """The times that `gap: skip` leaves out and whose gap ends in [start, end), in the order of `upcoming`."""
+    default = catalog.project.spec.defaults.time_zone
+    found = (
+        Dropped(schedule.name, wall, instant, recurrence.zone_of(schedule.spec, default))
+        for schedule in catalog.live_schedules.values()
+        for wall, instant in recurrence.dropped(schedule.spec, start - TICK, end - TICK, zone_default=default)
+    )
+    return tuple(sorted(found, key=lambda one: (one.instant, one.schedule, one.wall)))
 
 
 def fires_of(

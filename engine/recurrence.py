@@ -79,6 +79,22 @@ def newest(
     return tuple(deque(instants(spec, after, until, zone_default=zone_default), maxlen=count))
 
 
+def dropped(
+    spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None
+) -> Iterator[tuple[datetime, datetime]]:
+    """The wall times (naive) that `gap: skip` leaves out, each with the end of its gap; ends in (after, until]."""
+    after, until = _within(spec, after, until)
+    if spec.cron is None or spec.dst.gap != "skip" or after >= until:
+        return
+    parsed = cron.parse(spec.cron)
+    if parsed.elapsed:  # nothing is left out: it does not mean times of a day
+        return
+    where = dst.zone(zone_of(spec, zone_default))
+    last = until.astimezone(where).replace(tzinfo=None)  # what a gap leaves out is earlier than its end
+    walls = takewhile(lambda wall: wall < last, parsed.walls(dst.earliest_wall(after, where)))
+    yield from ((wall, end) for wall, end in dst.missing(walls, where) if after < end <= until)
+
+
 def zone_of(spec: ScheduleSpec, zone_default: str | None) -> str:
     """The name of the schedule's time zone: its own, else the project's, else UTC."""
     return spec.time_zone or zone_default or "UTC"

@@ -119,6 +119,7 @@ def upcoming(
     branch: BranchOption = "main",
 ) -> int:
     """When schedules fire next, in their own zone and in UTC."""
+    from engine.fires import dropped
     from engine.fires import upcoming as fires
     from opsconductor.workspace import Workspace
     from schemas.quantities import format_instant, parse_duration, parse_instant
@@ -132,6 +133,7 @@ def upcoming(
         raise UsageError(f"--from and --within: {error}") from error
     catalog = _catalog(Workspace.open(repo, remote=remote, branch=branch))
     found = fires(catalog, begin, end)
+    left_out = dropped(catalog, begin, end)
     data = [fire.to_json() for fire in found]
     rows = [
         (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or "")
@@ -140,9 +142,11 @@ def upcoming(
     if output in ("table", "wide") and len(rows) > _MOST_ROWS:
         chatter(f"the first {_MOST_ROWS} of {len(rows)}; narrow --within, or ask with -o json")
         rows = rows[:_MOST_ROWS]
+    for one in left_out:
+        chatter(f"{one.schedule}: {one.message} ({one.time_zone}, dst.gap: skip)")
     columns = ("LOCAL", "ZONE", "UTC", "SCHEDULE", "DECISION", "REASON")
     nothing = f"nothing is due from {format_instant(begin)} within {within}"
-    show(Table(columns, rows, {"fires": data}, empty=nothing), output)
+    show(Table(columns, rows, {"fires": data, "dropped": [one.to_json() for one in left_out]}, empty=nothing), output)
     return exits.OK
 
 
@@ -274,7 +278,7 @@ def _request_row(item: dict[str, Any]) -> tuple[str, ...]:
 def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:
     status = item.get("status", {})
     engine = status.get("engine") or {}
-    ready = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
+    ready: dict[str, Any] = next((c for c in status.get("conditions") or [] if c.get("type") == "Ready"), {})
     return (
         *(str(status.get(key) or "-")[:12] for key in ("appliedCommit", "observedCommit")),
         str(ready.get("status") or "-"),

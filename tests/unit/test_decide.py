@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine import recurrence
 from engine.catalog import Catalog
 from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, joined, restarts
-from engine.fires import upcoming
+from engine.fires import dropped, upcoming
 from schemas.project import Project
 from schemas.quantities import format_instant
 from schemas.schedule import Schedule, ScheduleSpec
@@ -263,3 +263,48 @@ def test_skipped_fires_are_shown_with_their_reason() -> None:
     project = catalog({"name": "a", "cron": "0 0 * * *"}, suspend=True, defaults={"timeZone": "Asia/Tokyo"})
     (fire,) = upcoming(project, NOON, NOON + timedelta(days=1))
     assert (fire.reason, fire.to_json()["local"]) == ("suspended", "2026-11-22T00:00:00+09:00")
+
+
+SPRING = (datetime(2027, 3, 27, 20, tzinfo=UTC), datetime(2027, 3, 28, 20, tzinfo=UTC))
+
+
+def test_a_time_that_a_gap_leaves_out_is_named() -> None:
+    nightly = {"cron": "10,30 2,3 * * *", "timeZone": "Europe/Berlin"}
+    found = catalog({"name": "skips", **nightly, "dst": {"gap": "skip"}}, {"name": "moves", **nightly})
+
+    left_out = dropped(found, *SPRING)
+
+    assert [(one.schedule, one.message) for one in left_out] == [
+        ("skips", "02:10 does not exist on 2027-03-28: skipped"),
+        ("skips", "02:30 does not exist on 2027-03-28: skipped"),
+    ]
+    assert left_out[1].to_json() == {
+        "schedule": "skips",
+        "local": "2027-03-28T02:30:00",
+        "timeZone": "Europe/Berlin",
+        "gapEndsAt": "2027-03-28T01:00:00Z",
+        "message": "02:30 does not exist on 2027-03-28: skipped",
+    }
+    assert [f"{fire.local:%H:%M}" for fire in upcoming(found, *SPRING) if fire.schedule == "skips"] == [
+        "03:10",
+        "03:30",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "count"),
+    [
+        ("2027-03-28T01:00:00Z", "2027-03-28T01:00:01Z", 1),  # the end of the gap counts, as an instant there would
+        ("2027-03-28T00:00:00Z", "2027-03-28T01:00:00Z", 0),
+        ("2027-03-28T01:00:01Z", "2027-04-30T00:00:00Z", 0),
+        ("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z", 10),
+    ],
+)
+def test_times_left_out_belong_to_the_end_of_their_gap(start: str, end: str, count: int) -> None:
+    found = catalog({"name": "a", "cron": "30 2 * * *", "timeZone": "Europe/Berlin", "dst": {"gap": "skip"}})
+    assert len(dropped(found, datetime.fromisoformat(start), datetime.fromisoformat(end))) == count
+
+
+@pytest.mark.parametrize("spec", [{"cron": "30 * * * *"}, {"every": "1h"}, {"cron": "30 4 * * *"}])
+def test_nothing_is_left_out_of_what_follows_elapsed_time(spec: dict[str, str]) -> None:
+    assert dropped(catalog({"name": "a", "timeZone": "Europe/Berlin", "dst": {"gap": "skip"}, **spec}), *SPRING) == ()
