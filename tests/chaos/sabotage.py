@@ -47,7 +47,7 @@ def _cause_key() -> None:
 
     for constraint in [one for one in tables.runs.constraints if isinstance(one, UniqueConstraint)]:
         tables.runs.constraints.remove(constraint)
-    runs._there = lambda tx, cause: None
+    runs.there = lambda tx, cause: None
 
 
 def _looks() -> None:
