@@ -53,6 +53,7 @@ def run(
     from opsconductor.workspace import Workspace
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)
+    _warn_of_typo(workspace, job)
     spec: dict[str, Any] = {"jobRef": job}
     if param:
         spec["params"] = dict(_param(text) for text in param)
@@ -233,6 +234,16 @@ def _param(text: str) -> tuple[str, Any]:
         return key, plain(value)
     except ValueError as error:
         raise UsageError(f"""-p {text!r}: {error}; text goes in quotes: -p '{key}="..."'""") from error
+
+
+def _warn_of_typo(workspace: "Workspace", job: str) -> None:
+    """The definitions that are in force decide; what is here may be older or newer, but is most often the same."""
+    import difflib
+
+    catalog = workspace.definitions().catalog
+    if catalog is not None and job not in catalog.jobs:
+        near = difflib.get_close_matches(job, catalog.jobs, n=1)
+        chatter(f"there is no Job {job!r} in these definitions{f'; did you mean {near[0]!r}?' if near else ''}")
 
 
 def _check_texts(workspace: "Workspace", job: str, given: list[str]) -> None:

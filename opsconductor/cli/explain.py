@@ -39,7 +39,22 @@ def explain(
 
     text = explain_code(what.upper()) if what[:2].upper() == "OC" and what[2:].isdigit() else explain_kind(what)
     if text is None:
-        chatter(f"nothing is known by the name {what!r}; try a code such as OC201, or a kind such as Job.spec.steps")
+        chatter(f"nothing is known by the name {what!r}{_nearest(what)}")
         return exits.FINDINGS
     typer.echo(text)
     return exits.OK
+
+
+def _nearest(what: str) -> str:
+    import difflib
+
+    from schemas.kinds import MODELS
+
+    kind, dot, path = what.partition(".")
+    folded = {name.lower(): name for name in MODELS}
+    if kind.lower() in folded and dot:
+        return f"; see what is there: opsconductor explain {folded[kind.lower()]}{'.spec' if 'spec.' in path else ''}"
+    near = difflib.get_close_matches(kind.lower(), folded, n=1)
+    return (
+        f"; did you mean {folded[near[0]]}?" if near else "; try a code such as OC201, or a kind: " + ", ".join(MODELS)
+    )

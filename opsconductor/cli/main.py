@@ -12,7 +12,7 @@ import typer
 import typer.exceptions
 
 from opsconductor import __version__, exits
-from opsconductor.cli import ask, explain, impact, new, plan, read, serve, validate
+from opsconductor.cli import ask, explain, impact, new, plan, read, serve, validate, why
 
 app = typer.Typer(
     name="opsconductor",
@@ -41,7 +41,7 @@ def _root(
         raise typer.Exit(exits.USAGE)
 
 
-for commands in (new, validate, plan, serve, ask, read, impact, explain):
+for commands in (new, validate, plan, serve, ask, read, why, impact, explain):
     commands.register(app)
 
 
@@ -62,7 +62,9 @@ def call(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
     except typer.exceptions.TyperException as error:
-        typer.echo(f"opsconductor: {error.format_message()} (see 'opsconductor COMMAND --help')", err=True)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "opsconductor"
+        typer.echo(f"opsconductor: {error.format_message()} (see '{command} --help')", err=True)
         return exits.USAGE
     except UsageError as error:
         typer.echo(f"opsconductor: {error}", err=True)

@@ -10,6 +10,7 @@ import yaml
 
 from opsconductor.settings import UsageError
 
+_WIDEST = 1 << 20
 FORMATS = ("table", "wide", "json", "yaml")
 
 
@@ -36,12 +37,27 @@ def show(table: Table, output: str) -> None:
     if output == "json":
         typer.echo(json.dumps(table.data, indent=2, ensure_ascii=False))
     elif output == "yaml":
-        typer.echo(yaml.safe_dump(table.data, sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(as_yaml(table.data), nl=False)
     elif not table.rows:
         typer.echo(table.empty, err=True)
     else:
         width = len(table.columns) + (len(table.wide) if output == "wide" else 0)
         typer.echo(_aligned([(*table.columns, *table.wide)[:width], *(row[:width] for row in table.rows)]))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Scripts as they were written: several lines stay several lines, and a long one is not folded."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def as_yaml(data: Any) -> str:
+    """The data as YAML for people: keys in their order."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDEST)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
