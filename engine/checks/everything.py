@@ -18,15 +18,29 @@ from engine.checks import (
     steps,
     supported,
     times,
+    triggers,
+    workflows,
 )
 from engine.checks.scope import Scope, bounded
 from engine.spreading import Every
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
-_OF_ONE = (references, people, selections, steps, parameters, expressions, times, secrecy, supported)
+_OF_ONE = (
+    references,
+    people,
+    selections,
+    steps,
+    parameters,
+    expressions,
+    times,
+    secrecy,
+    workflows,
+    triggers,
+    supported,
+)
 """Checks of one document against the others, `about(authored, scope)`; acts pass them too."""
-_OF_ALL = (circles, concurrency)
+_OF_ALL = (circles, concurrency, triggers)
 """Checks of the definitions as a whole, `check(scope)`."""
 
 

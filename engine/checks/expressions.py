@@ -3,25 +3,23 @@
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import Any, get_args
 
 from engine.binding import Bound, bind
 from engine.checks.memory import remembered
+from engine.checks.reading import OPEN, Fault, Read, judged, named, read_text, texts_in, well_marked
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.secrecy import forbidden
 from engine.contexts import secret_of
-from engine.expression import ExpressionError, Hole, Reference, compile_text, split
+from engine.expression import Reference
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job, Shell, Step
 from schemas.reader import Authored
 from schemas.schedule import Schedule
-from schemas.span import Span
 from schemas.target import Target, TargetGroup
 
-_OPEN = "${{"
 OWN = frozenset({"state", "exitCode", "stdout", "stderr", "json", "duration", "attempts"})
 """Names of the step's own result, bare in its outputs, okExitCodes and retry.if."""
 _FIELDS: Mapping[str, frozenset[str]] = {
@@ -117,6 +115,8 @@ class _Place:
     script: bool = False
     secrets: bool = False
     """Whether a secret may be the whole of a text here."""
+    item: str | None = None
+    """The name of the item, within forEach."""
 
 
 def _places(authored: Authored) -> Iterator[_Place]:
@@ -134,7 +134,7 @@ def _of_env(place: _Place, env: Mapping[str, Any]) -> Iterator[_Place]:
     """Entries are filled in by order, and each sees those before it."""
     seen = set(place.env)
     for name, value in env.items():
-        if isinstance(value, str) and _OPEN in value:
+        if isinstance(value, str) and OPEN in value:
             # `seen` itself, not a copy for each entry: whoever takes this place is done with it before the next one.
             yield replace(place, value=value, path=(*place.path, name), env=seen, secrets=True)
         seen |= _readable({name: value})
@@ -151,7 +151,7 @@ def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Ite
     step, path = placed.step, placed.path
     inherited = _readable(job_env)
     env = inherited | _readable(step.env) if step.env else inherited
-    here = _Place(None, path, number, env, placed)
+    here = _Place(None, path, number, env, placed, item=step.for_each.as_ if step.for_each else None)
     script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
     inputs = {name: value for name, value in (step.with_ or {}).items() if script is None or name != "run"}
     if step.env:
@@ -170,25 +170,12 @@ def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Ite
         yield replace(here, value=step.stdin, path=(*path, "stdin"), secrets=True)
     if step.outputs:
         yield replace(here, value=step.outputs, path=(*path, "outputs"), bare=True)
+    if step.for_each is not None:
+        yield replace(here, value=step.for_each.items, path=(*path, "forEach", "items"), item=None)
+    if step.retry is not None and step.retry.if_:
+        yield replace(here, value=step.retry.if_, path=(*path, "retry", "if"), bare=True, condition=True)
     if isinstance(step.ok_exit_codes, str):
         yield replace(here, value=step.ok_exit_codes, path=(*path, "okExitCodes"), bare=True, condition=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """An expression in a text: its CEL, where that begins, and whether it is the whole text."""
-
-    cel: str
-    offset: int
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    code: str
-    message: str
-    hint: str
-    related: tuple[Related, ...] = ()
 
 
 @dataclass
@@ -204,47 +191,27 @@ class _Reader:
             self.every.setdefault(placed.id, (number, placed))
 
     def check(self, place: _Place) -> Iterator[Diagnostic]:
-        for path, text in _texts(place.value, place.path):
-            if not (place.condition or _OPEN in text):
-                continue
-            try:
-                found = tuple(_found(text, condition=place.condition))
-            except ExpressionError as error:
-                yield self._unreadable(path, error, 0)
+        for path, text in texts_in(place.value, place.path):
+            if not (place.condition or OPEN in text):
                 continue
             if place.script:
                 yield from self._bound(place, path, text)
-            for one in found:
-                yield from self._expression(place, path, one)
+            for one in read_text(self.authored, text, path, condition=place.condition):
+                yield from self._judged(place, one) if isinstance(one, Read) else (one,)
 
-    def _expression(self, place: _Place, path: Path, found: _Found) -> Iterator[Diagnostic]:
-        try:
-            expression = compile_text(found.cel)
-        except ExpressionError as error:
-            yield self._unreadable(path, error, found.offset)
-            return
-        for reference in expression.occurrences:
-            whole = found.whole and reference.length == len(found.cel.strip())
-            fault = self._fault(place, reference, whole)
-            if fault is not None:
-                span = self._span(path, found, reference)
-                yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related)
-            elif reference.path[0] == "secrets":
+    def _judged(self, place: _Place, one: Read) -> Iterator[Diagnostic]:
+        yield from judged(self.authored, one, lambda reference, whole: self._fault(place, reference, whole))
+        for reference in one.expression.occurrences:
+            whole = one.found.whole and reference.length == len(one.found.cel.strip())
+            if reference.path[0] == "secrets" and self._secret(place, list(reference.path[1:]), whole) is None:
                 _, credential, wanted = reference.path
-                at = found.offset + reference.offset
-                self.secrets.append(_Secret(credential, wanted, path, at, reference.length))
-
-    def _span(self, path: Path, found: _Found, reference: Reference) -> Span:
-        offset = found.offset + reference.offset
-        return self.authored.span_within(*path, offset=offset, length=reference.length)
-
-    def _unreadable(self, path: Path, error: ExpressionError, start: int) -> Diagnostic:
-        span = self.authored.span_within(*path, offset=start + error.offset, length=error.length)
-        hint = "text within an expression is quoted: \"…\" or '…'" if "'" in error.message else ""
-        return Diagnostic(span, "OC401", error.message, hint)
+                at = one.found.offset + reference.offset
+                self.secrets.append(_Secret(credential, wanted, one.path, at, reference.length))
 
     def _bound(self, place: _Place, path: Path, text: str) -> Iterator[Diagnostic]:
         """Whether the shell would take every value as data."""
+        if not well_marked(text):
+            return  # a finding of its own
         named = _shell_of(place.own.step) if place.own is not None else None
         for shell in (named,) if named is not None else self.shells:
             bound = bind(text, shell)
@@ -252,52 +219,55 @@ class _Reader:
                 span = self.authored.span_within(*path, offset=error.offset, length=error.length)
                 yield Diagnostic(span, "OC404", error.message, error.hint)
 
-    def _fault(self, place: _Place, reference: Reference, whole: bool) -> _Fault | None:
+    def _fault(self, place: _Place, reference: Reference, whole: bool) -> Fault | None:
         root, *rest = reference.path
-        if root in OWN and place.bare:
+        if (root in OWN and place.bare) or root == place.item:
             return None
         match root:
             case "steps":
                 return self._step(place, rest)
             case "params":
-                return self._param(rest)
+                return self._param(place, rest, whole)
             case "secrets":
                 return self._secret(place, rest, whole)
             case "env":
                 hint = "declare it under 'env', before its use; a secret is read by the script alone, as a variable"
-                return _named("variable", "env", rest, place.env, hint)
+                return named("variable", "env", rest, place.env, hint)
             case "target" | "vars" if not self.targeted:
-                return _Fault("OC402", f"there is no '{root}': the job has no targets", "give the job 'targets'")
+                return Fault("OC402", f"there is no '{root}': the job has no targets", "give the job 'targets'")
             case "target" | "job" | "run":
-                return _named("field", root, rest, _FIELDS[root], "")
+                return named("field", root, rest, _FIELDS[root], "")
             case "vars":
                 return None
             case _:
                 return self._unknown(place, root)
 
-    def _unknown(self, place: _Place, root: str) -> _Fault:
+    def _unknown(self, place: _Place, root: str) -> Fault:
         if root in OWN:
-            hint = "it is at hand in outputs and okExitCodes; elsewhere write steps.<id>." + root
-            return _Fault("OC402", f"'{root}' is the step's own result, and not known here", hint)
+            hint = "it is at hand in outputs, okExitCodes and retry.if; elsewhere write steps.<id>." + root
+            return Fault("OC402", f"'{root}' is the step's own result, and not known here", hint)
         if root in _ELSEWHERE:
-            return _Fault("OC402", f"there is no '{root}' here", _ELSEWHERE[root])
+            return Fault("OC402", f"there is no '{root}' here", _ELSEWHERE[root])
         if root in self.every:
-            return _Fault("OC402", f"'{root}' is a step", f"write steps.{root}")
+            return Fault("OC402", f"'{root}' is a step", f"write steps.{root}")
         if root in self._params():
-            return _Fault("OC402", f"'{root}' is a param", f"write params.{root}")
+            return Fault("OC402", f"'{root}' is a param", f"write params.{root}")
         names = sorted(_ROOTS | (OWN if place.bare else frozenset()))
         near = get_close_matches(root[:80], names, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
-        return _Fault("OC402", f"there is no '{root}'", hint)
+        return Fault("OC402", f"there is no '{root}'", hint)
 
     def _params(self) -> Mapping[str, Any]:
         document = self.authored.document
         return document.spec.params if isinstance(document, Job) else {}
 
-    def _param(self, rest: list[str]) -> _Fault | None:
-        return _named("param", "params", rest[:1], self._params(), "declare it under spec.params")
+    def _param(self, place: _Place, rest: list[str], whole: bool) -> Fault | None:
+        if rest and self._params().get(rest[0], {}).get("secret") is True and not (place.secrets and whole):
+            hint = "as the whole value of an 'env' entry, or of 'stdin'"
+            return Fault("OC606", f"'{rest[0]}' is a secret param, and may not stand here", hint)
+        return named("param", "params", rest[:1], self._params(), "declare it under spec.params")
 
-    def _step(self, place: _Place, rest: list[str]) -> _Fault | None:
+    def _step(self, place: _Place, rest: list[str]) -> Fault | None:
         if not rest:
             return None
         number, step = self.every.get(rest[0], (place.known, None))
@@ -308,7 +278,7 @@ class _Reader:
             near = get_close_matches(rest[1][:80], _OF_STEP, n=1)
             hint = f"write steps.{rest[0]}.outputs.{rest[1]}" if declared else ""
             hint = hint or (f"did you mean '{near[0]}'?" if near else f"it has {', '.join(sorted(_OF_STEP))}")
-            return _Fault("OC402", f"a step has no '{rest[1]}'", hint)
+            return Fault("OC402", f"a step has no '{rest[1]}'", hint)
         if len(rest) > 2 and rest[1] == "outputs":
             outputs = frozenset(step.step.outputs)
             if step.type is not None:
@@ -318,76 +288,38 @@ class _Reader:
                 hint = f"did you mean '{near[0]}'?" if near else "declare it under the step's 'outputs'"
                 where = self.authored.span(*step.path, "outputs" if step.step.outputs else "id", key=True)
                 message = f"step '{rest[0]}' declares no output '{rest[2]}'"
-                return _Fault("OC405", message, hint, (Related(where, "the step"),))
+                return Fault("OC405", message, hint, (Related(where, "the step"),))
         return None
 
-    def _not_yet(self, place: _Place, name: str, later: PlacedStep | None) -> _Fault:
+    def _not_yet(self, place: _Place, name: str, later: PlacedStep | None) -> Fault:
         if later is None:
             near = get_close_matches(name[:80], self.every, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"its steps: {', '.join(list(self.every)[:10])}"
-            return _Fault("OC402", f"there is no step '{name}'", hint)
+            return Fault("OC402", f"there is no step '{name}'", hint)
         if place.own is not None and later.path == place.own.path:
             if place.bare:
                 hint = "its own result has bare names here: stdout, exitCode, …"
             else:
                 hint = "a step does not know its own result"
-            return _Fault("OC403", f"step '{name}' refers to itself", hint)
+            return Fault("OC403", f"step '{name}' refers to itself", hint)
         related = (Related(self.authored.span(*later.path, key=True), "the step"),)
         if place.own is None:
-            return _Fault(
+            return Fault(
                 "OC403", f"step '{name}' has no result here yet", "write it in the 'env' of a later step", related
             )
         hint = "an expression sees the steps before it only"
-        return _Fault("OC403", f"step '{name}' comes later", hint, related)
+        return Fault("OC403", f"step '{name}' comes later", hint, related)
 
-    def _secret(self, place: _Place, rest: list[str], whole: bool) -> _Fault | None:
+    def _secret(self, place: _Place, rest: list[str], whole: bool) -> Fault | None:
         if not (place.secrets and whole) or len(rest) != 2:
             hint = 'as in env: {TOKEN: "${{ secrets.<credential>.<field> }}"}, or the whole of stdin'
-            return _Fault("OC606", "a secret may only be the whole value of an 'env' entry or of 'stdin'", hint)
+            return Fault("OC606", "a secret may only be the whole value of an 'env' entry or of 'stdin'", hint)
         return None
 
 
 def _shell_of(step: Step) -> Shell | None:
     given = (step.with_ or {}).get("shell")
     return next((shell for shell in get_args(Shell) if shell == given), step.shell)
-
-
-def _named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | Set[str], add: str) -> _Fault | None:
-    if not rest or rest[0] in known:
-        return None
-    near = get_close_matches(rest[0][:80], known, n=1)
-    names = ", ".join(sorted(known))
-    hint = f"did you mean '{near[0]}'?" if near else add or f"'{root}' has {names}"
-    return _Fault("OC402", f"there is no {what} '{rest[0]}' in '{root}'", hint)
-
-
-@lru_cache(maxsize=4096)
-def _found(text: str, *, condition: bool) -> tuple[_Found, ...]:
-    parts = split(text)
-    holes = [part for part in parts if isinstance(part, Hole)]
-    if not condition:
-        return tuple(_Found(hole.cel, hole.cel_offset, len(parts) == 1) for hole in holes)
-    stripped = text.strip()
-    if not holes:
-        return (_Found(stripped, text.find(stripped), True),)
-    if len(holes) == 1 and holes[0].length == len(stripped):
-        return (_Found(holes[0].cel, holes[0].cel_offset, True),)
-    message = "a condition is one expression: write all of it inside the marks, or none"
-    raise ExpressionError(message, holes[0].offset, holes[0].length)
-
-
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """The texts in a value, in order, without recursion."""
-    waiting: list[tuple[Path, Any]] = [(path, value)]
-    while waiting:
-        here, one = waiting.pop()
-        match one:
-            case str():
-                yield here, one
-            case Mapping():
-                waiting += [((*here, key), below) for key, below in reversed(list(one.items()))]
-            case list() | tuple():
-                waiting += [((*here, index), below) for index, below in reversed(list(enumerate(one)))]
 
 
 def _unevaluated(authored: Authored) -> Iterator[Diagnostic]:
@@ -410,10 +342,10 @@ def _unevaluated(authored: Authored) -> Iterator[Diagnostic]:
     for placed in steps_of(authored):
         places.append((placed.step.name, (*placed.path, "name"), False))
     for value, path, wrong in places:
-        for below, text in _texts(value, path):
-            if _OPEN in text:
-                offset = text.index(_OPEN)
-                span = authored.span_within(*below, offset=offset, length=len(_OPEN))
+        for below, text in texts_in(value, path):
+            if OPEN in text:
+                offset = text.index(OPEN)
+                span = authored.span_within(*below, offset=offset, length=len(OPEN))
                 message = "an expression is not evaluated here; it stays text"
                 hint = "write the value itself" if wrong else "write it where a step uses it"
                 yield Diagnostic(span, "OC407", message, hint, "error" if wrong else "warning")

@@ -2,36 +2,97 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from engine.checks.memory import remembered
+from engine.checks.references import guess
 from engine.checks.scope import Path, Scope, bounded
+from engine.checks.secrecy import forbidden
 from engine.expression import has_expression
 from engine.userschema import KEYWORDS, REFUSED, faults_of, problems_of, short
 from schemas.act import RunRequest
+from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job
 from schemas.reader import Authored
 from schemas.schedule import Schedule
+from schemas.trigger import Trigger, TriggerSpec
+from schemas.workflow import Workflow
 
 __all__ = ["about", "faults_of", "schema_of"]
 
+_OF_SECRET = frozenset({"credentialRef", "field"})
 _OURS = frozenset({"required", "secret"})
 """Keys beside JSON Schema in a param; both are true or false."""
 _NOTES = frozenset({"default", "description", "title", "examples", "$comment"})
 
 
+@dataclass(frozen=True, slots=True)
+class Taker:
+    """What takes params: a job or a workflow."""
+
+    document: Job | Workflow
+    origin: Authored
+
+    @property
+    def called(self) -> str:
+        return f"{self.document.kind.lower()} '{self.document.name}'"
+
+    @property
+    def params(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.document.spec.params
+
+
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """Params given to a taker: their path, and where the taker is named. `evaluated`: expressions in them count."""
+
+    values: Mapping[str, Any]
+    path: Path
+    named: Path
+    written: bool
+    evaluated: bool = False
+
+
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
-    if isinstance(document, Job):
-        yield from remembered(authored, "params", (), lambda: tuple(bounded(_params(authored, document))))
-    elif isinstance(document, Schedule | RunRequest) and document.spec.job_ref is not None:
-        job = scope.catalog.jobs.get(document.spec.job_ref)
-        if job is not None:
-            given = document.spec.params
-            facts = (scope.authored("Job", job.name),)
-            yield from remembered(authored, "given", facts, lambda: tuple(_given(authored, given, job, *facts)))
+    if isinstance(document, Job | Workflow):
+        params = document.spec.params
+        yield from remembered(authored, "params", (), lambda: tuple(bounded(declared(authored, params))))
+    if isinstance(document, Workflow):
+        for name, node in document.spec.jobs.items():
+            path: Path = ("spec", "jobs", name)
+            written = "params" in node.model_fields_set
+            giving = Giving(node.params, (*path, "params"), (*path, "jobRef"), written, evaluated=True)
+            yield from taken(authored, giving, taker_of(scope, node.job_ref, None), scope)
+    elif isinstance(document, Schedule | RunRequest | Trigger):
+        spec = document.spec
+        ref = "jobRef" if spec.job_ref is not None else "workflowRef"
+        written = "params" in spec.model_fields_set
+        giving = Giving(spec.params, ("spec", "params"), ("spec", ref), written, isinstance(document, Trigger))
+        taker = taker_of(scope, spec.job_ref, spec.workflow_ref)
+        if taker is not None:
+            facts = (taker.origin,)
+            yield from remembered(authored, "given", facts, lambda: tuple(_given(authored, giving, taker)))
+            yield from _secrets(authored, giving, taker, scope)
+        elif not isinstance(spec, TriggerSpec) and spec.discovery_ref is not None and spec.params:
+            span = authored.span("spec", "params", key=True)
+            yield Diagnostic(span, "OC309", "a discovery takes no params", "remove them")
+
+
+def taker_of(scope: Scope, job: str | None, workflow: str | None) -> Taker | None:
+    """Who takes the params, where that exists."""
+    document = scope.catalog.jobs.get(job or "") or scope.catalog.workflows.get(workflow or "")
+    return Taker(document, scope.authored(document.kind, document.name)) if document is not None else None
+
+
+def taken(authored: Authored, giving: Giving, taker: Taker | None, scope: Scope) -> Iterator[Diagnostic]:
+    """What is wrong with params for a taker; nothing where there is none."""
+    if taker is not None:
+        yield from _given(authored, giving, taker)
+        yield from _secrets(authored, giving, taker, scope)
 
 
 def schema_of(param: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,13 +100,15 @@ def schema_of(param: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in param.items() if key not in _OURS}
 
 
-def _params(authored: Authored, job: Job) -> Iterator[Diagnostic]:
-    for name, param in job.spec.params.items():
-        yield from _param(authored, name, param)
+def declared(
+    authored: Authored, params: Mapping[str, Mapping[str, Any]], at: Path = ("spec", "params")
+) -> Iterator[Diagnostic]:
+    """What is wrong with params as they are declared."""
+    for name, param in params.items():
+        yield from _param(authored, name, param, (*at, name))
 
 
-def _param(authored: Authored, name: str, param: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    path: Path = ("spec", "params", name)
+def _param(authored: Authored, name: str, param: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
     for key in sorted(_OURS & param.keys()):
         if not isinstance(param[key], bool):
             hint = f"write '{key}: true' in the param itself; it is no list here"
@@ -62,7 +125,12 @@ def _param(authored: Authored, name: str, param: Mapping[str, Any]) -> Iterator[
         return
     problems = list(_schema_problems(authored, path, schema))
     yield from problems
-    if not problems and "default" in schema:
+    if param.get("secret") is True and "default" in schema:
+        hint = "remove it; whoever starts a run names a Credential: {credentialRef: …, field: …}"
+        yield Diagnostic(
+            authored.span(*path, "default"), "OC605", f"the default of secret '{name}' is plain text", hint
+        )
+    elif not problems and "default" in schema:
         for below, message in faults_of(schema, schema["default"]):
             hint = f"it must be what the param itself asks for: {_asked(schema)}"
             span = authored.span(*path, "default", *below)
@@ -74,40 +142,75 @@ def _schema_problems(authored: Authored, path: Path, schema: dict[str, Any]) -> 
         yield Diagnostic(authored.span(*path, *problem.path), "OC212", problem.message, problem.hint)
 
 
-def _given(authored: Authored, given: Mapping[str, Any], job: Job, origin: Authored) -> Iterator[Diagnostic]:
+def _given(authored: Authored, giving: Giving, taker: Taker) -> Iterator[Diagnostic]:
+    params, given = taker.params, giving.values
     for name, value in given.items():
-        param = job.spec.params.get(name)
+        param = params.get(name)
         if param is None:
-            near = get_close_matches(name, job.spec.params, n=1)
-            names = ", ".join(job.spec.params) or "none"
-            hint = f"did you mean '{near[0]}'?" if near else f"its params: {names}"
-            span = authored.span("spec", "params", name, key=True)
-            yield Diagnostic(span, "OC309", f"job '{job.name}' has no param '{name}'", hint)
-            continue
-        if has_expression(value):
-            continue  # a finding of its own
-        related = (Related(origin.span("spec", "params", name, key=True), "the param"),)
-        schema = schema_of(param)
-        for below, message in faults_of(schema, value):
-            span = authored.span("spec", "params", name, *below)
-            hint = f"the job asks for {_asked(schema)}"
-            if not below and param.get("secret") is not True and _meant_as_text(schema, value):
-                quoted = f'"{json.dumps(value)}"'
-                hint += f"; a text is put in quotes: {name}: {quoted}, on the command line -p '{name}={quoted}'"
-            yield Diagnostic(span, "OC309", f"param '{name}': {message}", hint, related=related)
-    for name, param in job.spec.params.items():
+            near = get_close_matches(name, params, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"its params: {', '.join(params) or 'none'}"
+            span = authored.span(*giving.path, name, key=True)
+            yield Diagnostic(span, "OC309", f"{taker.called} has no param '{name}'", hint)
+        elif param.get("secret") is not True and not has_expression(value):
+            yield from _unfit(authored, giving, name, value, taker)
+    for name, param in params.items():
         if param.get("required") is True and "default" not in param and name not in given:
-            has_params = "params" in authored.document.to_json().get("spec", {})
-            span = authored.span("spec", "params" if has_params else "jobRef", key=has_params)
-            related = (Related(origin.span("spec", "params", name, key=True), "the param"),)
+            span = authored.span(*(giving.path if giving.written else giving.named), key=giving.written)
+            related = (_declaration(taker, name),)
             hint = f"add params: {{{name}: …}}"
-            message = f"job '{job.name}' requires the param '{name}'"
+            message = f"{taker.called} requires the param '{name}'"
             yield Diagnostic(span, "OC309", message, hint, related=related)
+
+
+def _unfit(authored: Authored, giving: Giving, name: str, value: Any, taker: Taker) -> Iterator[Diagnostic]:
+    schema = schema_of(taker.params[name])
+    for below, message in faults_of(schema, value):
+        span = authored.span(*giving.path, name, *below)
+        hint = f"the {taker.document.kind.lower()} asks for {_asked(schema)}"
+        if not below and _meant_as_text(schema, value):
+            quoted = f'"{json.dumps(value)}"'
+            hint += f"; a text is put in quotes: {name}: {quoted}, on the command line -p '{name}={quoted}'"
+        yield Diagnostic(span, "OC309", f"param '{name}': {message}", hint, related=(_declaration(taker, name),))
 
 
 def _meant_as_text(schema: Mapping[str, Any], value: Any) -> bool:
     """Whether a number or a truth value would do as a text: YAML reads `1` and `true` as no text."""
     return isinstance(value, bool | int | float) and not faults_of(schema, json.dumps(value))
+
+
+def _declaration(taker: Taker, name: str) -> Related:
+    return Related(taker.origin.span("spec", "params", name, key=True), "the param")
+
+
+def _secrets(authored: Authored, giving: Giving, taker: Taker, scope: Scope) -> Iterator[Diagnostic]:
+    """A secret param takes the name of a Credential and of its field, and nothing else."""
+    for name, value in giving.values.items():
+        if taker.params.get(name, {}).get("secret") is not True:
+            continue
+        path = (*giving.path, name)
+        hint = "write {credentialRef: <credential>, field: <field>}"
+        if not isinstance(value, dict) or value.keys() != _OF_SECRET or has_expression(value):
+            code = "OC606" if has_expression(value) else "OC605"
+            message = f"the secret param '{name}' takes the name of a Credential, and nothing else"
+            yield Diagnostic(authored.span(*path), code, message, hint)
+        else:
+            yield from _secret(authored, path, str(value["credentialRef"]), str(value["field"]), taker, scope)
+
+
+def _secret(authored: Authored, path: Path, name: str, wanted: str, taker: Taker, scope: Scope) -> Iterator[Diagnostic]:
+    credentials, span = scope.catalog.credentials, authored.span(*path, "credentialRef")
+    credential = credentials.get(name)
+    if credential is None:
+        if name not in scope.broken:
+            hint = guess(name, credentials, "define it: 'kind: Credential'")
+            yield Diagnostic(span, "OC305", f"there is no Credential '{name[:80]}'", hint)
+        return
+    fields = FIELDS[credential.spec.type]
+    if wanted not in fields:
+        message = f"credential '{name}' is of type {credential.spec.type} and has no '{wanted[:80]}'"
+        yield Diagnostic(authored.span(*path, "field"), "OC607", message, f"it has {', '.join(sorted(fields))}")
+    if name in scope.restricted and isinstance(taker.document, Job):
+        yield from forbidden(taker.origin, scope, credential, span)
 
 
 def _asked(schema: Mapping[str, Any]) -> str:

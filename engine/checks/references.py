@@ -65,6 +65,8 @@ def references_of(authored: Authored) -> Iterator[Reference]:
         case Workflow():
             for name, node in document.spec.jobs.items():
                 yield from _maybe("Job", node.job_ref, "spec", "jobs", name, "jobRef")
+                if node.approval is not None:
+                    yield from _each("User", node.approval.users, ("spec", "jobs", name, "approval", "users"))
         case Target():
             yield from _connections(document.spec.connections, ("spec", "connections"))
         case TargetGroup():

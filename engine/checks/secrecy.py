@@ -9,11 +9,16 @@ from engine.checks.scope import Path, Scope, steps_of, targets_of
 from engine.selection import matches
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
+from schemas.discovery import Discovery
+from schemas.envelope import Document
 from schemas.guard import lines_of
 from schemas.job import Job
+from schemas.notification import NotificationChannel
+from schemas.project import Project
 from schemas.reader import Authored
 from schemas.span import Span
 from schemas.target import Target
+from schemas.trigger import Trigger
 
 _KEY_TYPES = {
     "ssh-ed25519": 2,
@@ -28,7 +33,21 @@ _KEY_TYPES = {
 _PRIVATE = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|AGE-SECRET-KEY-1[A-Z0-9]{50}")
 _SECRET_NAME = re.compile(r"(?i)(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key)$")
 _USERINFO = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE)
-_FITTING = {"ssh": ("ssh", "password"), "winrm": ("password", "certificate")}
+_URL = ("token", "generic")
+_FITTING: Mapping[str, tuple[str, ...]] = {
+    "ssh": ("ssh", "password"),
+    "winrm": ("password", "certificate"),
+    "a webhook": ("token", "generic"),
+    "channel type email": ("password",),
+    "channel type amqp": ("password",),
+    "channel type slack": _URL,
+    "channel type teams": _URL,
+    "channel type apprise": _URL,
+    "channel type webhook": _URL,
+    "commitStatus": ("token",),
+    "discovery": ("ssh", "password", "certificate"),
+}
+"""What takes which types of credentials."""
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -36,10 +55,10 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     yield from _private_keys(authored)
     if isinstance(document, Target):
         yield from _host_keys(authored, document, scope)
-        yield from _fitting(authored, document, scope)
         yield from _base_url(authored, document)
     elif isinstance(document, Credential):
         yield from _source(authored, document)
+    yield from _fitting(authored, scope)
     if targets_of(authored) is not None:
         yield from _allowed(authored, scope)
     yield from _env(authored)
@@ -112,15 +131,35 @@ def _fields(blob: bytes) -> list[bytes] | None:
     return fields
 
 
-def _fitting(authored: Authored, target: Target, scope: Scope) -> Iterator[Diagnostic]:
-    for name, types in _FITTING.items():
-        connection = getattr(target.spec.connections, name)
-        reference = connection.credential_ref if connection is not None else None
+def _fitting(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Credentials of a type that the place where they are named cannot use."""
+    for what, reference, path in _named(authored.document):
         credential = scope.catalog.credentials.get(reference or "")
+        types = _FITTING[what]
         if credential is not None and credential.spec.type not in types:
-            span = authored.span("spec", "connections", name, "credentialRef")
+            span = authored.span(*path)
             message = f"credential '{credential.name}' is of type {credential.spec.type}"
-            yield Diagnostic(span, "OC609", message, f"{name} takes {' or '.join(types)}")
+            yield Diagnostic(span, "OC609", message, f"{what} takes {' or '.join(types)}")
+
+
+def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
+    """What names which credential, and where."""
+    match document:
+        case Target():
+            for name in ("ssh", "winrm"):
+                connection = getattr(document.spec.connections, name)
+                reference = connection.credential_ref if connection is not None else None
+                yield name, reference, ("spec", "connections", name, "credentialRef")
+        case Trigger() if document.spec.event.webhook is not None:
+            yield "a webhook", document.spec.event.webhook.credential_ref, ("spec", "event", "webhook", "credentialRef")
+        case NotificationChannel():
+            yield f"channel type {document.spec.type}", document.spec.credential_ref, ("spec", "credentialRef")
+        case Project() if document.spec.commit_status is not None:
+            reference = document.spec.commit_status.credential_ref
+            yield "commitStatus", reference, ("spec", "commitStatus", "credentialRef")
+        case Discovery():
+            for index, rule in enumerate(document.spec.classify):
+                yield "discovery", rule.credential_ref, ("spec", "classify", index, "credentialRef")
 
 
 def _base_url(authored: Authored, target: Target) -> Iterator[Diagnostic]:

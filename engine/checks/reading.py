@@ -1,0 +1,144 @@
+"""Reading the expressions in a document's values: where they stand, what they name. Nothing is evaluated."""
+
+from collections.abc import Callable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+from engine.checks.scope import Path
+from engine.expression import Expression, ExpressionError, Hole, Reference, compile_text, split
+from schemas.diagnostic import Diagnostic, Related
+from schemas.reader import Authored
+from schemas.span import Span
+
+OPEN = "${{"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An expression in a text: its CEL, where that begins, and whether it is the whole text."""
+
+    cel: str
+    offset: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a name in an expression."""
+
+    code: str
+    message: str
+    hint: str = ""
+    related: tuple[Related, ...] = ()
+
+
+Judge = Callable[[Reference, bool], Fault | None]
+"""Says what is wrong with a name; it is told whether the name is the whole of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An expression that could be read, and where it stands."""
+
+    path: Path
+    found: Found
+    expression: Expression
+
+    def span(self, authored: Authored, offset: int, length: int) -> Span:
+        """The place of a part of the expression."""
+        return authored.span_within(*self.path, offset=self.found.offset + offset, length=length)
+
+
+def faults(
+    authored: Authored, value: Any, path: Path, judge: Judge, *, condition: bool = False
+) -> Iterator[Diagnostic]:
+    """What is wrong with the expressions in a value, by what `judge` says of the names in them."""
+    for one in read(authored, value, path, condition=condition):
+        yield from judged(authored, one, judge) if isinstance(one, Read) else (one,)
+
+
+def judged(authored: Authored, one: Read, judge: Judge) -> Iterator[Diagnostic]:
+    for reference in one.expression.occurrences:
+        whole = one.found.whole and reference.length == len(one.found.cel.strip())
+        fault = judge(reference, whole)
+        if fault is not None:
+            span = one.span(authored, reference.offset, reference.length)
+            yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related)
+
+
+def read(authored: Authored, value: Any, path: Path, *, condition: bool = False) -> Iterator[Read | Diagnostic]:
+    """The expressions in a value, in the order of the text; a finding for each that cannot be read."""
+    for below, text in texts_in(value, path):
+        if condition or OPEN in text:
+            yield from read_text(authored, text, below, condition=condition)
+
+
+def read_text(authored: Authored, text: str, path: Path, *, condition: bool = False) -> Iterator[Read | Diagnostic]:
+    """The expressions of one text."""
+    try:
+        holes = found_in(text, condition=condition)
+    except ExpressionError as error:
+        yield _unreadable(authored, path, error, 0)
+        return
+    for found in holes:
+        try:
+            yield Read(path, found, compile_text(found.cel))
+        except ExpressionError as error:
+            yield _unreadable(authored, path, error, found.offset)
+
+
+def _unreadable(authored: Authored, path: Path, error: ExpressionError, start: int) -> Diagnostic:
+    span = authored.span_within(*path, offset=start + error.offset, length=error.length)
+    hint = "text within an expression is quoted: \"…\" or '…'" if "'" in error.message else ""
+    return Diagnostic(span, "OC401", error.message, hint)
+
+
+def named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | Set[str], add: str = "") -> Fault | None:
+    """A fault where a member of `root` is none of those known."""
+    if not rest or rest[0] in known:
+        return None
+    near = get_close_matches(rest[0][:80], known, n=1)
+    names = ", ".join(sorted(known)[:20])
+    hint = f"did you mean '{near[0]}'?" if near else add or f"'{root}' has {names}"
+    return Fault("OC402", f"there is no {what} '{rest[0]}' in '{root}'", hint)
+
+
+@lru_cache(maxsize=4096)
+def found_in(text: str, *, condition: bool) -> tuple[Found, ...]:
+    """Raises ExpressionError for marks that are not closed, and for a condition that is more than one expression."""
+    parts = split(text)
+    holes = [part for part in parts if isinstance(part, Hole)]
+    if not condition:
+        return tuple(Found(hole.cel, hole.cel_offset, len(parts) == 1) for hole in holes)
+    stripped = text.strip()
+    if not holes:
+        return (Found(stripped, text.find(stripped), True),)
+    if len(holes) == 1 and holes[0].length == len(stripped):
+        return (Found(holes[0].cel, holes[0].cel_offset, True),)
+    message = "a condition is one expression: write all of it inside the marks, or none"
+    raise ExpressionError(message, holes[0].offset, holes[0].length)
+
+
+def well_marked(text: str) -> bool:
+    """Whether every `${{` is closed."""
+    try:
+        found_in(text, condition=False)
+    except ExpressionError:
+        return False
+    return True
+
+
+def texts_in(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The texts in a value, in order, without recursion."""
+    waiting: list[tuple[Path, Any]] = [(path, value)]
+    while waiting:
+        here, one = waiting.pop()
+        match one:
+            case str():
+                yield here, one
+            case Mapping():
+                waiting += [((*here, key), below) for key, below in reversed(list(one.items()))]
+            case list() | tuple():
+                waiting += [((*here, index), below) for index, below in reversed(list(enumerate(one)))]

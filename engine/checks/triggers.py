@@ -1,0 +1,139 @@
+"""Triggers: the names in their expressions, and runs that set each other off without end."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from engine.checks.reading import Fault, faults
+from engine.checks.references import guess
+from engine.checks.scope import Path, Scope
+from engine.expression import Reference
+from engine.graph import bottom_up, circles, shown
+from schemas.diagnostic import Diagnostic, Related
+from schemas.guard import MAX_FINDINGS
+from schemas.reader import Authored
+from schemas.span import Span
+from schemas.trigger import Trigger
+
+MAX_CHAIN = 8
+"""Causes one after another; a longer chain is refused when it happens."""
+_ANY = "any"
+_ELSEWHERE = {
+    "params": "a trigger has none of its own; what it starts takes them",
+    "secrets": "a secret param takes {credentialRef: …, field: …}",
+    "run": "the run that ended is in 'event'",
+    "jobs": "only workflows have jobs",
+    "steps": "only jobs have steps",
+}
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """The expressions of one trigger."""
+    if not isinstance(authored.document, Trigger):
+        return
+    spec = authored.document.spec
+    if isinstance(spec.if_, str):
+        yield from faults(authored, spec.if_, ("spec", "if"), _judge, condition=True)
+    yield from faults(authored, spec.params, ("spec", "params"), _judge)
+    if spec.dedupe is not None:
+        yield from faults(authored, spec.dedupe.key, ("spec", "dedupe", "key"), _judge)
+        if "${{" not in spec.dedupe.key:
+            hint = "write an expression over 'event', as in ${{ event.head_commit.id }}"
+            message = "the key is the same for all events: one run a window"
+            yield Diagnostic(authored.span("spec", "dedupe", "key"), "OC407", message, hint, "warning")
+
+
+def _judge(reference: Reference, _: bool) -> Fault | None:
+    root = reference.path[0]
+    if root == "event":
+        return None
+    code = "OC606" if root == "secrets" else "OC402"
+    return Fault(code, f"there is no '{root}' here", _ELSEWHERE.get(root) or guess(root, ("event",), ""))
+
+
+def check(scope: Scope) -> Iterator[Diagnostic]:
+    """Triggers on runs that start runs which set them off again, or a longer chain than may be."""
+    watching = {name: one for name, one in scope.catalog.triggers.items() if one.spec.event.run is not None}
+    graph = _graph(watching, scope)
+    found = tuple(islice(circles(graph), MAX_FINDINGS))
+    for circle in found:
+        way = [name.partition("/")[2] for name in circle if name.startswith("Trigger/")]
+        yield _circle(way, watching, scope)
+    if not found:
+        yield from _long_chain(graph, watching, scope)
+
+
+def _graph(watching: Mapping[str, Trigger], scope: Scope) -> Mapping[str, tuple[str, ...]]:
+    """From a trigger to the jobs whose runs it starts, and from a job to the triggers that watch it."""
+    graph: dict[str, list[str]] = {_ANY: []}
+    for name, trigger in watching.items():
+        event = trigger.spec.event.run
+        for job in event.jobs if event is not None else ():
+            graph.setdefault(f"Job/{job}", []).append(f"Trigger/{name}")
+        if event is not None and not event.jobs:
+            graph[_ANY].append(f"Trigger/{name}")
+    started = {f"Trigger/{name}": [*_started(trigger, scope), _ANY] for name, trigger in watching.items()}
+    return {name: tuple(below) for name, below in {**graph, **started}.items()}
+
+
+def _started(trigger: Trigger, scope: Scope) -> Iterator[str]:
+    if trigger.spec.job_ref is not None:
+        yield f"Job/{trigger.spec.job_ref}"
+    workflow = scope.catalog.workflows.get(trigger.spec.workflow_ref or "")
+    for node in workflow.spec.jobs.values() if workflow is not None else ():
+        if node.job_ref is not None:
+            yield f"Job/{node.job_ref}"
+
+
+def _circle(way: list[str], watching: Mapping[str, Trigger], scope: Scope) -> Diagnostic:
+    authored = scope.authored("Trigger", way[0])
+    # A condition may break the circle, and who watches all jobs may not have meant this one.
+    certain = all(watching[name].spec.if_ is None and _jobs(watching[name]) for name in way)
+    message = (
+        f"trigger '{way[0]}' sets itself off: what it starts is among what it watches"
+        if len(way) == 1
+        else f"a circle of triggers: {shown([*way, way[0]], 'sets off')}"
+    )
+    related = tuple(
+        Related(scope.authored("Trigger", name).span("metadata", "name"), f"trigger {name}") for name in way[1:10]
+    )
+    hint = "name other jobs under event.run.jobs; a run that would close the circle is refused"
+    return Diagnostic(_place(authored, watching[way[0]]), "OC315", message, hint,
+                      "error" if certain else "warning", related)  # fmt: skip
+
+
+def _jobs(trigger: Trigger) -> tuple[str, ...]:
+    return trigger.spec.event.run.jobs if trigger.spec.event.run is not None else ()
+
+
+def _place(authored: Authored, trigger: Trigger) -> Span:
+    path: Path = ("spec", "event", "run", "jobs") if _jobs(trigger) else ("spec", "event", "run")
+    return authored.span(*path, key=True)
+
+
+def _long_chain(
+    graph: Mapping[str, tuple[str, ...]], watching: Mapping[str, Trigger], scope: Scope
+) -> Iterator[Diagnostic]:
+    """The longest way from each, by its number of triggers, from the end of the graph on."""
+    length: dict[str, int] = {}
+    after: dict[str, str] = {}
+    for name in bottom_up(graph):
+        best = max((below for below in graph[name] if below in length), key=lambda below: length[below], default=None)
+        length[name] = (length[best] if best is not None else 0) + name.startswith("Trigger/")
+        if best is not None:
+            after[name] = best
+    longest = max((name for name in length if name.startswith("Trigger/")), key=lambda one: length[one], default=None)
+    if longest is None or length[longest] <= MAX_CHAIN:
+        return
+    way, name = [], longest
+    while True:
+        if name.startswith("Trigger/"):
+            way.append(name.partition("/")[2])
+        if name not in after:
+            break
+        name = after[name]
+    ninth = way[MAX_CHAIN]
+    certain = all(watching[one].spec.if_ is None and _jobs(watching[one]) for one in way)
+    message = f"a chain of {len(way)} triggers: {shown(way, 'sets off')}"
+    hint = f"a run with more than {MAX_CHAIN} causes one after another is refused; use a Workflow"
+    span = _place(scope.authored("Trigger", ninth), watching[ninth])
+    yield Diagnostic(span, "OC315", message, hint, "error" if certain else "warning")

@@ -1,0 +1,187 @@
+"""Workflows: nodes that exist, no circles, gates that somebody can open, and the names in their expressions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from engine.checks.reading import Fault, faults, named
+from engine.checks.references import guess
+from engine.checks.scope import Path, Scope
+from engine.expression import Reference
+from engine.graph import bottom_up, circles, reached, shown
+from schemas.diagnostic import Diagnostic, Related
+from schemas.guard import MAX_FINDINGS
+from schemas.reader import Authored
+from schemas.span import Span
+from schemas.workflow import Gate, Node, Workflow
+
+RUN_FIELDS = frozenset({"id", "job", "commit", "instant", "attempt", "cause"})
+_OF_NODE = frozenset({"state", "outputs"})
+_ELSEWHERE = {
+    "steps": "a workflow sees its jobs: jobs.<id>.state, jobs.<id>.outputs",
+    "target": "a workflow has no targets; its jobs have",
+    "vars": "a workflow has no targets; its jobs have",
+    "env": "a workflow has no environment; its jobs have",
+    "event": "only triggers have events; give it as a param",
+    "job": "a workflow sees its jobs: jobs.<id>.state, jobs.<id>.outputs",
+    "secrets": "a secret is given to a job as a secret param, or named in the job",
+}
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    if not isinstance(authored.document, Workflow):
+        return
+    graph = _Graph(authored, authored.document, scope)
+    yield from graph.needs()
+    for name, node in authored.document.spec.jobs.items():
+        if node.approval is not None:
+            yield from _gate(authored, node.approval, ("spec", "jobs", name, "approval"), scope)
+    yield from graph.expressions()
+
+
+def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope) -> Iterator[Diagnostic]:
+    """Users are looked up with the other references."""
+    for index, team in enumerate(gate.teams):
+        if team not in scope.teams and not scope.broken:
+            hint = guess(team, scope.teams, "a team is what Users name under spec.teams")
+            span = authored.span(*path, "teams", index)
+            yield Diagnostic(span, "OC305", f"there is no team '{team[:80]}'", hint)
+            return
+    known = set(gate.users).union(*(scope.teams.get(team, frozenset()) for team in gate.teams))
+    if (gate.teams or gate.users) and len(known) < gate.count and not scope.broken:
+        few = f"only {len(known)} {'person' if len(known) == 1 else 'people'} may decide"
+        message = f"the gate cannot open: it wants {gate.count} approvals, and {few}"
+        hint = "lower 'count', or let more people decide"
+        span = authored.span(*path, "count", key=True)
+        yield Diagnostic(span, "OC316", message, hint, "warning")
+    elif gate.not_requester and len(known) == 1:
+        message = f"only '{min(known)}' may decide, and not where they asked for the run"
+        hint = "let another person decide as well"
+        yield Diagnostic(authored.span(*path, "notRequester", key=True), "OC316", message, hint, "warning")
+
+
+@dataclass(frozen=True)
+class _Graph:
+    authored: Authored
+    document: Workflow
+    scope: Scope
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        return self.document.spec.jobs
+
+    @cached_property
+    def edges(self) -> Mapping[str, tuple[str, ...]]:
+        return {name: node.needs for name, node in self.nodes.items()}
+
+    @cached_property
+    def circles(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(islice(circles(self.edges), MAX_FINDINGS))
+
+    @cached_property
+    def ended_before(self) -> Mapping[str, int]:
+        """By node, what must have ended before it starts, as bits by `place`; everything where there is a circle."""
+        if self.circles:
+            return dict.fromkeys(self.nodes, -1)
+        return reached(self.edges)
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        return {name: number for number, name in enumerate(bottom_up(self.edges))}
+
+    def needs(self) -> Iterator[Diagnostic]:
+        for name, node in self.nodes.items():
+            for index, needed in enumerate(node.needs):
+                if needed not in self.nodes:
+                    hint = guess(needed, self.nodes, "")
+                    span = self.authored.span("spec", "jobs", name, "needs", index)
+                    yield Diagnostic(span, "OC313", f"there is no node '{needed}' in this workflow", hint)
+        for circle in self.circles:
+            last, first = circle[-1], circle[0]
+            span = self.authored.span("spec", "jobs", last, "needs", self.edges[last].index(first))
+            message = (
+                f"node '{last}' needs itself" if len(circle) == 1 else f"a circle: {shown([*circle, first], 'needs')}"
+            )
+            related = tuple(Related(self._key(name), f"node {name}") for name in circle[:-1][:10])
+            yield Diagnostic(span, "OC314", message, "remove one of these needs; no node of it could start",
+                             related=related)  # fmt: skip
+
+    def expressions(self) -> Iterator[Diagnostic]:
+        for name, node in self.nodes.items():
+            path: Path = ("spec", "jobs", name)
+            item = node.for_each.as_ if node.for_each is not None else None
+            yield from self._read(node.if_, (*path, "if"), name, condition=True)
+            yield from self._read(node.params, (*path, "params"), name, item=item)
+            if node.limit is not None:
+                yield from self._read(node.limit.to_json(), (*path, "limit"), name, item=item)
+            if node.for_each is not None:
+                yield from self._read(node.for_each.items, (*path, "forEach", "items"), name)
+        yield from self._read(self.document.spec.outputs, ("spec", "outputs"), None)
+
+    def _read(
+        self, value: Any, path: Path, own: str | None, *, item: str | None = None, condition: bool = False
+    ) -> Iterator[Diagnostic]:
+        def judge(reference: Reference, _: bool) -> Fault | None:
+            return self._fault(reference, own, item)
+
+        if value and value is not True:
+            yield from faults(self.authored, value, path, judge, condition=condition)
+
+    def _fault(self, reference: Reference, own: str | None, item: str | None) -> Fault | None:
+        root, *rest = reference.path
+        if root == item:
+            return None
+        match root:
+            case "params":
+                return self._param(rest)
+            case "jobs":
+                return self._node(rest, own)
+            case "run":
+                return named("field", "run", rest, RUN_FIELDS)
+        if root == "secrets":
+            return Fault("OC606", "a secret may not stand here", _ELSEWHERE[root])
+        if root in self.nodes:
+            return Fault("OC402", f"'{root}' is a node", f"write jobs.{root}")
+        if root in self.document.spec.params:
+            return Fault("OC402", f"'{root}' is a param", f"write params.{root}")
+        known = ["jobs", "params", "run", *([item] if item else [])]
+        return Fault("OC402", f"there is no '{root}' here", _ELSEWHERE.get(root) or guess(root, known, ""))
+
+    def _param(self, rest: list[str]) -> Fault | None:
+        params = self.document.spec.params
+        if rest and params.get(rest[0], {}).get("secret") is True:
+            return Fault("OC606", f"'{rest[0]}' is a secret param, and may not stand here", _ELSEWHERE["secrets"])
+        return named("param", "params", rest[:1], params, "declare it under spec.params")
+
+    def _node(self, rest: list[str], own: str | None) -> Fault | None:
+        if not rest:
+            return None
+        name = rest[0]
+        if name not in self.nodes:
+            return Fault("OC402", f"there is no node '{name}'", guess(name, self.nodes, ""))
+        if name == own:
+            return Fault("OC403", f"node '{name}' refers to itself", "a node does not know its own result")
+        if own is not None and not self.ended_before[own] >> self.place[name] & 1:
+            message = f"node '{own}' does not wait for node '{name}'"
+            return Fault("OC403", message, f"add '{name}' to its 'needs'", (Related(self._key(name), "the node"),))
+        if fault := named("field", f"jobs.{name}", rest[1:2], _OF_NODE):
+            return fault
+        return self._output(name, rest[2]) if len(rest) > 2 and rest[1] == "outputs" else None
+
+    def _output(self, name: str, output: str) -> Fault | None:
+        node = self.nodes[name]
+        job = self.scope.catalog.jobs.get(node.job_ref or "")
+        if node.job_ref is not None and (job is None or node.for_each is not None or output in job.spec.outputs):
+            return None
+        where = Related(self._key(name), "the node")
+        if job is None:
+            return Fault("OC405", f"node '{name}' is no job and has no outputs", "it has jobs.<id>.state", (where,))
+        origin = self.scope.authored("Job", job.name)
+        hint = guess(output, job.spec.outputs, "declare it under the job's spec.outputs")
+        related = Related(origin.span("spec", "outputs", key=True), "the job")
+        return Fault("OC405", f"job '{job.name}' declares no output '{output}'", hint, (related,))
+
+    def _key(self, name: str) -> Span:
+        return self.authored.span("spec", "jobs", name, key=True)
