@@ -1,5 +1,6 @@
 """The reference of the language, told by its own models: `python -m opsconductor.reference FOLDER` writes it."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from schemas.codes import CODES
 from schemas.kinds import MODELS, NOT_ACTED_ON
+from schemas.publish import schema
 from schemas.quantities import format_duration
 from schemas.steps import STEP_TYPES
 
@@ -70,6 +72,12 @@ def kinds_page() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+def schema_files() -> dict[str, str]:
+    """The published JSON Schemas by file name: one for any document, and one for each kind."""
+    published = {"opsconductor": schema(), **{kind: schema(kind) for kind in MODELS}}
+    return {f"{name}.json": json.dumps(one, indent=2, ensure_ascii=False) + "\n" for name, one in published.items()}
+
+
 def codes_page() -> str:
     """All codes with their titles."""
     rows = [f"| [{code}](../codes/{code}.md) | {CODES[code].title} |" for code in CODES]
@@ -108,10 +116,10 @@ def _step_types() -> Iterator[str]:
     for step_type in STEP_TYPES.values():
         yield f"### {step_type.name}\n"
         yield "| input | type | what it is |\n|---|---|---|"
-        for name, schema in step_type.inputs.items():
-            kind = _cell(str(schema.get("type") or ", ".join(map(str, schema.get("enum", ())))))
+        for name, taken in step_type.inputs.items():
+            kind = _cell(str(taken.get("type") or ", ".join(map(str, taken.get("enum", ())))))
             needed = " Required." if name in step_type.required else ""
-            yield f"| `{name}` | {kind} | {_cell(schema.get('description', ''))}{needed} |"
+            yield f"| `{name}` | {kind} | {_cell(taken.get('description', ''))}{needed} |"
         yield ""
 
 
@@ -219,6 +227,9 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "kinds.md").write_text(kinds_page(), "utf-8")
     (folder / "codes.md").write_text(codes_page(), "utf-8")
+    for name, text in schema_files().items():
+        (folder / "schemas").mkdir(exist_ok=True)
+        (folder / "schemas" / name).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

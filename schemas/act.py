@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.envelope import Document, Identifier, Many, Model, Name
 from schemas.job import Step
 from schemas.quantities import Instant
+from schemas.rules import chosen, exactly_one, has, none_of, published, when
 from schemas.selector import Selection
 
 
@@ -15,31 +16,54 @@ class InlineJob(Model):
     targets: Selection | None = Field(default=None, description="Where.")
 
 
+_STARTED = ("jobRef", "workflowRef", "discoveryRef", "job")
+_OF_A_RUN = has("action", "cancel", "rerun", "resume")
+
+
 class RunRequestSpec(Model):
+    model_config = published(
+        when(
+            _OF_A_RUN,
+            {**has("run"), **none_of(*_STARTED)},
+            {**exactly_one(*_STARTED), **none_of("run")},
+        )
+    )
+
     action: Literal["start", "cancel", "rerun", "resume"] = Field(default="start", description="What is asked for.")
-    job_ref: Name | None = Field(default=None, description="The job to start.")
-    workflow_ref: Name | None = Field(default=None, description="The workflow to start.")
-    discovery_ref: Name | None = Field(default=None, description="The discovery to start.")
+    job_ref: Name | None = Field(default=None, description="The job to start.", examples=["rotate-web-logs"])
+    workflow_ref: Name | None = Field(default=None, description="The workflow to start.", examples=["release"])
+    discovery_ref: Name | None = Field(default=None, description="The discovery to start.", examples=["lab"])
     job: InlineJob | None = Field(default=None, description="Steps to run once, without a Job document.")
-    run: str | None = Field(default=None, max_length=100, description="The run to cancel, repeat or resume.")
-    params: dict[Identifier, Any] = Field(default_factory=dict, description="The job's params.")
+    run: str | None = Field(
+        default=None,
+        max_length=100,
+        description="The run to cancel, repeat or resume.",
+        examples=["rotate-web-logs-20261121T001500Z-9f31c2a07b"],
+    )
+    params: dict[Identifier, Any] = Field(
+        default_factory=dict, description="The job's params.", examples=[{"keepDays": 30}]
+    )
     limit: Selection | None = Field(default=None, description="Narrows the targets.")
     failed_only: bool = Field(
         default=False, description="Repeat only targets that failed, timed out or were unreachable."
     )
-    from_step: Identifier | None = Field(default=None, description="Repeat from this step on.")
+    from_step: Identifier | None = Field(default=None, description="Repeat from this step on.", examples=["rotate"])
     at: Literal["original", "current"] = Field(default="original", description="Which commit a repetition runs from.")
     dry_run: bool = Field(default=False, description="Show what would run.")
-    not_before: Instant | None = Field(default=None, description="Earliest start.")
+    not_before: Instant | None = Field(default=None, description="Earliest start.", examples=["2026-12-01T00:00:00Z"])
     expires_at: Instant | None = Field(
-        default=None, description="Refused after this; an hour after it was first seen by default."
+        default=None,
+        description="Refused after this; an hour after it was first seen by default.",
+        examples=["2026-12-01T02:00:00Z"],
     )
-    reason: str = Field(default="", max_length=4096, description="Why, for the record.")
-    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.")
+    reason: str = Field(
+        default="", max_length=4096, description="Why, for the record.", examples=["disk is filling up"]
+    )
+    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.", examples=[10])
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> "RunRequestSpec":
-        named = [n for n in ("job_ref", "workflow_ref", "discovery_ref", "job") if getattr(self, n) is not None]
+        named = chosen(self, _STARTED)
         if self.action == "start" and (len(named) != 1 or self.run is not None):
             raise ValueError("a start names exactly one of jobRef, workflowRef, discoveryRef, job")
         if self.action != "start" and (named or self.run is None):

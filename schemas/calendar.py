@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.quantities import Duration, Instant
+from schemas.rules import any_of, none_of, published
 from schemas.selector import Selection, Selector
 
 
@@ -32,7 +33,12 @@ class Holidays(Model):
     )
 
 
+_DAYS = ("dates", "rrules", "holidays", "ics")
+
+
 class CalendarSpec(Model):
+    model_config = published(any_of(*_DAYS))
+
     dates: Many[Day] = Field(default=(), description="Single days.", examples=[["2026-12-24", "2026-12-31"]])
     rrules: Many[str] = Field(
         default=(), description="RFC 5545 rules of whole days.", examples=[["FREQ=MONTHLY;BYDAY=-1FR"]]
@@ -68,13 +74,29 @@ class JobSelection(Model):
 
 
 class WindowSpec(Model):
+    model_config = published(
+        {
+            "oneOf": [
+                {"required": ["cron", "duration"], **none_of("from", "until")},
+                {"required": ["from", "until"], **none_of("cron", "duration")},
+            ]
+        }
+    )
+
     effect: Literal["allow", "deny"] = Field(description="Whether runs may start only inside, or not inside.")
     cron: str | None = Field(
         default=None, max_length=256, description="When it starts, in local time.", examples=["0 22 * * 5"]
     )
     duration: Duration | None = Field(default=None, description="How long it lasts, in elapsed time.", examples=["8h"])
-    from_: Instant | None = Field(default=None, alias="from", description="Start of a single window, inclusive.")
-    until: Instant | None = Field(default=None, description="End of a single window, exclusive.")
+    from_: Instant | None = Field(
+        default=None,
+        alias="from",
+        description="Start of a single window, inclusive.",
+        examples=["2026-12-24T18:00:00Z"],
+    )
+    until: Instant | None = Field(
+        default=None, description="End of a single window, exclusive.", examples=["2026-12-27T06:00:00Z"]
+    )
     time_zone: str | None = Field(
         default=None, max_length=64, description="IANA name; required with cron.", examples=["Europe/Chisinau"]
     )

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.quantities import Duration, Instant
+from schemas.rules import chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
 
 FIELDS = {
@@ -18,28 +19,38 @@ FIELDS = {
 """Which fields `secrets.<credential>.<field>` may name, by type."""
 
 
+_SOURCES = ("file", "env", "vault", "command")
+
+
 class Vault(Model):
-    path: str = Field(description="Path of the secret.")
-    field: str | None = Field(default=None, description="Key within the secret.")
+    path: str = Field(description="Path of the secret.", examples=["secret/data/web"])
+    field: str | None = Field(default=None, description="Key within the secret.", examples=["password"])
 
 
 class Source(Model):
     """Where the secret is. Exactly one."""
 
+    model_config = one_of(*_SOURCES)
+
     file: str | None = Field(
-        default=None, description="File in the runner's secret folder; for ssh it holds the private key."
+        default=None,
+        description="File in the runner's secret folder; for ssh it holds the private key.",
+        examples=["keys/web"],
     )
     env: str | None = Field(
         default=None,
         pattern=r"^OPSCONDUCTOR_SECRET_[A-Z0-9_]+$",
         description="Variable of the runner, OPSCONDUCTOR_SECRET_*.",
+        examples=["OPSCONDUCTOR_SECRET_API"],
     )
     vault: Vault | None = Field(default=None, description="A HashiCorp Vault or OpenBao secret.")
-    command: Many[str] | None = Field(default=None, description="A program of the runner that prints it.")
+    command: Many[str] | None = Field(
+        default=None, description="A program of the runner that prints it.", examples=[["pass", "show", "web"]]
+    )
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Source":
-        if sum(given is not None for given in (self.file, self.env, self.vault, self.command)) != 1:
+        if len(chosen(self, _SOURCES)) != 1:
             raise ValueError("'from' names exactly one of file, env, vault, command")
         return self
 
@@ -48,19 +59,30 @@ class CredentialSpec(Model):
     type: Literal["ssh", "password", "token", "certificate", "generic"] = Field(
         description="What kind of secret it is."
     )
-    username: str | None = Field(default=None, description="Login name that goes with it.")
-    pools: Many[Name] = Field(default=(), description="Pools whose runners may open it; all where left out.")
+    username: str | None = Field(default=None, description="Login name that goes with it.", examples=["ops"])
+    pools: Many[Name] = Field(
+        default=(), description="Pools whose runners may open it; all where left out.", examples=[["default"]]
+    )
     allowed_for: Selector | None = Field(default=None, description="Jobs that may use it; all where left out.")
-    rotate_after: Duration | None = Field(default=None, description="Age at which to warn.")
-    expires_at: Instant | None = Field(default=None, description="When it stops working.")
+    rotate_after: Duration | None = Field(default=None, description="Age at which to warn.", examples=["90d"])
+    expires_at: Instant | None = Field(
+        default=None, description="When it stops working.", examples=["2027-12-01T00:00:00Z"]
+    )
     from_: Source | None = Field(default=None, alias="from", description="Where the secret is.")
 
 
 class Credential(Document):
     """A secret, encrypted in place (`data` and `sops`) or by reference (`spec.from`), and who may use it."""
 
+    model_config = published(
+        {"dependentRequired": {"data": ["sops"], "sops": ["data"]}},
+        when(has("data"), {"properties": {"spec": none_of("from")}}, {"properties": {"spec": has("from")}}),
+    )
+
     kind: Literal["Credential"] = Field(description="Credential.")
-    spec: CredentialSpec = Field(description="What it is and where it comes from.")
+    spec: CredentialSpec = Field(
+        description="What it is and where it comes from.", examples=[{"type": "ssh", "from": {"file": "keys/web"}}]
+    )
     data: dict[str, Any] | None = Field(
         default=None,
         description="The secret's fields, encrypted by sops.",

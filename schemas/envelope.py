@@ -47,13 +47,24 @@ class Model(BaseModel):
 class Metadata(Model):
     """Who a document is. Identity is kind/name, unique in a repository."""
 
-    name: Name = Field(description="Unique per kind: lower-case letters, digits, dots and hyphens, at most 63.")
-    labels: dict[str, str] = Field(default_factory=dict, description="What selectors match.")
-    annotations: dict[str, str] = Field(default_factory=dict, description="Free text for other tools.")
-    description: str = Field(default="", description="One line for people.")
-    owner: str = Field(default="", description="A User or a team.")
+    name: Name = Field(
+        description="Unique per kind: lower-case letters, digits, dots and hyphens, at most 63.",
+        examples=["rotate-web-logs"],
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What selectors match.", examples=[{"team": "web"}]
+    )
+    annotations: dict[str, str] = Field(
+        default_factory=dict, description="Free text for other tools.", examples=[{"ticket": "OPS-42"}]
+    )
+    description: str = Field(
+        default="", description="One line for people.", examples=["Rotate the logs of the web servers"]
+    )
+    owner: str = Field(default="", description="A User or a team.", examples=["web-team"])
     previous_names: Many[Name] = Field(
-        default=(), description="Names this document had before; a rename keeps history and schedule clock."
+        default=(),
+        description="Names this document had before; a rename keeps history and schedule clock.",
+        examples=[["rotate-logs"]],
     )
 
 

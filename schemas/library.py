@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Scalar
-from schemas.exactly_one import chosen, one_of
 from schemas.job import Shell, Step
+from schemas.rules import chosen, exactly_one, none_of, published, when
 
 _BODIES = ("steps", "script")
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", max_length=32)]
@@ -40,7 +40,7 @@ class Example(Model):
 
 
 class LibraryStepSpec(Model):
-    model_config = one_of(*_BODIES)
+    model_config = published(exactly_one(*_BODIES), when(none_of("script"), none_of("shell", "env")))
 
     inputs: dict[Identifier, dict[str, Any]] = Field(
         default_factory=dict,

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.exactly_one import chosen, one_of
 from schemas.quantities import Duration, Positive
+from schemas.rules import any_of, chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
 
 EventName = Literal[
@@ -50,6 +50,8 @@ class _UrlChannel(_Channel):
 
 class EmailChannel(_Channel):
     """Mail by SMTP."""
+
+    model_config = published(when(has("security", "none"), none_of("credentialRef")))
 
     type: Literal["email"] = Field(description=_TYPE)
     credential_ref: Name | None = Field(default=None, description="Login of the mail server.", examples=["smtp-login"])
@@ -178,6 +180,8 @@ class Template(Model):
 
 
 class NotificationRuleSpec(Model):
+    model_config = published(any_of("channels", "users"))
+
     events: Many[EventName] = Field(min_length=1, description="Events it is about.", examples=[["run.failed"]])
     select: ObjectSelection = Field(default_factory=cache(ObjectSelection), description="Objects whose events count.")
     when: When = Field(default_factory=cache(When), description="Which of the events are told.")

@@ -10,10 +10,18 @@ from schemas.quantities import Positive
 
 
 class RunnerPoolSpec(Model):
-    labels: dict[str, str] = Field(default_factory=dict, description="What is said about the pool.")
-    max_runs: Positive = Field(default=50, description="How many runs at once on each runner.")
-    networks: Many[str] = Field(default=(), description="Networks its runners reach, in CIDR form.")
-    recipients: Many[str] = Field(default=(), description="age recipients of secrets bound to it.")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="What is said about the pool.", examples=[{"site": "eu"}]
+    )
+    max_runs: Positive = Field(default=50, description="How many runs at once on each runner.", examples=[50])
+    networks: Many[str] = Field(
+        default=(), description="Networks its runners reach, in CIDR form.", examples=[["10.1.0.0/16"]]
+    )
+    recipients: Many[str] = Field(
+        default=(),
+        description="age recipients of secrets bound to it.",
+        examples=[["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]],
+    )
 
 
 class RunnerPool(Document):

@@ -15,14 +15,21 @@ DEFAULT_REQUESTS_REF = "refs/heads/opsconductor/requests"
 
 
 class Retention(Model):
-    runs: Positive = Field(default=200, description="How many finished runs of a job stay on the status branch.")
-    days: Positive = Field(default=90, description="How long a finished run stays, in days.")
-    failed_days: Positive = Field(default=180, description="How long a run that did not succeed stays, in days.")
+    runs: Positive = Field(
+        default=200, description="How many finished runs of a job stay on the status branch.", examples=[200]
+    )
+    days: Positive = Field(default=90, description="How long a finished run stays, in days.", examples=[90])
+    failed_days: Positive = Field(
+        default=180, description="How long a run that did not succeed stays, in days.", examples=[180]
+    )
 
 
 class StatusSettings(Model):
     ref: str = Field(
-        default=DEFAULT_STATUS_REF, pattern=r"^refs/heads/[A-Za-z0-9._/-]+$", description="Where status goes."
+        default=DEFAULT_STATUS_REF,
+        pattern=r"^refs/heads/[A-Za-z0-9._/-]+$",
+        description="Where status goes.",
+        examples=["refs/heads/opsconductor/status"],
     )
     retention: Retention = Field(
         default_factory=cache(Retention), description="How long results stay on the status branch."
@@ -31,15 +38,22 @@ class StatusSettings(Model):
 
 class RequestsSettings(Model):
     ref: str = Field(
-        default=DEFAULT_REQUESTS_REF, pattern=r"^refs/heads/[A-Za-z0-9._/-]+$", description="Where acts are read from."
+        default=DEFAULT_REQUESTS_REF,
+        pattern=r"^refs/heads/[A-Za-z0-9._/-]+$",
+        description="Where acts are read from.",
+        examples=["refs/heads/opsconductor/requests"],
     )
 
 
 class Prune(Model):
     max_deletes: Share = Field(
-        default="20%", description="A commit that removes more of a kind than max(5, this) is rejected."
+        default="20%",
+        description="A commit that removes more of a kind than max(5, this) is rejected.",
+        examples=["20%", 3],
     )
-    protect: Many[str] = Field(default=(), description="Documents as Kind/name that no commit may remove.")
+    protect: Many[str] = Field(
+        default=(), description="Documents as Kind/name that no commit may remove.", examples=[["Job/backup"]]
+    )
 
 
 class Verify(Model):
@@ -47,24 +61,32 @@ class Verify(Model):
 
 
 class Defaults(Model):
-    time_zone: str | None = Field(default=None, description="Time zone for schedules that name none.")
-    timeout: Duration | None = Field(default=None, description="Timeout for jobs that name none.")
-    pool: Name | None = Field(default=None, description="Pool for jobs that name none.")
+    time_zone: str | None = Field(
+        default=None, description="Time zone for schedules that name none.", examples=["Europe/Chisinau"]
+    )
+    timeout: Duration | None = Field(default=None, description="Timeout for jobs that name none.", examples=["1h"])
+    pool: Name | None = Field(default=None, description="Pool for jobs that name none.", examples=["default"])
 
 
 class CommitStatus(Model):
     provider: Literal["github", "gitlab", "gitea"] = Field(description="Whose API is called.")
-    credential_ref: Name = Field(description="The token to call it with.")
-    pool: Name | None = Field(default=None, description="Whose runners call it.")
+    credential_ref: Name = Field(description="The token to call it with.", examples=["forge-token"])
+    pool: Name | None = Field(default=None, description="Whose runners call it.", examples=["default"])
 
 
 class ProjectSpec(Model):
-    include: Many[str] = Field(default=DEFAULT_INCLUDE, description="Globs of the files that hold documents.")
+    include: Many[str] = Field(
+        default=DEFAULT_INCLUDE,
+        description="Globs of the files that hold documents.",
+        examples=[["definitions/**/*.yaml"]],
+    )
     branch: str | None = Field(
-        default=None, description="The definitions branch, for readers; the server's --branch decides."
+        default=None,
+        description="The definitions branch, for readers; the server's --branch decides.",
+        examples=["main"],
     )
     interval: Duration = Field(
-        default=timedelta(seconds=30), description="How often a remote source is asked for news."
+        default=timedelta(seconds=30), description="How often a remote source is asked for news.", examples=["30s"]
     )
     status: StatusSettings = Field(
         default_factory=cache(StatusSettings), description="The status branch and its retention."

@@ -1,36 +1,123 @@
-"""The JSON Schemas (2020-12) that editors and CI use, published from the same models that parse."""
+"""The JSON Schemas (2020-12) that editors and CI use, published from the same models that parse.
 
+Every field has a description and an example. Where a model gives no example, one is put together from its parts.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import models_json_schema
 
 from schemas.kinds import MODELS
+from schemas.rules import has, when
+from schemas.steps import STEP_TYPES, StepType
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
 
 
-def schema(kind: str | None = None) -> dict[str, Any]:
+def schema(kind: str | None = None) -> Schema:
     """The schema of one kind, or of any document by its `kind`. Raises KeyError for a kind that has no model."""
     if kind is not None:
-        model = MODELS[kind]
-        return {"$schema": DIALECT, **TypeAdapter(model).json_schema(mode="validation", by_alias=True)}
+        one = TypeAdapter(MODELS[kind]).json_schema(mode="validation", by_alias=True)
+        return {"$schema": DIALECT, **_with_examples(one)}
     _, shared = models_json_schema([(model, "validation") for model in MODELS.values()], by_alias=True)
-    return {
+    everything = {
         "$schema": DIALECT,
         "title": "OpsConductor",
         "description": "Any document of an OpsConductor repository; its `kind` says which.",
         "type": "object",
         "required": ["apiVersion", "kind", "metadata"],
-        "properties": {"kind": {"enum": list(MODELS)}},
+        "properties": {
+            "kind": {"enum": list(MODELS), "description": "Which kind of document this is.", "examples": ["Job"]}
+        },
         "allOf": [_when(name) for name in MODELS],
         "$defs": shared["$defs"],
     }
+    return _with_examples(everything)
 
 
-def _when(kind: str) -> dict[str, Any]:
+def example(kind: str) -> Any:
+    """A small document of a kind, put together from the examples of its fields."""
+    one = TypeAdapter(MODELS[kind]).json_schema(mode="validation", by_alias=True)
+    return _Examples(one.get("$defs", {})).of(one)
+
+
+def _when(kind: str) -> Schema:
     # if/then and not oneOf: an editor then speaks about the one kind that is meant
     return {
         "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
-        "then": {"$ref": GenerateJsonSchema().ref_template.format(model=kind)},
+        "then": {"$ref": f"#/$defs/{MODELS[kind].__name__}"},
     }
+
+
+def _inputs(step_type: StepType) -> Schema:
+    """What `with` takes beside `uses` of a type; an expression may stand for any value."""
+    expression = {"type": "string", "pattern": r"\$\{\{"}
+    inputs = {
+        name: {"description": taken.get("description", ""), "anyOf": [dict(taken), expression]}
+        for name, taken in step_type.inputs.items()
+    }
+    given = {"properties": inputs, "required": sorted(step_type.required), "additionalProperties": False}
+    return when(has("uses", step_type.name), {"properties": {"with": given}})
+
+
+def _with_examples(published: Schema) -> Schema:
+    defs = published.get("$defs", {})
+    if "Step" in defs:
+        defs["Step"]["allOf"] = [*defs["Step"].get("allOf", ()), *map(_inputs, STEP_TYPES.values())]
+    examples = _Examples(defs)
+    for one in (published, *defs.values()):
+        for field in one.get("properties", {}).values():
+            field.setdefault("examples", [examples.of(field)])
+            if "description" not in field:  # Pydantic leaves out one that is the same as its model's
+                field["description"] = defs[_name(field["$ref"])]["description"]
+    return published
+
+
+def _name(reference: str) -> str:
+    return reference.rpartition("/")[2]
+
+
+class _Examples:
+    """Values that fit schemas; of a mapping the fields that must be there."""
+
+    def __init__(self, defs: dict[str, Schema]) -> None:
+        self._defs = defs
+
+    def of(self, field: Schema) -> Any:
+        """The schema's own first example, else the simplest value that it takes."""
+        if "examples" in field:
+            return field["examples"][0]
+        if "$ref" in field:
+            return self.of(self._defs[_name(field["$ref"])])
+        if "const" in field:
+            return field["const"]
+        if "enum" in field:
+            return field["enum"][0]
+        for choice in (*field.get("anyOf", ()), *field.get("oneOf", ())):
+            if choice.get("type") != "null" and "required" not in choice:
+                return self.of(choice)
+        match field.get("type"):
+            case "boolean":
+                return True
+            case "array":
+                return [self.of(field["items"])]
+            case "object" if "properties" in field:
+                return {name: self.of(field["properties"][name]) for name in _needed(field)}
+            case "object" if isinstance(values := field.get("additionalProperties"), dict):
+                return {"example": self.of(values)}
+            case _:
+                return {}
+
+
+def _needed(mapping: Schema) -> Iterator[str]:
+    """The fields that must be there; of those that exclude each other the first; where nothing must be, the first."""
+    named = dict.fromkeys(mapping.get("required", ()))
+    for rule in (mapping, *mapping.get("allOf", ())):
+        for choices in (rule.get("oneOf"), rule.get("anyOf")):
+            named |= dict.fromkeys(choices[0].get("required", ()) if choices else ())
+        if "else" in rule:
+            named |= dict.fromkeys(_needed(rule["else"]))
+    yield from named or list(mapping.get("properties", ()))[:1]

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name
 from schemas.quantities import Duration, Instant, Positive
+from schemas.rules import chosen, exactly_one, published
 from schemas.selector import Selection
 
 
@@ -20,46 +21,71 @@ class Dst(Model):
 
 class CatchUp(Model):
     policy: Literal["none", "latest", "all"] = Field(default="latest", description="Which missed instants still run.")
-    window: Duration = Field(default=timedelta(hours=1), description="How late an instant may still run.")
-    max: Positive = Field(default=10, description="How many at most under `all`; the newest stay.")
+    window: Duration = Field(
+        default=timedelta(hours=1), description="How late an instant may still run.", examples=["1h"]
+    )
+    max: Positive = Field(default=10, description="How many at most under `all`; the newest stay.", examples=[10])
 
 
 class Calendars(Model):
-    only: Many[Name] = Field(default=(), description="Fire only on days of any of these.")
-    except_: Many[Name] = Field(default=(), alias="except", description="Never on days of these.")
+    only: Many[Name] = Field(default=(), description="Fire only on days of any of these.", examples=[["workdays"]])
+    except_: Many[Name] = Field(
+        default=(), alias="except", description="Never on days of these.", examples=[["public-holidays"]]
+    )
 
 
 class Suspension(Model):
-    reason: str = Field(default="", description="Why.")
-    until: Instant | None = Field(default=None, description="When it ends by itself.")
+    reason: str = Field(default="", description="Why.", examples=["disk is being replaced"])
+    until: Instant | None = Field(
+        default=None, description="When it ends by itself.", examples=["2026-12-24T00:00:00Z"]
+    )
+
+
+_CLOCKS = ("cron", "rrule", "every", "at")
+_STARTED = ("jobRef", "workflowRef", "discoveryRef")
 
 
 class ScheduleSpec(Model):
-    job_ref: Name | None = Field(default=None, description="The job to run.")
-    workflow_ref: Name | None = Field(default=None, description="The workflow to run.")
-    discovery_ref: Name | None = Field(default=None, description="The discovery to run.")
-    cron: str | None = Field(default=None, description="Five fields in local time.")
-    rrule: str | None = Field(default=None, description="RFC 5545 rule in local time.")
-    every: Duration | None = Field(default=None, description="Elapsed time from startAt, else from 1970-01-01T00:00Z.")
-    at: Instant | None = Field(default=None, description="Once.")
-    time_zone: str | None = Field(default=None, description="IANA name; required with cron and rrule.")
+    model_config = published(exactly_one(*_CLOCKS), exactly_one(*_STARTED))
+
+    job_ref: Name | None = Field(default=None, description="The job to run.", examples=["rotate-web-logs"])
+    workflow_ref: Name | None = Field(default=None, description="The workflow to run.", examples=["release"])
+    discovery_ref: Name | None = Field(default=None, description="The discovery to run.", examples=["lab"])
+    cron: str | None = Field(default=None, description="Five fields in local time.", examples=["15 2 * * *"])
+    rrule: str | None = Field(
+        default=None,
+        description="RFC 5545 rule in local time.",
+        examples=["FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18;BYMINUTE=0;BYSECOND=0"],
+    )
+    every: Duration | None = Field(
+        default=None, description="Elapsed time from startAt, else from 1970-01-01T00:00Z.", examples=["15m"]
+    )
+    at: Instant | None = Field(default=None, description="Once.", examples=["2026-12-01T00:00:00Z"])
+    time_zone: str | None = Field(
+        default=None, description="IANA name; required with cron and rrule.", examples=["Europe/Chisinau"]
+    )
     dst: Dst = Field(default_factory=cache(Dst), description="What happens when clocks change.")
     catch_up: CatchUp = Field(default_factory=cache(CatchUp), description="What happens to instants that were missed.")
-    start_at: Instant | None = Field(default=None, description="First instant considered, inclusive.")
-    end_at: Instant | None = Field(default=None, description="End, exclusive.")
-    jitter: Duration = Field(default=timedelta(0), description="Spread the start; the same for a schedule and instant.")
+    start_at: Instant | None = Field(
+        default=None, description="First instant considered, inclusive.", examples=["2026-12-01T00:00:00Z"]
+    )
+    end_at: Instant | None = Field(default=None, description="End, exclusive.", examples=["2027-12-01T00:00:00Z"])
+    jitter: Duration = Field(
+        default=timedelta(0), description="Spread the start; the same for a schedule and instant.", examples=["30s"]
+    )
     calendars: Calendars = Field(default_factory=cache(Calendars), description="Days it fires on.")
-    params: dict[Identifier, Any] = Field(default_factory=dict, description="The job's params.")
+    params: dict[Identifier, Any] = Field(
+        default_factory=dict, description="The job's params.", examples=[{"keepDays": 30}]
+    )
     limit: Selection | None = Field(default=None, description="Narrows the job's targets.")
-    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.")
+    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Over the job's.", examples=[10])
     suspend: bool | Suspension = Field(default=False, description="Stop it, for a reason or until an instant.")
 
     @model_validator(mode="after")
     def _one_clock_and_one_object(self) -> "ScheduleSpec":
-        clocks = [n for n in ("cron", "rrule", "every", "at") if getattr(self, n) is not None]
-        if len(clocks) != 1:
+        if len(chosen(self, _CLOCKS)) != 1:
             raise ValueError("a schedule has exactly one of cron, rrule, every, at")
-        if sum(ref is not None for ref in (self.job_ref, self.workflow_ref, self.discovery_ref)) != 1:
+        if len(chosen(self, _STARTED)) != 1:
             raise ValueError("a schedule names exactly one of jobRef, workflowRef, discoveryRef")
         if self.every is not None and self.every < timedelta(seconds=1):
             raise ValueError("'every' must be at least 1s")

@@ -6,46 +6,63 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
+from schemas.rules import any_of, has, published, when
 from schemas.selector import Selector
 
 Port = int
 
 
 class Become(Model):
-    user: str = Field(description="The user to become.")
+    user: str = Field(description="The user to become.", examples=["root"])
     method: Literal["sudo"] = Field(default="sudo", description="How.")
-    credential_ref: Name | None = Field(default=None, description="The password to become it with.")
+    credential_ref: Name | None = Field(
+        default=None, description="The password to become it with.", examples=["sudo-password"]
+    )
 
 
 class SshConnection(Model):
-    port: Port = Field(default=22, ge=1, le=65535, description="TCP port.")
-    user: str | None = Field(default=None, description="Login name; the credential's username by default.")
-    credential_ref: Name | None = Field(default=None, description="Key or password to log in with.")
-    host_keys: Many[str] = Field(default=(), description="Host keys it may show, without a host name. Required.")
-    jump: Name | None = Field(default=None, description="A Target to connect through.")
-    become: str | Become | None = Field(default=None, description="User to become for every step.")
+    port: Port = Field(default=22, ge=1, le=65535, description="TCP port.", examples=[22])
+    user: str | None = Field(
+        default=None, description="Login name; the credential's username by default.", examples=["ops"]
+    )
+    credential_ref: Name | None = Field(
+        default=None, description="Key or password to log in with.", examples=["web-key"]
+    )
+    host_keys: Many[str] = Field(
+        default=(),
+        description="Host keys it may show, without a host name. Required.",
+        examples=[["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"]],
+    )
+    jump: Name | None = Field(default=None, description="A Target to connect through.", examples=["bastion"])
+    become: str | Become | None = Field(default=None, description="User to become for every step.", examples=["root"])
 
 
 class WinrmConnection(Model):
-    port: Port | None = Field(default=None, ge=1, le=65535, description="TCP port.")
+    port: Port | None = Field(default=None, ge=1, le=65535, description="TCP port.", examples=[5986])
     protocol: Literal["psrp", "winrm"] = Field(default="psrp", description="Which protocol.")
     scheme: Literal["https", "http"] = Field(default="https", description="Whether TLS is used.")
     transport: Literal["basic", "ntlm", "kerberos", "certificate"] = Field(
         default="ntlm", description="Authentication."
     )
-    credential_ref: Name | None = Field(default=None, description="What to log in with.")
-    ca_cert: str | None = Field(default=None, description="PEM text or path of the trusted certificate.")
-    server_name: str | None = Field(default=None, description="Name the certificate must have.")
+    credential_ref: Name | None = Field(default=None, description="What to log in with.", examples=["win-admin"])
+    ca_cert: str | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
+    server_name: str | None = Field(
+        default=None, description="Name the certificate must have.", examples=["win-01.example.org"]
+    )
 
 
 class HttpConnection(Model):
-    base_url: str = Field(description="What paths are appended to.")
-    credential_ref: Name | None = Field(default=None, description="What to authenticate with.")
-    ca_cert: str | None = Field(default=None, description="PEM text or path of the trusted certificate.")
+    base_url: str = Field(description="What paths are appended to.", examples=["https://api.example.org/v1"])
+    credential_ref: Name | None = Field(default=None, description="What to authenticate with.", examples=["api-token"])
+    ca_cert: str | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
 
 
 class RdpConnection(Model):
-    port: Port = Field(default=3389, ge=1, le=65535, description="TCP port.")
+    port: Port = Field(default=3389, ge=1, le=65535, description="TCP port.", examples=[3389])
 
 
 class LocalConnection(Model):
@@ -60,15 +77,28 @@ class Connections(Model):
     local: LocalConnection | None = Field(default=None, description="The runner's own host.")
 
 
+_TO_A_HOST = ("ssh", "winrm", "rdp")
+
+
 class TargetSpec(Model):
-    host: str | None = Field(default=None, min_length=1, max_length=253, description="Name or address.")
+    model_config = published(
+        when({"required": ["connections"], "properties": {"connections": any_of(*_TO_A_HOST)}}, has("host"))
+    )
+
+    host: str | None = Field(
+        default=None, min_length=1, max_length=253, description="Name or address.", examples=["web-01.example.org"]
+    )
     os: Literal["linux", "windows", "network", "other"] = Field(default="linux", description="What runs there.")
     connections: Connections = Field(default_factory=cache(Connections), description="How to reach it.")
     default_connection: Literal["ssh", "winrm", "http", "local"] | None = Field(
         default=None, description="Which connection steps use when they name none; the only one, else ssh or winrm."
     )
-    vars: dict[str, Any] = Field(default_factory=dict, description="Values for expressions.")
-    facts: dict[str, Any] = Field(default_factory=dict, description="What is known about the host.")
+    vars: dict[str, Any] = Field(
+        default_factory=dict, description="Values for expressions.", examples=[{"appDir": "/srv/app"}]
+    )
+    facts: dict[str, Any] = Field(
+        default_factory=dict, description="What is known about the host.", examples=[{"kernel": "6.1.0"}]
+    )
 
     @model_validator(mode="after")
     def _host_where_needed(self) -> "TargetSpec":
@@ -85,11 +115,13 @@ class Target(Document):
 
 
 class TargetGroupSpec(Model):
-    names: Many[Name] = Field(default=(), description="Targets by name.")
+    names: Many[Name] = Field(default=(), description="Targets by name.", examples=[["web-01", "web-02"]])
     selector: Selector | None = Field(default=None, description="Targets whose labels match.")
-    groups: Many[Name] = Field(default=(), description="Members of other groups.")
+    groups: Many[Name] = Field(default=(), description="Members of other groups.", examples=[["web-eu"]])
     vars: dict[str, Any] = Field(
-        default_factory=dict, description="Values for members; nearest group wins, then target."
+        default_factory=dict,
+        description="Values for members; nearest group wins, then target.",
+        examples=[{"appDir": "/srv/app"}],
     )
 
 

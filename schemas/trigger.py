@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name
-from schemas.exactly_one import chosen, one_of
 from schemas.quantities import Duration
+from schemas.rules import chosen, one_of
 
 RunState = Literal["succeeded", "failed", "cancelled", "timedOut", "unknown"]
 _EVENTS = ("webhook", "run", "definitions")

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
-from schemas.exactly_one import chosen, one_of
 from schemas.job import Concurrency, ForEach
 from schemas.quantities import Duration, Positive
+from schemas.rules import chosen, exactly_one, none_of, published, when
 from schemas.selector import Selection
 
 NODE_KINDS = ("jobRef", "approval", "wait")
@@ -34,7 +34,7 @@ class Gate(Model):
 class Node(Model):
     """One node of the graph: a job, an approval gate, or a wait."""
 
-    model_config = one_of(*NODE_KINDS)
+    model_config = published(exactly_one(*NODE_KINDS), when(none_of("jobRef"), none_of(*_OF_JOBS)))
 
     job_ref: Name | None = Field(default=None, description="The job to run.", examples=["deploy-web"])
     approval: Gate | None = Field(default=None, description="People must approve before what needs this node.")
@@ -74,7 +74,11 @@ class WorkflowSpec(Model):
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"version": {"type": "string", "required": True}}],
     )
-    jobs: dict[Identifier, Node] = Field(min_length=1, description="The nodes of the graph, by id.")
+    jobs: dict[Identifier, Node] = Field(
+        min_length=1,
+        description="The nodes of the graph, by id.",
+        examples=[{"build": {"jobRef": "build-web"}, "ship": {"jobRef": "ship-web", "needs": ["build"]}}],
+    )
     outputs: dict[Identifier, Scalar] = Field(
         default_factory=dict,
         description="The workflow's results.",

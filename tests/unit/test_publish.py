@@ -1,0 +1,94 @@
+"""The published schemas: complete for people, valid for machines, and of one mind with the models."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from pydantic import ValidationError
+
+from schemas.kinds import MODELS
+from schemas.publish import example, schema
+
+EVERYTHING = schema()
+VALIDATOR = Draft202012Validator(EVERYTHING, format_checker=FormatChecker())
+
+
+def fields(published: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, one in {"": published, **published.get("$defs", {})}.items():
+        yield from ((f"{name}.{field}", described) for field, described in one.get("properties", {}).items())
+
+
+@pytest.mark.parametrize("kind", [None, *MODELS])
+def test_every_field_has_a_description_and_an_example_that_fits_it(kind: str | None) -> None:
+    published = schema(kind)
+    Draft202012Validator.check_schema(published)
+    for path, field in fields(published):
+        assert field.get("description"), path
+        assert field.get("examples"), path
+        described = {"$defs": published.get("$defs", {}), **field}
+        for shown in field["examples"]:
+            assert list(Draft202012Validator(described).iter_errors(shown)) == [], (path, shown)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_examples_of_its_fields_make_a_document_that_both_accept(kind: str) -> None:
+    document = example(kind)
+
+    MODELS[kind].model_validate(document)
+    assert [error.message for error in VALIDATOR.iter_errors(document)] == []
+
+
+def envelope(kind: str, spec: dict[str, Any], **beside: Any) -> dict[str, Any]:
+    return {"apiVersion": "opsconductor/v1", "kind": kind, "metadata": {"name": "x"}, "spec": spec, **beside}
+
+
+STEP: dict[str, Any] = {"run": "uptime"}
+EXCLUSIVE = [
+    envelope("Schedule", {"jobRef": "x", "every": "1h", "at": "2026-12-01T00:00:00Z"}),
+    envelope("Schedule", {"jobRef": "x"}),
+    envelope("Schedule", {"every": "1h"}),
+    envelope("Schedule", {"every": "1h", "jobRef": "x", "workflowRef": "y"}),
+    envelope("Job", {"steps": [{}]}),
+    envelope("Job", {"steps": [{"run": "x", "uses": "dummy"}]}),
+    envelope("Job", {"steps": [{"run": "x", "with": {}}]}),
+    envelope("Job", {"steps": [STEP], "targets": {"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}}),
+    envelope("Credential", {"type": "token", "from": {"file": "a", "env": "OPSCONDUCTOR_SECRET_A"}}),
+    envelope("Credential", {"type": "token", "from": {}}),
+    envelope("Credential", {"type": "token"}, data={}),
+    envelope("Credential", {"type": "token", "from": {"file": "a"}}, data={}, sops={}),
+    envelope("RunRequest", {"jobRef": "x", "run": "y"}),
+    envelope("RunRequest", {"action": "cancel", "jobRef": "x"}),
+    envelope("RunRequest", {"action": "cancel"}),
+    envelope("RunRequest", {}),
+    envelope("Target", {"connections": {"ssh": {}}}),
+    envelope("Workflow", {"jobs": {"a": {"jobRef": "x", "wait": "1m"}}}),
+    envelope("Workflow", {"jobs": {"a": {"wait": "1m", "params": {}}}}),
+    envelope("Workflow", {"jobs": {}}),
+    envelope("Trigger", {"event": {}, "jobRef": "x"}),
+    envelope("Trigger", {"event": {"run": {}}}),
+    envelope("Calendar", {}),
+    envelope("Window", {"effect": "deny", "cron": "0 1 * * *"}),
+    envelope("Window", {"effect": "deny", "from": "2026-12-01T00:00:00Z", "cron": "0 1 * * *", "duration": "1h"}),
+    envelope("NotificationChannel", {"type": "slack"}),
+    envelope("NotificationChannel", {"type": "slack", "url": "https://x.example", "credentialRef": "y"}),
+    envelope("NotificationChannel", {"type": "pigeon"}),
+    envelope("NotificationRule", {"events": ["run.failed"]}),
+    envelope("Step", {"script": "x.sh", "steps": [STEP]}),
+    envelope("Step", {"steps": [STEP], "shell": "sh"}),
+]
+
+
+@pytest.mark.parametrize("document", EXCLUSIVE, ids=lambda document: f"{document['kind']} {document['spec']}")
+def test_an_editor_refuses_what_the_models_refuse(document: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        MODELS[document["kind"]].model_validate(document)
+    assert list(VALIDATOR.iter_errors(document)) != []
+
+
+def test_an_editor_knows_the_inputs_of_step_types() -> None:
+    wrong = envelope("Job", {"steps": [{"uses": "assert", "with": {"thta": True}}]})
+    right = envelope("Job", {"steps": [{"uses": "assert", "with": {"that": "${{ params.x }}"}}]})
+
+    assert list(VALIDATOR.iter_errors(wrong)) != []
+    assert list(VALIDATOR.iter_errors(right)) == []
