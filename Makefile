@@ -46,6 +46,13 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 programs:
 	@tools/programs.sh git sshd ssh-keygen busybox
 
+# An editor's language server, a workflow checker and a schema, for slow tests; the lock file names no registry.
+NODE_PROGRAMS := tests/node_programs/node_modules
+$(NODE_PROGRAMS)/.made: tests/node_programs/package.json tests/node_programs/package-lock.json
+	@tools/programs.sh node npm
+	@npm ci --prefix tests/node_programs --silent
+	@touch $@
+
 dev: $(VENV)/.dev
 
 # --- for everybody ------------------------------------------------------------------------------------------------
@@ -65,7 +72,7 @@ demo: $(VENV)/.project
 test: $(VENV)/.dev programs
 	$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/.dev programs
+test-slow: $(VENV)/.dev programs $(NODE_PROGRAMS)/.made
 	$(PYTEST) -m slow
 
 test-all: test test-slow
@@ -93,5 +100,5 @@ lock: $(VENV)/.dev
 	$(BIN)/python tools/lock.py write $(UPGRADE)
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) $(NODE_PROGRAMS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

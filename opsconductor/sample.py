@@ -1,11 +1,11 @@
 """Writing a sample installation: its files, its loopback targets with keys of their own, its first commit."""
 
 import importlib.resources
-import json
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from opsconductor import ci, editors
 from opsconductor.settings import StateFolder, UsageError, default_state, parse_source
 from schemas.reader import Authored, read
 
@@ -24,10 +24,15 @@ def examples() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
 
 
-def write(directory: Path, example: str, state: Path | None = None) -> Made:
-    """Make the repository. Raises UsageError where the folder is in use or the sample does not exist."""
+def write(directory: Path, example: str, state: Path | None = None, *, provider: str | None = None) -> Made:
+    """Make the repository, with a CI file where a provider is given.
+
+    Raises UsageError where the folder is in use, or the sample or the provider does not exist.
+    """
     import git
 
+    if provider is not None and provider not in ci.PROVIDERS:
+        raise UsageError(f"--ci {provider}: there are {', '.join(ci.PROVIDERS)}")
     if example not in examples():
         raise UsageError(f"there is no example {example!r}; there are {', '.join(examples())}")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -36,7 +41,10 @@ def write(directory: Path, example: str, state: Path | None = None) -> Made:
     root = directory.resolve()
     source = parse_source(str(directory))
     files = _with_loopback_targets(files, StateFolder(state.resolve() if state else default_state(source)))
-    for path, text in {**files, **_editor_files()}.items():
+    documents = sum(len(read(text.encode(), path).documents) for path, text in files.items())
+    files = {path: _for_editors(path, text) for path, text in files.items()} | editors.settings()
+    files |= dict([ci.file_for(provider)] if provider else [])
+    for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
     try:
@@ -45,7 +53,7 @@ def write(directory: Path, example: str, state: Path | None = None) -> Made:
         repo.git.execute(["git", *_identity(repo), "commit", "--quiet", "-m", f"Start from the {example} sample"])
     except git.GitCommandError as error:
         raise UsageError(f"the files are in {root}, but git could not commit them: {error.stderr.strip()}") from error
-    return Made(root, sum(len(read(text.encode(), path).documents) for path, text in files.items()))
+    return Made(root, documents)
 
 
 def _files(folder: Traversable, prefix: str = "") -> list[tuple[str, str]]:
@@ -97,16 +105,8 @@ def _loopback(documents: tuple[Authored, ...]) -> list[Authored]:
     ]
 
 
-def _editor_files() -> dict[str, str]:
-    """JSON Schema beside the documents, and the setting with which editors find it."""
-    from schemas.publish import schema
-
-    globs = ["opsconductor.yaml", "definitions/**/*.yaml"]
-    settings = {"yaml.schemas": {".opsconductor/schema.json": globs}}
-    return {
-        ".opsconductor/schema.json": json.dumps(schema(None), indent=1, ensure_ascii=False) + "\n",
-        ".vscode/settings.json": json.dumps(settings, indent=2) + "\n",
-    }
+def _for_editors(path: str, text: str) -> str:
+    return editors.modeline(path) + text if path.endswith(".yaml") else text
 
 
 def _identity(repo: object) -> list[str]:

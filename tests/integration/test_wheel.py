@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from opsconductor.ci import PROVIDERS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,4 +35,5 @@ def test_the_wheel_holds_samples_and_code_pages(tmp_path: Path) -> None:
     pages = {f"opsconductor/pages/codes/{path.name}" for path in (ROOT / "docs" / "codes").glob("OC*.md")}
     assert samples and samples <= names
     assert pages and pages <= names
+    assert {f"opsconductor/ci/{provider}.yaml" for provider in PROVIDERS} <= names
     assert not [name for name in names if name.startswith(("tests/", "tools/", "docs/", "."))]

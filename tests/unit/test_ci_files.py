@@ -1,0 +1,112 @@
+"""The CI files of `init --ci` are what their providers take, ask for no right too many, paste nothing into scripts."""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from opsconductor import __version__
+from opsconductor.ci import PROVIDERS, file_for
+from opsconductor.cli.main import call
+
+SCHEMAS = {
+    "github": "github-workflows", "gitea": "github-workflows", "forgejo": "github-workflows", "gitlab": "gitlab-ci",
+    "woodpecker": "woodpecker-ci",
+}  # fmt: skip
+ACTIONS = ("github", "gitea", "forgejo")
+
+
+def loaded(provider: str) -> dict[Any, Any]:
+    data = yaml.safe_load(file_for(provider)[1])
+    assert isinstance(data, dict)
+    # YAML 1.1 reads the key `on` as true; JSON, and so the schema, has texts only.
+    return {"on" if key is True else key: value for key, value in data.items()}
+
+
+def jobs(provider: str) -> list[dict[str, Any]]:
+    return list(loaded(provider)["jobs"].values())
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_providers_schema_takes_it(provider: str) -> None:
+    text = (files("check_jsonschema.builtin_schemas.vendor") / f"{SCHEMAS[provider]}.json").read_text()
+    schema = json.loads(text)
+    validator = jsonschema.validators.validator_for(schema)(schema)
+
+    assert [error.message for error in validator.iter_errors(loaded(provider))] == []
+    assert list(validator.iter_errors({"jobs": {"x": {"steps": 1}}, "steps": 1, "opsconductor": 1}))
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_it_installs_this_version_and_validates_and_plans(provider: str) -> None:
+    text = file_for(provider)[1]
+
+    assert f'"opsconductor=={__version__}"' in text
+    assert "@VERSION@" not in text
+    assert "opsconductor validate" in text
+    assert re.search(r"opsconductor plan --base .*--head HEAD", text)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_no_secret_is_near_what_a_stranger_sends(provider: str) -> None:
+    text = file_for(provider)[1]
+
+    assert not re.search(r"secrets\.|pull_request_target|workflow_run|from_secret|TOKEN", text)
+
+
+@pytest.mark.parametrize("provider", ACTIONS)
+def test_actions_are_pinned_and_nothing_of_a_request_is_pasted_into_a_script(provider: str) -> None:
+    steps = [step for job in jobs(provider) for step in job["steps"]]
+
+    assert all(re.search(r"@v\d+$", step["uses"]) for step in steps if "uses" in step)
+    assert not [step for step in steps if "${{" in step.get("run", "")]
+    checkouts = [step for step in steps if "/checkout@" in step.get("uses", "")]
+    assert checkouts and all(step["with"]["persist-credentials"] is False for step in checkouts)
+    assert all(job["timeout-minutes"] <= 10 for job in jobs(provider))
+
+
+def test_rights_at_github_are_the_least() -> None:
+    """What comes from a package index runs with a right to read; only the upload of findings may write, and no fork."""
+    check, upload = loaded("github")["jobs"]["check"], loaded("github")["jobs"]["code-scanning"]
+
+    assert loaded("github")["permissions"] == {}
+    assert check["permissions"] == {"contents": "read"}
+    assert upload["permissions"] == {"actions": "read", "contents": "read", "security-events": "write"}
+    assert not [step for step in upload["steps"] if "run" in step]
+    assert "head.repo.full_name == github.repository" in upload["if"]
+
+
+def test_forgejo_is_gitea_with_its_own_runner_and_actions() -> None:
+    own = file_for("forgejo")[1].replace("uses: https://data.forgejo.org/", "uses: ").replace("runs-on: docker", "")
+
+    assert own.replace("forgejo", "gitea") == file_for("gitea")[1].replace("runs-on: ubuntu-latest", "")
+
+
+@pytest.mark.parametrize("provider", ("gitea", "forgejo"))
+def test_rights_at_other_forges_are_the_least(provider: str) -> None:
+    assert loaded(provider)["permissions"] == {"contents": "read"}
+
+
+def test_gitlab_is_given_its_reports_also_when_the_check_fails() -> None:
+    artifacts = loaded("gitlab")["opsconductor"]["artifacts"]
+
+    assert artifacts["when"] == "always"
+    assert artifacts["reports"] == {"codequality": "gl-code-quality-report.json", "junit": "opsconductor-junit.xml"}
+
+
+def test_init_writes_the_file_where_the_provider_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "fleet"
+
+    assert call(["init", str(folder), "--state", str(tmp_path / "state"), "--ci", "gitlab"]) == 0
+
+    assert (folder / ".gitlab-ci.yml").read_text() == file_for("gitlab")[1]
+    assert call(["validate", str(folder)]) == 0
+    assert "10 documents, no findings" in capsys.readouterr().out
+    assert call(["init", str(tmp_path / "other"), "--ci", "jenkins"]) == 2
+    assert "github, gitlab, gitea, forgejo, woodpecker" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
