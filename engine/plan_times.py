@@ -130,10 +130,11 @@ def flagged(schedule: Schedule, fires: tuple[Fire, ...], start: datetime) -> Ite
     """The fires with the clock changes that touch them; `start` is where the plan begins."""
     for index, fire in enumerate(fires):
         before = fires[index - 1].instant if index else start
-        yield PlannedFire(fire, _clock_change(schedule, fire, before))
+        yield PlannedFire(fire, clock_change(schedule, fire, before))
 
 
-def _clock_change(schedule: Schedule, fire: Fire, before: datetime) -> ClockChange | None:
+def clock_change(schedule: Schedule, fire: Fire, before: datetime) -> ClockChange | None:
+    """Whether clocks change right at a fire, or have changed since the instant `before`."""
     where = dst.zone(fire.time_zone)
     wall = fire.local.replace(tzinfo=None)
     text = schedule.spec.cron

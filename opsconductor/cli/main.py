@@ -12,7 +12,7 @@ import typer
 import typer.exceptions
 
 from opsconductor import __version__, exits
-from opsconductor.cli import ask, explain, impact, new, plan, read, serve, validate
+from opsconductor.cli import ask, explain, impact, new, plan, read, serve, validate, why
 
 app = typer.Typer(
     name="opsconductor",
@@ -41,7 +41,7 @@ def _root(
         raise typer.Exit(exits.USAGE)
 
 
-for commands in (new, validate, plan, serve, ask, read, impact, explain):
+for commands in (new, validate, plan, serve, ask, read, why, impact, explain):
     commands.register(app)
 
 

@@ -1,0 +1,115 @@
+"""Why a schedule is due at an instant, or why it is not, in words. Pure."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from engine import cron, dst, recurrence
+from engine.fires import Fire, fires_of
+from engine.plan_times import clock_change
+from engine.recurrence import TICK
+from schemas.quantities import format_duration, format_instant
+from schemas.schedule import Schedule, ScheduleSpec
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOOKS_BACK = (timedelta(days=1), timedelta(days=40), timedelta(days=400), timedelta(days=10 * 366))
+
+
+def fire_at(schedule: Schedule, instant: datetime, *, zone_default: str | None, suspended: bool = False) -> Fire | None:
+    """The fire of a schedule at exactly this instant; None where it is not due then."""
+    found = fires_of(schedule, instant, instant + TICK, zone_default=zone_default, suspended=suspended)
+    return next(iter(found), None)
+
+
+def neighbours(
+    spec: ScheduleSpec, instant: datetime, *, zone_default: str | None
+) -> tuple[datetime | None, datetime | None]:
+    """The due instants nearest before and after; None where there is none in the ten years before, or 40 after."""
+    before: tuple[datetime, ...] = ()
+    for back in _LOOKS_BACK:
+        if not before:
+            before = recurrence.newest(spec, instant - back, instant - TICK, 1, zone_default=zone_default)
+    return (before[0] if before else None), recurrence.next_due(spec, instant, zone_default=zone_default)
+
+
+def rule(schedule: Schedule, fire: Fire) -> str:
+    """The line by which it is due, and what a change of clocks does to it."""
+    spec = schedule.spec
+    if spec.at is not None:
+        return f"at: {format_instant(spec.at)}"
+    if spec.every is not None:
+        return f"every: {format_duration(spec.every)}, counted from {format_instant(spec.start_at or _EPOCH)}"
+    text = f'cron: "{spec.cron}" in {fire.time_zone}'
+    match clock_change(schedule, fire, fire.instant - timedelta(hours=1)):
+        case "gap":
+            return f"{text}; that time does not exist on this day, and dst.gap: next takes the first instant after it"
+        case "fold" if cron.parse(spec.cron or "").elapsed:
+            return f"{text}; this hour comes twice, and a cron whose hour begins with * follows elapsed time: both"
+        case "fold":
+            return f"{text}; this time comes twice on this day, and dst.fold: {spec.dst.fold} takes this pass"
+        case _:
+            return text
+
+
+def why_not(schedule: Schedule, instant: datetime, *, zone_default: str | None) -> tuple[str, ...]:
+    """Everything that keeps the schedule from being due at an instant."""
+    spec = schedule.spec
+    off = (*_outside(spec, instant), *_off_the_clock(spec, instant, recurrence.zone_of(spec, zone_default)))
+    return off or ("it is not due then",)
+
+
+def _outside(spec: ScheduleSpec, instant: datetime) -> Iterator[str]:
+    if spec.start_at is not None and instant < spec.start_at:
+        yield f"startAt: {format_instant(spec.start_at)} is later"
+    if spec.end_at is not None and instant >= spec.end_at:
+        yield f"endAt: {format_instant(spec.end_at)} was reached"
+
+
+def _off_the_clock(spec: ScheduleSpec, instant: datetime, zone: str) -> Iterator[str]:
+    if spec.at is not None and spec.at != instant:
+        yield f"it fires once, at: {format_instant(spec.at)}"
+    elif spec.every is not None:
+        anchor = spec.start_at or _EPOCH
+        beyond = (instant - anchor) % spec.every
+        if beyond:
+            yield (
+                f"every: {format_duration(spec.every)}, counted from {format_instant(anchor)}: "
+                f"this is {beyond} after one of its instants"
+            )
+    elif spec.cron is not None:
+        yield from _off_the_cron(spec, spec.cron, instant, zone)
+    elif spec.rrule is not None:
+        yield "this version does not act on rrule"
+
+
+def _off_the_cron(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -> Iterator[str]:
+    where = dst.zone(zone)
+    wall = instant.astimezone(where)
+    parsed = cron.parse(text)
+    words = text.split()
+    if wall.second or wall.microsecond:
+        yield "cron fires at full minutes"
+    off = [
+        (name, value, word)
+        for name, value, among, word in (
+            ("minute", wall.minute, parsed.minutes, words[0]),
+            ("hour", wall.hour, parsed.hours, words[1]),
+            ("month", wall.month, parsed.months, words[3]),
+        )
+        if value not in among
+    ]
+    yield from (f'the {name} is {value} in {zone}, and cron: "{text}" says {word}' for name, value, word in off)
+    if not _on_a_day(parsed, wall):
+        day = f"{wall:%A}, day {wall.day} of the month"
+        yield f'it is {day}, and cron: "{text}" says day {words[2]}, weekday {words[4]}'
+    elif not off and not wall.second and not wall.microsecond:
+        passes = {wall.replace(fold=fold).utcoffset() for fold in (0, 1)}
+        if len(passes) > 1:
+            which = "second" if wall.fold else "first"
+            yield f"this is the {which} pass of a time that comes twice, and dst.fold: {spec.dst.fold} takes the other"
+
+
+def _on_a_day(parsed: cron.Cron, wall: datetime) -> bool:
+    """Day of month or day of week, as in cron; a bare `*` leaves the decision to the other."""
+    of_month = parsed.days is not None and wall.day in parsed.days
+    of_week = parsed.weekdays is not None and wall.isoweekday() % 7 in parsed.weekdays
+    return (parsed.days is None and parsed.weekdays is None) or of_month or of_week

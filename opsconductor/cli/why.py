@@ -1,0 +1,115 @@
+"""`why`: what was decided for an instant of a schedule, by which rule, from which commit."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opsconductor import exits
+from opsconductor.cli.options import BranchOption, OfflineOption, OutputOption, RemoteOption, RepoOption
+from opsconductor.cli.output import Table, check_format, show
+from opsconductor.settings import UsageError
+from opsconductor.terminal import chatter, printable
+
+if TYPE_CHECKING:
+    from engine.why import Answer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("why")(why)
+
+
+def why(
+    schedule: Annotated[str, typer.Argument(help="The schedule.")],
+    instant: Annotated[str | None, typer.Argument(help="RFC 3339; the last decided and the next by default.")] = None,
+    output: OutputOption = "table",
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+    offline: OfflineOption = False,
+) -> int:
+    """Say what was decided for an instant, or will be, and why. Exit 1 where there is no such schedule."""
+    from opsconductor.inquiry import Inquiry
+    from schemas.quantities import parse_instant
+
+    check_format(output)
+    try:
+        asked = parse_instant(instant) if instant is not None else None
+    except ValueError as error:
+        raise UsageError(f"{instant}: {error}") from error
+    inquiry = Inquiry.open(repo, remote=remote, branch=branch, offline=offline, now=datetime.now(UTC))
+    if not inquiry.knows(schedule):
+        near = difflib.get_close_matches(schedule, inquiry.names, n=1)
+        chatter(f"there is no Schedule {schedule!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return exits.FINDINGS
+    answers = inquiry.last_and_next(schedule) if asked is None else (inquiry.answer(schedule, asked),)
+    if output in ("table", "wide"):
+        lines = [line for answer in answers for line in _lines(answer)]
+        typer.echo("\n".join(printable(line.replace("\n", " ")) for line in lines or _NEVER))
+    else:
+        show(Table((), (), {"schedule": schedule, "answers": [_data(answer) for answer in answers]}), output)
+    return exits.OK
+
+
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_NEVER = ["nothing was decided yet, and nothing is due"]
+_WORDS = {
+    "run": "ran",
+    "skipped": "skipped",
+    "willRun": "will run",
+    "willSkip": "will be skipped",
+    "pending": "due, and not decided yet",
+    "notConsidered": "due, and never considered",
+    "notDue": "not due",
+    "unknown": "due, and it is not known what was decided",
+}
+
+
+def _lines(answer: "Answer") -> Iterator[str]:
+    from schemas.quantities import format_instant
+
+    reason = f": {answer.reason}" if answer.reason else ""
+    when = f"{format_instant(answer.instant)} ({answer.local.isoformat(sep=' ')} {answer.time_zone})"
+    yield f"{answer.schedule} {when}: {_WORDS[answer.decision]}{reason}"
+    yield from (f"  {sentence}" for sentence in answer.why)
+    if answer.rule is not None:
+        yield f"  due by {answer.rule}"
+    if answer.commit is not None:
+        yield f"  definitions: {answer.commit}"
+    if answer.rule is None:
+        near = [("before", answer.before), ("after", answer.after)]
+        said = ", ".join(f"{format_instant(instant)} {side}" for side, instant in near if instant is not None)
+        yield f"  nearest due: {said or 'none'}"
+
+
+def _data(answer: "Answer") -> dict[str, Any]:
+    from schemas.quantities import format_instant
+
+    run = answer.run
+    return {
+        "schedule": answer.schedule,
+        "instant": format_instant(answer.instant),
+        "local": answer.local.isoformat(),
+        "timeZone": answer.time_zone,
+        "decision": answer.decision,
+        "reason": answer.reason,
+        "why": list(answer.why),
+        "rule": answer.rule,
+        "commit": answer.commit if _COMMIT_ID.fullmatch(answer.commit or "") else None,
+        "definitions": answer.commit,
+        "run": run
+        and {
+            "id": run.id,
+            "state": run.state,
+            "reason": run.reason,
+            "queuedAt": format_instant(run.queued_at),
+        },
+        "nearest": {
+            "before": answer.before and format_instant(answer.before),
+            "after": answer.after and format_instant(answer.after),
+        },
+    }
