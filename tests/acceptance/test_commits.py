@@ -219,16 +219,15 @@ def test_validate_reads_what_is_on_disk_or_a_commit(site: Make) -> None:
 
 
 def test_what_is_not_supported_yet_says_so(site: Make) -> None:
-    """A kind of the language that this version does not act on is refused by name, with its place."""
+    """A kind of the language that this version does not act on is checked, and named with its place as a warning."""
     here = site({"hello.yaml": HELLO})
     folder = here.pulled()
     (folder / "definitions" / "flow.yaml").write_text(
         "apiVersion: opsconductor/v1\nkind: Workflow\nmetadata: {name: flow}\nspec: {jobs: {a: {jobRef: hello}}}\n"
     )
     done = here.run("validate")
-    assert done.returncode == 1
-    assert "not supported yet" in done.stdout + done.stderr
-    assert "definitions/flow.yaml:" in done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
+    assert "definitions/flow.yaml:2:7: OC902 warning: this version does not act on kind Workflow yet" in done.stdout
 
 
 @pytest.mark.slow
@@ -294,6 +293,7 @@ def test_doctor_tells_what_is_missing(site: Make) -> None:
     assert here.run("doctor", str(here.root / "no-such.git")).returncode == 1
 
 
+@pytest.mark.slow
 def test_usage_errors_exit_2_and_say_how(bare: Site) -> None:
     """A wrong flag or command is the user's mistake: 2, with a hint and no traceback."""
     for words in (["fly"], ["up"], ["run"], ["up", ".", "--no-such"], ["get", "runs", "-o", "papyrus"]):

@@ -226,7 +226,11 @@ def test_a_queued_run_can_be_cancelled(here: Site) -> None:
         lambda: [r for r in here.runs("sleeps") if r["status"]["state"] in ("queued", "waiting")], what="a queued run"
     )
     name = waiting[0]["metadata"]["name"]
+    assert "it has not started yet" in here.run("logs", name).stderr
     assert here.run("cancel", name, "--wait").returncode == 0
     run = here.run_file(name)
     assert run["status"]["state"] == "cancelled"
     assert run["status"]["startedAt"] is None
+    logs = here.run("logs", name)
+    assert (logs.returncode, logs.stdout) == (0, "")
+    assert logs.stderr == f"{name}: cancelled (cancelled by ann@example.org); it never started\n"

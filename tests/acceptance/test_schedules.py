@@ -139,6 +139,7 @@ def test_status_of_jobs_schedules_and_targets_stands_beside_it(site: Make) -> No
     assert "often" in page
 
 
+@pytest.mark.slow
 def test_status_commits_are_polite(site: Make) -> None:
     """Messages end in [skip ci]; a result is published within 15 s; nothing is committed while nothing changes."""
     here = site({"measure.yaml": MEASURE})

@@ -183,6 +183,7 @@ class CommandLines:
                     self.found.append(line.decode(errors="replace"))
 
 
+@pytest.mark.slow
 def test_secrets_may_only_stand_where_they_are_safe(vault: Site) -> None:
     """In a script, an output or a plain param a secret is refused when the commit is validated."""
     folder = vault.pulled()

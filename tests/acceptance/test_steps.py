@@ -288,6 +288,7 @@ def test_logs_are_whole_on_the_engines_machine(finished: Finished) -> None:
     assert here.run("logs", "no-such-run").returncode == 1
 
 
+@pytest.mark.slow
 def test_reading_commands_find_runs_newest_first(finished: Finished) -> None:
     """`get runs -o json` is {"items": [...]}, newest first; `describe` and `history` name one; 1 is "not found"."""
     here, runs = finished
