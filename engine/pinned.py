@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
@@ -93,17 +94,19 @@ class PinnedSpec:
         return tuple(step for step in self.steps if step.phase == phase)
 
 
-_ADAPTER: TypeAdapter[PinnedSpec] = TypeAdapter(PinnedSpec)
+@cache
+def _adapter() -> TypeAdapter[PinnedSpec]:
+    return TypeAdapter(PinnedSpec)
 
 
 def dump(spec: PinnedSpec) -> bytes:
     """The spec as JSON. Equal specs give equal bytes."""
-    return _ADAPTER.dump_json(spec, by_alias=True)
+    return _adapter().dump_json(spec, by_alias=True)
 
 
 def load(data: bytes | str) -> PinnedSpec:
     """Read what `dump` wrote."""
-    return _ADAPTER.validate_json(data)
+    return _adapter().validate_json(data)
 
 
 def digest(data: bytes) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from engine.identity import RunId
+
+if TYPE_CHECKING:  # these names are used where nothing is ever stored, and loading the database toolkit takes long
+    from sqlalchemy import Connection
 
 
 class Unavailable(Exception):  # noqa: N818 - it is named after what happens next
@@ -31,7 +33,7 @@ class FenceLost(Exception):  # noqa: N818
     `aftermath` is written by the store after the refused change is rolled back.
     """
 
-    def __init__(self, run: RunId, aftermath: Callable[[Connection], object] | None = None) -> None:
+    def __init__(self, run: RunId, aftermath: "Callable[[Connection], object] | None" = None) -> None:
         super().__init__(f"run {run} is held by another runner, or has ended")
         self.run = run
         self.aftermath = aftermath
