@@ -1,0 +1,84 @@
+"""An editor that found our schema by the modeline says what `validate` says, while one types."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from opsconductor import editors
+from opsconductor.validation import validate_paths
+from tests.language_server import LanguageServer, language_server
+
+pytestmark = pytest.mark.slow
+
+CASES = Path(__file__).resolve().parents[1] / "cases"
+TABLE: list[dict[str, Any]] = yaml.safe_load((CASES / "editor.yaml").read_text())
+DOCUMENTS = sorted((CASES / "documents").rglob("*.yaml"))
+PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: x}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What `init` writes, without its documents."""
+    for path, text in {**editors.settings(), "opsconductor.yaml": PROJECT}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (tmp_path / "definitions").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def editor(folder: Path) -> Iterator[LanguageServer]:
+    with language_server(folder) as server:
+        yield server
+
+
+def lines_of(editor: LanguageServer, file: Path) -> list[int]:
+    """Where the editor underlines something; the modeline above a document makes its lines one more, LSP's one less."""
+    return sorted(finding["range"]["start"]["line"] for finding in editor.findings(file))
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    file = folder / "definitions" / f"{name}.yaml"
+    file.write_text(editors.modeline(f"definitions/{file.name}") + text)
+    return file
+
+
+def test_editor_and_validator_agree_on_the_first_line_at_fault(folder: Path, editor: LanguageServer) -> None:
+    expected = {case["case"]: case.get("line") for case in TABLE}
+    theirs, ours = {}, {}
+    for case in TABLE:
+        file = written(folder, case["case"].replace(" ", "-"), case["document"])
+        found = [finding.span.line - 1 for finding in validate_paths(folder).findings if file.name in finding.span.file]
+        ours[case["case"]] = min(found, default=None)
+        theirs[case["case"]] = min(lines_of(editor, file), default=None)
+        file.unlink()
+
+    assert ours == expected
+    assert theirs == expected
+    assert sum(line is None for line in expected.values()) >= 5 and len(expected) >= 25
+
+
+def test_the_editor_underlines_nothing_that_is_well_formed(folder: Path, editor: LanguageServer) -> None:
+    """In all documents of the tests that have no finding about YAML (1xx) or shape (2xx)."""
+    strict = {}
+    for number, case in enumerate(DOCUMENTS):
+        text = case.read_text()
+        if not re.search(r"^#= .* OC[12]", text, re.MULTILINE):
+            # An empty document is nothing to us; an editor with any schema asks for one.
+            text = re.sub(r"^---\n(#.*\n)*(?=---|\Z)", "", text, flags=re.MULTILINE)
+            findings = editor.findings(written(folder, f"case-{number}", text))
+            if findings:
+                strict[str(case)] = [(found["range"]["start"]["line"], found["message"]) for found in findings]
+
+    assert strict == {}
+
+
+def test_the_editor_offers_the_fields_of_a_kind(folder: Path, editor: LanguageServer) -> None:
+    file = written(folder, "new", "apiVersion: opsconductor/v1\nkind: RunnerPool\nmetadata: {name: p}\nspec:\n  \n")
+    editor.findings(file)
+
+    assert {"labels", "maxRuns", "networks"} <= set(editor.completions(file, line=5, character=2))
