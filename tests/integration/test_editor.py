@@ -1,6 +1,7 @@
 """An editor that found our schema by the modeline says what `validate` says, while one types."""
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,23 @@ def test_the_editor_underlines_nothing_that_is_well_formed(folder: Path, editor:
                 strict[str(case)] = [(found["range"]["start"]["line"], found["message"]) for found in findings]
 
     assert strict == {}
+
+
+def test_the_editor_underlines_what_is_malformed(folder: Path, editor: LanguageServer) -> None:
+    """Every document of the tests in which we find an unknown or missing field, a wrong type, form or size."""
+    missed, seen = [], 0
+    for number, case in enumerate(DOCUMENTS):
+        text = case.read_text()
+        if re.search(r"^#= .* OC1", text, re.MULTILINE):
+            continue  # what is no YAML has no documents to compare
+        starts = [line for line, start in enumerate(text.split("\n"), 1) if start.startswith("---")]
+        theirs = {bisect(starts, line) for line in lines_of(editor, written(folder, f"case-{number}", text))}
+        ours = re.findall(r"^#= (\d+):\d+ OC20[34578]$", text, re.MULTILINE)
+        missed += [f"{case.name}:{line}" for line in ours if bisect(starts, int(line)) not in theirs]
+        seen += len(ours)
+
+    assert missed == []
+    assert seen > 50
 
 
 def test_the_editor_offers_the_fields_of_a_kind(folder: Path, editor: LanguageServer) -> None:
