@@ -84,10 +84,13 @@ _TITLES = {
     "OC407": "An expression where none is evaluated",
     # 5xx: time
     "OC501": "An unknown time zone",
-    "OC502": "A schedule without a time zone",
+    "OC502": "A cron or rrule without a time zone",
     "OC503": "A cron line that cannot be read",
-    "OC504": "A schedule that never fires",
+    "OC504": "A time that never comes",
     "OC505": "A cron step that is never taken",
+    "OC506": "A window that never ends",
+    "OC507": "A recurrence rule that cannot be used",
+    "OC508": "Holidays of a country that nobody lists",
     # 6xx: security
     "OC601": "An ssh connection without host keys",
     "OC602": "A host key that cannot be read",

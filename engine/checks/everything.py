@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from engine.catalog import Catalog
 from engine.checks import (
+    calendars,
     circles,
     concurrency,
     expressions,
@@ -34,6 +35,7 @@ _OF_ONE = (
     parameters,
     expressions,
     times,
+    calendars,
     secrecy,
     workflows,
     triggers,

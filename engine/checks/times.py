@@ -1,46 +1,107 @@
-"""Time zones and the times schedules name."""
+"""Time zones, and the times that schedules, windows and quiet hours name."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from calendar import monthrange
+from collections.abc import Generator, Iterator
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from engine.checks.scope import Scope
+from engine import rrule
+from engine.checks.scope import Path, Scope
 from engine.cron import Cron, CronError, idle_steps, parse
+from schemas.calendar import Window, WindowSpec
 from schemas.diagnostic import Diagnostic
+from schemas.notification import NotificationRule, Quiet
+from schemas.policy import User
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule, ScheduleSpec
 
 # In the folder of zones, but not names that mean the same on every machine.
 _NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
+_NO_SUCH_DAY = "no month of the ones it names has such a day"
+_NINE_YEARS = 9 * 366
 _ANY_YEAR = datetime(2000, 1, 1)  # noqa: DTZ001 -- wall time
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
-    if isinstance(document, Project):
-        yield from _zone(authored, document.spec.defaults.time_zone, "defaults", "timeZone")
-    elif isinstance(document, Schedule):
-        spec = document.spec
-        yield from _zone(authored, spec.time_zone, "timeZone")
-        clock = "cron" if spec.cron is not None else "rrule" if spec.rrule is not None else None
-        if clock and spec.time_zone is None and scope.catalog.project.spec.defaults.time_zone is None:
-            hint = "add timeZone, as in Europe/Chisinau or UTC; or set the Project's defaults.timeZone"
-            span = authored.span("spec", clock, key=True)
-            yield Diagnostic(span, "OC502", f"'{clock}' needs a 'timeZone'", hint)
-        yield from _cron(authored, spec)
-        yield from _never(authored, spec)
+    match document:
+        case Project():
+            yield from zone(authored, document.spec.defaults.time_zone, ("spec", "defaults", "timeZone"))
+        case Schedule():
+            yield from _schedule(authored, document.spec, scope)
+        case Window():
+            yield from _window(authored, document.spec, scope)
+        case NotificationRule():
+            yield from _quiet(authored, document.spec.quiet, ("spec", "quiet"))
+        case User():
+            yield from _quiet(authored, document.spec.notify.quiet, ("spec", "notify", "quiet"))
 
 
-def _zone(authored: Authored, name: str | None, *path: str) -> Iterator[Diagnostic]:
+def _schedule(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[Diagnostic]:
+    yield from zone(authored, spec.time_zone, ("spec", "timeZone"))
+    clock = "cron" if spec.cron is not None else "rrule" if spec.rrule is not None else None
+    if clock and spec.time_zone is None:
+        yield from _needs_zone(authored, clock, scope)
+    if spec.cron is not None:
+        yield from cron(authored, spec.cron, ("spec", "cron"), "the schedule never fires")
+    if spec.rrule is not None:
+        read = yield from rule(authored, spec.rrule, ("spec", "rrule"), "the schedule never fires")
+        if read is not None and read.count is not None and spec.start_at is None:
+            hint = "add startAt: the first of them is the first from there on"
+            span = authored.span("spec", "rrule")
+            yield Diagnostic(span, "OC507", "COUNT counts from 'startAt', which is not given", hint, "warning")
+    yield from _never(authored, spec)
+
+
+def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diagnostic]:
+    yield from zone(authored, spec.time_zone, ("spec", "timeZone"))
+    if spec.cron is None or spec.duration is None:
+        return
+    if spec.time_zone is None:
+        yield from _needs_zone(authored, "cron", scope)
+    read = yield from cron(authored, spec.cron, ("spec", "cron"), "the window never opens")
+    yield from _endless(authored, read, spec.duration, ("spec", "duration"), spec.effect)
+
+
+def _quiet(authored: Authored, quiet: Quiet | None, path: Path) -> Iterator[Diagnostic]:
+    if quiet is None:
+        return
+    yield from zone(authored, quiet.time_zone, (*path, "timeZone"))
+    read = yield from cron(authored, quiet.cron, (*path, "cron"), "the quiet hours never begin")
+    yield from _endless(authored, read, quiet.duration, (*path, "duration"), "quiet")
+
+
+def _endless(
+    authored: Authored, read: Cron | None, duration: timedelta, path: Path, effect: Literal["allow", "deny", "quiet"]
+) -> Iterator[Diagnostic]:
+    if read is None or not ever(read) or not covers(read, duration):
+        return
+    what = {"allow": "it shuts nothing out", "deny": "it blocks all the time", "quiet": "nothing is ever sent"}[effect]
+    message = f"the next one begins before this one ends: {what}"
+    hint = "shorten the duration, or begin less often"
+    yield Diagnostic(authored.span(*path), "OC506", message, hint, "warning")
+
+
+def _needs_zone(authored: Authored, clock: str, scope: Scope) -> Iterator[Diagnostic]:
+    if scope.catalog.project.spec.defaults.time_zone is None:
+        hint = "add timeZone, as in Europe/Chisinau or UTC; or set the Project's defaults.timeZone"
+        span = authored.span("spec", clock, key=True)
+        yield Diagnostic(span, "OC502", f"'{clock}' needs a 'timeZone'", hint)
+
+
+def zone(authored: Authored, name: str | None, path: Path) -> Iterator[Diagnostic]:
+    """A finding where a name is no time zone."""
     if name is None or is_zone(name):
         return
-    folded = {zone.lower(): zone for zone in available_timezones() - _NO_ZONES}
+    folded = {known.lower(): known for known in available_timezones() - _NO_ZONES}
     near = get_close_matches(name[:80].lower().replace(" ", "_"), folded, n=1, cutoff=0.7)
     hint = f"did you mean '{folded[near[0]]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
-    yield Diagnostic(authored.span("spec", *path), "OC501", f"'{name}' is not a time zone", hint)
+    yield Diagnostic(authored.span(*path), "OC501", f"'{name}' is not a time zone", hint)
 
 
 @lru_cache(maxsize=1024)
@@ -55,32 +116,88 @@ def is_zone(name: str) -> bool:
     return True
 
 
-def _cron(authored: Authored, spec: ScheduleSpec) -> Iterator[Diagnostic]:
-    if spec.cron is None:
-        return
+def cron(authored: Authored, text: str, path: Path, never: str) -> Generator[Diagnostic, None, Cron | None]:
+    """What is wrong with a cron text; gives what it says where it can be read. `never` says that it has no instant."""
     try:
-        cron = parse(spec.cron)
+        read = parse(text)
     except CronError as error:
-        word = spec.cron[error.offset :].split(maxsplit=1)
-        span = authored.span_within("spec", "cron", offset=error.offset, length=len(word[0]) if word else 1)
+        word = text[error.offset :].split(maxsplit=1)
+        span = authored.span_within(*path, offset=error.offset, length=len(word[0]) if word else 1)
         yield Diagnostic(span, "OC503", error.message, error.hint)
-        return
-    for idle in idle_steps(spec.cron):
+        return None
+    for idle in idle_steps(text):
         message = f"a step of {idle.step} leads out of the {idle.field} field: '{idle.item}' means {idle.value} only"
         pace = {"minute": "m", "hour": "h"}.get(idle.field)
         hint = f"write {idle.value} if that is meant"
         if pace is not None:
             hint += f"; a steady pace is 'every: {idle.step}{pace}'"
-        span = authored.span_within("spec", "cron", offset=idle.offset, length=len(idle.item))
+        span = authored.span_within(*path, offset=idle.offset, length=len(idle.item))
         yield Diagnostic(span, "OC505", message, hint, "warning")
-    if not _ever(cron):
-        hint = "no month of the ones it names has such a day"
-        yield Diagnostic(authored.span("spec", "cron"), "OC504", "the schedule never fires", hint, "warning")
+    if not ever(read):
+        yield Diagnostic(authored.span(*path), "OC504", never, _NO_SUCH_DAY, "warning")
+    return read
+
+
+def rule(authored: Authored, text: str, path: Path, never: str) -> Generator[Diagnostic, None, rrule.Rule | None]:
+    """What is wrong with a recurrence rule; gives what it says where it can be read."""
+    try:
+        read = rrule.parse(text)
+    except rrule.RuleError as error:
+        span = authored.span_within(*path, offset=error.offset, length=error.length)
+        yield Diagnostic(span, "OC507", error.message, error.hint)
+        return None
+    if not read.ever:
+        yield Diagnostic(authored.span(*path), "OC504", never, _NO_SUCH_DAY, "warning")
+    return read
 
 
 @lru_cache(maxsize=4096)
-def _ever(cron: Cron) -> bool:
-    return next(cron.walls(_ANY_YEAR), None) is not None
+def ever(read: Cron) -> bool:
+    """Whether it has any instant at all."""
+    return next(read.walls(_ANY_YEAR), None) is not None
+
+
+@lru_cache(maxsize=4096)
+def covers(read: Cron, duration: timedelta) -> bool:
+    """Whether intervals of this length, from every wall time of a cron on, leave nothing out (clock changes apart)."""
+    day = timedelta(days=1)
+    gaps = [later - earlier for earlier, later in pairwise(read.times)]
+    if max(gaps, default=timedelta(0)) > duration:
+        return False
+    overnight = day - read.times[-1] + read.times[0]
+    if len(read.months) == 12 and read.days is None and read.weekdays is None:
+        return overnight <= duration
+    if duration < day:
+        return False
+    margin = 0 if len(read.months) == 12 else 7  # the days of the week move from year to year
+    return overnight + (_longest_pause(read) - 1 + margin) * day <= duration
+
+
+def _longest_pause(read: Cron) -> int:
+    """Days from one day that fires to the next, at most, over nine years that have every kind of February."""
+    days = [
+        day.toordinal()
+        for year in range(2096, 2105)
+        for month in read.months
+        for day in _days_of(year, month)
+        if fires_on(read, day)
+    ]
+    return max((later - earlier for earlier, later in pairwise(days)), default=_NINE_YEARS)
+
+
+def _days_of(year: int, month: int) -> Iterator[date]:
+    return (date(year, month, number + 1) for number in range(monthrange(year, month)[1]))
+
+
+def fires_on(read: Cron, day: date) -> bool:
+    """Whether a day is one of a cron's: by day of month or day of week; where one is left open the other decides."""
+    if day.month not in read.months:
+        return False
+    if read.days is None or read.weekdays is None:
+        return (read.days is None or day.day in read.days) and (
+            read.weekdays is None or day.isoweekday() % 7 in read.weekdays
+        )
+    return day.day in read.days or day.isoweekday() % 7 in read.weekdays
 
 
 def _never(authored: Authored, spec: ScheduleSpec) -> Iterator[Diagnostic]:
