@@ -6,31 +6,55 @@ import sys
 import tempfile
 import traceback
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import typer
 import typer.exceptions
 
-from opsconductor import __version__, exits
-from opsconductor.cli import ask, explain, impact, new, plan, read, serve, validate, why
+from opsconductor import exits
 
-app = typer.Typer(
-    name="opsconductor",
-    help="Jobs as code: YAML in git decides what runs, results go back to git.",
-    invoke_without_command=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_COMMANDS = {
+    "new": ("init",),
+    "validate": ("validate",),
+    "plan": ("plan",),
+    "serve": ("up", "accept", "doctor"),
+    "ask": ("run", "exec", "cancel"),
+    "read": ("get", "describe", "history", "next", "logs"),
+    "why": ("why",),
+    "impact": ("impact",),
+    "explain": ("schema", "explain"),
+}
+"""The commands of each module of this package, in the order of the help."""
+
+
+def application(asked: str | None = None) -> typer.Typer:
+    """The program with the command that is asked for; with all of them where it has no such command.
+
+    Each module loads what its commands need: `validate` need not wait for what only `up` uses.
+    """
+    app = typer.Typer(
+        name="opsconductor",
+        invoke_without_command=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    meant = [module for module, commands in _COMMANDS.items() if asked in commands]
+    for module in meant or _COMMANDS:
+        import_module(f"opsconductor.cli.{module}").register(app)
+    return app
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from opsconductor import __version__
+
         typer.echo(f"opsconductor {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
@@ -41,12 +65,10 @@ def _root(
         raise typer.Exit(exits.USAGE)
 
 
-for commands in (new, validate, plan, serve, ask, read, why, impact, explain):
-    commands.register(app)
-
-
 def run(arguments: list[str] | None = None) -> None:
     """Entry point of the installed program. Never returns: exits with a code of CONTRACT 1."""
+    # Packages that happen to be installed beside us must not take part in reading documents; nor is time for a search.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sys.exit(call(arguments))
 
 
@@ -56,7 +78,8 @@ def call(arguments: list[str] | None = None) -> int:
     from opsconductor.settings import UsageError
 
     try:
-        code = app(args=arguments, standalone_mode=False, prog_name="opsconductor")
+        given = sys.argv[1:] if arguments is None else arguments
+        code = application(given[0] if given else None)(args=given, standalone_mode=False, prog_name="opsconductor")
     except typer.Exit as stop:
         return stop.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -87,6 +110,8 @@ def call(arguments: list[str] | None = None) -> int:
 
 
 def _report(error: Exception) -> Path:
+    from opsconductor import __version__
+
     descriptor, name = tempfile.mkstemp(prefix="opsconductor-bug-", suffix=".txt")
     with os.fdopen(descriptor, "w") as file:
         file.write(f"opsconductor {__version__}, Python {platform.python_version()}, {platform.platform()}\n")

@@ -6,13 +6,13 @@ from pathlib import Path
 import typer
 import typer.core
 
-from opsconductor.cli.main import app
+from opsconductor.cli.main import _COMMANDS, application
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def program() -> typer.core.TyperGroup:
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(application())
     assert isinstance(command, typer.core.TyperGroup)
     return command
 
@@ -20,6 +20,15 @@ def program() -> typer.core.TyperGroup:
 def test_every_command_has_a_line_and_every_line_a_command() -> None:
     listed = set(re.findall(r"^\| `([a-z]+)\b", (DOCS / "commands.md").read_text(), re.MULTILINE))
     assert listed == set(program().commands)
+
+
+def test_a_command_that_is_asked_for_is_loaded_without_the_others() -> None:
+    assert [command for commands in _COMMANDS.values() for command in commands] == list(program().commands)
+    for commands in _COMMANDS.values():
+        for command in commands:
+            alone = typer.main.get_command(application(command))
+            assert isinstance(alone, typer.core.TyperGroup)
+            assert tuple(alone.commands) == commands
 
 
 def test_every_setting_of_up_is_listed_with_its_variable() -> None:

@@ -1,0 +1,43 @@
+"""What a command loads before it works: who checks a small repository must not wait for what only `up` needs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).resolve().parents[2] / "definitions" / "hello"
+NEVER = {"asyncssh", "apprise", "mcp", "sqlalchemy", "asyncio", "jinja2", "pygit2"}
+PLAIN = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
+PROGRAM = """
+import json, sys
+from opsconductor.cli.main import call
+code = call(["validate", sys.argv[1]])
+print(json.dumps([code, sorted(sys.modules)]))
+"""
+
+
+def loaded(folder: Path) -> set[str]:
+    """The modules that `validate` has loaded when it is done."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(folder)], capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "PYDANTIC_DISABLE_PLUGINS": "__all__"},
+    )  # fmt: skip
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stdout
+    return set(modules)
+
+
+def test_validate_loads_nothing_that_it_does_not_use() -> None:
+    assert loaded(SAMPLE) & NEVER == set()
+
+
+@pytest.mark.parametrize(("text", "expected"), [(PLAIN, False), (PLAIN.replace("dummy}", 'dummy, if: "1 > 0"}'), True)])
+def test_expressions_are_loaded_where_there_is_one(tmp_path: Path, text: str, expected: bool) -> None:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "opsconductor.yaml").write_text((SAMPLE / "opsconductor.yaml").read_text())
+    (tmp_path / "definitions" / "x.yaml").write_text(text)
+
+    assert ("cel.cel" in loaded(tmp_path)) is expected
