@@ -139,7 +139,9 @@ class _Graph:
 
     def _opening(self, credential: str) -> Iterator[tuple[Link, ...]]:
         for name, job in self._catalog.jobs.items():
-            way = next((way for way in ways(self._catalog, job) if way.credential == credential), None)
+            chosen = self._members.chosen(job.spec.targets) if job.spec.targets is not None else frozenset()
+            found = ways(self._catalog, job, chosen)
+            way = next((way for way in found if way.credential == credential), None)
             if way is not None:
                 yield self._links_of(name, job, way)
 

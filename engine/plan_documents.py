@@ -44,13 +44,6 @@ class Documents:
         both = [*self.added, *self.changed, *self.removed, *(one.after for one in self.renamed)]
         return frozenset(identity.partition("/")[0] for identity in both)
 
-    def former(self, kind: str, name: str) -> str:
-        """The name that a document of the new tree had in the old one."""
-        return next(
-            (one.before.partition("/")[2] for one in self.renamed if one.after == f"{kind}/{name}"),
-            name,
-        )
-
 
 def _sides(one: Renamed) -> tuple[str, str]:
     return one.before, one.after

@@ -38,7 +38,10 @@ class Reach:
     def __init__(self, base: Catalog, head: Catalog, documents: Documents) -> None:
         self._base = base
         self._head = head
-        self._documents = documents
+        self._former_jobs = _formers(documents, "Job")
+        self._former_schedules = _formers(documents, "Schedule")
+        self._changed_jobs = documents.names("Job")
+        self._anything_else = not documents.kinds <= _HARMLESS
         self._before = Members(base.targets, base.groups)
         self._after = Members(head.targets, head.groups)
 
@@ -51,34 +54,40 @@ class Reach:
         return tuple(gain for name in self._head.jobs for gain in self._gains(name))
 
     def _of_jobs(self) -> Iterator[TargetsChange]:
-        taken = {self._documents.former("Job", name) for name in self._head.jobs}
+        taken = {self._former_jobs.get(name, name) for name in self._head.jobs}
         for name in self._head.jobs:
-            before = _chosen(self._base, self._before, self._documents.former("Job", name))
+            before = _chosen(self._base, self._before, self._former_jobs.get(name, name))
             yield from _changed(name, before, _chosen(self._head, self._after, name))
         for name in self._base.jobs.keys() - taken:
             yield from _changed(name, _chosen(self._base, self._before, name), frozenset())
 
     def _of_limits(self) -> Iterator[TargetsChange]:
         for name, schedule in self._head.schedules.items():
-            old = self._base.schedules.get(self._documents.former("Schedule", name))
+            old = self._base.schedules.get(self._former_schedules.get(name, name))
             job, was = schedule.spec.job_ref, old.spec.job_ref if old else None
             limits = (old.spec.limit if old else None, schedule.spec.limit)
-            if job is None or (limits == (None, None) and was in (None, job, self._documents.former("Job", job))):
+            if job is None or (limits == (None, None) and was in (None, job, self._former_jobs.get(job, job))):
                 continue
             before = _chosen(self._base, self._before, was, limits[0])
             yield from _changed(job, before, _chosen(self._head, self._after, job, limits[1]), name)
 
     def _gains(self, name: str) -> Iterator[CredentialGain]:
-        former = self._documents.former("Job", name)
+        former = self._former_jobs.get(name, name)
         if not self._may_differ(former, name):
             return
-        known = {way.credential for way in ways(self._base, old)} if (old := self._base.jobs.get(former)) else set()
-        found = ways(self._head, self._head.jobs[name])
+        known = {way.credential for way in _ways(self._base, self._before, former)}
+        found = _ways(self._head, self._after, name)
         for credential in sorted({way.credential for way in found} - known):
             yield CredentialGain(name, credential, tuple(way for way in found if way.credential == credential))
 
     def _may_differ(self, former: str, name: str) -> bool:
-        return not self._documents.kinds <= _HARMLESS or not self._documents.names("Job").isdisjoint((former, name))
+        return self._anything_else or not self._changed_jobs.isdisjoint((former, name))
+
+
+def _formers(documents: Documents, kind: str) -> dict[str, str]:
+    """Former names by new ones."""
+    pairs = ((one.after.partition("/"), one.before.partition("/")) for one in documents.renamed)
+    return {after[2]: before[2] for after, before in pairs if after[0] == kind}
 
 
 def _chosen(catalog: Catalog, members: Members, job: str | None, limit: Selection | None = None) -> frozenset[str]:
@@ -87,6 +96,11 @@ def _chosen(catalog: Catalog, members: Members, job: str | None, limit: Selectio
         return frozenset()
     chosen = members.chosen(known.spec.targets)
     return chosen if limit is None else chosen & members.chosen(limit)
+
+
+def _ways(catalog: Catalog, members: Members, job: str) -> tuple[Way, ...]:
+    known = catalog.jobs.get(job)
+    return ways(catalog, known, _chosen(catalog, members, job)) if known is not None else ()
 
 
 def _changed(

@@ -67,7 +67,8 @@ def changes(
     Acceptance is the moment before `start`, so that what is due at `start` belongs to `head`.
     """
     touched = documents.names("Schedule")
-    pairs = [pair for pair in _pairs(base, head) if not documents.kinds <= _TIMELESS or touched & set(pair)]
+    may_move_all = not documents.kinds <= _TIMELESS
+    pairs = [pair for pair in _pairs(base, head) if may_move_all or not touched.isdisjoint(pair)]
     most = max(_LEAST_FIRES, min(MOST_FIRES, _MOST_FIRES_OF_ALL // max(1, len(pairs))))
     found = (_change(base, head, former, name, start, end, most) for former, name in pairs)
     return tuple(change for change in found if {change.name, change.former} & touched or change.before != change.after)

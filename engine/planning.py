@@ -384,14 +384,17 @@ class Way:
     target: str | None = None
 
 
-def ways(catalog: Catalog, job: Job) -> tuple[Way, ...]:
+def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tuple[Way, ...]:
     """Every way by which runs of a job come to credentials; none where no run of it could be planned.
 
-    The credentials named are those that `plan_run` pins when nothing narrows the targets.
+    The credentials named are those that `plan_run` pins when nothing narrows the targets. Who knows already which
+    targets the job chooses hands them over: to find them again takes longer than all the rest.
     """
     asked = _Asked(catalog, job.name, job.spec, job.metadata.labels, catalog.pool_of(job), {}, None)
     try:
-        targets = _targets(asked)
+        targets = _targets(asked) if chosen is None else [catalog.targets[name] for name in sorted(chosen)]
+        if job.spec.targets is not None and not targets:
+            return ()
         found = tuple(_ways(asked, targets, _steps(job.spec, targets)))
         for name in {way.credential for way in found}:
             _allowed(asked, name)
