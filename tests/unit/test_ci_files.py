@@ -56,7 +56,16 @@ def test_it_installs_this_version_and_validates_and_plans(provider: str) -> None
 def test_no_secret_is_near_what_a_stranger_sends(provider: str) -> None:
     text = file_for(provider)[1]
 
-    assert not re.search(r"secrets\.|pull_request_target|workflow_run|from_secret|TOKEN", text)
+    assert not re.search(r"secrets\.|pull_request_target|workflow_run|from_secret", text)
+
+
+@pytest.mark.parametrize("provider", ACTIONS)
+def test_the_token_is_in_a_step_that_runs_nothing_installed_and_not_for_forks(provider: str) -> None:
+    holders = [step for job in jobs(provider) for step in job["steps"] if "token" in json.dumps(step).lower()]
+
+    assert [step["name"] for step in holders] == ([] if provider == "github" else ["Comment"])
+    assert all("head.repo.full_name == github.repository" in step["if"] for step in holders)
+    assert all(step["run"].startswith("python -I -S - <<'END'\n") for step in holders)
 
 
 @pytest.mark.parametrize("provider", ACTIONS)
@@ -89,7 +98,8 @@ def test_forgejo_is_gitea_with_its_own_runner_and_actions() -> None:
 
 @pytest.mark.parametrize("provider", ("gitea", "forgejo"))
 def test_rights_at_other_forges_are_the_least(provider: str) -> None:
-    assert loaded(provider)["permissions"] == {"contents": "read"}
+    """To comment is the one right beside reading."""
+    assert loaded(provider)["permissions"] == {"contents": "read", "issues": "write", "pull-requests": "write"}
 
 
 def test_gitlab_is_given_its_reports_also_when_the_check_fails() -> None:
