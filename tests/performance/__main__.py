@@ -20,6 +20,7 @@ from tests.performance import (
     status_commits,
     step_cost,
     table,
+    validation,
 )
 from tests.performance.table import Row
 
@@ -28,6 +29,7 @@ PARTS: Mapping[str, Callable[[Path], Awaitable[list[Row]]]] = {
     "commits": status_commits.rows,
     "latency": latency.rows,
     "journal": journal_rate.rows,
+    "validation": validation.rows,
     "reconcile": reconcile.rows,
     "memory": memory.rows,
     "history": packed_history.rows,
