@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from engine import cron, dst, recurrence
-from engine.fires import Fire, fires_of
+from engine.fires import Dropped, Fire, fires_of
 from engine.plan_times import clock_change
 from engine.recurrence import TICK
 from schemas.quantities import format_duration, format_instant
@@ -53,8 +53,16 @@ def rule(schedule: Schedule, fire: Fire) -> str:
 def why_not(schedule: Schedule, instant: datetime, *, zone_default: str | None) -> tuple[str, ...]:
     """Everything that keeps the schedule from being due at an instant."""
     spec = schedule.spec
-    off = (*_outside(spec, instant), *_off_the_clock(spec, instant, recurrence.zone_of(spec, zone_default)))
+    left_out = _left_out(schedule, instant, zone_default)
+    off = left_out or (*_outside(spec, instant), *_off_the_clock(spec, instant, recurrence.zone_of(spec, zone_default)))
     return off or ("it is not due then",)
+
+
+def _left_out(schedule: Schedule, instant: datetime, zone_default: str | None) -> tuple[str, ...]:
+    """The times whose gap ends at the instant, and that `gap: skip` leaves out."""
+    found = recurrence.dropped(schedule.spec, instant - TICK, instant, zone_default=zone_default)
+    zone = recurrence.zone_of(schedule.spec, zone_default)
+    return tuple(f"{Dropped(schedule.name, wall, end, zone).message} by dst.gap: skip" for wall, end in found)
 
 
 def _outside(spec: ScheduleSpec, instant: datetime) -> Iterator[str]:

@@ -1,15 +1,15 @@
 """When schedules fire before and after a merge, with the clock changes that lie in their way."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Literal
 
-from engine import cron, dst
+from engine import cron, dst, recurrence
 from engine.catalog import Catalog
 from engine.decide import fingerprint, next_due, restarts
-from engine.fires import Fire, fires_of
+from engine.fires import Dropped, Fire, fires_of
 from engine.plan_documents import Documents
 from engine.recurrence import TICK
 from schemas.schedule import Schedule
@@ -17,8 +17,9 @@ from schemas.schedule import Schedule
 ClockChange = Literal["gap", "fold", "offset"]
 """`gap`: the wall time did not exist, this is the first instant after; `fold`: the wall time comes twice, the offset
 says which; `offset`: clocks have changed since the fire before (the first: since the plan begins)."""
-Clock = Literal["new", "restarts", "kept", "gone"]
-"""What becomes of a schedule's clock. `new` and `restarts` consider instants from acceptance on and catch none up."""
+Clock = Literal["new", "restarts", "kept", "held", "gone"]
+"""What becomes of a schedule's clock. `new` and `restarts` consider instants from acceptance on and catch none up;
+`held` says that this version does not act on the schedule: it has no clock."""
 MOST_FIRES = 1_440
 """So many fires of one schedule are listed at most: a day of minutes."""
 _MOST_FIRES_OF_ALL = 50_000
@@ -49,6 +50,7 @@ class ScheduleChange:
     """A schedule that is not what it was. `name` is its new name, or the last it had; `former` its old one.
 
     `next_due` is the first due instant of all that comes, also beyond the time looked at; None where there is none.
+    `dropped` are times of day that do not exist and that `dst.gap: skip` leaves out; they are in no fire.
     """
 
     name: str
@@ -57,6 +59,45 @@ class ScheduleChange:
     before: Fires
     after: Fires
     next_due: datetime | None = None
+    dropped: tuple[Dropped, ...] = ()
+    held: str | None = None
+    """Why this version does not act on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A catalog with the schedules of it that are acted on."""
+
+    catalog: Catalog
+    live: Mapping[str, Schedule]
+
+    @property
+    def zone_default(self) -> str | None:
+        return self.catalog.project.spec.defaults.time_zone
+
+    @property
+    def suspended(self) -> bool:
+        return self.catalog.project.spec.suspend
+
+    def fires(self, name: str | None, start: datetime, end: datetime, most: int) -> Fires:
+        if name is None or name not in self.live:
+            return Fires()
+        schedule = self.live[name]
+        found = fires_of(schedule, start, end, zone_default=self.zone_default, suspended=self.suspended)
+        fires = tuple(islice(found, most + 1))
+        return Fires(tuple(flagged(schedule, fires[:most], start)), more=len(fires) > most)
+
+    def mark(self, name: str) -> str:
+        return fingerprint(self.live[name].spec, zone_default=self.zone_default, suspended=self.suspended)
+
+    def dropped(self, name: str, start: datetime, end: datetime) -> Iterator[Dropped]:
+        spec, zone = self.live[name].spec, self.zone_default
+        for wall, instant in recurrence.dropped(spec, start - TICK, end - TICK, zone_default=zone):
+            yield Dropped(name, wall, instant, recurrence.zone_of(spec, zone))
+
+    def held(self, name: str) -> str | None:
+        job = self.catalog.schedules[name].spec.job_ref
+        return self.catalog.held.get(f"Schedule/{name}") or self.catalog.held.get(f"Job/{job}")
 
 
 def changes(
@@ -66,65 +107,57 @@ def changes(
 
     Acceptance is the moment before `start`, so that what is due at `start` belongs to `head`.
     """
-    touched = documents.names("Schedule")
+    old, new = _Side(base, base.live_schedules), _Side(head, head.live_schedules)
+    touched = documents.names("Schedule") | (old.live.keys() ^ new.live.keys())
     may_move_all = not documents.kinds <= _TIMELESS
-    pairs = [pair for pair in _pairs(base, head) if may_move_all or not touched.isdisjoint(pair)]
+    pairs = [pair for pair in _pairs(old, new) if may_move_all or not touched.isdisjoint(pair)]
     most = max(_LEAST_FIRES, min(MOST_FIRES, _MOST_FIRES_OF_ALL // max(1, len(pairs))))
-    found = (_change(base, head, former, name, start, end, most) for former, name in pairs)
+    found = (_change(old, new, former, name, start, end, most) for former, name in pairs)
     return tuple(change for change in found if {change.name, change.former} & touched or change.before != change.after)
 
 
-def _pairs(base: Catalog, head: Catalog) -> Iterator[tuple[str | None, str | None]]:
+def _pairs(old: _Side, new: _Side) -> Iterator[tuple[str | None, str | None]]:
     """Former and new names of each schedule, sorted by the one that is shown."""
-    formers = {name: _former(base, head.schedules[name]) for name in head.schedules}
+    formers = {name: _former(old, schedule) for name, schedule in new.catalog.schedules.items()}
     taken = set(formers.values())
     pairs: list[tuple[str | None, str | None]] = [(former, name) for name, former in formers.items()]
-    pairs += [(name, None) for name in base.schedules if name not in taken]
+    pairs += [(name, None) for name in old.catalog.schedules if name not in taken]
     return iter(sorted(pairs, key=lambda pair: pair[1] or pair[0] or ""))
 
 
-def _former(base: Catalog, schedule: Schedule) -> str | None:
-    """The schedule whose clock it goes on with, found as the engine finds it."""
+def _former(old: _Side, schedule: Schedule) -> str | None:
+    """The schedule whose clock it goes on with, found as the engine finds it; one without a clock where none has."""
     names = (schedule.name, *schedule.metadata.previous_names)
-    return next((name for name in names if name in base.schedules), None)
+    with_clock = next((name for name in names if name in old.live), None)
+    return with_clock or next((name for name in names if name in old.catalog.schedules), None)
 
 
 def _change(
-    base: Catalog, head: Catalog, former: str | None, name: str | None, start: datetime, end: datetime, most: int
+    old: _Side, new: _Side, former: str | None, name: str | None, start: datetime, end: datetime, most: int
 ) -> ScheduleChange:
-    spec = head.schedules[name].spec if name is not None else None
-    zone_default = head.project.spec.defaults.time_zone
-    return ScheduleChange(
+    change = ScheduleChange(
         name=name or former or "",
         former=former,
-        clock=_clock(base, head, former, name, start - TICK),
-        before=_fires(base, former, start, end, most),
-        after=_fires(head, name, start, end, most),
-        next_due=None if spec is None else next_due(spec, start - TICK, zone_default=zone_default),
+        clock=_clock(old, new, former, name, start - TICK),
+        before=old.fires(former, start, end, most),
+        after=new.fires(name, start, end, most),
     )
+    if name is None:
+        return change
+    if name not in new.live:
+        return replace(change, held=new.held(name))
+    due = next_due(new.live[name].spec, start - TICK, zone_default=new.zone_default)
+    return replace(change, next_due=due, dropped=tuple(new.dropped(name, start, end)))
 
 
-def _clock(base: Catalog, head: Catalog, former: str | None, name: str | None, accepted: datetime) -> Clock:
+def _clock(old: _Side, new: _Side, former: str | None, name: str | None, accepted: datetime) -> Clock:
     if name is None:
         return "gone"
-    if former is None:
+    if name not in new.live:
+        return "held"
+    if former is None or former not in old.live:
         return "new"
-    return "restarts" if restarts(_mark(base, former), _mark(head, name), accepted) else "kept"
-
-
-def _mark(catalog: Catalog, name: str) -> str:
-    project = catalog.project.spec
-    return fingerprint(catalog.schedules[name].spec, zone_default=project.defaults.time_zone, suspended=project.suspend)
-
-
-def _fires(catalog: Catalog, name: str | None, start: datetime, end: datetime, most: int) -> Fires:
-    if name is None:
-        return Fires()
-    project = catalog.project.spec
-    schedule = catalog.schedules[name]
-    found = fires_of(schedule, start, end, zone_default=project.defaults.time_zone, suspended=project.suspend)
-    fires = tuple(islice(found, most + 1))
-    return Fires(tuple(flagged(schedule, fires[:most], start)), more=len(fires) > most)
+    return "restarts" if restarts(old.mark(former), new.mark(name), accepted) else "kept"
 
 
 def flagged(schedule: Schedule, fires: tuple[Fire, ...], start: datetime) -> Iterator[PlannedFire]:

@@ -42,6 +42,8 @@ class Definition:
     zone_default: str | None = None
     suspended: bool = False
     """Whether the whole project is."""
+    held: str | None = None
+    """Why this version does not act on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def _undecided(found: _Found, known: Known, fire: Fire) -> Answer:
     """A due instant without a record."""
     instant = found.instant
     clock = known.clock
+    if found.definition is not None and found.definition.held is not None:
+        return found.says("notConsidered", (f"this version does not act on the schedule: {found.definition.held}",))
     if instant > known.now:
         if fire.decision == "skipped":
             return found.says("willSkip", (_foretold(found),), fire.reason)

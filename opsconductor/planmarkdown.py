@@ -118,7 +118,9 @@ def _names(names: Sequence[str]) -> str:
 
 def _schedule(change: ScheduleChange) -> str:
     lines = "".join(f"\n  {line}" for line in fire_lines(change, _FIRES_SHOWN))
-    return f"{code(change.name)}: {schedule_notes(change)}\n\n  ```diff{lines}\n  ```"
+    held = f": {code(change.held)}" if change.held else ""
+    fires = f"\n\n  ```diff{lines}\n  ```" if lines else ""
+    return f"{code(change.name)}: {schedule_notes(change)}{held}{fires}"
 
 
 def _documents(plan: Plan) -> Iterator[str]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from engine.fires import Dropped
 from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
@@ -70,6 +71,8 @@ def _schedule(change: ScheduleChange) -> dict[str, Any]:
         "moreBefore": change.before.more,
         "after": [_fire(planned) for planned in change.after.listed],
         "moreAfter": change.after.more,
+        "held": change.held,
+        "dropped": [_dropped(one) for one in change.dropped],
         "nextDue": change.next_due and format_instant(change.next_due),
     }
 
@@ -78,6 +81,12 @@ def _fire(planned: PlannedFire) -> dict[str, Any]:
     fire = planned.fire.to_json()
     del fire["schedule"]
     return fire | {"clockChange": planned.clock_change}
+
+
+def _dropped(one: Dropped) -> dict[str, Any]:
+    dropped = one.to_json()
+    del dropped["schedule"]
+    return dropped
 
 
 def _start(start: Start) -> dict[str, Any]:
@@ -176,6 +185,7 @@ _CLOCKS = {
     "new": "new",
     "restarts": "its clock starts anew; nothing is caught up",
     "kept": "its clock goes on",
+    "held": "this version does not act on it",
     "gone": "gone",
 }
 
@@ -187,7 +197,7 @@ def schedule_notes(change: ScheduleChange) -> str:
 
 
 def _schedule_lines(change: ScheduleChange) -> Iterator[str]:
-    yield f"{change.name}: {schedule_notes(change)}"
+    yield f"{change.name}: {schedule_notes(change)}{f': {change.held}' if change.held else ''}"
     yield from (f"  {line}" for line in fire_lines(change, _FIRES_SHOWN))
 
 
@@ -204,7 +214,8 @@ def fire_lines(change: ScheduleChange, most: int) -> Iterator[str]:
         yield f"{sign} {_fire_line(after.get(key) or before[key])}"
     if max(len(before), len(after)) > most or change.before.more or change.after.more:
         yield f"  and more: {_number(change.before)} before, {_number(change.after)} after"
-    if not change.after.listed and change.clock != "gone":
+    yield from (f"! {one.message} ({one.time_zone}, dst.gap: skip)" for one in change.dropped[:most])
+    if not change.after.listed and change.clock not in ("gone", "held"):
         yield f"  next due {format_instant(change.next_due)}" if change.next_due else "  never due again"
 
 

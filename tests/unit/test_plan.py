@@ -249,3 +249,24 @@ def test_the_prune_guard_speaks_before_the_merge() -> None:
     assert (plan.accepted, [finding.code for finding in plan.findings]) == (False, ["OC340"])
     assert len(plan.documents.removed) == 7
     assert format_instant(plan.end) == "2026-03-29T00:00:00Z"
+
+
+def test_a_night_that_is_left_out_is_named() -> None:
+    after = schedule("s", "work", f'cron: "30 2 * * *", {BERLIN}, dst: {{gap: skip}}')
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, after), start="2026-03-28T22:00:00Z")
+    assert fires(plan) == []
+    assert [one.message for one in plan.schedules[0].dropped] == ["02:30 does not exist on 2026-03-29: skipped"]
+
+
+def test_what_this_version_does_not_act_on_does_not_fire() -> None:
+    """A schedule, or its job, with a field that only a later version knows: the engine gives it no clock."""
+    jittered = schedule("s", "work", "every: 1h, jitter: 5m")
+    retried = job("work", "{names: [here]}", steps="[{run: 'true', retry: {maxAttempts: 2}}]")
+    base = tree(HERE, WORK, schedule("s", "work", "every: 1h"))
+    for head in (tree(HERE, WORK, jittered), tree(HERE, retried, schedule("s", "work", "every: 1h"))):
+        assert head.catalog is not None
+        if head.catalog.held:
+            (change,) = planned(base, head).schedules
+            assert (change.clock, change.after.listed, change.next_due) == ("held", (), None)
+            assert "not supported yet" in (change.held or "")
+            assert [one.clock for one in planned(head, base).schedules] == ["new"]
