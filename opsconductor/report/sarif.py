@@ -16,6 +16,8 @@ MOST = 25_000
 """So many results may one run have at GitHub, which refuses a file with more as a whole."""
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
+_WORD = re.compile(r"[A-Za-z0-9]+")
+
 
 def show(report: Report, place: Place = "") -> str:
     """One log with one run. Rules are the codes that were found, with their pages as help."""
@@ -41,7 +43,7 @@ def _rule(code: str) -> dict[str, Any]:
     title, page = title_of(code), explain_code(code) or code
     return {
         "id": code,
-        "name": "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", title)),
+        "name": "".join(word[0].upper() + word[1:] for word in _WORD.findall(title) if word not in ("A", "An", "The")),
         "shortDescription": {"text": title},
         "fullDescription": {"text": _first_paragraph(page) or title},
         "help": {"text": page, "markdown": page},

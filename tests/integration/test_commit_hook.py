@@ -1,6 +1,7 @@
 """The real pre-commit takes our manifest, and its hook refuses a commit that does not validate."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,17 +27,23 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def repository(tmp_path: Path, environment: dict[str, str]) -> Path:
-    """A definitions repository that takes the hook as our manifest says; but with the program that is here already,
-    because making an environment for it needs a package index."""
-    [hook] = yaml.safe_load(MANIFEST.read_text())
-    config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}
+    """A definitions repository with the hook as the page says for a machine that has the program.
+
+    To make an environment for it, as the other configuration of the page does, needs a package index.
+    """
     root = tmp_path / "fleet"
     (root / "definitions").mkdir(parents=True)
-    (root / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    (root / ".pre-commit-config.yaml").write_text(from_the_page()[1])
     (root / "opsconductor.yaml").write_text(f"{HEAD}kind: Project\nmetadata: {{name: x}}\n")
     for command in (["git", "init", "--quiet"], ["git", "add", "."], ["pre-commit", "install"]):
         subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, timeout=60)
     return root
+
+
+def from_the_page() -> list[str]:
+    """The configurations that the documentation shows: with our repository, and with the installed program."""
+    page = (ROOT / "docs" / "how-to" / "check-pull-requests.md").read_text()
+    return [block for block in re.findall(r"```yml\n(.*?)```", page, re.DOTALL) if block.startswith("repos:")]
 
 
 def commit(root: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -51,6 +58,14 @@ def test_the_manifest_is_one(environment: dict[str, str]) -> None:
 
     [hook] = yaml.safe_load(MANIFEST.read_text())
     assert (hook["id"], hook["language"], hook["pass_filenames"]) == ("opsconductor-validate", "python", False)
+
+
+def test_the_page_names_the_hook_as_the_manifest_does() -> None:
+    [hook] = yaml.safe_load(MANIFEST.read_text())
+    ours, installed = (yaml.safe_load(text)["repos"][0]["hooks"][0] for text in from_the_page())
+
+    assert ours == {"id": hook["id"]}
+    assert {**installed, "language": "python"} == {name: hook[name] for name in installed}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The CI files of `init --ci` are what their providers take, ask for no right too many, paste nothing into scripts."""
+"""What `init` writes for CI and editors: taken by its providers, no right too many, nothing pasted into scripts."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from opsconductor import __version__
+from opsconductor import __version__, editors
 from opsconductor.ci import PROVIDERS, file_for
 from opsconductor.cli.main import call
 
@@ -120,3 +120,28 @@ def test_init_writes_the_file_where_the_provider_looks(tmp_path: Path, capsys: p
     assert call(["init", str(tmp_path / "other"), "--ci", "jenkins"]) == 2
     assert "github, gitlab, gitea, forgejo, woodpecker" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "way"),
+    [
+        ("opsconductor.yaml", "./.opsconductor/schema.json"),
+        ("definitions/a.yaml", "../.opsconductor/schema.json"),
+        ("definitions/web/a.yaml", "../../.opsconductor/schema.json"),
+    ],
+)
+def test_a_modeline_leads_from_the_file_to_the_schema(path: str, way: str) -> None:
+    assert editors.modeline(path) == f"# yaml-language-server: $schema={way}\n"
+
+
+def test_init_writes_what_editors_need(tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+
+    assert call(["init", str(folder), "--state", str(tmp_path / "state")]) == 0
+
+    for file in [folder / "opsconductor.yaml", *(folder / "definitions").rglob("*.yaml")]:
+        first = file.read_text().partition("\n")[0]
+        assert (file.parent / first.partition("$schema=")[2]).resolve() == folder / ".opsconductor" / "schema.json"
+    assert json.loads((folder / ".opsconductor" / "schema.json").read_text())["title"] == "OpsConductor"
+    page = (Path(__file__).resolve().parents[2] / "docs/how-to/check-pull-requests.md").read_text()
+    assert f"```yml\n{editors.modeline('definitions/a.yaml')}```" in page

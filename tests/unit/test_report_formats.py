@@ -206,7 +206,7 @@ def test_sarif_names_rules_places_and_fingerprints() -> None:
     assert run["columnKind"] == "unicodeCodePoints"
     assert [rules[result["ruleIndex"]]["id"] for result in (first, second)] == ["OC203", "OC101"]
     assert all(rule["help"]["markdown"].startswith(f"# {rule['id']}: ") for rule in rules)
-    assert rules[1]["name"] == "AnUnknownField"
+    assert rules[1]["name"] == "UnknownField"
     assert [first["level"], second["level"]] == ["error", "warning"]
     assert first["message"]["text"] == "한 wrong"
     place = first["locations"][0]["physicalLocation"]
