@@ -82,6 +82,8 @@ _TITLES = {
     "OC405": "An output that nobody declares",
     "OC406": "A value that does not fit its step",
     "OC407": "An expression where none is evaluated",
+    "OC409": "A template that cannot be read",
+    "OC410": "A name that a template does not have",
     # 5xx: time
     "OC501": "An unknown time zone",
     "OC502": "A cron or rrule without a time zone",
@@ -101,6 +103,8 @@ _TITLES = {
     "OC607": "A field that the credential does not have",
     "OC608": "A secret file outside the secret folder",
     "OC609": "A credential of the wrong type",
+    "OC610": "A credential encrypted in another form",
+    "OC611": "Recipients that are not those of the pools",
     # 9xx: part of the language, not of this version
     "OC901": "Not supported yet",
     "OC902": "Checked, and not acted on yet",
