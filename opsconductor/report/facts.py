@@ -4,12 +4,14 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from engine.compile import Compiled
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic
 from schemas.span import Span
+
+if TYPE_CHECKING:
+    from engine.compile import Compiled
 
 Place: TypeAlias = str
 """The way from the root of a checkout to the folder of the Project, with `/`: empty where that is the root."""
@@ -22,7 +24,7 @@ _LONGEST = 4000
 class Report:
     """What validation found. `sources` holds the bytes of the files that findings are about, for quoting."""
 
-    compiled: Compiled
+    compiled: "Compiled"
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
