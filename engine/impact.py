@@ -113,7 +113,8 @@ class _Graph:
     def _limit_allows(self, holder: str, found: Mapping[str, object]) -> bool:
         """Whether a limit leaves anything of the targets by which we came here."""
         targets = {name for kind, _, name in (identity.partition("/") for identity in found) if kind == "Target"}
-        limits = [chosen for chosen, path in selections_of(self.documents[holder]) if path[-1] == "limit"]
+        # A document with one limit for all it starts. A workflow has one for each node: any of them may reach.
+        limits = [chosen for chosen, path in selections_of(self.documents[holder]) if path == ("spec", "limit")]
         return not targets or all(targets & self._members.chosen(limit) for limit in limits)
 
     def _selecting(self, target: str, *, jobs: bool) -> Iterator[tuple[Link, ...]]:

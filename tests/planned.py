@@ -63,7 +63,7 @@ times = st.sampled_from(
     ]
 )
 holds = st.sampled_from(
-    ["", "", "", ", suspend: true", ", suspend: {until: 2026-06-01T10:00:00Z}", ", limit: {names: [a]}"]
+    ["", "", "", ", jitter: 5m", ", suspend: true", ", suspend: {until: 2026-06-01T10:00:00Z}", ", limit: {names: [a]}"]
 )
 selections = st.sampled_from(
     ["{selector: {matchLabels: {role: web}}}", "{names: [a, b]}", "{groups: [g]}", "{exclude: {names: [a]}}"]

@@ -97,17 +97,56 @@ def test_nothing_and_nobody() -> None:
     assert leaning(FLEET, "RunRequest", "ask") == {}
 
 
+EVERYTHING = tree(
+    credential("key"),
+    ssh_target("web", "key"),
+    "kind: TargetGroup\nmetadata: {name: webs}\nspec: {names: [web]}\n",
+    "kind: RunnerPool\nmetadata: {name: edge}\nspec: {}\n",
+    "kind: Calendar\nmetadata: {name: holidays}\nspec: {dates: ['2026-12-24']}\n",
+    "kind: NotificationChannel\nmetadata: {name: mail}\nspec:\n"
+    "  {type: email, pool: edge, credentialRef: smtp, from: a@example.org, to: [b@example.org], server: mx.example}\n",
+    "kind: Credential\nmetadata: {name: smtp}\nspec: {type: password, pools: [edge], from: {file: smtp}}\n",
+    "kind: Credential\nmetadata: {name: hook}\nspec: {type: token, from: {file: hook}}\n",
+    "kind: User\nmetadata: {name: ann}\nspec: {notify: {channels: [mail]}}\n",
+    "kind: NotificationRule\nmetadata: {name: tell}\nspec: {events: [run.failed], channels: [mail], users: [ann]}\n",
+    "kind: Job\nmetadata: {name: work}\nspec:\n"
+    "  {targets: {groups: [webs]}, runsOn: {pool: edge}, steps: [{run: 'true'}]}\n",
+    "kind: Workflow\nmetadata: {name: flow}\nspec:\n"
+    "  jobs:\n    first: {jobRef: work, limit: {names: [web]}}\n    ask: {approval: {users: [ann]}, needs: [first]}\n",
+    "kind: Schedule\nmetadata: {name: s}\nspec:\n"
+    "  {workflowRef: flow, every: 1h, calendars: {except: [holidays]}, limit: {names: [web]}}\n",
+    "kind: Trigger\nmetadata: {name: pushed}\nspec:\n"
+    "  {event: {webhook: {credentialRef: hook, provider: generic}}, jobRef: work}\n",
+    "kind: Window\nmetadata: {name: freeze}\nspec:\n"
+    "  {effect: deny, from: 2026-12-24T00:00:00Z, until: 2026-12-26T00:00:00Z, jobs: {names: [work]},\n"
+    "   targets: {names: [web]}}\n",
+    "kind: Discovery\nmetadata: {name: scan}\nspec:\n"
+    "  {networks: [10.0.0.0/24], runsOn: {pool: edge}, classify: [{credentialRef: key}]}\n",
+    "kind: RunRequest\nmetadata: {name: ask}\nspec: {jobRef: work, limit: {names: [web]}}\n",
+)
+
+
 @pytest.mark.parametrize("kind", sorted(MODELS))
 def test_every_reference_of_every_kind_is_found_from_its_other_end(kind: str) -> None:
     """Built on `references_of`: whoever teaches it a new kind has taught `impact` as well."""
-    assert FLEET.catalog is not None
-    everybody = [*FLEET.definitions, *FLEET.acts]
-    assert {authored.document.kind for authored in everybody} >= {"Job", "Schedule", "RunRequest", "TargetGroup"}
+    assert EVERYTHING.catalog is not None, EVERYTHING.findings
+    everybody = [*EVERYTHING.definitions, *EVERYTHING.acts]
     for authored in everybody:
         for reference in references_of(authored):
             if reference.kind == kind:
-                found = impact(FLEET.catalog, kind, reference.name, FLEET.acts)
-                assert authored.identity in {one.identity for one in found or ()}
+                found = impact(EVERYTHING.catalog, kind, reference.name, EVERYTHING.acts)
+                assert authored.identity in {one.identity for one in found or ()}, reference
+
+
+def test_what_hangs_on_a_chain_of_kinds_is_found() -> None:
+    of_target = "TargetGroup/webs Job/work Workflow/flow Schedule/s Trigger/pushed Window/freeze RunRequest/ask"
+    assert set(leaning(EVERYTHING, "Target", "web")) == set(of_target.split())
+    # The workflow asks a person who hears of it by mail: without the credential that does not arrive.
+    of_mail = "NotificationChannel/mail NotificationRule/tell User/ann Workflow/flow Schedule/s"
+    assert set(leaning(EVERYTHING, "Credential", "smtp")) == set(of_mail.split())
+    assert leaning(EVERYTHING, "Calendar", "holidays") == {
+        "Schedule/s": "uses: spec.calendars.except[0] -> Calendar/holidays"
+    }
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -131,3 +170,15 @@ def _given(catalog: Catalog, name: str) -> tuple[set[str], set[str]]:
     if not isinstance(planned, Planned):
         return set(), set()
     return {target.name for target in planned.spec.targets}, set(planned.spec.credentials)
+
+
+def test_a_workflow_with_several_limits_uses_what_any_of_its_nodes_reaches() -> None:
+    compiled = tree(
+        credential("key"),
+        ssh_target("a", "key"),
+        ssh_target("b", "key"),
+        job("both", "{names: [a, b]}"),
+        "kind: Workflow\nmetadata: {name: flow}\nspec:\n  jobs:\n"
+        "    one: {jobRef: both, limit: {names: [a]}}\n    two: {jobRef: both, limit: {names: [b]}}\n",
+    )
+    assert leaning(compiled, "Target", "a")["Workflow/flow"].startswith("uses: ")
