@@ -71,13 +71,14 @@ selections = st.sampled_from(
 
 
 @st.composite
-def trees(draw: st.DrawFn) -> Compiled:
-    """A valid tree of few documents that differ in what a plan looks at."""
+def document_sets(draw: st.DrawFn) -> tuple[str, ...]:
+    """The documents of a valid tree: few, and different in what a plan looks at."""
     documents = [credential("key"), credential("other")]
     names = draw(st.lists(st.sampled_from(TARGETS), unique=True))
     for name in sorted({*names, "a", "b"}):
         documents.append(ssh_target(name, draw(st.sampled_from(["key", "other"])), draw(st.sampled_from(LABELS))))
-    documents.append("kind: TargetGroup\nmetadata: {name: g}\nspec: {selector: {matchLabels: {role: db}}}\n")
+    members = draw(st.sampled_from(["{selector: {matchLabels: {role: db}}}", "{names: [b]}", "{names: [a]}"]))
+    documents.append(f"kind: TargetGroup\nmetadata: {{name: g}}\nspec: {members}\n")
     documents += [job(name, draw(selections)) for name in JOBS]
     documents += [
         schedule(name, draw(st.sampled_from(JOBS)), draw(times) + draw(holds))
@@ -87,4 +88,9 @@ def trees(draw: st.DrawFn) -> Compiled:
         f"kind: RunRequest\nmetadata: {{name: ask-{name}}}\nspec: {{jobRef: {name}}}\n"
         for name in draw(st.lists(st.sampled_from(JOBS), unique=True))
     ]
-    return tree(*documents)
+    return tuple(documents)
+
+
+def trees() -> st.SearchStrategy[Compiled]:
+    """Valid trees of such documents."""
+    return document_sets().map(lambda documents: tree(*documents))
