@@ -82,6 +82,7 @@ _TITLES = {
     "OC405": "An output that nobody declares",
     "OC406": "A value that does not fit its step",
     "OC407": "An expression where none is evaluated",
+    "OC408": "An expression of the wrong type",
     "OC409": "A template that cannot be read",
     "OC410": "A name that a template does not have",
     # 5xx: time

@@ -8,6 +8,7 @@ from engine.checks import (
     calendars,
     circles,
     concurrency,
+    discoveries,
     encrypted,
     expressions,
     identities,
@@ -42,6 +43,7 @@ _OF_ONE = (
     encrypted,
     templates,
     workflows,
+    discoveries,
     triggers,
     supported,
 )

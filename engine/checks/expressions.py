@@ -3,15 +3,20 @@
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, get_args
 
 from engine.binding import Bound, bind
 from engine.checks.memory import remembered
 from engine.checks.reading import OPEN, Fault, Read, judged, named, read_text, texts_in, well_marked
+from engine.checks.results import Results
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.secrecy import forbidden
+from engine.checks.typed import given as unfitting
+from engine.checks.typed import mismatches
 from engine.contexts import secret_of
 from engine.expression import Reference
+from engine.inference import BOOL, INT, LIST, Lookup, Types
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
@@ -20,6 +25,7 @@ from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.target import Target, TargetGroup
 
+_CODES = BOOL | INT | LIST
 OWN = frozenset({"state", "exitCode", "stdout", "stderr", "json", "duration", "attempts"})
 """Names of the step's own result, bare in its outputs, okExitCodes and retry.if."""
 _FIELDS: Mapping[str, frozenset[str]] = {
@@ -117,6 +123,8 @@ class _Place:
     """Whether a secret may be the whole of a text here."""
     item: str | None = None
     """The name of the item, within forEach."""
+    wanted: Types = None
+    """The types that may be given here."""
 
 
 def _places(authored: Authored) -> Iterator[_Place]:
@@ -157,7 +165,7 @@ def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Ite
     if step.env:
         yield from _of_env(replace(here, path=(*path, "env"), env=inherited), step.env)
     if step.if_:
-        yield replace(here, value=step.if_, path=(*path, "if"), condition=True)
+        yield replace(here, value=step.if_, path=(*path, "if"), condition=True, wanted=BOOL)
     if step.run:
         yield replace(here, value=step.run, path=(*path, "run"), script=True)
     if script:
@@ -171,11 +179,13 @@ def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Ite
     if step.outputs:
         yield replace(here, value=step.outputs, path=(*path, "outputs"), bare=True)
     if step.for_each is not None:
-        yield replace(here, value=step.for_each.items, path=(*path, "forEach", "items"), item=None)
+        yield replace(here, value=step.for_each.items, path=(*path, "forEach", "items"), item=None, wanted=LIST)
     if step.retry is not None and step.retry.if_:
-        yield replace(here, value=step.retry.if_, path=(*path, "retry", "if"), bare=True, condition=True)
+        yield replace(here, value=step.retry.if_, path=(*path, "retry", "if"), bare=True, condition=True, wanted=BOOL)
     if isinstance(step.ok_exit_codes, str):
-        yield replace(here, value=step.ok_exit_codes, path=(*path, "okExitCodes"), bare=True, condition=True)
+        yield replace(
+            here, value=step.ok_exit_codes, path=(*path, "okExitCodes"), bare=True, condition=True, wanted=_CODES
+        )
 
 
 @dataclass
@@ -185,6 +195,10 @@ class _Reader:
     targeted: bool
     secrets: list[_Secret] = field(default_factory=list)
     every: dict[str, tuple[int, PlacedStep]] = field(default_factory=dict)
+
+    @cached_property
+    def results(self) -> Results:
+        return Results(self._params(), self.every)
 
     def __post_init__(self) -> None:
         for number, placed in enumerate(steps_of(self.authored)):
@@ -198,15 +212,36 @@ class _Reader:
                 yield from self._bound(place, path, text)
             for one in read_text(self.authored, text, path, condition=place.condition):
                 yield from self._judged(place, one) if isinstance(one, Read) else (one,)
+        if isinstance(place.value, dict):
+            yield from self._inputs(place)
 
     def _judged(self, place: _Place, one: Read) -> Iterator[Diagnostic]:
-        yield from judged(self.authored, one, lambda reference, whole: self._fault(place, reference, whole))
+        faults = tuple(judged(self.authored, one, lambda reference, whole: self._fault(place, reference, whole)))
+        yield from faults
         for reference in one.expression.occurrences:
             whole = one.found.whole and reference.length == len(one.found.cel.strip())
             if reference.path[0] == "secrets" and self._secret(place, list(reference.path[1:]), whole) is None:
                 _, credential, wanted = reference.path
                 at = one.found.offset + reference.offset
                 self.secrets.append(_Secret(credential, wanted, one.path, at, reference.length))
+        if not faults:
+            yield from mismatches(self.authored, one, self._lookup(place), place.wanted)
+
+    def _lookup(self, place: _Place) -> Lookup:
+        def lookup(path: tuple[str, ...]) -> Types:
+            return None if path[0] == place.item else self.results.types(path, bare=place.bare)
+
+        return lookup
+
+    def _inputs(self, place: _Place) -> Iterator[Diagnostic]:
+        """Expressions that give what the step's type cannot take."""
+        kind = place.own.type if place.own is not None else None
+        for name, value in place.value.items() if kind is not None and place.path[-1] == "with" else ():
+            if name in (kind.inputs if kind is not None else ()):
+                schema = kind.inputs[name] if kind is not None else {}
+                yield from unfitting(
+                    self.authored, value, (*place.path, name), schema, self._lookup(place), written=True
+                )
 
     def _bound(self, place: _Place, path: Path, text: str) -> Iterator[Diagnostic]:
         """Whether the shell would take every value as data."""

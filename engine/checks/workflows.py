@@ -6,11 +6,15 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from engine.checks.reading import Fault, faults, named
+from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
+from engine.checks.typed import given as unfitting
+from engine.checks.typed import mismatches
+from engine.checks.typed import params as typed_params
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, reached, shown
+from engine.inference import BOOL, INT, LIST, TEXT, Types
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.reader import Authored
@@ -112,22 +116,52 @@ class _Graph:
         for name, node in self.nodes.items():
             path: Path = ("spec", "jobs", name)
             item = node.for_each.as_ if node.for_each is not None else None
-            yield from self._read(node.if_, (*path, "if"), name, condition=True)
+            yield from self._read(node.if_, (*path, "if"), name, wanted=BOOL)
             yield from self._read(node.params, (*path, "params"), name, item=item)
             if node.limit is not None:
                 yield from self._read(node.limit.to_json(), (*path, "limit"), name, item=item)
             if node.for_each is not None:
-                yield from self._read(node.for_each.items, (*path, "forEach", "items"), name)
+                yield from self._read(node.for_each.items, (*path, "forEach", "items"), name, wanted=LIST)
+            yield from self._given(name, node)
         yield from self._read(self.document.spec.outputs, ("spec", "outputs"), None)
 
     def _read(
-        self, value: Any, path: Path, own: str | None, *, item: str | None = None, condition: bool = False
+        self, value: Any, path: Path, own: str | None, *, item: str | None = None, wanted: Types = None
     ) -> Iterator[Diagnostic]:
         def judge(reference: Reference, _: bool) -> Fault | None:
             return self._fault(reference, own, item)
 
-        if value and value is not True:
-            yield from faults(self.authored, value, path, judge, condition=condition)
+        def lookup(one: tuple[str, ...]) -> Types:
+            return None if one[0] == item else self._types(one)
+
+        for one in read(self.authored, value, path, condition=wanted == BOOL) if value and value is not True else ():
+            if not isinstance(one, Read):
+                yield one
+                continue
+            wrong = tuple(judged(self.authored, one, judge))
+            yield from wrong or mismatches(self.authored, one, lookup, wanted)
+
+    def _types(self, path: tuple[str, ...]) -> Types:
+        match path:
+            case ("params", *_):
+                return typed_params(self.document.spec.params, path)
+            case ("jobs", _, "state") | ("run", "id" | "job" | "commit" | "instant"):
+                return TEXT
+            case ("run", "attempt"):
+                return INT
+        return None
+
+    def _given(self, name: str, node: Node) -> Iterator[Diagnostic]:
+        """Params whose expressions cannot give what the job asks for."""
+        job = self.scope.catalog.jobs.get(node.job_ref or "")
+        item = node.for_each.as_ if node.for_each is not None else None
+        for param, value in node.params.items() if job is not None else ():
+            schema = job.spec.params.get(param) if job is not None else None
+            if schema is not None and schema.get("secret") is not True:
+                path: Path = ("spec", "jobs", name, "params", param)
+                yield from unfitting(
+                    self.authored, value, path, schema, lambda one: None if one[0] == item else self._types(one)
+                )
 
     def _fault(self, reference: Reference, own: str | None, item: str | None) -> Fault | None:
         root, *rest = reference.path

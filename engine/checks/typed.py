@@ -1,0 +1,73 @@
+"""Expressions that cannot give what is asked for, or compare what cannot be compared."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from engine import inference
+from engine.checks.reading import OPEN, Read, read
+from engine.checks.scope import Path
+from engine.inference import Lookup, Types
+from schemas.diagnostic import Diagnostic
+from schemas.reader import Authored
+
+
+def mismatches(authored: Authored, one: Read, lookup: Lookup, wanted: Types = None) -> Iterator[Diagnostic]:
+    """What does not fit within an expression; where it is a whole value, also that it does not give the wanted type."""
+    types, found = inference.infer(one.expression.tree, lookup)
+    for mismatch in found:
+        span = one.span(authored, mismatch.start, mismatch.end - mismatch.start)
+        severity = "error" if mismatch.certain else "warning"
+        yield Diagnostic(span, "OC408", mismatch.message, mismatch.hint, severity)  # type: ignore[arg-type]
+    if found or wanted is None or not one.found.whole or types is None or types & wanted:
+        return
+    span = one.span(authored, 0, len(one.found.cel))
+    message = f"the expression gives {inference.said(types)}, and {inference.said(wanted)} is asked for"
+    yield Diagnostic(span, "OC408", message, _hint(types, wanted))
+
+
+def given(
+    authored: Authored, value: Any, path: Path, schema: Mapping[str, Any], lookup: Lookup, *, written: bool = False
+) -> Iterator[Diagnostic]:
+    """That a text with expressions cannot give what a JSON Schema asks for. What is wrong within them is not said.
+
+    `written`: where text is asked for, a number is written out, as the inputs of steps have it.
+    """
+    wanted = inference.accepted(schema)
+    if wanted is not None and written and inference.TEXT & wanted:
+        wanted |= {"int", "double", "bool"}
+    if wanted is None or not isinstance(value, str) or OPEN not in value:
+        return
+    parts = tuple(read(authored, value, path))
+    if not all(isinstance(one, Read) for one in parts):
+        return
+    first = parts[0]
+    if isinstance(first, Read) and first.found.whole:
+        types, wrong = inference.infer(first.expression.tree, lookup)
+        if types is not None and not wrong and not types & wanted:
+            span = first.span(authored, 0, len(first.found.cel))
+            message = f"the expression gives {inference.said(types)}, and {inference.said(wanted)} is asked for"
+            yield Diagnostic(span, "OC408", message, _hint(types, wanted))
+    elif not inference.TEXT & wanted:
+        message = f"a text with expressions in it is text, and {inference.said(wanted)} is asked for"
+        hint = "write the expression alone: then its type is kept"
+        yield Diagnostic(authored.span(*path), "OC408", message, hint)
+
+
+def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> Types:
+    """The types of `params.<name>`, by its schema; one that may be left out may be nothing."""
+    if len(path) == 1:
+        return frozenset({"map"})
+    param = declared.get(path[1])
+    if len(path) != 2 or param is None or param.get("secret") is True:
+        return None
+    types = inference.of_schema(param)
+    sure = param.get("required") is True or "default" in param
+    return types if types is None or sure else types | inference.NULL
+
+
+def _hint(types: frozenset[str], wanted: frozenset[str]) -> str:
+    if types & inference.TEXT and wanted & inference.INT:
+        return "int(x) makes a number of a text"
+    if wanted & inference.TEXT:
+        return "string(x) makes a text of it"
+    return "compare it with something, as in x == 1" if wanted == inference.BOOL else ""

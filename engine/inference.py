@@ -1,0 +1,262 @@
+"""What type an expression gives, as far as that follows from its text and from the types of what it reads.
+
+Nothing is evaluated. A type that is not known is None, and whatever it meets is taken for right: what is said to be
+wrong here is wrong for every value. The rules are the library's (a test asks it about every pair of types).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.syntax import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
+
+Types = frozenset[str] | None
+"""The types a value may have, of those in WORDS; None where that is not known."""
+Lookup = Callable[[tuple[str, ...]], Types]
+"""The types of a member path, as in (params, n)."""
+
+WORDS: Mapping[str, str] = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "double": "a number",
+    "text": "text",
+    "bytes": "bytes",
+    "list": "a list",
+    "map": "a mapping",
+    "null": "nothing",
+    "time": "an instant",
+    "duration": "a duration",
+}
+BOOL, TEXT, INT, LIST = frozenset({"bool"}), frozenset({"text"}), frozenset({"int"}), frozenset({"list"})
+NULL = frozenset({"null"})
+_NUMBERS = frozenset({"int", "double"})
+_WALKED = frozenset({"list", "map"})
+_JSON: Mapping[str, frozenset[str]] = {
+    "string": frozenset({"text", "time", "duration", "bytes"}),
+    "integer": _NUMBERS,
+    "number": _NUMBERS,
+    "boolean": BOOL,
+    "array": frozenset({"list"}),
+    "object": frozenset({"map"}),
+    "null": NULL,
+}
+_SAME = ("int", "double", "duration")
+_SUMS: Mapping[str, frozenset[tuple[str, str, str]]] = {
+    "+": frozenset(
+        {(one, one, one) for one in (*_SAME, "text", "bytes", "list")}
+        | {("time", "duration", "time"), ("list", "map", "list")}
+    ),
+    "-": frozenset({(one, one, one) for one in _SAME} | {("time", "time", "duration"), ("time", "duration", "time")}),
+    "*": frozenset({(one, one, one) for one in ("int", "double")}),
+    "/": frozenset({(one, one, one) for one in ("int", "double")}),
+    "%": frozenset({("int", "int", "int")}),
+}
+_ORDERED = frozenset({(one, one) for one in ("text", "bytes", "bool", "time", "duration")}) | frozenset(
+    (one, other) for one in _NUMBERS for other in _NUMBERS
+)
+_FUNCTIONS = {
+    "size": "int", "int": "int", "double": "double", "string": "text", "bytes": "bytes", "duration": "duration",
+    "timestamp": "time", "success": "bool", "failure": "bool", "always": "bool", "cancelled": "bool",
+}  # fmt: skip
+_OF_TEXT = frozenset({"startsWith", "endsWith", "matches"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Types that do not fit. `certain`: it fails whatever the values; else it is true, or false, whatever they are."""
+
+    message: str
+    hint: str
+    start: int
+    end: int
+    certain: bool = True
+
+
+def infer(tree: Node, lookup: Lookup) -> tuple[Types, tuple[Mismatch, ...]]:
+    """The types an expression may give, and what in it cannot fit."""
+    reader = _Inference(lookup)
+    types = reader.of(tree, frozenset())
+    return types, tuple(reader.found)
+
+
+def of_schema(schema: Mapping[str, Any]) -> Types:
+    """The types of values that fit a JSON Schema with a plain `type`. (A whole number may be written 3.0.)"""
+    named = schema.get("type")
+    names = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    if not names or not all(isinstance(name, str) and name in _JSON for name in names):
+        return None
+    plain = {"string": TEXT}
+    return frozenset().union(*(plain.get(name, _JSON[name]) for name in names))
+
+
+def accepted(schema: Mapping[str, Any]) -> Types:
+    """The types whose values may fit a JSON Schema: an instant or a duration becomes text."""
+    named = schema.get("type")
+    names = [named] if isinstance(named, str) else named if isinstance(named, list) else []
+    if not names or not all(isinstance(name, str) and name in _JSON for name in names):
+        return None
+    return frozenset().union(*(_JSON[name] for name in names))
+
+
+def of_value(value: Any) -> Types:
+    """The types of a value that is written out, without expressions."""
+    match value:
+        case None:
+            return NULL
+        case bool():
+            return BOOL
+        case int():
+            return INT
+        case float():
+            return frozenset({"double"})
+        case str():
+            return TEXT
+        case list() | tuple():
+            return frozenset({"list"})
+        case dict():
+            return frozenset({"map"})
+    return None
+
+
+def said(types: Iterable[str]) -> str:
+    """`text or a whole number`. That it may be nothing as well is left out where it may be something."""
+    names = set(types)
+    if names >= _JSON["string"]:
+        names -= _JSON["string"] - TEXT  # they become text
+    shown = sorted(names - NULL or names)
+    if "int" in shown and "double" in shown:
+        shown.remove("int")
+    return " or ".join(WORDS[name] for name in shown)
+
+
+@dataclass
+class _Inference:
+    lookup: Lookup
+    found: list[Mismatch] = field(default_factory=list)
+
+    def of(self, node: Node, bound: frozenset[str]) -> Types:
+        match node:
+            case Constant():
+                return _constant(node)
+            case Ident(name=name):
+                return None if name in bound else self.lookup((name,))
+            case Select() | Index():
+                return self._member(node, bound)
+            case Collection(items=items):
+                for item in items:
+                    self.of(item, bound)
+                return frozenset({"map" if node.is_map else "list"})
+            case Comprehension():
+                return self._walk(node, bound)
+            case Call(operator=True):
+                return self._operator(node, [self.of(part, bound) for part in node.arguments])
+            case Call():
+                return self._call(node, bound)
+
+    def _member(self, node: Select | Index, bound: frozenset[str]) -> Types:
+        base = self.of(node.base, bound)
+        if isinstance(node, Index):
+            self.of(node.index, bound)
+        if isinstance(node, Select) and node.tested:
+            return BOOL
+        if base is not None and not base & _WALKED:
+            self._wrong(node, f"{said(base)} has no members", "read a member of a mapping, or an item of a list")
+        path = path_of(node)
+        return self.lookup(path) if path and path[0] not in bound else None
+
+    def _walk(self, node: Comprehension, bound: frozenset[str]) -> Types:
+        walked = self.of(node.walked, bound)
+        if walked is not None and not walked & _WALKED:
+            self._wrong(node.walked, f"{node.macro}() walks a list, and this is {said(walked)}", "")
+        for body in node.bodies:
+            self.of(body, bound | {node.variable})
+        return frozenset({"list"}) if node.macro in ("map", "filter") else BOOL
+
+    def _call(self, node: Call, bound: frozenset[str]) -> Types:
+        parts = [part for part in (node.receiver, *node.arguments) if part is not None]
+        types = [self.of(part, bound) for part in parts]
+        first = types[0] if types else None
+        if node.name in _OF_TEXT and first is not None and not first & TEXT:
+            self._wrong(
+                parts[0], f"{node.name}() asks a text, and this is {said(first)}", "string(…) makes a text of it"
+            )
+        elif node.name == "size" and first is not None and not first & {"text", "bytes", "list", "map"}:
+            self._wrong(parts[0], f"size() asks a text, a list or a mapping, and this is {said(first)}", "")
+        if node.receiver is not None and node.name != "size":
+            return BOOL if node.name in _OF_TEXT or node.name == "contains" else INT
+        result = _FUNCTIONS.get(node.name)
+        return frozenset({result}) if result is not None else None
+
+    def _operator(self, node: Call, types: list[Types]) -> Types:
+        name = node.name.removeprefix("unary ")
+        if name == "?:":
+            self._truth(node.arguments[0], types[0])
+            return types[1] | types[2] if types[1] is not None and types[2] is not None else None
+        if name in ("&&", "||", "!"):
+            for part, found in zip(node.arguments, types, strict=True):
+                self._truth(part, found)
+            return BOOL
+        if len(types) == 1:  # the sign of a number
+            return types[0] if types[0] is not None and types[0] <= _NUMBERS else None
+        left, right = types
+        if name in _SUMS:
+            return self._sum(node, name, left, right)
+        if left is not None and right is not None:
+            self._compared(node, name, left, right)
+        elif name == "in" and right is not None:
+            self._within(node, right)
+        return BOOL
+
+    def _sum(self, node: Call, name: str, left: Types, right: Types) -> Types:
+        if left is None or right is None:
+            return None
+        results = {result for one, other, result in _SUMS[name] if one in left and other in right}
+        if not results:
+            hint = "nothing is converted unasked: int(x), double(x) and string(x) do"
+            self._wrong(node, f"'{name}' does not go with {said(left)} and {said(right)}", hint)
+            return None
+        return frozenset(results)
+
+    def _compared(self, node: Call, name: str, left: frozenset[str], right: frozenset[str]) -> None:
+        if name == "in":
+            self._within(node, right)
+        elif name in ("==", "!="):
+            if NULL not in (left, right) and not _alike(left) & _alike(right):
+                always = "never equal" if name == "==" else "never the same"
+                message = f"{said(left)} and {said(right)} are {always}"
+                hint = "compare values of one type: int(x), double(x) and string(x) convert"
+                self._wrong(node, message, hint, certain=False)
+        elif not any((one, other) in _ORDERED for one in left for other in right):
+            hint = "nothing is converted unasked: int(x), double(x) and string(x) do"
+            self._wrong(node, f"'{name}' does not compare {said(left)} with {said(right)}", hint)
+
+    def _within(self, node: Call, right: frozenset[str]) -> None:
+        if not right & _WALKED:
+            hint = "a part of a text is found by x.contains(y)" if right & TEXT else ""
+            self._wrong(node.arguments[1], f"'in' asks a list or a mapping, and this is {said(right)}", hint)
+
+    def _truth(self, node: Node, types: Types) -> None:
+        if types is not None and not types & BOOL:
+            self._wrong(node, f"this is {said(types)}, where true or false is asked for", "compare it with something")
+
+    def _wrong(self, node: Node, message: str, hint: str, *, certain: bool = True) -> None:
+        self.found.append(Mismatch(message, hint, node.start, node.end, certain))
+
+
+def _constant(node: Constant) -> Types:
+    match node.kind:
+        case "string":
+            return TEXT
+        case "number" if node.text[-1:] in "uU":
+            return None
+        case "number" if node.text[:2] not in ("0x", "0X") and any(mark in node.text for mark in ".eE"):
+            return frozenset({"double"})
+        case "number":
+            return INT
+        case other:
+            return frozenset({other})
+
+
+def _alike(types: frozenset[str]) -> frozenset[str]:
+    """Whole numbers and others are compared by value."""
+    return types | _NUMBERS if types & _NUMBERS else types
