@@ -1,31 +1,18 @@
 """From parsed files to a catalog, or to everything that is wrong with them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.globs import matches
 from engine.spreading import Every, in_turn
-from schemas.calendar import Calendar, Window
-from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, has_errors, in_order
-from schemas.discovery import Discovery
-from schemas.envelope import Document
-from schemas.job import Job
-from schemas.notification import NotificationChannel, NotificationRule
-from schemas.policy import Policy, User
-from schemas.pool import RunnerPool
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
-from schemas.schedule import Schedule
-from schemas.target import Target, TargetGroup
-from schemas.trigger import Trigger
-from schemas.workflow import Workflow
 
 PROJECT_FILE = "opsconductor.yaml"
-D = TypeVar("D", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +25,8 @@ class Compiled:
     documents: int
     definitions: tuple[Authored, ...] = ()
     """All definitions that are well formed, also where there is no catalog."""
+    checked: everything.Checked | None = field(default=None, repr=False, compare=False)
+    """For the commit after this one."""
 
     def refused(self, findings: Iterable[Diagnostic]) -> "Compiled":
         """The same commit, not to be used because of further findings."""
@@ -54,11 +43,17 @@ def included(paths: Iterable[str], project: Project | None) -> tuple[str, ...]:
 
 
 def compile_files(
-    commit: str, files: Iterable[ParsedFile], extra: Iterable[Diagnostic] = (), *, every: Every = in_turn
+    commit: str,
+    files: Iterable[ParsedFile],
+    extra: Iterable[Diagnostic] = (),
+    *,
+    every: Every = in_turn,
+    before: Compiled | None = None,
 ) -> Compiled:
     """Check the documents of a commit as a whole. Same files, same findings, in the same order.
 
-    `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well.
+    `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `before`
+    is a former commit of the same repository: it changes no answer, and saves asking again what it has answered.
     """
     parsed = sorted(files, key=lambda file: file.file)
     definitions = [authored for file in parsed for authored in file.documents if not authored.is_act]
@@ -69,7 +64,9 @@ def compile_files(
     broken = frozenset(name for file in parsed for name in file.broken)
     unread = {finding.span.file for finding in findings}
     catalog = _catalog(commit, definitions)
-    checked = everything.about_definitions(catalog, definitions, broken=broken, unread=unread, every=every)
+    checked = everything.about_definitions(
+        catalog, definitions, broken=broken, unread=unread, every=every, before=before.checked if before else None
+    )
     findings += checked.findings
     about_acts += everything.about_acts(catalog, acts, broken=broken)
     sound = not has_errors(findings)
@@ -79,38 +76,44 @@ def compile_files(
         findings=in_order([*findings, *about_acts]),
         documents=sum(file.count for file in parsed),
         definitions=tuple(definitions),
+        checked=checked,
     )
 
 
 def _catalog(commit: str, definitions: list[Authored]) -> Catalog:
     """By kind and name; of two with one identity the first stays (the other is a finding)."""
-    projects = [a.document for a in definitions if isinstance(a.document, Project) and a.file == PROJECT_FILE]
+    origin = {authored.identity: authored for authored in reversed(definitions)}
+    kinds: dict[str, dict[str, Any]] = {}
+    projects: list[Project] = []
+    for authored in origin.values():
+        kinds.setdefault(authored.document.kind, {})[authored.document.name] = authored.document
+    for authored in definitions:
+        if isinstance(authored.document, Project) and authored.file == PROJECT_FILE:
+            projects.append(authored.document)
+
+    def named(kind: str) -> Mapping[str, Any]:
+        return dict(sorted(kinds.get(kind, {}).items()))
+
     return Catalog(
         commit=commit,
         project=projects[0] if projects else _NO_PROJECT,
-        jobs=_named(definitions, Job),
-        targets=_named(definitions, Target),
-        groups=_named(definitions, TargetGroup),
-        credentials=_named(definitions, Credential),
-        schedules=_named(definitions, Schedule),
-        pools=_named(definitions, RunnerPool),
-        workflows=_named(definitions, Workflow),
-        triggers=_named(definitions, Trigger),
-        discoveries=_named(definitions, Discovery),
-        channels=_named(definitions, NotificationChannel),
-        rules=_named(definitions, NotificationRule),
-        calendars=_named(definitions, Calendar),
-        windows=_named(definitions, Window),
-        policies=_named(definitions, Policy),
-        users=_named(definitions, User),
-        origin={authored.identity: authored for authored in reversed(definitions)},
+        jobs=named("Job"),
+        targets=named("Target"),
+        groups=named("TargetGroup"),
+        credentials=named("Credential"),
+        schedules=named("Schedule"),
+        pools=named("RunnerPool"),
+        workflows=named("Workflow"),
+        triggers=named("Trigger"),
+        discoveries=named("Discovery"),
+        channels=named("NotificationChannel"),
+        rules=named("NotificationRule"),
+        calendars=named("Calendar"),
+        windows=named("Window"),
+        policies=named("Policy"),
+        users=named("User"),
+        origin=origin,
     )
-
-
-def _named(definitions: list[Authored], kind: type[D]) -> Mapping[str, D]:
-    found = [authored.document for authored in definitions if isinstance(authored.document, kind)]
-    first = {document.name: document for document in reversed(found)}
-    return dict(sorted(first.items()))
 
 
 _NO_PROJECT = Project.model_validate({"apiVersion": "opsconductor/v1", "kind": "Project", "metadata": {"name": "none"}})

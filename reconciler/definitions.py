@@ -19,6 +19,7 @@ class Definitions:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._parsed: OrderedDict[str, ParsedFile] = OrderedDict()
+        self._last: Compiled | None = None
 
     async def load(self, commit: str) -> Compiled:
         """Everything a commit says, or every reason why it says nothing. Raises Refused where objects are missing."""
@@ -32,7 +33,8 @@ class Definitions:
         project = self._project(commit)
         snapshot = self._objects.snapshot(commit, project.spec.include if project else DEFAULT_INCLUDE)
         files = [self._file(path, blob) for path, blob in snapshot.files.items()]
-        return compile_files(commit, files, snapshot.findings)
+        self._last = compile_files(commit, files, snapshot.findings, before=self._last)
+        return self._last
 
     def _project(self, commit: str) -> Project | None:
         data = self._objects.file(commit, PROJECT_FILE)

@@ -1,7 +1,7 @@
 """All cross-checks, in one list. Each looks at one idea; a new one is added here and nowhere else."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.catalog import Catalog
 from engine.checks import (
@@ -25,6 +25,7 @@ from engine.checks import (
     triggers,
     workflows,
 )
+from engine.checks.changes import Facts, carried_over, facts_of
 from engine.checks.scope import Scope, bounded
 from engine.spreading import Every
 from schemas.diagnostic import Diagnostic
@@ -52,28 +53,47 @@ _OF_ALL = (circles, concurrency, triggers)
 """Checks of the definitions as a whole, `check(scope)`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Checked:
-    """What was found in the definitions. `held` are those, by identity, that this version must not run, and why."""
+    """What was found in the definitions. `held` are those, by identity, that this version must not run, and why.
+
+    `of_each` and `facts` are for the commit after this one.
+    """
 
     findings: tuple[Diagnostic, ...]
     held: Mapping[str, str]
+    of_each: Mapping[Authored, tuple[Diagnostic, ...]] = field(repr=False)
+    facts: Facts = field(repr=False)
 
 
 def about_definitions(
-    catalog: Catalog, definitions: Sequence[Authored], *, broken: frozenset[str], unread: Collection[str], every: Every
+    catalog: Catalog,
+    definitions: Sequence[Authored],
+    *,
+    broken: frozenset[str],
+    unread: Collection[str],
+    every: Every,
+    before: Checked | None = None,
 ) -> Checked:
-    """Findings about definitions. `broken` are names of documents, `unread` are files, with findings of their own."""
+    """Findings about definitions. `broken` are names of documents, `unread` are files, with findings of their own.
+
+    `before` is what was found in a former commit: what cannot have changed since is not checked again.
+    """
     scope = Scope(catalog, definitions, broken=broken)
     findings = [*identities.check(definitions), *projects.check(definitions, unread)]
-    held: dict[str, str] = {}
     for whole in _OF_ALL:
         findings += whole.check(scope)
-    of_each = every(lambda authored: tuple(bounded(_about(authored, scope))), definitions)
-    for authored, found in zip(definitions, of_each, strict=True):
-        held.update((authored.identity, one.message) for one in found if one.code == supported.CODE)
-        findings += found
-    return Checked(tuple(findings), held)
+    facts, known = carried_over(before.facts, before.of_each, scope) if before is not None else (None, {})
+    asked = [authored for authored in definitions if authored not in known]
+    answers = every(lambda authored: tuple(bounded(_about(authored, scope))), asked)
+    found = {**known, **dict(zip(asked, answers, strict=True))}
+    of_each = {authored: found[authored] for authored in definitions}
+    held: dict[str, str] = {}
+    for authored, about in of_each.items():
+        if about:
+            held.update((authored.identity, one.message) for one in about if one.code == supported.CODE)
+            findings += about
+    return Checked(tuple(findings), held, of_each, facts or facts_of(scope))
 
 
 def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str]) -> Iterator[Diagnostic]:

@@ -219,3 +219,41 @@ def test_a_commit_may_claim_any_year(seconds: bytes, year: int, store: Store) ->
     assert info.committed_at.year == year
     assert info.author_name == "\ufffd"
     assert info.message == "\ufffdm"
+
+
+BEFORE: dict[str, object] = {
+    "opsconductor.yaml": b"p",
+    "README.md": b"r",
+    "definitions": {"a.yaml": b"a", "b.yaml": b"b", "c": {"d.yaml": b"d"}, "large.yaml": b"#" * (MAX_BYTES + 1)},
+}
+
+
+def edited(**changes: object) -> dict[str, object]:
+    definitions = BEFORE["definitions"]
+    assert isinstance(definitions, dict)
+    within = {f"{name}.yaml": value for name, value in changes.items() if name != "README"}
+    kept = {name: value for name, value in {**definitions, **within}.items() if value is not None}
+    return {**BEFORE, "README.md": changes.get("README", b"r"), "definitions": kept}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"a": b"other"}, {"a": b"1", "b": b"2"}, {"README": b"other"}, {"a": None}, {"new": b"n"},
+        {"a": None, "moved": b"a"}, {"a": b"#" * (MAX_BYTES + 1)}, {"large": b"small"}, {"a": {"x.yaml": b"x"}},
+        {"a": (FileMode.LINK, "zero")}, {"a": (FileMode.BLOB_EXECUTABLE, "zero")}, {"a": (FileMode.COMMIT, "zero")},
+    ],
+)  # fmt: skip
+def test_a_snapshot_after_another_is_the_same_as_one_by_itself(changes: dict[str, object], store: Store) -> None:
+    """Only what was edited is looked at; whatever else happened, the tree is walked."""
+    meant = {
+        name: (value[0], store.zero) if isinstance(value, tuple) else value  # a link, a program, a submodule
+        for name, value in changes.items()
+    }
+    first, second = store.commit(BEFORE), store.commit(edited(**meant))
+
+    store.objects.snapshot(first, GLOBS)
+    after = store.objects.snapshot(second, GLOBS)
+
+    assert after == Objects(Path(store.repository.path)).snapshot(second, GLOBS)
+    assert store.objects.snapshot(first, GLOBS) == Objects(Path(store.repository.path)).snapshot(first, GLOBS)
