@@ -11,6 +11,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -50,6 +51,7 @@ def explain_kind(what: str) -> str | None:
         name, info = found
         said = f"{said}.{name}"
         lines = [f"{said}: {_type(info.annotation, info)}{_default(info)}", f"  {info.description or ''}".rstrip()]
+        lines += [f"  for example: {name}: {_written(shown)}" for shown in info.examples or ()]
         models = tuple(_models(info.annotation))
     rows = [row for model in models for row in _rows(model)]
     width = max((len(name) for name, *_ in rows), default=0)
@@ -188,6 +190,12 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, BaseModel):
         return ""
     return f", default `{_shown(value)}`"
+
+
+def _written(value: Any) -> str:
+    """A value as an author writes it, on one line."""
+    text: str = yaml.dump(value, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
 
 
 def _shown(value: Any) -> str:

@@ -335,6 +335,7 @@ def test_every_kind_and_field_is_explained() -> None:
     assert all("| |" not in row and not row.endswith("|  |") for row in page.splitlines() if row.startswith("| `"))
     assert all(code in codes_page() for code in CODES)
     assert "`targetFirst`" in (explain_kind("job.spec.strategy.order") or "")
+    assert "\n  for example: batches: [1, 25%, 100%]\n" in (explain_kind("Job.spec.strategy.batches") or "") + "\n"
     assert explain_kind("Job.spec.nonsense") is None
     assert explain_kind("nonsense") is None
 
