@@ -1,8 +1,10 @@
 """What the status branch has on one instant of a schedule. Only the files that can hold it are opened."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 import pygit2
@@ -77,6 +79,8 @@ class Evidence:
                         yield f"{folder}/{name}", blob
 
     def _spanning(self, blob: pygit2.Blob, schedules: tuple[str, ...], instant: datetime) -> Skips | None:
+        if not any(name.encode() in blob.data for name in schedules):
+            return None  # a month of others' skips need not be read
         spanning = (skip for skip in self._skips(str(blob.id)) if skip.first <= instant <= skip.last)
         return next((skip for skip in spanning if skip.schedule in schedules), None)
 
@@ -89,23 +93,21 @@ class Evidence:
 
     def _in_force_with(self, path: str, skip: Skips) -> str | None:
         """What was in force in the oldest commit of the branch that has the record; None where that is too far back."""
-        first: pygit2.Tree | None = None
         walker = self._repo.walk(self._commit, pygit2.enums.SortMode.TOPOLOGICAL)
         walker.simplify_first_parent()
-        for number, commit in enumerate(walker):
-            if number == _MOST_COMMITS:
-                return None
-            tree = commit.peel(pygit2.Tree)
-            blob = _entry(tree, path)
-            if not isinstance(blob, pygit2.Blob) or not self._has(blob, skip):
-                break
-            first = tree
-        sync = self._sync(first) if first is not None else None
+        commits = list(islice(walker, _MOST_COMMITS + 1))
+        # Once published a record stays, so the newest commit without it is found by halving.
+        without = bisect_left(commits, True, key=lambda commit: not self._has(commit, path, skip))
+        if without > _MOST_COMMITS:
+            return None
+        sync = self._sync(commits[without - 1].peel(pygit2.Tree)) if without else None
         return sync.applied if sync else None
 
-    def _has(self, blob: pygit2.Blob, skip: Skips) -> bool:
+    def _has(self, commit: pygit2.Commit, path: str, skip: Skips) -> bool:
+        blob = _entry(commit.peel(pygit2.Tree), path)
         began = (skip.schedule, skip.first, skip.reason)
-        return any((one.schedule, one.first, one.reason) == began for one in self._skips(str(blob.id)))
+        found = self._skips(str(blob.id)) if isinstance(blob, pygit2.Blob) else ()
+        return any((one.schedule, one.first, one.reason) == began for one in found)
 
     def _sync(self, tree: pygit2.Tree) -> SyncView | None:
         data = _file(tree, SYNC)
@@ -136,15 +138,18 @@ def _ran(data: bytes, schedules: tuple[str, ...], instant: datetime) -> Ran | No
 
 
 def _first_day(tree: pygit2.Tree, folder: str) -> date | None:
-    parts: list[int] = []
-    path = folder
+    """The earliest `yyyy/mm/dd` below; None where the earliest names are no date, as only others write them."""
+    path, parts = folder, list[str]()
     for _ in range(3):
         names = _names(tree, path)
         if not names:
             return None
         path = f"{path}/{names[0]}"
-        parts.append(int(names[0][:4] if not parts else names[0][:2]))
-    return date(*parts)
+        parts.append(names[0].partition(".")[0].partition("-")[0])
+    try:
+        return date.fromisoformat("-".join(parts))
+    except ValueError:
+        return None
 
 
 def _names(tree: pygit2.Tree, folder: str) -> list[str]:
