@@ -96,8 +96,9 @@ def test_a_run_is_found_by_its_cause_whatever_its_job_is_called(branch: Branch) 
 
 @pytest.mark.parametrize("text", ["", "- 1", "kind: Decision", "\x00", "a: &a [*a]", "kind: Run\nspec: 7\n"])
 def test_files_that_nobody_of_us_wrote_count_as_missing(branch: Branch, text: str) -> None:
-    paths = ("sync.yaml", "schedules/held.yaml", "decisions/2026/06/01.yaml", "decisions/x/y.yaml",
-             "decisions/20xx/99/99.yaml", "runs/notes.txt", "runs/2026/06/01/held-20260601T080000Z-0123456789.yaml", "decisions/2026/06/held.yaml")  # fmt: skip
+    run = "runs/2026/06/01/held-20260601T080000Z-0123456789.yaml"
+    paths = ["sync.yaml", "schedules/held.yaml", run, "runs/notes.txt"]
+    paths += [f"decisions/{name}.yaml" for name in ("2026/06/01", "2026/06/held", "x/y", "20xx/99/99")]
     branch.publish(dict.fromkeys(paths, f"# held\n{text}"))
     evidence = branch.evidence()
     assert (evidence.sync(), evidence.clock("held")) == (None, None)
