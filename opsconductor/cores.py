@@ -28,7 +28,7 @@ def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
     processes = min(_cores(), len(items) // WORTH_A_PROCESS)
     if processes < 2 or not hasattr(os, "fork"):
         return [function(item) for item in items]
-    gc.freeze()  # else a collection in a child would copy every page that it shares
+    gc.freeze()  # else a collection in a child would copy every page that they share
     sys.stdout.flush()
     sys.stderr.flush()
     children = [_Child(function, items, _share(len(items), number, processes)) for number in range(1, processes)]

@@ -4,9 +4,11 @@ Both walk in git's order and say what `engine.entries` says, so that the same co
 """
 
 import errno
+import gc
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,9 +61,22 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
 
 
 def _report(commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...]) -> Report:
-    parsed = on_all_cores(lambda file: read(file[1], file[0]), list(files.items()))
-    compiled: Compiled = compile_files(commit, parsed, extra=extra, every=on_all_cores)
+    with _no_collection():
+        parsed = on_all_cores(lambda file: read(file[1], file[0]), list(files.items()))
+        compiled: Compiled = compile_files(commit, parsed, extra=extra, every=on_all_cores)
     return Report(compiled, _sources(compiled.findings, files))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Documents are kept to the end and hold no circles: looking for garbage among them takes a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _project(parsed: ParsedFile | None) -> Project | None:
