@@ -40,7 +40,6 @@ def plan(
     from engine.plan import plan as compare
     from opsconductor.planmarkdown import as_markdown
     from opsconductor.planreport import as_json, as_text
-    from opsconductor.repository import Repository
     from opsconductor.validation import validate_commit
     from schemas.diagnostic import has_errors
 
@@ -49,7 +48,7 @@ def plan(
     if not base:
         raise UsageError("--base REV is missing; in a pull request it is the branch to merge into, as in origin/main")
     begin, span = _times(start, horizon)
-    repository = Repository.open(str(path))
+    repository = _repository(path)
     before = _commit(repository, "--base", base)
     name, after = _head(repository, head)
     _warn_if_apart(repository, base, before, head)
@@ -57,6 +56,17 @@ def plan(
     as_output = {"text": as_text, "json": as_json, "markdown": as_markdown}[output]
     typer.echo(as_output(compared), nl=output != "markdown")
     return exits.FINDINGS if has_errors(compared.findings) else exits.OK
+
+
+def _repository(path: Path) -> "Repository":
+    from opsconductor.repository import Repository
+
+    if not path.is_dir():
+        raise UsageError(f"{path}: not a folder; give the one with opsconductor.yaml")
+    try:
+        return Repository.open(str(path))
+    except UsageError as error:
+        raise UsageError(f"{path}: not in a git repository; plan compares with a commit of it") from error
 
 
 def _times(start: str | None, horizon: str) -> tuple[datetime, timedelta]:
