@@ -12,6 +12,7 @@ bytes, string() takes no boolean and no null, and `1.` or `.x` are not read.
 import importlib.util
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -349,7 +350,7 @@ def _program(cel: str) -> Any:
     try:
         return _library().compile(cel)
     except Exception as problem:
-        message = str(problem).split("Syntax error: ")[-1].split("\n")[0]
+        message = re.split(r"Syntax error: |ERROR: <input>:\d+:\d+: ", str(problem))[-1].split("\n")[0]
         raise ExpressionError(f"'{_short(cel)}' is no expression: {message}", 0, len(cel)) from problem
     except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
         raise _panic(problem, cel) from None

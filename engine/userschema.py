@@ -8,6 +8,7 @@ bounded size, and nothing is fetched.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +188,7 @@ def _kind() -> Any:
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    changed = {"pattern": _pattern, "uniqueItems": _unique}
+    changed = {"pattern": _pattern, "uniqueItems": _unique, "multipleOf": _multiple}
     return extend(Draft202012Validator, changed)  # type: ignore[no-untyped-call]
 
 
@@ -227,6 +228,15 @@ def _unique(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator["jsonschem
         seen = {json.dumps(_as_compared(item), sort_keys=True) for item in instance}
         if len(seen) < len(instance):
             yield Fault("its items are not all different")
+
+
+def _multiple(_: Any, factor: float, instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:
+    """By the decimals as they are written: the library divides binary fractions, and 0.07 is no multiple of 0.01."""
+    from jsonschema import ValidationError as Fault
+
+    number = isinstance(instance, int | float) and not isinstance(instance, bool)
+    if number and (Fraction(repr(instance)) / Fraction(repr(factor))).denominator != 1:
+        yield Fault(f"{instance} is not a multiple of {factor}")
 
 
 def _as_compared(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """An author's mistake as a value: where, which code, what is wrong, what to do."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -7,6 +8,9 @@ from typing import Literal
 from schemas.span import Span
 
 Severity = Literal["error", "warning"]
+_LONGEST = 500
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]")
+"""What moves a terminal's cursor, turns text round, or is not seen at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,10 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `message` says what is wrong, `hint` what to do about it; `code` is listed in `schemas.codes`."""
+    """One finding. `message` says what is wrong, `hint` what to do about it; `code` is listed in `schemas.codes`.
+
+    Both may quote what a stranger wrote: they are cut to a bearable length, and hold nothing a terminal acts on.
+    """
 
     span: Span
     code: str
@@ -28,10 +35,21 @@ class Diagnostic:
     severity: Severity = "error"
     related: tuple[Related, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            text = getattr(self, name)
+            if len(text) > _LONGEST or _UNSEEN.search(text):
+                object.__setattr__(self, name, _shown(text))
+
     def within(self, file: str) -> "Diagnostic":
         """The same finding in another file."""
         related = tuple(Related(other.span.within(file), other.message) for other in self.related)
         return replace(self, span=self.span.within(file), related=related)
+
+
+def _shown(text: str) -> str:
+    cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), cut)
 
 
 def in_order(findings: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

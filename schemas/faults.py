@@ -1,10 +1,11 @@
 """What Pydantic found, said in plain words and at the exact key or value at fault."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
+from unicodedata import normalize
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -50,6 +51,36 @@ _PATTERNS = {
     r"^[0-9]+(\.[0-9]+){0,2}$": ("a version", "as in 1.4.0"),
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?@[0-9]+(\.[0-9]+){0,2}$": ("a library", "as in linux-core@1"),
 }
+_NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+_MEANT = {
+    **dict.fromkeys(("command", "cmd", "script", "exec"), "run"),
+    **dict.fromkeys(("module", "action", "plugin", "use"), "uses"),
+    **dict.fromkeys(("args", "arguments", "inputs"), "with"),
+    **dict.fromkeys(("when", "condition", "only"), "if"),
+    **dict.fromkeys(("loop", "with_items", "matrix"), "forEach"),
+    **dict.fromkeys(("environment", "environ"), "env"),
+    **dict.fromkeys(("cwd", "dir", "chdir", "directory"), "workingDir"),
+    **dict.fromkeys(("retries", "attempts"), "retry"),
+    **dict.fromkeys(("ignoreErrors", "ignore_errors", "allowFailure", "allow_failure"), "continueOnError"),
+    **dict.fromkeys(("onFailure", "onError", "except", "catch"), "rescue"),
+    **dict.fromkeys(("always", "cleanup", "post"), "finally"),
+    **dict.fromkeys(("password", "secret", "token", "privateKey", "identityFile", "credentials"), "credentialRef"),
+    **dict.fromkeys(("hosts", "nodes", "members"), "names"),
+    **dict.fromkeys(("dependsOn", "depends_on", "after", "requires"), "needs"),
+    **dict.fromkeys(("tz", "zone"), "timeZone"),
+    **dict.fromkeys(("on", "source"), "event"),
+    **dict.fromkeys(("exclude",), "except"),
+    **dict.fromkeys(("variables",), "vars"),
+    **dict.fromkeys(("tags",), "labels"),
+    **dict.fromkeys(("capacity", "concurrency", "slots"), "maxRuns"),
+    **dict.fromkeys(("days",), "dates"),
+    **dict.fromkeys(("schedule", "crontab"), "cron"),
+    **dict.fromkeys(("interval", "period"), "every"),
+    **dict.fromkeys(("become_user", "sudo"), "become"),
+    **dict.fromkeys(("vhost",), "virtualHost"),
+    **dict.fromkeys(("url",), "baseUrl"),
+}
+"""What other programs call it; a hint only where the mapping has the field."""
 _STEP_LISTS = frozenset({"steps", "rescue", "finally"})
 _WORD = re.compile(r"[A-Za-z]+")
 _QUOTED = re.compile(r"'([A-Za-z]+)'")
@@ -66,10 +97,21 @@ def faults(
     paths = {path for path, _ in by_path}
     parents = {path[:n] for path in paths for n in range(len(path))}
     document = _Document(value, model, places, file)
-    at_fault = [(*place, details) for place, details in by_path.items() if place[0] not in parents]
+    misspelt = document.misspelt(path for path, details in _of_type_named(by_path, "extra_forbidden"))
+    at_fault = [
+        (*place, details)
+        for place, details in by_path.items()
+        if place[0] not in parents and not (place[0] in misspelt and details[0]["type"] == "missing")
+    ]
     return tuple(
         document.fault(path, details, about_key=about_key) for path, about_key, details in at_fault[:MAX_FINDINGS]
     )
+
+
+def _of_type_named(
+    by_path: Mapping[tuple[Path, bool], list[ErrorDetails]], name: str
+) -> Iterator[tuple[Path, list[ErrorDetails]]]:
+    return ((path, details) for (path, _), details in by_path.items() if any(one["type"] == name for one in details))
 
 
 def _path_of(details: ErrorDetails, value: Any) -> tuple[Path, bool]:
@@ -100,6 +142,11 @@ class _Document:
         self._places = places
         self._file = file
 
+    def misspelt(self, unknown: Iterable[Path]) -> frozenset[Path]:
+        """Fields that are there under another name: one mistake is one finding."""
+        meant = ((path[:-1], self._meant(str(path[-1]), sorted(self._fields(path[:-1])))) for path in unknown)
+        return frozenset((*owner, field) for owner, field in meant if field)
+
     def fault(self, path: Path, details: list[ErrorDetails], *, about_key: bool) -> Diagnostic:
         kinds = {detail["type"]: detail for detail in details}
         first = details[0]
@@ -112,7 +159,8 @@ class _Document:
         if "missing" in kinds:
             return self._missing(path)
         if "union_tag_not_found" in kinds:
-            return self._missing((*path, "type"))
+            near = _near("type", map(str, self._at(path)), 0.8)
+            return self._unknown((*path, near)) if near else self._missing((*path, "type"))
         if "union_tag_invalid" in kinds:
             return self._not_allowed((*path, "type"), _quoted(kinds["union_tag_invalid"], "expected_tags"))
         if "value_error" in kinds:
@@ -186,11 +234,17 @@ class _Document:
         span = self._span(path, key=True)
         owner = tuple(above)
         fields = sorted(self._fields(owner))
-        near = _near(str(key), fields)
+        near = self._meant(str(key), fields)
         hint = f"did you mean '{near}'?" if near else f"its fields are {', '.join(fields)}" if fields else ""
         if not near and (elsewhere := self._elsewhere(str(key), owner)):
             hint = f"'{_cut(key)}' is a field of {elsewhere}"
+        if (odd := key if isinstance(key, str) else "").strip() != odd.strip(" \t"):
+            hint = "blanks of another kind stand beside it (copied from a web page?); write plain spaces"
         return Diagnostic(span, "OC203", f"'{_cut(key)}' is not a field of {self._called(owner)}", hint)
+
+    def _meant(self, key: str, fields: list[str]) -> str:
+        meant = _MEANT.get(key, "")
+        return _near(key, fields, 0.8) or (meant if meant in fields else _near(key, fields))
 
     def _elsewhere(self, key: str, owner: Path) -> str:
         """Whose field it is, of those around and right below: what a wrong indentation looks like."""
@@ -248,12 +302,16 @@ class _Document:
 
     def _wrong_type(self, path: Path, kinds: Iterable[str]) -> Diagnostic:
         expected = list(dict.fromkeys(_EXPECTED[kind] for kind in kinds if kind != "none_required"))
+        if "a number" in expected and "a whole number" in expected:
+            expected.remove("a whole number")
         value = self._at(path)
         hint = ""
-        if "text" in expected and isinstance(value, bool | int | float):
-            hint = "write it in quotes"
-        elif expected == ["a list"] and isinstance(value, str):
+        if "a list" in expected and isinstance(value, str | int | float) and not isinstance(value, bool):
             hint = f"write [{_cut(value)}]"
+        elif "text" in expected and isinstance(value, bool | int | float):
+            hint = "write it in quotes"
+        elif value is not None and expected[-1] == "a mapping":
+            hint = self._as_mapping(path, value)
         elif isinstance(value, str) and expected in (["true or false"], ["a whole number"], ["a number"]):
             hint = "write it without quotes" if _looks(value, expected[0]) else f"write {expected[0]}"
         elif value is None:
@@ -263,6 +321,12 @@ class _Document:
             self._span(path), "OC205", f"{self._called(path)} must be {wanted}, not {_found(value)}", hint
         )
 
+    def _as_mapping(self, path: Path, value: object) -> str:
+        fields = sorted(self._fields(path))
+        if isinstance(value, str) and (len(fields) == 1 or "run" in fields):
+            return f"write {{{fields[0] if len(fields) == 1 else 'run'}: {_cut(value)}}}"
+        return f"its fields are {', '.join(fields)}" if fields else "write it as 'key: value'"
+
     def _out_of_bounds(self, path: Path, details: ErrorDetails) -> Diagnostic:
         called, span = self._called(path), self._span(path)
         context = details.get("ctx", {})
@@ -270,6 +334,8 @@ class _Document:
             case "string_pattern_mismatch":
                 what, hint = _pattern(details)
                 value = _cut(self._at(path))
+                if context.get("pattern") == _NAME_PATTERN and (name := _name_like(value)):
+                    hint = f"did you mean '{name}'? ({hint})"
                 return Diagnostic(span, "OC207", f"{called} must be {what or 'well formed'}, not '{value}'", hint)
             case "greater_than_equal":
                 return Diagnostic(span, "OC208", f"{called} must be at least {context['ge']}")
@@ -326,14 +392,20 @@ def _looks(value: str, expected: str) -> bool:
     return value.strip().lstrip("+-").replace(".", "", 1).isdigit()
 
 
+def _name_like(text: str) -> str:
+    """The name that a text would be, if its author had kept to the rule."""
+    plain = normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")
+
+
 def _pattern(details: ErrorDetails) -> tuple[str, str]:
     pattern = details.get("ctx", {}).get("pattern", "")
     return _PATTERNS.get(pattern, ("", f"it must match {pattern}" if pattern else ""))
 
 
-def _near(word: str, options: Iterable[str]) -> str:
+def _near(word: str, options: Iterable[str], cutoff: float = 0.65) -> str:
     folded = {option.lower().replace("_", ""): option for option in options}
-    found = get_close_matches(word.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=0.6)
+    found = get_close_matches(word.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else ""
 
 

@@ -123,7 +123,7 @@ class _Reading:
             DocumentStartEvent: self._start,
         }
         next_event = parser.get_event
-        while (event := next_event()) is not None and not self.stopped:
+        while not self.stopped and (event := next_event()) is not None:
             if (taker := by_type.get(event.__class__)) is not None:
                 taker(event)
 
@@ -248,6 +248,8 @@ class _Reading:
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
+        if start.index == end.index:  # where a value is missing, and where a collection begins without a bracket
+            return Span(self.file, start.line + 1, start.column + 1, start.line + 1, start.column + 2)
         return Span(self.file, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
     def _refuse(self, event: Any, code: str, message: str, hint: str) -> None:
@@ -274,9 +276,9 @@ def _bytes_refused(data: bytes, file: str) -> Diagnostic | None:
         return Diagnostic(start_of(file), "OC116", message, "divide it into several files")
     save = "save it as UTF-8 without a byte order mark"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Diagnostic(start_of(file), "OC101", "the file is UTF-16, not UTF-8", save)
+        return Diagnostic(_character(file, ""), "OC101", "the file is UTF-16 or UTF-32, not UTF-8", save)
     if data.startswith(b"\xef\xbb\xbf"):
-        return Diagnostic(start_of(file), "OC102", "the file begins with a byte order mark", save)
+        return Diagnostic(_character(file, ""), "OC102", "the file begins with a byte order mark", save)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -294,6 +296,8 @@ def _bytes_refused(data: bytes, file: str) -> Diagnostic | None:
     if character in _BREAKS:
         hint = f'write "\\u{ord(character):04x}" in double quotes'
         return Diagnostic(span, "OC117", f"{name} breaks lines in YAML 1.1 and does not in YAML 1.2", hint)
+    if character == "\0":
+        return Diagnostic(span, "OC103", "a zero byte", "remove it; no program takes it")
     hint = f'remove it, or write "\\u{ord(character):04x}" in double quotes'
     return Diagnostic(span, "OC103", f"a control character, {name}", hint)
 
@@ -314,6 +318,14 @@ _HINTS = (
     ("unexpected end of stream", "a quote is opened and not closed"),
     ("did not find expected ',' or ']'", "a '[' is opened and not closed, or a comma is missing"),
     ("did not find expected ',' or '}'", "a '{' is opened and not closed, or a comma is missing"),
+    ("expected <document start>", "between two documents stands a line '---'"),
+    ("expected alphabetic or numeric character", "a value that begins with & or * is written in quotes"),
+    ("directive", "remove the line that begins with %; files are read as YAML 1.2"),
+    ("incompatible YAML document", "remove the line that begins with %; files are read as YAML 1.2"),
+    ("invalid Unicode character escape code", "write the character itself, or in single quotes what is no escape"),
+    ("expected hexdecimal number", "\\\\x takes two, \\\\u four and \\\\U eight hexadecimal digits"),
+    ("indentation indicator equal to 0", "write 1 to 9 after the '|' or '>', or nothing"),
+    ("unknown tag", "remove it; quote a value that begins with !"),
     ("did not find expected node content", "a value is missing here"),
     ("unknown escape character", "in double quotes a backslash is written as \\\\; or use single quotes"),
 )
@@ -325,6 +337,7 @@ def _syntax(error: MarkedYAMLError, data: bytes, file: str) -> Diagnostic:
     span = _mark(file, mark, lines)
     problem = (error.problem or "it cannot be parsed").replace("found undefined tag handle", "unknown tag")
     hint = next((hint for words, hint in _HINTS if words in problem), "")
+    problem = problem.replace("hexdecimal", "hexadecimal")
     if "cannot start any token" in problem and mark is not None:
         character = _at(lines, span.line, span.column)
         problem = "a tab where spaces are needed" if character == "\t" else f"'{character}' cannot begin a value"

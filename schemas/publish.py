@@ -67,6 +67,7 @@ def _with_examples(published: Schema) -> Schema:
     defs = published.get("$defs", {})
     if "Step" in defs:
         defs["Step"]["allOf"] = [*defs["Step"].get("allOf", ()), *map(_inputs, STEP_TYPES.values())]
+    _close(published)
     examples = _Examples(defs)
     for one in (published, *defs.values()):
         for field in one.get("properties", {}).values():
@@ -74,6 +75,19 @@ def _with_examples(published: Schema) -> Schema:
             if "description" not in field:  # Pydantic leaves out one that is the same as its model's
                 field["description"] = defs[_name(field["$ref"])]["description"]
     return published
+
+
+def _close(published: Any) -> None:
+    """Keys that follow a pattern: no others. (Pydantic gives the pattern, and leaves the rest open.)"""
+    waiting = [published]
+    while waiting:
+        match waiting.pop():
+            case dict() as one:
+                if "patternProperties" in one:
+                    one.setdefault("additionalProperties", False)
+                waiting += one.values()
+            case list() as several:
+                waiting += several
 
 
 def _name(reference: str) -> str:

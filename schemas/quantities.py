@@ -44,6 +44,8 @@ def parse_instant(text: object) -> datetime:
             return datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
         except OverflowError as error:
             raise ValueError("an instant that is in no year from 1 to 9999 in UTC") from error
+        except ValueError as error:
+            raise ValueError("not an instant that exists; check its day, its time and its offset") from error
     raise ValueError("not an instant; write RFC 3339 with an offset, as in 2026-12-01T00:00:00Z")
 
 

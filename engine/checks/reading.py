@@ -1,5 +1,6 @@
 """Reading the expressions in a document's values: where they stand, what they name. Nothing is evaluated."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -7,7 +8,17 @@ from functools import lru_cache
 from typing import Any
 
 from engine.checks.scope import Path
-from engine.expression import Expression, ExpressionError, Hole, Reference, compile_text, split
+from engine.expression import (
+    FUNCTIONS,
+    METHODS,
+    STATUS_FUNCTIONS,
+    Expression,
+    ExpressionError,
+    Hole,
+    Reference,
+    compile_text,
+    split,
+)
 from schemas.diagnostic import Diagnostic, Related
 from schemas.reader import Authored
 from schemas.span import Span
@@ -91,8 +102,30 @@ def read_text(authored: Authored, text: str, path: Path, *, condition: bool = Fa
 
 def _unreadable(authored: Authored, path: Path, error: ExpressionError, start: int) -> Diagnostic:
     span = authored.span_within(*path, offset=start + error.offset, length=error.length)
-    hint = "text within an expression is quoted: \"…\" or '…'" if "'" in error.message else ""
-    return Diagnostic(span, "OC401", error.message, hint)
+    return Diagnostic(span, "OC401", error.message, _advice(error.message))
+
+
+_ADVICE = (
+    ("matching '}}'", "close it with '}}'; a text within is quoted and ends before that"),
+    ("'=' has", "write == to compare; nothing is assigned"),
+    ("found 'and'", "write &&"),
+    ("found 'or'", "write ||"),
+    ("'#' has", "there are no comments in an expression"),
+    ("'‘'", "write straight quotes: ' or \""),
+    ("'“'", "write straight quotes: ' or \""),
+    ("'$' has", "within '${{ }}' names stand by themselves, without '$'"),
+    ("is no expression", ""),
+)
+"""What usually helps, by words of the message."""
+
+
+def _advice(message: str) -> str:
+    if unknown := re.match(r"there is no function '(\w+)'", message):
+        known = sorted(FUNCTIONS | STATUS_FUNCTIONS | METHODS)
+        near = get_close_matches(unknown[1][:80], known, n=1)
+        return f"did you mean '{near[0]}'?" if near else "the functions are those of CEL: size, int, matches, …"
+    otherwise = "text within an expression is quoted: \"…\" or '…'" if "'" in message else ""
+    return next((advice for words, advice in _ADVICE if words in message), otherwise)
 
 
 def named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | Set[str], add: str = "") -> Fault | None:
