@@ -6,7 +6,7 @@ from typing import Literal
 
 from engine.catalog import Catalog
 from engine.checks.references import references_of
-from engine.checks.scope import Members, Path, selections_of
+from engine.checks.scope import Members, Path, selections_of, steps_of
 from engine.planning import Way, ways
 from schemas.job import Job
 from schemas.reader import Authored
@@ -39,17 +39,17 @@ class Impact:
 
 
 def impact(catalog: Catalog, kind: str, name: str, acts: Iterable[Authored] = ()) -> tuple[Impact, ...] | None:
-    """Everything that leans on a document, by identity; None where there is no such document.
+    """Everything that leans on a document, by identity; None where there is no such document and nobody names it.
 
     References of every kind are followed by `references_of`, so that a new kind is covered with its references. Where
     they say too much, what the engine does decides: a job reaches the targets that its selection gives, and the
-    credentials that its runs would be given.
+    credentials that its runs would be given. A library and the pool `default` need no document.
     """
     start = f"{kind}/{name}"
     graph = _Graph(catalog, tuple(acts))
-    if start not in graph.documents:
-        return None
     found = graph.leaning_on(start)
+    if start not in graph.documents and not found:
+        return None
     users = {holder: Impact(holder, "uses", way) for holder, way in found.items()}
     mentions = {link.holder: Impact(link.holder, "names", (link,)) for link in graph.mentions_of(start)}
     return tuple(one for _, one in sorted({**mentions, **users}.items()))
@@ -69,6 +69,11 @@ class _Graph:
                 link = Link(identity, _dotted(reference.path), f"{reference.kind}/{reference.name}")
                 mentions = _is_mention(authored.document.kind, reference.kind, reference.path)
                 (self._mentions if mentions else self._links).setdefault(link.held, []).append(link)
+            for placed in steps_of(authored):
+                library, slash, _ = (placed.step.uses or "").partition("/")
+                if slash:
+                    link = Link(identity, _dotted((*placed.path, "uses")), f"StepLibrary/{library}")
+                    self._links.setdefault(link.held, []).append(link)
 
     def mentions_of(self, identity: str) -> list[Link]:
         return self._mentions.get(identity, [])

@@ -181,7 +181,13 @@ _STATUS_KINDS = {
 }
 
 
-_SHORT = {"request": "RequestStatus", "group": "TargetGroup", "pool": "RunnerPool", "sync": "SyncStatus"}
+_SHORT = {
+    "request": "RequestStatus",
+    "group": "TargetGroup",
+    "pool": "RunnerPool",
+    "sync": "SyncStatus",
+    "library": "StepLibrary",
+}
 
 
 def kind_named(text: str) -> str:

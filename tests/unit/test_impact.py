@@ -182,3 +182,15 @@ def test_a_workflow_with_several_limits_uses_what_any_of_its_nodes_reaches() -> 
         "    one: {jobRef: both, limit: {names: [a]}}\n    two: {jobRef: both, limit: {names: [b]}}\n",
     )
     assert leaning(compiled, "Target", "a")["Workflow/flow"].startswith("uses: ")
+
+
+def test_a_library_is_used_by_the_jobs_with_its_steps_and_the_default_pool_by_those_that_name_none() -> None:
+    """Neither needs a document."""
+    steps = "[{run: 'true'}, {uses: linux-core/logrotate@1, with: {config: /etc/x}}]"
+    compiled = tree(credential("key"), ssh_target("a", "key"), job("rotate", "{names: [a]}", steps=steps))
+    assert leaning(compiled, "StepLibrary", "linux-core") == {
+        "Job/rotate": "uses: spec.steps[1].uses -> StepLibrary/linux-core"
+    }
+    assert leaning(compiled, "RunnerPool", "default") == {
+        "Job/rotate": "uses: spec.runsOn.pool by default -> RunnerPool/default"
+    }
