@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
+from engine.plainschema import fits, is_sound
+
 if TYPE_CHECKING:
     import jsonschema
     from jsonschema.protocols import Validator
@@ -58,11 +60,13 @@ class Problem:
 
 def problems_of(schema: Mapping[str, Any]) -> tuple[Problem, ...]:
     """Why a schema cannot be used; nothing where it can."""
-    return _problems(json.dumps(schema, sort_keys=True))
+    return () if is_sound(schema) else _problems(json.dumps(schema, sort_keys=True))
 
 
 def faults_of(schema: Mapping[str, Any], value: Any) -> tuple[tuple[Path, str], ...]:
     """Where and why a value is not what a schema asks for; nothing for a schema that cannot be used."""
+    if is_sound(schema) and fits(schema, value):
+        return ()
     text = json.dumps(schema, sort_keys=True)
     if _problems(text):
         return ()
