@@ -9,7 +9,12 @@ from engine.plan_documents import Documents
 from engine.planning import Way, ways
 from schemas.selector import Selection
 
-_HARMLESS = frozenset({"Schedule", "RunRequest", "Job"})
+_HARMLESS = frozenset(
+    {
+        "Schedule", "Job", "Workflow", "Trigger", "Calendar", "Window", "NotificationChannel", "NotificationRule",
+        "User", "Policy", "Discovery", "RunRequest", "Approval",
+    }
+)  # fmt: skip
 """Kinds whose change lets no job reach another credential but the job that is changed itself."""
 
 

@@ -24,7 +24,12 @@ MOST_FIRES = 1_440
 """So many fires of one schedule are listed at most: a day of minutes."""
 _MOST_FIRES_OF_ALL = 50_000
 _LEAST_FIRES = 24
-_TIMELESS = frozenset({"Schedule", "Job", "Target", "TargetGroup", "Credential", "RunnerPool", "RunRequest"})
+_TIMELESS = frozenset(
+    {
+        "Schedule", "Job", "Workflow", "Trigger", "Target", "TargetGroup", "Credential", "RunnerPool", "Discovery",
+        "NotificationChannel", "NotificationRule", "User", "Policy", "RunRequest", "Approval",
+    }
+)  # fmt: skip
 """Kinds that cannot move the fires of a schedule whose own document stays. Once windows choose jobs by label and their
 effect shows in `engine.fires`, Job and Target leave this set."""
 
