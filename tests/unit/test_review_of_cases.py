@@ -1,0 +1,23 @@
+"""Plans and impacts of every document of the corpus, right, wrong and hostile: no crash, never beyond a comment."""
+
+import pytest
+
+from engine.impact import impact
+from engine.plan_documents import Documents
+from opsconductor.planmarkdown import MOST_BYTES, as_markdown
+from opsconductor.planreport import as_json, as_text
+from tests.document_cases import Case, cases
+from tests.planned import planned, tree
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_a_case_can_be_planned_in_and_out_and_asked_about(case: Case) -> None:
+    compiled, nothing = case.compiled(), tree()
+    assert planned(compiled, compiled).documents == Documents()
+    for base, head in ((nothing, compiled), (compiled, nothing)):
+        plan = planned(base, head)
+        assert len(as_markdown(plan).encode()) <= MOST_BYTES
+        assert as_text(plan) and as_json(plan).encode()
+    if compiled.catalog is not None:
+        for authored in (*compiled.definitions, *compiled.acts):
+            assert impact(compiled.catalog, authored.document.kind, authored.document.name, compiled.acts) is not None
