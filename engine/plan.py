@@ -1,5 +1,6 @@
 """What a merge would change, said by the functions that then do it. Pure: the same trees and instant, the same plan."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -39,6 +40,8 @@ class Plan:
     permissions: tuple[str, ...] = ()
     """What the person who merges must be allowed to. Empty: this version has no policies."""
     findings: tuple[Diagnostic, ...] = ()
+    inherited: frozenset[Diagnostic] = frozenset()
+    """Those of `findings` that are warnings and stand in base as well: no news for a reviewer."""
     base_findings: tuple[Diagnostic, ...] = ()
 
     accepted: bool = True
@@ -62,6 +65,7 @@ def plan(
         end=now + horizon,
         documents=documents,
         findings=in_order([*head.findings, *guard]),
+        inherited=_inherited(base.findings, head.findings),
         base_findings=() if base.catalog else tuple(one for one in base.findings if one.severity == "error"),
         accepted=accepted,
     )
@@ -71,6 +75,14 @@ def plan(
     active = head.catalog if accepted else base.catalog
     at_once = starts(active, base.acts, head.acts, found.schedules if accepted else (), now) if active else ()
     return replace(found, starts_at_once=at_once)
+
+
+def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
+    """By file, code and message: lines move."""
+    known = {(one.span.file, one.code, one.message) for one in before}
+    return frozenset(
+        one for one in after if one.severity == "warning" and (one.span.file, one.code, one.message) in known
+    )
 
 
 def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:

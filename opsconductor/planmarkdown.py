@@ -9,7 +9,7 @@ from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
 from engine.plan_times import ScheduleChange
-from opsconductor.planreport import fire_lines, schedule_notes, short, summary, verdicts, way_text
+from opsconductor.planreport import fire_lines, inherited, news, schedule_notes, short, summary, verdicts, way_text
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
@@ -53,7 +53,9 @@ def _blocks(plan: Plan, most: int) -> Iterator[str]:
     yield f"{code(short(plan.base))} → {code(short(plan.head))}: **{summary(plan)}**"
     for verdict in verdicts(plan):
         yield f"\n**{verdict}**"
-    yield from _part("Findings", plan.findings, _finding, most, shown=True)
+    yield from _part("Findings", news(plan), _finding, most, shown=True)
+    if plan.inherited:
+        yield f"\n{inherited(plan)}"
     yield from _part("Findings of the base", plan.base_findings, _finding, most)
     yield from _part("Starts at once", plan.starts_at_once, _start, most, shown=True)
     yield from _part("Credentials newly reachable", plan.credentials, _credential, most, shown=True)

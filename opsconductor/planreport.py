@@ -115,8 +115,21 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _part("starts at once", map(_start_line, plan.starts_at_once))
     yield from _part("targets", map(_targets_line, plan.targets))
     yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
-    yield from _part("findings", map(_finding_line, plan.findings))
+    yield from _part("findings", map(_finding_line, news(plan)))
+    if plan.inherited:
+        yield ""
+        yield inherited(plan)
     yield from _part("findings of the base", map(_finding_line, plan.base_findings))
+
+
+def news(plan: Plan) -> list[Diagnostic]:
+    """The findings that base has not, errors first."""
+    return sorted((one for one in plan.findings if one not in plan.inherited), key=lambda one: one.severity != "error")
+
+
+def inherited(plan: Plan) -> str:
+    """How many findings are no news."""
+    return f"And {_count(len(plan.inherited), 'warning')} that base has as well; see 'opsconductor validate'."
 
 
 def _part(title: str, found: Iterable[str]) -> Iterator[str]:

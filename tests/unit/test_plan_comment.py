@@ -120,3 +120,15 @@ def test_a_rejected_commit_is_said_first() -> None:
 def test_terminal_and_comment_say_the_same_number_of_documents() -> None:
     plan = planned(tree(project=PROJECT), sample()[1])
     assert as_text(plan).splitlines()[1] in as_markdown(plan)
+
+
+def test_errors_come_first_and_warnings_that_base_has_too_are_only_counted() -> None:
+    empty = "{selector: {matchLabels: {role: nobody}}}"
+    old = job("idle", empty)
+    head = tree(old, *(job(f"idle-{n}", empty) for n in range(120)), schedule("s", "nowhere", "every: 1h"))
+    plan = planned(tree(old), head)
+    assert len(plan.findings) == len(plan.inherited) + 121
+    for text in (as_markdown(plan), as_text(plan)):
+        lines = [line for line in text.splitlines() if "OC305" in line or ("idle" in line and "OC" in line)]
+        assert "OC305" in lines[0]
+        assert "And 1 warning that base has as well" in text
