@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.vendored import Library
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
 from schemas.discovery import Discovery
@@ -43,6 +44,8 @@ class Catalog:
     windows: Mapping[str, Window] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     users: Mapping[str, User] = field(default_factory=dict)
+    libraries: Mapping[str, Library] = field(default_factory=dict)
+    """The step libraries that the repository holds; those the product brings are not among them."""
     origin: Mapping[str, Authored] = field(default_factory=dict, repr=False)
     held: Mapping[str, str] = field(default_factory=dict)
     """What this version must not run, by identity, with the reason: it would do other than what is written."""

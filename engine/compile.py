@@ -6,8 +6,10 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
+from engine.checks.scope import Scope
 from engine.globs import matches
 from engine.spreading import Every, in_turn
+from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
@@ -39,7 +41,13 @@ def included(paths: Iterable[str], project: Project | None) -> tuple[str, ...]:
     Without a Project that can be read its default globs hold, so that all findings are shown at once.
     """
     globs = project.spec.include if project else DEFAULT_INCLUDE
-    return tuple(sorted(path for path in paths if path == PROJECT_FILE or any(matches(glob, path) for glob in globs)))
+    chosen = (path for path in paths if path == PROJECT_FILE or any(matches(glob, path) for glob in globs))
+    return tuple(sorted(path for path in chosen if not is_apart(path)))
+
+
+def looked_at(project: Project | None) -> tuple[str, ...]:
+    """The globs of everything that is read of a tree: documents, libraries and their lock."""
+    return (*(project.spec.include if project else DEFAULT_INCLUDE), *EVERY_GLOB)
 
 
 def compile_files(
@@ -47,6 +55,7 @@ def compile_files(
     files: Iterable[ParsedFile],
     extra: Iterable[Diagnostic] = (),
     *,
+    libraries: Vendored = NO_LIBRARIES,
     every: Every = in_turn,
     before: Compiled | None = None,
 ) -> Compiled:
@@ -63,10 +72,9 @@ def compile_files(
 
     broken = frozenset(name for file in parsed for name in file.broken)
     unread = {finding.span.file for finding in findings}
-    catalog = _catalog(commit, definitions)
-    checked = everything.about_definitions(
-        catalog, definitions, broken=broken, unread=unread, every=every, before=before.checked if before else None
-    )
+    catalog = replace(_catalog(commit, definitions), libraries=libraries_of(libraries))
+    scope = Scope(catalog, definitions, broken=broken, vendored=libraries)
+    checked = everything.about_definitions(scope, unread=unread, every=every, before=before.checked if before else None)
     findings += checked.findings
     about_acts += everything.about_acts(catalog, acts, broken=broken)
     sound = not has_errors(findings)

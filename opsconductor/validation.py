@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at
 from engine.entries import (
     MAX_ENTRIES,
     MAX_FILES,
@@ -27,11 +27,12 @@ from engine.entries import (
     too_many,
 )
 from engine.globs import matches, may_hold
+from engine.vendored import LOCK_FILE, file_of, is_apart, is_vendored, vendored
 from opsconductor.cores import on_all_cores
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_BYTES
-from schemas.project import DEFAULT_INCLUDE, Project
+from schemas.project import Project
 from schemas.reader import ParsedFile, read
 from schemas.span import start_of
 
@@ -40,11 +41,12 @@ def validate_paths(root: Path) -> Report:
     """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits."""
     data = _Tree(root, ()).read(PROJECT_FILE)
     project = _project(read(data, PROJECT_FILE) if data is not None else None)
-    tree = _Tree(root, project.spec.include if project else DEFAULT_INCLUDE)
+    tree = _Tree(root, looked_at(project))
     tree.walk("", 1)
     if tree.full:
         tree.say(too_many(entries=tree.looked_at > MAX_ENTRIES))
-    files = {path: data for path in included(tree.paths, project) if (data := tree.read(path)) is not None}
+    wanted = {*included(tree.paths, project), *filter(is_apart, tree.paths)}
+    files = {path: data for path in sorted(wanted) if (data := tree.read(path)) is not None}
     return _report("", files, tuple(tree.findings))
 
 
@@ -55,15 +57,19 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
     objects = Objects(git_dir)
     data = objects.file(commit, PROJECT_FILE)
     project = _project(read(data, PROJECT_FILE) if data is not None else None)
-    snapshot = objects.snapshot(commit, project.spec.include if project else DEFAULT_INCLUDE)
-    files = {path: objects.blob(snapshot.files[path].id) for path in included(snapshot.files, project)}
+    snapshot = objects.snapshot(commit, looked_at(project))
+    wanted = {*included(snapshot.files, project), *filter(is_apart, snapshot.files)}
+    files = {path: objects.blob(snapshot.files[path].id) for path in sorted(wanted)}
     return _report(commit, files, snapshot.findings)
 
 
 def _report(commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...]) -> Report:
+    documents = [(path, data) for path, data in files.items() if not is_apart(path)]
     with _no_collection():
-        parsed = on_all_cores(lambda file: read(file[1], file[0]), list(files.items()))
-        compiled: Compiled = compile_files(commit, parsed, extra=extra, every=on_all_cores)
+        parsed = on_all_cores(lambda file: read(file[1], file[0]), documents)
+        of_libraries = (file_of(path, data) for path, data in files.items() if is_vendored(path))
+        libraries = vendored(of_libraries, files.get(LOCK_FILE))
+        compiled: Compiled = compile_files(commit, parsed, extra=extra, libraries=libraries, every=on_all_cores)
     return Report(compiled, _sources(compiled.findings, files))
 
 

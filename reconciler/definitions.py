@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from engine.catalog import Catalog
-from engine.compile import PROJECT_FILE, Compiled, compile_files
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at
 from engine.prune import removed_too_much
+from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, vendored
 from reconciler.objects import BlobRef, Objects
-from schemas.project import DEFAULT_INCLUDE, Project
+from schemas.project import Project
 from schemas.reader import ParsedFile, read
 
 _CACHED_FILES = 40_000
@@ -19,6 +21,7 @@ class Definitions:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
         self._parsed: OrderedDict[str, ParsedFile] = OrderedDict()
+        self._of_libraries: OrderedDict[str, VendoredFile] = OrderedDict()
         self._last: Compiled | None = None
 
     async def load(self, commit: str) -> Compiled:
@@ -31,10 +34,24 @@ class Definitions:
 
     def _load(self, commit: str) -> Compiled:
         project = self._project(commit)
-        snapshot = self._objects.snapshot(commit, project.spec.include if project else DEFAULT_INCLUDE)
-        files = [self._file(path, blob) for path, blob in snapshot.files.items()]
-        self._last = compile_files(commit, files, snapshot.findings, before=self._last)
+        snapshot = self._objects.snapshot(commit, looked_at(project))
+        files = [self._file(path, snapshot.files[path]) for path in included(snapshot.files, project)]
+        libraries = self._libraries(snapshot.files)
+        self._last = compile_files(commit, files, snapshot.findings, libraries=libraries, before=self._last)
         return self._last
+
+    def _libraries(self, files: Mapping[str, BlobRef]) -> Vendored:
+        lock = files.get(LOCK_FILE)
+        found = [self._vendored(path, blob) for path, blob in files.items() if is_vendored(path)]
+        return vendored(found, self._objects.blob(lock.id) if lock is not None else None)
+
+    def _vendored(self, path: str, blob: BlobRef) -> VendoredFile:
+        if blob.id not in self._of_libraries:
+            self._of_libraries[blob.id] = file_of(path, self._objects.blob(blob.id))
+            if len(self._of_libraries) > _CACHED_FILES:
+                self._of_libraries.popitem(last=False)
+        self._of_libraries.move_to_end(blob.id)
+        return self._of_libraries[blob.id].within(path)
 
     def _project(self, commit: str) -> Project | None:
         data = self._objects.file(commit, PROJECT_FILE)

@@ -72,6 +72,10 @@ _TITLES = {
     "OC314": "A circle of nodes",
     "OC315": "Triggers that set each other off",
     "OC316": "A gate that cannot open",
+    "OC317": "A library's document in the wrong place",
+    "OC318": "A library that is not what was locked",
+    "OC319": "A circle of library steps",
+    "OC320": "A step that does not run on its target",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

@@ -2,7 +2,7 @@
 
 A `.yaml` case begins with one line a finding, `#= line:column code`, in the order of the report; without any it is
 right. A line `#@ path` says what the file is called where that matters, `#+ path` names a case that stands
-beside. A `.toml` file is a table of cases that no
+beside; files of a library are locked as they are. A `.toml` file is a table of cases that no
 editor would keep as they are: `text` with escapes, `hex` bytes, or `parts` (each repeated so often, `{n}` counting),
 with `encoding` and `file` where they matter, and what each `expects`.
 
@@ -15,12 +15,13 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from engine.compile import Compiled, compile_files
+from engine.vendored import Vendored, file_of, is_vendored, libraries_of
 from schemas.places import Layout
 from schemas.reader import ParsedFile, read
 
@@ -51,9 +52,12 @@ class Case:
         return read(self.data, self.file)
 
     def compiled(self) -> Compiled:
-        others = [read(path.read_bytes(), path.name) for path in self.beside]
+        files = {**dict(map(_placed, self.beside)), self.file: self.data}
         sample = (file for file in _sample() if file.file != self.file)
-        return compile_files("c0ffee", [*sample, *others, self.parsed()])
+        others = [read(data, file) for file, data in files.items() if not is_vendored(file)]
+        found = Vendored(tuple(file_of(file, data) for file, data in files.items() if is_vendored(file)))
+        locked = {name: {"digest": library.digest} for name, library in libraries_of(found).items()}
+        return compile_files("c0ffee", [*sample, *others], libraries=replace(found, locked=locked))
 
     def found(self) -> tuple[str, ...]:
         return tuple(f"{f.span.line}:{f.span.column} {f.code}" for f in self.compiled().findings)
@@ -102,6 +106,12 @@ def _of_table(name: str, table: dict[str, Any]) -> Case:
 
 def _repeated(text: str, times: int) -> str:
     return "".join(text.replace("{n}", str(n)) for n in range(times)) if "{n}" in text else text * times
+
+
+def _placed(path: Path) -> tuple[str, bytes]:
+    data = path.read_bytes()
+    file = _FILE.search(data.decode())
+    return (file[1] if file else path.name), data
 
 
 @cache

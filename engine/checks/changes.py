@@ -28,6 +28,8 @@ class Facts:
 
     broken: frozenset[str]
     over_ssh: frozenset[str]
+    libraries: Mapping[str, str]
+    """Digests by name."""
     users: Mapping[str, frozenset[str]]
 
 
@@ -37,7 +39,7 @@ def facts_of(scope: Scope) -> Facts:
     for authored in scope.definitions:
         for reference in references_of(authored):
             users.setdefault(f"{reference.kind}/{reference.name}", set()).add(authored.identity)
-    return Facts(scope.broken, scope.over_ssh, {named: frozenset(by) for named, by in users.items()})
+    return Facts(scope.broken, scope.over_ssh, _digests(scope), {named: frozenset(by) for named, by in users.items()})
 
 
 def carried_over(
@@ -45,7 +47,8 @@ def carried_over(
 ) -> tuple[Facts | None, Mapping[Authored, tuple[Diagnostic, ...]]]:
     """The facts, and the findings that are still true; (None, nothing) where everything is to be checked."""
     changed = [authored for authored in scope.definitions if authored not in known]
-    if not _is_small(changed, known, scope) or (before.broken, before.over_ssh) != (scope.broken, scope.over_ssh):
+    same = (before.broken, before.over_ssh, before.libraries) == (scope.broken, scope.over_ssh, _digests(scope))
+    if not same or not _is_small(changed, known, scope):
         return None, {}
     users = dict(before.users)
     for authored in changed:
@@ -58,7 +61,11 @@ def carried_over(
         for authored in scope.definitions
         if authored in known and authored.identity not in touched
     }
-    return Facts(scope.broken, scope.over_ssh, users), still
+    return Facts(scope.broken, scope.over_ssh, before.libraries, users), still
+
+
+def _digests(scope: Scope) -> Mapping[str, str]:
+    return {name: library.digest for name, library in scope.catalog.libraries.items()}
 
 
 def _is_small(changed: list[Authored], known: Mapping[Authored, object], scope: Scope) -> bool:

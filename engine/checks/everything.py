@@ -12,6 +12,7 @@ from engine.checks import (
     encrypted,
     expressions,
     identities,
+    libraries,
     parameters,
     people,
     projects,
@@ -46,10 +47,11 @@ _OF_ONE = (
     workflows,
     discoveries,
     triggers,
+    libraries,
     supported,
 )
 """Checks of one document against the others, `about(authored, scope)`; acts pass them too."""
-_OF_ALL = (circles, concurrency, triggers)
+_OF_ALL = (circles, concurrency, triggers, libraries)
 """Checks of the definitions as a whole, `check(scope)`."""
 
 
@@ -66,20 +68,12 @@ class Checked:
     facts: Facts = field(repr=False)
 
 
-def about_definitions(
-    catalog: Catalog,
-    definitions: Sequence[Authored],
-    *,
-    broken: frozenset[str],
-    unread: Collection[str],
-    every: Every,
-    before: Checked | None = None,
-) -> Checked:
-    """Findings about definitions. `broken` are names of documents, `unread` are files, with findings of their own.
+def about_definitions(scope: Scope, *, unread: Collection[str], every: Every, before: Checked | None = None) -> Checked:
+    """Findings about the definitions of a commit. `unread` are files with findings of their own.
 
     `before` is what was found in a former commit: what cannot have changed since is not checked again.
     """
-    scope = Scope(catalog, definitions, broken=broken)
+    definitions = scope.definitions
     findings = [*identities.check(definitions), *projects.check(definitions, unread)]
     for whole in _OF_ALL:
         findings += whole.check(scope)

@@ -17,10 +17,12 @@ from engine.checks.typed import mismatches
 from engine.contexts import secret_of
 from engine.expression import Reference
 from engine.inference import BOOL, INT, LIST, Lookup, Types
+from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job, Shell, Step
+from schemas.library import LibraryStep, LibraryStepSpec
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.target import Target, TargetGroup
@@ -38,6 +40,8 @@ _ELSEWHERE = {
     "event": "only triggers have events",
     "jobs": "only workflows have jobs",
     "item": "only forEach has items",
+    "params": "a step of a library has inputs",
+    "inputs": "only steps of libraries have inputs",
 }
 _ROOTS = frozenset({"params", "steps", "target", "job", "run", "env", "vars", "secrets"})
 
@@ -47,11 +51,39 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if isinstance(document, Job) or (isinstance(document, RunRequest) and document.spec.job is not None):
         shells, targeted = _shells(authored, scope), targets_of(authored) is not None
-        answer = remembered(authored, "expressions", (shells,), lambda: _read(authored, shells, targeted=targeted))
+        inputs = _secret_inputs(authored, scope)
+        answer = remembered(
+            authored, "expressions", (shells, inputs), lambda: _read(authored, shells, inputs, targeted=targeted)
+        )
         yield from answer.findings
         for secret in answer.secrets:
             yield from _of_secret(authored, secret, scope)
     yield from remembered(authored, "unevaluated", (), lambda: tuple(_unevaluated(authored)))
+
+
+def of_library_step(authored: Authored, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
+    """Everything that is wrong with the expressions of a library's step."""
+    shells: tuple[Shell, ...] = ("powershell",) if spec.platforms == ("windows",) else ("sh",)
+    secret = _secret_inputs(authored, scope)
+    answer = remembered(
+        authored, "expressions", (shells, secret), lambda: _read(authored, shells, secret, targeted=True)
+    )
+    yield from answer.findings
+
+
+def _secret_inputs(authored: Authored, scope: Scope) -> frozenset[Path]:
+    """The inputs of steps of libraries that take a secret; all of a step that is not known here."""
+    found: list[Path] = []
+    for placed in steps_of(authored):
+        if placed.step.uses is None or "/" not in placed.step.uses:
+            continue
+        use = use_of(placed.step.uses)
+        library = scope.catalog.libraries.get(use.library) if use is not None else None
+        step = library.step(use.step) if library is not None and use is not None else None
+        for name in placed.step.with_ or ():
+            if step is None or step.spec.inputs.get(name, {}).get("secret") is True:
+                found.append((*placed.path, "with", name))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +105,8 @@ class _Answer:
     secrets: tuple[_Secret, ...]
 
 
-def _read(authored: Authored, shells: tuple[Shell, ...], *, targeted: bool) -> _Answer:
-    reader = _Reader(authored, shells, targeted)
+def _read(authored: Authored, shells: tuple[Shell, ...], secret: frozenset[Path], *, targeted: bool) -> _Answer:
+    reader = _Reader(authored, shells, secret, targeted)
     findings = tuple(bounded(found for place in _places(authored) for found in reader.check(place)))
     return _Answer(findings, tuple(reader.secrets))
 
@@ -136,6 +168,11 @@ def _places(authored: Authored) -> Iterator[_Place]:
         yield from _of_step(placed, number, job_env)
     if isinstance(document, Job):
         yield _Place(document.spec.outputs, ("spec", "outputs"), number + 1, _readable(job_env))
+    elif isinstance(document, LibraryStep):
+        yield from _of_env(_Place(None, ("spec", "env"), 0), document.spec.env)
+        script = document.spec.script is not None
+        for name, output in document.spec.outputs.items():
+            yield _Place(output.get("value"), ("spec", "outputs", name, "value"), number + 1, bare=script)
 
 
 def _of_env(place: _Place, env: Mapping[str, Any]) -> Iterator[_Place]:
@@ -192,6 +229,7 @@ def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Ite
 class _Reader:
     authored: Authored
     shells: tuple[Shell, ...]
+    secret_inputs: frozenset[Path]
     targeted: bool
     secrets: list[_Secret] = field(default_factory=list)
     every: dict[str, tuple[int, PlacedStep]] = field(default_factory=dict)
@@ -210,8 +248,9 @@ class _Reader:
                 continue
             if place.script:
                 yield from self._bound(place, path, text)
+            here = replace(place, secrets=True) if path in self.secret_inputs else place
             for one in read_text(self.authored, text, path, condition=place.condition):
-                yield from self._judged(place, one) if isinstance(one, Read) else (one,)
+                yield from self._judged(here, one) if isinstance(one, Read) else (one,)
         if isinstance(place.value, dict):
             yield from self._inputs(place)
 
@@ -261,8 +300,10 @@ class _Reader:
         match root:
             case "steps":
                 return self._step(place, rest)
-            case "params":
-                return self._param(place, rest, whole)
+            case "params" if not self.of_library:
+                return self._param(place, root, rest, whole)
+            case "inputs" if self.of_library:
+                return self._param(place, root, rest, whole)
             case "secrets":
                 return self._secret(place, rest, whole)
             case "env":
@@ -286,21 +327,31 @@ class _Reader:
         if root in self.every:
             return Fault("OC402", f"'{root}' is a step", f"write steps.{root}")
         if root in self._params():
-            return Fault("OC402", f"'{root}' is a param", f"write params.{root}")
+            word = "input" if self.of_library else "param"
+            return Fault("OC402", f"'{root}' is {'an' if self.of_library else 'a'} {word}", f"write {word}s.{root}")
         names = sorted(_ROOTS | (OWN if place.bare else frozenset()))
         near = get_close_matches(root[:80], names, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
         return Fault("OC402", f"there is no '{root}'", hint)
 
-    def _params(self) -> Mapping[str, Any]:
-        document = self.authored.document
-        return document.spec.params if isinstance(document, Job) else {}
+    @property
+    def of_library(self) -> bool:
+        return isinstance(self.authored.document, LibraryStep)
 
-    def _param(self, place: _Place, rest: list[str], whole: bool) -> Fault | None:
-        if rest and self._params().get(rest[0], {}).get("secret") is True and not (place.secrets and whole):
+    def _params(self) -> Mapping[str, Any]:
+        match self.authored.document:
+            case Job() as job:
+                return job.spec.params
+            case LibraryStep() as step:
+                return step.spec.inputs
+        return {}
+
+    def _param(self, place: _Place, root: str, rest: list[str], whole: bool) -> Fault | None:
+        declared, word = self._params(), root.removesuffix("s")
+        if rest and declared.get(rest[0], {}).get("secret") is True and not (place.secrets and whole):
             hint = "as the whole value of an 'env' entry, or of 'stdin'"
-            return Fault("OC606", f"'{rest[0]}' is a secret param, and may not stand here", hint)
-        return named("param", "params", rest[:1], self._params(), "declare it under spec.params")
+            return Fault("OC606", f"'{rest[0]}' is a secret {word}, and may not stand here", hint)
+        return named(word, root, rest[:1], declared, f"declare it under spec.{root}")
 
     def _step(self, place: _Place, rest: list[str]) -> Fault | None:
         if not rest:
@@ -346,6 +397,8 @@ class _Reader:
         return Fault("OC403", f"step '{name}' comes later", hint, related)
 
     def _secret(self, place: _Place, rest: list[str], whole: bool) -> Fault | None:
+        if self.of_library:
+            return Fault("OC606", "a library knows no credentials", "take it as an input with secret: true")
         if not (place.secrets and whole) or len(rest) != 2:
             hint = 'as in env: {TOKEN: "${{ secrets.<credential>.<field> }}"}, or the whole of stdin'
             return Fault("OC606", "a secret may only be the whole value of an 'env' entry or of 'stdin'", hint)

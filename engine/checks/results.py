@@ -49,7 +49,7 @@ class Results:
     steps: Mapping[str, tuple[int, PlacedStep]]
 
     def types(self, path: tuple[str, ...], *, bare: bool, depth: int = 0) -> Types:
-        if path[0] == "params":
+        if path[0] in ("params", "inputs"):
             return typed.params(self.params, path)
         if path[0] == "steps" and len(path) > 2:
             return self._of_step(path[1], path[2:], depth)

@@ -6,12 +6,14 @@ from functools import cached_property
 
 from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
+from engine.vendored import NO_LIBRARIES, Vendored
 from schemas.act import RunRequest
 from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_FINDINGS
 from schemas.job import Job, Step
+from schemas.library import LibraryStep
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.selector import Expression, Selection, Selector
@@ -68,7 +70,7 @@ class PlacedStep:
 
 
 def steps_of(authored: Authored) -> tuple[PlacedStep, ...]:
-    """All steps of a job or of an inline job, those within `rescue` included, in the order of the text."""
+    """All steps of a job, inline job or library step, those within `rescue` included, in the order of the text."""
     return remembered(authored, "steps", (), lambda: tuple(_steps(authored)))
 
 
@@ -81,6 +83,8 @@ def _steps(authored: Authored) -> Iterator[PlacedStep]:
             yield from _placed(steps, ("spec", phase), phase)
     elif isinstance(document, RunRequest) and document.spec.job is not None:
         yield from _placed(document.spec.job.steps, ("spec", "job", "steps"), "steps")
+    elif isinstance(document, LibraryStep) and document.spec.steps is not None:
+        yield from _placed(document.spec.steps, ("spec", "steps"), "steps")
 
 
 def _placed(steps: Iterable[Step], path: Path, phase: str) -> Iterator[PlacedStep]:
@@ -184,6 +188,7 @@ class Scope:
     definitions: Sequence[Authored]
     acts: Sequence[Authored] = ()
     broken: frozenset[str] = field(default_factory=frozenset)
+    vendored: Vendored = NO_LIBRARIES
 
     @cached_property
     def members(self) -> Members:

@@ -19,11 +19,16 @@ _BOUND = re.compile(r"OC[0-9]+", re.ASCII)
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    yield from remembered(authored, "steps alone", (), lambda: tuple(bounded(_alone(authored))))
+    yield from alone(authored)
     if targets_of(authored) is not None:
         yield from _connections(authored, scope)
     else:
         yield from _without_targets(authored)
+
+
+def alone(authored: Authored) -> Iterator[Diagnostic]:
+    """What is wrong with the steps themselves, wherever they run."""
+    yield from remembered(authored, "steps alone", (), lambda: tuple(bounded(_alone(authored))))
 
 
 def _alone(authored: Authored) -> Iterator[Diagnostic]:

@@ -50,7 +50,7 @@ def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     for path, what, hint in _fields(authored):
         yield Diagnostic(authored.span(*path, key=True), CODE, f"{what} is not supported yet", hint)
     for placed in steps_of(authored):
-        yield from _step_type(authored, placed)
+        yield from step_type(authored, placed)
     yield from _connections(authored, scope)
 
 
@@ -176,7 +176,8 @@ def _credential(credential: Credential) -> Iterator[Finding]:
         yield ("data",), "a secret that is encrypted in place", "use spec.from: {file: …}"
 
 
-def _step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
+def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
+    """A step type that there is none of, or that this version does not run."""
     uses = placed.step.uses
     if uses is None or uses in STEP_TYPES:
         return

@@ -1,0 +1,235 @@
+"""Step libraries of the repository: their documents, their lock, and the steps that jobs use of them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from engine.checks.expressions import of_library_step
+from engine.checks.parameters import declared, faults_of, schema_of
+from engine.checks.references import guess
+from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
+from engine.checks.steps import alone
+from engine.checks.supported import step_type
+from engine.contexts import secret_of
+from engine.expression import has_expression
+from engine.graph import circles, shown
+from engine.vendored import BUILT_IN, LOCK_FILE, Library, use_of
+from schemas.diagnostic import Diagnostic, Related
+from schemas.guard import MAX_FINDINGS
+from schemas.library import LibraryStep, LibraryStepSpec, StepLibrary
+from schemas.reader import Authored
+from schemas.span import start_of
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """The steps of libraries that a document uses; and documents of libraries that lie among the definitions."""
+    document = authored.document
+    if isinstance(document, StepLibrary | LibraryStep):
+        where = f"libraries/{document.name}/library.yaml"
+        if isinstance(document, LibraryStep):
+            where = f"libraries/<library>/steps/{document.name}.yaml"
+        span = authored.span("kind")
+        yield Diagnostic(
+            span, "OC317", f"a document of kind {document.kind} lies among the definitions", f"move it to {where}"
+        )
+        return
+    for placed in steps_of(authored):
+        if placed.step.uses is not None and "/" in placed.step.uses and "${{" not in placed.step.uses:
+            yield from _used(authored, placed, scope)
+
+
+def check(scope: Scope) -> Iterator[Diagnostic]:
+    """The libraries themselves."""
+    yield from scope.vendored.findings
+    libraries = scope.catalog.libraries
+    for library in libraries.values():
+        yield from library.findings
+        yield from bounded(_library(library, scope))
+    yield from _lock(scope)
+    graph = {
+        f"{library.name}/{name}": tuple(
+            f"{use.library}/{use.step}" for placed in steps_of(step) if (use := use_of(placed.step.uses)) is not None
+        )
+        for library in libraries.values()
+        for name, step in library.steps.items()
+    }
+    for circle in islice(circles(graph), MAX_FINDINGS):
+        yield _circle(circle, libraries)
+
+
+def _circle(circle: tuple[str, ...], libraries: Mapping[str, Library]) -> Diagnostic:
+    library, _, name = circle[-1].partition("/")
+    step = libraries[library].steps[name]
+    closing = next(
+        placed
+        for placed in steps_of(step)
+        if (use := use_of(placed.step.uses)) is not None and f"{use.library}/{use.step}" == circle[0]
+    )
+    message = f"a circle of steps: {shown([*circle, circle[0]], 'uses')}"
+    return Diagnostic(step.span(*closing.path, "uses"), "OC319", message, "a step cannot be part of itself")
+
+
+def _lock(scope: Scope) -> Iterator[Diagnostic]:
+    locked, libraries = scope.vendored.locked, scope.catalog.libraries
+    for library in libraries.values():
+        entry = (locked or {}).get(library.name)
+        wanted = entry.get("digest") if isinstance(entry, dict) else None
+        span = library.origin.span("metadata", "name") if library.origin is not None else _first(library)
+        if not isinstance(wanted, str):
+            hint = f"'opsconductor library add' writes libraries.{library.name} there; its digest is {library.digest}"
+            yield Diagnostic(span, "OC318", f"library '{library.name}' is not in {LOCK_FILE}", hint)
+        elif wanted != library.digest:
+            hint = f"take the changes back, or lock it anew; its digest is now {library.digest}"
+            yield Diagnostic(span, "OC318", f"library '{library.name}' is not what {LOCK_FILE} says", hint)
+    for name in sorted((locked or {}).keys() - libraries.keys()):
+        message = f"library '{name[:80]}' is locked, and libraries/{name[:80]}/library.yaml is not there"
+        yield Diagnostic(start_of(LOCK_FILE), "OC318", message, "add it again, or take it out of the lock", "warning")
+
+
+def _first(library: Library) -> Any:
+    return start_of(f"libraries/{library.name}/library.yaml")
+
+
+def _library(library: Library, scope: Scope) -> Iterator[Diagnostic]:
+    folder = f"libraries/{library.name}"
+    for authored in library.misplaced:
+        kind = authored.document.kind
+        hint = f"{folder}/library.yaml holds the one StepLibrary, each file of {folder}/steps one Step"
+        yield Diagnostic(authored.span("kind"), "OC317", f"a document of kind {kind} does not belong here", hint)
+    if library.document is None or library.origin is None:
+        if not library.findings:
+            hint = "it holds one document of kind StepLibrary"
+            yield Diagnostic(_first(library), "OC317", f"{folder}/library.yaml holds no StepLibrary", hint)
+    else:
+        yield from _named(library.origin, library.name, f"the folder is {folder}")
+        yield from _requires(library.origin, library.document, scope)
+    for name, step in library.steps.items():
+        stem = step.file.rsplit("/", 1)[-1].removesuffix(".yaml")
+        yield from _named(step, stem, f"the file is {stem}.yaml")
+        if isinstance(step.document, LibraryStep):
+            yield from _step(step, step.document.spec, library, scope)
+            yield from _requirements_of(step, name, library)
+
+
+def _named(authored: Authored, wanted: str, why: str) -> Iterator[Diagnostic]:
+    if authored.document.name != wanted:
+        message = f"'{authored.document.name}' is not the name of where it lies: {why}"
+        yield Diagnostic(authored.span("metadata", "name"), "OC317", message, f"name it {wanted}, or move it")
+
+
+def _requires(authored: Authored, library: StepLibrary, scope: Scope) -> Iterator[Diagnostic]:
+    for index, text in enumerate(library.spec.requires):
+        name, _, version = text.partition("@")
+        yield from _known(authored, ("spec", "requires", index), name, version, scope)
+
+
+def _known(authored: Authored, path: Path, name: str, version: str, scope: Scope) -> Iterator[Diagnostic]:
+    """Whether a library is there in this version; of those that the product brings only the name is known."""
+    if name in BUILT_IN and name not in scope.catalog.libraries:
+        return
+    library = scope.catalog.libraries.get(name)
+    if library is None:
+        hint = guess(name, sorted({*scope.catalog.libraries, *BUILT_IN}), "")
+        yield Diagnostic(authored.span(*path), "OC305", f"there is no library '{name}'", hint)
+    elif library.document is not None:
+        there = library.document.spec.version.split(".")
+        wanted = version.split(".")
+        if there[: len(wanted)] != wanted:
+            message = f"library '{name}' is of version {library.document.spec.version}, not {version}"
+            related = (Related(library.origin.span("spec", "version"), "its version"),) if library.origin else ()
+            yield Diagnostic(authored.span(*path), "OC305", message, f"write @{there[0]}", related=related)
+
+
+def _requirements_of(step: Authored, name: str, library: Library) -> Iterator[Diagnostic]:
+    """A library says which others its steps use."""
+    required = {text.partition("@")[0] for text in library.document.spec.requires} if library.document else set()
+    for placed in steps_of(step):
+        use = use_of(placed.step.uses)
+        if use is not None and library.document is not None and use.library not in {*required, library.name}:
+            message = f"step '{name}' uses library '{use.library}', which library '{library.name}' does not require"
+            hint = f"add it to 'requires' in libraries/{library.name}/library.yaml"
+            yield Diagnostic(step.span(*placed.path, "uses"), "OC305", message, hint)
+
+
+def _step(step: Authored, spec: LibraryStepSpec, library: Library, scope: Scope) -> Iterator[Diagnostic]:
+    yield from declared(step, spec.inputs, ("spec", "inputs"))
+    outputs = {name: _without_value(schema) for name, schema in spec.outputs.items()}
+    yield from declared(step, outputs, ("spec", "outputs"))
+    for index, example in enumerate(spec.examples):
+        path: Path = ("spec", "examples", index)
+        yield from _fitting(step, example.with_, (*path, "with"), path, spec, "the example")
+    if spec.script is not None and f"libraries/{library.name}/steps/{spec.script}" not in library.files:
+        message = f"there is no file '{spec.script}' beside the step"
+        yield Diagnostic(step.span("spec", "script"), "OC305", message, "the script lies in the same folder")
+    yield from alone(step)
+    yield from of_library_step(step, spec, scope)
+    for placed in steps_of(step):
+        if placed.step.uses is not None and "/" in placed.step.uses:
+            yield from _used(step, placed, scope)
+        else:
+            for finding in step_type(step, placed):
+                yield replace(finding, severity="warning" if finding.code == "OC901" else finding.severity)
+
+
+def _without_value(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "value"}
+
+
+def _used(authored: Authored, placed: PlacedStep, scope: Scope) -> Iterator[Diagnostic]:
+    path: Path = (*placed.path, "uses")
+    use = use_of(placed.step.uses)
+    if use is None:
+        hint = "write library/step@version, as in linux-core/logrotate@1"
+        yield Diagnostic(authored.span(*path), "OC207", f"'{placed.step.uses}' is not a step of a library", hint)
+        return
+    yield from _known(authored, path, use.library, use.version, scope)
+    library = scope.catalog.libraries.get(use.library)
+    if library is None or use.step in library.broken:
+        return
+    step = library.step(use.step)
+    if step is None:
+        hint = guess(use.step, library.steps, "")
+        yield Diagnostic(authored.span(*path), "OC305", f"library '{library.name}' has no step '{use.step}'", hint)
+        return
+    given = placed.step.with_ or {}
+    at = (*placed.path, "with") if placed.step.with_ is not None else path
+    yield from _fitting(authored, given, (*placed.path, "with"), at, step.spec, f"'{placed.step.uses}'")
+    yield from _platforms(authored, placed, step.spec, scope)
+
+
+def _fitting(
+    authored: Authored, given: Mapping[str, Any], path: Path, at: Path, spec: LibraryStepSpec, what: str
+) -> Iterator[Diagnostic]:
+    """Whether inputs are those that a step declares. `at` is where one that is missing is said."""
+    for name, schema in spec.inputs.items():
+        if schema.get("required") is True and "default" not in schema and name not in given:
+            description = schema.get("description", "")
+            hint = f"{name}: {description}" if isinstance(description, str) and description else f"add {name}"
+            yield Diagnostic(authored.span(*at, key=True), "OC406", f"{what} needs '{name}'", hint)
+    for name, value in given.items():
+        schema = spec.inputs.get(name, {})
+        if name not in spec.inputs:
+            hint = guess(name, spec.inputs, "it takes none")
+            yield Diagnostic(authored.span(*path, name, key=True), "OC406", f"{what} takes no '{name}'", hint)
+        elif schema.get("secret") is True and secret_of(value) is None and not has_expression(value):
+            hint = 'write "${{ secrets.<credential>.<field> }}"'
+            yield Diagnostic(authored.span(*path, name), "OC605", f"the secret input '{name}' is plain text", hint)
+        elif not has_expression(value):
+            for below, message in faults_of(schema_of(schema), value):
+                yield Diagnostic(authored.span(*path, name, *below), "OC406", f"'{name}': {message}")
+
+
+def _platforms(authored: Authored, placed: PlacedStep, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
+    """A step with a condition may know itself where it runs."""
+    if not spec.platforms or placed.step.if_ is not None or targets_of(authored) is None:
+        return
+    targets = scope.catalog.targets
+    wrong = sorted(name for name in scope.reached(authored) if targets[name].spec.os not in spec.platforms)
+    if wrong:
+        first = scope.authored("Target", wrong[0])
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        message = f"it runs on {' and '.join(spec.platforms)}; target '{wrong[0]}'{more} is {targets[wrong[0]].spec.os}"
+        related = (Related(first.span("spec", "os"), "this target"),)
+        hint = "give the step an 'if' over target.os, or choose other targets"
+        yield Diagnostic(authored.span(*placed.path, "uses"), "OC320", message, hint, related=related)

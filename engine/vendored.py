@@ -1,0 +1,176 @@
+"""Step libraries that a repository holds: `libraries/<name>/`, and what `opsconductor.lock` says of them."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.globs import matches
+from schemas.diagnostic import Diagnostic
+from schemas.guard import load
+from schemas.library import LibraryStep, StepLibrary
+from schemas.reader import Authored, ParsedFile, read
+
+LOCK_FILE = "opsconductor.lock"
+GLOBS = ("libraries/*/library.yaml", "libraries/*/steps/*")
+"""The files that make up a library; others beside them, such as a readme, are nobody's business."""
+EVERY_GLOB = (*GLOBS, LOCK_FILE)
+BUILT_IN = frozenset({"linux-core", "windows-core", "network", "web-http", "files", "databases"})
+"""Libraries that the product brings: they need no document and no lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class VendoredFile:
+    """A file of a library: the digest of its bytes, and its documents where it holds any."""
+
+    path: str
+    sha256: str
+    parsed: ParsedFile | None = None
+
+    def within(self, path: str) -> "VendoredFile":
+        """The same content in another file."""
+        return VendoredFile(path, self.sha256, self.parsed.within(path) if self.parsed is not None else None)
+
+    @property
+    def library(self) -> str:
+        """The folder it is in."""
+        return self.path.split("/")[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Vendored:
+    """What a tree holds of libraries. `locked` is None where there is no lock file."""
+
+    files: tuple[VendoredFile, ...] = ()
+    locked: Mapping[str, Any] | None = None
+    findings: tuple[Diagnostic, ...] = ()
+    """What is wrong with the lock file itself."""
+
+
+NO_LIBRARIES = Vendored()
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One library. `origin` and `document` are None where its library.yaml is not there or cannot be read."""
+
+    name: str
+    digest: str
+    document: StepLibrary | None = None
+    origin: Authored | None = None
+    steps: Mapping[str, Authored] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
+    """Names of its steps that cannot be read."""
+    misplaced: tuple[Authored, ...] = ()
+    findings: tuple[Diagnostic, ...] = ()
+
+    def step(self, name: str) -> LibraryStep | None:
+        """A step by its name."""
+        found = self.steps[name].document if name in self.steps else None
+        return found if isinstance(found, LibraryStep) else None
+
+
+_USES = re.compile(
+    r"(?P<library>[a-z0-9][a-z0-9.-]*)/(?P<step>[a-z0-9][a-z0-9.-]*)@(?P<version>[0-9]+(?:\.[0-9]+){0,2})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """`library/step@version`, taken apart."""
+
+    library: str
+    step: str
+    version: str
+
+
+def use_of(text: str | None) -> Use | None:
+    """What a `uses` of a library's step names; None for every other text."""
+    found = _USES.fullmatch(text or "")
+    return Use(found["library"], found["step"], found["version"]) if found is not None else None
+
+
+def is_vendored(path: str) -> bool:
+    """Whether a file is part of a library, and not read as a definition."""
+    return path.startswith("libraries/") and any(matches(glob, path) for glob in GLOBS)
+
+
+def is_apart(path: str) -> bool:
+    """Whether a file holds no definitions though `include` may match it: libraries and their lock."""
+    return path == LOCK_FILE or is_vendored(path)
+
+
+def file_of(path: str, data: bytes) -> VendoredFile:
+    """A file of a library, read."""
+    parsed = read(data, path) if path.endswith(".yaml") else None
+    return VendoredFile(path, hashlib.sha256(data).hexdigest(), parsed)
+
+
+def vendored(files: Iterable[VendoredFile], lock: bytes | None) -> Vendored:
+    """The libraries of a tree with what the bytes of the lock file say of them."""
+    if lock is None:
+        return Vendored(tuple(files))
+    loaded = load(lock, LOCK_FILE)
+    whole = loaded.documents[0] if len(loaded.documents) == 1 else {}
+    locked = whole.get("libraries") if isinstance(whole, dict) else None
+    return Vendored(tuple(files), locked if isinstance(locked, dict) else {}, tuple(loaded.findings))
+
+
+def libraries_of(found: Vendored) -> dict[str, Library]:
+    """By name, sorted. A folder without library.yaml is no library."""
+    by_name: dict[str, list[VendoredFile]] = {}
+    for file in found.files:
+        by_name.setdefault(file.library, []).append(file)
+    return {
+        name: _library(name, sorted(files, key=lambda file: file.path))
+        for name, files in sorted(by_name.items())
+        if any(file.path == f"libraries/{name}/library.yaml" for file in files)
+    }
+
+
+def digest(files: Iterable[tuple[str, str]]) -> str:
+    """The digest of a library, from the paths (from its own folder) and SHA-256 digests of its files.
+
+    `sha256:` and the SHA-256 of one line a file, sorted by path: its digest in hexadecimal, two spaces, its path. So
+    `cd libraries/NAME && sha256sum library.yaml steps/* | LC_ALL=C sort -k 2 | sha256sum` gives the same.
+    """
+    lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(files))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def _library(name: str, files: list[VendoredFile]) -> Library:
+    folder = f"libraries/{name}/"
+    steps: dict[str, Authored] = {}
+    misplaced: list[Authored] = []
+    broken: set[str] = set()
+    findings: list[Diagnostic] = []
+    origin: Authored | None = None
+    for file in files:
+        if file.parsed is None:
+            continue
+        inner = file.path.removeprefix(folder)
+        findings += file.parsed.findings
+        if file.parsed.findings:
+            broken.add(inner.removeprefix("steps/").removesuffix(".yaml"))
+        for authored in file.parsed.documents:
+            own = inner == "library.yaml"
+            if own and origin is None and isinstance(authored.document, StepLibrary):
+                origin = authored
+            elif not own and isinstance(authored.document, LibraryStep) and authored.document.name not in steps:
+                steps[authored.document.name] = authored
+            else:
+                misplaced.append(authored)
+    document = origin.document if origin is not None else None
+    return Library(
+        name=name,
+        digest=digest((file.path.removeprefix(folder), file.sha256) for file in files),
+        document=document if isinstance(document, StepLibrary) else None,
+        origin=origin,
+        steps=steps,
+        files=frozenset(file.path for file in files),
+        broken=frozenset(broken),
+        misplaced=tuple(misplaced),
+        findings=tuple(findings),
+    )

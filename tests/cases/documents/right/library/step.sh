@@ -1,0 +1,2 @@
+#@ libraries/web-core/steps/step.sh
+true
