@@ -44,6 +44,8 @@ class Definition:
     """Whether the whole project is."""
     held: str | None = None
     """Why this version does not act on it."""
+    in_force: bool = True
+    """False where the definitions in force are known and do not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,8 @@ def _undecided(found: _Found, known: Known, fire: Fire) -> Answer:
     clock = known.clock
     if found.definition is not None and found.definition.held is not None:
         return found.says("notConsidered", (f"this version does not act on the schedule: {found.definition.held}",))
+    if found.definition is not None and not found.definition.in_force:
+        return found.says("notConsidered", ("the schedule is not in force: its commit is not accepted yet",))
     if instant > known.now:
         if fire.decision == "skipped":
             return found.says("willSkip", (_foretold(found),), fire.reason)

@@ -1,6 +1,6 @@
 """Asking why: brings together the definitions in force, those of the time, and what the status branch has."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from engine.catalog import Catalog
@@ -90,7 +90,9 @@ class Inquiry:
 
     def _current(self, schedule: str) -> Definition | None:
         found = _definition(self.catalog, (schedule,), self.called)
-        return found or _definition(self.at_hand, (schedule,), _NOT_IN_FORCE)
+        if found is None and (other := _definition(self.at_hand, (schedule,), _NOT_IN_FORCE)) is not None:
+            return replace(other, in_force=False)
+        return found
 
     def _then(self, names: tuple[str, ...], commit: str | None) -> Definition | None:
         return _definition(self._of(commit), names, commit) if commit is not None else None
