@@ -7,7 +7,8 @@ from typing import Literal
 from engine.catalog import Catalog
 from engine.checks.references import references_of
 from engine.checks.scope import Members, Path, selections_of, steps_of
-from engine.planning import Way, ways
+from engine.planning import ways
+from engine.reach import Way
 from schemas.job import Job
 from schemas.reader import Authored
 from schemas.schedule import Schedule

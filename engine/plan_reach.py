@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from engine.catalog import Catalog
 from engine.checks.scope import Members
 from engine.plan_documents import Documents
-from engine.planning import Way, ways
+from engine.planning import ways
+from engine.reach import Way
 from schemas.selector import Selection
 
 _HARMLESS = frozenset(

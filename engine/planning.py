@@ -5,7 +5,7 @@ Pure: the same catalog, job, params and limit give the same plan, byte for byte.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -14,14 +14,16 @@ from engine.bounds import MAX_TEXT
 from engine.catalog import Catalog, connection_of
 from engine.checks.parameters import faults_of, schema_of
 from engine.expression import ExpressionError, Hole, compile_text, condition_text, split, texts_of
+from engine.groupvars import Variables
 from engine.pinned import Phase, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
+from engine.reach import Way, of_connections
 from engine.selection import matches, narrow, select
 from schemas.act import InlineJob
 from schemas.credential import CredentialSpec
 from schemas.job import Job, JobSpec, Shell, Step
 from schemas.selector import Selection
 from schemas.steps import STEP_TYPES
-from schemas.target import Become, Target, TargetGroup
+from schemas.target import Target
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 Reason = Literal["noTargets", "badParams", "notAllowed", "badSteps", "notSupported"]
@@ -107,7 +109,7 @@ def _refuse_held(catalog: Catalog, *identities: str | None) -> None:
 
 def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> PinnedSpec:
     job, catalog = asked.job, asked.catalog
-    variables = _Variables(catalog.groups)
+    variables = Variables(catalog.groups)
     return PinnedSpec(
         job=asked.name,
         commit=catalog.commit,
@@ -178,7 +180,7 @@ def _targets(asked: _Asked) -> list[Target]:
     return [catalog.targets[name] for name in sorted(left)]
 
 
-def _pinned_target(target: Target, variables: "_Variables") -> PinnedTarget:
+def _pinned_target(target: Target, variables: Variables) -> PinnedTarget:
     return PinnedTarget(
         name=target.name,
         host=target.spec.host,
@@ -189,46 +191,6 @@ def _pinned_target(target: Target, variables: "_Variables") -> PinnedTarget:
         connections=target.spec.connections,
         default_connection=connection_of(target),
     )
-
-
-@dataclass(frozen=True)
-class _Variables:
-    """Values that targets have from their groups.
-
-    The nearest group wins, key by key: one that holds the target itself over one that holds its group. Of groups that
-    are equally near, the one whose name comes first in the alphabet wins.
-    """
-
-    groups: Mapping[str, TargetGroup]
-    _holders: dict[str, list[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, group in self.groups.items():
-            for inner in group.spec.groups:
-                self._holders.setdefault(inner, []).append(name)
-
-    def of(self, target: Target) -> dict[str, Any]:
-        if not any(group.spec.vars for group in self.groups.values()):
-            return {}
-        near = [name for name, group in self.groups.items() if _holds(group, target)]
-        found: dict[str, Any] = {}
-        for name in self._by_distance(near):
-            for key, value in self.groups[name].spec.vars.items():
-                found.setdefault(key, value)
-        return found
-
-    def _by_distance(self, near: Iterable[str]) -> Iterator[str]:
-        seen: set[str] = set()
-        ring = sorted(near)
-        while ring:
-            yield from ring
-            seen.update(ring)
-            ring = sorted({holder for name in ring for holder in self._holders.get(name, ())} - seen)
-
-
-def _holds(group: TargetGroup, target: Target) -> bool:
-    spec = group.spec
-    return target.name in spec.names or (spec.selector is not None and matches(spec.selector, target.metadata.labels))
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -375,15 +337,6 @@ def _references(cel: str) -> tuple[tuple[str, ...], ...]:
 # --- credentials -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a job comes to a credential: `path` stands in the document of `target`, else in the job's own."""
-
-    credential: str
-    path: str
-    target: str | None = None
-
-
 def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tuple[Way, ...]:
     """Every way by which runs of a job come to credentials; none where no run of it could be planned.
 
@@ -411,25 +364,8 @@ def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep,
 
 
 def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
-    yield from _of_connections(targets, steps)
+    yield from of_connections(targets, steps)
     yield from _of_secrets(asked.job, steps)
-
-
-def _of_connections(targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
-    named = {step.connection for step in steps if isinstance(step.action, Script) or step.connection}
-    for target in targets:
-        for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
-            yield from _of_connection(target, connection)
-
-
-def _of_connection(target: Target, name: str) -> Iterator[Way]:
-    connection = getattr(target.spec.connections, name, None)
-    reference = getattr(connection, "credential_ref", None)
-    if reference is not None:
-        yield Way(reference, f"spec.connections.{name}.credentialRef", target.name)
-    become = getattr(connection, "become", None)
-    if isinstance(become, Become) and become.credential_ref is not None:
-        yield Way(become.credential_ref, f"spec.connections.{name}.become.credentialRef", target.name)
 
 
 def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[Way]:

@@ -1,0 +1,35 @@
+"""By which way a run comes to a credential: through the connections that its steps use on its targets. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.catalog import connection_of
+from engine.pinned import PlannedStep, Script
+from schemas.target import Become, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a job comes to a credential: `path` stands in the document of `target`, else in the job's own."""
+
+    credential: str
+    path: str
+    target: str | None = None
+
+
+def of_connections(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> Iterator[Way]:
+    """What the steps log in with, target by target."""
+    named = {step.connection for step in steps if isinstance(step.action, Script) or step.connection}
+    for target in targets:
+        for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
+            yield from _of_connection(target, connection)
+
+
+def _of_connection(target: Target, name: str) -> Iterator[Way]:
+    connection = getattr(target.spec.connections, name, None)
+    reference = getattr(connection, "credential_ref", None)
+    if reference is not None:
+        yield Way(reference, f"spec.connections.{name}.credentialRef", target.name)
+    become = getattr(connection, "become", None)
+    if isinstance(become, Become) and become.credential_ref is not None:
+        yield Way(become.credential_ref, f"spec.connections.{name}.become.credentialRef", target.name)
