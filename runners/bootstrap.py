@@ -137,7 +137,7 @@ oc_wait() {
   oc_left=${1}0
   while oc_live && [ "$oc_left" -gt 0 ]; do oc_nap; done
 }
-if [ ! -r /proc/self/environ ]; then sleep "$oc_patience"; echo OC1 gone; exit 0; fi
+if [ ! -r /proc/self/environ ]; then echo OC1 blind; exit 1; fi
 oc_groups=$(oc_marked)
 oc_wait "$oc_patience"
 if oc_live; then
@@ -148,7 +148,8 @@ if oc_live; then
   done 2>/dev/null
   oc_wait 2
 fi
-if [ -n "$(oc_marked)" ]; then echo OC1 alive; exit 1; fi
+# Both: what sudo started is of the session without the mark, and nobody but its user can end it.
+if oc_live || [ -n "$(oc_marked)" ]; then echo OC1 alive; exit 1; fi
 echo OC1 gone
 exit 0
 """
@@ -219,10 +220,10 @@ def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
 def take_over(mark: str, *, patience: int = 12) -> bytes:
     """The first line of standard input that ends what an earlier attempt with this `mark` left on the host.
 
-    It tells `OC1 gone` (exit 0) or `OC1 alive` (exit 1). For `patience` seconds it waits: where the host has seen the
-    end of the earlier connection, the bootstrap there has asked the step to end and kills it after ten. What lives then
-    belongs to a connection that the host takes for alive: TERM, and KILL after ten seconds. A host without /proc cannot
-    be asked; there it only waits.
+    It tells `OC1 gone` (exit 0), `OC1 alive` or, of a host without /proc, where nothing can be found by its mark,
+    `OC1 blind` (exit 1). For `patience` seconds it waits: where the host has seen the end of the earlier connection,
+    the bootstrap there has asked the step to end and kills it after ten. What lives then belongs to a connection that
+    the host takes for alive: TERM, and KILL after ten seconds.
     """
     data = f"oc_mark={_quoted(f'{MARK}={mark}')}\noc_patience={int(patience)}\n"
     return _line(f"{data}{_MEMBERS}{_TAKE_OVER}")

@@ -208,6 +208,8 @@ async def _asked(connection: asyncssh.SSHClientConnection, check: bytes) -> str 
         return None
     if b"OC1 alive" in said.splitlines():
         return "processes of it still live"
+    if b"OC1 blind" in said.splitlines():
+        return "the host has no /proc to find its processes by"
     raise asyncssh.ConnectionLost("the check gave no answer")
 
 

@@ -216,9 +216,11 @@ def mark() -> str:
 
 
 def taken_over(shell: list[str], mark: str, *, patience: int = 0) -> str:
-    asked = subprocess.run(
-        [*shell, "-c", INNER], input=take_over(mark, patience=patience), capture_output=True, timeout=60
-    )
+    return told(shell, take_over(mark, patience=patience))
+
+
+def told(shell: list[str], check: bytes) -> str:
+    asked = subprocess.run([*shell, "-c", INNER], input=check, capture_output=True, timeout=60)
     assert asked.stderr == b""
     return asked.stdout.decode().strip()
 
@@ -267,6 +269,27 @@ async def test_an_earlier_attempt_that_ignores_term_is_killed(shell: list[str], 
     await pids.pids(1)
     assert taken_over(shell, mark) == "OC1 gone"
     assert earlier.result()[0] == 137
+
+
+async def test_what_cannot_be_ended_is_not_called_gone(shell: list[str], pids: Pipe, mark: str) -> None:
+    """A process of another user, as sudo makes it: without the mark, and deaf to our KILL. Its leader ends."""
+    deaf = f"env -i /bin/sh -c \"trap '' TERM; echo \\$\\$ >{pids}; while :; do sleep 1; done\" >/dev/null 2>&1 &"
+    earlier = Started(shell, Command("sh", f"{deaf} echo $$ >{pids}; exec sleep 600"), mark)
+    family = set(await pids.pids(2))
+    unable = take_over(mark, patience=0).replace(b"kill -KILL", b"true").replace(b"oc_wait 10", b"oc_wait 1")
+    try:
+        assert told(shell, unable) == "OC1 alive"
+        assert not lives(earlier.group)
+        assert [pid for pid in family if lives(pid)] == [*(family - {earlier.group})]
+    finally:
+        for pid in family - {earlier.group}:
+            end(pid)
+        earlier.result()
+
+
+def test_a_host_without_proc_proves_nothing(shell: list[str], mark: str) -> None:
+    blind = take_over(mark, patience=12).replace(b"/proc", b"/none")
+    assert told(shell, blind) == "OC1 blind"
 
 
 def test_where_there_was_no_earlier_attempt_there_is_nothing_to_wait_for(shell: list[str], mark: str) -> None:
