@@ -18,7 +18,7 @@ from engine.progress import Ending
 from engine.states import RunState
 from journal import leases, points
 from journal.clock import Clock
-from journal.errors import Unavailable
+from journal.errors import Refused, Unavailable
 from journal.leases import LEASE, Renewed
 from journal.store import Journal
 from journal.tables import runs as table
@@ -114,17 +114,24 @@ class Runner:
         points.reach("runner.locked")
         try:
             await self._register()
-            async with asyncio.TaskGroup() as group:
-                beat = group.create_task(self._beat())
-                try:
-                    await self._claim_until_drained()
-                    await self._idle.wait()
-                finally:
-                    beat.cancel()
+            await self._while_beating()
         finally:
             await self._stop_at_once()
             await self._ssh.close()
             await self._guardian.close()
+
+    async def _while_beating(self) -> None:
+        """Until all is done, or until one of the two fails: with its own error, which says what happens next."""
+        working = asyncio.create_task(self._claim_until_drained())
+        beating = asyncio.create_task(self._beat())
+        try:
+            done, _ = await asyncio.wait({working, beating}, return_when=asyncio.FIRST_COMPLETED)
+            for part in done:
+                part.result()
+        finally:
+            working.cancel()
+            beating.cancel()
+            await asyncio.gather(working, beating, return_exceptions=True)
 
     async def drain(self, grace: timedelta) -> None:
         """Claim nothing more; running steps have `grace` to end, and are ended then. Returns when nothing runs here.
@@ -184,6 +191,7 @@ class Runner:
         finally:
             drained.cancel()
             watch.close()
+        await self._idle.wait()
 
     async def _look(self) -> None:
         pools = self._pools() if self._pools is not None else None
@@ -214,7 +222,11 @@ class Runner:
     async def _execute(self, execution: Execution) -> None:
         try:
             await execution.run()
-        except Exception:  # noqa: BLE001 - a bug of ours ends its run, not the runner
+        except* Refused as refused:
+            # Nothing can be recorded, not even that; whoever looks for work meets the same, and ends the engine.
+            self._log.error("run left as it is", run=execution.run_id, error=str(refused.exceptions[0]))  # noqa: TRY400
+        except* Exception:
+            # a bug of ours ends its run, not the runner
             self._log.exception("run failed inside the runner", run=execution.run_id)
             await execution.give_up()
         finally:

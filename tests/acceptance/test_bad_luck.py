@@ -1,5 +1,6 @@
 """Floods, hangs, full disks: a clear message, bounded time and memory, nothing lost."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -54,6 +55,26 @@ def test_a_flood_is_bounded(bare: Site, openssh: OpenSsh) -> None:
             file.seek(-200, 2)
             assert b"the log ends here" in file.read()
     assert max(len(text) for text in bare.tree().values()) < 64 * 1024
+
+
+@pytest.mark.slow
+def test_a_journal_damaged_meanwhile_ends_the_engine_with_a_clear_message(bare: Site) -> None:
+    """Exit 1 and what to do next, without a crash report; with a run under way on two targets as well."""
+    bare.create({"here.yaml": HERE, "there.yaml": HERE.replace("name: here", "name: there")})
+    waits = f"- {{id: wait, run: 'until [ -e {bare.effects}/go ]; do sleep 0.1; done'}}"
+    bare.commit({"waits.yaml": job("waits", waits, "targets: {names: [here, there]}")})
+    daemon = bare.up()
+    bare.request("now", "jobRef: waits")
+    bare.running("waits")
+    for file in bare.state.glob("journal.sqlite3*"):
+        if not file.name.endswith("-shm"):
+            file.write_bytes(os.urandom(file.stat().st_size))
+    (bare.effects / "go").touch()
+    assert daemon.ended() == 1
+    assert "damaged or not a database" in daemon.stderr
+    assert "restore it from a backup" in daemon.stderr
+    assert "Traceback" not in daemon.stderr
+    assert "bug" not in daemon.stderr
 
 
 @pytest.mark.slow
