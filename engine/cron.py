@@ -1,10 +1,10 @@
 """Five-field cron over wall-clock time without a zone. What clock changes do to it is `engine.dst`'s business."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from cronsim import CronSim, CronSimError
@@ -47,15 +47,40 @@ class Cron:
             for time in self.times[bisect_left(self.times, start - day) :]:
                 yield day + time
 
+    def count(self, after: datetime, until: datetime) -> int:
+        """How many wall times (naive) are in (after, until]; walks over days, not over times."""
+        first, last = after.date(), until.date()
+        days = map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
+        found = sum(map(self.fires_on, days)) * len(self.times)
+        if self.fires_on(first):
+            found -= bisect_right(self.times, after - _midnight(first))
+        if self.fires_on(last):
+            found -= len(self.times) - bisect_right(self.times, until - _midnight(last))
+        return found
+
+    def fires_on(self, day: date) -> bool:
+        """Whether it fires at all on a day of the calendar."""
+        return day.month in self.months and self.names_day(day)
+
+    def names_day(self, day: date) -> bool:
+        """Whether day of month or day of week names it; a bare `*` leaves the decision to the other."""
+        of_month = self.days is not None and day.day in self.days
+        of_week = self.weekdays is not None and day.isoweekday() % 7 in self.weekdays
+        return (self.days is None and self.weekdays is None) or of_month or of_week
+
     def _midnights(self, start: datetime) -> Iterator[datetime]:
         # Lists throughout: cronsim takes any day field that begins with `*` for open, and we only a bare one.
         fields = (self.days, self.months, self.weekdays)
         days = " ".join("*" if values is None else ",".join(map(str, values)) for values in fields)
-        before = datetime.combine(start, datetime.min.time()) - timedelta(seconds=1)
+        before = _midnight(start) - timedelta(seconds=1)
         try:
             yield from CronSim(f"0 0 {days}", before)
         except (CronSimError, OverflowError):  # days that none of the months has; the year 10000
             return
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time())
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _ZERO = timedelta(0)
+_AROUND = timedelta(minutes=1)
+"""Beyond what a change of clocks touches: the first of its instants lies on the edge."""
 _NEVER = datetime.min  # noqa: DTZ901 - a wall time has no zone
 
 
@@ -38,6 +40,42 @@ def zone(name: str) -> ZoneInfo:
 def offset_at(instant: datetime, where: ZoneInfo) -> timedelta:
     """The zone's offset from UTC at an instant."""
     return instant.astimezone(where).utcoffset() or _ZERO
+
+
+def steady(after: datetime, until: datetime, where: ZoneInfo) -> Iterator[tuple[datetime, datetime, timedelta | None]]:
+    """(after, until] in parts (a, b], in order: each with the offset that its clock keeps, or None around a change.
+
+    Where the offset is known, wall times and instants correspond one to one.
+    """
+    begin = after
+    for change, size in _changes(after - _AROUND - _DAY, until + _AROUND + _DAY, where):
+        # before and after it, times repeat or are missing for as long as the clock jumps
+        low, high = (min(max(at, begin), until) for at in (change - size - _AROUND, change + size + _AROUND))
+        if begin < low:
+            yield begin, low, offset_at(low, where)
+        if low < high:
+            yield low, high, None
+        begin = high
+    if begin < until:
+        yield begin, until, offset_at(until, where)
+
+
+def _changes(after: datetime, until: datetime, where: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:
+    """The instants at which clocks change, each with how far; as `instants`, it counts on no two within a day."""
+    known = offset_at(after, where)
+    while after < until:
+        ahead = min(after + _DAY, until)
+        if (found := offset_at(ahead, where)) != known:
+            low, high = 0, int((ahead - after) / _SECOND) + 1
+            while low < high:
+                middle = (low + high) // 2
+                if offset_at(after + middle * _SECOND, where) == known:
+                    low = middle + 1
+                else:
+                    high = middle
+            yield after + low * _SECOND, abs(found - known)
+            known = found
+        after = ahead
 
 
 def earliest_wall(after: datetime, where: ZoneInfo) -> datetime:

@@ -106,7 +106,7 @@ def _off_the_cron(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -
         if value not in among
     ]
     yield from (f'the {name} is {value} in {zone}, and cron: "{text}" says {word}' for name, value, word in off)
-    if not _on_a_day(parsed, wall):
+    if not parsed.names_day(wall):
         day = f"{wall:%A}, day {wall.day} of the month"
         yield f'it is {day}, and cron: "{text}" says day {words[2]}, weekday {words[4]}'
     elif not off and not wall.second and not wall.microsecond:
@@ -114,10 +114,3 @@ def _off_the_cron(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -
         if len(passes) > 1:
             which = "second" if wall.fold else "first"
             yield f"this is the {which} pass of a time that comes twice, and dst.fold: {spec.dst.fold} takes the other"
-
-
-def _on_a_day(parsed: cron.Cron, wall: datetime) -> bool:
-    """Day of month or day of week, as in cron; a bare `*` leaves the decision to the other."""
-    of_month = parsed.days is not None and wall.day in parsed.days
-    of_week = parsed.weekdays is not None and wall.isoweekday() % 7 in parsed.weekdays
-    return (parsed.days is None and parsed.weekdays is None) or of_month or of_week

@@ -14,6 +14,7 @@ from schemas.schedule import ScheduleSpec
 TICK = timedelta(microseconds=1)
 HORIZON = timedelta(days=40 * 366)
 """How far a search for the next instant looks."""
+_LOOK_BACK = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END_OF_TIME = datetime(9990, 1, 1, tzinfo=UTC)
 _BEGIN_OF_TIME = datetime(1, 1, 10, tzinfo=UTC)
@@ -63,10 +64,12 @@ def span(spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: 
     if spec.every is not None:
         first, last = _paces(spec, spec.every, *_within(spec, after, until))
         return Span(_pace(spec, first), _pace(spec, last), last - first + 1) if first <= last else None
-    found: Span | None = None
-    for instant in instants(spec, after, until, zone_default=zone_default):
-        found = Span(found.first if found else instant, instant, found.count + 1 if found else 1)
-    return found
+    after, until = _within(spec, after, until)
+    first = next(instants(spec, after, until, zone_default=zone_default), None)
+    if first is None:
+        return None
+    (last,) = newest(spec, after, until, 1, zone_default=zone_default)
+    return Span(first, last, 1 + _count(spec, first, last, zone_default))
 
 
 def newest(
@@ -76,6 +79,12 @@ def newest(
     if spec.every is not None:
         first, last = _paces(spec, spec.every, *_within(spec, after, until))
         return tuple(_pace(spec, number) for number in range(max(first, last - count + 1), last + 1))
+    back = _LOOK_BACK
+    while back < until - after:  # a year of minutes is not walked for the last of them
+        found = deque(instants(spec, until - back, until, zone_default=zone_default), maxlen=count)
+        if len(found) == count:
+            return tuple(found)
+        back *= 8
     return tuple(deque(instants(spec, after, until, zone_default=zone_default), maxlen=count))
 
 
@@ -124,6 +133,24 @@ def _within(spec: ScheduleSpec, after: datetime, until: datetime) -> tuple[datet
     if spec.end_at is not None:
         until = min(until, max(spec.end_at, _BEGIN_OF_TIME) - TICK)
     return after, until
+
+
+def _count(spec: ScheduleSpec, after: datetime, until: datetime, zone_default: str | None) -> int:
+    """How many due instants are in (after, until], without walking over those between two changes of clocks."""
+    if spec.cron is None:
+        return sum(1 for _ in instants(spec, after, until, zone_default=zone_default))
+    parsed = cron.parse(spec.cron)
+    found = 0
+    for begin, end, offset in dst.steady(after, until, dst.zone(zone_of(spec, zone_default))):
+        if offset is None:
+            found += sum(1 for _ in instants(spec, begin, end, zone_default=zone_default))
+        else:
+            found += parsed.count(_wall(begin, offset), _wall(end, offset))
+    return found
+
+
+def _wall(instant: datetime, offset: timedelta) -> datetime:
+    return (instant + offset).replace(tzinfo=None)
 
 
 def _by_cron(text: str, zone_name: str, spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:

@@ -224,8 +224,8 @@ class Runner:
             await execution.run()
         except* Refused as refused:
             # Nothing can be recorded, not even that; whoever looks for work meets the same, and ends the engine.
-            self._log.error("run left as it is", run=execution.run_id, error=str(refused.exceptions[0]))  # noqa: TRY400
-        except* Exception:
+            self._log.error("run left as it is", run=execution.run_id, error=str(refused.exceptions[0]))
+        except* Exception:  # noqa: BLE001
             # a bug of ours ends its run, not the runner
             self._log.exception("run failed inside the runner", run=execution.run_id)
             await execution.give_up()

@@ -1,9 +1,11 @@
 """When schedules are due: golden tables, an oracle that walks minute by minute, and croniter where it is right."""
 
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -189,6 +191,52 @@ def test_a_span_and_the_newest_say_what_all_instants_say(every: int, after: int,
         (all_of_them[0], all_of_them[-1], len(all_of_them)) if all_of_them else None
     )
     assert list(recurrence.newest(schedule, start, until, most)) == all_of_them[-most:]
+
+
+@given(
+    fields=FIELDS,
+    change=st.sampled_from(CHANGES),
+    gap=st.sampled_from(["next", "skip"]),
+    fold=st.sampled_from(["first", "second", "both"]),
+    start=st.integers(-90 * 3600, 30 * 3600),
+    length=st.integers(0, 150 * 3600),
+    most=st.integers(1, 100),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_span_over_a_change_of_clocks_counts_every_instant_once(
+    fields: Fields, change: tuple[str, str], gap: str, fold: str, start: int, length: int, most: int
+) -> None:
+    """Where clocks keep their offset days are counted, not minutes: together they are all instants."""
+    zone, day = change
+    after = datetime.fromisoformat(f"{day}T00:00:00+00:00") + timedelta(seconds=start)
+    until = after + timedelta(seconds=length)
+    schedule = spec(cron=text_of(fields), timeZone=zone, dst={"gap": gap, "fold": fold})
+    all_of_them = list(recurrence.instants(schedule, after, until))
+    span = recurrence.span(schedule, after, until)
+    assert (span and (span.first, span.last, span.count)) == (
+        (all_of_them[0], all_of_them[-1], len(all_of_them)) if all_of_them else None
+    )
+    assert list(recurrence.newest(schedule, after, until, most)) == all_of_them[-most:]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Africa/Casablanca", "Australia/Lord_Howe", "Pacific/Apia"])
+def test_years_of_minutes_are_counted_and_not_walked(zone: str) -> None:
+    """Elapsed time misses nothing and repeats nothing, so their number is known; so is that of walks."""
+    after, until = datetime(2006, 11, 21, 12, 0, 30, tzinfo=UTC), datetime(2026, 11, 21, 12, tzinfo=UTC)
+    walked = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal walked
+        walked += event == "call" and frame.f_code is dst.instants.__code__  # a generator is called for each instant
+
+    sys.setprofile(count)
+    try:
+        span = recurrence.span(spec(cron="* * * * *", timeZone=zone), after, until)
+    finally:
+        sys.setprofile(None)
+    minutes = int((until - after) / MINUTE) + 1
+    assert span == recurrence.Span(after + timedelta(seconds=30), until, minutes)
+    assert walked < minutes / 500
 
 
 def test_the_next_due_instant() -> None:
