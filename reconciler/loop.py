@@ -309,7 +309,10 @@ class Loop:
     async def _take(self, catalog: Catalog, now: datetime) -> None:
         await self._schedules.adopt(catalog, now)
         reach("definitions.adopted")
+        before = self._interval
         self._catalog = catalog
+        if self._interval < before:
+            self._wake.poke()  # who waits for the source waits as long as was right until now
         self._say(replace(self.sync, applied=catalog.commit))
 
     async def present_acts(self) -> frozenset[str]:

@@ -48,13 +48,13 @@ class Site:
         self.journal = Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=SystemClock())
         self.loop = self.new_loop()
 
-    def new_loop(self, *, decides: bool = True) -> Loop:
+    def new_loop(self, *, decides: bool = True, watched: bool = True) -> Loop:
         mirror = Mirror(self.folder / "mirror.git", str(self.source), environment=self.env)
         return Loop(
             journal=self.journal,
             mirror=mirror,
             objects=Objects(mirror.path),
-            wake=Wake(self.source),
+            wake=Wake(self.source if watched else None),
             clock=SystemClock(),
             branch="main",
             decides=decides,
@@ -161,6 +161,25 @@ async def test_a_paused_loop_looks_and_rests(site: Site) -> None:
     await running
     assert paused.passes <= 3
     assert await site.journal.read(runs.open_runs) == ()
+
+
+async def test_the_first_commit_sets_how_often_a_remote_is_looked_at(site: Site) -> None:
+    """A remote cannot be watched, and until its first commit is in force its interval is not known."""
+    loop = site.new_loop(watched=False)
+    stop = asyncio.Event()
+    head = site.commit(MAIN, {"opsconductor.yaml": PROJECT.partition("spec:")[0] + "spec: {interval: 1s}\n"})
+    await loop.look()
+    running = asyncio.create_task(loop.run(stop))
+    try:
+        async with asyncio.timeout(20):
+            while loop.sync.applied != head:
+                await asyncio.sleep(0.01)
+            head = site.commit(MAIN, {"definitions/greet.yaml": JOB + "\n"})
+            while loop.sync.applied != head:
+                await asyncio.sleep(0.01)
+    finally:
+        stop.set()
+        await running
 
 
 async def test_a_bug_of_ours_rejects_the_commit_and_not_the_engine(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
