@@ -13,6 +13,8 @@ from typing import Literal
 
 MAX_NESTING = 32
 """Brackets within brackets. Measured: the library's parser gives up at 120 and dies at 32 on a stack of 256 KiB."""
+MAX_HOLE = 4_096
+"""Characters between `${{` and `}}`. An expression is shorter; who looks further for its end may look for ever."""
 MAX_HEIGHT = 256
 """Height of the tree, long chains of operators and members included."""
 
@@ -146,20 +148,28 @@ def path_of(node: Node) -> tuple[str, ...]:
 
 
 def find_end(text: str, start: int) -> int | None:
-    """Where an expression that starts at `start` is followed by `}}`: braces and strings of its own are passed over."""
+    """Where an expression that starts at `start` is followed by `}}`: braces and strings of its own are passed over.
+
+    None where that is not within MAX_HOLE characters.
+    """
     depth = 0
-    position = start
-    while position < len(text):
-        if match := _RAW_STRING.match(text, position) or _STRING.match(text, position):
+    last = min(len(text), start + MAX_HOLE)
+    found = _MARK.search(text, start, last)
+    while found is not None:
+        position = found.start()
+        if match := _RAW_STRING.match(text, position, last) or _STRING.match(text, position, last):
             position = match.end()
         elif text.startswith("}}", position) and not depth:
             return position
         else:
             depth += {"{": 1, "}": -1}.get(text[position], 0)
             position += 1
+        found = _MARK.search(text, position, last)
     return None
 
 
+_MARK = re.compile(r"[bB][rR]?['\"]|[rR]?['\"]|[{}]")
+"""What a string or a brace begins with."""
 _STRING = re.compile(
     r"""(?P<bytes>[bB][rR]?)?"""
     r"""(?:'''(?P<a>(?:[^\\]|\\.)*?)'''|\"\"\"(?P<b>(?:[^\\]|\\.)*?)\"\"\"|'(?P<c>(?:[^'\\\n\r]|\\.)*)'|"(?P<d>(?:[^"\\\n\r]|\\.)*)")""",

@@ -35,6 +35,8 @@ def problems_of(text: str, known: frozenset[str]) -> tuple[Problem, ...]:
         return (Problem(f"not a template: {(error.message or 'it cannot be read').rstrip('.')}", "", error.lineno),)
     except RecursionError:
         return (Problem(_TOO_DEEP, "make it simpler", 1),)
+    except ValueError:  # of thousands of digits
+        return (Problem("not a template: a number that is too long", "write it as text", 1),)
     return tuple(dict.fromkeys(_walked(environment, tree, known)))
 
 

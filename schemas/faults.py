@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 from unicodedata import normalize
@@ -81,6 +82,8 @@ _MEANT = {
     **dict.fromkeys(("url",), "baseUrl"),
 }
 """What other programs call it; a hint only where the mapping has the field."""
+_ENOUGH = 20 * MAX_FINDINGS
+"""Faults looked at, so that a hostile document costs little more than a right one."""
 _STEP_LISTS = frozenset({"steps", "rescue", "finally"})
 _WORD = re.compile(r"[A-Za-z]+")
 _QUOTED = re.compile(r"'([A-Za-z]+)'")
@@ -91,13 +94,14 @@ def faults(
 ) -> tuple[Diagnostic, ...]:
     """One finding for each place at fault. A parent says nothing where one of its children is at fault already."""
     by_path: dict[tuple[Path, bool], list[ErrorDetails]] = {}
-    for details in error.errors(include_url=False, include_input=False):
+    for details in error.errors(include_url=False, include_input=False)[:_ENOUGH]:
         path, about_key = _path_of(details, value)
         by_path.setdefault((path, about_key), []).append(details)
     paths = {path for path, _ in by_path}
     parents = {path[:n] for path in paths for n in range(len(path))}
     document = _Document(value, model, places, file)
-    misspelt = document.misspelt(path for path, details in _of_type_named(by_path, "extra_forbidden"))
+    unknown = (path for path, details in _of_type_named(by_path, "extra_forbidden"))
+    misspelt = document.misspelt(islice(unknown, MAX_FINDINGS))
     at_fault = [
         (*place, details)
         for place, details in by_path.items()

@@ -163,11 +163,11 @@ def _places(authored: Authored) -> Iterator[_Place]:
     document = authored.document
     job_env = document.spec.env if isinstance(document, Job) else {}
     yield from _of_env(_Place(None, ("spec", "env"), 0), job_env)
-    number = 0
+    number, inherited = 0, _readable(job_env)
     for number, placed in enumerate(steps_of(authored)):
-        yield from _of_step(placed, number, job_env)
+        yield from _of_step(placed, number, inherited)
     if isinstance(document, Job):
-        yield _Place(document.spec.outputs, ("spec", "outputs"), number + 1, _readable(job_env))
+        yield _Place(document.spec.outputs, ("spec", "outputs"), number + 1, inherited)
     elif isinstance(document, LibraryStep):
         yield from _of_env(_Place(None, ("spec", "env"), 0), document.spec.env)
         script = document.spec.script is not None
@@ -192,9 +192,8 @@ def _readable(env: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, value in env.items() if secret_of(value) is None)
 
 
-def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Iterator[_Place]:
+def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iterator[_Place]:
     step, path = placed.step, placed.path
-    inherited = _readable(job_env)
     env = inherited | _readable(step.env) if step.env else inherited
     here = _Place(None, path, number, env, placed, item=step.for_each.as_ if step.for_each else None)
     script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
@@ -203,7 +202,7 @@ def _of_step(placed: PlacedStep, number: int, job_env: Mapping[str, Any]) -> Ite
         yield from _of_env(replace(here, path=(*path, "env"), env=inherited), step.env)
     if step.if_:
         yield replace(here, value=step.if_, path=(*path, "if"), condition=True, wanted=BOOL)
-    if step.run:
+    if step.run and OPEN in step.run:
         yield replace(here, value=step.run, path=(*path, "run"), script=True)
     if script:
         yield replace(here, value=script, path=(*path, "with", "run"), script=True)

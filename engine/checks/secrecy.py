@@ -4,6 +4,9 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from math import inf
 
 from engine.checks.scope import Path, Scope, steps_of, targets_of
 from engine.selection import matches
@@ -11,7 +14,7 @@ from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
 from schemas.discovery import Discovery
 from schemas.envelope import Document
-from schemas.guard import lines_of
+from schemas.guard import MAX_FINDINGS, lines_of
 from schemas.job import Job
 from schemas.notification import NotificationChannel
 from schemas.project import Project
@@ -66,13 +69,32 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 
 def _private_keys(authored: Authored) -> Iterator[Diagnostic]:
     """By the bytes of the file: wherever in a document it stands, a comment included."""
-    data = authored.places.layout.data
-    for found in _PRIVATE.finditer(data):
-        lines = lines_of(data[: found.start()].decode())
-        column = len(lines[-1]) + 1
-        span = Span(authored.file, len(lines), column, len(lines), column + len(found[0]))
+    keys = _keys_in(authored.places.layout.data)
+    first, last = _lines_of(authored) if keys else (0, 0)
+    for line, column, length in (key for key in keys if first <= key[0] < last):
+        span = Span(authored.file, line, column, line, column + length)
         hint = "take it out, and make a new one: git keeps the old; a Credential names a file of the secret folder"
         yield Diagnostic(span, "OC605", "a private key in plain text", hint)
+
+
+def _lines_of(authored: Authored) -> tuple[int, float]:
+    """From the end of the document before, or of the file's beginning, to the start of the next."""
+    roots = authored.places.layout.roots
+    after = (root.range[0] for root in roots[authored.index + 1 :] if root is not None)
+    here = roots[authored.index]
+    begin = here.range[0] if here is not None and any(roots[: authored.index]) else 1
+    return begin, next(after, inf)
+
+
+@lru_cache(maxsize=4)
+def _keys_in(data: bytes) -> tuple[tuple[int, int, int], ...]:
+    """Line, column and length of every private key. Each document of a file asks, and it is looked through once."""
+    if _PRIVATE.search(data) is None:
+        return ()
+    lines = enumerate(lines_of(data.decode()), 1)
+    found = ((number, key) for number, line in lines for key in _PRIVATE.finditer(line.encode()))
+    places = ((n, len(key.string[: key.start()].decode()) + 1, len(key[0])) for n, key in found)
+    return tuple(islice(places, MAX_FINDINGS))
 
 
 def _host_keys(authored: Authored, target: Target, scope: Scope) -> Iterator[Diagnostic]:
