@@ -167,14 +167,15 @@ async def test_the_first_commit_sets_how_often_a_remote_is_looked_at(site: Site)
     """A remote cannot be watched, and until its first commit is in force its interval is not known."""
     loop = site.new_loop(watched=False)
     stop = asyncio.Event()
-    head = site.commit(MAIN, {"opsconductor.yaml": PROJECT.partition("spec:")[0] + "spec: {interval: 1s}\n"})
+    often = {"opsconductor.yaml": PROJECT.replace("spec: {}", "spec: {interval: 1s}")}
+    head = site.commit(MAIN, often)
     await loop.look()
     running = asyncio.create_task(loop.run(stop))
     try:
         async with asyncio.timeout(20):
             while loop.sync.applied != head:
                 await asyncio.sleep(0.01)
-            head = site.commit(MAIN, {"definitions/greet.yaml": JOB + "\n"})
+            head = site.commit(MAIN, {**often, "definitions/greet.yaml": JOB})
             while loop.sync.applied != head:
                 await asyncio.sleep(0.01)
     finally:
