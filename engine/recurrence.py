@@ -62,8 +62,8 @@ def next_due(spec: ScheduleSpec, after: datetime, *, zone_default: str | None = 
 def span(spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None) -> Span | None:
     """The due instants in (after, until] as a span; None where there are none. Bounded in memory."""
     if spec.every is not None:
-        first, last = _paces(spec, spec.every, *_within(spec, after, until))
-        return Span(_pace(spec, first), _pace(spec, last), last - first + 1) if first <= last else None
+        low, high = _paces(spec, spec.every, *_within(spec, after, until))
+        return Span(_pace(spec, low), _pace(spec, high), high - low + 1) if low <= high else None
     after, until = _within(spec, after, until)
     first = next(instants(spec, after, until, zone_default=zone_default), None)
     if first is None:
