@@ -133,6 +133,7 @@ def said(types: Iterable[str]) -> str:
 class _Inference:
     lookup: Lookup
     found: list[Mismatch] = field(default_factory=list)
+    paths: dict[tuple[str, ...], Types] = field(default_factory=dict)
 
     def of(self, node: Node, bound: frozenset[str]) -> Types:
         match node:
@@ -154,15 +155,28 @@ class _Inference:
                 return self._call(node, bound)
 
     def _member(self, node: Select | Index, bound: frozenset[str]) -> Types:
+        if isinstance(node, Select) and node.tested:
+            return BOOL
+        path = path_of(node)
+        if path and path[0] not in bound:
+            return self._path(node, path)
         base = self.of(node.base, bound)
         if isinstance(node, Index):
             self.of(node.index, bound)
-        if isinstance(node, Select) and node.tested:
-            return BOOL
+        self._has_members(node, base)
+        return None
+
+    def _path(self, node: Node, path: tuple[str, ...]) -> Types:
+        """A path is read often in one expression, and said to be wrong once."""
+        if path not in self.paths:
+            for end in range(1, len(path)):
+                self._has_members(node, self.lookup(path[:end]))
+            self.paths[path] = self.lookup(path)
+        return self.paths[path]
+
+    def _has_members(self, node: Node, base: Types) -> None:
         if base is not None and not base & _WALKED:
             self._wrong(node, f"{said(base)} has no members", "read a member of a mapping, or an item of a list")
-        path = path_of(node)
-        return self.lookup(path) if path and path[0] not in bound else None
 
     def _walk(self, node: Comprehension, bound: frozenset[str]) -> Types:
         walked = self.of(node.walked, bound)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
+
+from schemas.guard import MAX_FINDINGS
 
 if TYPE_CHECKING:
     from jinja2 import nodes
@@ -37,7 +40,7 @@ def problems_of(text: str, known: frozenset[str]) -> tuple[Problem, ...]:
         return (Problem(_TOO_DEEP, "make it simpler", 1),)
     except ValueError:  # of thousands of digits
         return (Problem("not a template: a number that is too long", "write it as text", 1),)
-    return tuple(dict.fromkeys(_walked(environment, tree, known)))
+    return tuple(islice(dict.fromkeys(_walked(environment, tree, known)), MAX_FINDINGS))
 
 
 def _walked(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from engine.checks.reading import Fault, Read, judged, read
 from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
-from engine.checks.typed import mismatches
+from engine.checks.typed import mismatches, nothing_known
 from engine.expression import Reference
 from engine.inference import BOOL
 from schemas.diagnostic import Diagnostic
@@ -21,7 +21,7 @@ def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
         for one in read(authored, rule.if_, path, condition=True) if isinstance(rule.if_, str) else ():
             if isinstance(one, Read):
                 wrong = tuple(judged(authored, one, _judge))
-                yield from wrong or mismatches(authored, one, lambda _: None, BOOL)
+                yield from wrong or mismatches(authored, one, nothing_known(), BOOL)
             else:
                 yield one
 

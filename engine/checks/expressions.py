@@ -12,11 +12,11 @@ from engine.checks.reading import OPEN, Fault, Read, judged, named, read_text, t
 from engine.checks.results import Results
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.secrecy import forbidden
+from engine.checks.typed import Typing, mismatches
 from engine.checks.typed import given as unfitting
-from engine.checks.typed import mismatches
 from engine.contexts import secret_of
 from engine.expression import Reference
-from engine.inference import BOOL, INT, LIST, Lookup, Types
+from engine.inference import BOOL, INT, LIST, Types
 from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
@@ -263,13 +263,16 @@ class _Reader:
                 at = one.found.offset + reference.offset
                 self.secrets.append(_Secret(credential, wanted, one.path, at, reference.length))
         if not faults:
-            yield from mismatches(self.authored, one, self._lookup(place), place.wanted)
+            yield from mismatches(self.authored, one, self._typing(place), place.wanted)
 
-    def _lookup(self, place: _Place) -> Lookup:
+    def _typing(self, place: _Place) -> Typing:
+        if place.item is None:
+            return self.results.bare if place.bare else self.results.plain
+
         def lookup(path: tuple[str, ...]) -> Types:
             return None if path[0] == place.item else self.results.types(path, bare=place.bare)
 
-        return lookup
+        return Typing(lookup)
 
     def _inputs(self, place: _Place) -> Iterator[Diagnostic]:
         """Expressions that give what the step's type cannot take."""
@@ -278,7 +281,7 @@ class _Reader:
             if name in (kind.inputs if kind is not None else ()):
                 schema = kind.inputs[name] if kind is not None else {}
                 yield from unfitting(
-                    self.authored, value, (*place.path, name), schema, self._lookup(place), written=True
+                    self.authored, value, (*place.path, name), schema, self._typing(place), written=True
                 )
 
     def _bound(self, place: _Place, path: Path, text: str) -> Iterator[Diagnostic]:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from engine import inference
-from engine.checks import typed
 from engine.checks.reading import OPEN, found_in
 from engine.checks.scope import PlacedStep
+from engine.checks.typed import Typing
+from engine.checks.typed import params as types_of_param
 from engine.expression import ExpressionError, compile_text
 from engine.inference import INT, NULL, TEXT, Types
 
-_MAX_OUTPUTS = 8
-"""Outputs that are read from outputs, one after another."""
 _MAP = frozenset({"map"})
 _OF_STEP: Mapping[str, Types] = {
     "state": TEXT,
@@ -41,44 +41,73 @@ _FIXED: Mapping[tuple[str, ...], Types] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Results:
     """What a job's expressions may read. `bare`: the step's own result is there by bare names."""
 
     params: Mapping[str, Mapping[str, Any]]
     steps: Mapping[str, tuple[int, PlacedStep]]
 
-    def types(self, path: tuple[str, ...], *, bare: bool, depth: int = 0) -> Types:
+    def types(self, path: tuple[str, ...], *, bare: bool) -> Types:
+        """The types of a member path; the same path is read often."""
+        if (path, bare) not in self._known:
+            self._known[path, bare] = self._types(path, bare=bare)
+        return self._known[path, bare]
+
+    @cached_property
+    def _known(self) -> dict[tuple[tuple[str, ...], bool], Types]:
+        return {}
+
+    def _types(self, path: tuple[str, ...], *, bare: bool) -> Types:
         if path[0] in ("params", "inputs"):
-            return typed.params(self.params, path)
+            return types_of_param(self.params, path)
         if path[0] == "steps" and len(path) > 2:
-            return self._of_step(path[1], path[2:], depth)
+            return self._of_step(path)
         if bare and len(path) == 1 and path[0] in _OF_STEP and path[0] != "outputs":
             return _OF_STEP[path[0]]
         if path[:2] == ("target", "labels") and len(path) == 3:
             return TEXT
         return _FIXED.get(path)
 
-    def _of_step(self, name: str, rest: tuple[str, ...], depth: int) -> Types:
-        if name not in self.steps:
-            return None
-        if len(rest) == 1:
-            known = _OF_STEP.get(rest[0])
-            return known | NULL if known is not None and rest[0] != "outputs" else known
-        step = self.steps[name][1].step
-        if len(rest) != 2 or rest[0] != "outputs" or rest[1] not in step.outputs or depth == _MAX_OUTPUTS:
-            return None
-        types = self._output(step.outputs[rest[1]], depth + 1)
-        return types | NULL if types is not None else None
+    def _of_step(self, path: tuple[str, ...]) -> Types:
+        if len(path) == 3 and path[1] in self.steps:
+            known = _OF_STEP.get(path[2])
+            return known | NULL if known is not None and path[2] != "outputs" else known
+        return self._outputs.get((path[1], path[3])) if len(path) == 4 and path[2] == "outputs" else None
 
-    def _output(self, value: Any, depth: int) -> Types:
-        if not isinstance(value, str) or OPEN not in value:
-            return inference.of_value(value)
-        try:
-            found = found_in(value, condition=False)
-            if not found[0].whole:
-                return TEXT
-            tree = compile_text(found[0].cel).tree
-        except ExpressionError:
-            return None
-        return inference.infer(tree, lambda path: self.types(path, bare=True, depth=depth))[0]
+    @cached_property
+    def plain(self) -> Typing:
+        """Of expressions that read this."""
+        return Typing(lambda path: self.types(path, bare=False))
+
+    @cached_property
+    def bare(self) -> Typing:
+        """Of expressions that read the step's own result as well."""
+        return Typing(lambda path: self.types(path, bare=True))
+
+    @cached_property
+    def _outputs(self) -> Mapping[tuple[str, str], Types]:
+        """By step and name. Taken in order, each once: an output reads those of steps before it."""
+        found: dict[tuple[str, str], Types] = {}
+
+        def lookup(path: tuple[str, ...]) -> Types:
+            if path[0] == "steps" and len(path) == 4:
+                return found.get((path[1], path[3])) if path[2] == "outputs" else None
+            return self.types(path, bare=True)
+
+        typing = Typing(lookup)
+        for name, (_, placed) in self.steps.items():
+            for output, value in placed.step.outputs.items():
+                types = _type_of(value, typing)
+                found[name, output] = types | NULL if types is not None else None
+        return found
+
+
+def _type_of(value: Any, typing: Typing) -> Types:
+    if not isinstance(value, str) or OPEN not in value:
+        return inference.of_value(value)
+    try:
+        found = found_in(value, condition=False)
+        return typing.of(compile_text(found[0].cel))[0] if found[0].whole else TEXT
+    except ExpressionError:
+        return None

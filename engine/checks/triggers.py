@@ -7,10 +7,10 @@ from engine.checks.parameters import taker_of
 from engine.checks.reading import Fault, Read, faults, judged, read
 from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
-from engine.checks.typed import given, mismatches
+from engine.checks.typed import given, mismatches, nothing_known
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, shown
-from engine.inference import BOOL, Types
+from engine.inference import BOOL
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.reader import Authored
@@ -33,28 +33,23 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """The expressions of one trigger."""
     if not isinstance(authored.document, Trigger):
         return
-    spec = authored.document.spec
+    spec, typing = authored.document.spec, nothing_known()
     if isinstance(spec.if_, str):
         for one in read(authored, spec.if_, ("spec", "if"), condition=True):
             wrong = tuple(judged(authored, one, _judge)) if isinstance(one, Read) else (one,)
-            yield from wrong or (mismatches(authored, one, _event, BOOL) if isinstance(one, Read) else ())
+            yield from wrong or (mismatches(authored, one, typing, BOOL) if isinstance(one, Read) else ())
     yield from faults(authored, spec.params, ("spec", "params"), _judge)
     taker = taker_of(scope, spec.job_ref, spec.workflow_ref)
     for name, value in spec.params.items():
         schema = taker.params.get(name) if taker is not None else None
         if schema is not None and schema.get("secret") is not True:
-            yield from given(authored, value, ("spec", "params", name), schema, _event)
+            yield from given(authored, value, ("spec", "params", name), schema, typing)
     if spec.dedupe is not None:
         yield from faults(authored, spec.dedupe.key, ("spec", "dedupe", "key"), _judge)
         if "${{" not in spec.dedupe.key:
             hint = "write an expression over 'event', as in ${{ event.head_commit.id }}"
             message = "the key is the same for all events: one run a window"
             yield Diagnostic(authored.span("spec", "dedupe", "key"), "OC407", message, hint, "warning")
-
-
-def _event(_: tuple[str, ...]) -> Types:
-    """What an event holds is not known."""
-    return None
 
 
 def _judge(reference: Reference, _: bool) -> Fault | None:

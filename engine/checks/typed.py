@@ -6,14 +6,34 @@ from typing import Any
 from engine import inference
 from engine.checks.reading import OPEN, Read, read
 from engine.checks.scope import Path
-from engine.inference import Lookup, Types
+from engine.expression import Expression
+from engine.inference import Lookup, Mismatch, Types
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
 
-def mismatches(authored: Authored, one: Read, lookup: Lookup, wanted: Types = None) -> Iterator[Diagnostic]:
+class Typing:
+    """Types of what expressions read, and of the expressions themselves, each asked once."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._known: dict[str, tuple[Types, tuple[Mismatch, ...]]] = {}
+
+    def of(self, expression: Expression) -> tuple[Types, tuple[Mismatch, ...]]:
+        """The types that an expression may give, and what in it cannot fit."""
+        if expression.text not in self._known:
+            self._known[expression.text] = inference.infer(expression.tree, self._lookup)
+        return self._known[expression.text]
+
+
+def nothing_known() -> Typing:
+    """Of expressions that read what may be anything."""
+    return Typing(lambda _: None)
+
+
+def mismatches(authored: Authored, one: Read, typing: Typing, wanted: Types = None) -> Iterator[Diagnostic]:
     """What does not fit within an expression; where it is a whole value, also that it does not give the wanted type."""
-    types, found = inference.infer(one.expression.tree, lookup)
+    types, found = typing.of(one.expression)
     for mismatch in found:
         span = one.span(authored, mismatch.start, mismatch.end - mismatch.start)
         severity = "error" if mismatch.certain else "warning"
@@ -26,7 +46,7 @@ def mismatches(authored: Authored, one: Read, lookup: Lookup, wanted: Types = No
 
 
 def given(
-    authored: Authored, value: Any, path: Path, schema: Mapping[str, Any], lookup: Lookup, *, written: bool = False
+    authored: Authored, value: Any, path: Path, schema: Mapping[str, Any], typing: Typing, *, written: bool = False
 ) -> Iterator[Diagnostic]:
     """That a text with expressions cannot give what a JSON Schema asks for. What is wrong within them is not said.
 
@@ -42,7 +62,7 @@ def given(
         return
     first = parts[0]
     if isinstance(first, Read) and first.found.whole:
-        types, wrong = inference.infer(first.expression.tree, lookup)
+        types, wrong = typing.of(first.expression)
         if types is not None and not wrong and not types & wanted:
             span = first.span(authored, 0, len(first.found.cel))
             message = f"the expression gives {inference.said(types)}, and {inference.said(wanted)} is asked for"

@@ -9,8 +9,8 @@ from typing import Any
 from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
+from engine.checks.typed import Typing, mismatches
 from engine.checks.typed import given as unfitting
-from engine.checks.typed import mismatches
 from engine.checks.typed import params as typed_params
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, reached, shown
@@ -131,15 +131,20 @@ class _Graph:
         def judge(reference: Reference, _: bool) -> Fault | None:
             return self._fault(reference, own, item)
 
-        def lookup(one: tuple[str, ...]) -> Types:
-            return None if one[0] == item else self._types(one)
-
+        typing = self._typing(item)
         for one in read(self.authored, value, path, condition=wanted == BOOL) if value and value is not True else ():
             if not isinstance(one, Read):
                 yield one
                 continue
             wrong = tuple(judged(self.authored, one, judge))
-            yield from wrong or mismatches(self.authored, one, lookup, wanted)
+            yield from wrong or mismatches(self.authored, one, typing, wanted)
+
+    def _typing(self, item: str | None) -> Typing:
+        return self.typing if item is None else Typing(lambda path: None if path[0] == item else self._types(path))
+
+    @cached_property
+    def typing(self) -> Typing:
+        return Typing(self._types)
 
     def _types(self, path: tuple[str, ...]) -> Types:
         match path:
@@ -159,9 +164,7 @@ class _Graph:
             schema = job.spec.params.get(param) if job is not None else None
             if schema is not None and schema.get("secret") is not True:
                 path: Path = ("spec", "jobs", name, "params", param)
-                yield from unfitting(
-                    self.authored, value, path, schema, lambda one: None if one[0] == item else self._types(one)
-                )
+                yield from unfitting(self.authored, value, path, schema, self._typing(item))
 
     def _fault(self, reference: Reference, own: str | None, item: str | None) -> Fault | None:
         root, *rest = reference.path

@@ -190,3 +190,22 @@ def test_a_commit_has_the_findings_of_the_same_files_on_disk(tmp_path: Path) -> 
     assert validate_commit(tmp_path / ".git", commit).findings == on_disk
     assert asyncio.run(definitions.load(commit)).findings == on_disk
     assert asyncio.run(definitions.load(commit)).findings == on_disk, "also where the files were read before"
+
+
+def test_a_library_that_changes_is_seen_by_the_jobs_that_did_not(tmp_path: Path) -> None:
+    """The engine keeps what it knows of a commit; what a library says is no part of the jobs that use it."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    definitions = None
+    found: list[list[str]] = []
+    for trim in (TRIM, TRIM.replace("days:", "keep:").replace("inputs.days", "inputs.keep"), TRIM):
+        files = {**GOOD, TRIMMED: trim}
+        write(tmp_path, {**files, "opsconductor.lock": locked(files)})
+        subprocess.run([*git, "add", "-A"], cwd=tmp_path, check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "next"], cwd=tmp_path, check=True)
+        head = subprocess.run([*git, "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True)
+        definitions = definitions or Definitions(Objects(tmp_path / ".git"))
+        findings = asyncio.run(definitions.load(head.stdout.strip())).findings
+        found.append([f"{f.span.file} {f.code}" for f in findings if f.code != "OC901"])
+
+    assert found == [[], ["definitions/j.yaml OC406", "definitions/j.yaml OC406"], []]
