@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
+from schemas.paths import RepositoryPath
 from schemas.quantities import Duration, Instant
 from schemas.rules import any_of, none_of, published
 from schemas.selector import Selection, Selector
@@ -44,10 +45,8 @@ class CalendarSpec(Model):
         default=(), description="RFC 5545 rules of whole days.", examples=[["FREQ=MONTHLY;BYDAY=-1FR"]]
     )
     holidays: Holidays | None = Field(default=None, description="Public holidays.")
-    ics: str | None = Field(
+    ics: RepositoryPath | None = Field(
         default=None,
-        min_length=1,
-        max_length=1024,
         description="An iCalendar file, by its path from the repository's root; the days of its events.",
         examples=["calendars/freeze.ics"],
     )

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.job import RunsOn
+from schemas.paths import BranchName, RepositoryPath
 from schemas.quantities import Duration
 from schemas.target import Connections
 
@@ -65,17 +66,13 @@ class Classification(Model):
 class Proposal(Model):
     """Where the proposed documents go."""
 
-    branch: str = Field(
+    branch: BranchName = Field(
         default="opsconductor/discovery",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
-        max_length=200,
         description="Branch of the proposal.",
         examples=["opsconductor/discovery-lab"],
     )
-    path: str = Field(
+    path: RepositoryPath = Field(
         default="definitions/targets",
-        min_length=1,
-        max_length=1024,
         description="Folder of the documents, from the repository's root.",
         examples=["definitions/targets/lab"],
     )

@@ -49,6 +49,10 @@ _PATTERNS = {
     r"^[A-Z]{2}$": ("a country code", "two capital letters of ISO 3166-1, as in MD"),
     r"^[A-Z0-9]{1,3}$": ("a subdivision code", "the part of ISO 3166-2 after the hyphen, as in BY"),
     r"^[A-Za-z0-9][A-Za-z0-9._/-]*$": ("a branch name", "as in opsconductor/discovery"),
+    r"^[^\s/@-][^\s/@]*$": (
+        "a host name or an address",
+        "as in web-01.example.org or 10.0.0.7, without user and port",
+    ),
     r"^[0-9]+(\.[0-9]+){0,2}$": ("a version", "as in 1.4.0"),
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?@[0-9]+(\.[0-9]+){0,2}$": ("a library", "as in linux-core@1"),
 }

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Scalar
 from schemas.job import Shell, Step
+from schemas.paths import RepositoryPath
 from schemas.rules import chosen, exactly_one, none_of, published, when
 
 _BODIES = ("steps", "script")
@@ -56,9 +57,7 @@ class LibraryStepSpec(Model):
         default=(), description="What it runs on; everything where left out.", examples=[["linux"]]
     )
     steps: Many[Step] | None = Field(default=None, min_length=1, description="What it does.")
-    script: str | None = Field(
-        default=None, min_length=1, max_length=1024, description="A script file beside it.", examples=["rotate.sh"]
-    )
+    script: RepositoryPath | None = Field(default=None, description="A script file beside it.", examples=["rotate.sh"])
     shell: Shell | None = Field(default=None, description="What interprets the script.")
     env: dict[str, Scalar] = Field(
         default_factory=dict, description="Environment of the script.", examples=[{"CONFIG": "${{ inputs.config }}"}]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.envelope import Document, Many, Model, Name
+from schemas.paths import BranchRef, RepositoryPath
 from schemas.quantities import Duration, Positive, Share
 
 DEFAULT_INCLUDE = ("definitions/**/*.yaml",)
@@ -25,9 +26,8 @@ class Retention(Model):
 
 
 class StatusSettings(Model):
-    ref: str = Field(
+    ref: BranchRef = Field(
         default=DEFAULT_STATUS_REF,
-        pattern=r"^refs/heads/[A-Za-z0-9._/-]+$",
         description="Where status goes.",
         examples=["refs/heads/opsconductor/status"],
     )
@@ -37,9 +37,8 @@ class StatusSettings(Model):
 
 
 class RequestsSettings(Model):
-    ref: str = Field(
+    ref: BranchRef = Field(
         default=DEFAULT_REQUESTS_REF,
-        pattern=r"^refs/heads/[A-Za-z0-9._/-]+$",
         description="Where acts are read from.",
         examples=["refs/heads/opsconductor/requests"],
     )
@@ -75,7 +74,7 @@ class CommitStatus(Model):
 
 
 class ProjectSpec(Model):
-    include: Many[str] = Field(
+    include: Many[RepositoryPath] = Field(
         default=DEFAULT_INCLUDE,
         description="Globs of the files that hold documents.",
         examples=[["definitions/**/*.yaml"]],

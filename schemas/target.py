@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
+from schemas.paths import Host
 from schemas.rules import any_of, has, published, when
 from schemas.selector import Selector
 
@@ -85,9 +86,7 @@ class TargetSpec(Model):
         when({"required": ["connections"], "properties": {"connections": any_of(*_TO_A_HOST)}}, has("host"))
     )
 
-    host: str | None = Field(
-        default=None, min_length=1, max_length=253, description="Name or address.", examples=["web-01.example.org"]
-    )
+    host: Host | None = Field(default=None, description="Name or address.", examples=["web-01.example.org"])
     os: Literal["linux", "windows", "network", "other"] = Field(default="linux", description="What runs there.")
     connections: Connections = Field(default_factory=cache(Connections), description="How to reach it.")
     default_connection: Literal["ssh", "winrm", "http", "local"] | None = Field(

@@ -1,0 +1,32 @@
+"""Paths in the repository, names of branches, and hosts: what could not be meant is refused where it is written."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints
+
+_NOT_GIT = re.compile(r"\.\.|//|/\.|^\.|[/.]$|\.lock(/|$)")
+
+
+def _inside(text: str) -> str:
+    if text.startswith(("/", "~")) or "\\" in text or ".." in text.split("/") or not text.isprintable():
+        raise ValueError(
+            "not a path within the repository; write it from the root, without '..', a leading '/' or a backslash"
+        )
+    return text
+
+
+def _for_git(text: str) -> str:
+    if _NOT_GIT.search(text):
+        raise ValueError("not a name that git takes; no '..', no '//', no part that begins with '.' or ends in .lock")
+    return text
+
+
+RepositoryPath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_inside)]
+"""From the repository's root, or from the folder a field names; never out of it."""
+BranchRef = Annotated[str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._/-]+$"), AfterValidator(_for_git)]
+BranchName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200), AfterValidator(_for_git)
+]
+Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@-][^\s/@]*$", min_length=1, max_length=253)]
+"""A name or an address, of which no program could take a part for something else."""
