@@ -1,7 +1,8 @@
 """The credentials of one run, opened once and together, so that each is masked everywhere from the first step on."""
 
 from engine.pinned import PinnedSpec
-from runners.masking import Masker, TooShort
+from runners.masking import Masker
+from runners.secretforms import TooShort
 from runners.secrets import Opened, Sealed, Secrets
 
 

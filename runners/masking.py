@@ -1,83 +1,21 @@
 """Masking: no known secret leaves a runner, in the forms in which secrets usually turn up in output.
 
-Covered: the text itself, each line of a text of several lines, base64 (every alignment, standard and URL-safe, wrapped
-or not), URL-encoded, hexadecimal, escaped for JSON and for shells, UTF-16LE. Not covered: whatever a program computes
-from a secret otherwise. The documentation says so.
+Covered: the text itself, each line of a text of several lines, base64 and base32 (every alignment, wrapped or not),
+URL-encoded, hexadecimal, escaped for JSON, shells, HTML and XML, or as a literal of Python or C, UTF-16LE
+(`runners.secretforms`). Not covered: whatever a program computes from a secret otherwise. The documentation says so.
 """
 
-import base64
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import quote, quote_plus
+
+from runners.secretforms import anchors, forms
 
 MASK = "***"
 SEAL = "\ufdd0"
 """A noncharacter that marks what was masked inside the runner, so that a declared output made from it is noticed.
 `visible` takes it away. Output of programs cannot contain it: `sealed_text` replaces it."""
 
-SHORTEST = 4
-"""A secret of fewer characters would mask half of every log; it is refused."""
-
-_SHORTEST_PART = 6
-_WRAPS = (76, 64)
 _STEM = 4
-
-
-class TooShort(ValueError):  # noqa: N818 - named after the secret, which is at fault
-    """The secret is too short to be masked, so it cannot be used."""
-
-
-def forms(secret: str) -> frozenset[bytes]:
-    """Every pattern under which `secret` is looked for. Raises TooShort."""
-    if len(secret) < SHORTEST:
-        raise TooShort(f"the secret has fewer than {SHORTEST} characters, too few to be kept out of logs")
-    raw = secret.encode("utf-8", "surrogateescape")
-    found = set(_texts(secret)) | set(_encodings(raw))
-    lines = [line for line in (line.strip() for line in secret.splitlines()) if _telling(line)]
-    if len(secret.splitlines()) > 1:
-        for line in lines:
-            found |= set(_texts(line))
-    return frozenset(form for form in found if len(form) >= SHORTEST)
-
-
-def _telling(line: str) -> bool:
-    # the frame of a PEM file is no secret, and masking it would only hide which kind of key was shown
-    return len(line) >= _SHORTEST_PART and not (line.startswith("-----") and line.endswith("-----"))
-
-
-def _texts(text: str) -> Iterator[bytes]:
-    yield text.encode("utf-8", "surrogateescape")
-    yield text.encode("utf-16-le", "surrogatepass")
-    for escaped in (
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
-        text.replace("'", "'\\''"),
-        text.replace("'", "'\"'\"'"),
-        re.sub(r"([\\\"$`!])", r"\\\1", text),
-        re.sub(r"([^\w@%+=:,./\n-])", r"\\\1", text),
-    ):
-        yield escaped.encode("utf-8", "surrogateescape")
-
-
-def _encodings(raw: bytes) -> Iterator[bytes]:
-    yield quote(raw, safe="").encode()
-    yield quote(raw, safe="/").encode()
-    yield quote_plus(raw).encode()
-    yield re.sub(rb"%[0-9A-F]{2}", lambda m: m[0].lower(), quote(raw, safe="").encode())
-    yield raw.hex().encode()
-    yield raw.hex().upper().encode()
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for shift in range(3):
-            # only the characters that this secret alone decides, whatever stands before and after it
-            whole = encode(b"\0" * shift + raw)
-            start = (0, 2, 3)[shift]
-            yield whole[start : (shift + len(raw)) * 8 // 6]
-        for width in _WRAPS:
-            whole = encode(raw)[: len(raw) * 8 // 6]
-            if len(whole) > width:
-                yield from (part for at in range(0, len(whole), width) if len(part := whole[at : at + width]) >= 16)
 
 
 class Masker:
@@ -85,12 +23,24 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._patterns: tuple[bytes, ...] = ()
+        self._anchors: tuple[bytes, ...] = ()
+        self._groups: dict[bytes, tuple[bytes, ...]] = {}
+        self._stems: dict[bytes, tuple[bytes, ...]] = {}
+        self._starts: frozenset[bytes] = frozenset()
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Raises TooShort."""
         self._patterns = tuple(sorted({*self._patterns, *forms(secret)}, key=len, reverse=True))
+        self._anchors = tuple(dict.fromkeys((*self._anchors, *anchors(secret))))
+        self._groups = _grouped(self._patterns, self._anchor_of)
+        self._stems = _grouped(self._patterns, lambda pattern: pattern[:_STEM])
+        self._starts = frozenset(stem[:length] for stem in self._stems for length in range(1, _STEM))
+
+    def _anchor_of(self, pattern: bytes) -> bytes:
+        """What is in all data that has this pattern; most forms of a secret share one, so one search rules out many."""
+        return next((anchor for anchor in self._anchors if anchor in pattern), pattern)
 
     @property
     def longest(self) -> int:
@@ -100,12 +50,15 @@ class Masker:
     def spans(self, data: bytes) -> list[tuple[int, int]]:
         """Where secrets stand in `data`, merged, in order."""
         found: list[tuple[int, int]] = []
-        for pattern in self._patterns:
-            at = data.find(pattern)
-            while at >= 0:
-                found.append((at, at + len(pattern)))
-                # by one, not by the length: an overlap with itself is masked to its end
-                at = data.find(pattern, at + 1)
+        for anchor, patterns in self._groups.items():
+            if anchor not in data:
+                continue
+            for pattern in patterns:
+                at = data.find(pattern)
+                while at >= 0:
+                    found.append((at, at + len(pattern)))
+                    # by one, not by the length: an overlap with itself is masked to its end
+                    at = data.find(pattern, at + 1)
         if len(found) < 2:
             return found
         found.sort()
@@ -150,23 +103,29 @@ class Masker:
 
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of `data` could be the beginning of a secret: the longest such end."""
-        most = 0
-        for pattern in self._patterns:
-            most = max(most, _overlap(pattern, data))
+        most = next((n for n in range(min(_STEM - 1, len(data)), 0, -1) if data[-n:] in self._starts), 0)
+        for stem, patterns in self._stems.items():
+            # the longest pattern is the first: no more than all of it but one byte can be a beginning
+            if (at := data.find(stem, max(0, len(data) - len(patterns[0]) + 1))) >= 0:
+                most = max(most, _overlap(stem, patterns, data, at))
         return most
 
 
-def _overlap(pattern: bytes, data: bytes) -> int:
-    """Length of the longest end of `data` that is a beginning of `pattern` and shorter than it."""
-    stem = pattern[:_STEM]
-    at = data.find(stem, max(0, len(data) - len(pattern) + 1))
+def _grouped(patterns: tuple[bytes, ...], key: Callable[[bytes], bytes]) -> dict[bytes, tuple[bytes, ...]]:
+    """By key, and in the order given, longest first, within each."""
+    found: dict[bytes, tuple[bytes, ...]] = {}
+    for pattern in patterns:
+        found[key(pattern)] = (*found.get(key(pattern), ()), pattern)
+    return found
+
+
+def _overlap(stem: bytes, patterns: tuple[bytes, ...], data: bytes, at: int) -> int:
+    """Length of the longest end of `data`, from `at` on, that one of the patterns begins with and is longer than."""
     while at >= 0:
-        if pattern.startswith(data[at:]):
-            return len(data) - at
+        end = data[at:]
+        if any(len(pattern) > len(end) and pattern.startswith(end) for pattern in patterns):
+            return len(end)
         at = data.find(stem, at + 1)
-    for length in range(min(_STEM - 1, len(pattern) - 1, len(data)), 0, -1):
-        if data.endswith(pattern[:length]):
-            return length
     return 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from engine.selection import matches
-from runners.masking import SHORTEST
+from runners.secretforms import SHORTEST
 from runners.secrets import env, file
 from schemas.credential import CredentialSpec
 

@@ -1,6 +1,7 @@
 """What a known secret looks like in output, and that no such form gets through, however the output is cut."""
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -12,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runners.limits import KEPT, Capture
-from runners.masking import SEAL, MaskedStream, Masker, TooShort, forms, sealed_text, visible
+from runners.masking import SEAL, MaskedStream, Masker, sealed_text, visible
+from runners.secretforms import TooShort, forms
 
-SECRETS = ["p4ss wörd/+'\"$x\\", "s3cr3t 'it\"s' $HOME/ä"]
+SECRETS = ["p4ss wörd/+'\"$x\\", "s3cr3t 'it\"s' $HOME/ä", 'C4n4ry"s3cr$t\\é%/+x y&<>']
 KEY = "-----BEGIN KEY-----\nabcdefghijkl\nmnopqrstuvwx\n-----END KEY-----\n"
 LONG_KEY = (
     "-----BEGIN OPENSSH PRIVATE KEY-----\n"
@@ -34,7 +36,28 @@ FORMS: dict[str, Callable[[str], str]] = {
     "JSON with letters": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "shell": lambda text: shlex.quote(text)[1:-1],
     "shell, closed and opened again": lambda text: text.replace("'", "'\\''"),
+    "JSON for a page": lambda text: _numbered("[&<>]", "\\u{:04x}", json.dumps(text, ensure_ascii=False)[1:-1]),
+    "JSON for a page, quotes too": lambda text: _numbered("[\"'&<>+]", "\\u{:04X}", text.replace("\\", "\\\\")),
+    "JSON with slashes": lambda text: json.dumps(text)[1:-1].replace("/", "\\/"),
+    "HTML": html.escape,
+    "HTML within an element": lambda text: html.escape(text, quote=False),
+    "HTML, quotes by number": lambda text: html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+    "HTML, ASCII": lambda text: html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
+    "XML": lambda text: html.escape(text).replace("&#x27;", "&apos;"),
+    "XML by number": lambda text: _numbered("[^A-Za-z0-9]", "&#x{:X};", text),
+    "Python": lambda text: repr(text)[1:-1],
+    "Python, ASCII": lambda text: ascii(text)[1:-1],
+    "Python bytes": lambda text: repr(text.encode())[2:-1],
+    "C": lambda text: re.sub(r'[\\"]', r"\\\g<0>", text),
+    "C, single quotes": lambda text: re.sub(r"[\\']", r"\\\g<0>", text),
+    "C, octal": lambda text: re.sub(
+        "[^ -~]", lambda one: "".join(f"\\{byte:03o}" for byte in one[0].encode()), re.sub(r'[\\"]', r"\\\g<0>", text)
+    ),
 }
+
+
+def _numbered(what: str, form: str, text: str) -> str:
+    return re.sub(what, lambda found: form.format(ord(found[0])), text)
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -66,6 +89,18 @@ def test_base64_is_masked_wherever_the_secret_stands_in_it(
     assert shown.endswith(b" after")
     left = shown.removeprefix(b"before ").removesuffix(b" after").replace(b"***", b"")
     assert len(left) <= 4 + 4 + 2
+
+
+@pytest.mark.parametrize("secret", ["correct horse battery", *SECRETS])
+@pytest.mark.parametrize("before", range(6))
+@pytest.mark.parametrize("after", range(5))
+def test_base32_is_masked_wherever_the_secret_stands_in_it(before: int, after: int, secret: str) -> None:
+    """What is left are characters that mix in its neighbours."""
+    shown = Masker([secret]).mask_bytes(base64.b32encode(b"u" * before + secret.encode() + b"v" * after))
+    head, mask, tail = shown.partition(b"***")
+    assert mask
+    assert len(head) <= -(-before * 8 // 5)
+    assert len(tail.rstrip(b"=")) <= -(-after * 8 // 5) + 1
 
 
 @pytest.mark.parametrize("width", [64, 76])
