@@ -141,7 +141,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {
 @pytest.mark.parametrize("shape", GROWING)
 def test_four_times_the_size_is_not_sixteen_times_the_cost(shape: str) -> None:
     """What a shell or an expression may mean takes longer than a scan, and no longer by size. Quadratic would be 16."""
-    small, large = GROWING[shape](60_000), GROWING[shape](240_000)
+    small, large = GROWING[shape](30_000), GROWING[shape](120_000)
     project = read(PROJECT.encode(), "opsconductor.yaml")
     _validated(small, project)
     with _no_garbage():
