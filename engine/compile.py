@@ -10,6 +10,7 @@ from engine.checks.scope import Scope
 from engine.globs import matches
 from engine.spreading import Every, in_turn
 from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
+from schemas.calendar import Calendar
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
@@ -50,19 +51,28 @@ def looked_at(project: Project | None) -> tuple[str, ...]:
     return (*(project.spec.include if project else DEFAULT_INCLUDE), *EVERY_GLOB)
 
 
+def mentioned(files: Iterable[ParsedFile]) -> frozenset[str]:
+    """The files of the tree that documents name by their paths from the root."""
+    documents = (authored.document for file in files for authored in file.documents)
+    calendars = (document for document in documents if isinstance(document, Calendar))
+    return frozenset(calendar.spec.ics for calendar in calendars if calendar.spec.ics is not None)
+
+
 def compile_files(
     commit: str,
     files: Iterable[ParsedFile],
     extra: Iterable[Diagnostic] = (),
     *,
     libraries: Vendored = NO_LIBRARIES,
+    present: frozenset[str] | None = None,
     every: Every = in_turn,
     before: Compiled | None = None,
 ) -> Compiled:
     """Check the documents of a commit as a whole. Same files, same findings, in the same order.
 
-    `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `before`
-    is a former commit of the same repository: it changes no answer, and saves asking again what it has answered.
+    `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `present`
+    are those of the files `mentioned` that are there; None where nobody has looked. `before` is a former commit of the
+    same repository: it changes no answer, and saves asking again what it has answered.
     """
     parsed = sorted(files, key=lambda file: file.file)
     definitions = [authored for file in parsed for authored in file.documents if not authored.is_act]
@@ -73,7 +83,7 @@ def compile_files(
     broken = frozenset(name for file in parsed for name in file.broken)
     unread = {finding.span.file for finding in findings}
     catalog = replace(_catalog(commit, definitions), libraries=libraries_of(libraries))
-    scope = Scope(catalog, definitions, broken=broken, vendored=libraries)
+    scope = Scope(catalog, definitions, broken=broken, vendored=libraries, present=present)
     checked = everything.about_definitions(scope, unread=unread, every=every, before=before.checked if before else None)
     findings += checked.findings
     about_acts += everything.about_acts(catalog, acts, broken=broken)

@@ -7,12 +7,12 @@ import errno
 import gc
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned
 from engine.entries import (
     MAX_ENTRIES,
     MAX_FILES,
@@ -47,7 +47,7 @@ def validate_paths(root: Path) -> Report:
         tree.say(too_many(entries=tree.looked_at > MAX_ENTRIES))
     wanted = {*included(tree.paths, project), *filter(is_apart, tree.paths)}
     files = {path: data for path in sorted(wanted) if (data := tree.read(path)) is not None}
-    return _report("", files, tuple(tree.findings))
+    return _report("", files, tuple(tree.findings), tree.holds)
 
 
 def validate_commit(git_dir: Path, commit: str) -> Report:
@@ -60,16 +60,25 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
     snapshot = objects.snapshot(commit, looked_at(project))
     wanted = {*included(snapshot.files, project), *filter(is_apart, snapshot.files)}
     files = {path: objects.blob(snapshot.files[path].id) for path in sorted(wanted)}
-    return _report(commit, files, snapshot.findings)
+    return _report(commit, files, snapshot.findings, lambda path: objects.holds(commit, path))
 
 
-def _report(commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...]) -> Report:
+def _report(
+    commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...], holds: Callable[[str], bool]
+) -> Report:
     documents = [(path, data) for path, data in files.items() if not is_apart(path)]
     with _no_collection():
         parsed = on_all_cores(lambda file: read(file[1], file[0]), documents)
         of_libraries = (file_of(path, data) for path, data in files.items() if is_vendored(path))
         libraries = vendored(of_libraries, files.get(LOCK_FILE))
-        compiled: Compiled = compile_files(commit, parsed, extra=extra, libraries=libraries, every=on_all_cores)
+        compiled: Compiled = compile_files(
+            commit,
+            parsed,
+            extra=extra,
+            libraries=libraries,
+            present=frozenset(filter(holds, mentioned(parsed))),
+            every=on_all_cores,
+        )
     return Report(compiled, _sources(compiled.findings, files))
 
 
@@ -121,6 +130,14 @@ class _Tree:
                 return
             if raw.lower() != b".git":
                 self._look(folder, raw, entry, depth)
+
+    def holds(self, path: str) -> bool:
+        """Whether a path from the root is a regular file, without following any link."""
+        place = self.root.resolve()
+        try:
+            return Path(place, path).resolve() == place / path and stat.S_ISREG(os.lstat(place / path).st_mode)
+        except (OSError, ValueError):
+            return False
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a regular file; None, with a finding, where it is none or cannot be read."""

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from engine.catalog import Catalog
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned
 from engine.prune import removed_too_much
 from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, vendored
 from reconciler.objects import BlobRef, Objects
@@ -37,7 +37,10 @@ class Definitions:
         snapshot = self._objects.snapshot(commit, looked_at(project))
         files = [self._file(path, snapshot.files[path]) for path in included(snapshot.files, project)]
         libraries = self._libraries(snapshot.files)
-        self._last = compile_files(commit, files, snapshot.findings, libraries=libraries, before=self._last)
+        present = frozenset(path for path in mentioned(files) if self._objects.holds(commit, path))
+        self._last = compile_files(
+            commit, files, snapshot.findings, libraries=libraries, present=present, before=self._last
+        )
         return self._last
 
     def _libraries(self, files: Mapping[str, BlobRef]) -> Vendored:

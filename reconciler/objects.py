@@ -140,6 +140,12 @@ class Objects:
                 return None
             return self.blob(str(found.id)) if self._size(str(found.id)) <= MAX_BYTES else None
 
+    def holds(self, commit: str, path: str) -> bool:
+        """Whether there is a regular file at this path, of any size."""
+        with intact(self._path):
+            found = self._entry(self._commit(commit), path)
+            return found is not None and found.filemode & _KIND_OF_ENTRY == _REGULAR
+
     def files(self, commit: str, prefix: str) -> tuple[str, ...]:
         """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted."""
         with intact(self._path):

@@ -98,6 +98,7 @@ _TITLES = {
     "OC506": "A window that never ends",
     "OC507": "A recurrence rule that cannot be used",
     "OC508": "Holidays of a country that nobody lists",
+    "OC509": "A file that the repository does not have",
     # 6xx: security
     "OC601": "An ssh connection without host keys",
     "OC602": "A host key that cannot be read",

@@ -30,6 +30,7 @@ class Facts:
     over_ssh: frozenset[str]
     libraries: Mapping[str, str]
     """Digests by name."""
+    present: frozenset[str] | None
     users: Mapping[str, frozenset[str]]
 
 
@@ -39,7 +40,13 @@ def facts_of(scope: Scope) -> Facts:
     for authored in scope.definitions:
         for reference in references_of(authored):
             users.setdefault(f"{reference.kind}/{reference.name}", set()).add(authored.identity)
-    return Facts(scope.broken, scope.over_ssh, _digests(scope), {named: frozenset(by) for named, by in users.items()})
+    return Facts(
+        scope.broken,
+        scope.over_ssh,
+        _digests(scope),
+        scope.present,
+        {named: frozenset(by) for named, by in users.items()},
+    )
 
 
 def carried_over(
@@ -47,7 +54,8 @@ def carried_over(
 ) -> tuple[Facts | None, Mapping[Authored, tuple[Diagnostic, ...]]]:
     """The facts, and the findings that are still true; (None, nothing) where everything is to be checked."""
     changed = [authored for authored in scope.definitions if authored not in known]
-    same = (before.broken, before.over_ssh, before.libraries) == (scope.broken, scope.over_ssh, _digests(scope))
+    were = (before.broken, before.over_ssh, before.libraries, before.present)
+    same = were == (scope.broken, scope.over_ssh, _digests(scope), scope.present)
     if not same or not _is_small(changed, known, scope):
         return None, {}
     users = dict(before.users)
@@ -61,7 +69,7 @@ def carried_over(
         for authored in scope.definitions
         if authored in known and authored.identity not in touched
     }
-    return Facts(scope.broken, scope.over_ssh, before.libraries, users), still
+    return Facts(scope.broken, scope.over_ssh, before.libraries, before.present, users), still
 
 
 def _digests(scope: Scope) -> Mapping[str, str]:

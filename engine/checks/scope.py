@@ -189,6 +189,8 @@ class Scope:
     acts: Sequence[Authored] = ()
     broken: frozenset[str] = field(default_factory=frozenset)
     vendored: Vendored = NO_LIBRARIES
+    present: frozenset[str] | None = None
+    """Of the files that documents name, those that are there; None where nobody has looked."""
 
     @cached_property
     def members(self) -> Members:

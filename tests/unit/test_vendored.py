@@ -117,7 +117,7 @@ OTHER["libraries/more/steps/x.sh"] = "true"
         ({OWN: LIBRARY + "  x: 1\n"}, [f"{OWN}:6 OC203"]),
         ({NEW: LIBRARY + "---\n" + SCRIPT}, [f"{NEW}:2 OC317", f"{NEW}:8 OC317"]),
         ({COUNTED: SCRIPT.replace("count.sh", "cuont.sh")}, [f"{COUNTED}:5 OC305"]),
-        ({COUNTED: SCRIPT.replace("count.sh", "../count.sh")}, [f"{COUNTED}:5 OC305"]),
+        ({COUNTED: SCRIPT.replace("count.sh", "in/count.sh")}, [f"{COUNTED}:5 OC305"]),
         ({COUNTED: SCRIPT + "  inputs: {a: {type: strin}}\n"}, [f"{COUNTED}:7 OC212"]),
         ({COUNTED: SCRIPT + "  outputs: {a: {type: strin, value: 1}}\n"}, [f"{COUNTED}:7 OC212"]),
         ({COUNTED: SCRIPT + "  outputs: {a: {value: '${{ int(stdout) + inputs.x }}'}}\n"}, [f"{COUNTED}:7 OC402"]),
@@ -209,3 +209,27 @@ def test_a_library_that_changes_is_seen_by_the_jobs_that_did_not(tmp_path: Path)
         found.append([f"{f.span.file} {f.code}" for f in findings if f.code != "OC901"])
 
     assert found == [[], ["definitions/j.yaml OC406", "definitions/j.yaml OC406"], []]
+
+
+def test_a_file_that_a_calendar_names_is_looked_for_on_disk_and_in_the_commit(tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    paths = ["there.ics", "a/link.ics", "a", "gone.ics", "linked/x.ics"]
+    head = HEAD + "kind: Calendar\nmetadata: {name: "
+    calendars = "---\n".join(f"{head}c{index}}}\nspec: {{ics: {path}}}\n" for index, path in enumerate(paths))
+    write(tmp_path, {"opsconductor.yaml": GOOD["opsconductor.yaml"], "definitions/c.yaml": calendars, "there.ics": "x"})
+    write(tmp_path, {"a/x.ics": "x"})
+    (tmp_path / "a/link.ics").symlink_to("x.ics")
+    (tmp_path / "linked").symlink_to("a")
+    for words in (["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+    on_disk = validate_paths(tmp_path).findings
+    definitions = Definitions(Objects(tmp_path / ".git"))
+
+    assert [f.span.line for f in on_disk if f.code == "OC509"] == [9, 14, 19, 24]
+    assert validate_commit(tmp_path / ".git", commit).findings == on_disk
+    assert asyncio.run(definitions.load(commit)).findings == on_disk
