@@ -14,6 +14,9 @@ from journal import leases, runs
 from journal.leases import Claim
 from journal.runs import Enqueue, NewRun
 from journal.store import Journal
+from tests.postgresql import for_postgresql
+
+__all__ = ["for_postgresql"]
 
 DATABASES = ("sqlite",)
 START = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)

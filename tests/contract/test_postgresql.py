@@ -1,0 +1,81 @@
+"""PostgreSQL is a URL away: every table and every statement of the journal compiles for it."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from journal import acts, outbox, runviews, schedules
+from journal.tables import metadata
+from journal.tables import runs as table
+from tests.contract.conftest import Desk
+from tests.postgresql import DIALECT, JOURNAL, Site
+
+ROOT = Path(__file__).parents[2]
+OF_SQLITE_ALONE = {"sqlite.py"}
+NOT_HERE = ("with_for_update()", "update(meta)")
+"""What a SQLite of this version never executes: locks of rows, and a second version's upgrade. Both are plain SQL."""
+
+EVERYTHING = f"""
+import json, pytest
+from tests import postgresql
+code = pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not slow", {str(Path(__file__).parent)!r}])
+print()
+print(json.dumps([int(code), sorted(postgresql.sites)]))
+"""
+
+
+def test_the_tables_are_the_same() -> None:
+    """With their partial indexes: a rule that SQLite keeps is kept there too."""
+    for each in metadata.sorted_tables:
+        assert str(CreateTable(each).compile(dialect=DIALECT)).strip().startswith("CREATE TABLE")
+        for index in each.indexes:
+            made = str(CreateIndex(index).compile(dialect=DIALECT))
+            assert ("WHERE" in made) == (index.dialect_options["sqlite"]["where"] is not None), made
+
+
+async def test_what_other_suites_ask_compiles_too(desk: Desk) -> None:
+    claim = await desk.running()
+    run = claim.fence.run
+    await desk.see(acts.recent)
+    await desk.do(outbox.add_selected, "run", select(table.c.id))
+    last = await desk.see(outbox.last)
+    await desk.do(outbox.advance, "status", 0)
+    await desk.do(outbox.advance, "status", last)
+    await desk.see(runviews.counts)
+    await desk.see(runviews.open_runs)
+    await desk.see(runviews.step_counts, [run])
+    await desk.see(schedules.considered_until, "nightly")
+
+
+@pytest.mark.slow
+def test_no_statement_is_left_out() -> None:
+    """Each place in the journal that executes something was seen, and compiled, while its contract was tested."""
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYTHING], cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
+    )
+    code, seen = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stdout
+    places = {(name, line) for name, line in seen}
+    assert [where for where in executions() if not places.intersection(where)] == []
+
+
+def executions() -> Iterator[frozenset[Site]]:
+    """The lines of every call of `execute`."""
+    for file in sorted(JOURNAL.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if (
+                not isinstance(node, ast.Call)
+                or not isinstance(node.func, ast.Attribute)
+                or node.func.attr != "execute"
+            ):
+                continue
+            if file.name not in OF_SQLITE_ALONE and not any(text in ast.unparse(node) for text in NOT_HERE):
+                last = node.end_lineno or node.lineno
+                yield frozenset((file.name, line) for line in range(node.lineno, last + 1))
