@@ -62,6 +62,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     elif isinstance(document, Credential):
         yield from _source(authored, document)
     yield from _fitting(authored, scope)
+    yield from _delivering(authored, scope)
     if targets_of(authored) is not None:
         yield from _allowed(authored, scope)
     yield from _env(authored)
@@ -162,6 +163,25 @@ def _fitting(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             span = authored.span(*path)
             message = f"credential '{credential.name}' is of type {credential.spec.type}"
             yield Diagnostic(span, "OC609", message, f"{what} takes {' or '.join(types)}")
+
+
+def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Credentials of channels and commit statuses, which runners of another pool than theirs could not open."""
+    path: Path
+    match authored.document:
+        case NotificationChannel(spec=spec):
+            reference, pool, path = spec.credential_ref, spec.pool, ("spec", "credentialRef")
+        case Project() as project if project.spec.commit_status is not None:
+            status = project.spec.commit_status
+            reference, pool, path = status.credential_ref, status.pool, ("spec", "commitStatus", "credentialRef")
+        case _:
+            return
+    credential, runs = scope.catalog.credentials.get(reference or ""), pool or scope.catalog.default_pool
+    if credential is not None and credential.spec.pools and runs not in credential.spec.pools:
+        message = f"credential '{credential.name}' may not be opened by pool '{runs}', which delivers"
+        place = scope.authored("Credential", credential.name).span("spec", "pools")
+        hint = "name the pool there, or deliver from one of them"
+        yield Diagnostic(authored.span(*path), "OC603", message, hint, related=(Related(place, "its pools"),))
 
 
 def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
