@@ -160,6 +160,13 @@ def test_acts_work_while_the_definitions_branch_is_broken(here: Site) -> None:
     here.request("nap", "jobRef: sleeps", branch=MAIN)
     run = here.running("sleeps")["metadata"]["name"]
     assert here.run("cancel", run, "--wait").returncode == 0
+    here.request("again", "jobRef: sleeps")
+    here.wait(lambda: len(here.runs("sleeps")) == 2, what="a second run")
+    second = here.running("sleeps")["metadata"]["name"]
+    here.request("stop", f"action: cancel, run: {second}, reason: enough", branch=MAIN)
+    assert here.answered("stop")["state"] == "done"
+    assert here.wait(lambda: here.run_file(second)["status"]["state"] == "cancelled", what="the end of it")
+    assert here.sync()["appliedCommit"] == good, "all the while nothing of the broken branch is in force"
     assert here.left("count") == ["cli", "main"]
     assert {run["spec"]["commit"] for run in here.runs()} == {good}
 
