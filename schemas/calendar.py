@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.paths import RepositoryPath
-from schemas.quantities import Duration, Instant
+from schemas.quantities import Instant, Period
 from schemas.rules import any_of, none_of, published
 from schemas.selector import Selection, Selector
 
@@ -86,7 +86,7 @@ class WindowSpec(Model):
     cron: str | None = Field(
         default=None, max_length=256, description="When it starts, in local time.", examples=["0 22 * * 5"]
     )
-    duration: Duration | None = Field(default=None, description="How long it lasts, in elapsed time.", examples=["8h"])
+    duration: Period | None = Field(default=None, description="How long it lasts, in elapsed time.", examples=["8h"])
     from_: Instant | None = Field(
         default=None,
         alias="from",

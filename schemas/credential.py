@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.quantities import Duration, Instant
+from schemas.quantities import Instant, Period
 from schemas.rules import chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
 
@@ -64,7 +64,7 @@ class CredentialSpec(Model):
         default=(), description="Pools whose runners may open it; all where left out.", examples=[["default"]]
     )
     allowed_for: Selector | None = Field(default=None, description="Jobs that may use it; all where left out.")
-    rotate_after: Duration | None = Field(default=None, description="Age at which to warn.", examples=["90d"])
+    rotate_after: Period | None = Field(default=None, description="Age at which to warn.", examples=["90d"])
     expires_at: Instant | None = Field(
         default=None, description="When it stops working.", examples=["2027-12-01T00:00:00Z"]
     )

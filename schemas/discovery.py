@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.job import RunsOn
 from schemas.paths import BranchName, RepositoryPath
-from schemas.quantities import Duration
+from schemas.quantities import Period
 from schemas.target import Connections
 
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
@@ -76,7 +76,7 @@ class Proposal(Model):
         description="Folder of the documents, from the repository's root.",
         examples=["definitions/targets/lab"],
     )
-    stale_after: Duration = Field(
+    stale_after: Period = Field(
         default=timedelta(days=14), description="A host not seen for this long is marked stale.", examples=["30d"]
     )
 

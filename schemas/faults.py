@@ -275,7 +275,7 @@ class _Document:
         value = self._at(path)
         if not isinstance(value, dict):
             what, _, hint = message.partition("; ")
-            code = "OC208" if what.startswith("a duration of more") else "OC207"
+            code = "OC208" if what.startswith(("a duration of more", "not long enough")) else "OC207"
             described = f"is {what}" if what.startswith(("not a", "a ")) else f": {what}"
             return Diagnostic(self._span(path), code, f"{self._called(path)} {described}".replace(" :", ":"), hint)
         if message.startswith("a step "):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
-from schemas.quantities import Duration, Positive, Share
+from schemas.quantities import Duration, Period, Positive, Share
 from schemas.rules import exactly_one, has, none_of, published, when
 from schemas.selector import Selection
 from schemas.target import Become
@@ -85,7 +85,7 @@ class Step(Model):
         default=None, description="What the script reads on standard input.", examples=["${{ params.text }}"]
     )
     become: str | Become | None = Field(default=None, description="User to become before running.", examples=["root"])
-    timeout: Duration | None = Field(default=None, description="The step is ended after this time.", examples=["10m"])
+    timeout: Period | None = Field(default=None, description="The step is ended after this time.", examples=["10m"])
     retry: Retry | None = Field(default=None, description="Consent to repeat the step after a recorded failure.")
     for_each: ForEach | None = Field(default=None, description="Repeat the step for each item.")
     continue_on_error: bool = Field(default=False, description="Go on with the next step after a failure.")
@@ -150,10 +150,10 @@ class JobSpec(Model):
     priority: int = Field(default=0, ge=-1000, le=1000, description="Higher starts first.", examples=[10])
     strategy: Strategy = Field(default_factory=cache(Strategy), description="How it spreads over targets.")
     concurrency: Concurrency = Field(default_factory=cache(Concurrency), description="What may run at the same time.")
-    timeout: Duration | None = Field(
+    timeout: Period | None = Field(
         default=None, description="The run is ended after this time; 1h by default.", examples=["40m"]
     )
-    queue_timeout: Duration = Field(
+    queue_timeout: Period = Field(
         default=timedelta(hours=1), description="How long it may wait to start.", examples=["1h"]
     )
     env: dict[str, Scalar] = Field(

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.paths import Host
-from schemas.quantities import Duration, Positive
+from schemas.quantities import Duration, Period, Positive
 from schemas.rules import any_of, chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
 
@@ -154,7 +154,7 @@ class Quiet(Model):
     """Hours in which nothing is sent; it is sent when they end."""
 
     cron: str = Field(max_length=256, description="When they begin, in local time.", examples=["0 22 * * *"])
-    duration: Duration = Field(description="How long they last.", examples=["8h"])
+    duration: Period = Field(description="How long they last.", examples=["8h"])
     time_zone: str = Field(max_length=64, description="IANA name.", examples=["Europe/Chisinau"])
 
 

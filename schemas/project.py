@@ -8,7 +8,7 @@ from pydantic import Field
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.paths import BranchRef, RepositoryPath
-from schemas.quantities import Duration, Positive, Share
+from schemas.quantities import Period, Positive, Share
 
 DEFAULT_INCLUDE = ("definitions/**/*.yaml",)
 DEFAULT_STATUS_REF = "refs/heads/opsconductor/status"
@@ -63,7 +63,7 @@ class Defaults(Model):
     time_zone: str | None = Field(
         default=None, description="Time zone for schedules that name none.", examples=["Europe/Chisinau"]
     )
-    timeout: Duration | None = Field(default=None, description="Timeout for jobs that name none.", examples=["1h"])
+    timeout: Period | None = Field(default=None, description="Timeout for jobs that name none.", examples=["1h"])
     pool: Name | None = Field(default=None, description="Pool for jobs that name none.", examples=["default"])
 
 
@@ -84,7 +84,7 @@ class ProjectSpec(Model):
         description="The definitions branch, for readers; the server's --branch decides.",
         examples=["main"],
     )
-    interval: Duration = Field(
+    interval: Period = Field(
         default=timedelta(seconds=30), description="How often a remote source is asked for news.", examples=["30s"]
     )
     status: StatusSettings = Field(

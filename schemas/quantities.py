@@ -24,6 +24,14 @@ def parse_duration(text: object) -> timedelta:
     raise ValueError("not a duration; write a number with a unit, as in 90s, 15m, 6h, 2d or 1h30m")
 
 
+def parse_period(text: object) -> timedelta:
+    """A duration of at least a second: of what would have no meaning, or no end, with none."""
+    value = parse_duration(text)
+    if value < timedelta(seconds=1):
+        raise ValueError("not long enough; it must be at least 1s")
+    return value
+
+
 def format_duration(value: timedelta) -> str:
     """The shortest text that `parse_duration` reads back as the same whole seconds."""
     rest = int(value.total_seconds())
@@ -70,6 +78,15 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1h30m"]}),
 ]
+Period = Annotated[
+    timedelta,
+    BeforeValidator(parse_period),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "pattern": r"^(?=.*[1-9])(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1h30m"]}
+    ),
+]
+"""A duration that is not nothing."""
 Instant = Annotated[
     datetime,
     BeforeValidator(parse_instant),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name
-from schemas.quantities import Duration, Instant, Positive
+from schemas.quantities import Duration, Instant, Period, Positive
 from schemas.rules import chosen, exactly_one, published
 from schemas.selector import Selection
 
@@ -57,7 +57,7 @@ class ScheduleSpec(Model):
         description="RFC 5545 rule in local time.",
         examples=["FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18;BYMINUTE=0;BYSECOND=0"],
     )
-    every: Duration | None = Field(
+    every: Period | None = Field(
         default=None, description="Elapsed time from startAt, else from 1970-01-01T00:00Z.", examples=["15m"]
     )
     at: Instant | None = Field(default=None, description="Once.", examples=["2026-12-01T00:00:00Z"])
@@ -87,8 +87,6 @@ class ScheduleSpec(Model):
             raise ValueError("a schedule has exactly one of cron, rrule, every, at")
         if len(chosen(self, _STARTED)) != 1:
             raise ValueError("a schedule names exactly one of jobRef, workflowRef, discoveryRef")
-        if self.every is not None and self.every < timedelta(seconds=1):
-            raise ValueError("'every' must be at least 1s")
         return self
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name
-from schemas.quantities import Duration
+from schemas.quantities import Period
 from schemas.rules import chosen, one_of
 
 RunState = Literal["succeeded", "failed", "cancelled", "timedOut", "unknown"]
@@ -59,7 +59,7 @@ class Dedupe(Model):
     """Events with one key within the window start one run."""
 
     key: str = Field(description="Expression that gives the key.", examples=["${{ event.head_commit.id }}"])
-    window: Duration = Field(description="How long a key is remembered.", examples=["10m"])
+    window: Period = Field(description="How long a key is remembered.", examples=["10m"])
 
 
 class TriggerSpec(Model):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
 from schemas.job import Concurrency, ForEach
-from schemas.quantities import Duration, Positive
+from schemas.quantities import Duration, Period, Positive
 from schemas.rules import chosen, exactly_one, none_of, published, when
 from schemas.selector import Selection
 
@@ -23,7 +23,7 @@ class Gate(Model):
     users: Many[Name] = Field(default=(), description="Users who may decide.", examples=[["ana"]])
     count: Positive = Field(default=1, description="How many people must approve.", examples=[2])
     not_requester: bool = Field(default=False, description="Whoever asked for the run cannot approve it.")
-    timeout: Duration = Field(
+    timeout: Period = Field(
         default=timedelta(days=1), description="How long the gate waits for people.", examples=["4h"]
     )
     on_timeout: Literal["fail", "skip"] = Field(
@@ -85,7 +85,7 @@ class WorkflowSpec(Model):
         examples=[{"version": "${{ jobs.build.outputs.version }}"}],
     )
     concurrency: Concurrency = Field(default_factory=cache(Concurrency), description="What may run at the same time.")
-    timeout: Duration | None = Field(
+    timeout: Period | None = Field(
         default=None, description="The run is ended after this time; waits and gates count.", examples=["6h"]
     )
 
