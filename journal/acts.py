@@ -107,6 +107,37 @@ def settle(
     return True
 
 
+def take_back(tx: Connection, run: RunId, now: datetime) -> None:
+    """Refuse the acts that asked for a run which never began, and which another engine accounted for as lost."""
+    for name in tx.execute(_OPEN_OF_RUN, {"ended": run}).scalars().all():
+        said = "another engine took the status branch over before this was published; ask again"
+        overrule(tx, name, state="refused", reason="storeLost", message=said, now=now)
+
+
+def overrule(
+    tx: Connection,
+    name: str,
+    *,
+    state: ActState,
+    now: datetime,
+    reason: str | None = None,
+    message: str | None = None,
+    run: RunId | None = None,
+    action: str | None = None,
+    requested_by: str | None = None,
+) -> bool:
+    """Take in a final answer that another engine has published: it stands, also where this journal had another."""
+    known = seen(tx, (name,)).get(name)
+    if known is not None and known.state == state and known.reason == reason:
+        return False
+    first_seen(tx, name, now)
+    points.record("settle")
+    given = {"reason": reason, "message": message, "run": run, "action": action, "requested_by": requested_by}
+    tx.execute(update(acts).where(acts.c.name == name).values(state=state, settled_at=now, **given))
+    outbox.add(tx, "request", name)
+    return True
+
+
 def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
     """Acts that asked for this run, or for its end, are done. Called with every end of a run."""
     names = tx.execute(_OPEN_OF_RUN, {"ended": run}).scalars().all()

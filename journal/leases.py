@@ -67,7 +67,7 @@ class Reaped:
 
 __all__ = [
     "LEASE", "MOST_LOST", "Claim", "Fence", "Reaped", "Renewed",
-    "claim", "finish", "give_back", "give_up", "reap", "register", "release", "renew", "void",
+    "claim", "finish", "give_back", "give_up", "reap", "register", "release", "renew", "unprove", "void",
 ]  # fmt: skip
 
 _OPEN = table.c.finished_at.is_(None)
@@ -276,7 +276,7 @@ def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     run = RunId(row.id)
     tx.execute(_COUNT_LOST, {"which": row.seq})
     if row.lost + 1 >= MOST_LOST:
-        _unprove(tx, row.seq, "its runner was lost; nothing proves an end", now)
+        unprove(tx, row.seq, "its runner was lost; nothing proves an end", now)
         runs.end(tx, row, RunState.UNKNOWN, reason="lostTooOften", now=now)
         return Reaped(run, RunState.UNKNOWN)
     if RunState.QUEUED not in RUN_TRANSITIONS[RunState(row.state)]:
@@ -286,7 +286,7 @@ def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     return Reaped(run, RunState.QUEUED)
 
 
-def _unprove(tx: Connection, seq: int, why: str, now: datetime) -> None:
+def unprove(tx: Connection, seq: int, why: str, now: datetime) -> None:
     """What has begun and has no recorded end is unknown."""
     begun = set(tx.execute(select(steps.c.target).where(steps.c.run == seq).distinct()).scalars())
     ended = set(tx.execute(select(run_targets.c.target).where(run_targets.c.run == seq)).scalars())
@@ -337,4 +337,4 @@ def give_up(tx: Connection, fence: Fence, *, reason: str, now: datetime) -> None
     """End the run as unknown after an error in its runner; what has begun of it and has no recorded end is so too."""
     finish(tx, fence, RunState.UNKNOWN, now=now, reason=reason)
     seq = tx.execute(select(table.c.seq).where(table.c.id == fence.run)).scalar_one()
-    _unprove(tx, seq, "an error in its runner; nothing proves an end", now)
+    unprove(tx, seq, "an error in its runner; nothing proves an end", now)

@@ -1,25 +1,48 @@
-"""Taking runs in from a status branch: their past, since what was open when a store was lost cannot be proven."""
+"""Taking runs in from a status branch: their past, since what was open when a store was lost cannot be proven.
 
+What the branch shows as ended has ended, whoever said so: people have read it, and nothing settled is ever taken back.
+A journal that knows better, because another engine took the branch away from its own, keeps that as evidence.
+"""
+
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, delete, insert, select, update
 
+from engine.identity import RunId
+from engine.pinned import RUNNER
 from engine.states import RUN_TRANSITIONS, RunState, StepState
 from engine.views import RunView, StepView, TargetView
-from journal import outbox, points
+from journal import acts, evidence, leases, outbox, points, schedules
 from journal.causes import cause_to_json
-from journal.runs import there
-from journal.tables import run_targets, runs, steps
+from journal.runs import ended, there
+from journal.tables import AnyRow, causes, run_targets, runs, steps
+
+_KNOWN = (
+    runs.c.seq,
+    runs.c.id,
+    runs.c.job,
+    runs.c.concurrency,
+    runs.c.state,
+    runs.c.reason,
+    runs.c.outputs,
+    runs.c.token,
+    runs.c.attempt,
+    runs.c.cause_key,
+)
+_HELD_NO_MORE = {"slot": None, "lease_until": None, "due_at": None, "queue_deadline": None, "wish": None}
+"""An ended run has no slot, no runner and nothing to wait for."""
 
 
 def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
-    """Take in a run from the status branch. False where the journal has it, or its cause, already.
+    """Take in a run from the status branch. False where the journal has it so, or its cause, already.
 
-    A run that was open when the store was lost becomes unknown with reason storeLost, and so do its open steps.
+    A run that was open when the store was lost becomes unknown with reason storeLost, and so do its open steps. One
+    that the journal has, and the branch shows as ended, ends so, with its steps as the branch has them.
     """
     if there(tx, view.cause) is not None:
-        return False
+        return _end_as_shown(tx, view, now)
     points.record("import")
     lost = view.finished_at is None or bool(RUN_TRANSITIONS[view.state])
     state, reason = (RunState.UNKNOWN, "storeLost") if lost else (view.state, view.reason)
@@ -51,10 +74,78 @@ def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
             "outputs": dict(view.outputs) or None,
         },
     ).scalar_one()
-    for place in view.results:
-        _import_place(tx, seq, place, view.finished_at or now, view.started_at or view.queued_at)
+    _import_places(tx, seq, view, now)
     outbox.add_all(tx, (("run", view.id), ("job", view.job)))
     return True
+
+
+def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:
+    """See to the open runs that a branch, written by another engine meanwhile, does not show.
+
+    That engine has accounted for their causes without them: as storeLost, if it could not know better. So what has
+    begun of them is unknown, and what has not begun is taken back before anybody was told of it.
+    """
+    rows = tx.execute(select(*_KNOWN).where(runs.c.finished_at.is_(None)).order_by(runs.c.seq)).all()
+    for row in [row for row in rows if row.id not in told]:
+        points.record("import")
+        if row.attempt:
+            leases.unprove(tx, row.seq, "another engine took the branch over; nothing proves an end", now)
+            _let_go(tx, row, now)
+        else:
+            tx.execute(insert(causes), {"key": row.cause_key, "run": row.id, "state": RunState.CANCELLED.value})
+            acts.take_back(tx, RunId(row.id), now)
+            schedules.take_back(tx, RunId(row.id))
+            tx.execute(delete(runs).where(runs.c.seq == row.seq))
+            outbox.add_all(tx, (("run", row.id), ("job", row.job)))
+
+
+def _let_go(tx: Connection, row: AnyRow, now: datetime) -> None:
+    gone = {"state": RunState.UNKNOWN.value, "reason": "storeLost", "finished_at": now}
+    tx.execute(update(runs).where(runs.c.seq == row.seq).values(**gone, **_HELD_NO_MORE))
+    ended(tx, RunId(row.id), row.job, None, now)
+
+
+def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
+    row = tx.execute(select(*_KNOWN).where(runs.c.id == view.id)).first()
+    open_there = view.finished_at is None or bool(RUN_TRANSITIONS[view.state])
+    if row is None or open_there or row.state == view.state.value:
+        return False
+    points.record("import")
+    _keep_evidence(tx, row, now)
+    tx.execute(delete(steps).where(steps.c.run == row.seq))
+    tx.execute(delete(run_targets).where(run_targets.c.run == row.seq))
+    shown = {
+        "state": view.state.value,
+        "reason": view.reason,
+        "started_at": view.started_at,
+        "finished_at": view.finished_at,
+        "attempt": view.attempt,
+        "runner": view.runner,
+        "outputs": dict(view.outputs) or None,
+    }
+    tx.execute(update(runs).where(runs.c.seq == row.seq).values(**shown, **_HELD_NO_MORE))
+    _import_places(tx, row.seq, view, now)
+    ended(tx, view.id, row.job, None, now)  # who waits for its slot is admitted when all is taken in
+    return True
+
+
+def _keep_evidence(tx: Connection, row: AnyRow, now: datetime) -> None:
+    """What this journal had recorded of the run, where the branch says something else."""
+    detail = {"reason": row.reason, "outputs": row.outputs}
+    found = [evidence.Evidence(RunId(row.id), row.token, "run", None, None, None, None, row.state, detail, now)]
+    for step in tx.execute(select(steps).where(steps.c.run == row.seq).order_by(steps.c.seq)):
+        said = {"exitCode": step.exit_code, "outputs": step.outputs, "error": step.error}
+        place = (step.target, step.phase, step.step, step.attempt)
+        found.append(evidence.Evidence(RunId(row.id), step.token, "step", *place, step.state, said, now))
+    for one in found:
+        evidence.keep(one)(tx)
+
+
+def _import_places(tx: Connection, run: int, view: RunView, now: datetime) -> None:
+    for place in view.results:
+        _import_place(tx, run, place, view.finished_at or now, view.started_at or view.queued_at)
+        if place.name != RUNNER:
+            outbox.add(tx, "target", place.name)
 
 
 def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, began: datetime) -> None:

@@ -123,6 +123,11 @@ def record(tx: Connection, decided: Decided, runs: Mapping[datetime, RunId], now
         _keep(tx, row | {"decided_at": now})
 
 
+def take_back(tx: Connection, run: RunId) -> None:
+    """The run never began, and another engine has accounted for its instant otherwise."""
+    tx.execute(delete(decisions).where(decisions.c.run == run))
+
+
 def _run_row(schedule: str, instant: datetime, run: RunId | None) -> dict[str, Any]:
     return {
         "schedule": schedule,
@@ -207,12 +212,17 @@ def _decision(row: AnyRow, instant: datetime) -> DecisionView:
 
 
 def import_skips(tx: Connection, skips: tuple[Skips, ...], now: datetime) -> None:
-    """Take in skips from the status branch, in any order; those that are known stay as they are."""
+    """Take in skips from the status branch, in any order. A known record is extended by what the branch adds."""
     for skip in skips:
-        known = select(decisions.c.seq).where(decisions.c.schedule == skip.schedule, decisions.c.first == skip.first)
-        if tx.execute(known).first() is None:
+        known = select(decisions).where(decisions.c.schedule == skip.schedule, decisions.c.first == skip.first)
+        row = tx.execute(known).first()
+        if row is None:
             points.record("import")
             tx.execute(_ADD, _skip_row(skip) | {"decided_at": now})
+        elif row.verdict == "skipped" and row.last < skip.last:
+            points.record("import")
+            longer = {"last": skip.last, "times": skip.count, "reason": skip.reason}
+            tx.execute(update(decisions).where(decisions.c.seq == row.seq).values(**longer))
 
 
 def import_last(tx: Connection, last: DecisionView, now: datetime) -> None:

@@ -29,6 +29,7 @@ from reconciler.objects import Objects
 from reconciler.projection import SYNC_KEY, unpublished
 from reconciler.publish import OtherOwner, Publisher
 from reconciler.statusbranch import StatusBranch
+from reconciler.vigil import Vigil
 from reconciler.wake import Wake
 from runners import logs
 from runners.connections.local import LocalSettings
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 _PRUNE_EVERY = timedelta(minutes=10)
 _REFUSED_PAUSE = timedelta(seconds=30)
 _BRANCH_LOOK_EVERY = timedelta(seconds=30)
+_AWAY_PAUSE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,7 @@ class Engine:
     async def _begin(self) -> None:
         await self._mirror.open()
         await self._loop.start()
-        await self._loop.look()
-        if self._loop.catalog is None:  # the mirror was new: what the journal names could not be opened before the look
-            await self._loop.start()
+        await self._look_at_first()
         if self._settings.paused or not await self._branch_is_there():
             return
         self._check_branches(await self._loop.project())
@@ -143,17 +143,35 @@ class Engine:
         if found is None:
             return
         self._watch_branch(branch)
+        if not await self._take_in(branch):
+            return
         self._engine = found.own
         now = self._clock.now()
-        written_by_another = found.before is not None and found.before.id != found.own.id
-        if written_by_another or await rebuild.needed(self._journal):
-            present = await self._loop.present_acts()
-            await rebuild.from_branch(self._journal, branch.publisher, before=found.before, present=present, now=now)
-            await self._loop.start()
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
         for reaped in lost:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
         await branch.projection.begin()
+
+    async def _take_in(self, branch: StatusBranch) -> bool:
+        """Take in what the branch has and the store lacks, before anything is decided. False: told to stop.
+
+        Which requests are older than this is looked up now, when nobody else can answer any more. Without that look
+        nothing goes on: a request that was answered before would be answered again.
+        """
+        pending = await rebuild.pending(self._journal)
+        if pending is None:
+            return True
+        await self._loop.look()
+        while not self._stop.is_set() and (trouble := self._loop.unseen(acts=True)) is not None:
+            log.warning("nothing is decided until the source has been seen", error=trouble)
+            await self._pause(_AWAY_PAUSE)
+            await self._loop.look()
+        if self._stop.is_set():
+            return False
+        present, now = await self._loop.present_acts(), self._clock.now()
+        await rebuild.from_branch(self._journal, branch.publisher, before=pending.before, present=present, now=now)
+        await self._loop.start()
+        return True
 
     async def _branch_is_there(self) -> bool:
         """Wait for the branch before anything is claimed: a mistyped name must not lock out who has it right.
@@ -161,15 +179,25 @@ class Engine:
         False: told to stop. Raises Refused with --once.
         """
         said = None
-        while not self._stop.is_set() and (message := await self._loop.missing()) is not None:
-            if self._settings.once:
+        while not self._stop.is_set() and (message := await self._loop.missing() or self._unknown()) is not None:
+            if self._settings.once and message != self._unknown():
                 raise Refused(message)
             if message != said:
                 log.warning("waiting for the branch of definitions", message=message)
                 said = message
-            await self._wake.wait(timeout=await self._loop.interval())
-            await self._loop.look()
+            pause = _AWAY_PAUSE if message == self._unknown() else await self._loop.interval()
+            await self._wake.wait(timeout=pause)
+            await self._look_at_first()
         return not self._stop.is_set()
+
+    async def _look_at_first(self) -> None:
+        await self._loop.look()
+        if self._loop.catalog is None:  # the mirror was new: what the journal names could not be opened before the look
+            await self._loop.start()
+
+    def _unknown(self) -> str | None:
+        """Why it cannot be known which status branch is meant: nothing is in force, and the source was not seen."""
+        return self._loop.unseen(acts=False) if self._loop.catalog is None else None
 
     def _check_branches(self, project: Project | None) -> None:
         """The Project cannot know which --branch this engine was started with."""
@@ -203,13 +231,17 @@ class Engine:
 
     async def _work(self, until: Coroutine[object, object, object]) -> None:
         """All parts at once until `until` is over, one of them fails, or a stop is asked for; then drain."""
-        runner = self._runner()
+        assert self._branch is not None
+        vigil = Vigil(self._clock, self._branch.look, self._longest_still)
+        self._loop.sure = vigil.sure
+        runner = self._runner(vigil)
+        watching = asyncio.create_task(vigil.keep())
         deciding = asyncio.create_task(self._loop.run(self._stop))
         running = asyncio.create_task(runner.run())
         publishing = asyncio.create_task(self._publish_for_ever())
         reaping = asyncio.create_task(Reaper(self._journal, self._clock).run())
         waiting = asyncio.ensure_future(until)
-        parts = {deciding, running, publishing, reaping}
+        parts = {deciding, running, publishing, reaping, watching}
         try:
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
             failed = next((part.exception() for part in done if part.exception() is not None), None)
@@ -226,7 +258,11 @@ class Engine:
         if self._bug is not None:
             raise self._bug
 
-    def _runner(self) -> Runner:
+    def _longest_still(self) -> timedelta:
+        assert self._branch is not None
+        return max(self._branch.publisher.min_interval, self._loop.pace)
+
+    def _runner(self, vigil: Vigil) -> Runner:
         """One runner for every pool."""
         settings = self._settings
         return Runner(
@@ -235,6 +271,7 @@ class Engine:
             clock=self._clock,
             secrets=Secrets(settings.secrets, settings.secret_variables),
             logs=settings.state.logs,
+            may_claim=vigil.sure,
             settings=RunnerSettings(
                 name=f"{DEFAULT_POOL}/{token_hex(2)}",
                 host=platform.node(),

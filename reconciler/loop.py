@@ -15,7 +15,7 @@ from engine.catalog import Catalog
 from engine.compile import Compiled
 from journal import facts, runs
 from journal.clock import Clock
-from journal.errors import Unavailable
+from journal.errors import Refused, Unavailable
 from journal.points import reach
 from journal.store import Journal
 from reconciler import rebuild, trust
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 _NO_BRANCH = "BranchNotFound"
 _MOST_FINDINGS_LOGGED = 20
+_UNSURE = timedelta(seconds=1)
 LONGEST_SLEEP = timedelta(seconds=30)
 """However quiet it is: the wall clock may have jumped, or another process left a note in the journal."""
 
@@ -81,6 +82,8 @@ class Loop:
         told: Callable[[], None] = lambda: None,
     ) -> None:
         """`told` is called when a look is over and when what `sync` says has changed."""
+        self.sure: Callable[[], bool] = lambda: True
+        """Whether we may decide: this process did not stand still since it saw the branch as its own."""
         self._journal = journal
         self._lookout = Lookout(mirror)
         self._objects = objects
@@ -92,6 +95,9 @@ class Loop:
         self.status_ref: str | None = None
         """The status branch, once it is known: it is looked at together with the others."""
         self._definitions = Definitions(objects)
+        # A look is made beside a pass, and Objects have one caller at a time.
+        self._ahead = Definitions(Objects(mirror.path))
+        self._first_requests_ref = DEFAULT_REQUESTS_REF
         # Each branch has an Objects of its own: what one keeps of its tree is of no use to the other.
         requests = Objects(mirror.path)
         self._mirror = mirror
@@ -181,10 +187,35 @@ class Loop:
 
     async def look(self) -> None:
         """See what the source has; the next pass takes it in."""
-        refs = [self._branch, self._requests_ref, *([self.status_ref] if self.status_ref else [])]
-        self._sighting = await self._lookout.look(refs)
+        sighting = await self._lookout.look(self._refs)
+        if self._catalog is None:
+            sighting = await self._look_where_the_head_says(sighting)
+        self._sighting = sighting
         self._news.set()
         self._told()
+
+    async def _look_where_the_head_says(self, sighting: Sighting) -> Sighting:
+        """Before anything is in force the head of the branch says where acts are: those there must be seen at once."""
+        head = sighting.heads.get(self._branch)
+        try:
+            project = await self._ahead.project(head) if head else None
+        except (Unavailable, Refused) as error:
+            return Sighting(trouble=str(error))
+        wanted = project.spec.requests.ref if project else DEFAULT_REQUESTS_REF
+        if wanted == self._first_requests_ref:
+            return sighting
+        self._first_requests_ref = wanted
+        return await self._lookout.look(self._refs)
+
+    @property
+    def _refs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, (self._branch, self._requests_ref, self.status_ref))))
+
+    def unseen(self, *, acts: bool) -> str | None:
+        """Why the last look did not show the branch of definitions, and with `acts` that of requests; None: it did."""
+        sighting = self._sighting
+        refs = (self._branch, self._requests_ref) if acts else (self._branch,)
+        return sighting.trouble or next((sighting.troubles[ref] for ref in refs if ref in sighting.troubles), None)
 
     async def missing(self) -> str | None:
         """What to say where the source was seen and lacks the branch of definitions; else None."""
@@ -208,12 +239,21 @@ class Loop:
 
     async def once(self) -> None:
         """One pass over everything that was seen."""
-        await self._take_in(self._sighting)
+        sighting, now = self._sighting, self._moment()
+        await self._take_in(sighting)
         if self._decides:
-            await self._judge_acts(self._sighting)
-            await self._schedules.decide(self._clock.now())
+            await self._schedules.decide(now)
+            await self._judge_acts(sighting)
+            await self._schedules.decide(self._moment())
             await self._tend()
         self.passes += 1
+
+    def _moment(self) -> datetime:
+        """Now, as a time up to which may be decided. Raises Unavailable where another may have decided up to it."""
+        now = self._clock.now()  # before the question, so that it is an old time should we stand still in between
+        if not self.sure():
+            raise Unavailable("it is not known yet whether the status branch is still ours", _UNSURE)
+        return now
 
     async def _until_next(self) -> timedelta:
         if not self._decides:
@@ -222,6 +262,11 @@ class Loop:
         wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake)]
         waits = [instant - now for instant in wakes if instant is not None]
         return max(min([self._interval, *waits]), timedelta(0))
+
+    @property
+    def pace(self) -> timedelta:
+        """How often the branches are looked at now."""
+        return self._interval
 
     @property
     def _interval(self) -> timedelta:
@@ -269,7 +314,7 @@ class Loop:
     async def _compile(self, head: str, *, named: bool) -> None:
         compiled = guarded(self._catalog, await self._load(head), accepted_by_name=named)
         self._acts = tuple(Found(authored, head) for authored in compiled.acts)
-        now = self._clock.now()
+        now = self._moment()
         if compiled.catalog is None:
             await self._remember(replace(self._accepted, trusted=head))
             log.warning("commit rejected", commit=head, findings=len(compiled.findings))
@@ -340,7 +385,7 @@ class Loop:
 
     @property
     def _requests_ref(self) -> str:
-        return self._catalog.project.spec.requests.ref if self._catalog else DEFAULT_REQUESTS_REF
+        return self._catalog.project.spec.requests.ref if self._catalog else self._first_requests_ref
 
     # --- acts ---------------------------------------------------------------------------------------------------
 
@@ -349,7 +394,7 @@ class Loop:
             return
         head = sighting.heads.get(self._requests_ref)
         found, malformed = await self._door.news(head)
-        now = self._clock.now()
+        now = self._moment()
         await self._requests.refuse(malformed, now)
         await self._requests.answer(
             (*found, *self._acts), self._catalog, now, baseline=frozenset(self._accepted.baseline), lost=self._lost

@@ -56,12 +56,14 @@ async def claim(
     host: str,
     sleep: Callable[[float], Awaitable[None]],
     interval: timedelta | None = None,
+    intending: Callable[[EngineView | None], Awaitable[None]] | None = None,
 ) -> Found:
     """Make the status branch ours before anything is decided (CONTRACT 4, "One owner").
 
     Raises Refused, naming the other engine, where another's claim is open and `take_over` is not given. With it the
     other has two intervals (its publish interval by default) to notice and to stop; then the branch is taken in.
-    Doing it again after a crash at any point is harmless.
+    Doing it again after a crash at any point is harmless. `intending` is told the claim that was found, before ours
+    hides it: what is to be taken in must be known also to the process after a crash.
     """
     for _ in range(_TRIES):
         commit = await publisher.open()
@@ -70,12 +72,16 @@ async def claim(
             case Refuse() as refusal:
                 raise Refused(refusal.message)
             case Proceed():
+                if intending is not None:
+                    await intending(before)
                 if (own := await _pushed(publisher, host, clock.now())) is not None:
                     reach("owner.claimed")
                     return Found(own, before, commit)
             case Wait(other=other):
                 log.warning("taking over the status branch", other=named(other))
                 await publisher.adopt()
+                if intending is not None:
+                    await intending(before)
                 if (own := await _pushed(publisher, host, clock.now())) is not None:
                     reach("owner.taken-over")
                     await sleep(2 * (interval or publisher.min_interval).total_seconds())

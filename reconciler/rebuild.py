@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 import structlog
@@ -29,6 +30,8 @@ _RUN_FILE = re.compile(r"/[^/]+-\d{8}T\d{6}Z-[0-9a-f]{10}(?:\.(?P<slice>[1-9]\d{
 _SAID = 20
 """How many files that were left out are named in the log; all are counted."""
 REBUILT = "rebuilt"
+_TO_TAKE_IN = "takeIn"
+"""The fact that holds the claim which stood on the branch before ours, until what it stands for is taken in."""
 V = TypeVar("V")
 
 
@@ -46,9 +49,47 @@ class Rebuilt:
     left_out: int = 0
 
 
-async def needed(journal: Journal) -> bool:
-    """Whether this store has never been filled: neither by work nor from a branch."""
-    return await journal.read(lambda conn: facts.get(conn, REBUILT) is None)
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The branch is to be taken in before anything is decided. `before` is the claim of who wrote it last."""
+
+    before: EngineView | None
+
+
+async def intend(journal: Journal, own_id: str, before: EngineView | None) -> None:
+    """Remember whose claim stands on the branch, before ours hides it. Doing it again is harmless.
+
+    The branch is to be taken in where the store is new, or where somebody else wrote it.
+    """
+
+    def change(tx: Connection) -> None:
+        if before is not None and before.id == own_id and facts.get(tx, _TO_TAKE_IN) is not None:
+            return  # our claim, by a start that was cut off before it took in what it had found
+        foreign = before is not None and before.id != own_id
+        wanted = foreign or facts.get(tx, REBUILT) is None
+        facts.put(tx, _TO_TAKE_IN, {"before": _to_json(before)} if wanted else None)
+
+    await journal.write(change)
+
+
+async def pending(journal: Journal) -> Pending | None:
+    """What is still to be taken in; None where the store has it all."""
+    found = await journal.read(lambda conn: facts.get(conn, _TO_TAKE_IN))
+    return None if found is None else Pending(_from_json(found["before"]))
+
+
+def _to_json(claim: EngineView | None) -> dict[str, str | None] | None:
+    if claim is None:
+        return None
+    closed = claim.closed.isoformat() if claim.closed else None
+    return {"id": claim.id, "host": claim.host, "since": claim.since.isoformat(), "closed": closed}
+
+
+def _from_json(value: Mapping[str, str] | None) -> EngineView | None:
+    if value is None:
+        return None
+    closed = datetime.fromisoformat(value["closed"]) if value["closed"] else None
+    return EngineView(value["id"], value["host"], datetime.fromisoformat(value["since"]), closed)
 
 
 async def from_branch(
@@ -75,6 +116,9 @@ async def from_branch(
 
         for path, view in sorted(found.runs.items(), key=lambda item: item[1].queued_at):
             take(path, partial(runimport.import_run, view=view, now=now))
+        if before is not None and before.id != publisher.engine_id:
+            told = {view.id for view in found.runs.values()} | {RunId(PurePosixPath(path).stem) for path in left_out}
+            runimport.end_untold(tx, told, now)
         for path, skips in found.days.items():
             take(path, partial(schedules.import_skips, skips=skips, now=now))
         known = schedules.clocks(tx)
@@ -88,9 +132,10 @@ async def from_branch(
         unanswered = present - set(acts.seen(tx, present))
         # An answer that was left out was given: what it was cannot be proven, so the request is not answered again.
         unproven = {name for name in unanswered if readmodel.request_path(name) in left_out}
-        before = facts.get(tx, REBUILT, {}).get("lostRequests", [])
-        lost = sorted({*before, *(unproven if drained else unanswered)})
+        already = facts.get(tx, REBUILT, {}).get("lostRequests", [])
+        lost = sorted({*already, *(unproven if drained else unanswered)})
         facts.put(tx, REBUILT, {"at": now.isoformat(), "lostRequests": lost})
+        facts.put(tx, _TO_TAKE_IN, None)
 
     await journal.write(change)
     for path, reason in islice(left_out.items(), _SAID):
@@ -140,7 +185,8 @@ def _import_clock(
 
 
 def _import_answer(tx: Connection, answer: RequestView, now: datetime) -> None:
-    acts.settle(
+    take = acts.overrule if answer.state != "accepted" else acts.settle
+    take(
         tx,
         answer.name,
         state=answer.state,
@@ -178,6 +224,8 @@ def _read_all(publisher: Publisher) -> _Branch:
             try:
                 if (text := publisher.read(path)) is not None:
                     found[path] = parse(path, text)
+                elif path != readmodel.SYNC:  # every other was just listed
+                    left_out[path] = "it is no file, or larger than a document may be"
             except ValueError as error:  # Unreadable, or beyond the size of a document
                 left_out[path] = str(error)
         return found

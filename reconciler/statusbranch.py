@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import structlog
 
-from engine.views import SyncView
+from engine.views import EngineView, SyncView
 from journal.clock import Clock
 from journal.errors import Refused
 from journal.store import Journal
-from reconciler import owner
+from reconciler import owner, rebuild
 from reconciler.claim import SYNC_FILE, claim_in, named
 from reconciler.mirror import Mirror
 from reconciler.projection import Projection, Schedule
@@ -57,7 +57,7 @@ class StatusBranch:
 
     async def claim(self, *, take_over: bool) -> owner.Found:
         """Make the branch this engine's, by compare-and-swap. Refused where another's claim is open."""
-        return await self._claimed(self.publisher, take_over=take_over)
+        return await self._claimed(self.publisher, take_over=take_over, intending=self._intending)
 
     async def follow(self, ref: str) -> owner.Found:
         """Go on with another branch: claim it, and have everything drawn on it. Until that is done all stays as it was.
@@ -102,11 +102,26 @@ class StatusBranch:
     def _publisher(self, ref: str) -> Publisher:
         return Publisher(self._mirror, ref, engine_id=self._engine_id, clock=self._clock, on_foreign=_said)
 
-    async def _claimed(self, publisher: Publisher, *, take_over: bool) -> owner.Found:
+    async def _intending(self, before: EngineView | None) -> None:
+        await rebuild.intend(self._journal, self._engine_id, before)
+
+    async def _claimed(
+        self,
+        publisher: Publisher,
+        *,
+        take_over: bool,
+        intending: Callable[[EngineView | None], Awaitable[None]] | None = None,
+    ) -> owner.Found:
         # The other looks at the branch once in this time, and must have seen the claim before we decide.
         interval = max(publisher.min_interval, await self._interval())
         return await owner.claim(
-            publisher, clock=self._clock, take_over=take_over, host=self._host, sleep=asyncio.sleep, interval=interval
+            publisher,
+            clock=self._clock,
+            take_over=take_over,
+            host=self._host,
+            sleep=asyncio.sleep,
+            interval=interval,
+            intending=intending,
         )
 
     async def _of_nobody_else(self, publisher: Publisher) -> None:

@@ -77,7 +77,10 @@ class Runner:
         secrets: Secrets,
         logs: Path,
         settings: RunnerSettings,
+        may_claim: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may_claim` is asked before each claim; where it says no, what is queued stays so until it says yes."""
+        self._may_claim = may_claim
         self._journal = journal
         self._pools = pools
         self._clock = clock
@@ -201,7 +204,7 @@ class Runner:
             lambda conn: (_claimable(conn, pools) if free > 0 else False, _wishes(conn, name))
         )
         self._hear(wishes)
-        if not waiting or self._draining.is_set():
+        if not waiting or self._draining.is_set() or not self._may_claim():
             return
         began = self._clock.monotonic()
         if not self._active:

@@ -205,6 +205,7 @@ class Site:
         self,
         crash: str | None = None,
         *flags: str,
+        source: str | None = None,
         state: Path | None = None,
         grace: str = "20s",
         chaos: Mapping[str, str] = MappingProxyType({}),
@@ -215,7 +216,7 @@ class Site:
             chaos = {"PUBLISH_EVERY": "0.3", **chaos}
         module = "tests.chaos.launcher" if chaos else "opsconductor.cli.main"
         arguments = [
-            "up", str(self.source), "--state", str(state or self.state), "--secret-dir", str(self.secrets),
+            "up", source or str(self.source), "--state", str(state or self.state), "--secret-dir", str(self.secrets),
             "--grace", grace, *flags,
         ]  # fmt: skip
         environment = {f"CHAOS_{name}": value for name, value in chaos.items()}
@@ -423,6 +424,10 @@ class Site:
                     detail = json.dumps({"open": said, "acts": acts}, default=str, indent=1)[:4000]
                     raise AssertionError(f"waited in vain; branch: {detail}\n{daemon.tail()}")
                 next(changes)
+
+    def until_log(self, words: str, daemon: Daemon) -> None:
+        """Until the process has said this."""
+        self._until(lambda: words in daemon.log.read_text(errors="replace"), daemon, self.folder, or_death=False)
 
     def until_applied(self, commit: str, daemon: Daemon, *, or_death: bool = False) -> bool:
         return self.until_branch(lambda seen: seen.applied == commit, daemon, or_death=or_death)

@@ -16,7 +16,7 @@ from engine.identity import Cause, RunId, run_id
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.states import RunState, StepState
 from engine.views import EngineView, ScheduleView, SyncView
-from journal import acts, facts, leases, runs, schedules, steps
+from journal import acts, evidence, facts, leases, runs, schedules, steps
 from journal.runs import NewRun
 from journal.steps import StepEnd
 from journal.store import Journal
@@ -60,9 +60,9 @@ class Site:
             journal, self.publisher, schedule=_schedule, sync=lambda: SyncView(applied=COMMIT, last_good=COMMIT)
         )
 
-    def tree(self) -> str:
+    def tree(self, folder: str = "") -> str:
         return subprocess.run(
-            ["git", "-C", self.remote, "rev-parse", f"{STATUS}^{{tree}}"], check=True, capture_output=True, text=True
+            ["git", "-C", self.remote, "rev-parse", f"{STATUS}:{folder}"], check=True, capture_output=True, text=True
         ).stdout
 
 
@@ -155,13 +155,15 @@ async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(
     while await site.projection(journal).publish():
         pass
     new = site.store("two")
-    assert await rebuild.needed(new)
+    await rebuild.intend(new, "one", before)
+    await rebuild.intend(new, "one", EngineView("one", "here", NOON))  # a start that was cut off had claimed meanwhile
+    assert await rebuild.pending(new) == rebuild.Pending(before)
     later = NOON + timedelta(hours=3)
     found = await rebuild.from_branch(
         new, site.publisher, before=before, present=frozenset({"done", "never-answered"}), now=later
     )
     assert (found.runs, found.requests, found.schedules) == (2, 2, 1)
-    assert not await rebuild.needed(new)
+    assert await rebuild.pending(new) is None
     assert await journal.read(lambda conn: runs.get(conn, done)) == await new.read(lambda conn: runs.get(conn, done))
     lost = await new.read(lambda conn: runs.get(conn, open_))
     assert lost is not None
@@ -174,6 +176,73 @@ async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(
     assert {name: row.state for name, row in answered.items()} == {"done": "done", "no": "refused"}
     remembered = await new.read(lambda conn: facts.get(conn, rebuild.REBUILT))
     assert remembered["lostRequests"] == ([] if closed else ["never-answered"])
+
+
+async def taken_in(site: Site, journal: Journal, other: Journal, *, now: datetime) -> None:
+    """The other engine takes in the branch, undrained as it is left, publishes and closes; ours takes it in again."""
+    await rebuild.from_branch(
+        other, site.publisher, before=EngineView("one", "here", NOON), present=frozenset({"late"}), now=now
+    )
+    await other.write(lambda tx: acts.settle(tx, "late", state="refused", reason="storeLost", message="lost", now=now))
+    while await site.projection(other).publish():
+        pass
+    closed = EngineView("two", "there", now, now)
+    await rebuild.from_branch(journal, site.publisher, before=closed, present=frozenset(), now=now)
+
+
+async def test_an_open_run_that_another_engine_has_ended_meanwhile_has_ended(site: Site) -> None:
+    """What people have read is not taken back: a run of one's own is not resumed, nor started, after it was unknown."""
+    journal = site.store("one")
+    _, open_ = await fill(journal)
+    waiting = new_run("waiting")
+    await journal.write(lambda tx: runs.enqueue(tx, waiting, NOON))
+    while await site.projection(journal).publish():
+        pass
+    other = site.store("two")
+    await taken_in(site, journal, other, now=NOON + timedelta(hours=1))
+    told = site.tree("runs")
+    for run in (open_, waiting.id):
+        ours, theirs = [await one.read(lambda conn, run=run: runs.get(conn, run)) for one in (journal, other)]
+        assert ours is not None
+        assert theirs is not None
+        assert (ours.state, ours.reason) == (RunState.UNKNOWN, "storeLost")
+        assert (ours.state, ours.reason, ours.results) == (theirs.state, theirs.reason, theirs.results)
+    assert await journal.write(lambda tx: leases.void(tx, NOON)) == ()
+    assert await journal.write(lambda tx: leases.claim(tx, "default/1", None, 9, NOON, 1000.0)) == ()
+    assert [one.state for one in await journal.read(lambda conn: evidence.of(conn, open_))] == ["running", "running"]
+    while await site.projection(journal).publish():
+        pass
+    assert site.tree("runs") == told
+
+
+async def test_what_another_engine_was_never_told_of_is_not_done_after_all(site: Site) -> None:
+    """It has said storeLost of the instant and of the request; a run that had not begun is not begun behind that."""
+    journal = site.store("one")
+    await fill(journal)
+    while await site.projection(journal).publish():
+        pass
+    late = new_run("late")
+
+    def accept(tx: object) -> None:
+        runs.enqueue(tx, late, NOON)  # type: ignore[arg-type]
+        acts.settle(tx, "late", state="accepted", run=late.id, now=NOON)  # type: ignore[arg-type]
+
+    await journal.write(accept)
+    await taken_in(site, journal, site.store("two"), now=NOON + timedelta(hours=1))
+    assert await journal.write(lambda tx: leases.claim(tx, "default/1", None, 9, NOON, 1000.0)) == ()
+    assert await journal.read(lambda conn: runs.get(conn, late.id)) is None
+    assert (await journal.read(lambda conn: acts.seen(conn, ["late"])))["late"].reason == "storeLost"
+    again = await journal.write(lambda tx: runs.enqueue(tx, late, NOON))
+    assert isinstance(again, runs.AlreadyThere)
+
+
+async def test_skips_that_another_engine_added_to_a_record_are_taken_in(site: Site) -> None:
+    journal = site.store("one")
+    first = Skips("nightly", NOON, NOON + timedelta(hours=1), 2, "missed")
+    longer = Skips("nightly", NOON, NOON + timedelta(hours=5), 6, "missed")
+    for skips in ((first,), (longer,), (first,)):
+        await journal.write(lambda tx, skips=skips: schedules.import_skips(tx, skips, NOON))
+    assert await journal.read(lambda conn: schedules.day(conn, NOON.date())) == (longer,)
 
 
 async def test_rebuilding_twice_changes_nothing(site: Site) -> None:
