@@ -79,8 +79,8 @@ POINTS: dict[str, Between] = {
     "owner.closed": Between("the closed claim is on the branch", "the journal is closed"),
     # reconciler: definitions
     "definitions.seen": Between("the commit is on the definitions branch", "it is in the mirror"),
-    "definitions.accepted": Between("the journal names the commit as accepted", "its schedules' clocks are written"),
-    "definitions.adopted": Between("the new clocks are in the journal", "the first decision under them is"),
+    "definitions.accepted": Between("the mirror keeps the good commit", "the journal has it as accepted, with clocks"),
+    "definitions.adopted": Between("the accepted commit and its clocks are in the journal", "a decision under them is"),
     # runners
     "runner.locked": Between("nothing of an earlier runner runs on this host", "the runner is in the journal"),
     "step.begun": Between("the step's start is in the journal", "its script is on its way"),

@@ -21,7 +21,7 @@ from journal.reaper import Reaper
 from journal.store import Journal, Watch
 from opsconductor import exits
 from opsconductor.settings import Settings
-from reconciler import owner, rebuild, sync
+from reconciler import owner, projection, rebuild, sync
 from reconciler.lookout import Sighting
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
@@ -35,7 +35,7 @@ from runners import logs
 from runners.connections.local import LocalSettings
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
-from schemas.project import DEFAULT_STATUS_REF, Project, ProjectSpec, Retention
+from schemas.project import DEFAULT_STATUS_REF, Retention
 
 log = structlog.get_logger(__name__)
 
@@ -127,10 +127,55 @@ class Engine:
         await self._look_at_first()
         if self._settings.paused or not await self._branch_is_there():
             return
-        self._check_branches(await self._loop.project())
-        self._branch = branch = StatusBranch(
+        found = await self._claim_one()
+        if found is None or self._branch is None:
+            return
+        self._watch_branch(self._branch)
+        if not await self._take_in(self._branch):
+            return
+        self._engine = found.own
+        now = self._clock.now()
+        lost = await self._journal.write(lambda tx: leases.void(tx, now))
+        for reaped in lost:
+            log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
+        await self._branch.projection.begin()
+
+    async def _claim_one(self) -> owner.Found | None:
+        """Claim the status branch that the Project names, or where that is refused the one drawn on last.
+
+        So no commit can lock the engine out: it goes on where it was, says why, and acts on the commit that mends it.
+        Where another engine has the branch that is asked for still, that one decides, and this one must not.
+        """
+        project = await self._loop.project()
+        trouble = self._loop.shared(project) if project else None
+        wanted = project.spec.status.ref if project and trouble is None else None
+        drawn_on = await self._journal.read(projection.drawn_on)
+        refs = list(dict.fromkeys(ref for ref in (wanted, drawn_on) if ref)) or [DEFAULT_STATUS_REF]
+        for ref in refs:
+            branch = self._status_branch(ref)
+            try:
+                found = await self._claim(branch)
+            except Refused as error:
+                if ref == refs[-1] or (isinstance(error, owner.Taken) and await self._asked_for_still(ref)):
+                    raise
+                trouble = error.message
+                continue
+            if trouble is not None and self._loop.catalog is not None:
+                log.error("the status stays where it is", ref=ref, error=trouble)
+                self._loop.note_status(trouble)
+                self._followed = self._loop.catalog.commit
+            self._branch = branch
+            return found
+        return None
+
+    async def _asked_for_still(self, ref: str) -> bool:
+        project = await self._loop.project_of_head()
+        return project is None or project.spec.status.ref == ref
+
+    def _status_branch(self, ref: str) -> StatusBranch:
+        return StatusBranch(
             self._status_mirror,
-            await self._status_ref(),
+            ref,
             journal=self._journal,
             clock=self._clock,
             engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
@@ -139,18 +184,6 @@ class Engine:
             sync=self._view,
             interval=self._loop.interval,
         )
-        found = await self._claim(branch)
-        if found is None:
-            return
-        self._watch_branch(branch)
-        if not await self._take_in(branch):
-            return
-        self._engine = found.own
-        now = self._clock.now()
-        lost = await self._journal.write(lambda tx: leases.void(tx, now))
-        for reaped in lost:
-            log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
-        await branch.projection.begin()
 
     async def _take_in(self, branch: StatusBranch) -> bool:
         """Take in what the branch has and the store lacks, before anything is decided. False: told to stop.
@@ -199,15 +232,6 @@ class Engine:
         """Why it cannot be known which status branch is meant: nothing is in force, and the source was not seen."""
         return self._loop.unseen(acts=False) if self._loop.catalog is None else None
 
-    def _check_branches(self, project: Project | None) -> None:
-        """The Project cannot know which --branch this engine was started with."""
-        branch = f"refs/heads/{self._settings.branch.removeprefix('refs/heads/')}"
-        spec = project.spec if project else ProjectSpec()
-        if branch in (spec.status.ref, spec.requests.ref):
-            raise Refused(
-                f"{branch} is the branch of the definitions; status and requests need others (opsconductor.yaml)"
-            )
-
     async def _claim(self, branch: StatusBranch) -> owner.Found | None:
         """Wait out a source that is away for a moment; a person must help where it refuses. None: told to stop."""
         while not self._stop.is_set():
@@ -221,11 +245,6 @@ class Engine:
     def _watch_branch(self, branch: StatusBranch) -> None:
         if self._status_mirror is self._mirror:
             self._loop.status_ref = branch.ref
-
-    async def _status_ref(self) -> str:
-        """The branch of the commit in force, before anything else is known of it: the default."""
-        project = await self._loop.project()
-        return project.spec.status.ref if project else DEFAULT_STATUS_REF
 
     # --- working ------------------------------------------------------------------------------------------------
 
@@ -369,10 +388,9 @@ class Engine:
         catalog = self._loop.catalog
         if catalog is None or catalog.commit == self._followed:
             return
-        trouble = None
-        if catalog.project.spec.status.ref != branch.ref:
+        trouble = self._loop.shared(catalog.project)
+        if trouble is None and catalog.project.spec.status.ref != branch.ref:
             try:
-                self._check_branches(catalog.project)
                 self._engine = (await branch.follow(catalog.project.spec.status.ref)).own
                 self._watch_branch(branch)
             except Refused as error:

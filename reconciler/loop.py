@@ -7,12 +7,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.compile import Compiled
+from engine.compile import PROJECT_FILE, Compiled
 from journal import facts, runs
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
@@ -33,6 +34,7 @@ from schemas.span import start_of
 
 log = structlog.get_logger(__name__)
 
+_ACCEPTED = "accepted"
 _NO_BRANCH = "BranchNotFound"
 _MOST_FINDINGS_LOGGED = 20
 _UNSURE = timedelta(seconds=1)
@@ -97,6 +99,7 @@ class Loop:
         self._definitions = Definitions(objects)
         # A look is made beside a pass, and Objects have one caller at a time.
         self._ahead = Definitions(Objects(mirror.path))
+        self._ahead_turn = asyncio.Lock()
         self._first_requests_ref = DEFAULT_REQUESTS_REF
         # Each branch has an Objects of its own: what one keeps of its tree is of no use to the other.
         requests = Objects(mirror.path)
@@ -128,10 +131,16 @@ class Loop:
 
     async def project(self) -> Project | None:
         """The settings in force; before anything is, those that the head of the branch asks for."""
-        if self._catalog is not None:
-            return self._catalog.project
+        return self._catalog.project if self._catalog is not None else await self.project_of_head()
+
+    async def project_of_head(self) -> Project | None:
+        """The settings that the head of the branch asks for, where they can be read."""
         head = self._sighting.heads.get(self._branch)
-        return await self._definitions.project(head) if head else None
+        return await self._project_ahead(head)
+
+    async def _project_ahead(self, head: str | None) -> Project | None:
+        async with self._ahead_turn:
+            return await self._ahead.project(head) if head else None
 
     async def interval(self) -> timedelta:
         """How long it takes at most until an engine on this source has looked at its branches."""
@@ -140,7 +149,7 @@ class Loop:
 
     async def start(self) -> None:
         """Take up where the journal says we were: the accepted commit is compiled again, not judged again."""
-        self._accepted = Accepted.of(await self._journal.read(lambda conn: facts.get(conn, "accepted", None)))
+        self._accepted = Accepted.of(await self._journal.read(lambda conn: facts.get(conn, _ACCEPTED, None)))
         rebuilt = await self._journal.read(lambda conn: facts.get(conn, rebuild.REBUILT, {}))
         self._lost = frozenset(rebuilt.get("lostRequests", ()))
         if self._accepted.applied is None:
@@ -155,7 +164,7 @@ class Loop:
         if compiled.catalog is not None:
             applied = self._accepted.applied
             await asyncio.to_thread(self._mirror.keep, "accepted", applied)
-            await self._take(compiled.catalog, self._clock.now())
+            await self._take(compiled.catalog, self._clock.now(), self._accepted)
             # Where the head is still this commit there is nothing to judge: acts that came meanwhile go first.
             self._acts = tuple(Found(authored, applied) for authored in compiled.acts)
             self._looked_at = (applied, False)
@@ -198,7 +207,7 @@ class Loop:
         """Before anything is in force the head of the branch says where acts are: those there must be seen at once."""
         head = sighting.heads.get(self._branch)
         try:
-            project = await self._ahead.project(head) if head else None
+            project = await self._project_ahead(head)
         except (Unavailable, Refused) as error:
             return Sighting(trouble=str(error))
         wanted = project.spec.requests.ref if project else DEFAULT_REQUESTS_REF
@@ -312,7 +321,7 @@ class Loop:
                 await self._compile(head, named=named)
 
     async def _compile(self, head: str, *, named: bool) -> None:
-        compiled = guarded(self._catalog, await self._load(head), accepted_by_name=named)
+        compiled = self._of_other_branches(guarded(self._catalog, await self._load(head), accepted_by_name=named))
         self._acts = tuple(Found(authored, head) for authored in compiled.acts)
         now = self._moment()
         if compiled.catalog is None:
@@ -326,6 +335,23 @@ class Loop:
                 await self._schedules.decide(now)
             await self._accept(compiled.catalog, head, now)
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
+
+    def shared(self, project: Project) -> str | None:
+        """What to say where the Project puts status or requests onto the branch of definitions; else None.
+
+        The Project cannot know which branch the engine was started with.
+        """
+        spec = project.spec
+        named = {"status": spec.status.ref, "requests": spec.requests.ref}
+        keys = [key for key, ref in named.items() if ref == self._branch]
+        return f"{keys[0]}.ref is the branch of the definitions, {self._branch}" if keys else None
+
+    def _of_other_branches(self, compiled: Compiled) -> Compiled:
+        message = self.shared(compiled.catalog.project) if compiled.catalog else None
+        if message is None:
+            return compiled
+        hint = "give it a name that nothing else uses, or leave it out for the default"
+        return compiled.refused([Diagnostic(start_of(PROJECT_FILE), "OC312", message, hint)])
 
     async def _load(self, head: str) -> Compiled:
         """A commit that trips over a bug of ours is rejected like any other that cannot be used."""
@@ -346,13 +372,14 @@ class Loop:
             baseline = tuple(sorted({*baseline, *await self.present_acts()}))
         # Whatever becomes of the branch, the commit in force stays in the mirror.
         await asyncio.to_thread(self._mirror.keep, "accepted", head)
-        await self._remember(Accepted(applied=head, trusted=head, baseline=baseline))
         reach("definitions.accepted")
-        await self._take(catalog, now)
+        await self._take(catalog, now, Accepted(applied=head, trusted=head, baseline=baseline))
         log.info("commit in force", commit=head, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
 
-    async def _take(self, catalog: Catalog, now: datetime) -> None:
-        await self._schedules.adopt(catalog, now)
+    async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted) -> None:
+        # With its clocks in one transaction: a new schedule is considered from when its commit was accepted.
+        await self._schedules.adopt(catalog, now, also=partial(facts.put, key=_ACCEPTED, value=accepted.to_json()))
+        self._accepted = accepted
         reach("definitions.adopted")
         before = self._interval
         self._catalog = catalog
@@ -368,7 +395,7 @@ class Loop:
         return frozenset(authored.document.name for authored in (*(one.authored for one in found), *on_branch))
 
     async def _remember(self, accepted: Accepted) -> None:
-        await self._journal.write(lambda tx: facts.put(tx, "accepted", accepted.to_json()))
+        await self._journal.write(partial(facts.put, key=_ACCEPTED, value=accepted.to_json()))
         self._accepted = accepted
 
     def _report(self, head: str, findings: tuple[Diagnostic, ...], *, rejected: bool) -> None:
@@ -385,7 +412,8 @@ class Loop:
 
     @property
     def _requests_ref(self) -> str:
-        return self._catalog.project.spec.requests.ref if self._catalog else self._first_requests_ref
+        wanted = self._catalog.project.spec.requests.ref if self._catalog else self._first_requests_ref
+        return wanted if wanted != self._branch else DEFAULT_REQUESTS_REF
 
     # --- acts ---------------------------------------------------------------------------------------------------
 

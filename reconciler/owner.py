@@ -22,12 +22,16 @@ from reconciler.claim import SYNC_FILE, Proceed, Refuse, Wait, claim_in, engine_
 from reconciler.gitprogram import SOON
 from reconciler.publish import BranchGone, OtherOwner, Publisher
 
-__all__ = ["Found", "Proceed", "Refuse", "Wait", "claim", "close", "engine_id", "judge", "machine_id"]
+__all__ = ["Found", "Proceed", "Refuse", "Taken", "Wait", "claim", "close", "engine_id", "judge", "machine_id"]
 
 log = structlog.get_logger(__name__)
 
 _TRIES = 10
 _MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
+
+
+class Taken(Refused):
+    """The branch has another engine's open claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ async def claim(
         before = claim_in(publisher.read(SYNC_FILE))
         match judge(before, publisher.engine_id, take_over):
             case Refuse() as refusal:
-                raise Refused(refusal.message)
+                raise Taken(refusal.message)
             case Proceed():
                 if intending is not None:
                     await intending(before)

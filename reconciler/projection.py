@@ -66,6 +66,12 @@ class _Portion:
         return tuple(dict.fromkeys((*self.news.objects, *again)))
 
 
+def drawn_on(conn: Connection) -> str | None:
+    """The full name of the branch that this store was published on last; None before the first time."""
+    found = facts.get(conn, _DRAWN_ON)
+    return found if isinstance(found, str) else None
+
+
 class Projection:
     """Publishes what has changed, a portion at a time; one per status branch. Its calls take turns."""
 
@@ -86,9 +92,9 @@ class Projection:
     async def begin(self) -> None:
         """Called once the branch is claimed, or by the first `publish`. Where the branch lacks what the store has,
         everything is to be drawn: it is new, was deleted, or is not the one that was drawn on last."""
-        drawn_on = await self._journal.read(lambda conn: facts.get(conn, _DRAWN_ON))
+        before = await self._journal.read(drawn_on)
         # A claim writes no page: an engine may have been killed between its claim and the first portion.
-        if drawn_on != self._publisher.ref or self._publisher.read(readmodel.README) is None:
+        if before != self._publisher.ref or self._publisher.read(readmodel.README) is None:
             await self.redraw()
         self._begun = True
 

@@ -1,6 +1,6 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -61,11 +61,13 @@ class Schedules:
             suspended=_suspension(schedule.spec, project=catalog.project.spec.suspend),
         )
 
-    async def adopt(self, catalog: Catalog, now: datetime) -> None:
+    async def adopt(
+        self, catalog: Catalog, now: datetime, *, also: Callable[[Connection], None] = lambda _: None
+    ) -> None:
         """Go over to another catalog: a schedule that is new, or whose time changed, is considered from `now` on.
 
         The caller decides under the former catalog first, so that no instant lies between the two. A renamed schedule
-        keeps its clock.
+        keeps its clock. `also` is written in the same transaction.
         """
         stored = await self._journal.read(schedules.clocks)
         wanted = {name: self._clock_for(name, catalog, stored, now) for name in catalog.live_schedules}
@@ -84,9 +86,9 @@ class Schedules:
                 )
             for name in gone:
                 schedules.forget(tx, name)
+            also(tx)
 
-        if changed or gone:
-            await self._journal.write(change)
+        await self._journal.write(change)
         self._catalog = catalog
         self._clocks = {name: ScheduleClock(row.considered_until, row.lost_until) for name, row in wanted.items()}
         self._due = {name: self._next_of(name, clock.considered_until) for name, clock in self._clocks.items()}

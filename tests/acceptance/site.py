@@ -245,7 +245,7 @@ class Site:
         git("read-tree", tip) if tip and not force else git("read-tree", "--empty")
         lines = []
         for name, text in files.items():
-            path = name if "/" in name or name == "opsconductor.yaml" else f"definitions/{name}"
+            path = name if "/" in name or name in ("opsconductor.yaml", "sync.yaml") else f"definitions/{name}"
             if text is None:
                 lines.append(f"0 {'0' * 40}\t{path}")
                 continue

@@ -96,3 +96,39 @@ def test_a_branch_that_may_not_be_pushed_leaves_the_status_where_it_is(site: Mak
     here.wait(
         lambda: all(c["reason"] != "StatusBranchRefused" for c in here.sync()["conditions"]), what="no reason any more"
     )
+
+
+@pytest.mark.slow
+def test_a_commit_that_names_the_branch_it_stands_on_is_rejected_and_can_be_mended(site: Make) -> None:
+    """`validate` cannot know --branch; the engine does. It stays on the last good commit, also after a restart."""
+    here = site({"hello.yaml": HELLO})
+    here.git("branch", "prod", "main")
+    here.start("--branch", "prod")
+    here.wait(lambda: here.sync().get("appliedCommit") == here.head("prod"), what="the first commit in force")
+    for key in ("requests", "status"):
+        shared = PROJECT + f"      {key}: {{ref: refs/heads/prod}}\n"
+        bad = here.commit({"opsconductor.yaml": shared}, branch="prod")
+        assert [found["code"] for found in here.rejected(bad)["findings"]] == ["OC312"]
+    here.daemons[-1].stop()
+    again = here.start("--branch", "prod")
+    mended = here.commit({"opsconductor.yaml": PROJECT}, branch="prod")
+    here.wait(lambda: here.sync().get("appliedCommit") == mended, what="the mending commit in force")
+    assert again.running
+
+
+@pytest.mark.slow
+def test_a_commit_that_names_another_engines_branch_can_be_mended(site: Make) -> None:
+    """The engine ends, since the other may decide by now; where the head names its own branch again it starts there."""
+    here = site({"hello.yaml": HELLO})
+    first = here.up()
+    claim = "engine: {id: aaaaaaaaaaaa, host: there, since: 2026-01-01T00:00:00Z, closed: null}"
+    taken = f"apiVersion: opsconductor/v1\nkind: SyncStatus\nmetadata: {{name: sync}}\nstatus:\n  {claim}\n"
+    here.commit({"sync.yaml": taken}, branch=ELSEWHERE)
+    here.commit({"opsconductor.yaml": MOVED})
+    assert first.ended(60) == 1
+    assert here.once().returncode == 1
+    mended = here.commit({"opsconductor.yaml": PROJECT})
+    second = here.start()
+    here.in_force(mended)
+    assert second.running
+    here.asked("one", "jobRef: hello")

@@ -1,6 +1,7 @@
 """Reading what the history checker compares, without the program's own code: SQL, YAML and git objects as they are."""
 
 import base64
+import json
 import shutil
 import sqlite3
 import tempfile
@@ -105,11 +106,17 @@ def _journal(connection: sqlite3.Connection) -> Journal:
             row["name"]: Clock(_instant(row["considered_from"]), _instant(row["considered_until"]))
             for row in connection.execute("SELECT * FROM schedules")
         },
+        applied=_applied(connection),
         acts={
             row["name"]: ActRow(row["state"], row["reason"], row["run"])
             for row in connection.execute("SELECT * FROM acts")
         },
     )
+
+
+def _applied(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT value FROM facts WHERE key = 'accepted'").fetchone()
+    return json.loads(row["value"]).get("applied") if row else None
 
 
 def _instant(microseconds: int) -> datetime:

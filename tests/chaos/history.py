@@ -26,6 +26,8 @@ class Timetable:
     schedule: str
     every: timedelta | None = None
     at: datetime | None = None
+    commit: str | None = None
+    """The commit that brought it."""
 
     def due(self, after: datetime, until: datetime) -> list[datetime]:
         """The instants in (after, until]."""
@@ -135,6 +137,8 @@ class Journal:
     decisions: tuple[DecisionRow, ...] = ()
     clocks: Mapping[str, Clock] = field(default_factory=dict)
     acts: Mapping[str, ActRow] = field(default_factory=dict)
+    applied: str | None = None
+    """The commit in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ def violations(history: History) -> list[str]:
     return [
         *_causes(history.journal),
         *(found for timetable in history.timetables for found in _instants(timetable, history)),
+        *_accepted(history),
         *_acts(history),
         *_effects(history),
         *(found for run in history.journal.runs for found in _claims(run, history)),
@@ -248,6 +253,15 @@ def _instants(timetable: Timetable, history: History) -> Iterator[str]:
 
 def _rebuilt(history: History) -> bool:
     return any(row.token == 0 for run in history.journal.runs for row in run.rows) or history.lost_at is not None
+
+
+def _accepted(history: History) -> Iterator[str]:
+    """A schedule is considered from when the commit that brings it was accepted, not from some later start."""
+    for journal in (*history.earlier, history.journal):
+        for timetable in history.timetables:
+            brought = timetable.commit is not None and timetable.commit == journal.applied
+            if brought and timetable.schedule not in journal.clocks:
+                yield f"lost: schedule {timetable.schedule} came with the commit in force and has no clock"
 
 
 def _acts(history: History) -> Iterator[str]:

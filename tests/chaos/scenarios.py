@@ -67,6 +67,15 @@ def second_commit(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def second_timetable(site: Site, crash: str) -> Daemon:
+    """New definitions bring a schedule: from their acceptance on its instants count, also while nothing runs."""
+    commit = site.define(every={"quick": 1})
+    daemon = site.start(crash)
+    if site.until_applied(commit, daemon, or_death=True):
+        site.define(every={"quick": 1, "pair": 2})
+    return daemon
+
+
 def cancelled(site: Site, crash: str) -> Daemon:
     """A long run is cancelled while it works on both targets."""
     commit = site.define(every={"quick": 1})
@@ -260,8 +269,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("owner.closing", drained),
     Scenario("owner.closed", drained, fast=True),
     Scenario("definitions.seen", second_commit, 2),
-    Scenario("definitions.accepted", second_commit, 2),
-    Scenario("definitions.adopted", second_commit, 2),
+    Scenario("definitions.accepted", second_timetable, 2),
+    Scenario("definitions.adopted", second_timetable, 2),
     Scenario("runner.locked", first_start),
     Scenario("step.begun", at_work, 2),
     Scenario("step.ended", at_work, 2),

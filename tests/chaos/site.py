@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -302,16 +302,17 @@ class Site:
     ) -> str:
         """Push all definitions, with a schedule for each of these jobs; the commit."""
         schedules: dict[str, dict[str, Any]] = {}
+        new: list[Timetable] = []
         for job, seconds in (every or {}).items():
             # No instant of a site that was down is missed: all are caught up.
             caught = {"policy": "all", "window": "1h", "max": 100}
             schedules[f"{job}-every"] = {"jobRef": job, "every": f"{seconds}s", "catchUp": caught}
-            self.timetables.append(Timetable(f"{job}-every", every=timedelta(seconds=seconds)))
+            new.append(Timetable(f"{job}-every", every=timedelta(seconds=seconds)))
         for job, instant in (at or {}).items():
             schedules[f"{job}-at"] = {"jobRef": job, "at": instant.isoformat()}
-            self.timetables.append(Timetable(f"{job}-at", at=instant))
+            new.append(Timetable(f"{job}-at", at=instant))
         self._project = {"interval": "2s", "status": {"retention": {"runs": keep}}}
-        return self.push(
+        commit = self.push(
             MAIN,
             {
                 "opsconductor.yaml": _text(_document("Project", "chaos", self._project)),
@@ -324,6 +325,9 @@ class Site:
             },
             message="definitions",
         )
+        known = {timetable.schedule for timetable in self.timetables}
+        self.timetables += [replace(one, commit=commit) for one in new if one.schedule not in known]
+        return commit
 
     def resume(self) -> str:
         """Push the schedules' return after `settle`; the commit. Their clocks begin anew."""

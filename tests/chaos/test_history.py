@@ -164,3 +164,10 @@ def test_what_was_not_published_before_the_store_was_lost_may_be_missing() -> No
     told = replace(TRUE, effects=(stray, *EFFECTS), earlier=(), lost_at=at(0.2))
     assert violations(told) == []
     assert violations(replace(told, lost_at=at(0.05))) != []
+
+
+def test_a_schedule_that_was_accepted_without_its_clock_is_found() -> None:
+    """What fell due before the next start would never be missed otherwise."""
+    came = Timetable("pair-every", every=timedelta(seconds=2), commit="c2")
+    died = History(plans={}, timetables=(came,), effects=(), journal=Journal(applied="c2"), until=T0)
+    assert "lost: schedule pair-every came with the commit in force and has no clock" in violations(died)
