@@ -120,6 +120,15 @@ def synced(path: Path) -> None:
             os.close(descriptor)
 
 
+def _is_partial(path: Path) -> bool:
+    """Whether git fetches objects of this repository when it needs them, which nothing here does."""
+    try:
+        config = pygit2.Config(str(path / "config"))
+        return any(re.fullmatch(r"remote\..*\.promisor|extensions\.partialclone", entry.name) for entry in config)
+    except (pygit2.GitError, OSError):
+        return False
+
+
 @contextlib.contextmanager
 def disk(path: Path) -> Iterator[None]:
     """Faults of the disk around the mirror at `path`, in words."""
@@ -135,11 +144,19 @@ def disk(path: Path) -> Iterator[None]:
 def intact(path: Path) -> Iterator[None]:
     """Reads of the mirror at `path`: damage found on the way condemns it, and is raised as Broken.
 
-    A condemned mirror is made again by the next call of `Mirror`. A full disk is no damage, and is Unavailable.
+    A condemned mirror is made again by the next call of `Mirror`. A full disk is no damage, and is Unavailable; nor is
+    what a partial clone of a user leaves out, and is Refused.
     """
     try:
         yield
-    except (pygit2.GitError, OSError) as error:  # libgit2's own errors come as either
+    except (pygit2.GitError, OSError, KeyError) as error:  # libgit2's own errors come as either of the first two
+        if _is_partial(path):
+            raise Refused(
+                f"{path} is a partial clone, and lacks objects that are needed ({error}); complete it with "
+                "`git fetch --refetch --no-filter`, or clone without --filter"
+            ) from error
+        if isinstance(error, KeyError):
+            raise
         if re.search(_NOT_DAMAGE, str(error).lower()):
             raise Unavailable(f"the mirror in {path} cannot be used: {error}", LATER) from error
         (path / MARK).unlink(missing_ok=True)

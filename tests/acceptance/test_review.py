@@ -1,6 +1,7 @@
 """Before a merge `plan` and `impact` say what it will do; afterwards `why` says what was decided."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -160,3 +161,20 @@ def test_why_tells_what_was_decided_from_which_commit_by_which_rule(site: Make) 
 
 def _why(site: Site, *question: str) -> Any:
     return site.json("why", *question, "-o", "json")["answers"][0]
+
+
+def test_a_partial_clone_is_said_to_be_one_and_can_be_completed(site: Make) -> None:
+    """What git would fetch when it needs it is no damage; the command that the message gives mends it."""
+    here = site({"greet.yaml": job("greet", "- {id: greet, run: echo hello}")})
+    here.git("config", "uploadpack.allowFilter", "true")
+    partial = here.root / "partial"
+    address = f"file://{here.source}"
+    here._git(None, "clone", "--quiet", "--filter=blob:none", "--no-checkout", address, str(partial))
+    done = here.run("validate", "--rev", "HEAD", cwd=partial)
+    assert done.returncode == 1
+    assert "is a partial clone" in done.stderr
+    assert "damaged" not in done.stderr
+    advice = re.findall("`git (.*?)`", done.stderr)
+    assert len(advice) == 1
+    here._git(partial, *advice[0].split())
+    assert here.run("validate", "--rev", "HEAD", cwd=partial).returncode == 0
