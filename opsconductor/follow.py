@@ -26,17 +26,23 @@ class Followed:
 def follow(
     workspace: Workspace, request: str, *, patience: timedelta, pause: timedelta, clock: Callable[[], float]
 ) -> Followed:
-    """Show the way of one request to its end: 0 succeeded (or cancelled as asked), 1 failed or refused, 3 open."""
+    """Show the way of one request to its end: 0 succeeded (or cancelled as asked), 1 failed or refused, 3 open.
+
+    1 also where no commit was ever accepted: requests from before the first one are refused.
+    """
     until = clock() + patience.total_seconds()
     shown, answer, run = "", None, None
     while clock() < until:
         status = _look(workspace)
         answer = status.read(f"requests/{request}.yaml") if status else None
         run = _run_of(status, answer)
-        line = _line(answer, run)
+        blocked = _blocked(status) if answer is None else None
+        line = blocked or _line(answer, run)
         if line != shown:
             chatter(line)
             shown = line
+        if blocked and _has_seen_the_head(workspace, status):
+            return Followed(exits.FINDINGS, answer, run)
         if (code := _verdict(answer, run)) is not None:
             return Followed(code, answer, run)
         time.sleep(pause.total_seconds())
@@ -68,6 +74,33 @@ def _look(workspace: Workspace) -> StatusReader | None:
         return workspace.status()
     except Unavailable:
         return None
+
+
+def _blocked(status: StatusReader | None) -> str | None:
+    """What keeps every request from being taken, with the first finding: nothing was ever accepted."""
+    sync = _sync(status)
+    reasons = {
+        condition.get("reason") for condition in sync.get("conditions") or [] if condition.get("type") == "Ready"
+    }
+    if "NothingAccepted" not in reasons:
+        return None
+    found: dict[str, Any] = next(iter(sync.get("findings") or []), {})
+    place = ":".join(str(found[key]) for key in ("file", "line", "column") if key in found)
+    said = f"\n    {place}: {found.get('code')} {found.get('message')}" if found else ""
+    return f"no commit was accepted yet; see 'opsconductor get sync'{said}"
+
+
+def _has_seen_the_head(workspace: Workspace, status: StatusReader | None) -> bool:
+    """What is shown may be older than a commit that mends it: the engine has judged the newest."""
+    try:
+        return bool(_sync(status).get("observedCommit") == workspace.head())
+    except Unavailable:
+        return False
+
+
+def _sync(status: StatusReader | None) -> dict[str, Any]:
+    found = status.read("sync.yaml") if status else None
+    return (found or {}).get("status") or {}
 
 
 def _run_of(status: StatusReader | None, answer: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -20,7 +20,8 @@ _CHUNK = 1 << 16
 
 
 class Reader:
-    """Prints the log files of one run, each line with its target and step where there are several."""
+    """Prints the log files of one run: each below its heading, or line by line as `TARGET STEP | line` where those of
+    several targets come at once."""
 
     def __init__(self, workspace: Workspace, state: StateFolder, *, target: str | None, step: str | None) -> None:
         self._workspace = workspace
@@ -30,6 +31,9 @@ class Reader:
         self._read: dict[Path, int] = {}
         self._last: Path | None = None
         self._open_line = False
+        self._interleaved = False
+        self._unended: dict[Path, bytes] = {}
+        self._titles: dict[Path, str] = {}
 
     def show(self, run: str, *, follow: bool) -> int:
         """0 when the run was found. With `follow` it goes on until the run has ended, then 1 if it did not succeed."""
@@ -41,6 +45,7 @@ class Reader:
             chatter(missing)
             return exits.FINDINGS
         if follow:
+            self._interleaved = self._target is None and len(found["spec"].get("targets") or []) > 1
             found = self._follow(found)
         self._print_new(found["metadata"]["name"])
         self.end()
@@ -96,6 +101,9 @@ class Reader:
         with file.open("rb") as stream:
             stream.seek(self._read.get(file, 0))
             while chunk := stream.read(_CHUNK):
+                if self._interleaved:
+                    self._print_lines(file, title, chunk)
+                    continue
                 if self._last != file:
                     self._head(title)
                     self._last = file
@@ -103,8 +111,26 @@ class Reader:
                 self._open_line = not chunk.endswith(b"\n")
             self._read[file] = stream.tell()
 
+    def _print_lines(self, file: Path, title: str, chunk: bytes) -> None:
+        """Whole lines alone, as those of several targets come at once; what is begun waits for its end."""
+        for other in [one for one in self._unended if one.parent == file.parent and one != file]:
+            self._end_line(other)  # the target has gone on to its next step
+        *lines, begun = (self._unended.pop(file, b"") + chunk).split(b"\n")
+        if len(begun) > _CHUNK:
+            lines, begun = [*lines, begun], b""
+        for line in lines:
+            typer.echo(f"{title} | {_safe(line)}")
+        if begun:
+            self._unended[file] = begun
+            self._titles[file] = title
+
+    def _end_line(self, file: Path) -> None:
+        typer.echo(f"{self._titles[file]} | {_safe(self._unended.pop(file))}")
+
     def end(self) -> None:
         """End a line that a step left open."""
+        for file in [*self._unended]:
+            self._end_line(file)
         if self._open_line:
             typer.echo()
             self._open_line = False
@@ -114,7 +140,7 @@ class Reader:
         typer.echo(f"── {title}", err=True)
 
     def _explain_silence(self, run: dict[str, Any]) -> bool:
-        """Why nothing was printed: nothing ran, nothing was said, the logs are elsewhere. False: no such step."""
+        """Why no log was printed. False: it exists and cannot be shown, not even its end, or there is no such step."""
         ended = is_final(RunState(run["status"]["state"]))
         if run["status"].get("startedAt") is None:
             chatter(_standing(run) + ("; it never started" if ended else "; it has not started yet"))
@@ -127,12 +153,13 @@ class Reader:
         if not any(step.get("log") for _, step in steps):
             chatter(f"{_standing(run)}; nothing was printed")
         else:
-            chatter(f"the logs of this run are not on this machine (looked in {self._logs});")
-            chatter("the status branch has the end of what failed, and no more")
+            chatter(f"the logs of this run are not in {self._logs}; --state names the engine's state folder, if it")
+            chatter("is on this machine. The status branch has the end of what failed, and no more")
         for target, step in steps:
             if step.get("error") or step.get("stdoutTail") or step.get("stderrTail"):
                 _show_tails(target, step)
-        return True
+        printed = any(step.get("stdoutTail") or step.get("stderrTail") for _, step in steps)
+        return printed or not any(step.get("log") for _, step in steps)
 
     def _wanted(self, target: str, step: str) -> bool:
         return self._target in (None, target) and self._step in (None, step)

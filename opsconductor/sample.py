@@ -6,6 +6,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from opsconductor import ci, editors
+from opsconductor.remembered import remember
 from opsconductor.settings import StateFolder, UsageError, default_state, parse_source
 from schemas.reader import Authored, read
 
@@ -53,6 +54,8 @@ def write(directory: Path, example: str, state: Path | None = None, *, provider:
         repo.git.execute(["git", *_identity(repo), "commit", "--quiet", "-m", f"Start from the {example} sample"])
     except git.GitCommandError as error:
         raise UsageError(f"the files are in {root}, but git could not commit them: {error.stderr.strip()}") from error
+    if state is not None:
+        remember(source, state.resolve())
     return Made(root, documents)
 
 

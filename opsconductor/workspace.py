@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from journal.errors import Refused
+from opsconductor.remembered import remembered
 from opsconductor.repository import Refs, Repository
 from opsconductor.settings import StateFolder, UsageError, default_state
 from opsconductor.status import StatusReader
@@ -38,7 +39,7 @@ class Workspace:
 
     def state_folder(self, given: str | None) -> StateFolder:
         """The state folder of the engine that serves this repository, if it runs on this machine."""
-        return StateFolder(Path(given).resolve() if given else default_state(self.source))
+        return StateFolder(Path(given).resolve() if given else remembered(self.source) or default_state(self.source))
 
     def refs(self) -> Refs:
         """The branches, as the Project names them; the defaults while it cannot be read."""
@@ -68,6 +69,10 @@ class Workspace:
         """The newest status that can be seen, None where no engine has published any."""
         commit = self._repository.head_of(self.refs().status, fetch=not offline)
         return StatusReader(self._repository.git_dir, commit) if commit else None
+
+    def head(self) -> str | None:
+        """The newest commit of the definitions branch, None where there is no such branch."""
+        return self._repository.head_of(Refs(branch=self._branch).definitions)
 
     def check_act(self, text: str) -> None:
         """Refuse here what the engine would refuse for its form. Raises UsageError with all findings."""

@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def get(
     kind: KindArgument,
-    name: Annotated[str | None, typer.Argument(help="One of them; all by default.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them, or a job for its runs; all by default.")] = None,
     output: OutputOption = "table",
     repo: RepoOption = ".",
     remote: RemoteOption = None,
@@ -51,7 +51,7 @@ def get(
     wanted = kind_named(kind)
     items = _items(workspace, wanted, offline=offline)
     if name is not None:
-        items = [item for item in items if item["metadata"]["name"] == name]
+        items = _called(name, items)
     status = workspace.status(offline=offline)
     nothing = f"no {wanted}{f' {name!r}' if name else ''} found"
     show(_table(wanted, items, status, empty=nothing), output)
@@ -213,6 +213,16 @@ def _items(workspace: "Workspace", kind: str, *, offline: bool) -> list[dict[str
     compiled = workspace.definitions()
     documents = [authored.document for authored in (*compiled.definitions, *compiled.acts)]
     return [d.to_json() for d in sorted(documents, key=lambda d: d.name) if d.kind == kind]
+
+
+def _called(name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The one of this name, the runs of the job of this name, or those runs whose ids begin so."""
+    runs = [item for item in items if item.get("kind") == "Run"]
+    return (
+        [item for item in items if item["metadata"]["name"] == name]
+        or [run for run in runs if run["spec"].get("job") == name]
+        or [run for run in runs if run["metadata"]["name"].startswith(name)]
+    )
 
 
 def _published(status: "StatusReader | None", kind: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import typer
 
 from opsconductor import exits
 from opsconductor.cli.options import BranchOption, StateOption
+from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
     Settings,
     StateFolder,
@@ -82,14 +83,22 @@ def up(
         once=once,
         paused=paused,
     )
-    return serve(settings, begun=None if once or paused else lambda: _say_where_to_look(settings))
+    return serve(settings, begun=None if paused else lambda: _begun(settings))
+
+
+def _begun(settings: Settings) -> None:
+    if settings.source.path is not None:
+        remember(settings.source, settings.state.root)
+    if not settings.once:
+        _say_where_to_look(settings)
 
 
 def _say_where_to_look(settings: Settings) -> None:
     where = settings.source.shown
     chatter(f"OpsConductor serves {where}, branch {settings.branch}. Where to look, from another terminal:")
     chatter(f"    opsconductor get runs -C {where}")
-    state = "" if settings.state.root == default_state(settings.source) else f" --state {settings.state.root}"
+    known = settings.state.root in (default_state(settings.source), remembered(settings.source))
+    state = "" if known else f" --state {settings.state.root}"
     chatter(f"    opsconductor logs JOB -C {where}{state}")
     if settings.source.path is not None:
         chatter(f"    git -C {where} log opsconductor/status          # every result is a commit")

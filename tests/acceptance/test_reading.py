@@ -19,6 +19,13 @@ HELD = job(
     "- {id: end, run: 'exit ${{ params.code }}'}",
     "params: {code: {type: integer, default: 0}}",
 )
+PAIR = job(
+    "pair",
+    "- {id: talk, run: 'echo begun; printf half; touch EFFECTS/holds-${{ target.name }};"
+    ' until [ -e EFFECTS/go-${{ target.name }} ]; do sleep 0.05; done; echo " a line"; printf open\'}\n'
+    "- {id: end, run: 'echo done; printf last'}",
+    "targets: {names: [here, there]}",
+)
 SILENT = job("silent", "- {id: nothing, run: 'true'}", "targets: {names: [there]}")
 YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
 FLEET = """
@@ -60,7 +67,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("reading")).prepare()
     site.create({
         "here.yaml": HERE, "fleet.yaml": FLEET, "greet.yaml": GREET, "yearly.yaml": YEARLY, "silent.yaml": SILENT,
-        "held.yaml": HELD.replace("EFFECTS", str(site.effects)), "grouped.yaml": GROUPED,
+        "held.yaml": HELD.replace("EFFECTS", str(site.effects)),
+        "pair.yaml": PAIR.replace("EFFECTS", str(site.effects)), "grouped.yaml": GROUPED,
     })  # fmt: skip
     try:
         site.pulled()
@@ -107,6 +115,9 @@ def test_runs_are_newest_first_and_one_may_be_named(here: Site) -> None:
     assert [run["spec"]["params"]["who"] for run in greets] == ["2", "1", "0"]
     name = greets[0]["metadata"]["name"]
     assert here.json("get", "run", name, "-o", "json")["items"] == greets[:1]
+    assert here.json("get", "runs", "greet", "-o", "json")["items"] == greets
+    assert here.json("get", "runs", name[:-4], "-o", "json")["items"] == greets[:1]
+    assert here.run("get", "runs", "nosuch", "-o", "yaml").returncode == 1
     assert here.json("describe", "run", "greet", "-o", "json") == greets[0]
     assert [
         run["metadata"]["name"] for run in here.json("history", "greet", "--limit", "2", "-o", "json")["items"]
@@ -126,6 +137,7 @@ def test_describe_shows_a_document_whole_with_its_status(here: Site, form: str) 
     ("words", "code", "said"),
     [
         (("get", "job", "nosuch"), 1, "no Job 'nosuch' found"),
+        (("get", "runs", "nosuch"), 1, "no Run 'nosuch' found"),
         (("get", "jbo"), 2, "did you mean Job?"),
         (("get", "zebra"), 2, "there are"),
         (("get", "jobs", "-o", "xml"), 2, "table, wide, json, yaml"),
@@ -180,6 +192,30 @@ def test_logs_follow_a_live_run_to_its_end(here: Site, code: int) -> None:
     assert follower.stderr.endswith(f"{run}: {'failed' if code else 'succeeded'}\n")
     again = here.run("logs", run, "-f", "--step", "hold")
     assert (again.returncode, again.stdout) == (1 if code else 0, "held\nlet go\n")
+
+
+def test_logs_follow_several_targets_line_by_line(here: Site) -> None:
+    """Lines of several targets come in any order, so each says where it is from; a line comes whole."""
+    for target in ("here", "there"):
+        (here.effects / f"go-{target}").unlink(missing_ok=True)
+    here.request("pair", "jobRef: pair")
+    here.wait(lambda: all((here.effects / f"holds-{t}").exists() for t in ("here", "there")), what="both targets")
+    run = here.running("pair")["metadata"]["name"]
+    follower = here.spawn("logs", run, "-f", cwd=here.clone)
+    here.daemons.remove(follower)
+    try:
+        here.wait(lambda: len(follower.out.read_text().splitlines()) == 2, what="the first lines")
+        (here.effects / "go-there").touch()
+        here.wait(lambda: "there end | done\n" in follower.out.read_text(), what="the lines of the second")
+        (here.effects / "go-here").touch()
+        assert follower.ended() == 0
+    finally:
+        follower.kill()
+    assert follower.out.read_text().splitlines() == [
+        "here talk | begun", "there talk | begun", "there talk | half a line", "there talk | open", "there end | done",
+        "here talk | half a line", "here talk | open", "here end | done", "there end | last", "here end | last",
+    ]  # fmt: skip
+    assert "──" not in follower.stderr
 
 
 def test_exec_shows_what_each_target_printed(here: Site) -> None:

@@ -149,6 +149,20 @@ def test_the_first_accepted_commit_brings_no_runs(bare: Site) -> None:
     assert bare.left("count") == ["new"]
 
 
+def test_run_with_wait_ends_where_no_commit_was_ever_accepted(bare: Site) -> None:
+    """Such a request would be refused once one is; the first finding says what keeps the engine."""
+    from tests.acceptance.site import HERE
+
+    bad = bare.create({"here.yaml": HERE, "broken.yaml": BROKEN})
+    bare.start()
+    bare.rejected(bad)
+    done = bare.run("run", "count", "--wait", "--timeout", "20s")
+    assert done.returncode == 1, done.stderr
+    assert "no commit was accepted yet; see 'opsconductor get sync'" in done.stderr
+    assert "definitions/broken.yaml:" in done.stderr
+    assert done.stdout == ""
+
+
 def test_acts_work_while_the_definitions_branch_is_broken(here: Site) -> None:
     """Run, exec and cancel go by the last good commit; a broken act on main does not block definitions."""
     good = here.head(MAIN)
