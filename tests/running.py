@@ -215,11 +215,11 @@ class Bench:
         assert view is not None
         return Ran(view)
 
-    async def ended(self, run: RunId) -> Ran:
-        """The run, once it has ended."""
+    async def ended(self, run: RunId, *, patience: float = PATIENCE) -> Ran:
+        """The run, once it has ended; not later than `patience` seconds from now."""
         watch = self.journal.watch()
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 while not is_final((found := await self.see(run)).state):
                     await watch.changed(1.0)
                 return found

@@ -1,6 +1,7 @@
 """A runner on a real journal: what it does when something of its own went wrong."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.states import RunState, StepState, is_final
 from engine.views import RunView
 from journal import leases, runs, steps
 from journal.clock import SystemClock
+from journal.errors import Refused
 from journal.runs import NewRun
 from journal.store import Journal
 from journal.tables import steps as step_rows
@@ -137,3 +139,16 @@ async def test_an_error_of_ours_leaves_no_step_running(place: Place) -> None:
     states = await place.journal.read(lambda conn: conn.execute(select(step_rows.c.state)).scalars().all())
     assert states == ["unknown", "unknown"]
     assert [(result.name, result.state) for result in view.results] == [(RUNNER, StepState.UNKNOWN)]
+
+
+async def test_a_damaged_journal_ends_the_runner_with_the_message_itself(place: Place, tmp_path: Path) -> None:
+    """Not within a group of errors, which whoever starts the runner would take for a bug."""
+    run = await place.enqueue("long", dummy(inputs={"sleep": "1h"}))
+    place.start()
+    await place.until(run, RunState.RUNNING)
+    for file in tmp_path.glob("journal.sqlite3*"):
+        if not file.name.endswith("-shm"):
+            file.write_bytes(os.urandom(file.stat().st_size))
+    assert place.work is not None
+    with pytest.raises(Refused, match="damaged"):
+        await asyncio.wait_for(place.work, 30)
