@@ -10,6 +10,7 @@ from engine.checks import everything
 from engine.identity import Cause, RunId, run_id
 from engine.planning import Planned, PlanRefused, plan_inline, plan_run
 from schemas.act import RunRequest, RunRequestSpec
+from schemas.envelope import Document
 from schemas.job import Concurrency, JobSpec
 from schemas.reader import Authored
 from schemas.selector import Selection
@@ -70,17 +71,28 @@ Judgement = Launch | Cancel | Refuse
 def judge(request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime) -> Judgement:
     """What becomes of an act. Pure: the same act, facts and catalog give the same answer."""
     spec = request.spec
-    if facts.store_lost:
-        return Refuse("storeLost", "the engine's store was lost; it cannot be proven that this was not answered before")
-    if facts.was_there_before:
-        return Refuse("tooOld", "it was already there when the first definitions were accepted; ask again")
-    if now >= (spec.expires_at or facts.first_seen + DEFAULT_LIFE):
-        return Refuse("expired", "its expiresAt had passed before it could be judged; ask again")
+    if late := refused_by_age(request, facts.first_seen, now, facts.was_there_before, facts.store_lost):
+        return late
     if spec.action == "cancel":
         return Cancel(RunId(spec.run or ""), by=facts.requested_by, reason=spec.reason)
     if spec.action != "start":
         return Refuse("notSupported", f"'{spec.action}' is not supported yet")
     return _start(request, facts, catalog)
+
+
+def refused_by_age(
+    act: Document, first_seen: datetime, now: datetime, was_there_before: bool, store_lost: bool
+) -> Refuse | None:
+    """The refusal of a request that comes too late, whatever it asks for; None where it is to be judged."""
+    if not isinstance(act, RunRequest):
+        return None
+    if store_lost:
+        return Refuse("storeLost", "the engine's store was lost; it cannot be proven that this was not answered before")
+    if was_there_before:
+        return Refuse("tooOld", "it was already there when the first definitions were accepted; ask again")
+    if now >= (act.spec.expires_at or first_seen + DEFAULT_LIFE):
+        return Refuse("expired", "its expiresAt had passed before it could be judged; ask again")
+    return None
 
 
 def checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judgement:

@@ -425,7 +425,12 @@ class Loop:
         now = self._moment()
         await self._requests.refuse(malformed, now)
         await self._requests.answer(
-            (*found, *self._acts), self._catalog, now, baseline=frozenset(self._accepted.baseline), lost=self._lost
+            (*found, *self._acts),
+            self._catalog,
+            now,
+            baseline=frozenset(self._accepted.baseline),
+            lost=self._lost,
+            between=lambda: self._schedules.decide(self._moment()),
         )
         await self._door.answered(head)
         self._acts = ()

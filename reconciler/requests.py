@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.identity import RunId
-from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, checked, judge
+from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, checked, judge, refused_by_age
 from journal import acts, facts, runs
 from journal.store import Journal
 from reconciler.launches import new_run
-from reconciler.objects import Objects
+from reconciler.objects import CommitInfo, Objects
 from schemas.act import RunRequest
 from schemas.envelope import Document
 from schemas.reader import Authored, ParsedFile, read
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _ANSWERED = "requestsAnswered"
 """The fact that holds the head of the requests branch up to which every act is answered."""
+_PORTION = 50
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
 
@@ -101,26 +102,69 @@ class Requests:
         self._objects = objects
 
     async def answer(
-        self, found: Iterable[Found], catalog: Catalog, now: datetime, *, baseline: frozenset[str], lost: frozenset[str]
+        self,
+        found: Iterable[Found],
+        catalog: Catalog,
+        now: datetime,
+        *,
+        baseline: frozenset[str],
+        lost: frozenset[str],
+        between: Callable[[], Awaitable[object]] | None = None,
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
         `baseline` are names that were there when the first definitions were accepted, `lost` those whose answer may
-        have gone with the store.
+        have gone with the store. Between portions of many acts `between` is called, so that nothing else waits long.
         """
         by_name: dict[str, Found] = {}
         for one in found:
             by_name.setdefault(one.authored.document.name, one)
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
         unanswered = {name: one for name, one in by_name.items() if name not in seen or seen[name].state is None}
-        for name, one in unanswered.items():
-            act = one.authored.document
-            facts = await self._facts(one, now, was_before=name in baseline, lost=name in lost)
-            judgement: Judgement = Refuse("notSupported", "this version has no gates that could be approved")
-            if isinstance(act, RunRequest):
-                judgement = checked(judge(act, facts, catalog, now), one.authored, catalog)
-            await self._settle(act, judgement, facts, catalog, now)
+        first = await self._journal.write(lambda tx: {name: acts.first_seen(tx, name, now) for name in unanswered})
+        # Of what is refused for its age alone nobody need know who brought it: a branch may hold thousands of those.
+        late = {
+            name: said
+            for name, one in unanswered.items()
+            if (said := refused_by_age(one.authored.document, first[name], now, name in baseline, name in lost))
+        }
+        await self._refuse_late(late, now)
+        rest = {name: one for name, one in unanswered.items() if name not in late}
+        commits = await asyncio.to_thread(self._commits, rest.values())
+        for number, (name, one) in enumerate(rest.items(), start=1):
+            await self._judge(one, commits[one.head, one.authored.file], first[name], catalog, now)
+            if between is not None and number % _PORTION == 0:
+                await between()
         return len(unanswered)
+
+    async def _refuse_late(self, late: Mapping[str, Refuse], now: datetime) -> None:
+        def change(tx: Connection) -> None:
+            for name, said in late.items():
+                acts.settle(tx, name, state="refused", reason=said.reason, message=said.message, now=now)
+
+        if late:
+            await self._journal.write(change)
+            log.info("requests refused for their age", count=len(late), first=min(late))
+
+    def _commits(self, found: Iterable[Found]) -> dict[tuple[str, str], CommitInfo]:
+        paths: dict[str, list[str]] = {}
+        for one in found:
+            paths.setdefault(one.head, []).append(one.authored.file)
+        return {
+            (head, path): commit
+            for head, files in paths.items()
+            for path, commit in self._objects.introductions(head, files).items()
+        }
+
+    async def _judge(
+        self, found: Found, commit: CommitInfo, first_seen: datetime, catalog: Catalog, now: datetime
+    ) -> None:
+        act = found.authored.document
+        facts = ActFacts(commit.committed_at, first_seen, commit.committer_email)
+        judgement: Judgement = Refuse("notSupported", "this version has no gates that could be approved")
+        if isinstance(act, RunRequest):
+            judgement = checked(judge(act, facts, catalog, now), found.authored, catalog)
+        await self._settle(act, judgement, facts, catalog, now)
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
         """Answer files that are no valid acts."""
@@ -134,18 +178,6 @@ class Requests:
 
         if set(by_name) - set(seen):
             await self._journal.write(change)
-
-    async def _facts(self, found: Found, now: datetime, *, was_before: bool, lost: bool) -> ActFacts:
-        name = found.authored.document.name
-        commit = await asyncio.to_thread(self._objects.introduced, found.head, found.authored.file)
-        first_seen = await self._journal.write(lambda tx: acts.first_seen(tx, name, now))
-        return ActFacts(
-            committed_at=commit.committed_at,
-            first_seen=first_seen,
-            requested_by=commit.committer_email,
-            was_there_before=was_before,
-            store_lost=lost,
-        )
 
     async def _settle(
         self, act: Document, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime

@@ -1,7 +1,7 @@
 """Two processes that decide on one journal: each instant and each act has one decision, the first."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,9 +79,9 @@ class _Asked(Objects):
     def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         self._meanwhile = meanwhile
 
-    def introduced(self, head: str, path: str) -> CommitInfo:
+    def introductions(self, head: str, paths: Iterable[str]) -> dict[str, CommitInfo]:
         self._meanwhile()
-        return CommitInfo(head, "Ada", "ada@example.org", "Ada", "ada@example.org", T0, (), "ask")
+        return dict.fromkeys(paths, CommitInfo(head, "Ada", "ada@example.org", "Ada", "ada@example.org", T0, (), "ask"))
 
 
 async def test_an_act_that_one_process_refused_is_not_done_by_another(tmp_path: Path) -> None:

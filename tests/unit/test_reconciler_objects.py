@@ -196,6 +196,26 @@ def test_ancestry(store: Store) -> None:
     assert store.objects.changed(None, second) == ("a",)
 
 
+def test_who_brought_many_files_is_found_in_one_walk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as one by one; the commits are read once, not once a file."""
+    count, files, head, brought = 60, {}, None, {}
+    for number in range(count):
+        files[f"r{number:02}"] = f"{number}".encode()
+        head = store.commit(dict(files), head)
+        brought[f"r{number:02}"] = head
+    files["r07"] = b"again"
+    head = brought["r07"] = store.commit(dict(files), head)
+    assert {path: store.objects.introduced(head, path).id for path in ("r00", "r07", "r59")} == {
+        path: brought[path] for path in ("r00", "r07", "r59")
+    }
+    read: list[str] = []
+    commit = store.objects._commit
+    monkeypatch.setattr(store.objects, "_commit", lambda name: read.append(name) or commit(name))
+    found = store.objects.introductions(head, brought)
+    assert {path: info.id for path, info in found.items()} == brought
+    assert len(read) <= 3 * count
+
+
 def test_who_brought_a_file(store: Store) -> None:
     """The commit that gave it its present content, along first parents."""
     first = store.commit({"r": b"1"}, who="Ann")
