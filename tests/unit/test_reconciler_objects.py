@@ -198,7 +198,7 @@ def test_ancestry(store: Store) -> None:
 
 def test_who_brought_many_files_is_found_in_one_walk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same as one by one; the commits are read once, not once a file."""
-    count, files, head, brought = 60, {}, None, {}
+    count, files, head, brought = 60, {}, store.commit({"a": b"a"}), {}
     for number in range(count):
         files[f"r{number:02}"] = f"{number}".encode()
         head = store.commit(dict(files), head)
