@@ -51,9 +51,12 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if isinstance(document, Job) or (isinstance(document, RunRequest) and document.spec.job is not None):
         shells, targeted = _shells(authored, scope), targets_of(authored) is not None
-        inputs = _secret_inputs(authored, scope)
+        inputs, outputs = _secret_inputs(authored, scope), _library_outputs(authored, scope)
         answer = remembered(
-            authored, "expressions", (shells, inputs), lambda: _read(authored, shells, inputs, targeted=targeted)
+            authored,
+            "expressions",
+            (shells, inputs, outputs),
+            lambda: _read(authored, shells, inputs, outputs, targeted=targeted),
         )
         yield from answer.findings
         for secret in answer.secrets:
@@ -64,9 +67,12 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def of_library_step(authored: Authored, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
     """Everything that is wrong with the expressions of a library's step."""
     shells: tuple[Shell, ...] = ("powershell",) if spec.platforms == ("windows",) else ("sh",)
-    secret = _secret_inputs(authored, scope)
+    secret, outputs = _secret_inputs(authored, scope), _library_outputs(authored, scope)
     answer = remembered(
-        authored, "expressions", (shells, secret), lambda: _read(authored, shells, secret, targeted=True)
+        authored,
+        "expressions",
+        (shells, secret, outputs),
+        lambda: _read(authored, shells, secret, outputs, targeted=True),
     )
     yield from answer.findings
 
@@ -75,15 +81,32 @@ def _secret_inputs(authored: Authored, scope: Scope) -> frozenset[Path]:
     """The inputs of steps of libraries that take a secret; all of a step that is not known here."""
     found: list[Path] = []
     for placed in steps_of(authored):
-        if placed.step.uses is None or "/" not in placed.step.uses:
+        if not _of_a_library(placed):
             continue
-        use = use_of(placed.step.uses)
-        library = scope.catalog.libraries.get(use.library) if use is not None else None
-        step = library.step(use.step) if library is not None and use is not None else None
+        step = _library_step(placed, scope)
         for name in placed.step.with_ or ():
             if step is None or step.spec.inputs.get(name, {}).get("secret") is True:
                 found.append((*placed.path, "with", name))
     return frozenset(found)
+
+
+_Outputs = tuple[tuple[Path, frozenset[str] | None], ...]
+
+
+def _library_outputs(authored: Authored, scope: Scope) -> _Outputs:
+    """What the steps of libraries put out; None where this version does not hold the step, so that nobody can say."""
+    used = ((placed, _library_step(placed, scope)) for placed in steps_of(authored) if _of_a_library(placed))
+    return tuple((placed.path, frozenset(step.spec.outputs) if step is not None else None) for placed, step in used)
+
+
+def _of_a_library(placed: PlacedStep) -> bool:
+    return placed.step.uses is not None and "/" in placed.step.uses
+
+
+def _library_step(placed: PlacedStep, scope: Scope) -> LibraryStep | None:
+    use = use_of(placed.step.uses)
+    library = scope.catalog.libraries.get(use.library) if use is not None else None
+    return library.step(use.step) if library is not None and use is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +128,10 @@ class _Answer:
     secrets: tuple[_Secret, ...]
 
 
-def _read(authored: Authored, shells: tuple[Shell, ...], secret: frozenset[Path], *, targeted: bool) -> _Answer:
-    reader = _Reader(authored, shells, secret, targeted)
+def _read(
+    authored: Authored, shells: tuple[Shell, ...], secret: frozenset[Path], outputs: _Outputs, *, targeted: bool
+) -> _Answer:
+    reader = _Reader(authored, shells, secret, dict(outputs), targeted)
     findings = tuple(bounded(found for place in _places(authored) for found in reader.check(place)))
     return _Answer(findings, tuple(reader.secrets))
 
@@ -229,6 +254,7 @@ class _Reader:
     authored: Authored
     shells: tuple[Shell, ...]
     secret_inputs: frozenset[Path]
+    library_outputs: Mapping[Path, frozenset[str] | None]
     targeted: bool
     secrets: list[_Secret] = field(default_factory=list)
     every: dict[str, tuple[int, PlacedStep]] = field(default_factory=dict)
@@ -371,6 +397,10 @@ class _Reader:
             outputs = frozenset(step.step.outputs)
             if step.type is not None:
                 outputs |= step.type.outputs
+            of_library = self.library_outputs.get(step.path, frozenset())
+            if of_library is None:
+                return None
+            outputs |= of_library
             if rest[2] not in outputs:
                 near = get_close_matches(rest[2][:80], outputs, n=1)
                 hint = f"did you mean '{near[0]}'?" if near else "declare it under the step's 'outputs'"
