@@ -6,11 +6,11 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
+from engine.checks.files import files_of
 from engine.checks.scope import Scope
 from engine.globs import matches
 from engine.spreading import Every, in_turn
 from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
-from schemas.calendar import Calendar
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
@@ -54,8 +54,7 @@ def looked_at(project: Project | None) -> tuple[str, ...]:
 def mentioned(files: Iterable[ParsedFile]) -> frozenset[str]:
     """The files of the tree that documents name by their paths from the root."""
     documents = (authored.document for file in files for authored in file.documents)
-    calendars = (document for document in documents if isinstance(document, Calendar))
-    return frozenset(calendar.spec.ics for calendar in calendars if calendar.spec.ics is not None)
+    return frozenset(path for document in documents for path, _ in files_of(document))
 
 
 def compile_files(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import Host
+from schemas.paths import Host, HttpUrl
 from schemas.quantities import Duration, Period, Positive
 from schemas.rules import any_of, chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
@@ -17,7 +17,6 @@ EventName = Literal[
     "sync.failed", "sync.recovered", "credential.expiring", "discovery.changed", "runner.lost", "notification.dead",
 ]  # fmt: skip
 Address = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$", max_length=2048)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 _TYPE = "Which sort of channel: email, slack, teams, webhook, amqp or apprise."
 _ADDRESSES = ("url", "credentialRef")

@@ -22,6 +22,15 @@ def _for_git(text: str) -> str:
     return text
 
 
+def _inside_or_pem(text: str) -> str:
+    return text if PEM in text else _inside(text)
+
+
+PEM = "-----BEGIN "
+"""What makes a text a certificate, and no path."""
+Certificate = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside_or_pem)]
+"""PEM text, or a path from the repository's root."""
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$", max_length=2048)]
 RepositoryPath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_inside)]
 """From the repository's root, or from the folder a field names; never out of it."""
 BranchRef = Annotated[str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._/-]+$"), AfterValidator(_for_git)]

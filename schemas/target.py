@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import Host
+from schemas.paths import Certificate, Host, HttpUrl
 from schemas.rules import any_of, has, published, when
 from schemas.selector import Selector
 
@@ -46,7 +46,7 @@ class WinrmConnection(Model):
         default="ntlm", description="Authentication."
     )
     credential_ref: Name | None = Field(default=None, description="What to log in with.", examples=["win-admin"])
-    ca_cert: str | None = Field(
+    ca_cert: Certificate | None = Field(
         default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
     )
     server_name: str | None = Field(
@@ -55,9 +55,9 @@ class WinrmConnection(Model):
 
 
 class HttpConnection(Model):
-    base_url: str = Field(description="What paths are appended to.", examples=["https://api.example.org/v1"])
+    base_url: HttpUrl = Field(description="What paths are appended to.", examples=["https://api.example.org/v1"])
     credential_ref: Name | None = Field(default=None, description="What to authenticate with.", examples=["api-token"])
-    ca_cert: str | None = Field(
+    ca_cert: Certificate | None = Field(
         default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
     )
 

@@ -21,8 +21,6 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield from _rule(authored, text, ("spec", "rrules", index))
         if document.spec.holidays is not None:
             yield from _holidays(authored, document.spec.holidays)
-        if document.spec.ics is not None:
-            yield from _ics(authored, document.spec.ics, scope)
     elif isinstance(document, Schedule) and document.spec.calendars.only:
         yield from _never(authored, document, scope)
 
@@ -52,13 +50,6 @@ def _holidays(authored: Authored, wanted: Holidays) -> Iterator[Diagnostic]:
         span = authored.span("spec", "holidays", "subdivision")
         message = f"country {wanted.country} has no subdivision '{wanted.subdivision}'"
         yield Diagnostic(span, "OC508", message, hint)
-
-
-def _ics(authored: Authored, path: str, scope: Scope) -> Iterator[Diagnostic]:
-    if scope.present is not None and path not in scope.present:
-        hint = "its path is from the repository's root; is it committed, and a regular file?"
-        span = authored.span("spec", "ics")
-        yield Diagnostic(span, "OC509", f"there is no file '{path[:200]}' in the repository", hint)
 
 
 @lru_cache(maxsize=1)

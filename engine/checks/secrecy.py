@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from math import inf
 
+from engine.checks.files import connections_of
 from engine.checks.scope import Path, Scope, steps_of, targets_of
 from engine.selection import matches
 from schemas.credential import Credential
@@ -39,7 +40,11 @@ _USERINFO = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE
 _URL = ("token", "generic")
 _FITTING: Mapping[str, tuple[str, ...]] = {
     "ssh": ("ssh", "password"),
-    "winrm": ("password", "certificate"),
+    "http": ("token", "password", "certificate", "generic"),
+    "winrm by basic": ("password",),
+    "winrm by ntlm": ("password",),
+    "winrm by kerberos": ("password",),
+    "winrm by certificate": ("certificate",),
     "a webhook": ("token", "generic"),
     "channel type email": ("password",),
     "channel type amqp": ("password",),
@@ -186,12 +191,14 @@ def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 
 def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
     """What names which credential, and where."""
+    for connections, path in connections_of(document):
+        if (ssh := connections.ssh) is not None:
+            yield "ssh", ssh.credential_ref, (*path, "ssh", "credentialRef")
+        if (winrm := connections.winrm) is not None:
+            yield f"winrm by {winrm.transport}", winrm.credential_ref, (*path, "winrm", "credentialRef")
+        if (http := connections.http) is not None:
+            yield "http", http.credential_ref, (*path, "http", "credentialRef")
     match document:
-        case Target():
-            for name in ("ssh", "winrm"):
-                connection = getattr(document.spec.connections, name)
-                reference = connection.credential_ref if connection is not None else None
-                yield name, reference, ("spec", "connections", name, "credentialRef")
         case Trigger() if document.spec.event.webhook is not None:
             yield "a webhook", document.spec.event.webhook.credential_ref, ("spec", "event", "webhook", "credentialRef")
         case NotificationChannel():

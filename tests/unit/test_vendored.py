@@ -211,6 +211,18 @@ def test_a_library_that_changes_is_seen_by_the_jobs_that_did_not(tmp_path: Path)
     assert found == [[], ["definitions/j.yaml OC406", "definitions/j.yaml OC406"], []]
 
 
+def test_a_certificate_that_a_connection_names_is_looked_for(tmp_path: Path) -> None:
+    head = HEAD + "kind: Target\nmetadata: {name: "
+    http = "{baseUrl: 'https://a', caCert: gone.pem}"
+    spec = f"}}\nspec: {{host: a, connections: {{winrm: {{caCert: there.pem}}, http: {http}}}}}\n"
+    targets = f"{head}a{spec}---\n{head}b{spec.replace('gone.pem', repr('-----BEGIN CERTIFICATE-----'))}"
+    write(tmp_path, {"opsconductor.yaml": GOOD["opsconductor.yaml"], "definitions/t.yaml": targets, "there.pem": "x"})
+
+    found = [f for f in validate_paths(tmp_path).findings if f.code == "OC509"]
+
+    assert [(f.span.line, f.message) for f in found] == [(4, "there is no file 'gone.pem' in the repository")]
+
+
 def test_a_file_that_a_calendar_names_is_looked_for_on_disk_and_in_the_commit(tmp_path: Path) -> None:
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)

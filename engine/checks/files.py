@@ -1,0 +1,43 @@
+"""Files that documents name by their paths from the repository's root: they must be there."""
+
+from collections.abc import Iterator
+
+from engine.checks.scope import Path, Scope
+from schemas.calendar import Calendar
+from schemas.diagnostic import Diagnostic
+from schemas.discovery import Discovery
+from schemas.envelope import Document
+from schemas.paths import PEM
+from schemas.reader import Authored
+from schemas.target import Connections, Target
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    if scope.present is None:
+        return
+    for file, path in files_of(authored.document):
+        if file not in scope.present:
+            hint = "its path is from the repository's root; is it committed, and a regular file?"
+            message = f"there is no file '{file[:200]}' in the repository"
+            yield Diagnostic(authored.span(*path), "OC509", message, hint)
+
+
+def files_of(document: Document) -> Iterator[tuple[str, Path]]:
+    """The files a document names, and where. A certificate may be written out in the document: it is no file then."""
+    if isinstance(document, Calendar) and document.spec.ics is not None:
+        yield document.spec.ics, ("spec", "ics")
+    for connections, path in connections_of(document):
+        for name in ("winrm", "http"):
+            settings = getattr(connections, name)
+            if settings is not None and settings.ca_cert is not None and PEM not in settings.ca_cert:
+                yield settings.ca_cert, (*path, name, "caCert")
+
+
+def connections_of(document: Document) -> Iterator[tuple[Connections, Path]]:
+    """Where a document says how hosts are reached."""
+    if isinstance(document, Target):
+        yield document.spec.connections, ("spec", "connections")
+    elif isinstance(document, Discovery):
+        for index, rule in enumerate(document.spec.classify):
+            if rule.connections is not None:
+                yield rule.connections, ("spec", "classify", index, "connections")
