@@ -207,7 +207,7 @@ def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
         for phase, written, prefix in phases
         for number, step in enumerate(written, start=1)
     ]
-    read = _outputs_read(job, steps)
+    read = outputs_read(job.outputs, steps)
     kept = [step.id in read or read.everything for step in steps]
     return tuple(PlannedStep(**{**_fields(step), "keeps_output": keep}) for step, keep in zip(steps, kept, strict=True))
 
@@ -281,7 +281,7 @@ def _fields(step: PlannedStep) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class Read:
     """Steps whose stdout, stderr or json a later expression reads."""
 
     steps: frozenset[str]
@@ -294,10 +294,11 @@ class _Read:
 _TEXTS = frozenset({"stdout", "stderr", "json"})
 
 
-def _outputs_read(job: JobSpec, steps: Iterable[PlannedStep]) -> _Read:
+def outputs_read(outputs: Mapping[str, Any], steps: Iterable[PlannedStep]) -> Read:
+    """What the expressions of these steps, and of a job's outputs, read of the text that steps print."""
     read: set[str] = set()
     everything = False
-    for cel in (*_cels_of_steps(steps), *_cels(job.outputs)):
+    for cel in (*_cels_of_steps(steps), *_cels(outputs)):
         for path in _references(cel):
             if path[0] != "steps":
                 continue
@@ -305,7 +306,7 @@ def _outputs_read(job: JobSpec, steps: Iterable[PlannedStep]) -> _Read:
                 everything = True
             elif len(path) == 2 or path[2] in _TEXTS:
                 read.add(path[1])
-    return _Read(frozenset(read), everything)
+    return Read(frozenset(read), everything)
 
 
 def _cels_of_steps(steps: Iterable[PlannedStep]) -> Iterator[str]:

@@ -172,6 +172,7 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
             started_at=status.maybe_instant("startedAt"),
             finished_at=status.maybe_instant("finishedAt"),
             reason=status.maybe_text("reason"),
+            message=status.maybe_text("message"),
             attempt=status.number("attempt", 0),
             runner=status.maybe_text("runner"),
             outputs=outputs,

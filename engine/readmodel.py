@@ -158,6 +158,7 @@ def _run_status(view: RunView) -> Document:
         "startedAt": _instant(view.started_at),
         "finishedAt": _instant(view.finished_at),
         "reason": plain(view.reason),
+        **({"message": plain(view.message)} if view.message else {}),
         "attempt": view.attempt,
         "runner": view.runner,
         "outputs": plain(view.outputs),

@@ -86,6 +86,8 @@ class RunView:
     """Not before this: jitter, or notBefore."""
     inline: bool = False
     """Its steps stand in the request, not in a Job."""
+    message: str | None = None
+    """A sentence that explains the reason, where the word is not enough."""
 
 
 @dataclass(frozen=True, slots=True)

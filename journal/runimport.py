@@ -19,7 +19,7 @@ from journal.causes import cause_to_json
 from journal.runs import ended, there
 from journal.tables import AnyRow, causes, run_targets, runs, steps
 
-_KNOWN = (
+KNOWN = (
     runs.c.seq,
     runs.c.id,
     runs.c.job,
@@ -30,16 +30,18 @@ _KNOWN = (
     runs.c.token,
     runs.c.attempt,
     runs.c.cause_key,
+    runs.c.slot,
 )
-_HELD_NO_MORE = {"slot": None, "lease_until": None, "due_at": None, "queue_deadline": None, "wish": None}
+HELD_NO_MORE = {"slot": None, "lease_until": None, "due_at": None, "queue_deadline": None, "wish": None}
 """An ended run has no slot, no runner and nothing to wait for."""
 
 
-def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
+def import_run(tx: Connection, view: RunView, now: datetime, *, message: str | None = None) -> bool:
     """Take in a run from the status branch. False where the journal has it so, or its cause, already.
 
-    A run that was open when the store was lost becomes unknown with reason storeLost, and so do its open steps. One
-    that the journal has, and the branch shows as ended, ends so, with its steps as the branch has them.
+    A run that was open when the store was lost becomes unknown with reason storeLost, and so do its open steps;
+    `message` says why it cannot go on. One that the journal has, and the branch shows as ended, ends so, with its steps
+    as the branch has them.
     """
     if there(tx, view.cause) is not None:
         return _end_as_shown(tx, view, now)
@@ -65,6 +67,7 @@ def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
             "inline": view.inline,
             "state": state.value,
             "reason": reason,
+            "message": message if lost else view.message,
             "queued_at": view.queued_at,
             "starts_at": view.starts_at,
             "started_at": view.started_at,
@@ -74,7 +77,7 @@ def import_run(tx: Connection, view: RunView, now: datetime) -> bool:
             "outputs": dict(view.outputs) or None,
         },
     ).scalar_one()
-    _import_places(tx, seq, view, now)
+    import_places(tx, seq, view, now)
     outbox.add_all(tx, (("run", view.id), ("job", view.job)))
     return True
 
@@ -85,12 +88,12 @@ def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:
     That engine has accounted for their causes without them: as storeLost, if it could not know better. So what has
     begun of them is unknown, and what has not begun is taken back before anybody was told of it.
     """
-    rows = tx.execute(select(*_KNOWN).where(runs.c.finished_at.is_(None)).order_by(runs.c.seq)).all()
+    rows = tx.execute(select(*KNOWN).where(runs.c.finished_at.is_(None)).order_by(runs.c.seq)).all()
     for row in [row for row in rows if row.id not in told]:
         points.record("import")
         if row.attempt:
             leases.unprove(tx, row.seq, "another engine took the branch over; nothing proves an end", now)
-            _let_go(tx, row, now)
+            let_go(tx, row, now)
         else:
             tx.execute(insert(causes), {"key": row.cause_key, "run": row.id, "state": RunState.CANCELLED.value})
             acts.take_back(tx, RunId(row.id), now)
@@ -99,38 +102,40 @@ def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:
             outbox.add_all(tx, (("run", row.id), ("job", row.job)))
 
 
-def _let_go(tx: Connection, row: AnyRow, now: datetime) -> None:
-    gone = {"state": RunState.UNKNOWN.value, "reason": "storeLost", "finished_at": now}
-    tx.execute(update(runs).where(runs.c.seq == row.seq).values(**gone, **_HELD_NO_MORE))
+def let_go(tx: Connection, row: AnyRow, now: datetime, message: str | None = None) -> None:
+    """Say of an open run (`row` has KNOWN) that nothing proves its end."""
+    gone = {"state": RunState.UNKNOWN.value, "reason": "storeLost", "message": message, "finished_at": now}
+    tx.execute(update(runs).where(runs.c.seq == row.seq).values(**gone, **HELD_NO_MORE))
     ended(tx, RunId(row.id), row.job, None, now)
 
 
 def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
-    row = tx.execute(select(*_KNOWN).where(runs.c.id == view.id)).first()
+    row = tx.execute(select(*KNOWN).where(runs.c.id == view.id)).first()
     open_there = view.finished_at is None or bool(RUN_TRANSITIONS[view.state])
     if row is None or open_there or row.state == view.state.value:
         return False
     points.record("import")
-    _keep_evidence(tx, row, now)
+    keep_evidence(tx, row, now)
     tx.execute(delete(steps).where(steps.c.run == row.seq))
     tx.execute(delete(run_targets).where(run_targets.c.run == row.seq))
     shown = {
         "state": view.state.value,
         "reason": view.reason,
+        "message": view.message,
         "started_at": view.started_at,
         "finished_at": view.finished_at,
         "attempt": view.attempt,
         "runner": view.runner,
         "outputs": dict(view.outputs) or None,
     }
-    tx.execute(update(runs).where(runs.c.seq == row.seq).values(**shown, **_HELD_NO_MORE))
-    _import_places(tx, row.seq, view, now)
+    tx.execute(update(runs).where(runs.c.seq == row.seq).values(**shown, **HELD_NO_MORE))
+    import_places(tx, row.seq, view, now)
     ended(tx, view.id, row.job, None, now)  # who waits for its slot is admitted when all is taken in
     return True
 
 
-def _keep_evidence(tx: Connection, row: AnyRow, now: datetime) -> None:
-    """What this journal had recorded of the run, where the branch says something else."""
+def keep_evidence(tx: Connection, row: AnyRow, now: datetime) -> None:
+    """Keep what this journal had recorded of the run, where the branch says something else."""
     detail = {"reason": row.reason, "outputs": row.outputs}
     found = [evidence.Evidence(RunId(row.id), row.token, "run", None, None, None, None, row.state, detail, now)]
     for step in tx.execute(select(steps).where(steps.c.run == row.seq).order_by(steps.c.seq)):
@@ -141,10 +146,11 @@ def _keep_evidence(tx: Connection, row: AnyRow, now: datetime) -> None:
         evidence.keep(one)(tx)
 
 
-def _import_places(tx: Connection, run: int, view: RunView, now: datetime) -> None:
+def import_places(tx: Connection, run: int, view: RunView, now: datetime) -> None:
+    """Take in what happened on each target, into a run that has no steps yet."""
     for place in view.results:
         _import_place(tx, run, place, view.finished_at or now, view.started_at or view.queued_at)
-        if place.name != RUNNER:
+        if place.name != RUNNER and place.state is not None:
             outbox.add(tx, "target", place.name)
 
 

@@ -22,7 +22,7 @@ from schemas.job import OnConflict
 __all__ = [
     "AlreadyThere", "CancelAnswer", "Enqueue", "Enqueued", "NewRun", "Overlap", "Slot", "admit", "admit_group",
     "cancel", "counts", "end", "ended", "enqueue", "expire", "get", "get_all", "next_wake", "open_runs", "recent",
-    "step_counts", "there",
+    "row_of", "step_counts", "there",
 ]  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
         return there(tx, new.cause) or slot
     state = RunState.WAITING if slot is None else RunState.QUEUED
     points.record("enqueue")
-    row = _row(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
+    row = row_of(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
     try:
         in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row))
     except IntegrityError:
@@ -167,7 +167,8 @@ def there(tx: Connection, cause: Cause) -> AlreadyThere | None:
     return None if found is None else AlreadyThere(RunId(found[0]), RunState(found[1]))
 
 
-def _row(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
+def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
+    """What the journal holds of a run that was caused at `now`, its place apart; its plan is kept."""
     due_at = new.starts_at if new.starts_at is not None and new.starts_at > now else None
     return {
         "id": new.id,

@@ -57,6 +57,7 @@ def _view(row: AnyRow, places: Mapping[str, TargetView]) -> RunView:
         started_at=row.started_at,
         finished_at=row.finished_at,
         reason=row.reason,
+        message=row.message,
         attempt=row.attempt,
         runner=row.runner,
         outputs=row.outputs or {},

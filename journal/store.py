@@ -23,7 +23,9 @@ from journal.tables import PRODUCT, VERSION, meta, metadata
 
 T = TypeVar("T")
 _MOST_IN_A_BATCH = 512
-_UPGRADES: dict[int, Callable[[Connection], None]] = {}
+_UPGRADES: dict[int, Callable[[Connection], object]] = {
+    2: lambda connection: connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN message TEXT"),
+}
 """How a journal of the version before becomes one of this version."""
 
 

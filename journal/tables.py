@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 1
+VERSION = 2
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -91,6 +91,7 @@ runs = Table(
     Column("inline", Boolean, nullable=False, default=False),
     Column("state", String, nullable=False),
     Column("reason", String),
+    Column("message", Text),
     Column("concurrency", String),
     Column("slots", Integer, nullable=False, default=1),
     Column("slot", Integer),

@@ -28,6 +28,7 @@ from reconciler.mirror import Mirror
 from reconciler.objects import Objects
 from reconciler.projection import SYNC_KEY, unpublished
 from reconciler.publish import OtherOwner, Publisher
+from reconciler.resumptions import Resumptions
 from reconciler.statusbranch import StatusBranch
 from reconciler.vigil import Vigil
 from reconciler.wake import Wake
@@ -201,8 +202,15 @@ class Engine:
             await self._loop.look()
         if self._stop.is_set():
             return False
-        present, now = await self._loop.present_acts(), self._clock.now()
-        await rebuild.from_branch(self._journal, branch.publisher, before=pending.before, present=present, now=now)
+        acts, now = await self._loop.all_acts(), self._clock.now()
+        await rebuild.from_branch(
+            self._journal,
+            branch.publisher,
+            before=pending.before,
+            present=frozenset(one.authored.document.name for one in acts),
+            now=now,
+            replan=Resumptions(self._objects, head=self._loop.head, acts=acts).plans,
+        )
         await self._loop.start()
         return True
 

@@ -387,12 +387,20 @@ class Loop:
             self._wake.poke()  # who waits for the source waits as long as was right until now
         self._say(replace(self.sync, applied=catalog.commit))
 
-    async def present_acts(self) -> frozenset[str]:
-        """The names of all acts on both branches, as they were last seen."""
+    @property
+    def head(self) -> str | None:
+        """The branch of definitions, as it was last seen."""
+        return self._sighting.heads.get(self._branch)
+
+    async def all_acts(self) -> tuple[Found, ...]:
+        """All acts on both branches, as they were last seen."""
         found = await self._door.all(self._sighting.heads.get(self._requests_ref))
-        head = self._sighting.heads.get(self._branch)
-        on_branch = (await self._definitions.load(head)).acts if head else ()
-        return frozenset(authored.document.name for authored in (*(one.authored for one in found), *on_branch))
+        on_branch = (await self._definitions.load(self.head)).acts if self.head else ()
+        return (*found, *(Found(authored, self.head or "") for authored in on_branch))
+
+    async def present_acts(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(one.authored.document.name for one in await self.all_acts())
 
     async def _remember(self, accepted: Accepted) -> None:
         await self._journal.write(partial(facts.put, key=_ACCEPTED, value=accepted.to_json()))

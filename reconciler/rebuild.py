@@ -20,9 +20,10 @@ from engine import readback, readmodel
 from engine.decide import Skips
 from engine.identity import RunId
 from engine.views import EngineView, RequestView, RunView, ScheduleView, SyncView
-from journal import acts, facts, runimport, savepoint, schedules
+from journal import acts, facts, runimport, runresume, runs, savepoint, schedules
 from journal.store import Journal
 from reconciler.publish import Publisher
+from reconciler.resumptions import Plans, Replan
 
 log = structlog.get_logger(__name__)
 
@@ -93,11 +94,18 @@ def _from_json(value: Mapping[str, str] | None) -> EngineView | None:
 
 
 async def from_branch(
-    journal: Journal, publisher: Publisher, *, before: EngineView | None, present: frozenset[str], now: datetime
+    journal: Journal,
+    publisher: Publisher,
+    *,
+    before: EngineView | None,
+    present: frozenset[str],
+    now: datetime,
+    replan: Replan | None = None,
 ) -> Rebuilt:
     """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
-    `before` is the claim that stood on the branch before ours. Every schedule goes on from its published mark. After an
+    `before` is the claim that stood on the branch before ours. Every schedule goes on from its published mark. After a
+    drained stop open runs go on, by the plans that `replan` gives; those that it cannot plan are unknown. After an
     undrained stop instants between that mark and now are storeLost, open runs are unknown, and those of the requests
     `present` now that the branch has no answer to are remembered as lost, so that the loop refuses them.
 
@@ -108,6 +116,10 @@ async def from_branch(
     left_out = dict(found.left_out)
     drained = before is None or before.closed is not None
     lost_until = None if drained else now
+    wrote = _wrote(before, publisher.engine_id)
+    plans: Plans = {}
+    if replan is not None and before is not None and before.closed is not None:
+        plans = await replan(view for view in found.runs.values() if view.finished_at is None)
 
     def change(tx: Connection) -> None:
         def take(path: str, write: Callable[[Connection], object]) -> None:
@@ -115,7 +127,7 @@ async def from_branch(
                 left_out[path] = refused
 
         for path, view in sorted(found.runs.items(), key=lambda item: item[1].queued_at):
-            take(path, partial(runimport.import_run, view=view, now=now))
+            take(path, partial(runresume.take_in, view=view, plan=plans.get(view.id), wrote=wrote, now=now))
         if before is not None and before.id != publisher.engine_id:
             told = {view.id for view in found.runs.values()} | {RunId(PurePosixPath(path).stem) for path in left_out}
             runimport.end_untold(tx, told, now)
@@ -162,6 +174,12 @@ async def from_branch(
     return done
 
 
+def _wrote(before: EngineView | None, own_id: str) -> runresume.Wrote:
+    if before is None or before.id == own_id:
+        return "ours"
+    return "undrained" if before.closed is None else "drained"
+
+
 def _import_clock(
     tx: Connection,
     view: ScheduleView,
@@ -197,6 +215,9 @@ def _import_answer(tx: Connection, answer: RequestView, now: datetime) -> None:
         run=RunId(answer.run) if answer.run else None,
         now=answer.at or now,
     )
+    if answer.action == "cancel" and answer.state == "accepted" and answer.run:
+        # Its run is open there because `finally` was still to do, and that it is to end stands nowhere else.
+        runs.cancel(tx, RunId(answer.run), reason=None, by=answer.requested_by, now=now)
 
 
 # --- reading the branch -----------------------------------------------------------------------------------------------

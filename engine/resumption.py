@@ -1,0 +1,110 @@
+"""Whether an open run that the status branch shows can go on: planned again from its own commit, with what it did.
+
+The branch holds how each step ended, and not the text that it printed. What cannot be had again is not guessed. Pure.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from engine.catalog import Catalog
+from engine.identity import run_id
+from engine.judge import Launch
+from engine.pinned import RUNNER, PinnedSpec, PlannedStep
+from engine.planning import Planned, PlanRefused, outputs_read, plan_inline, plan_run
+from engine.progress import StepRecord, counts_as_success
+from engine.states import StepState
+from engine.views import RunView, StepView, TargetView
+from schemas.act import RunRequest
+from schemas.selector import Selection
+
+_NO_TEXT = frozenset({StepState.SKIPPED})
+"""Steps in these states have printed nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unprovable:
+    """Why a run cannot go on; a sentence for people."""
+
+    message: str
+
+
+def resumed(view: RunView, catalog: Catalog, act: RunRequest | None = None) -> Launch | Unprovable:
+    """The launch of an open run once more, with its own id and cause, from the catalog of its own commit.
+
+    `act` is the request that holds the steps of an inline run.
+    """
+    if (why := _forged(view, catalog)) is not None:
+        return Unprovable(why)
+    planned = _planned(view, catalog, act)
+    if isinstance(planned, Unprovable):
+        return planned
+    if (why := unkept(view, planned.spec)) is not None:
+        return Unprovable(why)
+    job = None if view.inline else catalog.jobs[view.job].spec
+    return Launch(view.id, view.cause, planned, job, priority=view.priority, starts_at=view.starts_at)
+
+
+def unkept(view: RunView, spec: PinnedSpec) -> str | None:
+    """What is missing for the run to go on by this plan at the first step without a recorded end; None: nothing."""
+    steps = {(step.phase, step.id) for step in spec.steps}
+    places = {target.name for target in spec.targets} if spec.on_targets else {RUNNER}
+    for place in view.results:
+        where = "" if place.name == RUNNER else f" on {place.name}"
+        if place.name not in places:
+            return f"the status branch shows a target {place.name} that its plan does not have"
+        for step in place.steps:
+            if (step.phase, step.id) not in steps:
+                return f"the status branch shows a step '{step.id}'{where} that its plan does not have"
+            if step.state is StepState.RUNNING:
+                return f"step '{step.id}'{where} had started, and nothing proves its end"
+        if place.state in (None, StepState.RUNNING) and (read := _lost_text(spec, place)):
+            return f"what is left to do{where} reads what step '{read}' printed, which the status branch does not hold"
+    return None
+
+
+def _forged(view: RunView, catalog: Catalog) -> str | None:
+    """A run that its cause cannot have caused: whoever may write to the status branch must not start what he likes."""
+    if run_id(view.job, view.cause) != view.id:
+        return "its name does not follow from its job and its cause"
+    if view.cause.kind == "schedule":
+        schedule = catalog.schedules.get(view.cause.name)
+        if schedule is None or schedule.spec.job_ref != view.job:
+            return f"in commit {catalog.commit[:12]} no Schedule '{view.cause.name}' starts the job '{view.job}'"
+    return None
+
+
+def _planned(view: RunView, catalog: Catalog, act: RunRequest | None) -> Planned | Unprovable:
+    limit = Selection(names=view.targets) if view.on_targets else None
+    if view.inline:
+        if act is None or act.spec.job is None:
+            return Unprovable(f"the text of the request '{view.cause.name}' that held its steps is not to be had")
+        found = plan_inline(catalog, view.job, act.spec.job, limit=limit, labels=act.metadata.labels)
+    elif view.job in catalog.jobs:
+        found = plan_run(catalog, catalog.jobs[view.job], params=view.params, limit=limit)
+    else:
+        return Unprovable(f"there is no Job '{view.job}' in commit {catalog.commit[:12]}")
+    if isinstance(found, PlanRefused):
+        return Unprovable(f"it cannot be planned again from commit {catalog.commit[:12]}: {found.message}")
+    if found.spec.on_targets != view.on_targets or {one.name for one in found.spec.targets} != set(view.targets):
+        return Unprovable(f"commit {catalog.commit[:12]} does not give it the targets that the status branch shows")
+    return found
+
+
+def _lost_text(spec: PinnedSpec, place: TargetView) -> str | None:
+    """A step that has ended on the target, and whose output something that is still to be evaluated there reads."""
+    printed = [step.id for step in place.steps if step.state not in _NO_TEXT]
+    read = outputs_read(spec.outputs, _ahead(spec, place.steps))
+    return next((step for step in printed if read.everything or step in read), None)
+
+
+def _ahead(spec: PinnedSpec, ended: Iterable[StepView]) -> tuple[PlannedStep, ...]:
+    """The steps that may still start: of ordinary ones none after one that failed."""
+    records = {(step.phase, step.id): _record(step) for step in ended}
+    good = all(counts_as_success(record) for record in records.values())
+    return tuple(
+        step for step in spec.steps if (step.phase, step.id) not in records and (step.phase == "finally" or good)
+    )
+
+
+def _record(step: StepView) -> StepRecord:
+    return StepRecord(step.phase, step.id, step.state, continued=step.continued)

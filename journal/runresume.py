@@ -1,0 +1,117 @@
+"""Taking in runs that go on: after a drained stop the branch says everything about them that matters (CONTRACT 4).
+
+`runimport` has what ended, and what cannot be proven.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from engine.identity import RunId
+from engine.resumption import Unprovable
+from engine.states import RUN_TRANSITIONS, RunState, StepState
+from engine.views import RunView
+from journal import leases, outbox, points, runs
+from journal.runimport import KNOWN, import_places, import_run, keep_evidence, let_go
+from journal.runs import NewRun
+from journal.tables import AnyRow, run_targets, steps
+from journal.tables import runs as table
+
+Wrote = Literal["ours", "drained", "undrained"]
+"""Who wrote the branch last: this engine, or another, that drained before it stopped or did not."""
+
+_HOLDERS = select(table.c.id, table.c.slot, table.c.attempt).where(table.c.slot.is_not(None))
+
+
+def take_in(tx: Connection, view: RunView, plan: NewRun | Unprovable | None, wrote: Wrote, now: datetime) -> bool:
+    """Take in a run from the status branch. False where the journal has it so, or its cause, already.
+
+    `plan` is that of an open run that may go on, or says why it cannot; None where nothing proves that the branch says
+    everything. One that goes on keeps its id, its attempt and the ends of its steps, and is claimed as usual.
+    """
+    if _is_open(view):
+        own = tx.execute(select(*KNOWN).where(table.c.id == view.id, table.c.finished_at.is_(None))).first()
+        if own is not None:
+            return wrote != "ours" and _follow(tx, own, view, plan, wrote, now)
+        if isinstance(plan, NewRun) and runs.there(tx, view.cause) is None:
+            _insert(tx, view, plan, now)
+            return True
+    return import_run(tx, view, now, message=plan.message if isinstance(plan, Unprovable) else None)
+
+
+def _is_open(view: RunView) -> bool:
+    return view.finished_at is None and bool(RUN_TRANSITIONS[view.state])
+
+
+def _insert(tx: Connection, view: RunView, plan: NewRun, now: datetime) -> None:
+    points.record("import")
+    if _replaces(view, plan):
+        _cancel_holders(tx, plan, now)
+    waits = view.state is RunState.WAITING
+    row = runs.row_of(tx, plan, view.queued_at) | _position(view)
+    row |= {"state": (RunState.WAITING if waits else RunState.QUEUED).value, "libraries": dict(view.libraries) or None}
+    row |= {"rerun_of": view.rerun_of}
+    if not waits:
+        row |= {"slot": _slot(tx, plan), "due_at": None}
+    if view.attempt:
+        row |= {"queue_deadline": None}
+    seq = tx.execute(insert(table).returning(table.c.seq), row).scalar_one()
+    import_places(tx, seq, _with_open_places(view), now)
+    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
+
+
+def _position(view: RunView) -> dict[str, Any]:
+    return {"attempt": view.attempt, "token": view.attempt, "started_at": view.started_at}
+
+
+def _with_open_places(view: RunView) -> RunView:
+    """A target that was being worked on has no end to take in."""
+    results = (replace(one, state=None) if one.state is StepState.RUNNING else one for one in view.results)
+    return replace(view, results=tuple(results))
+
+
+def _slot(tx: Connection, plan: NewRun) -> int | None:
+    """It had a slot and keeps one, whatever the limit is by now; what waits is admitted by the limit."""
+    if plan.group is None or plan.on_conflict == "allow":
+        return None
+    held = {row.slot for row in tx.execute(_HOLDERS.where(table.c.concurrency == plan.group))}
+    return next(number for number in count() if number not in held)
+
+
+def _replaces(view: RunView, plan: NewRun) -> bool:
+    due = view.starts_at is None or view.starts_at <= view.queued_at
+    return plan.on_conflict == "cancelRunning" and plan.group is not None and due
+
+
+def _cancel_holders(tx: Connection, plan: NewRun, now: datetime) -> None:
+    """Those that held the group when the run was caused were told to end; that wish is not on the branch."""
+    for row in tx.execute(_HOLDERS.where(table.c.concurrency == plan.group)).all():
+        if row.attempt:
+            runs.cancel(tx, RunId(row.id), reason="replaced by a newer run", by=None, now=now)
+
+
+def _follow(
+    tx: Connection, own: AnyRow, view: RunView, plan: NewRun | Unprovable | None, wrote: Wrote, now: datetime
+) -> bool:
+    """An open run of this journal, which another engine has taken in meanwhile and left open."""
+    if wrote == "drained" and view.attempt == own.attempt:
+        return False  # it was never claimed there: this journal knows all, and more than the branch
+    points.record("import")
+    keep_evidence(tx, own, now)
+    if not isinstance(plan, NewRun):
+        why = plan.message if plan is not None else "another engine had taken it over, and did not stop in order"
+        leases.unprove(tx, own.seq, why, now)
+        let_go(tx, own, now, why)
+        return True
+    tx.execute(delete(steps).where(steps.c.run == own.seq))
+    tx.execute(delete(run_targets).where(run_targets.c.run == own.seq))
+    slot = own.slot if own.slot is not None else _slot(tx, plan)
+    left = {"runner": None, "lease_until": None, "due_at": None, "queue_deadline": None, "slot": slot}
+    state = {"state": RunState.QUEUED.value, "token": max(own.token, view.attempt)}
+    tx.execute(update(table).where(table.c.seq == own.seq).values({**_position(view), **left, **state}))
+    import_places(tx, own.seq, _with_open_places(view), now)
+    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
+    return True

@@ -1,0 +1,135 @@
+"""Whether an open run on the status branch can go on: planned again, or the reason why not."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.identity import Cause, run_id
+from engine.judge import Launch
+from engine.pinned import RUNNER
+from engine.resumption import Unprovable, resumed
+from engine.states import RunState, StepState
+from engine.views import RunView, StepView, TargetView
+from schemas.act import RunRequest
+from schemas.reader import read
+from tests.catalogs import HEAD, catalog, local_target
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+S = StepState
+
+
+def written(name: str, steps: str, rest: str = "targets: {selector: {}}") -> str:
+    return f"kind: Job\nmetadata: {{name: {name}}}\nspec:\n  {rest}\n  steps:\n{steps}"
+
+
+THREE = "    - {id: a, run: 'true'}\n    - {id: b, run: 'true'}\n    - {id: c, run: 'true'}\n"
+TWO = "    - {id: a, uses: dummy}\n    - {id: b, uses: dummy}\n"
+READS = (
+    "    - {id: a, run: 'true', outputs: {n: '${{ stdout }}'}}\n    - {id: b, run: 'echo ${{ steps.a.outputs.n }}'}\n"
+    "    - {id: c, run: 'echo ${{ steps.a.stdout }}'}\n"
+)
+LAST = "targets: {selector: {}}\n  finally: [{id: f, run: 'echo ${{ steps.b.json }}'}]"
+CATALOG = catalog(
+    local_target("web-01"),
+    local_target("web-02"),
+    written("three", THREE),
+    written("reads", READS),
+    written("last", THREE, LAST),
+    written("gives", THREE, "targets: {selector: {}}\n  outputs: {x: '${{ steps.a.stderr }}'}"),
+    written(
+        "alone",
+        TWO,
+        "params: {days: {type: integer, default: 14}}\n  priority: 7",
+    ),
+    "kind: Schedule\nmetadata: {name: nightly}\nspec: {jobRef: three, every: 1h}\n",
+)
+CAUSE = Cause("request", "ask", NOON, requested_by="ana@example.org")
+
+
+def step(name: str, state: StepState = S.SUCCEEDED, *, continued: bool = False) -> StepView:
+    return StepView(name, state, continued=continued)
+
+
+def on(name: str, *steps: StepView, state: StepState = S.RUNNING) -> TargetView:
+    return TargetView(name, state, {}, steps)
+
+
+def run(job: str, *results: TargetView, cause: Cause = CAUSE, **more: object) -> RunView:
+    view = RunView(
+        id=run_id(job, cause), job=job, commit=CATALOG.commit, cause=cause, state=RunState.QUEUED, queued_at=NOON,
+        targets=("web-01", "web-02"), results=results, attempt=1,
+    )  # fmt: skip
+    return replace(view, **more)  # type: ignore[arg-type]
+
+
+def test_it_is_planned_as_it_was() -> None:
+    later = NOON + timedelta(hours=1)
+    view = run("alone", on(RUNNER, step("a")), on_targets=False, targets=(), params={"days": 3}, priority=9)
+    found = resumed(replace(view, starts_at=later), CATALOG)
+    assert isinstance(found, Launch)
+    assert (found.run, found.cause, found.planned.params) == (view.id, CAUSE, {"days": 3})
+    assert (found.priority, found.starts_at) == (9, later), "as it was queued, not as the job has it"
+    assert found.job == CATALOG.jobs["alone"].spec
+    assert found.planned.spec.commit == view.commit
+
+
+def test_targets_are_those_of_the_file() -> None:
+    found = resumed(run("three", targets=("web-02",)), CATALOG)
+    assert isinstance(found, Launch)
+    assert [target.name for target in found.planned.spec.targets] == ["web-02"]
+
+
+@pytest.mark.parametrize(
+    ("view", "why"),
+    [
+        (run("three", on("web-01", step("a"), step("b"))), None),
+        (run("three", on("web-01", step("a", S.UNKNOWN))), None),
+        (run("three", on("web-01", step("a"), step("b", S.RUNNING))), "'b' on web-01 had started"),
+        (run("three", on("web-01", step("z"))), "a step 'z' on web-01"),
+        (run("three", on("web-99", step("a"))), "a target web-99"),
+        (run("three", targets=("web-01", "web-99")), "does not give it the targets"),
+        (run("three", targets=(), on_targets=False), "does not give it the targets"),
+        (run("alone", on_targets=False, targets=(), params={"x": 1}), "no param 'x'"),
+        (run("gone"), "no Job 'gone'"),
+        # Text that something ahead reads, and only there.
+        (run("reads"), None),
+        (run("reads", on("web-01", step("a"))), "on web-01 reads what step 'a' printed"),
+        (run("reads", on("web-01", step("a", S.SKIPPED))), None),
+        (run("reads", on("web-01", step("a", S.FAILED))), None),
+        (run("reads", on("web-01", step("a", S.FAILED, continued=True))), "step 'a' printed"),
+        (run("reads", on("web-01", step("a"), step("b"), step("c"), state=S.SUCCEEDED)), None),
+        (run("last", on("web-01", step("a"))), None),
+        (run("last", on("web-01", step("a"), step("b", S.FAILED))), "step 'b' printed"),
+        (run("gives", on("web-01", step("a"), step("b"), step("c"))), "step 'a' printed"),
+        # What somebody has written to the branch by hand.
+        (run("three", id="three-20261121T120000Z-0123456789"), "its name does not follow"),
+        (run("three", cause=Cause("schedule", "nightly", NOON)), None),
+        (run("reads", cause=Cause("schedule", "nightly", NOON)), "no Schedule 'nightly' starts the job 'reads'"),
+    ],
+)
+def test_it_goes_on_or_says_why_not(view: RunView, why: str | None) -> None:
+    found = resumed(view, CATALOG)
+    if why is None:
+        assert isinstance(found, Launch), found
+    else:
+        assert isinstance(found, Unprovable)
+        assert why in found.message
+
+
+def act(spec: str) -> RunRequest:
+    (one,) = read(f"{HEAD}kind: RunRequest\nmetadata: {{name: ask}}\nspec: {spec}\n".encode(), "a.yaml").documents
+    assert isinstance(one.document, RunRequest)
+    return one.document
+
+
+def test_an_inline_run_is_planned_from_the_text_of_its_request() -> None:
+    view = run("ask", on("web-01", step("step_1")), inline=True)
+    found = resumed(view, CATALOG, act("{job: {targets: {selector: {}}, steps: [{run: 'true'}, {run: 'false'}]}}"))
+    assert isinstance(found, Launch)
+    assert found.job is None
+    assert [one.id for one in found.planned.spec.steps] == ["step_1", "step_2"]
+    for other in (None, act("{jobRef: three}")):
+        lost = resumed(view, CATALOG, other)
+        assert isinstance(lost, Unprovable)
+        assert "'ask'" in lost.message
