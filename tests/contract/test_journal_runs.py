@@ -1,16 +1,18 @@
 """Runs are caused once, admitted one a slot, and ended once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
+from engine.decide import Skips
 from engine.identity import Cause, run_id
 from engine.states import RunState, StepState
 from engine.views import RunView, StepView, TargetView
-from journal import acts, history, leases, outbox, runimport, runs
+from journal import acts, evidence, history, leases, outbox, runimport, runs, schedules, steps
 from journal.runs import AlreadyThere, Enqueued, Overlap
 from journal.tables import runs as table
 from schemas.project import Retention
@@ -255,6 +257,31 @@ async def test_an_ended_run_is_imported_as_it_was(desk, new_run, clock):
     assert found.results[0].steps[0].started_at == clock.now()
     assert found.results[0].outputs == {"freed": 3}
     assert (found.state, found.libraries, found.params) == (view.state, view.libraries, view.params)
+
+
+async def test_a_branch_that_was_taken_over_has_the_last_word(desk, new_run, clock):
+    """What it shows as ended has ended; what it does not show is unknown, or was never there if it had not begun."""
+    shown, begun = await desk.running("shown"), await desk.running("begun")
+    await desk.do(steps.start, shown.fence, "web-01", "steps", "space", 1, clock.now())
+    hidden = new_run("hidden")
+    await desk.enqueue(hidden)
+    await desk.do(acts.settle, "hidden", state="accepted", run=hidden.id, now=clock.now())
+    view = replace(
+        await desk.see(runs.get, shown.fence.run), state=RunState.UNKNOWN, reason="storeLost", finished_at=clock.now()
+    )
+    assert await desk.do(runimport.import_run, view, clock.now()) is True
+    await desk.do(runimport.end_untold, {view.id}, clock.now())
+    for run in (shown.fence.run, begun.fence.run):
+        found = await desk.see(runs.get, run)
+        assert (found.state, found.reason) == (RunState.UNKNOWN, "storeLost")
+    assert await desk.see(runs.get, hidden.id) is None
+    assert await desk.enqueue(hidden) == AlreadyThere(hidden.id, RunState.CANCELLED)
+    assert (await desk.see(acts.seen, ["hidden"]))["hidden"].reason == "storeLost"
+    assert [one.what for one in await desk.see(evidence.of, shown.fence.run)] == ["run", "step"]
+    for last, times in ((1, 2), (5, 6)):
+        skips = (Skips("nightly", clock.now(), clock.now() + timedelta(hours=last), times, "missed"),)
+        await desk.do(schedules.import_skips, skips, clock.now())
+    assert await desk.see(schedules.day, clock.now().date()) == skips
 
 
 async def test_the_database_itself_refuses_two_holders_of_a_slot(desk, new_run):
