@@ -212,6 +212,16 @@ def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
     return tuple(PlannedStep(**{**_fields(step), "keeps_output": keep}) for step, keep in zip(steps, kept, strict=True))
 
 
+def _codes(codes: tuple[int | str, ...] | str) -> tuple[int, ...] | str:
+    """A list with expressions among its items is one expression that gives the list."""
+    if isinstance(codes, str):
+        return codes
+    numbers = tuple(code for code in codes if isinstance(code, int))
+    if len(numbers) == len(codes):
+        return numbers
+    return f"[{', '.join(f'({condition_text(code)})' if isinstance(code, str) else str(code) for code in codes)}]"
+
+
 def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) -> PlannedStep:
     try:
         used = STEP_TYPES.get(step.uses or "")
@@ -227,7 +237,7 @@ def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) ->
             stdin=step.stdin,
             timeout=step.timeout,
             continue_on_error=step.continue_on_error,
-            ok_exit_codes=step.ok_exit_codes,
+            ok_exit_codes=_codes(step.ok_exit_codes),
             outputs=dict(step.outputs),
             idempotent=step.idempotent,
             sensitive=step.sensitive,

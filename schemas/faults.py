@@ -43,6 +43,7 @@ _PATTERNS = {
     r"^refs/heads/[A-Za-z0-9._/-]+$": ("a full branch name", "as in refs/heads/opsconductor/status"),
     r"^sha256:[0-9a-f]{64}$": ("a digest", "copy it from the gate: sha256: and 64 hexadecimal digits"),
     r"^[^@\s]+@[^@\s]+$": ("a mail address", "as in oncall@example.org"),
+    r"\$\{\{": ("an expression", "as in ${{ exitCode }}; numbers stand without quotes"),
     r"^https?://[^\s/]+[^\s]*$": ("an http URL", "as in https://chat.example.org/hooks/ops"),
     r"^[a-z][a-z0-9]*://[^\s]+$": ("a URL", "as in ntfy://ntfy.example.org/ops"),
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$": ("a day", "as in 2026-12-24"),

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
 from schemas.quantities import Duration, Period, Positive, Share
@@ -13,6 +13,7 @@ from schemas.selector import Selection
 from schemas.target import Become
 
 Shell = Literal["sh", "bash", "powershell", "python3", "cmd"]
+ExpressionText = Annotated[str, StringConstraints(pattern=r"\$\{\{")]
 OnConflict = Literal["skip", "queueOne", "queue", "cancelRunning", "fail", "allow"]
 
 
@@ -89,7 +90,7 @@ class Step(Model):
     retry: Retry | None = Field(default=None, description="Consent to repeat the step after a recorded failure.")
     for_each: ForEach | None = Field(default=None, description="Repeat the step for each item.")
     continue_on_error: bool = Field(default=False, description="Go on with the next step after a failure.")
-    ok_exit_codes: Many[int] | str = Field(
+    ok_exit_codes: Many[int | ExpressionText] | str = Field(
         default=(0,), description="Exit codes that count as success.", examples=[[0, 1]]
     )
     outputs: dict[Identifier, Scalar] = Field(

@@ -80,6 +80,7 @@ JOBS = {
         """
         - {id: three, run: exit 3, okExitCodes: [0, 3]}
         - {id: four, run: 'echo out; echo err >&2; exit 4', continueOnError: true}
+        - {id: listed, run: exit 7, okExitCodes: [0, "${{ exitCode > 6 ? exitCode : 1 }}"]}
         - {id: judged, run: 'echo fine; exit 9', okExitCodes: "${{ exitCode == 9 && stdout == 'fine' }}"}
         - {id: last, run: echo on}
         """,
@@ -209,6 +210,7 @@ def test_which_exit_codes_count(finished: Finished) -> None:
     steps = steps_of(runs["exits"])
     assert (steps["three"]["state"], steps["three"]["exitCode"]) == ("succeeded", 3)
     assert (steps["four"]["state"], steps["four"]["exitCode"], steps["four"]["continued"]) == ("failed", 4, True)
+    assert (steps["listed"]["state"], steps["listed"]["exitCode"]) == ("succeeded", 7)
     assert (steps["judged"]["state"], steps["judged"]["exitCode"]) == ("succeeded", 9)
     assert steps["last"]["state"] == "succeeded"
     assert runs["exits"]["status"]["state"] == "succeeded"

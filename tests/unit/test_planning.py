@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from engine.catalog import Catalog
+from engine.expression import Status
 from engine.pinned import PinnedSpec, Script, Use, dump, load
 from engine.planning import Planned, PlanRefused, plan_inline, plan_run
+from runners.prepare import is_ok
 from schemas.act import InlineJob
 from schemas.credential import Credential
 from schemas.job import Job
@@ -289,3 +291,9 @@ def test_an_inline_job_is_planned_likewise() -> None:
     restricted = catalog(key={"allowedFor": {"matchLabels": {"team": "web"}}})
     assert isinstance(plan_inline(restricted, "ask-1", inline), PlanRefused)
     assert isinstance(plan_inline(restricted, "ask-1", inline, labels={"team": "web"}), Planned)
+
+
+@pytest.mark.parametrize(("code", "ok"), [(0, True), (7, True), (5, False)])
+def test_a_list_of_exit_codes_may_hold_expressions(code: int, ok: bool) -> None:
+    asked = job(steps=[{"run": "true", "okExitCodes": [0, "${{ exitCode > 6 ? exitCode : 1 }}"]}], targets=WEB)
+    assert is_ok(planned(asked).steps[0], code, {"exitCode": code}, Status()) is ok
