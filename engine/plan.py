@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from engine import plan_documents, plan_times
 from engine.catalog import Catalog
@@ -35,10 +36,14 @@ class Plan:
     starts_at_once: tuple[Start, ...] = ()
     targets: tuple[TargetsChange, ...] = ()
     credentials: tuple[CredentialGain, ...] = ()
+    starts_later: tuple[Start, ...] = ()
+    """Requests that the commit brings and that start no run before `end`: their `notBefore` lies there or beyond."""
     blocked_by: tuple[str, ...] = ()
-    """Windows that hold back runs of the plan. Empty: this version has no windows."""
+    """Windows that hold back runs of the plan. Empty: this version acts on no windows."""
     permissions: tuple[str, ...] = ()
-    """What the person who merges must be allowed to. Empty: this version has no policies."""
+    """What the person who merges must be allowed to. Empty: this version acts on no policies."""
+    not_computed: tuple[Literal["blocked_by", "permissions"], ...] = ()
+    """Fields that are empty since nobody has worked them out, though `head` has windows or policies."""
     findings: tuple[Diagnostic, ...] = ()
     inherited: frozenset[Diagnostic] = frozenset()
     """Those of `findings` that are warnings and stand in base as well: no news for a reviewer."""
@@ -73,8 +78,9 @@ def plan(
         found = _with_effects(found, base.catalog or Catalog("", head.catalog.project), head.catalog)
     # Acts are judged whatever becomes of their commit: against the definitions that are then in force.
     active = head.catalog if accepted else base.catalog
-    at_once = starts(active, base.acts, head.acts, found.schedules if accepted else (), now) if active else ()
-    return replace(found, starts_at_once=at_once)
+    begun = starts(active, base.acts, head.acts, found.schedules if accepted else (), now) if active else ()
+    later = tuple(one for one in begun if one.starts_at is not None and one.starts_at >= found.end)
+    return replace(found, starts_at_once=tuple(one for one in begun if one not in later), starts_later=later)
 
 
 def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
@@ -92,4 +98,5 @@ def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
         schedules=plan_times.changes(base, head, found.documents, found.start, found.end),
         targets=reach.targets(),
         credentials=reach.credentials(),
+        not_computed=(*(("blocked_by",) if head.windows else ()), *(("permissions",) if head.policies else ())),
     )

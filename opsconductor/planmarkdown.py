@@ -58,6 +58,7 @@ def _blocks(plan: Plan, most: int) -> Iterator[str]:
         yield f"\n{inherited(plan)}"
     yield from _part("Findings of the base", plan.base_findings, _finding, most)
     yield from _part("Starts at once", plan.starts_at_once, _start, most, shown=True)
+    yield from _part("Starts after the time looked at", plan.starts_later, _start, most, shown=True)
     yield from _part("Credentials newly reachable", plan.credentials, _credential, most, shown=True)
     yield from _part("Targets gained and lost", plan.targets, _targets, most)
     yield from _part("Schedules", plan.schedules, _schedule, most, shown=True)

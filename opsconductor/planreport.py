@@ -18,6 +18,7 @@ _SHOWN = 50
 """So many lines of one part are shown as text; JSON has them all."""
 _FIRES_SHOWN = 5
 _COMMIT_ID = 40
+_KEYS = {"blocked_by": "blockedBy", "permissions": "permissions"}
 
 
 def as_json(plan: Plan) -> str:
@@ -43,6 +44,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         },
         "schedules": [_schedule(change) for change in plan.schedules],
         "startsAtOnce": [_start(start) for start in plan.starts_at_once],
+        "startsLater": [_start(start) for start in plan.starts_later],
         "targets": [
             {"job": one.job, "schedule": one.schedule, "gained": list(one.gained), "lost": list(one.lost)}
             for one in plan.targets
@@ -57,6 +59,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         ],
         "blockedBy": list(plan.blocked_by),
         "permissions": list(plan.permissions),
+        "notComputed": [_KEYS[field] for field in plan.not_computed],
         "findings": [finding_as_data(finding) for finding in plan.findings],
         "baseFindings": [finding_as_data(finding) for finding in plan.base_findings],
     }
@@ -113,6 +116,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _part("documents", _documents(plan))
     yield from _part("schedules", (line for change in plan.schedules for line in _schedule_lines(change)))
     yield from _part("starts at once", map(_start_line, plan.starts_at_once))
+    yield from _part("starts after the time looked at", map(_start_line, plan.starts_later))
     yield from _part("targets", map(_targets_line, plan.targets))
     yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
     yield from _part("findings", map(_finding_line, news(plan)))
@@ -154,6 +158,7 @@ def summary(plan: Plan) -> str:
         ("documents", ", ".join(f"{count} {what}" for count, what in of_documents if count)),
         ("schedules", len(plan.schedules)),
         ("runs that start at once", sum(start.verdict == "starts" for start in plan.starts_at_once)),
+        ("runs that start later", len(plan.starts_later)),
         ("jobs on other targets", len({one.job for one in plan.targets})),
         ("credentials newly reachable", len(plan.credentials)),
     )
@@ -170,6 +175,8 @@ def verdicts(plan: Plan) -> Iterator[str]:
         yield f"Rejected: {_count(errors, 'error')} in head; nothing changes and the last good commit stays in force."
     elif errors:
         yield f"Accepted, but {_count(errors, 'error')} about acts: those are refused."
+    if plan.not_computed:
+        yield "Windows and policies are not acted on yet, so nothing is said of what they block or need."
     if plan.base_findings:
         yield (
             f"The base has {_count(len(plan.base_findings), 'error')} itself: an earlier commit is in force. "

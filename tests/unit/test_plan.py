@@ -5,6 +5,8 @@ import pytest
 from engine.plan import Plan
 from engine.plan_documents import Renamed
 from engine.plan_times import MOST_FIRES
+from opsconductor.planmarkdown import as_markdown
+from opsconductor.planreport import as_data, as_text
 from schemas.quantities import format_instant
 from tests.catalogs import PROJECT, local_target
 from tests.planned import credential, job, planned, schedule, ssh_target, tree
@@ -167,6 +169,31 @@ def test_a_request_in_the_commit_starts_its_run_and_one_that_was_there_does_not(
 def test_requests_are_judged_as_the_engine_does(spec: str, verdict: str, reason: str | None) -> None:
     plan = planned(tree(HERE, WORK), tree(HERE, WORK, request("ask", spec)))
     assert [(one.verdict, one.reason) for one in plan.starts_at_once] == [(verdict, reason)]
+
+
+def test_a_request_whose_time_lies_beyond_the_horizon_is_not_said_to_start_at_once() -> None:
+    asked = [("before", "2026-03-28T23:59:59Z"), ("beyond", "2026-03-29T00:00:00Z")]
+    acts = [request(name, f"{{jobRef: work, notBefore: {when}}}") for name, when in asked]
+    plan = planned(tree(HERE, WORK), tree(HERE, WORK, *acts))
+    assert [one.cause for one in plan.starts_at_once] == ["RunRequest/before"]
+    assert [one.cause for one in plan.starts_later] == ["RunRequest/beyond"]
+    assert "runs that start at once: 1; runs that start later: 1" in as_text(plan)
+    assert "Starts after the time looked at (1)" in as_markdown(plan)
+
+
+def test_a_plan_says_that_windows_and_policies_are_not_worked_out() -> None:
+    window = "kind: Window\nmetadata: {name: w}\nspec: {effect: deny, cron: '0 0 * * *', duration: 1h, timeZone: UTC}\n"
+    user = "kind: User\nmetadata: {name: ana}\n"
+    policy = "kind: Policy\nmetadata: {name: p}\nspec: {rules: [{subjects: [ana], verbs: [run]}]}\n"
+    said = "Windows and policies are not acted on yet, so nothing is said of what they block or need."
+    for documents, keys in (
+        ([], []),
+        ([window], ["blockedBy"]),
+        ([window, user, policy], ["blockedBy", "permissions"]),
+    ):
+        plan = planned(tree(), tree(*documents))
+        assert as_data(plan)["notComputed"] == keys, plan.findings
+        assert ((said in as_text(plan)), (said in as_markdown(plan))) == (bool(keys), bool(keys))
 
 
 def test_a_request_starts_also_where_its_commit_is_rejected() -> None:

@@ -131,6 +131,6 @@ def test_requests_start_what_a_plan_says(pair: tuple[Compiled, Compiled, datetim
             launched[authored.identity] = _names(judgement.planned)
     assert launched == {
         one.cause: one.targets
-        for one in found.starts_at_once
+        for one in (*found.starts_at_once, *found.starts_later)
         if one.verdict == "starts" and one.cause.startswith("RunR")
     }
