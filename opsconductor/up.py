@@ -210,9 +210,15 @@ class Engine:
             present=frozenset(one.authored.document.name for one in acts),
             now=now,
             replan=Resumptions(self._objects, head=self._loop.head, acts=acts).plans,
+            in_history=self._in_history,
         )
         await self._loop.start()
         return True
+
+    def _in_history(self, commit: str) -> bool:
+        """Whether the branch of definitions contains the commit, as it was seen last."""
+        head = self._loop.head
+        return head is not None and self._objects.has(commit) and self._objects.is_ancestor(commit, head)
 
     async def _branch_is_there(self) -> bool:
         """Wait for the branch before anything is claimed: a mistyped name must not lock out who has it right.

@@ -28,6 +28,7 @@ from reconciler.resumptions import Plans, Replan
 log = structlog.get_logger(__name__)
 
 _RUN_FILE = re.compile(r"/[^/]+-\d{8}T\d{6}Z-[0-9a-f]{10}(?:\.(?P<slice>[1-9]\d{0,5}))?\.yaml$", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}", re.ASCII)
 _SAID = 20
 """How many files that were left out are named in the log; all are counted."""
 REBUILT = "rebuilt"
@@ -93,6 +94,11 @@ def _from_json(value: Mapping[str, str] | None) -> EngineView | None:
     return EngineView(value["id"], value["host"], datetime.fromisoformat(value["since"]), closed)
 
 
+def _commit(text: str | None) -> str | None:
+    """A full commit id; anything else is a name that git might read otherwise."""
+    return text if text and _COMMIT.fullmatch(text) else None
+
+
 async def from_branch(
     journal: Journal,
     publisher: Publisher,
@@ -101,6 +107,7 @@ async def from_branch(
     present: frozenset[str],
     now: datetime,
     replan: Replan | None = None,
+    in_history: Callable[[str], bool] | None = None,
 ) -> Rebuilt:
     """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
@@ -108,6 +115,10 @@ async def from_branch(
     drained stop open runs go on, by the plans that `replan` gives; those that it cannot plan are unknown. After an
     undrained stop instants between that mark and now are storeLost, open runs are unknown, and those of the requests
     `present` now that the branch has no answer to are remembered as lost, so that the loop refuses them.
+
+    The last good commit is in force again only where it is `in_history` of the branch of definitions: who can write to
+    the status branch alone must not bring definitions in. Where it is not, history was rewritten or the branch is
+    forged; it is trusted all the same, so that nothing is in force until somebody has accepted a commit by name.
 
     No file keeps the engine from starting: each is taken in whole or left out, and what was left out is counted and
     logged.
@@ -117,6 +128,8 @@ async def from_branch(
     drained = before is None or before.closed is not None
     lost_until = None if drained else now
     wrote = _wrote(before, publisher.engine_id)
+    good = _commit(found.sync.last_good if found.sync else None)
+    applied = good if good and (in_history is None or await asyncio.to_thread(in_history, good)) else None
     plans: Plans = {}
     if replan is not None and before is not None and before.closed is not None:
         plans = await replan(view for view in found.runs.values() if view.finished_at is None)
@@ -139,8 +152,8 @@ async def from_branch(
             take(path, partial(_import_clock, view=clock, own=own, lost_until=lost_until))
         for path, answer in found.answers.items():
             take(path, partial(_import_answer, answer=answer, now=now))
-        if found.sync and found.sync.last_good and facts.get(tx, "accepted") is None:
-            facts.put(tx, "accepted", {"applied": found.sync.last_good, "trusted": found.sync.last_good})
+        if good and facts.get(tx, "accepted") is None:
+            facts.put(tx, "accepted", {"applied": applied, "trusted": good})
         unanswered = present - set(acts.seen(tx, present))
         # An answer that was left out was given: what it was cannot be proven, so the request is not answered again.
         unproven = {name for name in unanswered if readmodel.request_path(name) in left_out}

@@ -379,3 +379,47 @@ async def _longest_silence(site: Site, name: str) -> float:
     watching.cancel()
     assert found.runs == 1000
     return longest / took
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [(True, {"applied": COMMIT, "trusted": COMMIT}), (False, {"applied": None, "trusted": COMMIT})],
+)
+async def test_a_commit_that_the_definitions_do_not_contain_is_not_in_force(
+    site: Site, held: bool, expected: dict[str, str | None]
+) -> None:
+    """Whoever can write to the status branch alone names a commit of their own there: nothing of it may run."""
+    journal = site.store("one")
+    await fill(journal)
+    while await site.projection(journal).publish():
+        pass
+    new = site.store("two")
+    asked: list[str] = []
+
+    def in_history(commit: str) -> bool:
+        asked.append(commit)
+        return held
+
+    await rebuild.from_branch(
+        new, site.publisher, before=None, present=frozenset(), now=NOON, in_history=in_history
+    )  # fmt: skip
+
+    assert await new.read(lambda conn: facts.get(conn, "accepted")) == expected
+    assert asked == [COMMIT]
+
+
+async def test_what_is_no_commit_id_is_never_looked_up(site: Site) -> None:
+    journal = site.store("one")
+    await fill(journal)
+    site.projection = lambda journal: Projection(  # type: ignore[method-assign]
+        journal, site.publisher, schedule=_schedule, sync=lambda: SyncView(applied="main@{1}", last_good="main@{1}")
+    )
+    while await site.projection(journal).publish():
+        pass
+    new = site.store("two")
+
+    await rebuild.from_branch(
+        new, site.publisher, before=None, present=frozenset(), now=NOON, in_history=lambda _: pytest.fail("looked up")
+    )
+
+    assert await new.read(lambda conn: facts.get(conn, "accepted", None)) is None
