@@ -243,29 +243,42 @@ def _allowed(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     said: set[str] = set()
     for connection, targets, path in scope.uses(authored):
         for name, users in scope.credential_users.get(connection, {}).items():
-            if name in restricted and name not in said and (first := min(targets & users, default=None)) is not None:
+            if name in restricted and name not in said and (those := targets & users):
                 said.add(name)
-                target = scope.authored("Target", first)
-                place = target.span("spec", "connections", connection, "credentialRef")
+                first = min(those)
+                place = scope.authored("Target", first).span("spec", "connections", connection, "credentialRef")
                 related = Related(place, f"target '{first}' logs in with it")
-                yield from forbidden(authored, scope, restricted[name], authored.span(*path, key=True), (related,))
+                through = f"target '{first}' " + (f"and {len(those) - 1} more use" if len(those) > 1 else "uses")
+                yield from forbidden(
+                    authored,
+                    scope,
+                    restricted[name],
+                    authored.span(*path, key=True),
+                    (related,),
+                    through=f"; {through} it over {connection}",
+                )
 
 
 def forbidden(
-    authored: Authored, scope: Scope, credential: Credential, span: Span, related: tuple[Related, ...] = ()
+    authored: Authored,
+    scope: Scope,
+    credential: Credential,
+    span: Span,
+    related: tuple[Related, ...] = (),
+    through: str = "",
 ) -> Iterator[Diagnostic]:
-    """Why a job may not use a credential."""
+    """Why a job may not use a credential. `through` ends the sentence where the job does not name it itself."""
     document, spec = authored.document, credential.spec
     origin = scope.authored("Credential", credential.name)
     pool = scope.catalog.pool_of(document) if isinstance(document, Job) else scope.catalog.default_pool
     if spec.pools and pool not in spec.pools:
-        message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs this"
+        message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs this{through}"
         place = Related(origin.span("spec", "pools"), "its pools")
         yield Diagnostic(span, "OC603", message, "name the pool there, or run the job on one of them",
                          related=(*related, place))  # fmt: skip
     labels: Mapping[str, str] = document.metadata.labels
     if spec.allowed_for is not None and not matches(spec.allowed_for, labels):
-        message = f"credential '{credential.name}' is not allowed for this job: its labels do not match"
+        message = f"credential '{credential.name}' is not allowed for this job: its labels do not match{through}"
         place = Related(origin.span("spec", "allowedFor"), "the jobs it is for")
         hint = "give the job the labels, or widen allowedFor"
         yield Diagnostic(span, "OC604", message, hint, related=(*related, place))

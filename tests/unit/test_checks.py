@@ -16,6 +16,7 @@ from schemas.project import Project
 from schemas.reader import Authored, read
 from schemas.selector import Selection
 from schemas.target import Target, TargetGroup
+from tests.planned import credential, job, ssh_target, tree
 
 HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
@@ -288,3 +289,20 @@ def test_a_number_where_a_text_is_asked_for_is_told_to_be_quoted(schema: str, va
     hints = [finding.hint for finding in compiled(j=job, s=given).findings if finding.span.file == "definitions/s.yaml"]
 
     assert {one.partition("; a text is put in quotes: ")[2] for one in hints} == {hint or ""}
+
+
+@pytest.mark.parametrize(
+    ("web", "said"), [(1, "target 'a' uses it over ssh"), (3, "target 'a' and 2 more use it over ssh")]
+)
+def test_a_credential_that_a_job_may_not_use_is_traced_to_targets_and_their_connection(web: int, said: str) -> None:
+    found = tree(
+        "kind: RunnerPool\nmetadata: {name: inner}\n",
+        credential("key", ", pools: [inner], allowedFor: {matchLabels: {team: web}}"),
+        *(ssh_target(name, "key", "{role: web}") for name in "abc"[:web]),
+        job("j", "{selector: {matchLabels: {role: web}}}"),
+    )
+
+    assert {one.code: one.message for one in found.findings if one.code != "OC307"} == {
+        "OC603": f"credential 'key' may not be opened by pool 'default', which runs this; {said}",
+        "OC604": f"credential 'key' is not allowed for this job: its labels do not match; {said}",
+    }
