@@ -76,6 +76,7 @@ _TITLES = {
     "OC318": "A library that is not what was locked",
     "OC319": "A circle of library steps",
     "OC320": "A step that does not run on its target",
+    "OC321": "A key or an address of two people",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions
@@ -101,7 +102,7 @@ _TITLES = {
     "OC509": "A file that the repository does not have",
     # 6xx: security
     "OC601": "An ssh connection without host keys",
-    "OC602": "A host key that cannot be read",
+    "OC602": "A host key, or a person's key, that cannot be read",
     "OC603": "A credential that the job's pool may not open",
     "OC604": "A credential that the job may not use",
     "OC605": "A secret in plain text",

@@ -55,7 +55,7 @@ _OF_ONE = (
     supported,
 )
 """Checks of one document against the others, `about(authored, scope)`; acts pass them too."""
-_OF_ALL = (circles, concurrency, triggers, libraries)
+_OF_ALL = (circles, concurrency, people, triggers, libraries)
 """Checks of the definitions as a whole, `check(scope)`."""
 
 

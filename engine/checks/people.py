@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from engine.checks.references import guess
 from engine.checks.scope import OBJECT_KINDS, Path, Scope
-from schemas.diagnostic import Diagnostic, Severity
+from engine.checks.secrecy import public_key_problem
+from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.kinds import MODELS
 from schemas.notification import NotificationRule
-from schemas.policy import Policy
+from schemas.policy import Policy, User
 from schemas.project import Project
 from schemas.reader import Authored
 
@@ -17,12 +18,58 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     if document.metadata.owner and scope.catalog.users:
         yield from unknown_person(authored, document.metadata.owner, ("metadata", "owner"), scope, "warning")
     match document:
+        case User():
+            yield from _keys(authored, document)
         case Policy():
             yield from _policy(authored, document, scope)
         case NotificationRule():
             yield from _told(authored, document, scope)
         case Project():
             yield from _protected(authored, document, scope)
+
+
+def check(scope: Scope) -> Iterator[Diagnostic]:
+    """Keys and addresses that two Users share: nobody could say who of them signed, or asked."""
+    keys: dict[str, tuple[Authored, Path]] = {}
+    addresses: dict[str, tuple[Authored, Path]] = {}
+    for authored in scope.definitions:
+        user = authored.document
+        if not isinstance(user, User):
+            continue
+        for index, key in enumerate(user.spec.signing_keys):
+            if public_key_problem(key) is not None:
+                continue
+            path: Path = ("spec", "signingKeys", index)
+            other = keys.setdefault(_key(key), (authored, path))
+            if other != (authored, path):
+                yield _shared(authored, path, other, "this key", "each User has keys of their own", "error")
+        if user.spec.email is not None:
+            path = ("spec", "email")
+            other = addresses.setdefault(user.spec.email.lower(), (authored, path))
+            if other != (authored, path):
+                hint = "commits name their author by address: give each User one of their own"
+                yield _shared(authored, path, other, "this address", hint, "warning")
+
+
+def _key(text: str) -> str:
+    """Without its comment."""
+    return " ".join(text.split()[:2])
+
+
+def _shared(
+    authored: Authored, path: Path, other: tuple[Authored, Path], what: str, hint: str, severity: Severity
+) -> Diagnostic:
+    first, place = other
+    message = f"{first.identity} has {what} as well"
+    related = (Related(first.span(*place), "the first one"),)
+    return Diagnostic(authored.span(*path), "OC321", message, hint, severity, related=related)
+
+
+def _keys(authored: Authored, user: User) -> Iterator[Diagnostic]:
+    for index, key in enumerate(user.spec.signing_keys):
+        if (problem := public_key_problem(key)) is not None:
+            hint = "write it as in the .pub file of 'ssh-keygen': 'ssh-ed25519 AAAA…'"
+            yield Diagnostic(authored.span("spec", "signingKeys", index), "OC602", problem, hint)
 
 
 def unknown_person(

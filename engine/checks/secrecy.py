@@ -125,25 +125,35 @@ def host_key_problem(text: str) -> str | None:
         if words[0] != "@cert-authority":
             return f"'{words[0][:40]}' is not a mark that is known"
         words = words[1:]
+    return _key_problem(words, "host key")
+
+
+def public_key_problem(text: str) -> str | None:
+    """Why a text is no public key of a person; None where its structure is sound."""
+    return _key_problem(text.split(), "public key")
+
+
+def _key_problem(words: list[str], what: str) -> str | None:
     if not words:
-        return "an empty host key"
+        return f"an empty {what}"
     if words[0] not in _KEY_TYPES:
         if len(words) > 1 and words[1] in _KEY_TYPES:
-            return f"'{words[0][:80]}' before the key is a host name, which does not belong here"
-        return f"'{words[0][:80]}' is not a type of host key"
+            before = "a host name" if what == "host key" else "an option"
+            return f"'{words[0][:80]}' before the key is {before}, which does not belong here"
+        return f"'{words[0][:80]}' is not a type of {what}"
     if len(words) < 2:
-        return "a type of host key without the key"
+        return f"a type of {what} without the key"
     try:
         blob = base64.b64decode(words[1], validate=True)
     except (binascii.Error, ValueError):
-        return "the host key is not base64"
+        return f"the {what} is not base64"
     fields = _fields(blob)
     if fields is None or len(fields) != _KEY_TYPES[words[0]]:
-        return "the host key is cut off or damaged"
+        return f"the {what} is cut off or damaged"
     if fields[0] != words[0].encode():
-        return f"the host key is not of the type {words[0]} it says"
+        return f"the {what} is not of the type {words[0]} it says"
     if words[0] == "ssh-ed25519" and len(fields[1]) != 32:
-        return "the host key is cut off or damaged"
+        return f"the {what} is cut off or damaged"
     return None
 
 
