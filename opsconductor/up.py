@@ -223,16 +223,17 @@ class Engine:
     async def _branch_is_there(self) -> bool:
         """Wait for the branch before anything is claimed: a mistyped name must not lock out who has it right.
 
-        False: told to stop. Raises Refused with --once.
+        False: told to stop. Raises Refused with --once, and for a path that cannot be read: waiting mends no typo.
         """
         said = None
         while not self._stop.is_set() and (message := await self._loop.missing() or self._unknown()) is not None:
-            if self._settings.once and message != self._unknown():
+            unread = message == self._unknown()
+            if self._settings.once or (unread and self._settings.source.is_path):
                 raise Refused(message)
             if message != said:
                 log.warning("waiting for the branch of definitions", message=message)
                 said = message
-            pause = _AWAY_PAUSE if message == self._unknown() else await self._loop.interval()
+            pause = _AWAY_PAUSE if unread else await self._loop.interval()
             await self._wake.wait(timeout=pause)
             await self._look_at_first()
         return not self._stop.is_set()

@@ -14,6 +14,8 @@ from schemas.target import Become
 
 Shell = Literal["sh", "bash", "powershell", "python3", "cmd"]
 ExpressionText = Annotated[str, StringConstraints(pattern=r"\$\{\{")]
+MAX_VARIABLES = 1_000
+"""More than the environment of a process holds, and few enough to be kept for each of many steps."""
 OnConflict = Literal["skip", "queueOne", "queue", "cancelRunning", "fail", "allow"]
 
 
@@ -78,6 +80,7 @@ class Step(Model):
     )
     env: dict[str, Scalar] = Field(
         default_factory=dict,
+        max_length=MAX_VARIABLES,
         description="Environment variables, over the job's.",
         examples=[{"TOKEN": "${{ secrets.api.token }}"}],
     )
@@ -158,7 +161,10 @@ class JobSpec(Model):
         default=timedelta(hours=1), description="How long it may wait to start.", examples=["1h"]
     )
     env: dict[str, Scalar] = Field(
-        default_factory=dict, description="Environment variables of all steps.", examples=[{"LC_ALL": "C"}]
+        default_factory=dict,
+        max_length=MAX_VARIABLES,
+        description="Environment variables of all steps.",
+        examples=[{"LC_ALL": "C"}],
     )
     steps: Many[Step] = Field(min_length=1, description="Run one after another on each target.")
     rescue: Many[Step] = Field(default=(), description="After a failed step that nothing rescued, per target.")

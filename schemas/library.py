@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Scalar
-from schemas.job import Shell, Step
+from schemas.job import MAX_VARIABLES, Shell, Step
 from schemas.paths import RepositoryPath
 from schemas.rules import chosen, exactly_one, none_of, published, when
 
@@ -60,7 +60,10 @@ class LibraryStepSpec(Model):
     script: RepositoryPath | None = Field(default=None, description="A script file beside it.", examples=["rotate.sh"])
     shell: Shell | None = Field(default=None, description="What interprets the script.")
     env: dict[str, Scalar] = Field(
-        default_factory=dict, description="Environment of the script.", examples=[{"CONFIG": "${{ inputs.config }}"}]
+        default_factory=dict,
+        max_length=MAX_VARIABLES,
+        description="Environment of the script.",
+        examples=[{"CONFIG": "${{ inputs.config }}"}],
     )
     examples: Many[Example] = Field(default=(), description="Uses of the step.")
 

@@ -102,7 +102,7 @@ def test_every_list_has_its_four_forms(here: Site, words: tuple[str, ...], named
     head, *rows = found["table"].stdout.splitlines()
     assert head == head.upper()
     data = json.loads(found["json"].stdout)
-    (items,) = data.values()
+    items, *_ = data.values()
     assert len(items) == len(rows) > 0
     if "yaml" in found:
         assert json.loads(json.dumps(yaml.safe_load(found["yaml"].stdout), default=str)) == data

@@ -247,7 +247,7 @@ def test_junit_has_a_suite_for_each_file_and_a_case_for_each_finding(tmp_path: P
     ]
     cases = [case.get("name") for case in suites["infra/definitions/a.yaml"]]
     assert len(set(cases)) == len(cases)
-    assert "definitions/a.yaml:1:1: OC204" in (suites["infra/definitions/a.yaml"].findtext("testcase/failure") or "")
+    assert "definitions/a.yaml:4:1: OC203" in (suites["infra/definitions/a.yaml"].findtext("testcase/failure") or "")
 
 
 def test_a_warning_is_a_case_that_passes() -> None:
