@@ -92,6 +92,7 @@ def test_a_file_and_a_folder_of_one_name(writes: dict[str, bytes | None], tmp_pa
         Trees(tmp_path).tree(None, writes)
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_bounded(tmp_path: Path) -> None:
     pygit2.init_repository(str(tmp_path), bare=True)
     trees = Trees(tmp_path)
