@@ -8,7 +8,7 @@ from engine.checks.reading import OPEN, Read, read
 from engine.checks.scope import Path
 from engine.expression import Expression
 from engine.inference import Lookup, Mismatch, Types
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Severity
 from schemas.reader import Authored
 
 
@@ -36,8 +36,8 @@ def mismatches(authored: Authored, one: Read, typing: Typing, wanted: Types = No
     types, found = typing.of(one.expression)
     for mismatch in found:
         span = one.span(authored, mismatch.start, mismatch.end - mismatch.start)
-        severity = "error" if mismatch.certain else "warning"
-        yield Diagnostic(span, "OC408", mismatch.message, mismatch.hint, severity)  # type: ignore[arg-type]
+        severity: Severity = "error" if mismatch.certain else "warning"
+        yield Diagnostic(span, "OC408", mismatch.message, mismatch.hint, severity)
     if found or wanted is None or not one.found.whole or types is None or types & wanted:
         return
     span = one.span(authored, 0, len(one.found.cel))
