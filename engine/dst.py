@@ -27,16 +27,6 @@ ELAPSED = Rule(gap="skip", fold="both")
 """For times that follow elapsed time: both passes of a repeated hour, nothing shifted in a missing one."""
 
 
-def zone(name: str) -> ZoneInfo:
-    """The zone of an IANA name. Raises ValueError for anything else, and for names that depend on the machine."""
-    try:
-        if name in ("localtime", "posixrules") or name.startswith(("posix/", "right/")):
-            raise ValueError("depends on the machine")
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:  # KeyError: ZoneInfoNotFoundError; OSError: a folder of zones
-        raise ValueError(f"'{name}' is not a time zone") from error
-
-
 def offset_at(instant: datetime, where: ZoneInfo) -> timedelta:
     """The zone's offset from UTC at an instant."""
     return instant.astimezone(where).utcoffset() or _ZERO

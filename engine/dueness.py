@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from engine import cron, dst, recurrence
+from engine import cron, recurrence, zones
 from engine.fires import Dropped, Fire, fires_of
 from engine.plan_times import clock_change
 from engine.recurrence import TICK
@@ -90,7 +90,7 @@ def _off_the_clock(spec: ScheduleSpec, instant: datetime, zone: str) -> Iterator
 
 
 def _off_the_cron(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -> Iterator[str]:
-    where = dst.zone(zone)
+    where = zones.zone(zone)
     wall = instant.astimezone(where)
     parsed = cron.parse(text)
     words = text.split()

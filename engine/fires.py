@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from engine import dst, recurrence
+from engine import recurrence, zones
 from engine.catalog import Catalog
 from engine.decide import SkipReason
 from engine.recurrence import TICK
@@ -94,7 +94,7 @@ def fires_of(
     """The due instants of one schedule in [start, end), oldest first."""
     spec = schedule.spec
     time_zone = recurrence.zone_of(spec, zone_default)
-    where = dst.zone(time_zone)
+    where = zones.zone(time_zone)
     for instant in recurrence.instants(spec, start - TICK, end - TICK, zone_default=zone_default):
         held = suspended or _is_suspended(spec.suspend, instant)
         yield Fire(

@@ -13,6 +13,7 @@ from engine.plan_reach import CredentialGain, Reach, TargetsChange
 from engine.plan_starts import Start, starts
 from engine.plan_times import ScheduleChange
 from engine.prune import removed_too_much
+from engine.zones import Source, source
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 
 DEFAULT_HORIZON = timedelta(hours=24)
@@ -31,6 +32,8 @@ class Plan:
     head: str
     start: datetime
     end: datetime
+    zones: Source
+    """The time zone data that local times were worked out by."""
     documents: Documents
     schedules: tuple[ScheduleChange, ...] = ()
     starts_at_once: tuple[Start, ...] = ()
@@ -68,6 +71,7 @@ def plan(
         head=names[1],
         start=now,
         end=now + horizon,
+        zones=source(),
         documents=documents,
         findings=in_order([*head.findings, *guard]),
         inherited=_inherited(base.findings, head.findings),

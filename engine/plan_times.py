@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal
 
-from engine import cron, dst, recurrence
+from engine import cron, dst, recurrence, zones
 from engine.catalog import Catalog
 from engine.decide import fingerprint, next_due, restarts
 from engine.fires import Dropped, Fire, fires_of
@@ -174,7 +174,7 @@ def flagged(schedule: Schedule, fires: tuple[Fire, ...], start: datetime) -> Ite
 
 def clock_change(schedule: Schedule, fire: Fire, before: datetime) -> ClockChange | None:
     """Whether clocks change right at a fire, or have changed since the instant `before`."""
-    where = dst.zone(fire.time_zone)
+    where = zones.zone(fire.time_zone)
     wall = fire.local.replace(tzinfo=None)
     text = schedule.spec.cron
     just_changed = dst.offset_at(fire.instant - TICK, where) < dst.offset_at(fire.instant, where)

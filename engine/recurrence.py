@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
-from engine import cron, dst
+from engine import cron, dst, zones
 from schemas.quantities import format_duration, format_instant
 from schemas.schedule import ScheduleSpec
 
@@ -98,7 +98,7 @@ def dropped(
     parsed = cron.parse(spec.cron)
     if parsed.elapsed:  # nothing is left out: it does not mean times of a day
         return
-    where = dst.zone(zone_of(spec, zone_default))
+    where = zones.zone(zone_of(spec, zone_default))
     last = until.astimezone(where).replace(tzinfo=None)  # what a gap leaves out is earlier than its end
     walls = takewhile(lambda wall: wall < last, parsed.walls(dst.earliest_wall(after, where)))
     yield from ((wall, end) for wall, end in dst.missing(walls, where) if after < end <= until)
@@ -141,7 +141,7 @@ def _count(spec: ScheduleSpec, after: datetime, until: datetime, zone_default: s
         return sum(1 for _ in instants(spec, after, until, zone_default=zone_default))
     parsed = cron.parse(spec.cron)
     found = 0
-    for begin, end, offset in dst.steady(after, until, dst.zone(zone_of(spec, zone_default))):
+    for begin, end, offset in dst.steady(after, until, zones.zone(zone_of(spec, zone_default))):
         if offset is None:
             found += sum(1 for _ in instants(spec, begin, end, zone_default=zone_default))
         else:
@@ -155,7 +155,7 @@ def _wall(instant: datetime, offset: timedelta) -> datetime:
 
 def _by_cron(text: str, zone_name: str, spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:
     parsed = cron.parse(text)
-    where = dst.zone(zone_name)
+    where = zones.zone(zone_name)
     rule = dst.ELAPSED if parsed.elapsed else dst.Rule(spec.dst.gap, spec.dst.fold)
     walls = parsed.walls(dst.earliest_wall(after, where))
     return (instant for instant in dst.instants(walls, where, rule) if instant > after)

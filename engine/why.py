@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from engine import dst, recurrence
+from engine import recurrence, zones
 from engine.decide import ON_TIME, SkipReason, Skips
 from engine.dueness import fire_at, neighbours, rule, why_not
 from engine.fires import Fire
@@ -121,7 +121,7 @@ class _Found:
         return Answer(
             schedule=self.known.name,
             instant=self.instant,
-            local=self.instant.astimezone(dst.zone(zone)),
+            local=self.instant.astimezone(zones.zone(zone)),
             time_zone=zone,
             decision=decision,
             reason=reason,

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from engine import zones
 from journal.errors import Refused, Unavailable
 from opsconductor.settings import StateFolder
 from reconciler.source import Source
@@ -46,6 +48,11 @@ def show(checks: tuple[Check, ...]) -> str:
     return "\n".join(lines)
 
 
+def as_data(checks: tuple[Check, ...]) -> dict[str, Any]:
+    """The same for programs."""
+    return {"checks": [asdict(check) for check in checks]}
+
+
 def _programs() -> Iterator[Check]:
     yield Check("python", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or newer")
     yield Check("opsconductor", True, importlib.metadata.version("opsconductor"))
@@ -59,6 +66,8 @@ def _programs() -> Iterator[Check]:
         numbers = tuple(int(part) for part in words[2].split(".")[:2]) if len(words) > 2 else (0, 0)
         yield Check("git", numbers >= _OLDEST_GIT, " ".join(words[2:3]), "install git 2.30 or newer")
     yield Check("sqlite", sqlite3.sqlite_version_info >= (3, 35), sqlite3.sqlite_version, "needs SQLite 3.35 or newer")
+    data = zones.source()
+    yield Check("time zone data", data.origin != "system", data.text, "pip install tzdata: others have other data")
     shell = shutil.which("sh")
     yield Check("sh", shell is not None, shell or "not found", "local steps need a POSIX shell")
 

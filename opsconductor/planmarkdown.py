@@ -65,6 +65,7 @@ def _blocks(plan: Plan, most: int) -> Iterator[str]:
     yield from _part("Documents", tuple(_documents(plan)), lambda line: line, most)
     yield ""
     yield f"Times are from {format_instant(plan.start)} to {format_instant(plan.end)}, as if it were merged then."
+    yield f"Time zone data: {code(plan.zones.text)}."
 
 
 def _part(title: str, items: Sequence[T], line: Callable[[T], str], most: int, *, shown: bool = False) -> Iterator[str]:

@@ -35,6 +35,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         "from": format_instant(plan.start),
         "until": format_instant(plan.end),
         "accepted": plan.accepted,
+        "timeZoneData": plan.zones.to_json(),
         "documents": {
             "added": list(documents.added),
             "changed": list(documents.changed),
@@ -124,6 +125,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield inherited(plan)
     yield from _part("findings of the base", map(_finding_line, plan.base_findings))
+    yield ""
+    yield f"time zone data: {plan.zones.text}"
 
 
 def news(plan: Plan) -> list[Diagnostic]:

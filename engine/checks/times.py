@@ -7,9 +7,8 @@ from difflib import get_close_matches
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
-from zoneinfo import ZoneInfo, available_timezones
 
-from engine import rrule
+from engine import rrule, zones
 from engine.checks.scope import Path, Scope
 from engine.cron import Cron, CronError, idle_steps, parse
 from schemas.calendar import Window, WindowSpec
@@ -20,8 +19,6 @@ from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule, ScheduleSpec
 
-# In the folder of zones, but not names that mean the same on every machine.
-_NO_ZONES = frozenset({"localtime", "posixrules", "Factory"})
 _NO_SUCH_DAY = "no month of the ones it names has such a day"
 _NINE_YEARS = 9 * 366
 _ANY_YEAR = datetime(2000, 1, 1)  # noqa: DTZ001 -- wall time
@@ -98,20 +95,17 @@ def zone(authored: Authored, name: str | None, path: Path) -> Iterator[Diagnosti
     """A finding where a name is no time zone."""
     if name is None or is_zone(name):
         return
-    folded = {known.lower(): known for known in available_timezones() - _NO_ZONES}
+    folded = {known.lower(): known for known in zones.names()}
     near = get_close_matches(name[:80].lower().replace(" ", "_"), folded, n=1, cutoff=0.7)
     hint = f"did you mean '{folded[near[0]]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
     yield Diagnostic(authored.span(*path), "OC501", f"'{name}' is not a time zone", hint)
 
 
-@lru_cache(maxsize=1024)
 def is_zone(name: str) -> bool:
     """Whether a name is one of the IANA time zones."""
-    if name in _NO_ZONES or name.startswith(("posix/", "right/")):
-        return False
     try:
-        ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
+        zones.zone(name)
+    except ValueError:
         return False
     return True
 

@@ -121,6 +121,7 @@ def upcoming(
     """When schedules fire next, in their own zone and in UTC."""
     from engine.fires import dropped
     from engine.fires import upcoming as fires
+    from engine.zones import source
     from opsconductor.workspace import Workspace
     from schemas.quantities import format_instant, parse_duration, parse_instant
 
@@ -146,7 +147,12 @@ def upcoming(
         chatter(f"{one.schedule}: {one.message} ({one.time_zone}, dst.gap: skip)")
     columns = ("LOCAL", "ZONE", "UTC", "SCHEDULE", "DECISION", "REASON")
     nothing = f"nothing is due from {format_instant(begin)} within {within}"
-    show(Table(columns, rows, {"fires": data, "dropped": [one.to_json() for one in left_out]}, empty=nothing), output)
+    facts = {
+        "fires": data,
+        "dropped": [one.to_json() for one in left_out],
+        "timeZoneData": source().to_json(),
+    }
+    show(Table(columns, rows, facts, empty=nothing), output)
     return exits.OK
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.options import BranchOption, StateOption
+from opsconductor.cli.options import BranchOption, OutputOption, StateOption
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
     Settings,
@@ -124,13 +124,21 @@ def doctor(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder with a git repository, or its URL.")] = ".",
     branch: BranchOption = "main",
     state: StateOption = None,
+    output: OutputOption = "table",
 ) -> int:
     """Check what the engine needs on this machine and in this repository; exit 1 where something is missing."""
-    from opsconductor.doctor import examine, show
+    from opsconductor.cli.output import Table, check_format
+    from opsconductor.cli.output import show as show_data
+    from opsconductor.doctor import as_data, examine, show
+
+    check_format(output)
 
     where = parse_source(source)
     checks = examine(where, _state(where, state), branch)
-    typer.echo(show(checks))
+    if output in ("table", "wide"):
+        typer.echo(show(checks))
+    else:
+        show_data(Table((), (), as_data(checks)), output)
     return exits.OK if all(check.good for check in checks) else exits.FINDINGS
 
 

@@ -224,23 +224,23 @@ def catalog(*schedules: dict[str, Any], **project: Any) -> Catalog:
 
 
 def test_fires_are_shown_with_the_offset_of_their_own_pass() -> None:
-    nightly = {"name": "nightly", "cron": "30 2 * * *", "timeZone": "Europe/Chisinau", "dst": {"fold": "both"}}
+    nightly = {"name": "nightly", "cron": "30 2 * * *", "timeZone": "Europe/Berlin", "dst": {"fold": "both"}}
     fires = upcoming(catalog(nightly), datetime(2026, 10, 24, 22, tzinfo=UTC), datetime(2026, 10, 25, 22, tzinfo=UTC))
     assert fires[0].to_json() == {
         "schedule": "nightly",
-        "instant": "2026-10-24T23:30:00Z",
-        "local": "2026-10-25T02:30:00+03:00",
-        "timeZone": "Europe/Chisinau",
+        "instant": "2026-10-25T00:30:00Z",
+        "local": "2026-10-25T02:30:00+02:00",
+        "timeZone": "Europe/Berlin",
         "decision": "run",
         "reason": None,
-        "startsAt": "2026-10-24T23:30:00Z",
+        "startsAt": "2026-10-25T00:30:00Z",
     }
     hourly = upcoming(
-        catalog({"name": "h", **HOURLY, "timeZone": "Europe/Chisinau"}),
-        datetime(2026, 10, 24, 23, tzinfo=UTC),
-        datetime(2026, 10, 25, 1, tzinfo=UTC),
+        catalog({"name": "h", **HOURLY, "timeZone": "Europe/Berlin"}),
+        datetime(2026, 10, 25, 0, tzinfo=UTC),
+        datetime(2026, 10, 25, 2, tzinfo=UTC),
     )
-    assert [fire.to_json()["local"] for fire in hourly] == ["2026-10-25T02:00:00+03:00", "2026-10-25T02:00:00+02:00"]
+    assert [fire.to_json()["local"] for fire in hourly] == ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"]
 
 
 def test_fires_are_sorted_the_start_counts_in_and_the_end_does_not() -> None:
