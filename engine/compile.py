@@ -28,6 +28,8 @@ class Compiled:
     documents: int
     definitions: tuple[Authored, ...] = ()
     """All definitions that are well formed, also where there is no catalog."""
+    readable: Catalog | None = field(default=None, repr=False, compare=False)
+    """All that is well formed, errors or not: to be looked at, never to be acted on."""
     checked: everything.Checked | None = field(default=None, repr=False, compare=False)
     """For the commit after this one."""
 
@@ -93,6 +95,7 @@ def compile_files(
         findings=in_order([*findings, *about_acts]),
         documents=sum(file.count for file in parsed),
         definitions=tuple(definitions),
+        readable=catalog,
         checked=checked,
     )
 

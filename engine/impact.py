@@ -7,12 +7,15 @@ from typing import Literal
 from engine.catalog import Catalog
 from engine.checks.references import references_of
 from engine.checks.scope import Members, Path, selections_of, steps_of
+from engine.compile import Compiled
 from engine.planning import ways
 from engine.reach import Way
+from schemas.diagnostic import Diagnostic
 from schemas.job import Job
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.selector import Selection
+from schemas.span import Span
 
 Relation = Literal["uses", "names"]
 """`uses`: it acts on or through the document. `names`: it only mentions it, to leave it out, narrow to it or permit
@@ -54,6 +57,23 @@ def impact(catalog: Catalog, kind: str, name: str, acts: Iterable[Authored] = ()
     users = {holder: Impact(holder, "uses", way) for holder, way in found.items()}
     mentions = {link.holder: Impact(link.holder, "names", (link,)) for link in graph.mentions_of(start)}
     return tuple(one for _, one in sorted({**mentions, **users}.items()))
+
+
+def unread(compiled: Compiled) -> tuple[Diagnostic, ...]:
+    """The errors that keep a file or a document from being read: what they hide is in no answer."""
+    read: dict[str, list[Span]] = {}
+    for authored in (*compiled.definitions, *compiled.acts):
+        read.setdefault(authored.file, []).append(authored.span())
+    return tuple(
+        found
+        for found in compiled.findings
+        if found.severity == "error" and not any(_within(found.span, one) for one in read.get(found.span.file, ()))
+    )
+
+
+def _within(span: Span, other: Span) -> bool:
+    begin, end = (other.line, other.column), (other.end_line, other.end_column)
+    return begin <= (span.line, span.column) <= end
 
 
 class _Graph:

@@ -32,7 +32,7 @@ class Inquiry:
     @classmethod
     def open(cls, where: str, *, remote: str | None, branch: str, offline: bool, now: datetime) -> "Inquiry":
         repository = Repository.open(where, remote=remote)
-        workspace = Workspace(repository, branch)
+        workspace = Workspace(repository, branch, offline=offline)
         tip = repository.head_of(workspace.refs().status, fetch=not offline)
         evidence = Evidence(repository.git_dir, tip) if tip else None
         sync = evidence.sync() if evidence else None

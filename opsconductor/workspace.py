@@ -15,14 +15,16 @@ from reconciler.source import Source
 class Workspace:
     """Opened once by a command; everything is read through it."""
 
-    def __init__(self, repository: Repository, branch: str) -> None:
+    def __init__(self, repository: Repository, branch: str, *, offline: bool = False) -> None:
         self._repository = repository
         self._branch = branch
+        self._offline = offline
         self._compiled: Any = None
 
     @classmethod
-    def open(cls, where: str, *, remote: str | None = None, branch: str = "main") -> "Workspace":
-        return cls(Repository.open(where, remote=remote), branch)
+    def open(cls, where: str, *, remote: str | None = None, branch: str = "main", offline: bool = False) -> "Workspace":
+        """`offline`: nothing is fetched; what was fetched before is what there is."""
+        return cls(Repository.open(where, remote=remote), branch, offline=offline)
 
     @property
     def is_remote(self) -> bool:
@@ -57,22 +59,25 @@ class Workspace:
             if self._repository.work_tree is not None:
                 self._compiled = validate_paths(self._repository.work_tree).compiled
             else:
-                commit = self._repository.head_of(Refs(branch=self._branch).definitions)
+                commit = self.head()
                 if commit is None:
-                    raise UsageError(
-                        f"there is no branch {self._branch!r} in {self.source.shown}; name one with --branch"
+                    here = (
+                        "no copy of it is here; ask once without --offline"
+                        if self._offline
+                        else "name one with --branch"
                     )
+                    raise UsageError(f"there is no branch {self._branch!r} in {self.source.shown}; {here}")
                 self._compiled = validate_commit(self._repository.git_dir, commit).compiled
         return self._compiled
 
-    def status(self, *, offline: bool = False) -> StatusReader | None:
+    def status(self) -> StatusReader | None:
         """The newest status that can be seen, None where no engine has published any."""
-        commit = self._repository.head_of(self.refs().status, fetch=not offline)
+        commit = self._repository.head_of(self.refs().status, fetch=not self._offline)
         return StatusReader(self._repository.git_dir, commit) if commit else None
 
     def head(self) -> str | None:
         """The newest commit of the definitions branch, None where there is no such branch."""
-        return self._repository.head_of(Refs(branch=self._branch).definitions)
+        return self._repository.head_of(Refs(branch=self._branch).definitions, fetch=not self._offline)
 
     def check_act(self, text: str) -> None:
         """Refuse here what the engine would refuse for its form. Raises UsageError with all findings."""

@@ -1,12 +1,13 @@
 """`impact`: who leans on a document, and by which way."""
 
 import difflib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption
+from opsconductor.cli.options import BranchOption, OfflineOption, OutputOption, RemoteOption, RepoOption
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.cli.read import KindArgument, kind_named
 from opsconductor.settings import UsageError
@@ -14,6 +15,9 @@ from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
     from engine.impact import Impact, Link
+    from schemas.diagnostic import Diagnostic
+
+_MOST_UNREAD = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -28,9 +32,14 @@ def impact(
     repo: RepoOption = ".",
     remote: RemoteOption = None,
     branch: BranchOption = "main",
+    offline: OfflineOption = False,
 ) -> int:
-    """Show what would notice if a document changed or went, and why. Exit 1 where there is no such document."""
+    """Show what would notice if a document changed or went, and why. Exit 1 where there is no such document.
+
+    Where definitions have errors it answers from those that are well formed, and says which it could not read.
+    """
     from engine.impact import impact as leaning_on
+    from engine.impact import unread
     from opsconductor.workspace import Workspace
     from schemas.kinds import MODELS
 
@@ -38,19 +47,41 @@ def impact(
     wanted = kind_named(kind)
     if wanted not in MODELS:
         raise UsageError(f"impact is about documents of the definitions: {', '.join(MODELS)}")
-    compiled = Workspace.open(repo, remote=remote, branch=branch).definitions()
-    if compiled.catalog is None:
-        raise UsageError("the definitions have errors; see 'opsconductor validate'")
-    found = leaning_on(compiled.catalog, wanted, name, compiled.acts)
+    compiled = Workspace.open(repo, remote=remote, branch=branch, offline=offline).definitions()
+    found = leaning_on(compiled.readable, wanted, name, compiled.acts)
+    hidden = unread(compiled)
+    for line in _missing(hidden):
+        chatter(line)
     if found is None:
         known = [a.document.name for a in (*compiled.definitions, *compiled.acts) if a.document.kind == wanted]
         chatter(f"there is no {wanted} {name!r}{_guess(name, known)}")
         return exits.FINDINGS
     rows = [(*one.identity.split("/", 1), _way(one), one.relation) for one in found]
-    data = {"kind": wanted, "name": name, "impacts": [_data(one) for one in found]}
+    data = {
+        "kind": wanted,
+        "name": name,
+        "impacts": [_data(one) for one in found],
+        "unread": [_unread(one) for one in hidden],
+    }
     empty = f"nothing leans on {wanted}/{name}"
     show(Table(("KIND", "NAME", "WAY"), rows, data, wide=("RELATION",), empty=empty), output)
     return exits.OK
+
+
+def _missing(hidden: "tuple[Diagnostic, ...]") -> Iterator[str]:
+    """What the answer lacks, in a few lines."""
+    if not hidden:
+        return
+    yield "this answer may lack something: what is wrong here could not be read (see 'opsconductor validate')"
+    for one in hidden[:_MOST_UNREAD]:
+        yield f"  {one.span.file}:{one.span.line}:{one.span.column}: {one.code} {one.message}"
+    if len(hidden) > _MOST_UNREAD:
+        yield f"  and {len(hidden) - _MOST_UNREAD} more"
+
+
+def _unread(one: "Diagnostic") -> dict[str, Any]:
+    at = one.span
+    return {"file": at.file, "line": at.line, "column": at.column, "code": one.code, "message": one.message}
 
 
 def _guess(name: str, known: list[str]) -> str:

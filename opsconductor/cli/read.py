@@ -47,12 +47,12 @@ def get(
     from opsconductor.workspace import Workspace
 
     check_format(output)
-    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    workspace = Workspace.open(repo, remote=remote, branch=branch, offline=offline)
     wanted = kind_named(kind)
-    items = _items(workspace, wanted, offline=offline)
+    items = _items(workspace, wanted)
     if name is not None:
         items = _called(name, items)
-    status = workspace.status(offline=offline)
+    status = workspace.status()
     nothing = f"no {wanted}{f' {name!r}' if name else ''} found"
     show(_table(wanted, items, status, empty=nothing), output)
     return exits.FINDINGS if name is not None and not items else exits.OK
@@ -72,13 +72,13 @@ def describe(
 
     if check_format(output) in ("table", "wide"):
         output = "yaml"
-    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    workspace = Workspace.open(repo, remote=remote, branch=branch, offline=offline)
     wanted = kind_named(kind)
-    status = workspace.status(offline=offline)
+    status = workspace.status()
     if wanted == "Run":
         found = status.run(name) if status else None
     else:
-        found = next((i for i in _items(workspace, wanted, offline=offline) if i["metadata"]["name"] == name), None)
+        found = next((i for i in _items(workspace, wanted) if i["metadata"]["name"] == name), None)
         beside = status.read(f"{STATUS_FOLDERS[wanted]}/{name}.yaml") if status and wanted in STATUS_FOLDERS else None
         if found is not None and beside is not None and "status" not in found:
             found = {**found, "status": beside.get("status", {})}
@@ -103,7 +103,7 @@ def history(
     from opsconductor.workspace import Workspace
 
     check_format(output)
-    status = Workspace.open(repo, remote=remote, branch=branch).status(offline=offline)
+    status = Workspace.open(repo, remote=remote, branch=branch, offline=offline).status()
     runs = [run for run in status.runs(f"{job[:72]}-") if run["spec"].get("job") == job] if status else []
     runs = sorted(runs, key=queued_at, reverse=True)[:limit]
     show(_table("Run", runs, status, empty=f"no run of {job!r} is recorded"), output)
@@ -117,6 +117,7 @@ def upcoming(
     repo: RepoOption = ".",
     remote: RemoteOption = None,
     branch: BranchOption = "main",
+    offline: OfflineOption = False,
 ) -> int:
     """When schedules fire next, in their own zone and in UTC."""
     from engine.fires import dropped
@@ -132,7 +133,7 @@ def upcoming(
         end = begin + span
     except (ValueError, OverflowError) as error:
         raise UsageError(f"--from and --within: {error}") from error
-    catalog = _catalog(Workspace.open(repo, remote=remote, branch=branch))
+    catalog = _catalog(Workspace.open(repo, remote=remote, branch=branch, offline=offline))
     found = fires(catalog, begin, end)
     left_out = dropped(catalog, begin, end)
     data = [fire.to_json() for fire in found]
@@ -164,13 +165,16 @@ def logs(
     repo: RepoOption = ".",
     remote: RemoteOption = None,
     branch: BranchOption = "main",
+    offline: OfflineOption = False,
     state: StateOption = None,
 ) -> int:
     """What the steps printed: from the state folder on this machine, else the tails that the status branch has."""
     from opsconductor.runlog import Reader
     from opsconductor.workspace import Workspace
 
-    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    if follow and offline:
+        raise UsageError("-f follows the run as it goes on; it cannot be --offline")
+    workspace = Workspace.open(repo, remote=remote, branch=branch, offline=offline)
     reader = Reader(workspace, workspace.state_folder(state), target=target, step=step)
     return reader.show(run, follow=follow)
 
@@ -213,9 +217,9 @@ def kind_named(text: str) -> str:
     raise UsageError(f"there is no kind {text!r}{hint}")
 
 
-def _items(workspace: "Workspace", kind: str, *, offline: bool) -> list[dict[str, Any]]:
+def _items(workspace: "Workspace", kind: str) -> list[dict[str, Any]]:
     if kind in _STATUS_KINDS or kind == "SyncStatus":
-        return _published(workspace.status(offline=offline), kind)
+        return _published(workspace.status(), kind)
     compiled = workspace.definitions()
     documents = [authored.document for authored in (*compiled.definitions, *compiled.acts)]
     return [d.to_json() for d in sorted(documents, key=lambda d: d.name) if d.kind == kind]

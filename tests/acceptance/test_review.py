@@ -114,6 +114,33 @@ def test_impact_names_who_leans_on_a_document_and_by_which_way(review: Site) -> 
     assert "did you mean 'here'?" in missing.stderr
 
 
+def test_impact_answers_from_what_is_well_formed_and_names_the_rest(review: Site) -> None:
+    """A reference to nothing hides nothing; a document of the wrong form is missing from the answer."""
+    (review.clone / "definitions" / "bad.yaml").write_text(schedule("bad", "nowhere", "every: 1h"))
+    assert review.json("impact", "job", "work", "-o", "json")["unread"] == []
+    (review.clone / "definitions" / "nightly.yaml").write_text("apiVersion: opsconductor/v1\nkind: Shedule\n")
+    done = review.run("impact", "job", "work", "-o", "json")
+    found = json.loads(done.stdout)
+    assert [one["name"] for one in found["impacts"]] == ["now"]
+    assert [(one["file"], one["line"], one["column"], one["code"]) for one in found["unread"]] == [
+        ("definitions/nightly.yaml", 2, 7, "OC210")
+    ]
+    assert (done.returncode, "definitions/nightly.yaml:2:7: OC210" in done.stderr) == (0, True)
+
+
+def test_offline_reads_a_remote_only_as_it_was_last_seen(review: Site) -> None:
+    bare = review.root / "mirror.git"
+    review.git("clone", "--quiet", "--bare", str(review.source), str(bare))
+    for command in (("impact", "job", "work"), ("next",)):
+        never = review.run(*command, "--repo", str(bare), "--offline")
+        assert (never.returncode, "without --offline" in never.stderr) == (2, True), never.stderr
+    assert review.json("next", "--repo", str(bare), "-o", "json")["fires"]
+    review.commit({"nightly.yaml": None})
+    gone = review.json("next", "--repo", str(bare), "-o", "json", "--offline")
+    assert {fire["schedule"] for fire in gone["fires"]} == {"nightly"}
+    assert review.json("next", "--repo", str(bare), "-o", "json")["fires"] == []
+
+
 @pytest.mark.slow
 def test_why_tells_what_was_decided_from_which_commit_by_which_rule(site: Make) -> None:
     held = 'every: 2s, suspend: {reason: "the audit"}'

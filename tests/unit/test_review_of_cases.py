@@ -18,6 +18,6 @@ def test_a_case_can_be_planned_in_and_out_and_asked_about(case: Case) -> None:
         plan = planned(base, head)
         assert len(as_markdown(plan).encode()) <= MOST_BYTES
         assert as_text(plan) and as_json(plan).encode()
-    if compiled.catalog is not None:
-        for authored in (*compiled.definitions, *compiled.acts):
-            assert impact(compiled.catalog, authored.document.kind, authored.document.name, compiled.acts) is not None
+    assert compiled.readable is not None
+    for authored in (*compiled.definitions, *compiled.acts):
+        assert impact(compiled.readable, authored.document.kind, authored.document.name, compiled.acts) is not None
