@@ -10,6 +10,7 @@ import re
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import assert_never
 
 from engine import posix_shell
@@ -49,6 +50,10 @@ def bind(script: str, shell: Shell) -> Bound | tuple[BindError, ...]:
 
     A script without expressions comes back as it is, whatever it holds.
     """
+    return _remembered(script, shell) if len(script) <= _SHORT else _bound(script, shell)
+
+
+def _bound(script: str, shell: Shell) -> Bound | tuple[BindError, ...]:
     try:
         parts = split(script)
     except ExpressionError as problem:
@@ -82,6 +87,11 @@ def bind(script: str, shell: Shell) -> Bound | tuple[BindError, ...]:
     names = iter(str(one) for one in written)
     text = "".join(part.text if isinstance(part, Literal) else next(names) for part in parts)
     return Bound(text, tuple(hole.cel for hole in holes))
+
+
+_SHORT = 4_096
+"""Code points of a script whose answer is remembered: many jobs of a repository, and all runs of one, have the same."""
+_remembered = lru_cache(maxsize=2_048)(_bound)
 
 
 def prelude(shell: Shell, values: Sequence[str]) -> str:

@@ -68,12 +68,14 @@ def compile_files(
     present: frozenset[str] | None = None,
     every: Every = in_turn,
     before: Compiled | None = None,
+    last: bool = False,
 ) -> Compiled:
     """Check the documents of a commit as a whole. Same files, same findings, in the same order.
 
     `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `present`
     are those of the files `mentioned` that are there; None where nobody has looked. `before` is a former commit of the
-    same repository: it changes no answer, and saves asking again what it has answered.
+    same repository: it changes no answer, and saves asking again what it has answered. `last` says that no commit
+    follows.
     """
     parsed = sorted(files, key=lambda file: file.file)
     definitions = [authored for file in parsed for authored in file.documents if not authored.is_act]
@@ -85,7 +87,8 @@ def compile_files(
     unread = {finding.span.file for finding in findings}
     catalog = replace(_catalog(commit, definitions), libraries=libraries_of(libraries))
     scope = Scope(catalog, definitions, broken=broken, vendored=libraries, present=present)
-    checked = everything.about_definitions(scope, unread=unread, every=every, before=before.checked if before else None)
+    former = before.checked if before else None
+    checked = everything.about_definitions(scope, unread=unread, every=every, before=former, last=last)
     findings += checked.findings
     about_acts += everything.about_acts(catalog, acts, broken=broken)
     sound = not has_errors(findings)

@@ -78,6 +78,7 @@ def _report(
             libraries=libraries,
             present=frozenset(filter(holds, mentioned(parsed))),
             every=on_all_cores,
+            last=True,
         )
     return Report(compiled, _sources(compiled.findings, files))
 
@@ -143,7 +144,7 @@ class _Tree:
         """The bytes of a regular file; None, with a finding, where it is none or cannot be read."""
         try:
             # Not through links, and without waiting for the other end of a pipe.
-            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             self._unreadable(path, error)
             return None
@@ -155,8 +156,7 @@ class _Tree:
             if found.st_size > MAX_BYTES:
                 self.say(too_large(path, found.st_size))
                 return None
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_BYTES + 1)
+            return os.read(descriptor, found.st_size + 1)
         except OSError as error:
             self._unreadable(path, error)
             return None

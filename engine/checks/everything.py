@@ -63,25 +63,29 @@ _OF_ALL = (circles, concurrency, people, triggers, libraries)
 class Checked:
     """What was found in the definitions. `held` are those, by identity, that this version must not run, and why.
 
-    `of_each` and `facts` are for the commit after this one.
+    `of_each` and `facts` are for the commit after this one; `facts` are None where none was to follow.
     """
 
     findings: tuple[Diagnostic, ...]
     held: Mapping[str, str]
     of_each: Mapping[Authored, tuple[Diagnostic, ...]] = field(repr=False)
-    facts: Facts = field(repr=False)
+    facts: Facts | None = field(repr=False)
 
 
-def about_definitions(scope: Scope, *, unread: Collection[str], every: Every, before: Checked | None = None) -> Checked:
+def about_definitions(
+    scope: Scope, *, unread: Collection[str], every: Every, before: Checked | None = None, last: bool = False
+) -> Checked:
     """Findings about the definitions of a commit. `unread` are files with findings of their own.
 
-    `before` is what was found in a former commit: what cannot have changed since is not checked again.
+    `before` is what was found in a former commit: what cannot have changed since is not checked again. `last` says that
+    no commit follows, for which anything should be kept.
     """
     definitions = scope.definitions
     findings = [*identities.check(definitions), *projects.check(definitions, unread)]
     for whole in _OF_ALL:
         findings += whole.check(scope)
-    facts, known = carried_over(before.facts, before.of_each, scope) if before is not None else (None, {})
+    former = before.facts if before is not None else None
+    facts, known = carried_over(former, before.of_each, scope) if before and former else (None, {})
     asked = [authored for authored in definitions if authored not in known]
     answers = every(lambda authored: tuple(bounded(_about(authored, scope))), asked)
     found = {**known, **dict(zip(asked, answers, strict=True))}
@@ -91,7 +95,9 @@ def about_definitions(scope: Scope, *, unread: Collection[str], every: Every, be
         if about:
             held.update((authored.identity, one.message) for one in about if one.code == supported.CODE)
             findings += about
-    return Checked(tuple(findings), held, of_each, facts or facts_of(scope))
+    if facts is None and not last:
+        facts = facts_of(scope)
+    return Checked(tuple(findings), held, of_each, facts)
 
 
 def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str]) -> Iterator[Diagnostic]:

@@ -243,13 +243,13 @@ def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iter
         yield replace(here, value=step.for_each.items, path=(*path, "forEach", "items"), item=None, wanted=LIST)
     if step.retry is not None and step.retry.if_:
         yield replace(here, value=step.retry.if_, path=(*path, "retry", "if"), bare=True, condition=True, wanted=BOOL)
-    ok = replace(here, path=(*path, "okExitCodes"), bare=True)
+    codes = (*path, "okExitCodes")
     if isinstance(step.ok_exit_codes, str):
-        yield replace(ok, value=step.ok_exit_codes, condition=True, wanted=_CODES)
+        yield replace(here, value=step.ok_exit_codes, path=codes, bare=True, condition=True, wanted=_CODES)
     else:
         for index, code in enumerate(step.ok_exit_codes):
             if isinstance(code, str):
-                yield replace(ok, value=code, path=(*ok.path, index), condition=True, wanted=INT)
+                yield replace(here, value=code, path=(*codes, index), bare=True, condition=True, wanted=INT)
 
 
 @dataclass
