@@ -1,5 +1,6 @@
 """The real pre-commit takes our manifest, and its hook refuses a commit that does not validate."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -75,12 +76,75 @@ def test_a_commit_that_breaks_another_file_is_refused(repository: Path, environm
     sound = commit(repository, environment)
     pool.write_text(pool.read_text().replace("maxRuns", "maxRun"))
     broken = commit(repository, environment)
-    subprocess.run(["git", "checkout", "--quiet", "HEAD", "."], cwd=repository, env=environment, check=True, timeout=60)
-    (repository / "notes.txt").write_text("nothing of ours")
-    other = commit(repository, environment)
 
     assert sound.returncode == 0, sound.stderr
     assert broken.returncode != 0
     assert "definitions/p.yaml:4:8: OC203 'maxRun' is not a field of 'spec'" in broken.stderr
-    assert other.returncode == 0
-    assert "no files to check" in other.stderr
+
+
+OTHERS = {
+    "opsconductor.lock": "libraries:\n  logs: {source: ../logs, digest: 'sha256:%s'}\n",
+    "libraries/logs/library.yaml": f"{HEAD}kind: StepLibrary\nmetadata: {{name: logs}}\nspec: {{version: 1.0.0}}\n",
+    "libraries/logs/steps/cut.sh": "true\n",
+    "calendars/freeze.ics": "BEGIN:VCALENDAR\nEND:VCALENDAR\n",
+    "tls/Switch.PEM": "a certificate\n",
+}
+LEANING = (
+    f"{HEAD}kind: Calendar\nmetadata: {{name: freeze}}\nspec: {{ics: calendars/freeze.ics}}\n---\n"
+    f"{HEAD}kind: Target\nmetadata: {{name: switch}}\nspec:\n  host: switch.example.org\n"
+    "  connections: {http: {baseUrl: 'https://switch.example.org', caCert: tls/Switch.PEM}}\n"
+)
+
+
+@pytest.mark.slow
+def test_a_file_that_documents_lean_on_calls_the_hook(repository: Path, environment: dict[str, str]) -> None:
+    """The lock, a library's files, a calendar, a certificate: changed or removed, with no document beside them."""
+    digests = {
+        path.removeprefix("libraries/logs/"): hashlib.sha256(text.encode()).hexdigest()
+        for path, text in OTHERS.items()
+        if path.startswith("libraries/")
+    }
+    whole = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
+    files = {**OTHERS, "definitions/leaning.yaml": LEANING}
+    files["opsconductor.lock"] %= hashlib.sha256(whole.encode()).hexdigest()
+    for path, text in files.items():
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text(text)
+    sound = commit(repository, environment)
+    assert sound.returncode == 0, sound.stdout + sound.stderr
+    subprocess.run(["git", "tag", "sound"], cwd=repository, env=environment, check=True, timeout=60)
+
+    for path in OTHERS:
+        (repository / path).write_text((repository / path).read_text().replace("1.0.0", "1.0.1") + "# more\n")
+        changed = commit(repository, environment)
+        # nobody judges yet what stands in a calendar or a certificate
+        breaks = path.startswith("libraries/")
+        assert (changed.returncode != 0, "OC318" in changed.stderr) == (breaks, breaks), f"{path}: {changed.stderr}"
+        assert "(no files to check)" not in changed.stderr
+        restore(repository, environment)
+        (repository / path).unlink()
+        removed = commit(repository, environment)
+        # a library that is locked, used by nobody and gone is a warning
+        code = {"calendars": "OC509", "tls": "OC509"}.get(path.split("/")[0], "OC318")
+        assert (code in removed.stderr) == (not path.endswith("library.yaml")), f"{path}: {removed.stderr}"
+        assert "(no files to check)" not in removed.stderr
+        restore(repository, environment)
+
+
+@pytest.mark.slow
+def test_where_it_does_not_always_run_the_same_files_call_it(repository: Path, environment: dict[str, str]) -> None:
+    settings = repository / ".pre-commit-config.yaml"
+    settings.write_text(settings.read_text().replace("always_run: true", "always_run: false"))
+    assert commit(repository, environment).returncode == 0
+    for path in (*OTHERS, "definitions/p.yml", "notes.txt"):
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        (repository / path).write_text("")
+        done = commit(repository, environment)
+        assert ("(no files to check)" in done.stderr) == (path == "notes.txt"), f"{path}: {done.stderr}"
+        subprocess.run(["git", "reset", "--quiet"], cwd=repository, env=environment, check=True, timeout=60)
+        (repository / path).unlink(missing_ok=True)
+
+
+def restore(root: Path, environment: dict[str, str]) -> None:
+    """The work tree as it was, also after a commit that should have been refused."""
+    subprocess.run(["git", "reset", "--quiet", "--hard", "sound"], cwd=root, env=environment, check=True, timeout=60)
