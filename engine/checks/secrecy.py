@@ -1,21 +1,16 @@
-"""Secrets and whom we trust: host keys, who may open what, and what must not be written in plain text."""
+"""Secrets and whom we trust: host keys, and who may open what."""
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from itertools import islice
-from math import inf
 
 from engine.checks.files import connections_of
-from engine.checks.scope import Path, Scope, steps_of, targets_of
+from engine.checks.scope import Path, Scope, targets_of
 from engine.selection import matches
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
 from schemas.discovery import Discovery
 from schemas.envelope import Document
-from schemas.guard import MAX_FINDINGS, lines_of
 from schemas.job import Job
 from schemas.notification import NotificationChannel
 from schemas.project import Project
@@ -34,9 +29,6 @@ _KEY_TYPES = {
     "sk-ecdsa-sha2-nistp256@openssh.com": 4,
 }
 """Host key types, with the number of fields in their binary form (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4)."""
-_PRIVATE = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|AGE-SECRET-KEY-1[A-Z0-9]{50}")
-_SECRET_NAME = re.compile(r"(?i)(^|_)(password|passwd|passphrase|secret|token|api_?key|private_?key)$")
-_USERINFO = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@]*:[^/?#@]+@", re.IGNORECASE)
 _URL = ("token", "generic")
 _FITTING: Mapping[str, tuple[str, ...]] = {
     "ssh": ("ssh", "password"),
@@ -60,47 +52,14 @@ _FITTING: Mapping[str, tuple[str, ...]] = {
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
-    yield from _private_keys(authored)
     if isinstance(document, Target):
         yield from _host_keys(authored, document, scope)
-        yield from _base_url(authored, document)
     elif isinstance(document, Credential):
         yield from _source(authored, document)
     yield from _fitting(authored, scope)
     yield from _delivering(authored, scope)
     if targets_of(authored) is not None:
         yield from _allowed(authored, scope)
-    yield from _env(authored)
-
-
-def _private_keys(authored: Authored) -> Iterator[Diagnostic]:
-    """By the bytes of the file: wherever in a document it stands, a comment included."""
-    keys = _keys_in(authored.places.layout.data)
-    first, last = _lines_of(authored) if keys else (0, 0)
-    for line, column, length in (key for key in keys if first <= key[0] < last):
-        span = Span(authored.file, line, column, line, column + length)
-        hint = "take it out, and make a new one: git keeps the old; a Credential names a file of the secret folder"
-        yield Diagnostic(span, "OC605", "a private key in plain text", hint)
-
-
-def _lines_of(authored: Authored) -> tuple[int, float]:
-    """From the end of the document before, or of the file's beginning, to the start of the next."""
-    roots = authored.places.layout.roots
-    after = (root.range[0] for root in roots[authored.index + 1 :] if root is not None)
-    here = roots[authored.index]
-    begin = here.range[0] if here is not None and any(roots[: authored.index]) else 1
-    return begin, next(after, inf)
-
-
-@lru_cache(maxsize=4)
-def _keys_in(data: bytes) -> tuple[tuple[int, int, int], ...]:
-    """Line, column and length of every private key. Each document of a file asks, and it is looked through once."""
-    if _PRIVATE.search(data) is None:
-        return ()
-    lines = enumerate(lines_of(data.decode()), 1)
-    found = ((number, key) for number, line in lines for key in _PRIVATE.finditer(line.encode()))
-    places = ((n, len(key.string[: key.start()].decode()) + 1, len(key[0])) for n, key in found)
-    return tuple(islice(places, MAX_FINDINGS))
 
 
 def _host_keys(authored: Authored, target: Target, scope: Scope) -> Iterator[Diagnostic]:
@@ -221,14 +180,6 @@ def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
                 yield "discovery", rule.credential_ref, ("spec", "classify", index, "credentialRef")
 
 
-def _base_url(authored: Authored, target: Target) -> Iterator[Diagnostic]:
-    http = target.spec.connections.http
-    if http is not None and _USERINFO.match(http.base_url):
-        span = authored.span("spec", "connections", "http", "baseUrl")
-        hint = "take it out and name a Credential by credentialRef"
-        yield Diagnostic(span, "OC605", "a password in plain text in a URL", hint)
-
-
 def _source(authored: Authored, credential: Credential) -> Iterator[Diagnostic]:
     source = credential.spec.from_
     if source is None and credential.data is not None:
@@ -292,19 +243,3 @@ def forbidden(
         place = Related(origin.span("spec", "allowedFor"), "the jobs it is for")
         hint = "give the job the labels, or widen allowedFor"
         yield Diagnostic(span, "OC604", message, hint, related=(*related, place))
-
-
-def _env(authored: Authored) -> Iterator[Diagnostic]:
-    """Suspicious, not certain: a variable whose name says secret and whose value is there to read."""
-    document = authored.document
-    places: list[tuple[Mapping[str, object], Path]] = [
-        (placed.step.env, (*placed.path, "env")) for placed in steps_of(authored)
-    ]
-    if isinstance(document, Job):
-        places.append((document.spec.env, ("spec", "env")))
-    for env, path in places:
-        for name, value in env.items():
-            if isinstance(value, str) and value and "${{" not in value and _SECRET_NAME.search(name):
-                hint = f'name a Credential: {name}: "${{{{ secrets.<credential>.<field> }}}}"'
-                message = f"'{name}' looks like a secret in plain text"
-                yield Diagnostic(authored.span(*path, name), "OC605", message, hint, "warning")

@@ -10,6 +10,8 @@ from schemas.span import Span
 
 _WIDEST = 120
 _MARGIN = 8
+_PLAIN = "OC605"
+"""Of its findings the place is shown, and not what stands there: logs of checks are read by more people than files."""
 
 
 def as_text(report: Report) -> str:
@@ -20,6 +22,7 @@ def as_text(report: Report) -> str:
         file = finding.span.file
         if file not in lines:
             lines[file] = lines_of(report.sources.get(file, b"").decode(errors="replace"))
+            _hide(lines[file], [one.span for one in report.findings if one.span.file == file and one.code == _PLAIN])
         shown.append("\n".join(_finding(finding, lines[file])))
     return "\n".join([*shown, report.summary])
 
@@ -32,6 +35,15 @@ def _finding(finding: Diagnostic, lines: list[str]) -> Iterator[str]:
         yield printable(f"    {other.span}: {other.message}")
     if finding.hint:
         yield printable(f"    hint: {finding.hint}")
+
+
+def _hide(lines: list[str], spans: list[Span]) -> None:
+    for span in spans:
+        for number in range(span.line, min(span.end_line, len(lines)) + 1):
+            line = lines[number - 1]
+            start = span.column - 1 if number == span.line else len(line) - len(line.lstrip())
+            end = span.end_column - 1 if number == span.end_line else len(line)
+            lines[number - 1] = line[:start] + "*" * len(line[start:end]) + line[end:]
 
 
 def _quoted(span: Span, lines: list[str]) -> Iterator[str]:
