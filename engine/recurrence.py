@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from engine import cron, dst, zones
 from schemas.quantities import format_duration, format_instant
-from schemas.schedule import ScheduleSpec
+from schemas.schedule import Dst, ScheduleSpec
 
 TICK = timedelta(microseconds=1)
 HORIZON = timedelta(days=40 * 366)
@@ -45,7 +45,7 @@ def instants(
     if spec.every is not None:
         return _paced(spec, spec.every, after, until)
     if spec.cron is not None:
-        found = _by_cron(spec.cron, zone_of(spec, zone_default), spec, after)
+        found = by_cron(spec.cron, zone_of(spec, zone_default), spec.dst, after)
         return takewhile(lambda instant: instant <= until, found)
     return iter(())
 
@@ -153,10 +153,14 @@ def _wall(instant: datetime, offset: timedelta) -> datetime:
     return (instant + offset).replace(tzinfo=None)
 
 
-def _by_cron(text: str, zone_name: str, spec: ScheduleSpec, after: datetime) -> Iterator[datetime]:
+def by_cron(text: str, zone_name: str, changes: Dst, after: datetime) -> Iterator[datetime]:
+    """The instants of a cron text after `after`, oldest first, endless where it is. Raises as `instants` does.
+
+    `after` lies in the years from 2 to 9989.
+    """
     parsed = cron.parse(text)
     where = zones.zone(zone_name)
-    rule = dst.ELAPSED if parsed.elapsed else dst.Rule(spec.dst.gap, spec.dst.fold)
+    rule = dst.ELAPSED if parsed.elapsed else dst.Rule(changes.gap, changes.fold)
     walls = parsed.walls(dst.earliest_wall(after, where))
     return (instant for instant in dst.instants(walls, where, rule) if instant > after)
 

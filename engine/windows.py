@@ -1,0 +1,186 @@
+"""Which windows keep a run from starting at an instant, until when, and what then (DEFINITIONS 6). Pure.
+
+A deny window blocks while it is open. Where allow windows concern a run, it may start only while one of them is open.
+Deny wins. A run starts as a whole: what blocks it on one of its targets blocks it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+from engine.catalog import Catalog
+from engine.checks.scope import Members
+from engine.openings import Openings
+from engine.selection import matches
+from schemas.calendar import JobSelection, WindowSpec
+from schemas.job import Job
+from schemas.schedule import Schedule
+
+_MOST_STEPS = 10_000
+"""So many openings are looked at for the end of a block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What would start. `job` is None for what is no job: only windows that leave out `jobs` concern it.
+
+    `targets` is empty for a job on the runner: only windows that leave out `targets` concern it. `requested` says that
+    a person asked for the run, so that `requests` counts.
+    """
+
+    job: str | None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    targets: frozenset[str] = frozenset()
+    requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Why a run may not start at an instant: the windows by name, sorted; open deny windows, closed allow windows.
+
+    `action` is `defer` only where all of them say so, and `running` is `cancel` where one of them says so. `until` is
+    the first instant at which nothing blocks, by these windows or by others that come meanwhile; None where none is
+    found.
+    """
+
+    windows: tuple[str, ...]
+    action: Literal["skip", "defer"]
+    running: Literal["finish", "cancel"]
+    until: datetime | None
+
+
+class Rules:
+    """The windows that concern one subject. Empty ones block nothing."""
+
+    def __init__(
+        self, denying: Iterable["_Known"], allowing: Iterable[frozenset["_Known"]], *, requested: bool = False
+    ) -> None:
+        self._denying = tuple(one for one in denying if one.spec.requests == "deny" or not requested)
+        self._allowing = tuple(
+            group for group in allowing if not requested or any(one.spec.requests == "deny" for one in group)
+        )
+        self._requested = requested
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """The names of all that can block, sorted."""
+        known = {*self._denying, *(one for group in self._allowing for one in group)}
+        return tuple(sorted(one.name for one in known))
+
+    def at(self, instant: datetime) -> Blocked | None:
+        """What blocks a start at the instant."""
+        blocking = set(self._blocking(instant))
+        if not blocking:
+            return None
+        return Blocked(
+            windows=tuple(sorted(one.name for one in blocking)),
+            action="defer" if all(one.spec.blocked == "defer" for one in blocking) else "skip",
+            running="cancel" if any(one.spec.running == "cancel" for one in blocking) else "finish",
+            until=self._free(instant),
+        )
+
+    def _blocking(self, instant: datetime) -> Iterator["_Known"]:
+        yield from (one for one in self._denying if one.openings.at(instant) is not None)
+        for group in self._closed(instant):
+            yield from (one for one in group if one.spec.requests == "deny" or not self._requested)
+
+    def _closed(self, instant: datetime) -> Iterator[frozenset["_Known"]]:
+        return (group for group in self._allowing if not any(one.openings.at(instant) for one in group))
+
+    def _free(self, instant: datetime) -> datetime | None:
+        """The first instant from this one on at which nothing blocks."""
+        for _ in range(_MOST_STEPS):
+            later = self._later(instant)
+            if later is None or later == instant:
+                return later
+            instant = later
+        return None
+
+    def _later(self, instant: datetime) -> datetime | None:
+        """The same instant where nothing blocks; else a later one before which something surely does."""
+        moments = [instant]
+        for one in self._denying:
+            if (opening := one.openings.at(instant)) is not None:
+                if opening.end is None:
+                    return None
+                moments.append(opening.end)
+        for group in self._closed(instant):
+            starts = [opening.start for one in group if (opening := one.openings.after(instant)) is not None]
+            if not starts:
+                return None
+            moments.append(min(starts))
+        return max(moments)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """A window with its openings, shared by all that it concerns."""
+
+    name: str
+    spec: WindowSpec
+    openings: Openings
+
+
+class Windows:
+    """The windows of a catalog. Build it once for a commit: it keeps what it worked out."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        zone = catalog.project.spec.defaults.time_zone
+        self._catalog = catalog
+        self._known = tuple(
+            _Known(name, window.spec, Openings(window.spec, zone_default=zone))
+            for name, window in sorted(catalog.windows.items())
+        )
+
+    def of(self, subject: Subject) -> Rules:
+        """Those that concern a subject."""
+        concerned = [one for one in self._known if _names(one.spec.jobs, subject)]
+        if not concerned:
+            return Rules((), ())
+        reached = {one: self._reached(one, subject) for one in concerned}
+        denying = (one for one in concerned if one.spec.effect == "deny" and reached[one])
+        allowing = {one: names for one, names in reached.items() if one.spec.effect == "allow"}
+        groups = {frozenset(one for one in allowing if each in allowing[one]) for each in _places(subject)}
+        return Rules(denying, (group for group in groups if group), requested=subject.requested)
+
+    def of_schedule(self, schedule: Schedule) -> Rules:
+        """Those that concern the runs that a schedule starts."""
+        return self.of(self.started_by(schedule))
+
+    def started_by(self, schedule: Schedule) -> Subject:
+        """What a schedule starts: its job on the targets that its limit leaves."""
+        job = self._catalog.jobs.get(schedule.spec.job_ref or "")
+        if job is None:
+            return Subject(schedule.spec.job_ref)
+        targets = self.targets_of(job)
+        if schedule.spec.limit is not None:
+            targets &= self._members.chosen(schedule.spec.limit)
+        return Subject(job.name, job.metadata.labels, targets)
+
+    def targets_of(self, job: Job) -> frozenset[str]:
+        """The targets that a job chooses."""
+        return frozenset() if job.spec.targets is None else self._members.chosen(job.spec.targets)
+
+    @cached_property
+    def _members(self) -> Members:
+        return Members(self._catalog.targets, self._catalog.groups)
+
+    def _reached(self, one: _Known, subject: Subject) -> frozenset[str | None]:
+        """The places of a subject that a window concerns."""
+        places = _places(subject)
+        return places if one.spec.targets is None else places & self._members.chosen(one.spec.targets)
+
+
+def _places(subject: Subject) -> frozenset[str | None]:
+    """The targets; None stands for the runner of a job that has none."""
+    return frozenset(subject.targets or (None,))
+
+
+def _names(jobs: JobSelection | None, subject: Subject) -> bool:
+    if jobs is None:
+        return True
+    if subject.job is None:
+        return False
+    return subject.job in jobs.names or (jobs.selector is not None and matches(jobs.selector, subject.labels))
