@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from engine.expression import ExpressionError, Hole, Status, compile_text, render, split
+from engine.expression import Status, render
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep
 from engine.progress import Ending, StepRecord, counts_as_success
+from engine.secretref import secret_of
 from schemas.quantities import format_instant
 
 
@@ -28,14 +28,6 @@ class RunFacts:
     instant: datetime
     attempt: int
     cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class SecretRef:
-    """A value that is a field of a Credential: to be opened by a runner, and by nobody else."""
-
-    credential: str
-    field: str
 
 
 def for_step(
@@ -87,28 +79,6 @@ def environment(env: Mapping[str, Any], context: Mapping[str, Any], status: Stat
         if secret is None:
             seen[name] = found[name]
     return found
-
-
-@lru_cache(maxsize=1024)
-def _secret_in(text: str) -> SecretRef | None:
-    parts = split(text)
-    if len(parts) != 1 or not isinstance(parts[0], Hole):
-        return None
-    expression = compile_text(parts[0].cel)
-    whole = [one for one in expression.occurrences if one.offset == 0 and one.length == len(parts[0].cel)]
-    if len(whole) == 1 and len(whole[0].path) == 3 and whole[0].path[0] == "secrets":
-        return SecretRef(whole[0].path[1], whole[0].path[2])
-    return None
-
-
-def secret_of(value: Any) -> SecretRef | None:
-    """The secret that a value is as a whole: `${{ secrets.web.password }}`. None for everything else."""
-    if not isinstance(value, str) or "secrets" not in value:
-        return None
-    try:
-        return _secret_in(value)
-    except ExpressionError:
-        return None
 
 
 def success_of(records: Sequence[StepRecord]) -> bool:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from engine.identity import RunId
-
-if TYPE_CHECKING:  # these names are used where nothing is ever stored, and loading the database toolkit takes long
+if TYPE_CHECKING:  # every command needs these names, and few need what they speak of
     from sqlalchemy import Connection
+
+    from engine.identity import RunId
 
 
 class Unavailable(Exception):  # noqa: N818 - it is named after what happens next
@@ -33,7 +33,7 @@ class FenceLost(Exception):  # noqa: N818
     `aftermath` is written by the store after the refused change is rolled back.
     """
 
-    def __init__(self, run: RunId, aftermath: "Callable[[Connection], object] | None" = None) -> None:
+    def __init__(self, run: "RunId", aftermath: "Callable[[Connection], object] | None" = None) -> None:
         super().__init__(f"run {run} is held by another runner, or has ended")
         self.run = run
         self.aftermath = aftermath
@@ -42,6 +42,6 @@ class FenceLost(Exception):  # noqa: N818
 class AlreadyStarted(Exception):  # noqa: N818
     """This attempt of the step is in the journal already: do not run it (again)."""
 
-    def __init__(self, run: RunId, target: str, step: str, attempt: int) -> None:
+    def __init__(self, run: "RunId", target: str, step: str, attempt: int) -> None:
         super().__init__(f"run {run}: step {step} on {target}, attempt {attempt}, was started before")
         self.run, self.target, self.step, self.attempt = run, target, step, attempt

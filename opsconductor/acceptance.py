@@ -7,7 +7,8 @@ from journal import facts
 from journal.clock import SystemClock
 from journal.errors import Refused
 from journal.store import Journal
-from opsconductor.settings import StateFolder, UsageError
+from opsconductor.exits import UsageError
+from opsconductor.settings import StateFolder
 from reconciler.objects import Objects
 
 FACT = "acceptance"

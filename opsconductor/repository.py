@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from journal.errors import Refused, Unavailable
-from opsconductor.settings import UsageError, parse_source
+from opsconductor.exits import UsageError
+from opsconductor.settings import parse_source
 from reconciler.source import Source, redacted
 from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
 

@@ -6,8 +6,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from opsconductor import ci, editors
+from opsconductor.exits import UsageError
 from opsconductor.remembered import remember
-from opsconductor.settings import StateFolder, UsageError, default_state, parse_source
+from opsconductor.settings import StateFolder, default_state, parse_source
 from schemas.reader import Authored, read
 
 

@@ -9,11 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from journal.errors import Refused
+from opsconductor.exits import UsageError
 from reconciler.source import Source, parse
-
-
-class UsageError(Exception):
-    """The words of the call do not fit; the message says what does. Exit code 2."""
 
 
 def parse_source(text: str) -> Source:

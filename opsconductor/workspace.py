@@ -5,9 +5,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from journal.errors import Refused
+from opsconductor.exits import UsageError
 from opsconductor.remembered import remembered
 from opsconductor.repository import Refs, Repository
-from opsconductor.settings import StateFolder, UsageError, default_state
+from opsconductor.settings import StateFolder, default_state
 from opsconductor.status import StatusReader
 from reconciler.source import Source
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from engine import contexts
 from engine.binding import UnbindableValue, prelude
-from engine.contexts import RunFacts, SecretRef
+from engine.contexts import RunFacts
 from engine.expression import ExpressionError, Status, condition, condition_text, evaluate, render, to_text
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script, Use
 from engine.progress import StepRecord
+from engine.secretref import SecretRef, secret_of
 from runners.bootstrap import Command
 from runners.secrets import Opened, Sealed
 from runners.steps import ReadyStep
@@ -100,7 +101,7 @@ def _value(value: Any, opened: Open) -> str:
 def _stdin(stdin: str | None, context: Mapping[str, Any], status: Status, opened: Open) -> str | None:
     if stdin is None:
         return None
-    secret = contexts.secret_of(stdin)
+    secret = secret_of(stdin)
     return _value(secret, opened) if secret is not None else to_text(render(stdin, context, status=status))
 
 

@@ -14,9 +14,9 @@ from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targ
 from engine.checks.secrecy import forbidden
 from engine.checks.typed import Typing, mismatches
 from engine.checks.typed import given as unfitting
-from engine.contexts import secret_of
 from engine.expression import Reference
 from engine.inference import BOOL, INT, LIST, Types
+from engine.secretref import secret_of
 from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS

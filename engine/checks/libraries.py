@@ -11,9 +11,9 @@ from engine.checks.references import guess
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.steps import alone
 from engine.checks.supported import step_type
-from engine.contexts import secret_of
 from engine.expression import has_expression
 from engine.graph import circles, shown
+from engine.secretref import secret_of
 from engine.vendored import BUILT_IN, LOCK_FILE, Library, use_of
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS

@@ -14,7 +14,7 @@ import yaml
 from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption, StateOption
 from opsconductor.cli.output import Table, check_format, show
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:

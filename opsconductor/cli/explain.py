@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 

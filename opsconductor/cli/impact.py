@@ -10,7 +10,7 @@ from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OfflineOption, OutputOption, RemoteOption, RepoOption
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.cli.read import KindArgument, kind_named
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:

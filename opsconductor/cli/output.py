@@ -8,7 +8,7 @@ from typing import Any
 import typer
 import yaml
 
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 
 _WIDEST = 1 << 20
 FORMATS = ("table", "wide", "json", "yaml")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from opsconductor.cli.options import (
     StateOption,
 )
 from opsconductor.cli.output import Table, check_format, show
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:

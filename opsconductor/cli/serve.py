@@ -9,11 +9,11 @@ import typer
 
 from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OutputOption, StateOption
+from opsconductor.exits import UsageError
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
     Settings,
     StateFolder,
-    UsageError,
     default_state,
     parse_source,
     secret_variables,

@@ -11,7 +11,7 @@ import typer
 from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OfflineOption, OutputOption, RemoteOption, RepoOption
 from opsconductor.cli.output import Table, check_format, show
-from opsconductor.settings import UsageError
+from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from journal.errors import Refused, Unavailable
+from opsconductor.exits import UsageError
 from opsconductor.repository import Repository
-from opsconductor.settings import UsageError
 
 REQUESTS = "refs/heads/opsconductor/requests"
 STATUS = "refs/heads/opsconductor/status"

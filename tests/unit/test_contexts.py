@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from engine.contexts import RunFacts, SecretRef, environment, for_step, secret_of, status_of, success_of
+from engine.contexts import RunFacts, environment, for_step, status_of, success_of
 from engine.expression import ExpressionError, Status, evaluate
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Use
 from engine.progress import StepRecord
+from engine.secretref import SecretRef, secret_of
 from engine.states import StepState
 
 INSTANT = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)

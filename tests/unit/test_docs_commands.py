@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 import typer.core
 
-from opsconductor.cli.main import _COMMANDS, application
+from opsconductor.cli.application import COMMANDS, application
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -23,8 +23,8 @@ def test_every_command_has_a_line_and_every_line_a_command() -> None:
 
 
 def test_a_command_that_is_asked_for_is_loaded_without_the_others() -> None:
-    assert [command for commands in _COMMANDS.values() for command in commands] == list(program().commands)
-    for commands in _COMMANDS.values():
+    assert [command for commands in COMMANDS.values() for command in commands] == list(program().commands)
+    for commands in COMMANDS.values():
         for command in commands:
             alone = typer.main.get_command(application(command))
             assert isinstance(alone, typer.core.TyperGroup)

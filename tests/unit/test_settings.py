@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from opsconductor.settings import UsageError, default_state, parse_source
+from opsconductor.exits import UsageError
+from opsconductor.settings import default_state, parse_source
 from reconciler.source import Source, parse
 
 

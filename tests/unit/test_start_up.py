@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SAMPLE = Path(__file__).resolve().parents[2] / "definitions" / "hello"
-NEVER = {"asyncssh", "apprise", "mcp", "sqlalchemy", "asyncio", "jinja2", "pygit2", "jsonschema"}
+NEVER = {"asyncssh", "apprise", "mcp", "sqlalchemy", "asyncio", "jinja2", "pygit2", "jsonschema", "typer"}
 PLAIN = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
 PROGRAM = """
 import json, sys
