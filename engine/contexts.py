@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.expression import Status, render
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep
+from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, is_nested, plan_path
 from engine.progress import Ending, StepRecord, counts_as_success
 from engine.secretref import secret_of
 from schemas.quantities import format_instant
@@ -38,12 +38,13 @@ def for_step(
     records: Sequence[StepRecord],
     env: Mapping[str, Any],
     own: StepRecord | None = None,
+    items: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The context of one step's expressions, or of the job's outputs.
 
     `records` are those of this target (or of the runner, where the job has no targets). `env` is the step's
     environment as far as it may be known: secrets left out. With `own`, the step's result is there by bare names, as
-    in `outputs` and `okExitCodes`.
+    in `outputs` and `okExitCodes`. `items` are those of the loops around the step, by the names they have there.
     """
     context: dict[str, Any] = {
         "params": params,
@@ -52,6 +53,7 @@ def for_step(
         "run": _run(run),
         "env": env,
         "vars": target.vars if target else {},
+        **(items or {}),
     }
     if target is not None:
         context["target"] = {
@@ -83,7 +85,12 @@ def environment(env: Mapping[str, Any], context: Mapping[str, Any], status: Stat
 
 def success_of(records: Sequence[StepRecord]) -> bool:
     """Whether nothing has failed so far: what success() answers while nobody ends the run."""
-    return all(counts_as_success(record) for record in records)
+    return all(counts_as_success(record) for record in records if _counts(record))
+
+
+def _counts(record: StepRecord) -> bool:
+    """Steps of a rescue count by what they made of the step that failed. An item is known within its loop alone."""
+    return not is_nested(record.id) or record.id.endswith("]")
 
 
 def status_of(records: Sequence[StepRecord], ending: Ending | None = None) -> Status:
@@ -93,7 +100,12 @@ def status_of(records: Sequence[StepRecord], ending: Ending | None = None) -> St
 
 def _steps(spec: PinnedSpec, records: Sequence[StepRecord]) -> dict[str, dict[str, Any]]:
     known = {record.key: record for record in records}
-    return {step.id: _step(step, known.get((step.phase, step.id))) for step in spec.steps}
+    planned = {(step.phase, step.id): step for step in spec.every_step}
+    found = {step.called: _step(step, known.get(key)) for key, step in reversed(planned.items())}
+    for record in records:
+        if "[" in record.id and (step := planned.get((record.phase, plan_path(record.id)))) is not None:
+            found[step.called] = _step(step, record)
+    return found
 
 
 def _step(step: PlannedStep, record: StepRecord | None) -> dict[str, Any]:

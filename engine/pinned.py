@@ -1,20 +1,72 @@
 """What will be done: a run's plan, fixed when it is enqueued and kept to its end, whatever is merged meanwhile."""
 
 import hashlib
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter
 
 from schemas.credential import CredentialSpec
-from schemas.job import Shell
+from schemas.job import Retry, Shell
 from schemas.target import Connections
 
-Phase = Literal["steps", "finally"]
+Phase = Literal["steps", "rescue", "finally"]
+_ITEM = re.compile(r"\[\d+\]")
+PHASES: tuple[Phase, ...] = get_args(Phase)
+"""In the order of a run."""
 RUNNER = "-"
 """Stands for the target in a job without targets: its steps run on the runner's side."""
+
+
+def is_nested(path: str) -> bool:
+    """Whether a step's path leads into another step: an item of it, or a step of its rescue."""
+    return "/" in path or "[" in path
+
+
+def called(path: str) -> str:
+    """What expressions call the step at a path."""
+    return path.rpartition("/")[2].partition("[")[0]
+
+
+def every(steps: Iterable["PlannedStep"]) -> Iterator["PlannedStep"]:
+    """The steps, each followed by those of its rescue."""
+    for step in steps:
+        yield step
+        yield from every(step.rescue)
+
+
+def in_rescue_of(path: str, child: str) -> str:
+    """The path of a step in the rescue of the one at `path`."""
+    return f"{path}/{child}"
+
+
+def plan_path(path: str) -> str:
+    """The path that a step has in its plan, where an item's step has none of its own."""
+    return _ITEM.sub("", path)
+
+
+def for_item(step: "PlannedStep", index: int) -> "PlannedStep":
+    """The step as it runs for one item of its loop, with its rescue; `index` counts from 0.
+
+    What an item's failure means for the others is the loop's matter.
+    """
+    path = f"{step.id}[{index}]"
+    return replace(
+        step,
+        id=path,
+        loop=None,
+        continue_on_error=False,
+        rescue=tuple(_moved(one, step.id, path) for one in step.rescue),
+    )
+
+
+def _moved(step: "PlannedStep", old: str, new: str) -> "PlannedStep":
+    rescue = tuple(_moved(one, old, new) for one in step.rescue)
+    return replace(step, id=new + step.id.removeprefix(old), rescue=rescue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +89,20 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """What a step is repeated for. `items` is a list, or the CEL text that gives one; `as_` is what expressions say."""
+
+    items: list[Any] | str
+    as_: str = "item"
+    max_parallel: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step with every default filled in. Expressions are evaluated right before it starts, on each target."""
+    """A step with every default filled in. Expressions are evaluated right before it starts, on each target.
+
+    `id` is its path, unique in the plan: `rotate`, a step of its rescue `rotate/rescue_1`, an item's `rotate[2]`.
+    """
 
     id: str
     phase: Phase
@@ -57,6 +121,19 @@ class PlannedStep:
     sensitive: bool = False
     keeps_output: bool = False
     """Whether a later expression reads its stdout, stderr or json, so that they must outlive the runner."""
+    retry: Retry | None = None
+    loop: Loop | None = None
+    rescue: tuple["PlannedStep", ...] = ()
+
+    @property
+    def nested(self) -> bool:
+        """Whether it belongs to another step."""
+        return is_nested(self.id)
+
+    @property
+    def called(self) -> str:
+        """Its name in expressions: the last part of its path, without the item's number."""
+        return called(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +167,10 @@ class PinnedSpec:
     timeout: timedelta = timedelta(hours=1)
     outputs: dict[str, Any] = field(default_factory=dict)
 
-    def phase(self, phase: Phase) -> tuple[PlannedStep, ...]:
-        return tuple(step for step in self.steps if step.phase == phase)
+    @property
+    def every_step(self) -> tuple[PlannedStep, ...]:
+        """Those within `rescue` included, in the order of the text."""
+        return tuple(every(self.steps))
 
 
 @cache

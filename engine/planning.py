@@ -5,7 +5,7 @@ Pure: the same catalog, job, params and limit give the same plan, byte for byte.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -15,7 +15,17 @@ from engine.catalog import Catalog, connection_of
 from engine.checks.parameters import faults_of, schema_of
 from engine.expression import ExpressionError, Hole, compile_text, condition_text, split, texts_of
 from engine.groupvars import Variables
-from engine.pinned import Phase, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
+from engine.pinned import (
+    Loop,
+    Phase,
+    PinnedSpec,
+    PinnedTarget,
+    PlannedStep,
+    Script,
+    Use,
+    every,
+    in_rescue_of,
+)
 from engine.reach import Way, of_connections
 from engine.selection import matches, narrow, select
 from schemas.act import InlineJob
@@ -200,6 +210,7 @@ def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
     shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
     phases: tuple[tuple[Phase, tuple[Step, ...], str], ...] = (
         ("steps", job.steps, "step"),
+        ("rescue", job.rescue, "rescue"),
         ("finally", job.finally_, "finally"),
     )
     steps = [
@@ -208,8 +219,12 @@ def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
         for number, step in enumerate(written, start=1)
     ]
     read = outputs_read(job.outputs, steps)
-    kept = [step.id in read or read.everything for step in steps]
-    return tuple(PlannedStep(**{**_fields(step), "keeps_output": keep}) for step, keep in zip(steps, kept, strict=True))
+    return tuple(_keeping(step, read) for step in steps)
+
+
+def _keeping(step: PlannedStep, read: "Read") -> PlannedStep:
+    keeps = step.called in read or read.everything
+    return replace(step, keeps_output=keeps, rescue=tuple(_keeping(one, read) for one in step.rescue))
 
 
 def _codes(codes: tuple[int | str, ...] | str) -> tuple[int, ...] | str:
@@ -241,11 +256,22 @@ def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) ->
             outputs=dict(step.outputs),
             idempotent=step.idempotent,
             sensitive=step.sensitive,
+            retry=step.retry,
+            loop=_loop(step),
+            rescue=tuple(
+                _step(one, in_rescue_of(step_id, one.id or f"rescue_{number}"), phase, job, shell)
+                for number, one in enumerate(step.rescue, start=1)
+            ),
         )
     except ExpressionError as problem:
         raise _Refusal("badSteps", f"step '{step_id}': {problem}") from problem
     except _Unbindable as problem:
         raise _Refusal("badSteps", f"step '{step_id}': {problem}") from problem
+
+
+def _loop(step: Step) -> Loop | None:
+    each = step.for_each
+    return None if each is None else Loop(each.items, each.as_, each.max_parallel)
 
 
 class _Unbindable(Exception):  # noqa: N818 -- caught in this module
@@ -283,10 +309,6 @@ def _script(text: str, shell: Shell) -> Script:
     return Script(shell, bound.text, bound.holes)
 
 
-def _fields(step: PlannedStep) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in PlannedStep.__slots__}
-
-
 # --- what is read by whom --------------------------------------------------------------------------------------------
 
 
@@ -320,11 +342,15 @@ def outputs_read(outputs: Mapping[str, Any], steps: Iterable[PlannedStep]) -> Re
 
 
 def _cels_of_steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
-    for step in steps:
+    for step in every(steps):
         if isinstance(step.condition, str):
             yield step.condition
         if isinstance(step.ok_exit_codes, str):
             yield condition_text(step.ok_exit_codes)
+        if step.retry is not None and isinstance(step.retry.if_, str):
+            yield condition_text(step.retry.if_)
+        if step.loop is not None:
+            yield from _cels(step.loop.items)
         yield from _cels([step.env, step.working_dir, step.stdin, step.outputs])
         match step.action:
             case Script(holes=holes):
@@ -381,7 +407,7 @@ def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) 
 
 def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
     for where, cels in (
-        *((f"step {step.id}", _cels_of_steps([step])) for step in steps),
+        *((f"step {step.id}", _cels_of_steps([replace(step, rescue=())])) for step in every(steps)),
         ("outputs", _cels(job.outputs)),
     ):
         for cel in cels:

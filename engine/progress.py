@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
-from engine.pinned import Phase, PlannedStep
+from engine.pinned import Phase, PlannedStep, is_nested
 from engine.states import StepState, worst
 
 Ending = Literal["cancelled", "timedOut"]
@@ -26,6 +27,11 @@ class StepRecord:
     error: str | None = None
     continued: bool = False
     """It failed and the run went on all the same (continueOnError)."""
+    again: bool = False
+    """It failed, and its author wants another attempt (retry)."""
+    rescued: bool = False
+    """It failed, and the steps of a rescue made up for it."""
+    ended_at: datetime | None = None
 
     @property
     def key(self) -> tuple[Phase, str]:
@@ -34,10 +40,25 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Start this step; `attempt` counts from 1."""
+    """Start this step; `attempt` counts from 1. `after` is the end of the attempt that it repeats, by consent."""
 
     step: PlannedStep
     attempt: int
+    after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Do this step for each item of its loop: begin with that, or go on."""
+
+    step: PlannedStep
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """Every step of a rescue has done its work: record that it made up for the failure of this one."""
+
+    step: PlannedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +76,34 @@ class Done:
     state: StepState
 
 
-Next = Start | Lost | Done
+Move = Start | Each | Rescued | Lost
+Next = Move | Done
 
 _GOOD = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 _UNFORGIVEN = frozenset({StepState.CANCELLED, StepState.UNKNOWN, StepState.RUNNING})
 
 
+FORGIVABLE = frozenset({StepState.FAILED, StepState.TIMED_OUT, StepState.UNREACHABLE})
+"""What continueOnError and a rescue can make up for, and `retry` may repeat."""
+
+
 def counts_as_success(record: StepRecord) -> bool:
     """Whether the next step may start after this one.
 
-    continueOnError forgives a failure; it forgives neither a cancellation, nor an end that cannot be proven.
+    continueOnError and a rescue forgive a failure; they forgive neither a cancellation, nor an end that cannot be
+    proven.
     """
-    return record.state in _GOOD or (record.continued and record.state not in _UNFORGIVEN)
+    forgiven = record.continued or record.rescued
+    return record.state in _GOOD or (forgiven and record.state in FORGIVABLE)
 
 
 def target_state(records: Sequence[StepRecord], ending: Ending | None = None) -> StepState:
-    """The target's state: its worst step, where continued failures count as success; at least `ending`."""
-    states = [StepState.SUCCEEDED if counts_as_success(record) else record.state for record in records]
+    """The target's state: its worst step, where forgiven failures count as success; at least `ending`.
+
+    Steps within others count by what they made of those, except where nobody knows how they ended, or they were ended.
+    """
+    counted = [record for record in records if not is_nested(record.id) or record.state in _UNFORGIVEN]
+    states = [StepState.SUCCEEDED if counts_as_success(record) else record.state for record in counted]
     return worst([*states, StepState(ending)] if ending else states)
 
 
@@ -79,35 +111,89 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
     """Decide the next move on one target.
 
     `records` holds the last attempt of every step that was ever started, as the journal has it. A record still
-    `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end.
-    `ending` says that the run was cancelled or ran out of time: no further ordinary step starts. Steps of `finally`
-    always run, one after another, whatever became of those before them. The target is as its worst step; the ending
-    shows in it only where it kept a step from starting (one that it ended is itself recorded so, and is not
-    `continued`).
+    `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end; a loop
+    is `running` until all of its items are done. `ending` says that the run was cancelled or ran out of time: no
+    further ordinary step starts, and none is repeated. Steps of `finally` always run, one after another, whatever
+    became of those before them. The target is as its worst step; the ending shows in it only where it kept a step from
+    starting (one that it ended is itself recorded so, and is not `continued`).
     """
-    known = {record.key: record for record in records}
-    cut = False
-    for step in (step for step in plan if step.phase == "steps"):
-        record = known.get((step.phase, step.id))
-        if record is not None and record.state is not StepState.RUNNING:
-            if counts_as_success(record):
-                continue
-            break
-        if ending is None:
-            return _begin(step, record)
-        if record is not None:
-            return Lost(step, record.attempt)
-        cut = True
-        break
+    walk = _Walk({record.key: record for record in records}, ending)
+    ordinary = walk.ordinary(plan)
+    if isinstance(ordinary, Move):
+        return ordinary
     for step in (step for step in plan if step.phase == "finally"):
-        record = known.get((step.phase, step.id))
+        found = walk.at(step, None)
+        if isinstance(found, Move):
+            return found
+    return Done(target_state(records, ending if ordinary == "cut" else None))
+
+
+def next_of_item(step: PlannedStep, records: Sequence[StepRecord], *, ending: Ending | None = None) -> Next:
+    """Decide the next move on one item of a loop; `step` is `engine.pinned.for_item`, `records` are its own."""
+    walk = _Walk({record.key: record for record in records}, ending)
+    found = walk.at(step, None if step.phase == "finally" else ending)
+    if isinstance(found, Move):
+        return found
+    counted = [record for record in records if record.id == step.id or record.state in _UNFORGIVEN]
+    states = [StepState.SUCCEEDED if counts_as_success(record) else record.state for record in counted]
+    return Done(worst([*states, StepState(ending)] if ending and found == "cut" else states))
+
+
+Standing = Literal["good", "bad", "cut"]
+"""Of a step that is over: the next one may start, or not; or the ending of the run kept it from starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    known: Mapping[tuple[Phase, str], StepRecord]
+    ending: Ending | None
+
+    def ordinary(self, plan: Sequence[PlannedStep]) -> Move | Standing:
+        """The steps, and after one that failed those of the job's rescue: then no further step starts."""
+        steps = [step for step in plan if step.phase == "steps"]
+        rescue = [step for step in plan if step.phase == "rescue"]
+        begun = [step for step in steps if (step.phase, step.id) in self.known]
+        if begun and any((step.phase, step.id) in self.known for step in rescue):
+            return self._rescue(begun[-1], rescue)  # nothing starts after a failed step, so it is the last one
+        for step in steps:
+            found = self.at(step, self.ending)
+            if found == "good":
+                continue
+            if found == "bad" and rescue and self.known[step.phase, step.id].state in FORGIVABLE:
+                return self._rescue(step, rescue)
+            return found
+        return "good"
+
+    def at(self, step: PlannedStep, ending: Ending | None) -> Move | Standing:
+        """Where a step stands, or what is to be done about it."""
+        record = self.known.get((step.phase, step.id))
         if record is None or record.state is StepState.RUNNING:
-            return _begin(step, record)
-    return Done(target_state(records, ending if cut else None))
+            return _begin(step, record, ending)
+        if record.again:
+            return Start(step, record.attempt + 1, record.ended_at) if ending is None else "cut"
+        if step.rescue and step.loop is None and record.state in FORGIVABLE:  # of a loop, each item has its own
+            found = self._rescue(step, step.rescue)
+            if found != "bad":
+                return found
+        return "good" if counts_as_success(record) else "bad"
+
+    def _rescue(self, failed: PlannedStep, rescue: Sequence[PlannedStep]) -> Move | Standing:
+        if self.known[failed.phase, failed.id].rescued:
+            return "good"
+        ending = None if failed.phase == "finally" else self.ending
+        for step in rescue:
+            found = self.at(step, ending)
+            if found != "good":
+                return found
+        return Rescued(failed)
 
 
-def _begin(step: PlannedStep, record: StepRecord | None) -> Start | Lost:
+def _begin(step: PlannedStep, record: StepRecord | None, ending: Ending | None) -> Move | Standing:
     """The first attempt; after a lost runner the next one, or none without the author's consent to repeat."""
+    if step.loop is not None:
+        return Each(step) if record is not None or ending is None else "cut"
     if record is None:
-        return Start(step, attempt=1)
-    return Start(step, record.attempt + 1) if step.idempotent else Lost(step, record.attempt)
+        return Start(step, attempt=1) if ending is None else "cut"
+    if ending is None and step.idempotent:
+        return Start(step, record.attempt + 1)
+    return Lost(step, record.attempt)

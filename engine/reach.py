@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.catalog import connection_of
-from engine.pinned import PlannedStep, Script
+from engine.pinned import PlannedStep, Script, every
 from schemas.target import Become, Target
 
 
@@ -19,7 +19,7 @@ class Way:
 
 def of_connections(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> Iterator[Way]:
     """What the steps log in with, target by target."""
-    named = {step.connection for step in steps if isinstance(step.action, Script) or step.connection}
+    named = {step.connection for step in every(steps) if isinstance(step.action, Script) or step.connection}
     for target in targets:
         for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
             yield from _of_connection(target, connection)

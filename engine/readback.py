@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 from engine.decide import SkipReason, Skips
 from engine.identity import Cause, CauseKind, RunId
-from engine.pinned import RUNNER
+from engine.pinned import PHASES, RUNNER, Phase
 from engine.states import RunState, StepState
 from engine.views import (
     ConditionStatus,
@@ -211,13 +211,19 @@ def _by_output(results: Iterable[TargetView]) -> dict[str, Any]:
 def _parsed_target(name: str, data: Facts) -> TargetView:
     with _refused_as(name):
         state = StepState(data.text("state"))
-    return TargetView(name, state, data.mapping("outputs", default={}).data, _parsed_steps(data))
+    return TargetView(
+        name, state, data.mapping("outputs", default={}).data, _parsed_steps(data), data.maybe_text("reason")
+    )
 
 
 def _parsed_steps(place: Facts) -> tuple[StepView, ...]:
     steps = tuple(_parsed_step(step) for step in place.items("steps"))
     _once(f"{place.name}.steps", [(step.phase, step.id) for step in steps])
     return steps
+
+
+def _phase(written: object) -> Phase:
+    return next((phase for phase in PHASES if phase == written), "steps")
 
 
 def _parsed_step(data: Facts) -> StepView:
@@ -227,7 +233,7 @@ def _parsed_step(data: Facts) -> StepView:
         return StepView(
             id=data.text("id"),
             state=StepState(data.text("state")),
-            phase="finally" if data.data.get("phase") == "finally" else "steps",
+            phase=_phase(data.data.get("phase")),
             name=data.maybe_text("name"),
             attempts=data.number("attempts", 1),
             exit_code=data.number("exitCode", 0) if isinstance(exit_code, int) else None,
@@ -235,6 +241,7 @@ def _parsed_step(data: Facts) -> StepView:
             outputs=data.mapping("outputs", default={}).data,
             rescued=data.data.get("rescued") is True,
             continued=data.data.get("continued") is True,
+            again=data.data.get("again") is True,
             error=data.maybe_text("error"),
             stdout_tail=data.maybe_text("stdoutTail"),
             stderr_tail=data.maybe_text("stderrTail"),

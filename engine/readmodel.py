@@ -174,6 +174,7 @@ def _target(view: TargetView) -> Document:
     assert view.state is not None
     return {
         "state": str(view.state),
+        **({"reason": plain(view.reason)} if view.reason else {}),
         "outputs": plain(view.outputs),
         "steps": [_step(step) for step in view.steps],
     }
@@ -188,6 +189,7 @@ def _step(view: StepView) -> Document:
         "state": str(view.state),
         "rescued": view.rescued or None,
         "continued": view.continued or None,
+        "again": view.again or None,
         "exitCode": view.exit_code,
         "duration": None if view.duration is None else round(view.duration, 3),
         "attempts": view.attempts if view.attempts > 1 else None,

@@ -4,12 +4,12 @@ The branch holds how each step ended, and not the text that it printed. What can
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.catalog import Catalog
 from engine.identity import run_id
 from engine.judge import Launch
-from engine.pinned import RUNNER, PinnedSpec, PlannedStep
+from engine.pinned import RUNNER, PinnedSpec, PlannedStep, called, is_nested, plan_path
 from engine.planning import Planned, PlanRefused, outputs_read, plan_inline, plan_run
 from engine.progress import StepRecord, counts_as_success
 from engine.states import StepState
@@ -46,16 +46,18 @@ def resumed(view: RunView, catalog: Catalog, act: RunRequest | None = None) -> L
 
 def unkept(view: RunView, spec: PinnedSpec) -> str | None:
     """What is missing for the run to go on by this plan at the first step without a recorded end; None: nothing."""
-    steps = {(step.phase, step.id) for step in spec.steps}
+    steps = {(step.phase, step.id): step for step in spec.every_step}
     places = {target.name for target in spec.targets} if spec.on_targets else {RUNNER}
     for place in view.results:
         where = "" if place.name == RUNNER else f" on {place.name}"
         if place.name not in places:
             return f"the status branch shows a target {place.name} that its plan does not have"
         for step in place.steps:
-            if (step.phase, step.id) not in steps:
+            planned = steps.get((step.phase, plan_path(step.id)))
+            if planned is None:
                 return f"the status branch shows a step '{step.id}'{where} that its plan does not have"
-            if step.state is StepState.RUNNING:
+            # a loop is open while its items come and go, and each of those that began is here itself
+            if step.state is StepState.RUNNING and (planned.loop is None or step.id != planned.id):
                 return f"step '{step.id}'{where} had started, and nothing proves its end"
         if place.state in (None, StepState.RUNNING) and (read := _lost_text(spec, place)):
             return f"what is left to do{where} reads what step '{read}' printed, which the status branch does not hold"
@@ -92,19 +94,23 @@ def _planned(view: RunView, catalog: Catalog, act: RunRequest | None) -> Planned
 
 def _lost_text(spec: PinnedSpec, place: TargetView) -> str | None:
     """A step that has ended on the target, and whose output something that is still to be evaluated there reads."""
-    printed = [step.id for step in place.steps if step.state not in _NO_TEXT]
+    printed = [called(step.id) for step in place.steps if step.state not in _NO_TEXT]
     read = outputs_read(spec.outputs, _ahead(spec, place.steps))
     return next((step for step in printed if read.everything or step in read), None)
 
 
 def _ahead(spec: PinnedSpec, ended: Iterable[StepView]) -> tuple[PlannedStep, ...]:
-    """The steps that may still start: of ordinary ones none after one that failed."""
-    records = {(step.phase, step.id): _record(step) for step in ended}
-    good = all(counts_as_success(record) for record in records.values())
+    """The steps that may still start, or start again: of ordinary ones none after one that failed."""
+    over = {
+        (step.phase, step.id): _record(step) for step in ended if step.state is not StepState.RUNNING and not step.again
+    }
+    good = all(counts_as_success(record) for record in over.values() if not is_nested(record.id))
     return tuple(
-        step for step in spec.steps if (step.phase, step.id) not in records and (step.phase == "finally" or good)
+        replace(step, rescue=())
+        for step in spec.every_step
+        if (step.phase, step.id) not in over and (step.phase != "steps" or step.nested or good)
     )
 
 
 def _record(step: StepView) -> StepRecord:
-    return StepRecord(step.phase, step.id, step.state, continued=step.continued)
+    return StepRecord(step.phase, step.id, step.state, continued=step.continued, rescued=step.rescued)

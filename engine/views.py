@@ -34,6 +34,8 @@ class StepView:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     rescued: bool = False
     continued: bool = False
+    again: bool = False
+    """Another attempt follows."""
     error: str | None = None
     stdout_tail: str | None = None
     stderr_tail: str | None = None
@@ -53,6 +55,8 @@ class TargetView:
     state: StepState | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[StepView, ...] = ()
+    reason: str | None = None
+    """Why, where its steps do not say it: the run stopped before it was this target's turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,9 @@ def _record(row: AnyRow) -> StepRecord:
         stderr=row.stderr,
         error=row.error,
         continued=row.continued,
+        again=row.again,
+        rescued=row.rescued,
+        ended_at=row.ended_at,
     )
 
 

@@ -45,6 +45,10 @@ POINTS: dict[str, Between] = {
     "step-end.committed": Between("the step's end is in the journal", "the next step's start is in the journal"),
     "step-skip.uncommitted": Between("the step before has its recorded end", "the skip is in the journal"),
     "step-skip.committed": Between("the skip is in the journal", "the next step's start is in the journal"),
+    "step-rescued.uncommitted": Between(
+        "the last step of a rescue has its end", "that it made up for it is in the journal"
+    ),
+    "step-rescued.committed": Between("that a rescue made up for a step is in the journal", "the next step's start is"),
     "target-end.uncommitted": Between("a target's last step has its recorded end", "the target's end is recorded"),
     "target-end.committed": Between("the target's end is in the journal", "the run's end is in the journal"),
     "finish.uncommitted": Between("all targets have their recorded ends", "the run's end is in the journal"),

@@ -146,16 +146,21 @@ def keep_evidence(tx: Connection, row: AnyRow, now: datetime) -> None:
         evidence.keep(one)(tx)
 
 
-def import_places(tx: Connection, run: int, view: RunView, now: datetime) -> None:
-    """Take in what happened on each target, into a run that has no steps yet."""
+def import_places(tx: Connection, run: int, view: RunView, now: datetime, *, goes_on: bool = False) -> None:
+    """Take in what happened on each target, into a run that has no steps yet.
+
+    Where it `goes_on`, what is open stays so: loops, of which every item that had begun has an end.
+    """
     for place in view.results:
-        _import_place(tx, run, place, view.finished_at or now, view.started_at or view.queued_at)
+        _import_place(tx, run, place, view.finished_at or now, view.started_at or view.queued_at, goes_on)
         if place.name != RUNNER and place.state is not None:
             outbox.add(tx, "target", place.name)
 
 
-def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, began: datetime) -> None:
+def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, began: datetime, goes_on: bool) -> None:
     def settled(state: StepState | None) -> str:
+        if goes_on and state is StepState.RUNNING:
+            return state.value
         return StepState.UNKNOWN.value if state in (None, StepState.RUNNING) else str(state)
 
     if place.state is not None:
@@ -166,6 +171,7 @@ def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, beg
                 "target": place.name,
                 "state": settled(place.state),
                 "outputs": dict(place.outputs) or None,
+                "reason": place.reason,
                 "ended_at": at,
             },
         )
@@ -195,4 +201,6 @@ def _import_step(run: int, target: str, step: StepView, state: str, began: datet
         "error": step.error,
         "log": step.log,
         "continued": step.continued,
+        "again": step.again,
+        "rescued": step.rescued,
     }

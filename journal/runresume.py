@@ -59,7 +59,7 @@ def _insert(tx: Connection, view: RunView, plan: NewRun, now: datetime) -> None:
     if view.attempt:
         row |= {"queue_deadline": None}
     seq = tx.execute(insert(table).returning(table.c.seq), row).scalar_one()
-    import_places(tx, seq, _with_open_places(view), now)
+    import_places(tx, seq, _with_open_places(view), now, goes_on=True)
     outbox.add_all(tx, (("run", view.id), ("job", view.job)))
 
 
@@ -112,6 +112,6 @@ def _follow(
     left = {"runner": None, "lease_until": None, "due_at": None, "queue_deadline": None, "slot": slot}
     state = {"state": RunState.QUEUED.value, "token": max(own.token, view.attempt)}
     tx.execute(update(table).where(table.c.seq == own.seq).values({**_position(view), **left, **state}))
-    import_places(tx, own.seq, _with_open_places(view), now)
+    import_places(tx, own.seq, _with_open_places(view), now, goes_on=True)
     outbox.add_all(tx, (("run", view.id), ("job", view.job)))
     return True

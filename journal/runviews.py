@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, func, select
 
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.pinned import PHASES, RUNNER
 from engine.states import RunState, StepState
 from engine.views import RunBrief, RunView, StepView, TargetView
 from journal import history
@@ -101,6 +101,8 @@ def _step(row: AnyRow) -> StepView:
         duration=row.duration,
         outputs=row.outputs or {},
         continued=row.continued,
+        again=row.again,
+        rescued=row.rescued,
         error=row.error,
         stdout_tail=row.stdout_tail,
         stderr_tail=row.stderr_tail,
@@ -110,10 +112,10 @@ def _step(row: AnyRow) -> StepView:
 
 
 def _place_view(name: str, views: Mapping[tuple[str, str], StepView], ended_: AnyRow | None) -> TargetView:
-    shown = tuple(sorted(views.values(), key=lambda step: step.phase == "finally"))
+    shown = tuple(sorted(views.values(), key=lambda step: PHASES.index(step.phase)))
     if ended_ is None:
         return TargetView(name, StepState.RUNNING, {}, shown)
-    return TargetView(name, StepState(ended_.state), ended_.outputs or {}, shown)
+    return TargetView(name, StepState(ended_.state), ended_.outputs or {}, shown, ended_.reason)
 
 
 def open_runs(conn: Connection) -> tuple[RunId, ...]:

@@ -32,6 +32,8 @@ class StepEnd:
     error: str | None = None
     log: str | None = None
     continued: bool = False
+    again: bool = False
+    """Another attempt follows (retry)."""
 
 
 _HELD = (
@@ -59,7 +61,7 @@ _END = (
     .where(steps.c.run == _HELD.scalar_subquery(), *_ATTEMPT, steps.c.state == StepState.RUNNING.value)
     .values({column: bindparam(f"to_{column}", type_=steps.c[column].type) for column in (
         "state", "exit_code", "duration", "outputs", "stdout", "stderr", "stdout_tail", "stderr_tail", "error", "log",
-        "continued", "ended_at",
+        "continued", "again", "ended_at",
     )})
 )  # fmt: skip
 _STATE = select(steps.c.state).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
@@ -166,6 +168,7 @@ def end(
             "to_error": ended.error,
             "to_log": ended.log,
             "to_continued": ended.continued,
+            "to_again": ended.again,
             "to_ended_at": now,
         },
     ).rowcount
@@ -190,8 +193,22 @@ def _refused(
     return write
 
 
+def rescue(tx: Connection, fence: Fence, target: str, phase: Phase, step_id: str) -> None:
+    """Record that a rescue has made up for the failure of a step. Doing it again changes nothing."""
+    seq = _held(tx, fence)
+    points.record("step-rescued")
+    where = (steps.c.run == seq, steps.c.target == target, steps.c.phase == phase, steps.c.step == step_id)
+    tx.execute(update(steps).where(*where).values(rescued=True))
+
+
 def end_target(
-    tx: Connection, fence: Fence, target: str, state: StepState, outputs: Mapping[str, Any], now: datetime
+    tx: Connection,
+    fence: Fence,
+    target: str,
+    state: StepState,
+    outputs: Mapping[str, Any],
+    now: datetime,
+    reason: str | None = None,
 ) -> None:
     """Record that nothing is left to do on a target. Doing it again changes nothing."""
     if not is_final(state):
@@ -204,7 +221,8 @@ def end_target(
     if tx.execute(_TARGET_ENDED, {"of_run": seq, "at": target}).first() is not None:
         return
     gave = dict(outputs) or None
-    tx.execute(_END_TARGET, {"run": seq, "target": target, "state": state.value, "outputs": gave, "ended_at": now})
+    row = {"run": seq, "target": target, "state": state.value, "outputs": gave, "reason": reason, "ended_at": now}
+    tx.execute(_END_TARGET, row)
     if target != RUNNER:
         outbox.add_all(tx, (("run", fence.run), ("target", target)))
 

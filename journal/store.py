@@ -23,8 +23,19 @@ from journal.tables import PRODUCT, VERSION, meta, metadata
 
 T = TypeVar("T")
 _MOST_IN_A_BATCH = 512
+
+
+def _executing(*statements: str) -> Callable[[Connection], object]:
+    return lambda connection: [connection.exec_driver_sql(statement) for statement in statements]
+
+
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
-    2: lambda connection: connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN message TEXT"),
+    2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
+    3: _executing(
+        "ALTER TABLE steps ADD COLUMN again BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE steps ADD COLUMN rescued BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE run_targets ADD COLUMN reason VARCHAR",
+    ),
 }
 """How a journal of the version before becomes one of this version."""
 

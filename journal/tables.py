@@ -20,12 +20,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 2
+VERSION = 3
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -145,6 +146,7 @@ run_targets = Table(
     Column("target", String, primary_key=True),
     Column("state", String, nullable=False),
     Column("outputs", _json()),
+    Column("reason", String),
     Column("ended_at", Instant, nullable=False),
     Index("run_targets_by_target", "target", "run"),
     sqlite_with_rowid=False,
@@ -174,6 +176,8 @@ steps = Table(
     Column("error", Text),
     Column("log", String),
     Column("continued", Boolean, nullable=False, default=False),
+    Column("again", Boolean, nullable=False, default=False, server_default=false()),
+    Column("rescued", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run", "target", "phase", "step", "attempt", name="steps_one_start_an_attempt"),
 )
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from engine.expression import ExpressionError, render
+from engine.expression import ExpressionError, condition, render
 from engine.outcome import Failed, Outcome, Output, Succeeded, error_of, output_of, state_of
 from engine.pinned import PlannedStep
-from engine.progress import StepRecord
+from engine.progress import FORGIVABLE, StepRecord
+from engine.retrying import repeats
 from engine.states import StepState
 from journal.steps import StepEnd
 from runners.connections import Why
@@ -16,18 +18,20 @@ from runners.logs import LogFile
 from runners.masking import Masker, visible
 from runners.prepare import Place, is_ok
 
-_FORGIVABLE = frozenset({StepState.FAILED, StepState.TIMED_OUT, StepState.UNREACHABLE})
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an attempt besides its outcome. `by_run`: the whole run is being ended."""
+    """What is known of an attempt besides its outcome.
+
+    `by_run`: the whole run is being ended. `repeatable`: another attempt could follow.
+    """
 
     attempt: int
     duration: float
     file: LogFile | None = None
     stopped: Why | None = None
     by_run: bool = False
+    repeatable: bool = False
 
     @property
     def seconds(self) -> float:
@@ -48,7 +52,8 @@ class Judge:
         step = self.step
         outcome, outputs = self._with_outputs(outcome, facts)
         state, output = state_of(outcome), output_of(outcome)
-        notes = [text for text in (error_of(outcome), facts.file.note if facts.file else None) if text]
+        again, why_not = self._again(outcome, facts)
+        notes = [text for text in (error_of(outcome), facts.file.note if facts.file else None, why_not) if text]
         shown = state is not StepState.SUCCEEDED and not step.sensitive
         kept = step.keeps_output and not step.sensitive
         return StepEnd(
@@ -62,14 +67,25 @@ class Judge:
             stderr_tail=last_bytes(visible(output.stderr), TAIL) or None if shown else None,
             error=visible(self.masker.mask("; ".join(notes))) or None,
             log=facts.file.name if facts.file else None,
-            continued=step.continue_on_error and state in _FORGIVABLE and not (facts.stopped and facts.by_run),
+            continued=step.continue_on_error and state in FORGIVABLE and not (facts.stopped and facts.by_run),
+            again=again,
         )
 
-    def _with_outputs(self, outcome: Outcome, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
-        if not isinstance(outcome, Succeeded | Failed):
-            return outcome, {}
-        step, output = self.step, outcome.output
-        own = StepRecord(
+    def _again(self, outcome: Outcome, facts: Facts) -> tuple[bool, str | None]:
+        """Whether the author wants another attempt; or why that cannot be said."""
+        retry = self.step.retry
+        if retry is None or not facts.repeatable or not repeats(retry, outcome, facts.attempt):
+            return False, None
+        context = self.place.context(self.env, self._own(outcome, facts))
+        try:
+            return condition(retry.if_, context, status=self.place.status), None
+        except ExpressionError as error:
+            return False, f"retry.if: {error.message}"
+
+    def _own(self, outcome: Outcome, facts: Facts) -> StepRecord:
+        """The step's own result, as its expressions see it."""
+        step, output = self.step, output_of(outcome)
+        return StepRecord(
             step.phase,
             step.id,
             state_of(outcome),
@@ -79,6 +95,12 @@ class Judge:
             stdout=output.stdout,
             stderr=output.stderr,
         )
+
+    def _with_outputs(self, outcome: Outcome, facts: Facts) -> tuple[Outcome, dict[str, Any]]:
+        if not isinstance(outcome, Succeeded | Failed):
+            return outcome, {}
+        step, output = self.step, outcome.output
+        own = self._own(outcome, facts)
         try:
             if facts.stopped is None and output.exit_code is not None and step.ok_exit_codes != (0,):
                 good = is_ok(step, output.exit_code, self.place.context(self.env, own), self.place.status)
@@ -119,7 +141,9 @@ def target_outputs(outputs: Mapping[str, Any], place: Place, masker: Masker) -> 
     return found
 
 
-def record_of(step: PlannedStep, attempt: int, ended: StepEnd, output: Output) -> StepRecord:
+def record_of(
+    step: PlannedStep, attempt: int, ended: StepEnd, output: Output, ended_at: datetime | None = None
+) -> StepRecord:
     """What the next steps see: the same that a resumed run would read in the journal, plus unkept output."""
     return StepRecord(
         phase=step.phase,
@@ -133,4 +157,6 @@ def record_of(step: PlannedStep, attempt: int, ended: StepEnd, output: Output) -
         stderr=visible(output.stderr),
         error=ended.error,
         continued=ended.continued,
+        again=ended.again,
+        ended_at=ended_at,
     )

@@ -25,9 +25,10 @@ from journal.tables import runs as table
 from runners.connections import GRACE, PROOF
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.login import SshLimits
-from runners.execute import FINALLY_LIMIT, Execution, Tools
+from runners.execute import Execution
 from runners.secrets import Secrets
 from runners.sessions import IDLE, SshConnections
+from runners.walk import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """From a planned step to a ready one: every expression evaluated, every secret opened, right before it starts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine import contexts
@@ -29,9 +29,11 @@ class Place:
     run: RunFacts
     records: Sequence[StepRecord]
     status: Status
+    items: Mapping[str, Any] = field(default_factory=dict)
+    """Those of the loops around the step, by their names."""
 
     def context(self, env: Mapping[str, Any], own: StepRecord | None = None) -> dict[str, Any]:
-        return contexts.for_step(self.spec, self.target, self.params, self.run, self.records, env, own)
+        return contexts.for_step(self.spec, self.target, self.params, self.run, self.records, env, own, self.items)
 
 
 @dataclass(frozen=True, slots=True)

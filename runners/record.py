@@ -74,6 +74,10 @@ class Record:
         )
         return StepRecord(step.phase, step.id, StepState.SKIPPED, attempt, error=reason or None)
 
+    async def rescue(self, target: str, step: PlannedStep) -> None:
+        """Record that a rescue made up for the step's failure."""
+        await self._write(lambda tx: steps.rescue(tx, self._fence, target, step.phase, step.id))
+
     async def end_target(self, target: str, state: StepState, outputs: Mapping[str, Any]) -> None:
         await self._write(lambda tx: steps.end_target(tx, self._fence, target, state, outputs, self._clock.now()))
 

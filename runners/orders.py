@@ -1,0 +1,62 @@
+"""What a run is told while it runs: to end, to hand over, to let go. All walks of the run hear it at once."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from engine.pinned import PlannedStep
+from engine.progress import Ending
+from runners.connections import GRACE, Stop, Why
+
+Key = tuple[str, str, str]
+"""Target, phase and path of a running step."""
+
+
+@dataclass(slots=True)
+class Orders:
+    """The orders given so far, and the running steps that they end. Its methods never wait."""
+
+    ending: Ending | None = None
+    draining: bool = False
+    _running: dict[Key, tuple[PlannedStep, Stop]] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextmanager
+    def running(self, target: str, step: PlannedStep, stop: Stop) -> Iterator[None]:
+        """While the step runs, orders reach it by `stop`."""
+        key = (target, step.phase, step.id)
+        self._running[key] = (step, stop)
+        try:
+            yield
+        finally:
+            del self._running[key]
+
+    def stop(
+        self,
+        why: Why,
+        message: str,
+        *,
+        only: Callable[[PlannedStep], bool] = lambda step: True,
+        kill_after: float = GRACE,
+    ) -> None:
+        """End what runs now, and wake who waits."""
+        for step, stop in self._running.values():
+            if only(step):
+                stop.order(why, message, kill_after=kill_after)
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake who waits for a time: something has changed."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait; False where something has changed before the time was over."""
+        news = self._news
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await news.wait()
+        except TimeoutError:
+            return True
+        return False

@@ -1,0 +1,367 @@
+"""One target of a run, from its first move to its last: ask what comes next, do it, record it.
+
+What comes next is decided by `engine.progress.next_on_target` alone, from the plan and the records; so a resumed run
+and a fresh one take the same way. This module evaluates, starts, waits, judges and records. The items of a loop are
+walked in the same way, each with a plan of its own.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, assert_never
+
+import structlog
+
+from engine import contexts
+from engine.contexts import RunFacts
+from engine.expression import ExpressionError
+from engine.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
+from engine.pinned import Phase, PinnedTarget, PlannedStep, for_item
+from engine.progress import (
+    Done,
+    Each,
+    Lost,
+    Next,
+    Rescued,
+    Start,
+    StepRecord,
+    counts_as_success,
+    next_of_item,
+    next_on_target,
+)
+from engine.retrying import pause_before
+from engine.states import StepState
+from journal import points
+from journal.clock import Clock
+from journal.errors import FenceLost
+from journal.leases import Claim
+from journal.steps import StepEnd
+from journal.store import Journal
+from runners import logs
+from runners.attempt import Doors, outcome_of, taken_over
+from runners.connections import Session, Stop
+from runners.connections.local import LocalHost
+from runners.judging import Facts, Judge, record_of, target_outputs
+from runners.keyring import Keyring
+from runners.limits import Capture
+from runners.logs import LogFile
+from runners.loops import Items, items_of, judged
+from runners.masking import Masker
+from runners.orders import Orders
+from runners.prepare import Broken, NotMet, Place, Prepared, prepare
+from runners.record import Record, Unwritten
+from runners.secrets import Secrets
+from runners.sessions import SshConnections
+from runners.steps import ReadyStep
+from schemas.quantities import format_duration
+
+FINALLY_LIMIT = timedelta(minutes=5)
+"""How long the steps of `finally` may take on one target, all together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a runner has to execute runs with; shared by all of them."""
+
+    journal: Journal
+    clock: Clock
+    secrets: Secrets
+    logs: Path
+    local: LocalHost
+    ssh: SshConnections
+    restricted: bool = False
+    finally_limit: timedelta = FINALLY_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all walks of one run share."""
+
+    claim: Claim
+    tools: Tools
+    orders: Orders
+    record: Record
+    facts: RunFacts
+    doors: Doors
+    keys: Keyring
+    masker: Masker
+    log: structlog.stdlib.BoundLogger
+    abandon: Callable[[], None]
+    """The run is another runner's."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """Until when the steps of `finally` may run on a target; None before the first of them starts. By the loop."""
+
+    until: float | None = None
+
+
+@dataclass
+class Walk:
+    """The steps of `plan` on one target. `records` are those of its own steps, by their keys, and grow.
+
+    `outer` are the records that the steps around it may read, `items` the items of the loops around it.
+    """
+
+    work: Work
+    name: str
+    target: PinnedTarget | None
+    plan: tuple[PlannedStep, ...]
+    records: dict[tuple[Phase, str], StepRecord]
+    outer: tuple[StepRecord, ...] = ()
+    items: Mapping[str, Any] = field(default_factory=dict)
+    budget: _Budget = field(default_factory=_Budget)
+    state: StepState | None = None
+    """How it ended."""
+
+    async def run(self) -> StepState | None:
+        """Walk to the end: how the target ended, or None where another runner is to go on."""
+        orders = self.work.orders
+        while True:
+            match self._next():
+                case Done(state=state):
+                    return state
+                case Lost(step=step, attempt=attempt):
+                    self._know(await self._lose(step, attempt))
+                case Rescued(step=step):
+                    await self.work.record.rescue(self.name, step)
+                    self._know(replace(self.records[step.phase, step.id], rescued=True))
+                case Each(step=step):
+                    if not await self._each(step):
+                        return None
+                case Start(step=step, attempt=attempt, after=after):
+                    if orders.draining:
+                        return None
+                    self._enter(step)
+                    if after is not None:
+                        due = after + self._pause(step, attempt - 1) - self.work.tools.clock.now()
+                        longest = self._pause(step, attempt - 1)
+                        if not await orders.pause(min(due, longest).total_seconds()):
+                            continue
+                    found = await self._step(step, attempt, repeated=after is not None)
+                    if found is None:
+                        return None
+                    self._know(found)
+
+    def _next(self) -> Next:
+        records, ending = list(self.records.values()), self.work.orders.ending
+        if self.items:
+            return next_of_item(self.plan[0], records, ending=ending)
+        return next_on_target(self.plan, records, ending=ending)
+
+    def outputs(self) -> dict[str, Any]:
+        """The job's outputs here."""
+        return target_outputs(self.work.claim.spec.outputs, self._place(), self.work.masker)
+
+    def _know(self, record: StepRecord) -> None:
+        self.records[record.key] = record
+
+    def _enter(self, step: PlannedStep) -> None:
+        if step.phase == "finally" and self.budget.until is None:
+            points.reach("finally.entered")
+            self.budget.until = self._now() + self.work.tools.finally_limit.total_seconds()
+
+    def _pause(self, step: PlannedStep, attempt: int) -> timedelta:
+        if step.retry is None:
+            return timedelta(0)
+        return pause_before(step.retry, attempt, f"{self.work.claim.fence.run}\0{self.name}\0{step.id}")
+
+    def _place(self) -> Place:
+        records = [*self.outer, *self._readable()]
+        return Place(
+            self.work.claim.spec,
+            self.target,
+            self.work.claim.params,
+            self.work.facts,
+            records,
+            contexts.status_of(records, self.work.orders.ending),
+            self.items,
+        )
+
+    def _readable(self) -> list[StepRecord]:
+        """What expressions here may read: no loop that is still going on, and no item of one but this walk's own."""
+        own = len(self.plan[0].id) if self.items else 0
+        over = (one for one in self.records.values() if one.state is not StepState.RUNNING)
+        return [one for one in over if "[" not in one.id[own:]]
+
+    async def _lose(self, step: PlannedStep, attempt: int) -> StepRecord:
+        error = "its runner was lost while it ran; nothing proves an end"
+        await self.work.record.end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
+        known = self.records.get((step.phase, step.id))
+        return replace(
+            known or StepRecord(step.phase, step.id, StepState.UNKNOWN, attempt), state=StepState.UNKNOWN, error=error
+        )
+
+    # --- a loop ------------------------------------------------------------------------------------------------------
+
+    async def _each(self, step: PlannedStep) -> bool:
+        """Do a step for each of its items. False where another runner is to go on."""
+        record = self.work.record
+        begun = (step.phase, step.id) in self.records
+        if not begun and self.work.orders.draining:
+            return False
+        self._enter(step)
+        place = self._place()
+        try:
+            items = items_of(step, place, begun=begun)
+        except ExpressionError as error:
+            ended = StepEnd(StepState.FAILED, error=error.message, continued=step.continue_on_error)
+            await (record.end if begun else record.start_and_end)(self.name, step, 1, ended)
+            self._know(record_of(step, 1, ended, Output()))
+            return True
+        if items is None:
+            self._know(await record.skip(self.name, step, 1, ""))
+            return True
+        if not begun and not await record.start(self.name, step, 1):
+            self._know(await self._lose(step, 1))
+            return True
+        began = self._now()
+        walks = await self._walk_items(step, items)
+        if walks is None:
+            return False
+        ended = judged(step, [walk.of_item for walk in walks], [walk.state for walk in walks])
+        ended = replace(ended, duration=round(self._now() - began, 3))
+        await record.end(self.name, step, 1, ended)
+        self.records = {key: one for key, one in self.records.items() if not key[1].startswith(f"{step.id}[")}
+        self._know(record_of(step, 1, ended, Output()))
+        return True
+
+    async def _walk_items(self, step: PlannedStep, items: Items) -> "list[Walk] | None":
+        """Walk the items, in their order as far as they begin. None where another runner is to go on."""
+        slots = asyncio.Semaphore(items.loop.max_parallel)
+        walks = [self._item(step, index, items) for index in range(len(items.values))]
+        stopped = False
+
+        async def walk(one: Walk) -> None:
+            nonlocal stopped
+            async with slots:
+                if stopped and not one.records:
+                    one.state = StepState.SKIPPED
+                    return
+                try:
+                    one.state = await one.run()
+                except (FenceLost, Unwritten):
+                    self.work.abandon()
+                item = one.of_item
+                stopped = stopped or (not step.continue_on_error and item is not None and not counts_as_success(item))
+
+        async with asyncio.TaskGroup() as group:
+            for one in walks:
+                group.create_task(walk(one))
+        return None if any(one.state is None for one in walks) else walks
+
+    def _item(self, step: PlannedStep, index: int, items: Items) -> "Walk":
+        planned = for_item(step, index)
+        own = {key: one for key, one in self.records.items() if key[1].startswith(planned.id)}
+        around = tuple(one for one in self._readable() if one.id != step.id)
+        return Walk(
+            self.work,
+            self.name,
+            self.target,
+            (planned,),
+            own,
+            (*self.outer, *around),
+            {**self.items, items.loop.as_: items.values[index]},
+            self.budget,
+        )
+
+    @property
+    def of_item(self) -> StepRecord | None:
+        """What is known of the item itself, where this is the walk of one."""
+        return self.records.get((self.plan[0].phase, self.plan[0].id))
+
+    # --- one step ----------------------------------------------------------------------------------------------------
+
+    async def _step(self, step: PlannedStep, attempt: int, *, repeated: bool) -> StepRecord | None:
+        """Do one step and record it. None when it stays without an end, for the next runner to repeat.
+
+        `repeated`: the attempt before has a recorded end.
+        """
+        work, place = self.work, self._place()
+        if self.budget.until is not None and self._now() >= self.budget.until:
+            limit = format_duration(work.tools.finally_limit)
+            return await work.record.skip(self.name, step, attempt, f"the steps of finally had used up their {limit}")
+        prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted)
+        match prepared:
+            case NotMet():
+                return await work.record.skip(self.name, step, attempt, "")
+            case Broken(error=error):
+                ended = Judge(step, place, work.masker, {}).judged(Failed(error), Facts(attempt, 0.0))
+                await work.record.start_and_end(self.name, step, attempt, ended)
+                return record_of(step, attempt, ended, Output())
+            case Prepared(step=ready, env=env):
+                pass
+            case _:
+                assert_never(prepared)
+        stop = Stop()
+        with work.orders.running(self.name, step, stop):
+            if not await work.record.start(self.name, step, attempt):
+                return await self._lose(step, attempt)
+            if work.record.lost:
+                stop.order("lost", "its runner had lost the run to another")
+            capture, file = self._capture(step, attempt)
+            session = work.doors.session(step, self.target, capture, stop)
+            began = self._now()
+            points.reach("step.begun")
+            outcome = await self._attempt(ready, session, takes_over=attempt > 1 and not repeated)
+            points.reach("step.ended")
+            if stop.why == "drained" and step.idempotent and isinstance(outcome, Failed | Unreachable):
+                return None
+            if stop.why is not None:
+                points.reach("step.stopped")
+            if stop.why == "timedOut" and work.orders.ending == "timedOut" and isinstance(outcome, Unreachable):
+                outcome = TimedOut(outcome.error)
+            by_run = step.phase != "finally" and work.orders.ending is not None
+            repeatable = not by_run and stop.why != "cancelled" and self._has_time(step, attempt)
+            facts = Facts(attempt, self._now() - began, file, stop.why, by_run, repeatable)
+            ended = Judge(step, place, work.masker, env).judged(outcome, facts)
+            await work.record.end(self.name, step, attempt, ended)
+        return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
+
+    def _has_time(self, step: PlannedStep, attempt: int) -> bool:
+        """Whether the time of `finally` is not over before another attempt could begin."""
+        until = self.budget.until
+        return until is None or self._now() + self._pause(step, attempt).total_seconds() < until
+
+    async def _attempt(self, ready: ReadyStep, session: Session, *, takes_over: bool) -> Outcome:
+        timer: asyncio.TimerHandle | None = None
+        try:
+            # before the step's time begins: it may last as long as the earlier attempt heeds no TERM
+            if takes_over and (refused := await taken_over(session)) is not None:
+                return refused
+            timer = self._limit(ready.planned, session.stop)
+            return await outcome_of(ready, session, self.work.log)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            session.capture.close()
+
+    def _limit(self, step: PlannedStep, stop: Stop) -> asyncio.TimerHandle | None:
+        loop = asyncio.get_running_loop()
+        limits: list[tuple[float, str]] = []
+        if step.timeout is not None:
+            message = f"its time limit of {format_duration(step.timeout)} passed"
+            limits.append((loop.time() + step.timeout.total_seconds(), message))
+        if self.budget.until is not None:
+            message = f"the time limit of finally ({format_duration(self.work.tools.finally_limit)}) passed"
+            limits.append((self.budget.until, message))
+        if not limits:
+            return None
+        moment, message = min(limits)
+        return loop.call_at(moment, stop.order, "timedOut", message)
+
+    def _capture(self, step: PlannedStep, attempt: int) -> tuple[Capture, LogFile | None]:
+        work = self.work
+        if step.sensitive:
+            return Capture(work.masker), None
+        reference = logs.reference(
+            work.claim.fence.run, work.claim.cause.instant, self.name, step.phase, step.id, attempt
+        )
+        file = LogFile(work.tools.logs, reference)
+        return Capture(work.masker, file), file
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
