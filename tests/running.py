@@ -5,7 +5,7 @@ import contextlib
 import os
 import select
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest_asyncio
 from engine.identity import Cause, RunId, run_id
 from engine.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.states import RunState, StepState, is_final
-from engine.views import RunView, StepView
+from engine.views import RunView, StepView, TargetView
 from journal import leases, runs
 from journal.clock import SystemClock
 from journal.runs import NewRun
@@ -120,7 +120,8 @@ class Ran:
         return self.view.state
 
     def steps(self, target: str | None = None) -> dict[str, StepView]:
-        (found,) = [each for each in self.view.results if target in (None, each.name)]
+        """By id; none before the first has started."""
+        found = next((each for each in self.view.results if target in (None, each.name)), TargetView("-"))
         return {step.id: step for step in found.steps}
 
     def states(self, target: str | None = None) -> dict[str, StepState]:
@@ -196,8 +197,8 @@ class Bench:
     async def cancel(self, run: RunId) -> None:
         await self.journal.write(lambda tx: runs.cancel(tx, run, reason=None, by="ann", now=self.clock.now()))
 
-    async def lose(self, step: PlannedStep, target: str = RUNNER) -> None:
-        """A runner claims the run, starts a step, and is never heard of again."""
+    async def lose(self, *steps_: PlannedStep, target: str = RUNNER) -> None:
+        """A runner claims the run, starts these, and is never heard of again."""
         from journal import steps
 
         (claim,) = await self.journal.write(
@@ -205,7 +206,8 @@ class Bench:
         )
 
         def crash(tx: Any) -> None:
-            steps.start(tx, claim.fence, target, step.phase, step.id, 1, self.clock.now())
+            for step in steps_:
+                steps.start(tx, claim.fence, target, step.phase, step.id, 1, self.clock.now())
             leases.void(tx, self.clock.now())
 
         await self.journal.write(crash)
@@ -214,6 +216,17 @@ class Bench:
         view = await self.journal.read(lambda conn: runs.get(conn, run))
         assert view is not None
         return Ran(view)
+
+    async def until(self, run: RunId, holds: Callable[[Ran], bool]) -> Ran:
+        """The run, as soon as something holds of it."""
+        watch = self.journal.watch()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not holds(found := await self.see(run)):
+                    await watch.changed(1.0)
+                return found
+        finally:
+            watch.close()
 
     async def ended(self, run: RunId, *, patience: float = PATIENCE) -> Ran:
         """The run, once it has ended; not later than `patience` seconds from now."""

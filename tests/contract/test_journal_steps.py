@@ -1,11 +1,13 @@
 """A start is durable before its effect, an end after it; what happened is recorded once."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.pinned import RUNNER
 from engine.states import StepState
 from journal import evidence, outbox, runs, steps
-from journal.errors import AlreadyStarted
+from journal.errors import AlreadyStarted, FenceLost
 from journal.steps import StepEnd
 
 T = "web-01"
@@ -115,3 +117,17 @@ async def test_text_of_every_kind_comes_back_as_it_was(desk, clock):
     await desk.do(steps.end, fence, T, "steps", "space", 1, ended, clock.now())
     (step,) = (await desk.see(runs.get, fence.run)).results[0].steps
     assert (step.exit_code, step.outputs, step.stderr_tail) == (-15, ended.outputs, text)
+
+
+async def test_what_a_rescue_made_up_for_is_recorded(desk, clock):
+    """The failure stays what it was, with the author's wish for another attempt beside it."""
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    await desk.do(steps.end, fence, T, "steps", "space", 1, StepEnd(StepState.FAILED, 75, again=True), clock.now())
+    ((before,),) = [place.steps for place in (await desk.see(runs.get, fence.run)).results]
+    assert (before.again, before.rescued) == (True, False)
+    await desk.do(steps.rescue, fence, T, "steps", "space")
+    ((after,),) = [place.steps for place in (await desk.see(runs.get, fence.run)).results]
+    assert (after.state, after.again, after.rescued) == (StepState.FAILED, True, True)
+    with pytest.raises(FenceLost):
+        await desk.do(steps.rescue, replace(fence, token=fence.token + 1), T, "steps", "space")

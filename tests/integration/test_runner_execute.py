@@ -270,7 +270,7 @@ async def test_finally_has_a_limit_of_its_own(bench: Bench) -> None:
 async def test_a_step_of_a_lost_runner_is_unknown_and_finally_still_runs(bench: Bench, phase: str) -> None:
     step = script(f"touch {bench.folder}/ran", phase=phase)
     run = await bench.enqueue(step, script("true", "next"), tidy(), targets=WEB)
-    await bench.lose(step, "web-01")
+    await bench.lose(step, target="web-01")
     bench.start()
     ran = await bench.ended(run)
     states = ran.states()
@@ -283,7 +283,7 @@ async def test_a_step_of_a_lost_runner_is_unknown_and_finally_still_runs(bench: 
 async def test_an_idempotent_step_of_a_lost_runner_is_repeated(bench: Bench) -> None:
     step = script("echo again", idempotent=True)
     run = await bench.enqueue(step, script("true", "next"), targets=WEB)
-    await bench.lose(step, "web-01")
+    await bench.lose(step, target="web-01")
     bench.start()
     ran = await bench.ended(run)
     assert ran.states() == {"only": OK, "next": OK}
