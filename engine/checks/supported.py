@@ -102,8 +102,6 @@ def _job(job: Job) -> Iterator[Finding]:
         if param.get("secret") is True:
             hint = "use a Credential in 'env' or 'stdin': ${{ secrets.<credential>.<field> }}"
             yield ("spec", "params", name, "secret"), "a secret param", hint
-    if spec.rescue:
-        yield ("spec", "rescue"), "'rescue'", "use 'finally', or continueOnError"
     if strategy.order != "targetFirst":
         yield ("spec", "strategy", "order"), f"order {strategy.order}", "write order: targetFirst"
     if strategy.batches != ("100%",):
@@ -123,17 +121,8 @@ def _job(job: Job) -> Iterator[Finding]:
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
-    step = placed.step
-    present = {
-        "retry": step.retry is not None,
-        "forEach": step.for_each is not None,
-        "become": step.become is not None,
-        "rescue": bool(step.rescue),
-    }
-    hints = {"become": "log in as that user, or call sudo in the script", "rescue": "use continueOnError and 'if'"}
-    for field, written in present.items():
-        if written:
-            yield (*placed.path, field), f"'{field}'", hints.get(field, "")
+    if placed.step.become is not None:
+        yield (*placed.path, "become"), "'become'", "log in as that user, or call sudo in the script"
 
 
 def _schedule(schedule: Schedule) -> Iterator[Finding]:

@@ -40,7 +40,10 @@ class Timetable:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a job does, as its author wrote it. `steps` are in order; `skipped` never run; `failing` exit with 3."""
+    """What a job does, as its author wrote it. `steps` are in order; `skipped` never run; `failing` exit with 3.
+
+    Those of `rescue` run after a failing one, and make up for it.
+    """
 
     job: str
     targets: tuple[str, ...]
@@ -48,6 +51,7 @@ class Plan:
     idempotent: frozenset[str] = frozenset()
     skipped: frozenset[str] = frozenset()
     failing: frozenset[str] = frozenset()
+    rescue: frozenset[str] = frozenset()
     group: str | None = None
 
     @property
@@ -357,8 +361,9 @@ def _claims(run: RunRow, history: History) -> Iterator[str]:
         for target in plan.targets:
             for step in plan.steps:
                 found = last.get((target, step))
-                fine = ("skipped",) if step in plan.skipped else ("succeeded",)
-                if found is None or found.state not in fine:
+                made_up_for = step in plan.failing and plan.rescue
+                fine = "skipped" if step in plan.skipped else "failed" if made_up_for else "succeeded"
+                if found is None or found.state != fine:
                     is_ = f"is {found.state}" if found else "is not there"
                     yield f"{run.run} succeeded, and {step} on {target} {is_}"
     if run.state == "failed" and not {"failed", "unreachable"} & {row.state for row in run.last().values()}:

@@ -55,6 +55,7 @@ def at_work(site: Site, crash: str) -> Daemon:
     if site.until_applied(commit, daemon, or_death=True):
         site.ask("ask-pair", jobRef="pair")
         site.ask("ask-wrong", jobRef="wrong")
+        site.ask("ask-mended", jobRef="mended")
     return daemon
 
 
@@ -239,6 +240,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("step-end.committed", at_work, 3),
     Scenario("step-skip.uncommitted", at_work),
     Scenario("step-skip.committed", at_work),
+    Scenario("step-rescued.uncommitted", at_work),
+    Scenario("step-rescued.committed", at_work),
     Scenario("target-end.uncommitted", at_work, 2),
     Scenario("target-end.committed", at_work, 2),
     Scenario("finish.uncommitted", at_work, 2),

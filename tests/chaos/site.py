@@ -57,9 +57,11 @@ def plan_of(
     idempotent: Iterable[str] = (),
     skipped: Iterable[str] = (),
     failing: Iterable[str] = (),
+    rescue: Iterable[str] = (),
     group: str | None = None,
 ) -> Plan:
-    return Plan(job, tuple(targets), steps, frozenset(idempotent), frozenset(skipped), frozenset(failing), group)
+    each = (frozenset(some) for some in (idempotent, skipped, failing, rescue))
+    return Plan(job, tuple(targets), steps, *each, group)
 
 
 BOTH = ("here", "there")
@@ -69,6 +71,7 @@ PLANS = {
         plan_of("quick", "once"),
         plan_of("pair", "once", "never", "again", "bye", targets=BOTH, idempotent={"again"}, skipped={"never"}),
         plan_of("wrong", "fails", "bye", failing={"fails"}),
+        plan_of("mended", "fails", "mends", "bye", failing={"fails"}, rescue={"mends"}),
         plan_of("long", "once", "bye", targets=BOTH, group="hold"),
         plan_of("patient", "again", "bye", idempotent={"again"}, group="hold"),
         plan_of("short", "once", group="hold"),
@@ -377,7 +380,8 @@ class Site:
                 "EFFECTS": "${{ target.vars.effects }}",
                 "CANARY": "${{ secrets.canary.value }}",
             },
-            "steps": [step for step in steps if step["id"] != "bye"],
+            "steps": [step for step in steps if step["id"] not in {"bye", *plan.rescue}],
+            "rescue": [step for step in steps if step["id"] in plan.rescue],
             "finally": [step for step in steps if step["id"] == "bye"],
             "concurrency": {"group": plan.slot},
         }

@@ -44,7 +44,7 @@ def _asks(site: Site, chance: random.Random) -> Iterator[None]:
     while True:
         name = f"ask-{len(site.asked)}"
         open_runs = site.seen().open_runs()
-        match chance.choice(["pair", "wrong", "long", "patient", "short", "cancel"]):
+        match chance.choice(["pair", "wrong", "mended", "long", "patient", "short", "cancel"]):
             case "cancel" if open_runs:
                 site.ask(name, action="cancel", run=chance.choice(open_runs))
             case "cancel":

@@ -32,8 +32,8 @@ def catalog(*documents: str) -> Catalog:
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ("{steps: [{uses: dummy, retry: {maxAttempts: 3}}]}", "'retry' is not supported yet"),
-        ("{rescue: [{uses: dummy}], steps: [{uses: dummy}]}", "'rescue' is not supported yet"),
+        ("{steps: [{uses: dummy, become: root}]}", "'become' is not supported yet"),
+        ("{strategy: {maxFailures: 1}, steps: [{uses: dummy}]}", "'maxFailures' is not supported yet"),
         ("{steps: [{uses: wait, with: {for: 1s}}]}", "step type 'wait' is not supported yet"),
     ],
 )
