@@ -177,11 +177,11 @@ def _import_place(tx: Connection, run: int, place: TargetView, at: datetime, beg
         )
     if place.steps:
         tx.execute(
-            insert(steps), [_import_step(run, place.name, step, settled(step.state), began) for step in place.steps]
+            insert(steps), [_import_step(run, place.name, step, settled(step.state), began, at) for step in place.steps]
         )
 
 
-def _import_step(run: int, target: str, step: StepView, state: str, began: datetime) -> dict[str, Any]:
+def _import_step(run: int, target: str, step: StepView, state: str, began: datetime, at: datetime) -> dict[str, Any]:
     return {
         "run": run,
         "target": target,
@@ -192,7 +192,7 @@ def _import_step(run: int, target: str, step: StepView, state: str, began: datet
         "state": state,
         "token": 0,
         "started_at": step.started_at or began,
-        "ended_at": None,
+        "ended_at": at if step.again else None,  # the pause before the next attempt counts from now
         "exit_code": step.exit_code,
         "duration": step.duration,
         "outputs": dict(step.outputs) or None,

@@ -1,11 +1,27 @@
 """What comes next on a target, for every plan and every record: the rules of DEFINITIONS 3."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pinned import PlannedStep, Use
-from engine.progress import Done, Ending, Lost, Start, StepRecord, counts_as_success, next_on_target
+from engine.pinned import Loop, PlannedStep, Use, every, for_item, in_rescue_of
+from engine.progress import (
+    FORGIVABLE,
+    Done,
+    Each,
+    Ending,
+    Lost,
+    Next,
+    Rescued,
+    Start,
+    StepRecord,
+    counts_as_success,
+    next_of_item,
+    next_on_target,
+)
 from engine.states import StepState, is_final
 
 S = StepState
@@ -123,3 +139,157 @@ def test_the_order_of_records_does_not_matter(
 ) -> None:
     records = [record(one, data.draw(ENDS)) for one in plan if data.draw(st.booleans())]
     assert next_on_target(plan, records, ending=ending) == next_on_target(plan, records[::-1], ending=ending)
+
+
+# --- attempts, rescues, loops ---
+
+
+def rescued_by(step: PlannedStep, *rescue: PlannedStep) -> PlannedStep:
+    own = (replace(one, phase=step.phase, id=in_rescue_of(step.id, one.id)) for one in rescue)
+    return replace(step, rescue=tuple(own))
+
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+M, N = step("m"), step("n")
+R = rescued_by(A, M, N)
+RM, RN = R.rescue
+JR = replace(step("jr"), phase="rescue")
+L = replace(A, loop=Loop([1, 2]))
+FAILS = record(A, S.FAILED)
+AGAINST = replace(FAILS, again=True, ended_at=NOON)
+GOOD_M, GOOD_N = record(RM, S.SUCCEEDED), record(RN, S.SUCCEEDED)
+MENDED = replace(FAILS, rescued=True)
+
+
+@pytest.mark.parametrize(
+    ("plan", "records", "ending", "move"),
+    [
+        # another attempt, by consent that is on record
+        ([A, B], [AGAINST], None, Start(A, 2, NOON)),
+        ([A, B], [replace(AGAINST, attempt=4)], None, Start(A, 5, NOON)),
+        ([A, B], [AGAINST], "cancelled", Done(S.CANCELLED)),
+        ([R, B], [AGAINST], None, Start(R, 2, NOON)),
+        # a rescue, after the last attempt
+        ([R, B], [FAILS], None, Start(RM, 1)),
+        ([R, B], [FAILS, GOOD_M], None, Start(RN, 1)),
+        ([R, B], [FAILS, GOOD_M, GOOD_N], None, Rescued(R)),
+        ([R, B], [MENDED, GOOD_M, GOOD_N], None, Start(B, 1)),
+        ([R], [MENDED, GOOD_M, GOOD_N], None, Done(S.SUCCEEDED)),
+        ([R, B], [FAILS, record(RM, S.FAILED)], None, Done(S.FAILED)),
+        ([R, B], [FAILS, record(RM, S.FAILED, continued=True)], None, Start(RN, 1)),
+        ([R, B], [FAILS, record(RM, S.UNKNOWN)], None, Done(S.UNKNOWN)),
+        ([R, B], [FAILS, record(RM, S.RUNNING)], None, Lost(RM, 1)),
+        ([R, B], [FAILS], "cancelled", Done(S.CANCELLED)),
+        ([R, B], [FAILS, GOOD_M, GOOD_N], "timedOut", Rescued(R)),
+        ([R, B], [record(A, S.CANCELLED)], None, Done(S.CANCELLED)),
+        ([R, B], [record(A, S.UNKNOWN)], None, Done(S.UNKNOWN)),
+        ([R, B], [record(A, S.SUCCEEDED)], None, Start(B, 1)),
+        # a rescue that fails, of a step that goes on all the same
+        ([R, B], [record(A, S.FAILED, continued=True)], None, Start(RM, 1)),
+        ([R, B], [record(A, S.FAILED, continued=True), record(RM, S.FAILED)], None, Start(B, 1)),
+        # the job's rescue ends the steps
+        ([A, B, JR, F], [FAILS], None, Start(JR, 1)),
+        ([A, B, JR, F], [FAILS, record(JR, S.SUCCEEDED)], None, Rescued(A)),
+        ([A, B, JR, F], [MENDED, record(JR, S.SUCCEEDED)], None, Start(F, 1)),
+        ([A, B, JR], [MENDED, record(JR, S.SUCCEEDED)], None, Done(S.SUCCEEDED)),
+        ([A, B, JR, F], [FAILS, record(JR, S.FAILED)], None, Start(F, 1)),
+        ([A, B, JR], [FAILS, record(JR, S.FAILED)], None, Done(S.FAILED)),
+        ([A, B, JR], [record(A, S.FAILED, continued=True)], None, Start(B, 1)),
+        ([A, B, JR], [record(A, S.UNKNOWN)], None, Done(S.UNKNOWN)),
+        ([R, B, JR], [FAILS, record(RM, S.FAILED)], None, Start(JR, 1)),
+        ([R, B, JR], [MENDED, GOOD_M, GOOD_N, record(B, S.FAILED)], None, Start(JR, 1)),
+        ([R, B, JR], [MENDED, GOOD_M, GOOD_N, record(B, S.FAILED), record(JR, S.SUCCEEDED)], None, Rescued(B)),
+        ([A, B, JR], [FAILS], "cancelled", Done(S.CANCELLED)),
+        # a loop
+        ([L, B], [], None, Each(L)),
+        ([L, B], [record(A, S.RUNNING)], None, Each(L)),
+        ([L, B], [record(A, S.RUNNING)], "cancelled", Each(L)),
+        ([L, B], [], "cancelled", Done(S.CANCELLED)),
+        ([L, B], [record(A, S.SUCCEEDED), StepRecord("steps", "a[0]", S.SUCCEEDED)], None, Start(B, 1)),
+        ([replace(R, loop=L.loop), B], [FAILS], None, Done(S.FAILED)),
+        ([L, B], [record(A, S.FAILED, continued=True), StepRecord("steps", "a[0]", S.FAILED)], None, Start(B, 1)),
+    ],
+)
+def test_the_next_move_after_a_failure(
+    plan: list[PlannedStep], records: list[StepRecord], ending: Ending | None, move: Next
+) -> None:
+    assert next_on_target(plan, records, ending=ending) == move
+    assert next_on_target(plan, records[::-1], ending=ending) == move
+
+
+ITEM = for_item(rescued_by(replace(A, loop=Loop([1, 2]), continue_on_error=True), M), 1)
+
+
+@pytest.mark.parametrize(
+    ("records", "ending", "move"),
+    [
+        ([], None, Start(ITEM, 1)),
+        ([], "cancelled", Done(S.CANCELLED)),
+        ([record(ITEM, S.FAILED)], None, Start(ITEM.rescue[0], 1)),
+        ([record(ITEM, S.FAILED), record(ITEM.rescue[0], S.SUCCEEDED)], None, Rescued(ITEM)),
+        ([record(ITEM, S.FAILED), record(ITEM.rescue[0], S.FAILED)], None, Done(S.FAILED)),
+        ([record(ITEM, S.FAILED), record(ITEM.rescue[0], S.UNKNOWN)], None, Done(S.UNKNOWN)),
+        ([record(ITEM, S.RUNNING)], None, Lost(ITEM, 1)),
+        ([record(ITEM, S.SUCCEEDED)], "cancelled", Done(S.SUCCEEDED)),
+    ],
+)
+@pytest.mark.parametrize("phase", ["steps", "rescue"])
+def test_the_next_move_on_an_item(phase: str, records: list[StepRecord], ending: Ending | None, move: Next) -> None:
+    assert (ITEM.id, ITEM.rescue[0].id, ITEM.continue_on_error) == ("a[1]", "a[1]/m", False)
+    assert next_of_item(ITEM, records, ending=ending) == move
+
+
+Tree = tuple[object, ...]
+TREES = st.recursive(
+    st.just(()),
+    lambda below: st.lists(below, min_size=1, max_size=3).map(tuple),
+    max_leaves=6,
+)
+
+
+def grown(tree: Tree, name: str, phase: str) -> PlannedStep:
+    rescue = tuple(grown(one, f"{name}/r{n}", phase) for n, one in enumerate(tree))  # type: ignore[arg-type]
+    return PlannedStep(name, phase, Use("dummy"), rescue=rescue)  # type: ignore[arg-type]
+
+
+@given(
+    steps=st.lists(TREES, min_size=1, max_size=3),
+    rescue=st.lists(TREES, max_size=2),
+    last=st.lists(TREES, max_size=2),
+    data=st.data(),
+)
+def test_a_walk_with_rescues_starts_every_step_at_most_as_often_as_consented(
+    steps: list[Tree], rescue: list[Tree], last: list[Tree], data: st.DataObject
+) -> None:
+    """Killed between any two moves, since each asks anew; and whatever happens, it ends and says what happened."""
+    plan = [grown(one, f"s{n}", "steps") for n, one in enumerate(steps)]
+    plan += [grown(one, f"j{n}", "rescue") for n, one in enumerate(rescue)]
+    plan += [grown(one, f"f{n}", "finally") for n, one in enumerate(last)]
+    count = len(list(every(plan)))
+    known: dict[tuple[str, str], StepRecord] = {}
+    for _ in range(4 * count + 1):
+        match next_on_target(plan, list(known.values())):
+            case Done(state=state):
+                break
+            case Rescued(step=one):
+                before = known[one.phase, one.id]
+                assert before.state in FORGIVABLE
+                assert not before.rescued
+                known[before.key] = replace(before, rescued=True)
+            case Start(step=one, attempt=attempt, after=after):
+                before_ = known.get((one.phase, one.id))
+                assert attempt == (1 if before_ is None else before_.attempt + 1)
+                assert (after is not None) == (before_ is not None and before_.again)
+                end = data.draw(ENDS)
+                again = end in FORGIVABLE and attempt < 2 and data.draw(st.booleans())
+                known[one.phase, one.id] = StepRecord(one.phase, one.id, end, attempt, again=again, ended_at=NOON)
+            case other:
+                raise AssertionError(other)
+    else:
+        raise AssertionError("no end")
+    top = [one for one in known.values() if "/" not in one.id]
+    if state is S.SUCCEEDED:
+        assert all(counts_as_success(one) for one in top)
+    if any(one.state is S.UNKNOWN for one in known.values()):
+        assert state is S.UNKNOWN
+    assert {one.id for one in plan if one.phase == "finally"} <= {one.id for one in known.values()}

@@ -29,6 +29,7 @@ READS = (
     "    - {id: a, run: 'true', outputs: {n: '${{ stdout }}'}}\n    - {id: b, run: 'echo ${{ steps.a.outputs.n }}'}\n"
     "    - {id: c, run: 'echo ${{ steps.a.stdout }}'}\n"
 )
+TRIES = "    - {id: z, run: 'true'}\n    - {id: a, run: 'echo ${{ steps.z.stdout }}', retry: {maxAttempts: 2}}\n"
 LAST = "targets: {selector: {}}\n  finally: [{id: f, run: 'echo ${{ steps.b.json }}'}]"
 CATALOG = catalog(
     local_target("web-01"),
@@ -42,6 +43,9 @@ CATALOG = catalog(
         TWO,
         "params: {days: {type: integer, default: 14}}\n  priority: 7",
     ),
+    written("each", "    - {id: a, run: 'true', forEach: {items: [1, 2]}, rescue: [{id: r, run: 'true'}]}\n"),
+    written("mends", "    - {id: a, run: 'true', rescue: [{run: 'echo ${{ steps.a.stdout }}'}]}\n"),
+    written("tries", TRIES),
     "kind: Schedule\nmetadata: {name: nightly}\nspec: {jobRef: three, every: 1h}\n",
 )
 CAUSE = Cause("request", "ask", NOON, requested_by="ana@example.org")
@@ -102,6 +106,16 @@ def test_targets_are_those_of_the_file() -> None:
         (run("last", on("web-01", step("a"))), None),
         (run("last", on("web-01", step("a"), step("b", S.FAILED))), "step 'b' printed"),
         (run("gives", on("web-01", step("a"), step("b"), step("c"))), "step 'a' printed"),
+        # Loops, rescues and attempts.
+        (run("each", on("web-01", step("a", S.RUNNING), step("a[0]"))), None),
+        (run("each", on("web-01", step("a", S.RUNNING), step("a[0]", S.RUNNING))), "'a[0]' on web-01 had started"),
+        (run("each", on("web-01", step("a", S.RUNNING), step("a[1]", S.FAILED), step("a[1]/r"))), None),
+        (run("each", on("web-01", step("a", S.RUNNING), step("b[0]"))), "a step 'b[0]' on web-01"),
+        (run("three", on("web-01", step("a/r"))), "a step 'a/r' on web-01"),
+        (run("mends", on("web-01", step("a", S.FAILED))), "step 'a' printed"),
+        (run("mends", on("web-01", step("a", S.FAILED), step("a/rescue_1", S.FAILED))), None),
+        (run("tries", on("web-01", step("z"), step("a", S.FAILED))), None),
+        (run("tries", on("web-01", step("z"), replace(step("a", S.FAILED), again=True))), "step 'z' printed"),
         # What somebody has written to the branch by hand.
         (run("three", id="three-20261121T120000Z-0123456789"), "its name does not follow"),
         (run("three", cause=Cause("schedule", "nightly", NOON)), None),
