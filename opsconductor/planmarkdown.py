@@ -9,7 +9,17 @@ from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
 from engine.plan_times import ScheduleChange
-from opsconductor.planreport import fire_lines, inherited, news, schedule_notes, short, summary, verdicts, way_text
+from opsconductor.planreport import (
+    fire_lines,
+    inherited,
+    news,
+    schedule_notes,
+    short,
+    start_text,
+    summary,
+    verdicts,
+    way_text,
+)
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
@@ -87,18 +97,7 @@ def _finding(finding: Diagnostic) -> str:
 
 
 def _start(start: Start) -> str:
-    match start.verdict:
-        case "starts":
-            on = f" on {_names(start.targets)}" if start.targets else ""
-            return f"{code(start.cause)} starts {code(start.job or '')}{on} at {_instant(start)}"
-        case "refused":
-            return f"{code(start.cause)} is refused: {code(start.message or start.reason or '')}"
-        case "acts":
-            return f"{code(start.cause)}: {code(start.message or 'acts')}"
-
-
-def _instant(start: Start) -> str:
-    return format_instant(start.starts_at) if start.starts_at else "once"
+    return start_text(start, code, _names)
 
 
 def _credential(gain: CredentialGain) -> str:

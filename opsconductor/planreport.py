@@ -1,7 +1,7 @@
 """A plan as people at a terminal and programs read it; `opsconductor.planmarkdown` makes the comment of it."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from engine.fires import Dropped
@@ -271,16 +271,22 @@ def _fire_line(planned: PlannedFire) -> str:
     return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}"
 
 
-def _start_line(start: Start) -> str:
+def start_text(start: Start, mark: Callable[[str], str], targets: Callable[[Sequence[str]], str]) -> str:
+    """What comes of an act or of what is due at once. `mark` displays what documents say, `targets` their names."""
+    cause = mark(start.cause)
     match start.verdict:
         case "starts":
-            on = f" on {_count(len(start.targets), 'target')}" if start.targets else ""
-            when = f" at {format_instant(start.starts_at)}" if start.starts_at else ""
-            return f"{start.cause} starts {start.job}{on}{when}"
+            on = f" on {targets(start.targets)}" if start.targets else ""
+            when = f"at {format_instant(start.starts_at)}" if start.starts_at else "at once"
+            return f"{cause} starts {mark(start.job or '')}{on} {when}"
         case "refused":
-            return f"{start.cause} is refused: {start.message or start.reason}"
+            return f"{cause} is refused: {mark(start.message or start.reason or '')}"
         case "acts":
-            return f"{start.cause} {start.message or 'acts'}"
+            return f"{cause}: {mark(start.message or 'acts')}"
+
+
+def _start_line(start: Start) -> str:
+    return start_text(start, str, lambda targets: _count(len(targets), "target"))
 
 
 def _targets_line(change: TargetsChange) -> str:
