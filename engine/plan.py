@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine import plan_documents, plan_times
+from engine import plan_documents, plan_times, plan_windows
 from engine.catalog import Catalog
 from engine.compile import Compiled
 from engine.plan_documents import Documents
 from engine.plan_reach import CredentialGain, Reach, TargetsChange
 from engine.plan_starts import Start, starts
 from engine.plan_times import ScheduleChange
+from engine.plan_windows import Block
 from engine.prune import removed_too_much
 from engine.zones import Source, source
 from schemas.diagnostic import Diagnostic, has_errors, in_order
@@ -41,12 +42,14 @@ class Plan:
     credentials: tuple[CredentialGain, ...] = ()
     starts_later: tuple[Start, ...] = ()
     """Requests that the commit brings and that start no run before `end`: their `notBefore` lies there or beyond."""
-    blocked_by: tuple[str, ...] = ()
-    """Windows that hold back runs of the plan. Empty: this version acts on no windows."""
+    blocked_by: tuple[Block, ...] = ()
+    """Windows in which runs of head would start, by window and cause. This version does not hold them back."""
     permissions: tuple[str, ...] = ()
     """What the person who merges must be allowed to. Empty: this version acts on no policies."""
-    not_computed: tuple[Literal["blocked_by", "permissions"], ...] = ()
-    """Fields that are empty since nobody has worked them out, though `head` has windows or policies."""
+    not_computed: tuple[Literal["permissions"], ...] = ()
+    """Fields that are empty since nobody has worked them out, though `head` has policies."""
+    not_acted_on: tuple[Literal["windows"], ...] = ()
+    """What this version works out and does not act on yet, where either side has it."""
     findings: tuple[Diagnostic, ...] = ()
     inherited: frozenset[Diagnostic] = frozenset()
     """Those of `findings` that are warnings and stand in base as well: no news for a reviewer."""
@@ -84,7 +87,12 @@ def plan(
     active = head.catalog if accepted else base.catalog
     begun = starts(active, base.acts, head.acts, found.schedules if accepted else (), now) if active else ()
     later = tuple(one for one in begun if one.starts_at is not None and one.starts_at >= found.end)
-    return replace(found, starts_at_once=tuple(one for one in begun if one not in later), starts_later=later)
+    found = replace(found, starts_at_once=tuple(one for one in begun if one not in later), starts_later=later)
+    blocks = (
+        *(plan_windows.of_schedules(head.catalog.windows, found.schedules) if head.catalog else ()),
+        *(plan_windows.of_requests(active.windows, begun) if active else ()),
+    )
+    return replace(found, blocked_by=tuple(sorted(blocks, key=lambda one: (one.window, one.cause))))
 
 
 def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
@@ -102,5 +110,6 @@ def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
         schedules=plan_times.changes(base, head, found.documents, found.start, found.end),
         targets=reach.targets(),
         credentials=reach.credentials(),
-        not_computed=(*(("blocked_by",) if head.windows else ()), *(("permissions",) if head.policies else ())),
+        not_computed=("permissions",) if head.policies else (),
+        not_acted_on=("windows",) if base.windows or head.windows else (),
     )

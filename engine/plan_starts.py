@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 from engine.catalog import Catalog
 from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge
 from engine.plan_times import ScheduleChange
+from engine.windows import Blocked, Subject, Windows
 from schemas.act import RunRequest
 from schemas.reader import Authored
 
@@ -28,6 +29,8 @@ class Start:
     starts_at: datetime | None = None
     reason: str | None = None
     message: str | None = None
+    blocked: Blocked | None = None
+    """The windows in which it would start. This version does not act on it."""
 
 
 def starts(
@@ -43,13 +46,14 @@ def starts(
     for authored in after:
         if authored.identity not in known:
             fresh.setdefault(authored.identity, authored)
+    windows = Windows(catalog)
     return (
-        *(_judged(fresh[identity], catalog, now) for identity in sorted(fresh)),
+        *(_judged(fresh[identity], catalog, now, windows) for identity in sorted(fresh)),
         *_due_at_once(schedules, catalog, now),
     )
 
 
-def _judged(authored: Authored, catalog: Catalog, now: datetime) -> Start:
+def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Windows) -> Start:
     request = authored.document
     if not isinstance(request, RunRequest):
         return Start(authored.identity, "acts")
@@ -58,7 +62,11 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime) -> Start:
     match judgement:
         case Launch(planned=planned, starts_at=starts_at):
             names = tuple(target.name for target in planned.spec.targets)
-            return Start(authored.identity, "starts", planned.spec.job, names, starts_at or now)
+            job, begins = planned.spec.job, starts_at or now
+            known = None if request.spec.job is not None else catalog.jobs.get(job)
+            labels = (known or request).metadata.labels
+            blocked = windows.of(Subject(job, labels, frozenset(names), requested=True)).at(begins)
+            return Start(authored.identity, "starts", job, names, begins, blocked=blocked)
         case Refuse(reason=reason, message=message):
             return Start(authored.identity, "refused", reason=reason, message=message)
         case Cancel(run=run):
@@ -72,4 +80,5 @@ def _due_at_once(schedules: Iterable[ScheduleChange], catalog: Catalog, now: dat
         for planned in change.after.listed[:1]:
             if planned.fire.instant == now and planned.fire.decision == "run":
                 job = catalog.schedules[change.name].spec.job_ref
-                yield Start(f"Schedule/{change.name}", "starts", job, starts_at=planned.fire.starts_at)
+                begins, blocked = planned.fire.starts_at, planned.blocked
+                yield Start(f"Schedule/{change.name}", "starts", job, starts_at=begins, blocked=blocked)

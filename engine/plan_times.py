@@ -12,6 +12,7 @@ from engine.decide import fingerprint, next_due, restarts
 from engine.fires import Dropped, Fire, fires_of
 from engine.plan_documents import Documents
 from engine.recurrence import TICK
+from engine.windows import Blocked, Windows
 from schemas.schedule import Schedule
 
 ClockChange = Literal["gap", "fold", "offset"]
@@ -26,20 +27,25 @@ _MOST_FIRES_OF_ALL = 50_000
 _LEAST_FIRES = 24
 _TIMELESS = frozenset(
     {
-        "Schedule", "Job", "Workflow", "Trigger", "Target", "TargetGroup", "Credential", "RunnerPool", "Discovery",
-        "NotificationChannel", "NotificationRule", "User", "Policy", "RunRequest", "Approval",
+        "Schedule", "Workflow", "Trigger", "Credential", "RunnerPool", "Discovery", "NotificationChannel",
+        "NotificationRule", "User", "Policy", "RunRequest", "Approval",
     }
 )  # fmt: skip
-"""Kinds that cannot move the fires of a schedule whose own document stays. Once windows choose jobs by label and their
-effect shows in `engine.fires`, Job and Target leave this set."""
+"""Kinds that cannot move the fires of a schedule whose own document stays."""
+_CHOSEN_BY_WINDOWS = frozenset({"Job", "Target", "TargetGroup"})
+"""Kinds that can do so only where there are windows: these concern jobs and targets, also by their labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedFire:
-    """A due instant, and whether clocks change right there."""
+    """A due instant, whether clocks change right there, and the windows in which its run would start.
+
+    `blocked` is for runs only: what is skipped for another reason comes to no window. This version does not act on it.
+    """
 
     fire: Fire
     clock_change: ClockChange | None = None
+    blocked: Blocked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,11 @@ class _Side:
 
     catalog: Catalog
     live: Mapping[str, Schedule]
+    windows: Windows
+
+    @classmethod
+    def of(cls, catalog: Catalog) -> "_Side":
+        return cls(catalog, catalog.live_schedules, Windows(catalog))
 
     @property
     def zone_default(self) -> str | None:
@@ -90,7 +101,12 @@ class _Side:
         schedule = self.live[name]
         found = fires_of(schedule, start, end, zone_default=self.zone_default, suspended=self.suspended)
         fires = tuple(islice(found, most + 1))
-        return Fires(tuple(flagged(schedule, fires[:most], start)), more=len(fires) > most)
+        rules = self.windows.of_schedule(schedule)
+        listed = (
+            replace(planned, blocked=rules.at(planned.fire.starts_at) if planned.fire.starts_at else None)
+            for planned in flagged(schedule, fires[:most], start)
+        )
+        return Fires(tuple(listed), more=len(fires) > most)
 
     def mark(self, name: str) -> str:
         return fingerprint(self.live[name].spec, zone_default=self.zone_default, suspended=self.suspended)
@@ -112,9 +128,10 @@ def changes(
 
     Acceptance is the moment before `start`, so that what is due at `start` belongs to `head`.
     """
-    old, new = _Side(base, base.live_schedules), _Side(head, head.live_schedules)
+    old, new = _Side.of(base), _Side.of(head)
     touched = documents.names("Schedule") | (old.live.keys() ^ new.live.keys())
-    may_move_all = not documents.kinds <= _TIMELESS
+    timeless = _TIMELESS if base.windows or head.windows else _TIMELESS | _CHOSEN_BY_WINDOWS
+    may_move_all = not documents.kinds <= timeless
     pairs = [pair for pair in _pairs(old, new) if may_move_all or not touched.isdisjoint(pair)]
     most = max(_LEAST_FIRES, min(MOST_FIRES, _MOST_FIRES_OF_ALL // max(1, len(pairs))))
     found = (_change(old, new, former, name, start, end, most) for former, name in pairs)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import tzinfo
 from typing import Any
 
 from engine.fires import Dropped
@@ -9,6 +10,8 @@ from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
 from engine.plan_times import Fires, PlannedFire, ScheduleChange
+from engine.plan_windows import Block
+from engine.windows import Blocked
 from opsconductor.report import finding_as_data
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
@@ -17,8 +20,8 @@ from schemas.quantities import format_instant
 _SHOWN = 50
 """So many lines of one part are shown as text; JSON has them all."""
 _FIRES_SHOWN = 5
+_WINDOWS_SHOWN = 3
 _COMMIT_ID = 40
-_KEYS = {"blocked_by": "blockedBy", "permissions": "permissions"}
 
 
 def as_json(plan: Plan) -> str:
@@ -58,9 +61,20 @@ def as_data(plan: Plan) -> dict[str, Any]:
             }
             for gain in plan.credentials
         ],
-        "blockedBy": list(plan.blocked_by),
+        "blockedBy": [
+            {
+                "window": one.window,
+                "effect": one.effect,
+                "cause": one.cause,
+                "before": one.before,
+                "after": one.after,
+                "first": format_instant(one.first),
+            }
+            for one in plan.blocked_by
+        ],
         "permissions": list(plan.permissions),
-        "notComputed": [_KEYS[field] for field in plan.not_computed],
+        "notComputed": list(plan.not_computed),
+        "notActedOn": list(plan.not_acted_on),
         "findings": [finding_as_data(finding) for finding in plan.findings],
         "baseFindings": [finding_as_data(finding) for finding in plan.base_findings],
     }
@@ -84,7 +98,14 @@ def _schedule(change: ScheduleChange) -> dict[str, Any]:
 def _fire(planned: PlannedFire) -> dict[str, Any]:
     fire = planned.fire.to_json()
     del fire["schedule"]
-    return fire | {"clockChange": planned.clock_change}
+    return fire | {"clockChange": planned.clock_change, "blocked": _blocked(planned.blocked)}
+
+
+def _blocked(blocked: Blocked | None) -> dict[str, Any] | None:
+    if blocked is None:
+        return None
+    until = blocked.until and format_instant(blocked.until)
+    return {"windows": list(blocked.windows), "action": blocked.action, "until": until}
 
 
 def _dropped(one: Dropped) -> dict[str, Any]:
@@ -102,6 +123,7 @@ def _start(start: Start) -> dict[str, Any]:
         "startsAt": start.starts_at and format_instant(start.starts_at),
         "reason": start.reason,
         "message": start.message,
+        "blocked": _blocked(start.blocked),
     }
 
 
@@ -118,6 +140,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _part("schedules", (line for change in plan.schedules for line in _schedule_lines(change)))
     yield from _part("starts at once", map(_start_line, plan.starts_at_once))
     yield from _part("starts after the time looked at", map(_start_line, plan.starts_later))
+    yield from _part("windows that block", (block_text(one, str) for one in plan.blocked_by))
     yield from _part("targets", map(_targets_line, plan.targets))
     yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
     yield from _part("findings", map(_finding_line, news(plan)))
@@ -164,6 +187,7 @@ def summary(plan: Plan) -> str:
         ("runs that start later", len(plan.starts_later)),
         ("jobs on other targets", len({one.job for one in plan.targets})),
         ("credentials newly reachable", len(plan.credentials)),
+        ("windows that block", len({one.window for one in plan.blocked_by})),
     )
     return "; ".join(f"{what}: {count}" for what, count in counts if count) or "no document changes"
 
@@ -179,12 +203,41 @@ def verdicts(plan: Plan) -> Iterator[str]:
     elif errors:
         yield f"Accepted, but {_count(errors, 'error')} about acts: those are refused."
     if plan.not_computed:
-        yield "Windows and policies are not acted on yet, so nothing is said of what they block or need."
+        yield "Policies are not acted on yet, so nothing is said of what they need."
+    if _anything_blocked(plan):
+        yield "This version does not hold runs back by windows yet: what is marked as blocked runs all the same."
     if plan.base_findings:
         yield (
             f"The base has {_count(len(plan.base_findings), 'error')} itself: an earlier commit is in force. "
             "Compared with nothing."
         )
+
+
+def _anything_blocked(plan: Plan) -> bool:
+    fires = (planned for change in plan.schedules for side in (change.before, change.after) for planned in side.listed)
+    return bool(plan.blocked_by) or any(planned.blocked for planned in fires)
+
+
+def block_text(block: Block, mark: Callable[[str], str]) -> str:
+    """Which runs a window stands in the way of. `mark` displays what documents say."""
+    side = "outside it" if block.effect == "allow" else "in it"
+    numbers = f"{block.after} of its runs, {block.before} before" if block.cause.startswith("Schedule/") else "its run"
+    first = format_instant(block.first)
+    return f"{mark(f'Window/{block.window}')} ({block.effect}): {mark(block.cause)} {side}: {numbers}; first {first}"
+
+
+def blocked_text(blocked: Blocked, where: tzinfo | None = None) -> str:
+    """What blocks a start and what would become of it; instants in the zone `where`, else in UTC."""
+    names = ", ".join(blocked.windows[:_WINDOWS_SHOWN]) + (", ..." if len(blocked.windows) > _WINDOWS_SHOWN else "")
+    if blocked.action == "skip":
+        then = "skipped"
+    elif blocked.until is None:
+        then = "deferred without end"
+    elif where is None:
+        then = f"deferred to {format_instant(blocked.until)}"
+    else:
+        then = f"deferred to {blocked.until.astimezone(where).isoformat(sep=' ', timespec='seconds')}"
+    return f"blocked by {names}: would be {then}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -249,7 +302,8 @@ def short(revision: str) -> str:
 
 def _fire_key(planned: PlannedFire) -> tuple[Any, ...]:
     fire = planned.fire
-    return (fire.instant, fire.local.isoformat(), fire.time_zone, fire.decision, fire.reason or "")
+    blocked = blocked_text(planned.blocked) if planned.blocked else ""
+    return (fire.instant, fire.local.isoformat(), fire.time_zone, fire.decision, fire.reason or "", blocked)
 
 
 def _number(fires: Fires) -> str:
@@ -268,7 +322,8 @@ def _fire_line(planned: PlannedFire) -> str:
     local = fire.local.isoformat(sep=" ", timespec="seconds")
     skipped = f"  skipped: {fire.reason}" if fire.decision == "skipped" else ""
     changed = f"  ! {_CLOCK_CHANGES[planned.clock_change]}" if planned.clock_change else ""
-    return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}"
+    blocked = f"  ! {blocked_text(planned.blocked, fire.local.tzinfo)}" if planned.blocked else ""
+    return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}{blocked}"
 
 
 def start_text(start: Start, mark: Callable[[str], str], targets: Callable[[Sequence[str]], str]) -> str:
@@ -278,7 +333,8 @@ def start_text(start: Start, mark: Callable[[str], str], targets: Callable[[Sequ
         case "starts":
             on = f" on {targets(start.targets)}" if start.targets else ""
             when = f"at {format_instant(start.starts_at)}" if start.starts_at else "at once"
-            return f"{cause} starts {mark(start.job or '')}{on} {when}"
+            blocked = f"; {mark(blocked_text(start.blocked))}" if start.blocked else ""
+            return f"{cause} starts {mark(start.job or '')}{on} {when}{blocked}"
         case "refused":
             return f"{cause} is refused: {mark(start.message or start.reason or '')}"
         case "acts":

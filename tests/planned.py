@@ -68,6 +68,17 @@ holds = st.sampled_from(
 selections = st.sampled_from(
     ["{selector: {matchLabels: {role: web}}}", "{names: [a, b]}", "{groups: [g]}", "{exclude: {names: [a]}}"]
 )
+windows = st.sampled_from(
+    [
+        "effect: deny, cron: '0 2 * * *', duration: 90m, timeZone: Europe/Berlin",
+        "effect: deny, cron: '0 * * * *', duration: 20m, timeZone: UTC, requests: deny, blocked: defer",
+        "effect: allow, cron: '0 8 * * *', duration: 14h, timeZone: Europe/Berlin",
+        "effect: deny, from: 2026-06-01T00:00:00Z, until: 2026-06-01T12:30:00Z, requests: deny",
+    ]
+)
+concerned = st.sampled_from(
+    ["", ", jobs: {names: [one]}", ", targets: {groups: [g]}", ", targets: {selector: {matchLabels: {role: web}}}"]
+)
 
 
 @st.composite
@@ -83,6 +94,10 @@ def document_sets(draw: st.DrawFn) -> tuple[str, ...]:
     documents += [
         schedule(name, draw(st.sampled_from(JOBS)), draw(times) + draw(holds))
         for name in draw(st.lists(st.sampled_from(SCHEDULES), unique=True))
+    ]
+    documents += [
+        f"kind: Window\nmetadata: {{name: w{number}}}\nspec: {{{draw(windows)}{draw(concerned)}}}\n"
+        for number in range(draw(st.sampled_from([0, 0, 1, 2])))
     ]
     documents += [
         f"kind: RunRequest\nmetadata: {{name: ask-{name}}}\nspec: {{jobRef: {name}}}\n"

@@ -181,19 +181,114 @@ def test_a_request_whose_time_lies_beyond_the_horizon_is_not_said_to_start_at_on
     assert "Starts after the time looked at (1)" in as_markdown(plan)
 
 
-def test_a_plan_says_that_windows_and_policies_are_not_worked_out() -> None:
-    window = "kind: Window\nmetadata: {name: w}\nspec: {effect: deny, cron: '0 0 * * *', duration: 1h, timeZone: UTC}\n"
+def test_a_plan_says_that_policies_are_not_worked_out() -> None:
     user = "kind: User\nmetadata: {name: ana}\n"
     policy = "kind: Policy\nmetadata: {name: p}\nspec: {rules: [{subjects: [ana], verbs: [run]}]}\n"
-    said = "Windows and policies are not acted on yet, so nothing is said of what they block or need."
-    for documents, keys in (
-        ([], []),
-        ([window], ["blockedBy"]),
-        ([window, user, policy], ["blockedBy", "permissions"]),
-    ):
+    said = "Policies are not acted on yet, so nothing is said of what they need."
+    for documents, keys in (([], []), ([user, policy], ["permissions"])):
         plan = planned(tree(), tree(*documents))
         assert as_data(plan)["notComputed"] == keys, plan.findings
         assert ((said in as_text(plan)), (said in as_markdown(plan))) == (bool(keys), bool(keys))
+
+
+# --- windows ---
+
+NIGHTLY = schedule("s", "work", f'cron: "30 2 * * *", {BERLIN}')
+NOT_HELD = "This version does not hold runs back by windows yet: what is marked as blocked runs all the same."
+
+
+def window(rest: str, name: str = "w") -> str:
+    """A deny window from 02:00 to 04:00 in Berlin; it is March 28, and clocks change the night after."""
+    return (
+        f"kind: Window\nmetadata: {{name: {name}}}\n"
+        f"spec: {{effect: deny, cron: '0 2 * * *', duration: 2h, {BERLIN}{rest}}}\n"
+    )
+
+
+def blocks(plan: Plan, side: str = "after") -> list[tuple[str, ...]]:
+    (change,) = plan.schedules
+    return [one.blocked.windows if one.blocked else () for one in getattr(change, side).listed]
+
+
+def test_a_new_window_shows_what_it_would_hold_back() -> None:
+    base = tree(HERE, WORK, NIGHTLY)
+    plan = planned(base, tree(HERE, WORK, NIGHTLY, window(", blocked: defer")), hours=48)
+    assert (blocks(plan, "before"), blocks(plan)) == ([(), ()], [("w",), ("w",)])
+    data = as_data(plan)
+    assert data["schedules"][0]["after"][0]["decision"] == "run"
+    assert data["schedules"][0]["after"][0]["blocked"] == {
+        "windows": ["w"], "action": "defer", "until": "2026-03-28T03:00:00Z",
+    }  # fmt: skip
+    first = "2026-03-28T01:30:00Z"
+    assert data["blockedBy"] == [
+        {"window": "w", "effect": "deny", "cause": "Schedule/s", "before": 0, "after": 2, "first": first}
+    ]
+    assert (data["notComputed"], data["notActedOn"]) == ([], ["windows"])
+    for text in (as_text(plan), as_markdown(plan)):
+        assert NOT_HELD in text
+        assert "blocked by w: would be deferred to 2026-03-28 04:00:00+01:00" in text
+    assert "  Window/w (deny): Schedule/s in it: 2 of its runs, 0 before; first 2026-03-28T01:30:00Z" in as_text(plan)
+    assert "`Window/w` (deny): `Schedule/s` in it: 2 of its runs, 0 before" in as_markdown(plan)
+
+
+def test_a_window_that_goes_shows_what_it_held_back() -> None:
+    plan = planned(tree(HERE, WORK, NIGHTLY, window("")), tree(HERE, WORK, NIGHTLY))
+    assert (blocks(plan, "before"), blocks(plan)) == ([("w",)], [()])
+    assert plan.blocked_by == ()
+    assert "blocked by w: would be skipped" in as_text(plan)
+    assert NOT_HELD in as_text(plan)
+
+
+def group(member: str) -> str:
+    return f"kind: TargetGroup\nmetadata: {{name: g}}\nspec: {{names: [{member}]}}\n"
+
+
+RISKY = job("work", "{names: [here]}", ", labels: {risk: high}")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "before", "after"),
+    [
+        ("targets: {selector: {matchLabels: {role: web}}}", HERE, local_target("here", "{role: db}")),
+        ("jobs: {selector: {matchLabels: {risk: high}}}", RISKY, WORK),
+        ("targets: {groups: [g]}", group("here"), group("other")),
+    ],
+    ids=["target", "job", "group"],
+)
+def test_a_label_that_moves_a_schedule_out_of_a_window_is_shown(chosen: str, before: str, after: str) -> None:
+    rest = [local_target("other", "{}"), NIGHTLY, window(f", {chosen}")]
+    rest += [one for one in (HERE, WORK) if one.split("\n")[0] != before.split("\n", maxsplit=1)[0]]
+    plan = planned(tree(*rest, before), tree(*rest, after))
+    assert (blocks(plan, "before"), blocks(plan)) == ([("w",)], [()])
+
+
+def test_without_windows_a_label_moves_no_fires() -> None:
+    rest = [WORK, NIGHTLY]
+    assert planned(tree(*rest, HERE), tree(*rest, local_target("here", "{role: db}"))).schedules == ()
+
+
+def test_what_is_suspended_comes_to_no_window() -> None:
+    suspended = schedule("s", "work", f'cron: "30 2 * * *", {BERLIN}, suspend: true')
+    plan = planned(tree(HERE, WORK, NIGHTLY, window("")), tree(HERE, WORK, suspended, window("")))
+    assert (blocks(plan, "before"), blocks(plan), plan.blocked_by) == ([("w",)], [()], ())
+
+
+@pytest.mark.parametrize(("requests", "expected"), [("allow", ()), ("deny", ("w",))])
+def test_a_request_starts_in_a_window_unless_that_denies_requests(requests: str, expected: tuple[str, ...]) -> None:
+    asked = request("now", "{jobRef: work, notBefore: 2026-03-28T01:15:00Z}")
+    windows = window(f", requests: {requests}")
+    plan = planned(tree(HERE, WORK, windows), tree(HERE, WORK, windows, asked))
+    (start,) = plan.starts_at_once
+    assert (start.blocked.windows if start.blocked else ()) == expected
+    assert [(one.window, one.cause) for one in plan.blocked_by] == [(name, "RunRequest/now") for name in expected]
+    assert ("; blocked by w: would be skipped" in as_text(plan)) is bool(expected)
+
+
+def test_a_plan_that_the_prune_guard_refuses_still_says_what_its_windows_block() -> None:
+    many = [job(f"job-{n}", "{names: [here]}") for n in range(20)]
+    plan = planned(tree(HERE, WORK, NIGHTLY, *many), tree(HERE, WORK, NIGHTLY, window("")))
+    assert not plan.accepted
+    assert [one.window for one in plan.blocked_by] == ["w"]
 
 
 def test_a_request_starts_also_where_its_commit_is_rejected() -> None:

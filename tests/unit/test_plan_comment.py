@@ -37,6 +37,8 @@ def sample() -> tuple[Compiled, Compiled]:
         job("new-name", WEB, ", previousNames: [old-name]"),
         schedule("nightly", "rotate", 'cron: "30 3 * * *", timeZone: Europe/Berlin'),
         schedule("once", "rotate", "at: 2026-01-01T00:00:00Z"),
+        "kind: Window\nmetadata: {name: night}\n"
+        "spec: {effect: deny, cron: '0 3 * * *', duration: 90m, timeZone: Europe/Berlin, blocked: defer}\n",
         "kind: RunRequest\nmetadata: {name: now}\nspec: {jobRef: rotate}\n",
         "kind: RunRequest\nmetadata: {name: bad}\nspec: {jobRef: rotate, params: {x: 1}}\n",
     )

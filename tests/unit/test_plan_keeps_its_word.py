@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from engine.catalog import Catalog
 from engine.compile import Compiled
 from engine.decide import ScheduleClock, decide, fingerprint, next_due, restarts
+from engine.fires import fires_of
 from engine.judge import ActFacts, Launch, checked, judge, scheduled
 from engine.plan import Plan, plan
 from engine.planning import Planned, plan_run
 from engine.recurrence import TICK
+from engine.windows import Windows
 from schemas.act import RunRequest
 from tests.planned import JOBS, trees
 
@@ -74,6 +76,27 @@ def test_the_fires_of_a_plan_are_the_decisions_of_the_engine(pair: tuple[Compile
     assert all(not listed[name].after.listed for name in held & listed.keys())
     gone = {name for name, change in listed.items() if change.clock == "gone"}
     assert gone == before.schedules.keys() - after.schedules.keys()
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(pairs)
+def test_a_schedule_that_is_not_listed_meets_the_windows_that_it_met_before(
+    pair: tuple[Compiled, Compiled, datetime],
+) -> None:
+    base, head, now = pair
+    found, before, after = planned(base, head, now)
+    listed = {change.name: change for change in found.schedules}
+    old, new = Windows(before), Windows(after)
+    for name, schedule in after.live_schedules.items():
+        rules = new.of_schedule(schedule)
+        if name in listed:
+            for one in listed[name].after.listed:
+                assert one.blocked == (rules.at(one.fire.starts_at) if one.fire.starts_at else None)
+            continue
+        known = old.of_schedule(before.live_schedules[name])
+        for fire in fires_of(schedule, now, now + HORIZON):
+            if fire.starts_at is not None:
+                assert rules.at(fire.starts_at) == known.at(fire.starts_at)
 
 
 def pinned(catalog: Catalog, name: str) -> tuple[frozenset[str], frozenset[str]]:
