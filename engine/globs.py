@@ -29,9 +29,20 @@ def _parts(pattern: str) -> tuple[str, ...]:
 
 
 def _name_matches(pattern: str, name: str) -> bool:
-    if "*" not in pattern and "?" not in pattern:
+    if "?" in pattern:
+        return _wild(pattern, name, "*", lambda wanted, found: wanted in ("?", found))
+    first, *others = pattern.split("*")
+    if not others:
         return pattern == name
-    return _wild(pattern, name, "*", lambda wanted, found: wanted in ("?", found))
+    *between, last = others
+    at, end = len(first), len(name) - len(last)
+    if at > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for piece in between:  # each where it is found first: that leaves most for the next ones
+        if (found := name.find(piece, at, end)) < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 def _wild(pattern: Sequence[T], text: Sequence[T], star: T, same: Callable[[T, T], bool]) -> bool:

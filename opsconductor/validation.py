@@ -4,11 +4,9 @@ Both walk in git's order and say what `engine.entries` says, so that the same co
 """
 
 import errno
-import gc
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from engine.entries import (
 from engine.globs import matches, may_hold
 from engine.vendored import LOCK_FILE, file_of, is_apart, is_vendored, vendored
 from opsconductor.cores import on_all_cores
+from opsconductor.garbage import uncollected
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_BYTES
@@ -67,7 +66,7 @@ def _report(
     commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...], holds: Callable[[str], bool]
 ) -> Report:
     documents = [(path, data) for path, data in files.items() if not is_apart(path)]
-    with _no_collection():
+    with uncollected():
         parsed = on_all_cores(lambda file: read(file[1], file[0]), documents)
         of_libraries = (file_of(path, data) for path, data in files.items() if is_vendored(path))
         libraries = vendored(of_libraries, files.get(LOCK_FILE))
@@ -81,18 +80,6 @@ def _report(
             last=True,
         )
     return Report(compiled, _sources(compiled.findings, files))
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Documents are kept to the end and hold no circles: looking for garbage among them takes a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _project(parsed: ParsedFile | None) -> Project | None:

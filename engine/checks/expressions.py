@@ -220,36 +220,39 @@ def _readable(env: Mapping[str, Any]) -> frozenset[str]:
 def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iterator[_Place]:
     step, path = placed.step, placed.path
     env = inherited | _readable(step.env) if step.env else inherited
-    here = _Place(None, path, number, env, placed, item=step.for_each.as_ if step.for_each else None)
+    item = step.for_each.as_ if step.for_each else None
     script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
     inputs = {name: value for name, value in (step.with_ or {}).items() if script is None or name != "run"}
+
+    def here(value: Any, *below: str | int, wanted: Types = None, **how: bool) -> _Place:
+        return _Place(value, (*path, *below), number, env, placed, item=item, wanted=wanted, **how)
+
     if step.env:
-        yield from _of_env(replace(here, path=(*path, "env"), env=inherited), step.env)
+        yield from _of_env(_Place(None, (*path, "env"), number, inherited, placed, item=item), step.env)
     if step.if_:
-        yield replace(here, value=step.if_, path=(*path, "if"), condition=True, wanted=BOOL)
+        yield here(step.if_, "if", condition=True, wanted=BOOL)
     if step.run and OPEN in step.run:
-        yield replace(here, value=step.run, path=(*path, "run"), script=True)
+        yield here(step.run, "run", script=True)
     if script:
-        yield replace(here, value=script, path=(*path, "with", "run"), script=True)
+        yield here(script, "with", "run", script=True)
     if inputs:
-        yield replace(here, value=inputs, path=(*path, "with"))
+        yield here(inputs, "with")
     if step.working_dir:
-        yield replace(here, value=step.working_dir, path=(*path, "workingDir"))
+        yield here(step.working_dir, "workingDir")
     if step.stdin:
-        yield replace(here, value=step.stdin, path=(*path, "stdin"), secrets=True)
+        yield here(step.stdin, "stdin", secrets=True)
     if step.outputs:
-        yield replace(here, value=step.outputs, path=(*path, "outputs"), bare=True)
+        yield here(step.outputs, "outputs", bare=True)
     if step.for_each is not None:
-        yield replace(here, value=step.for_each.items, path=(*path, "forEach", "items"), item=None, wanted=LIST)
+        yield _Place(step.for_each.items, (*path, "forEach", "items"), number, env, placed, wanted=LIST)
     if step.retry is not None and step.retry.if_:
-        yield replace(here, value=step.retry.if_, path=(*path, "retry", "if"), bare=True, condition=True, wanted=BOOL)
-    codes = (*path, "okExitCodes")
+        yield here(step.retry.if_, "retry", "if", bare=True, condition=True, wanted=BOOL)
     if isinstance(step.ok_exit_codes, str):
-        yield replace(here, value=step.ok_exit_codes, path=codes, bare=True, condition=True, wanted=_CODES)
+        yield here(step.ok_exit_codes, "okExitCodes", bare=True, condition=True, wanted=_CODES)
     else:
         for index, code in enumerate(step.ok_exit_codes):
             if isinstance(code, str):
-                yield replace(here, value=code, path=(*codes, index), bare=True, condition=True, wanted=INT)
+                yield here(code, "okExitCodes", index, bare=True, condition=True, wanted=INT)
 
 
 @dataclass

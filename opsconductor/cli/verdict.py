@@ -7,6 +7,7 @@ from pathlib import Path
 
 from opsconductor import exits
 from opsconductor.exits import UsageError
+from opsconductor.garbage import uncollected
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ def plainly_asked(arguments: Sequence[str]) -> Asked | None:
 
 def give(asked: Asked) -> int:
     """Print all findings, and give the exit code. Raises UsageError for what cannot be validated at all."""
+    with uncollected():
+        return _give(asked)
+
+
+def _give(asked: Asked) -> int:
     from opsconductor.report import FORMATS, shown
     from opsconductor.validation import validate_commit, validate_paths
     from schemas.diagnostic import has_errors
