@@ -1,64 +1,57 @@
 """All cross-checks, in one list. Each looks at one idea; a new one is added here and nowhere else."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 
 from engine.catalog import Catalog
-from engine.checks import (
-    calendars,
-    circles,
-    concurrency,
-    connections,
-    discoveries,
-    encrypted,
-    expressions,
-    files,
-    identities,
-    libraries,
-    parameters,
-    people,
-    plaintext,
-    projects,
-    references,
-    secrecy,
-    selections,
-    steps,
-    supported,
-    templates,
-    times,
-    triggers,
-    workflows,
-)
+from engine.checks import identities, libraries, projects, supported
 from engine.checks.changes import Facts, carried_over, facts_of
 from engine.checks.scope import Scope, bounded
 from engine.spreading import Every
 from schemas.diagnostic import Diagnostic
+from schemas.kinds import MODELS
 from schemas.reader import Authored
 
-_OF_ONE = (
-    references,
-    people,
-    selections,
-    steps,
-    parameters,
-    expressions,
-    times,
-    calendars,
-    files,
-    connections,
-    secrecy,
-    plaintext,
-    encrypted,
-    templates,
-    workflows,
-    discoveries,
-    triggers,
-    libraries,
-    supported,
-)
-"""Checks of one document against the others, `about(authored, scope)`; acts pass them too."""
-_OF_ALL = (circles, concurrency, people, triggers, libraries)
-"""Checks of the definitions as a whole, `check(scope)`."""
+_ANY = tuple(MODELS)
+_WITH_STEPS = ("Job", "RunRequest", "Step")
+_OF_ONE: Mapping[str, tuple[str, ...]] = {
+    "references": _ANY,
+    "people": _ANY,
+    "selections": (
+        "Job", "Workflow", "Schedule", "RunRequest", "TargetGroup", "Credential", "Window", "NotificationRule",
+        "Policy",
+    ),
+    "steps": _WITH_STEPS,
+    "parameters": ("Job", "Workflow", "Schedule", "Trigger", "RunRequest"),
+    "expressions": (*_WITH_STEPS, "Schedule", "Target", "TargetGroup"),
+    "times": ("Project", "Schedule", "Window", "NotificationRule", "User"),
+    "calendars": ("Schedule", "Calendar"),
+    "files": ("Target", "Discovery", "Calendar"),
+    "connections": ("Target", "Discovery"),
+    "secrecy": _ANY,
+    "plaintext": _ANY,
+    "encrypted": ("Credential",),
+    "templates": ("NotificationRule",),
+    "workflows": ("Workflow",),
+    "discoveries": ("Discovery",),
+    "triggers": ("Trigger",),
+    "libraries": (*_WITH_STEPS, "StepLibrary"),
+    "supported": _ANY,
+}  # fmt: skip
+"""Checks of one document against the others, `about(authored, scope)`, and the kinds in which each may find something.
+
+Acts pass them too. Who has no documents of a kind waits for no module that is about nothing else.
+"""
+_OF_ALL: Mapping[str, tuple[str, ...]] = {
+    "circles": ("TargetGroup",),
+    "concurrency": ("Job",),
+    "people": ("User",),
+    "triggers": ("Trigger",),
+}
+"""Checks of the definitions as a whole, `check(scope)`, and the kinds that each is about."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +77,15 @@ def about_definitions(
     """
     definitions = scope.definitions
     findings = [*identities.check(definitions), *projects.check(definitions, unread)]
-    for whole in _OF_ALL:
+    findings += libraries.check(scope)
+    kinds = {authored.document.kind for authored in definitions}
+    for whole in _modules(_OF_ALL, kinds):
         findings += whole.check(scope)
     former = before.facts if before is not None else None
     facts, known = carried_over(former, before.of_each, scope) if before and former else (None, {})
     asked = [authored for authored in definitions if authored not in known]
+    for kind in kinds:
+        _checks_of(kind)  # loaded here once, and not in each process
     answers = every(lambda authored: tuple(bounded(_about(authored, scope))), asked)
     found = {**known, **dict(zip(asked, answers, strict=True))}
     of_each = {authored: found[authored] for authored in definitions}
@@ -111,5 +108,16 @@ def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[
 
 
 def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    for one in _OF_ONE:
+    for one in _checks_of(authored.document.kind):
         yield from one.about(authored, scope)
+
+
+@cache
+def _checks_of(kind: str) -> tuple[ModuleType, ...]:
+    return _modules(_OF_ONE, {kind})
+
+
+def _modules(checks: Mapping[str, tuple[str, ...]], kinds: Set[str]) -> tuple[ModuleType, ...]:
+    return tuple(
+        import_module(f"engine.checks.{name}") for name, of in checks.items() if any(kind in of for kind in kinds)
+    )

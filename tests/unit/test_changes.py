@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from engine.checks import everything
+from engine.checks import references
+from engine.checks.scope import Scope
 from engine.compile import Compiled, compile_files
 from schemas.reader import Authored, ParsedFile, read
 
@@ -110,13 +111,13 @@ def test_a_changed_job_is_checked_again_with_those_that_name_it(monkeypatch: pyt
     texts, cache = {**FILES, **filler}, dict[tuple[str, str], ParsedFile]()
     last = compile_files("0", parsed(texts, cache))
     asked: list[str] = []
-    about = everything.references.about
+    about = references.about
 
-    def seen(authored: Authored, scope: everything.Scope) -> object:
+    def seen(authored: Authored, scope: Scope) -> object:
         asked.append(authored.identity)
         return about(authored, scope)
 
-    monkeypatch.setattr(everything.references, "about", seen)
+    monkeypatch.setattr(references, "about", seen)
     texts["two.yaml"] = texts["two.yaml"].replace("'true'", "'false'")
     compile_files("1", parsed(texts, cache), before=last)
 

@@ -5,11 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
 
+from engine import checks
+from engine.checks import everything
 from schemas.envelope import Document
 from schemas.kinds import MODELS
 from schemas.places import Layout, Places
@@ -44,6 +48,25 @@ def test_a_finding_ends_after_it_begins_and_says_something_plain(case: Case) -> 
         assert not finding.message.endswith("."), finding
         assert len(finding.message) < 600 and len(finding.hint) < 600, finding
         assert "\n" not in finding.message + finding.hint, finding
+
+
+def test_every_check_of_one_document_is_asked() -> None:
+    modules = {path.stem for path in Path(checks.__file__).parent.glob("*.py")}
+    named = {name for name in modules if hasattr(import_module(f"engine.checks.{name}"), "about")}
+    assert named == set(everything._OF_ONE)
+
+
+def test_a_check_finds_nothing_in_documents_it_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of kinds saves time and hides nothing."""
+    monkeypatch.setattr(everything, "_OF_ONE", dict.fromkeys(everything._OF_ONE, tuple(MODELS)))
+    monkeypatch.setattr(everything, "_OF_ALL", dict.fromkeys(everything._OF_ALL, tuple(MODELS)))
+    everything._checks_of.cache_clear()
+    try:
+        for case in cases():
+            if not case.hostile:
+                assert case.found() == case.expected, case.name
+    finally:
+        everything._checks_of.cache_clear()
 
 
 @cache
