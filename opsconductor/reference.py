@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 from importlib.resources import files
@@ -20,7 +20,7 @@ from schemas.codes import CODES
 from schemas.kinds import MODELS, NOT_ACTED_ON
 from schemas.publish import schema
 from schemas.quantities import format_duration
-from schemas.steps import STEP_TYPES
+from schemas.steps import STEP_TYPES, StepType, every_step_type
 
 _TEXTS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", list: "list"}
 
@@ -33,6 +33,22 @@ def explain_code(code: str) -> str | None:
     source = Path(__file__).resolve().parents[1] / CODES[code].page
     text = page.read_text("utf-8") if page.is_file() else source.read_text("utf-8")
     return text.rstrip()
+
+
+def explain_step_type(what: str) -> str | None:
+    """What a step type takes; None where there is none of that name."""
+    found = STEP_TYPES.get(what.lower())
+    if found is None:
+        return None
+    called = f" (also: {', '.join(found.aliases)})" if found.aliases else ""
+    lines = [f"uses: {found.name}{called}", f"  {found.description}"]
+    lines += ["  This version checks it, and does not run it yet."] if found.planned else []
+    lines += [f"  for example: with: {_written(dict(shown))}" for shown in found.examples]
+    width = max(map(len, found.inputs), default=0)
+    for name, taken in found.inputs.items():
+        needed = ", required" if name in found.required else ""
+        lines += ["", f"  {name:<{width}}  {_input_type(taken)}{needed}", f"  {'':<{width}}  {taken['description']}"]
+    return "\n".join([*lines, *(f"  {rule}" for rule in ("", *_input_rules(found)))])
 
 
 def explain_kind(what: str) -> str | None:
@@ -115,14 +131,33 @@ def _tables(root: type[BaseModel], title: str) -> Iterator[str]:
 
 
 def _step_types() -> Iterator[str]:
-    for step_type in STEP_TYPES.values():
+    for step_type in every_step_type():
         yield f"### {step_type.name}\n"
+        called = f" Also called {', '.join(f'`{name}`' for name in step_type.aliases)}." if step_type.aliases else ""
+        planned = " Checked, and not run yet." if step_type.planned else ""
+        yield f"{step_type.description}{called}{planned}\n"
         yield "| input | type | what it is |\n|---|---|---|"
         for name, taken in step_type.inputs.items():
-            kind = _cell(str(taken.get("type") or ", ".join(map(str, taken.get("enum", ())))))
             needed = " Required." if name in step_type.required else ""
-            yield f"| `{name}` | {kind} | {_cell(taken.get('description', ''))}{needed} |"
+            yield f"| `{name}` | {_cell(_input_type(taken))} | {_cell(taken.get('description', ''))}{needed} |"
         yield ""
+        yield from (f"{rule}\n" for rule in _input_rules(step_type))
+        yield from (
+            f"```yaml\nuses: {step_type.name}\nwith: {_written(dict(one))}\n```\n" for one in step_type.examples
+        )
+
+
+def _input_type(taken: Mapping[str, Any]) -> str:
+    return str(taken.get("type") or ", ".join(map(str, taken.get("enum", ()))) or "any value")
+
+
+def _input_rules(step_type: StepType) -> Iterator[str]:
+    """What holds between inputs, in words."""
+    yield from (f"Exactly one of {', '.join(f'`{name}`' for name in group)}." for group in step_type.one_of)
+    yield from (f"At most one of {', '.join(f'`{name}`' for name in group)}." for group in step_type.at_most_one_of)
+    yield from (f"`{name}` needs `{other}`." for name, other in step_type.together)
+    if step_type.secret:
+        yield f"A secret may be the whole of {' or '.join(f'`{name}`' for name in sorted(step_type.secret))}."
 
 
 def _rows(model: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]:

@@ -16,6 +16,14 @@ def _inside(text: str) -> str:
     return text
 
 
+def is_inside(text: str) -> bool:
+    """Whether a text is a path within the repository."""
+    try:
+        return bool(_inside(text))
+    except ValueError:
+        return False
+
+
 def _for_git(text: str) -> str:
     if _NOT_GIT.search(text):
         raise ValueError("not a name that git takes; no '..', no '//', no part that begins with '.' or ends in .lock")

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from schemas.kinds import MODELS
-from schemas.rules import has, when
-from schemas.steps import STEP_TYPES, StepType
+from schemas.rules import exactly_one, has, none_of, when
+from schemas.steps import StepType, every_step_type
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -59,14 +59,26 @@ def _inputs(step_type: StepType) -> Schema:
         name: {"description": taken.get("description", ""), "anyOf": [dict(taken), expression]}
         for name, taken in step_type.inputs.items()
     }
-    given = {"properties": inputs, "required": sorted(step_type.required), "additionalProperties": False}
-    return when(has("uses", step_type.name), {"properties": {"with": given}})
+    rules = [
+        *(exactly_one(*group) for group in step_type.one_of),
+        *(
+            when(has(name), none_of(*(other for other in group if other != name)))
+            for group in step_type.at_most_one_of
+            for name in group
+        ),
+        *(when(has(name), has(other)) for name, other in step_type.together),
+    ]
+    given: Schema = {"properties": inputs, "required": sorted(step_type.required), "additionalProperties": False}
+    if rules:
+        given["allOf"] = rules
+    needed = {"required": ["with"]} if step_type.required or step_type.one_of else {}
+    return when(has("uses", *step_type.names), {"properties": {"with": given}, **needed})
 
 
 def _with_examples(published: Schema) -> Schema:
     defs = published.get("$defs", {})
     if "Step" in defs:
-        defs["Step"]["allOf"] = [*defs["Step"].get("allOf", ()), *map(_inputs, STEP_TYPES.values())]
+        defs["Step"]["allOf"] = [*defs["Step"].get("allOf", ()), *map(_inputs, every_step_type())]
     _close(published)
     examples = _Examples(defs)
     for one in (published, *defs.values()):

@@ -78,9 +78,11 @@ def of_library_step(authored: Authored, spec: LibraryStepSpec, scope: Scope) -> 
 
 
 def _secret_inputs(authored: Authored, scope: Scope) -> frozenset[Path]:
-    """The inputs of steps of libraries that take a secret; all of a step that is not known here."""
+    """The inputs that take a secret; all of a step of a library that is not known here."""
     found: list[Path] = []
     for placed in steps_of(authored):
+        if placed.type is not None:
+            found += ((*placed.path, "with", name) for name in placed.type.secret)
         if not _of_a_library(placed):
             continue
         step = _library_step(placed, scope)

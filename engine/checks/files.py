@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from engine.checks.scope import Path, Scope
+from engine.checks.scope import Path, Scope, steps_in
+from engine.expression import has_expression
 from schemas.calendar import Calendar
 from schemas.diagnostic import Diagnostic
 from schemas.discovery import Discovery
 from schemas.envelope import Document
-from schemas.paths import PEM
+from schemas.paths import PEM, is_inside
 from schemas.reader import Authored
 from schemas.target import Connections, Target
 
@@ -31,6 +32,11 @@ def files_of(document: Document) -> Iterator[tuple[str, Path]]:
             settings = getattr(connections, name)
             if settings is not None and settings.ca_cert is not None and PEM not in settings.ca_cert:
                 yield settings.ca_cert, (*path, name, "caCert")
+    for placed in steps_in(document):
+        for name in placed.type.files if placed.type is not None else ():
+            file = (placed.step.with_ or {}).get(name)
+            if isinstance(file, str) and PEM not in file and not has_expression(file) and is_inside(file):
+                yield file, (*placed.path, "with", name)
 
 
 def connections_of(document: Document) -> Iterator[tuple[Connections, Path]]:

@@ -24,6 +24,8 @@ from schemas.target import Become, Connections, Target, TargetGroup
 from schemas.trigger import Trigger, TriggerSpec
 from schemas.workflow import Workflow
 
+_NAMED_BY_STEPS = {"channel": "NotificationChannel", "credentialRef": "Credential"}
+"""Inputs of step types that name a document, and of which kind."""
 _GUESSES_AMONG = 2_000
 """Comparing a name with more than this many takes too long for a hint."""
 
@@ -93,9 +95,12 @@ def references_of(authored: Authored) -> Iterator[Reference]:
         yield from _each("Calendar", document.spec.calendars.only, ("spec", "calendars", "only"))
         yield from _each("Calendar", document.spec.calendars.except_, ("spec", "calendars", "except"))
     for placed in steps_of(authored):
-        channel = (placed.step.with_ or {}).get("channel")
-        if placed.step.uses == "notify" and isinstance(channel, str) and not has_expression(channel):
-            yield Reference("NotificationChannel", channel, (*placed.path, "with", "channel"))
+        if not placed.step.with_ or placed.type is None:
+            continue
+        for name, kind in _NAMED_BY_STEPS.items():
+            named = placed.step.with_.get(name)
+            if isinstance(named, str) and not has_expression(named):
+                yield Reference(kind, named, (*placed.path, "with", name))
 
 
 def _started(spec: ScheduleSpec | RunRequestSpec | TriggerSpec) -> Iterator[Reference]:

@@ -11,6 +11,7 @@ from schemas.act import RunRequest
 from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
+from schemas.envelope import Document
 from schemas.guard import MAX_FINDINGS
 from schemas.job import Job, Step
 from schemas.library import LibraryStep
@@ -71,11 +72,11 @@ class PlacedStep:
 
 def steps_of(authored: Authored) -> tuple[PlacedStep, ...]:
     """All steps of a job, inline job or library step, those within `rescue` included, in the order of the text."""
-    return remembered(authored, "steps", (), lambda: tuple(_steps(authored)))
+    return remembered(authored, "steps", (), lambda: tuple(steps_in(authored.document)))
 
 
-def _steps(authored: Authored) -> Iterator[PlacedStep]:
-    document = authored.document
+def steps_in(document: Document) -> Iterator[PlacedStep]:
+    """The same of a document that nobody needs the places of."""
     if isinstance(document, Job):
         for phase, steps in (
             ("steps", document.spec.steps), ("rescue", document.spec.rescue), ("finally", document.spec.finally_),

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 
 from engine.checks.files import connections_of
-from engine.checks.scope import Path, Scope, targets_of
+from engine.checks.scope import Path, Scope, steps_of, targets_of
 from engine.selection import matches
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
@@ -58,6 +58,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         yield from _source(authored, document)
     yield from _fitting(authored, scope)
     yield from _delivering(authored, scope)
+    yield from _of_steps(authored, scope)
     if targets_of(authored) is not None:
         yield from _allowed(authored, scope)
 
@@ -137,6 +138,21 @@ def _fitting(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             span = authored.span(*path)
             message = f"credential '{credential.name}' is of type {credential.spec.type}"
             yield Diagnostic(span, "OC609", message, f"{what} takes {' or '.join(types)}")
+
+
+def _of_steps(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Credentials that steps name as an input: of a type that fits, and free for the job and its pool."""
+    for placed in steps_of(authored):
+        given = (placed.step.with_ or {}).get("credentialRef")
+        credential = scope.catalog.credentials.get(given) if isinstance(given, str) else None
+        if credential is None or placed.type is None or not placed.type.credentials:
+            continue
+        span, types = authored.span(*placed.path, "with", "credentialRef"), placed.type.credentials
+        if credential.spec.type not in types:
+            message = f"credential '{credential.name}' is of type {credential.spec.type}"
+            yield Diagnostic(span, "OC609", message, f"{placed.type.name} takes {' or '.join(types)}")
+        if credential.name in scope.restricted:
+            yield from forbidden(authored, scope, credential, span)
 
 
 def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:

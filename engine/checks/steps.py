@@ -12,6 +12,7 @@ from schemas.diagnostic import Diagnostic, Related
 from schemas.job import Job
 from schemas.reader import Authored
 from schemas.span import Span
+from schemas.steps import StepType
 
 _CONNECTIONS = ("ssh", "winrm", "http", "local")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -126,10 +127,7 @@ def _inputs(authored: Authored) -> Iterator[Diagnostic]:
         if placed.type is None:
             continue
         given, path = placed.step.with_ or {}, (*placed.path, "with")
-        for name in sorted(placed.type.required - given.keys()):
-            span = authored.span(*placed.path, "with" if placed.step.with_ is not None else "uses", key=True)
-            description = placed.type.inputs[name].get("description", "")
-            yield Diagnostic(span, "OC406", f"'{placed.type.name}' needs '{name}'", f"{name}: {description}")
+        yield from _together(authored, placed, placed.type)
         for name, value in given.items():
             if name not in placed.type.inputs:
                 near = get_close_matches(name[:80], placed.type.inputs, n=1)
@@ -140,3 +138,30 @@ def _inputs(authored: Authored) -> Iterator[Diagnostic]:
                 for below, message in faults_of(placed.type.inputs[name], value):
                     hint = placed.type.inputs[name].get("description", "")
                     yield Diagnostic(authored.span(*path, name, *below), "OC406", f"'{name}': {message}", hint)
+                if name in placed.type.files and isinstance(value, str) and ".." in value.split("/"):
+                    span, hint = authored.span(*path, name), "write the path from the repository's root"
+                    yield Diagnostic(span, "OC406", f"'{name}': a path that leads out of the repository", hint)
+
+
+def _together(authored: Authored, placed: PlacedStep, kind: StepType) -> Iterator[Diagnostic]:
+    """Inputs that are missing, that exclude each other, or that need another."""
+    given, path = placed.step.with_ or {}, (*placed.path, "with")
+    here = authored.span(*placed.path, "with" if placed.step.with_ is not None else "uses", key=True)
+    for name in sorted(kind.required - given.keys()):
+        yield Diagnostic(here, "OC406", f"'{kind.name}' needs '{name}'", f"{name}: {_described(kind, name)}")
+    for group in (*kind.one_of, *kind.at_most_one_of):
+        present = [name for name in given if name in group]
+        if not present and group in kind.one_of:
+            hint = f"for example {group[0]}: {_described(kind, group[0])}"
+            yield Diagnostic(here, "OC406", f"'{kind.name}' needs one of {', '.join(group)}", hint)
+        for name in present[1:]:
+            message = f"'{kind.name}' takes '{present[0]}' or '{name}', not both"
+            yield Diagnostic(authored.span(*path, name, key=True), "OC406", message, "take one of them out")
+    for name, other in kind.together:
+        if name in given and other not in given:
+            message, hint = f"'{name}' needs '{other}'", f"{other}: {_described(kind, other)}"
+            yield Diagnostic(authored.span(*path, name, key=True), "OC406", message, hint)
+
+
+def _described(kind: StepType, name: str) -> str:
+    return str(kind.inputs[name].get("description", ""))

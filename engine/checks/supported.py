@@ -168,7 +168,7 @@ def _credential(credential: Credential) -> Iterator[Finding]:
 def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
     """A step type that there is none of, or that this version does not run."""
     uses = placed.step.uses
-    if uses is None or uses in STEP_TYPES:
+    if uses is None or (uses in STEP_TYPES and uses not in PLANNED_TYPES):
         return
     span = authored.span(*placed.path, "uses")
     if "/" in uses:
@@ -183,10 +183,12 @@ def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
 
 def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     said: set[str] = set()
+    # Of a step type that does not run at all, that is enough.
+    refused = {placed.type.over for placed in steps_of(authored) if placed.type is not None and placed.type.planned}
     if targets_of(authored) is None:
         return
     for connection, targets, path in scope.uses(authored):
-        if connection in _CONNECTIONS or connection not in ("winrm", "http") or connection in said:
+        if connection in _CONNECTIONS or connection not in ("winrm", "http") or connection in said | refused:
             continue
         said.add(connection)
         related: tuple[Related, ...] = ()

@@ -32,12 +32,21 @@ def schema(
 
 
 def explain(
-    what: Annotated[str, typer.Argument(metavar="CODE|KIND[.path]", help="A diagnostic's code, a kind, or its field.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="CODE|KIND[.path]|STEPTYPE", help="A diagnostic's code, a kind, its field, or a step type."
+        ),
+    ],
 ) -> int:
     """What a diagnostic means and how to mend it, or what a kind or field is."""
-    from opsconductor.reference import explain_code, explain_kind
+    from opsconductor.reference import explain_code, explain_kind, explain_step_type
 
-    text = explain_code(what.upper()) if what[:2].upper() == "OC" and what[2:].isdigit() else explain_kind(what)
+    text = (
+        explain_code(what.upper())
+        if what[:2].upper() == "OC" and what[2:].isdigit()
+        else explain_step_type(what) or explain_kind(what)
+    )
     if text is None:
         chatter(f"nothing is known by the name {what!r}{_nearest(what)}")
         return exits.FINDINGS

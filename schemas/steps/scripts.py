@@ -1,0 +1,47 @@
+"""Step types that are a script."""
+
+from schemas.steps.types import StepType
+
+_RUN = {"type": "string", "description": "The script. Expressions in it are bound as variables, never spliced."}
+_SCRIPT = {
+    "run": _RUN,
+    "shell": {"enum": ["sh", "bash", "powershell", "python3", "cmd"], "description": "What interprets it."},
+}
+
+TYPES = (
+    StepType(
+        "script",
+        description="A script over the target's own connection; the same as `run` of a step.",
+        inputs=_SCRIPT,
+        required=frozenset({"run"}),
+        examples=({"run": "uptime"},),
+    ),
+    StepType(
+        "ssh.exec",
+        description="A script over ssh.",
+        inputs=_SCRIPT,
+        required=frozenset({"run"}),
+        over="ssh",
+        examples=({"run": "uptime"},),
+    ),
+    StepType(
+        "local.exec",
+        description="A script on the runner's own host.",
+        inputs=_SCRIPT,
+        required=frozenset({"run"}),
+        over="local",
+        examples=({"run": "uptime"},),
+    ),
+    StepType(
+        "winrm.exec",
+        description="A script over WinRM.",
+        inputs={
+            "run": _RUN,
+            "shell": {"enum": ["powershell", "cmd"], "description": "What interprets it; powershell by default."},
+        },
+        required=frozenset({"run"}),
+        over="winrm",
+        planned=True,
+        examples=({"run": "Get-Service W32Time"},),
+    ),
+)
