@@ -65,7 +65,7 @@ def test_editor_and_validator_agree_on_the_first_line_at_fault(folder: Path, edi
 
 
 def test_the_editor_underlines_nothing_that_is_well_formed(folder: Path, editor: LanguageServer) -> None:
-    """In all documents of the tests that have no finding about YAML (1xx), shape (2xx) or inputs of step types (406)."""
+    """In all documents of the tests that have no finding about YAML (1xx), shape (2xx) or inputs (406)."""
     strict = {}
     for number, case in enumerate(DOCUMENTS):
         text = case.read_text()
