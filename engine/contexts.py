@@ -13,7 +13,7 @@ from typing import Any
 from engine.expression import Status, render
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, is_nested, plan_path
-from engine.progress import Ending, StepRecord, counts_as_success
+from engine.progress import Cut, StepRecord, counts_as_success
 from engine.secretref import secret_of
 from schemas.quantities import format_instant
 
@@ -93,9 +93,9 @@ def _counts(record: StepRecord) -> bool:
     return not is_nested(record.id) or record.id.endswith("]")
 
 
-def status_of(records: Sequence[StepRecord], ending: Ending | None = None) -> Status:
+def status_of(records: Sequence[StepRecord], ending: Cut | None = None) -> Status:
     """What success(), failure() and cancelled() answer in the next step. A run out of time has failed."""
-    return Status(failed=ending == "timedOut" or not success_of(records), cancelled=ending == "cancelled")
+    return Status(failed=ending in ("timedOut", "failed") or not success_of(records), cancelled=ending == "cancelled")
 
 
 def _steps(spec: PinnedSpec, records: Sequence[StepRecord]) -> dict[str, dict[str, Any]]:

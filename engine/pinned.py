@@ -163,7 +163,13 @@ class PinnedSpec:
     credentials: dict[str, CredentialSpec] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     """Of the job, or of the request that holds the steps: a credential's `allowedFor` is judged by them."""
+    order: Literal["targetFirst", "stepFirst"] = "targetFirst"
     max_parallel: int = 20
+    batches: tuple[int | str, ...] = ("100%",)
+    """Shares of all targets."""
+    pause_between: timedelta = timedelta(0)
+    max_failures: int | str | None = None
+    """Failed targets beyond which nothing new starts: a number, or a percentage of all."""
     timeout: timedelta = timedelta(hours=1)
     outputs: dict[str, Any] = field(default_factory=dict)
 

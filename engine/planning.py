@@ -128,7 +128,11 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         on_targets=job.targets is not None,
         credentials=_credentials(asked, targets, steps),
         labels=dict(asked.labels),
+        order=job.strategy.order,
         max_parallel=job.strategy.max_parallel,
+        batches=job.strategy.batches,
+        pause_between=job.strategy.pause_between,
+        max_failures=job.strategy.max_failures,
         timeout=job.timeout or catalog.project.spec.defaults.timeout or DEFAULT_TIMEOUT,
         outputs=dict(job.outputs),
     )

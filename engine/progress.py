@@ -9,6 +9,9 @@ from engine.pinned import Phase, PlannedStep, is_nested
 from engine.states import StepState, worst
 
 Ending = Literal["cancelled", "timedOut"]
+"""Why a run ends before its time."""
+Cut = Ending | Literal["failed"]
+"""What keeps further steps from starting on a target: the run ends, or too many others have failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def counts_as_success(record: StepRecord) -> bool:
     return record.state in _GOOD or (forgiven and record.state in FORGIVABLE)
 
 
-def target_state(records: Sequence[StepRecord], ending: Ending | None = None) -> StepState:
+def target_state(records: Sequence[StepRecord], ending: Cut | None = None) -> StepState:
     """The target's state: its worst step, where forgiven failures count as success; at least `ending`.
 
     Steps within others count by what they made of those, except where nobody knows how they ended, or they were ended.
@@ -107,12 +110,12 @@ def target_state(records: Sequence[StepRecord], ending: Ending | None = None) ->
     return worst([*states, StepState(ending)] if ending else states)
 
 
-def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *, ending: Ending | None = None) -> Next:
+def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *, ending: Cut | None = None) -> Next:
     """Decide the next move on one target.
 
     `records` holds the last attempt of every step that was ever started, as the journal has it. A record still
     `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end; a loop
-    is `running` until all of its items are done. `ending` says that the run was cancelled or ran out of time: no
+    is `running` until all of its items are done. `ending` says that the run is to end: no
     further ordinary step starts, and none is repeated. Steps of `finally` always run, one after another, whatever
     became of those before them. The target is as its worst step; the ending shows in it only where it kept a step from
     starting (one that it ended is itself recorded so, and is not `continued`).
@@ -128,7 +131,7 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
     return Done(target_state(records, ending if ordinary == "cut" else None))
 
 
-def next_of_item(step: PlannedStep, records: Sequence[StepRecord], *, ending: Ending | None = None) -> Next:
+def next_of_item(step: PlannedStep, records: Sequence[StepRecord], *, ending: Cut | None = None) -> Next:
     """Decide the next move on one item of a loop; `step` is `engine.pinned.for_item`, `records` are its own."""
     walk = _Walk({record.key: record for record in records}, ending)
     found = walk.at(step, None if step.phase == "finally" else ending)
@@ -146,7 +149,7 @@ Standing = Literal["good", "bad", "cut"]
 @dataclass(frozen=True, slots=True)
 class _Walk:
     known: Mapping[tuple[Phase, str], StepRecord]
-    ending: Ending | None
+    ending: Cut | None
 
     def ordinary(self, plan: Sequence[PlannedStep]) -> Move | Standing:
         """The steps, and after one that failed those of the job's rescue: then no further step starts."""
@@ -164,7 +167,7 @@ class _Walk:
             return found
         return "good"
 
-    def at(self, step: PlannedStep, ending: Ending | None) -> Move | Standing:
+    def at(self, step: PlannedStep, ending: Cut | None) -> Move | Standing:
         """Where a step stands, or what is to be done about it."""
         record = self.known.get((step.phase, step.id))
         if record is None or record.state is StepState.RUNNING:
@@ -188,7 +191,7 @@ class _Walk:
         return Rescued(failed)
 
 
-def _begin(step: PlannedStep, record: StepRecord | None, ending: Ending | None) -> Move | Standing:
+def _begin(step: PlannedStep, record: StepRecord | None, ending: Cut | None) -> Move | Standing:
     """The first attempt; after a lost runner the next one, or none without the author's consent to repeat."""
     if step.loop is not None:
         return Each(step) if record is not None or ending is None else "cut"

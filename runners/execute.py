@@ -15,10 +15,11 @@ from typing import Any
 
 import structlog
 
-from engine.contexts import RunFacts
+from engine.contexts import RunFacts, success_of
 from engine.pinned import RUNNER, PinnedTarget
 from engine.progress import Ending
 from engine.states import StepState, run_state
+from engine.strategy import Halt
 from journal import points, runs
 from journal.errors import FenceLost
 from journal.leases import Claim
@@ -28,6 +29,7 @@ from runners.keyring import Keyring
 from runners.masking import Masker
 from runners.orders import Orders
 from runners.record import Record, Unwritten
+from runners.spread import Spread, Turns
 from runners.walk import Tools, Walk, Work
 from schemas.quantities import format_duration
 
@@ -121,7 +123,7 @@ class Execution:
         deadline = self._claim.started_at + self._spec.timeout - self._tools.clock.now()
         timer = asyncio.get_running_loop().call_later(max(0.0, deadline.total_seconds()), self.wish, "timedOut")
         try:
-            await self._walk_all()
+            halt = await self._walk_all()
             if self._record.lost:
                 return
             if self._unfinished():
@@ -129,7 +131,7 @@ class Execution:
                 await self._record.release()
                 self._log.info("run handed over")
                 return
-            await self._finish()
+            await self._finish(halt)
         except (FenceLost, Unwritten):
             self.abandon()
         finally:
@@ -150,31 +152,37 @@ class Execution:
     def _unfinished(self) -> bool:
         return any(name not in self._ended for name, _ in self._places())
 
-    async def _walk_all(self) -> None:
-        slots = asyncio.Semaphore(max(1, self._spec.max_parallel))
+    async def _walk_all(self) -> Halt | None:
+        """Work on the targets in their turn. Gives why something of the run was not started, where that is so."""
+        targets = dict(self._places())
+        begun = {*self._ended, *self._claim.records}
+        spread = Spread(self._spec, list(targets), self._ended, begun, self._orders)
 
-        async def walk(name: str, target: PinnedTarget | None) -> None:
-            async with slots:
-                if self._record.lost:
-                    return
-                try:
-                    await self._walk(name, target)
-                except (FenceLost, Unwritten):
-                    self.abandon()
+        async def visit(name: str) -> None:
+            begun.add(name)
+            if self._record.lost:
+                return
+            try:
+                await self._walk(name, targets[name], spread.turns)
+            except (FenceLost, Unwritten):
+                self.abandon()
 
-        places = [place for place in self._places() if place[0] not in self._ended]
-        if len(places) == 1:
-            await walk(*places[0])
-            return
-        async with asyncio.TaskGroup() as group:
-            for place in places:
-                group.create_task(walk(*place))
+        halt = await spread.run(visit)
+        left_out = [name for name in targets if name not in begun]
+        if halt is None or self._record.lost:
+            return None
+        await asyncio.gather(*(self._leave_out(name, halt) for name in left_out))
+        return halt if left_out or spread.turns.halted else None
 
-    async def _finish(self) -> None:
+    async def _leave_out(self, name: str, why: Halt) -> None:
+        await self._record.end_target(name, StepState.SKIPPED, {}, why)
+        self._ended[name] = StepState.SKIPPED
+
+    async def _finish(self, halt: Halt | None) -> None:
         state = run_state(self._ended.values())
         outputs = await self._run_outputs()
         points.reach("run.walked")
-        await self._record.finish(state, outputs)
+        await self._record.finish(state, outputs, halt)
         self._log.info("run finished", state=state.value)
 
     async def _run_outputs(self) -> dict[str, Any]:
@@ -194,13 +202,14 @@ class Execution:
 
     # --- one target --------------------------------------------------------------------------------------------------
 
-    async def _walk(self, name: str, target: PinnedTarget | None) -> None:
+    async def _walk(self, name: str, target: PinnedTarget | None, turns: Turns) -> None:
         records = {record.key: record for record in self._claim.records.get(name, ())}
-        walk = Walk(self._work, name, target, self._spec.steps, records)
+        walk = Walk(self._work, name, target, self._spec.steps, records, turns=turns)
         state = await walk.run()
         if state is None:
             return
         outputs = walk.outputs()
-        await self._record.end_target(name, state, outputs)
+        stopped = turns.halted if state is StepState.FAILED and success_of(list(walk.records.values())) else None
+        await self._record.end_target(name, state, outputs, stopped)
         self._ended[name] = state
         self._outputs[name] = outputs

@@ -51,6 +51,10 @@ class Orders:
         self._news.set()
         self._news = asyncio.Event()
 
+    async def news(self) -> None:
+        """Wait until something has changed."""
+        await self._news.wait()
+
     async def pause(self, seconds: float) -> bool:
         """Wait; False where something has changed before the time was over."""
         news = self._news

@@ -78,15 +78,19 @@ class Record:
         """Record that a rescue made up for the step's failure."""
         await self._write(lambda tx: steps.rescue(tx, self._fence, target, step.phase, step.id))
 
-    async def end_target(self, target: str, state: StepState, outputs: Mapping[str, Any]) -> None:
-        await self._write(lambda tx: steps.end_target(tx, self._fence, target, state, outputs, self._clock.now()))
+    async def end_target(
+        self, target: str, state: StepState, outputs: Mapping[str, Any], reason: str | None = None
+    ) -> None:
+        fence, now = self._fence, self._clock.now()
+        await self._write(lambda tx: steps.end_target(tx, fence, target, state, outputs, now, reason))
 
     async def release(self) -> None:
         """Hand the run over: queued again, and this attempt does not count as lost."""
         await self._write(lambda tx: leases.release(tx, self._fence, self._clock.now()))
 
-    async def finish(self, state: RunState, outputs: Mapping[str, Any]) -> None:
-        await self._write(lambda tx: leases.finish(tx, self._fence, state, outputs=outputs, now=self._clock.now()))
+    async def finish(self, state: RunState, outputs: Mapping[str, Any], reason: str | None = None) -> None:
+        fence, now = self._fence, self._clock.now()
+        await self._write(lambda tx: leases.finish(tx, fence, state, outputs=outputs, now=now, reason=reason))
 
     async def give_up(self, reason: str) -> None:
         """End the run as unknown."""

@@ -8,7 +8,7 @@ walked in the same way, each with a plan of its own.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -20,6 +20,7 @@ from engine.expression import ExpressionError
 from engine.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
 from engine.pinned import Phase, PinnedTarget, PlannedStep, for_item
 from engine.progress import (
+    Cut,
     Done,
     Each,
     Lost,
@@ -54,6 +55,7 @@ from runners.prepare import Broken, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
 from runners.secrets import Secrets
 from runners.sessions import SshConnections
+from runners.spread import AtOnce, Turns
 from runners.steps import ReadyStep
 from schemas.quantities import format_duration
 
@@ -113,6 +115,7 @@ class Walk:
     records: dict[tuple[Phase, str], StepRecord]
     outer: tuple[StepRecord, ...] = ()
     items: Mapping[str, Any] = field(default_factory=dict)
+    turns: Turns = field(default_factory=AtOnce)
     budget: _Budget = field(default_factory=_Budget)
     state: StepState | None = None
     """How it ended."""
@@ -130,24 +133,37 @@ class Walk:
                     await self.work.record.rescue(self.name, step)
                     self._know(replace(self.records[step.phase, step.id], rescued=True))
                 case Each(step=step):
-                    if not await self._each(step):
+                    async with self.turns.turn(self.name, step) as free:
+                        if free and not await self._each(step):
+                            return None
+                    if not free and orders.draining:
                         return None
                 case Start(step=step, attempt=attempt, after=after):
                     if orders.draining:
                         return None
                     self._enter(step)
-                    if after is not None:
-                        due = after + self._pause(step, attempt - 1) - self.work.tools.clock.now()
-                        longest = self._pause(step, attempt - 1)
-                        if not await orders.pause(min(due, longest).total_seconds()):
-                            continue
-                    found = await self._step(step, attempt, repeated=after is not None)
-                    if found is None:
+                    if after is not None and not await self._paused(step, attempt, after):
+                        continue
+                    async with self.turns.turn(self.name, step) as free:
+                        found = await self._step(step, attempt, repeated=after is not None) if free else None
+                    if found is not None:
+                        self._know(found)
+                    elif free:
                         return None
-                    self._know(found)
+
+    @property
+    def ending(self) -> Cut | None:
+        """What keeps further steps from starting here."""
+        return self.work.orders.ending or ("failed" if self.turns.halted else None)
+
+    async def _paused(self, step: PlannedStep, attempt: int, after: datetime) -> bool:
+        """Wait until a repetition may start. False where something has changed meanwhile."""
+        pause = self._pause(step, attempt - 1)
+        due = after + pause - self.work.tools.clock.now()
+        return await self.work.orders.pause(min(due, pause).total_seconds())
 
     def _next(self) -> Next:
-        records, ending = list(self.records.values()), self.work.orders.ending
+        records, ending = list(self.records.values()), self.ending
         if self.items:
             return next_of_item(self.plan[0], records, ending=ending)
         return next_on_target(self.plan, records, ending=ending)
@@ -177,7 +193,7 @@ class Walk:
             self.work.claim.params,
             self.work.facts,
             records,
-            contexts.status_of(records, self.work.orders.ending),
+            contexts.status_of(records, self.ending),
             self.items,
         )
 
@@ -265,7 +281,7 @@ class Walk:
             own,
             (*self.outer, *around),
             {**self.items, items.loop.as_: items.values[index]},
-            self.budget,
+            budget=self.budget,
         )
 
     @property

@@ -97,19 +97,11 @@ def _project(project: Project) -> Iterator[Finding]:
 
 
 def _job(job: Job) -> Iterator[Finding]:
-    spec, strategy = job.spec, job.spec.strategy
+    spec = job.spec
     for name, param in spec.params.items():
         if param.get("secret") is True:
             hint = "use a Credential in 'env' or 'stdin': ${{ secrets.<credential>.<field> }}"
             yield ("spec", "params", name, "secret"), "a secret param", hint
-    if strategy.order != "targetFirst":
-        yield ("spec", "strategy", "order"), f"order {strategy.order}", "write order: targetFirst"
-    if strategy.batches != ("100%",):
-        yield ("spec", "strategy", "batches"), "'batches'", "use maxParallel"
-    if strategy.pause_between != timedelta(0):
-        yield ("spec", "strategy", "pauseBetween"), "'pauseBetween'", ""
-    if strategy.max_failures is not None:
-        yield ("spec", "strategy", "maxFailures"), "'maxFailures'", ""
     concurrency: Path = ("spec", "concurrency")
     if spec.concurrency.limit != 1:
         yield (*concurrency, "limit"), "a limit other than 1", "write limit: 1"

@@ -33,7 +33,7 @@ def catalog(*documents: str) -> Catalog:
     ("spec", "reason"),
     [
         ("{steps: [{uses: dummy, become: root}]}", "'become' is not supported yet"),
-        ("{strategy: {maxFailures: 1}, steps: [{uses: dummy}]}", "'maxFailures' is not supported yet"),
+        ("{concurrency: {limit: 2}, steps: [{uses: dummy}]}", "a limit other than 1 is not supported yet"),
         ("{steps: [{uses: wait, with: {for: 1s}}]}", "step type 'wait' is not supported yet"),
     ],
 )

@@ -1,0 +1,164 @@
+"""Spreading a run over its targets: batch after batch, so many at once, target by target or step by step.
+
+The decisions are in `engine.strategy`; here they are waited for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from engine.pinned import PinnedSpec, PlannedStep
+from engine.states import StepState
+from engine.strategy import Halt, batches_of, halts
+from runners.orders import Orders
+
+Visit = Callable[[str], Awaitable[None]]
+"""Does what is to be done on a target."""
+
+
+class Turns(Protocol):
+    """When the steps of a target may start."""
+
+    halted: Halt | None
+    """Why no further step starts on any target; None as long as they do."""
+
+    def turn(self, name: str, step: PlannedStep) -> AbstractAsyncContextManager[bool]:
+        """Wait for the turn of a step, and hold it. False where something has changed: ask again what comes next."""
+        ...
+
+
+class AtOnce:
+    """Every step may start when the one before has ended."""
+
+    halted: Halt | None = None
+
+    @asynccontextmanager
+    async def turn(self, name: str, step: PlannedStep) -> AsyncIterator[bool]:
+        yield True
+
+
+class StepByStep:
+    """Every target of a batch ends a step before any of them starts the next one. `slots` is how many run at once.
+
+    A target that failed is waited for until all of it has ended, `finally` included, so that its failure counts before
+    another step starts anywhere.
+    """
+
+    def __init__(self, plan: Sequence[PlannedStep], slots: asyncio.Semaphore, orders: Orders) -> None:
+        self.halted: Halt | None = None
+        self._position = {step.id: n for n, step in enumerate(step for step in plan if step.phase == "steps")}
+        self._slots = slots
+        self._orders = orders
+        self._at: dict[str, int] = {}
+
+    def begin(self, names: Sequence[str]) -> None:
+        """These targets go step by step from now on."""
+        self._at = dict.fromkeys(names, 0)
+
+    def leave(self, name: str) -> None:
+        """Nothing is left to do on the target."""
+        self._at.pop(name, None)
+        self._orders.tell()
+
+    def halt(self, why: Halt) -> None:
+        """No further step starts."""
+        self.halted = why
+        self._orders.tell()
+
+    @asynccontextmanager
+    async def turn(self, name: str, step: PlannedStep) -> AsyncIterator[bool]:
+        position = self._position.get(step.id) if step.phase == "steps" else None
+        if position is not None and self._at.get(name, position) != position:
+            self._at[name] = position
+            self._orders.tell()
+        free = await self._all_at(position)
+        if not free:
+            yield False
+            return
+        async with self._slots:
+            yield not (self._orders.draining or (position is not None and self._over))
+
+    @property
+    def _over(self) -> bool:
+        return self._orders.ending is not None or self.halted is not None
+
+    async def _all_at(self, position: int | None) -> bool:
+        """Wait until no target is behind. False where the run is ended, or another runner is to go on, meanwhile."""
+        while position is not None and min(self._at.values(), default=position) < position:
+            if self._over or self._orders.draining:
+                return False
+            await self._orders.news()
+        return not (position is not None and self._over)
+
+
+class Spread:
+    """The targets of a run, taken in their turn.
+
+    `ended` and `begun` are shared with whoever visits them, and grow. A target that has begun, here or at an earlier
+    runner, is worked on to its end whatever becomes of the others.
+    """
+
+    def __init__(
+        self,
+        spec: PinnedSpec,
+        names: Sequence[str],
+        ended: Mapping[str, StepState],
+        begun: Set[str],
+        orders: Orders,
+    ) -> None:
+        self._spec = spec
+        self._names = names
+        self._ended = ended
+        self._begun = begun
+        self._orders = orders
+        self._slots = asyncio.Semaphore(max(1, spec.max_parallel))
+        self._steps = StepByStep(spec.steps, self._slots, orders) if spec.order == "stepFirst" else None
+        self.turns: Turns = self._steps or AtOnce()
+
+    async def run(self, visit: Visit) -> Halt | None:
+        """Visit the targets, batch by batch. Gives why no other target begins, where that is so."""
+        for number, batch in enumerate(batches_of(self._names, self._spec.batches)):
+            left = [name for name in batch if name not in self._ended]
+            if number and left and self._begun.isdisjoint(batch) and not await self._pause():
+                return None
+            await self._visit_all(left, visit)
+            if (why := self._halts(batch)) is not None:
+                return why
+            if any(name not in self._ended for name in batch):
+                return None  # handed over, or lost
+        return None
+
+    def _halts(self, batch: Sequence[str] = ()) -> Halt | None:
+        if self._orders.ending is not None:
+            return None  # what does not begin then is cancelled, or out of time
+        return halts(self._ended, batch, self._spec.max_failures, len(self._names))
+
+    async def _visit_all(self, names: Sequence[str], visit: Visit) -> None:
+        if self._steps is not None:
+            self._steps.begin(names)
+        if len(names) == 1:
+            await self._visit(names[0], visit)
+            return
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(self._visit(name, visit))
+
+    async def _visit(self, name: str, visit: Visit) -> None:
+        if self._steps is None:
+            async with self._slots:
+                if name in self._begun or self._halts() is None:
+                    await visit(name)
+            return
+        await visit(name)
+        if (why := self._halts()) is not None:
+            self._steps.halt(why)
+        self._steps.leave(name)
+
+    async def _pause(self) -> bool:
+        """Wait between two batches, or until the run is to end. False where another runner is to go on."""
+        until = asyncio.get_running_loop().time() + self._spec.pause_between.total_seconds()
+        while not self._orders.draining and self._orders.ending is None:
+            if await self._orders.pause(until - asyncio.get_running_loop().time()):
+                break
+        return not self._orders.draining

@@ -1,0 +1,210 @@
+"""Batches, failure budgets and the order of steps: counted by the targets themselves, in a file they share."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from engine.pinned import PinnedTarget, PlannedStep
+from engine.states import RunState, StepState
+from tests.running import Bench, Ran, bench, here, script
+
+__all__ = ["bench"]
+
+OK, FAILED, SKIPPED = StepState.SUCCEEDED, StepState.FAILED, StepState.SKIPPED
+
+
+def fleet(count: int) -> tuple[PinnedTarget, ...]:
+    return tuple(here(f"web-{n:02}") for n in range(count))
+
+
+def noting(file: Path, step: str, rest: str = "true") -> PlannedStep:
+    """A step that says that it begins and ends on its target; `rest` comes between, with the target as $OC1."""
+    return script(
+        f'echo "begin {step} $OC1" >> {file}; {rest}; c=$?; echo "end {step} $OC1" >> {file}; exit $c',
+        step,
+        holes=("target.name",),
+    )
+
+
+def notes(file: Path) -> list[tuple[str, str, str]]:
+    return [tuple(line.split()) for line in file.read_text().splitlines()]  # type: ignore[misc]
+
+
+def most_at_once(file: Path) -> int:
+    now = most = 0
+    for what, _, _ in notes(file):
+        now += 1 if what == "begin" else -1
+        most = max(most, now)
+    return most
+
+
+def begun(file: Path) -> list[str]:
+    """The targets in the order in which they began."""
+    return list(dict.fromkeys(target for what, _, target in notes(file) if what == "begin"))
+
+
+def ends(ran: Ran) -> dict[str, StepState | None]:
+    return {each.name: each.state for each in ran.view.results}
+
+
+async def test_a_batch_begins_when_the_one_before_has_ended(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    ran = await bench.execute(
+        noting(file, "a", "sleep 0.05"),
+        noting(file, "b"),
+        targets=fleet(10),
+        batches=(1, "25%", "100%"),
+        max_parallel=20,
+    )
+    assert ran.state is RunState.SUCCEEDED
+    order = [target for _, _, target in notes(file)]
+    for last, first in ((0, 1), (3, 4)):
+        boundary = max(n for n, target in enumerate(order) if target <= f"web-{last:02}")
+        assert all(target <= f"web-{last:02}" for target in order[: boundary + 1])
+        assert order[boundary + 1] >= f"web-{first:02}"
+
+
+@pytest.mark.parametrize("order", ["targetFirst", "stepFirst"])
+async def test_no_more_at_once_than_allowed(bench: Bench, order: str) -> None:
+    file = bench.folder / "notes"
+    ran = await bench.execute(
+        noting(file, "a", "sleep 0.03"), noting(file, "b"), targets=fleet(8), max_parallel=3, order=order
+    )
+    assert ran.state is RunState.SUCCEEDED
+    assert most_at_once(file) <= 3
+    assert Counter(what for what, _, _ in notes(file)) == {"begin": 16, "end": 16}
+
+
+async def test_a_pause_lies_between_batches(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    stamp = script(f"date +%s%N >> {file}", "a")
+    ran = await bench.execute(stamp, targets=fleet(3), batches=(1,), pause_between=timedelta(seconds=0.4))
+    assert ran.state is RunState.SUCCEEDED
+    times = [int(line) / 1e9 for line in file.read_text().split()]
+    assert [later - sooner >= 0.4 for sooner, later in pairwise(times)] == [True, True]
+
+
+async def test_a_cancel_ends_the_pause(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    run = await bench.enqueue(noting(file, "a"), targets=fleet(3), batches=(1,), pause_between=timedelta(hours=1))
+    bench.start()
+    await bench.until(run, lambda ran: any(each.state is OK for each in ran.view.results))
+    await bench.cancel(run)
+    ran = await bench.ended(run)
+    assert ran.state is RunState.CANCELLED
+    assert begun(file) == ["web-00"]
+
+
+async def test_another_runner_goes_on_with_the_next_batch(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    run = await bench.enqueue(noting(file, "a"), targets=fleet(3), batches=(1,), pause_between=timedelta(seconds=1))
+    bench.start()
+    await bench.until(run, lambda ran: any(each.state is OK for each in ran.view.results))
+    await bench.drain(timedelta(seconds=5))
+    bench.start()
+    ran = await bench.ended(run)
+    assert ran.state is RunState.SUCCEEDED
+    assert begun(file) == ["web-00", "web-01", "web-02"]
+    assert len(notes(file)) == 6
+
+
+async def test_a_batch_that_failed_whole_stops_the_run(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    ran = await bench.execute(noting(file, "a", "false"), targets=fleet(4), batches=(1, "100%"))
+    assert (ran.state, ran.view.reason) == (RunState.FAILED, "batchFailed")
+    assert begun(file) == ["web-00"]
+    assert ends(ran) == {"web-00": FAILED, "web-01": SKIPPED, "web-02": SKIPPED, "web-03": SKIPPED}
+    assert {each.reason for each in ran.view.results[1:]} == {"batchFailed"}
+
+
+@pytest.mark.parametrize(("budget", "bad", "count"), [(1, 2, 2), ("20%", 3, 3), (0, 1, 1), (10, 10, 10)])
+async def test_beyond_its_failures_nothing_new_starts(bench: Bench, budget: int | str, bad: int, count: int) -> None:
+    """The first ones fail; who has begun is worked on to the end."""
+    file = bench.folder / "notes"
+    ran = await bench.execute(noting(file, "a", "false"), targets=fleet(10), max_parallel=1, max_failures=budget)
+    assert len(begun(file)) == count
+    assert Counter(ends(ran).values()) == {FAILED: bad} | ({SKIPPED: 10 - bad} if bad < 10 else {})
+    assert ran.state is RunState.FAILED
+    assert ran.view.reason == ("maxFailures" if bad < 10 else None)
+
+
+async def test_failures_within_the_budget_fail_the_run_at_its_end(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    ran = await bench.execute(
+        noting(file, "a", 'test "$OC1" != web-03'), targets=fleet(6), max_parallel=2, max_failures="20%"
+    )
+    assert len(begun(file)) == 6
+    assert (ran.state, ran.view.reason) == (RunState.FAILED, None)
+
+
+async def test_step_by_step_every_target_ends_a_step_before_any_starts_the_next(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    slow = 'test "$OC1" != web-02 || sleep 0.3'
+    ran = await bench.execute(
+        noting(file, "a", slow), noting(file, "b"), noting(file, "c"), targets=fleet(5), order="stepFirst"
+    )
+    assert ran.state is RunState.SUCCEEDED
+    assert [step for _, step, _ in notes(file)] == ["a"] * 10 + ["b"] * 10 + ["c"] * 10
+
+
+async def test_step_by_step_a_failed_target_holds_nobody_up_once_it_has_ended(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    last = script(f'echo "begin bye $OC1" >> {file}', "bye", holes=("target.name",), phase="finally")
+    ran = await bench.execute(
+        noting(file, "a", 'test "$OC1" != web-01'), noting(file, "b"), last, targets=fleet(3), order="stepFirst"
+    )
+    assert ends(ran) == {"web-00": OK, "web-01": FAILED, "web-02": OK}
+    seen = notes(file)
+    assert seen.index(("begin", "bye", "web-01")) < seen.index(("begin", "b", "web-00"))
+
+
+async def test_step_by_step_too_many_failures_stop_all_before_the_next_step(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    last = script(f'echo "begin bye $OC1" >> {file}', "bye", holes=("target.name",), phase="finally")
+    ran = await bench.execute(
+        noting(file, "a", 'test "$OC1" != web-01'),
+        noting(file, "b"),
+        last,
+        targets=fleet(4),
+        order="stepFirst",
+        max_failures=0,
+    )
+    assert Counter(step for what, step, _ in notes(file) if what == "begin") == {"a": 4, "bye": 4}
+    assert ends(ran) == dict.fromkeys([f"web-{n:02}" for n in range(4)], FAILED)
+    assert [each.reason for each in ran.view.results] == ["maxFailures", None, "maxFailures", "maxFailures"]
+    assert (ran.state, ran.view.reason) == (RunState.FAILED, "maxFailures")
+
+
+async def test_a_slow_target_holds_nobody_else_up(bench: Bench) -> None:
+    """Target by target, the others are done while one still waits."""
+    file, go = bench.folder / "notes", bench.pipe("go")
+    run = await bench.enqueue(
+        noting(file, "a", f'test "$OC1" != web-00 || read x < {go}'),
+        noting(file, "b"),
+        targets=fleet(4),
+        max_parallel=2,
+    )
+    bench.start()
+    await bench.until(run, lambda ran: Counter(ends(ran).values())[OK] == 3)
+    assert ("begin", "b", "web-00") not in notes(file)
+    go.let_go()
+    assert (await bench.ended(run)).state is RunState.SUCCEEDED
+
+
+async def test_step_by_step_a_drained_run_is_handed_over(bench: Bench) -> None:
+    file, go, up = bench.folder / "notes", bench.pipe("go"), bench.pipe("up")
+    waits = f'echo > {up}; test "$OC1" != web-00 || read x < {go}'
+    run = await bench.enqueue(noting(file, "a", waits), noting(file, "b"), targets=fleet(3), order="stepFirst")
+    bench.start()
+    await up.lines(3)
+    draining = asyncio.create_task(bench.drain(timedelta(seconds=20)))
+    go.let_go()
+    await draining
+    bench.start()
+    ran = await bench.ended(run)
+    assert ran.state is RunState.SUCCEEDED
+    assert [step for _, step, _ in notes(file)] == ["a"] * 6 + ["b"] * 6
