@@ -3,19 +3,18 @@
 from calendar import monthrange
 from collections.abc import Generator, Iterator
 from datetime import date, datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from engine import rrule, zones
+from engine import rrule
 from engine.checks.scope import Path, Scope
+from engine.checks.timezones import zone
 from engine.cron import Cron, CronError, idle_steps, parse
 from schemas.calendar import Window, WindowSpec
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule, Quiet
 from schemas.policy import User
-from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule, ScheduleSpec
 
@@ -27,8 +26,6 @@ _ANY_YEAR = datetime(2000, 1, 1)  # noqa: DTZ001 -- wall time
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     match document:
-        case Project():
-            yield from zone(authored, document.spec.defaults.time_zone, ("spec", "defaults", "timeZone"))
         case Schedule():
             yield from _schedule(authored, document.spec, scope)
         case Window():
@@ -89,25 +86,6 @@ def _needs_zone(authored: Authored, clock: str, scope: Scope) -> Iterator[Diagno
         hint = "add timeZone, as in Europe/Chisinau or UTC; or set the Project's defaults.timeZone"
         span = authored.span("spec", clock, key=True)
         yield Diagnostic(span, "OC502", f"'{clock}' needs a 'timeZone'", hint)
-
-
-def zone(authored: Authored, name: str | None, path: Path) -> Iterator[Diagnostic]:
-    """A finding where a name is no time zone."""
-    if name is None or is_zone(name):
-        return
-    folded = {known.lower(): known for known in zones.names()}
-    near = get_close_matches(name[:80].lower().replace(" ", "_"), folded, n=1, cutoff=0.7)
-    hint = f"did you mean '{folded[near[0]]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
-    yield Diagnostic(authored.span(*path), "OC501", f"'{name}' is not a time zone", hint)
-
-
-def is_zone(name: str) -> bool:
-    """Whether a name is one of the IANA time zones."""
-    try:
-        zones.zone(name)
-    except ValueError:
-        return False
-    return True
 
 
 def cron(authored: Authored, text: str, path: Path, never: str) -> Generator[Diagnostic, None, Cron | None]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.checks.scope import Members
 from engine.checks.secrecy import host_key_problem
-from engine.checks.times import is_zone
+from engine.checks.timezones import is_zone
 from engine.compile import compile_files, included
 from engine.globs import matches, may_hold
 from engine.selection import select

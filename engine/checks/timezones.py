@@ -1,0 +1,34 @@
+"""Names of time zones. Apart from the times: every Project may name one, and cron and rrule take long to load."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from engine import zones
+from engine.checks.scope import Path, Scope
+from schemas.diagnostic import Diagnostic
+from schemas.project import Project
+from schemas.reader import Authored
+
+
+def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
+    if isinstance(authored.document, Project):
+        yield from zone(authored, authored.document.spec.defaults.time_zone, ("spec", "defaults", "timeZone"))
+
+
+def zone(authored: Authored, name: str | None, path: Path) -> Iterator[Diagnostic]:
+    """A finding where a name is no time zone."""
+    if name is None or is_zone(name):
+        return
+    folded = {known.lower(): known for known in zones.names()}
+    near = get_close_matches(name[:80].lower().replace(" ", "_"), folded, n=1, cutoff=0.7)
+    hint = f"did you mean '{folded[near[0]]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
+    yield Diagnostic(authored.span(*path), "OC501", f"'{name}' is not a time zone", hint)
+
+
+def is_zone(name: str) -> bool:
+    """Whether a name is one of the IANA time zones."""
+    try:
+        zones.zone(name)
+    except ValueError:
+        return False
+    return True
