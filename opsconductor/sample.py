@@ -26,8 +26,15 @@ def examples() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("_")))
 
 
-def write(directory: Path, example: str, state: Path | None = None, *, provider: str | None = None) -> Made:
-    """Make the repository, with a CI file where a provider is given.
+def write(
+    directory: Path,
+    example: str,
+    state: Path | None = None,
+    *,
+    provider: str | None = None,
+    package: str | None = None,
+) -> Made:
+    """Make the repository, with a CI file where a provider is given, which installs `package`.
 
     Raises UsageError where the folder is in use, or the sample or the provider does not exist.
     """
@@ -35,6 +42,10 @@ def write(directory: Path, example: str, state: Path | None = None, *, provider:
 
     if provider is not None and provider not in ci.PROVIDERS:
         raise UsageError(f"--ci {provider}: there are {', '.join(ci.PROVIDERS)}")
+    if package is not None:
+        if provider is None:
+            raise UsageError("--package is what a CI file installs; give --ci too")
+        ci.checked(package)
     if example not in examples():
         raise UsageError(f"there is no example {example!r}; there are {', '.join(examples())}")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
@@ -45,7 +56,7 @@ def write(directory: Path, example: str, state: Path | None = None, *, provider:
     files = _with_loopback_targets(files, StateFolder(state.resolve() if state else default_state(source)))
     documents = sum(len(read(text.encode(), path).documents) for path, text in files.items())
     files = {path: _for_editors(path, text) for path, text in files.items()} | editors.settings()
-    files |= dict([ci.file_for(provider)] if provider else [])
+    files |= dict([ci.file_for(provider, package)] if provider else [])
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")

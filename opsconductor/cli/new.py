@@ -21,12 +21,21 @@ def init(
     ci: Annotated[
         str | None, typer.Option("--ci", metavar="PROVIDER", help="github, gitlab, gitea, forgejo or woodpecker.")
     ] = None,
+    package: Annotated[
+        str | None,
+        typer.Option(
+            "--package",
+            metavar="REQUIREMENT",
+            help="What the CI file installs: opsconductor==VERSION, 'opsconductor @ git+https://...' or the path of a "
+            "wheel in the repository; this version by default.",
+        ),
+    ] = None,
     state: StateOption = None,
 ) -> int:
     """Make a git repository (branch main) with a working sample, editor settings and, with --ci, a CI file."""
     from opsconductor.sample import write
 
-    made = write(directory, example, Path(state) if state else None, provider=ci)
+    made = write(directory, example, Path(state) if state else None, provider=ci, package=package)
     chatter(f"made {made.root} with {made.documents} documents, committed on branch main")
     given = f" --state {state}" if state else ""
     steps = {

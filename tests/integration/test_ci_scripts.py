@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import threading
+import venv
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,29 +20,51 @@ from tests import node_programs
 
 pytestmark = pytest.mark.slow
 
-PROGRAMS = Path(sys.executable).parent
+ROOT = Path(__file__).resolve().parents[2]
 HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
 POOL = f"{HEAD}kind: RunnerPool\nmetadata: {{name: p}}\nspec: {{maxRuns: 1}}\n"
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This version, built with the locked backend and without a network."""
+    folder = tmp_path_factory.mktemp("wheels")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), ROOT]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    [made] = folder.glob("opsconductor-*.whl")
+    return made
+
+
+def image(folder: Path) -> Path:
+    """An environment that has pip and what the program depends on, but not the program: its folder of programs."""
+    venv.create(folder / "venv", with_pip=False, symlinks=True)
+    beside = folder / "packages"
+    beside.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not entry.name.lower().startswith(("opsconductor", "_opsconductor", "__editable__", "_editable")):
+            (beside / entry.name).symlink_to(entry)
+    [site] = (folder / "venv" / "lib").glob("python*/site-packages")
+    (site / "beside.pth").write_text(f"{beside}\n")
+    return folder / "venv" / "bin"
+
+
 class Checkout:
     """A clone in which a change to the pool waits to be merged into main, which went on meanwhile."""
 
-    def __init__(self, folder: Path, provider: str, change: str) -> None:
+    def __init__(self, folder: Path, provider: str, change: str, *, wheel: Path, package: str | None) -> None:
         self.folder, self.temp = folder / "work", folder / "temp"
         self.temp.mkdir()
-        (self.temp / "bin").mkdir()
-        # The one thing that needs a package index is left out: the program is here already.
-        pip = self.temp / "bin" / "python"
-        pip.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "-m pip install" ] && exit 0\nexec {sys.executable} "$@"\n')
-        pip.chmod(0o755)
+        self.programs = image(self.temp)
         names = {
             f"GIT_{role}_{what}": "x@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "OPSCONDUCTOR_"))}
-        self.environment = {**clean, **names, "PATH": f"{self.temp / 'bin'}:{PROGRAMS}:{os.environ['PATH']}"}
+        foreign = ("GIT_", "OPSCONDUCTOR_", "PIP_", "PYTHON")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        self.environment = {**clean, **names, "PATH": f"{self.programs}:{os.environ['PATH']}"}
         self.environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(self.temp)}
+        # The index: a folder with the one wheel that is not installed.
+        self.environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent), "PIP_CONFIG_FILE": os.devnull}
         origin = folder / "origin"
         self.git("init", "-q", "-b", "main", str(origin), at=folder)
         self.write(origin, {"opsconductor.yaml": PROJECT, "definitions/p.yaml": POOL})
@@ -52,7 +76,7 @@ class Checkout:
         self.git("checkout", "-q", "--detach", "origin/main" if provider == "github" else "origin/feature")
         if provider == "github":
             self.git("merge", "-q", "--no-ff", "--no-edit", "origin/feature")
-        path, text = file_for(provider)
+        path, text = file_for(provider, package)
         self.write(self.folder, {path: text}, commit=False)
 
     def write(self, root: Path, files: dict[str, str], *, commit: bool = True) -> None:
@@ -80,17 +104,19 @@ class Checkout:
         ]
 
 
-def scripts(provider: str) -> list[str]:
-    """What the provider would run, each part in a shell of its own."""
-    data: dict[str, Any] = yaml.safe_load(file_for(provider)[1])
+def scripts(provider: str, package: str | None) -> tuple[list[str], dict[str, str]]:
+    """What the provider would run, each part in a shell of its own, and the variables that the file sets for all."""
+    data: dict[str, Any] = yaml.safe_load(file_for(provider, package)[1])
     match provider:
         case "gitlab":
-            return ["\n".join([*data["opsconductor"]["before_script"], *data["opsconductor"]["script"]])]
+            parts = [*data["opsconductor"]["before_script"], *data["opsconductor"]["script"]]
+            return ["\n".join(parts)], data["variables"]
         case "woodpecker":
             [step] = data["steps"]
-            return ["\n".join(step["commands"]).replace("$$", "$")]
+            return ["\n".join(step["commands"]).replace("$$", "$")], step["environment"]
         case _:
-            return [step["run"] for step in steps_of(data) if step.get("name") != "Comment" and "run" in step]
+            parts = [step["run"] for step in steps_of(data) if step.get("name") != "Comment" and "run" in step]
+            return parts, data["env"]
 
 
 def steps_of(data: dict[str, Any]) -> list[dict[str, Any]]:
@@ -111,17 +137,29 @@ def variables(provider: str, checkout: Checkout) -> dict[str, str]:
     }[provider]
 
 
-def played(folder: Path, provider: str, change: str) -> tuple[Checkout, list[subprocess.CompletedProcess[str]]]:
-    checkout = Checkout(folder, provider, change)
+def played(
+    folder: Path, provider: str, change: str, wheel: Path, package: str | None = None
+) -> tuple[Checkout, list[subprocess.CompletedProcess[str]]]:
+    checkout = Checkout(folder, provider, change, wheel=wheel, package=package)
+    if package is not None:
+        (checkout.folder / package).parent.mkdir()
+        (checkout.folder / package).write_bytes(wheel.read_bytes())
+        checkout.environment["PIP_FIND_LINKS"] = ""
+    parts, given = scripts(provider, package)
     shell = ("bash", "-eo", "pipefail", "-c") if provider not in ("gitlab", "woodpecker") else ("sh", "-ec")
-    return checkout, checkout.run(*scripts(provider), shell=shell, **variables(provider, checkout))
+    return checkout, checkout.run(*parts, shell=shell, **given, **variables(provider, checkout))
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_sound_change_passes_and_its_plan_is_shown(provider: str, tmp_path: Path) -> None:
-    """The plan tells of the change alone, not of what main did meanwhile."""
-    checkout, done = played(tmp_path, provider, "maxRuns: 2")
+@pytest.mark.parametrize("from_repository", (False, True))
+def test_a_sound_change_passes_and_its_plan_is_shown(
+    provider: str, from_repository: bool, tmp_path: Path, wheel: Path
+) -> None:
+    """The program is installed by pip, from an index or from the repository; the plan tells of the change alone, not
+    of what main did meanwhile."""
+    checkout, done = played(tmp_path, provider, "maxRuns: 2", wheel, f"tools/{wheel.name}" if from_repository else None)
 
+    assert (checkout.programs / "opsconductor").exists()
     assert [part.returncode for part in done] == [0] * len(done), [part.stderr for part in done]
     files = [checkout.folder / "plan.md", checkout.temp / "summary.md"]
     plan = "".join(part.stdout for part in done) + "".join(file.read_text() for file in files if file.exists())
@@ -130,8 +168,8 @@ def test_a_sound_change_passes_and_its_plan_is_shown(provider: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_mistake_fails_the_check_and_is_reported(provider: str, tmp_path: Path) -> None:
-    checkout, done = played(tmp_path, provider, "maxRun: 2")
+def test_a_mistake_fails_the_check_and_is_reported(provider: str, tmp_path: Path, wheel: Path) -> None:
+    checkout, done = played(tmp_path, provider, "maxRun: 2", wheel)
 
     assert max(part.returncode for part in done) == 1, [part.stderr for part in done]
     assert "definitions/p.yaml:4:8: OC203" in "".join(part.stdout for part in done)

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from opsconductor import __version__, editors
-from opsconductor.ci import PROVIDERS, file_for
+from opsconductor.ci import PROVIDERS, file_for, requirement_of
 from opsconductor.cli.main import call
+from opsconductor.exits import UsageError
 
 SCHEMAS = {
     "github": "github-workflows", "gitea": "github-workflows", "forgejo": "github-workflows", "gitlab": "gitlab-ci",
@@ -46,10 +47,53 @@ def test_the_providers_schema_takes_it(provider: str) -> None:
 def test_it_installs_this_version_and_validates_and_plans(provider: str) -> None:
     text = file_for(provider)[1]
 
-    assert f'"opsconductor=={__version__}"' in text
-    assert "@VERSION@" not in text
+    assert f'OPSCONDUCTOR_PACKAGE: "opsconductor=={__version__}"\n' in text
+    assert len(re.findall(r'pip install .*"\$OPSCONDUCTOR_PACKAGE"\n', text)) == 1
+    assert "@PACKAGE@" not in text
     assert "opsconductor validate" in text
     assert re.search(r"opsconductor plan --base .*--head HEAD", text)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize(
+    "package", ("opsconductor>=0.2,<0.3", "opsconductor @ git+https://git.example.org/o@v1", "t/o'\".whl")
+)
+def test_another_package_is_one_value_of_the_file(provider: str, package: str) -> None:
+    data = yaml.safe_load(file_for(provider, package)[1])
+    places = [data.get("env"), data.get("variables"), *(step.get("environment") for step in data.get("steps", []))]
+
+    assert [place["OPSCONDUCTOR_PACKAGE"] for place in places if place] == [package]
+
+
+@pytest.mark.parametrize("package", ("", " opsconductor", "--index-url=x", "a\nb", "${{ secrets.KEY }}", "$(id)"))
+def test_what_is_no_requirement_is_refused(package: str) -> None:
+    with pytest.raises(UsageError, match="give pip one requirement"):
+        file_for("github", package)
+
+
+COMMIT = "1f0c" * 10
+
+
+@pytest.mark.parametrize(
+    ("recorded", "requirement"),
+    [
+        (None, None),
+        ({"url": "file:///home/ana/o", "dir_info": {"editable": True}}, None),
+        ({"url": "file:///home/ana/o.whl", "archive_info": {}}, None),
+        ({"url": "https://x.org/o.whl", "archive_info": {"hash": "sha256=0"}}, "opsconductor @ https://x.org/o.whl"),
+        (
+            {"url": "https://ana:pw@x.org/o", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+            f"opsconductor @ git+https://x.org/o@{COMMIT}",
+        ),
+        (
+            {"url": "ssh://git@x.org/o", "vcs_info": {"vcs": "git", "commit_id": COMMIT}, "subdirectory": "py"},
+            f"opsconductor @ git+ssh://git@x.org/o@{COMMIT}#subdirectory=py",
+        ),
+    ],
+)
+def test_ci_installs_from_where_this_was_installed(recorded: dict[str, Any] | None, requirement: str | None) -> None:
+    """Also where it comes from no index; but neither from a folder of this machine nor with anybody's password."""
+    assert requirement_of(recorded) == requirement
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -119,7 +163,13 @@ def test_init_writes_the_file_where_the_provider_looks(tmp_path: Path, capsys: p
     assert "10 documents, no findings" in capsys.readouterr().out
     assert call(["init", str(tmp_path / "other"), "--ci", "jenkins"]) == 2
     assert "github, gitlab, gitea, forgejo, woodpecker" in capsys.readouterr().err
+    wheel = ("--package", "tools/opsconductor.whl")
+    assert call(["init", str(tmp_path / "other"), *wheel]) == 2
+    assert "give --ci too" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+    state = ("--state", str(tmp_path / "second"))
+    assert call(["init", str(tmp_path / "other"), *state, "--ci", "gitlab", *wheel]) == 0
+    assert (tmp_path / "other" / ".gitlab-ci.yml").read_text() == file_for("gitlab", wheel[1])[1]
 
 
 @pytest.mark.parametrize(
