@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
 
@@ -13,36 +13,31 @@ from sqlalchemy import Connection
 
 from engine.catalog import DEFAULT_POOL
 from engine.states import RunState
-from engine.views import EngineView, ScheduleView, SyncView
-from journal import history, leases, outbox, runs, schedules
+from journal import history, leases, runs
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
-from journal.store import Journal, Watch
+from journal.store import Journal
 from opsconductor import exits
 from opsconductor.settings import Settings
-from reconciler import owner, projection, rebuild, sync
-from reconciler.lookout import Sighting
+from opsconductor.showing import Showing
+from reconciler import owner, projection, rebuild
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
-from reconciler.projection import SYNC_KEY, unpublished
-from reconciler.publish import OtherOwner, Publisher
+from reconciler.projection import unpublished
+from reconciler.publish import OtherOwner
 from reconciler.resumptions import Resumptions
 from reconciler.statusbranch import StatusBranch
 from reconciler.vigil import Vigil
 from reconciler.wake import Wake
-from runners import logs
 from runners.connections.local import LocalSettings
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
-from schemas.project import DEFAULT_STATUS_REF, Retention
+from schemas.project import DEFAULT_STATUS_REF
 
 log = structlog.get_logger(__name__)
 
-_PRUNE_EVERY = timedelta(minutes=10)
-_REFUSED_PAUSE = timedelta(seconds=30)
-_BRANCH_LOOK_EVERY = timedelta(seconds=30)
 _AWAY_PAUSE = timedelta(seconds=5)
 
 
@@ -73,12 +68,9 @@ class Engine:
             Mirror(settings.state.root / "status.git", remote, environment=os.environ) if remote else self._mirror
         )
         self._wake = Wake(settings.source.path)
-        self._engine: EngineView | None = None
-        self._shown: SyncView | None = None
         self._bug: BaseException | None = None
         self._started = clock.now()
-        self._news = asyncio.Event()
-        self._sighting = Sighting()
+        news = asyncio.Event()
         self._loop = Loop(
             journal=journal,
             mirror=self._mirror,
@@ -87,11 +79,17 @@ class Engine:
             clock=clock,
             branch=settings.branch,
             decides=not settings.paused,
-            told=self._told,
+            told=news.set,
+        )
+        self.showing = Showing(
+            self._loop,
+            journal,
+            clock,
+            settings.state.logs,
+            news=news,
+            own_source=self._status_mirror is self._mirror,
         )
         self._branch: StatusBranch | None = None
-        self._followed: str | None = None
-        """The commit in force whose status branch was taken up, or could not be."""
 
     def stop(self) -> None:
         """Begin the drained stop: nothing new is decided or claimed, what runs may end within the grace time."""
@@ -103,9 +101,9 @@ class Engine:
         try:
             async with self._wake:
                 await self._begin()
-                if self._begun is not None and self._engine is not None:
+                if self._begun is not None and self.showing.engine is not None:
                     self._begun()
-                if self._stop.is_set() and self._engine is None:
+                if self._stop.is_set() and self.showing.engine is None:
                     log.info("stopped before anything was begun")
                 elif self._settings.paused:
                     await self._watch_only()
@@ -131,10 +129,10 @@ class Engine:
         found = await self._claim_one()
         if found is None or self._branch is None:
             return
-        self._watch_branch(self._branch)
+        self.showing.watch(self._branch)
         if not await self._take_in(self._branch):
             return
-        self._engine = found.own
+        self.showing.engine = found.own
         now = self._clock.now()
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
         for reaped in lost:
@@ -164,7 +162,7 @@ class Engine:
             if trouble is not None and self._loop.catalog is not None:
                 log.error("the status stays where it is", ref=ref, error=trouble)
                 self._loop.note_status(trouble)
-                self._followed = self._loop.catalog.commit
+                self.showing.followed = self._loop.catalog.commit
             self._branch = branch
             return found
         return None
@@ -181,8 +179,8 @@ class Engine:
             clock=self._clock,
             engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
             host=platform.node(),
-            schedule=self._schedule_view,
-            sync=self._view,
+            schedule=self.showing.schedule_view,
+            sync=self.showing.view,
             interval=self._loop.interval,
         )
 
@@ -257,10 +255,6 @@ class Engine:
                 await self._pause(error.retry_after)
         return None
 
-    def _watch_branch(self, branch: StatusBranch) -> None:
-        if self._status_mirror is self._mirror:
-            self._loop.status_ref = branch.ref
-
     # --- working ------------------------------------------------------------------------------------------------
 
     async def _work(self, until: Coroutine[object, object, object]) -> None:
@@ -272,7 +266,7 @@ class Engine:
         watching = asyncio.create_task(vigil.keep())
         deciding = asyncio.create_task(self._loop.run(self._stop))
         running = asyncio.create_task(runner.run())
-        publishing = asyncio.create_task(self._publish_for_ever())
+        publishing = asyncio.create_task(self.showing.keep_up(self._branch))
         reaping = asyncio.create_task(Reaper(self._journal, self._clock).run())
         waiting = asyncio.ensure_future(until)
         parts = {deciding, running, publishing, reaping, watching}
@@ -333,7 +327,7 @@ class Engine:
             return
         try:
             async with asyncio.timeout(max(self._settings.grace.total_seconds(), 15)):
-                await self._show_sync()
+                await self.showing.show_sync()
                 await self._branch.close()
         except (Unavailable, Refused, OtherOwner, TimeoutError) as error:
             log.warning("the last status could not be published; the next start does it", error=str(error))
@@ -362,112 +356,6 @@ class Engine:
         now = self._clock.now()
         due = [run for run in runs.open_runs(conn) if not _starts_later(conn, run, now)]
         return not due and not unpublished(conn)
-
-    # --- publishing ---------------------------------------------------------------------------------------------
-
-    async def _publish_for_ever(self) -> None:
-        assert self._branch is not None
-        branch = self._branch
-        watch = self._journal.watch(objects=True)
-        pruned = looked = self._clock.monotonic()
-        swept = False
-        while True:
-            pause = branch.publisher.min_interval
-            every = await self._branch_look_every()
-            try:
-                await self._follow(branch)
-                await self._show_sync()
-                if self._clock.monotonic() - looked >= every.total_seconds() or self._branch_moved(branch.publisher):
-                    looked = self._clock.monotonic()
-                    await branch.look()
-                await branch.projection.publish()
-                if not swept:
-                    await self._sweep_logs()
-                    swept = True
-                if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
-                    pruned = self._clock.monotonic()
-                    await self._prune()
-            except Unavailable as error:
-                log.warning("status is published later", error=error.message)
-                pause = max(pause, error.retry_after)
-            except Refused as error:
-                # Jobs go on: what they do is in the journal, and is published when a person has allowed the push again.
-                log.error("status cannot be published until somebody changes something", error=error.message)
-                pause = max(pause, _REFUSED_PAUSE)
-            await asyncio.sleep(pause.total_seconds())
-            if not branch.projection.more:
-                await self._woken(watch, every)
-
-    async def _follow(self, branch: StatusBranch) -> None:
-        """Take up the status branch that the commit in force names; where that is refused, stay and say so."""
-        catalog = self._loop.catalog
-        if catalog is None or catalog.commit == self._followed:
-            return
-        trouble = self._loop.shared(catalog.project)
-        if trouble is None and catalog.project.spec.status.ref != branch.ref:
-            try:
-                self._engine = (await branch.follow(catalog.project.spec.status.ref)).own
-                self._watch_branch(branch)
-            except Refused as error:
-                trouble = error.message
-                log.error("the status stays where it is", ref=branch.ref, error=trouble)
-        self._loop.note_status(trouble)
-        self._followed = catalog.commit
-
-    async def _branch_look_every(self) -> timedelta:
-        """The loop looks at a status branch of its own source; at another repository nobody else does."""
-        if self._status_mirror is self._mirror:
-            return _BRANCH_LOOK_EVERY
-        return min(_BRANCH_LOOK_EVERY, await self._loop.interval())
-
-    async def _woken(self, watch: Watch, most: timedelta) -> None:
-        """Until the journal has something to publish, or the loop saw something; not longer than between two looks."""
-        changed = asyncio.ensure_future(watch.changed(timeout=most.total_seconds()))
-        news = asyncio.ensure_future(self._news.wait())
-        try:
-            await asyncio.wait({changed, news}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            changed.cancel()
-            news.cancel()
-        self._news.clear()
-
-    def _branch_moved(self, publisher: Publisher) -> bool:
-        """Whether a look since the last question found the status branch elsewhere than we left it."""
-        sighting, before = self._loop.sighting, self._sighting
-        self._sighting = sighting
-        return sighting is not before and sighting.heads.get(publisher.ref, publisher.tip) != publisher.tip
-
-    def _told(self) -> None:
-        self._news.set()
-
-    async def _prune(self) -> None:
-        catalog = self._loop.catalog
-        retention = catalog.project.spec.status.retention if catalog else Retention()
-        now = self._clock.now()
-        while await self._journal.write(lambda tx: history.prune(tx, retention, now)):
-            await self._sweep_logs()
-
-    async def _sweep_logs(self) -> None:
-        """Remove the logs of the runs that retention has removed, also where an earlier engine was killed over it."""
-        gone = await self._journal.read(history.unswept)
-        for run in gone:
-            await asyncio.to_thread(logs.remove, self._settings.state.logs, run)
-        if gone:
-            await self._journal.write(lambda tx: history.swept(tx, gone))
-
-    async def _show_sync(self) -> None:
-        """Put what the loop knows into the outbox when it has changed."""
-        view = self._view()
-        if view != self._shown:
-            await self._journal.write(lambda tx: outbox.add(tx, "sync", SYNC_KEY))
-            self._shown = view
-
-    def _view(self) -> SyncView:
-        facts_now = replace(self._loop.sync, engine=self._engine)
-        return sync.view(facts_now, self._shown, self._clock.now())
-
-    def _schedule_view(self, name: str, clock: schedules.ClockRow) -> ScheduleView | None:
-        return self._loop.schedules.view(name, clock)
 
     async def _pause(self, span: timedelta) -> None:
         try:

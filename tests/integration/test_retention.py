@@ -50,7 +50,7 @@ async def test_a_run_that_is_past_its_retention_leaves_no_logs(tmp_path: Path) -
     engine = Engine(settings, journal, Fixed())
     old = await ended(journal, settings.state.logs, "old", NOON - timedelta(days=1000))
     new = await ended(journal, settings.state.logs, "new", NOON - timedelta(days=1))
-    await engine._prune()
+    await engine.showing.prune()
     assert await journal.read(lambda conn: runs.get(conn, old)) is None
     assert [path.name for path in settings.state.logs.glob("*/*/*/*")] == [new]
     await journal.close()
@@ -71,7 +71,7 @@ async def main():
     journal = Journal.open(f"sqlite:///{{folder}}/journal.sqlite3", clock=Fixed())
     engine = Engine(Settings(parse_source(str(folder / "ops")), StateFolder(folder)), journal, Fixed())
     points.install(lambda point: os.kill(os.getpid(), signal.SIGKILL) if point == "prune.committed" else None)
-    await engine._prune()
+    await engine.showing.prune()
 asyncio.run(main())
 """
 
@@ -94,7 +94,7 @@ async def test_logs_go_though_the_engine_was_killed_before_it_removed_them(tmp_p
     journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=Fixed())
     assert await journal.read(lambda conn: runs.get(conn, old)) is None
     for _ in range(2):
-        await Engine(settings, journal, Fixed())._sweep_logs()
+        await Engine(settings, journal, Fixed()).showing.sweep_logs()
         assert {path.name for path in folder.glob("*/*/*/*")} == {new, stray.name}
         assert await journal.read(history.unswept) == ()
     await journal.close()
