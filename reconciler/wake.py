@@ -88,7 +88,7 @@ class Wake:
                     await self._watched(folder)
                 except* (OSError, RuntimeError) as error:  # no watches left, or the folder went away
                     if not said:
-                        reason = str(error.exceptions[0])
+                        reason = first_cause(error)
                         log.warning("the source is not watched, only polled", source=str(source), reason=reason)
                     said = True
             with contextlib.suppress(TimeoutError):
@@ -103,6 +103,13 @@ class Wake:
     async def _relay(self, changes: AsyncIterator[set[tuple[Change, str]]]) -> None:
         async for _ in changes:
             self._wake("refs")
+
+
+def first_cause(error: BaseException) -> str:
+    """What a group of errors is about: its first one, however deep. watchfiles has a group of tasks of its own."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _changes(folder: Path, stop: asyncio.Event, *, recursive: bool) -> AsyncIterator[set[tuple[Change, str]]]:

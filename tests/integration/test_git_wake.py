@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.source import git_folder
-from reconciler.wake import Wake
+from reconciler.wake import Wake, first_cause
 
 LONG = timedelta(seconds=30)
 SHORT = timedelta(milliseconds=30)
@@ -89,6 +89,17 @@ async def test_a_repository_that_appears_is_watched(tmp_path: Path, monkeypatch:
         await wake.wait(SHORT)
         repository(tmp_path / "later", "--bare")
         await quiet(wake)
+
+
+async def test_the_first_cause_of_a_group_of_tasks_is_told() -> None:
+    async def fails() -> None:
+        async with asyncio.TaskGroup() as inner:
+            inner.create_task(asyncio.to_thread((Path("/") / "nowhere").stat))
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with asyncio.TaskGroup() as outer:
+            outer.create_task(fails())
+    assert first_cause(caught.value) == "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"
 
 
 async def test_closing_leaves_no_thread(tmp_path: Path) -> None:
