@@ -16,8 +16,14 @@ BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; print("$(name)" if sys.version_info >= (3, 11) else "")' 2>/dev/null)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
-WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+# Most tests wait for a server, a lease or the next status commit: twice as many workers as cores keep two cores busy.
+WORKERS ?= 4
+# Kills and leases want their moments: no more of these at once than there are cores.
+SLOW_WORKERS ?= 2
+# Each worker begins with its share of neighbours, which share what their module starts, and takes over from others.
+PYTEST := $(BIN)/python -m pytest --dist worksteal
+# The program is started by the hundred; it must find its modules compiled.
+unexport PYTHONDONTWRITEBYTECODE
 CODE := opsconductor reconciler runners journal engine schemas tools tests
 
 # --- set-up, each step with a stamp -------------------------------------------------------------------------------
@@ -70,10 +76,10 @@ demo: $(VENV)/.project
 	@$(BIN)/opsconductor up $(DEMO)/fleet --state $(DEMO)/state
 
 test: $(VENV)/.dev programs
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n $(WORKERS) -m "not slow"
 
 test-slow: $(VENV)/.dev programs $(NODE_PROGRAMS)/.made
-	$(PYTEST) -m slow
+	$(PYTEST) -n $(SLOW_WORKERS) -m slow
 
 test-all: test test-slow
 

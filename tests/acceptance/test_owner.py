@@ -114,6 +114,7 @@ def test_a_deleted_branch_is_written_again(site: Make) -> None:
     here.asked("three", "jobRef: hello")
 
 
+@pytest.mark.slow
 def test_a_store_deleted_after_a_drained_stop_loses_nothing(site: Make) -> None:
     """Nothing fires twice, acts stay consumed, and a request that arrived meanwhile runs."""
     here = site({"hello.yaml": HELLO, "often.yaml": OFTEN, "other.yaml": job("other", "- run: echo other")})

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
+import pytest
+
 from tests.acceptance.site import Site, job
 
 NOT_TOLD = {"OPSCONDUCTOR_STATE": ""}
 
 
+@pytest.mark.slow
 def test_logs_find_the_state_folder_that_the_engine_was_started_with(
     site: Callable[[Mapping[str, str]], Site],
 ) -> None:

@@ -163,6 +163,7 @@ def test_run_with_wait_ends_where_no_commit_was_ever_accepted(bare: Site) -> Non
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_acts_work_while_the_definitions_branch_is_broken(here: Site) -> None:
     """Run, exec and cancel go by the last good commit; a broken act on main does not block definitions."""
     good = here.head(MAIN)

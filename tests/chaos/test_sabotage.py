@@ -37,6 +37,7 @@ def _reported(site: Site, *, sabotaged: bool, as_: tuple[str, ...]) -> None:
         assert any(text in one for one in found), history.told(found)
 
 
+@pytest.mark.slow
 @WITH_AND_WITHOUT
 def test_the_fence_keeps_a_thawed_runner_from_changing_what_was_settled(site: Site, sabotaged: bool) -> None:
     """A runner is frozen past its lease, another takes its run over and ends it, and then the first one thaws."""
@@ -57,6 +58,7 @@ def test_the_fence_keeps_a_thawed_runner_from_changing_what_was_settled(site: Si
     _reported(site, sabotaged=sabotaged, as_=("settled result changed",))
 
 
+@pytest.mark.slow
 @WITH_AND_WITHOUT
 def test_the_cause_key_keeps_two_deciders_from_starting_a_run_twice(site: Site, sabotaged: bool) -> None:
     """Two processes decide the same schedules and judge the same acts on one journal, and do not see each other."""
@@ -72,6 +74,7 @@ def test_the_cause_key_keeps_two_deciders_from_starting_a_run_twice(site: Site, 
     _reported(site, sabotaged=sabotaged, as_=("doubled", "a step that may not be repeated"))
 
 
+@pytest.mark.slow
 def test_two_deciders_that_see_each_other_agree(site: Site) -> None:
     """Also where runs are in each other's way, so that what one skips the other must not run."""
     commit = site.define(every={"quick": 1, "pair": 1})

@@ -173,13 +173,15 @@ NAMED_BY_THE_CONTRACT = frozenset(
 """Positions that meet every value; the others meet a third each, in turn."""
 
 
-def values_for(name: str, turn: int) -> list[str]:
-    return VALUES if name in NAMED_BY_THE_CONTRACT else VALUES[turn % 3 :: 3]
+def values_for(program: str, name: str, turn: int) -> list[str]:
+    """A start of Python costs as much as thirty of a shell, and its one way to bind is the same wherever it stands."""
+    every = name in NAMED_BY_THE_CONTRACT and (program, name) != ("python3", "comment")
+    return VALUES if every else VALUES[turn % 3 :: 3]
 
 
 def cases(program: str, shell: Shell, table: dict[str, tuple[str, str]]) -> list[object]:
     return [
-        pytest.param(program, shell, *case, values_for(name, turn), id=f"{program}-for-{shell}-{name}")
+        pytest.param(program, shell, *case, values_for(program, name, turn), id=f"{program}-for-{shell}-{name}")
         for turn, (name, case) in enumerate(table.items())
     ]
 

@@ -176,7 +176,7 @@ while :; do sleep 1; done
 """Three that heed nothing but KILL; one of them is in a process group of its own, which TERM does not reach at all."""
 
 
-@pytest.mark.parametrize("kill_after", [10.0, 0.5])
+@pytest.mark.parametrize("kill_after", [pytest.param(10.0, marks=pytest.mark.slow), 0.5])
 async def test_processes_that_ignore_term_are_killed(
     openssh: OpenSsh, hand: Hand, pipe: Callable[[str], Pipe], kill_after: float
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 from engine.binding import bind
 from engine.posix_shell import HOLE, readings
 
+ENOUGH = 9
+"""Times the work for four times the script: it is linear, and measured on a machine that does other things."""
 SIZE = 16_000
 """Characters of the smaller script; the larger one has four times as many."""
 
@@ -41,26 +43,31 @@ SHAPES: dict[str, Callable[[int], str]] = {
 def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
     """Four times the script is four times the work; sixteen times were a script that blocks whoever validates it."""
     small, large = SHAPES[shape](SIZE), SHAPES[shape](4 * SIZE)
-    assert _ratio(lambda: _seconds(large), lambda: _seconds(small)) < 9
+    assert _ratio(lambda: _seconds(large), lambda: _seconds(small)) < ENOUGH
 
 
 @pytest.mark.parametrize("unit", ["<#\n", '@"\n', "@'\n", '"`', "$(", "a "])
 def test_a_powershell_script_is_read_in_proportion_to_its_length(unit: str) -> None:
-    assert _ratio(lambda: _seconds_to_bind(unit, 4 * SIZE), lambda: _seconds_to_bind(unit, SIZE)) < 9
+    assert _ratio(lambda: _seconds_to_bind(unit, 4 * SIZE), lambda: _seconds_to_bind(unit, SIZE)) < ENOUGH
 
 
 def _ratio(large: Callable[[], float], small: Callable[[], float]) -> float:
     """Of the least of several of each, and no limit in seconds: what else the machine does makes some larger, not all.
+    Two of each, and more while a busy machine shows too much.
 
     What other tests have left in memory is not looked through meanwhile: that would count by size, too.
     """
     gc.collect()
     gc.disable()
     try:
-        pairs = [(large(), small()) for _ in range(5)]
+        most, least = float("inf"), float("inf")
+        for number in range(10):
+            most, least = min(most, large()), min(least, small())
+            if number >= 1 and most / least < ENOUGH:
+                break
     finally:
         gc.enable()
-    return min(one for one, _ in pairs) / min(one for _, one in pairs)
+    return most / least
 
 
 def _seconds_to_bind(unit: str, size: int) -> float:
