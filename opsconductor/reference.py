@@ -185,7 +185,9 @@ def _type(annotation: Any, info: FieldInfo | None = None) -> str:
     if schema is not None and schema.json_schema is not None:
         return _of_schema(schema.json_schema)
     kinds = dict.fromkeys(_kind(part) for part in _unwrapped(annotation) if part is not type(None))
-    return " or ".join(kinds)
+    # A list of this or that, or something else: the comma says where the list ends.
+    joint = ", or " if any(" of " in kind for kind in kinds) else " or "
+    return joint.join(kinds)
 
 
 def _kind(annotation: Any) -> str:
@@ -198,7 +200,7 @@ def _kind(annotation: Any) -> str:
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
     if origin in (tuple, list):
-        return f"list of {_type(arguments[0])}"
+        return f"list of {_plural(_type(arguments[0]))}"
     if origin is dict:
         return f"mapping to {_type(arguments[1])}"
     if annotation is timedelta:
@@ -208,12 +210,34 @@ def _kind(annotation: Any) -> str:
     return _TEXTS.get(annotation, "any value")
 
 
+_MANY = {
+    "text": "texts",
+    "whole number": "whole numbers",
+    "number": "numbers",
+    "percentage": "percentages",
+    "mapping": "mappings",
+    "duration": "durations",
+    "instant": "instants",
+    "any value": "any values",
+}
+
+
+def _plural(kind: str) -> str:
+    return " or ".join(_MANY.get(one, one) for one in kind.split(" or ")) if " of " not in kind else kind
+
+
 def _of_schema(schema: dict[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "instant"
     if "anyOf" in schema:
-        return "number or percentage"
+        return " or ".join(dict.fromkeys(_alternative(part) for part in schema["anyOf"]))
     return "duration"
+
+
+def _alternative(schema: dict[str, Any]) -> str:
+    if schema.get("type") == "string":
+        return "percentage" if "%" in schema.get("pattern", "") else "text"
+    return {"integer": "whole number", "number": "number"}.get(str(schema.get("type")), "any value")
 
 
 def _default(info: FieldInfo) -> str:
