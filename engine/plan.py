@@ -1,5 +1,6 @@
 """What a merge would change, said by the functions that then do it. Pure: the same trees and instant, the same plan."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -96,11 +97,15 @@ def plan(
 
 
 def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
-    """By file, code and message: lines move."""
-    known = {(one.span.file, one.code, one.message) for one in before}
-    return frozenset(
-        one for one in after if one.severity == "warning" and (one.span.file, one.code, one.message) in known
-    )
+    """By file, code and message, so many as there were: lines move."""
+    known = Counter((one.span.file, one.code, one.message) for one in before)
+    found: set[Diagnostic] = set()
+    for one in after:
+        what = (one.span.file, one.code, one.message)
+        if one.severity == "warning" and known[what]:
+            known[what] -= 1
+            found.add(one)
+    return frozenset(found)
 
 
 def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:

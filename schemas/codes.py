@@ -77,6 +77,7 @@ _TITLES = {
     "OC319": "A circle of library steps",
     "OC320": "A step that does not run on its target",
     "OC321": "A key or an address of two people",
+    "OC322": "A jump that leads nowhere",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

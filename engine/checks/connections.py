@@ -21,6 +21,27 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield from _winrm(authored, connections.winrm, (*path, "winrm"))
     if isinstance(document, Target):
         yield from _default(authored, document)
+        yield from _jump(authored, document, scope)
+
+
+JUMP: Path = ("spec", "connections", "ssh", "jump")
+
+
+def jump_of(target: Target) -> str | None:
+    """The target that another one is reached through."""
+    return target.spec.connections.ssh.jump if target.spec.connections.ssh is not None else None
+
+
+def _jump(authored: Authored, target: Target, scope: Scope) -> Iterator[Diagnostic]:
+    name = jump_of(target)
+    through = scope.catalog.targets.get(name) if name is not None else None
+    if name is not None and through is not None and through.spec.connections.ssh is None:
+        related = (Related(scope.authored("Target", name).span("spec", "connections", key=True), f"target '{name}'"),)
+        message, hint = (
+            f"target '{name}' has no ssh connection to jump through",
+            "declare it under its spec.connections",
+        )
+        yield Diagnostic(authored.span(*JUMP), "OC322", message, hint, related=related)
 
 
 def _winrm(authored: Authored, winrm: WinrmConnection, path: Path) -> Iterator[Diagnostic]:

@@ -47,7 +47,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
 Acts pass them too. Who has no documents of a kind waits for no module that is about nothing else.
 """
 _OF_ALL: Mapping[str, tuple[str, ...]] = {
-    "circles": ("TargetGroup",),
+    "circles": ("Target", "TargetGroup"),
     "concurrency": ("Job",),
     "people": ("User",),
     "triggers": ("Trigger",),

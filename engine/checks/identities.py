@@ -35,7 +35,7 @@ def _twice(authored: Authored, first: Authored) -> Diagnostic:
     return Diagnostic(
         authored.span("metadata", "name"),
         "OC301",
-        f"{authored.identity} is defined twice; the first is at {place}",
+        f"{authored.identity} is defined twice; the first is in {place.file}",
         "rename or remove one of them",
         related=(Related(place, "the first one"),),
     )

@@ -117,6 +117,14 @@ def test_a_plan_that_changes_nothing_says_so() -> None:
     assert "no document changes" in as_text(plan)
 
 
+def test_another_warning_of_the_same_words_is_not_one_that_base_has() -> None:
+    """Two jobs of one file that pick nobody in the same words: one is old, one is new."""
+    empty = "{selector: {matchLabels: {role: nobody}}}"
+    plan = planned(tree(job("idle", empty)), tree(job("idle", empty), job("idler", empty)))
+    assert [one.code for one in plan.findings] == ["OC307", "OC307"]
+    assert len(plan.inherited) == 1
+
+
 def test_a_rejected_commit_is_said_first() -> None:
     text = as_markdown(planned(tree(), tree(schedule("s", "nowhere", "every: 1h"))))
     assert "**Rejected: 1 error in head; nothing changes and the last good commit stays in force.**" in text

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -18,6 +18,7 @@ from opsconductor.report.github import SHOWN
 from opsconductor.validation import validate_paths
 from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.span import Span
+from tests.document_cases import Case, cases
 
 HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = f"{HEAD}kind: Project\nmetadata: {{name: x}}\n"
@@ -171,6 +172,17 @@ def test_fingerprints_outlive_lines_above_and_repairs_elsewhere(tmp_path: Path) 
 
     assert names_of(tmp_path, "# a\n\n# b\n" + TWO.replace("metadata:\n", "# c\nmetadata:\n")) == [one, two]
     assert names_of(tmp_path, TWO.replace("spce: 1\n---", "spec: {}\n---")) == [two]
+
+
+def test_fingerprints_of_every_kind_of_finding_outlive_lines_above() -> None:
+    """Whatever a message says of another place of the file: that one moves as well."""
+
+    def named(case: Case) -> set[str]:
+        return set(fingerprints(Report(case.compiled(), {case.file: case.data})))
+
+    small = [case for case in cases() if len(case.data) < 20_000 and not case.name.startswith("hostile/")]
+    moved = {case: replace(case, data=b"# above\n# the first line\n" + case.data) for case in small}
+    assert [case.name for case, lower in moved.items() if named(case) != named(lower)] == []
 
 
 def test_equal_findings_have_different_fingerprints() -> None:
