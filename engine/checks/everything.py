@@ -22,7 +22,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "people": _ANY,
     "selections": (
         "Job", "Workflow", "Schedule", "RunRequest", "TargetGroup", "Credential", "Window", "NotificationRule",
-        "Policy",
+        "Policy", "Trigger", "Project",
     ),
     "steps": _WITH_STEPS,
     "parameters": ("Job", "Workflow", "Schedule", "Trigger", "RunRequest"),
@@ -30,7 +30,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "timezones": ("Project",),
     "times": ("Schedule", "Window", "NotificationRule", "User"),
     "calendars": ("Schedule", "Calendar"),
-    "files": ("Target", "Discovery", "Calendar"),
+    "files": ("Target", "Discovery", "Calendar", "Job", "RunRequest"),
     "connections": ("Target", "Discovery"),
     "secrecy": _ANY,
     "plaintext": _ANY,

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from itertools import islice
 from math import inf
 
-from engine.checks import libraries, parameters
 from engine.checks.scope import Path, Scope
 from engine.leaks import Shown, names_a_secret, shown, stands_for_a_secret
 from schemas.diagnostic import Diagnostic
@@ -102,6 +101,8 @@ def _is_plain(name: str, value: Node) -> bool:
 
 def _certain(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """What is known to be a secret, and refused as such."""
+    from engine.checks import libraries, parameters  # rarely asked
+
     for check in (parameters, libraries):
         yield from (one for one in check.about(authored, scope) if one.code == _CODE)
 

@@ -198,6 +198,11 @@ class Scope:
         return Members(self.catalog.targets, self.catalog.groups)
 
     @cached_property
+    def files(self) -> frozenset[str]:
+        """The files that hold definitions."""
+        return frozenset(authored.file for authored in self.definitions)
+
+    @cached_property
     def teams(self) -> Mapping[str, frozenset[str]]:
         """The teams that Users say they belong to, with their members."""
         found: dict[str, set[str]] = {}

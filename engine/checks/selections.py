@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.checks.scope import OBJECT_KINDS, Path, Scope, selections_of
 from engine.expression import has_expression
+from engine.globs import matches as found
 from engine.selection import matches
 from schemas.act import RunRequest
 from schemas.calendar import Window
@@ -11,10 +12,12 @@ from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule
 from schemas.policy import Policy
+from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.selector import Selection, Selector
 from schemas.target import TargetGroup
+from schemas.trigger import Trigger
 from schemas.workflow import Workflow
 
 
@@ -91,10 +94,33 @@ def _objects(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     elif isinstance(document, Policy):
         by_kind = scope.catalog.by_kind
         for index, rule in enumerate(document.spec.rules):
-            named = rule.objects.kinds
-            if rule.objects.selector is not None and named and all(kind in by_kind for kind in named):
-                path = ("spec", "rules", index, "objects", "selector")
-                yield from _unmatched(authored, rule.objects.selector, named, path, scope)
+            named, path = rule.objects.kinds, ("spec", "rules", index, "objects")
+            if rule.objects.selector is not None and all(kind in by_kind for kind in named):
+                yield from _unmatched(
+                    authored, rule.objects.selector, named or tuple(by_kind), (*path, "selector"), scope
+                )
+            yield from _no_files(authored, rule.objects.paths, (*path, "paths"), scope)
+    elif isinstance(document, Trigger) and document.spec.event.definitions is not None:
+        paths = document.spec.event.definitions.paths
+        yield from _no_files(authored, paths, ("spec", "event", "definitions", "paths"), scope)
+    elif isinstance(document, Project) and "include" in document.spec.model_fields_set:
+        yield from _no_files(authored, document.spec.include, ("spec", "include"), scope)
+
+
+def _no_files(authored: Authored, globs: Sequence[str], path: Path, scope: Scope) -> Iterator[Diagnostic]:
+    """Globs over documents that match no file of documents. Of other files nothing is known here."""
+    for index, glob in enumerate(globs):
+        if _is_about_documents(glob, scope) and not any(found(glob, file) for file in scope.files):
+            hint = "check the path, which is from the repository's root; '**' stands for any folders"
+            message = f"'{glob[:200]}' matches no file of documents"
+            yield Diagnostic(authored.span(*path, index), "OC307", message, hint, "warning")
+
+
+def _is_about_documents(glob: str, scope: Scope) -> bool:
+    """Whether a glob is about documents only: it begins in a folder that `include` names, and asks for YAML."""
+    folder, below, _ = glob.removeprefix("./").partition("/")
+    included = {one.removeprefix("./").partition("/")[0] for one in scope.catalog.project.spec.include}
+    return bool(below) and folder in included and glob.endswith(("*", ".yaml", ".yml"))
 
 
 def _unmatched(
@@ -103,7 +129,7 @@ def _unmatched(
     by_kind = scope.catalog.by_kind
     if not any(matches(selector, found.metadata.labels) for kind in kinds for found in by_kind[kind].values()):
         hint = "check its labels; it is no error, and what is written here concerns nothing"
-        message = f"'selector' matches no {' or '.join(kinds)}"
+        message = f"'selector' matches no {' or '.join(kinds) if len(kinds) < len(by_kind) else 'document'}"
         yield Diagnostic(authored.span(*path, key=True), "OC307", message, hint, "warning")
 
 
