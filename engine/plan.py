@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine import plan_documents, plan_times, plan_windows
+from engine import permissions, plan_documents, plan_times, plan_windows
 from engine.catalog import Catalog
 from engine.compile import Compiled
+from engine.permissions import Need
 from engine.plan_documents import Documents
 from engine.plan_reach import CredentialGain, Reach, TargetsChange
 from engine.plan_starts import Start, starts
@@ -45,11 +46,10 @@ class Plan:
     """Requests that the commit brings and that start no run before `end`: their `notBefore` lies there or beyond."""
     blocked_by: tuple[Block, ...] = ()
     """Windows in which runs of head would start, by window and cause. This version does not hold them back."""
-    permissions: tuple[str, ...] = ()
-    """What the person who merges must be allowed to. Empty: this version acts on no policies."""
-    not_computed: tuple[Literal["permissions"], ...] = ()
-    """Fields that are empty since nobody has worked them out, though `head` has policies."""
-    not_acted_on: tuple[Literal["windows"], ...] = ()
+    permissions: tuple[Need, ...] = ()
+    """What whoever brings the commit must be allowed to, and who is: by the Policies of base for what it changes, and
+    by those then in force for what its acts ask for. Empty where there is no Policy. This version enforces none."""
+    not_acted_on: tuple[Literal["windows", "policies"], ...] = ()
     """What this version works out and does not act on yet, where either side has it."""
     findings: tuple[Diagnostic, ...] = ()
     inherited: frozenset[Diagnostic] = frozenset()
@@ -93,7 +93,22 @@ def plan(
         *(plan_windows.of_schedules(head.catalog.windows, found.schedules) if head.catalog else ()),
         *(plan_windows.of_requests(active.windows, begun) if active else ()),
     )
-    return replace(found, blocked_by=tuple(sorted(blocks, key=lambda one: (one.window, one.cause))))
+    return replace(
+        found,
+        blocked_by=tuple(sorted(blocks, key=lambda one: (one.window, one.cause))),
+        permissions=_permissions(base, head, documents, active),
+    )
+
+
+def _permissions(base: Compiled, head: Compiled, documents: Documents, active: Catalog | None) -> tuple[Need, ...]:
+    changing = (
+        permissions.needed(permissions.of(base.catalog), base.definitions, head.definitions, documents)
+        if base.catalog
+        else ()
+    )
+    known = {authored.identity for authored in base.acts}
+    acts = [authored for authored in head.acts if authored.identity not in known]
+    return (*changing, *(permissions.asked(permissions.of(active), acts, active) if active else ()))
 
 
 def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
@@ -115,6 +130,8 @@ def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
         schedules=plan_times.changes(base, head, found.documents, found.start, found.end),
         targets=reach.targets(),
         credentials=reach.credentials(),
-        not_computed=("permissions",) if head.policies else (),
-        not_acted_on=("windows",) if base.windows or head.windows else (),
+        not_acted_on=(
+            *(("windows",) if base.windows or head.windows else ()),
+            *(("policies",) if base.policies or head.policies else ()),
+        ),
     )

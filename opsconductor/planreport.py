@@ -12,6 +12,7 @@ from engine.plan_starts import Start
 from engine.plan_times import Fires, PlannedFire, ScheduleChange
 from engine.plan_windows import Block
 from engine.windows import Blocked
+from opsconductor.planpermissions import need_as_data, permission_text, permissions_of
 from opsconductor.report import finding_as_data
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
@@ -72,8 +73,8 @@ def as_data(plan: Plan) -> dict[str, Any]:
             }
             for one in plan.blocked_by
         ],
-        "permissions": list(plan.permissions),
-        "notComputed": list(plan.not_computed),
+        "permissions": [need_as_data(need) for need in plan.permissions],
+        "notComputed": [],
         "notActedOn": list(plan.not_acted_on),
         "findings": [finding_as_data(finding) for finding in plan.findings],
         "baseFindings": [finding_as_data(finding) for finding in plan.base_findings],
@@ -141,6 +142,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _part("starts at once", map(_start_line, plan.starts_at_once))
     yield from _part("starts after the time looked at", map(_start_line, plan.starts_later))
     yield from _part("windows that block", (block_text(one, str) for one in plan.blocked_by))
+    yield from _part("permissions needed", (permission_text(one, str) for one in permissions_of(plan)))
     yield from _part("targets", map(_targets_line, plan.targets))
     yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
     yield from _part("findings", map(_finding_line, news(plan)))
@@ -188,6 +190,7 @@ def summary(plan: Plan) -> str:
         ("jobs on other targets", len({one.job for one in plan.targets})),
         ("credentials newly reachable", len(plan.credentials)),
         ("windows that block", len({one.window for one in plan.blocked_by})),
+        ("permissions needed", len(permissions_of(plan))),
     )
     return "; ".join(f"{what}: {count}" for what, count in counts if count) or "no document changes"
 
@@ -202,8 +205,8 @@ def verdicts(plan: Plan) -> Iterator[str]:
         yield f"Rejected: {_count(errors, 'error')} in head; nothing changes and the last good commit stays in force."
     elif errors:
         yield f"Accepted, but {_count(errors, 'error')} about acts: those are refused."
-    if plan.not_computed:
-        yield "Policies are not acted on yet, so nothing is said of what they need."
+    if plan.permissions:
+        yield "This version does not enforce policies yet: whoever can push may do what needs a permission here."
     if _anything_blocked(plan):
         yield "This version does not hold runs back by windows yet: what is marked as blocked runs all the same."
     if plan.base_findings:

@@ -181,16 +181,6 @@ def test_a_request_whose_time_lies_beyond_the_horizon_is_not_said_to_start_at_on
     assert "Starts after the time looked at (1)" in as_markdown(plan)
 
 
-def test_a_plan_says_that_policies_are_not_worked_out() -> None:
-    user = "kind: User\nmetadata: {name: ana}\n"
-    policy = "kind: Policy\nmetadata: {name: p}\nspec: {rules: [{subjects: [ana], verbs: [run]}]}\n"
-    said = "Policies are not acted on yet, so nothing is said of what they need."
-    for documents, keys in (([], []), ([user, policy], ["permissions"])):
-        plan = planned(tree(), tree(*documents))
-        assert as_data(plan)["notComputed"] == keys, plan.findings
-        assert ((said in as_text(plan)), (said in as_markdown(plan))) == (bool(keys), bool(keys))
-
-
 # --- windows ---
 
 NIGHTLY = schedule("s", "work", f'cron: "30 2 * * *", {BERLIN}')
