@@ -183,11 +183,11 @@ class _Reader:
             yield from mismatches(self.authored, one, self._typing(place), place.wanted)
 
     def _typing(self, place: Place) -> Typing:
-        if place.item is None:
+        if not place.items:
             return self.results.bare if place.bare else self.results.plain
 
         def lookup(path: tuple[str, ...]) -> Types:
-            return None if path[0] == place.item else self.results.types(path, bare=place.bare)
+            return None if path[0] in place.items else self.results.types(path, bare=place.bare)
 
         return Typing(lookup)
 

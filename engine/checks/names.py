@@ -48,7 +48,7 @@ class Names:
 
     def fault(self, place: Place, reference: Reference, whole: bool) -> Fault | None:
         root, *rest = reference.path
-        if (root in OWN and place.bare) or root == place.item:
+        if (root in OWN and place.bare) or root in place.items:
             return None
         match root:
             case "steps":

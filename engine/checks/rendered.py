@@ -30,8 +30,8 @@ class Place:
     script: bool = False
     secrets: bool = False
     """Whether a secret may be the whole of a text here."""
-    item: str | None = None
-    """The name of the item, within forEach."""
+    items: Set[str] = frozenset()
+    """What items are called, within forEach."""
     wanted: Types = None
     """The types that may be given here."""
 
@@ -72,16 +72,16 @@ def _readable(env: Mapping[str, Any]) -> frozenset[str]:
 def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iterator[Place]:
     step, path = placed.step, placed.path
     env = inherited | _readable(step.env) if step.env else inherited
-    item = step.for_each.as_ if step.for_each else None
+    items = placed.loops | {step.for_each.as_} if step.for_each else placed.loops
     script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
     inputs = {name: value for name, value in (step.with_ or {}).items() if script is None or name != "run"}
 
     def here(value: Any, *below: str | int, wanted: Types = None, **how: bool) -> Place:
-        return Place(value, (*path, *below), number, env, placed, item=item, wanted=wanted, **how)
+        return Place(value, (*path, *below), number, env, placed, items=items, wanted=wanted, **how)
 
     if step.env:
-        yield from _of_env(Place(None, (*path, "env"), number, inherited, placed, item=item), step.env)
-    if step.if_:
+        yield from _of_env(Place(None, (*path, "env"), number, inherited, placed, items=items), step.env)
+    if isinstance(step.if_, str):
         yield here(step.if_, "if", condition=True, wanted=BOOL)
     if step.run and OPEN in step.run:
         yield here(step.run, "run", script=True)
@@ -96,8 +96,9 @@ def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iter
     if step.outputs:
         yield here(step.outputs, "outputs", bare=True)
     if step.for_each is not None:
-        yield Place(step.for_each.items, (*path, "forEach", "items"), number, env, placed, wanted=LIST)
-    if step.retry is not None and step.retry.if_:
+        place = (*path, "forEach", "items")
+        yield Place(step.for_each.items, place, number, env, placed, items=placed.loops, wanted=LIST)
+    if step.retry is not None and isinstance(step.retry.if_, str):
         yield here(step.retry.if_, "retry", "if", bare=True, condition=True, wanted=BOOL)
     if isinstance(step.ok_exit_codes, str):
         yield here(step.ok_exit_codes, "okExitCodes", bare=True, condition=True, wanted=_CODES)

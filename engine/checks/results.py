@@ -11,7 +11,7 @@ from engine.checks.scope import PlacedStep
 from engine.checks.typed import Typing
 from engine.checks.typed import params as types_of_param
 from engine.expression import ExpressionError, compile_text
-from engine.inference import INT, NULL, TEXT, Types
+from engine.inference import INT, LIST, NULL, TEXT, Types
 
 _MAP = frozenset({"map"})
 _OF_STEP: Mapping[str, Types] = {
@@ -24,6 +24,8 @@ _OF_STEP: Mapping[str, Types] = {
     "outputs": _MAP,
 }
 """A step that did not run has nothing of this."""
+_OF_ITEMS = frozenset({"exitCode", "stdout", "stderr", "json"})
+"""What each item of a loop has, and the step itself has not."""
 _FIXED: Mapping[tuple[str, ...], Types] = {
     ("target", "name"): TEXT,
     ("target", "host"): TEXT | NULL,
@@ -72,7 +74,11 @@ class Results:
     def _of_step(self, path: tuple[str, ...]) -> Types:
         if len(path) == 3 and path[1] in self.steps:
             known = _OF_STEP.get(path[2])
-            return known | NULL if known is not None and path[2] != "outputs" else known
+            if known is None or path[2] == "outputs":
+                return known
+            _, placed = self.steps[path[1]]
+            looped = placed.step.for_each is not None and not placed.step.rescue
+            return NULL if looped and path[2] in _OF_ITEMS else known | NULL
         return self._outputs.get((path[1], path[3])) if len(path) == 4 and path[2] == "outputs" else None
 
     @cached_property
@@ -98,9 +104,14 @@ class Results:
         typing = Typing(lookup)
         for name, (_, placed) in self.steps.items():
             for output, value in placed.step.outputs.items():
-                types = _type_of(value, typing)
+                types = _type_of(value, typing) if placed.step.for_each is None else _of_loop(placed)
                 found[name, output] = types | NULL if types is not None else None
         return found
+
+
+def _of_loop(placed: PlacedStep) -> Types:
+    """A list with one value an item; in the loop's own rescue it is that of the item."""
+    return LIST if not placed.step.rescue else None
 
 
 def _type_of(value: Any, typing: Typing) -> Types:

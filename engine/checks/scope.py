@@ -48,6 +48,8 @@ class PlacedStep:
     path: Path
     phase: str
     position: int
+    loops: frozenset[str] = frozenset()
+    """What the items of the loops around it are called, its own apart."""
 
     @property
     def id(self) -> str:
@@ -88,10 +90,12 @@ def steps_in(document: Document) -> Iterator[PlacedStep]:
         yield from _placed(document.spec.steps, ("spec", "steps"), "steps")
 
 
-def _placed(steps: Iterable[Step], path: Path, phase: str) -> Iterator[PlacedStep]:
+def _placed(steps: Iterable[Step], path: Path, phase: str, loops: frozenset[str] = frozenset()) -> Iterator[PlacedStep]:
     for index, step in enumerate(steps):
-        yield PlacedStep(step, (*path, index), phase, index + 1)
-        yield from _placed(step.rescue, (*path, index, "rescue"), "rescue")
+        yield PlacedStep(step, (*path, index), phase, index + 1, loops)
+        if step.rescue:
+            around = loops | {step.for_each.as_} if step.for_each is not None else loops
+            yield from _placed(step.rescue, (*path, index, "rescue"), "rescue", around)
 
 
 def selections_of(authored: Authored) -> Iterator[tuple[Selection, Path]]:

@@ -132,7 +132,9 @@ class _Graph:
             return self._fault(reference, own, item)
 
         typing = self._typing(item)
-        for one in read(self.authored, value, path, condition=wanted == BOOL) if value and value is not True else ():
+        for one in (
+            read(self.authored, value, path, condition=wanted == BOOL) if not isinstance(value, bool | None) else ()
+        ):
             if not isinstance(one, Read):
                 yield one
                 continue
