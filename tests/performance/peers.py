@@ -40,8 +40,10 @@ async def environment(name: str, *requirements: str) -> Path | Missing:
 
 async def run(*command: str, extra: dict[str, str] | None = None) -> tuple[int, str, str]:
     """The exit code of a program, what it said, and what it complained of; -1 where it took longer than 10 minutes."""
+    # Where this is set, what is not compiled yet is compiled at every start.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **(extra or {})}, stdin=asyncio.subprocess.DEVNULL,
+        *command, env={**inherited, **(extra or {})}, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -5,14 +5,13 @@ import compileall
 import json
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from schemas.publish import schema
 from tests.catalogs import HEAD, PROJECT
-from tests.performance.measuring import alternating, milliseconds, times
-from tests.performance.peers import Missing, environment, last_line, run
+from tests.performance.measuring import Contestant, alternating, milliseconds, times
+from tests.performance.peers import Missing, environment, run
 from tests.performance.table import Row, Verdict
 
 DOCUMENTS = 10_000
@@ -165,34 +164,40 @@ async def _cold(large: Path) -> list[Row]:
 
 
 async def _peers(folder: Path, large: Path) -> list[Row]:
-    began = time.perf_counter()
-    await _validated(large)()
-    ours = DOCUMENTS / (time.perf_counter() - began)
     files = [str(path) for path in sorted((large / "definitions").iterdir())[:_SHARE]]
     (folder / "schema.json").write_text(json.dumps(schema()))
-    theirs = await _files_a_second(
-        "check-jsonschema", "check-jsonschema", ["--schemafile", str(folder / "schema.json"), *files], len(files)
-    )
-    playbooks = [folder / f"play-{number}.yaml" for number in range(_PLAYBOOKS)]
+    playbooks = [str(folder / f"play-{number}.yaml") for number in range(_PLAYBOOKS)]
     for number, playbook in enumerate(playbooks):
-        playbook.write_text(_playbook(number))
-    arguments = ["--syntax-check", "--inventory", "localhost,", *map(str, playbooks)]
-    ansible = await _files_a_second("ansible-core", "ansible-playbook", arguments, len(playbooks))
+        Path(playbook).write_text(_playbook(number))
+    peers = {
+        "schema": await _peer("check-jsonschema", "check-jsonschema", "--schemafile", f"{folder}/schema.json", *files),
+        "syntax": await _peer(
+            "ansible-core", "ansible-playbook", "--syntax-check", "--inventory", "localhost,", *playbooks
+        ),
+    }
+    there = {name: peer for name, peer in peers.items() if not isinstance(peer, Missing)}
+    taken = await alternating(_ROUNDS, {"ours": _validated(large), **there})
+    counts = {"schema": len(files), "syntax": len(playbooks)}
+    rates = {name: peer if isinstance(peer, Missing) else counts[name] / taken.of(name) for name, peer in peers.items()}
+    ours = DOCUMENTS / taken.of("ours")
     return [
-        _beside("files a second, beside check-jsonschema", ours, theirs, 20),
-        _beside("the same, beside ansible-playbook --syntax-check", ours, ansible, None),
+        _beside("files a second, beside check-jsonschema", ours, rates["schema"], 20),
+        _beside("the same, beside ansible-playbook --syntax-check", ours, rates["syntax"], None),
     ]
 
 
-async def _files_a_second(package: str, program: str, arguments: list[str], count: int) -> float | Missing:
+async def _peer(package: str, program: str, *arguments: str) -> Contestant | Missing:
     programs = await environment(package, package)
     if isinstance(programs, Missing):
         return programs
-    began = time.perf_counter()
     path = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
-    code, said, complained = await run(str(programs / program), *arguments, extra={"PATH": path, "LC_ALL": "C.UTF-8"})
-    taken = time.perf_counter() - began
-    return count / taken if code == 0 else Missing(f"it ended with code {code}: {last_line(complained or said)}")
+
+    async def checked() -> None:
+        command = (str(programs / program), *arguments)
+        code, said, complained = await run(*command, extra={"PATH": path, "LC_ALL": "C.UTF-8"})
+        assert code == 0, complained or said
+
+    return checked
 
 
 def _beside(what: str, ours: float, theirs: float | Missing, goal: int | None) -> Row:
