@@ -1,11 +1,12 @@
 """From parsed files to a catalog, or to everything that is wrong with them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
+from engine.checks.doubt import DECIDED_BY_PROJECT, is_named, stands, touches
 from engine.checks.files import files_of
 from engine.checks.scope import Scope
 from engine.globs import matches
@@ -48,6 +49,16 @@ def included(paths: Iterable[str], project: Project | None) -> tuple[str, ...]:
     return tuple(sorted(path for path in chosen if not is_apart(path)))
 
 
+def project_to_read_by(file: ParsedFile | None) -> Project | None:
+    """The Project by whose `include` files are read, so that all findings are shown at once.
+
+    It may be at fault elsewhere: then the commit is refused, and nothing else in it may be heeded.
+    """
+    found = (*file.documents, *file.mended) if file is not None else ()
+    readable = (authored.document for authored in found if not touches(authored, "spec", "include"))
+    return next((document for document in readable if isinstance(document, Project)), None)
+
+
 def looked_at(project: Project | None) -> tuple[str, ...]:
     """The globs of everything that is read of a tree: documents, libraries and their lock."""
     return (*(project.spec.include if project else DEFAULT_INCLUDE), *EVERY_GLOB)
@@ -55,7 +66,7 @@ def looked_at(project: Project | None) -> tuple[str, ...]:
 
 def mentioned(files: Iterable[ParsedFile]) -> frozenset[str]:
     """The files of the tree that documents name by their paths from the root."""
-    documents = (authored.document for file in files for authored in file.documents)
+    documents = (authored.document for file in files for authored in (*file.documents, *file.mended))
     return frozenset(path for document in documents for path, _ in files_of(document))
 
 
@@ -79,19 +90,35 @@ def compile_files(
     """
     parsed = sorted(files, key=lambda file: file.file)
     definitions = [authored for file in parsed for authored in file.documents if not authored.is_act]
+    mended = [authored for file in parsed for authored in file.mended]
     acts = tuple(authored for file in parsed for authored in file.documents if authored.is_act)
     findings = [*extra, *(found for file in parsed for found in file.findings if found not in file.about_acts)]
     about_acts = [found for file in parsed for found in file.about_acts]
 
-    broken = frozenset(name for file in parsed for name in file.broken)
     unread = {finding.span.file for finding in findings}
-    catalog = replace(_catalog(commit, definitions), libraries=libraries_of(libraries))
-    scope = Scope(catalog, definitions, broken=broken, vendored=libraries, present=present)
+    seen = _Seen.of(definitions, mended, parsed)
+    catalog = replace(_catalog(commit, seen.definitions, seen.project), libraries=libraries_of(libraries))
+    scope = Scope(
+        catalog,
+        seen.definitions,
+        broken=seen.broken,
+        broken_kinds=seen.broken_kinds,
+        vendored=libraries,
+        aside=seen.aside,
+        unsettled=seen.unsettled,
+        present=present,
+    )
     former = before.checked if before else None
     checked = everything.about_definitions(scope, unread=unread, every=every, before=former, last=last)
     findings += checked.findings
-    about_acts += everything.about_acts(catalog, acts, broken=broken)
-    sound = not has_errors(findings)
+    about_acts += everything.about_acts(
+        catalog,
+        (*acts, *(authored for authored in mended if authored.is_act)),
+        broken=seen.broken,
+        broken_kinds=seen.broken_kinds,
+    )
+    # What is mended is there for its findings alone: a commit that has it is refused, whatever else is said.
+    sound = not has_errors(findings) and all(authored.is_act for authored in mended)
     return Compiled(
         catalog=replace(catalog, held=checked.held) if sound else None,
         acts=acts,
@@ -103,7 +130,45 @@ def compile_files(
     )
 
 
-def _catalog(commit: str, definitions: list[Authored]) -> Catalog:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The definitions that checks may rely on, those that are only looked at, and what is known of the rest."""
+
+    definitions: Sequence[Authored]
+    aside: Sequence[Authored]
+    broken: frozenset[str]
+    broken_kinds: frozenset[str]
+    project: Project | None
+    unsettled: frozenset[str]
+
+    @classmethod
+    def of(cls, sound: Sequence[Authored], mended: Sequence[Authored], files: Sequence[ParsedFile]) -> "_Seen":
+        upright = [authored for authored in mended if not authored.is_act and stands(authored)]
+        aside = [authored for authored in mended if not stands(authored)]
+        project, unsettled = _settings(files)
+        return cls(
+            sorted((*sound, *upright), key=lambda authored: (authored.file, authored.index)) if upright else sound,
+            [authored for authored in aside if not authored.is_act],
+            frozenset(name for file in files for name in file.broken)
+            | {authored.document.name for authored in aside if is_named(authored)},
+            frozenset(kind for file in files for kind in file.broken_kinds)
+            | {authored.document.kind for authored in aside},
+            project,
+            unsettled,
+        )
+
+
+def _settings(files: Sequence[ParsedFile]) -> tuple[Project | None, frozenset[str]]:
+    """A Project at fault whose defaults hold all the same; and the codes that hang on them where there is none."""
+    there = next((file for file in files if file.file == PROJECT_FILE), None)
+    if there is None or not there.findings or any(isinstance(one.document, Project) for one in there.documents):
+        return None, frozenset()
+    whole = (authored for authored in there.mended if not touches(authored, "spec", "defaults"))
+    project = next((authored.document for authored in whole if isinstance(authored.document, Project)), None)
+    return project, frozenset() if project is not None else DECIDED_BY_PROJECT
+
+
+def _catalog(commit: str, definitions: Sequence[Authored], project: Project | None) -> Catalog:
     """By kind and name; of two with one identity the first stays (the other is a finding)."""
     origin = {authored.identity: authored for authored in reversed(definitions)}
     kinds: dict[str, dict[str, Any]] = {}
@@ -119,7 +184,7 @@ def _catalog(commit: str, definitions: list[Authored]) -> Catalog:
 
     return Catalog(
         commit=commit,
-        project=projects[0] if projects else _NO_PROJECT,
+        project=projects[0] if projects else project or _NO_PROJECT,
         jobs=named("Job"),
         targets=named("Target"),
         groups=named("TargetGroup"),

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned
+from engine.compile import (
+    PROJECT_FILE,
+    Compiled,
+    compile_files,
+    included,
+    looked_at,
+    mentioned,
+    project_to_read_by,
+)
 from engine.entries import (
     MAX_ENTRIES,
     MAX_FILES,
@@ -31,15 +39,14 @@ from opsconductor.garbage import uncollected
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
 from schemas.guard import MAX_BYTES
-from schemas.project import Project
-from schemas.reader import ParsedFile, read
+from schemas.reader import read
 from schemas.span import start_of
 
 
 def validate_paths(root: Path) -> Report:
     """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits."""
     data = _Tree(root, ()).read(PROJECT_FILE)
-    project = _project(read(data, PROJECT_FILE) if data is not None else None)
+    project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
     tree = _Tree(root, looked_at(project))
     tree.walk("", 1)
     if tree.full:
@@ -55,7 +62,7 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
 
     objects = Objects(git_dir)
     data = objects.file(commit, PROJECT_FILE)
-    project = _project(read(data, PROJECT_FILE) if data is not None else None)
+    project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
     snapshot = objects.snapshot(commit, looked_at(project))
     wanted = {*included(snapshot.files, project), *filter(is_apart, snapshot.files)}
     files = {path: objects.blob(snapshot.files[path].id) for path in sorted(wanted)}
@@ -80,11 +87,6 @@ def _report(
             last=True,
         )
     return Report(compiled, _sources(compiled.findings, files))
-
-
-def _project(parsed: ParsedFile | None) -> Project | None:
-    documents = (authored.document for authored in parsed.documents) if parsed else iter(())
-    return next((document for document in documents if isinstance(document, Project)), None)
 
 
 def _sources(findings: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from engine.catalog import Catalog
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned
+from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned, project_to_read_by
 from engine.prune import removed_too_much
 from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, vendored
 from reconciler.objects import BlobRef, Objects
@@ -33,7 +33,7 @@ class Definitions:
         return await asyncio.to_thread(self._project, commit)
 
     def _load(self, commit: str) -> Compiled:
-        project = self._project(commit)
+        project = project_to_read_by(self._project_file(commit))
         snapshot = self._objects.snapshot(commit, looked_at(project))
         files = [self._file(path, snapshot.files[path]) for path in included(snapshot.files, project)]
         libraries = self._libraries(snapshot.files)
@@ -57,9 +57,13 @@ class Definitions:
         return self._of_libraries[blob.id].within(path)
 
     def _project(self, commit: str) -> Project | None:
-        data = self._objects.file(commit, PROJECT_FILE)
-        found = (authored.document for authored in read(data, PROJECT_FILE).documents) if data is not None else ()
+        file = self._project_file(commit)
+        found = (authored.document for authored in file.documents) if file is not None else ()
         return next((document for document in found if isinstance(document, Project)), None)
+
+    def _project_file(self, commit: str) -> ParsedFile | None:
+        data = self._objects.file(commit, PROJECT_FILE)
+        return read(data, PROJECT_FILE) if data is not None else None
 
     def _file(self, path: str, blob: BlobRef) -> ParsedFile:
         if blob.id not in self._parsed:

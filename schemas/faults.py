@@ -1,11 +1,10 @@
 """What Pydantic found, said in plain words and at the exact key or value at fault."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 from unicodedata import normalize
 
 from pydantic import BaseModel, ValidationError
@@ -13,11 +12,10 @@ from pydantic_core import ErrorDetails
 
 from schemas.diagnostic import Diagnostic, Related
 from schemas.envelope import API_VERSION
-from schemas.guard import MAX_FINDINGS
+from schemas.fields import Fields, Path, near
+from schemas.guard import MAX_FINDINGS, Mark
 from schemas.places import Places
 from schemas.span import Span
-
-Path = tuple[str | int, ...]
 
 _EXPECTED = {
     "string_type": "text",
@@ -58,35 +56,6 @@ _PATTERNS = {
     r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?@[0-9]+(\.[0-9]+){0,2}$": ("a library", "as in linux-core@1"),
 }
 _NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
-_MEANT = {
-    **dict.fromkeys(("command", "cmd", "script", "exec"), "run"),
-    **dict.fromkeys(("module", "action", "plugin", "use"), "uses"),
-    **dict.fromkeys(("args", "arguments", "inputs"), "with"),
-    **dict.fromkeys(("when", "condition", "only"), "if"),
-    **dict.fromkeys(("loop", "with_items", "matrix"), "forEach"),
-    **dict.fromkeys(("environment", "environ"), "env"),
-    **dict.fromkeys(("cwd", "dir", "chdir", "directory"), "workingDir"),
-    **dict.fromkeys(("retries", "attempts"), "retry"),
-    **dict.fromkeys(("ignoreErrors", "ignore_errors", "allowFailure", "allow_failure"), "continueOnError"),
-    **dict.fromkeys(("onFailure", "onError", "except", "catch"), "rescue"),
-    **dict.fromkeys(("always", "cleanup", "post"), "finally"),
-    **dict.fromkeys(("password", "secret", "token", "privateKey", "identityFile", "credentials"), "credentialRef"),
-    **dict.fromkeys(("hosts", "nodes", "members"), "names"),
-    **dict.fromkeys(("dependsOn", "depends_on", "after", "requires"), "needs"),
-    **dict.fromkeys(("tz", "zone"), "timeZone"),
-    **dict.fromkeys(("on", "source"), "event"),
-    **dict.fromkeys(("exclude",), "except"),
-    **dict.fromkeys(("variables",), "vars"),
-    **dict.fromkeys(("tags",), "labels"),
-    **dict.fromkeys(("capacity", "concurrency", "slots"), "maxRuns"),
-    **dict.fromkeys(("days",), "dates"),
-    **dict.fromkeys(("schedule", "crontab"), "cron"),
-    **dict.fromkeys(("interval", "period"), "every"),
-    **dict.fromkeys(("become_user", "sudo"), "become"),
-    **dict.fromkeys(("vhost",), "virtualHost"),
-    **dict.fromkeys(("url",), "baseUrl"),
-}
-"""What other programs call it; a hint only where the mapping has the field."""
 _ENOUGH = 20 * MAX_FINDINGS
 """Faults looked at, so that a hostile document costs little more than a right one."""
 _STEP_LISTS = frozenset({"steps", "rescue", "finally"})
@@ -94,33 +63,61 @@ _WORD = re.compile(r"[A-Za-z]+")
 _QUOTED = re.compile(r"'([A-Za-z]+)'")
 
 
-def faults(
-    error: ValidationError, value: dict[str, Any], model: type[BaseModel], places: Places, file: str
-) -> tuple[Diagnostic, ...]:
-    """One finding for each place at fault. A parent says nothing where one of its children is at fault already."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Everything that Pydantic says of one place: the value there, or its key."""
+
+    path: Path
+    about_key: bool
+    details: list[ErrorDetails] = field(repr=False)
+
+    @property
+    def kinds(self) -> Mapping[str, ErrorDetails]:
+        """By the type that Pydantic gives an error."""
+        return {detail["type"]: detail for detail in self.details}
+
+
+def located(error: ValidationError, value: dict[str, Any]) -> tuple[Fault, ...]:
+    """What is at fault. A parent says nothing where one of its children is at fault already."""
     by_path: dict[tuple[Path, bool], list[ErrorDetails]] = {}
     for details in error.errors(include_url=False, include_input=False)[:_ENOUGH]:
-        path, about_key = _path_of(details, value)
-        by_path.setdefault((path, about_key), []).append(details)
+        by_path.setdefault(_path_of(details, value), []).append(details)
     paths = {path for path, _ in by_path}
     parents = {path[:n] for path in paths for n in range(len(path))}
+    return tuple(Fault(*place, details) for place, details in by_path.items() if place[0] not in parents)
+
+
+def described(
+    found: Iterable[Fault],
+    value: dict[str, Any],
+    model: type[BaseModel],
+    places: Places,
+    file: str,
+    marks: Iterable[Mark] = (),
+) -> tuple[Diagnostic, ...]:
+    """One finding for each place at fault; none that only follows from what the guard refused at `marks`."""
     document = _Document(value, model, places, file)
-    unknown = (path for path, details in _of_type_named(by_path, "extra_forbidden"))
+    at_fault = tuple(fault for fault in found if not _follows(fault, marks))
+    unknown = (fault.path for fault in at_fault if "extra_forbidden" in fault.kinds)
     misspelt = document.misspelt(islice(unknown, MAX_FINDINGS))
-    at_fault = [
-        (*place, details)
-        for place, details in by_path.items()
-        if place[0] not in parents and not (place[0] in misspelt and details[0]["type"] == "missing")
-    ]
+    at_fault = tuple(
+        fault for fault in at_fault if not (fault.path in misspelt and fault.details[0]["type"] == "missing")
+    )
     return tuple(
-        document.fault(path, details, about_key=about_key) for path, about_key, details in at_fault[:MAX_FINDINGS]
+        document.fault(fault.path, fault.details, about_key=fault.about_key) for fault in at_fault[:MAX_FINDINGS]
     )
 
 
-def _of_type_named(
-    by_path: Mapping[tuple[Path, bool], list[ErrorDetails]], name: str
-) -> Iterator[tuple[Path, list[ErrorDetails]]]:
-    return ((path, details) for (path, _), details in by_path.items() if any(one["type"] == name for one in details))
+def _follows(fault: Fault, marks: Iterable[Mark]) -> bool:
+    if fault.about_key or "extra_forbidden" in fault.kinds:
+        return False
+    for mark in marks:
+        if "missing" in fault.kinds:
+            if mark.sort == "open" and fault.path[:-1] == mark.path:
+                return True
+        elif (fault.path == mark.path and mark.sort != "twice") or fault.path == mark.path[:-1]:
+            return True
+    return False
 
 
 def _path_of(details: ErrorDetails, value: Any) -> tuple[Path, bool]:
@@ -148,12 +145,13 @@ class _Document:
     def __init__(self, value: dict[str, Any], model: type[BaseModel], places: Places, file: str) -> None:
         self._value = value
         self._model = model
+        self._fields = Fields(model, value)
         self._places = places
         self._file = file
 
     def misspelt(self, unknown: Iterable[Path]) -> frozenset[Path]:
         """Fields that are there under another name: one mistake is one finding."""
-        meant = ((path[:-1], self._meant(str(path[-1]), sorted(self._fields(path[:-1])))) for path in unknown)
+        meant = ((path[:-1], self._fields.meant(str(path[-1]), path[:-1])) for path in unknown)
         return frozenset((*owner, field) for owner, field in meant if field)
 
     def fault(self, path: Path, details: list[ErrorDetails], *, about_key: bool) -> Diagnostic:
@@ -168,8 +166,8 @@ class _Document:
         if "missing" in kinds:
             return self._missing(path)
         if "union_tag_not_found" in kinds:
-            near = _near("type", map(str, self._at(path)), 0.8)
-            return self._unknown((*path, near)) if near else self._missing((*path, "type"))
+            odd = near("type", map(str, self._at(path)), 0.8)
+            return self._unknown((*path, odd)) if odd else self._missing((*path, "type"))
         if "union_tag_invalid" in kinds:
             return self._not_allowed((*path, "type"), _quoted(kinds["union_tag_invalid"], "expected_tags"))
         if "value_error" in kinds:
@@ -183,17 +181,6 @@ class _Document:
 
     def _span(self, path: Path, *, key: bool = False) -> Span:
         return self._places.span(self._file, path, key=key)
-
-    def _fields(self, path: Path) -> frozenset[str]:
-        """The camelCase fields of what stands at a path."""
-        models = _of_type(_models_at(self._model, path), self._found_at(path))
-        return frozenset(info.alias or name for model in models for name, info in model.model_fields.items())
-
-    def _found_at(self, path: Path) -> Any:
-        try:
-            return self._at(path)
-        except (LookupError, TypeError):
-            return None
 
     def _at(self, path: Path) -> Any:
         value: Any = self._value
@@ -242,32 +229,20 @@ class _Document:
         *above, key = path
         span = self._span(path, key=True)
         owner = tuple(above)
-        fields = sorted(self._fields(owner))
-        near = self._meant(str(key), fields)
-        hint = f"did you mean '{near}'?" if near else f"its fields are {', '.join(fields)}" if fields else ""
-        if not near and (elsewhere := self._elsewhere(str(key), owner)):
-            hint = f"'{_cut(key)}' is a field of {elsewhere}"
+        fields = sorted(self._fields.of(owner))
+        meant = self._fields.meant(str(key), owner)
+        hint = f"did you mean '{meant}'?" if meant else f"its fields are {', '.join(fields)}" if fields else ""
+        if not meant and (place := self._fields.elsewhere(str(key), owner)) is not None:
+            named = f"'{place[-1]}'" if place and isinstance(place[-1], str) else self._called(place)
+            hint = f"'{_cut(key)}' is a field of {named}"
         if (odd := key if isinstance(key, str) else "").strip() != odd.strip(" \t"):
             hint = "blanks of another kind stand beside it (copied from a web page?); write plain spaces"
         return Diagnostic(span, "OC203", f"'{_cut(key)}' is not a field of {self._called(owner)}", hint)
 
-    def _meant(self, key: str, fields: list[str]) -> str:
-        meant = _MEANT.get(key, "")
-        return _near(key, fields, 0.8) or (meant if meant in fields else _near(key, fields))
-
-    def _elsewhere(self, key: str, owner: Path) -> str:
-        """Whose field it is, of those around and right below: what a wrong indentation looks like."""
-        around = [owner[:end] for end in range(len(owner) - 1, -1, -1)]
-        below = [(*owner, field) for field in sorted(self._fields(owner))]
-        for place in (*around, ("spec",), ("metadata",), *below):
-            if place != owner and key in self._fields(place):
-                return f"'{place[-1]}'" if place and isinstance(place[-1], str) else self._called(place)
-        return ""
-
     def _missing(self, path: Path) -> Diagnostic:
         *above, key = path
         owner = tuple(above)
-        described = _description(self._model, owner, str(key))
+        described = self._fields.description(path)
         hint = f"{key}: {described}" if described else ""
         return Diagnostic(self._span(owner, key=True), "OC204", f"{self._called(owner)} has no '{key}'", hint)
 
@@ -303,8 +278,8 @@ class _Document:
     def _not_allowed(self, path: Path, options: list[str]) -> Diagnostic:
         value = self._at(path)
         hint = "one of " + ", ".join(options) if len(options) > 1 else f"write {options[0]}" if options else ""
-        if isinstance(value, str) and (near := _near(value, options)):
-            hint = f"did you mean '{near}'?" + (f" ({hint})" if len(options) > 1 else "")
+        if isinstance(value, str) and (close := near(value, options)):
+            hint = f"did you mean '{close}'?" + (f" ({hint})" if len(options) > 1 else "")
         shown = f"not '{_cut(value)}'" if isinstance(value, str) else f"not {_found(value)}"
         allowed = options[0] if len(options) == 1 else "one of its values"
         return Diagnostic(self._span(path), "OC206", f"{self._called(path)} must be {allowed}, {shown}", hint)
@@ -331,7 +306,7 @@ class _Document:
         )
 
     def _as_mapping(self, path: Path, value: object) -> str:
-        fields = sorted(self._fields(path))
+        fields = sorted(self._fields.of(path))
         if isinstance(value, str) and (len(fields) == 1 or "run" in fields):
             return f"write {{{fields[0] if len(fields) == 1 else 'run'}: {_cut(value)}}}"
         return f"its fields are {', '.join(fields)}" if fields else "write it as 'key: value'"
@@ -343,7 +318,7 @@ class _Document:
             case "string_pattern_mismatch":
                 what, hint = _pattern(details)
                 value = _cut(self._at(path))
-                if context.get("pattern") == _NAME_PATTERN and (name := _name_like(value)):
+                if context.get("pattern") == _NAME_PATTERN and (name := name_like(value)):
                     hint = f"did you mean '{name}'? ({hint})"
                 return Diagnostic(span, "OC207", f"{called} must be {what or 'well formed'}, not '{value}'", hint)
             case "greater_than_equal":
@@ -401,7 +376,7 @@ def _looks(value: str, expected: str) -> bool:
     return value.strip().lstrip("+-").replace(".", "", 1).isdigit()
 
 
-def _name_like(text: str) -> str:
+def name_like(text: str) -> str:
     """The name that a text would be, if its author had kept to the rule."""
     plain = normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9.]+", "-", plain).strip("-.")
@@ -410,64 +385,3 @@ def _name_like(text: str) -> str:
 def _pattern(details: ErrorDetails) -> tuple[str, str]:
     pattern = details.get("ctx", {}).get("pattern", "")
     return _PATTERNS.get(pattern, ("", f"it must match {pattern}" if pattern else ""))
-
-
-def _near(word: str, options: Iterable[str], cutoff: float = 0.65) -> str:
-    folded = {option.lower().replace("_", ""): option for option in options}
-    found = get_close_matches(word.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=cutoff)
-    return folded[found[0]] if found else ""
-
-
-def _of_type(models: tuple[type[BaseModel], ...], value: object) -> tuple[type[BaseModel], ...]:
-    """Those of the models that the value means by its `type`; all of them where it names none."""
-    named = value.get("type") if isinstance(value, dict) else None
-    meant = tuple(
-        model for model in models if "type" in model.model_fields
-        and named in get_args(model.model_fields["type"].annotation)
-    )  # fmt: skip
-    return meant or models
-
-
-def _description(model: type[BaseModel], path: Path, key: str) -> str:
-    for found in _models_at(model, path):
-        for name, info in found.model_fields.items():
-            if (info.alias or name) == key:
-                return info.description or ""
-    return ""
-
-
-def _models_at(model: type[BaseModel], path: Path) -> tuple[type[BaseModel], ...]:
-    here: list[Any] = [model]
-    for step in path:
-        here = [below for annotation in here for below in _below(annotation, step)]
-    return tuple(dict.fromkeys(found for annotation in here for found in _models_in(annotation)))
-
-
-def _below(annotation: Any, step: str | int) -> Iterator[Any]:
-    for found in _unwrapped(annotation):
-        origin = get_origin(found)
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            for name, info in found.model_fields.items():
-                if (info.alias or name) == step:
-                    yield info.annotation
-        elif origin in (tuple, list):
-            yield get_args(found)[0]
-        elif origin is dict:
-            yield get_args(found)[1]
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    for found in _unwrapped(annotation):
-        if isinstance(found, type) and issubclass(found, BaseModel):
-            yield found
-
-
-def _unwrapped(annotation: Any) -> Iterator[Any]:
-    """The alternatives of an annotation, without Annotated, Optional and Union around them."""
-    if get_origin(annotation) in (Union, UnionType):
-        for part in get_args(annotation):
-            yield from _unwrapped(part)
-    elif hasattr(annotation, "__metadata__"):
-        yield from _unwrapped(annotation.__origin__)
-    elif get_origin(annotation) is not Literal:
-        yield annotation

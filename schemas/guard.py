@@ -6,7 +6,7 @@ libyaml's composer recurses and kills the process at depth 30,000; events do not
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from yaml import MarkedYAMLError, YAMLError
 from yaml._yaml import CParser
@@ -24,6 +24,7 @@ from yaml.events import (
 from schemas.diagnostic import Diagnostic, Related
 from schemas.scalars import Refused, Scalar, resolve
 from schemas.span import Span, start_of
+from schemas.yamlerrors import refusal
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -49,11 +50,33 @@ NOTHING = _Nothing()
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A place of a document where something is refused, and what that does to its value.
+
+    `gone`: an alias, which has none. `open`: a mapping that may hold more fields than those that could be read.
+    `odd`: once it is mended the value may be another. `twice`: it is the last of several.
+    """
+
+    index: int
+    """Which document of the stream."""
+    path: tuple[str | int, ...]
+    sort: Literal["gone", "open", "odd", "twice"]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
-    """The values of a file's documents in order (NOTHING for an empty one); none where there are findings."""
+    """The values of a file's documents in order (NOTHING for an empty one); none where there are findings.
+
+    Where there are, `remains` are those before the place at which reading had to stop, with what is refused at `marks`
+    in them. They are good for finding more, and never to be used.
+    """
 
     documents: tuple[Value | _Nothing, ...]
     findings: tuple[Diagnostic, ...]
+    remains: tuple[Value | _Nothing, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    stopped: bool = False
+    """Whether there may be more documents than could be read."""
 
 
 def guard(data: bytes, file: str) -> tuple[Diagnostic, ...]:
@@ -62,23 +85,25 @@ def guard(data: bytes, file: str) -> tuple[Diagnostic, ...]:
 
 
 def load(data: bytes, file: str) -> Loaded:
-    """The documents of a file as plain data, or what is wrong with its bytes; time and memory linear in its size."""
+    """The documents of a file as plain data, and what is wrong with its bytes; time and memory linear in its size."""
     refused = _bytes_refused(data, file)
     if refused is not None:
-        return Loaded((), (refused,))
+        return Loaded((), (refused,), stopped=True)
     reading = _Reading(file)
     parser = CParser(data)
     try:
         reading.take(parser)
     except MarkedYAMLError as error:
-        reading.findings.append(_syntax(error, data, file))
+        reading.end_with(refusal(error, lines_of(data.decode()), file))
     except YAMLError as error:
-        reading.findings.append(Diagnostic(start_of(file), "OC104", f"not YAML: {error}"))
+        reading.end_with(Diagnostic(start_of(file), "OC104", f"not YAML: {error}"))
     finally:
         parser.dispose()
-    if reading.findings:
-        return Loaded((), tuple(reading.findings))
-    return Loaded(tuple(reading.documents), ())
+    if not reading.findings:
+        return Loaded(tuple(reading.documents), ())
+    remains = reading.documents[: reading.ended] if reading.stopped else reading.documents
+    marks = (mark for mark in reading.marks if mark.index < len(remains))
+    return Loaded((), tuple(reading.findings), tuple(remains), tuple(marks), reading.stopped)
 
 
 def lines_of(text: str) -> list[str]:
@@ -104,7 +129,10 @@ class _Reading:
         self.file = file
         self.documents: list[Value | _Nothing] = []
         self.findings: list[Diagnostic] = []
+        self.marks: list[Mark] = []
         self.stopped = False
+        self.ended = 0
+        """Documents after which another began: what stands before a mistake in the syntax may be half a document."""
         self._frames: list[_Mapping | list[Any]] = []
         self._nodes = 0
         self._held = 0
@@ -127,8 +155,14 @@ class _Reading:
             if (taker := by_type.get(event.__class__)) is not None:
                 taker(event)
 
+    def end_with(self, finding: Diagnostic) -> None:
+        """Nothing more can be read."""
+        self.findings.append(finding)
+        self.stopped = True
+
     def _start(self, event: DocumentStartEvent) -> None:
         self._began = event
+        self.ended = len(self.documents)
         if event.tags or event.version not in (None, (1, 2)):
             hint = "remove the line; files are read as YAML 1.2"
             self._refuse(event, "OC107", "a '%' directive is not allowed", hint)
@@ -139,10 +173,12 @@ class _Reading:
         if self._held > MAX_DOCUMENTS:
             message = f"more than {MAX_DOCUMENTS} documents in a file"
             self._stop(self._began, "OC114", message, "divide it into several files")
+            self.ended = 0  # who has that many has other worries
 
     def _too_many(self, event: AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         hint = "divide it into several files"
         self._stop(event, "OC113", f"more than {MAX_NODES:,} keys and values in a file", hint)
+        self.ended = 0
 
     def _decorated(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         if event.anchor is not None:
@@ -151,12 +187,14 @@ class _Reading:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             hint = 'remove it; quote a value that is meant as text, as in "12"'
             self._refuse(event, "OC107", f"'{tag}' is an explicit tag", hint)
+            self._mark("odd")
 
     def _alias(self, event: AliasEvent) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             self._too_many(event)
         self._refuse(event, "OC105", f"'*{event.anchor}' is an alias", "write the value out")
+        self._mark("gone")
         self._put(None)
 
     def _open(self, event: MappingStartEvent | SequenceStartEvent) -> None:
@@ -175,6 +213,7 @@ class _Reading:
             what = "a mapping" if isinstance(frame, _Mapping) else "a list"
             hint = 'keys are text; an expression is written in quotes, as in "${{ … }}"'
             self._refuse(event, "OC109", f"{what} as a key", hint)
+            self._mark("open")
 
     def _close(self, event: CollectionEndEvent) -> None:
         frame = self._frames.pop()
@@ -196,6 +235,7 @@ class _Reading:
             resolved = resolve(text)
             if isinstance(resolved, Refused):
                 self._refuse(event, resolved.code, resolved.message, resolved.hint)
+                self._mark("odd")
             else:
                 value = resolved
         if not self._frames:
@@ -234,9 +274,11 @@ class _Reading:
             what = {bool: "a truth value", type(None): "nothing"}.get(type(value), "a number")
             hint = f'keys are text; write "{event.value}"' if event.value else "keys are text"
             self._refuse(event, "OC109", f"{shown} as a key is {what}", hint)
+            self._mark("open")
             return None
         if value == "<<" and event.implicit[0]:
             self._refuse(event, "OC106", "'<<' is a merge key", "write the fields out")
+            self._mark("open")
             return None
         first = frame.keys.setdefault(value, event)
         if first is not event:
@@ -244,7 +286,24 @@ class _Reading:
             message = f"'{_short(value)}' is given twice; the first is at line {there.line}, column {there.column}"
             related = (Related(there, "the first one"),)
             self._add(Diagnostic(self._span(event), "OC108", message, "remove one of them", related=related))
+            self.marks.append(Mark(len(self.documents), (*self._here()[0], value), "twice"))
         return value
+
+    def _mark(self, sort: Literal["gone", "open", "odd"]) -> None:
+        path, has_key = self._here()
+        self.marks.append(Mark(len(self.documents), path, sort if has_key else "open"))
+
+    def _here(self) -> tuple[tuple[str | int, ...], bool]:
+        """The path of what is read now; (of its mapping, False) where that is a key, or stands under none."""
+        path: list[str | int] = []
+        for frame in self._frames:
+            if isinstance(frame, list):
+                path.append(len(frame))
+            elif frame.expects_key or frame.key is None:
+                return tuple(path), False
+            else:
+                path.append(frame.key)
+        return tuple(path), True
 
     def _span(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
@@ -306,60 +365,3 @@ def _character(file: str, before: str) -> Span:
     lines = lines_of(before)
     line, column = len(lines), len(lines[-1]) + 1
     return Span(file, line, column, line, column + 1)
-
-
-# libyaml's words, and what usually helps
-_HINTS = (
-    ("found character '\\t'", "indent with spaces, not with tabs"),
-    ("mapping values are not allowed", "a value that contains ': ' is written in quotes; or the indentation is off"),
-    ("could not find expected ':'", "a key is followed by ': '; or a quote or an indentation is off"),
-    ("did not find expected key", "check the indentation of this line and of the one above"),
-    ("did not find expected '-' indicator", "check the indentation of this line and of the one above"),
-    ("unexpected end of stream", "a quote is opened and not closed"),
-    ("did not find expected ',' or ']'", "a '[' is opened and not closed, or a comma is missing"),
-    ("did not find expected ',' or '}'", "a '{' is opened and not closed, or a comma is missing"),
-    ("expected <document start>", "between two documents stands a line '---'"),
-    ("expected alphabetic or numeric character", "a value that begins with & or * is written in quotes"),
-    ("directive", "remove the line that begins with %; files are read as YAML 1.2"),
-    ("incompatible YAML document", "remove the line that begins with %; files are read as YAML 1.2"),
-    ("invalid Unicode character escape code", "write the character itself, or in single quotes what is no escape"),
-    ("expected hexdecimal number", "\\\\x takes two, \\\\u four and \\\\U eight hexadecimal digits"),
-    ("indentation indicator equal to 0", "write 1 to 9 after the '|' or '>', or nothing"),
-    ("unknown tag", "remove it; quote a value that begins with !"),
-    ("did not find expected node content", "a value is missing here"),
-    ("unknown escape character", "in double quotes a backslash is written as \\\\; or use single quotes"),
-)
-
-
-def _syntax(error: MarkedYAMLError, data: bytes, file: str) -> Diagnostic:
-    lines = lines_of(data.decode())
-    mark = error.problem_mark or error.context_mark
-    span = _mark(file, mark, lines)
-    problem = (error.problem or "it cannot be parsed").replace("found undefined tag handle", "unknown tag")
-    hint = next((hint for words, hint in _HINTS if words in problem), "")
-    problem = problem.replace("hexdecimal", "hexadecimal")
-    if "cannot start any token" in problem and mark is not None:
-        character = _at(lines, span.line, span.column)
-        problem = "a tab where spaces are needed" if character == "\t" else f"'{character}' cannot begin a value"
-        hint = "indent with spaces, not with tabs" if character == "\t" else "write the value in quotes"
-    related: tuple[Related, ...] = ()
-    if error.context and error.context_mark is not None:
-        context = _mark(file, error.context_mark, lines)
-        if context != span:
-            related = (Related(context, error.context),)
-    return Diagnostic(span, "OC104", f"not YAML: {problem}", hint, related=related)
-
-
-def _mark(file: str, mark: Any, lines: list[str]) -> Span:
-    """One character at a mark; a mark past the end of the text is its last line's end."""
-    if mark is None:
-        return start_of(file)
-    line, column = mark.line + 1, mark.column + 1
-    while line > 1 and (line > len(lines) or (column == 1 and lines[line - 1] == "" and line == len(lines))):
-        line -= 1
-        column = len(lines[line - 1]) + 1
-    return Span(file, line, column, line, column + 1)
-
-
-def _at(lines: list[str], line: int, column: int) -> str:
-    return lines[line - 1][column - 1 : column] if line <= len(lines) else ""

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from yaml import YAMLError
 from yaml._yaml import CParser
 from yaml.events import (
+    AliasEvent,
     CollectionEndEvent,
     DocumentEndEvent,
     DocumentStartEvent,
@@ -14,11 +16,13 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from schemas.guard import lines_of
+from schemas.guard import MAX_NODES, lines_of
 from schemas.span import Span
 
 Path = Sequence[str | int]
 Range = tuple[int, int, int, int]
+_ENOUGH = 3 * MAX_NODES
+"""Events of a text that is within the limits; of one that is not, no more need be known."""
 
 
 @dataclass(slots=True)
@@ -33,7 +37,7 @@ class Node:
 
 
 class Layout:
-    """The places of all documents of one file. `data` must have passed the guard."""
+    """The places of all documents of one file: UTF-8, and of no more nodes than the guard lets pass."""
 
     __slots__ = ("_lines", "_roots", "data")
 
@@ -132,10 +136,14 @@ def _laid_out(data: bytes, lines: list[str]) -> list[Node | None]:
             keys[-1] = None
 
     try:
-        while (event := parser.get_event()) is not None:
+        for count, event in enumerate(iter(parser.get_event, None)):
+            if count > _ENOUGH:
+                break
             match event:
                 case DocumentStartEvent():
                     roots.append(None)
+                case AliasEvent():
+                    put(Node(_range(event, lines)))
                 case ScalarEvent():
                     put(Node(_range(event, lines), style=event.style, text=event.value))
                 case MappingStartEvent() | SequenceStartEvent():
@@ -150,6 +158,8 @@ def _laid_out(data: bytes, lines: list[str]) -> list[Node | None]:
                     closed.range = (*closed.range[:2], *_end(closed, event, lines))
                 case DocumentEndEvent() | _:
                     pass
+    except YAMLError:
+        pass  # the guard has said so; what stands before has its place all the same
     finally:
         parser.dispose()
     return roots

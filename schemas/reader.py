@@ -10,24 +10,30 @@ from pydantic import ValidationError
 
 from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
-from schemas.faults import faults
-from schemas.guard import NOTHING, load
+from schemas.faults import Fault, described, located, name_like
+from schemas.guard import NOTHING, Loaded, Mark, load
 from schemas.kinds import ACTS, MODELS, STATUS_KINDS
+from schemas.mending import Hole, mended
 from schemas.places import Layout, Places
 from schemas.span import Span
 
+ANY_KIND = "*"
 _NAME_FIELD = re.compile(rb"\bname:[ \t]*[\"']?([a-z0-9][a-z0-9.-]*)")
 _KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Authored:
-    """A document as its author wrote it, and where. `index` counts the documents of the file's stream from 0."""
+    """A document as its author wrote it, and where. `index` counts the documents of the file's stream from 0.
+
+    Where there are `holes` it is what could be made of one that is at fault.
+    """
 
     document: Document
     file: str
     index: int
     places: Places = field(repr=False)
+    holes: tuple[Hole, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -60,20 +66,29 @@ class ParsedFile:
     count: int = 0
     """How many documents it holds, those with findings included."""
     broken: frozenset[str] = frozenset()
-    """Names that documents with findings may have: a reference to one of them is not wrong for all we know."""
+    """Names that documents may have of which nothing could be made: a reference to one of them is not wrong."""
+    broken_kinds: frozenset[str] = frozenset()
+    """Their kinds; `ANY_KIND` where one may be of any."""
+    mended: tuple[Authored, ...] = ()
+    """What could be made of documents that are at fault, or in a file that the guard refuses: never to be used."""
 
     def within(self, file: str) -> "ParsedFile":
         """The same content in another file: parsed files are cached by content."""
         if file == self.file:
             return self
-        return ParsedFile(
-            file,
-            tuple(authored.within(file) for authored in self.documents),
-            tuple(finding.within(file) for finding in self.findings),
-            frozenset(finding.within(file) for finding in self.about_acts),
-            self.count,
-            self.broken,
+        return replace(
+            self,
+            file=file,
+            documents=tuple(authored.within(file) for authored in self.documents),
+            findings=tuple(finding.within(file) for finding in self.findings),
+            about_acts=frozenset(finding.within(file) for finding in self.about_acts),
+            mended=tuple(authored.within(file) for authored in self.mended),
         )
+
+
+def nameless(kind: str) -> str:
+    """What stands among the broken names for a document of the kind whose name nobody knows."""
+    return f"{kind}/"
 
 
 def read(data: bytes, file: str) -> ParsedFile:
@@ -82,33 +97,123 @@ def read(data: bytes, file: str) -> ParsedFile:
     A file that the guard refuses gives no documents at all.
     """
     loaded = load(data, file)
-    if loaded.findings:
-        about_acts = _if_acts_only(data, loaded.findings)
-        return ParsedFile(file, (), in_order(loaded.findings), about_acts, 0, _names_in(data))
-    layout = Layout(data)
-    documents: list[Authored] = []
-    findings: list[Diagnostic] = []
-    of_acts: list[Diagnostic] = []
-    broken: set[str] = set()
-    values = [(index, value) for index, value in enumerate(loaded.documents) if value is not NOTHING]
-    for index, value in values:
-        places = Places(layout, index)
-        read_document = _document(value, places, file)
-        if isinstance(read_document, Document):
-            documents.append(Authored(read_document, file, index, places))
-            continue
-        findings += read_document
-        if isinstance(value, dict):
-            metadata = value.get("metadata")
-            name = metadata.get("name") if isinstance(metadata, dict) else None
-            broken |= {name} if isinstance(name, str) else set()
-            of_acts += read_document if _is_act(value) else ()
-    return ParsedFile(file, tuple(documents), in_order(findings), frozenset(of_acts), len(values), frozenset(broken))
+    reading = _Reading(file, Layout(data), frozenset(finding.span for finding in loaded.findings))
+    values = loaded.remains if loaded.findings else loaded.documents
+    for index, value in enumerate(values):
+        if value is not NOTHING:
+            reading.take(value, index, tuple(mark for mark in loaded.marks if mark.index == index))
+    return reading.refused(loaded, data) if loaded.findings else reading.result()
 
 
-def _is_act(value: dict[str, Any]) -> bool:
-    kind = value.get("kind")
-    return isinstance(kind, str) and kind in ACTS
+class _Reading:
+    """The documents of one file, one after another. `said` are places of which the guard has spoken."""
+
+    def __init__(self, file: str, layout: Layout, said: frozenset[Span]) -> None:
+        self._file = file
+        self._layout = layout
+        self._said = frozenset((span.line, span.column) for span in said)
+        self._count = 0
+        self._documents: list[Authored] = []
+        self._mended: list[Authored] = []
+        self._findings: list[Diagnostic] = []
+        self._of_acts: list[Diagnostic] = []
+        self._broken: set[str] = set()
+        self._broken_kinds: set[str] = set()
+
+    def take(self, value: Any, index: int, marks: tuple[Mark, ...]) -> None:
+        """One document more, of which the guard has refused what is at `marks`."""
+        self._count += 1
+        places = Places(self._layout, index)
+        model = _model_of(value)
+        if model is None:
+            self._unknown(value, places, marks)
+            return
+        try:
+            document = model.model_validate(value)
+        except ValidationError as error:
+            self._at_fault(value, model, places, marks, error)
+            return
+        if not marks:
+            self._documents.append(Authored(document, self._file, index, places))
+        else:
+            self._mend(value, model, places, marks, None)
+
+    def result(self) -> ParsedFile:
+        return ParsedFile(
+            self._file,
+            tuple(self._documents),
+            in_order(self._findings),
+            frozenset(self._of_acts),
+            self._count,
+            frozenset(self._broken),
+            frozenset(self._broken_kinds),
+            tuple(self._mended),
+        )
+
+    def refused(self, loaded: Loaded, data: bytes) -> ParsedFile:
+        """The file with what the guard found: none of its documents is to be used."""
+        seen = sorted((*self._documents, *self._mended), key=lambda authored: authored.index)
+        about_acts = loaded.findings if _acts_only(data, seen) else ()
+        if loaded.stopped:
+            self._broken |= _names_in(data) - {authored.document.name for authored in seen}
+            self._broken_kinds.add(ANY_KIND)
+        return replace(
+            self.result(),
+            documents=(),
+            mended=tuple(seen),
+            findings=in_order([*loaded.findings, *self._findings]),
+            about_acts=frozenset([*about_acts, *self._of_acts]),
+        )
+
+    def _unknown(self, value: Any, places: Places, marks: tuple[Mark, ...]) -> None:
+        self._lose(value)
+        if not any(mark.path in ((), ("kind",)) for mark in marks):
+            self._say(value, (_without_model(value, places, self._file),))
+
+    def _at_fault(
+        self, value: Any, model: type[Document], places: Places, marks: tuple[Mark, ...], error: ValidationError
+    ) -> None:
+        self._say(value, described(located(error, value), value, model, places, self._file, marks))
+        self._mend(value, model, places, marks, error)
+
+    def _mend(
+        self, value: Any, model: type[Document], places: Places, marks: tuple[Mark, ...], error: ValidationError | None
+    ) -> None:
+        def say(found: tuple[Fault, ...]) -> None:
+            self._say(value, described(found, value, model, places, self._file, marks))
+
+        before = _name_of(value)
+        found = mended(value, model, marks, error, say)
+        if found is None or found.document.name != before:
+            self._lose({**value, "metadata": {"name": before}})
+        if found is not None:
+            self._mended.append(Authored(found.document, self._file, places.index, places, found.holes))
+
+    def _say(self, value: Any, findings: Iterable[Diagnostic]) -> None:
+        new = [found for found in findings if (found.span.line, found.span.column) not in self._said]
+        self._findings += new
+        if isinstance(value, dict) and isinstance(kind := value.get("kind"), str) and kind in ACTS:
+            self._of_acts += new
+
+    def _lose(self, value: Any) -> None:
+        """Nothing could be made of it, or not enough to know its name."""
+        if not isinstance(value, dict):
+            return
+        said, name = value.get("kind"), _name_of(value)
+        kind = said if isinstance(said, str) and said in MODELS else ANY_KIND
+        self._broken_kinds.add(kind)
+        self._broken |= {name, name_like(name)} if name is not None else {nameless(kind)}
+
+
+def _model_of(value: Any) -> type[Document] | None:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    return MODELS.get(kind) if isinstance(kind, str) else None
+
+
+def _name_of(value: dict[str, Any]) -> str | None:
+    metadata = value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _names_in(data: bytes) -> frozenset[str]:
@@ -130,29 +235,21 @@ def plain(text: str) -> Any:
     return values[0] if values else None
 
 
-def _if_acts_only(data: bytes, findings: Iterable[Diagnostic]) -> frozenset[Diagnostic]:
-    """The findings of a file that cannot be parsed, where every `kind:` at a line's start names an act.
+def _acts_only(data: bytes, read: Iterable[Authored]) -> bool:
+    """Whether a file that the guard refuses is about acts: every `kind:` at a line's start, and all that could be read.
 
     An invalid act never rejects a commit, and an act that is not even YAML is invalid.
     """
     kinds = {kind.decode(errors="replace") for kind in _KIND_LINE.findall(data)}
-    return frozenset(findings) if kinds and kinds <= ACTS else frozenset()
+    return bool(kinds) and kinds <= ACTS and all(authored.is_act for authored in read)
 
 
-def _document(value: Any, places: Places, file: str) -> Document | tuple[Diagnostic, ...]:
-    def at(*path: str, key: bool = False) -> Span:
-        return places.span(file, path, key=key)
-
+def _without_model(value: Any, places: Places, file: str) -> Diagnostic:
+    """Why a value is no document of a kind."""
     if not isinstance(value, dict):
-        return (Diagnostic(at(), "OC201", "a document is a mapping that begins with apiVersion and kind"),)
-    kind = value.get("kind")
-    model = MODELS.get(kind) if isinstance(kind, str) else None
-    if model is None:  # places are looked up for documents with findings only: it takes longer than reading them
-        return (_kind_refused(kind, at("kind"), at("kind", key=True)),)
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        return faults(error, value, model, places, file)
+        message = "a document is a mapping that begins with apiVersion and kind"
+        return Diagnostic(places.span(file, ()), "OC201", message)
+    return _kind_refused(value.get("kind"), places.span(file, ("kind",)), places.span(file, ("kind",), key=True))
 
 
 def _kind_refused(kind: Any, at: Span, key: Span) -> Diagnostic:

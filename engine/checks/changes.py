@@ -7,11 +7,12 @@ Any other change checks everything.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.checks.references import references_of
 from engine.checks.scope import Scope
 from schemas.diagnostic import Diagnostic
+from schemas.project import Project
 from schemas.reader import Authored
 
 _REACHED_BY_NAME_ONLY = frozenset({"Job", "Schedule"})
@@ -27,6 +28,9 @@ class Facts:
     """
 
     broken: frozenset[str]
+    broken_kinds: frozenset[str]
+    project: Project
+    unsettled: frozenset[str]
     over_ssh: frozenset[str]
     libraries: Mapping[str, str]
     """Digests by name."""
@@ -40,12 +44,19 @@ def facts_of(scope: Scope) -> Facts:
     for authored in scope.definitions:
         for reference in references_of(authored):
             users.setdefault(f"{reference.kind}/{reference.name}", set()).add(authored.identity)
+    return _facts(scope, {named: frozenset(by) for named, by in users.items()})
+
+
+def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
     return Facts(
-        scope.broken,
-        scope.over_ssh,
-        _digests(scope),
-        scope.present,
-        {named: frozenset(by) for named, by in users.items()},
+        broken=scope.broken,
+        broken_kinds=scope.broken_kinds,
+        project=scope.catalog.project,
+        unsettled=scope.unsettled,
+        over_ssh=scope.over_ssh,
+        libraries={name: library.digest for name, library in scope.catalog.libraries.items()},
+        present=scope.present,
+        users=users,
     )
 
 
@@ -54,9 +65,7 @@ def carried_over(
 ) -> tuple[Facts | None, Mapping[Authored, tuple[Diagnostic, ...]]]:
     """The facts, and the findings that are still true; (None, nothing) where everything is to be checked."""
     changed = [authored for authored in scope.definitions if authored not in known]
-    were = (before.broken, before.over_ssh, before.libraries, before.present)
-    same = were == (scope.broken, scope.over_ssh, _digests(scope), scope.present)
-    if not same or not _is_small(changed, known, scope):
+    if _facts(scope, before.users) != before or not _is_small(changed, known, scope):
         return None, {}
     users = dict(before.users)
     for authored in changed:
@@ -69,11 +78,7 @@ def carried_over(
         for authored in scope.definitions
         if authored in known and authored.identity not in touched
     }
-    return Facts(scope.broken, scope.over_ssh, before.libraries, before.present, users), still
-
-
-def _digests(scope: Scope) -> Mapping[str, str]:
-    return {name: library.digest for name, library in scope.catalog.libraries.items()}
+    return replace(before, users=users), still
 
 
 def _is_small(changed: list[Authored], known: Mapping[Authored, object], scope: Scope) -> bool:

@@ -99,6 +99,8 @@ def _recipients(
     pools = credential.spec.pools or tuple(scope.catalog.pools)
     if any(name not in scope.catalog.pools for name in credential.spec.pools):
         return  # a finding of its own, or the pool of `up`
+    if not credential.spec.pools and scope.lacks("RunnerPool"):
+        return  # its recipients may be theirs
     wanted = {one: name for name in pools for one in scope.catalog.pools[name].spec.recipients}
     found = _given(sops)
     for index, recipient in enumerate(found):

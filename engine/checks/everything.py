@@ -9,6 +9,7 @@ from types import ModuleType
 from engine.catalog import Catalog
 from engine.checks import identities, libraries, projects, supported
 from engine.checks.changes import Facts, carried_over, facts_of
+from engine.checks.doubt import credible, is_named
 from engine.checks.scope import Scope, bounded
 from engine.spreading import Every
 from schemas.diagnostic import Diagnostic
@@ -77,9 +78,9 @@ def about_definitions(
     no commit follows, for which anything should be kept.
     """
     definitions = scope.definitions
-    findings = [*identities.check(definitions), *projects.check(definitions, unread)]
+    findings = [*identities.check(_named((*definitions, *scope.aside))), *projects.check(definitions, unread)]
     findings += libraries.check(scope)
-    kinds = {authored.document.kind for authored in definitions}
+    kinds = {authored.document.kind for authored in (*definitions, *scope.aside)}
     for whole in _modules(_OF_ALL, kinds):
         findings += whole.check(scope)
     former = before.facts if before is not None else None
@@ -90,6 +91,8 @@ def about_definitions(
     answers = every(lambda authored: tuple(bounded(_about(authored, scope))), asked)
     found = {**known, **dict(zip(asked, answers, strict=True))}
     of_each = {authored: found[authored] for authored in definitions}
+    for about in every(lambda authored: tuple(bounded(_about(authored, scope))), scope.aside):
+        findings += about
     held: dict[str, str] = {}
     for authored, about in of_each.items():
         if about:
@@ -100,17 +103,27 @@ def about_definitions(
     return Checked(tuple(findings), held, of_each, facts)
 
 
-def about_acts(catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str]) -> Iterator[Diagnostic]:
+def about_acts(
+    catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str], broken_kinds: frozenset[str] = frozenset()
+) -> Iterator[Diagnostic]:
     """Findings about acts, which concern nothing but the act."""
-    scope = Scope(catalog, (), acts, broken=broken)
-    yield from identities.check(acts)
+    scope = Scope(catalog, (), acts, broken=broken, broken_kinds=broken_kinds)
+    yield from identities.check(_named(acts))
     for authored in acts:
         yield from bounded(_about(authored, scope))
 
 
 def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    for one in _checks_of(authored.document.kind):
-        yield from one.about(authored, scope)
+    found = (finding for one in _checks_of(authored.document.kind) for finding in one.about(authored, scope))
+    for finding in credible(authored, found) if authored.holes else found:
+        if finding.code not in scope.unsettled:
+            yield finding
+
+
+def _named(documents: Sequence[Authored]) -> Sequence[Authored]:
+    """Those with the names that their authors gave them, in the order of files."""
+    named = (authored for authored in documents if not authored.holes or is_named(authored))
+    return sorted(named, key=lambda authored: (authored.file, authored.index))
 
 
 @cache

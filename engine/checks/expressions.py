@@ -133,7 +133,7 @@ def _of_secret(authored: Authored, secret: _Secret, scope: Scope) -> Iterator[Di
     credential = credentials.get(name)
     span = authored.span_within(*secret.path, offset=secret.offset, length=secret.length)
     if credential is None:
-        if name not in scope.broken:
+        if not scope.may_hold("Credential", name):
             near = get_close_matches(name[:80], credentials, n=1) if len(credentials) <= 2_000 else []
             hint = f'did you mean secrets["{near[0]}"].{wanted}?' if near else "define it: 'kind: Credential'"
             yield Diagnostic(span, "OC305", f"there is no Credential '{name}'", hint)

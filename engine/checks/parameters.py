@@ -201,7 +201,7 @@ def _secret(authored: Authored, path: Path, name: str, wanted: str, taker: Taker
     credentials, span = scope.catalog.credentials, authored.span(*path, "credentialRef")
     credential = credentials.get(name)
     if credential is None:
-        if name not in scope.broken:
+        if not scope.may_hold("Credential", name):
             hint = guess(name, credentials, "define it: 'kind: Credential'")
             yield Diagnostic(span, "OC305", f"there is no Credential '{name[:80]}'", hint)
         return

@@ -77,7 +77,7 @@ def unknown_person(
 ) -> Iterator[Diagnostic]:
     """A finding where nobody has the name, as a User or as a team that a User belongs to."""
     users, teams = scope.catalog.users, scope.teams
-    if name in users or name in teams or name in scope.broken:
+    if name in users or name in teams or name in scope.broken or scope.lacks("User"):
         return
     hint = guess(name, sorted({*users, *teams}), "define it: 'kind: User', with spec.teams")
     yield Diagnostic(authored.span(*path), "OC305", f"there is no User or team '{name}'", hint, severity)
@@ -99,7 +99,7 @@ def _told(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[
     kinds = rule.spec.select.kinds or OBJECT_KINDS
     by_kind = scope.catalog.by_kind
     for index, name in enumerate(rule.spec.select.names):
-        if name in scope.broken or any(name in by_kind[kind] for kind in kinds):
+        if any(name in by_kind[kind] or scope.may_hold(kind, name) for kind in kinds):
             continue
         hint = guess(name, sorted({known for kind in kinds for known in by_kind[kind]}), "define it, or remove it here")
         span = authored.span("spec", "select", "names", index)
@@ -111,7 +111,7 @@ def _protected(authored: Authored, project: Project, scope: Scope) -> Iterator[D
     origin = scope.catalog.origin
     for index, identity in enumerate(project.spec.prune.protect):
         kind, _, name = identity.partition("/")
-        if identity in origin or name in scope.broken:
+        if identity in origin or scope.may_hold(kind, name):
             continue
         span = authored.span("spec", "prune", "protect", index)
         if not name or kind not in MODELS:

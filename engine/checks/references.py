@@ -43,7 +43,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """References that lead nowhere."""
     for reference in references_of(authored):
         named = _named(scope, reference.kind)
-        if reference.name in named or reference.name in scope.broken:
+        if reference.name in named or scope.may_hold(reference.kind, reference.name):
             continue
         if reference.kind == "RunnerPool" and reference.name == DEFAULT_POOL:
             continue  # the pool of `up`, which needs no document

@@ -15,7 +15,7 @@ from schemas.envelope import Document
 from schemas.guard import MAX_FINDINGS
 from schemas.job import Job, Step
 from schemas.library import LibraryStep
-from schemas.reader import Authored
+from schemas.reader import ANY_KIND, Authored, nameless
 from schemas.schedule import Schedule
 from schemas.selector import Expression, Selection, Selector
 from schemas.steps import STEP_TYPES, StepType
@@ -187,15 +187,28 @@ class Members:
 
 @dataclass(frozen=True)
 class Scope:
-    """A commit's documents. `broken` are names of documents that could not be read."""
+    """A commit's documents. `broken` are names of documents that could not be read, `broken_kinds` their kinds."""
 
     catalog: Catalog
     definitions: Sequence[Authored]
     acts: Sequence[Authored] = ()
     broken: frozenset[str] = field(default_factory=frozenset)
+    broken_kinds: frozenset[str] = field(default_factory=frozenset)
     vendored: Vendored = NO_LIBRARIES
+    aside: Sequence[Authored] = ()
+    """What could be made of definitions at fault, on which nobody may rely."""
+    unsettled: frozenset[str] = frozenset()
+    """Codes of findings that a Project decides which could not be read."""
     present: frozenset[str] | None = None
     """Of the files that documents name, those that are there; None where nobody has looked."""
+
+    def may_hold(self, kind: str, name: str) -> bool:
+        """Whether a document with this name may be among those that could not be read."""
+        return name in self.broken or not self.broken.isdisjoint((nameless(kind), nameless(ANY_KIND)))
+
+    def lacks(self, *kinds: str) -> bool:
+        """Whether a document of one of these kinds may be among those that could not be read."""
+        return bool(self.broken_kinds & {ANY_KIND, *kinds})
 
     @cached_property
     def members(self) -> Members:

@@ -23,9 +23,9 @@ from schemas.workflow import Workflow
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """Selectors that match no target, jobs and limits that are left with none."""
-    if scope.broken:
-        return  # who is missing may be among those
     document = authored.document
+    if scope.lacks("Target", "TargetGroup"):
+        return  # who is missing may be among those
     for selection, path in selections_of(authored):
         if isinstance(document, Workflow) and has_expression(selection.to_json()):
             continue  # who is chosen is known when it runs
@@ -56,7 +56,9 @@ def _exist(selection: Selection, scope: Scope) -> bool:
 
 def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> Iterator[Diagnostic]:
     allowed = credential.spec.allowed_for
-    if allowed is not None and not any(matches(allowed, job.metadata.labels) for job in scope.catalog.jobs.values()):
+    if allowed is None or scope.lacks("Job"):
+        return
+    if not any(matches(allowed, job.metadata.labels) for job in scope.catalog.jobs.values()):
         hint = "check its labels; nobody may use the credential now"
         span = authored.span("spec", "allowedFor", key=True)
         yield Diagnostic(span, "OC307", "'allowedFor' matches no job", hint, "warning")
@@ -127,6 +129,8 @@ def _unmatched(
     authored: Authored, selector: Selector, kinds: Sequence[str], path: Path, scope: Scope
 ) -> Iterator[Diagnostic]:
     by_kind = scope.catalog.by_kind
+    if scope.lacks(*kinds):
+        return
     if not any(matches(selector, found.metadata.labels) for kind in kinds for found in by_kind[kind].values()):
         hint = "check its labels; it is no error, and what is written here concerns nothing"
         message = f"'selector' matches no {' or '.join(kinds) if len(kinds) < len(by_kind) else 'document'}"

@@ -48,19 +48,19 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope) -> Iterator[Diagnostic]:
     """Users are looked up with the other references."""
     for index, team in enumerate(gate.teams):
-        if team not in scope.teams and not scope.broken:
+        if team not in scope.teams and not scope.lacks("User"):
             hint = guess(team, scope.teams, "a team is what Users name under spec.teams")
             span = authored.span(*path, "teams", index)
             yield Diagnostic(span, "OC305", f"there is no team '{team[:80]}'", hint)
             return
     known = set(gate.users).union(*(scope.teams.get(team, frozenset()) for team in gate.teams))
-    if (gate.teams or gate.users) and len(known) < gate.count and not scope.broken:
+    if (gate.teams or gate.users) and len(known) < gate.count and not scope.lacks("User"):
         few = f"only {len(known)} {'person' if len(known) == 1 else 'people'} may decide"
         message = f"the gate cannot open: it wants {gate.count} approvals, and {few}"
         hint = "lower 'count', or let more people decide"
         span = authored.span(*path, "count", key=True)
         yield Diagnostic(span, "OC316", message, hint, "warning")
-    elif gate.not_requester and len(known) == 1:
+    elif gate.not_requester and len(known) == 1 and not scope.lacks("User"):
         message = f"only '{min(known)}' may decide, and not where they asked for the run"
         hint = "let another person decide as well"
         yield Diagnostic(authored.span(*path, "notRequester", key=True), "OC316", message, hint, "warning")

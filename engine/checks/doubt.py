@@ -1,0 +1,177 @@
+"""Which findings in a mended document are true of what its author wrote.
+
+A finding is kept only where it would still be there after any reasonable mending of what is at fault in the shape. So
+nothing is said of the holes themselves, and nothing that what belongs into a hole may decide. Better silent than wrong:
+whoever mends the shape sees the rest.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from engine.checks.scope import Path
+from schemas.diagnostic import Diagnostic
+from schemas.mending import Hole
+from schemas.reader import Authored
+from schemas.span import Span
+
+_RESULTS = frozenset(
+    {"params", "inputs", "steps", "rescue", "finally", "id", "uses", "outputs", "forEach", "as", "needs", "jobs", "env"}
+    | {"jobRef", "workflowRef", "job"}
+)
+"""What gives the names and types that expressions have."""
+_STARTED = frozenset({"params", "jobRef", "workflowRef", "discoveryRef", "job"})
+_CHOICE = frozenset({"targets", "limit", "groups", "names", "selector", "exclude"})
+_STEPS = frozenset({"steps", "rescue", "finally"})
+_CLOCK = frozenset({"cron", "rrule", "every", "at", "startAt", "endAt", "calendars", "only", "except", "duration"})
+
+DECIDED_BY: Mapping[str, frozenset[str]] = {
+    "OC204": frozenset({"from", "data", "sops"}),
+    "OC206": frozenset(),
+    "OC207": frozenset(),
+    "OC209": frozenset({"scheme", "transport", "winrm"}),
+    "OC212": frozenset({"params", "inputs", "outputs"}),
+    "OC301": frozenset({"name"}),
+    "OC302": frozenset({"name", "previousNames"}),
+    "OC303": frozenset(),
+    "OC304": frozenset(),
+    "OC305": frozenset({"kinds", "requires", "library"}),
+    "OC306": frozenset(),
+    "OC307": _CHOICE | {"kinds", "select", "matchLabels", "matchExpressions", "jobRef", "allowedFor", "labels"},
+    "OC308": frozenset(),
+    "OC309": _STARTED,
+    "OC310": frozenset(),
+    "OC311": _CHOICE | _STEPS | {"uses", "run", "connection", "connections", "defaultConnection"},
+    "OC312": frozenset({"branch", "status", "requests", "ref"}),
+    "OC313": frozenset({"jobs"}),
+    "OC314": frozenset(),
+    "OC315": frozenset({"event", "run", "jobs", "states", "if", "jobRef", "workflowRef"}),
+    "OC316": frozenset({"approval", "teams", "users", "count"}),
+    "OC317": frozenset(),
+    "OC318": frozenset(),
+    "OC319": frozenset(),
+    "OC320": _CHOICE | {"uses", "if"},
+    "OC321": frozenset(),
+    "OC322": frozenset({"jump", "=ssh", "=connections"}),
+    "OC340": frozenset(),
+    "OC341": frozenset(),
+    "OC401": frozenset(),
+    "OC402": _RESULTS | {"=targets"},
+    "OC403": _RESULTS,
+    "OC404": frozenset({"shell", "run", "uses"}),
+    "OC405": _RESULTS,
+    "OC406": _RESULTS | {"run", "with", "targets", "examples"},
+    "OC407": frozenset(),
+    "OC408": _RESULTS | {"=targets", "with"},
+    "OC409": frozenset(),
+    "OC410": frozenset(),
+    "OC501": frozenset(),
+    "OC502": frozenset({"timeZone"}),
+    "OC503": frozenset(),
+    "OC504": _CLOCK,
+    "OC505": frozenset(),
+    "OC506": _CLOCK,
+    "OC507": _CLOCK,
+    "OC508": frozenset({"country", "holidays"}),
+    "OC509": frozenset(),
+    "OC601": frozenset({"hostKeys"}),
+    "OC602": frozenset(),
+    "OC603": _CHOICE | _STEPS | {"runsOn", "pool", "pools", "commitStatus", "uses", "connection", "defaults"},
+    "OC604": _CHOICE | _STEPS | {"labels", "uses", "connection"},
+    "OC605": _STARTED,
+    "OC606": _RESULTS | {"secret"},
+    "OC607": _STARTED | {"type", "field"},
+    "OC608": frozenset(),
+    "OC609": frozenset({"type", "transport"}),
+    "OC610": frozenset({"sops", "data"}),
+    "OC611": frozenset({"sops", "age", "pools", "data"}),
+    "OC901": frozenset({"action", "mode", "targets", "connection"}),
+    "OC902": frozenset(),
+}
+"""By code, the fields of the same document that decide, beside what a finding points at, whether it is true.
+
+A hole may be in them; or, with `=`, they must be the hole themselves.
+"""
+
+DECIDED_BY_PROJECT = frozenset({"OC502", "OC603", "OC611"})
+"""Codes of findings that the defaults of the Project decide."""
+
+_UNSEEN = frozenset({"annotations", "description", "owner"})
+_UNSEEN_OF_JOB = frozenset({"timeout", "queueTimeout", "priority", "strategy", "env"})
+_ONLY_NAMED = frozenset(
+    {"Schedule", "Window", "Policy", "Discovery", "NotificationChannel", "NotificationRule", "RunRequest", "Approval"}
+)
+"""Kinds of which other documents' checks see the metadata alone."""
+
+
+def credible(authored: Authored, findings: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Those of the findings in a document that no mending of its shape would take away."""
+    if not authored.holes:
+        yield from findings
+        return
+    deciding = frozenset(name for hole in authored.holes for name in _deciding(hole))
+    anything = any(_is_wide(hole) for hole in authored.holes)
+    blank = [span for hole in authored.holes if not hole.kept for span in _spans(authored, hole)]
+    for finding in findings:
+        decided_by = DECIDED_BY.get(finding.code, deciding)
+        if decided_by & deciding or (anything and decided_by):
+            continue
+        places = (finding.span, *(related.span for related in finding.related))
+        if not any(_within(place, span) for place in places for span in blank):
+            yield finding
+
+
+def stands(authored: Authored) -> bool:
+    """Whether other documents' checks may rely on a mended one: its holes are where none of them looks."""
+    return all(_is_unseen(authored.document.kind, hole.path) for hole in authored.holes)
+
+
+def is_named(authored: Authored) -> bool:
+    """Whether a mended document has the names that its author gave it."""
+    return not any(
+        hole.path in ((), ("metadata",), ("kind",)) or hole.path[:2] in (("metadata", "name"), _PREVIOUS)
+        for hole in authored.holes
+    )
+
+
+_PREVIOUS = ("metadata", "previousNames")
+
+
+def touches(authored: Authored, *path: str) -> bool:
+    """Whether a hole is at a path, within it, or around it."""
+    return any(hole.path[: len(path)] == path[: len(hole.path)] for hole in authored.holes)
+
+
+def _is_unseen(kind: str, path: Path) -> bool:
+    match path[:2]:
+        case ("metadata", str(field)):
+            return field in _UNSEEN
+        case ("spec", *below):
+            return kind in _ONLY_NAMED or (kind == "Job" and bool(below) and below[0] in _UNSEEN_OF_JOB)
+    return path == ("apiVersion",)
+
+
+def _is_wide(hole: Hole) -> bool:
+    """Whether there is no saying what belongs into it."""
+    return hole.anything or (len(hole.path) < 2 and hole.path != ("apiVersion",))
+
+
+def _deciding(hole: Hole) -> Iterator[str]:
+    """The names on its path, those around its step or node left out: a step is more than what stands beside it."""
+    begin = 0
+    for at in range(1, len(hole.path) - 1):
+        if (hole.path[at - 1] in _STEPS and isinstance(hole.path[at], int)) or hole.path[:at] == ("spec", "jobs"):
+            begin = at + 1
+    yield from (name for name in hole.path[begin:] if isinstance(name, str))
+    yield f"={hole.path[-1]}" if hole.path else "="
+
+
+def _spans(authored: Authored, hole: Hole) -> Iterator[Span]:
+    yield authored.span(*hole.path)
+    yield authored.span(*hole.path, key=True)
+
+
+def _within(place: Span, span: Span) -> bool:
+    return (
+        place.file == span.file
+        and (span.line, span.column) <= (place.line, place.column)
+        and (place.end_line, place.end_column) <= (span.end_line, span.end_column)
+    )

@@ -1,0 +1,189 @@
+"""A mistake in the shape of a document hides nothing else, and what is said besides is true.
+
+Seeded: what is broken, and how, is chosen at random in the documents of the case files.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.checks.doubt import DECIDED_BY
+from schemas.codes import CODES
+from schemas.guard import NOTHING, load
+from tests.document_cases import Case, cases
+
+Found = Counter[tuple[str, str]]
+Path = tuple[str | int, ...]
+_PLACES = re.compile(r"\d+")
+"""Of lines, which move."""
+_SHAPE = frozenset(code for code in CODES if "OC200" < code < "OC212")
+_LATER = frozenset({"OC901", "OC902"})
+
+
+def _values(case: Case) -> list[Any]:
+    return [value for value in load(case.data, case.file).documents if value is not NOTHING]
+
+
+def _written(case: Case, values: list[Any]) -> Case:
+    text = yaml.safe_dump_all(values, sort_keys=False, allow_unicode=True, width=10_000, explicit_start=True)
+    return replace(case, data=text.encode())
+
+
+def _found(case: Case) -> Found:
+    return Counter((found.code, _PLACES.sub("N", found.message)) for found in case.compiled().findings)
+
+
+@cache
+def _cases() -> tuple[Case, ...]:
+    """Those that the guard lets pass and that mean the same when they are written anew."""
+    plain = (case for case in cases() if not case.hostile and ".toml: " not in case.name and _values(case))
+    return tuple(case for case in plain if _found(_written(case, _values(case))) == _found(case))
+
+
+@cache
+def _right() -> tuple[Case, ...]:
+    return tuple(case for case in _cases() if {code for code, _ in _found(case)} <= _LATER)
+
+
+@pytest.mark.parametrize("case", _cases(), ids=lambda case: case.name)
+def test_an_unknown_field_hides_nothing(case: Case) -> None:
+    """Every finding is still there, in all documents, and nothing is added but the fields themselves."""
+    before, values = _found(case), _values(case)
+    for value in values:
+        if isinstance(value, dict) and isinstance(value.get("metadata"), dict):
+            value["metadata"]["zzz"] = 1
+
+    found = _found(_written(case, values))
+
+    assert not before - found
+    assert set(found - before) <= {("OC203", "'zzz' is not a field of 'metadata'")}
+
+
+def test_a_wrong_value_brings_no_other_findings() -> None:
+    _breaks(range(100))
+
+
+@pytest.mark.slow
+def test_no_wrong_value_brings_other_findings() -> None:
+    _breaks(range(100, 2_000))
+
+
+def _breaks(seeds: range) -> None:
+    """What is broken in a right document is said where it is, and nothing is said that it may have caused."""
+    for seed in seeds:
+        random = Random(seed)
+        case = random.choice(_right())
+        values = _values(case)
+        places = [(index, path) for index, value in enumerate(values) for path in _paths(value) if path]
+        index, path = random.choice(places)
+        _broken(values[index], path, random)
+
+        codes = {code for code, _ in _found(_written(case, values)) - _found(case)}
+
+        if codes & _SHAPE:
+            assert codes <= _SHAPE | {"OC212"}, (seed, case.name, index, path)
+
+
+def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    yield path
+    match value:
+        case dict():
+            for key, below in value.items():
+                yield from _paths(below, (*path, key))
+        case list():
+            for index, below in enumerate(value):
+                yield from _paths(below, (*path, index))
+
+
+def _broken(value: Any, path: Path, random: Random) -> None:
+    for step in path[:-1]:
+        value = value[step]
+    old = value[path[-1]]
+    match random.randrange(4):
+        case 0 if isinstance(value, dict):
+            del value[path[-1]]
+        case 1 if isinstance(value, dict):
+            value[f"{path[-1]}Zzz"] = value.pop(path[-1])
+        case 2:
+            value[path[-1]] = [[old]]
+        case _:
+            value[path[-1]] = {"zzz": old}
+
+
+GUARDED = """\
+apiVersion: opsconductor/v1
+kind: Job
+metadata: {name: first}
+spec:
+  targets: {names: [web-09]}
+  steps: [{run: uptime}]
+---
+apiVersion: opsconductor/v1
+kind: Job
+metadata: {name: second}
+spec:
+  timeout: 010
+  targets: {names: [web-09], names: [web-08]}
+  params: &params {}
+  steps:
+    - {run: uptime, workingDir: *dir}
+    - {run: "echo ${{ params.x }}"}
+---
+"""
+
+
+def test_what_the_guard_refuses_hides_nothing() -> None:
+    """Other documents of the file are checked, and so is what is left of the one at fault."""
+    found = _codes(GUARDED)
+
+    assert found == [
+        "5:21 OC305",
+        "12:12 OC110",
+        "13:30 OC108",
+        "13:38 OC305",
+        "14:11 OC105",
+        "16:33 OC105",
+        "17:23 OC402",
+    ]
+
+
+def test_what_stands_before_a_mistake_in_the_syntax_is_checked() -> None:
+    assert _codes(f"{GUARDED.split('---', maxsplit=1)[0]}---\na: [\n---\nb: 1\n") == ["5:21 OC305", "9:1 OC104"]
+
+
+def test_half_a_document_is_not_judged() -> None:
+    """What ends at a mistake in the indentation is no whole document: its `spec` is not missing."""
+    assert _codes("apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: a}\n spec: {}\n") == ["4:2 OC104"]
+
+
+@pytest.mark.parametrize("name", ["{name: a, zzz: 1}", "{name: a, name: a}", "{name: &a a}"])
+def test_what_is_mended_is_never_used(name: str) -> None:
+    """It is there for its findings alone: as an act it is none, and as a definition the commit has no catalog."""
+    request = f"apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name}\nspec: {{jobRef: disk-space}}\n"
+    steps = "[{uses: assert, with: {that: 'true'}}]"
+    job = f"{{apiVersion: opsconductor/v1, kind: Job, metadata: {name}, spec: {{steps: {steps}}}}}\n"
+
+    asked = Case("", request.encode(), ()).compiled()
+    both = Case("", f"{request}---\n{job}".encode(), ()).compiled()
+
+    assert (asked.acts, asked.catalog is not None) == ((), True)
+    assert (both.acts, both.catalog) == ((), None)
+    assert "Job/a" not in {authored.identity for authored in both.definitions}
+
+
+def test_every_code_says_what_decides_it() -> None:
+    """Of each finding that checks give, it is known what in a document at fault makes it doubtful."""
+    named = {code for code in CODES if code > "OC212" and not "OC121" <= code <= "OC125"}
+
+    assert named <= DECIDED_BY.keys() <= CODES.keys()
+
+
+def _codes(text: str) -> list[str]:
+    return [found for found in Case("", text.encode(), ()).found() if found[-5:] not in _LATER]
