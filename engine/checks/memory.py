@@ -16,7 +16,9 @@ _ANSWERS: WeakKeyDictionary[Authored, dict[str, tuple[tuple[object, ...], object
 
 def remembered(authored: Authored, question: str, facts: tuple[object, ...], answer: Callable[[], T]) -> T:
     """What `answer` gives, asked once for a document and the facts it depends on (compared by identity or equality)."""
-    known = _ANSWERS.setdefault(authored, {})
+    known = _ANSWERS.get(authored)
+    if known is None:
+        known = _ANSWERS[authored] = {}
     held = known.get(question)
     if held is None or held[0] != facts:
         held = known[question] = (facts, answer())

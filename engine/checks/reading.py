@@ -165,6 +165,9 @@ def well_marked(text: str) -> bool:
 
 def texts_in(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """The texts in a value, in order, without recursion."""
+    if isinstance(value, str):  # as most are
+        yield path, value
+        return
     waiting: list[tuple[Path, Any]] = [(path, value)]
     while waiting:
         here, one = waiting.pop()
