@@ -64,6 +64,8 @@ class Library:
     broken: frozenset[str] = frozenset()
     """Names of its steps that cannot be read."""
     misplaced: tuple[Authored, ...] = ()
+    mended: tuple[Authored, ...] = ()
+    """What could be made of its steps that are at fault, to be looked at only."""
     findings: tuple[Diagnostic, ...] = ()
 
     def step(self, name: str) -> LibraryStep | None:
@@ -172,5 +174,6 @@ def _library(name: str, files: list[VendoredFile]) -> Library:
         files=frozenset(file.path for file in files),
         broken=frozenset(broken),
         misplaced=tuple(misplaced),
+        mended=tuple(authored for file in files if file.parsed is not None for authored in file.parsed.mended),
         findings=tuple(findings),
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from engine.checks.doubt import credible
 from engine.checks.expressions import of_library_step
 from engine.checks.parameters import declared, faults_of, schema_of
 from engine.checks.references import guess
@@ -110,6 +111,9 @@ def _library(library: Library, scope: Scope) -> Iterator[Diagnostic]:
         if isinstance(step.document, LibraryStep):
             yield from _step(step, step.document.spec, library, scope)
             yield from _requirements_of(step, name, library)
+    for step in library.mended:
+        if isinstance(step.document, LibraryStep):
+            yield from credible(step, _step(step, step.document.spec, library, scope))
 
 
 def _named(authored: Authored, wanted: str, why: str) -> Iterator[Diagnostic]:

@@ -55,6 +55,17 @@ def test_only_what_is_included_is_looked_at(folder: Path) -> None:
     assert validate_paths(folder).documents == 2
 
 
+def test_a_project_at_fault_says_what_is_included_all_the_same(folder: Path) -> None:
+    """Whoever mends it would else meet the findings of those files only then."""
+    (folder / "opsconductor.yaml").write_text(PROJECT + "spec: {include: ['ops/*.yaml'], interval: soon}\n")
+    (folder / "ops").mkdir()
+    (folder / "ops" / "bad.yaml").write_text("a: 1\n")
+
+    found = {(finding.span.file, finding.code) for finding in validate_paths(folder).compiled.findings}
+
+    assert found >= {("opsconductor.yaml", "OC207"), ("ops/bad.yaml", "OC210")}
+
+
 def test_the_project_says_what_is_included(folder: Path) -> None:
     (folder / "opsconductor.yaml").write_text(PROJECT + "spec: {include: ['ops/*.yaml']}\n")
     (folder / "ops").mkdir()
