@@ -6,8 +6,10 @@ wrong here is wrong for every value. The rules are the library's (a test asks it
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
+from engine.states import RunState, StepState
 from engine.syntax import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
 
 Types = frozenset[str] | None
@@ -58,6 +60,13 @@ _FUNCTIONS = {
     "size": "int", "int": "int", "double": "double", "string": "text", "bytes": "bytes", "duration": "duration",
     "timestamp": "time", "success": "bool", "failure": "bool", "always": "bool", "cancelled": "bool",
 }  # fmt: skip
+ITEM = "[]"
+"""Stands in a path for any item of a list: (params, names, []) is what params.names[0] reads."""
+_STATES: Mapping[str, frozenset[str]] = {
+    "steps": frozenset(StepState),
+    "jobs": frozenset(RunState) | {StepState.SKIPPED},
+}
+_OS = frozenset({"linux", "windows", "network", "other"})
 _OF_TEXT = frozenset({"startsWith", "endsWith", "matches"})
 
 
@@ -164,7 +173,8 @@ class _Inference:
         if isinstance(node, Index):
             self.of(node.index, bound)
         self._has_members(node, base)
-        return None
+        walked = path_of(node.base)
+        return self.lookup((*walked, ITEM)) if walked and walked[0] not in bound and base == LIST else None
 
     def _path(self, node: Node, path: tuple[str, ...]) -> Types:
         """A path is read often in one expression, and said to be wrong once."""
@@ -232,6 +242,11 @@ class _Inference:
         return frozenset(results)
 
     def _compared(self, node: Call, name: str, left: frozenset[str], right: frozenset[str]) -> None:
+        if name in ("==", "!=", "in"):
+            one, other = node.arguments
+            self._one_of(one, other)
+            if name != "in":
+                self._one_of(other, one)
         if name == "in":
             self._within(node, right)
         elif name in ("==", "!="):
@@ -244,6 +259,16 @@ class _Inference:
             hint = "nothing is converted unasked: int(x), double(x) and string(x) do"
             self._wrong(node, f"'{name}' does not compare {said(left)} with {said(right)}", hint)
 
+    def _one_of(self, read: Node, written: Node) -> None:
+        """Texts that are compared with what has a few values only, and none of these."""
+        values = _values(path_of(read))
+        texts = written.items if isinstance(written, Collection) and not written.is_map else (written,)
+        for text in texts if values else ():
+            if isinstance(text, Constant) and text.kind == "string" and text.text not in values:
+                near = get_close_matches(text.text[:80], values, n=1)
+                hint = f"did you mean '{near[0]}'?" if near else f"it is one of {', '.join(sorted(values))}"
+                self._wrong(text, f"it is never '{text.text[:80]}'", hint, certain=False)
+
     def _within(self, node: Call, right: frozenset[str]) -> None:
         if not right & _WALKED:
             hint = "a part of a text is found by x.contains(y)" if right & TEXT else ""
@@ -255,6 +280,18 @@ class _Inference:
 
     def _wrong(self, node: Node, message: str, hint: str, *, certain: bool = True) -> None:
         self.found.append(Mismatch(message, hint, node.start, node.end, certain))
+
+
+def _values(path: tuple[str, ...]) -> frozenset[str]:
+    """All that a path may read, where that is a known few; else nothing."""
+    match path:
+        case ("state",):
+            return _STATES["steps"]
+        case (("steps" | "jobs") as root, _, "state"):
+            return _STATES[root]
+        case ("target", "os"):
+            return _OS
+    return frozenset()
 
 
 def _constant(node: Constant) -> Types:

@@ -52,6 +52,17 @@ class Inquiry:
         catalogs = [catalog for catalog in (self.catalog, self.at_hand) if catalog is not None]
         return sorted({name for catalog in catalogs for name in catalog.schedules})
 
+    def now_called(self, schedule: str) -> str:
+        """The name that the schedule has now, where a former one is given; its history goes on under the new one."""
+        for catalog in (self.catalog, self.at_hand):
+            if catalog is None or schedule in catalog.schedules:
+                continue
+            named = catalog.schedules.items()
+            renamed = next((name for name, one in named if schedule in one.metadata.previous_names), None)
+            if renamed is not None:
+                return renamed
+        return schedule
+
     def knows(self, schedule: str) -> bool:
         """Whether it is defined, or was: then the branch may have decisions of it."""
         return schedule in self.names or bool(self.evidence and self.evidence.clock(schedule))

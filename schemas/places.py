@@ -188,7 +188,7 @@ def _located(node: Node, lines: list[str], offset: int, length: int) -> Range | 
     if node.style == "|":
         return _in_block(node, lines, offset, length)
     if line != end_line:
-        return None
+        return _in_folded(node, lines, offset, length)
     opening = 1 if node.style in ("'", '"') else 0
     raw = lines[line - 1][column - 1 + opening : node.range[3] - 1 - opening]
     if raw != text:  # escapes: the same snippet at the same turn
@@ -201,6 +201,23 @@ def _located(node: Node, lines: list[str], offset: int, length: int) -> Range | 
         offset = at
     start = column + opening + offset
     return (line, start, line, start + length)
+
+
+def _in_folded(node: Node, lines: list[str], offset: int, length: int) -> Range | None:
+    """A part of a text whose lines are joined: the same snippet at the same turn, where none lies across a line end."""
+    text = node.text or ""
+    line, column, end_line, end_column = node.range
+    rows = lines[line - 1 : end_line]
+    rows[-1] = rows[-1][: end_column - 1]
+    rows[0] = " " * (column - 1) + rows[0][column - 1 :]
+    raw, snippet = "\n".join(rows), text[offset : offset + length]
+    if raw.count(snippet) != text.count(snippet):
+        return None
+    at = raw.find(snippet)
+    for _ in range(text.count(snippet, 0, offset)):
+        at = raw.find(snippet, at + len(snippet))
+    row, start = line + raw.count("\n", 0, at), at - raw.rfind("\n", 0, at)
+    return None if at < 0 or "\n" in snippet else (row, start, row, start + length)
 
 
 def _in_block(node: Node, lines: list[str], offset: int, length: int) -> Range | None:

@@ -30,6 +30,8 @@ _ELSEWHERE = {
     "inputs": "only steps of libraries have inputs",
 }
 _ROOTS = frozenset({"params", "steps", "target", "job", "run", "env", "vars", "secrets"})
+CONTEXTS = (_ROOTS | _ELSEWHERE.keys()) - {"item"}
+"""Names that mean something in an expression, somewhere."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from engine.checks.memory import remembered
+from engine.checks.names import CONTEXTS, OWN
 from engine.checks.parameters import faults_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.expression import has_expression
@@ -36,6 +37,7 @@ def _alone(authored: Authored) -> Iterator[Diagnostic]:
     yield from _ids(authored)
     yield from _variables(authored)
     yield from _inputs(authored)
+    yield from _items(authored)
 
 
 def _ids(authored: Authored) -> Iterator[Diagnostic]:
@@ -62,6 +64,17 @@ def _variables(authored: Authored) -> Iterator[Diagnostic]:
         yield from _names(authored, document.spec.env, ("spec", "env"))
     for placed in steps_of(authored):
         yield from _names(authored, placed.step.env, (*placed.path, "env"))
+
+
+def _items(authored: Authored) -> Iterator[Diagnostic]:
+    """An item that takes the name of a context hides it from every expression of its step."""
+    for placed in steps_of(authored):
+        name = placed.step.for_each.as_ if placed.step.for_each is not None else None
+        if name in CONTEXTS or name in OWN:
+            what = "the step's own result" if name in OWN else f"'{name}'"
+            message = f"an item called '{name}' hides {what} from the expressions of this step"
+            span = authored.span(*placed.path, "forEach", "as")
+            yield Diagnostic(span, "OC406", message, "give 'as' another name", "warning")
 
 
 def _names(authored: Authored, env: Mapping[str, object], path: Path) -> Iterator[Diagnostic]:

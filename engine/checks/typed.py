@@ -74,15 +74,27 @@ def given(
 
 
 def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> Types:
-    """The types of `params.<name>`, by its schema; one that may be left out may be nothing."""
+    """The types of `params.<name>` and what is in it, by its schema; one that may be left out may be nothing."""
     if len(path) == 1:
         return frozenset({"map"})
     param = declared.get(path[1])
-    if len(path) != 2 or param is None or param.get("secret") is True:
+    if param is None or param.get("secret") is True:
         return None
+    if len(path) > 2:
+        return inference.of_schema(_below(param, path[2:]))
     types = inference.of_schema(param)
     sure = param.get("required") is True or "default" in param
     return types if types is None or sure else types | inference.NULL
+
+
+def _below(schema: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    """The schema of an item or a property; empty where it is not written out."""
+    for part in path:
+        below = schema.get("items") if part == inference.ITEM else (schema.get("properties") or {}).get(part)
+        if not isinstance(below, Mapping):
+            return {}
+        schema = below
+    return schema
 
 
 def _hint(types: frozenset[str], wanted: frozenset[str]) -> str:

@@ -14,6 +14,7 @@ from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
+    from engine.compile import Compiled
     from engine.impact import Impact, Link
     from schemas.diagnostic import Diagnostic
 
@@ -48,6 +49,7 @@ def impact(
     if wanted not in MODELS:
         raise UsageError(f"impact is about documents of the definitions: {', '.join(MODELS)}")
     compiled = Workspace.open(repo, remote=remote, branch=branch, offline=offline).definitions()
+    name = _now(compiled, wanted, name)
     found = leaning_on(compiled.readable, wanted, name, compiled.acts)
     hidden = unread(compiled)
     for line in _missing(hidden):
@@ -66,6 +68,17 @@ def impact(
     empty = f"nothing leans on {wanted}/{name}"
     show(Table(("KIND", "NAME", "WAY"), rows, data, wide=("RELATION",), empty=empty), output)
     return exits.OK
+
+
+def _now(compiled: "Compiled", kind: str, name: str) -> str:
+    """The name that a document has now, where a former one is given."""
+    known = [one.document for one in (*compiled.definitions, *compiled.acts) if one.document.kind == kind]
+    if any(document.name == name for document in known):
+        return name
+    renamed = next((document.name for document in known if name in document.metadata.previous_names), name)
+    if renamed != name:
+        chatter(f"{kind} {name!r} is called {renamed!r} now")
+    return renamed
 
 
 def _missing(hidden: "tuple[Diagnostic, ...]") -> Iterator[str]:

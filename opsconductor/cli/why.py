@@ -42,6 +42,9 @@ def why(
     except ValueError as error:
         raise UsageError(f"{instant}: {error}") from error
     inquiry = Inquiry.open(repo, remote=remote, branch=branch, offline=offline, now=datetime.now(UTC))
+    if (now := inquiry.now_called(schedule)) != schedule:
+        chatter(f"Schedule {schedule!r} is called {now!r} now")
+        schedule = now
     if not inquiry.knows(schedule):
         near = difflib.get_close_matches(schedule, inquiry.names, n=1)
         chatter(f"there is no Schedule {schedule!r}" + (f"; did you mean {near[0]!r}?" if near else ""))

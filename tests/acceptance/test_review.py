@@ -128,6 +128,16 @@ def test_impact_answers_from_what_is_well_formed_and_names_the_rest(review: Site
     assert (done.returncode, "definitions/nightly.yaml:2:7: OC210" in done.stderr) == (0, True)
 
 
+def test_a_former_name_is_as_good_as_the_name(review: Site) -> None:
+    renamed = LATER.replace("{name: nightly}", "{name: each-night, previousNames: [nightly]}")
+    (review.clone / "definitions" / "nightly.yaml").write_text(renamed)
+    impact = review.run("impact", "schedule", "nightly", "-o", "json")
+    assert (impact.returncode, json.loads(impact.stdout)["name"]) == (0, "each-night"), impact.stderr
+    assert "Schedule 'nightly' is called 'each-night' now" in impact.stderr
+    why = review.run("why", "nightly", "2026-11-21T02:30:00Z", "-o", "json")
+    assert (why.returncode, json.loads(why.stdout)["schedule"]) == (0, "each-night"), why.stderr
+
+
 def test_offline_reads_a_remote_only_as_it_was_last_seen(review: Site) -> None:
     bare = review.root / "mirror.git"
     review.git("clone", "--quiet", "--bare", str(review.source), str(bare))
