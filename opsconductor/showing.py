@@ -85,7 +85,7 @@ class Showing:
     def watch(self, branch: StatusBranch) -> None:
         """Let the loop look at this branch together with its own, where they are of one repository."""
         if self._own_source:
-            self._loop.status_ref = branch.ref
+            self._loop.outlook.status_ref = branch.ref
 
     async def _follow(self, branch: StatusBranch) -> None:
         """Take up the status branch that the commit in force names; where that is refused, stay and say so."""
@@ -107,7 +107,7 @@ class Showing:
         """The loop looks at a status branch of its own source; at another repository nobody else does."""
         if self._own_source:
             return _BRANCH_LOOK_EVERY
-        return min(_BRANCH_LOOK_EVERY, await self._loop.interval())
+        return min(_BRANCH_LOOK_EVERY, await self._loop.outlook.interval())
 
     async def _woken(self, watch: Watch, most: timedelta) -> None:
         """Until the journal has something to publish, or the loop saw something; not longer than between two looks."""
@@ -122,7 +122,7 @@ class Showing:
 
     def _branch_moved(self, publisher: Publisher) -> bool:
         """Whether a look since the last question found the status branch elsewhere than we left it."""
-        sighting, before = self._loop.sighting, self._sighting
+        sighting, before = self._loop.outlook.sighting, self._sighting
         self._sighting = sighting
         return sighting is not before and sighting.heads.get(publisher.ref, publisher.tip) != publisher.tip
 

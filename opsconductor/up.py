@@ -145,7 +145,7 @@ class Engine:
         So no commit can lock the engine out: it goes on where it was, says why, and acts on the commit that mends it.
         Where another engine has the branch that is asked for still, that one decides, and this one must not.
         """
-        project = await self._loop.project()
+        project = await self._loop.outlook.project()
         trouble = self._loop.shared(project) if project else None
         wanted = project.spec.status.ref if project and trouble is None else None
         drawn_on = await self._journal.read(projection.drawn_on)
@@ -168,7 +168,7 @@ class Engine:
         return None
 
     async def _asked_for_still(self, ref: str) -> bool:
-        project = await self._loop.project_of_head()
+        project = await self._loop.outlook.project_of_head()
         return project is None or project.spec.status.ref == ref
 
     def _status_branch(self, ref: str) -> StatusBranch:
@@ -181,7 +181,7 @@ class Engine:
             host=platform.node(),
             schedule=self.showing.schedule_view,
             sync=self.showing.view,
-            interval=self._loop.interval,
+            interval=self._loop.outlook.interval,
         )
 
     async def _take_in(self, branch: StatusBranch) -> bool:
@@ -194,7 +194,7 @@ class Engine:
         if pending is None:
             return True
         await self._loop.look()
-        while not self._stop.is_set() and (trouble := self._loop.unseen(acts=True)) is not None:
+        while not self._stop.is_set() and (trouble := self._loop.outlook.unseen(acts=True)) is not None:
             log.warning("nothing is decided until the source has been seen", error=trouble)
             await self._pause(_AWAY_PAUSE)
             await self._loop.look()
@@ -207,7 +207,7 @@ class Engine:
             before=pending.before,
             present=frozenset(one.authored.document.name for one in acts),
             now=now,
-            replan=Resumptions(self._objects, head=self._loop.head, acts=acts).plans,
+            replan=Resumptions(self._objects, head=self._loop.outlook.head, acts=acts).plans,
             in_history=self._in_history,
         )
         await self._loop.start()
@@ -215,7 +215,7 @@ class Engine:
 
     def _in_history(self, commit: str) -> bool:
         """Whether the branch of definitions contains the commit, as it was seen last."""
-        head = self._loop.head
+        head = self._loop.outlook.head
         return head is not None and self._objects.has(commit) and self._objects.is_ancestor(commit, head)
 
     async def _branch_is_there(self) -> bool:
@@ -224,14 +224,15 @@ class Engine:
         False: told to stop. Raises Refused with --once, and for a path that cannot be read: waiting mends no typo.
         """
         said = None
-        while not self._stop.is_set() and (message := await self._loop.missing() or self._unknown()) is not None:
+        outlook = self._loop.outlook
+        while not self._stop.is_set() and (message := await outlook.missing() or self._unknown()) is not None:
             unread = message == self._unknown()
             if self._settings.once or (unread and self._settings.source.is_path):
                 raise Refused(message)
             if message != said:
                 log.warning("waiting for the branch of definitions", message=message)
                 said = message
-            pause = _AWAY_PAUSE if unread else await self._loop.interval()
+            pause = _AWAY_PAUSE if unread else await outlook.interval()
             await self._wake.wait(timeout=pause)
             await self._look_at_first()
         return not self._stop.is_set()
@@ -243,7 +244,7 @@ class Engine:
 
     def _unknown(self) -> str | None:
         """Why it cannot be known which status branch is meant: nothing is in force, and the source was not seen."""
-        return self._loop.unseen(acts=False) if self._loop.catalog is None else None
+        return self._loop.outlook.unseen(acts=False) if self._loop.catalog is None else None
 
     async def _claim(self, branch: StatusBranch) -> owner.Found | None:
         """Wait out a source that is away for a moment; a person must help where it refuses. None: told to stop."""
@@ -288,7 +289,7 @@ class Engine:
 
     def _longest_still(self) -> timedelta:
         assert self._branch is not None
-        return max(self._branch.publisher.min_interval, self._loop.pace)
+        return max(self._branch.publisher.min_interval, self._loop.outlook.pace)
 
     def _runner(self, vigil: Vigil) -> Runner:
         """One runner for every pool."""

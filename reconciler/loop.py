@@ -5,7 +5,7 @@ Each part is its own transaction and may be repeated: a pass that was cut off an
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -16,56 +16,29 @@ from engine.catalog import Catalog
 from engine.compile import PROJECT_FILE, Compiled
 from journal import facts, runs
 from journal.clock import Clock
-from journal.errors import Refused, Unavailable
+from journal.errors import Unavailable
 from journal.points import reach
 from journal.store import Journal
 from reconciler import rebuild, trust
+from reconciler.accepted import ACCEPTED, Accepted, text_of
 from reconciler.definitions import Definitions, guarded
-from reconciler.lookout import Lookout, Sighting
+from reconciler.lookout import Sighting
 from reconciler.mirror import Mirror
 from reconciler.objects import NoSuchCommit, Objects
+from reconciler.outlook import Outlook
 from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
 from reconciler.wake import Wake
 from schemas.diagnostic import Diagnostic
-from schemas.project import DEFAULT_REQUESTS_REF, Project
+from schemas.project import Project
 from schemas.span import start_of
 
 log = structlog.get_logger(__name__)
 
-_ACCEPTED = "accepted"
 _NO_BRANCH = "BranchNotFound"
 _MOST_FINDINGS_LOGGED = 20
 _UNSURE = timedelta(seconds=1)
-LONGEST_SLEEP = timedelta(seconds=30)
-"""However quiet it is: the wall clock may have jumped, or another process left a note in the journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The facts that must outlive the process. `trusted` is the last commit that history was followed to."""
-
-    applied: str | None = None
-    trusted: str | None = None
-    baseline: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, value: dict[str, object] | None) -> "Accepted":
-        value = value or {}
-        baseline = value.get("baseline")
-        return cls(
-            applied=_text(value.get("applied")),
-            trusted=_text(value.get("trusted")),
-            baseline=tuple(baseline) if isinstance(baseline, list) else (),
-        )
-
-    def to_json(self) -> dict[str, object]:
-        return {"applied": self.applied, "trusted": self.trusted, "baseline": list(self.baseline)}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 class Loop:
@@ -87,20 +60,14 @@ class Loop:
         self.sure: Callable[[], bool] = lambda: True
         """Whether we may decide: this process did not stand still since it saw the branch as its own."""
         self._journal = journal
-        self._lookout = Lookout(mirror)
+        self.outlook = Outlook(mirror, branch)
+        """What is seen of the source."""
         self._objects = objects
         self._wake = wake
         self._clock = clock
-        self._branch = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
         self._decides = decides
         self._told = told
-        self.status_ref: str | None = None
-        """The status branch, once it is known: it is looked at together with the others."""
         self._definitions = Definitions(objects)
-        # A look is made beside a pass, and Objects have one caller at a time.
-        self._ahead = Definitions(Objects(mirror.path))
-        self._ahead_turn = asyncio.Lock()
-        self._first_requests_ref = DEFAULT_REQUESTS_REF
         # Each branch has an Objects of its own: what one keeps of its tree is of no use to the other.
         requests = Objects(mirror.path)
         self._mirror = mirror
@@ -113,7 +80,6 @@ class Loop:
         """The head that was judged last, and whether a person had named it."""
         self._acts: tuple[Found, ...] = ()
         self._lost: frozenset[str] = frozenset()
-        self._sighting = Sighting()
         self._news = asyncio.Event()
         self.sync = Sync()
         self.passes = 0
@@ -129,27 +95,9 @@ class Loop:
         """The clocks of the active schedules."""
         return self._schedules
 
-    async def project(self) -> Project | None:
-        """The settings in force; before anything is, those that the head of the branch asks for."""
-        return self._catalog.project if self._catalog is not None else await self.project_of_head()
-
-    async def project_of_head(self) -> Project | None:
-        """The settings that the head of the branch asks for, where they can be read."""
-        head = self._sighting.heads.get(self._branch)
-        return await self._project_ahead(head)
-
-    async def _project_ahead(self, head: str | None) -> Project | None:
-        async with self._ahead_turn:
-            return await self._ahead.project(head) if head else None
-
-    async def interval(self) -> timedelta:
-        """How long it takes at most until an engine on this source has looked at its branches."""
-        project = await self.project()
-        return min(project.spec.interval, LONGEST_SLEEP) if project else LONGEST_SLEEP
-
     async def start(self) -> None:
         """Take up where the journal says we were: the accepted commit is compiled again, not judged again."""
-        self._accepted = Accepted.of(await self._journal.read(lambda conn: facts.get(conn, _ACCEPTED, None)))
+        self._accepted = Accepted.of(await self._journal.read(lambda conn: facts.get(conn, ACCEPTED, None)))
         rebuilt = await self._journal.read(lambda conn: facts.get(conn, rebuild.REBUILT, {}))
         self._lost = frozenset(rebuilt.get("lostRequests", ()))
         if self._accepted.applied is None:
@@ -191,51 +139,14 @@ class Loop:
 
     async def _watch_source(self) -> None:
         while True:
-            await self._wake.wait(timeout=self._interval)
+            await self._wake.wait(timeout=self.outlook.pace)
             await self.look()
 
     async def look(self) -> None:
         """See what the source has; the next pass takes it in."""
-        sighting = await self._lookout.look(self._refs)
-        if self._catalog is None:
-            sighting = await self._look_where_the_head_says(sighting)
-        self._sighting = sighting
+        await self.outlook.look()
         self._news.set()
         self._told()
-
-    async def _look_where_the_head_says(self, sighting: Sighting) -> Sighting:
-        """Before anything is in force the head of the branch says where acts are: those there must be seen at once."""
-        head = sighting.heads.get(self._branch)
-        try:
-            project = await self._project_ahead(head)
-        except (Unavailable, Refused) as error:
-            return Sighting(trouble=str(error))
-        wanted = project.spec.requests.ref if project else DEFAULT_REQUESTS_REF
-        if wanted == self._first_requests_ref:
-            return sighting
-        self._first_requests_ref = wanted
-        return await self._lookout.look(self._refs)
-
-    @property
-    def _refs(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(filter(None, (self._branch, self._requests_ref, self.status_ref))))
-
-    def unseen(self, *, acts: bool) -> str | None:
-        """Why the last look did not show the branch of definitions, and with `acts` that of requests; None: it did."""
-        sighting = self._sighting
-        refs = (self._branch, self._requests_ref) if acts else (self._branch,)
-        return sighting.trouble or next((sighting.troubles[ref] for ref in refs if ref in sighting.troubles), None)
-
-    async def missing(self) -> str | None:
-        """What to say where the source was seen and lacks the branch of definitions; else None."""
-        if self._sighting.heads.get(self._branch, "") is not None:
-            return None
-        return (await self._mirror.missing(self._branch)).message
-
-    @property
-    def sighting(self) -> Sighting:
-        """What the last look saw."""
-        return self._sighting
 
     async def _guarded_pass(self) -> timedelta:
         self._news.clear()
@@ -248,7 +159,7 @@ class Loop:
 
     async def once(self) -> None:
         """One pass over everything that was seen."""
-        sighting, now = self._sighting, self._moment()
+        sighting, now = self.outlook.sighting, self._moment()
         await self._take_in(sighting)
         if self._decides:
             await self._schedules.decide(now)
@@ -266,21 +177,11 @@ class Loop:
 
     async def _until_next(self) -> timedelta:
         if not self._decides:
-            return self._interval
+            return self.outlook.pace
         now = self._clock.now()
         wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake)]
         waits = [instant - now for instant in wakes if instant is not None]
-        return max(min([self._interval, *waits]), timedelta(0))
-
-    @property
-    def pace(self) -> timedelta:
-        """How often the branches are looked at now."""
-        return self._interval
-
-    @property
-    def _interval(self) -> timedelta:
-        interval = self._catalog.project.spec.interval if self._catalog else LONGEST_SLEEP
-        return min(interval, LONGEST_SLEEP)
+        return max(min([self.outlook.pace, *waits]), timedelta(0))
 
     # --- the definitions branch -------------------------------------------------------------------------------
 
@@ -289,25 +190,25 @@ class Loop:
         if sighting.trouble is not None:
             self._say(replace(self.sync, trouble=("SourceUnavailable", sighting.trouble)))
             return
-        if self._branch in sighting.troubles:
-            self._say(replace(self.sync, trouble=("CommitUnreadable", sighting.troubles[self._branch])))
+        if self.outlook.branch in sighting.troubles:
+            self._say(replace(self.sync, trouble=("CommitUnreadable", sighting.troubles[self.outlook.branch])))
             return
-        if self._branch not in sighting.heads:
+        if self.outlook.branch not in sighting.heads:
             return
-        self._say(replace(self.sync, requests_trouble=sighting.troubles.get(self._requests_ref)))
-        head = sighting.heads[self._branch]
+        self._say(replace(self.sync, requests_trouble=sighting.troubles.get(self.outlook.requests_ref)))
+        head = sighting.heads[self.outlook.branch]
         if head is None:
             if self.sync.trouble is None or self.sync.trouble[0] != _NO_BRANCH:
-                message = await self.missing() or "the branch was not found"
+                message = await self.outlook.missing() or "the branch was not found"
                 log.warning(message)
                 self._say(replace(self.sync, observed=None, trouble=(_NO_BRANCH, message)))
             return
         by_name = await self._journal.read(lambda conn: facts.get(conn, "acceptance", None))
-        look = (head, _text(by_name) == head)
+        look = (head, text_of(by_name) == head)
         if look == self._looked_at:
             self._say(replace(self.sync, trouble=None))
             return
-        await self._judge_commit(head, _text(by_name))
+        await self._judge_commit(head, text_of(by_name))
         self._looked_at = look
 
     async def _judge_commit(self, head: str, by_name: str | None) -> None:
@@ -343,8 +244,8 @@ class Loop:
         """
         spec = project.spec
         named = {"status": spec.status.ref, "requests": spec.requests.ref}
-        keys = [key for key, ref in named.items() if ref == self._branch]
-        return f"{keys[0]}.ref is the branch of the definitions, {self._branch}" if keys else None
+        keys = [key for key, ref in named.items() if ref == self.outlook.branch]
+        return f"{keys[0]}.ref is the branch of the definitions, {self.outlook.branch}" if keys else None
 
     def _of_other_branches(self, compiled: Compiled) -> Compiled:
         message = self.shared(compiled.catalog.project) if compiled.catalog else None
@@ -378,32 +279,27 @@ class Loop:
 
     async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted) -> None:
         # With its clocks in one transaction: a new schedule is considered from when its commit was accepted.
-        await self._schedules.adopt(catalog, now, also=partial(facts.put, key=_ACCEPTED, value=accepted.to_json()))
+        await self._schedules.adopt(catalog, now, also=partial(facts.put, key=ACCEPTED, value=accepted.to_json()))
         self._accepted = accepted
         reach("definitions.adopted")
-        before = self._interval
-        self._catalog = catalog
-        if self._interval < before:
+        before = self.outlook.pace
+        self._catalog, self.outlook.in_force = catalog, catalog.project
+        if self.outlook.pace < before:
             self._wake.poke()  # who waits for the source waits as long as was right until now
         self._say(replace(self.sync, applied=catalog.commit))
 
-    @property
-    def head(self) -> str | None:
-        """The branch of definitions, as it was last seen."""
-        return self._sighting.heads.get(self._branch)
-
     async def all_acts(self) -> tuple[Found, ...]:
         """All acts on both branches, as they were last seen."""
-        found = await self._door.all(self._sighting.heads.get(self._requests_ref))
-        on_branch = (await self._definitions.load(self.head)).acts if self.head else ()
-        return (*found, *(Found(authored, self.head or "") for authored in on_branch))
+        found = await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
+        on_branch = (await self._definitions.load(self.outlook.head)).acts if self.outlook.head else ()
+        return (*found, *(Found(authored, self.outlook.head or "") for authored in on_branch))
 
     async def present_acts(self) -> frozenset[str]:
         """Their names."""
         return frozenset(one.authored.document.name for one in await self.all_acts())
 
     async def _remember(self, accepted: Accepted) -> None:
-        await self._journal.write(partial(facts.put, key=_ACCEPTED, value=accepted.to_json()))
+        await self._journal.write(partial(facts.put, key=ACCEPTED, value=accepted.to_json()))
         self._accepted = accepted
 
     def _report(self, head: str, findings: tuple[Diagnostic, ...], *, rejected: bool) -> None:
@@ -418,17 +314,12 @@ class Loop:
             self.sync = sync
             self._told()
 
-    @property
-    def _requests_ref(self) -> str:
-        wanted = self._catalog.project.spec.requests.ref if self._catalog else self._first_requests_ref
-        return wanted if wanted != self._branch else DEFAULT_REQUESTS_REF
-
     # --- acts ---------------------------------------------------------------------------------------------------
 
     async def _judge_acts(self, sighting: Sighting) -> None:
         if self._catalog is None:
             return
-        head = sighting.heads.get(self._requests_ref)
+        head = sighting.heads.get(self.outlook.requests_ref)
         found, malformed = await self._door.news(head)
         now = self._moment()
         await self._requests.refuse(malformed, now)
