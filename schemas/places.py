@@ -84,7 +84,7 @@ class Places:
         return Span(file, *at)
 
     def span_within(self, file: str, path: Path, offset: int, length: int) -> Span:
-        """A part of a text by its code points; the whole value where escapes or folding hide the place."""
+        """A part of a text by its code points; the whole value where escapes or a line end within it hide the place."""
         node, found = self._nearest(path)
         whole = self.span(file, path)
         if not found or node.text is None:
