@@ -1,5 +1,6 @@
 """Jinja templates as text: read, and never compiled or rendered here, since compiling evaluates constants."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,6 +55,7 @@ def _walked(
     given |= {node.name for node in every if isinstance(node, nodes.Name) and node.ctx != "load"}
     given |= {node.name for node in every if isinstance(node, nodes.Macro)} | {"loop", "caller", "varargs", "kwargs"}
     for node in every:
+        yield from _dangers(node)
         match node:
             case nodes.Name(name=name) if name not in given:
                 hint = f"there are {', '.join(sorted(known))}"
@@ -66,6 +68,66 @@ def _walked(
                 word = {"Include": "include", "Extends": "extends"}.get(type(node).__name__, "import")
                 message = f"'{word}': a template is alone, and reads no other"
                 yield Problem(message, "write it out here", node.lineno, word)
+
+
+MOST = 10_000
+"""The largest number that a template may count to, or make a text wide by."""
+_MOST_PRODUCT = 100_000
+_WIDE = re.compile(r"\d{5,}")
+_SMALLER = f"a message is short: numbers up to {MOST:,} will do"
+
+
+def _dangers(node: "nodes.Node") -> Iterator[Problem]:
+    """What reaches into Python, or makes much out of little. Rendering is bounded too; this says it to the author."""
+    from jinja2 import nodes
+
+    match node:
+        case nodes.Getattr(attr=name) | nodes.Getitem(arg=nodes.Const(value=str(name))) if name.startswith("_"):
+            yield Problem(f"'{name[:40]}': names that begin with '_' are not for templates", "", node.lineno, name)
+        case nodes.Filter(name="attr"):
+            hint = "write the name after a dot"
+            yield Problem("the filter 'attr' is not for templates of messages", hint, node.lineno, "attr")
+        case nodes.Pow():
+            yield Problem("'**' is not for templates of messages", "write the number itself", node.lineno, "**")
+        case nodes.Mul() if _repeats(node):
+            hint = f"factors of up to {_MOST_PRODUCT:,} together will do"
+            yield Problem("a product with large factors", hint, node.lineno, "*")
+        case nodes.Call() | nodes.Filter() if any(map(_is_large, (*node.args, *(pair.value for pair in node.kwargs)))):
+            name = node.name if isinstance(node, nodes.Filter) else getattr(node.node, "name", "")
+            yield Problem(f"'{name}' of a large number" if name else "a large number", _SMALLER, node.lineno, name)
+        case nodes.Mod(left=nodes.Const(value=str(form))) if _WIDE.search(form):
+            yield Problem("a width that is too large", _SMALLER, node.lineno)
+        case nodes.Filter(name="format", node=nodes.Const(value=str(form))) if _WIDE.search(form):
+            yield Problem("a width that is too large", _SMALLER, node.lineno)
+        case nodes.Getattr(node=nodes.Const(value=str(form)), attr="format" | "format_map") if _WIDE.search(form):
+            yield Problem("a width that is too large", _SMALLER, node.lineno)
+
+
+def _repeats(node: "nodes.Mul") -> bool:
+    """Whether the numbers of a product are together too large."""
+    from jinja2 import nodes
+
+    product = 1
+    waiting: list[nodes.Node] = [node]
+    while waiting and product <= _MOST_PRODUCT:
+        match waiting.pop():
+            case nodes.Mul(left=left, right=right):
+                waiting += [left, right]
+            case nodes.Const(value=int(number)) if number > 1:
+                product *= number
+    return product > _MOST_PRODUCT
+
+
+def _is_large(node: "nodes.Node") -> bool:
+    from jinja2 import nodes
+
+    match node:
+        case nodes.Const(value=int(number)):
+            return abs(number) > MOST
+        case nodes.Neg(node=below):
+            return _is_large(below)
+        case _:
+            return False
 
 
 def _below(tree: "nodes.Template") -> "list[nodes.Node]":

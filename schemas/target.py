@@ -39,6 +39,10 @@ class SshConnection(Model):
 
 
 class WinrmConnection(Model):
+    model_config = published(
+        when(has("transport", "basic", "certificate"), {"properties": {"scheme": {"const": "https"}}})
+    )
+
     port: Port | None = Field(default=None, ge=1, le=65535, description="TCP port.", examples=[5986])
     protocol: Literal["psrp", "winrm"] = Field(default="psrp", description="Which protocol.")
     scheme: Literal["https", "http"] = Field(default="https", description="Whether TLS is used.")

@@ -71,12 +71,41 @@ def faults(
 
 
 def judged(authored: Authored, one: Read, judge: Judge) -> Iterator[Diagnostic]:
+    said: re.Match[str] | None = None
     for reference in one.expression.occurrences:
         whole = one.found.whole and reference.length == len(one.found.cel.strip())
         fault = judge(reference, whole)
-        if fault is not None:
+        if fault is None or (said is not None and said.start() <= reference.offset < said.end()):
+            continue
+        said = _dashed(one.found.cel, reference.offset)
+        if said is not None:
+            right = _in_brackets(said[0])
+            message, hint = f"'{said[0][:80]}' is read as a subtraction", f"if it is a name: {right}"
+            span = one.span(authored, said.start(), len(said[0]))
+            yield Diagnostic(span, fault.code, message, hint)
+        else:
             span = one.span(authored, reference.offset, reference.length)
             yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related)
+
+
+_DASHED = re.compile(r"[A-Za-z_]\w*+(?:\.\w++)*+(?:-[A-Za-z_]\w*+(?:\.\w++)*+)++", re.ASCII)
+_IDENTIFIERS = frozenset({"steps", "params", "jobs"})
+"""What has no names with a dash in it."""
+_SECTION = re.compile(r"\.([^.]+)")
+
+
+def _dashed(cel: str, offset: int) -> re.Match[str] | None:
+    """A name with a dash in it, as in `secrets.web-key.password`, that holds what stands there; else None."""
+    if "-" not in cel:
+        return None
+    found = next((match for match in _DASHED.finditer(cel) if match.start() <= offset < match.end()), None)
+    if found is None or "." not in found[0].partition("-")[0] or found[0].partition(".")[0] in _IDENTIFIERS:
+        return None
+    return found
+
+
+def _in_brackets(name: str) -> str:
+    return _SECTION.sub(lambda part: f"['{part[1]}']" if "-" in part[1] else part[0], name)
 
 
 def read(authored: Authored, value: Any, path: Path, *, condition: bool = False) -> Iterator[Read | Diagnostic]:

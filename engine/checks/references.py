@@ -95,6 +95,9 @@ def references_of(authored: Authored) -> Iterator[Reference]:
         yield from _each("Calendar", document.spec.calendars.only, ("spec", "calendars", "only"))
         yield from _each("Calendar", document.spec.calendars.except_, ("spec", "calendars", "except"))
     for placed in steps_of(authored):
+        if isinstance(placed.step.become, Become):
+            become = placed.step.become.credential_ref
+            yield from _maybe("Credential", become, *placed.path, "become", "credentialRef")
         if not placed.step.with_ or placed.type is None:
             continue
         for name, kind in _NAMED_BY_STEPS.items():

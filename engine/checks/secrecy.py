@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 
 from engine.checks.files import connections_of
-from engine.checks.scope import Path, Scope, steps_of, targets_of
+from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.selection import matches
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
@@ -16,7 +16,7 @@ from schemas.notification import NotificationChannel
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.span import Span
-from schemas.target import Target
+from schemas.target import Become, Target
 from schemas.trigger import Trigger
 
 _KEY_TYPES = {
@@ -32,6 +32,7 @@ _KEY_TYPES = {
 _URL = ("token", "generic")
 _FITTING: Mapping[str, tuple[str, ...]] = {
     "ssh": ("ssh", "password"),
+    "become": ("password",),
     "http": ("token", "password", "certificate", "generic"),
     "winrm by basic": ("password",),
     "winrm by ntlm": ("password",),
@@ -141,18 +142,28 @@ def _fitting(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 
 
 def _of_steps(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    """Credentials that steps name as an input: of a type that fits, and free for the job and its pool."""
+    """Credentials that steps name themselves: of a type that fits, and free for the job and its pool."""
     for placed in steps_of(authored):
-        given = (placed.step.with_ or {}).get("credentialRef")
-        credential = scope.catalog.credentials.get(given) if isinstance(given, str) else None
-        if credential is None or placed.type is None or not placed.type.credentials:
-            continue
-        span, types = authored.span(*placed.path, "with", "credentialRef"), placed.type.credentials
-        if credential.spec.type not in types:
-            message = f"credential '{credential.name}' is of type {credential.spec.type}"
-            yield Diagnostic(span, "OC609", message, f"{placed.type.name} takes {' or '.join(types)}")
-        if credential.name in scope.restricted:
-            yield from forbidden(authored, scope, credential, span)
+        for field, named, what, types in _named_by(placed):
+            credential = scope.catalog.credentials.get(named)
+            if credential is None:
+                continue
+            span = authored.span(*placed.path, field, "credentialRef")
+            if credential.spec.type not in types:
+                message = f"credential '{credential.name}' is of type {credential.spec.type}"
+                yield Diagnostic(span, "OC609", message, f"{what} takes {' or '.join(types)}")
+            if credential.name in scope.restricted:
+                yield from forbidden(authored, scope, credential, span)
+
+
+def _named_by(placed: PlacedStep) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """The field of a step, the credential it names, what it is for, and the types that fit."""
+    step, kind = placed.step, placed.type
+    given = step.with_.get("credentialRef") if step.with_ and kind is not None and kind.credentials else None
+    if kind is not None and isinstance(given, str):
+        yield "with", given, kind.name, kind.credentials
+    if isinstance(step.become, Become) and step.become.credential_ref is not None:
+        yield "become", step.become.credential_ref, "become", _FITTING["become"]
 
 
 def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -179,6 +190,8 @@ def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
     for connections, path in connections_of(document):
         if (ssh := connections.ssh) is not None:
             yield "ssh", ssh.credential_ref, (*path, "ssh", "credentialRef")
+            if isinstance(ssh.become, Become):
+                yield "become", ssh.become.credential_ref, (*path, "ssh", "become", "credentialRef")
         if (winrm := connections.winrm) is not None:
             yield f"winrm by {winrm.transport}", winrm.credential_ref, (*path, "winrm", "credentialRef")
         if (http := connections.http) is not None:
