@@ -1,7 +1,7 @@
 """Judging one act: against the active definitions, at the time given, by its own facts alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +9,10 @@ from engine.catalog import Catalog
 from engine.checks import everything
 from engine.identity import Cause, RunId, run_id
 from engine.planning import Planned, PlanRefused, plan_inline, plan_run
+from engine.repetition import NotRepeatable, Original, Records, repeated
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
-from schemas.job import Concurrency, JobSpec
+from schemas.job import Concurrency, Job, JobSpec
 from schemas.reader import Authored
 from schemas.selector import Selection
 
@@ -29,6 +30,8 @@ class ActFacts:
     was_there_before: bool = False
     """It was already present when the first commit was accepted, or is older than a rebuilt store."""
     store_lost: bool = False
+    original: Original | None = None
+    """The run that a rerun or resume names; None where there is no such run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ class Launch:
     """None for an inline job."""
     priority: int = 0
     starts_at: datetime | None = None
+    repeats: Original | None = None
+    """The run that this one does again."""
+    carried: Records = field(default_factory=dict)
+    """Results taken over from it, by target: of the steps that are not done again."""
 
     @property
     def concurrency(self) -> Concurrency | None:
@@ -75,9 +82,7 @@ def judge(request: RunRequest, facts: ActFacts, catalog: Catalog, now: datetime)
         return late
     if spec.action == "cancel":
         return Cancel(RunId(spec.run or ""), by=facts.requested_by, reason=spec.reason)
-    if spec.action != "start":
-        return Refuse("notSupported", f"'{spec.action}' is not supported yet")
-    return _start(request, facts, catalog)
+    return _start(request, facts, catalog) if spec.action == "start" else _repeat(request, facts, catalog)
 
 
 def refused_by_age(
@@ -106,14 +111,7 @@ def checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judge
 
 
 def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | Refuse:
-    spec = request.spec
-    cause = Cause(
-        "request",
-        request.name,
-        spec.not_before or facts.committed_at,
-        requested_by=facts.requested_by,
-        reason=spec.reason or None,
-    )
+    spec, cause = request.spec, _cause(request, facts)
     missing = _unknown(spec.limit, catalog) or (_unknown(spec.job.targets, catalog) if spec.job else None)
     if missing is not None:
         return Refuse("unknownTarget", f"{missing} does not exist in commit {catalog.commit[:12]}; nothing was started")
@@ -127,6 +125,59 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
         return Refuse("unknownJob", f"there is no Job '{spec.job_ref}' in commit {catalog.commit[:12]}")
     planned = plan_run(catalog, job, params=spec.params, limit=spec.limit)
     return _launch(job.name, job.spec, cause, planned, spec)
+
+
+def _cause(request: RunRequest, facts: ActFacts) -> Cause:
+    return Cause(
+        "request",
+        request.name,
+        request.spec.not_before or facts.committed_at,
+        requested_by=facts.requested_by,
+        reason=request.spec.reason or None,
+    )
+
+
+def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | Refuse:
+    """A run once more: by its own plan, or by what its job is today. What may run beside it, today's job says."""
+    spec, original, cause = request.spec, facts.original, _cause(request, facts)
+    if original is None:
+        return Refuse("unknownRun", f"there is no run {spec.run}; see 'opsconductor get runs'")
+    job = None if original.view.inline else catalog.jobs.get(original.view.job)
+    planned = _plan_again(spec, original, catalog, job)
+    if isinstance(planned, Refuse):
+        return planned
+    found = repeated(spec, original, planned.spec)
+    if isinstance(found, NotRepeatable):
+        return Refuse(found.reason, found.message)
+    priority = job.spec.priority if job is not None else original.view.priority
+    return Launch(
+        run=run_id(original.view.job, cause),
+        cause=cause,
+        planned=replace(planned, spec=found.spec),
+        job=job.spec if job is not None else None,
+        priority=priority if spec.priority is None else spec.priority,
+        starts_at=spec.not_before,
+        repeats=original,
+        carried=found.carried,
+    )
+
+
+def _plan_again(spec: RunRequestSpec, original: Original, catalog: Catalog, job: Job | None) -> Planned | Refuse:
+    view = original.view
+    if spec.at == "original":
+        if original.spec is None:
+            message = f"the plan of run {view.id} is not kept here; ask for a new run, or say at: current"
+            return Refuse("planLost", message)
+        return Planned(original.spec, dict(view.params))
+    if job is None:
+        what = "its steps stood in a request" if view.inline else f"there is no Job '{view.job}' any more"
+        return Refuse("unknownJob", f"{what}; only at: original can repeat it")
+    limit = Selection(names=view.targets) if view.on_targets else None
+    missing = _unknown(limit, catalog)
+    if missing is not None:
+        return Refuse("unknownTarget", f"{missing} does not exist any more in commit {catalog.commit[:12]}")
+    planned = plan_run(catalog, job, params={**view.params, **spec.params}, limit=limit)
+    return Refuse(planned.reason, planned.message) if isinstance(planned, PlanRefused) else planned
 
 
 def _unknown(selection: Selection | None, catalog: Catalog) -> str | None:

@@ -57,6 +57,8 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
     request = authored.document
     if not isinstance(request, RunRequest):
         return Start(authored.identity, "acts")
+    if request.spec.action in ("rerun", "resume"):  # what the run has done, only the engine knows
+        return Start(authored.identity, "acts", message=f"{request.spec.action}s run {request.spec.run}")
     facts = ActFacts(committed_at=now, first_seen=now, requested_by="")
     judgement = checked(judge(request, facts, catalog, now), authored, catalog)
     match judgement:

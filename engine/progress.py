@@ -35,6 +35,8 @@ class StepRecord:
     rescued: bool = False
     """It failed, and the steps of a rescue made up for it."""
     ended_at: datetime | None = None
+    inherited: bool = False
+    """It is the result of another run, which this one repeats from a later step."""
 
     @property
     def key(self) -> tuple[Phase, str]:

@@ -242,6 +242,7 @@ def _parsed_step(data: Facts) -> StepView:
             rescued=data.data.get("rescued") is True,
             continued=data.data.get("continued") is True,
             again=data.data.get("again") is True,
+            inherited=data.data.get("inherited") is True,
             error=data.maybe_text("error"),
             stdout_tail=data.maybe_text("stdoutTail"),
             stderr_tail=data.maybe_text("stderrTail"),

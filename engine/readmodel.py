@@ -190,6 +190,7 @@ def _step(view: StepView) -> Document:
         "rescued": view.rescued or None,
         "continued": view.continued or None,
         "again": view.again or None,
+        "inherited": view.inherited or None,
         "exitCode": view.exit_code,
         "duration": None if view.duration is None else round(view.duration, 3),
         "attempts": view.attempts if view.attempts > 1 else None,

@@ -36,6 +36,8 @@ class StepView:
     continued: bool = False
     again: bool = False
     """Another attempt follows."""
+    inherited: bool = False
+    """It is the result of the run that this one repeats."""
     error: str | None = None
     stdout_tail: str | None = None
     stderr_tail: str | None = None

@@ -7,21 +7,21 @@ another, or is not running: so a runner that was believed lost changes nothing w
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from engine import pinned
 from engine.identity import Cause, RunId
-from engine.pinned import Phase, PinnedSpec
+from engine.pinned import PinnedSpec
 from engine.progress import Ending, StepRecord
 from engine.states import RUN_TRANSITIONS, RunState, StepState
-from journal import evidence, outbox, points, runs
+from journal import evidence, outbox, points, runs, specs
 from journal.causes import cause_from_json
 from journal.errors import FenceLost
 from journal.fence import Fence
-from journal.tables import AnyRow, Instant, run_targets, runners, specs, steps
+from journal.steprecords import records_of
+from journal.tables import AnyRow, Instant, run_targets, runners, steps
 from journal.tables import runs as table
 
 LEASE = timedelta(seconds=15)
@@ -85,6 +85,7 @@ _QUEUED = (
         table.c.cause,
         table.c.started_at,
         table.c.wish,
+        table.c.rerun_of,
     )
     .where(_OPEN, table.c.state == RunState.QUEUED.value)
     .order_by(table.c.priority.desc(), table.c.seq)
@@ -105,8 +106,6 @@ _CLAIM = (
         queue_deadline=None,
     )
 )
-_SPEC = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
-_RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
 _ENDED = select(run_targets).where(run_targets.c.run.in_(bindparam("which", expanding=True)))
 _RENEW = (
     update(table)
@@ -180,14 +179,14 @@ def claim(
         ],
     )
     outbox.add_all(tx, tuple(("run", row.id) for row in rows))
-    before = [row.seq for row in rows if row.attempt > 0]
-    records, targets = (_records(tx, before), _ended_targets(tx, before)) if before else ({}, {})
+    before = [row.seq for row in rows if row.attempt > 0 or row.rerun_of is not None]
+    records, targets = (records_of(tx, before), _ended_targets(tx, before)) if before else ({}, {})
     return tuple(
         Claim(
             fence=Fence(RunId(row.id), row.token + 1),
             attempt=row.attempt + 1,
             runner=runner,
-            spec=_spec(tx, row.spec),
+            spec=specs.load(tx, row.spec),
             params=row.params,
             cause=cause_from_json(row.cause),
             records=records.get(row.seq, {}),
@@ -196,43 +195,6 @@ def claim(
             ending=row.wish,
         )
         for row in rows
-    )
-
-
-def _spec(tx: Connection, digest: str) -> PinnedSpec:
-    body: bytes = tx.execute(_SPEC, {"digest": digest}).scalar_one()
-    return _loaded(body)
-
-
-@lru_cache(maxsize=64)
-def _loaded(body: bytes) -> PinnedSpec:
-    return pinned.load(body)
-
-
-def _records(tx: Connection, seqs: list[int]) -> dict[int, dict[str, tuple[StepRecord, ...]]]:
-    last: dict[int, dict[str, dict[tuple[Phase, str], StepRecord]]] = {}
-    # Oldest first: the last attempt wins.
-    for row in tx.execute(_RECORDS, {"which": seqs}):
-        last.setdefault(row.run, {}).setdefault(row.target, {})[(row.phase, row.step)] = _record(row)
-    return {run: {target: tuple(found.values()) for target, found in places.items()} for run, places in last.items()}
-
-
-def _record(row: AnyRow) -> StepRecord:
-    return StepRecord(
-        phase=row.phase,
-        id=row.step,
-        state=StepState(row.state),
-        attempt=row.attempt,
-        exit_code=row.exit_code,
-        duration=row.duration,
-        outputs=row.outputs or {},
-        stdout=row.stdout,
-        stderr=row.stderr,
-        error=row.error,
-        continued=row.continued,
-        again=row.again,
-        rescued=row.rescued,
-        ended_at=row.ended_at,
     )
 
 

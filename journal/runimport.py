@@ -203,4 +203,5 @@ def _import_step(run: int, target: str, step: StepView, state: str, began: datet
         "continued": step.continued,
         "again": step.again,
         "rescued": step.rescued,
+        "inherited": step.inherited,
     }

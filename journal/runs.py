@@ -5,18 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, or_, select, union_all, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
-from engine import pinned
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
+from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, RunState
-from journal import acts, outbox, points
+from journal import acts, outbox, points, specs, steprecords
 from journal.causes import cause_to_json
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
-from journal.tables import AnyRow, Instant, causes, runs, specs
+from journal.tables import AnyRow, Instant, causes, runs
 from schemas.job import OnConflict
 
 __all__ = [
@@ -44,6 +44,8 @@ class NewRun:
     inline: bool = False
     libraries: Mapping[str, str] = field(default_factory=dict)
     rerun_of: str | None = None
+    carried: Records = field(default_factory=dict)
+    """Results taken over from the run that it repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,7 @@ _KNOWN = union_all(
     select(runs.c.id, runs.c.state).where(runs.c.cause_key == bindparam("key")),
     select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key")),
 )
-_HAS_SPEC = select(literal(1)).where(specs.c.digest == bindparam("digest"))
-_ADD_SPEC = insert(specs)
-_ADD_RUN = insert(runs)
+_ADD_RUN = insert(runs).returning(runs.c.seq)
 _HOLDERS = (
     select(runs.c.slot, runs.c.id)
     .where(runs.c.concurrency == bindparam("grp"), runs.c.slot.is_not(None))
@@ -151,12 +151,14 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     points.record("enqueue")
     row = row_of(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
     try:
-        in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row))
+        seq = in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row).scalar_one())
     except IntegrityError:
         # The cause key decides, not the look beforehand: two processes may look at once.
         if (known := there(tx, new.cause)) is not None:
             return known
         raise
+    if new.carried:
+        steprecords.carry_over(tx, seq, new.carried, now)
     outbox.add_all(tx, (("run", new.id), ("job", new.spec.job)))
     return Enqueued(new.id, state)
 
@@ -176,7 +178,7 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
         "cause": cause_to_json(new.cause),
         "job": new.spec.job,
         "commit": new.spec.commit,
-        "spec": _keep_spec(tx, new.spec),
+        "spec": specs.keep(tx, new.spec),
         "params": dict(new.params),
         "targets": [target.name for target in new.spec.targets],
         "on_targets": new.spec.on_targets,
@@ -192,14 +194,6 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
         "due_at": due_at,
         "queue_deadline": (due_at or now) + new.queue_timeout,
     }
-
-
-def _keep_spec(tx: Connection, spec: PinnedSpec) -> str:
-    body = pinned.dump(spec)
-    digest = pinned.digest(body)
-    if tx.execute(_HAS_SPEC, {"digest": digest}).first() is None:
-        tx.execute(_ADD_SPEC, {"digest": digest, "body": body})
-    return digest
 
 
 def _place(tx: Connection, new: NewRun, now: datetime) -> Slot | Overlap | None:

@@ -103,6 +103,7 @@ def _step(row: AnyRow) -> StepView:
         continued=row.continued,
         again=row.again,
         rescued=row.rescued,
+        inherited=row.inherited,
         error=row.error,
         stdout_tail=row.stdout_tail,
         stderr_tail=row.stderr_tail,

@@ -36,6 +36,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
         "ALTER TABLE steps ADD COLUMN rescued BOOLEAN NOT NULL DEFAULT false",
         "ALTER TABLE run_targets ADD COLUMN reason VARCHAR",
     ),
+    4: _executing("ALTER TABLE steps ADD COLUMN inherited BOOLEAN NOT NULL DEFAULT false"),
 }
 """How a journal of the version before becomes one of this version."""
 

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 3
+VERSION = 4
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -178,6 +178,7 @@ steps = Table(
     Column("continued", Boolean, nullable=False, default=False),
     Column("again", Boolean, nullable=False, default=False, server_default=false()),
     Column("rescued", Boolean, nullable=False, default=False, server_default=false()),
+    Column("inherited", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run", "target", "phase", "step", "attempt", name="steps_one_start_an_attempt"),
 )
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from engine.catalog import Catalog
 from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, checked, judge, refused_by_age
-from journal import acts, facts, runs
+from engine.repetition import Original
+from journal import acts, facts, runs, steprecords
 from journal.store import Journal
 from reconciler.launches import new_run
 from reconciler.objects import CommitInfo, Objects
@@ -163,8 +164,16 @@ class Requests:
         facts = ActFacts(commit.committed_at, first_seen, commit.committer_email)
         judgement: Judgement = Refuse("notSupported", "this version has no gates that could be approved")
         if isinstance(act, RunRequest):
+            facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), found.authored, catalog)
         await self._settle(act, judgement, facts, catalog, now)
+
+    async def _original(self, act: RunRequest) -> Original | None:
+        """The run that an act wants done again."""
+        if act.spec.action not in ("rerun", "resume") or act.spec.run is None:
+            return None
+        run = RunId(act.spec.run)
+        return await self._journal.read(lambda conn: steprecords.original(conn, run))
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
         """Answer files that are no valid acts."""

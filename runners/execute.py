@@ -10,14 +10,14 @@ end is not proven is unknown. A run with targets that are not done is handed ove
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
 
 from engine.contexts import RunFacts, success_of
 from engine.pinned import RUNNER, PinnedTarget
-from engine.progress import Ending
+from engine.progress import Ending, StepRecord
 from engine.states import StepState, run_state
 from engine.strategy import Halt
 from journal import points, runs
@@ -155,7 +155,7 @@ class Execution:
     async def _walk_all(self) -> Halt | None:
         """Work on the targets in their turn. Gives why something of the run was not started, where that is so."""
         targets = dict(self._places())
-        begun = {*self._ended, *self._claim.records}
+        begun = {*self._ended, *(name for name, known in self._claim.records.items() if _began_here(known))}
         spread = Spread(self._spec, list(targets), self._ended, begun, self._orders)
 
         async def visit(name: str) -> None:
@@ -213,3 +213,8 @@ class Execution:
         await self._record.end_target(name, state, outputs, stopped)
         self._ended[name] = state
         self._outputs[name] = outputs
+
+
+def _began_here(records: Iterable[StepRecord]) -> bool:
+    """Whether this run has begun on the target: results that it took over from another do not say so."""
+    return any(not record.inherited for record in records)

@@ -18,6 +18,28 @@ class InlineJob(Model):
 
 _STARTED = ("jobRef", "workflowRef", "discoveryRef", "job")
 _OF_A_RUN = has("action", "cancel", "rerun", "resume")
+_ONLY_FOR = {
+    "failedOnly": ("rerun",),
+    "at": ("rerun",),
+    "fromStep": ("rerun", "resume"),
+    "params": ("start", "rerun"),
+    "limit": ("start", "rerun", "resume"),
+    "dryRun": ("start", "rerun"),
+    "priority": ("start", "rerun", "resume"),
+    "notBefore": ("start", "rerun", "resume"),
+}
+"""Which action each of these fields says something about; the others go with all of them."""
+
+
+def _fits(actions: tuple[str, ...]) -> dict[str, Any]:
+    """The action is one of these; left out, it is a start."""
+    return has("action", *actions) if "start" not in actions else {"properties": {"action": {"enum": list(actions)}}}
+
+
+_RERUN_AS_IT_WAS = {
+    "properties": {"action": {"enum": ["rerun"]}, "at": {"enum": ["original"]}},
+    "required": ["action"],
+}
 
 
 class RunRequestSpec(Model):
@@ -26,7 +48,9 @@ class RunRequestSpec(Model):
             _OF_A_RUN,
             {**has("run"), **none_of(*_STARTED)},
             {**exactly_one(*_STARTED), **none_of("run")},
-        )
+        ),
+        *(when(has(field), _fits(actions)) for field, actions in _ONLY_FOR.items()),
+        when(has("params"), {"not": _RERUN_AS_IT_WAS}),
     )
 
     action: Literal["start", "cancel", "rerun", "resume"] = Field(default="start", description="What is asked for.")
@@ -68,6 +92,12 @@ class RunRequestSpec(Model):
             raise ValueError("a start names exactly one of jobRef, workflowRef, discoveryRef, job")
         if self.action != "start" and (named or self.run is None):
             raise ValueError(f"a {self.action} names a 'run' and nothing to start")
+        given = {info.alias or name for name, info in type(self).model_fields.items() if name in self.model_fields_set}
+        for field, actions in _ONLY_FOR.items():
+            if field in given and self.action not in actions:
+                raise ValueError(f"'{field}' goes with action: {' or '.join(actions)}")
+        if self.action == "rerun" and self.at == "original" and self.params:
+            raise ValueError("a rerun at: original keeps the run's own params; other ones go with at: current")
         return self
 
 

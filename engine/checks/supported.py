@@ -133,18 +133,12 @@ def _schedule(schedule: Schedule) -> Iterator[Finding]:
 
 def _request(request: RunRequest) -> Iterator[Finding]:
     spec = request.spec
-    if spec.action in ("rerun", "resume"):
-        yield ("spec", "action"), f"action {spec.action}", "one of start, cancel"
-        return
     if spec.workflow_ref is not None:
         yield ("spec", "workflowRef"), "'workflowRef'", "use jobRef"
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
     if spec.dry_run:
         yield ("spec", "dryRun"), "'dryRun'", ""
-    for field, python in (("failedOnly", "failed_only"), ("fromStep", "from_step"), ("at", "at")):
-        if python in spec.model_fields_set:
-            yield ("spec", field), f"'{field}'", "it goes with action: rerun"
 
 
 def _credential(credential: Credential) -> Iterator[Finding]:

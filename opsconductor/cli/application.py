@@ -14,6 +14,7 @@ COMMANDS = {
     "plan": ("plan",),
     "serve": ("up", "accept", "doctor"),
     "ask": ("run", "exec", "cancel"),
+    "repeat": ("rerun", "replay", "resume"),
     "read": ("get", "describe", "history", "next", "logs"),
     "why": ("why",),
     "impact": ("impact",),

@@ -58,8 +58,8 @@ def run(
     if param:
         spec["params"] = dict(_param(text) for text in param)
         _check_texts(workspace, job, param)
-    call = Call(workspace, reason, on_branch, _patience(wait, timeout))
-    return _told(_ask(job, _with_limit(spec, limit), call))
+    call = Call(workspace, reason, on_branch, patience_of(wait, timeout))
+    return told(ask(job, with_limit(spec, limit), call))
 
 
 def execute(
@@ -85,9 +85,9 @@ def execute(
     script = command[0] if len(command) == 1 else shlex.join(command)
     spec = {"job": {"targets": _selection(targets), "steps": [{"id": "command", "run": script}]}}
     workspace = Workspace.open(repo, remote=remote, branch=branch)
-    asked = _ask("exec", spec, Call(workspace, reason, on_branch, _patience(wait, timeout)))
+    asked = ask("exec", spec, Call(workspace, reason, on_branch, patience_of(wait, timeout)))
     if asked.followed is None and output in ("table", "wide"):
-        return _told(asked)
+        return told(asked)
     _show_answers(asked, output, state)
     return asked.code
 
@@ -106,14 +106,14 @@ def cancel(
     from opsconductor.workspace import Workspace
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)
-    call = Call(workspace, reason, on_branch, _patience(wait, timeout))
+    call = Call(workspace, reason, on_branch, patience_of(wait, timeout))
     name = _open_run(workspace.status(), run)
-    return _told(_ask("cancel", {"action": "cancel", "run": name}, call))
+    return told(ask("cancel", {"action": "cancel", "run": name}, call))
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What `run`, `exec` and `cancel` have in common. `patience` is None without --wait."""
+    """What all commands that ask have in common. `patience` is None without --wait."""
 
     workspace: "Workspace"
     reason: str
@@ -138,7 +138,8 @@ class Asked:
         return self.followed.code if self.followed else exits.OK
 
 
-def _patience(wait: bool, timeout: str) -> timedelta | None:
+def patience_of(wait: bool, timeout: str) -> timedelta | None:
+    """How long to follow what was asked for; None: not at all."""
     from schemas.quantities import parse_duration
 
     try:
@@ -147,7 +148,7 @@ def _patience(wait: bool, timeout: str) -> timedelta | None:
         raise UsageError(f"--timeout {timeout!r}: {error}") from error
 
 
-def _ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
+def ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
     """Push the act, and follow it where that was asked for."""
     from opsconductor.follow import follow
 
@@ -170,7 +171,7 @@ def _ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
     return Asked(name, workspace, followed)
 
 
-def _told(asked: Asked) -> int:
+def told(asked: Asked) -> int:
     """The one line of data: the run that came of it, or without --wait the request."""
     from opsconductor.follow import is_open, say_what_failed
 
@@ -211,6 +212,16 @@ def _open_run(status: "StatusReader | None", wanted: str) -> str:
     if len(names) > 1:
         raise UsageError(f"{wanted!r} is {len(names)} open runs; name one of them: {', '.join(names)}")
     return str(names[0] if names else found[0]["metadata"]["name"] if len(found) == 1 else wanted)
+
+
+def meant_run(status: "StatusReader | None", wanted: str) -> str:
+    """The id of the run that is meant, by a unique beginning; what nobody knows is left to the engine to refuse."""
+    names = [run["metadata"]["name"] for run in (status.runs(wanted) if status else ())]
+    if wanted in names:
+        return wanted
+    if len(names) > 1:
+        raise UsageError(f"{wanted!r} is {len(names)} runs; name one of them: {', '.join(names[:10])}")
+    return str(names[0]) if names else wanted
 
 
 def _names(run: dict[str, Any]) -> tuple[str, ...]:
@@ -263,7 +274,8 @@ def _kind(value: Any) -> str:
     return "true or false" if isinstance(value, bool) else "nothing" if value is None else "a number"
 
 
-def _with_limit(spec: dict[str, Any], limit: str | None) -> dict[str, Any]:
+def with_limit(spec: dict[str, Any], limit: str | None) -> dict[str, Any]:
+    """The spec with the limit of the command line, if there is one."""
     return {**spec, "limit": _selection(limit)} if limit else spec
 
 

@@ -1,0 +1,33 @@
+"""Plans of runs, kept by their content: runs of one commit on the same targets share one row."""
+
+from functools import lru_cache
+
+from sqlalchemy import Connection, bindparam, insert, literal, select
+
+from engine import pinned
+from engine.pinned import PinnedSpec
+from journal.tables import specs
+
+_BODY = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
+_THERE = select(literal(1)).where(specs.c.digest == bindparam("digest"))
+_ADD = insert(specs)
+
+
+def keep(tx: Connection, spec: PinnedSpec) -> str:
+    """Keep the plan, and give its digest."""
+    body = pinned.dump(spec)
+    digest = pinned.digest(body)
+    if tx.execute(_THERE, {"digest": digest}).first() is None:
+        tx.execute(_ADD, {"digest": digest, "body": body})
+    return digest
+
+
+def load(conn: Connection, digest: str) -> PinnedSpec:
+    """The plan that was kept."""
+    body: bytes = conn.execute(_BODY, {"digest": digest}).scalar_one()
+    return _loaded(body)
+
+
+@lru_cache(maxsize=64)
+def _loaded(body: bytes) -> PinnedSpec:
+    return pinned.load(body)

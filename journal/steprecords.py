@@ -1,0 +1,87 @@
+"""What is recorded of a run's steps, as decisions read it: the last attempt of each; and results taken over."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from engine.identity import RunId
+from engine.pinned import Phase
+from engine.progress import StepRecord
+from engine.repetition import Original, Records
+from engine.states import StepState
+from journal import runviews
+from journal.specs import load
+from journal.tables import AnyRow, runs, steps
+
+_RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
+_PLACE = select(runs.c.seq, runs.c.spec).where(runs.c.id == bindparam("run"))
+
+
+def records_of(conn: Connection, seqs: Sequence[int]) -> Mapping[int, Records]:
+    """By the number of the run, and by target."""
+    last: dict[int, dict[str, dict[tuple[Phase, str], StepRecord]]] = {}
+    # Oldest first: the last attempt wins.
+    for row in conn.execute(_RECORDS, {"which": list(seqs)}):
+        last.setdefault(row.run, {}).setdefault(row.target, {})[(row.phase, row.step)] = _record(row)
+    return {run: {target: tuple(found.values()) for target, found in places.items()} for run, places in last.items()}
+
+
+def original(conn: Connection, run: RunId) -> Original | None:
+    """All that a repetition of a run needs to know of it; None where there is no such run."""
+    view, row = runviews.get(conn, run), conn.execute(_PLACE, {"run": run}).first()
+    if view is None or row is None:
+        return None
+    return Original(
+        view, load(conn, row.spec) if row.spec is not None else None, records_of(conn, [row.seq]).get(row.seq, {})
+    )
+
+
+def carry_over(tx: Connection, seq: int, carried: Records, now: datetime) -> None:
+    """Take over results of another run into one that has no steps yet. They carry no token: nobody ran them here."""
+    rows = [
+        {
+            "run": seq,
+            "target": target,
+            "phase": record.phase,
+            "step": record.id,
+            "attempt": record.attempt,
+            "state": record.state.value,
+            "token": 0,
+            "started_at": now,
+            "ended_at": now,
+            "exit_code": record.exit_code,
+            "duration": record.duration,
+            "outputs": dict(record.outputs) or None,
+            "stdout": record.stdout,
+            "stderr": record.stderr,
+            "error": record.error,
+            "continued": record.continued,
+            "rescued": record.rescued,
+            "inherited": True,
+        }
+        for target, records in carried.items()
+        for record in records
+    ]
+    if rows:
+        tx.execute(insert(steps), rows)
+
+
+def _record(row: AnyRow) -> StepRecord:
+    return StepRecord(
+        phase=row.phase,
+        id=row.step,
+        state=StepState(row.state),
+        attempt=row.attempt,
+        exit_code=row.exit_code,
+        duration=row.duration,
+        outputs=row.outputs or {},
+        stdout=row.stdout,
+        stderr=row.stderr,
+        error=row.error,
+        continued=row.continued,
+        again=row.again,
+        rescued=row.rescued,
+        ended_at=row.ended_at,
+        inherited=row.inherited,
+    )

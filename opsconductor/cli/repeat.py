@@ -1,0 +1,99 @@
+"""`rerun`, `replay`, `resume`: ask for a run once more, whole, in part, or from where it stopped."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from opsconductor.cli.ask import (
+    Call,
+    LimitOption,
+    OnBranchOption,
+    ReasonOption,
+    TimeoutOption,
+    WaitOption,
+    ask,
+    meant_run,
+    patience_of,
+    told,
+    with_limit,
+)
+from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
+from opsconductor.exits import UsageError
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run: its id, or a unique beginning of it.")]
+FromOption = Annotated[str | None, typer.Option("--from-step", metavar="S", help="Begin with this step.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("rerun")(rerun)
+    app.command("replay")(replay)
+    app.command("resume")(resume)
+
+
+def rerun(
+    run: RunArgument,
+    failed_only: Annotated[
+        bool, typer.Option("--failed-only", help="Only targets that failed, timed out or were unreachable.")
+    ] = False,
+    from_step: FromOption = None,
+    at: Annotated[str, typer.Option("--at", help="original: its own plan; current: today's definitions.")] = "original",
+    limit: LimitOption = None,
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Ask for a run once more, by its own commit, params and targets. Exit code with --wait: 0 succeeded, 1 failed."""
+    from opsconductor.workspace import Workspace
+
+    if at not in ("original", "current"):
+        raise UsageError(f"--at {at!r}: original or current")
+    call = Call(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience_of(wait, timeout))
+    spec = {"failedOnly": failed_only or None, "fromStep": from_step, "at": at}
+    return _asked("rerun", run, with_limit(spec, limit), call)
+
+
+def replay(
+    run: RunArgument,
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Ask for a run exactly as it was: the same as `rerun --at original`, on all of its targets."""
+    from opsconductor.workspace import Workspace
+
+    call = Call(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience_of(wait, timeout))
+    return _asked("rerun", run, {"at": "original"}, call)
+
+
+def resume(
+    run: RunArgument,
+    from_step: FromOption = None,
+    limit: LimitOption = None,
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Ask to go on where a run stopped: on each target that did not succeed, at its first step that is not done."""
+    from opsconductor.workspace import Workspace
+
+    call = Call(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience_of(wait, timeout))
+    return _asked("resume", run, with_limit({"fromStep": from_step}, limit), call)
+
+
+def _asked(action: Literal["rerun", "resume"], run: str, spec: dict[str, Any], call: Call) -> int:
+    name = meant_run(call.workspace.status(), run)
+    given = {key: value for key, value in spec.items() if value is not None}
+    return told(ask(action, {"action": action, "run": name, **given}, call))
