@@ -14,6 +14,7 @@ HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = HEAD + "kind: Project\nmetadata: {name: p}\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 PLAIN = HEAD + "kind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
+GATE = f"{{host: gate.example, defaultConnection: local, connections: {{local: {{}}, ssh: {{hostKeys: ['{KEY}']}}}}}}"
 START = datetime(2026, 11, 21, tzinfo=UTC)
 
 
@@ -51,7 +52,7 @@ def test_a_run_on_a_target_that_would_be_reached_otherwise_does_not_start() -> N
     ssh = f"{{hostKeys: ['{KEY}'], jump: gate}}"
     found = catalog(
         f"{HEAD}kind: Target\nmetadata: {{name: far}}\nspec: {{host: far.example, connections: {{ssh: {ssh}}}}}\n",
-        f"{HEAD}kind: Target\nmetadata: {{name: gate}}\nspec: {{connections: {{local: {{}}}}}}\n",
+        f"{HEAD}kind: Target\nmetadata: {{name: gate}}\nspec: {GATE}\n",
         on("far"),
         on("gate"),
     )
