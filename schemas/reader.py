@@ -19,7 +19,10 @@ from schemas.span import Span
 
 ANY_KIND = "*"
 _NAME_FIELD = re.compile(rb"\bname:[ \t]*[\"']?([a-z0-9][a-z0-9.-]*)")
-_KIND_LINE = re.compile(rb"^kind:[ \t]*[\"']?(\w+)", re.MULTILINE)
+_KIND_LINE = re.compile(rb"^kind[ \t]*:[ \t]*[\"']?(\w*)", re.MULTILINE)
+_BETWEEN = re.compile(rb"^---[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+_SAYS_SOMETHING = re.compile(rb"^[ \t]*[^\s#]", re.MULTILINE)
+_PLAIN_LINE = re.compile(rb"[ \t#]|[A-Za-z]\w*[ \t]*:|\s*$")
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -240,8 +243,20 @@ def _acts_only(data: bytes, read: Iterable[Authored]) -> bool:
 
     An invalid act never rejects a commit, and an act that is not even YAML is invalid.
     """
-    kinds = {kind.decode(errors="replace") for kind in _KIND_LINE.findall(data)}
-    return bool(kinds) and kinds <= ACTS and all(authored.is_act for authored in read)
+    parts = [part for part in _BETWEEN.split(data) if _SAYS_SOMETHING.search(part)]
+    acts = bool(parts) and all(_shows_an_act(part) for part in parts)
+    return acts and all(authored.is_act for authored in read)
+
+
+def _shows_an_act(part: bytes) -> bool:
+    """Whether one document, that may be no YAML, says by its look that it is an act, and by nothing that it is not.
+
+    Only keys that stand plainly at the beginning of a line are looked at. Whatever else stands there, a quote or a
+    brace, might be a definition, which must not vanish without a word.
+    """
+    plain = all(_PLAIN_LINE.match(line) for line in part.splitlines())
+    kinds = {kind.decode(errors="replace") for kind in _KIND_LINE.findall(part)}
+    return plain and bool(kinds) and kinds <= ACTS
 
 
 def _without_model(value: Any, places: Places, file: str) -> Diagnostic:
