@@ -2,13 +2,29 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 API_VERSION = "opsconductor/v1"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)]
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=63)]
+
+
+def _no_word(text: str) -> str:
+    if text in ("in", "true", "false", "null"):
+        raise ValueError(f"not a name that an expression could read: '{text}' is a word of its own there")
+    return text
+
+
+Identifier = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=63),
+    AfterValidator(_no_word),
+    WithJsonSchema(
+        {"type": "string", "maxLength": 63, "pattern": "^(?!(in|true|false|null)$)[a-zA-Z_][a-zA-Z0-9_]*$"}
+    ),
+]
+"""What expressions call something."""
 
 T = TypeVar("T")
 

@@ -31,7 +31,7 @@ def _for_git(text: str) -> str:
 
 
 def _inside_or_pem(text: str) -> str:
-    return text if PEM in text else _inside(text)
+    return text if text.lstrip().startswith(PEM) else _inside(text)
 
 
 PEM = "-----BEGIN "
