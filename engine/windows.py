@@ -18,7 +18,7 @@ from schemas.calendar import JobSelection, WindowSpec
 from schemas.job import Job
 from schemas.schedule import Schedule
 
-_MOST_STEPS = 10_000
+_MOST_STEPS = 1_000
 """So many openings are looked at for the end of a block."""
 
 
@@ -55,13 +55,15 @@ class Rules:
     """The windows that concern one subject. Empty ones block nothing."""
 
     def __init__(
-        self, denying: Iterable["_Known"], allowing: Iterable[frozenset["_Known"]], *, requested: bool = False
+        self, denying: Iterable["Known"], allowing: Iterable[frozenset["Known"]], *, requested: bool = False
     ) -> None:
         self._denying = tuple(one for one in denying if one.spec.requests == "deny" or not requested)
         self._allowing = tuple(
             group for group in allowing if not requested or any(one.spec.requests == "deny" for one in group)
         )
         self._requested = requested
+        self._block: tuple[datetime, datetime | None] | None = None
+        """The last block looked at: from where, and its end."""
 
     @property
     def windows(self) -> tuple[str, ...]:
@@ -81,16 +83,25 @@ class Rules:
             until=self._free(instant),
         )
 
-    def _blocking(self, instant: datetime) -> Iterator["_Known"]:
+    def _blocking(self, instant: datetime) -> Iterator["Known"]:
         yield from (one for one in self._denying if one.openings.at(instant) is not None)
         for group in self._closed(instant):
             yield from (one for one in group if one.spec.requests == "deny" or not self._requested)
 
-    def _closed(self, instant: datetime) -> Iterator[frozenset["_Known"]]:
+    def _closed(self, instant: datetime) -> Iterator[frozenset["Known"]]:
         return (group for group in self._allowing if not any(one.openings.at(instant) for one in group))
 
     def _free(self, instant: datetime) -> datetime | None:
-        """The first instant from this one on at which nothing blocks."""
+        """The first instant from this one on at which nothing blocks. Asked often within one block, it looks once."""
+        if self._block is not None:
+            begin, end = self._block
+            if begin <= instant and (end is None or instant < end):
+                return end
+        end = self._looked_for(instant)
+        self._block = (instant, end)
+        return end
+
+    def _looked_for(self, instant: datetime) -> datetime | None:
         for _ in range(_MOST_STEPS):
             later = self._later(instant)
             if later is None or later == instant:
@@ -115,7 +126,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Known:
+class Known:
     """A window with its openings, shared by all that it concerns."""
 
     name: str
@@ -124,15 +135,21 @@ class _Known:
 
 
 class Windows:
-    """The windows of a catalog. Build it once for a commit: it keeps what it worked out."""
+    """The windows of a catalog. Build it once for a commit: it keeps what it worked out.
+
+    Their cron texts and zones can be read: validation has found the others before.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         zone = catalog.project.spec.defaults.time_zone
         self._catalog = catalog
         self._known = tuple(
-            _Known(name, window.spec, Openings(window.spec, zone_default=zone))
+            Known(name, window.spec, Openings(window.spec, zone_default=zone))
             for name, window in sorted(catalog.windows.items())
         )
+
+        self._rules: dict[tuple[frozenset[Known], frozenset[frozenset[Known]], bool], Rules] = {}
+        """By what they are made of: most subjects are concerned by the same windows as others."""
 
     def of(self, subject: Subject) -> Rules:
         """Those that concern a subject."""
@@ -143,7 +160,17 @@ class Windows:
         denying = (one for one in concerned if one.spec.effect == "deny" and reached[one])
         allowing = {one: names for one, names in reached.items() if one.spec.effect == "allow"}
         groups = {frozenset(one for one in allowing if each in allowing[one]) for each in _places(subject)}
-        return Rules(denying, (group for group in groups if group), requested=subject.requested)
+        key = (frozenset(denying), frozenset(group for group in groups if group), subject.requested)
+        if key not in self._rules:
+            self._rules[key] = Rules(key[0], key[1], requested=key[2])
+        return self._rules[key]
+
+    def together(self, names: Iterable[str]) -> Rules:
+        """The rules of these windows, as if all of them concerned one subject."""
+        wanted = frozenset(names)
+        chosen = [one for one in self._known if one.name in wanted]
+        allowing = frozenset(one for one in chosen if one.spec.effect == "allow")
+        return Rules((one for one in chosen if one.spec.effect == "deny"), [allowing] if allowing else ())
 
     def of_schedule(self, schedule: Schedule) -> Rules:
         """Those that concern the runs that a schedule starts."""
@@ -167,7 +194,7 @@ class Windows:
     def _members(self) -> Members:
         return Members(self._catalog.targets, self._catalog.groups)
 
-    def _reached(self, one: _Known, subject: Subject) -> frozenset[str | None]:
+    def _reached(self, one: Known, subject: Subject) -> frozenset[str | None]:
         """The places of a subject that a window concerns."""
         places = _places(subject)
         return places if one.spec.targets is None else places & self._members.chosen(one.spec.targets)

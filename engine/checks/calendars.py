@@ -1,17 +1,23 @@
 """Calendars: their rules, their holidays, and schedules that are left with no day."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 
 from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
-from engine.checks.times import fires_on, rule
-from engine.cron import CronError, parse
+from engine.checks.times import fires_on, is_readable, rule
+from engine.cron import parse
 from schemas.calendar import Calendar, Holidays
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Related
 from schemas.reader import Authored
-from schemas.schedule import Schedule
+from schemas.schedule import Calendars, Schedule, ScheduleSpec
+
+_HINT = "a day must be in one of 'only', and in none of 'except'"
+_DAWN, _DUSK = datetime(1000, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
+_MOST_DAYS = 1_000
+_MOST_NAMED = 5
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -21,7 +27,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield from _rule(authored, text, ("spec", "rrules", index))
         if document.spec.holidays is not None:
             yield from _holidays(authored, document.spec.holidays)
-    elif isinstance(document, Schedule) and document.spec.calendars.only:
+    elif isinstance(document, Schedule) and document.spec.calendars != Calendars():
         yield from _never(authored, document, scope)
 
 
@@ -75,21 +81,69 @@ def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Dia
     if any(name not in known for name in (*only, *left_out)):
         return
     span = authored.span("spec", "calendars", "only", key=True)
-    hint = "a day must be in one of 'only', and in none of 'except'"
-    if set(only) <= set(left_out):
-        yield Diagnostic(span, "OC504", "all of 'only' are in 'except': the schedule never fires", hint, "warning")
+    if only and set(only) <= set(left_out):
+        yield Diagnostic(span, "OC504", "all of 'only' are in 'except': the schedule never fires", _HINT, "warning")
         return
-    days = _dates(scope, only)
-    if days is None or spec.cron is None:
+    if spec.rrule is not None or not is_readable(spec, scope.catalog.project.spec.defaults.time_zone):
         return
-    days -= {date.fromisoformat(day) for name in left_out for day in known[name].spec.dates}
-    try:
-        cron = parse(spec.cron)
-    except CronError:
-        return
-    if not any(fires_on(cron, day) for day in days):
+    excluded = {date.fromisoformat(day) for name in left_out for day in known[name].spec.dates}
+    days = _dates(scope, only) if only else None
+    if days is not None:
+        yield from _none_of(authored, spec, days - excluded, scope)
+    elif not only and excluded:
+        yield from _all_of(authored, spec, excluded, scope)
+
+
+def _none_of(authored: Authored, spec: ScheduleSpec, days: set[date], scope: Scope) -> Iterator[Diagnostic]:
+    """Where a schedule fires on these days only, and has no instant on any of them."""
+    span = authored.span("spec", "calendars", "only", key=True)
+    cron = parse(spec.cron) if spec.cron is not None else None
+    if cron is not None and not any(fires_on(cron, day) for day in days):
         message = "none of the days in 'only' is a day of its cron: the schedule never fires"
-        yield Diagnostic(span, "OC504", message, hint, "warning")
+        yield Diagnostic(span, "OC504", message, _HINT, "warning", _of(spec.calendars.only, scope))
+    elif len(days) <= _MOST_DAYS and not any(_has_instant(spec, day, scope) for day in days):
+        message = "none of the days in 'only' has an instant of it: the schedule never fires"
+        related = (*_limits(authored, spec), *_of(spec.calendars.only, scope))
+        yield Diagnostic(span, "OC504", message, _HINT, "warning", related)
+
+
+def _all_of(authored: Authored, spec: ScheduleSpec, excluded: set[date], scope: Scope) -> Iterator[Diagnostic]:
+    """Where a schedule that ends has instants on these days only, and they are left out."""
+    if spec.at is None and (spec.start_at is None or spec.end_at is None):
+        return
+    from engine import recurrence, zones
+
+    default = scope.catalog.project.spec.defaults.time_zone
+    found = list(islice(recurrence.instants(spec, _DAWN, spec.end_at or _DUSK, zone_default=default), _MOST_DAYS + 1))
+    where = zones.zone(recurrence.zone_of(spec, default))
+    if found and len(found) <= _MOST_DAYS and all(one.astimezone(where).date() in excluded for one in found):
+        span = authored.span("spec", "calendars", "except", key=True)
+        message = "each of its instants is on a day of 'except': the schedule never fires"
+        related = (*_limits(authored, spec), *_of(spec.calendars.except_, scope))
+        yield Diagnostic(span, "OC504", message, _HINT, "warning", related)
+
+
+def _has_instant(spec: ScheduleSpec, day: date, scope: Scope) -> bool:
+    """Whether it is due on a local day. The ends of time are not looked at."""
+    if not _DAWN.year < day.year < _DUSK.year:
+        return True
+    from engine import recurrence, zones
+
+    default = scope.catalog.project.spec.defaults.time_zone
+    where = zones.zone(recurrence.zone_of(spec, default))
+    midnights = (datetime.combine(one, time.min, tzinfo=where) for one in (day, day + timedelta(days=1)))
+    begin, end = (one.astimezone(UTC) - recurrence.TICK for one in midnights)
+    return next(recurrence.instants(spec, begin, end, zone_default=default), None) is not None
+
+
+def _limits(authored: Authored, spec: ScheduleSpec) -> tuple[Related, ...]:
+    given = {"at": spec.at, "startAt": spec.start_at, "endAt": spec.end_at}
+    return tuple(Related(authored.span("spec", name), f"its {name}") for name, value in given.items() if value)
+
+
+def _of(names: Sequence[str], scope: Scope) -> tuple[Related, ...]:
+    places = [(name, scope.authored("Calendar", name)) for name in names[:_MOST_NAMED]]
+    return tuple(Related(one.span("spec", "dates", key=True), f"Calendar/{name}") for name, one in places)
 
 
 def _dates(scope: Scope, names: Sequence[str]) -> set[date] | None:

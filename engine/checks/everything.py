@@ -31,6 +31,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "timezones": ("Project",),
     "times": ("Schedule", "Window", "NotificationRule", "User"),
     "calendars": ("Schedule", "Calendar"),
+    "windows": ("Window",),
     "files": ("Target", "Discovery", "Calendar", "Job", "RunRequest"),
     "connections": ("Target", "Discovery"),
     "secrecy": _ANY,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
@@ -21,6 +22,9 @@ from schemas.selector import Expression, Selection, Selector
 from schemas.steps import STEP_TYPES, StepType
 from schemas.target import Target, TargetGroup
 from schemas.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.checks.windows import Readable
 
 Path = tuple[str | int, ...]
 OBJECT_KINDS = ("Job", "Workflow", "Schedule", "Target", "Credential", "Discovery")
@@ -218,6 +222,13 @@ class Scope:
     def files(self) -> frozenset[str]:
         """The files that hold definitions."""
         return frozenset(authored.file for authored in self.definitions)
+
+    @cached_property
+    def readable(self) -> "Readable":
+        """The windows, those apart whose times cannot be read."""
+        from engine.checks.windows import Readable  # it asks for this scope
+
+        return Readable.of(self.catalog)
 
     @cached_property
     def teams(self) -> Mapping[str, frozenset[str]]:

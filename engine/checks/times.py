@@ -2,17 +2,17 @@
 
 from calendar import monthrange
 from collections.abc import Generator, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
 from engine import rrule
 from engine.checks.scope import Path, Scope
-from engine.checks.timezones import zone
+from engine.checks.timezones import is_zone, zone
 from engine.cron import Cron, CronError, idle_steps, parse
 from schemas.calendar import Window, WindowSpec
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Related
 from schemas.notification import NotificationRule, Quiet
 from schemas.policy import User
 from schemas.reader import Authored
@@ -20,7 +20,8 @@ from schemas.schedule import Schedule, ScheduleSpec
 
 _NO_SUCH_DAY = "no month of the ones it names has such a day"
 _NINE_YEARS = 9 * 366
-_ANY_YEAR = datetime(2000, 1, 1)  # noqa: DTZ001 -- wall time
+_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
+_ANY_YEAR = datetime(2028, 1, 1)  # noqa: DTZ001 -- wall time
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -28,6 +29,10 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     match document:
         case Schedule():
             yield from _schedule(authored, document.spec, scope)
+            if scope.catalog.windows:
+                from engine.checks import windows  # few have any
+
+                yield from windows.about_schedule(authored, document, scope)
         case Window():
             yield from _window(authored, document.spec, scope)
         case NotificationRule():
@@ -49,7 +54,7 @@ def _schedule(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[
             hint = "add startAt: the first of them is the first from there on"
             span = authored.span("spec", "rrule")
             yield Diagnostic(span, "OC507", "COUNT counts from 'startAt', which is not given", hint, "warning")
-    yield from _never(authored, spec)
+    yield from _never(authored, spec, scope.catalog.project.spec.defaults.time_zone)
 
 
 def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diagnostic]:
@@ -59,7 +64,8 @@ def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diag
     if spec.time_zone is None:
         yield from _needs_zone(authored, "cron", scope)
     read = yield from cron(authored, spec.cron, ("spec", "cron"), "the window never opens")
-    yield from _endless(authored, read, spec.duration, ("spec", "duration"), spec.effect)
+    where = spec.time_zone or scope.catalog.project.spec.defaults.time_zone
+    yield from _endless(authored, read, spec.duration, ("spec", "duration"), spec.effect, where)
 
 
 def _quiet(authored: Authored, quiet: Quiet | None, path: Path) -> Iterator[Diagnostic]:
@@ -67,18 +73,35 @@ def _quiet(authored: Authored, quiet: Quiet | None, path: Path) -> Iterator[Diag
         return
     yield from zone(authored, quiet.time_zone, (*path, "timeZone"))
     read = yield from cron(authored, quiet.cron, (*path, "cron"), "the quiet hours never begin")
-    yield from _endless(authored, read, quiet.duration, (*path, "duration"), "quiet")
+    yield from _endless(authored, read, quiet.duration, (*path, "duration"), "quiet", quiet.time_zone)
 
 
 def _endless(
-    authored: Authored, read: Cron | None, duration: timedelta, path: Path, effect: Literal["allow", "deny", "quiet"]
+    authored: Authored,
+    read: Cron | None,
+    duration: timedelta,
+    path: Path,
+    effect: Literal["allow", "deny", "quiet"],
+    where: str | None,
 ) -> Iterator[Diagnostic]:
     if read is None or not ever(read) or not covers(read, duration):
         return
     what = {"allow": "it shuts nothing out", "deny": "it blocks all the time", "quiet": "nothing is ever sent"}[effect]
-    message = f"the next one begins before this one ends: {what}"
+    seldom = ", except for a while when clocks go back" if where and _pauses(read, duration, where) else ""
+    message = f"the next one begins before this one ends: {what}{seldom}"
     hint = "shorten the duration, or begin less often"
     yield Diagnostic(authored.span(*path), "OC506", message, hint, "warning")
+
+
+def _pauses(read: Cron, duration: timedelta, where: str) -> bool:
+    """Whether changes of clocks leave something out between intervals that otherwise leave nothing."""
+    if not is_zone(where):
+        return False
+    from engine.openings import Openings  # few have such windows
+
+    spec = WindowSpec(effect="deny", cron=read.text, duration=duration)
+    opening = Openings(spec, zone_default=where).at(_ANY_YEAR.replace(tzinfo=UTC))
+    return opening is not None and opening.end is not None
 
 
 def _needs_zone(authored: Authored, clock: str, scope: Scope) -> Iterator[Diagnostic]:
@@ -172,11 +195,42 @@ def fires_on(read: Cron, day: date) -> bool:
     return day.day in read.days or day.isoweekday() % 7 in read.weekdays
 
 
-def _never(authored: Authored, spec: ScheduleSpec) -> Iterator[Diagnostic]:
+def _has_no_instant(spec: ScheduleSpec, zone_default: str | None) -> bool:
+    """Whether a cron that has instants has none from 'startAt' to 'endAt'."""
+    if spec.cron is None or spec.start_at is None or spec.end_at is None or not is_readable(spec, zone_default):
+        return False
+    from engine import recurrence  # few have both
+
+    found = recurrence.instants(spec, _FIRST_DAY, spec.end_at, zone_default=zone_default)  # from startAt on
+    return ever(parse(spec.cron)) and next(found, None) is None
+
+
+def is_readable(spec: ScheduleSpec | WindowSpec, zone_default: str | None) -> bool:
+    """Whether its cron, where it has one, and its zone can be read."""
+    try:
+        if spec.cron is not None:
+            parse(spec.cron)
+    except CronError:
+        return False
+    return is_zone(spec.time_zone or zone_default or "UTC")
+
+
+def _interval(authored: Authored, spec: ScheduleSpec) -> tuple[Related, ...]:
+    return (
+        Related(authored.span("spec", "cron"), f"its times: {spec.cron}"),
+        Related(authored.span("spec", "startAt"), "its start"),
+    )
+
+
+def _never(authored: Authored, spec: ScheduleSpec, zone_default: str | None) -> Iterator[Diagnostic]:
     """A past instant is no fault; an empty interval is."""
     if spec.start_at is not None and spec.end_at is not None and spec.end_at <= spec.start_at:
         message = "'endAt' is not after 'startAt': the schedule never fires"
         yield Diagnostic(authored.span("spec", "endAt"), "OC504", message, "the end is exclusive", "warning")
+    elif _has_no_instant(spec, zone_default):
+        hint = "startAt is inclusive, endAt is exclusive; give it a longer time, or other times of the day"
+        message = "none of its instants lies between 'startAt' and 'endAt': the schedule never fires"
+        yield Diagnostic(authored.span("spec", "endAt"), "OC504", message, hint, "warning", _interval(authored, spec))
     elif spec.at is not None and (
         (spec.start_at is not None and spec.at < spec.start_at) or (spec.end_at is not None and spec.at >= spec.end_at)
     ):
