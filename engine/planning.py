@@ -27,15 +27,18 @@ from engine.pinned import (
     in_rescue_of,
 )
 from engine.reach import Way, of_connections
+from engine.secretref import SecretRef, param_of, written
 from engine.selection import matches, narrow, select
 from schemas.act import InlineJob
-from schemas.credential import CredentialSpec
+from schemas.credential import FIELDS, CredentialSpec
+from schemas.envelope import is_name
 from schemas.job import Job, JobSpec, Shell, Step
 from schemas.selector import Selection
 from schemas.steps import STEP_TYPES
 from schemas.target import Target
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
+_SECRET_FIELDS = frozenset(field for fields in FIELDS.values() for field in fields)
 Reason = Literal["noTargets", "badParams", "notAllowed", "badSteps", "notSupported"]
 
 
@@ -105,7 +108,7 @@ def _plan(asked: _Asked) -> Planned | PlanRefused:
         params = _params(asked.job, asked.params)
         targets = _targets(asked)
         _refuse_held(asked.catalog, *(target.identity for target in targets))
-        steps = _steps(asked.job, targets)
+        steps = _steps(asked.job, targets, _secrets_given(asked.job, params))
         return Planned(_pinned(asked, targets, steps), params)
     except _Refusal as refusal:
         return refusal.refused
@@ -161,9 +164,29 @@ def _params(job: JobSpec, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_param(name: str, param: Mapping[str, Any], value: Any) -> None:
+    if param.get("secret") is True:
+        if _secret_given(value) is None:
+            takes = "{credentialRef: <name>, field: <field>}"
+            raise _Refusal("badParams", f"the secret param '{name}' takes {takes}, and nothing else")
+        return
     for path, message in faults_of(schema_of(param), value):
         where = "".join(f"[{part!r}]" for part in path)
         raise _Refusal("badParams", f"param '{name}'{where}: {message}")
+
+
+def _secrets_given(job: JobSpec, params: Mapping[str, Any]) -> dict[str, str]:
+    """What stands for the secret params where they are used: the fields of the credentials that were named."""
+    named = {name: _secret_given(params[name]) for name, param in job.params.items() if param.get("secret") is True}
+    return {name: written(secret) for name, secret in named.items() if secret is not None}
+
+
+def _secret_given(value: Any) -> SecretRef | None:
+    """The field of a credential that a secret param names; None where it is anything else."""
+    if not isinstance(value, dict) or value.keys() != {"credentialRef", "field"}:
+        return None
+    credential, wanted = value["credentialRef"], value["field"]
+    texts = isinstance(credential, str) and isinstance(wanted, str)
+    return SecretRef(credential, wanted) if texts and is_name(credential) and wanted in _SECRET_FIELDS else None
 
 
 def _check_size(params: Mapping[str, Any]) -> None:
@@ -210,7 +233,8 @@ def _pinned_target(target: Target, variables: Variables) -> PinnedTarget:
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
-def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
+def _steps(job: JobSpec, targets: list[Target], secrets: Mapping[str, str]) -> tuple[PlannedStep, ...]:
+    """`secrets` is what stands for secret params."""
     shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
     phases: tuple[tuple[Phase, tuple[Step, ...], str], ...] = (
         ("steps", job.steps, "step"),
@@ -218,7 +242,7 @@ def _steps(job: JobSpec, targets: list[Target]) -> tuple[PlannedStep, ...]:
         ("finally", job.finally_, "finally"),
     )
     steps = [
-        _step(step, step.id or f"{prefix}_{number}", phase, job, shell)
+        _step(step, step.id or f"{prefix}_{number}", phase, job, shell, secrets)
         for phase, written, prefix in phases
         for number, step in enumerate(written, start=1)
     ]
@@ -241,7 +265,13 @@ def _codes(codes: tuple[int | str, ...] | str) -> tuple[int, ...] | str:
     return f"[{', '.join(f'({condition_text(code)})' if isinstance(code, str) else str(code) for code in codes)}]"
 
 
-def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) -> PlannedStep:
+def _step(
+    step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell, secrets: Mapping[str, str]
+) -> PlannedStep:
+    def opened(value: Any) -> Any:
+        name = param_of(value)
+        return value if name is None else secrets.get(name, value)
+
     try:
         used = STEP_TYPES.get(step.uses or "")
         return PlannedStep(
@@ -251,9 +281,9 @@ def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) ->
             name=step.name,
             condition=condition_text(step.if_) if isinstance(step.if_, str) else step.if_,
             connection=step.connection or (used.over if used else None),
-            env={**job.env, **step.env},
+            env={name: opened(value) for name, value in {**job.env, **step.env}.items()},
             working_dir=step.working_dir,
-            stdin=step.stdin,
+            stdin=opened(step.stdin),
             timeout=step.timeout,
             continue_on_error=step.continue_on_error,
             ok_exit_codes=_codes(step.ok_exit_codes),
@@ -263,7 +293,7 @@ def _step(step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell) ->
             retry=step.retry,
             loop=_loop(step),
             rescue=tuple(
-                _step(one, in_rescue_of(step_id, one.id or f"rescue_{number}"), phase, job, shell)
+                _step(one, in_rescue_of(step_id, one.id or f"rescue_{number}"), phase, job, shell, secrets)
                 for number, one in enumerate(step.rescue, start=1)
             ),
         )
@@ -389,7 +419,7 @@ def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tu
         targets = _targets(asked) if chosen is None else [catalog.targets[name] for name in sorted(chosen)]
         if job.spec.targets is not None and not targets:
             return ()
-        found = tuple(_ways(asked, targets, _steps(job.spec, targets)))
+        found = tuple(_ways(asked, targets, _steps(job.spec, targets, {})))
         for name in {way.credential for way in found}:
             _allowed(asked, name)
     except _Refusal:

@@ -17,21 +17,36 @@ class SecretRef:
 
 def secret_of(value: Any) -> SecretRef | None:
     """The secret that a value is as a whole; None for everything else."""
-    if not isinstance(value, str) or "secrets" not in value:
+    path = _whole_path(value, "secrets")
+    return SecretRef(path[1], path[2]) if path is not None and len(path) == 3 else None
+
+
+def param_of(value: Any) -> str | None:
+    """The param that a value is as a whole: `${{ params.key }}`; None for everything else."""
+    path = _whole_path(value, "params")
+    return path[1] if path is not None and len(path) == 2 else None
+
+
+def written(secret: SecretRef) -> str:
+    """The text that `secret_of` reads."""
+    return f'${{{{ secrets["{secret.credential}"].{secret.field} }}}}'
+
+
+def _whole_path(value: Any, root: str) -> tuple[str, ...] | None:
+    if not isinstance(value, str) or root not in value:
         return None
     try:
-        return _secret_in(value)
+        path = _path_in(value)
     except ExpressionError:
         return None
+    return path if path is not None and path[0] == root else None
 
 
 @lru_cache(maxsize=1024)
-def _secret_in(text: str) -> SecretRef | None:
+def _path_in(text: str) -> tuple[str, ...] | None:
     parts = split(text)
     if len(parts) != 1 or not isinstance(parts[0], Hole):
         return None
     expression = compile_text(parts[0].cel)
     whole = [one for one in expression.occurrences if one.offset == 0 and one.length == len(parts[0].cel)]
-    if len(whole) == 1 and len(whole[0].path) == 3 and whole[0].path[0] == "secrets":
-        return SecretRef(whole[0].path[1], whole[0].path[2])
-    return None
+    return tuple(whole[0].path) if len(whole) == 1 else None

@@ -1,5 +1,6 @@
 """What every document has in common: apiVersion, kind, metadata, spec."""
 
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -7,7 +8,13 @@ from pydantic.alias_generators import to_camel
 
 API_VERSION = "opsconductor/v1"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", max_length=63)]
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME.pattern}$", max_length=63)]
+
+
+def is_name(text: str) -> bool:
+    """Whether a document could have the name."""
+    return len(text) <= 63 and _NAME.fullmatch(text) is not None
 
 
 def _no_word(text: str) -> str:
@@ -20,9 +27,7 @@ Identifier = Annotated[
     str,
     StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=63),
     AfterValidator(_no_word),
-    WithJsonSchema(
-        {"type": "string", "maxLength": 63, "pattern": "^(?!(in|true|false|null)$)[a-zA-Z_][a-zA-Z0-9_]*$"}
-    ),
+    WithJsonSchema({"type": "string", "maxLength": 63, "pattern": "^(?!(in|true|false|null)$)[a-zA-Z_][a-zA-Z0-9_]*$"}),
 ]
 """What expressions call something."""
 

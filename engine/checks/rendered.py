@@ -7,7 +7,8 @@ from typing import Any
 from engine.checks.reading import OPEN
 from engine.checks.scope import Path, PlacedStep, steps_of
 from engine.inference import BOOL, INT, LIST, Types
-from engine.secretref import secret_of
+from engine.secretref import param_of, secret_of
+from schemas.envelope import Document
 from schemas.job import Job
 from schemas.library import LibraryStep
 from schemas.reader import Authored
@@ -39,39 +40,46 @@ class Place:
 def places(authored: Authored) -> Iterator[Place]:
     document = authored.document
     job_env = document.spec.env if isinstance(document, Job) else {}
-    yield from _of_env(Place(None, ("spec", "env"), 0), job_env)
-    number, inherited = 0, _readable(job_env)
+    secret = _secret_params(document)
+    yield from _of_env(Place(None, ("spec", "env"), 0), job_env, secret)
+    number, inherited = 0, _readable(job_env, secret)
     for number, placed in enumerate(steps_of(authored)):
-        yield from _of_step(placed, number, inherited)
+        yield from _of_step(placed, number, inherited, secret)
     if isinstance(document, Job):
         yield Place(document.spec.outputs, ("spec", "outputs"), number + 1, inherited)
     elif isinstance(document, LibraryStep):
-        yield from _of_env(Place(None, ("spec", "env"), 0), document.spec.env)
+        yield from _of_env(Place(None, ("spec", "env"), 0), document.spec.env, secret)
         script = document.spec.script is not None
         for name, output in document.spec.outputs.items():
             yield Place(output.get("value"), ("spec", "outputs", name, "value"), number + 1, bare=script)
 
 
-def _of_env(place: Place, env: Mapping[str, Any]) -> Iterator[Place]:
+def _of_env(place: Place, env: Mapping[str, Any], secret: Set[str]) -> Iterator[Place]:
     """Entries are filled in by order, and each sees those before it."""
     seen = set(place.env)
     for name, value in env.items():
         if isinstance(value, str) and OPEN in value:
             # `seen` itself, not a copy for each entry: whoever takes this place is done with it before the next one.
             yield replace(place, value=value, path=(*place.path, name), env=seen, secrets=True)
-        seen |= _readable({name: value})
+        seen |= _readable({name: value}, secret)
 
 
-def _readable(env: Mapping[str, Any]) -> frozenset[str]:
+def _secret_params(document: Document) -> frozenset[str]:
+    declared = document.spec.params if isinstance(document, Job) else {}
+    declared = document.spec.inputs if isinstance(document, LibraryStep) else declared
+    return frozenset(name for name, param in declared.items() if param.get("secret") is True)
+
+
+def _readable(env: Mapping[str, Any], secret: Set[str]) -> frozenset[str]:
     """The variables that expressions see: secrets are left out."""
     if not env:
         return frozenset()
-    return frozenset(name for name, value in env.items() if secret_of(value) is None)
+    return frozenset(name for name, value in env.items() if secret_of(value) is None and param_of(value) not in secret)
 
 
-def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iterator[Place]:
+def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str], secret: Set[str]) -> Iterator[Place]:
     step, path = placed.step, placed.path
-    env = inherited | _readable(step.env) if step.env else inherited
+    env = inherited | _readable(step.env, secret) if step.env else inherited
     items = placed.loops | {step.for_each.as_} if step.for_each else placed.loops
     script = step.with_.get("run") if step.with_ and placed.type is not None and placed.type.is_script else None
     inputs = {name: value for name, value in (step.with_ or {}).items() if script is None or name != "run"}
@@ -80,7 +88,7 @@ def _of_step(placed: PlacedStep, number: int, inherited: frozenset[str]) -> Iter
         return Place(value, (*path, *below), number, env, placed, items=items, wanted=wanted, **how)
 
     if step.env:
-        yield from _of_env(Place(None, (*path, "env"), number, inherited, placed, items=items), step.env)
+        yield from _of_env(Place(None, (*path, "env"), number, inherited, placed, items=items), step.env, secret)
     if isinstance(step.if_, str):
         yield here(step.if_, "if", condition=True, wanted=BOOL)
     if step.run and OPEN in step.run:

@@ -98,10 +98,6 @@ def _project(project: Project) -> Iterator[Finding]:
 
 def _job(job: Job) -> Iterator[Finding]:
     spec = job.spec
-    for name, param in spec.params.items():
-        if param.get("secret") is True:
-            hint = "use a Credential in 'env' or 'stdin': ${{ secrets.<credential>.<field> }}"
-            yield ("spec", "params", name, "secret"), "a secret param", hint
     concurrency: Path = ("spec", "concurrency")
     if spec.concurrency.limit != 1:
         yield (*concurrency, "limit"), "a limit other than 1", "write limit: 1"

@@ -70,6 +70,16 @@ WAITS = """
 """
 
 
+GIVEN = """
+- id: use
+  env: {KEY: "${{ params.key }}"}
+  stdin: ${{ params.key }}
+  run: echo "printed $KEY" >&2; test "$KEY" = "$(cat)" && printf %s "$KEY" | wc -c
+  outputs: {bytes: "${{ int(stdout) }}"}
+"""
+SECRET_PARAM = "targets: {names: [here, remote]}\nparams: {key: {type: string, secret: true, required: true}}"
+
+
 @pytest.fixture
 def vault(bare: Site, openssh: OpenSsh) -> Site:
     """A site with canaries in its secret folder and environment, and jobs that print them on purpose."""
@@ -89,6 +99,7 @@ def vault(bare: Site, openssh: OpenSsh) -> Site:
         "bad.yaml": job("bad", PRINTS.replace("EXIT", "5"), targets),
         "reads.yaml": job("reads", READS, targets),
         "leaks.yaml": job("leaks", LEAKS, targets),
+        "given.yaml": job("given", GIVEN, SECRET_PARAM),
         "waits.yaml": job("waits", WAITS.replace("EFFECTS", str(bare.effects)), targets),
         "yearly.yaml": schedule("yearly", "good", "cron: '0 0 1 1 *', timeZone: UTC"),
     })  # fmt: skip
@@ -184,6 +195,25 @@ class CommandLines:
 
 
 @pytest.mark.slow
+def test_a_secret_param_is_the_field_of_a_credential_that_the_request_names(vault: Site) -> None:
+    """The run's file says which one; what it holds reaches the step, and no file."""
+    vault.pulled()
+    vault.up(env={"OPSCONDUCTOR_SECRET_TWO": OTHER})
+    for name, field, secret in (("first", "value", CANARY), ("second", "password", OTHER)):
+        done = vault.run("run", "given", "-p", f"key={{credentialRef: {name}, field: {field}}}", "--wait")
+        assert done.returncode == 0, done.stderr
+        run = vault.run_file(done.stdout.strip())
+        assert run["spec"]["params"] == {"key": {"credentialRef": name, "field": field}}
+        for target in ("here", "remote"):
+            assert steps_of(run, target)["use"]["outputs"] == {"bytes": len(secret.encode())}
+    for secret in (CANARY, OTHER):
+        texts = [path.read_bytes() for path in vault.state.rglob("*") if path.is_file()]
+        assert not [form for form in forms(secret).values() if any(form in text for text in texts)]
+    refused = vault.run("run", "given", "-p", "key=hunter22hunter", "--wait")
+    assert refused.returncode != 0
+    assert "credentialRef" in refused.stderr
+
+
 def test_secrets_may_only_stand_where_they_are_safe(vault: Site) -> None:
     """In a script, an output or a plain param a secret is refused when the commit is validated."""
     folder = vault.pulled()

@@ -297,3 +297,47 @@ def test_an_inline_job_is_planned_likewise() -> None:
 def test_a_list_of_exit_codes_may_hold_expressions(code: int, ok: bool) -> None:
     asked = job(steps=[{"run": "true", "okExitCodes": [0, "${{ exitCode > 6 ? exitCode : 1 }}"]}], targets=WEB)
     assert is_ok(planned(asked).steps[0], code, {"exitCode": code}, Status()) is ok
+
+
+# --- secret params ---
+
+KEY = {"token": {"type": "string", "secret": True, "required": True}}
+USES_KEY: list[dict[str, Any]] = [
+    {
+        "run": "true",
+        "env": {"TOKEN": "${{ params.token }}", "NAME": "x"},
+        "rescue": [{"run": "true", "stdin": "${{ params.token }}"}],
+    }
+]
+
+
+def test_a_secret_param_stands_for_the_field_of_the_credential_that_was_named() -> None:
+    spec = planned(job(USES_KEY, params=KEY, targets=WEB), token={"credentialRef": "web", "field": "password"})
+    (step,) = spec.steps
+    assert step.env == {"TOKEN": '${{ secrets["web"].password }}', "NAME": "x"}
+    assert step.rescue[0].stdin == '${{ secrets["web"].password }}'
+    assert set(spec.credentials) == {"key", "web"}
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("hunter2", "badParams"),
+        ({"credentialRef": "web"}, "badParams"),
+        ({"credentialRef": "web", "field": "password", "more": 1}, "badParams"),
+        ({"credentialRef": 'web"].password }} ${{ params', "field": "password"}, "badParams"),
+        ({"credentialRef": "web", "field": "password + params.x"}, "badParams"),
+        ({"credentialRef": ["web"], "field": "password"}, "badParams"),
+        ({"credentialRef": "web", "field": ["password"]}, "badParams"),
+        ({"credentialRef": "nobody", "field": "password"}, "notAllowed"),
+        (None, "badParams"),
+    ],
+)
+def test_a_secret_param_takes_nothing_else(token: Any, reason: str) -> None:
+    assert refused(job(USES_KEY, params=KEY, targets=WEB), token=token).reason == reason
+
+
+def test_a_secret_param_opens_nothing_that_the_job_may_not_use() -> None:
+    closed = catalog(key={"allowedFor": {"matchLabels": {"team": "db"}}})
+    spec = job(USES_KEY, params=KEY, targets=WEB)
+    assert refused(spec, closed, token={"credentialRef": "key", "field": "privateKey"}).reason == "notAllowed"
