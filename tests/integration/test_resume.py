@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import inspect, select, text
+from sqlalchemy import Connection, inspect, select, text
 
 from engine.identity import RunId
 from engine.resumption import Unprovable
@@ -191,18 +191,33 @@ async def test_an_engine_that_comes_back_keeps_what_the_other_did_not_touch(site
     assert (await claimed(journal)).attempt == 2
 
 
-async def test_a_store_of_the_version_before_is_brought_up_to_this_one(tmp_path: Path) -> None:
+SINCE_THE_FIRST = (
+    ("runs", "message"),
+    ("steps", "again"),
+    ("steps", "rescued"),
+    ("steps", "inherited"),
+    ("run_targets", "reason"),
+)
+
+
+async def test_a_store_of_the_first_version_is_brought_up_to_this_one(tmp_path: Path) -> None:
     place = f"sqlite:///{tmp_path / 'journal.sqlite3'}"
     journal = Journal.open(place, clock=Fixed())
 
-    def back(tx: object) -> None:
-        tx.execute(text("ALTER TABLE runs DROP COLUMN message"))  # type: ignore[attr-defined]
-        tx.execute(meta.update().where(meta.c.key == "version").values(value="1"))  # type: ignore[attr-defined]
+    def columns(conn: Connection) -> dict[str, set[str]]:
+        seen = inspect(conn)
+        return {name: {column["name"] for column in seen.get_columns(name)} for name in seen.get_table_names()}
+
+    fresh = await journal.read(columns)
+
+    def back(tx: Connection) -> None:
+        for name, column in SINCE_THE_FIRST:
+            tx.execute(text(f"ALTER TABLE {name} DROP COLUMN {column}"))
+        tx.execute(meta.update().where(meta.c.key == "version").values(value="1"))
 
     await journal.write(back)
     await journal.close()
     journal = Journal.open(place, clock=Fixed())
+    assert await journal.read(columns) == fresh
     assert await journal.read(lambda conn: conn.execute(select(table.c.message)).all()) == []
-    columns = await journal.read(lambda conn: [column["name"] for column in inspect(conn).get_columns("runs")])
-    assert "message" in columns
     await journal.close()
