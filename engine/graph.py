@@ -42,6 +42,40 @@ def bottom_up(graph: Graph) -> tuple[str, ...]:
     return tuple(found)
 
 
+def components(graph: Graph) -> Iterator[tuple[str, ...]]:
+    """Names that lead to each other, taken together (Tarjan 1972); each after those that it leads to."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_: dict[str, None] = {}
+    for root in graph:
+        way = [(root, iter(graph[root]))] if root not in number else []
+        while way:
+            name, left = way[-1]
+            if name not in number:
+                number[name] = lowest[name] = len(number)
+                open_[name] = None
+            below = next((one for one in left if one in graph and (one not in number or one in open_)), None)
+            if below is not None and below not in number:
+                way.append((below, iter(graph[below])))
+            elif below is not None:
+                lowest[name] = min(lowest[name], number[below])
+            else:
+                way.pop()
+                if way:
+                    above = way[-1][0]
+                    lowest[above] = min(lowest[above], lowest[name])
+                if lowest[name] == number[name]:
+                    yield _until(name, open_)
+
+
+def _until(name: str, open_: dict[str, None]) -> tuple[str, ...]:
+    """The names from the last one back to this one, taken out."""
+    found = [open_.popitem()[0]]
+    while found[-1] != name:
+        found.append(open_.popitem()[0])
+    return tuple(found)
+
+
 def reached(graph: Graph) -> Mapping[str, int]:
     """By name, all it leads to: bit n is the n-th name of `bottom_up`. Right for graphs without circles only."""
     order = bottom_up(graph)

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from engine.catalog import Catalog
 from engine.checks.references import references_of
-from engine.checks.scope import Members, Path, selections_of, steps_of
+from engine.checks.scope import Path, selections_of, steps_of
 from engine.compile import Compiled
+from engine.members import Members, Targets
 from engine.planning import ways
 from engine.reach import Way
 from schemas.diagnostic import Diagnostic
@@ -102,17 +104,22 @@ class _Graph:
     def leaning_on(self, start: str) -> dict[str, tuple[Link, ...]]:
         """Each document that uses it, with a shortest way."""
         found: dict[str, tuple[Link, ...]] = {start: ()}
-        waiting = [start]
+        waiting, reached = [start], self._targets_in([start])
         for held in waiting:
-            for way in self._ways_to(held, start, found):
+            for way in self._ways_to(held, start, reached):
                 holder = way[0].holder
                 if holder not in found:
                     found[holder] = (*way, *found[held])
                     waiting.append(holder)
+                    reached = reached.joined(self._targets_in([holder]))
         del found[start]
         return found
 
-    def _ways_to(self, held: str, start: str, found: Mapping[str, object]) -> Iterator[tuple[Link, ...]]:
+    def _targets_in(self, identities: Iterable[str]) -> Targets:
+        parts = (identity.partition("/") for identity in identities)
+        return self._members.of(name for kind, _, name in parts if kind == "Target")
+
+    def _ways_to(self, held: str, start: str, found: Targets) -> Iterator[tuple[Link, ...]]:
         kind, _, name = held.partition("/")
         asked = start.partition("/")[0]
         for link in self._links.get(held, []):
@@ -136,9 +143,8 @@ class _Graph:
         # That a group holds the target does not say that a job of the group reaches it: `exclude` may take it out.
         return kind == "TargetGroup" and asked != "TargetGroup" and chooses
 
-    def _limit_allows(self, holder: str, found: Mapping[str, object]) -> bool:
+    def _limit_allows(self, holder: str, targets: Targets) -> bool:
         """Whether a limit leaves anything of the targets by which we came here."""
-        targets = {name for kind, _, name in (identity.partition("/") for identity in found) if kind == "Target"}
         # A document with one limit for all it starts. A workflow has one for each node: any of them may reach.
         limits = [chosen for chosen, path in selections_of(self.documents[holder]) if path == ("spec", "limit")]
         return not targets or all(targets & self._members.chosen(limit) for limit in limits)
@@ -146,14 +152,26 @@ class _Graph:
     def _selecting(self, target: str, *, jobs: bool) -> Iterator[tuple[Link, ...]]:
         """Whose selection gives the target, and which groups hold it by a selector."""
         held = f"Target/{target}"
-        for name, group in self._catalog.groups.items():
-            selector = group.spec.selector
-            if selector is not None and target in self._members.selected(selector):
+        for name, selected in self._by_selector:
+            if target in selected:
                 yield (Link(f"TargetGroup/{name}", "spec.selector", held),)
-        for identity, authored in self.documents.items():
-            for chosen, path in selections_of(authored) if jobs else ():
-                if path[-1] != "limit" and target in self._members.chosen(chosen):
-                    yield (Link(identity, self._how(chosen, path, target), held),)
+        for identity, chosen, path, targets in self._choosing if jobs else ():
+            if target in targets:
+                yield (Link(identity, self._how(chosen, path, target), held),)
+
+    @cached_property
+    def _by_selector(self) -> list[tuple[str, Targets]]:
+        groups = ((name, group.spec.selector) for name, group in self._catalog.groups.items())
+        return [(name, self._members.selected(selector)) for name, selector in groups if selector is not None]
+
+    @cached_property
+    def _choosing(self) -> list[tuple[str, Selection, Path, Targets]]:
+        return [
+            (identity, chosen, path, self._members.chosen(chosen))
+            for identity, authored in self.documents.items()
+            for chosen, path in selections_of(authored)
+            if path[-1] != "limit"
+        ]
 
     def _how(self, chosen: Selection, path: Path, target: str) -> str:
         where = _dotted(path)
@@ -167,7 +185,7 @@ class _Graph:
     def _opening(self, credential: str) -> Iterator[tuple[Link, ...]]:
         for name, job in self._catalog.jobs.items():
             chosen = self._members.chosen(job.spec.targets) if job.spec.targets is not None else frozenset()
-            found = ways(self._catalog, job, chosen)
+            found = ways(self._catalog, job, frozenset(chosen))
             way = next((way for way in found if way.credential == credential), None)
             if way is not None:
                 yield self._links_of(name, job, way)

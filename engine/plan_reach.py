@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.catalog import Catalog
-from engine.checks.scope import Members
+from engine.members import Members
 from engine.plan_documents import Documents
 from engine.planning import ways
 from engine.reach import Way
@@ -101,7 +101,7 @@ def _chosen(catalog: Catalog, members: Members, job: str | None, limit: Selectio
     if known is None or known.spec.targets is None:
         return frozenset()
     chosen = members.chosen(known.spec.targets)
-    return chosen if limit is None else chosen & members.chosen(limit)
+    return frozenset(chosen if limit is None else chosen & members.chosen(limit))
 
 
 def _ways(catalog: Catalog, members: Members, job: str) -> tuple[Way, ...]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from engine.catalog import Catalog
-from engine.checks.scope import Members
+from engine.members import Members
 from engine.openings import Openings
 from engine.selection import matches
 from schemas.calendar import JobSelection, WindowSpec
@@ -183,12 +183,12 @@ class Windows:
             return Subject(schedule.spec.job_ref)
         targets = self.targets_of(job)
         if schedule.spec.limit is not None:
-            targets &= self._members.chosen(schedule.spec.limit)
+            targets &= frozenset(self._members.chosen(schedule.spec.limit))
         return Subject(job.name, job.metadata.labels, targets)
 
     def targets_of(self, job: Job) -> frozenset[str]:
         """The targets that a job chooses."""
-        return frozenset() if job.spec.targets is None else self._members.chosen(job.spec.targets)
+        return frozenset() if job.spec.targets is None else frozenset(self._members.chosen(job.spec.targets))
 
     @cached_property
     def _members(self) -> Members:
@@ -197,7 +197,7 @@ class Windows:
     def _reached(self, one: Known, subject: Subject) -> frozenset[str | None]:
         """The places of a subject that a window concerns."""
         places = _places(subject)
-        return places if one.spec.targets is None else places & self._members.chosen(one.spec.targets)
+        return places if one.spec.targets is None else places & frozenset(self._members.chosen(one.spec.targets))
 
 
 def _places(subject: Subject) -> frozenset[str | None]:

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 API_VERSION = "opsconductor/v1"
+MAX_PREVIOUS_NAMES = 100
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME.pattern}$", max_length=63)]
@@ -84,6 +85,7 @@ class Metadata(Model):
     owner: str = Field(default="", description="A User or a team.", examples=["web-team"])
     previous_names: Many[Name] = Field(
         default=(),
+        max_length=MAX_PREVIOUS_NAMES,
         description="Names this document had before; a rename keeps history and schedule clock.",
         examples=[["rotate-logs"]],
     )

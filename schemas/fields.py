@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from schemas.guesses import Names
 
 Path = tuple[str | int, ...]
 
@@ -131,8 +132,8 @@ def _sample(annotation: Any) -> Any:
 
 def near(word: str, options: Iterable[str], cutoff: float = 0.65) -> str:
     folded = {option.lower().replace("_", ""): option for option in options}
-    found = get_close_matches(word.lower().replace("_", "").replace("-", ""), folded, n=1, cutoff=cutoff)
-    return folded[found[0]] if found else ""
+    found = Names(folded).near(word.lower().replace("_", "").replace("-", ""), cutoff)
+    return folded[found] if found is not None else ""
 
 
 def _of_type(models: tuple[type[BaseModel], ...], value: object) -> tuple[type[BaseModel], ...]:

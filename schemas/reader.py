@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +11,7 @@ from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
 from schemas.faults import Fault, described, located, name_like
 from schemas.guard import NOTHING, Loaded, Mark, load
+from schemas.guesses import Names
 from schemas.kinds import ACTS, MODELS, STATUS_KINDS
 from schemas.mending import Hole, mended
 from schemas.places import Layout, Places
@@ -277,6 +277,6 @@ def _kind_refused(kind: Any, at: Span, key: Span) -> Diagnostic:
         hint = "it belongs on the status branch; remove it here"
         return Diagnostic(at, "OC211", f"documents of kind {kind} are written only by the engine", hint)
     folded = {name.lower(): name for name in MODELS}
-    near = get_close_matches(kind[:80].lower(), folded, n=1)
-    hint = f"did you mean '{folded[near[0]]}'?" if near else f"the kinds are {', '.join(MODELS)}"
+    near = Names(folded).near(kind[:80].lower())
+    hint = f"did you mean '{folded[near]}'?" if near else f"the kinds are {', '.join(MODELS)}"
     return Diagnostic(at, "OC210", f"'{kind[:80]}' is not a kind", hint)

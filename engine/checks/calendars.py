@@ -5,19 +5,24 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 
-from engine.checks.references import guess
+from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
 from engine.checks.times import fires_on, is_readable, rule
 from engine.cron import parse
 from schemas.calendar import Calendar, Holidays
 from schemas.diagnostic import Diagnostic, Related
+from schemas.guesses import Guesses
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule, ScheduleSpec
 
 _HINT = "a day must be in one of 'only', and in none of 'except'"
 _DAWN, _DUSK = datetime(1000, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
-_MOST_DAYS = 1_000
+_MOST_DAYS = 100
+"""Days and instants that are worked out for one schedule."""
 _MOST_NAMED = 5
+_MANY_DAYS = 1_000
+"""A schedule with more single days than this is hardly left with none; whoever lists them need not pay for each of many
+schedules."""
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -48,11 +53,11 @@ def _holidays(authored: Authored, wanted: Holidays) -> Iterator[Diagnostic]:
     known = _countries()
     module = known.get(wanted.country)
     if module is None:
-        hint = guess(wanted.country, (), "the days can be written as 'dates' or 'rrules'")
+        hint = "the days can be written as 'dates' or 'rrules'"
         span = authored.span("spec", "holidays", "country")
         yield Diagnostic(span, "OC508", f"no holidays are known of country '{wanted.country}'", hint)
     elif wanted.subdivision is not None and wanted.subdivision not in (parts := _subdivisions(module)):
-        hint = guess(wanted.subdivision, parts, "leave it out: the country has none")
+        hint = Guesses().hint(wanted.subdivision, parts, "leave it out: the country has none")
         span = authored.span("spec", "holidays", "subdivision")
         message = f"country {wanted.country} has no subdivision '{wanted.subdivision}'"
         yield Diagnostic(span, "OC508", message, hint)
@@ -86,7 +91,9 @@ def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Dia
         return
     if spec.rrule is not None or not is_readable(spec, scope.catalog.project.spec.defaults.time_zone):
         return
-    excluded = {date.fromisoformat(day) for name in left_out for day in known[name].spec.dates}
+    if sum(len(known[name].spec.dates) for name in (*only, *left_out)) > _MANY_DAYS:
+        return
+    excluded = frozenset().union(*(_days(scope, name) for name in left_out))
     days = _dates(scope, only) if only else None
     if days is not None:
         yield from _none_of(authored, spec, days - excluded, scope)
@@ -94,7 +101,7 @@ def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Dia
         yield from _all_of(authored, spec, excluded, scope)
 
 
-def _none_of(authored: Authored, spec: ScheduleSpec, days: set[date], scope: Scope) -> Iterator[Diagnostic]:
+def _none_of(authored: Authored, spec: ScheduleSpec, days: frozenset[date], scope: Scope) -> Iterator[Diagnostic]:
     """Where a schedule fires on these days only, and has no instant on any of them."""
     span = authored.span("spec", "calendars", "only", key=True)
     cron = parse(spec.cron) if spec.cron is not None else None
@@ -107,7 +114,7 @@ def _none_of(authored: Authored, spec: ScheduleSpec, days: set[date], scope: Sco
         yield Diagnostic(span, "OC504", message, _HINT, "warning", related)
 
 
-def _all_of(authored: Authored, spec: ScheduleSpec, excluded: set[date], scope: Scope) -> Iterator[Diagnostic]:
+def _all_of(authored: Authored, spec: ScheduleSpec, excluded: frozenset[date], scope: Scope) -> Iterator[Diagnostic]:
     """Where a schedule that ends has instants on these days only, and they are left out."""
     if spec.at is None and (spec.start_at is None or spec.end_at is None):
         return
@@ -146,9 +153,17 @@ def _of(names: Sequence[str], scope: Scope) -> tuple[Related, ...]:
     return tuple(Related(one.span("spec", "dates", key=True), f"Calendar/{name}") for name, one in places)
 
 
-def _dates(scope: Scope, names: Sequence[str]) -> set[date] | None:
+def _dates(scope: Scope, names: Sequence[str]) -> frozenset[date] | None:
     """All days of calendars that have nothing but dates; None where one has more."""
     specs = [scope.catalog.calendars[name].spec for name in names]
     if any(spec.rrules or spec.holidays or spec.ics for spec in specs):
         return None
-    return {date.fromisoformat(day) for spec in specs for day in spec.dates}
+    return frozenset().union(*(_days(scope, name) for name in names))
+
+
+def _days(scope: Scope, name: str) -> frozenset[date]:
+    """The dates of a calendar: read once, however many schedules name it."""
+    dates = scope.catalog.calendars[name].spec.dates
+    return remembered(
+        scope.authored("Calendar", name), "dates", (), lambda: frozenset(date.fromisoformat(day) for day in dates)
+    )

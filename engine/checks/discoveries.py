@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from engine.checks.reading import Fault, Read, judged, read
-from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import mismatches, nothing_known
 from engine.expression import Reference
@@ -30,4 +29,4 @@ def _judge(reference: Reference, _: bool) -> Fault | None:
     root = reference.path[0]
     if root == "host":
         return None
-    return Fault("OC402", f"there is no '{root}' here", guess(root, ("host",), "there is host"))
+    return Fault("OC402", f"there is no '{root}' here", "there is host")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import get_args
 
@@ -22,6 +21,7 @@ from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic
+from schemas.guesses import Guesses
 from schemas.job import Job, Shell, Step
 from schemas.library import LibraryStep, LibraryStepSpec
 from schemas.reader import Authored
@@ -40,8 +40,9 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             lambda: _read(authored, shells, inputs, outputs, targeted=targeted),
         )
         yield from answer.findings
+        guesses = Guesses()
         for secret in answer.secrets:
-            yield from _of_secret(authored, secret, scope)
+            yield from _of_secret(authored, secret, scope, guesses)
     yield from remembered(authored, "unevaluated", (), lambda: tuple(unevaluated(authored)))
 
 
@@ -121,21 +122,22 @@ def _read(
 
 def _shells(authored: Authored, scope: Scope) -> tuple[Shell, ...]:
     """What interprets a script that names no shell."""
-    windows = scope.reached(authored) & scope.windows if scope.windows else frozenset()
+    reached = scope.reached(authored) if scope.windows else scope.windows
+    windows = reached & scope.windows
     if not windows:
         return ("sh",)
-    return ("powershell",) if windows == scope.reached(authored) else ("sh", "powershell")
+    return ("powershell",) if windows == reached else ("sh", "powershell")
 
 
-def _of_secret(authored: Authored, secret: _Secret, scope: Scope) -> Iterator[Diagnostic]:
+def _of_secret(authored: Authored, secret: _Secret, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:
     name, wanted = secret.credential, secret.field
     credentials = scope.catalog.credentials
     credential = credentials.get(name)
     span = authored.span_within(*secret.path, offset=secret.offset, length=secret.length)
     if credential is None:
         if not scope.may_hold("Credential", name):
-            near = get_close_matches(name[:80], credentials, n=1) if len(credentials) <= 2_000 else []
-            hint = f'did you mean secrets["{near[0]}"].{wanted}?' if near else "define it: 'kind: Credential'"
+            near = guesses.near(name, scope.names("Credential"))
+            hint = f'did you mean secrets["{near}"].{wanted}?' if near else "define it: 'kind: Credential'"
             yield Diagnostic(span, "OC305", f"there is no Credential '{name}'", hint)
         return
     fields = FIELDS[credential.spec.type]

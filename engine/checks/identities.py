@@ -13,7 +13,7 @@ def check(documents: Sequence[Authored]) -> Iterator[Diagnostic]:
         other = first.setdefault(authored.identity, authored)
         if other is not authored:
             yield _twice(authored, other)
-    claimed: dict[str, Authored] = {}
+    claimed: dict[str, tuple[Authored, int]] = {}
     for authored in documents:
         kind, names = authored.document.kind, authored.document.metadata.previous_names
         for index, name in enumerate(names):
@@ -23,8 +23,9 @@ def check(documents: Sequence[Authored]) -> Iterator[Diagnostic]:
                 hint = "a previous name is free only once nobody has it any more"
                 related = (Related(user.span("metadata", "name"), "the document that has it"),)
                 yield Diagnostic(span, "OC302", f"{identity} still exists", hint, related=related)
-            elif (other := claimed.setdefault(identity, authored)) is not authored or name in names[:index]:
-                place = other.span("metadata", "previousNames", other.document.metadata.previous_names.index(name))
+            elif (claim := claimed.setdefault(identity, (authored, index))) != (authored, index):
+                other, first_index = claim
+                place = other.span("metadata", "previousNames", first_index)
                 message = f"{identity} is a previous name of {other.identity} as well"
                 hint = "its history can go on in one document only"
                 yield Diagnostic(span, "OC302", message, hint, related=(Related(place, "the other one"),))

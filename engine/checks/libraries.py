@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.checks.doubt import credible
 from engine.checks.expressions import of_library_step
+from engine.checks.memory import remembered
 from engine.checks.parameters import declared, faults_of, schema_of
-from engine.checks.references import guess
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.steps import alone
 from engine.checks.supported import step_type
@@ -18,6 +18,7 @@ from engine.secretref import secret_of
 from engine.vendored import BUILT_IN, LOCK_FILE, Library, use_of
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
+from schemas.guesses import Guesses
 from schemas.library import LibraryStep, LibraryStepSpec, StepLibrary
 from schemas.reader import Authored
 from schemas.span import start_of
@@ -35,9 +36,10 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             span, "OC317", f"a document of kind {document.kind} lies among the definitions", f"move it to {where}"
         )
         return
+    guesses = Guesses()
     for placed in steps_of(authored):
         if placed.step.uses is not None and "/" in placed.step.uses and "${{" not in placed.step.uses:
-            yield from _used(authored, placed, scope)
+            yield from _used(authored, placed, scope, guesses)
 
 
 def check(scope: Scope) -> Iterator[Diagnostic]:
@@ -93,7 +95,7 @@ def _first(library: Library) -> Any:
 
 
 def _library(library: Library, scope: Scope) -> Iterator[Diagnostic]:
-    folder = f"libraries/{library.name}"
+    folder, guesses = f"libraries/{library.name}", Guesses()
     for authored in library.misplaced:
         kind = authored.document.kind
         hint = f"{folder}/library.yaml holds the one StepLibrary, each file of {folder}/steps one Step"
@@ -104,16 +106,16 @@ def _library(library: Library, scope: Scope) -> Iterator[Diagnostic]:
             yield Diagnostic(_first(library), "OC317", f"{folder}/library.yaml holds no StepLibrary", hint)
     else:
         yield from _named(library.origin, library.name, f"the folder is {folder}")
-        yield from _requires(library.origin, library.document, scope)
+        yield from _requires(library.origin, library.document, scope, guesses)
     for name, step in library.steps.items():
         stem = step.file.rsplit("/", 1)[-1].removesuffix(".yaml")
         yield from _named(step, stem, f"the file is {stem}.yaml")
         if isinstance(step.document, LibraryStep):
-            yield from _step(step, step.document.spec, library, scope)
+            yield from _step(step, step.document.spec, library, scope, guesses)
             yield from _requirements_of(step, name, library)
     for step in library.mended:
         if isinstance(step.document, LibraryStep):
-            yield from credible(step, _step(step, step.document.spec, library, scope))
+            yield from credible(step, _step(step, step.document.spec, library, scope, guesses))
 
 
 def _named(authored: Authored, wanted: str, why: str) -> Iterator[Diagnostic]:
@@ -122,19 +124,21 @@ def _named(authored: Authored, wanted: str, why: str) -> Iterator[Diagnostic]:
         yield Diagnostic(authored.span("metadata", "name"), "OC317", message, f"name it {wanted}, or move it")
 
 
-def _requires(authored: Authored, library: StepLibrary, scope: Scope) -> Iterator[Diagnostic]:
+def _requires(authored: Authored, library: StepLibrary, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:
     for index, text in enumerate(library.spec.requires):
         name, _, version = text.partition("@")
-        yield from _known(authored, ("spec", "requires", index), name, version, scope)
+        yield from _known(authored, ("spec", "requires", index), name, version, scope, guesses)
 
 
-def _known(authored: Authored, path: Path, name: str, version: str, scope: Scope) -> Iterator[Diagnostic]:
+def _known(
+    authored: Authored, path: Path, name: str, version: str, scope: Scope, guesses: Guesses
+) -> Iterator[Diagnostic]:
     """Whether a library is there in this version; of those that the product brings only the name is known."""
     if name in BUILT_IN and name not in scope.catalog.libraries:
         return
     library = scope.catalog.libraries.get(name)
     if library is None:
-        hint = guess(name, sorted({*scope.catalog.libraries, *BUILT_IN}), "")
+        hint = guesses.hint(name, scope.libraries)
         yield Diagnostic(authored.span(*path), "OC305", f"there is no library '{name}'", hint)
     elif library.document is not None:
         there = library.document.spec.version.split(".")
@@ -148,21 +152,24 @@ def _known(authored: Authored, path: Path, name: str, version: str, scope: Scope
 def _requirements_of(step: Authored, name: str, library: Library) -> Iterator[Diagnostic]:
     """A library says which others its steps use."""
     required = {text.partition("@")[0] for text in library.document.spec.requires} if library.document else set()
+    required.add(library.name)
     for placed in steps_of(step):
         use = use_of(placed.step.uses)
-        if use is not None and library.document is not None and use.library not in {*required, library.name}:
+        if use is not None and library.document is not None and use.library not in required:
             message = f"step '{name}' uses library '{use.library}', which library '{library.name}' does not require"
             hint = f"add it to 'requires' in libraries/{library.name}/library.yaml"
             yield Diagnostic(step.span(*placed.path, "uses"), "OC305", message, hint)
 
 
-def _step(step: Authored, spec: LibraryStepSpec, library: Library, scope: Scope) -> Iterator[Diagnostic]:
+def _step(
+    step: Authored, spec: LibraryStepSpec, library: Library, scope: Scope, guesses: Guesses
+) -> Iterator[Diagnostic]:
     yield from declared(step, spec.inputs, ("spec", "inputs"))
     outputs = {name: _without_value(schema) for name, schema in spec.outputs.items()}
     yield from declared(step, outputs, ("spec", "outputs"))
     for index, example in enumerate(spec.examples):
         path: Path = ("spec", "examples", index)
-        yield from _fitting(step, example.with_, (*path, "with"), path, spec, "the example")
+        yield from _fitting(step, example.with_, (*path, "with"), path, step, "the example", guesses)
     if spec.script is not None and f"libraries/{library.name}/steps/{spec.script}" not in library.files:
         message = f"there is no file '{spec.script}' beside the step"
         yield Diagnostic(step.span("spec", "script"), "OC305", message, "the script lies in the same folder")
@@ -170,7 +177,7 @@ def _step(step: Authored, spec: LibraryStepSpec, library: Library, scope: Scope)
     yield from of_library_step(step, spec, scope)
     for placed in steps_of(step):
         if placed.step.uses is not None and "/" in placed.step.uses:
-            yield from _used(step, placed, scope)
+            yield from _used(step, placed, scope, guesses)
         else:
             for finding in step_type(step, placed):
                 yield replace(finding, severity="warning" if finding.code == "OC901" else finding.severity)
@@ -180,41 +187,44 @@ def _without_value(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "value"}
 
 
-def _used(authored: Authored, placed: PlacedStep, scope: Scope) -> Iterator[Diagnostic]:
+def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:
     path: Path = (*placed.path, "uses")
     use = use_of(placed.step.uses)
     if use is None:
         hint = "write library/step@version, as in linux-core/logrotate@1"
         yield Diagnostic(authored.span(*path), "OC207", f"'{placed.step.uses}' is not a step of a library", hint)
         return
-    yield from _known(authored, path, use.library, use.version, scope)
+    yield from _known(authored, path, use.library, use.version, scope, guesses)
     library = scope.catalog.libraries.get(use.library)
     if library is None or use.step in library.broken:
         return
     step = library.step(use.step)
     if step is None:
-        hint = guess(use.step, library.steps, "")
+        hint = guesses.hint(use.step, library.steps)
         yield Diagnostic(authored.span(*path), "OC305", f"library '{library.name}' has no step '{use.step}'", hint)
         return
     given = placed.step.with_ or {}
     at = (*placed.path, "with") if placed.step.with_ is not None else path
-    yield from _fitting(authored, given, (*placed.path, "with"), at, step.spec, f"'{placed.step.uses}'")
+    yield from _fitting(
+        authored, given, (*placed.path, "with"), at, library.steps[use.step], f"'{placed.step.uses}'", guesses
+    )
     yield from _platforms(authored, placed, step.spec, scope)
 
 
 def _fitting(
-    authored: Authored, given: Mapping[str, Any], path: Path, at: Path, spec: LibraryStepSpec, what: str
+    authored: Authored, given: Mapping[str, Any], path: Path, at: Path, step: Authored, what: str, guesses: Guesses
 ) -> Iterator[Diagnostic]:
     """Whether inputs are those that a step declares. `at` is where one that is missing is said."""
-    for name, schema in spec.inputs.items():
-        if schema.get("required") is True and "default" not in schema and name not in given:
-            description = schema.get("description", "")
+    inputs = step.document.spec.inputs if isinstance(step.document, LibraryStep) else {}
+    for name in _required(step, inputs):
+        if name not in given:
+            description = inputs[name].get("description", "")
             hint = f"{name}: {description}" if isinstance(description, str) and description else f"add {name}"
             yield Diagnostic(authored.span(*at, key=True), "OC406", f"{what} needs '{name}'", hint)
     for name, value in given.items():
-        schema = spec.inputs.get(name, {})
-        if name not in spec.inputs:
-            hint = guess(name, spec.inputs, "it takes none")
+        schema = inputs.get(name, {})
+        if name not in inputs:
+            hint = guesses.hint(name, inputs, "it takes none")
             yield Diagnostic(authored.span(*path, name, key=True), "OC406", f"{what} takes no '{name}'", hint)
         elif schema.get("secret") is True and secret_of(value) is None and not has_expression(value):
             hint = 'write "${{ secrets.<credential>.<field> }}"'
@@ -224,16 +234,30 @@ def _fitting(
                 yield Diagnostic(authored.span(*path, name, *below), "OC406", f"'{name}': {message}")
 
 
+def _required(step: Authored, inputs: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The inputs that must be given: asked once, whoever uses the step."""
+    return remembered(
+        step,
+        "required inputs",
+        (),
+        lambda: tuple(
+            name for name, schema in inputs.items() if schema.get("required") is True and "default" not in schema
+        ),
+    )
+
+
 def _platforms(authored: Authored, placed: PlacedStep, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
     """A step with a condition may know itself where it runs."""
     if not spec.platforms or placed.step.if_ is not None or targets_of(authored) is None:
         return
-    targets = scope.catalog.targets
-    wrong = sorted(name for name in scope.reached(authored) if targets[name].spec.os not in spec.platforms)
+    wrong = scope.reached(authored)
+    for system in spec.platforms:
+        wrong -= scope.by_system.get(system, frozenset[str]())
     if wrong:
-        first = scope.authored("Target", wrong[0])
+        name = wrong.first
+        first, system = scope.authored("Target", name), scope.catalog.targets[name].spec.os
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        message = f"it runs on {' and '.join(spec.platforms)}; target '{wrong[0]}'{more} is {targets[wrong[0]].spec.os}"
+        message = f"it runs on {' and '.join(spec.platforms)}; target '{name}'{more} is {system}"
         related = (Related(first.span("spec", "os"), "this target"),)
         hint = "give the step an 'if' over target.os, or choose other targets"
         yield Diagnostic(authored.span(*placed.path, "uses"), "OC320", message, hint, related=related)

@@ -1,8 +1,7 @@
 """The names that an expression may use at a place, and what is wrong with another."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from engine.checks.reading import Fault, named
@@ -10,6 +9,7 @@ from engine.checks.rendered import Place
 from engine.checks.scope import Path, PlacedStep, steps_of
 from engine.expression import Reference
 from schemas.diagnostic import Related
+from schemas.guesses import Guesses, first_of
 from schemas.job import Job
 from schemas.library import LibraryStep
 from schemas.reader import Authored
@@ -43,6 +43,7 @@ class Names:
     library_outputs: Mapping[Path, frozenset[str] | None]
     targeted: bool
     every: dict[str, tuple[int, PlacedStep]] = field(default_factory=dict)
+    guesses: Guesses = field(default_factory=Guesses)
 
     def __post_init__(self) -> None:
         for number, placed in enumerate(steps_of(self.authored)):
@@ -63,11 +64,11 @@ class Names:
                 return self.secret(place, rest, whole)
             case "env":
                 hint = "declare it under 'env', before its use; a secret is read by the script alone, as a variable"
-                return named("variable", "env", rest, place.env, hint)
+                return named("variable", "env", rest, place.env, self.guesses, hint)
             case "target" | "vars" if not self.targeted:
                 return Fault("OC402", f"there is no '{root}': the job has no targets", "give the job 'targets'")
             case "target" | "job" | "run":
-                return named("field", root, rest, _FIELDS[root], "")
+                return named("field", root, rest, _FIELDS[root], self.guesses)
             case "vars":
                 return None
             case _:
@@ -85,8 +86,8 @@ class Names:
             word = "input" if self.of_library else "param"
             return Fault("OC402", f"'{root}' is {'an' if self.of_library else 'a'} {word}", f"write {word}s.{root}")
         names = sorted(_ROOTS | (OWN if place.bare else frozenset()))
-        near = get_close_matches(root[:80], names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+        near = self.guesses.near(root, names)
+        hint = f"did you mean '{near}'?" if near else f"there are {', '.join(names)}"
         return Fault("OC402", f"there is no '{root}'", hint)
 
     @property
@@ -107,7 +108,7 @@ class Names:
         if rest and declared.get(rest[0], {}).get("secret") is True and not (place.secrets and whole):
             hint = "as the whole value of an 'env' entry, or of 'stdin'"
             return Fault("OC606", f"'{rest[0]}' is a secret {word}, and may not stand here", hint)
-        return named(word, root, rest[:1], declared, f"declare it under spec.{root}")
+        return named(word, root, rest[:1], declared, self.guesses, f"declare it under spec.{root}")
 
     def _step(self, place: Place, rest: list[str]) -> Fault | None:
         if not rest:
@@ -117,21 +118,20 @@ class Names:
             return self._not_yet(place, rest[0], step)
         if len(rest) > 1 and rest[1] not in _OF_STEP:
             declared = rest[1] in step.step.outputs
-            near = get_close_matches(rest[1][:80], _OF_STEP, n=1)
+            near = self.guesses.near(rest[1], _OF_STEP)
             hint = f"write steps.{rest[0]}.outputs.{rest[1]}" if declared else ""
-            hint = hint or (f"did you mean '{near[0]}'?" if near else f"it has {', '.join(sorted(_OF_STEP))}")
+            hint = hint or (f"did you mean '{near}'?" if near else f"it has {', '.join(sorted(_OF_STEP))}")
             return Fault("OC402", f"a step has no '{rest[1]}'", hint)
         if len(rest) > 2 and rest[1] == "outputs":
-            outputs = frozenset(step.step.outputs)
-            if step.type is not None:
-                outputs |= step.type.outputs
+            of_type: Collection[str] = step.type.outputs if step.type is not None else ()
             of_library = self.library_outputs.get(step.path, frozenset())
             if of_library is None:
                 return None
-            outputs |= of_library
-            if rest[2] not in outputs:
-                near = get_close_matches(rest[2][:80], outputs, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else "declare it under the step's 'outputs'"
+            outputs: tuple[Collection[str], ...] = (step.step.outputs, of_type, of_library)
+            if not any(rest[2] in declared for declared in outputs):
+                nears = (self.guesses.near(rest[2], declared) for declared in outputs)
+                near = next(filter(None, nears), None)
+                hint = f"did you mean '{near}'?" if near else "declare it under the step's 'outputs'"
                 where = self.authored.span(*step.path, "outputs" if step.step.outputs else "id", key=True)
                 message = f"step '{rest[0]}' declares no output '{rest[2]}'"
                 return Fault("OC405", message, hint, (Related(where, "the step"),))
@@ -139,8 +139,8 @@ class Names:
 
     def _not_yet(self, place: Place, name: str, later: PlacedStep | None) -> Fault:
         if later is None:
-            near = get_close_matches(name[:80], self.every, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"its steps: {', '.join(list(self.every)[:10])}"
+            near = self.guesses.near(name, self.every)
+            hint = f"did you mean '{near}'?" if near else f"its steps: {first_of(self.every)}"
             return Fault("OC402", f"there is no step '{name}'", hint)
         if place.own is not None and later.path == place.own.path:
             if place.bare:

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from engine.checks.memory import remembered
-from engine.checks.references import guess
 from engine.checks.scope import Path, Scope, bounded
 from engine.checks.secrecy import forbidden
 from engine.expression import has_expression
@@ -15,6 +13,7 @@ from engine.userschema import KEYWORDS, REFUSED, faults_of, problems_of, short
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
+from schemas.guesses import Guesses, Names, first_of
 from schemas.job import Job
 from schemas.reader import Authored
 from schemas.schedule import Schedule
@@ -27,6 +26,7 @@ _OF_SECRET = frozenset({"credentialRef", "field"})
 _OURS = frozenset({"required", "secret"})
 """Keys beside JSON Schema in a param; both are true or false."""
 _NOTES = frozenset({"default", "description", "title", "examples", "$comment"})
+_KEYS = Names(KEYWORDS | _OURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         taker = taker_of(scope, spec.job_ref, spec.workflow_ref)
         if taker is not None:
             facts = (taker.origin,)
-            yield from remembered(authored, "given", facts, lambda: tuple(_given(authored, giving, taker)))
+            yield from remembered(authored, "given", facts, lambda: tuple(bounded(_given(authored, giving, taker))))
             yield from _secrets(authored, giving, taker, scope)
         elif not isinstance(spec, TriggerSpec) and spec.discovery_ref is not None and spec.params:
             span = authored.span("spec", "params", key=True)
@@ -104,11 +104,14 @@ def declared(
     authored: Authored, params: Mapping[str, Mapping[str, Any]], at: Path = ("spec", "params")
 ) -> Iterator[Diagnostic]:
     """What is wrong with params as they are declared."""
+    guesses = Guesses()
     for name, param in params.items():
-        yield from _param(authored, name, param, (*at, name))
+        yield from _param(authored, name, param, (*at, name), guesses)
 
 
-def _param(authored: Authored, name: str, param: Mapping[str, Any], path: Path) -> Iterator[Diagnostic]:
+def _param(
+    authored: Authored, name: str, param: Mapping[str, Any], path: Path, guesses: Guesses
+) -> Iterator[Diagnostic]:
     for key in sorted(_OURS & param.keys()):
         if not isinstance(param[key], bool):
             hint = f"write '{key}: true' in the param itself; it is no list here"
@@ -117,8 +120,8 @@ def _param(authored: Authored, name: str, param: Mapping[str, Any], path: Path) 
     schema = schema_of(param)
     unknown = [key for key in schema if key not in KEYWORDS | REFUSED]
     for key in unknown:
-        near = get_close_matches(key[:80], KEYWORDS | _OURS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "params are written as JSON Schema, as in {type: integer}"
+        near = guesses.near(key, _KEYS)
+        hint = f"did you mean '{near}'?" if near else "params are written as JSON Schema, as in {type: integer}"
         span = authored.span(*path, key, key=True)
         yield Diagnostic(span, "OC212", f"'{key}' of param '{name}' is not a keyword of JSON Schema", hint)
     if unknown:
@@ -143,23 +146,35 @@ def _schema_problems(authored: Authored, path: Path, schema: dict[str, Any]) -> 
 
 
 def _given(authored: Authored, giving: Giving, taker: Taker) -> Iterator[Diagnostic]:
-    params, given = taker.params, giving.values
+    params, given, guesses = taker.params, giving.values, Guesses()
     for name, value in given.items():
         param = params.get(name)
         if param is None:
-            near = get_close_matches(name, params, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"its params: {', '.join(params) or 'none'}"
+            near = guesses.near(name, params)
+            hint = f"did you mean '{near}'?" if near else f"its params: {first_of(params) or 'none'}"
             span = authored.span(*giving.path, name, key=True)
             yield Diagnostic(span, "OC309", f"{taker.called} has no param '{name}'", hint)
         elif param.get("secret") is not True and not has_expression(value):
             yield from _unfit(authored, giving, name, value, taker)
-    for name, param in params.items():
-        if param.get("required") is True and "default" not in param and name not in given:
+    for name in _required(taker):
+        if name not in given:
             span = authored.span(*(giving.path if giving.written else giving.named), key=giving.written)
             related = (_declaration(taker, name),)
             hint = f"add params: {{{name}: …}}"
             message = f"{taker.called} requires the param '{name}'"
             yield Diagnostic(span, "OC309", message, hint, related=related)
+
+
+def _required(taker: Taker) -> tuple[str, ...]:
+    """The params that must be given: asked once, whoever starts it."""
+    return remembered(
+        taker.origin,
+        "required params",
+        (),
+        lambda: tuple(
+            name for name, param in taker.params.items() if param.get("required") is True and "default" not in param
+        ),
+    )
 
 
 def _unfit(authored: Authored, giving: Giving, name: str, value: Any, taker: Taker) -> Iterator[Diagnostic]:
@@ -184,6 +199,7 @@ def _declaration(taker: Taker, name: str) -> Related:
 
 def _secrets(authored: Authored, giving: Giving, taker: Taker, scope: Scope) -> Iterator[Diagnostic]:
     """A secret param takes the name of a Credential and of its field, and nothing else."""
+    guesses = Guesses()
     for name, value in giving.values.items():
         if taker.params.get(name, {}).get("secret") is not True:
             continue
@@ -194,15 +210,17 @@ def _secrets(authored: Authored, giving: Giving, taker: Taker, scope: Scope) -> 
             message = f"the secret param '{name}' takes the name of a Credential, and nothing else"
             yield Diagnostic(authored.span(*path), code, message, hint)
         else:
-            yield from _secret(authored, path, str(value["credentialRef"]), str(value["field"]), taker, scope)
+            yield from _secret(authored, path, str(value["credentialRef"]), str(value["field"]), taker, scope, guesses)
 
 
-def _secret(authored: Authored, path: Path, name: str, wanted: str, taker: Taker, scope: Scope) -> Iterator[Diagnostic]:
+def _secret(
+    authored: Authored, path: Path, name: str, wanted: str, taker: Taker, scope: Scope, guesses: Guesses
+) -> Iterator[Diagnostic]:
     credentials, span = scope.catalog.credentials, authored.span(*path, "credentialRef")
     credential = credentials.get(name)
     if credential is None:
         if not scope.may_hold("Credential", name):
-            hint = guess(name, credentials, "define it: 'kind: Credential'")
+            hint = guesses.hint(name, scope.names("Credential"), "define it: 'kind: Credential'")
             yield Diagnostic(span, "OC305", f"there is no Credential '{name[:80]}'", hint)
         return
     fields = FIELDS[credential.spec.type]

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator
 
-from engine.checks.references import guess
 from engine.checks.scope import OBJECT_KINDS, Path, Scope
 from engine.checks.secrecy import public_key_problem
 from schemas.diagnostic import Diagnostic, Related, Severity
+from schemas.guesses import Guesses, Names
 from schemas.kinds import MODELS
 from schemas.notification import NotificationRule
 from schemas.policy import Policy, User
 from schemas.project import Project
 from schemas.reader import Authored
 
+_KINDS = Names(MODELS)
+
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if document.metadata.owner and scope.catalog.users:
-        yield from unknown_person(authored, document.metadata.owner, ("metadata", "owner"), scope, "warning")
+        yield from unknown_person(authored, document.metadata.owner, ("metadata", "owner"), scope, Guesses(), "warning")
     match document:
         case User():
             yield from _keys(authored, document)
@@ -73,42 +75,42 @@ def _keys(authored: Authored, user: User) -> Iterator[Diagnostic]:
 
 
 def unknown_person(
-    authored: Authored, name: str, path: Path, scope: Scope, severity: Severity = "error"
+    authored: Authored, name: str, path: Path, scope: Scope, guesses: Guesses, severity: Severity = "error"
 ) -> Iterator[Diagnostic]:
     """A finding where nobody has the name, as a User or as a team that a User belongs to."""
-    users, teams = scope.catalog.users, scope.teams
-    if name in users or name in teams or name in scope.broken or scope.lacks("User"):
+    if name in scope.catalog.users or name in scope.teams or name in scope.broken or scope.lacks("User"):
         return
-    hint = guess(name, sorted({*users, *teams}), "define it: 'kind: User', with spec.teams")
+    hint = guesses.hint(name, scope.people, "define it: 'kind: User', with spec.teams")
     yield Diagnostic(authored.span(*path), "OC305", f"there is no User or team '{name}'", hint, severity)
 
 
 def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagnostic]:
+    guesses = Guesses()
     for number, rule in enumerate(policy.spec.rules):
         path: Path = ("spec", "rules", number)
         for index, subject in enumerate(rule.subjects):
-            yield from unknown_person(authored, subject, (*path, "subjects", index), scope)
+            yield from unknown_person(authored, subject, (*path, "subjects", index), scope, guesses)
         for index, kind in enumerate(rule.objects.kinds):
             if kind not in MODELS:
-                hint = guess(kind, MODELS, "")
+                hint = guesses.hint(kind, _KINDS)
                 span = authored.span(*path, "objects", "kinds", index)
                 yield Diagnostic(span, "OC206", f"'{kind[:80]}' is not a kind", hint)
 
 
 def _told(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[Diagnostic]:
     kinds = rule.spec.select.kinds or OBJECT_KINDS
-    by_kind = scope.catalog.by_kind
+    by_kind, guesses = scope.catalog.by_kind, Guesses()
     for index, name in enumerate(rule.spec.select.names):
         if any(name in by_kind[kind] or scope.may_hold(kind, name) for kind in kinds):
             continue
-        hint = guess(name, sorted({known for kind in kinds for known in by_kind[kind]}), "define it, or remove it here")
+        hint = guesses.hint(name, scope.names(*kinds), "define it, or remove it here")
         span = authored.span("spec", "select", "names", index)
         what = " or ".join(rule.spec.select.kinds) or "object with the name"
         yield Diagnostic(span, "OC305", f"there is no {what} '{name}'", hint)
 
 
 def _protected(authored: Authored, project: Project, scope: Scope) -> Iterator[Diagnostic]:
-    origin = scope.catalog.origin
+    origin, guesses = scope.catalog.origin, Guesses()
     for index, identity in enumerate(project.spec.prune.protect):
         kind, _, name = identity.partition("/")
         if identity in origin or scope.may_hold(kind, name):
@@ -118,7 +120,6 @@ def _protected(authored: Authored, project: Project, scope: Scope) -> Iterator[D
             hint = "write Kind/name, as in Job/backup"
             yield Diagnostic(span, "OC305", f"'{identity[:80]}' names no document", hint, "warning")
         else:
-            hint = guess(
-                identity, [known for known in origin if known.startswith(f"{kind}/")], "there is none of its kind"
-            )
+            near = guesses.near(name, scope.names(kind)) if kind in scope.catalog.by_kind else None
+            hint = f"did you mean '{kind}/{near}'?" if near else "nothing is like it; remove it here"
             yield Diagnostic(span, "OC305", f"there is no {identity} to protect", hint, "warning")

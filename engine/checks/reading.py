@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +19,7 @@ from engine.expression import (
     split,
 )
 from schemas.diagnostic import Diagnostic, Related
+from schemas.guesses import Guesses, Names, first_of
 from schemas.reader import Authored
 from schemas.span import Span
 
@@ -148,22 +148,25 @@ _ADVICE = (
 """What usually helps, by words of the message."""
 
 
+_FUNCTIONS = Names(FUNCTIONS | STATUS_FUNCTIONS | METHODS)
+
+
 def _advice(message: str) -> str:
     if unknown := re.match(r"there is no function '(\w+)'", message):
-        known = sorted(FUNCTIONS | STATUS_FUNCTIONS | METHODS)
-        near = get_close_matches(unknown[1][:80], known, n=1)
-        return f"did you mean '{near[0]}'?" if near else "the functions are those of CEL: size, int, matches, …"
+        near = _FUNCTIONS.near(unknown[1])
+        return f"did you mean '{near}'?" if near else "the functions are those of CEL: size, int, matches, …"
     otherwise = "text within an expression is quoted: \"…\" or '…'" if "'" in message else ""
     return next((advice for words, advice in _ADVICE if words in message), otherwise)
 
 
-def named(what: str, root: str, rest: list[str], known: Mapping[str, Any] | Set[str], add: str = "") -> Fault | None:
+def named(
+    what: str, root: str, rest: list[str], known: Mapping[str, Any] | Set[str], guesses: Guesses, add: str = ""
+) -> Fault | None:
     """A fault where a member of `root` is none of those known."""
     if not rest or rest[0] in known:
         return None
-    near = get_close_matches(rest[0][:80], known, n=1)
-    names = ", ".join(sorted(known)[:20])
-    hint = f"did you mean '{near[0]}'?" if near else add or f"'{root}' has {names}"
+    near = guesses.near(rest[0], known)
+    hint = f"did you mean '{near}'?" if near else add or f"'{root}' has {first_of(sorted(known), 20)}"
     return Fault("OC402", f"there is no {what} '{rest[0]}' in '{root}'", hint)
 
 

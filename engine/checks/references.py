@@ -1,8 +1,7 @@
 """Names of other documents: whoever is named must exist."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from engine.catalog import DEFAULT_POOL
 from engine.checks.scope import Path, Scope, selections_of, steps_of
@@ -13,6 +12,7 @@ from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
 from schemas.discovery import Discovery
 from schemas.envelope import Document
+from schemas.guesses import Guesses
 from schemas.job import Job
 from schemas.notification import NotificationChannel, NotificationRule
 from schemas.policy import User
@@ -26,8 +26,6 @@ from schemas.workflow import Workflow
 
 _NAMED_BY_STEPS = {"channel": "NotificationChannel", "credentialRef": "Credential"}
 """Inputs of step types that name a document, and of which kind."""
-_GUESSES_AMONG = 2_000
-"""Comparing a name with more than this many takes too long for a hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,7 @@ class Reference:
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """References that lead nowhere."""
+    guesses = Guesses()
     for reference in references_of(authored):
         named = _named(scope, reference.kind)
         if reference.name in named or scope.may_hold(reference.kind, reference.name):
@@ -48,7 +47,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         if reference.kind == "RunnerPool" and reference.name == DEFAULT_POOL:
             continue  # the pool of `up`, which needs no document
         message = f"there is no {reference.kind} '{reference.name}'"
-        yield Diagnostic(authored.span(*reference.path), "OC305", message, _hint(reference, named))
+        yield Diagnostic(authored.span(*reference.path), "OC305", message, _hint(reference, scope, guesses))
 
 
 def references_of(authored: Authored) -> Iterator[Reference]:
@@ -168,25 +167,8 @@ def _named(scope: Scope, kind: str) -> Mapping[str, Document]:
     return scope.catalog.by_kind[kind]
 
 
-def _hint(reference: Reference, named: Mapping[str, Document]) -> str:
-    if len(named) > _GUESSES_AMONG:
-        return ""
-    renamed = (name for name, document in named.items() if reference.name in document.metadata.previous_names)
-    if (found := next(renamed, None)) is not None:
+def _hint(reference: Reference, scope: Scope, guesses: Guesses) -> str:
+    if (found := scope.renamed(reference.kind).get(reference.name)) is not None:
         return f"did you mean '{found}'?"
-    return guess(reference.name, named, f"define it: 'kind: {reference.kind}' with this name")
-
-
-def guess(name: str, known: Collection[str], otherwise: str) -> str:
-    """Which of the known names may be meant; the first of them, and `otherwise` where there is none."""
-    if len(known) > _GUESSES_AMONG:
-        return ""
-    near = get_close_matches(name[:80], known, n=1)
-    if near:
-        return f"did you mean '{near[0]}'?"
-    return otherwise if not known else f"there are {_listed(known)}"
-
-
-def _listed(named: Collection[str]) -> str:
-    shown = sorted(named)[:5]
-    return ", ".join(shown) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+    otherwise = f"define it: 'kind: {reference.kind}' with this name"
+    return guesses.hint(reference.name, scope.names(reference.kind), otherwise)

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
-from engine.vendored import NO_LIBRARIES, Vendored
+from engine.members import Members, Targets
+from engine.vendored import BUILT_IN, NO_LIBRARIES, Vendored
 from schemas.act import RunRequest
 from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
 from schemas.envelope import Document
 from schemas.guard import MAX_FINDINGS
+from schemas.guesses import Names
 from schemas.job import Job, Step
 from schemas.library import LibraryStep
 from schemas.reader import ANY_KIND, Authored, nameless
 from schemas.schedule import Schedule
-from schemas.selector import Expression, Selection, Selector
+from schemas.selector import Selection
 from schemas.steps import STEP_TYPES, StepType
-from schemas.target import Target, TargetGroup
 from schemas.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -126,69 +127,6 @@ def targets_of(authored: Authored) -> tuple[Selection, Path] | None:
     return next(((chosen, path) for chosen, path in selections_of(authored) if path[-1] == "targets"), None)
 
 
-class Members:
-    """Who is chosen by selectors, groups and selections. Same answers as engine.selection, by an index of labels."""
-
-    def __init__(self, targets: Mapping[str, Target], groups: Mapping[str, TargetGroup]) -> None:
-        self._groups = groups
-        self._all = frozenset(targets)
-        self._by_label: dict[str, dict[str, set[str]]] = {}
-        for name, target in targets.items():
-            for key, value in target.metadata.labels.items():
-                self._by_label.setdefault(key, {}).setdefault(value, set()).add(name)
-        self._known: dict[str, frozenset[str]] = {}
-
-    def selected(self, selector: Selector) -> frozenset[str]:
-        memo = repr(selector)
-        if memo not in self._known:
-            parts = [self._with(key, (value,)) for key, value in selector.match_labels.items()]
-            parts += [self._holding(condition) for condition in selector.match_expressions]
-            parts.sort(key=len)
-            self._known[memo] = frozenset.intersection(*parts) if parts else self._all
-        return self._known[memo]
-
-    def group(self, name: str) -> frozenset[str]:
-        memo = f"group {name}"
-        if memo not in self._known:
-            waiting, seen, found = [name], {name}, set[str]()
-            while waiting:
-                if (group := self._groups.get(waiting.pop())) is None:
-                    continue
-                found |= self._all.intersection(group.spec.names)
-                found |= self.selected(group.spec.selector) if group.spec.selector is not None else frozenset()
-                waiting += [below for below in group.spec.groups if below not in seen]
-                seen.update(group.spec.groups)
-            self._known[memo] = frozenset(found)
-        return self._known[memo]
-
-    def chosen(self, selection: Selection) -> frozenset[str]:
-        said = selection.selector is not None or selection.groups or selection.names
-        if not said:
-            found = self._all if selection.exclude is not None else frozenset()
-        else:
-            found = frozenset().union(
-                self._all.intersection(selection.names),
-                *(self.group(name) for name in selection.groups),
-                *([self.selected(selection.selector)] if selection.selector is not None else []),
-            )
-        return found - self.chosen(selection.exclude) if selection.exclude is not None else found
-
-    def _with(self, key: str, values: Iterable[str]) -> frozenset[str]:
-        held = self._by_label.get(key, {})
-        return frozenset().union(*(held.get(value, ()) for value in values))
-
-    def _holding(self, condition: Expression) -> frozenset[str]:
-        match condition.operator:
-            case "In":
-                return self._with(condition.key, condition.values)
-            case "NotIn":
-                return self._all - self._with(condition.key, condition.values)
-            case "Exists":
-                return self._with(condition.key, self._by_label.get(condition.key, {}))
-            case "DoesNotExist":
-                return self._all - self._with(condition.key, self._by_label.get(condition.key, {}))
-
-
 @dataclass(frozen=True)
 class Scope:
     """A commit's documents. `broken` are names of documents that could not be read, `broken_kinds` their kinds."""
@@ -205,6 +143,8 @@ class Scope:
     """Codes of findings that a Project decides which could not be read."""
     present: frozenset[str] | None = None
     """Of the files that documents name, those that are there; None where nobody has looked."""
+    _names: dict[tuple[str, ...], Names] = field(default_factory=dict, repr=False, compare=False)
+    _renamed: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def may_hold(self, kind: str, name: str) -> bool:
         """Whether a document with this name may be among those that could not be read."""
@@ -240,34 +180,42 @@ class Scope:
         return {team: frozenset(members) for team, members in found.items()}
 
     @cached_property
-    def by_default_connection(self) -> Mapping[str | None, frozenset[str]]:
+    def by_default_connection(self) -> Mapping[str | None, Targets]:
         """The targets by the connection that a step uses which names none; None where there is no such connection."""
         found: dict[str | None, set[str]] = {}
         for name, target in self.catalog.targets.items():
             found.setdefault(connection_of(target), set()).add(name)
-        return {connection: frozenset(names) for connection, names in found.items()}
+        return {connection: self.members.of(names) for connection, names in found.items()}
 
     @cached_property
-    def by_connection(self) -> Mapping[str, frozenset[str]]:
+    def by_connection(self) -> Mapping[str, Targets]:
         """The targets that declare a connection."""
         found: dict[str, set[str]] = {}
         for name, target in self.catalog.targets.items():
             for connection in target.spec.connections.model_fields_set:
                 if getattr(target.spec.connections, connection) is not None:
                     found.setdefault(connection, set()).add(name)
-        return {connection: frozenset(names) for connection, names in found.items()}
+        return {connection: self.members.of(names) for connection, names in found.items()}
 
     @cached_property
-    def windows(self) -> frozenset[str]:
-        return frozenset(name for name, target in self.catalog.targets.items() if target.spec.os == "windows")
+    def by_system(self) -> Mapping[str, Targets]:
+        """The targets by their operating system."""
+        found: dict[str, list[str]] = {}
+        for name, target in self.catalog.targets.items():
+            found.setdefault(target.spec.os, []).append(name)
+        return {system: self.members.of(names) for system, names in found.items()}
+
+    @cached_property
+    def windows(self) -> Targets:
+        return self.members.of(name for name, target in self.catalog.targets.items() if target.spec.os == "windows")
 
     @cached_property
     def over_ssh(self) -> frozenset[str]:
         """The targets on which steps may use ssh: by default, or since some job names it."""
         everybody = (*self.definitions, *self.acts)
         if any(placed.connection == "ssh" for authored in everybody for placed in steps_of(authored)):
-            return self.by_connection.get("ssh", frozenset())
-        return self.by_default_connection.get("ssh", frozenset())
+            return frozenset(self.by_connection.get("ssh", ()))
+        return frozenset(self.by_default_connection.get("ssh", ()))
 
     @cached_property
     def restricted(self) -> Mapping[str, Credential]:
@@ -279,7 +227,7 @@ class Scope:
         }
 
     @cached_property
-    def credential_users(self) -> Mapping[str, Mapping[str, frozenset[str]]]:
+    def credential_users(self) -> Mapping[str, Mapping[str, Targets]]:
         """By connection and credential, the targets that log in with it."""
         found: dict[str, dict[str, set[str]]] = {}
         for name, target in self.catalog.targets.items():
@@ -288,19 +236,63 @@ class Scope:
                 if settings is not None and settings.credential_ref is not None:
                     found.setdefault(connection, {}).setdefault(settings.credential_ref, set()).add(name)
         return {
-            connection: {credential: frozenset(names) for credential, names in users.items()}
+            connection: {credential: self.members.of(names) for credential, names in users.items()}
             for connection, users in found.items()
         }
+
+    @cached_property
+    def restrictions(self) -> Mapping[str, Sequence[tuple[Credential, Targets]]]:
+        """By connection: each rule on who may use a credential, as one of those that have it, and where they are used.
+
+        Rules are few where credentials are many.
+        """
+        found: dict[str, dict[str, tuple[Credential, set[str]]]] = {}
+        for connection, users in self.credential_users.items():
+            for name, targets in users.items():
+                if (credential := self.restricted.get(name)) is not None:
+                    rule = repr((credential.spec.pools, credential.spec.allowed_for))
+                    _, together = found.setdefault(connection, {}).setdefault(rule, (credential, set()))
+                    together.update(targets)
+        return {
+            connection: [(credential, self.members.of(names)) for credential, names in rules.values()]
+            for connection, rules in found.items()
+        }
+
+    def names(self, *kinds: str) -> Names:
+        """The names of all documents of these kinds, to guess among."""
+        if kinds not in self._names:
+            self._names[kinds] = Names(name for kind in kinds for name in self.catalog.by_kind[kind])
+        return self._names[kinds]
+
+    @cached_property
+    def people(self) -> Names:
+        """Users and teams, to guess among."""
+        return Names((*self.catalog.users, *self.teams))
+
+    @cached_property
+    def libraries(self) -> Names:
+        """The libraries, those of the product included, to guess among."""
+        return Names((*self.catalog.libraries, *BUILT_IN))
+
+    def renamed(self, kind: str) -> Mapping[str, str]:
+        """By a name that a document of this kind had before, the one it has now."""
+        if kind not in self._renamed:
+            found: dict[str, str] = {}
+            for name, document in self.catalog.by_kind[kind].items():
+                for former in document.metadata.previous_names:
+                    found.setdefault(former, name)
+            self._renamed[kind] = found
+        return self._renamed[kind]
 
     def authored(self, kind: str, name: str) -> Authored:
         return self.catalog.origin[f"{kind}/{name}"]
 
-    def reached(self, authored: Authored) -> frozenset[str]:
+    def reached(self, authored: Authored) -> Targets:
         """The targets a job runs on."""
         found = targets_of(authored)
-        return self.members.chosen(found[0]) if found is not None else frozenset()
+        return self.members.chosen(found[0]) if found is not None else self.members.of(())
 
-    def uses(self, authored: Authored) -> Iterator[tuple[str, frozenset[str], Path]]:
+    def uses(self, authored: Authored) -> Iterator[tuple[str, Targets, Path]]:
         """The connections that a job's steps use, with the targets they use them on and where that is said."""
         place = targets_of(authored)
         if place is None:

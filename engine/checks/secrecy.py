@@ -232,10 +232,18 @@ def _allowed(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         return
     said: set[str] = set()
     for connection, targets, path in scope.uses(authored):
-        for name, users in scope.credential_users.get(connection, {}).items():
-            if name in restricted and name not in said and (those := targets & users):
+        for rule, of_rule in scope.restrictions.get(connection, ()):
+            left = targets & of_rule
+            if left and not any(_refused(authored.document, rule, scope)):
+                continue  # one answer for all credentials with this rule, of which there may be thousands
+            while left:
+                first = left.first
+                name = getattr(scope.catalog.targets[first].spec.connections, connection).credential_ref
+                those = left & scope.credential_users[connection][name]
+                left -= those
+                if name in said:
+                    continue
                 said.add(name)
-                first = min(those)
                 place = scope.authored("Target", first).span("spec", "connections", connection, "credentialRef")
                 related = Related(place, f"target '{first}' logs in with it")
                 through = f"target '{first}' " + (f"and {len(those) - 1} more use" if len(those) > 1 else "uses")
@@ -258,17 +266,27 @@ def forbidden(
     through: str = "",
 ) -> Iterator[Diagnostic]:
     """Why a job may not use a credential. `through` ends the sentence where the job does not name it itself."""
-    document, spec = authored.document, credential.spec
     origin = scope.authored("Credential", credential.name)
-    pool = scope.catalog.pool_of(document) if isinstance(document, Job) else scope.catalog.default_pool
-    if spec.pools and pool not in spec.pools:
+    by_pool, by_labels = _refused(authored.document, credential, scope)
+    if by_pool:
+        pool = _pool_of(authored.document, scope)
         message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs this{through}"
         place = Related(origin.span("spec", "pools"), "its pools")
         yield Diagnostic(span, "OC603", message, "name the pool there, or run the job on one of them",
                          related=(*related, place))  # fmt: skip
-    labels: Mapping[str, str] = document.metadata.labels
-    if spec.allowed_for is not None and not matches(spec.allowed_for, labels):
+    if by_labels:
         message = f"credential '{credential.name}' is not allowed for this job: its labels do not match{through}"
         place = Related(origin.span("spec", "allowedFor"), "the jobs it is for")
         hint = "give the job the labels, or widen allowedFor"
         yield Diagnostic(span, "OC604", message, hint, related=(*related, place))
+
+
+def _refused(document: Document, credential: Credential, scope: Scope) -> tuple[bool, bool]:
+    """Whether the pool of a job may not open a credential, and whether the job's labels do not match."""
+    spec = credential.spec
+    by_pool = bool(spec.pools) and _pool_of(document, scope) not in spec.pools
+    return by_pool, spec.allowed_for is not None and not matches(spec.allowed_for, document.metadata.labels)
+
+
+def _pool_of(document: Document, scope: Scope) -> str:
+    return scope.catalog.pool_of(document) if isinstance(document, Job) else scope.catalog.default_pool

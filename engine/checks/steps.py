@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
 from engine.checks.memory import remembered
 from engine.checks.names import CONTEXTS, OWN
 from engine.checks.parameters import faults_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.expression import has_expression
+from engine.members import Targets
 from schemas.diagnostic import Diagnostic, Related
+from schemas.guesses import Guesses
 from schemas.job import Job
 from schemas.reader import Authored
 from schemas.span import Span
@@ -100,28 +101,26 @@ def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             hint = f"one of {', '.join(_CONNECTIONS)}"
             span = authored.span(*placed.path, field)
             yield Diagnostic(span, "OC311", f"'{connection}' is not a connection", hint)
-        elif without := reached - scope.by_connection.get(connection, frozenset()):
+        elif without := reached - scope.by_connection.get(connection, frozenset[str]()):
             message = f"{_those(without)} no connection '{connection}'"
             yield _lacking(authored, scope, (*placed.path, field), without, message, key=False)
-    if not silent and (without := reached & scope.by_default_connection.get(None, frozenset())):
+    if not silent and (without := reached & scope.by_default_connection.get(None, frozenset[str]())):
         place = targets_of(authored)
         path = place[1] if place is not None else ()
         yield _lacking(authored, scope, path, without, f"{_those(without)} no connection to run steps over", key=True)
 
 
-def _lacking(
-    authored: Authored, scope: Scope, path: Path, names: frozenset[str], message: str, *, key: bool
-) -> Diagnostic:
-    first = scope.authored("Target", min(names))
+def _lacking(authored: Authored, scope: Scope, path: Path, names: Targets, message: str, *, key: bool) -> Diagnostic:
+    first = scope.authored("Target", names.first)
     related = (Related(first.span("metadata", "name"), "this target"),)
     hint = "declare it under the target's spec.connections; with several, set spec.defaultConnection"
     return Diagnostic(authored.span(*path, key=key), "OC311", message, hint, related=related)
 
 
-def _those(names: frozenset[str]) -> str:
+def _those(names: Targets) -> str:
     if len(names) == 1:
-        return f"target '{min(names)}' has"
-    return f"target '{min(names)}' and {len(names) - 1} more have"
+        return f"target '{names.first}' has"
+    return f"target '{names.first}' and {len(names) - 1} more have"
 
 
 def _without_targets(authored: Authored) -> Iterator[Diagnostic]:
@@ -136,6 +135,7 @@ def _without_targets(authored: Authored) -> Iterator[Diagnostic]:
 
 def _inputs(authored: Authored) -> Iterator[Diagnostic]:
     """What step types are given, as far as it is known before the run."""
+    guesses = Guesses()
     for placed in steps_of(authored):
         if placed.type is None:
             continue
@@ -143,8 +143,8 @@ def _inputs(authored: Authored) -> Iterator[Diagnostic]:
         yield from _together(authored, placed, placed.type)
         for name, value in given.items():
             if name not in placed.type.inputs:
-                near = get_close_matches(name[:80], placed.type.inputs, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(sorted(placed.type.inputs))}"
+                near = guesses.near(name, placed.type.inputs)
+                hint = f"did you mean '{near}'?" if near else f"it takes {', '.join(sorted(placed.type.inputs))}"
                 span = authored.span(*path, name, key=True)
                 yield Diagnostic(span, "OC406", f"'{placed.type.name}' takes no '{name}'", hint)
             elif not has_expression(value):

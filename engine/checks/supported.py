@@ -8,13 +8,13 @@ that asks for it is refused, and so is a commit that asks for more trust than th
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from difflib import get_close_matches
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from schemas.act import RunRequest
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
+from schemas.guesses import Names
 from schemas.job import Job
 from schemas.kinds import NOT_ACTED_ON
 from schemas.project import Project
@@ -25,6 +25,7 @@ from schemas.target import Target
 
 CODE = "OC901"
 LESS = "OC902"
+_TYPES = Names(STEP_TYPES)
 _CONNECTIONS = frozenset({"ssh", "local"})
 _ON_CONFLICT = frozenset({"queueOne", "skip"})
 
@@ -158,8 +159,8 @@ def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
     elif uses.partition("@")[0] in PLANNED_TYPES or "${{" in uses:
         yield Diagnostic(span, CODE, f"step type '{uses}' is not supported yet", "write the step as 'run'")
     else:
-        near = get_close_matches(uses[:80], STEP_TYPES, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "write the step as 'run'"
+        near = _TYPES.near(uses)
+        hint = f"did you mean '{near}'?" if near else "write the step as 'run'"
         yield Diagnostic(span, "OC305", f"there is no step type '{uses}'", hint)
 
 
@@ -174,7 +175,8 @@ def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             continue
         said.add(connection)
         related: tuple[Related, ...] = ()
-        if first := min(targets, default=None):
+        if targets:
+            first = targets.first
             place = scope.authored("Target", first).span("spec", "connections", connection, key=True)
             related = (Related(place, f"target '{first}'"),)
         span = authored.span(*path, key=path[-1] != "connection")

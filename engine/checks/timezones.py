@@ -1,11 +1,12 @@
 """Names of time zones. Apart from the times: every Project may name one, and cron and rrule take long to load."""
 
-from collections.abc import Iterator
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
+from functools import cache
 
 from engine import zones
 from engine.checks.scope import Path, Scope
 from schemas.diagnostic import Diagnostic
+from schemas.guesses import Names
 from schemas.project import Project
 from schemas.reader import Authored
 
@@ -19,10 +20,16 @@ def zone(authored: Authored, name: str | None, path: Path) -> Iterator[Diagnosti
     """A finding where a name is no time zone."""
     if name is None or is_zone(name):
         return
-    folded = {known.lower(): known for known in zones.names()}
-    near = get_close_matches(name[:80].lower().replace(" ", "_"), folded, n=1, cutoff=0.7)
-    hint = f"did you mean '{folded[near[0]]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
+    folded, known = _known()
+    near = known.near(name[:80].lower().replace(" ", "_"), 0.7)
+    hint = f"did you mean '{folded[near]}'?" if near else "write an IANA name, as in Europe/Chisinau or UTC"
     yield Diagnostic(authored.span(*path), "OC501", f"'{name}' is not a time zone", hint)
+
+
+@cache
+def _known() -> tuple[Mapping[str, str], Names]:
+    folded = {known.lower(): known for known in zones.names()}
+    return folded, Names(folded)
 
 
 def is_zone(name: str) -> bool:

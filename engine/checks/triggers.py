@@ -5,7 +5,6 @@ from itertools import islice
 
 from engine.checks.parameters import taker_of
 from engine.checks.reading import Fault, Read, faults, judged, read
-from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import given, mismatches, nothing_known
 from engine.expression import Reference
@@ -57,7 +56,7 @@ def _judge(reference: Reference, _: bool) -> Fault | None:
     if root == "event":
         return None
     code = "OC606" if root == "secrets" else "OC402"
-    return Fault(code, f"there is no '{root}' here", _ELSEWHERE.get(root) or guess(root, ("event",), ""))
+    return Fault(code, f"there is no '{root}' here", _ELSEWHERE.get(root) or "there is event")
 
 
 def check(scope: Scope) -> Iterator[Diagnostic]:

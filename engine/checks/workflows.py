@@ -1,13 +1,12 @@
 """Workflows: nodes that exist, no circles, gates that somebody can open, and the names in their expressions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from engine.checks.reading import Fault, Read, judged, named, read
-from engine.checks.references import guess
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import Typing, mismatches
 from engine.checks.typed import given as unfitting
@@ -17,6 +16,7 @@ from engine.graph import bottom_up, circles, reached, shown
 from engine.inference import BOOL, INT, LIST, TEXT, Types
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
+from schemas.guesses import Guesses
 from schemas.reader import Authored
 from schemas.span import Span
 from schemas.workflow import Gate, Node, Workflow
@@ -41,19 +41,19 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     yield from graph.needs()
     for name, node in authored.document.spec.jobs.items():
         if node.approval is not None:
-            yield from _gate(authored, node.approval, ("spec", "jobs", name, "approval"), scope)
+            yield from _gate(authored, node.approval, ("spec", "jobs", name, "approval"), scope, graph.guesses)
     yield from graph.expressions()
 
 
-def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope) -> Iterator[Diagnostic]:
+def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:
     """Users are looked up with the other references."""
     for index, team in enumerate(gate.teams):
         if team not in scope.teams and not scope.lacks("User"):
-            hint = guess(team, scope.teams, "a team is what Users name under spec.teams")
+            hint = guesses.hint(team, scope.teams, "a team is what Users name under spec.teams")
             span = authored.span(*path, "teams", index)
             yield Diagnostic(span, "OC305", f"there is no team '{team[:80]}'", hint)
             return
-    known = set(gate.users).union(*(scope.teams.get(team, frozenset()) for team in gate.teams))
+    known = _deciders(gate, scope)
     if (gate.teams or gate.users) and len(known) < gate.count and not scope.lacks("User"):
         few = f"only {len(known)} {'person' if len(known) == 1 else 'people'} may decide"
         message = f"the gate cannot open: it wants {gate.count} approvals, and {few}"
@@ -66,6 +66,18 @@ def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope) -> Iterator[
         yield Diagnostic(authored.span(*path, "notRequester", key=True), "OC316", message, hint, "warning")
 
 
+def _deciders(gate: Gate, scope: Scope) -> Set[str]:
+    """Who may decide; no more of them than matter here, since many gates may name one large team."""
+    enough = max(gate.count, 2)
+    known = set(islice(gate.users, enough))
+    for team in gate.teams:
+        for name in scope.teams.get(team, ()):
+            if len(known) >= enough:
+                return known
+            known.add(name)
+    return known
+
+
 @dataclass(frozen=True)
 class _Graph:
     authored: Authored
@@ -75,6 +87,10 @@ class _Graph:
     @property
     def nodes(self) -> Mapping[str, Node]:
         return self.document.spec.jobs
+
+    @cached_property
+    def guesses(self) -> Guesses:
+        return Guesses()
 
     @cached_property
     def edges(self) -> Mapping[str, tuple[str, ...]]:
@@ -99,7 +115,7 @@ class _Graph:
         for name, node in self.nodes.items():
             for index, needed in enumerate(node.needs):
                 if needed not in self.nodes:
-                    hint = guess(needed, self.nodes, "")
+                    hint = self.guesses.hint(needed, self.nodes)
                     span = self.authored.span("spec", "jobs", name, "needs", index)
                     yield Diagnostic(span, "OC313", f"there is no node '{needed}' in this workflow", hint)
         for circle in self.circles:
@@ -178,7 +194,7 @@ class _Graph:
             case "jobs":
                 return self._node(rest, own)
             case "run":
-                return named("field", "run", rest, RUN_FIELDS)
+                return named("field", "run", rest, RUN_FIELDS, self.guesses)
         if root == "secrets":
             return Fault("OC606", "a secret may not stand here", _ELSEWHERE[root])
         if root in self.nodes:
@@ -186,26 +202,26 @@ class _Graph:
         if root in self.document.spec.params:
             return Fault("OC402", f"'{root}' is a param", f"write params.{root}")
         known = ["jobs", "params", "run", *([item] if item else [])]
-        return Fault("OC402", f"there is no '{root}' here", _ELSEWHERE.get(root) or guess(root, known, ""))
+        return Fault("OC402", f"there is no '{root}' here", _ELSEWHERE.get(root) or self.guesses.hint(root, known))
 
     def _param(self, rest: list[str]) -> Fault | None:
         params = self.document.spec.params
         if rest and params.get(rest[0], {}).get("secret") is True:
             return Fault("OC606", f"'{rest[0]}' is a secret param, and may not stand here", _ELSEWHERE["secrets"])
-        return named("param", "params", rest[:1], params, "declare it under spec.params")
+        return named("param", "params", rest[:1], params, self.guesses, "declare it under spec.params")
 
     def _node(self, rest: list[str], own: str | None) -> Fault | None:
         if not rest:
             return None
         name = rest[0]
         if name not in self.nodes:
-            return Fault("OC402", f"there is no node '{name}'", guess(name, self.nodes, ""))
+            return Fault("OC402", f"there is no node '{name}'", self.guesses.hint(name, self.nodes))
         if name == own:
             return Fault("OC403", f"node '{name}' refers to itself", "a node does not know its own result")
         if own is not None and not self.ended_before[own] >> self.place[name] & 1:
             message = f"node '{own}' does not wait for node '{name}'"
             return Fault("OC403", message, f"add '{name}' to its 'needs'", (Related(self._key(name), "the node"),))
-        if fault := named("field", f"jobs.{name}", rest[1:2], _OF_NODE):
+        if fault := named("field", f"jobs.{name}", rest[1:2], _OF_NODE, self.guesses):
             return fault
         return self._output(name, rest[2]) if len(rest) > 2 and rest[1] == "outputs" else None
 
@@ -218,7 +234,7 @@ class _Graph:
         if job is None:
             return Fault("OC405", f"node '{name}' is no job and has no outputs", "it has jobs.<id>.state", (where,))
         origin = self.scope.authored("Job", job.name)
-        hint = guess(output, job.spec.outputs, "declare it under the job's spec.outputs")
+        hint = self.guesses.hint(output, job.spec.outputs, "declare it under the job's spec.outputs")
         related = Related(origin.span("spec", "outputs", key=True), "the job")
         return Fault("OC405", f"job '{job.name}' declares no output '{output}'", hint, (related,))
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.checks.scope import Members
 from engine.checks.secrecy import host_key_problem
 from engine.checks.timezones import is_zone
 from engine.compile import compile_files, included
 from engine.globs import matches, may_hold
+from engine.members import Members
 from engine.selection import select
 from schemas.diagnostic import has_errors
 from schemas.project import Project
