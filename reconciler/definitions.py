@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Generic, Protocol, Self, TypeVar
 
 from engine.catalog import Catalog
 from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned, project_to_read_by
@@ -15,13 +16,48 @@ from schemas.reader import ParsedFile, read
 _CACHED_FILES = 40_000
 
 
+class _File(Protocol):
+    """What is read of one file."""
+
+    def within(self, path: str, /) -> Self:
+        """The same content in another file."""
+
+
+_F = TypeVar("_F", bound=_File)
+
+
+class _Kept(Generic[_F]):
+    """What was read of files, by their content and where they lie.
+
+    The same object again for the same content at the same place, so that what was found out about it still holds. Of
+    content that lies somewhere else as well, or was moved, a copy: it costs no second parse.
+    """
+
+    def __init__(self, read: Callable[[str, str], _F]) -> None:
+        self._read = read
+        self._files: OrderedDict[tuple[str, str], _F] = OrderedDict()
+        self._of_blob: dict[str, _F] = {}
+
+    def file(self, path: str, blob: str) -> _F:
+        held = self._files.get((blob, path))
+        if held is None:
+            known = self._of_blob.get(blob)
+            held = known.within(path) if known is not None else self._read(path, blob)
+            self._files[blob, path] = self._of_blob[blob] = held
+            if len(self._files) > _CACHED_FILES:
+                (oldest, _), _file = self._files.popitem(last=False)
+                self._of_blob.pop(oldest, None)
+        self._files.move_to_end((blob, path))
+        return held
+
+
 class Definitions:
-    """Loads commits. Parsed files are kept by content, so a commit that changes one file costs one parse."""
+    """Loads commits. Parsed files are kept, so a commit that changes one file costs one parse."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._parsed: OrderedDict[str, ParsedFile] = OrderedDict()
-        self._of_libraries: OrderedDict[str, VendoredFile] = OrderedDict()
+        self._parsed = _Kept[ParsedFile](lambda path, blob: read(objects.blob(blob), path))
+        self._of_libraries = _Kept[VendoredFile](lambda path, blob: file_of(path, objects.blob(blob)))
         self._last: Compiled | None = None
 
     async def load(self, commit: str) -> Compiled:
@@ -35,7 +71,7 @@ class Definitions:
     def _load(self, commit: str) -> Compiled:
         project = project_to_read_by(self._project_file(commit))
         snapshot = self._objects.snapshot(commit, looked_at(project))
-        files = [self._file(path, snapshot.files[path]) for path in included(snapshot.files, project)]
+        files = [self._parsed.file(path, snapshot.files[path].id) for path in included(snapshot.files, project)]
         libraries = self._libraries(snapshot.files)
         present = frozenset(path for path in mentioned(files) if self._objects.holds(commit, path))
         self._last = compile_files(
@@ -45,16 +81,8 @@ class Definitions:
 
     def _libraries(self, files: Mapping[str, BlobRef]) -> Vendored:
         lock = files.get(LOCK_FILE)
-        found = [self._vendored(path, blob) for path, blob in files.items() if is_vendored(path)]
+        found = [self._of_libraries.file(path, blob.id) for path, blob in files.items() if is_vendored(path)]
         return vendored(found, self._objects.blob(lock.id) if lock is not None else None)
-
-    def _vendored(self, path: str, blob: BlobRef) -> VendoredFile:
-        if blob.id not in self._of_libraries:
-            self._of_libraries[blob.id] = file_of(path, self._objects.blob(blob.id))
-            if len(self._of_libraries) > _CACHED_FILES:
-                self._of_libraries.popitem(last=False)
-        self._of_libraries.move_to_end(blob.id)
-        return self._of_libraries[blob.id].within(path)
 
     def _project(self, commit: str) -> Project | None:
         file = self._project_file(commit)
@@ -64,14 +92,6 @@ class Definitions:
     def _project_file(self, commit: str) -> ParsedFile | None:
         data = self._objects.file(commit, PROJECT_FILE)
         return read(data, PROJECT_FILE) if data is not None else None
-
-    def _file(self, path: str, blob: BlobRef) -> ParsedFile:
-        if blob.id not in self._parsed:
-            self._parsed[blob.id] = read(self._objects.blob(blob.id), path)
-            if len(self._parsed) > _CACHED_FILES:
-                self._parsed.popitem(last=False)
-        self._parsed.move_to_end(blob.id)
-        return self._parsed[blob.id].within(path)
 
 
 def guarded(before: Catalog | None, after: Compiled, *, accepted_by_name: bool) -> Compiled:

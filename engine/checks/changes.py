@@ -1,9 +1,9 @@
 """What need not be checked again after a commit that changed a few jobs or schedules, as most commits do.
 
 A check of one document depends on that document, on those it reaches by references, and on what is said of all
-documents at once: their names and labels, and which connections anybody uses. A job or a schedule that keeps its name,
-its labels and its place changes nothing of the last; so what remains to be checked is itself and whoever reaches it.
-Any other change checks everything.
+documents at once: their names and labels, and which connections anybody uses. A job or a schedule that keeps its name
+and its labels changes nothing of the last, wherever it lies; so what remains to be checked is itself and whoever
+reaches it. Any other change checks everything.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def carried_over(
 
 
 def _is_small(changed: list[Authored], known: Mapping[Authored, object], scope: Scope) -> bool:
-    """Whether each document that changed takes the place of one with the same name, labels and file."""
+    """Whether each document that changed takes the place of one with the same name and labels."""
     if len(changed) > _MANY * len(scope.definitions):
         return False
     now = set(scope.definitions)
@@ -92,7 +92,6 @@ def _is_small(changed: list[Authored], known: Mapping[Authored, object], scope: 
     return all(
         authored.document.kind in _REACHED_BY_NAME_ONLY
         and (former := gone.get(authored.identity)) is not None
-        and former.file == authored.file
         and former.document.metadata == authored.document.metadata
         for authored in changed
     )

@@ -2,12 +2,15 @@
 
 import random
 import re
+from collections.abc import Mapping
 
 import pytest
 
-from engine.checks import references
+from engine.checks import everything, references
+from engine.checks.changes import Facts
 from engine.checks.scope import Scope
 from engine.compile import Compiled, compile_files
+from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored, ParsedFile, read
 
 HEAD = "apiVersion: opsconductor/v1\n"
@@ -34,6 +37,7 @@ FILES = {
     "flow.yaml": "kind: Workflow\nmetadata: {name: flow}\nspec: {jobs: {x: {jobRef: one, params: {n: 1}}, "
     "y: {jobRef: two, needs: [x], if: '${{ jobs.x.outputs.o == null }}'}}}\n",
     "after.yaml": "kind: Trigger\nmetadata: {name: after}\nspec: {event: {run: {jobs: [three]}}, workflowRef: flow}\n",
+    "c.yaml": "kind: Calendar\nmetadata: {name: c}\nspec: {ics: days.ics}\n",
     "window.yaml": "kind: Window\nmetadata: {name: w}\nspec: {effect: deny, cron: '0 1 * * *', duration: 1h, "
     "timeZone: UTC, jobs: {names: [one], selector: {matchLabels: {team: web}}}}\n",
 }
@@ -58,21 +62,29 @@ EDITS = (
 )
 
 
+OF_JOBS = tuple(edit for edit in EDITS if re.match(r"params|targets|outputs|jobRef|n: |cron", edit[0]))
+FILLER = {
+    f"f-{n}.yaml": f"kind: Job\nmetadata: {{name: f-{n}}}\nspec: {{steps: [{{uses: dummy}}]}}\n" for n in range(40)
+}
+ICS = frozenset({"days.ics"})
+
+
 def edited(texts: dict[str, str], chance: random.Random) -> dict[str, str]:
     """One to three edits, sometimes a file that is moved, is gone, or is back."""
     texts = dict(texts)
+    often = EDITS if chance.random() < 0.3 else OF_JOBS
     for _ in range(chance.randint(1, 3)):
-        pattern, choices = chance.choice(EDITS)
+        pattern, choices = chance.choice(often)
         having = [name for name, text in sorted(texts.items()) if re.search(pattern, text)]
         if not having:
             continue
         name = chance.choice(having)
         texts[name] = re.sub(pattern, chance.choice(choices), texts[name], count=1)
-    if chance.random() < 0.15:
+    if chance.random() < 0.1:
         gone = texts.pop(chance.choice(sorted(texts)))
         if chance.random() < 0.5:
             texts[f"moved-{chance.randint(0, 9)}.yaml"] = gone
-    if chance.random() < 0.15:
+    if chance.random() < 0.1:
         texts.update(chance.sample(sorted(FILES.items()), 2))
     return texts
 
@@ -90,25 +102,118 @@ def said(compiled: Compiled) -> tuple[object, ...]:
     return compiled.findings, catalog is not None, catalog.held if catalog else None
 
 
+@pytest.fixture
+def carried(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each commit after the first, whether anything was taken over from the one before it."""
+    taken: list[bool] = []
+    ask = everything.carried_over
+
+    def seen(
+        before: Facts, known: Mapping[Authored, tuple[Diagnostic, ...]], scope: Scope
+    ) -> tuple[Facts | None, Mapping[Authored, tuple[Diagnostic, ...]]]:
+        answer = ask(before, known, scope)
+        taken.append(answer[0] is not None)
+        return answer
+
+    monkeypatch.setattr(everything, "carried_over", seen)
+    return taken
+
+
+def by_itself(texts: dict[str, str], present: frozenset[str] | None = None) -> Compiled:
+    """As by somebody who has never seen any of it."""
+    return compile_files("0", parsed(texts, {}), present=present)
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_findings_are_those_of_a_commit_by_itself(seed: int) -> None:
+def test_findings_are_those_of_a_commit_by_itself(seed: int, carried: list[bool]) -> None:
+    """Jobs and schedules are edited most, among many documents that stay: so little is checked again that what should
+    be and is not shows."""
     chance = random.Random(seed)
-    texts, cache = dict(FILES), dict[tuple[str, str], ParsedFile]()
-    last = compile_files("0", parsed(texts, cache))
+    first = {**FILES, **FILLER}
+    texts, cache, there = dict(first), dict[tuple[str, str], ParsedFile](), ICS
+    last = compile_files("0", parsed(texts, cache), present=there)
     assert [found for found in last.findings if found.severity == "error"] == []
-    for number in range(60):
-        texts = edited(texts if chance.random() < 0.8 else FILES, chance)
-        files = parsed(texts, cache)
-        alone = compile_files(str(number), files)
-        last = compile_files(str(number), files, before=last)
-        assert said(last) == said(alone)
+    for _ in range(30):
+        texts = edited(texts if chance.random() < 0.9 else first, chance)
+        there = ICS if chance.random() < 0.85 else frozenset()
+        last = compile_files("0", parsed(texts, cache), before=last, present=there)
+        assert said(last) == said(by_itself(texts, there))
+
+    assert carried.count(True) >= 5
+    assert carried.count(False) >= 1
+
+
+def followed(*commits: dict[str, str], present: tuple[frozenset[str], ...] = ()) -> tuple[Compiled, Compiled]:
+    """The last of some commits, each checked on the ground of the one before it; and the same by itself."""
+    cache: dict[tuple[str, str], ParsedFile] = {}
+    last: Compiled | None = None
+    there: tuple[frozenset[str] | None, ...] = present or (None,) * len(commits)
+    for texts, files in zip(commits, there, strict=True):
+        last = compile_files("0", parsed(texts, cache), before=last, present=files)
+    assert last is not None
+    return last, by_itself(commits[-1], there[-1])
+
+
+BASE = {
+    "opsconductor.yaml": FILES["opsconductor.yaml"],
+    **FILLER,
+    "one.yaml": "kind: Job\nmetadata: {name: one}\nspec: {params: {n: {type: integer}}, steps: [{uses: dummy}]}\n",
+    "two.yaml": "kind: Job\nmetadata: {name: two}\nspec: {params: {n: {type: integer}}, steps: [{uses: dummy}]}\n",
+    "s.yaml": "kind: Schedule\nmetadata: {name: s}\nspec: {jobRef: one, every: 1h, params: {n: 3}}\n",
+}
+
+
+def replaced(texts: dict[str, str], file: str, old: str, new: str) -> dict[str, str]:
+    assert old in texts[file]
+    return {**texts, file: texts[file].replace(old, new)}
+
+
+def test_who_began_to_name_a_job_is_checked_when_the_job_changes(carried: list[bool]) -> None:
+    names_two = replaced(BASE, "s.yaml", "jobRef: one", "jobRef: two")
+    wants_text = replaced(names_two, "two.yaml", "type: integer", "type: string")
+
+    last, alone = followed(BASE, names_two, wants_text)
+
+    assert [found.code for found in last.findings] == ["OC309"]
+    assert said(last) == said(alone)
+    assert carried == [True, True]
+
+
+def test_a_name_that_may_be_that_of_a_document_at_fault_is_looked_up_again(carried: list[bool]) -> None:
+    nobody = replaced(BASE, "s.yaml", "jobRef: one", "jobRef: gone")
+    at_fault = {**nobody, "gone.yaml": "kind: Job\nmetadata: {name: gone}\nspec: {steps: [{nope: 1}]}\n"}
+
+    last, alone = followed(nobody, at_fault)
+
+    assert "OC305" not in [found.code for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
+def test_a_file_that_goes_is_missed(carried: list[bool]) -> None:
+    """The document that names it has not changed, and neither has any other."""
+    named = {**BASE, "c.yaml": FILES["c.yaml"]}
+
+    last, alone = followed(named, named, present=(ICS, frozenset()))
+
+    assert "OC509" in [found.code for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
+def test_a_job_that_moves_is_seen_where_it_lies_by_those_that_name_it(carried: list[bool]) -> None:
+    wrong = replaced(BASE, "s.yaml", "n: 3", "n: x")
+    moved = {**{file: text for file, text in wrong.items() if file != "one.yaml"}, "moved.yaml": wrong["one.yaml"]}
+
+    last, alone = followed(wrong, moved)
+
+    assert [place.span.file for found in last.findings for place in found.related] == ["moved.yaml"]
+    assert said(last) == said(alone)
+    assert carried == [True]
 
 
 def test_a_changed_job_is_checked_again_with_those_that_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    filler = {
-        f"f-{n}.yaml": f"kind: Job\nmetadata: {{name: f-{n}}}\nspec: {{steps: [{{uses: dummy}}]}}\n" for n in range(40)
-    }
-    texts, cache = {**FILES, **filler}, dict[tuple[str, str], ParsedFile]()
+    texts, cache = {**FILES, **FILLER}, dict[tuple[str, str], ParsedFile]()
     last = compile_files("0", parsed(texts, cache))
     asked: list[str] = []
     about = references.about

@@ -122,27 +122,19 @@ def _dates(size: int) -> Iterator[str]:
         yield _document("Schedule", f"s{n}", "{jobRef: j, cron: '0 0 30 2 *', calendars: {only: [c]}}")
 
 
-def _gates(size: int) -> Iterator[str]:
-    for n in range(size * 5):
-        yield _document("User", f"u{n}", f"{{email: u{n}@b.example, teams: [all]}}")
-    nodes = _all(f"n{n}: {{approval: {{teams: [all]}}}}" for n in range(size * 20))
-    yield _document("Workflow", "w", f"{{jobs: {{{nodes}}}}}")
-
-
 GROWING: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {
     "wrong names": (_wrong_names, 20),
     "wrong params": (_wrong_params, 20),
     "wrong needs": (_wrong_needs, 10),
     "wrong names in expressions": (_wrong_in_expressions, 15),
-    "params that nobody must give": (_many_required, 20),
-    "outputs": (_outputs, 30),
+    "params that nobody must give": (_many_required, 60),
+    "outputs": (_outputs, 100),
     "former names": (_former_names, 40),
-    "a chain of groups": (_chain_of_groups, 20),
-    "conditions and targets": (_conditions, 25),
-    "steps and targets": (_steps_and_targets, 20),
+    "a chain of groups": (_chain_of_groups, 40),
+    "conditions and targets": (_conditions, 50),
+    "steps and targets": (_steps_and_targets, 120),
     "credentials and jobs": (_restricted, 25),
     "schedules and dates": (_dates, 20),
-    "gates and people": (_gates, 30),
 }
 """With the size at which what would grow by its square stands out."""
 
