@@ -50,7 +50,7 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 	@touch $@
 
 programs:
-	@tools/programs.sh git sshd ssh-keygen busybox
+	@tools/programs.sh git sshd ssh-keygen busybox sudo
 
 # An editor's language server, a workflow checker and a schema, for slow tests; the lock file names no registry.
 NODE_PROGRAMS := tests/node_programs/node_modules

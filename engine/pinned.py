@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from schemas.credential import CredentialSpec
 from schemas.job import Retry, Shell
-from schemas.target import Connections
+from schemas.target import Become, Connections
 
 Phase = Literal["steps", "rescue", "finally"]
 _ITEM = re.compile(r"\[\d+\]")
@@ -121,6 +121,7 @@ class PlannedStep:
     sensitive: bool = False
     keeps_output: bool = False
     """Whether a later expression reads its stdout, stderr or json, so that they must outlive the runner."""
+    become: Become | None = None
     retry: Retry | None = None
     loop: Loop | None = None
     rescue: tuple["PlannedStep", ...] = ()

@@ -26,7 +26,7 @@ from engine.pinned import (
     every,
     in_rescue_of,
 )
-from engine.reach import Way, of_connections
+from engine.reach import Way, of_connections, of_steps
 from engine.secretref import SecretRef, param_of, written
 from engine.selection import matches, narrow, select
 from schemas.act import InlineJob
@@ -35,7 +35,7 @@ from schemas.envelope import is_name
 from schemas.job import Job, JobSpec, Shell, Step
 from schemas.selector import Selection
 from schemas.steps import STEP_TYPES
-from schemas.target import Target
+from schemas.target import Become, Target
 
 DEFAULT_TIMEOUT = timedelta(hours=1)
 _SECRET_FIELDS = frozenset(field for fields in FIELDS.values() for field in fields)
@@ -290,6 +290,7 @@ def _step(
             outputs=dict(step.outputs),
             idempotent=step.idempotent,
             sensitive=step.sensitive,
+            become=Become(user=step.become) if isinstance(step.become, str) else step.become,
             retry=step.retry,
             loop=_loop(step),
             rescue=tuple(
@@ -436,6 +437,7 @@ def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep,
 
 def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
     yield from of_connections(targets, steps)
+    yield from of_steps(steps)
     yield from _of_secrets(asked.job, steps)
 
 

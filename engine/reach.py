@@ -25,6 +25,13 @@ def of_connections(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> I
             yield from _of_connection(target, connection)
 
 
+def of_steps(steps: Iterable[PlannedStep]) -> Iterator[Way]:
+    """What the steps become another user with."""
+    for step in every(steps):
+        if step.become is not None and step.become.credential_ref is not None:
+            yield Way(step.become.credential_ref, f"step {step.id}: become.credentialRef")
+
+
 def _of_connection(target: Target, name: str) -> Iterator[Way]:
     connection = getattr(target.spec.connections, name, None)
     reference = getattr(connection, "credential_ref", None)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import structlog
 
 from engine.outcome import Failed, Outcome, Unknown
-from engine.pinned import PinnedTarget, PlannedStep, Script
+from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Script
 from runners.connections import PROOF, Finish, Refused, Session, Stop
-from runners.connections.local import LocalHost, LocalSession
+from runners.connections.become import Becoming
+from runners.connections.here import Here, here
+from runners.connections.local import RESTRICTED, LocalHost, LocalSession
 from runners.connections.login import SshPlace
 from runners.connections.ssh import SshSession
 from runners.keyring import Keyring
@@ -18,7 +20,7 @@ from runners.secrets import Sealed
 from runners.sessions import SshConnections
 from runners.steps import ReadyStep, StepType, step_types
 from runners.steps.script import outcome_of as meaning
-from schemas.target import SshConnection
+from schemas.target import Become, SshConnection
 
 _HOPELESS = PROOF + 10.0
 """Seconds after the order to end a step when we stop waiting for its step type."""
@@ -39,16 +41,44 @@ class Doors:
     def session(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
         """The session that the step's connection opens. One that cannot be opened refuses every command."""
         connection = step.connection or (target.default_connection if target else "local")
-        if connection == "local":
+        if connection == "local" and step.become is None:
             return LocalSession(self.local, capture, stop)
+        if connection == "local":
+            return self._as_another(step, target, capture, stop)
         ssh = target.connections.ssh if target is not None else None
         if connection != "ssh" or ssh is None or target is None:
             return _NoSession(f"there is no connection '{connection}' that this version can use", capture, stop)
         try:
-            mark = _mark(self.identity, target, step)
-            return SshSession(self._ssh_place(target, ssh), self.ssh, capture, stop, mark=mark)
+            place, become = self._ssh_place(target, ssh), self._becoming(step.become or ssh.become)
+            mark = _mark(self.identity, target.name, step)
+            return SshSession(place, self.ssh, capture, stop, mark=mark, become=become)
         except Sealed as error:
             return _NoSession(str(error), capture, stop)
+
+    def _as_another(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
+        """A local step that runs as another user of this host."""
+        if self.local.settings.restricted:
+            return _NoSession(RESTRICTED, capture, stop)
+        try:
+            become = self._becoming(step.become)
+        except Sealed as error:
+            return _NoSession(str(error), capture, stop)
+        name = target.name if target else RUNNER
+        mark = _mark(self.identity, name, step)
+        return SshSession(here(name), Here(self.local.settings), capture, stop, mark=mark, become=become)
+
+    def _becoming(self, become: str | Become | None) -> Becoming | None:
+        match become:
+            case None:
+                return None
+            case str() as user:
+                return Becoming(user)
+            case Become(user=user, credential_ref=None):
+                return Becoming(user)
+            case Become(user=user, credential_ref=str() as name):
+                return Becoming(user, self.keys.get(name).get("password"))
+            case _:
+                raise AssertionError(become)
 
     def _ssh_place(self, target: PinnedTarget, ssh: SshConnection) -> SshPlace:
         if ssh.credential_ref is None:
@@ -68,8 +98,8 @@ class Doors:
         )
 
 
-def _mark(run: str, target: PinnedTarget, step: PlannedStep) -> str:
-    return hashlib.sha256("\0".join((run, target.name, step.phase, step.id)).encode()).hexdigest()[:32]
+def _mark(run: str, target: str, step: PlannedStep) -> str:
+    return hashlib.sha256("\0".join((run, target, step.phase, step.id)).encode()).hexdigest()[:32]
 
 
 async def taken_over(session: Session) -> Outcome | None:

@@ -193,7 +193,7 @@ def payload(command: Command, mark: str = "") -> bytes:
     the number of their session: a later attempt finds them by it (see `take_over`).
     """
     command.checked()
-    exports = "".join(f"export {name}={_quoted(value)}\n" for name, value in command.env.items())
+    exports = "".join(f"export {name}={quoted(value)}\n" for name, value in command.env.items())
     # The first statement gives up the descriptor of the script, so that no process of the step inherits it.
     script = command.script if command.shell == "python3" else f"exec 3<&-; {command.script}"
     data = {
@@ -204,8 +204,8 @@ def payload(command: Command, mark: str = "") -> bytes:
         "oc_stdin": command.stdin or "",
         "oc_mark": f"{MARK}={mark}" if mark else "",
     }
-    assignments = "".join(f"{name}={_quoted(value)}\n" for name, value in data.items())
-    return _line(f"oc_env() {{\n:\n{exports}}}\n{assignments}{_MEMBERS}{_RUN}")
+    assignments = "".join(f"{name}={quoted(value)}\n" for name, value in data.items())
+    return line_of(f"oc_env() {{\n:\n{exports}}}\n{assignments}{_MEMBERS}{_RUN}")
 
 
 def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
@@ -214,7 +214,7 @@ def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
     With `kill` its members are ended first. It looks again for `patience` seconds.
     """
     data = f"oc_group={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
-    return _line(f"{data}{_MEMBERS}{_PROVE}")
+    return line_of(f"{data}{_MEMBERS}{_PROVE}")
 
 
 def take_over(mark: str, *, patience: int = 12) -> bytes:
@@ -225,11 +225,12 @@ def take_over(mark: str, *, patience: int = 12) -> bytes:
     the bootstrap there has asked the step to end and kills it after ten. What lives then belongs to a connection that
     the host takes for alive: TERM, and KILL after ten seconds.
     """
-    data = f"oc_mark={_quoted(f'{MARK}={mark}')}\noc_patience={int(patience)}\n"
-    return _line(f"{data}{_MEMBERS}{_TAKE_OVER}")
+    data = f"oc_mark={quoted(f'{MARK}={mark}')}\noc_patience={int(patience)}\n"
+    return line_of(f"{data}{_MEMBERS}{_TAKE_OVER}")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """One word of a POSIX shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 
@@ -239,6 +240,7 @@ _ESCAPES[0x0A] = "\\n"
 _ESCAPES[0x5C] = "\\\\"
 
 
-def _line(text: str) -> bytes:
+def line_of(text: str) -> bytes:
+    """The line on standard input that runs this script; see ENTRY."""
     # surrogateescape: bytes that came from a file as they are go out as they are
     return "".join(map(_ESCAPES.__getitem__, text.encode("utf-8", "surrogateescape"))).encode("ascii") + b"\n"

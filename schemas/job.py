@@ -10,7 +10,7 @@ from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
 from schemas.quantities import Duration, Period, Positive, Share
 from schemas.rules import exactly_one, has, none_of, published, when
 from schemas.selector import Selection
-from schemas.target import Become
+from schemas.target import Become, UserName
 
 Shell = Literal["sh", "bash", "powershell", "python3", "cmd"]
 ExpressionText = Annotated[str, StringConstraints(pattern=r"\$\{\{")]
@@ -88,7 +88,9 @@ class Step(Model):
     stdin: str | None = Field(
         default=None, description="What the script reads on standard input.", examples=["${{ params.text }}"]
     )
-    become: str | Become | None = Field(default=None, description="User to become before running.", examples=["root"])
+    become: UserName | Become | None = Field(
+        default=None, description="User to become before running.", examples=["root"]
+    )
     timeout: Period | None = Field(default=None, description="The step is ended after this time.", examples=["10m"])
     retry: Retry | None = Field(default=None, description="Consent to repeat the step after a recorded failure.")
     for_each: ForEach | None = Field(default=None, description="Repeat the step for each item.")

@@ -1,7 +1,7 @@
 """Kinds Target and TargetGroup: hosts and endpoints with their connections, and sets of them."""
 
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,8 +13,12 @@ from schemas.selector import Selector
 Port = int
 
 
+UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.#][A-Za-z0-9_.@\\+-]*\$?$", max_length=256)]
+"""A name as sudo takes it, or `#` and a number."""
+
+
 class Become(Model):
-    user: str = Field(description="The user to become.", examples=["root"])
+    user: UserName = Field(description="The user to become.", examples=["root"])
     method: Literal["sudo"] = Field(default="sudo", description="How.")
     credential_ref: Name | None = Field(
         default=None, description="The password to become it with.", examples=["sudo-password"]
@@ -35,7 +39,9 @@ class SshConnection(Model):
         examples=[["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"]],
     )
     jump: Name | None = Field(default=None, description="A Target to connect through.", examples=["bastion"])
-    become: str | Become | None = Field(default=None, description="User to become for every step.", examples=["root"])
+    become: UserName | Become | None = Field(
+        default=None, description="User to become for every step.", examples=["root"]
+    )
 
 
 class WinrmConnection(Model):

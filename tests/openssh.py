@@ -172,3 +172,33 @@ def _descendants(root: int) -> list[int]:
         front = [child for parent in front for child in parents.get(parent, [])]
         found += front
     return found
+
+
+_SERVED = """#!/bin/sh
+# The server sees an /etc of its own; the machine's own accounts and rules stay as they are.
+exec unshare --mount --propagation private sh -ec '
+  mount --bind "{etc}" /etc
+  exec {sshd} "$@"
+' sshd "$@"
+"""
+
+
+@contextlib.contextmanager
+def in_its_own_etc(folder: Path, made_by: str, given: str = "") -> Iterator[Path]:
+    """Servers that are started within see a copy of /etc with what `made_by`, a shell script, changed in it.
+
+    The script reads `given` on standard input. Gives the copy. Needs root.
+    """
+    global SSHD
+    etc, wrapper, before = folder / "etc", folder / "in-its-own-etc", SSHD
+    ignored = shutil.ignore_patterns("*.lock", "ssl", "alternatives")
+    shutil.copytree("/etc", etc, symlinks=True, ignore=ignored)
+    isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", f'mount --bind "$1" /etc\n{made_by}']
+    subprocess.run([*isolated, "sh", str(etc)], input=given.encode(), check=True, capture_output=True)
+    wrapper.write_text(_SERVED.format(etc=etc, sshd=SSHD))
+    wrapper.chmod(0o755)
+    SSHD = str(wrapper)
+    try:
+        yield etc
+    finally:
+        SSHD = before

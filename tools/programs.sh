@@ -3,7 +3,7 @@
 # Uses apt-get as root or through sudo. Where it can do neither it says what to install, and fails.
 set -euo pipefail
 
-declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [git]=git [venv]=python3-venv
+declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [sudo]=sudo [git]=git [venv]=python3-venv
     [node]=nodejs [npm]=npm)
 
 present() {

@@ -67,6 +67,11 @@ class PlacedStep:
         return STEP_TYPES.get(self.step.uses or "")
 
     @property
+    def is_script(self) -> bool:
+        """Whether it runs a script, as its own or by a step type."""
+        return self.step.run is not None or (self.type is not None and self.type.is_script)
+
+    @property
     def on_runner(self) -> bool:
         """Whether it needs no target."""
         return self.type is not None and self.type.runner_side

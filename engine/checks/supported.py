@@ -76,8 +76,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
             connection = document.spec.connections.ssh
             if connection is not None and connection.jump is not None:
                 yield (*ssh, "jump"), "connecting through another target", ""
-            if connection is not None and connection.become is not None:
-                yield (*ssh, "become"), "'become'", "log in as that user, or call sudo in the script"
     for placed in steps_of(authored):
         yield from _step(placed)
 
@@ -110,8 +108,8 @@ def _job(job: Job) -> Iterator[Finding]:
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
-    if placed.step.become is not None:
-        yield (*placed.path, "become"), "'become'", "log in as that user, or call sudo in the script"
+    if placed.step.become is not None and not placed.is_script:
+        yield (*placed.path, "become"), "'become' of a step that is no script", "write the step as 'run'"
 
 
 def _schedule(schedule: Schedule) -> Iterator[Finding]:

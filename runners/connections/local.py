@@ -30,6 +30,7 @@ _THEN: dict[Shell, str] = {
     "bash": 'exec bash "$1"',
     "python3": 'exec python3 "$1"',
 }
+RESTRICTED = "this runner is restricted: it runs no local steps"
 _READ = 1 << 16
 _POLL = 0.05
 
@@ -161,13 +162,13 @@ class LocalHost:
     """Runs commands here. Serves many steps at once; shared by all sessions of a runner."""
 
     def __init__(self, settings: LocalSettings, guard: Guardian) -> None:
-        self._settings = settings
+        self.settings = settings
         self._guard = guard
 
     async def execute(self, command: Command, capture: Capture, stop: Stop) -> Finish:
         """See runners.connections.Session."""
-        if self._settings.restricted:
-            return Refused("this runner is restricted: it runs no local steps")
+        if self.settings.restricted:
+            return Refused(RESTRICTED)
         try:
             command.checked()
         except Unsendable as error:
@@ -176,7 +177,7 @@ class LocalHost:
             return NotSent("the order to end came before it was started")
         news = await self._guard.ready()
         try:
-            process = _Process.start(command, self._settings, news, capture)
+            process = _Process.start(command, self.settings, news, capture)
         except OSError as error:
             return Refused(_why_not(command, error))
         self._guard.started(process.group)

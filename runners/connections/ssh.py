@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -10,8 +11,9 @@ import asyncssh
 from journal import points
 from runners.bootstrap import ENTRY, GREETING, KILL_NOW, NO_SETSID, Command, Unsendable, payload, proof, take_over
 from runners.connections import DRAIN, GRACE, PROOF, Ended, Exited, Finish, Lost, NotSent, Refused, Stop
+from runners.connections.become import ASKED_WITHIN, Becoming, Channel, Dialog, NotBecome, admit
 from runners.connections.login import SshPlace, Unreached, Unusable
-from runners.limits import Capture
+from runners.limits import Capture, Stream
 from runners.masking import visible
 
 _NOISE = 64 * 1024
@@ -24,12 +26,20 @@ _TAKEN_OVER = 60.0
 """Seconds within which a host must have ended an earlier attempt, login included; it may take 25 of them."""
 
 
+class Host(Protocol):
+    """What a session needs of an open connection."""
+
+    async def create_session(
+        self, session_factory: Callable[[], asyncssh.SSHClientSession[bytes]], command: str, *, encoding: None
+    ) -> tuple[Channel, object]:
+        """Run a command on a channel of its own. Raises asyncssh.Error or OSError."""
+        ...
+
+
 class Connected(Protocol):
     """Lends open connections; see runners.sessions."""
 
-    def lease(
-        self, place: SshPlace, *, fresh: bool = False
-    ) -> AbstractAsyncContextManager[tuple[asyncssh.SSHClientConnection, bool]]:
+    def lease(self, place: SshPlace, *, fresh: bool = False) -> AbstractAsyncContextManager[tuple[Host, bool]]:
         """An open connection for one user at a time, and whether it was in use before. Raises Unreached, Unusable."""
         ...
 
@@ -38,7 +48,14 @@ class SshSession:
     """A `Session` over SSH. Connects when the first command is executed."""
 
     def __init__(
-        self, place: SshPlace, connections: Connected, capture: Capture, stop: Stop, *, mark: str = ""
+        self,
+        place: SshPlace,
+        connections: Connected,
+        capture: Capture,
+        stop: Stop,
+        *,
+        mark: str = "",
+        become: Becoming | None = None,
     ) -> None:
         """`mark` says on the host which step of which run this is, and is the same for all its attempts."""
         self.capture = capture
@@ -46,6 +63,7 @@ class SshSession:
         self._place = place
         self._connections = connections
         self._mark = mark
+        self._become = become
 
     async def take_over(self) -> Finish | None:
         """See Session. Needs a mark."""
@@ -69,10 +87,10 @@ class SshSession:
                 asyncio.timeout(_TAKEN_OVER),
                 self._connections.lease(self._place, fresh=True) as (connection, _),
             ):
-                problem = await _asked(connection, take_over(self._mark))
+                problem = await _asked(connection, take_over(self._mark), self._become)
         except TimeoutError:
             problem = f"no answer within {_TAKEN_OVER:.0f} s"
-        except (asyncssh.Error, OSError) as error:
+        except (asyncssh.Error, OSError, NotBecome) as error:
             problem = str(error)
         if problem is None:
             return None
@@ -82,6 +100,8 @@ class SshSession:
         """See Session. An order to end that comes before anything was sent gives NotSent."""
         try:
             line = payload(command, self._mark)
+            if self._become is not None:
+                self._become.checked()
         except Unsendable as error:
             return Refused(str(error))
         sent = asyncio.Event()
@@ -104,7 +124,7 @@ class SshSession:
         fresh = False
         while True:
             async with self._connections.lease(self._place, fresh=fresh) as (connection, used):
-                step = _Exec(self.capture)
+                step = _Exec(self.capture, self._become)
                 try:
                     channel, _ = await connection.create_session(lambda: step, ENTRY, encoding=None)  # noqa: B023
                 except (asyncssh.Error, OSError) as error:
@@ -113,22 +133,28 @@ class SshSession:
                     # a warm connection had died unnoticed; nothing was sent on it
                     fresh = True
                     continue
-                sent.set()
+                step.channel = channel
                 try:
+                    try:
+                        await admit(step, self._become)
+                    except NotBecome as error:
+                        return Refused(str(error))
+                    except TimeoutError:
+                        return NotSent(f"{self._place}: sudo gave no answer within {ASKED_WITHIN:.0f} s")
+                    sent.set()
                     channel.write(line)
                     points.reach("step.sent")
                     return await self._follow(connection, channel, step)
                 except asyncio.CancelledError:
-                    with contextlib.suppress(OSError, asyncssh.Error):
-                        channel.write(KILL_NOW)
+                    if sent.is_set():
+                        with contextlib.suppress(OSError, asyncssh.Error):
+                            channel.write(KILL_NOW)
                     raise
                 finally:
                     step.deaf = True
                     channel.close()
 
-    async def _follow(
-        self, connection: asyncssh.SSHClientConnection, channel: "asyncssh.SSHClientChannel[bytes]", step: "_Exec"
-    ) -> Finish:
+    async def _follow(self, connection: Host, channel: Channel, step: "_Exec") -> Finish:
         if await self.stop.first(asyncio.shield(step.over)):
             if step.code is not None:
                 await step.drained()
@@ -171,10 +197,12 @@ class SshSession:
             return Exited(code)
         if step.no_setsid:
             return Refused("the host has no 'setsid' (util-linux or busybox), without which a step cannot be ended")
+        if not step.is_admitted:
+            return Refused(step.problem())
         said = visible(self.capture.output().stderr).strip().splitlines()
         return Refused(f"it could not be started on the host (exit code {code}): {said[-1] if said else 'no message'}")
 
-    async def _broken(self, connection: asyncssh.SSHClientConnection, step: "_Exec") -> Finish:
+    async def _broken(self, connection: Host, step: "_Exec") -> Finish:
         how = f"its shell was killed by {step.signal}" if step.signal else "the connection broke while it ran"
         if step.group is None:
             return Lost(f"{how}, before it had reported its start; it may have run")
@@ -183,40 +211,70 @@ class SshSession:
             return Lost(f"{how}; none of its processes is left, and what it had done by then is not known")
         return Lost(f"{how}, and that its processes have ended is not proven: {problem}")
 
-    async def _prove(
-        self, connection: asyncssh.SSHClientConnection, group: int, *, kill: bool, seconds: float
-    ) -> str | None:
+    async def _prove(self, connection: Host, group: int, *, kill: bool, seconds: float) -> str | None:
         """None when no process of the group is left; else why that is not known."""
         check = proof(group, kill=kill, patience=max(0, int(seconds) - 2))
         try:
             async with asyncio.timeout(max(seconds, 1.0)):
                 with contextlib.suppress(asyncssh.Error, OSError):
-                    return await _asked(connection, check)
+                    return await _asked(connection, check, self._become)
                 async with self._connections.lease(self._place, fresh=True) as (other, _):
-                    return await _asked(other, check)
+                    return await _asked(other, check, self._become)
         except TimeoutError:
             return f"no answer within {PROOF:.0f} s"
-        except (asyncssh.Error, OSError, Unreached, Unusable) as error:
+        except (asyncssh.Error, OSError, Unreached, Unusable, NotBecome) as error:
             return str(error)
 
 
-async def _asked(connection: asyncssh.SSHClientConnection, check: bytes) -> str | None:
-    """None when the processes that a check is about are gone. Raises ConnectionLost where it gives no answer."""
-    result = await connection.run(ENTRY, input=check, encoding=None, check=False)
-    said = result.stdout if isinstance(result.stdout, bytes) else b""
-    if b"OC1 gone" in said.splitlines():
+async def _asked(connection: Host, check: bytes, become: Becoming | None) -> str | None:
+    """None when the processes that a check is about are gone. Raises ConnectionLost where it gives no answer.
+
+    Asked as the user who ran them: nobody else may end them, or see what they are. Raises NotBecome, TimeoutError.
+    """
+    answer = _Check(become)
+    channel, _ = await connection.create_session(lambda: answer, ENTRY, encoding=None)
+    answer.channel = channel
+    try:
+        await admit(answer, become)
+        channel.write(check)
+        await answer.over
+    finally:
+        channel.close()
+    if not answer.is_admitted:
+        raise NotBecome(answer.problem())
+    said = answer.text.splitlines()
+    if b"OC1 gone" in said:
         return None
-    if b"OC1 alive" in said.splitlines():
+    if b"OC1 alive" in said:
         return "processes of it still live"
-    if b"OC1 blind" in said.splitlines():
+    if b"OC1 blind" in said:
         return "the host has no /proc to find its processes by"
     raise asyncssh.ConnectionLost("the check gave no answer")
 
 
-class _Exec(asyncssh.SSHClientSession[bytes]):
+class _Check(Dialog):
+    """A question's channel. `over` is done when it is closed."""
+
+    def __init__(self, becoming: Becoming | None) -> None:
+        super().__init__(becoming)
+        self.text = b""
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def took(self, stream: Stream, data: bytes) -> None:
+        if stream == "stdout":
+            self.text = (self.text + data)[-_NOISE:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self.over.done():
+            self.over.set_result(None)
+
+
+class _Exec(Dialog):
     """One step's channel. Output is handled before the call returns, so the SSH window gives backpressure."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, becoming: Becoming | None = None) -> None:
+        super().__init__(becoming)
         loop = asyncio.get_running_loop()
         self.group: int | None = None
         self.no_setsid = False
@@ -235,15 +293,13 @@ class _Exec(asyncssh.SSHClientSession[bytes]):
             async with asyncio.timeout(DRAIN):
                 await asyncio.shield(self._quiet)
 
-    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+    def took(self, stream: Stream, data: bytes) -> None:
         if self.deaf:
             return
-        if datatype is not None:
-            self._capture.feed("stderr", data)
-        elif self._before is None:
-            self._capture.feed("stdout", data)
+        if stream == "stderr" or self._before is None:
+            self._capture.feed(stream, data)
         else:
-            self._greeted(self._before + data)
+            self._reported(self._before + data)
 
     def exit_status_received(self, status: int) -> None:
         self.code = status
@@ -258,10 +314,11 @@ class _Exec(asyncssh.SSHClientSession[bytes]):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._done(self._quiet)
         self._done(self.over)
 
-    def _greeted(self, data: bytes) -> None:
+    def _reported(self, data: bytes) -> None:
         """Look for the bootstrap's first line. What a login shell prints before it is dropped."""
         *lines, rest = data.split(b"\n")
         for at, line in enumerate(lines):

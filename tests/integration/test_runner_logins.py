@@ -1,7 +1,6 @@
 """Logins of a runner on real OpenSSH servers: by password, under a host authority, and where they never come about."""
 
 import asyncio
-import shutil
 import socket
 import subprocess
 import threading
@@ -66,33 +65,16 @@ def unreached(bench: Bench, ran: Ran) -> str:
 
 # --- passwords -----------------------------------------------------------------------------------------------------
 
-IN_ITS_OWN_ETC = """#!/bin/sh
-# The server's own view of /etc has one account more; the machine's own accounts stay as they are.
-exec unshare --mount --propagation private sh -ec '
-  mount --bind "{etc}" /etc
-  exec {sshd} "$@"
-' sshd "$@"
-"""
-ADDED = """
-mount --bind "$1" /etc
-useradd --no-create-home --home-dir / --shell /bin/sh opsrunner
-chpasswd
-"""
+ADDED = "useradd --no-create-home --home-dir / --shell /bin/sh opsrunner; chpasswd"
 
 
 @pytest.fixture
-def with_passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenSsh]:
+def with_passwords(tmp_path: Path) -> Iterator[OpenSsh]:
     """A server that lets `opsrunner` in by a password. Needs root, as every server that takes passwords does."""
-    etc, wrapper = tmp_path / "etc", tmp_path / "in-its-own-etc"
-    shutil.copytree("/etc", etc, symlinks=True, ignore=shutil.ignore_patterns("*.lock", "ssl", "alternatives"))
-    isolated = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", ADDED, "sh", str(etc)]
-    subprocess.run(isolated, input=f"opsrunner:{PASSWORD}\n".encode(), check=True, capture_output=True)
-    wrapper.write_text(IN_ITS_OWN_ETC.format(etc=etc, sshd=servers.SSHD))
-    wrapper.chmod(0o755)
-    monkeypatch.setattr(servers, "SSHD", str(wrapper))
-    server = servers.start(tmp_path / "sshd", passwords=True)
-    yield server
-    server.stop()
+    with servers.in_its_own_etc(tmp_path, ADDED, f"opsrunner:{PASSWORD}\n"):
+        server = servers.start(tmp_path / "sshd", passwords=True)
+        yield server
+        server.stop()
 
 
 async def test_a_password_logs_in_and_is_masked_like_any_secret(with_passwords: OpenSsh, bench: Bench) -> None:

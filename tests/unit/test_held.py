@@ -33,7 +33,7 @@ def catalog(*documents: str) -> Catalog:
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ("{steps: [{uses: dummy, become: root}]}", "'become' is not supported yet"),
+        ("{steps: [{uses: dummy, become: root}]}", "'become' of a step that is no script is not supported yet"),
         ("{concurrency: {limit: 2}, steps: [{uses: dummy}]}", "a limit other than 1 is not supported yet"),
         ("{steps: [{uses: wait, with: {duration: 1s}}]}", "step type 'wait' is not supported yet"),
     ],

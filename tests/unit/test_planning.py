@@ -246,6 +246,8 @@ def test_outputs_of_the_job_keep_output_too() -> None:
 def test_credentials_that_the_run_can_reach_are_pinned_by_metadata() -> None:
     steps = [{"run": "true", "env": {"P": "${{ secrets.web.password }}"}}]
     assert set(planned(job(steps, targets=WEB)).credentials) == {"key", "web"}
+    sudo = [{"uses": "local.exec", "with": {"run": "true"}, "become": {"user": "root", "credentialRef": "web"}}]
+    assert set(planned(job(sudo, targets=WEB)).credentials) == {"web"}
     assert set(planned(job([{"uses": "dummy"}], targets=WEB)).credentials) == set()
     assert set(planned(job([{"uses": "local.exec", "with": {"run": "true"}}], targets=WEB)).credentials) == set()
     assert planned(job(targets=WEB)).credentials["key"].from_ is not None
