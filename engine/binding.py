@@ -5,22 +5,31 @@ at that place, or says why no value may stand there. `prelude` sets the variable
 """
 
 import base64
-import io
 import re
-import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import assert_never
+from typing import Any, assert_never
 
-from engine import posix_shell
+from engine import posix_shell, powershell_script, python_script
 from engine.expression import ExpressionError, Hole, Literal, split
-from engine.posix_shell import HOLE, Refusal
+from engine.inference import Lookup
+from engine.numbers import is_number, unknown
+from engine.posix_shell import HOLE, Reading, Refusal
 from schemas.job import Shell
 
 MAX_HOLES = 256
 """Expressions in one script."""
 HINT = "set it with 'env:' and read the variable in the script"
+NUMBER_HINT = (
+    "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
+    "n=${{ ... }}; case $n in ''|*[!0-9]*) exit 2;; esac"
+)
+ENV_HINT = (
+    "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
+    "case $NAME in ''|*[!0-9]*) exit 2;; esac"
+)
+_OWN_NAME = re.compile(r"(?<![A-Za-z0-9_])OC[0-9]+(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +54,132 @@ class UnbindableValue(ValueError):  # noqa: N818 -- names the value, which is no
     """A value that no script can be given: it holds a NUL, or characters that are no Unicode."""
 
 
-def bind(script: str, shell: Shell) -> Bound | tuple[BindError, ...]:
+def bind(script: str, shell: Shell, types: Lookup = unknown) -> Bound | tuple[BindError, ...]:
     """The script with variables in the place of its expressions, or every place where that is not possible.
 
+    `types` tells what expressions read: a number may stand where a text would be computed, and so evaluated.
     A script without expressions comes back as it is, whatever it holds.
     """
-    return _remembered(script, shell) if len(script) <= _SHORT else _bound(script, shell)
+    answer = _remembered(script, shell) if len(script) <= _SHORT else _bound(script, shell)
+    if isinstance(answer, tuple):
+        return answer
+    errors = tuple(
+        error for error, of_text in answer.refused if not of_text or not is_number(_cel(script, error), types)
+    )
+    return errors or answer.bound
 
 
-def _bound(script: str, shell: Shell) -> Bound | tuple[BindError, ...]:
+def evaluated_env(
+    script: str, shell: Shell, env: Mapping[str, Any], types: Lookup = unknown
+) -> tuple[tuple[str, str], ...]:
+    """Variables of `env` with which the script computes although an expression that is no number sets them.
+
+    With each comes a sentence about it.
+    """
+    if shell not in ("sh", "bash"):
+        return ()
+    suspects = [name for name, value in env.items() if isinstance(value, str) and "${{" in value]
+    suspects = [name for name in suspects if name in script and not _numeric(env[name], types)]
+    if not suspects:
+        return ()
+    names = _computed(script, shell)
+    return tuple(
+        (name, f"the script computes with '{name}', which 'env' sets: bash runs commands in a value that it computes")
+        for name in suspects
+        if name in names
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A script whose expressions are bound, all of them, and those that are refused; `True`: unless it is a number."""
+
+    bound: Bound
+    refused: tuple[tuple[BindError, bool], ...]
+
+
+def _bound(script: str, shell: Shell) -> _Answer | tuple[BindError, ...]:
     try:
         parts = split(script)
     except ExpressionError as problem:
         return (BindError(problem.offset, problem.length, problem.message, "close it with '}}'"),)
     holes = [part for part in parts if isinstance(part, Hole)]
     if not holes:
-        return Bound(script, ())
+        return _Answer(Bound(script, ()), ())
+    if (reason := _not_read(script, parts, holes)) is not None:
+        return (BindError(holes[min(len(holes) - 1, MAX_HOLES)].offset, holes[0].length, reason, HINT),)
+    written = _written(parts, shell)
+    refused = tuple(
+        (_error(hole, found), found.of_number is not None)
+        for hole, found in zip(holes, written, strict=True)
+        if isinstance(found, Refusal)
+    )
+    texts = iter(_text(number, one) for number, one in enumerate(written, start=1))
+    text = "".join(part.text if isinstance(part, Literal) else next(texts) for part in parts)
+    return _Answer(Bound(text, tuple(hole.cel for hole in holes)), refused)
+
+
+def _not_read(script: str, parts: Sequence[Literal | Hole], holes: Sequence[Hole]) -> str | None:
+    """Why no expression of this script can be bound."""
     if len(holes) > MAX_HOLES:
-        extra = holes[MAX_HOLES]
-        return (BindError(extra.offset, extra.length, f"a script holds at most {MAX_HOLES} expressions", HINT),)
+        return f"a script holds at most {MAX_HOLES} expressions"
     if HOLE in script or "\ue001" in script or "\0" in script:
-        message = "a script with expressions holds no NUL and no characters U+E000 or U+E001"
-        return (BindError(holes[0].offset, holes[0].length, message, HINT),)
+        return "a script with expressions holds no NUL and no characters U+E000 or U+E001"
+    own = next((found for part in parts if isinstance(part, Literal) and (found := _OWN_NAME.search(part.text))), None)
+    if own is not None:
+        return f"a script with expressions does not name '{own[0]}': the values are set as OC1, OC2, …"
+    return None
+
+
+def _written(parts: Sequence[Literal | Hole], shell: Shell) -> list[str | Refusal]:
     match shell:
         case "sh" | "bash":
-            written = _posix(parts, shell)
+            return _posix(parts, shell)
         case "python3":
-            written = _python(parts)
+            return _python(parts)
         case "powershell":
-            written = _powershell(parts)
+            text, offsets = _marked(parts)
+            return powershell_script.readings(text, offsets)
         case "cmd":
-            written = [Refusal("cannot stand in a script for cmd")] * len(holes)
+            return [Refusal("cannot stand in a script for cmd") for part in parts if isinstance(part, Hole)]
         case _:
             assert_never(shell)
-    refused = [(hole, found) for hole, found in zip(holes, written, strict=True) if isinstance(found, Refusal)]
-    if refused:
-        return tuple(
-            BindError(hole.offset, hole.length, f"the expression '{_short(hole.cel)}' {found.reason}", HINT)
-            for hole, found in refused
-        )
-    names = iter(str(one) for one in written)
-    text = "".join(part.text if isinstance(part, Literal) else next(names) for part in parts)
-    return Bound(text, tuple(hole.cel for hole in holes))
+
+
+def _error(hole: Hole, found: Refusal) -> BindError:
+    hint = NUMBER_HINT if found.of_number is not None else found.hint or HINT
+    return BindError(hole.offset, hole.length, f"the expression '{_short(hole.cel)}' {found.reason}", hint)
+
+
+def _text(number: int, found: str | Refusal) -> str:
+    """What is written for a hole; of one that is refused, as it is for a number."""
+    if not isinstance(found, Refusal):
+        return found
+    return _variable(number, found.of_number) if found.of_number is not None else ""
+
+
+def _variable(number: int, reading: Reading) -> str:
+    return f'"${{OC{number}}}"' if reading == "bare" else f"${{OC{number}}}"
+
+
+def _cel(script: str, error: BindError) -> str:
+    return script[error.offset + 3 : error.offset + error.length - 2]
+
+
+def _numeric(value: str, types: Lookup) -> bool:
+    try:
+        return all(is_number(part.cel, types) for part in split(value) if isinstance(part, Hole))
+    except ExpressionError:
+        return True  # a finding of its own
+
+
+@lru_cache(maxsize=256)
+def _computed(script: str, shell: posix_shell.Dialect) -> frozenset[str]:
+    try:
+        text = _marked(split(script))[0]
+    except ExpressionError:
+        return frozenset()  # a finding of its own
+    return posix_shell.computed(text.replace("\ue001", "").replace("\0", ""), shell)
 
 
 _SHORT = 4_096
@@ -130,14 +223,10 @@ def _assignments(shell: Shell, values: Sequence[str]) -> Iterator[str]:
 def _posix(parts: Sequence[Literal | Hole], shell: posix_shell.Dialect) -> list[str | Refusal]:
     text, offsets = _marked(parts)
     found = posix_shell.readings(text, offsets, shell)
-    written: list[str | Refusal] = []
-    for number, offset in enumerate(offsets, start=1):
-        reading = found[offset]
-        if isinstance(reading, Refusal):
-            written.append(reading)
-        else:
-            written.append(f'"${{OC{number}}}"' if reading == "bare" else f"${{OC{number}}}")
-    return written
+    return [
+        reading if isinstance(reading, Refusal) else _variable(number, reading)
+        for number, reading in enumerate((found[offset] for offset in offsets), start=1)
+    ]
 
 
 def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
@@ -146,126 +235,16 @@ def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
     return text, [at for at, char in enumerate(text) if char == HOLE]
 
 
-# --- python3 ---------------------------------------------------------------------------------------------------------
-
-_EVALUATING_CALLS = frozenset(
-    {
-        "eval", "exec", "compile", "__import__", "system", "popen", "getoutput", "getstatusoutput", "import_module",
-        "literal_eval", "run_path", "run_module", "create_subprocess_shell",
-    }
-)  # fmt: skip
-
-
 def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
-    names = [f"OC{n}" for n, _ in enumerate((p for p in parts if isinstance(p, Hole)), start=1)]
-    text, places = "", []
+    names: dict[str, int] = {}
+    pieces: list[str] = []
+    at = 0
     for part in parts:
         if isinstance(part, Hole):
-            places.append(len(text))
-        text += part.text if isinstance(part, Literal) else names[len(places) - 1]
-    try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    except (tokenize.TokenError, SyntaxError) as problem:
-        return [Refusal(f"stands in a script that is not read as Python: {problem.args[0]}")] * len(names)
-    if any(token.string == "__future__" for token in tokens):
-        return [Refusal("stands in a script with '__future__', before which nothing may be set")] * len(names)
-    where = _places(text, places)
-    refusals = _python_refusals(tokens)
-    starts = {token.start: token for token in tokens}
-    found: list[str | Refusal] = []
-    for name, place in zip(names, where, strict=True):
-        token = starts.get(place)
-        if token is None or token.type != tokenize.NAME or token.string != name:
-            inside = next((t for t in tokens if t.start <= place < t.end and t.type == tokenize.COMMENT), None)
-            found.append(name if inside else Refusal("stands in a string or within a word"))
-        elif place in refusals:
-            found.append(Refusal(refusals[place]))
-        else:
-            found.append(name)
-    return found
-
-
-def _places(text: str, offsets: Sequence[int]) -> list[tuple[int, int]]:
-    return [(text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1)) for at in offsets]
-
-
-def _python_refusals(tokens: Sequence[tokenize.TokenInfo]) -> dict[tuple[int, int], str]:
-    """Names within calls that evaluate their arguments, within f-strings, and after a dot."""
-    found: dict[tuple[int, int], str] = {}
-    calls: list[str] = []
-    strings = 0
-    runs_shell = False
-    before = ["", ""]
-    for at, token in enumerate(tokens):
-        kind = tokenize.tok_name[token.type]
-        strings += {"FSTRING_START": 1, "FSTRING_END": -1, "TSTRING_START": 1, "TSTRING_END": -1}.get(kind, 0)
-        if token.string in ("(", "[", "{") and token.type == tokenize.OP:
-            calls.append(before[-1] if token.string == "(" else "")
-        elif token.string in (")", "]", "}") and token.type == tokenize.OP and calls:
-            calls.pop()
-        elif token.type == tokenize.NAME and re.fullmatch(r"OC\d+", token.string):
-            if strings:
-                found[token.start] = "stands in a string"
-            if before[-1] == ".":
-                found[token.start] = "stands in the place of an attribute"
-            if any(name in _EVALUATING_CALLS for name in calls):
-                found[token.start] = "stands in a call that may evaluate it"
-        elif token.string == "shell" and calls and [t.string for t in tokens[at + 1 : at + 3]] != ["=", "False"]:
-            runs_shell = True
-        if token.type not in (tokenize.NL, tokenize.COMMENT):
-            before = [before[-1], token.string]
-    if runs_shell:  # `shell=True` may stand before or after the value, or come by another way: refuse them all
-        names = (token for token in tokens if token.type == tokenize.NAME and re.fullmatch(r"OC\d+", token.string))
-        found |= {token.start: "stands in a script that runs commands by 'shell='" for token in names}
-    return found
-
-
-# --- powershell ------------------------------------------------------------------------------------------------------
-
-_PS_EVALUATING = re.compile(
-    r"\b(?:iex|icm|Invoke-Expression|Invoke-Command|ScriptBlock|ExpandString|NewScriptBlock|InvokeScript|AddScript"
-    r"|Start-Process|saps|powershell|pwsh|cmd|wsl|bash|sh|Add-Type|EncodedCommand|Invoke-WmiMethod|Invoke-CimMethod)\b",
-    re.IGNORECASE,
-)
-_PS_PIECE = re.compile(
-    r"(?P<block><#.*?#>)|(?P<comment>\#[^\n]*)|(?P<here_double>@\"[ \t]*\n(?:.*?\n)?\"@)"
-    r"|(?P<here_single>@'[ \t]*\n(?:.*?\n)?'@)|(?P<unended>(?:<\#|@[\"'][ \t]*\n).*)"
-    r"|(?P<single>'(?:[^']|'')*')|(?P<double>\"(?:[^\"`]|`.|\"\")*\")|(?P<escape>`.)|(?P<other>.)",
-    re.DOTALL,
-)
-
-
-def _powershell(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
-    text, offsets = _marked(parts)
-    if found := _PS_EVALUATING.search(text):
-        return [Refusal(f"stands in a script with '{found[0]}', which may evaluate it")] * len(offsets)
-    # PowerShell takes typographic quotes for quotes; this scanner does not follow them.
-    if re.search("[\u2018-\u201f\u2013-\u2015]", text):
-        return [Refusal("stands in a script with typographic quotes or dashes")] * len(offsets)
-    written: dict[int, str | Refusal] = {}
-    for piece in _PS_PIECE.finditer(text):
-        for offset in (at for at in range(piece.start(), piece.end()) if text[at] == HOLE):
-            written[offset] = _ps_reading(piece, text, offset, offsets.index(offset) + 1)
-    return [written.get(offset, Refusal("stands where it could not be followed")) for offset in offsets]
-
-
-def _ps_reading(piece: re.Match[str], text: str, offset: int, number: int) -> str | Refusal:
-    match piece.lastgroup:
-        case "double" | "here_double" if "$(" not in piece[0] and text[offset - 1] not in "`$":
-            return f"${{OC{number}}}"
-        case "comment" | "block":
-            return f"OC{number}"
-        case "other":
-            before, after = text[:offset].rstrip(" \t"), text[offset + 1 : offset + 2]
-            if text[offset - 1 : offset] in ("", " ", "\t", "\n", "(", ",", "=") and after in ("", *" \t\n\r),;|}"):
-                if before[-1:] in ("&", "."):
-                    return Refusal("stands in the place of the command")
-                return f"$OC{number}"
-            return Refusal("stands within a word; put it in double quotes")
-        case "unended":
-            return Refusal("stands after a comment or a here-string that does not end")
-        case _:
-            return Refusal("stands in quotes that take no variable")
+            names[f"OC{len(names) + 1}"] = at
+        pieces.append(part.text if isinstance(part, Literal) else f"OC{len(names)}")
+        at += len(pieces[-1])
+    return list(python_script.readings("".join(pieces), names).values())
 
 
 def _short(text: str) -> str:

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
-from engine.binding import BindError, bind
+from engine.binding import ENV_HINT, BindError, bind, evaluated_env
 from engine.bounds import MAX_TEXT
 from engine.catalog import Catalog, connection_of
 from engine.checks.parameters import faults_of, schema_of
 from engine.expression import ExpressionError, Hole, compile_text, condition_text, split, texts_of
 from engine.groupvars import Variables
+from engine.inference import Lookup
+from engine.numbers import of_params
 from engine.pinned import (
     Loop,
     Phase,
@@ -233,16 +235,29 @@ def _pinned_target(target: Target, variables: Variables) -> PinnedTarget:
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What holds for every step of a job."""
+
+    job: JobSpec
+    shell: Shell
+    secrets: Mapping[str, str]
+    """What stands for secret params."""
+    types: Lookup
+    """Of what scripts read."""
+
+
 def _steps(job: JobSpec, targets: list[Target], secrets: Mapping[str, str]) -> tuple[PlannedStep, ...]:
-    """`secrets` is what stands for secret params."""
     shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
     phases: tuple[tuple[Phase, tuple[Step, ...], str], ...] = (
         ("steps", job.steps, "step"),
         ("rescue", job.rescue, "rescue"),
         ("finally", job.finally_, "finally"),
     )
+    types = of_params(job.params, items=frozenset(_loops(step for _, written, _ in phases for step in written)))
+    around = _Around(job, shell, secrets, types)
     steps = [
-        _step(step, step.id or f"{prefix}_{number}", phase, job, shell, secrets)
+        _step(step, step.id or f"{prefix}_{number}", phase, around)
         for phase, written, prefix in phases
         for number, step in enumerate(written, start=1)
     ]
@@ -265,23 +280,29 @@ def _codes(codes: tuple[int | str, ...] | str) -> tuple[int, ...] | str:
     return f"[{', '.join(f'({condition_text(code)})' if isinstance(code, str) else str(code) for code in codes)}]"
 
 
-def _step(
-    step: Step, step_id: str, phase: Phase, job: JobSpec, shell: Shell, secrets: Mapping[str, str]
-) -> PlannedStep:
+def _loops(steps: Iterable[Step]) -> Iterator[str]:
+    """The names of their items, and of those of steps within them."""
+    for step in steps:
+        if step.for_each is not None:
+            yield step.for_each.as_
+        yield from _loops(step.rescue)
+
+
+def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedStep:
     def opened(value: Any) -> Any:
         name = param_of(value)
-        return value if name is None else secrets.get(name, value)
+        return value if name is None else around.secrets.get(name, value)
 
     try:
         used = STEP_TYPES.get(step.uses or "")
         return PlannedStep(
             id=step_id,
             phase=phase,
-            action=_action(step, shell),
+            action=_action(step, around),
             name=step.name,
             condition=condition_text(step.if_) if isinstance(step.if_, str) else step.if_,
             connection=step.connection or (used.over if used else None),
-            env={name: opened(value) for name, value in {**job.env, **step.env}.items()},
+            env={name: opened(value) for name, value in {**around.job.env, **step.env}.items()},
             working_dir=step.working_dir,
             stdin=opened(step.stdin),
             timeout=step.timeout,
@@ -294,7 +315,7 @@ def _step(
             retry=step.retry,
             loop=_loop(step),
             rescue=tuple(
-                _step(one, in_rescue_of(step_id, one.id or f"rescue_{number}"), phase, job, shell, secrets)
+                _step(one, in_rescue_of(step_id, one.id or f"rescue_{number}"), phase, around)
                 for number, one in enumerate(step.rescue, start=1)
             ),
         )
@@ -313,9 +334,10 @@ class _Unbindable(Exception):  # noqa: N818 -- caught in this module
     pass
 
 
-def _action(step: Step, shell: Shell) -> Script | Use:
+def _action(step: Step, around: _Around) -> Script | Use:
+    env = {**around.job.env, **step.env}
     if step.run is not None:
-        return _script(step.run, step.shell or shell)
+        return _script(step.run, step.shell or around.shell, env, around.types)
     inputs = step.with_ or {}
     used = STEP_TYPES.get(step.uses or "")
     if used is None:
@@ -331,14 +353,16 @@ def _action(step: Step, shell: Shell) -> Script | Use:
     for name, value in inputs.items():
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
-    return _script(inputs["run"], inputs.get("shell") or step.shell or shell)
+    return _script(inputs["run"], inputs.get("shell") or step.shell or around.shell, env, around.types)
 
 
-def _script(text: str, shell: Shell) -> Script:
-    bound = bind(text, shell)
+def _script(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> Script:
+    bound = bind(text, shell, types)
     if isinstance(bound, tuple):
         first: BindError = bound[0]
         raise _Unbindable(f"{first.message}; {first.hint}")
+    for _, message in evaluated_env(text, shell, env, types):
+        raise _Unbindable(f"{message}; {ENV_HINT}")
     for hole in bound.holes:
         compile_text(hole)
     return Script(shell, bound.text, bound.holes)

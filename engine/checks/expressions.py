@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import get_args
+from itertools import chain
 
-from engine.binding import Bound, bind
+from engine.checks import scripts
 from engine.checks.memory import remembered
 from engine.checks.names import Names
-from engine.checks.reading import OPEN, Read, judged, read_text, texts_in, well_marked
+from engine.checks.reading import OPEN, Read, judged, read_text, texts_in
 from engine.checks.rendered import Place, places
 from engine.checks.results import Results
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
@@ -16,13 +16,13 @@ from engine.checks.secrecy import forbidden
 from engine.checks.typed import Typing, mismatches
 from engine.checks.typed import given as unfitting
 from engine.checks.unevaluated import unevaluated
-from engine.inference import Types
+from engine.inference import Lookup, Types
 from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic
 from schemas.guesses import Guesses
-from schemas.job import Job, Shell, Step
+from schemas.job import Job, Shell
 from schemas.library import LibraryStep, LibraryStepSpec
 from schemas.reader import Authored
 
@@ -116,7 +116,8 @@ def _read(
     authored: Authored, shells: tuple[Shell, ...], secret: frozenset[Path], outputs: _Outputs, *, targeted: bool
 ) -> _Answer:
     reader = _Reader(authored, shells, secret, Names(authored, dict(outputs), targeted))
-    findings = tuple(bounded(found for place in places(authored) for found in reader.check(place)))
+    checked = (found for place in places(authored) for found in reader.check(place))
+    findings = tuple(bounded(chain(checked, reader.check_environments())))
     return _Answer(findings, tuple(reader.secrets))
 
 
@@ -160,12 +161,25 @@ class _Reader:
     def results(self) -> Results:
         return Results(self.names.params, self.names.every)
 
+    @cached_property
+    def types(self) -> Lookup:
+        """Of what scripts read."""
+        return scripts.types_of(self.names.params, steps_of(self.authored))
+
+    def check_environments(self) -> Iterator[Diagnostic]:
+        """Variables that scripts compute."""
+        document = self.authored.document
+        env = document.spec.env if isinstance(document, Job) else {}
+        for placed in steps_of(self.authored):
+            if env or placed.step.env:
+                yield from scripts.computed(self.authored, placed, env, self.shells, self.types)
+
     def check(self, place: Place) -> Iterator[Diagnostic]:
         for path, text in texts_in(place.value, place.path):
             if not (place.condition or OPEN in text):
                 continue
             if place.script:
-                yield from self._bound(place, path, text)
+                yield from scripts.bound(self.authored, path, text, self.shells, place.own, self.types)
             here = replace(place, secrets=True) if path in self.secret_inputs else place
             for one in read_text(self.authored, text, path, condition=place.condition):
                 yield from self._judged(here, one) if isinstance(one, Read) else (one,)
@@ -202,19 +216,3 @@ class _Reader:
                 yield from unfitting(
                     self.authored, value, (*place.path, name), schema, self._typing(place), written=True
                 )
-
-    def _bound(self, place: Place, path: Path, text: str) -> Iterator[Diagnostic]:
-        """Whether the shell would take every value as data."""
-        if not well_marked(text):
-            return  # a finding of its own
-        named = _shell_of(place.own.step) if place.own is not None else None
-        for shell in (named,) if named is not None else self.shells:
-            bound = bind(text, shell)
-            for error in () if isinstance(bound, Bound) else bound:
-                span = self.authored.span_within(*path, offset=error.offset, length=error.length)
-                yield Diagnostic(span, "OC404", error.message, error.hint)
-
-
-def _shell_of(step: Step) -> Shell | None:
-    given = (step.with_ or {}).get("shell")
-    return next((shell for shell in get_args(Shell) if shell == given), step.shell)

@@ -7,7 +7,7 @@ Time and memory are linear in the length of the script, whatever it holds.
 
 Beyond quoting it knows that some commands evaluate their arguments (`eval`, `sh -c`, `ssh`, `sed`, bash's `printf -v`),
 that a shell may read its commands from a pipe or a here-document, and that bash computes array subscripts and `-eq`
-inside `[[ ]]`, which runs `$(...)` found in a value.
+inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the variable.
 
     pieces      words and commands, as far as they are known
     source      the characters of the script, and what is known of each hole
@@ -15,12 +15,15 @@ inside `[[ ]]`, which runs `$(...)` found in a value.
     documents   redirections and here-documents
     scan        lists of commands
     programs    names of commands, and what they make of their words
+    heads       the words of a command where a command stands
     arguments   whether a command evaluates the value in one of its words
+    flows       the variables that a script computes with
 
 Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 """
 
+from engine.posix_shell.arguments import evaluates
 from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
-from engine.posix_shell.scan import readings
+from engine.posix_shell.scan import computed, readings
 
-__all__ = ["HOLE", "Dialect", "Reading", "Refusal", "readings"]
+__all__ = ["HOLE", "Dialect", "Reading", "Refusal", "computed", "evaluates", "readings"]

@@ -5,82 +5,123 @@ that matters, and a question about a value looks only at the nearest word of a k
 """
 
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
-from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Word
+from engine.posix_shell.heads import heads
+from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, HOLE, Command, Refusal, Word
 from engine.posix_shell.programs import (
     AWK_OPTIONS,
     AWKS,
+    CARRYING,
     CLIENTS,
+    CODE_IN_LONG_OPTION,
     CODE_OPTION,
+    CODE_OPTIONS,
     COMMAND_OPTION,
     COMPUTING,
     DECLARING,
+    EVALUATED_NAMES,
     EVALUATING,
+    GIT_KEY,
     INTERPRETERS,
+    OWN_CODE_OPTIONS,
     READING_COMMANDS,
+    READING_LINES,
+    REMOTE,
     RUNNERS,
     SHELLS,
     TAKING_DATA,
+    TAKING_OPTIONS,
     interprets,
     is_input,
     plain,
 )
 
 _NOWHERE = -1
+_EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
 _SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
+_MAYBE_V = frozenset({"", "-", "v", "-v"})
 
 
-def computes(command: Command) -> bool:
-    """Whether variables get attributes that make bash evaluate what is assigned to them."""
-    words = command.words
-    if not words or words[0].text not in DECLARING:
-        return False
-    return any(re.match(r"[-+][A-Za-z]*[aAin]", word.text) for word in words)
+def assigned_name(text: str) -> str | None:
+    """The variable that a word of this text assigns."""
+    match = ASSIGNMENT.match(text)
+    return match[0].rstrip("+=") if match else None
 
 
 class Arguments:
     """The words of one command that is read whole."""
 
     def __init__(self, command: Command) -> None:
-        self._command = command
+        self.command = command
         self._texts = command.literal()
         self._names = command.names()
 
-    def evaluate(self, hole: int) -> str | None:
+    def evaluate(self, hole: int) -> Refusal | None:
         """Why a value in this command would be evaluated, or None."""
-        place, first = self._command.places.get(hole), self._first
-        if self._command.pattern or first is None or (place is not None and place < first):
+        place, first = self.command.places.get(hole), self.first
+        if self.command.pattern:
             return None
-        if self._names[first] in TAKING_DATA and self._texts[first] == self._names[first] and place != first:
-            return None if place is None else self._computed(first)
-        if self._evaluator is not None:
-            return f"stands in a command with '{self._evaluator}', which may evaluate it"
+        if place is not None and self.assigns(place) and EVALUATED_NAMES.fullmatch(name := self._assigned(place)):
+            return Refusal(f"is assigned to '{name}', which programs evaluate", hint=_EVALUATED_HINT)
+        if first is None or (place is not None and place < first):
+            return None
+        head = self._head_of(place)
+        if head in self._taking_data and place != head:
+            return None if place is None else self._computed(head, place)
+        reason = self._reason(place)
+        return None if reason is None else Refusal(reason)
+
+    def _reason(self, place: int | None) -> str | None:
         if place is None:
-            found = next((name for name in self._names if interprets(name) or name in AWKS), None)
+            found = next((name for name in self._names if _reads(name)), None)
             return f"stands in the input of '{found}', which may evaluate it" if found else None
-        if place == first:
-            return "stands in the place of the command"
-        if self._declaring and self._declaring[0] < place:
+        if place in self._head_places:
+            index = bisect_left(self.heads, place)
+            after = f" after '{self._names[self.heads[index - 1]]}'" if index else ""
+            return f"stands in the place of the command{after}"
+        if self._assigned_before_command(place):
+            return None
+        if self.declares and self.heads[-1] < place:
             return None if ASSIGNMENT.match(self._texts[place]) else "stands in the name of a variable"
         if self._unknown:
             return "stands in a command that is not known here"
         return min(self._reasons(place), key=lambda found: found[0], default=(0, None))[1]
 
+    def assigns(self, place: int) -> bool:
+        """Whether the word at this place sets a variable: here, or of the program that `env` or `sudo` starts."""
+        if not ASSIGNMENT.match(self._texts[place]):
+            return False
+        return self.first is None or place < self.first or self.declares or self._assigned_before_command(place)
+
+    def _assigned(self, place: int) -> str:
+        return assigned_name(self._texts[place]) or ""
+
+    def _assigned_before_command(self, place: int) -> bool:
+        """`env A=x cmd`."""
+        after = bisect_left(self.heads, place)
+        runs = after > 0 and self._names[self.heads[after - 1]] in ("env", "sudo", "doas")
+        return runs and ASSIGNMENT.match(self._texts[place]) is not None
+
+    @cached_property
+    def declares(self) -> bool:
+        """Whether its words declare variables."""
+        return bool(self.heads) and self._names[self.heads[-1]] in DECLARING
+
     @cached_property
     def reads_standard_input(self) -> bool:
         """Whether a shell, an interpreter or a runner of shells could take its commands from standard input here."""
-        if not any(name in READING_COMMANDS or interprets(name) for name in self._names):
+        if not any(name in READING_COMMANDS or interprets(name) for name in self._names) or self._only_takes_data:
             return False
         inputs = _last(self._where(is_input))
         return (
-            any(name in ("at", "batch", "crontab") for name in self._names)
-            or self._follows(lambda name: name in ("source", "."), inputs)
+            any(name in ("at", "batch") for name in self.called)
+            or ("crontab" in self.called and not {"-l", "-r"}.intersection(self._names))
+            or any(at < inputs and self._names[at] in ("source", ".") for at in self.heads)
             or self._follows(
-                lambda name: name in ("xargs", "parallel"),
-                _last(self._where(lambda name: name in SHELLS or name in EVALUATING)),
+                lambda name: name in ("xargs", "parallel"), max(_last(self._shells), _last(self._evaluators))
             )
             or self._lacks_operands(lambda name: name in ("ssh", "rsh"), 2)
             or self._lacks_operands(interprets, 1)
@@ -96,54 +137,120 @@ class Arguments:
     # --- what holds for every value in the command --------------------------------------------------------------------
 
     @cached_property
-    def _first(self) -> int | None:
-        return next((at for at, word in enumerate(self._command.words) if not _vanishes(word)), None)
+    def first(self) -> int | None:
+        """The word that is the command, after assignments and what may be empty."""
+        return next((at for at, word in enumerate(self.command.words) if not _vanishes(word)), None)
 
     @cached_property
-    def _evaluator(self) -> str | None:
-        found = next((name for name in self._names if name in EVALUATING), None)
-        if found is None and any(COMMAND_OPTION.fullmatch(text) for text in self._texts):
-            return next((name for name in self._names if name in SHELLS), None)
-        return found
+    def heads(self) -> tuple[int, ...]:
+        """The words where a command stands, in order: `sudo`, `timeout` and `cp` in `sudo timeout 5 cp a b`."""
+        return () if self.first is None else heads(self._names, self._texts, self.first)
+
+    @cached_property
+    def called(self) -> tuple[str, ...]:
+        """The commands themselves."""
+        return tuple(self._names[at] for at in self.heads)
+
+    @cached_property
+    def _head_places(self) -> frozenset[int]:
+        return frozenset(self.heads)
+
+    def _head_of(self, place: int | None) -> int:
+        """The command that the word is an argument of."""
+        index = len(self.heads) if place is None else bisect_right(self.heads, place)
+        return self.heads[max(index - 1, 0)]
+
+    @cached_property
+    def _taking_data(self) -> frozenset[int]:
+        """Commands that start nothing, provided that each before them is known to start what follows."""
+        return frozenset(
+            at
+            for at in self.heads
+            if self._names[at] in TAKING_DATA and DYNAMIC not in self._texts[at] and self._env is None
+        )
+
+    @cached_property
+    def _only_takes_data(self) -> bool:
+        return bool(self.heads) and all(self._names[at] in RUNNERS or at in self._taking_data for at in self.heads)
 
     @cached_property
     def _unknown(self) -> bool:
         return self._texts[0].startswith(DYNAMIC) and any(COMMAND_OPTION.fullmatch(name) for name in self._names)
 
-    def _computed(self, at: int) -> str | None:
-        """Why the command that may begin at this word evaluates what follows."""
+    def _computed(self, at: int, place: int) -> Refusal | None:
+        """Why the command that begins at this word evaluates the value at `place`."""
         match self._names[at]:
-            case "[[" if self._last_computing > at:
-                return "stands in '[[ ]]' with an operator that computes, which evaluates it; use '[ ]'"
+            case "[[" if COMPUTING.intersection(self._names[place - 1 : place + 2 : 2]):
+                reason = "stands in '[[ ]]' with an operator that computes, which evaluates it; use '[ ]'"
+                return Refusal(reason, "bare")
             case "test" | "[" if self._last_v > at:
-                return "stands in a test with '-v', which may evaluate it"
+                return Refusal("stands in a test with '-v', which may evaluate it")
+            case "test" | "[" if place - 1 > at and self._may_be_v(place - 1):
+                return Refusal("stands in a test after a word that is not known here, which may be '-v'")
             case "printf" if self._last_v_with_name > at:
-                return "stands in a command with 'printf -v', which may evaluate it"
+                return Refusal("stands in a command with 'printf -v', which may evaluate it")
         return None
+
+    def _may_be_v(self, place: int) -> bool:
+        text = self._texts[place]
+        if DYNAMIC not in text:
+            return False
+        return text.replace(DYNAMIC, "") in _MAYBE_V or not self.command.words[place].quoted
 
     # --- what holds for one value -------------------------------------------------------------------------------------
 
     def _reasons(self, place: int) -> Iterator[tuple[int, str]]:
         """Each word before the one at `place` that makes this one code, and why. Of one kind only the first such."""
         text = self._texts[place]
-        before = _before(self._plain, place)
-        # printf, test and [[ may stand after `command` or `builtin`.
-        if self._first_computed is not None and self._first_computed[0] < place:
-            yield self._first_computed
-        if before >= 0 and self._names[before] in RUNNERS:  # a runner is a plain word itself
-            yield before, f"stands in the place of the command after '{self._names[before]}'"
+        evaluator = self._evaluators[0] if self._evaluators else place
+        if evaluator < place:
+            yield evaluator, f"stands in a command with '{self._names[evaluator]}', which may evaluate it"
+        shell = self._shells[0] if self._shells else place
+        if shell < _before(self._commanded, place + 1):
+            yield shell, f"stands in a command with '{self._names[shell]}', which may evaluate it"
         yield from self._awk(place)
-        first = self._coded[0] if self._coded else place
-        if first < _before(self._codes, place + 1):
-            yield first, f"stands in a command with '{self._names[first]}' and its code, which may evaluate it"
+        yield from self._coded_by_interpreter(place)
+        before = _before(self._plain, place)
         for at in {before, self._clients[0] if self._clients else _NOWHERE}:
             in_option = self._names[at] in CLIENTS and self._names[place - 1].startswith("-")
             if 0 <= at < place and interprets(self._names[at]) and text.startswith(DYNAMIC) and not in_option:
                 yield at, f"stands where '{self._names[at]}' takes an option or a script"
         if self._env is not None and self._env < place:
             yield self._env, "stands in a command with 'env -S', which splits it"
-        if self._finds and self._finds[0] < _before(self._executing, place):
-            yield self._finds[0], "stands in the command that 'find' runs"
+        yield from self._in_option(place)
+
+    def _coded_by_interpreter(self, place: int) -> Iterator[tuple[int, str]]:
+        first = self._coded[0] if self._coded else place
+        code = _before(self._codes, place + 1)
+        if first >= code or (self._names[first] in CLIENTS and code < place - 1):
+            return
+        yield first, f"stands in a command with '{self._names[first]}' and its code, which may evaluate it"
+
+    def _in_option(self, place: int) -> Iterator[tuple[int, str]]:
+        """Options whose value is code, by the command that takes them."""
+        head, text, option = self._head_of(place), self._texts[place], self._texts[place - 1]
+        name = self._names[head]
+        own = OWN_CODE_OPTIONS.get(name)
+        attached = text.split(DYNAMIC, 1)[0].rstrip("=")
+        for pattern in (own, CODE_OPTIONS if name not in TAKING_OPTIONS else None):
+            if name == "git" and pattern is CODE_OPTIONS:
+                continue
+            if pattern is not None and place > head and (pattern.fullmatch(option) or pattern.fullmatch(attached)):
+                yield head, f"stands after an option of '{name}' that may take a command"
+        if CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}="):
+            yield head, "stands in an option that may take a command"
+        if name == "git" and self._sets_git:
+            yield from self._in_setting(head, text, self._texts[place - 1])
+        if name in REMOTE and ":" in text.split(DYNAMIC, 1)[0]:
+            yield head, "stands in a path on another machine, whose shell may read it"
+        if name.startswith("sqlite") and not text.startswith("-") and _before(self._operands, place) > head:
+            yield head, f"stands in what '{name}' evaluates"
+
+    def _in_setting(self, head: int, text: str, before: str) -> Iterator[tuple[int, str]]:
+        if text.startswith(DYNAMIC) and (before in ("config", "set") or before.startswith("-")):
+            yield head, "stands in the name of a setting of git"
+        elif GIT_KEY.match(text) or GIT_KEY.match(before) or before.startswith(DYNAMIC):
+            yield head, "is given to a setting of git that may be a command"
 
     def _awk(self, place: int) -> Iterator[tuple[int, str]]:
         if not self._awks:
@@ -173,21 +280,8 @@ class Arguments:
         return last >= 0 and sum(not name.startswith("-") or name == "-" for name in rest) < wanted
 
     @cached_property
-    def _declaring(self) -> list[int]:
-        return self._where(DECLARING.__contains__)
-
-    @cached_property
     def _plain(self) -> list[int]:
         return self._where(plain)
-
-    @cached_property
-    def _first_computed(self) -> tuple[int, str] | None:
-        found = ((at, self._computed(at)) for at in range(len(self._names)))
-        return next(((at, reason) for at, reason in found if reason is not None), None)
-
-    @cached_property
-    def _last_computing(self) -> int:
-        return _last(self._where(COMPUTING.__contains__))
 
     @cached_property
     def _last_v(self) -> int:
@@ -219,6 +313,27 @@ class Arguments:
         return self._where(lambda name: CODE_OPTION.match(name) is not None)
 
     @cached_property
+    def _evaluators(self) -> list[int]:
+        """Words after which everything may be evaluated."""
+        return [
+            at
+            for at, name in enumerate(self._names)
+            if name in CARRYING or (name in EVALUATING and at in self._head_places)
+        ]
+
+    @cached_property
+    def _shells(self) -> list[int]:
+        return self._where(SHELLS.__contains__)
+
+    @cached_property
+    def _commanded(self) -> list[int]:
+        return [at for at, text in enumerate(self._texts) if COMMAND_OPTION.fullmatch(text)]
+
+    @cached_property
+    def _sets_git(self) -> bool:
+        return any(text in ("config", "-c") or text.startswith("--config") for text in self._texts)
+
+    @cached_property
     def _clients(self) -> list[int]:
         return self._where(CLIENTS.__contains__)
 
@@ -227,14 +342,6 @@ class Arguments:
         splits = _last(self._where(lambda name: name.startswith(("-S", "--split"))))
         found = next((at for at, name in enumerate(self._names) if name == "env"), None)
         return found if found is not None and found < splits else None
-
-    @cached_property
-    def _finds(self) -> list[int]:
-        return self._where(lambda name: name == "find")
-
-    @cached_property
-    def _executing(self) -> list[int]:
-        return self._where(lambda name: name.startswith(("-exec", "-ok")))
 
 
 def _vanishes(word: Word) -> bool:
@@ -251,3 +358,19 @@ def _before(places: list[int], at: int) -> int:
     """The last of the places before `at`."""
     index = bisect_left(places, at)
     return places[index - 1] if index else _NOWHERE
+
+
+def _reads(name: str) -> bool:
+    return interprets(name) or name in AWKS or name in READING_LINES
+
+
+def evaluates(words: Sequence[str]) -> dict[int, Refusal]:
+    """For the words of a command that a script in another language starts: those with HOLE that would be evaluated."""
+    command = Command()
+    for at, text in enumerate(words):
+        word = Word(quoted=True, holes=[at] if HOLE in text else [])
+        word.add(text.replace(HOLE, DYNAMIC))
+        command.words.append(word)
+    arguments = Arguments(command)
+    found = ((at, arguments.evaluate(at)) for at, text in enumerate(words) if HOLE in text)
+    return {at: refusal for at, refusal in found if refusal is not None}

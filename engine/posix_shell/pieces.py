@@ -23,6 +23,10 @@ class Refusal:
     """Why a value may not stand here: `${{ }}` <reason>."""
 
     reason: str
+    of_number: "Reading | None" = None
+    """How it is read if it certainly is a number, which is no danger here; None where that helps nothing."""
+    hint: str = ""
+    """What to do, where `env:` is no answer."""
 
 
 class Unsure(Exception):  # noqa: N818 -- says where the scan gave up, and becomes a Refusal
@@ -40,8 +44,11 @@ class Word:
     quoted: bool = False
     """Any part of it: a quoted word is no keyword."""
     holes: list[int] = field(default_factory=list)
+    start: int = -1
     end: int = -1
-    """Where it ends in the script, once it is read whole."""
+    """Where it stands in the script, once it is read whole."""
+    array: bool = False
+    """It is `name=( ... )`."""
     subscript: bool = False
     """It begins like an array's element: `name[`."""
     subscript_ended: bool = False

@@ -1,4 +1,4 @@
-"""Names of commands, and what they make of their words."""
+"""Names of commands, and what they make of their words. Scripts for PowerShell and Python run the same programs."""
 
 import re
 
@@ -10,34 +10,110 @@ CLOSING = frozenset({"fi", "done", "esac", "}"})
 DECLARING = frozenset({"export", "readonly", "local", "declare", "typeset"})
 EVALUATING = frozenset(
     {
-        "eval", "let", "trap", "source", ".", "alias", "read", "unset", "getopts", "mapfile", "readarray", "bind",
-        "complete", "compgen", "enable", "hash", "ssh", "rsh", "mosh", "watch", "parallel", "pdsh", "sed", "gsed", "ed",
-        "ex", "vi", "vim", "nvim", "emacs", "gdb", "at", "batch", "expect", "tclsh", "m4", "make", "coproc", "su",
-        "runuser", "script",
+        "let", "trap", "source", ".", "alias", "read", "unset", "getopts", "mapfile", "readarray", "bind", "complete",
+        "compgen", "enable", "hash", "watch", "parallel", "ed", "ex", "at", "batch", "make", "gmake", "coproc",
+        "script", "screen", "salt", "cmd", "entr", "dc", "bc",
     }
 )  # fmt: skip
+"""Commands that evaluate their words, where they stand as a command: `docker build .` sources nothing."""
+CARRYING = frozenset(
+    {
+        "eval", "ssh", "autossh", "sshpass", "rsh", "mosh", "plink", "pdsh", "pssh", "parallel-ssh", "clush", "sed",
+        "gsed", "vi", "vim", "nvim", "emacs", "gdb", "expect", "tclsh", "m4", "su", "sg", "runuser", "tmux", "xterm",
+        "uxterm", "rxvt", "urxvt", "konsole", "gnome-terminal", "salt-ssh", "salt-call", "cmd.exe", "psexec",
+        "winexe", "wmic", "winrs", "socat", "consul",
+    }
+)  # fmt: skip
+"""Commands that evaluate what follows them wherever they stand: `docker exec x sed ...`, `gcloud compute ssh ...`."""
 SHELLS = frozenset(
     {"sh", "bash", "dash", "ash", "ksh", "ksh93", "mksh", "zsh", "fish", "csh", "tcsh", "rbash", "busybox", "toybox",
-     "pwsh", "powershell", "cmd"}
+     "pwsh", "powershell", "cmd", "pwsh.exe", "powershell.exe", "cmd.exe", "bash.exe"}
 )  # fmt: skip
 TAKING_DATA = frozenset(
     {
-        "echo", "printf", "logger", "test", "[", "[[", "for", "select", "case", "grep", "egrep", "fgrep",
-        "cat", "ls", "mkdir", "rmdir", "rm", "cp", "mv", "ln", "touch", "chmod", "chown", "chgrp", "stat",
-        "date", "df", "du", "tr", "cut", "head", "tail", "tee", "wc", "basename", "dirname", "realpath",
-        "readlink", "cd", "mail", "systemctl", "journalctl", "id", "kill", "true", "false", ":", "exit",
-        "return", "set", "shift", "curl", "wget", "ping", "hostnamectl", "apt-get", "apt", "dnf", "yum",
-        "zypper", "apk", "jq", "sleep", "seq", "expr", "uniq", "diff", "cmp", "md5sum", "sha256sum",
+        "echo", "printf", "logger", "test", "[", "[[", "for", "select", "case", "grep", "egrep", "fgrep", "zgrep",
+        "cat", "ls", "mkdir", "rmdir", "rm", "cp", "mv", "ln", "touch", "chmod", "chown", "chgrp", "stat", "install",
+        "date", "df", "du", "tr", "cut", "head", "tail", "tee", "wc", "basename", "dirname", "realpath", "truncate",
+        "readlink", "cd", "mail", "systemctl", "journalctl", "id", "kill", "true", "false", ":", "exit", "sort",
+        "return", "set", "shift", "curl", "wget", "ping", "hostnamectl", "apt-get", "apt", "dnf", "yum", "dpkg", "rpm",
+        "zypper", "apk", "jq", "sleep", "seq", "expr", "uniq", "diff", "cmp", "md5sum", "sha256sum", "gzip", "gunzip",
+        "useradd", "usermod", "userdel", "groupadd", "groupdel", "adduser", "deluser", "chsh", "chage", "passwd",
+        "pgrep", "pkill", "killall", "mount", "umount", "findmnt", "mountpoint", "timedatectl", "loginctl", "getent",
+        "host", "dig", "nslookup", "file", "column", "fold", "paste", "nproc", "free", "uptime", "lsof", "ss", "pip",
+        "pip3", "xz", "unxz", "zstd", "bzip2", "cksum", "sha1sum", "sha512sum", "base64", "sysctl", "modprobe",
     }
 )  # fmt: skip
 """Commands none of whose words are commands: `echo started at ...` starts nothing."""
-RUNNERS = frozenset(
+TAKING_OPTIONS = frozenset(
     {
-        "sudo", "doas", "env", "nohup", "nice", "ionice", "timeout", "exec", "command", "builtin", "time", "setsid",
-        "stdbuf", "chroot", "xargs", "flock", "chrt", "taskset", "unshare", "nsenter", "systemd-run", "strace",
+        "docker", "podman", "nerdctl", "docker-compose", "kubectl", "oc", "helm", "pg_dump", "pg_dumpall", "pg_restore",
+        "mysqldump", "mariadb-dump", "certbot", "aws", "az", "gcloud", "unzip", "zip", "openssl", "gpg", "restic",
+        "borg", "rclone", "lxc", "gcc", "cc", "fio", "iperf3", "traceroute", "nmap", "snmpget", "snmpwalk", "virsh",
+        "sftp", "scp", "ip", "tar", "tcpdump", "htpasswd", "nginx", "haproxy", "ab", "wrk", "ffmpeg", "chpasswd", "ps",
+        "svn", "b2sum", "cryptsetup", "iptables", "nft", "npm", "yarn", "pnpm", "cargo", "go", "terraform", "crictl",
     }
 )  # fmt: skip
-"""Commands whose first operand is a command."""
+"""Commands whose `-c` and `-e` take data: `docker run -e A=x`, `kubectl logs -c x`."""
+CODE_OPTIONS = re.compile(r"-[ce]|--(command|cmd|execute|eval|rsh|run)|/[ckCK]")
+"""Options of any other command, after which a command may stand: `flock -c`, `xterm -e`, `rsync -e`."""
+OWN_CODE_OPTIONS = {
+    "ansible": re.compile(r"-a|--args|-e|--extra-vars|-m|--module-name"),
+    "ansible-playbook": re.compile(r"-e|--extra-vars"),
+    "tar": re.compile(r"-I|-F|--use-compress-program|--to-command|--info-script|--new-volume-script"),
+    "sftp": re.compile(r"-o|-S|-D"),
+    "scp": re.compile(r"-o|-S"),
+    "systemd-run": re.compile(r"-p|--property"),
+    "rsync": re.compile(r"-e|--rsh|--rsync-path"),
+    "nc": re.compile(r"-[ce]"),
+    "ncat": re.compile(r"-[ce]"),
+    "wget": re.compile(r"--use-askpass"),
+    "git": re.compile(r"--upload-pack|--receive-pack|--exec"),
+    "gdb": re.compile(r"-ex|-iex"),
+    "sqlcmd": re.compile(r"-[QqV]"),
+    "influx": re.compile(r"-execute"),
+}
+"""Options after which this command takes a command, or a text that it evaluates."""
+CODE_IN_LONG_OPTION = re.compile(
+    r"--([a-z]+-)*(command|exec|eval|script|program|rsh|hook|rsync-path|checkpoint-action)(-[a-z]+)*="
+)
+"""`--checkpoint-action=exec=...`, `--deploy-hook=...`: what follows is often a command."""
+GIT_KEY = re.compile(
+    r"alias\.|.*(command|editor|pager|hookspath|helper|textconv|driver|program|askpass|fsmonitor|insteadof|\.cmd"
+    r"|\.clean|\.smudge|\.process|uploadpack|receivepack|templatedir|include.*path|vcs|proxy)",
+    re.IGNORECASE,
+)
+"""Settings of git that hold commands."""
+RUNNERS = {
+    "sudo": (0, "CDghprRtTuU"), "doas": (0, "uC"), "env": (0, "uCS"), "nohup": (0, ""), "nice": (0, "n"),
+    "ionice": (0, "cnpPu"), "timeout": (1, "ks"), "exec": (0, "a"), "command": (0, ""), "builtin": (0, ""),
+    "time": (0, "fo"), "setsid": (0, ""), "stdbuf": (0, "ioe"), "chroot": (1, ""), "xargs": (0, "IinPLldEsa"),
+    "flock": (1, "wE"), "chrt": (1, "TPD"), "taskset": (1, ""), "unshare": (0, "SGR"), "nsenter": (0, "tSG"),
+    "systemd-run": (0, "HMptEu"), "strace": (0, "eopsuPaISbX"), "ltrace": (0, "eopsuanFl"), "npx": (0, "pc"),
+    "bunx": (0, ""), "setpriv": (0, ""), "pkexec": (0, ""), "dbus-run-session": (0, ""), "unbuffer": (0, ""),
+    "fakeroot": (0, "ilsb"), "gosu": (1, ""), "su-exec": (1, ""), "setuidgid": (1, ""), "chpst": (0, "uUbePpmodcsfl"),
+    "tini": (0, "pe"), "dumb-init": (0, "r"), "eatmydata": (0, ""), "cpulimit": (0, "lpe"), "numactl": (0, "NmCip"),
+    "prlimit": (0, ""), "runcon": (0, "trul"), "choom": (0, "np"), "cgexec": (0, "g"), "firejail": (0, ""),
+    "torsocks": (0, ""), "proxychains": (0, "f"), "proxychains4": (0, "f"), "valgrind": (0, ""), "faketime": (1, ""),
+    "caffeinate": (0, "tw"), "sem": (0, "j"), "catchsegv": (0, ""), "systemd-inhibit": (0, ""), "softlimit": (0, ""),
+    "chronic": (0, ""), "logsave": (1, ""), "daemonize": (0, "aceoplu"), "start-stop-daemon": (0, "anpxcugsrdNkIPRVS"),
+}  # fmt: skip
+"""Commands after whose options a command stands: how many operands stand before it, and which short options take the
+next word."""
+EXECUTORS = {
+    "docker": 1, "podman": 1, "nerdctl": 1, "docker-compose": 1, "kubectl": 1, "oc": 1, "lxc": 1, "incus": 1, "ip": 1,
+    "crictl": 1, "bundle": 0, "npm": 0, "pnpm": 0, "yarn": 0,
+}  # fmt: skip
+"""Commands whose word `exec` starts another, after so many operands: the container, the pod."""
+LONG_WITH_VALUE = frozenset(
+    {
+        "--user", "--group", "--other-user", "--host", "--prompt", "--chdir", "--role", "--type", "--close-from",
+        "--signal", "--kill-after", "--adjustment", "--class", "--classdata", "--timeout", "--wait", "--unset",
+        "--input", "--output", "--error", "--target", "--setuid", "--setgid", "--max-args", "--max-procs",
+        "--max-lines", "--arg-file", "--delimiter", "--unit", "--property", "--description", "--slice", "--uid",
+        "--gid", "--package", "--replace", "--conflict-exit-code", "--machine", "--setenv", "--env", "--workdir",
+        "--namespace", "--container", "--exec", "--pidfile", "--chuid", "--reuid", "--regid",
+    }
+)  # fmt: skip
 CLIENTS = frozenset({"psql", "mysql", "mariadb", "sqlite", "sqlite3", "mongo", "mongosh", "sqlplus"})
 """Interpreters that take options after their operands, too."""
 AWKS = frozenset({"awk", "gawk", "mawk", "nawk"})
@@ -45,8 +121,32 @@ AWK_OPTIONS = frozenset({"-v", "-F", "--assign"})
 """Options whose value is the next word."""
 READING_COMMANDS = AWKS | {"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"}
 """Commands beside shells and interpreters that may read commands from standard input."""
+READING_LINES = frozenset(
+    {"ftp", "lftp", "sftp", "ed", "ex", "gdb", "isql", "sqlcmd", "redis-cli", "influx", "debugfs"}
+)
+"""Programs that take a line of their input for a command, some with `!` for a shell."""
 COMPUTING = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"})
 """Operators of `[[ ]]` that evaluate what stands beside them."""
+REMOTE = frozenset({"scp", "rsync"})
+"""Commands that, in versions still in use, give a path on another machine to the shell there."""
+
+EVALUATED_NAMES = re.compile(
+    r"[A-Z_]*_COMMAND|ENV|BASH_ENV|PS[0-9]|EDITOR|VISUAL|PAGER|[A-Z_]*PAGER|[A-Z_]*_EDITOR|[A-Z_]*ASKPASS|LD_[A-Z_]*"
+    r"|DYLD_[A-Z_]*|PYTHON(STARTUP|PATH|HOME|INSPECT|WARNINGS|BREAKPOINT)|PERL5(OPT|LIB|DB)|PERLLIB|RUBY(OPT|LIB)"
+    r"|NODE_(OPTIONS|PATH)|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|IFS|PATH|SHELL|SHELLOPTS|BASHOPTS|BASH_FUNC_.*|CDPATH|FPATH"
+    r"|GIT_(SSH|PROXY|EXTERNAL_DIFF|EXEC_PATH|CONFIG.*|TEMPLATE_DIR)|RSYNC_RSH|CVS_RSH|LESS(OPEN|CLOSE)|LESS|BROWSER"
+    r"|MANROFFSEQ|TAR_OPTIONS|MAKEFLAGS|GLIBC_TUNABLES|GCONV_PATH|PROMPT_COMMAND|TMUX_TMPDIR|INPUTRC|TERMINFO|HISTFILE"
+    r"|EXINIT|VIMINIT|LUA_(INIT|PATH|CPATH).*|PHPRC|PHP_INI_SCAN_DIR|OPENSSL_(CONF|ENGINES)|ANSIBLE_[A-Z_]*"
+)
+"""Variables whose value programs evaluate, load or search for programs."""
+COMPUTED_NAMES = frozenset(
+    {
+        "RANDOM", "SRANDOM", "SECONDS", "OPTIND", "OPTERR", "LINENO", "HISTCMD", "EPOCHSECONDS", "EPOCHREALTIME",
+        "BASHPID", "BASH_ARGV0", "BASH_SUBSHELL", "SHLVL", "TMOUT", "HISTSIZE", "HISTFILESIZE", "FUNCNEST", "COLUMNS",
+        "LINES", "DIRSTACK", "GROUPS", "FUNCNAME", "PIPESTATUS", "MAILCHECK", "BASH_COMPAT",
+    }
+)  # fmt: skip
+"""Variables of bash that are numbers: what is assigned to them is computed."""
 
 INTERPRETERS = re.compile(
     r"(python|perl|ruby|node|nodejs|deno|bun|php|lua|luajit|Rscript|osascript|psql|mysql|mariadb|sqlite3?|mongo|mongosh"
@@ -65,7 +165,7 @@ def interprets(name: str) -> bool:
 
 
 def plain(name: str) -> bool:
-    """Whether a word may well be the command after a runner: no option, no number, no assignment."""
+    """Whether a word may well be a command or a script: no option, no number, no assignment."""
     return bool(name) and not name.startswith("-") and not name[:1].isdigit() and not ASSIGNMENT.match(name)
 
 

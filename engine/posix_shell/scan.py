@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from engine.posix_shell.arguments import Arguments, computes
+from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.documents import Documents
-from engine.posix_shell.pieces import ASSIGNMENT, Case, Command, Dialect, Reading, Refusal, Unsure, Word
+from engine.posix_shell.flows import computed_at_least, computed_names, targets
+from engine.posix_shell.pieces import Case, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.posix_shell.programs import CLOSING, LEADING
 from engine.posix_shell.source import BREAKS, SPACE
 
@@ -24,6 +25,17 @@ def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Rea
     return {hole: scan.verdict(hole) for hole in holes}
 
 
+def computed(text: str, dialect: Dialect) -> frozenset[str]:
+    """The variables whose value the script computes, as `n` in `$((n + 1))`: their values may run commands in bash."""
+    scan = Scan(text, dialect)
+    try:
+        scan.commands(close=None)
+        scan.bodies_ended()
+    except Unsure:
+        return computed_at_least(text)
+    return scan.computed_names
+
+
 class Scan(Documents):
     """One pass over the text; commands are judged at its end.
 
@@ -34,6 +46,7 @@ class Scan(Documents):
         super().__init__(text, dialect)
         self._all: list[Command] = []
         self._judged: dict[int, Arguments] = {}
+        self.functions: set[str] = set()
 
     def verdict(self, hole: int) -> Reading | Refusal:
         reading = self.found.get(hole)
@@ -42,27 +55,32 @@ class Scan(Documents):
         if isinstance(reading, Refusal):
             return reading
         for command in self._owners.get(hole, []):
-            if (reason := self._reason(command, hole)) is not None:
-                return Refusal(reason)
+            if (refusal := self._refusal(command, hole, reading)) is not None:
+                return refusal
         return reading
 
-    def _reason(self, command: Command, hole: int) -> str | None:
-        return self._arguments(command).evaluate(hole) or self._assigns(command, hole) or self._feeds(command, hole)
+    def _refusal(self, command: Command, hole: int, reading: Reading) -> Refusal | None:
+        arguments = self._arguments(command)
+        return arguments.evaluate(hole) or self._flows(arguments, hole, reading) or self._feeds(command, hole)
 
     def _arguments(self, command: Command) -> Arguments:
         if id(command) not in self._judged:
             self._judged[id(command)] = Arguments(command)
         return self._judged[id(command)]
 
-    def _assigns(self, command: Command, hole: int) -> str | None:
-        place = command.places.get(hole)
-        if place is not None and ASSIGNMENT.match(command.words[place].text) and self._has_attributes:
-            return "is assigned in a script that declares integer, array or reference variables, which bash evaluates"
+    def _flows(self, arguments: Arguments, hole: int, reading: Reading) -> Refusal | None:
+        command, place = arguments.command, arguments.command.places.get(hole)
+        if place is not None and arguments.declares and self._has_arrays and not command.words[place].array:
+            return Refusal("is declared in a script with arrays, for which bash may read it again")
+        for name in targets(arguments, hole, frozenset(self.functions)):
+            if name in self.computed_names:
+                where = f"becomes '{name}'" if name.isidentifier() else "becomes a variable"
+                return Refusal(f"{where}, with which the script computes: bash runs commands in such a value", reading)
         return None
 
-    def _feeds(self, command: Command, hole: int) -> str | None:
+    def _feeds(self, command: Command, hole: int) -> Refusal | None:
         if self._reads_commands and (hole in command.body_holes or self._has_pipes):
-            return "stands in a script where a shell or interpreter may read its commands from standard input"
+            return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
         return None
 
     @cached_property
@@ -74,8 +92,19 @@ class Scan(Documents):
         return any(command.piped for command in self._all)
 
     @cached_property
-    def _has_attributes(self) -> bool:
-        return any(computes(command) for command in self._all)
+    def _has_arrays(self) -> bool:
+        return any(
+            word.text[:1] in "-+" and ("a" in word.text or "A" in word.text)
+            for command in self._all
+            if self._arguments(command).declares
+            for word in command.words
+        )
+
+    @cached_property
+    def computed_names(self) -> frozenset[str]:
+        """Variables with which the script computes, and those that flow into them."""
+        every = [self._arguments(command) for command in self._all]
+        return computed_names(self._text, every, self.computed, self.parameters, frozenset(self.functions))
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -266,6 +295,7 @@ class Scan(Documents):
             if self._take("("):
                 self._skip_space()
                 self._take(")")
+            self.functions.add(command.words[-1].text)
             command.words.clear()
         return command
 
@@ -276,6 +306,7 @@ class Scan(Documents):
         self._skip_space()
         if not self._take(")"):
             raise Unsure("'(' stands within a word")
+        self.functions.add(word.text)
         return True
 
     def _take_array(self, word: Word) -> bool:
@@ -304,4 +335,5 @@ class Scan(Documents):
                 word.holes.extend(item.holes)
         if self._peek() and self._peek() not in BREAKS:
             raise Unsure("an array goes on after its ')'")
+        word.array, word.end = True, self._at
         return True

@@ -16,6 +16,10 @@ class Source:
         if DYNAMIC in text or "\0" in text:
             raise ValueError("the text holds characters that stand for something else here")
         self.found: dict[int, Reading | Refusal] = {}
+        self.computed: list[tuple[int, int]] = []
+        """Where arithmetic stands."""
+        self.parameters: list[tuple[int, int]] = []
+        """Where `${...}` stands, without its brackets."""
         self._text = text
         self._at = 0
         self._end = len(text)

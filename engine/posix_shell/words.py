@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 
-from engine.posix_shell.pieces import DYNAMIC, HOLE, Dialect, Refusal, Unsure, Word
+from engine.posix_shell.pieces import DYNAMIC, HOLE, Dialect, Reading, Refusal, Unsure, Word
 from engine.posix_shell.source import BREAKS, Source
 
 _NAME_AFTER_DOLLAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]", re.ASCII)
@@ -35,7 +35,7 @@ class Words(Source, ABC):
                 break
             if char == HOLE:
                 if word.subscript:
-                    self.found[self._at] = Refusal("may be an array subscript, which bash evaluates")
+                    self.found[self._at] = Refusal("may be an array subscript, which bash evaluates", "bare")
                     word.holes.append(self._at)
                     word.add(DYNAMIC)
                     self._at += 1
@@ -57,7 +57,7 @@ class Words(Source, ABC):
                 self._plain(_PLAIN, word)
         if self._at == start:
             raise Unsure("a word is expected")
-        word.end = self._at
+        word.start, word.end = start, self._at
         return word
 
     def _plain(self, pattern: re.Pattern[str], word: Word) -> None:
@@ -171,7 +171,10 @@ class Words(Source, ABC):
             if not depth and self._text[self._at - 1] != ")":
                 raise Unsure("'((' may be two brackets or arithmetic")
             self._at += 1
-        self._refuse_within(start, self._at, "stands in arithmetic, which evaluates it")
+        self.computed.append((start, self._at))
+        for hole in self._holes(start, self._at):
+            number: Reading | None = "quoted" if self._forbidden is None and self._text[hole - 1] != "$" else None
+            self.found[hole] = Refusal(self._forbidden or "stands in arithmetic, which evaluates it", number)
 
     def _parameter(self, *, quoted: bool) -> None:
         start = self._at
@@ -199,6 +202,7 @@ class Words(Source, ABC):
             else:
                 self._at += 1
         self._depth -= 1
+        self.parameters.append((start, self._at - 1))
         self._refuse_within(start, self._at, "stands in '${...}'")
 
     def _ansi(self, word: Word) -> None:

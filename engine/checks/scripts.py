@@ -1,0 +1,63 @@
+"""Scripts: whether the shell takes every value as data (OC404). Planning refuses the same."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+from engine.binding import ENV_HINT, Bound, bind, evaluated_env
+from engine.checks.reading import well_marked
+from engine.checks.scope import Path, PlacedStep
+from engine.inference import Lookup
+from engine.numbers import of_params
+from schemas.diagnostic import Diagnostic
+from schemas.job import Shell, Step
+from schemas.reader import Authored
+
+
+def types_of(params: Mapping[str, Mapping[str, Any]], steps: Iterable[PlacedStep]) -> Lookup:
+    """What the expressions of scripts read, as far as it decides whether they are numbers."""
+    return of_params(
+        params, items=frozenset(placed.step.for_each.as_ for placed in steps if placed.step.for_each is not None)
+    )
+
+
+def bound(
+    authored: Authored, path: Path, text: str, shells: Iterable[Shell], own: PlacedStep | None, types: Lookup
+) -> Iterator[Diagnostic]:
+    """Expressions in a script that its shell would not take as data."""
+    if not well_marked(text):
+        return  # a finding of its own
+    for shell in _shells_of(own, shells):
+        found = bind(text, shell, types)
+        for error in () if isinstance(found, Bound) else found:
+            span = authored.span_within(*path, offset=error.offset, length=error.length)
+            yield Diagnostic(span, "OC404", error.message, error.hint)
+
+
+def computed(
+    authored: Authored, placed: PlacedStep, env: Mapping[str, Any], shells: Iterable[Shell], types: Lookup
+) -> Iterator[Diagnostic]:
+    """Expressions in `env` whose value the step's script computes, as the shell does in `$((N + 1))`."""
+    for path, text in _script(placed):
+        given = {**env, **placed.step.env}
+        for shell in _shells_of(placed, shells):
+            for _, message in evaluated_env(text, shell, given, types):
+                yield Diagnostic(authored.span(*path), "OC404", message, ENV_HINT)
+
+
+def _script(placed: PlacedStep) -> Iterator[tuple[Path, str]]:
+    if placed.step.run:
+        yield (*placed.path, "run"), placed.step.run
+    elif placed.type is not None and placed.type.is_script:
+        text = (placed.step.with_ or {}).get("run")
+        if isinstance(text, str):
+            yield (*placed.path, "with", "run"), text
+
+
+def _shells_of(own: PlacedStep | None, shells: Iterable[Shell]) -> Iterable[Shell]:
+    named = _named(own.step) if own is not None else None
+    return (named,) if named is not None else shells
+
+
+def _named(step: Step) -> Shell | None:
+    given = (step.with_ or {}).get("shell")
+    return next((shell for shell in get_args(Shell) if shell == given), step.shell)

@@ -1,0 +1,60 @@
+"""The words of a command where a command stands: the first, and those that runners such as sudo and find start."""
+
+from collections.abc import Iterator, Sequence
+
+from engine.posix_shell.pieces import ASSIGNMENT
+from engine.posix_shell.programs import EXECUTORS, LONG_WITH_VALUE, RUNNERS
+
+_FIND_STARTS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+
+
+def heads(names: Sequence[str], texts: Sequence[str], first: int) -> tuple[int, ...]:
+    """Places of words, in order. `names` are the words without folders and expansions, `texts` with a mark for those.
+
+    `sudo -u x timeout 5 cp a b` has sudo, timeout and cp; `docker exec x ls` has docker and ls. An option that is not
+    known is taken to have no value.
+    """
+    found = [*_walk(names, texts, first)]
+    if found and names[found[-1]] == "find":
+        for place in range(found[-1] + 2, len(names)):
+            if texts[place - 1] in _FIND_STARTS and place > found[-1]:
+                found += _walk(names, texts, place)
+    elif found and names[found[-1]] in EXECUTORS:
+        operands = EXECUTORS[names[found[-1]]]
+        place = next((at for at in range(found[-1] + 1, len(names)) if texts[at] == "exec"), len(names))
+        found += _walk(names, texts, _after_options(texts, place + 1, operands, "euwnc"))
+    return tuple(found)
+
+
+def _walk(names: Sequence[str], texts: Sequence[str], at: int) -> Iterator[int]:
+    while at < len(names):
+        yield at
+        if names[at] not in RUNNERS:
+            return
+        at = _after_options(texts, at + 1, *RUNNERS[names[at]])
+
+
+def _after_options(texts: Sequence[str], at: int, operands: int, valued: str) -> int:
+    options = True
+    while at < len(texts):
+        text = texts[at]
+        if options and text == "--":
+            options = False
+        elif options and text.startswith("-") and len(text) > 1:
+            at += _takes_next(text, valued)
+        elif ASSIGNMENT.match(text):
+            pass
+        elif operands:
+            operands -= 1
+        else:
+            return at
+        at += 1
+    return at
+
+
+def _takes_next(option: str, valued: str) -> bool:
+    """Whether an option's value is the next word: `-u root`, but not `-uroot` and `--user=root`."""
+    if option.startswith("--"):
+        return option in LONG_WITH_VALUE
+    letter = next((at for at, char in enumerate(option[1:], start=1) if char in valued), None)
+    return letter == len(option) - 1

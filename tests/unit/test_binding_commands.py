@@ -1,0 +1,188 @@
+"""Programs that evaluate their words, their options or their variables; and the many that do not."""
+
+import pytest
+
+from engine.binding import Bound, bind
+from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
+
+EVALUATED = [
+    # options that take a command
+    "flock l -c ${{ e }}",
+    'flock l -c "ls ${{ e }}"',
+    'timeout 5 flock -n l -c "echo ${{ e }}"',
+    "command flock l -c ${{ e }}",
+    "sg docker -c ${{ e }}",
+    'sg g -c "docker rm ${{ e }}"',
+    'vagrant ssh -c "ls ${{ e }}"',
+    'gcloud compute ssh vm --command="ls ${{ e }}"',
+    'xterm -e "${{ e }}"',
+    "gnome-terminal -e ${{ e }}",
+    'rsync -e "ssh -p ${{ e }}" a b:',
+    'rsync --rsync-path="sudo ${{ e }}" a b:',
+    'ansible all -m shell -a "ls ${{ e }}"',
+    "ansible-playbook -e name=${{ e }} site.yml",
+    "tar cf x.tar --checkpoint=1 --checkpoint-action=exec=${{ e }} a",
+    "tar -I ${{ e }} -cf x.tar a",
+    "certbot renew --deploy-hook ${{ e }}",
+    'certbot renew --post-hook="x ${{ e }}"',
+    "scp -o ProxyCommand=${{ e }} a b:",
+    "scp -S ${{ e }} a b:",
+    "systemd-run -p ExecStartPre=${{ e }} ls",
+    "nc -e ${{ e }} h 1",
+    "wine-like -c ${{ e }}",
+    "some-tool --command ${{ e }}",
+    "some-tool --exec=${{ e }}",
+    "some-tool -e${{ e }}",
+    "git -c core.sshCommand=${{ e }} fetch",
+    "git -c ${{ e }} fetch",
+    "git config alias.x ${{ e }}",
+    "git config --global core.editor ${{ e }}",
+    "git config ${{ e }} x",
+    "git clone --upload-pack ${{ e }} a",
+    "git clone --config=core.pager=${{ e }} a",
+    # programs all of whose words may be code
+    "tmux new-session -d ${{ e }}",
+    'tmux send-keys -t a "${{ e }}" Enter',
+    "screen -dm ${{ e }}",
+    'autossh h "ls ${{ e }}"',
+    'plink h "ls ${{ e }}"',
+    'clush -w a "ls ${{ e }}"',
+    'salt "*" cmd.run "ls ${{ e }}"',
+    'sshpass -p x ssh h "ls ${{ e }}"',
+    'cmd.exe /c "${{ e }}"',
+    'winexe -U a //h "cmd ${{ e }}"',
+    "docker exec c ssh h ${{ e }}",
+    'docker exec c sh -c "echo ${{ e }}"',
+    'kubectl exec p -- sh -c "echo ${{ e }}"',
+    "docker exec c sed ${{ e }} f",
+    'ip netns exec x sh -c "${{ e }}"',
+    'entr sh -c "${{ e }}"',
+    'sqlite3 db "select ${{ e }}"',
+    "sqlite3 db ${{ e }}",
+    'sqlcmd -Q "select ${{ e }}"',
+    'psql -c "select ${{ e }}" db',
+    "psql -c a ${{ e }}",
+    "perl -pi -e s/a/b/ ${{ e }}",
+    "sftp -b - h <<EOF\nput ${{ e }}\nEOF",
+    "ftp h <<EOF\n!${{ e }}\nEOF",
+    'scp "host:${{ e }}" b',
+    'rsync -a "host:/srv/${{ e }}" b',
+    "awk -f ${{ e }} f",
+    # the place of the command, after runners and their options
+    "${{ e }}",
+    "sudo -n -u root ${{ e }}",
+    "sudo -- ${{ e }}",
+    "sudo ${{ e }} ls",
+    "sudo -u root timeout 5 ${{ e }}",
+    "timeout -k 5 30 ${{ e }}",
+    "flock -n l ${{ e }}",
+    "nice -n 10 ${{ e }}",
+    "env -u A B=1 ${{ e }}",
+    "env ${{ e }} ls",
+    "xargs -n 1 ${{ e }}",
+    "npx ${{ e }}",
+    "chroot /x ${{ e }}",
+    "docker exec -u root c ${{ e }}",
+    "kubectl exec -n a p -- ${{ e }}",
+    "ip netns exec x ${{ e }}",
+    "bundle exec ${{ e }}",
+    "find /srv -name x -exec ${{ e }} {} +",
+    "find /srv -exec sh -c ${{ e }} {} +",
+    "find /srv -exec true ';' -ok ${{ e }} ';'",
+    # commands that evaluate, where a command stands
+    "sudo . ${{ e }}",
+    "command . ${{ e }}",
+    "builtin enable -f ${{ e }} x",
+    "hash -p ${{ e }} x",
+    "sudo watch ${{ e }}",
+    "sudo at ${{ e }}",
+    "env make ${{ e }}",
+    # env -S splits its text into words
+    'env -S "ls ${{ e }}"',
+    "env -S ${{ e }} ls",
+    'env -i -S "a" ${{ e }}',
+    'env -vS "sh x" ${{ e }}',
+    'env --split-string="ls ${{ e }}"',
+]
+EVALUATED_BASH = [
+    "op=-v; [ $op ${{ e }} ]",
+    'op=-v; [ "$op" ${{ e }} ]',
+    "x=-v; test $x ${{ e }}",
+    "test ${x} ${{ e }}",
+    "test ${{ e }} ${{ e }}",
+    'test "-$x" ${{ e }}',
+    '[ -n a -a "-"v ${{ e }} ]',
+    "declare -a a; declare x=${{ e }}",
+    "f() { local -a a; local x=${{ e }}; }",
+    "cat <&${{ e }}",
+    "exec 3<&${{ e }}",
+    "a[$(echo ${{ e }})]=1",
+    "a[$(${{ e }})]=1",
+    "read a[$(echo ${{ e }})]",
+    "unset a[$(echo ${{ e }})]",
+]
+NAMES = [
+    "GIT_SSH_COMMAND", "GIT_SSH", "ENV", "BASH_ENV", "PS1", "PS4", "PROMPT_COMMAND", "EDITOR", "VISUAL", "GIT_EDITOR",
+    "PAGER", "GIT_PAGER", "SSH_ASKPASS", "SUDO_ASKPASS", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONSTARTUP", "PYTHONPATH",
+    "PERL5OPT", "RUBYOPT", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "IFS", "PATH", "SHELL", "LESSOPEN", "RSYNC_RSH",
+    "BASH_FUNC_x", "TAR_OPTIONS", "MAKEFLAGS",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("script", EVALUATED)
+def test_a_value_is_refused_where_a_program_evaluates_it(script: str) -> None:
+    for shell in ("sh", "bash"):
+        assert isinstance(bind(script, shell), tuple)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("script", EVALUATED_BASH)
+def test_a_value_is_refused_where_bash_may_compute_it(script: str) -> None:
+    assert isinstance(bind(script, "bash"), tuple)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_variable_that_programs_evaluate_takes_no_value(name: str) -> None:
+    """`GIT_SSH_COMMAND="ssh -i ${{ e }}" git fetch` runs what is in the value."""
+    for script in ("{}=${{ e }} x", '{}="a ${{ e }}"', "export {}=${{ e }}", "env {}=${{ e }} x", "sudo {}=${{ e }} x"):
+        refused = bind(script.replace("{}", name), "bash")
+        assert isinstance(refused, tuple), script
+        assert name in refused[0].message
+        assert "env:" not in refused[0].hint
+    assert isinstance(bind(f"{name}=x y ${{{{ e }}}}", "bash"), Bound)
+
+
+@pytest.mark.parametrize("script", EVERYDAY)
+def test_everyday_lines_are_accepted(script: str) -> None:
+    assert isinstance(bind(script, "sh"), Bound)
+    assert isinstance(bind(script, "bash"), Bound)
+
+
+@pytest.mark.parametrize("script", EVERYDAY_BASH)
+def test_everyday_lines_for_bash_are_accepted(script: str) -> None:
+    assert isinstance(bind(script, "bash"), Bound)
+
+
+def test_a_here_document_whose_last_line_is_continued_is_refused() -> None:
+    """Its end mark would be a part of that line."""
+    assert isinstance(bind("cat <<E\n${{ e }} a\\\nE\nE", "sh"), tuple)
+    assert isinstance(bind("cat <<E\na\\\nE\necho ${{ e }}", "sh"), tuple)
+    assert isinstance(bind("cat <<E\n${{ e }} a\\\\\n\nE", "sh"), Bound)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "OC1=2; echo ${{ e }}",
+        "read OC1; echo ${{ e }}",
+        "unset OC7; echo ${{ e }}",
+        "echo ${OC1} ${{ e }}",
+        "f OC12 ${{ e }}",
+    ],
+)
+def test_a_script_does_not_name_the_variables_of_values(script: str) -> None:
+    """`OC1=2; echo ${{ e }}` printed 2."""
+    for shell in ("sh", "bash", "powershell", "python3"):
+        refused = bind(script, shell)  # type: ignore[arg-type]
+        assert isinstance(refused, tuple)
+        assert "OC" in refused[0].message
+    assert isinstance(bind("FOC1=2; OC1A=3; OCX=4; echo ${{ e }}", "sh"), Bound)

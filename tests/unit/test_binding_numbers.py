@@ -1,0 +1,165 @@
+"""Arithmetic: what bash computes it evaluates, so only a number may flow there, from an expression or from `env`."""
+
+import pytest
+
+from engine.binding import HINT, NUMBER_HINT, Bound, bind, evaluated_env
+from engine.numbers import is_number, of_params, unknown
+
+COMPUTED = [
+    "echo $(( ${{ params.x }} + 1 ))",
+    'echo "$((${{ params.x }}))"',
+    "if (( ${{ params.x }} > 5 )); then :; fi",
+    "for ((i = 0; i < ${{ params.x }}; i++)); do :; done",
+    "[[ ${{ params.x }} -gt 5 ]]",
+    "[[ 5 -lt ${{ params.x }} ]]",
+    "a[${{ params.x }}]=1",
+    "n=${{ params.x }}\nif (( n > 5 )); then echo a; fi",
+    "n=${{ params.x }}\necho $((n+1))",
+    "n=${{ params.x }}\necho $(( $n + 1 ))",
+    "n=a${{ params.x }}\necho $((n))",
+    "n=${{ params.x }}\n[[ $n -gt 5 ]] && echo a",
+    "n=${{ params.x }}\n[[ n -gt 5 ]] && echo a",
+    "i=${{ params.x }}\nx=abc\necho ${x:$i:1}",
+    "i=${{ params.x }}\nx=abc\necho ${x:1:i}",
+    "i=${{ params.x }}\nx=abc\necho ${x: -i}",
+    "i=${{ params.x }}\necho ${arr[i]}",
+    "i=${{ params.x }}\necho ${arr[$i]}",
+    "i=${{ params.x }}\narr[i]=1",
+    "i=${{ params.x }}\narr[$i]+=1",
+    'i=${{ params.x }}\nunset "arr[$i]"',
+    "i=${{ params.x }}\necho ${@:i}",
+    "x=${{ params.x }}\necho ${!x}",
+    "x=${{ params.x }}\necho ${x@P}",
+    "declare -i m\nm=${{ params.x }}",
+    "declare -i m=${{ params.x }}",
+    "f() { local -i m=$1; }; f ${{ params.x }}",
+    "declare -n r\nr=${{ params.x }}\necho $r",
+    "typeset +i x\nx=${{ params.x }}",
+    "n=${{ params.x }}\nlet m=n+1",
+    "n=${{ params.x }}\nm=$n\necho $((m))",
+    'n=${{ params.x }}\nk=$n; m="x $k"\necho $((m))',
+    "m=$(echo ${{ params.x }})\necho $((m))",
+    "n=${{ params.x }}\nm=$(echo $n)\necho $((m))",
+    "for i in 1 ${{ params.x }}; do echo $((i)); done",
+    "for i in ${{ params.x }}; do m=$i; (( m > 1 )); done",
+    "set -- ${{ params.x }}\necho $(( $1 + 1 ))",
+    "f() { echo $(( $1 + 1 )); }\nf ${{ params.x }}",
+    "function f { local n=$1; echo $((n)); }\nf ${{ params.x }}",
+    "read -r n <<EOF\n${{ params.x }}\nEOF\necho $((n))",
+    "echo ${{ params.x }} | while read -r n; do echo $((n)); done",
+    "read -r n <<< ${{ params.x }}\necho $((n))",
+    "x=${{ params.x }}\nread -r n <<< $x\necho $((n))",
+    "export n=${{ params.x }}; echo $((n))",
+    "n=1; n+=${{ params.x }}; echo $((n))",
+    "RANDOM=${{ params.x }}",
+    "OPTIND=${{ params.x }}",
+    "SECONDS=${{ params.x }}",
+]
+INTEGER = of_params({"x": {"type": "integer"}})
+
+
+@pytest.mark.parametrize("script", COMPUTED)
+def test_a_text_is_not_computed_and_the_hint_is_a_number(script: str) -> None:
+    """`env:` would be no help: `$((N + 1))` runs a command in the value of N."""
+    refused = bind(script, "bash")
+    assert isinstance(refused, tuple)
+    assert {error.hint for error in refused} == {NUMBER_HINT}
+
+
+@pytest.mark.parametrize("script", COMPUTED)
+def test_a_number_may_be_computed(script: str) -> None:
+    assert isinstance(bind(script, "bash", INTEGER), Bound)
+    assert isinstance(bind(script.replace("params.x", "int(params.x)"), "bash"), Bound)
+
+
+@pytest.mark.parametrize("script", COMPUTED[:4] + COMPUTED[7:11])
+def test_sh_may_be_bash(script: str) -> None:
+    assert isinstance(bind(script, "sh"), tuple)
+
+
+def test_a_number_in_arithmetic_is_written_without_quotes() -> None:
+    bound = bind('echo "$((${{ int(x) }} + 1))" $(( ${{ size(y) }} ))', "sh")
+    assert isinstance(bound, Bound)
+    assert bound.text == 'echo "$((${OC1} + 1))" $(( ${OC2} ))'
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "n=${{ x }}\nm=1\necho $((m + 1)) $n",
+        "n=${{ x }}; m=$n; n=1; echo $(( k ))",
+        "n=${{ x }}\necho '$((n))'",
+        "n=${{ x }}\n# $((n))",
+        "n=${{ x }}\n[ $n -gt 5 ]",
+        "n=${{ x }}\necho ${n:-1} ${n%%.*} ${n/a/b} ${#n} ${n:1} ${n:0:3}",
+        "declare -A m\nk=${{ x }}\nm[$k]=1\necho ${m[$k]}",
+        "declare -i count=1\nx=${{ x }}",
+        "arr=(1 2)\nx=${{ x }}\necho ${arr[0]} ${arr[@]}",
+        "for h in ${{ x }}; do i=$((i + 1)); done",
+        "f() { echo $((i + 1)); }\nf ${{ x }}",
+        "[[ $1 -gt 3 && -n ${{ x }} ]]",
+        "n=${{ x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\necho $((n))",
+        'n=${{ x }}\ncase "$n" in (*[!0-9]*) exit 2;; esac\necho $((n))',
+        "n=${{ x }}\n[[ $n =~ ^[0-9]+$ ]] || exit 2\necho $((n))",
+    ],
+)
+def test_what_is_not_computed_may_be_text(script: str) -> None:
+    assert isinstance(bind(script, "bash"), Bound)
+
+
+@pytest.mark.parametrize("cel", ["int(x)", "size(x)", "1 + int(x)", "-int(x)", "run.attempt", "steps.a.exitCode",
+                                 "x ? 1 : int(y)", "params.n", "params.n * 2", "double(x)"])  # fmt: skip
+def test_a_number_is_known_by_its_text_and_the_schemas_of_params(cel: str) -> None:
+    assert is_number(cel, of_params({"n": {"type": "integer"}}))
+
+
+@pytest.mark.parametrize("cel", ["x", "string(1)", "params.s", "params.n", "params.secret", "target.vars.n", "params.m",
+                                 "steps.a.stdout", "steps.a.outputs.n", "item", "x ? 1 : 'a'", "[1]", "true",
+                                 "1 +", ""])  # fmt: skip
+def test_what_may_be_text_is_no_number(cel: str) -> None:
+    params = {
+        "s": {"type": "string"},
+        "secret": {"type": "integer", "secret": True},
+        "m": {"type": ["integer", "string"]},
+    }
+    assert not is_number(cel, of_params(params))
+
+
+def test_the_item_of_a_loop_may_have_the_name_of_params() -> None:
+    assert not is_number("params.n", of_params({"n": {"type": "integer"}}, items=frozenset({"params"})))
+    assert not is_number("params.n", unknown)
+
+
+ENV = {"N": "${{ params.x }}", "M": "${{ int(params.x) }}", "K": "5", "L": {"credentialRef": "a"}}
+
+
+@pytest.mark.parametrize(
+    "script", ["echo $((N + 1))", "m=$N; (( m > 1 ))", "[[ $N -gt 5 ]]", "echo ${a[N]}", "echo $(( ${{ int(y) }} + N ))",
+               'echo "`$(( N ))`" "$((N))"'],
+)  # fmt: skip
+def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> None:
+    for shell in ("sh", "bash"):
+        assert [name for name, _ in evaluated_env(script, shell, ENV)] == ["N"]  # type: ignore[arg-type]
+    assert evaluated_env(script, "bash", ENV, INTEGER) == ()
+
+
+@pytest.mark.parametrize(
+    "script", ["echo $((M + 1)) $((K + L)) $N", "case $N in *[!0-9]*) exit 2;; esac; echo $((N))", "[ $N -gt 5 ]", "$((",
+               "echo '$((N))'"],
+)  # fmt: skip
+def test_other_variables_of_env_are_left_alone(script: str) -> None:
+    assert evaluated_env(script, "bash", ENV) == ()
+
+
+def test_a_script_that_cannot_be_followed_is_searched_for_arithmetic() -> None:
+    assert [name for name, _ in evaluated_env("alias x=y\necho $(( (N) + 1 ))", "sh", ENV)] == ["N"]
+
+
+def test_other_shells_do_not_evaluate_what_they_compute() -> None:
+    assert evaluated_env("print($((N)))", "python3", ENV) == ()
+
+
+def test_elsewhere_the_hint_is_env() -> None:
+    refused = bind("echo '${{ x }}'", "sh")
+    assert isinstance(refused, tuple)
+    assert refused[0].hint == HINT
