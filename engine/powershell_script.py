@@ -112,7 +112,7 @@ def _refused(command: _Command) -> list[tuple[int, Refusal]]:
 
 
 def _reading(piece: re.Match[str], text: str, offset: int, number: int) -> str | Refusal:
-    before = text[: piece.start()][-1:] if piece.start() else ""
+    before = text[piece.start() - 1] if piece.start() else ""
     match piece.lastgroup:
         case "double" if before in (".", ":"):
             return Refusal("stands in the name of a member")

@@ -134,8 +134,8 @@ ENV = {"N": "${{ params.x }}", "M": "${{ int(params.x) }}", "K": "5", "L": {"cre
 
 
 @pytest.mark.parametrize(
-    "script", ["echo $((N + 1))", "m=$N; (( m > 1 ))", "[[ $N -gt 5 ]]", "echo ${a[N]}", "echo $(( ${{ int(y) }} + N ))",
-               'echo "`$(( N ))`" "$((N))"'],
+    "script", ["echo $((N + 1))", "m=$N; (( m > 1 ))", "[[ $N -gt 5 ]]", "echo ${a[N]}",
+               "echo $(( ${{ int(y) }} + N ))", 'echo "`$(( N ))`" "$((N))"'],
 )  # fmt: skip
 def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> None:
     for shell in ("sh", "bash"):
@@ -144,7 +144,9 @@ def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "script", ["echo $((M + 1)) $((K + L)) $N", "case $N in *[!0-9]*) exit 2;; esac; echo $((N))", "[ $N -gt 5 ]", "$((",
+    "script", ["echo $((M + 1)) $((K + L)) $N",
+               "case $N in *[!0-9]*) exit 2;; esac; echo $((N))",
+               "[ $N -gt 5 ]", "$((",
                "echo '$((N))'"],
 )  # fmt: skip
 def test_other_variables_of_env_are_left_alone(script: str) -> None:

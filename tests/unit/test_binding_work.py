@@ -35,6 +35,15 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "commands-that-take-data": lambda n: "x " + "printf test [[ " * (n // 15) + HOLE,
     "readers-of-input": lambda n: f"echo {HOLE} | x " + "sh y xargs z ssh q w " * (n // 20),
     "an-option": lambda n: "x -" + "c" * n + f"1 {HOLE}",
+    "commands-that-find-starts": lambda n: "find . " + "-exec sudo -u " * (n // 14) + HOLE,
+    "runners-that-find-starts": lambda n: "find . " + "-exec env " * (n // 10) + HOLE,
+    "variables-that-flow": lambda n: f"v0={HOLE}\n" + "".join(f"v{i + 1}=$v{i}\n" for i in range(n // 14)) + "((v9))",
+    "variables-from-many": lambda n: f"v={HOLE}\n" + "v=$v$x$y\n" * (n // 9) + "((v))",
+    "arithmetic": lambda n: f"v={HOLE}\n" + "echo $((w + ${x[1]}))\n" * (n // 21),
+    "words-of-an-assignment": lambda n: f"v={HOLE}" + "$(w=$x)" * (n // 7) + "\n((w))",
+    "checks": lambda n: "case $n in *[!0-9]*) ;; esac\n" * (n // 29) + f"n={HOLE}\n((n))",
+    "almost-checks": lambda n: "case $n in " * (n // 11) + HOLE,
+    "settings-of-git": lambda n: "git config " + "-c a=b " * (n // 7) + HOLE,
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
 
@@ -49,6 +58,20 @@ def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
 @pytest.mark.parametrize("unit", ["<#\n", '@"\n', "@'\n", '"`', "$(", "a "])
 def test_a_powershell_script_is_read_in_proportion_to_its_length(unit: str) -> None:
     assert _ratio(lambda: _seconds_to_bind(unit, 4 * SIZE), lambda: _seconds_to_bind(unit, SIZE)) < ENOUGH
+
+
+@pytest.mark.parametrize("unit", ["'a', ", "f(1), ", "['a'], ", "{'a': 1}, ", "('a' + 'b'), ", "run(['a']), "])
+def test_a_python_script_is_read_in_proportion_to_its_length(unit: str) -> None:
+    def script(size: int) -> str:
+        return f"run([${{{{ e }}}}, {unit * (size // len(unit))}])\n"
+
+    assert _ratio(lambda: _seconds_of(script(4 * SIZE)), lambda: _seconds_of(script(SIZE))) < 9
+
+
+def _seconds_of(script: str) -> float:
+    begin = time.process_time()
+    bind(script, "python3")
+    return time.process_time() - begin
 
 
 def _ratio(large: Callable[[], float], small: Callable[[], float]) -> float:
