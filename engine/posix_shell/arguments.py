@@ -147,6 +147,11 @@ class Arguments:
         return () if self.first is None else heads(self._names, self._texts, self.first)
 
     @cached_property
+    def starts_shell(self) -> bool:
+        """Whether a shell may read a script among the words: `bash -c '...'`."""
+        return bool(self._shells) and bool(self._commanded)
+
+    @cached_property
     def called(self) -> tuple[str, ...]:
         """The commands themselves."""
         return tuple(self._names[at] for at in self.heads)

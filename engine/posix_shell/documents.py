@@ -26,13 +26,7 @@ class Documents(Words):
             self._at += 2
             self._announce(command, tabs=self._take("-"))
         elif self._peek(2) in ("<(", ">("):
-            if self.dialect != "bash":
-                raise Unsure("'<(' is bash's; say 'shell: bash'")
-            self._at += 2
-            word = Word(quoted=True)
-            word.add(DYNAMIC)
-            self._substituted(word)
-            command.words.append(word)
+            command.words.append(self._process())
         else:
             self._redirect_to(command)
 
@@ -40,13 +34,26 @@ class Documents(Words):
         operator = next(op for op in _REDIRECTIONS if self._take(op))
         self._skip_space()
         if self._peek(2) in ("<(", ">("):
-            self._redirect(command)
+            word = self._process()
+            command.redirected.append(word)
+            command.body_holes.extend(word.holes)
             return
         word = self._word()
         command.redirected.append(word)
         if operator in ("<&", ">&"):
             for hole in word.holes:
                 self.found[hole] = Refusal(f"follows '{operator}'")
+
+    def _process(self) -> Word:
+        """`<( ... )`, which stands for a file."""
+        if self.dialect != "bash":
+            raise Unsure("'<(' is bash's; say 'shell: bash'")
+        self._at += 2
+        word = Word(quoted=True, start=self._at, process=True)
+        word.add(DYNAMIC)
+        self._substituted(word)
+        word.end = self._at
+        return word
 
     def _announce(self, command: Command, *, tabs: bool) -> None:
         self._skip_space()
@@ -75,6 +82,7 @@ class Documents(Words):
             self._at = min(end + 1, self._end)
             if (line.lstrip("\t") if body.tabs else line) == body.delimiter:
                 break
+        (self.others if body.literal else self.bodies).append((start, line_start))
         if body.literal:
             self._refuse_within(
                 start, line_start, self._forbidden or "stands in a here-document with a quoted end mark"

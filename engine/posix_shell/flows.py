@@ -8,8 +8,9 @@ calls of functions and `read`; what goes through a file or another program is no
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from engine.posix_shell.arguments import Arguments, assigned_name
 from engine.posix_shell.pieces import DYNAMIC, Word
@@ -31,7 +32,8 @@ _CHECKED = re.compile(
     re.ASCII,
 )
 """A script that asks whether a variable holds digits only knows what it does."""
-_ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*")
+_ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
+_DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
 
 
 @dataclass
@@ -56,22 +58,47 @@ class Flows:
         return frozenset(found)
 
 
-def computed_names(
-    text: str,
-    commands: Iterable[Arguments],
-    arithmetic: Iterable[tuple[int, int]],
-    parameters: Iterable[tuple[int, int]],
-    functions: frozenset[str],
-) -> frozenset[str]:
-    """Names whose value the script computes. `arithmetic` and `parameters` are places in the text."""
+@dataclass(frozen=True)
+class Followed:
+    """A script that was followed to its end."""
+
+    text: str
+    commands: tuple[Arguments, ...]
+    functions: frozenset[str]
+    arithmetic: Sequence[tuple[int, int]]
+    """Places in the text, as the others."""
+    parameters: Sequence[tuple[int, int]]
+    """`${...}`"""
+    others: Sequence[tuple[int, int]]
+    """Scripts of others, which are not followed."""
+    bodies: Sequence[tuple[int, int]]
+    """Here-documents."""
+
+    @cached_property
+    def pipes_all(self) -> bool:
+        """Whether more goes through a pipe than the words of the command before it: `{ ...; } | x`."""
+        return any(
+            one.command.piped and (one.command.compound or not self.functions.isdisjoint(one.called))
+            for one in self.commands
+        )
+
+
+def computed_names(script: Followed) -> frozenset[str]:
+    """Names whose value the script computes."""
     flows = Flows()
-    known = tuple(commands)
-    for one in known:
-        _Reading(text, one, functions).into(flows)
-    for start, end in arithmetic:
+    text = script.text
+    for one in script.commands:
+        _Reading(script, one).into(flows)
+    for start, end in script.arithmetic:
         flows.sinks.update(_used(text[start:end]))
-    for start, end in parameters:
+    for start, end in script.others:
+        flows.sinks.update(computed_at_least(text[start:end]))
+    for start, end in script.parameters:
         flows.sinks.update(_of_parameter(text[start:end], flows.mappings))
+        if (match := _DEFAULT.match(text, start, end)) is not None:
+            flows.sources[match[1]].update(_read(text, match.end(), end))
+    for start, end in script.bodies:
+        flows.sources[INPUT].update(_read(text, start, end))
     if not flows.sinks:
         return COMPUTED_NAMES
     return flows.reached(checked(text)) | COMPUTED_NAMES
@@ -88,21 +115,23 @@ def checked(text: str) -> frozenset[str]:
     return frozenset(match["a"] or match["b"] for match in _CHECKED.finditer(text))
 
 
-def targets(arguments: Arguments, hole: int, functions: frozenset[str]) -> Iterator[str]:
+def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     """The names that take a value which stands in this command."""
     command = arguments.command
     place = command.places.get(hole)
-    if command.piped or hole in command.body_holes:
+    if command.piped or script.pipes_all or hole in command.body_holes:
         yield INPUT
     if place is None:
         return
     word = command.words[place]
+    if word.process:
+        yield INPUT
     if (name := _assigned(arguments, place, word)) is not None:
         yield name
     called = arguments.called[-1:]
     if called and called[0] in ("for", "select") and place > arguments.heads[-1] + 1:
         yield command.words[arguments.heads[-1] + 1].text
-    elif called and (called[0] == "set" or called[0] in functions):
+    elif called and (called[0] == "set" or called[0] in script.functions):
         yield POSITIONAL
 
 
@@ -117,18 +146,20 @@ def _assigned(arguments: Arguments, place: int, word: Word) -> str | None:
 class _Reading:
     """What one command says about names."""
 
-    text: str
+    script: Followed
     arguments: Arguments
-    functions: frozenset[str]
 
     def into(self, flows: Flows) -> None:
         command = self.arguments.command
         for place, word in enumerate(command.words):
             if (name := _assigned(self.arguments, place, word)) is not None:
                 flows.sources[name].update(self._read(word))
-        if command.piped:
+        if command.piped or self.script.pipes_all:
             flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
+        flows.sources[INPUT].update(name for word in command.words if word.process for name in self._read(word))
+        if self.arguments.starts_shell:
+            flows.sinks.update(name for word in command.words for name in computed_at_least(self._raw(word)))
         if self.arguments.heads and not command.pattern:
             head = self.arguments.heads[-1]
             self._called(flows, self.arguments.called[-1], command.words[head], command.words[head + 1 :])
@@ -147,7 +178,7 @@ class _Reading:
             flows.sources[words[0].text].update(read for word in words[1:] for read in self._read(word))
             if len(words) == 1:
                 flows.sources[words[0].text].add(POSITIONAL)
-        elif name == "set" or name in self.functions:
+        elif name == "set" or name in self.script.functions:
             flows.sources[POSITIONAL].update(read for word in words for read in self._read(word))
         elif name in ("read", "mapfile", "readarray", "getopts"):
             self._reads(flows, name, words)
@@ -190,11 +221,16 @@ class _Reading:
                     flows.sources[word.text].update(read for one in words for read in self._read(one))
 
     def _raw(self, word: Word) -> str:
-        return self.text[word.start : word.end]
+        return self.script.text[word.start : word.end]
 
     def _read(self, word: Word) -> Iterator[str]:
-        for match in _READ.finditer(self.text, word.start, word.end):
-            yield match[1] if match[1][0] not in "0123456789@*" else POSITIONAL
+        return _read(self.script.text, word.start, word.end)
+
+
+def _read(text: str, start: int, end: int) -> Iterator[str]:
+    """Names whose values stand in a part of the text."""
+    for match in _READ.finditer(text, max(start, 0), max(end, 0)):
+        yield match[1] if match[1][0] not in "0123456789@*" else POSITIONAL
 
 
 def _used(text: str) -> Iterator[str]:

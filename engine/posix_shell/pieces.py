@@ -47,6 +47,8 @@ class Word:
     start: int = -1
     end: int = -1
     """Where it stands in the script, once it is read whole."""
+    process: bool = False
+    """It is `<( ... )`."""
     array: bool = False
     """It is `name=( ... )`."""
     subscript: bool = False

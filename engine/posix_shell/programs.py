@@ -32,10 +32,10 @@ SHELLS = frozenset(
 TAKING_DATA = frozenset(
     {
         "echo", "printf", "logger", "test", "[", "[[", "for", "select", "case", "grep", "egrep", "fgrep", "zgrep",
-        "cat", "ls", "mkdir", "rmdir", "rm", "cp", "mv", "ln", "touch", "chmod", "chown", "chgrp", "stat", "install",
+        "cat", "ls", "mkdir", "rmdir", "rm", "cp", "mv", "ln", "touch", "chmod", "chown", "chgrp", "stat",
         "date", "df", "du", "tr", "cut", "head", "tail", "tee", "wc", "basename", "dirname", "realpath", "truncate",
-        "readlink", "cd", "mail", "systemctl", "journalctl", "id", "kill", "true", "false", ":", "exit", "sort",
-        "return", "set", "shift", "curl", "wget", "ping", "hostnamectl", "apt-get", "apt", "dnf", "yum", "dpkg", "rpm",
+        "readlink", "cd", "mail", "systemctl", "journalctl", "id", "kill", "true", "false", ":", "exit",
+        "return", "set", "shift", "curl", "wget", "ping", "hostnamectl", "apt-get", "apt", "dnf", "yum", "dpkg",
         "zypper", "apk", "jq", "sleep", "seq", "expr", "uniq", "diff", "cmp", "md5sum", "sha256sum", "gzip", "gunzip",
         "useradd", "usermod", "userdel", "groupadd", "groupdel", "adduser", "deluser", "chsh", "chage", "passwd",
         "pgrep", "pkill", "killall", "mount", "umount", "findmnt", "mountpoint", "timedatectl", "loginctl", "getent",
@@ -46,11 +46,12 @@ TAKING_DATA = frozenset(
 """Commands none of whose words are commands: `echo started at ...` starts nothing."""
 TAKING_OPTIONS = frozenset(
     {
-        "docker", "podman", "nerdctl", "docker-compose", "kubectl", "oc", "helm", "pg_dump", "pg_dumpall", "pg_restore",
-        "mysqldump", "mariadb-dump", "certbot", "aws", "az", "gcloud", "unzip", "zip", "openssl", "gpg", "restic",
-        "borg", "rclone", "lxc", "gcc", "cc", "fio", "iperf3", "traceroute", "nmap", "snmpget", "snmpwalk", "virsh",
-        "sftp", "scp", "ip", "tar", "tcpdump", "htpasswd", "nginx", "haproxy", "ab", "wrk", "ffmpeg", "chpasswd", "ps",
-        "svn", "b2sum", "cryptsetup", "iptables", "nft", "npm", "yarn", "pnpm", "cargo", "go", "terraform", "crictl",
+        "rpm", "sort", "install", "docker", "podman", "nerdctl", "docker-compose", "kubectl", "oc", "helm", "pg_dump",
+        "pg_dumpall", "pg_restore", "mysqldump", "mariadb-dump", "certbot", "aws", "az", "gcloud", "unzip", "zip",
+        "openssl", "gpg", "restic", "borg", "rclone", "lxc", "gcc", "cc", "fio", "iperf3", "traceroute", "nmap",
+        "snmpget", "snmpwalk", "virsh", "sftp", "scp", "ip", "tar", "tcpdump", "htpasswd", "nginx", "haproxy", "ab",
+        "wrk", "ffmpeg", "chpasswd", "ps", "svn", "b2sum", "cryptsetup", "iptables", "nft", "cargo", "go", "terraform",
+        "crictl",
     }
 )  # fmt: skip
 """Commands whose `-c` and `-e` take data: `docker run -e A=x`, `kubectl logs -c x`."""
@@ -70,6 +71,8 @@ OWN_CODE_OPTIONS = {
     "git": re.compile(r"--upload-pack|--receive-pack|--exec"),
     "gdb": re.compile(r"-ex|-iex"),
     "sqlcmd": re.compile(r"-[QqV]"),
+    "rpm": re.compile(r"-E|-D|--define"),
+    "npm": re.compile(r"-c|--call"),
     "influx": re.compile(r"-execute"),
 }
 """Options after which this command takes a command, or a text that it evaluates."""

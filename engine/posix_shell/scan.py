@@ -6,7 +6,7 @@ from functools import cached_property
 
 from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.documents import Documents
-from engine.posix_shell.flows import computed_at_least, computed_names, targets
+from engine.posix_shell.flows import Followed, computed_at_least, computed_names, targets
 from engine.posix_shell.pieces import Case, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.posix_shell.programs import CLOSING, LEADING
 from engine.posix_shell.source import BREAKS, SPACE
@@ -72,7 +72,7 @@ class Scan(Documents):
         command, place = arguments.command, arguments.command.places.get(hole)
         if place is not None and arguments.declares and self._has_arrays and not command.words[place].array:
             return Refusal("is declared in a script with arrays, for which bash may read it again")
-        for name in targets(arguments, hole, frozenset(self.functions)):
+        for name in targets(self.followed, arguments, hole):
             if name in self.computed_names:
                 where = f"becomes '{name}'" if name.isidentifier() else "becomes a variable"
                 return Refusal(f"{where}, with which the script computes: bash runs commands in such a value", reading)
@@ -103,8 +103,20 @@ class Scan(Documents):
     @cached_property
     def computed_names(self) -> frozenset[str]:
         """Variables with which the script computes, and those that flow into them."""
-        every = [self._arguments(command) for command in self._all]
-        return computed_names(self._text, every, self.computed, self.parameters, frozenset(self.functions))
+        return computed_names(self.followed)
+
+    @cached_property
+    def followed(self) -> Followed:
+        """What is known when all of it is read."""
+        return Followed(
+            text=self._text,
+            commands=tuple(self._arguments(command) for command in self._all),
+            functions=frozenset(self.functions),
+            arithmetic=self.computed,
+            parameters=self.parameters,
+            others=self.others,
+            bodies=self.bodies,
+        )
 
     # --- commands -----------------------------------------------------------------------------------------------------
 

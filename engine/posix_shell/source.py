@@ -20,6 +20,10 @@ class Source:
         """Where arithmetic stands."""
         self.parameters: list[tuple[int, int]] = []
         """Where `${...}` stands, without its brackets."""
+        self.others: list[tuple[int, int]] = []
+        """Where scripts of others stand: in backquotes, and in here-documents that are not expanded."""
+        self.bodies: list[tuple[int, int]] = []
+        """Where here-documents stand that are expanded."""
         self._text = text
         self._at = 0
         self._end = len(text)

@@ -153,6 +153,7 @@ class Words(Source, ABC):
             if self._ended():
                 raise Unsure("a backquoted command does not end")
             self._at += 2 if self._peek() == "\\" else 1
+        self.others.append((start, self._at))
         self._refuse_within(start, self._at, "stands in backquotes")
         self._check_lines(self._text[start : self._at])
         if "<<" in self._text[start : self._at]:

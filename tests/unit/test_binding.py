@@ -70,6 +70,7 @@ BASH = [
     "a=(x ${{ e }} y); echo ${{ e }}",
     "cat <<< ${{ e }}",
     "diff <(echo ${{ e }}) <(echo b)",
+    "while read -r l; do echo $l; done < <(grep ${{ e }} f)",
     "a+=(${{ e }})",
     "[[ $x =~ ^(a|b)$ ]]; echo ${{ e }}",
     "echo &>${{ e }}",
@@ -182,6 +183,8 @@ REFUSED_BASH = [
     "echo a | while read l; do eval ${{ e }}; done",
     "a[$(echo ${{ e }})]=1",
     "source <(echo ${{ e }})",
+    "bash < <(echo ${{ e }})",
+    "bash <(echo ${{ e }})",
     "a=(${{ e }})x",
     "builtin printf -v ${{ e }} x",
 ]

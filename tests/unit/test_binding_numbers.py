@@ -51,6 +51,18 @@ COMPUTED = [
     "x=${{ params.x }}\nread -r n <<< $x\necho $((n))",
     "export n=${{ params.x }}; echo $((n))",
     "n=1; n+=${{ params.x }}; echo $((n))",
+    "{ echo ${{ params.x }}; } | while read -r n; do echo $((n)); done",
+    "f() { echo ${{ params.x }}; }\nf | while read -r n; do echo $((n)); done",
+    "while read -r n; do echo $((n)); done < <(echo ${{ params.x }})",
+    "x=${{ params.x }}\nread -r n < <(echo $x)\necho $((n))",
+    "x=${{ params.x }}\nread -r n <<EOF\n$x\nEOF\necho $((n))",
+    "x=${{ params.x }}\n: ${n:=$x}\necho $((n))",
+    'x=(${{ params.x }})\nfor n in "${x[@]}"; do echo $((n)); done',
+    "n=${{ params.x }}\necho `echo $((n))`",
+    "export n=${{ params.x }}\nbash -c 'echo $((n))'",
+    "export n=${{ params.x }}\nbash <<'EOF'\necho $((n))\nEOF",
+    "cat <<EOF\n$((${{ params.x }}))\nEOF",
+    "n=${{ params.x }}\ncat <<EOF\n$((n))\nEOF",
     "RANDOM=${{ params.x }}",
     "OPTIND=${{ params.x }}",
     "SECONDS=${{ params.x }}",
@@ -98,6 +110,8 @@ def test_a_number_in_arithmetic_is_written_without_quotes() -> None:
         "for h in ${{ x }}; do i=$((i + 1)); done",
         "f() { echo $((i + 1)); }\nf ${{ x }}",
         "[[ $1 -gt 3 && -n ${{ x }} ]]",
+        "df | while read -r name used; do (( used > 90 )) && echo ${{ x }}; done",
+        "n=${{ x }}\ncat <<'EOF'\n$m\nEOF\necho $((m))",
         "n=${{ x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\necho $((n))",
         'n=${{ x }}\ncase "$n" in (*[!0-9]*) exit 2;; esac\necho $((n))',
         "n=${{ x }}\n[[ $n =~ ^[0-9]+$ ]] || exit 2\necho $((n))",
@@ -108,7 +122,7 @@ def test_what_is_not_computed_may_be_text(script: str) -> None:
 
 
 @pytest.mark.parametrize("cel", ["int(x)", "size(x)", "1 + int(x)", "-int(x)", "run.attempt", "steps.a.exitCode",
-                                 "x ? 1 : int(y)", "params.n", "params.n * 2", "double(x)"])  # fmt: skip
+                                 "x ? 1 : int(y)", "x ? 1 : null", "params.n", "params.n * 2", "double(x)"])  # fmt: skip
 def test_a_number_is_known_by_its_text_and_the_schemas_of_params(cel: str) -> None:
     assert is_number(cel, of_params({"n": {"type": "integer"}}))
 
