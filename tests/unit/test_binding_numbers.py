@@ -122,7 +122,8 @@ def test_what_is_not_computed_may_be_text(script: str) -> None:
 
 
 @pytest.mark.parametrize("cel", ["int(x)", "size(x)", "1 + int(x)", "-int(x)", "run.attempt", "steps.a.exitCode",
-                                 "x ? 1 : int(y)", "x ? 1 : null", "params.n", "params.n * 2", "double(x)"])  # fmt: skip
+                                 "x ? 1 : int(y)", "x ? 1 : null",
+                                 "params.n", "params.n * 2", "double(x)"])  # fmt: skip
 def test_a_number_is_known_by_its_text_and_the_schemas_of_params(cel: str) -> None:
     assert is_number(cel, of_params({"n": {"type": "integer"}}))
 
