@@ -161,6 +161,8 @@ class PinnedSpec:
     targets: tuple[PinnedTarget, ...] = ()
     on_targets: bool = False
     """Whether the job selects targets; without, `targets` is empty and the runner itself is the only place."""
+    jumps: tuple[PinnedTarget, ...] = ()
+    """The targets that others are reached through; each has its own jump, and none leads in a circle."""
     credentials: dict[str, CredentialSpec] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     """Of the job, or of the request that holds the steps: a credential's `allowedFor` is judged by them."""

@@ -28,7 +28,7 @@ from engine.pinned import (
     every,
     in_rescue_of,
 )
-from engine.reach import Way, of_connections, of_steps
+from engine.reach import Way, jumps, of_connections, of_steps
 from engine.secretref import SecretRef, param_of, written
 from engine.selection import matches, narrow, select
 from schemas.act import InlineJob
@@ -131,6 +131,7 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         steps=steps,
         targets=tuple(_pinned_target(target, variables) for target in targets),
         on_targets=job.targets is not None,
+        jumps=tuple(_pinned_target(hop, variables) for hop in _hops(asked, targets)),
         credentials=_credentials(asked, targets, steps),
         labels=dict(asked.labels),
         order=job.strategy.order,
@@ -217,6 +218,14 @@ def _targets(asked: _Asked) -> list[Target]:
     if not left:
         raise _Refusal("noTargets", f"the limit leaves none of the {len(chosen)} targets of '{asked.name}'")
     return [catalog.targets[name] for name in sorted(left)]
+
+
+def _hops(asked: _Asked, targets: list[Target]) -> list[Target]:
+    """Those that the targets are reached through, by name."""
+    known = asked.catalog.targets
+    found = {hop.name: hop for target in targets for hop in jumps(target, known)}
+    _refuse_held(asked.catalog, *(f"Target/{name}" for name in sorted(found)))
+    return [found[name] for name in sorted(found)]
 
 
 def _pinned_target(target: Target, variables: Variables) -> PinnedTarget:
@@ -460,7 +469,7 @@ def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep,
 
 
 def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
-    yield from of_connections(targets, steps)
+    yield from of_connections(targets, steps, asked.catalog.targets)
     yield from of_steps(steps)
     yield from _of_secrets(asked.job, steps)
 

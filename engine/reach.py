@@ -1,6 +1,6 @@
 """By which way a run comes to a credential: through the connections that its steps use on its targets. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.catalog import connection_of
@@ -17,12 +17,28 @@ class Way:
     target: str | None = None
 
 
-def of_connections(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> Iterator[Way]:
-    """What the steps log in with, target by target."""
+def jumps(target: Target, known: Mapping[str, Target]) -> Iterator[Target]:
+    """The targets that this one is reached through over ssh, the nearest to it first. A circle ends where it closes."""
+    seen = {target.name}
+    ssh = target.spec.connections.ssh
+    while ssh is not None and ssh.jump is not None and ssh.jump in known and ssh.jump not in seen:
+        seen.add(ssh.jump)
+        through = known[ssh.jump]
+        yield through
+        ssh = through.spec.connections.ssh
+
+
+def of_connections(
+    targets: Iterable[Target], steps: Iterable[PlannedStep], known: Mapping[str, Target]
+) -> Iterator[Way]:
+    """What the steps log in with, target by target, and hop by hop."""
     named = {step.connection for step in every(steps) if isinstance(step.action, Script) or step.connection}
     for target in targets:
         for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
             yield from _of_connection(target, connection)
+            if connection == "ssh":
+                for hop in jumps(target, known):
+                    yield from _of_hop(hop)
 
 
 def of_steps(steps: Iterable[PlannedStep]) -> Iterator[Way]:
@@ -30,6 +46,12 @@ def of_steps(steps: Iterable[PlannedStep]) -> Iterator[Way]:
     for step in every(steps):
         if step.become is not None and step.become.credential_ref is not None:
             yield Way(step.become.credential_ref, f"step {step.id}: become.credentialRef")
+
+
+def _of_hop(target: Target) -> Iterator[Way]:
+    ssh = target.spec.connections.ssh
+    if ssh is not None and ssh.credential_ref is not None:
+        yield Way(ssh.credential_ref, "spec.connections.ssh.credentialRef", target.name)
 
 
 def _of_connection(target: Target, name: str) -> Iterator[Way]:

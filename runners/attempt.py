@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -37,6 +38,8 @@ class Doors:
     ssh: SshConnections
     keys: Keyring
     identity: str
+    jumps: Mapping[str, PinnedTarget] = field(default_factory=dict)
+    """The targets that others are reached through, by name."""
 
     def session(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
         """The session that the step's connection opens. One that cannot be opened refuses every command."""
@@ -95,7 +98,18 @@ class Doors:
             host_keys=ssh.host_keys,
             private_key=credential.fields.get("privateKey"),
             password=credential.fields.get("password"),
+            passphrase=credential.fields.get("passphrase"),
+            certificate=credential.fields.get("certificate"),
+            via=self._via(target, ssh),
         )
+
+    def _via(self, target: PinnedTarget, ssh: SshConnection) -> SshPlace | None:
+        if ssh.jump is None:
+            return None
+        through = self.jumps.get(ssh.jump)
+        if through is None or through.connections.ssh is None:
+            raise Sealed(f"Target {target.name} is reached through '{ssh.jump}', of which the plan knows no ssh")
+        return self._ssh_place(through, through.connections.ssh)
 
 
 def _mark(run: str, target: str, step: PlannedStep) -> str:

@@ -57,7 +57,9 @@ class Execution:
         self._record = Record(tools.journal, tools.clock, claim.fence, self._log)
         # the id alone comes from the job's name and its cause: two engines with the same job would share it
         identity = f"{self.run_id} {claim.spec.commit} {claim.started_at.isoformat()}"
-        doors = Doors(tools.local, tools.ssh, self._keys, identity)
+        doors = Doors(
+            tools.local, tools.ssh, self._keys, identity, jumps={target.name: target for target in claim.spec.jumps}
+        )
         facts = RunFacts(
             self.run_id, claim.spec.job, claim.spec.commit, claim.cause.instant, claim.attempt, claim.cause
         )

@@ -65,7 +65,7 @@ class OpenSsh:
         self.process.wait()
 
 
-def start(folder: Path, *, options: str = "", passwords: bool = False) -> OpenSsh:
+def start(folder: Path, *, options: str = "", passwords: bool = False, pam: bool = False) -> OpenSsh:
     """Start a server that accepts the current user with a key made for it. Raises RuntimeError with its log."""
     if not Path(SSHD).exists():
         raise RuntimeError("no OpenSSH server here; `make test` installs it (package openssh-server)")
@@ -90,7 +90,7 @@ PubkeyAuthentication yes
 PasswordAuthentication {"yes" if passwords else "no"}
 KbdInteractiveAuthentication no
 PermitRootLogin yes
-UsePAM no
+UsePAM {"yes" if pam else "no"}
 StrictModes no
 UseDNS no
 PrintMotd no

@@ -21,7 +21,6 @@ from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule
 from schemas.steps import PLANNED_TYPES, STEP_TYPES
-from schemas.target import Target
 
 CODE = "OC901"
 LESS = "OC902"
@@ -71,11 +70,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
             yield from _request(document)
         case Credential():
             yield from _credential(document)
-        case Target():
-            ssh: Path = ("spec", "connections", "ssh")
-            connection = document.spec.connections.ssh
-            if connection is not None and connection.jump is not None:
-                yield (*ssh, "jump"), "connecting through another target", ""
     for placed in steps_of(authored):
         yield from _step(placed)
 

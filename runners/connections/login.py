@@ -35,6 +35,12 @@ class SshPlace:
     host_keys: tuple[str, ...]
     private_key: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
+    """Of the private key."""
+    certificate: str | None = field(default=None, repr=False)
+    """An OpenSSH certificate of the private key, one line."""
+    via: "SshPlace | None" = None
+    """The host that the connection goes through."""
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}:{self.port}"
@@ -49,10 +55,29 @@ class Unusable(Exception):  # noqa: N818
 
 
 async def connect(place: SshPlace, limits: SshLimits) -> asyncssh.SSHClientConnection:
-    """Open a connection and log in. Raises Unreached or Unusable, both with a message that says what to do."""
+    """Open a connection and log in, hop by hop, each within its own limits.
+
+    What carries it is closed with it. Raises Unreached or Unusable, both with a message that says what to do.
+    """
+    if place.via is None:
+        return await _connect(place, limits, None)
+    try:
+        tunnel = await connect(place.via, limits)
+    except (Unreached, Unusable) as error:
+        raise type(error)(f"on the way to Target {place.target}, at Target {place.via.target}: {error}") from error
+    try:
+        return await _connect(place, limits, tunnel)
+    except BaseException:
+        tunnel.abort()
+        raise
+
+
+async def _connect(
+    place: SshPlace, limits: SshLimits, tunnel: asyncssh.SSHClientConnection | None
+) -> asyncssh.SSHClientConnection:
     trusted, authorities = _host_keys(place.host_keys, place.target)
-    keys = [_private_key(place.private_key)] if place.private_key else None
-    seen = _Seen()
+    keys = _client_keys(place)
+    seen = _Seen(tunnel)
     algorithms = [*(algorithm for key in trusted for algorithm in key.sig_algorithms), *get_default_public_key_algs()]
     if authorities:
         algorithms = [*get_default_certificate_algs(), *algorithms]
@@ -62,6 +87,7 @@ async def connect(place: SshPlace, limits: SshLimits) -> asyncssh.SSHClientConne
                 place.host,
                 place.port,
                 config=None,
+                tunnel=tunnel if tunnel is not None else (),
                 client_factory=lambda: seen,
                 known_hosts=(trusted, authorities, []),
                 server_host_key_algs=[name.decode() for name in dict.fromkeys(algorithms)],
@@ -112,6 +138,8 @@ def _why(error: Exception, place: SshPlace, seen: "_Seen") -> str:
                 name for name, given in (("key", place.private_key), ("password", place.password)) if given
             )
             return f"{where} refused the login of '{place.user}' with the {means or 'credential'} of its Credential"
+        case asyncssh.ChannelOpenError() if place.via is not None:
+            return f"Target {place.via.target} could not connect on to {where}: {error.reason}"
         case socket.gaierror():
             return f"the name {place.host} cannot be resolved: {error.strerror or error}"
         case ConnectionRefusedError():
@@ -130,15 +158,20 @@ def _why(error: Exception, place: SshPlace, seen: "_Seen") -> str:
 
 
 class _Seen(asyncssh.SSHClient):
-    """Remembers what a server showed that was refused."""
+    """Remembers what a server showed that was refused. Closes what carries the connection when that is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, tunnel: asyncssh.SSHClientConnection | None) -> None:
+        self._tunnel = tunnel
         self.key: asyncssh.SSHKey | None = None
         self.authority = False
         self.connected = False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self.connected = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._tunnel is not None:
+            self._tunnel.abort()
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.key = key
@@ -162,11 +195,34 @@ def _host_keys(lines: tuple[str, ...], target: str) -> tuple[list[asyncssh.SSHKe
     return trusted, authorities
 
 
+def _client_keys(place: SshPlace) -> list[asyncssh.SSHKeyPair] | None:
+    if not place.private_key:
+        return None
+    key = _private_key(place.private_key, place.passphrase)
+    return list(asyncssh.load_keypairs([(key, _certificate(place.certificate)) if place.certificate else key]))
+
+
 @lru_cache(maxsize=256)
-def _private_key(text: str) -> asyncssh.SSHKey:
+def _private_key(text: str, passphrase: str | None) -> asyncssh.SSHKey:
     try:
-        return asyncssh.import_private_key(text)
-    except asyncssh.KeyEncryptionError as error:
-        raise Unusable("the private key has a passphrase; give one without, the secret folder protects it") from error
+        return asyncssh.import_private_key(text, passphrase)
+    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
+        raise Unusable(_unreadable(str(error).lower(), passphrase)) from error
+
+
+def _unreadable(why: str, passphrase: str | None) -> str:
+    if "bcrypt" in why and passphrase is not None:
+        return "this runner cannot open a key that OpenSSH encrypted; write it anew: ssh-keygen -p -m PKCS8 -f KEY"
+    if passphrase is not None:
+        return "the credential does not hold a private key that its passphrase opens"
+    if "passphrase" in why or "bcrypt" in why:
+        return "the private key has a passphrase, and the credential has none"
+    return "the credential does not hold a private key that can be read"
+
+
+@lru_cache(maxsize=256)
+def _certificate(text: str) -> asyncssh.SSHCertificate:
+    try:
+        return asyncssh.import_certificate(text)
     except (asyncssh.KeyImportError, ValueError) as error:
-        raise Unusable("the credential does not hold a private key that can be read") from error
+        raise Unusable("the credential does not hold an OpenSSH certificate that can be read") from error

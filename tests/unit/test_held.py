@@ -12,15 +12,8 @@ from schemas.reader import read
 
 HEAD = "apiVersion: opsconductor/v1\n"
 PROJECT = HEAD + "kind: Project\nmetadata: {name: p}\n"
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
 PLAIN = HEAD + "kind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
-GATE = f"{{host: gate.example, defaultConnection: local, connections: {{local: {{}}, ssh: {{hostKeys: ['{KEY}']}}}}}}"
 START = datetime(2026, 11, 21, tzinfo=UTC)
-
-
-def on(target: str) -> str:
-    spec = f"{{targets: {{names: [{target}]}}, steps: [{{run: uptime}}]}}"
-    return f"{HEAD}kind: Job\nmetadata: {{name: on-{target}}}\nspec: {spec}\n"
 
 
 def catalog(*documents: str) -> Catalog:
@@ -46,22 +39,6 @@ def test_a_job_that_would_run_otherwise_than_it_is_written_does_not_run(spec: st
     assert isinstance(refused, PlanRefused)
     assert (refused.reason, reason in refused.message) == ("notSupported", True)
     assert not isinstance(plan_run(found, found.jobs["plain"], params={}), PlanRefused)
-
-
-def test_a_run_on_a_target_that_would_be_reached_otherwise_does_not_start() -> None:
-    ssh = f"{{hostKeys: ['{KEY}'], jump: gate}}"
-    found = catalog(
-        f"{HEAD}kind: Target\nmetadata: {{name: far}}\nspec: {{host: far.example, connections: {{ssh: {ssh}}}}}\n",
-        f"{HEAD}kind: Target\nmetadata: {{name: gate}}\nspec: {GATE}\n",
-        on("far"),
-        on("gate"),
-    )
-
-    refused = plan_run(found, found.jobs["on-far"], params={})
-
-    assert isinstance(refused, PlanRefused)
-    assert refused.message.startswith("Target/far: connecting through another target")
-    assert not isinstance(plan_run(found, found.jobs["on-gate"], params={}), PlanRefused)
 
 
 def test_a_schedule_that_is_held_or_whose_job_is_does_not_fire() -> None:

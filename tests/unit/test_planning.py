@@ -343,3 +343,20 @@ def test_a_secret_param_opens_nothing_that_the_job_may_not_use() -> None:
     closed = catalog(key={"allowedFor": {"matchLabels": {"team": "db"}}})
     spec = job(USES_KEY, params=KEY, targets=WEB)
     assert refused(spec, closed, token={"credentialRef": "key", "field": "privateKey"}).reason == "notAllowed"
+
+
+def test_the_targets_on_the_way_are_pinned_with_what_logs_in_there() -> None:
+    """Each once, however many targets lie behind it; nothing else of them is used."""
+    hop = {"credentialRef": "web", "hostKeys": [HOST_KEY], "jump": "outer"}
+    documents = {
+        "gate": {"host": "gate", "connections": {"ssh": hop}},
+        "outer": {"host": "outer", "connections": {"ssh": {"credentialRef": "key", "hostKeys": [HOST_KEY]}}},
+        **{
+            name: {"host": name, "connections": {"ssh": {"hostKeys": [HOST_KEY], "jump": "gate"}}}
+            for name in ("far-1", "far-2")
+        },
+    }
+    found = [document("Target", name, spec) for name, spec in documents.items()]
+    spec = planned(job([{"run": "true"}], targets={"names": ["far-1", "far-2"]}), catalog(targets=tuple(found)))
+    assert [hop.name for hop in spec.jumps] == ["gate", "outer"]
+    assert set(spec.credentials) == {"key", "web"}
