@@ -20,7 +20,7 @@ class SshLimits:
 
     connect: float = 10.0
     login: float = 20.0
-    alive_every: float = 5.0
+    alive_every: float = 4.0
     alive_count: int = 3
 
 

@@ -254,6 +254,16 @@ async def test_a_host_that_is_gone_in_the_middle_is_unknown_and_not_proven(
     assert "not proven" in outcome.error or "may have run" in outcome.error
 
 
+@pytest.mark.slow
+async def test_a_host_that_hangs_is_noticed_within_twenty_seconds(own_openssh: OpenSsh, hand: Hand) -> None:
+    """Its kernel still takes what is sent, and nothing is ever closed."""
+    with pytest.raises(asyncssh.ChannelOpenError, match="connection closed"):
+        async with hand.connections.lease(place_of(own_openssh)) as (connection, _):
+            own_openssh.freeze()
+            async with asyncio.timeout(20):
+                await connection.run("true", check=True)
+
+
 async def test_a_warm_connection_that_died_unnoticed_is_replaced(own_openssh: OpenSsh, hand: Hand) -> None:
     assert isinstance(await hand.run(place_of(own_openssh), "exit 0"), Succeeded)
     own_openssh.drop_connections()
