@@ -17,13 +17,14 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     programs    names of commands, and what they make of their words
     heads       the words of a command where a command stands
     arguments   whether a command evaluates the value in one of its words
+    started     the same for commands that scripts in other languages start
     flows       the variables that a script computes with
 
 Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 """
 
-from engine.posix_shell.arguments import evaluates
 from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
 from engine.posix_shell.scan import computed, readings
+from engine.posix_shell.started import evaluates
 
 __all__ = ["HOLE", "Dialect", "Reading", "Refusal", "computed", "evaluates", "readings"]

@@ -6,11 +6,11 @@ that matters, and a question about a value looks only at the nearest word of a k
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from engine.posix_shell.heads import heads
-from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, HOLE, Command, Refusal, Word
+from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal, Word
 from engine.posix_shell.programs import (
     AWK_OPTIONS,
     AWKS,
@@ -27,10 +27,13 @@ from engine.posix_shell.programs import (
     GIT_KEY,
     INTERPRETERS,
     OWN_CODE_OPTIONS,
+    OWN_SCRIPT,
     READING_COMMANDS,
     READING_LINES,
     REMOTE,
     RUNNERS,
+    SED_OPTIONS,
+    SEDS,
     SHELLS,
     TAKING_DATA,
     TAKING_OPTIONS,
@@ -179,6 +182,17 @@ class Arguments:
         return bool(self.heads) and all(self._names[at] in RUNNERS or at in self._taking_data for at in self.heads)
 
     @cached_property
+    def _script(self) -> int | None:
+        """The author's own script that is run, as in `./x.sh` and `python3 x.py`: what follows are its options."""
+        if not self.heads or self.heads[-1] + 1 >= len(self._texts):
+            return None
+        head = self.heads[-1]
+        for at in (head, head + 1) if interprets(self._names[head]) else (head,):
+            if OWN_SCRIPT.fullmatch(self._texts[at]) and DYNAMIC not in self._texts[at]:
+                return at
+        return None
+
+    @cached_property
     def _unknown(self) -> bool:
         return self._texts[0].startswith(DYNAMIC) and any(COMMAND_OPTION.fullmatch(name) for name in self._names)
 
@@ -208,7 +222,7 @@ class Arguments:
         """Each word before the one at `place` that makes this one code, and why. Of one kind only the first such."""
         text = self._texts[place]
         evaluator = self._evaluators[0] if self._evaluators else place
-        if evaluator < place:
+        if evaluator < place and not self._is_file_of_sed(evaluator, place):
             yield evaluator, f"stands in a command with '{self._names[evaluator]}', which may evaluate it"
         shell = self._shells[0] if self._shells else place
         if shell < _before(self._commanded, place + 1):
@@ -237,12 +251,11 @@ class Arguments:
         name = self._names[head]
         own = OWN_CODE_OPTIONS.get(name)
         attached = text.split(DYNAMIC, 1)[0].rstrip("=")
-        for pattern in (own, CODE_OPTIONS if name not in TAKING_OPTIONS else None):
-            if name == "git" and pattern is CODE_OPTIONS:
-                continue
+        takes_data = name in TAKING_OPTIONS or name == "git" or self._script is not None
+        for pattern in (own, None if takes_data else CODE_OPTIONS):
             if pattern is not None and place > head and (pattern.fullmatch(option) or pattern.fullmatch(attached)):
                 yield head, f"stands after an option of '{name}' that may take a command"
-        if CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}="):
+        if self._script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
             yield head, "stands in an option that may take a command"
         if name == "git" and self._sets_git:
             yield from self._in_setting(head, text, self._texts[place - 1])
@@ -250,6 +263,17 @@ class Arguments:
             yield head, "stands in a path on another machine, whose shell may read it"
         if name.startswith("sqlite") and not text.startswith("-") and _before(self._operands, place) > head:
             yield head, f"stands in what '{name}' evaluates"
+
+    def _is_file_of_sed(self, sed: int, place: int) -> bool:
+        """Whether it is a file that sed edits: after its script, and no option for sure."""
+        if self._names[sed] not in SEDS or self._names[place - 1] in SED_OPTIONS or len(self._evaluators) > 1:
+            return False
+        literal = self._texts[place][0] not in ("-", DYNAMIC) or "--" in self._texts[sed + 1 : place]
+        # `-i .bak` and `-i ''` take a value elsewhere than on Linux.
+        return literal and any(
+            self._texts[at][:1] not in ("", "-", ".") and self._texts[at - 1] not in ("-l", "--line-length")
+            for at in range(sed + 1, place)
+        )
 
     def _in_setting(self, head: int, text: str, before: str) -> Iterator[tuple[int, str]]:
         if text.startswith(DYNAMIC) and (before in ("config", "set") or before.startswith("-")):
@@ -273,6 +297,11 @@ class Arguments:
 
     def _where(self, test: Callable[[str], bool]) -> list[int]:
         return [at for at, name in enumerate(self._names) if test(name)]
+
+    def _of_others(self, test: Callable[[str], bool]) -> list[int]:
+        """The same, without a shell or an interpreter whose options ended with a script."""
+        begin = 0 if self._script is None else self._script + 1
+        return [at for at in self._where(test) if at >= begin]
 
     def _follows(self, test: Callable[[str], bool], last: int) -> bool:
         """Whether a word that passes the test stands before the place `last`."""
@@ -311,7 +340,7 @@ class Arguments:
 
     @cached_property
     def _coded(self) -> list[int]:
-        return self._where(lambda name: INTERPRETERS.fullmatch(name) is not None)
+        return self._of_others(lambda name: INTERPRETERS.fullmatch(name) is not None)
 
     @cached_property
     def _codes(self) -> list[int]:
@@ -328,7 +357,7 @@ class Arguments:
 
     @cached_property
     def _shells(self) -> list[int]:
-        return self._where(SHELLS.__contains__)
+        return self._of_others(SHELLS.__contains__)
 
     @cached_property
     def _commanded(self) -> list[int]:
@@ -367,15 +396,3 @@ def _before(places: list[int], at: int) -> int:
 
 def _reads(name: str) -> bool:
     return interprets(name) or name in AWKS or name in READING_LINES
-
-
-def evaluates(words: Sequence[str]) -> dict[int, Refusal]:
-    """For the words of a command that a script in another language starts: those with HOLE that would be evaluated."""
-    command = Command()
-    for at, text in enumerate(words):
-        word = Word(quoted=True, holes=[at] if HOLE in text else [])
-        word.add(text.replace(HOLE, DYNAMIC))
-        command.words.append(word)
-    arguments = Arguments(command)
-    found = ((at, arguments.evaluate(at)) for at, text in enumerate(words) if HOLE in text)
-    return {at: refusal for at, refusal in found if refusal is not None}

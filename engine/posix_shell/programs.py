@@ -119,6 +119,10 @@ LONG_WITH_VALUE = frozenset(
 )  # fmt: skip
 CLIENTS = frozenset({"psql", "mysql", "mariadb", "sqlite", "sqlite3", "mongo", "mongosh", "sqlplus"})
 """Interpreters that take options after their operands, too."""
+OWN_SCRIPT = re.compile(r"\.\.?/[^ ]+|(?!/dev/|/proc/)[A-Za-z0-9_./~][^ ]*\.(sh|bash|ksh|py|pl|rb|js|php)")
+"""A script of the author, by its name."""
+SEDS = frozenset({"sed", "gsed"})
+SED_OPTIONS = frozenset({"-e", "-f", "-l", "--expression", "--file", "--line-length"})
 AWKS = frozenset({"awk", "gawk", "mawk", "nawk"})
 AWK_OPTIONS = frozenset({"-v", "-F", "--assign"})
 """Options whose value is the next word."""
