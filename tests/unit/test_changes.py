@@ -190,6 +190,60 @@ def test_a_name_that_may_be_that_of_a_document_at_fault_is_looked_up_again(carri
     assert carried == [False]
 
 
+def at_fault(kind: str, name: str) -> str:
+    return f"kind: {kind}\nmetadata: {{name: {name}}}\nspec: 5\n"
+
+
+def test_so_it_is_where_others_of_its_kind_were_at_fault_before(carried: list[bool]) -> None:
+    nobody = {**replaced(BASE, "s.yaml", "jobRef: one", "jobRef: gone"), "other.yaml": at_fault("Job", "other")}
+    more = {**nobody, "gone.yaml": at_fault("Job", "gone")}
+
+    last, alone = followed(nobody, more)
+
+    assert "OC305" not in [found.code for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
+def test_and_where_a_document_of_another_kind_and_the_same_name_was(carried: list[bool]) -> None:
+    gate = "kind: Workflow\nmetadata: {name: w}\nspec: {jobs: {a: {approval: {teams: [nobody]}}}}\n"
+    job = {**BASE, "w.yaml": gate, "job.yaml": at_fault("Job", "same")}
+    user = {**job, "user.yaml": at_fault("User", "same")}
+
+    last, alone = followed(job, user)
+
+    assert "OC305" not in [found.code for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
+def test_a_target_that_changes_is_seen_by_those_that_do_not_name_it(carried: list[bool]) -> None:
+    every = "kind: Job\nmetadata: {name: every}\nspec: {targets: {selector: {}}, steps: [{run: 'true'}]}\n"
+    first = {**BASE, "every.yaml": every, "target-a.yaml": FILES["target-a.yaml"]}
+    changed = replaced(first, "target-a.yaml", "local: {}", "http: {baseUrl: 'https://x.example'}")
+
+    last, alone = followed(first, changed)
+
+    assert "every.yaml" in [found.span.file for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
+def test_a_project_at_fault_is_read_anew_for_what_is_right_in_it(carried: list[bool]) -> None:
+    """It is not among the documents that could be read, before or after."""
+    project = "kind: Project\nmetadata: {name: p}\nspec: {nope: 1, defaults: {timeZone: UTC, pool: site}}\n"
+    channel = "kind: NotificationChannel\nmetadata: {name: n}\nspec: {type: webhook, credentialRef: hook}\n"
+    hook = "kind: Credential\nmetadata: {name: hook}\nspec: {type: token, from: {file: k}, pools: [site]}\n"
+    files = {"opsconductor.yaml": project, "channel.yaml": channel, "hook.yaml": hook, "pool.yaml": FILES["pool.yaml"]}
+    first = {**BASE, **files}
+
+    last, alone = followed(first, replaced(first, "opsconductor.yaml", "pool: site", "pool: default"))
+
+    assert "OC603" in [found.code for found in last.findings]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
 def test_a_file_that_goes_is_missed(carried: list[bool]) -> None:
     """The document that names it has not changed, and neither has any other."""
     named = {**BASE, "c.yaml": FILES["c.yaml"]}
