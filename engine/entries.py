@@ -12,6 +12,9 @@ from schemas.guard import MAX_BYTES
 from schemas.span import start_of
 
 MAX_FILES = 20_000
+MAX_TOTAL = 64 * 1024 * 1024
+"""Bytes of all files together: four times what 10,000 documents of 50 lines are. What is read of them takes some forty
+times as much memory, so that no repository can take all that a small machine has."""
 MAX_FOLDERS = 16
 """Folders around a file."""
 MAX_ENTRIES = 200_000
@@ -54,11 +57,20 @@ def too_deep(path: str) -> Diagnostic:
     return Diagnostic(start_of(path), "OC123", message, "move its files further up")
 
 
-def too_many(*, entries: bool) -> Diagnostic:
-    """Too many files that hold documents; or, with `entries`, too many of any kind where documents may be."""
-    message = f"more than {MAX_FILES} files hold documents"
-    if entries:
-        message = f"the tree has more than {MAX_ENTRIES} entries where documents may be"
+def beyond(*, files: int, size: int, entries: int) -> Diagnostic | None:
+    """Which limit of a whole tree is passed: files that hold documents, their bytes, entries where documents may be."""
+    if entries > MAX_ENTRIES:
+        return _too_many(f"the tree has more than {MAX_ENTRIES} entries where documents may be")
+    if files > MAX_FILES:
+        return _too_many(f"more than {MAX_FILES} files hold documents")
+    if size > MAX_TOTAL:
+        message = f"the files that hold documents have more than {MAX_TOTAL // 1024**2} MiB together"
+        hint = "narrow `include` to the documents, keep data elsewhere, or split the repository"
+        return Diagnostic(start_of(PROJECT_FILE), "OC126", message, hint)
+    return None
+
+
+def _too_many(message: str) -> Diagnostic:
     return Diagnostic(start_of(PROJECT_FILE), "OC122", message, "narrow `include`, or split the repository")
 
 

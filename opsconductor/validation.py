@@ -20,17 +20,15 @@ from engine.compile import (
     project_to_read_by,
 )
 from engine.entries import (
-    MAX_ENTRIES,
-    MAX_FILES,
     MAX_FINDINGS,
     MAX_FOLDERS,
     Irregular,
+    beyond,
     not_regular,
     odd_name,
     spelled,
     too_deep,
     too_large,
-    too_many,
 )
 from engine.globs import matches, may_hold
 from engine.vendored import LOCK_FILE, file_of, is_apart, is_vendored, vendored
@@ -49,8 +47,8 @@ def validate_paths(root: Path) -> Report:
     project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
     tree = _Tree(root, looked_at(project))
     tree.walk("", 1)
-    if tree.full:
-        tree.say(too_many(entries=tree.looked_at > MAX_ENTRIES))
+    if tree.beyond is not None:
+        tree.say(tree.beyond)
     wanted = {*included(tree.paths, project), *filter(is_apart, tree.paths)}
     files = {path: data for path in sorted(wanted) if (data := tree.read(path)) is not None}
     return _report("", files, tuple(tree.findings), tree.holds)
@@ -103,10 +101,12 @@ class _Tree:
     paths: list[str] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
     looked_at: int = 0
+    size: int = 0
 
     @property
-    def full(self) -> bool:
-        return len(self.paths) > MAX_FILES or self.looked_at > MAX_ENTRIES
+    def beyond(self) -> Diagnostic | None:
+        """Which limit it passes, where it does: nothing further is looked at."""
+        return beyond(files=len(self.paths), size=self.size, entries=self.looked_at)
 
     def say(self, finding: Diagnostic) -> None:
         if len(self.findings) < MAX_FINDINGS:
@@ -116,7 +116,7 @@ class _Tree:
         """Collect the files below a folder; `folder` is empty or ends in `/`. No folder is opened without need."""
         for raw, entry in self._entries(folder):
             self.looked_at += 1
-            if self.full:
+            if self.beyond is not None:
                 return
             if raw.lower() != b".git":
                 self._look(folder, raw, entry, depth)
@@ -181,6 +181,7 @@ class _Tree:
         elif found.st_size > MAX_BYTES:
             self.say(too_large(path, found.st_size))
         else:
+            self.size += found.st_size
             self.paths.append(path)
 
     def _descend(self, path: str, depth: int, *, may_be_above: bool) -> None:

@@ -15,17 +15,16 @@ from pygit2.enums import DeltaStatus
 
 from engine.entries import (
     MAX_ENTRIES,
-    MAX_FILES,
     MAX_FINDINGS,
     MAX_FOLDERS,
     PROJECT_FILE,
     Irregular,
+    beyond,
     not_regular,
     odd_name,
     spelled,
     too_deep,
     too_large,
-    too_many,
 )
 from engine.globs import matches, may_hold
 from journal.errors import Refused
@@ -97,10 +96,12 @@ class _Walk:
     files: dict[str, BlobRef] = field(default_factory=dict)
     findings: list[Diagnostic] = field(default_factory=list)
     looked_at: int = 0
+    size: int = 0
 
     @property
-    def full(self) -> bool:
-        return len(self.files) > MAX_FILES or self.looked_at > MAX_ENTRIES
+    def beyond(self) -> Diagnostic | None:
+        """Which limit it passes, where it does: nothing further is looked at."""
+        return beyond(files=len(self.files), size=self.size, entries=self.looked_at)
 
     def say(self, finding: Diagnostic) -> None:
         if len(self.findings) < MAX_FINDINGS:
@@ -123,7 +124,9 @@ class Objects:
         self._last: tuple[tuple[str, ...], Snapshot] | None = None
 
     def snapshot(self, commit: str, globs: Sequence[str] = _EVERYTHING) -> Snapshot:
-        """The files that the globs choose, and opsconductor.yaml; at most 20,000, 16 folders deep, 1 MiB each.
+        """The files that the globs choose, and opsconductor.yaml.
+
+        At most 20,000, 16 folders deep, 1 MiB each and 64 MiB together.
 
         What is not a regular file, too deep, too large or oddly named is left out and is a finding. A second call costs
         only the folders that changed.
@@ -261,14 +264,17 @@ class Objects:
                 files[path] = BlobRef(blob, self._size(blob))
             elif self._wanted(path, globs):
                 return None
+        sizes = (sum(file.size for file in these.values()) for these in (last.files, files))
+        if any(beyond(files=0, size=size, entries=0) is not None for size in sizes):
+            return None
         return Snapshot(commit, files, last.findings)
 
     def _walked(self, commit: str, globs: tuple[str, ...]) -> Snapshot:
         walk = _Walk(globs)
         seen: dict[str, tuple[_Entry, ...]] = {}
         self._walk(str(self._commit(commit).tree_id), "", 1, walk, seen)
-        if walk.full:
-            walk.say(too_many(entries=walk.looked_at > MAX_ENTRIES))
+        if walk.beyond is not None:
+            walk.say(walk.beyond)
         self._folders = seen
         self._sizes = {ref.id: ref.size for ref in walk.files.values()}
         return Snapshot(commit, walk.files, in_order(walk.findings))
@@ -277,7 +283,7 @@ class Objects:
         seen[tree] = entries = self._folders.get(tree) or self._listed(tree)
         walk.looked_at += len(entries)
         for entry in entries:
-            if walk.full:
+            if walk.beyond is not None:
                 return
             path = f"{folder}{entry.name}"
             kind = entry.mode & _KIND_OF_ENTRY
@@ -304,6 +310,7 @@ class Objects:
         if size > MAX_BYTES:
             walk.say(too_large(path, size))
             return
+        walk.size += size
         walk.files[path] = BlobRef(entry.id, size)
 
     def _refuse(self, path: str, kind: int, walk: _Walk) -> None:

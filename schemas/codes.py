@@ -42,6 +42,7 @@ _TITLES = {
     "OC123": "A folder nested too deeply",
     "OC124": "An odd file name",
     "OC125": "A file that cannot be read",
+    "OC126": "Too much in all files together",
     # 2xx: the shape of documents
     "OC201": "A document that is not a mapping",
     "OC202": "The apiVersion is missing or unknown",

@@ -7,7 +7,7 @@ import pygit2
 import pytest
 from pygit2.enums import FileMode
 
-import reconciler.objects as objects_module
+from engine import entries
 from reconciler.objects import CommitInfo, NoSuchCommit, Objects
 from schemas.guard import MAX_BYTES
 
@@ -142,9 +142,24 @@ def test_depth_is_bounded(store: Store) -> None:
     assert [(finding.code, finding.span.file.count("/")) for finding in snapshot.findings] == [("OC123", 16)]
 
 
+def test_the_bytes_of_all_files_together_are_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One blob under many names costs git nothing, and whoever reads them all that many times its size."""
+    monkeypatch.setattr(entries, "MAX_TOTAL", 10_000)
+    full, small = b"#" * 1_000, b"#"
+    snapshot = store.objects.snapshot(store.commit(store.tree({f"{n}.yaml": full for n in range(10, 50)})))
+    assert len(snapshot.files) == 11
+    assert [finding.code for finding in snapshot.findings] == ["OC126"]
+
+    right = {f"{n}.yaml": full for n in range(10, 20)}
+    for files, expected in ((right, []), ({**right, "15.yaml": full + small}, ["OC126"]), (right, [])):
+        snapshot = store.objects.snapshot(store.commit(store.tree(files)))
+        assert [finding.code for finding in snapshot.findings] == expected, "also where one file was edited"
+        assert len(snapshot.files) == 10
+
+
 def test_a_tree_that_repeats_itself_is_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten levels of ten times the same folder are ten thousand million paths in eleven objects."""
-    monkeypatch.setattr(objects_module, "MAX_FILES", 500)
+    monkeypatch.setattr(entries, "MAX_FILES", 500)
     tree = store.tree({"a.yaml": b"x"})
     for _ in range(10):
         tree = store.tree({f"d{number}": (FileMode.TREE, tree) for number in range(10)})
@@ -152,7 +167,7 @@ def test_a_tree_that_repeats_itself_is_bounded(store: Store, monkeypatch: pytest
     assert len(snapshot.files) == 501
     assert [finding.code for finding in snapshot.findings] == ["OC122"]
 
-    monkeypatch.setattr(objects_module, "MAX_ENTRIES", 5000)
+    monkeypatch.setattr(entries, "MAX_ENTRIES", 5000)
     empty = store.tree({"a": b"x"})
     for _ in range(10):
         empty = store.tree({f"d{number}": (FileMode.TREE, empty) for number in range(10)})

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from engine.entries import MAX_FOLDERS
+from engine.entries import MAX_FOLDERS, MAX_TOTAL
 from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page
 from opsconductor.report import as_json, as_text
 from opsconductor.validation import validate_commit, validate_paths
@@ -197,6 +197,12 @@ def large_files(folder: Path) -> None:
     (folder / "definitions" / "fits.yaml").write_text("#" * MAX_BYTES)
 
 
+def much_together(folder: Path) -> None:
+    (folder / "definitions" / "0.yaml").write_text("#" * MAX_BYTES)
+    for number in range(1, MAX_TOTAL // MAX_BYTES + 3):
+        (folder / "definitions" / f"{number}.yaml").hardlink_to(folder / "definitions" / "0.yaml")
+
+
 def a_large_project(folder: Path) -> None:
     (folder / "opsconductor.yaml").write_text("#" * (MAX_BYTES + 1))
 
@@ -226,7 +232,8 @@ def everything_included(folder: Path) -> None:
 
 
 SHAPES = [
-    links, odd_names, deep_folders, large_files, a_large_project, a_linked_project, a_project_folder, a_submodule,
+    links, odd_names, deep_folders, large_files, much_together,
+    a_large_project, a_linked_project, a_project_folder, a_submodule,
     everything_included,
 ]  # fmt: skip
 
