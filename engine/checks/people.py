@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.checks.scope import OBJECT_KINDS, Path, Scope
-from engine.checks.secrecy import public_key_problem
+from engine.checks.sshkeys import public_key_problem
 from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.guesses import Guesses, Names
 from schemas.kinds import MODELS

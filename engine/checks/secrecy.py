@@ -1,11 +1,10 @@
 """Secrets and whom we trust: host keys, and who may open what."""
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping
 
 from engine.checks.files import connections_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from engine.checks.sshkeys import host_key_problem
 from engine.selection import matches
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
@@ -19,16 +18,6 @@ from schemas.span import Span
 from schemas.target import Become, Target
 from schemas.trigger import Trigger
 
-_KEY_TYPES = {
-    "ssh-ed25519": 2,
-    "ssh-rsa": 3,
-    "ecdsa-sha2-nistp256": 3,
-    "ecdsa-sha2-nistp384": 3,
-    "ecdsa-sha2-nistp521": 3,
-    "sk-ssh-ed25519@openssh.com": 3,
-    "sk-ecdsa-sha2-nistp256@openssh.com": 4,
-}
-"""Host key types, with the number of fields in their binary form (RFC 4253 6.6, RFC 5656 3.1, RFC 8709 4)."""
 _URL = ("token", "generic")
 _FITTING: Mapping[str, tuple[str, ...]] = {
     "ssh": ("ssh", "password"),
@@ -77,57 +66,6 @@ def _host_keys(authored: Authored, target: Target, scope: Scope) -> Iterator[Dia
         if (problem := host_key_problem(key)) is not None:
             hint = "write it as 'ssh-ed25519 AAAA…', or '@cert-authority ssh-ed25519 AAAA…'; without a host name"
             yield Diagnostic(authored.span(*path, "hostKeys", index), "OC602", problem, hint)
-
-
-def host_key_problem(text: str) -> str | None:
-    """Why a text is no host key; None where its structure is sound. Whether the key is any good is not looked at."""
-    words = text.split()
-    if words and words[0].startswith("@"):
-        if words[0] != "@cert-authority":
-            return f"'{words[0][:40]}' is not a mark that is known"
-        words = words[1:]
-    return _key_problem(words, "host key")
-
-
-def public_key_problem(text: str) -> str | None:
-    """Why a text is no public key of a person; None where its structure is sound."""
-    return _key_problem(text.split(), "public key")
-
-
-def _key_problem(words: list[str], what: str) -> str | None:
-    if not words:
-        return f"an empty {what}"
-    if words[0] not in _KEY_TYPES:
-        if len(words) > 1 and words[1] in _KEY_TYPES:
-            before = "a host name" if what == "host key" else "an option"
-            return f"'{words[0][:80]}' before the key is {before}, which does not belong here"
-        return f"'{words[0][:80]}' is not a type of {what}"
-    if len(words) < 2:
-        return f"a type of {what} without the key"
-    try:
-        blob = base64.b64decode(words[1], validate=True)
-    except (binascii.Error, ValueError):
-        return f"the {what} is not base64"
-    fields = _fields(blob)
-    if fields is None or len(fields) != _KEY_TYPES[words[0]]:
-        return f"the {what} is cut off or damaged"
-    if fields[0] != words[0].encode():
-        return f"the {what} is not of the type {words[0]} it says"
-    if words[0] == "ssh-ed25519" and len(fields[1]) != 32:
-        return f"the {what} is cut off or damaged"
-    return None
-
-
-def _fields(blob: bytes) -> list[bytes] | None:
-    """The length-prefixed strings that make up a key (RFC 4251 5)."""
-    fields: list[bytes] = []
-    while blob:
-        length = int.from_bytes(blob[:4], "big")
-        if len(blob) < 4 + length:
-            return None
-        fields.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
-    return fields
 
 
 def _fitting(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:

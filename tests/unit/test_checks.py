@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.checks.secrecy import host_key_problem
+from engine.checks.sshkeys import host_key_problem
 from engine.checks.timezones import is_zone
 from engine.compile import compile_files, included
 from engine.globs import matches, may_hold
@@ -253,7 +253,7 @@ def test_a_host_key_of_another_type_than_it_says() -> None:
 
     assert host_key_problem(f"ssh-ed25519 {ed25519}") is None
     assert host_key_problem(f"@cert-authority ssh-ed25519 {ed25519} a comment") is None
-    assert host_key_problem(f"ssh-rsa {ed25519}") == "the host key is cut off or damaged"
+    assert host_key_problem(f"ssh-rsa {ed25519}") == "the host key is not of the type ssh-rsa it says"
 
 
 @given(st.text(max_size=60))

@@ -4,9 +4,11 @@ from time import process_time
 
 import pytest
 
+from engine.compile import compile_files
 from engine.leaks import shown
 from opsconductor.report import Report
 from opsconductor.report import shown as written
+from schemas.reader import read
 from tests.document_cases import CASES, cases_in
 
 HOSTILE = {
@@ -47,3 +49,22 @@ def test_no_report_repeats_a_secret() -> None:
     for secret in ("hunter2", "AKIAQ", "ghp_q7", "glpat-Zk", "7c9e6679", "Tr0ub", "eyJ", "changeme", "wJalr"):
         assert secret in case.data.decode()
         assert secret not in text
+
+
+def test_a_secret_in_a_request_is_no_finding_of_the_definition_after_it() -> None:
+    """What is wrong with a request rejects the request, and never the commit."""
+    head = "apiVersion: opsconductor/v1\nkind: "
+    request = (
+        f"{head}RunRequest\nmetadata: {{name: r}}\nspec:\n  jobRef: j\n  reason: -----BEGIN OPENSSH PRIVATE KEY-----\n"
+    )
+    job = f"{head}Job\nmetadata: {{name: j}}\nspec: {{steps: [{{uses: dummy}}]}}\n"
+
+    project = read(f"{head}Project\nmetadata: {{name: p}}\nspec: {{}}\n".encode(), "opsconductor.yaml")
+
+    def codes(*documents: str) -> tuple[list[str], bool]:
+        compiled = compile_files("c", [project, read("---\n".join(documents).encode(), "a.yaml")])
+        return [one.code for one in compiled.findings if one.severity == "error"], compiled.catalog is not None
+
+    assert codes(request, job) == (["OC605"], True)
+    assert codes(job, request) == (["OC605"], True)
+    assert codes(job.replace("metadata:", f"# {leak}\nmetadata:"), request) == (["OC605", "OC605"], False)
