@@ -54,9 +54,8 @@ def test_no_report_repeats_a_secret() -> None:
 def test_a_secret_in_a_request_is_no_finding_of_the_definition_after_it() -> None:
     """What is wrong with a request rejects the request, and never the commit."""
     head = "apiVersion: opsconductor/v1\nkind: "
-    request = (
-        f"{head}RunRequest\nmetadata: {{name: r}}\nspec:\n  jobRef: j\n  reason: -----BEGIN OPENSSH PRIVATE KEY-----\n"
-    )
+    leak = "-----BEGIN OPENSSH PRIVATE KEY-----"
+    request = f"{head}RunRequest\nmetadata: {{name: r}}\nspec:\n  jobRef: j\n  reason: {leak}\n"
     job = f"{head}Job\nmetadata: {{name: j}}\nspec: {{steps: [{{uses: dummy}}]}}\n"
 
     project = read(f"{head}Project\nmetadata: {{name: p}}\nspec: {{}}\n".encode(), "opsconductor.yaml")
