@@ -380,6 +380,19 @@ def test_many_scripts_made_by_chance_execute_nothing_of_their_values(seed: int, 
     by_chance(random.Random(seed), 100, trap)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_values_that_flow_by_chance_are_not_computed(seed: int, trap: Path) -> None:
+    """Assignments, loops, pipes and arithmetic over three variables, in any order."""
+    chance = random.Random(seed)
+    for _ in range(60):
+        scripts = Scripts(chance, "bash")
+        bound = _bindable("\n".join(scripts.variable(0) for _ in range(7)), "bash")
+        if bound is not None:
+            script = prelude("bash", [f"a[$({CANARY})]"] * len(bound.holes)) + bound.text
+            run("bash", script, trap)
+            assert not sprung(trap), bound.text
+
+
 def by_chance(chance: random.Random, wanted: int, trap: Path) -> None:
     accepted = 0
     while accepted < wanted:
