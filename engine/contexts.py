@@ -12,10 +12,11 @@ from typing import Any
 
 from engine.expression import Status, render
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, is_nested, plan_path
+from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Use, is_nested, plan_path
 from engine.progress import Cut, StepRecord, counts_as_success
 from engine.secretref import secret_of
 from schemas.quantities import format_instant
+from schemas.steps import STEP_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def _steps(spec: PinnedSpec, records: Sequence[StepRecord]) -> dict[str, dict[st
 
 def _step(step: PlannedStep, record: StepRecord | None) -> dict[str, Any]:
     """A step that did not run has every field and every declared output, all of them null."""
-    nothing = dict.fromkeys(step.outputs)
+    known = STEP_TYPES.get(step.action.type) if isinstance(step.action, Use) else None
+    nothing = dict.fromkeys((*(known.outputs if known else ()), *step.outputs))
     if record is None:
         return {**dict.fromkeys(_FIELDS), "outputs": nothing}
     return {**_result(record), "outputs": {**nothing, **record.outputs}}

@@ -175,6 +175,8 @@ class PinnedSpec:
     """Failed targets beyond which nothing new starts: a number, or a percentage of all."""
     timeout: timedelta = timedelta(hours=1)
     outputs: dict[str, Any] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    """Of the pool, in CIDR form: where a host that comes from an expression may lie."""
 
     @property
     def every_step(self) -> tuple[PlannedStep, ...]:

@@ -28,7 +28,7 @@ from engine.pinned import (
     every,
     in_rescue_of,
 )
-from engine.reach import Way, jumps, of_connections, of_steps
+from engine.reach import Way, jumps, of_connections, of_inputs, of_steps
 from engine.secretref import SecretRef, param_of, written
 from engine.selection import matches, narrow, select
 from schemas.act import InlineJob
@@ -141,6 +141,7 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         max_failures=job.strategy.max_failures,
         timeout=job.timeout or catalog.project.spec.defaults.timeout or DEFAULT_TIMEOUT,
         outputs=dict(job.outputs),
+        networks=catalog.pools[asked.pool].spec.networks if asked.pool in catalog.pools else (),
     )
 
 
@@ -255,6 +256,11 @@ class _Around:
     types: Lookup
     """Of what scripts read."""
 
+    def opened(self, value: Any) -> Any:
+        """The value, or what stands for the secret param that it is as a whole."""
+        name = param_of(value)
+        return value if name is None else self.secrets.get(name, value)
+
 
 def _steps(job: JobSpec, targets: list[Target], secrets: Mapping[str, str]) -> tuple[PlannedStep, ...]:
     shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
@@ -298,10 +304,6 @@ def _loops(steps: Iterable[Step]) -> Iterator[str]:
 
 
 def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedStep:
-    def opened(value: Any) -> Any:
-        name = param_of(value)
-        return value if name is None else around.secrets.get(name, value)
-
     try:
         used = STEP_TYPES.get(step.uses or "")
         return PlannedStep(
@@ -311,9 +313,9 @@ def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedSte
             name=step.name,
             condition=condition_text(step.if_) if isinstance(step.if_, str) else step.if_,
             connection=step.connection or (used.over if used else None),
-            env={name: opened(value) for name, value in {**around.job.env, **step.env}.items()},
+            env={name: around.opened(value) for name, value in {**around.job.env, **step.env}.items()},
             working_dir=step.working_dir,
-            stdin=opened(step.stdin),
+            stdin=around.opened(step.stdin),
             timeout=step.timeout,
             continue_on_error=step.continue_on_error,
             ok_exit_codes=_codes(step.ok_exit_codes),
@@ -358,7 +360,9 @@ def _action(step: Step, around: _Around) -> Script | Use:
             f"'{used.name}' needs '{missing[0]}'" if missing else f"'{used.name}' takes no '{unknown[0]}'"
         )
     if not used.is_script:
-        return Use(used.name, dict(inputs))
+        return Use(
+            used.name, {name: around.opened(one) if name in used.secret else one for name, one in inputs.items()}
+        )
     for name, value in inputs.items():
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
@@ -471,6 +475,7 @@ def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep,
 def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
     yield from of_connections(targets, steps, asked.catalog.targets)
     yield from of_steps(steps)
+    yield from of_inputs(targets, steps)
     yield from _of_secrets(asked.job, steps)
 
 

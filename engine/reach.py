@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engine.catalog import connection_of
-from engine.pinned import PlannedStep, Script, every
+from engine.pinned import PlannedStep, Script, Use, every
 from schemas.target import Become, Target
 
 
@@ -46,6 +46,21 @@ def of_steps(steps: Iterable[PlannedStep]) -> Iterator[Way]:
     for step in every(steps):
         if step.become is not None and step.become.credential_ref is not None:
             yield Way(step.become.credential_ref, f"step {step.id}: become.credentialRef")
+
+
+def of_inputs(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> Iterator[Way]:
+    """What the steps name in `credentialRef`, and what a path below a target's baseUrl is asked for with."""
+    to_targets = False
+    for step in every(steps):
+        if not isinstance(step.action, Use):
+            continue
+        reference, url = step.action.inputs.get("credentialRef"), step.action.inputs.get("url")
+        if isinstance(reference, str):
+            yield Way(reference, f"step {step.id}: credentialRef")
+        elif step.action.type == "http.request" and isinstance(url, str) and url.startswith(("/", "${{")):
+            to_targets = True
+    for target in targets if to_targets else ():
+        yield from _of_connection(target, "http")
 
 
 def _of_hop(target: Target) -> Iterator[Way]:

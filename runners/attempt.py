@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from engine.outcome import Failed, Outcome, Unknown
-from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Script
+from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Script, Use
 from runners.connections import PROOF, Finish, Refused, Session, Stop
 from runners.connections.become import Becoming
 from runners.connections.here import Here, here
@@ -25,6 +25,9 @@ from schemas.target import Become, SshConnection
 
 _HOPELESS = PROOF + 10.0
 """Seconds after the order to end a step when we stop waiting for its step type."""
+
+_TALKING = frozenset({"http.request", "webhook.call", "wait.until"})
+"""Step types in which the runner itself talks to a server: the target's own connection is not opened for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Doors:
 
     def session(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
         """The session that the step's connection opens. One that cannot be opened refuses every command."""
+        if isinstance(step.action, Use) and step.action.type in _TALKING:
+            return _NoSession(f"'{step.action.type}' runs no commands", capture, stop)
         connection = step.connection or (target.default_connection if target else "local")
         if connection == "local" and step.become is None:
             return LocalSession(self.local, capture, stop)

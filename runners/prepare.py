@@ -13,7 +13,8 @@ from engine.progress import StepRecord
 from engine.secretref import SecretRef, secret_of
 from runners.bootstrap import Command
 from runners.secrets import Opened, Sealed
-from runners.steps import ReadyStep
+from runners.steps import Around, ReadyStep
+from schemas.steps import STEP_TYPES
 
 Open = Callable[[str], Opened]
 """Opens a credential of the run by name. Raises Sealed."""
@@ -69,13 +70,23 @@ def prepare(step: PlannedStep, place: Place, opened: Open, *, restricted: bool) 
             case Script() as script:
                 command = _command(step, script, env, context, place.status, opened)
                 return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
-            case Use(inputs=inputs):
-                given = render(inputs, context, status=place.status)
-                return Prepared(ReadyStep(step, inputs=given, restricted=restricted), public)
+            case Use() as use:
+                given = _inputs(use, context, place.status, opened)
+                around = Around(place.run, place.target, place.spec.networks, opened)
+                return Prepared(ReadyStep(step, inputs=given, restricted=restricted, around=around), public)
     except ExpressionError as error:
         return Broken(error.message)
     except (Sealed, UnbindableValue) as error:
         return Broken(str(error))
+
+
+def _inputs(use: Use, context: Mapping[str, Any], status: Status, opened: Open) -> dict[str, Any]:
+    known = STEP_TYPES.get(use.type)
+    marked = known.secret if known is not None else frozenset[str]()
+    secret = {name: found for name in marked if (found := secret_of(use.inputs.get(name))) is not None}
+    plain = {name: value for name, value in use.inputs.items() if name not in secret}
+    rendered = render(plain, context, status=status)
+    return {**rendered, **{name: _value(found, opened) for name, found in secret.items()}}
 
 
 def _command(

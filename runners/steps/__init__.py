@@ -4,18 +4,33 @@ Built-in types and plug-ins come through one door: a plug-in names its type in t
 `opsconductor.steps`, and the object there follows `StepType`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
+from engine.contexts import RunFacts
 from engine.outcome import Outcome
-from engine.pinned import PlannedStep
+from engine.pinned import PinnedTarget, PlannedStep
 from runners.bootstrap import Command
 from runners.connections import Session
+from runners.secrets import Opened
 
 GROUP = "opsconductor.steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a step that itself talks to servers knows of its run.
+
+    `networks` are those of the pool, `opened` opens a credential that the plan has. It raises Sealed.
+    """
+
+    run: RunFacts
+    target: PinnedTarget | None
+    networks: tuple[str, ...]
+    opened: Callable[[str], Opened] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,7 @@ class ReadyStep:
     """`with`, for all others."""
     restricted: bool = False
     """Whether this runner does nothing to its own host."""
+    around: Around | None = field(default=None, repr=False)
 
 
 class StepType(Protocol):
@@ -50,7 +66,17 @@ def step_types() -> Mapping[str, StepType]:
     """Every step type by name; plug-ins cannot replace built-in ones."""
     from runners.steps.assertion import Assert
     from runners.steps.dummy import Dummy
+    from runners.steps.httprequest import HttpRequest, WebhookCall
     from runners.steps.script import Script
+    from runners.steps.waiting import WaitUntil
 
     found: dict[str, StepType] = {entry.name: entry.load() for entry in entry_points(group=GROUP)}
-    return {**found, "script": Script(), "assert": Assert(), "dummy": Dummy()}
+    built_in: dict[str, StepType] = {
+        "script": Script(),
+        "assert": Assert(),
+        "dummy": Dummy(),
+        "http.request": HttpRequest(),
+        "webhook.call": WebhookCall(),
+        "wait.until": WaitUntil(),
+    }
+    return {**found, **built_in}

@@ -83,7 +83,6 @@ TYPES = (
         one_of=(("duration", "instant", "tcp", "url"),),
         together=(("okStatus", "url"),),
         runner_side=True,
-        planned=True,
         examples=({"tcp": "22", "interval": "5s"}, {"duration": "10m"}),
     ),
 )

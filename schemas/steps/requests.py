@@ -67,7 +67,6 @@ TYPES = (
         credentials=("token", "password", "certificate", "generic"),
         files=frozenset({"file", "caCert"}),
         runner_side=True,
-        planned=True,
         examples=(
             {"url": "https://api.example.org/v1/items", "credentialRef": "api-token"},
             {"method": "POST", "url": "/v1/items", "json": {"name": "${{ target.name }}"}, "okStatus": [201]},
@@ -98,7 +97,6 @@ TYPES = (
         credentials=("token", "generic"),
         files=frozenset({"caCert"}),
         runner_side=True,
-        planned=True,
         examples=({"url": "https://hooks.example.org/deploy", "json": {"done": True}, "credentialRef": "hook-key"},),
     ),
     StepType(

@@ -1,0 +1,60 @@
+"""From a host to addresses that were judged, for step types in which the runner itself talks to a server."""
+
+import asyncio
+import re
+import socket
+
+from engine.expression import Literal, split
+from engine.pinned import PinnedTarget
+from runners.steps.addresses import refusal
+
+LOOKUP = 10.0
+"""Seconds to find the addresses of a name."""
+_AUTHORITY = re.compile(r"https?://[^/?#\\]+[/?#]")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]+):")
+
+
+class Unreached(Exception):  # noqa: N818 - named after the server
+    """No connection came about; nothing was sent."""
+
+
+class Forbidden(Exception):  # noqa: N818 - named after what was asked for
+    """What was asked for is never done; nothing was sent to where it would have gone."""
+
+
+async def addresses_of(host: str, port: int, *, authored: bool, networks: tuple[str, ...]) -> list[str]:
+    """The addresses of a host that may be connected to. Connect to these, and look nothing up again.
+
+    Raises Unreached and Forbidden.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(LOOKUP):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise Unreached(f"the addresses of {host} were not found within {LOOKUP:.0f} s") from None
+    except (OSError, UnicodeError) as error:
+        raise Unreached(f"{host} has no address: {error}") from error
+    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    why = {address: refusal(address, authored=authored, networks=networks) for address in addresses}
+    allowed = [address for address in addresses if why[address] is None]
+    if not allowed:
+        reasons = next((f": {reason}" for reason in why.values() if reason), "")
+        raise Forbidden(f"{host} is refused{reasons}")
+    return allowed
+
+
+def writes_host(written: object, *, url: bool) -> bool:
+    """Whether the host stands literally in a URL (or `host:port`) as it was written."""
+    if not isinstance(written, str):
+        return False
+    parts = split(written)
+    if all(isinstance(part, Literal) for part in parts):
+        return True
+    first = parts[0]
+    return isinstance(first, Literal) and (_AUTHORITY if url else _HOST).match(first.text) is not None
+
+
+def is_of_target(host: str, target: PinnedTarget | None) -> bool:
+    """Whether a host is the one that the Target names."""
+    return target is not None and target.host is not None and host.lower() == target.host.lower()
