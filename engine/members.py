@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TypeVar
 
 from engine.graph import components
+from schemas.envelope import Document
 from schemas.selector import Expression, Selection, Selector
-from schemas.target import Target, TargetGroup
+from schemas.target import TargetGroup
 
 S = TypeVar("S")
 _KEPT = 64 * 1024 * 1024
@@ -97,9 +98,12 @@ class Targets(Set[str]):
 
 
 class Members:
-    """Who is chosen by selectors, groups and selections. Same answers as engine.selection."""
+    """Who is chosen by selectors, groups and selections. Same answers as engine.selection.
 
-    def __init__(self, targets: Mapping[str, Target], groups: Mapping[str, TargetGroup]) -> None:
+    Selectors choose by labels, so that documents of any kind may stand for the targets.
+    """
+
+    def __init__(self, targets: Mapping[str, Document], groups: Mapping[str, TargetGroup]) -> None:
         self.fleet = Fleet(targets)
         self._groups = groups
         self._by_label: dict[str, dict[str, list[int]]] = {}

@@ -149,6 +149,7 @@ class Scope:
     present: frozenset[str] | None = None
     """Of the files that documents name, those that are there; None where nobody has looked."""
     _names: dict[tuple[str, ...], Names] = field(default_factory=dict, repr=False, compare=False)
+    _labelled: dict[str, Members] = field(default_factory=dict, repr=False, compare=False)
     _renamed: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def may_hold(self, kind: str, name: str) -> bool:
@@ -268,6 +269,12 @@ class Scope:
         if kinds not in self._names:
             self._names[kinds] = Names(name for kind in kinds for name in self.catalog.by_kind[kind])
         return self._names[kinds]
+
+    def labelled(self, kind: str) -> Members:
+        """The documents of a kind by their labels."""
+        if kind not in self._labelled:
+            self._labelled[kind] = Members(self.catalog.by_kind[kind], {})
+        return self._labelled[kind]
 
     @cached_property
     def people(self) -> Names:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from engine.checks.scope import OBJECT_KINDS, Path, Scope, selections_of
 from engine.expression import has_expression
 from engine.globs import matches as found
-from engine.selection import matches
 from schemas.act import RunRequest
 from schemas.calendar import Window
 from schemas.credential import Credential
@@ -58,7 +57,7 @@ def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> It
     allowed = credential.spec.allowed_for
     if allowed is None or scope.lacks("Job"):
         return
-    if not any(matches(allowed, job.metadata.labels) for job in scope.catalog.jobs.values()):
+    if not scope.labelled("Job").selected(allowed):
         hint = "check its labels; nobody may use the credential now"
         span = authored.span("spec", "allowedFor", key=True)
         yield Diagnostic(span, "OC307", "'allowedFor' matches no job", hint, "warning")
@@ -131,7 +130,7 @@ def _unmatched(
     by_kind = scope.catalog.by_kind
     if scope.lacks(*kinds):
         return
-    if not any(matches(selector, found.metadata.labels) for kind in kinds for found in by_kind[kind].values()):
+    if not any(scope.labelled(kind).selected(selector) for kind in kinds):
         hint = "check its labels; it is no error, and what is written here concerns nothing"
         message = f"'selector' matches no {' or '.join(kinds) if len(kinds) < len(by_kind) else 'document'}"
         yield Diagnostic(authored.span(*path, key=True), "OC307", message, hint, "warning")

@@ -122,6 +122,13 @@ def _dates(size: int) -> Iterator[str]:
         yield _document("Schedule", f"s{n}", "{jobRef: j, cron: '0 0 30 2 *', calendars: {only: [c]}}")
 
 
+def _selectors_of_jobs(size: int) -> Iterator[str]:
+    for n in range(size * 4):
+        yield _document("Job", f"j{n}", "{steps: [{uses: dummy}]}", ", labels: {a: b}")
+        allowed = f"{{matchLabels: {{a: c{n}}}}}"
+        yield _document("Credential", f"c{n}", f"{{type: ssh, from: {{file: k}}, allowedFor: {allowed}}}")
+
+
 GROWING: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {
     "wrong names": (_wrong_names, 20),
     "wrong params": (_wrong_params, 20),
@@ -134,6 +141,7 @@ GROWING: dict[str, tuple[Callable[[int], Iterator[str]], int]] = {
     "conditions and targets": (_conditions, 50),
     "steps and targets": (_steps_and_targets, 120),
     "credentials and jobs": (_restricted, 25),
+    "selectors of jobs": (_selectors_of_jobs, 60),
     "schedules and dates": (_dates, 20),
 }
 """With the size at which what would grow by its square stands out."""
