@@ -11,7 +11,7 @@ from engine.checks.scope import Path, selections_of, steps_of
 from engine.compile import Compiled
 from engine.members import Members, Targets
 from engine.planning import ways
-from engine.reach import Way
+from engine.reach import Way, given_by
 from schemas.diagnostic import Diagnostic
 from schemas.job import Job
 from schemas.reader import Authored
@@ -92,6 +92,9 @@ class _Graph:
                 link = Link(identity, _dotted(reference.path), f"{reference.kind}/{reference.name}")
                 mentions = _is_mention(authored.document.kind, reference.kind, reference.path)
                 (self._mentions if mentions else self._links).setdefault(link.held, []).append(link)
+            for given in given_by(authored.document):
+                link = Link(identity, _dotted(given.path), f"Credential/{given.credential}")
+                self._links.setdefault(link.held, []).append(link)
             for placed in steps_of(authored):
                 library, slash, _ = (placed.step.uses or "").partition("/")
                 if slash:

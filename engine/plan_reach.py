@@ -1,13 +1,13 @@
 """What jobs may touch before and after a merge: the targets they choose and the credentials they come to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.catalog import Catalog
 from engine.members import Members
 from engine.plan_documents import Documents
 from engine.planning import ways
-from engine.reach import Way
+from engine.reach import Given, Path, Way, given_by
 from schemas.selector import Selection
 
 _HARMLESS = frozenset(
@@ -57,7 +57,20 @@ class Reach:
 
     def credentials(self) -> tuple[CredentialGain, ...]:
         """By job, then by credential."""
-        return tuple(gain for name in self._head.jobs for gain in self._gains(name))
+        gains = {(gain.job, gain.credential): gain for name in self._head.jobs for gain in self._gains(name)}
+        for gain in self._handed_over():
+            known = gains.get((gain.job, gain.credential))
+            gains[gain.job, gain.credential] = gain if known is None else replace(known, ways=(*known.ways, *gain.ways))
+        return tuple(gains[key] for key in sorted(gains))
+
+    def _handed_over(self) -> Iterator[CredentialGain]:
+        """By secret params, of documents that start the job."""
+        before = {(one.job, one.credential) for _, one in _given(self._base)}
+        for identity, one in _given(self._head):
+            if one.job in self._head.jobs and (self._former_jobs.get(one.job, one.job), one.credential) not in before:
+                yield CredentialGain(
+                    one.job, one.credential, (Way(one.credential, f"{identity}: {_dotted(one.path)}"),)
+                )
 
     def _of_jobs(self) -> Iterator[TargetsChange]:
         taken = {self._former_jobs.get(name, name) for name in self._head.jobs}
@@ -88,6 +101,17 @@ class Reach:
 
     def _may_differ(self, former: str, name: str) -> bool:
         return self._anything_else or not self._changed_jobs.isdisjoint((former, name))
+
+
+def _given(catalog: Catalog) -> Iterator[tuple[str, Given]]:
+    for kind in ("Schedule", "Trigger", "Workflow"):
+        for name, document in catalog.by_kind[kind].items():
+            for one in given_by(document):
+                yield f"{kind}/{name}", one
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(map(str, path))
 
 
 def _formers(documents: Documents, kind: str) -> dict[str, str]:

@@ -255,6 +255,8 @@ class _Around:
     """What stands for secret params."""
     types: Lookup
     """Of what scripts read."""
+    tolerant: bool = False
+    """Whether a step that cannot be planned stands as far as it is known: to be looked at, not to be run."""
 
     def opened(self, value: Any) -> Any:
         """The value, or what stands for the secret param that it is as a whole."""
@@ -262,7 +264,9 @@ class _Around:
         return value if name is None else self.secrets.get(name, value)
 
 
-def _steps(job: JobSpec, targets: list[Target], secrets: Mapping[str, str]) -> tuple[PlannedStep, ...]:
+def _steps(
+    job: JobSpec, targets: list[Target], secrets: Mapping[str, str], *, tolerant: bool = False
+) -> tuple[PlannedStep, ...]:
     shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
     phases: tuple[tuple[Phase, tuple[Step, ...], str], ...] = (
         ("steps", job.steps, "step"),
@@ -270,7 +274,7 @@ def _steps(job: JobSpec, targets: list[Target], secrets: Mapping[str, str]) -> t
         ("finally", job.finally_, "finally"),
     )
     types = of_params(job.params, items=frozenset(_loops(step for _, written, _ in phases for step in written)))
-    around = _Around(job, shell, secrets, types)
+    around = _Around(job, shell, secrets, types, tolerant)
     steps = [
         _step(step, step.id or f"{prefix}_{number}", phase, around)
         for phase, written, prefix in phases
@@ -309,7 +313,7 @@ def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedSte
         return PlannedStep(
             id=step_id,
             phase=phase,
-            action=_action(step, around),
+            action=_known(step, around) if around.tolerant else _action(step, around),
             name=step.name,
             condition=condition_text(step.if_) if isinstance(step.if_, str) else step.if_,
             connection=step.connection or (used.over if used else None),
@@ -343,6 +347,14 @@ def _loop(step: Step) -> Loop | None:
 
 class _Unbindable(Exception):  # noqa: N818 -- caught in this module
     pass
+
+
+def _known(step: Step, around: _Around) -> Script | Use:
+    """What a step does; of one that this version cannot plan, such as a library's, at least what it is given."""
+    try:
+        return _action(step, around)
+    except _Unbindable:
+        return Script(around.shell, "", tuple(_cels(step.with_ or {})))
 
 
 def _action(step: Step, around: _Around) -> Script | Use:
@@ -457,7 +469,7 @@ def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tu
         targets = _targets(asked) if chosen is None else [catalog.targets[name] for name in sorted(chosen)]
         if job.spec.targets is not None and not targets:
             return ()
-        found = tuple(_ways(asked, targets, _steps(job.spec, targets, {})))
+        found = tuple(_ways(asked, targets, _steps(job.spec, targets, {}, tolerant=True)))
         for name in {way.credential for way in found}:
             _allowed(asked, name)
     except _Refusal:

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from engine.catalog import connection_of
 from engine.pinned import PlannedStep, Script, Use, every
+from schemas.act import RunRequest
+from schemas.envelope import Document
+from schemas.schedule import Schedule
 from schemas.target import Become, Target
+from schemas.trigger import Trigger
+from schemas.workflow import Workflow
+
+Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +23,32 @@ class Way:
     credential: str
     path: str
     target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A credential that a document hands to a job, by a secret param; `path` stands in that document."""
+
+    job: str
+    credential: str
+    path: Path
+
+
+def given_by(document: Document) -> Iterator[Given]:
+    """What a document hands to the jobs that it starts."""
+    match document:
+        case Workflow():
+            for name, node in document.spec.jobs.items():
+                if node.job_ref is not None:
+                    yield from _secrets_in(node.job_ref, node.params, ("spec", "jobs", name, "params"))
+        case Schedule() | Trigger() | RunRequest() if document.spec.job_ref is not None:
+            yield from _secrets_in(document.spec.job_ref, document.spec.params, ("spec", "params"))
+
+
+def _secrets_in(job: str, params: Mapping[str, Any], path: Path) -> Iterator[Given]:
+    for name, value in params.items():
+        if isinstance(value, dict) and value.keys() == {"credentialRef", "field"}:
+            yield Given(job, str(value["credentialRef"]), (*path, name, "credentialRef"))
 
 
 def jumps(target: Target, known: Mapping[str, Target]) -> Iterator[Target]:

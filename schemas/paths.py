@@ -41,6 +41,18 @@ Certificate = Annotated[str, StringConstraints(min_length=1), AfterValidator(_in
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$", max_length=2048)]
 RepositoryPath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_inside)]
 """From the repository's root, or from the folder a field names; never out of it."""
+
+
+def _understood(text: str) -> str:
+    if re.search(r"[\[\]{}]", text):
+        raise ValueError("not a glob: '*' and '?' stand within a name, '**' for any folders, and brackets for nothing")
+    if any("**" in part and part != "**" for part in text.split("/")):
+        raise ValueError("not a glob: '**' is a whole name, between slashes")
+    return text
+
+
+Glob = Annotated[RepositoryPath, AfterValidator(_understood)]
+"""`*` and `?` within a name, `**` for any folders."""
 BranchRef = Annotated[str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._/-]+$"), AfterValidator(_for_git)]
 BranchName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200), AfterValidator(_for_git)

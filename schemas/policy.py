@@ -7,6 +7,7 @@ from pydantic import Field
 
 from schemas.envelope import Document, Many, Model, Name
 from schemas.notification import Address, Quiet
+from schemas.paths import Glob
 from schemas.selector import Selector
 
 Verb = Literal["change", "run", "approve", "cancel"]
@@ -16,7 +17,7 @@ class Objects(Model):
     """What a rule is about; every field that is given must match."""
 
     kinds: Many[str] = Field(default=(), description="Kinds of documents.", examples=[["Job", "Schedule"]])
-    paths: Many[str] = Field(default=(), description="Globs of files.", examples=[["definitions/web/**"]])
+    paths: Many[Glob] = Field(default=(), description="Globs of files.", examples=[["definitions/web/**"]])
     selector: Selector | None = Field(default=None, description="Documents whose labels match.")
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import BranchRef, RepositoryPath
+from schemas.paths import BranchRef, Glob
 from schemas.quantities import Period, Positive, Share
 
 DEFAULT_INCLUDE = ("definitions/**/*.yaml",)
@@ -74,7 +74,7 @@ class CommitStatus(Model):
 
 
 class ProjectSpec(Model):
-    include: Many[RepositoryPath] = Field(
+    include: Many[Glob] = Field(
         default=DEFAULT_INCLUDE,
         description="Globs of the files that hold documents.",
         examples=[["definitions/**/*.yaml"]],

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name
+from schemas.paths import Glob
 from schemas.quantities import Period
 from schemas.rules import chosen, one_of
 
@@ -34,7 +35,7 @@ class RunEvent(Model):
 class DefinitionsEvent(Model):
     """An accepted commit."""
 
-    paths: Many[str] = Field(
+    paths: Many[Glob] = Field(
         default=("**",), description="Globs; a file that changed matches one of them.", examples=[["site/**"]]
     )
 

@@ -105,13 +105,15 @@ def _objects(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         paths = document.spec.event.definitions.paths
         yield from _no_files(authored, paths, ("spec", "event", "definitions", "paths"), scope)
     elif isinstance(document, Project) and "include" in document.spec.model_fields_set:
-        yield from _no_files(authored, document.spec.include, ("spec", "include"), scope)
+        yield from _no_files(authored, document.spec.include, ("spec", "include"), scope, anywhere=True)
 
 
-def _no_files(authored: Authored, globs: Sequence[str], path: Path, scope: Scope) -> Iterator[Diagnostic]:
+def _no_files(
+    authored: Authored, globs: Sequence[str], path: Path, scope: Scope, *, anywhere: bool = False
+) -> Iterator[Diagnostic]:
     """Globs over documents that match no file of documents. Of other files nothing is known here."""
     for index, glob in enumerate(globs):
-        if _is_about_documents(glob, scope) and not any(found(glob, file) for file in scope.files):
+        if (anywhere or _is_about_documents(glob, scope)) and not any(found(glob, file) for file in scope.files):
             hint = "check the path, which is from the repository's root; '**' stands for any folders"
             message = f"'{glob[:200]}' matches no file of documents"
             yield Diagnostic(authored.span(*path, index), "OC307", message, hint, "warning")

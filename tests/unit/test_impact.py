@@ -194,3 +194,20 @@ def test_a_library_is_used_by_the_jobs_with_its_steps_and_the_default_pool_by_th
     assert leaning(compiled, "RunnerPool", "default") == {
         "Job/rotate": "uses: spec.runsOn.pool by default -> RunnerPool/default"
     }
+
+
+def test_a_credential_is_used_by_who_hands_it_over_and_beside_steps_of_libraries() -> None:
+    key, given = "{type: string, secret: true}", "{key: {credentialRef: db-key, field: privateKey}}"
+    steps = "[{uses: linux-core/logrotate@1, with: {config: x}}]"
+    compiled = tree(
+        credential("db-key"),
+        ssh_target("db", "db-key"),
+        job("rotate", "{names: [db]}", steps=steps),
+        f"kind: Job\nmetadata: {{name: takes}}\nspec: {{params: {{key: {key}}}, steps: [{{uses: dummy}}]}}\n",
+        f"kind: Schedule\nmetadata: {{name: nightly}}\nspec: {{jobRef: takes, every: 1h, params: {given}}}\n",
+        f"kind: Workflow\nmetadata: {{name: flow}}\nspec: {{jobs: {{a: {{jobRef: takes, params: {given}}}}}}}\n",
+        f"kind: RunRequest\nmetadata: {{name: ask}}\nspec: {{jobRef: takes, params: {given}}}\n",
+    )
+    found = leaning(compiled, "Credential", "db-key")
+    assert set(found) == {"Target/db", "Job/rotate", "Schedule/nightly", "Workflow/flow", "RunRequest/ask"}
+    assert found["Workflow/flow"] == "uses: spec.jobs.a.params.key.credentialRef -> Credential/db-key"

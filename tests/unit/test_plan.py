@@ -339,6 +339,34 @@ def test_a_credential_is_newly_reachable_by_an_expression() -> None:
     ]
 
 
+TOKEN = "kind: Credential\nmetadata: {name: api}\nspec: {type: token, from: {file: api}}\n"
+
+
+def test_a_library_step_hides_no_credential_of_its_job() -> None:
+    """Neither what other steps read, nor what its own inputs read, nor what its targets are logged in with."""
+    reads = "{run: 'true', env: {TOKEN: '${{ secrets.api.token }}'}}"
+    rotates = "{uses: linux-core/logrotate@1, with: {config: '${{ secrets.api.token }}'}}"
+    fleet = (HERE, TOKEN, credential("key"), ssh_target("web", "key"))
+    for steps in (f"[{reads}, {{uses: linux-core/logrotate@1, with: {{config: x}}}}]", f"[{rotates}]"):
+        gains = planned(tree(*fleet, WORK), tree(*fleet, job("work", "{names: [web]}", steps=steps))).credentials
+        assert [one.credential for one in gains] == ["api", "key"], steps
+
+
+def test_a_credential_is_newly_reachable_where_a_secret_param_hands_it_over() -> None:
+    key = "{type: string, secret: true}"
+    takes = f"kind: Job\nmetadata: {{name: takes}}\nspec: {{params: {{key: {key}}}, steps: [{{uses: dummy}}]}}\n"
+    given = "{key: {credentialRef: api, field: token}}"
+    nightly = f"kind: Schedule\nmetadata: {{name: nightly}}\nspec: {{jobRef: takes, every: 1h, params: {given}}}\n"
+    flow = f"kind: Workflow\nmetadata: {{name: flow}}\nspec: {{jobs: {{a: {{jobRef: takes, params: {given}}}}}}}\n"
+    gains = planned(tree(TOKEN, takes), tree(TOKEN, takes, nightly)).credentials
+    assert [(one.job, one.credential, [way.path for way in one.ways]) for one in gains] == [
+        ("takes", "api", ["Schedule/nightly: spec.params.key.credentialRef"])
+    ]
+    gains = planned(tree(TOKEN, takes), tree(TOKEN, takes, flow)).credentials
+    assert [(one.job, one.credential) for one in gains] == [("takes", "api")]
+    assert planned(tree(TOKEN, takes, nightly), tree(TOKEN, takes, nightly, flow)).credentials == ()
+
+
 # --- what is wrong ---
 
 
