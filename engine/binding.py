@@ -107,7 +107,8 @@ def _bound(script: str, shell: Shell) -> _Answer | tuple[BindError, ...]:
     if not holes:
         return _Answer(Bound(script, ()), ())
     if (reason := _not_read(script, parts, holes)) is not None:
-        return (BindError(holes[min(len(holes) - 1, MAX_HOLES)].offset, holes[0].length, reason, HINT),)
+        first = holes[MAX_HOLES] if len(holes) > MAX_HOLES else holes[0]
+        return (BindError(first.offset, first.length, reason, HINT),)
     written = _written(parts, shell)
     refused = tuple(
         (_error(hole, found), found.of_number is not None)

@@ -273,12 +273,22 @@ def _steps(
         ("rescue", job.rescue, "rescue"),
         ("finally", job.finally_, "finally"),
     )
-    types = of_params(job.params, items=frozenset(_loops(step for _, written, _ in phases for step in written)))
+    written = tuple(_all(step for _, of_phase, _ in phases for step in of_phase))
+    types = of_params(
+        job.params,
+        items=frozenset(step.for_each.as_ for step in written if step.for_each is not None),
+        outputs=(
+            (step.id, name, value)
+            for step in written
+            if step.id is not None and step.for_each is None
+            for name, value in step.outputs.items()
+        ),
+    )
     around = _Around(job, shell, secrets, types, tolerant)
     steps = [
         _step(step, step.id or f"{prefix}_{number}", phase, around)
-        for phase, written, prefix in phases
-        for number, step in enumerate(written, start=1)
+        for phase, of_phase, prefix in phases
+        for number, step in enumerate(of_phase, start=1)
     ]
     read = outputs_read(job.outputs, steps)
     return tuple(_keeping(step, read) for step in steps)
@@ -299,12 +309,11 @@ def _codes(codes: tuple[int | str, ...] | str) -> tuple[int, ...] | str:
     return f"[{', '.join(f'({condition_text(code)})' if isinstance(code, str) else str(code) for code in codes)}]"
 
 
-def _loops(steps: Iterable[Step]) -> Iterator[str]:
-    """The names of their items, and of those of steps within them."""
+def _all(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps, each followed by those of its rescue."""
     for step in steps:
-        if step.for_each is not None:
-            yield step.for_each.as_
-        yield from _loops(step.rescue)
+        yield step
+        yield from _all(step.rescue)
 
 
 def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedStep:
@@ -354,7 +363,7 @@ def _known(step: Step, around: _Around) -> Script | Use:
     try:
         return _action(step, around)
     except _Unbindable:
-        return Script(around.shell, "", tuple(_cels(step.with_ or {})))
+        return Script(around.shell, "", tuple(_cels_as_far_as_readable(step.with_ or {})))
 
 
 def _action(step: Step, around: _Around) -> Script | Use:
@@ -448,6 +457,15 @@ def _cels(value: Any) -> Iterator[str]:
         yield from (part.cel for part in split(text) if isinstance(part, Hole))
 
 
+def _cels_as_far_as_readable(value: Any) -> Iterator[str]:
+    for text in texts_of(value):
+        try:
+            found = [part.cel for part in split(text) if isinstance(part, Hole)]
+            yield from (cel for cel in found if compile_text(cel))
+        except ExpressionError:
+            continue  # a finding of its own
+
+
 def _references(cel: str) -> tuple[tuple[str, ...], ...]:
     try:
         return compile_text(cel).references
@@ -472,7 +490,7 @@ def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tu
         found = tuple(_ways(asked, targets, _steps(job.spec, targets, {}, tolerant=True)))
         for name in {way.credential for way in found}:
             _allowed(asked, name)
-    except _Refusal:
+    except (_Refusal, ExpressionError):
         return ()
     return found
 

@@ -41,6 +41,8 @@ _OF_SQL = frozenset({"execute", "executemany"})
 _OF_COROUTINES = frozenset({"asyncio", "anyio", "trio", "curio"})
 _ARGUMENTS = ("args", "argv", "cmd", "command")
 _BUILT_IN = frozenset({"eval", "exec", "compile", "__import__"})
+_DEEPEST = 200
+"""Nodes of a script within each other."""
 _NO_PLACE = "stands where Python takes no value"
 
 
@@ -72,7 +74,20 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
 def _parsed(text: str) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(text)
+        tree = ast.parse(text)
+    if _is_deeper_than(_DEEPEST, tree):
+        raise RecursionError
+    return tree
+
+
+def _is_deeper_than(most: int, tree: ast.AST) -> bool:
+    """Not by trial: how deep Python can follow depends on who called."""
+    level: list[ast.AST] = [tree]
+    for _ in range(most):
+        level = [below for node in level for below in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True
 
 
 def _spans(text: str, tokens: Sequence[tokenize.TokenInfo]) -> Iterator[tuple[str, int, int]]:

@@ -15,8 +15,16 @@ from schemas.reader import Authored
 
 def types_of(params: Mapping[str, Mapping[str, Any]], steps: Iterable[PlacedStep]) -> Lookup:
     """What the expressions of scripts read, as far as it decides whether they are numbers."""
+    all_of_them = tuple(steps)
     return of_params(
-        params, items=frozenset(placed.step.for_each.as_ for placed in steps if placed.step.for_each is not None)
+        params,
+        items=frozenset(placed.step.for_each.as_ for placed in all_of_them if placed.step.for_each is not None),
+        outputs=(
+            (placed.step.id, name, value)
+            for placed in all_of_them
+            if placed.step.id is not None and placed.step.for_each is None
+            for name, value in placed.step.outputs.items()
+        ),
     )
 
 

@@ -24,7 +24,13 @@ RIGHT: list[dict[str, Any]] = [
     {"uses": "local.exec", "with": {"run": "echo $((N)) ${{ params.s }}"}, "env": {"N": "${{ params.n }}"}},
     {"run": "print(int(N), ${{ params.s }})", "shell": "python3", "env": {"N": "${{ params.s }}"}},
     {"run": "echo ${{ n }}", "forEach": {"items": ["a"], "as": "n"}},
-]
+    {"run": "exit 1", "id": "a", "outputs": {"n": "${{ int(stdout) }}"}, "rescue": [
+        {"run": "echo $((N)) $(( ${{ steps.a.outputs.n }} ))", "env": {"N": "${{ steps.a.outputs.n }}"}}
+    ]},
+    {"run": "exit 1", "id": "a", "outputs": {"n": 3, "m": "${{ exitCode + 1 }}"}, "rescue": [
+        {"run": "echo $(( ${{ steps.a.outputs.n }} + ${{ steps.a.outputs.m }} ))"}
+    ]},
+]  # fmt: skip
 WRONG: list[dict[str, Any]] = [
     {"run": "echo $(( ${{ params.s }} + 1 ))"},
     {"run": "n=${{ params.s }}; echo $((n))"},
@@ -36,7 +42,11 @@ WRONG: list[dict[str, Any]] = [
     {"run": "echo $(( ${{ params.n }} ))", "forEach": {"items": [{"n": "a"}], "as": "params"}},
     {"run": "true", "rescue": [{"run": "echo $((N))", "env": {"N": "${{ params.s }}"}}]},
     {"run": "flock l -c ${{ params.s }}"},
-]
+    {"run": "exit 1", "id": "a", "outputs": {"n": "${{ stdout }}", "m": "1${{ stdout }}"}, "rescue": [
+        {"run": "echo $(( ${{ steps.a.outputs.n }} )) $(( ${{ steps.a.outputs.m }} ))"}
+    ]},
+    {"run": "echo $(( ${{ steps.step_1.outputs.n }} ))"},
+]  # fmt: skip
 
 
 def judged(step: dict[str, Any]) -> tuple[list[str], Planned | PlanRefused]:

@@ -186,7 +186,7 @@ def test_a_commit_has_the_findings_of_the_same_files_on_disk(tmp_path: Path) -> 
     on_disk = validate_paths(tmp_path).findings
     definitions = Definitions(Objects(tmp_path / ".git"))
 
-    assert {finding.code for finding in on_disk} == {"OC203", "OC318", "OC901"}
+    assert {finding.code for finding in on_disk} == {"OC203", "OC307", "OC318", "OC901"}
     assert validate_commit(tmp_path / ".git", commit).findings == on_disk
     assert asyncio.run(definitions.load(commit)).findings == on_disk
     assert asyncio.run(definitions.load(commit)).findings == on_disk, "also where the files were read before"
