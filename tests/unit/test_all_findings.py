@@ -88,7 +88,8 @@ def _breaks(seeds: range) -> None:
         codes = {code for code, _ in _found(_written(case, values)) - _found(case)}
 
         if codes & _SHAPE:
-            assert codes <= _SHAPE | {"OC212"}, (seed, case.name, index, path)
+            # below a key that is none, nothing says that a name of a secret is a label's
+            assert codes <= _SHAPE | {"OC212", "OC605"}, (seed, case.name, index, path)
 
 
 def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
