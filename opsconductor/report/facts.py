@@ -2,12 +2,14 @@
 
 import json
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic
+from schemas.guard import MAX_FINDINGS
 from schemas.span import Span
 
 if TYPE_CHECKING:
@@ -43,7 +45,16 @@ class Report:
         if not self.findings:
             return f"{_count(self.documents, 'document')}, no findings"
         parts = [_count(self.documents, "document"), _count(errors, "error")]
-        return ", ".join([*parts, _count(warnings, "warning")] if warnings else parts)
+        told = ", ".join([*parts, _count(warnings, "warning")] if warnings else parts)
+        full = sorted(file for file, count in self._errors.items() if count >= MAX_FINDINGS)
+        if not full:
+            return told
+        others = f" and {len(full) - 1} more files" if len(full) > 1 else ""
+        return f"{told}; there may be more in {full[0]}{others}: after {MAX_FINDINGS} errors nobody looks for others"
+
+    @property
+    def _errors(self) -> Counter[str]:
+        return Counter(finding.span.file for finding in self.findings if finding.severity == "error")
 
 
 def as_json(report: Report) -> str:

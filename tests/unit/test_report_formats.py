@@ -185,6 +185,21 @@ def test_fingerprints_of_every_kind_of_finding_outlive_lines_above() -> None:
     assert [case.name for case, lower in moved.items() if named(case) != named(lower)] == []
 
 
+def test_the_summary_says_where_nobody_looked_further(tmp_path: Path) -> None:
+    """A file with very many errors is not told in full, and nobody may take the list for complete."""
+    lines = "".join(f"zz{number}: 1\n" for number in range(150))
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "opsconductor.yaml").write_text(PROJECT)
+    (tmp_path / "definitions" / "a.yaml").write_text(
+        f"{HEAD}kind: Job\nmetadata: {{name: a}}\nspec: {{steps: [{{uses: dummy}}]}}\n{lines}"
+    )
+    checked = validate_paths(tmp_path)
+    assert len(checked.findings) == 100
+    assert "there may be more in definitions/a.yaml: after 100 errors" in shown(checked, "text")
+    few = report(found())
+    assert "there may be more" not in shown(few, "text")
+
+
 def test_equal_findings_have_different_fingerprints() -> None:
     names = fingerprints(report(*(found(line=line) for line in (3, 1, 2))))
 
