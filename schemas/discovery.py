@@ -3,11 +3,11 @@
 import re
 from datetime import timedelta
 from functools import cache
-from ipaddress import ip_network
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from schemas.addresses import Network
 from schemas.envelope import Document, Many, Model, Name
 from schemas.job import RunsOn
 from schemas.paths import BranchName, RepositoryPath
@@ -15,14 +15,6 @@ from schemas.quantities import Period
 from schemas.target import Connections
 
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
-
-
-def _network(text: str) -> str:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError("not a network; write an address, or a network as in 10.1.0.0/24") from None
-    return text
 
 
 def _port(value: object) -> object:
@@ -33,7 +25,6 @@ def _port(value: object) -> object:
     raise ValueError('not a port; write a number from 1 to 65535, or a range as in "8000-8100"')
 
 
-Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
 PortRange = Annotated[
     int | str,
     BeforeValidator(_port),
