@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
@@ -47,4 +47,9 @@ def _polymod(values: list[int]) -> int:
 
 
 Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
-Recipient = Annotated[str, StringConstraints(max_length=100), AfterValidator(_recipient)]
+Recipient = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    AfterValidator(_recipient),
+    WithJsonSchema({"type": "string", "pattern": f"^age1[{_BECH32}]{{58}}$"}),
+]

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
 _NOT_GIT = re.compile(r"\.\.|//|/\.|^\.|[/.]$|\.lock(/|$)")
 
@@ -51,7 +51,18 @@ def _understood(text: str) -> str:
     return text
 
 
-Glob = Annotated[RepositoryPath, AfterValidator(_understood)]
+Glob = Annotated[
+    RepositoryPath,
+    AfterValidator(_understood),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 1024,
+            "pattern": r"^(?![/~])(?!.*[\\\[\]{}])(?!.*[^/]\*\*)(?!.*\*\*[^/]).+$",
+        }
+    ),
+]
 """`*` and `?` within a name, `**` for any folders."""
 BranchRef = Annotated[str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._/-]+$"), AfterValidator(_for_git)]
 BranchName = Annotated[

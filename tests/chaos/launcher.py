@@ -21,9 +21,10 @@ def prepare() -> None:
 
         sabotage.remove(safeguard)
     if seconds := os.environ.get("CHAOS_PRUNE_EVERY"):
-        from opsconductor import up
+        from opsconductor import showing
 
-        up._PRUNE_EVERY = timedelta(seconds=float(seconds))
+        assert showing._PRUNE_EVERY, "it has another name by now"
+        showing._PRUNE_EVERY = timedelta(seconds=float(seconds))
     if seconds := os.environ.get("CHAOS_PUBLISH_EVERY"):
         from reconciler import publish
 

@@ -6,7 +6,7 @@ import pytest
 
 from engine.pinned import RUNNER
 from engine.states import StepState
-from journal import evidence, outbox, runs, steps
+from journal import evidence, outbox, runs, steprecords, steps
 from journal.errors import AlreadyStarted, FenceLost
 from journal.steps import StepEnd
 
@@ -131,3 +131,24 @@ async def test_what_a_rescue_made_up_for_is_recorded(desk, clock):
     assert (after.state, after.again, after.rescued) == (StepState.FAILED, True, True)
     with pytest.raises(FenceLost):
         await desk.do(steps.rescue, replace(fence, token=fence.token + 1), T, "steps", "space")
+
+
+async def test_a_repetition_begins_with_the_results_it_takes_over(desk, clock, new_run):
+    """They are records like others, and say that this run did not make them."""
+    first = await desk.running("one")
+    done = StepEnd(StepState.SUCCEEDED, 0, 0.2, {"used": 71}, stdout="71")
+    await desk.do(steps.start, first.fence, T, "steps", "space", 1, clock.now())
+    await desk.do(steps.end, first.fence, T, "steps", "space", 1, done, clock.now())
+    was = await desk.see(steprecords.original, first.fence.run)
+    assert was is not None
+    assert was.spec == first.spec
+    assert [(one.id, one.stdout, one.inherited) for one in was.records[T]] == [("space", "71", False)]
+    assert await desk.see(steprecords.original, "nothing-20261121T120000Z-0123456789") is None
+
+    again = replace(new_run("two"), rerun_of=first.fence.run, carried=was.records)
+    await desk.enqueue(again)
+    view = await desk.see(runs.get, again.id)
+    ((space,),) = [place.steps for place in view.results]
+    assert (view.rerun_of, space.inherited, space.outputs) == (first.fence.run, True, {"used": 71})
+    (claim,) = [one for one in await desk.claim(limit=2) if one.fence.run == again.id]
+    assert [(one.id, one.stdout, one.inherited) for one in claim.records[T]] == [("space", "71", True)]
