@@ -264,7 +264,10 @@ _NETWORK = (
     r"kex_exchange_identification|broken pipe|software caused connection abort|ssh: connect to host",
 )
 _UNAVAILABLE = (
-    (r"no space left on device|disk quota exceeded", "the disk is full where git writes ({detail}); free some space"),
+    (
+        r"no space left on device|disk quota exceeded",
+        "the disk is full that holds {directory} ({detail}); free some space",
+    ),
     ("|".join(_NETWORK), "{where} cannot be reached: {detail}"),
 )
 _REFUSED = (
@@ -337,7 +340,7 @@ def explain(doing: str, stderr: str, where: str, directory: Path) -> Trouble:
         return RefMissing(detail)
     for pattern, message in _UNAVAILABLE:
         if re.search(pattern, said):
-            return Unavailable(f"{doing}: " + message.format(where=where, detail=detail), SOON)
+            return Unavailable(f"{doing}: " + message.format(where=where, detail=detail, directory=directory), SOON)
     for pattern, message in _REFUSED:
         if re.search(pattern, said):
             return Refused(f"{doing}: " + message.format(where=where, detail=detail))
