@@ -47,6 +47,8 @@ class Launch:
     starts_at: datetime | None = None
     repeats: Original | None = None
     """The run that this one does again."""
+    pool: str | None = None
+    """Whose runners take it; None: the job and the Project say so. By its own plan a run stays in its pool."""
     carried: Records = field(default_factory=dict)
     """Results taken over from it, by target: of the steps that are not done again."""
 
@@ -158,6 +160,7 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
         priority=priority if spec.priority is None else spec.priority,
         starts_at=spec.not_before,
         repeats=original,
+        pool=original.pool if spec.at == "original" else None,
         carried=found.carried,
     )
 

@@ -30,6 +30,8 @@ class Original:
     view: RunView
     spec: PinnedSpec | None
     records: Records
+    pool: str
+    """Whose runners took it."""
 
 
 @dataclass(frozen=True, slots=True)

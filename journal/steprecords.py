@@ -15,7 +15,7 @@ from journal.specs import load
 from journal.tables import AnyRow, runs, steps
 
 _RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
-_PLACE = select(runs.c.seq, runs.c.spec).where(runs.c.id == bindparam("run"))
+_PLACE = select(runs.c.seq, runs.c.spec, runs.c.pool).where(runs.c.id == bindparam("run"))
 
 
 def records_of(conn: Connection, seqs: Sequence[int]) -> Mapping[int, Records]:
@@ -32,9 +32,8 @@ def original(conn: Connection, run: RunId) -> Original | None:
     view, row = runviews.get(conn, run), conn.execute(_PLACE, {"run": run}).first()
     if view is None or row is None:
         return None
-    return Original(
-        view, load(conn, row.spec) if row.spec is not None else None, records_of(conn, [row.seq]).get(row.seq, {})
-    )
+    spec = load(conn, row.spec) if row.spec is not None else None
+    return Original(view, spec, records_of(conn, [row.seq]).get(row.seq, {}), row.pool)
 
 
 def carry_over(tx: Connection, seq: int, carried: Records, now: datetime) -> None:

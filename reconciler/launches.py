@@ -19,7 +19,7 @@ def new_run(launch: Launch, catalog: Catalog) -> NewRun:
         cause=launch.cause,
         spec=launch.planned.spec,
         params=dict(launch.planned.params),
-        pool=(job.runs_on.pool if job else None) or default_pool,
+        pool=launch.pool or (job.runs_on.pool if job else None) or default_pool,
         priority=launch.priority,
         group=(concurrency.group or launch.planned.spec.job) if concurrency else None,
         limit=concurrency.limit if concurrency else 1,

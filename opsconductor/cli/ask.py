@@ -103,11 +103,8 @@ def cancel(
     branch: BranchOption = "main",
 ) -> int:
     """Ask for the end of a run: its steps are ended, `finally` still runs. With --wait: 0 once the run has ended."""
-    from opsconductor.workspace import Workspace
-
-    workspace = Workspace.open(repo, remote=remote, branch=branch)
-    call = Call(workspace, reason, on_branch, patience_of(wait, timeout))
-    name = _open_run(workspace.status(), run)
+    call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
+    name = _open_run(call.workspace.status(), run)
     return told(ask("cancel", {"action": "cancel", "run": name}, call))
 
 
@@ -119,6 +116,15 @@ class Call:
     reason: str
     on_branch: bool
     patience: timedelta | None
+
+    @classmethod
+    def on(
+        cls, repo: str, remote: str | None, branch: str, reason: str, on_branch: bool, patience: timedelta | None
+    ) -> "Call":
+        """A call on the repository that the options name."""
+        from opsconductor.workspace import Workspace
+
+        return cls(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience)
 
 
 @dataclass(frozen=True, slots=True)

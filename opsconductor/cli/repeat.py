@@ -48,11 +48,9 @@ def rerun(
     branch: BranchOption = "main",
 ) -> int:
     """Ask for a run once more, by its own commit, params and targets. Exit code with --wait: 0 succeeded, 1 failed."""
-    from opsconductor.workspace import Workspace
-
     if at not in ("original", "current"):
         raise UsageError(f"--at {at!r}: original or current")
-    call = Call(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience_of(wait, timeout))
+    call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
     spec = {"failedOnly": failed_only or None, "fromStep": from_step, "at": at}
     return _asked("rerun", run, with_limit(spec, limit), call)
 
@@ -68,9 +66,7 @@ def replay(
     branch: BranchOption = "main",
 ) -> int:
     """Ask for a run exactly as it was: the same as `rerun --at original`, on all of its targets."""
-    from opsconductor.workspace import Workspace
-
-    call = Call(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience_of(wait, timeout))
+    call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
     return _asked("rerun", run, {"at": "original"}, call)
 
 
@@ -87,9 +83,7 @@ def resume(
     branch: BranchOption = "main",
 ) -> int:
     """Ask to go on where a run stopped: on each target that did not succeed, at its first step that is not done."""
-    from opsconductor.workspace import Workspace
-
-    call = Call(Workspace.open(repo, remote=remote, branch=branch), reason, on_branch, patience_of(wait, timeout))
+    call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
     return _asked("resume", run, with_limit({"fromStep": from_step}, limit), call)
 
 

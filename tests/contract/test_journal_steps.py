@@ -141,7 +141,7 @@ async def test_a_repetition_begins_with_the_results_it_takes_over(desk, clock, n
     await desk.do(steps.end, first.fence, T, "steps", "space", 1, done, clock.now())
     was = await desk.see(steprecords.original, first.fence.run)
     assert was is not None
-    assert was.spec == first.spec
+    assert (was.spec, was.pool) == (first.spec, "default")
     assert [(one.id, one.stdout, one.inherited) for one in was.records[T]] == [("space", "71", False)]
     assert await desk.see(steprecords.original, "nothing-20261121T120000Z-0123456789") is None
 

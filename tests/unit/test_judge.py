@@ -6,6 +6,10 @@ import pytest
 
 from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
 from engine.pinned import dump
+from engine.repetition import Original
+from engine.states import RunState
+from engine.views import RunView
+from reconciler.launches import new_run
 from schemas.act import RunRequest
 from schemas.reader import read
 from tests.catalogs import HEAD, catalog, job, local_target
@@ -94,3 +98,25 @@ def test_what_cannot_be_done_is_refused_with_a_reason(spec: str, changes: dict[s
     assert isinstance(found, Refuse)
     assert found.reason == reason
     assert found.message
+
+
+def test_a_run_done_again_by_its_own_plan_stays_in_its_pool() -> None:
+    """Also where its job is gone, or lies in another pool today: its credentials were judged for that one."""
+    first = judge(request("{jobRef: restart}"), facts(), CATALOG, NOW)
+    assert isinstance(first, Launch)
+    spec = first.planned.spec
+    view = RunView(
+        id=first.run, job="restart", commit=spec.commit, cause=first.cause, state=RunState.FAILED, queued_at=NOW,
+        params=first.planned.params, targets=("db-01", "web-01"),
+    )  # fmt: skip
+    was = Original(view, spec, {}, "eu")
+    for known in (CATALOG, catalog(local_target("web-01"), local_target("db-01"))):
+        again = judge(request(f"{{action: rerun, run: {first.run}}}", "again"), facts(original=was), known, NOW)
+        assert isinstance(again, Launch)
+        assert new_run(again, known).pool == "eu"
+        assert new_run(again, known).rerun_of == first.run
+    today = judge(
+        request(f"{{action: rerun, run: {first.run}, at: current}}", "again"), facts(original=was), CATALOG, NOW
+    )
+    assert isinstance(today, Launch)
+    assert new_run(today, CATALOG).pool == "default"

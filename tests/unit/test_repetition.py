@@ -39,7 +39,7 @@ def original(spec: PinnedSpec = SPEC, *, state: RunState = RunState.FAILED, **pl
         targets=tuple(one.name for one in spec.targets), on_targets=spec.on_targets,
         results=tuple(TargetView(name.replace("_", "-"), found[0]) for name, found in places.items()),
     )  # fmt: skip
-    return Original(view, spec, {name.replace("_", "-"): tuple(found[1:]) for name, found in places.items()})
+    return Original(view, spec, {name.replace("_", "-"): tuple(found[1:]) for name, found in places.items()}, "eu")
 
 
 def asked(action: str = "rerun", **written: Any) -> RunRequestSpec:
