@@ -8,7 +8,8 @@ from typing import Any
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.identity import Cause, RunId, run_id
-from engine.planning import Planned, PlanRefused, plan_inline, plan_run
+from engine.planning import Planned, plan_inline, plan_run
+from engine.refused import PlanRefused
 from engine.repetition import NotRepeatable, Original, Records, repeated
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from engine.catalog import Catalog
 from engine.identity import run_id
 from engine.judge import Launch
+from engine.outputs_read import outputs_read
 from engine.pinned import RUNNER, PinnedSpec, PlannedStep, called, is_nested, plan_path
-from engine.planning import Planned, PlanRefused, outputs_read, plan_inline, plan_run
+from engine.planning import Planned, plan_inline, plan_run
 from engine.progress import StepRecord, counts_as_success
+from engine.refused import PlanRefused
 from engine.states import StepState
 from engine.views import RunView, StepView, TargetView
 from schemas.act import RunRequest

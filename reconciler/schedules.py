@@ -11,7 +11,7 @@ from engine.catalog import Catalog
 from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, next_due, restarts
 from engine.identity import RunId
 from engine.judge import Launch, scheduled
-from engine.planning import PlanRefused
+from engine.refused import PlanRefused
 from engine.views import ScheduleView
 from journal import runs, schedules
 from journal.schedules import ClockRow

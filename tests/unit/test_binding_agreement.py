@@ -7,7 +7,8 @@ import pytest
 
 from engine.binding import NUMBER_HINT
 from engine.compile import compile_files
-from engine.planning import Planned, PlanRefused, plan_run
+from engine.planning import Planned, plan_run
+from engine.refused import PlanRefused
 from schemas.job import Job
 from schemas.kinds import MODELS
 from schemas.reader import read

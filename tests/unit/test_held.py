@@ -7,7 +7,8 @@ import pytest
 from engine.catalog import Catalog
 from engine.compile import compile_files
 from engine.fires import upcoming
-from engine.planning import PlanRefused, plan_run
+from engine.planning import plan_run
+from engine.refused import PlanRefused
 from schemas.reader import read
 
 HEAD = "apiVersion: opsconductor/v1\n"

@@ -3,7 +3,8 @@
 import pytest
 
 from engine.pinned import dump, load
-from engine.planning import Planned, PlanRefused, plan_run
+from engine.planning import Planned, plan_run
+from engine.refused import PlanRefused
 from tests.planned import tree
 
 POOL = "kind: RunnerPool\nmetadata: {name: default}\nspec: {networks: [10.1.0.0/16]}\n"
