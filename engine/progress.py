@@ -119,13 +119,16 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
     `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end; a loop
     is `running` until all of its items are done. `ending` says that the run is to end: no
     further ordinary step starts, and none is repeated. Steps of `finally` always run, one after another, whatever
-    became of those before them. The target is as its worst step; the ending shows in it only where it kept a step from
-    starting (one that it ended is itself recorded so, and is not `continued`).
+    became of those before them, except where the ending came before anything of this run had begun on the target. The
+    target is as its worst step; the ending shows in it only where it kept a step from starting (one that it ended is
+    itself recorded so, and is not `continued`).
     """
     walk = _Walk({record.key: record for record in records}, ending)
     ordinary = walk.ordinary(plan)
     if isinstance(ordinary, Move):
         return ordinary
+    if ordinary == "cut" and all(record.inherited for record in records):
+        return Done(target_state(records, ending))  # what never began left nothing to clean up
     for step in (step for step in plan if step.phase == "finally"):
         found = walk.at(step, None)
         if isinstance(found, Move):

@@ -90,13 +90,15 @@ async def test_a_pause_lies_between_batches(bench: Bench) -> None:
 
 async def test_a_cancel_ends_the_pause(bench: Bench) -> None:
     file = bench.folder / "notes"
-    run = await bench.enqueue(noting(file, "a"), targets=fleet(3), batches=(1,), pause_between=timedelta(hours=1))
+    last = script(f'echo "end bye $OC1" >> {file}', "bye", holes=("target.name",), phase="finally")
+    run = await bench.enqueue(noting(file, "a"), last, targets=fleet(3), batches=(1,), pause_between=timedelta(hours=1))
     bench.start()
     await bench.until(run, lambda ran: any(each.state is OK for each in ran.view.results))
     await bench.cancel(run)
     ran = await bench.ended(run)
     assert ran.state is RunState.CANCELLED
     assert begun(file) == ["web-00"]
+    assert [where for _, step, where in notes(file) if step == "bye"] == ["web-00"]
 
 
 async def test_another_runner_goes_on_with_the_next_batch(bench: Bench) -> None:
