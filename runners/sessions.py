@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import asyncssh
 
@@ -11,6 +12,9 @@ from runners.connections.login import SshLimits, SshPlace, connect
 IDLE = 15.0
 """Seconds that an unused connection stays open."""
 
+TOTAL = 3600.0
+"""Seconds after which a connection is not used for another step: who logs in is asked anew at least so often."""
+
 
 class SshConnections:
     """Lends SSH connections, each to one user at a time, and keeps them open for a short while after.
@@ -18,10 +22,11 @@ class SshConnections:
     One instance serves all runs of a runner. Equal places, credentials included, share connections.
     """
 
-    def __init__(self, limits: SshLimits | None = None, *, idle: float = IDLE) -> None:
+    def __init__(self, limits: SshLimits | None = None, *, idle: float = IDLE, total: float = TOTAL) -> None:
         self._limits = limits or SshLimits()
         self._idle = idle
-        self._warm: dict[SshPlace, list[tuple[asyncssh.SSHClientConnection, asyncio.TimerHandle]]] = {}
+        self._total = total
+        self._warm: dict[SshPlace, list[tuple[_Warm, asyncio.TimerHandle]]] = {}
         self._closed = False
 
     @asynccontextmanager
@@ -33,46 +38,59 @@ class SshConnections:
         Raises runners.connections.login.Unreached or Unusable.
         """
         warm = None if fresh else self._taken(place)
-        connection = warm or await connect(place, self._limits)
+        lent = warm or await self._logged_in(place)
         try:
-            yield connection, warm is not None
+            yield lent.connection, warm is not None
         except BaseException:
-            connection.abort()
+            lent.connection.abort()
             raise
-        self._give_back(place, connection)
+        self._give_back(place, lent)
 
     async def close(self) -> None:
         """Close what is idle; what is lent is closed when it comes back."""
         self._closed = True
         for connections in self._warm.values():
-            for connection, timer in connections:
+            for warm, timer in connections:
                 timer.cancel()
-                connection.abort()
+                warm.connection.abort()
         self._warm.clear()
         await asyncio.sleep(0)
 
-    def _taken(self, place: SshPlace) -> asyncssh.SSHClientConnection | None:
+    async def _logged_in(self, place: SshPlace) -> "_Warm":
+        until = asyncio.get_running_loop().time() + self._total
+        return _Warm(await connect(place, self._limits), until)
+
+    def _taken(self, place: SshPlace) -> "_Warm | None":
         connections = self._warm.get(place, [])
         while connections:
-            connection, timer = connections.pop()
+            warm, timer = connections.pop()
             timer.cancel()
             if not connections:
                 self._warm.pop(place, None)
-            if not connection.is_closed():
-                return connection
+            if not warm.connection.is_closed():
+                return warm
         return None
 
-    def _give_back(self, place: SshPlace, connection: asyncssh.SSHClientConnection) -> None:
-        if self._closed or self._idle <= 0 or connection.is_closed():
-            connection.abort()
+    def _give_back(self, place: SshPlace, lent: "_Warm") -> None:
+        loop = asyncio.get_running_loop()
+        seconds = min(self._idle, lent.until - loop.time())
+        if self._closed or seconds <= 0 or lent.connection.is_closed():
+            lent.connection.abort()
             return
-        timer = asyncio.get_running_loop().call_later(self._idle, self._expire, place, connection)
-        self._warm.setdefault(place, []).append((connection, timer))
+        timer = loop.call_later(seconds, self._expire, place, lent)
+        self._warm.setdefault(place, []).append((lent, timer))
 
-    def _expire(self, place: SshPlace, connection: asyncssh.SSHClientConnection) -> None:
-        kept = [pair for pair in self._warm.get(place, []) if pair[0] is not connection]
+    def _expire(self, place: SshPlace, warm: "_Warm") -> None:
+        kept = [pair for pair in self._warm.get(place, []) if pair[0] is not warm]
         if kept:
             self._warm[place] = kept
         else:
             self._warm.pop(place, None)
-        connection.abort()
+        warm.connection.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class _Warm:
+    connection: asyncssh.SSHClientConnection
+    until: float
+    """The loop's time after which it is not lent again."""

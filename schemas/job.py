@@ -171,7 +171,9 @@ class JobSpec(Model):
     steps: Many[Step] = Field(min_length=1, description="Run one after another on each target.")
     rescue: Many[Step] = Field(default=(), description="After a failed step that nothing rescued, per target.")
     finally_: Many[Step] = Field(
-        default=(), alias="finally", description="At the end of every target that had begun, whatever happened; own limit 5m."
+        default=(),
+        alias="finally",
+        description="At the end of every target that had begun, in any case; own limit 5m.",
     )
     outputs: dict[Identifier, Scalar] = Field(
         default_factory=dict,

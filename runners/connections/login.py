@@ -13,6 +13,8 @@ from functools import lru_cache
 import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
+from runners.connections.clientkeys import Unopened, client_keys
+
 
 @dataclass(frozen=True, slots=True)
 class SshLimits:
@@ -76,12 +78,12 @@ async def _connect(
     place: SshPlace, limits: SshLimits, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     trusted, authorities = _host_keys(place.host_keys, place.target)
-    keys = _client_keys(place)
     seen = _Seen(tunnel)
     algorithms = [*(algorithm for key in trusted for algorithm in key.sig_algorithms), *get_default_public_key_algs()]
     if authorities:
         algorithms = [*get_default_certificate_algs(), *algorithms]
     try:
+        keys = await client_keys(place.private_key, place.passphrase, place.certificate)
         async with asyncio.timeout(limits.connect + limits.login):
             return await asyncssh.connect(
                 place.host,
@@ -112,6 +114,8 @@ async def _connect(
                 client_version="OpsConductor",
                 compression_algs=None,
             )
+    except Unopened as error:
+        raise Unusable(str(error)) from error
     except (OSError, asyncssh.Error, TimeoutError, ValueError) as error:
         raise Unreached(_why(error, place, seen)) from error
 
@@ -193,36 +197,3 @@ def _host_keys(lines: tuple[str, ...], target: str) -> tuple[list[asyncssh.SSHKe
         except (asyncssh.KeyImportError, ValueError) as error:
             raise Unusable(f"Target {target} has a host key that cannot be read ({error}): {line[:40]}") from error
     return trusted, authorities
-
-
-def _client_keys(place: SshPlace) -> list[asyncssh.SSHKeyPair] | None:
-    if not place.private_key:
-        return None
-    key = _private_key(place.private_key, place.passphrase)
-    return list(asyncssh.load_keypairs([(key, _certificate(place.certificate)) if place.certificate else key]))
-
-
-@lru_cache(maxsize=256)
-def _private_key(text: str, passphrase: str | None) -> asyncssh.SSHKey:
-    try:
-        return asyncssh.import_private_key(text, passphrase)
-    except (asyncssh.KeyEncryptionError, asyncssh.KeyImportError, ValueError) as error:
-        raise Unusable(_unreadable(str(error).lower(), passphrase)) from error
-
-
-def _unreadable(why: str, passphrase: str | None) -> str:
-    if "bcrypt" in why and passphrase is not None:
-        return "this runner cannot open a key that OpenSSH encrypted; write it anew: ssh-keygen -p -m PKCS8 -f KEY"
-    if passphrase is not None:
-        return "the credential does not hold a private key that its passphrase opens"
-    if "passphrase" in why or "bcrypt" in why:
-        return "the private key has a passphrase, and the credential has none"
-    return "the credential does not hold a private key that can be read"
-
-
-@lru_cache(maxsize=256)
-def _certificate(text: str) -> asyncssh.SSHCertificate:
-    try:
-        return asyncssh.import_certificate(text)
-    except (asyncssh.KeyImportError, ValueError) as error:
-        raise Unusable("the credential does not hold an OpenSSH certificate that can be read") from error

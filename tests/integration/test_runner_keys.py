@@ -1,7 +1,9 @@
 """Keys with a passphrase or a certificate, and questions on the keyboard, on real OpenSSH servers."""
 
+import asyncio
+import binascii
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,14 +36,65 @@ async def says(connections: SshConnections, place: SshPlace) -> str:
         return str((await connection.run("id -un")).stdout).strip()
 
 
-def locked(key: str) -> str:
+def locked(key: str, rounds: int = 50) -> str:
+    """The key as ssh-keygen writes it."""
+    opened = asyncssh.import_private_key(key)
+    return opened.export_private_key("openssh", passphrase=PASSPHRASE, rounds=rounds).decode()
+
+
+def in_pem(key: str) -> str:
     return asyncssh.import_private_key(key).export_private_key("pkcs8-pem", passphrase=PASSPHRASE).decode()
 
 
-async def test_a_key_is_opened_by_its_passphrase(openssh: OpenSsh, connections: SshConnections) -> None:
-    place = replace(place_of(openssh), private_key=locked(openssh.private_key), passphrase=PASSPHRASE)
+@pytest.mark.parametrize("form", [locked, in_pem])
+async def test_a_key_is_opened_by_its_passphrase(
+    openssh: OpenSsh, connections: SshConnections, form: Callable[[str], str]
+) -> None:
+    place = replace(place_of(openssh), private_key=form(openssh.private_key), passphrase=PASSPHRASE)
     assert await says(connections, place) == openssh.user
     assert PASSPHRASE not in repr(place)
+
+
+async def test_a_key_that_ssh_keygen_encrypted(openssh: OpenSsh, connections: SshConnections, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(openssh.private_key)
+    file.chmod(0o600)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", PASSPHRASE, "-f", file], check=True, timeout=30)
+    place = replace(place_of(openssh), private_key=file.read_text(), passphrase=PASSPHRASE)
+    assert await says(connections, place) == openssh.user
+
+
+async def test_a_key_that_would_take_for_ever_to_open_is_refused(openssh: OpenSsh, connections: SshConnections) -> None:
+    key = locked(openssh.private_key, rounds=77)
+    body = binascii.a2b_base64("".join(key.splitlines()[1:-1]))
+    slow = body.replace((77).to_bytes(4, "big"), (2**31).to_bytes(4, "big"))
+    text = "\n".join([key.splitlines()[0], binascii.b2a_base64(slow).decode().strip(), key.splitlines()[-1]])
+    with pytest.raises(Unusable, match=r"2,147,483,648 rounds .* more than 1,000; write it anew"):
+        await says(connections, replace(place_of(openssh), private_key=text, passphrase=PASSPHRASE))
+
+
+async def test_a_certificate_of_another_key_is_told(openssh: OpenSsh, connections: SshConnections) -> None:
+    authority = asyncssh.generate_private_key("ssh-ed25519")
+    other = asyncssh.generate_private_key("ssh-ed25519")
+    certificate = authority.generate_user_certificate(other, "x").export_certificate().decode()
+    with pytest.raises(Unusable, match="that can be read and is its key's"):
+        await says(connections, replace(place_of(openssh), certificate=certificate))
+
+
+async def test_a_connection_is_not_used_for_ever(openssh: OpenSsh) -> None:
+    place = place_of(openssh)
+    connections = SshConnections(SshLimits(), total=0.5)
+    try:
+        async with connections.lease(place) as (first, _):
+            pass
+        async with connections.lease(place) as (again, warm):
+            assert (warm, again) == (True, first)
+            await asyncio.sleep(0.6)  # a lifetime has no event
+        await asyncio.wait_for(first.wait_closed(), 10)
+        async with connections.lease(place) as (_, warm):
+            assert not warm
+    finally:
+        await connections.close()
 
 
 @pytest.mark.parametrize(
