@@ -298,7 +298,7 @@ class Engine:
             self._journal,
             pools=None,
             clock=self._clock,
-            secrets=Secrets(settings.secrets, settings.secret_variables),
+            secrets=Secrets(settings.secrets, settings.secret_variables, restricted=settings.restricted),
             logs=settings.state.logs,
             may_claim=vigil.sure,
             settings=RunnerSettings(

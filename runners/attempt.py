@@ -8,37 +8,30 @@ from dataclasses import dataclass, field
 import structlog
 
 from engine.outcome import Failed, Outcome, Unknown
-from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Script, Use
-from runners.connections import PROOF, Finish, Refused, Session, Stop
-from runners.connections.become import Becoming
-from runners.connections.here import Here, here
-from runners.connections.local import RESTRICTED, LocalHost, LocalSession
-from runners.connections.login import SshPlace
-from runners.connections.ssh import SshSession
+from engine.pinned import PinnedTarget, PlannedStep, Script, Use
+from runners.connections import PROOF, Finish, Refused, Session, Site, Stop, Unusable
+from runners.connections.files import FileSession
+from runners.connections.ways import Ways
+from runners.doors import NoPart
 from runners.keyring import Keyring
 from runners.limits import Capture
 from runners.secrets import Sealed
-from runners.sessions import SshConnections
-from runners.steps import ReadyStep, StepType, step_types
+from runners.steps import ReadyStep, StepType, step_type
 from runners.steps.script import outcome_of as meaning
-from schemas.target import Become, SshConnection
+from schemas.steps import STEP_TYPES, Needs
 
 _HOPELESS = PROOF + 10.0
 """Seconds after the order to end a step when we stop waiting for its step type."""
 
-_TALKING = frozenset({"http.request", "webhook.call", "wait.until"})
-"""Step types in which the runner itself talks to a server: the target's own connection is not opened for them."""
-
 
 @dataclass(frozen=True, slots=True)
-class Doors:
-    """The ways from this runner to where a step runs, for one run.
+class Reach:
+    """How the steps of one run reach where they run.
 
     `identity` tells the run from every other, also of another engine on the same hosts, and outlives its runner.
     """
 
-    local: LocalHost
-    ssh: SshConnections
+    ways: Ways
     keys: Keyring
     identity: str
     jumps: Mapping[str, PinnedTarget] = field(default_factory=dict)
@@ -46,75 +39,29 @@ class Doors:
 
     def session(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
         """The session that the step's connection opens. One that cannot be opened refuses every command."""
-        if isinstance(step.action, Use) and step.action.type in _TALKING:
-            return _NoSession(f"'{step.action.type}' runs no commands", capture, stop)
-        connection = step.connection or (target.default_connection if target else "local")
-        if connection == "local" and step.become is None:
-            return LocalSession(self.local, capture, stop)
-        if connection == "local":
-            return self._as_another(step, target, capture, stop)
-        ssh = target.connections.ssh if target is not None else None
-        if connection != "ssh" or ssh is None or target is None:
-            return _NoSession(f"there is no connection '{connection}' that this version can use", capture, stop)
+        needs = _needs(step)
+        if needs == "nothing":
+            return _NoSession(f"'{_type(step)}' runs no commands", capture, stop)
+        name = step.connection or (target.default_connection if target else "local")
+        if name is None:
+            return _NoSession("the target has no connection that steps could use", capture, stop)
+        site = Site(target, self.keys.get, step.become, self.jumps)
         try:
-            place, become = self._ssh_place(target, ssh), self._becoming(step.become or ssh.become)
-            mark = _mark(self.identity, target.name, step)
-            return SshSession(place, self.ssh, capture, stop, mark=mark, become=become)
-        except Sealed as error:
+            session = self.ways.get(name).open(site, capture, stop, mark=_mark(self.identity, site.name, step))
+        except (NoPart, Sealed, Unusable) as error:
             return _NoSession(str(error), capture, stop)
+        if needs == "files" and not isinstance(session, FileSession):
+            return _NoSession(f"'{_type(step)}' needs files, and connection '{name}' reaches none", capture, stop)
+        return session
 
-    def _as_another(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
-        """A local step that runs as another user of this host."""
-        if self.local.settings.restricted:
-            return _NoSession(RESTRICTED, capture, stop)
-        try:
-            become = self._becoming(step.become)
-        except Sealed as error:
-            return _NoSession(str(error), capture, stop)
-        name = target.name if target else RUNNER
-        mark = _mark(self.identity, name, step)
-        return SshSession(here(name), Here(self.local.settings), capture, stop, mark=mark, become=become)
 
-    def _becoming(self, become: str | Become | None) -> Becoming | None:
-        match become:
-            case None:
-                return None
-            case str() as user:
-                return Becoming(user)
-            case Become(user=user, credential_ref=None):
-                return Becoming(user)
-            case Become(user=user, credential_ref=str() as name):
-                return Becoming(user, self.keys.get(name).get("password"))
-            case _:
-                raise AssertionError(become)
+def _type(step: PlannedStep) -> str:
+    return "script" if isinstance(step.action, Script) else step.action.type
 
-    def _ssh_place(self, target: PinnedTarget, ssh: SshConnection) -> SshPlace:
-        if ssh.credential_ref is None:
-            raise Sealed(f"Target {target.name} has no spec.connections.ssh.credentialRef to log in with")
-        credential = self.keys.get(ssh.credential_ref)
-        user = ssh.user or credential.username
-        if user is None:
-            raise Sealed(f"neither Target {target.name} nor credential '{credential.name}' names a user")
-        return SshPlace(
-            target=target.name,
-            host=target.host or "",
-            port=ssh.port,
-            user=user,
-            host_keys=ssh.host_keys,
-            private_key=credential.fields.get("privateKey"),
-            password=credential.fields.get("password"),
-            passphrase=credential.fields.get("passphrase"),
-            certificate=credential.fields.get("certificate"),
-            via=self._via(target, ssh),
-        )
 
-    def _via(self, target: PinnedTarget, ssh: SshConnection) -> SshPlace | None:
-        if ssh.jump is None:
-            return None
-        through = self.jumps.get(ssh.jump)
-        if through is None or through.connections.ssh is None:
-            raise Sealed(f"Target {target.name} is reached through '{ssh.jump}', of which the plan knows no ssh")
-        return self._ssh_place(through, through.connections.ssh)
+def _needs(step: PlannedStep) -> Needs:
+    known = STEP_TYPES.get(step.action.type) if isinstance(step.action, Use) else None
+    return known.needs if known is not None else "commands"
 
 
 def _mark(run: str, target: str, step: PlannedStep) -> str:
@@ -129,11 +76,10 @@ async def taken_over(session: Session) -> Outcome | None:
 
 async def outcome_of(ready: ReadyStep, session: Session, log: structlog.stdlib.BoundLogger) -> Outcome:
     """Run the step type; whatever it does, there is an outcome."""
-    action = ready.planned.action
-    name = "script" if isinstance(action, Script) else action.type
-    kind = step_types().get(name)
-    if kind is None:
-        return Failed(f"this runner has no step type '{name}'")
+    try:
+        kind = step_type(_type(ready.planned))
+    except NoPart as error:
+        return Failed(str(error))
     stop = session.stop
     work = asyncio.ensure_future(_guarded(kind, ready, session, log))
     try:

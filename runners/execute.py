@@ -23,7 +23,7 @@ from engine.strategy import Halt
 from journal import points, runs
 from journal.errors import FenceLost
 from journal.leases import Claim
-from runners.attempt import Doors
+from runners.attempt import Reach
 from runners.connections import GRACE
 from runners.keyring import Keyring
 from runners.masking import Masker
@@ -57,9 +57,7 @@ class Execution:
         self._record = Record(tools.journal, tools.clock, claim.fence, self._log)
         # the id alone comes from the job's name and its cause: two engines with the same job would share it
         identity = f"{self.run_id} {claim.spec.commit} {claim.started_at.isoformat()}"
-        doors = Doors(
-            tools.local, tools.ssh, self._keys, identity, jumps={target.name: target for target in claim.spec.jumps}
-        )
+        reach = Reach(tools.ways, self._keys, identity, jumps={target.name: target for target in claim.spec.jumps})
         facts = RunFacts(
             self.run_id, claim.spec.job, claim.spec.commit, claim.cause.instant, claim.attempt, claim.cause
         )
@@ -69,7 +67,7 @@ class Execution:
             self._orders,
             self._record,
             facts,
-            doors,
+            reach,
             self._keys,
             self._masker,
             self._log,
@@ -121,7 +119,8 @@ class Execution:
 
     async def run(self) -> None:
         """Work until the run has ended, or is handed over, or is lost. Raises what is a bug of ours."""
-        self._keys.open_all(self._spec)
+        # a source may ask a server, or start a program
+        await asyncio.to_thread(self._keys.open_all, self._spec)
         deadline = self._claim.started_at + self._spec.timeout - self._tools.clock.now()
         timer = asyncio.get_running_loop().call_later(max(0.0, deadline.total_seconds()), self.wish, "timedOut")
         try:

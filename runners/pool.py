@@ -22,12 +22,11 @@ from journal.errors import Refused, Unavailable
 from journal.leases import LEASE, Renewed
 from journal.store import Journal
 from journal.tables import runs as table
-from runners.connections import GRACE, PROOF
+from runners.connections import GRACE, PROOF, Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings
-from runners.connections.login import SshLimits
+from runners.connections.ways import Settings, Ways
 from runners.execute import Execution
 from runners.secrets import Secrets
-from runners.sessions import IDLE, SshConnections
 from runners.walk import FINALLY_LIMIT, Tools
 
 log = structlog.get_logger()
@@ -58,8 +57,7 @@ class RunnerSettings:
     lock: Path
     max_runs: int = 50
     local: LocalSettings = field(default_factory=LocalSettings)
-    ssh: SshLimits = field(default_factory=SshLimits)
-    ssh_idle: float = IDLE
+    limits: Limits = field(default_factory=Limits)
     finally_limit: timedelta = FINALLY_LIMIT
 
 
@@ -87,14 +85,13 @@ class Runner:
         self._clock = clock
         self._settings = settings
         self._guardian = Guardian(settings.lock)
-        self._ssh = SshConnections(settings.ssh, idle=settings.ssh_idle)
+        self._ways = Ways(Settings(settings.limits, LocalHost(settings.local, self._guardian)))
         self._tools = Tools(
             journal=journal,
             clock=clock,
             secrets=secrets,
             logs=logs,
-            local=LocalHost(settings.local, self._guardian),
-            ssh=self._ssh,
+            ways=self._ways,
             restricted=settings.local.restricted,
             finally_limit=settings.finally_limit,
         )
@@ -121,7 +118,7 @@ class Runner:
             await self._while_beating()
         finally:
             await self._stop_at_once()
-            await self._ssh.close()
+            await self._ways.close()
             await self._guardian.close()
 
     async def _while_beating(self) -> None:

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from runners.connections.login import SshLimits, SshPlace, connect
-
-IDLE = 15.0
-"""Seconds that an unused connection stays open."""
-
-TOTAL = 3600.0
-"""Seconds after which a connection is not used for another step: who logs in is asked anew at least so often."""
+from runners.connections import Limits
+from runners.connections.login import SshPlace, connect
 
 
 class SshConnections:
@@ -22,10 +17,10 @@ class SshConnections:
     One instance serves all runs of a runner. Equal places, credentials included, share connections.
     """
 
-    def __init__(self, limits: SshLimits | None = None, *, idle: float = IDLE, total: float = TOTAL) -> None:
-        self._limits = limits or SshLimits()
-        self._idle = idle
-        self._total = total
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._idle = self._limits.idle
+        self._total = self._limits.total
         self._warm: dict[SshPlace, list[tuple[_Warm, asyncio.TimerHandle]]] = {}
         self._closed = False
 
@@ -35,7 +30,7 @@ class SshConnections:
     ) -> AsyncIterator[tuple[asyncssh.SSHClientConnection, bool]]:
         """An open connection, and whether it was in use before. `fresh`: a new one in any case.
 
-        Raises runners.connections.login.Unreached or Unusable.
+        Raises runners.connections.Unreached or Unusable.
         """
         warm = None if fresh else self._taken(place)
         lent = warm or await self._logged_in(place)

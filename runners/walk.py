@@ -41,9 +41,9 @@ from journal.leases import Claim
 from journal.steps import StepEnd
 from journal.store import Journal
 from runners import logs
-from runners.attempt import Doors, outcome_of, taken_over
+from runners.attempt import Reach, outcome_of, taken_over
 from runners.connections import Session, Stop
-from runners.connections.local import LocalHost
+from runners.connections.ways import Ways
 from runners.judging import Facts, Judge, record_of, target_outputs
 from runners.keyring import Keyring
 from runners.limits import Capture
@@ -54,7 +54,6 @@ from runners.orders import Orders
 from runners.prepare import Broken, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
 from runners.secrets import Secrets
-from runners.sessions import SshConnections
 from runners.spread import AtOnce, Turns
 from runners.steps import ReadyStep
 from schemas.quantities import format_duration
@@ -71,8 +70,7 @@ class Tools:
     clock: Clock
     secrets: Secrets
     logs: Path
-    local: LocalHost
-    ssh: SshConnections
+    ways: Ways
     restricted: bool = False
     finally_limit: timedelta = FINALLY_LIMIT
 
@@ -86,7 +84,7 @@ class Work:
     orders: Orders
     record: Record
     facts: RunFacts
-    doors: Doors
+    reach: Reach
     keys: Keyring
     masker: Masker
     log: structlog.stdlib.BoundLogger
@@ -319,7 +317,7 @@ class Walk:
             if work.record.lost:
                 stop.order("lost", "its runner had lost the run to another")
             capture, file = self._capture(step, attempt)
-            session = work.doors.session(step, self.target, capture, stop)
+            session = work.reach.session(step, self.target, capture, stop)
             began = self._now()
             points.reach("step.begun")
             outcome = await self._attempt(ready, session, takes_over=attempt > 1 and not repeated)

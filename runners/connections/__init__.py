@@ -1,15 +1,19 @@
-"""Connections: how a step's command reaches the place where it runs.
+"""Connections: how a step reaches the place where it runs.
 
-`ssh` and `local` are here. A step type sees a `Session` and nothing of what is behind it.
+A connection opens sessions. A step type sees a `Session` and nothing of what is behind it.
 """
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
+from engine.pinned import RUNNER, PinnedTarget
 from runners.bootstrap import Command
 from runners.limits import Capture
+from runners.secrets import Opened
+from schemas.target import Become
 
 GRACE = 10.0
 """Seconds between TERM and KILL."""
@@ -118,3 +122,83 @@ class Session(Protocol):
         ...
 
     async def execute(self, command: Command) -> Finish: ...
+
+
+# --- what opens sessions ---------------------------------------------------------------------------------------------
+
+
+class Unreached(Exception):  # noqa: N818 - named after what it means: nothing was sent
+    """No connection, or no login. The message is for people, and holds no secret."""
+
+
+class Unusable(Exception):  # noqa: N818
+    """The document or the credential cannot work, whatever the host does. The message is as that of Unreached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds. A connection that carries nothing is noticed after (`alive_count` + 1) times `alive_every`."""
+
+    connect: float = 10.0
+    login: float = 20.0
+    alive_every: float = 4.0
+    alive_count: int = 3
+    idle: float = 15.0
+    """How long a connection that nobody uses stays open."""
+    total: float = 3600.0
+    """After which a connection is not used for another step: who logs in is asked anew at least so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a step runs, and by what right. `target` is None on the runner's own side.
+
+    `opened` opens a credential of the run, and raises runners.secrets.Sealed; `jumps` are the targets that others are
+    reached through, by name.
+    """
+
+    target: PinnedTarget | None
+    opened: Callable[[str], Opened] = field(repr=False)
+    become: Become | None = None
+    """The user that the step itself names; else the connection's settings may name one."""
+    jumps: Mapping[str, PinnedTarget] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def name(self) -> str:
+        return self.target.name if self.target is not None else RUNNER
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The place was reached and has answered. `said` is one line for people."""
+
+    said: str
+
+
+Probe = Answered | NotSent | Refused
+
+
+class Connection(Protocol):
+    """One way to reach places. Made once by a runner, and serves all its runs at once until `close`.
+
+    Nothing that it is given may be logged.
+    """
+
+    def open(self, site: Site, capture: Capture, stop: Stop, *, mark: str) -> Session:
+        """A session for one attempt of one step. Connects to nothing yet.
+
+        `mark` is 32 characters that say which step of which run this is, the same for all its attempts. Raises Unusable
+        and runners.secrets.Sealed where the place can never be reached as it stands in the documents.
+        """
+        ...
+
+    async def probe(self, site: Site) -> Probe:
+        """Log in and do something harmless, or negotiate as far as there is no login. Ends within 90 seconds.
+
+        Raises the same as `open`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything. Called once, after the last session has ended."""
+        ...

@@ -13,17 +13,8 @@ from functools import lru_cache
 import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
+from runners.connections import Limits, Unreached, Unusable
 from runners.connections.clientkeys import Unopened, client_keys
-
-
-@dataclass(frozen=True, slots=True)
-class SshLimits:
-    """Seconds. A connection that carries nothing is noticed after (`alive_count` + 1) times `alive_every`."""
-
-    connect: float = 10.0
-    login: float = 20.0
-    alive_every: float = 4.0
-    alive_count: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +39,7 @@ class SshPlace:
         return f"{self.user}@{self.host}:{self.port}"
 
 
-class Unreached(Exception):  # noqa: N818 - named after what it means: nothing was sent
-    """No connection, or no login. The message is for people, and holds no secret."""
-
-
-class Unusable(Exception):  # noqa: N818
-    """The document or the credential cannot work, whatever the host does."""
-
-
-async def connect(place: SshPlace, limits: SshLimits) -> asyncssh.SSHClientConnection:
+async def connect(place: SshPlace, limits: Limits) -> asyncssh.SSHClientConnection:
     """Open a connection and log in, hop by hop, each within its own limits.
 
     What carries it is closed with it. Raises Unreached or Unusable, both with a message that says what to do.
@@ -75,7 +58,7 @@ async def connect(place: SshPlace, limits: SshLimits) -> asyncssh.SSHClientConne
 
 
 async def _connect(
-    place: SshPlace, limits: SshLimits, tunnel: asyncssh.SSHClientConnection | None
+    place: SshPlace, limits: Limits, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     trusted, authorities = _host_keys(place.host_keys, place.target)
     seen = _Seen(tunnel)

@@ -10,9 +10,22 @@ import asyncssh
 
 from journal import points
 from runners.bootstrap import ENTRY, GREETING, KILL_NOW, NO_SETSID, Command, Unsendable, payload, proof, take_over
-from runners.connections import DRAIN, GRACE, PROOF, Ended, Exited, Finish, Lost, NotSent, Refused, Stop
+from runners.connections import (
+    DRAIN,
+    GRACE,
+    PROOF,
+    Ended,
+    Exited,
+    Finish,
+    Lost,
+    NotSent,
+    Refused,
+    Stop,
+    Unreached,
+    Unusable,
+)
 from runners.connections.become import ASKED_WITHIN, Becoming, Channel, Dialog, NotBecome, admit
-from runners.connections.login import SshPlace, Unreached, Unusable
+from runners.connections.login import SshPlace
 from runners.limits import Capture, Stream
 from runners.masking import visible
 

@@ -1,8 +1,8 @@
 """Opening credentials. Only runners do it, only for the pools and jobs that the credential names, and only when a run
 needs it.
 
-A Credential is a secret by reference. `file` reads below the runner's secret folder, `env` reads variables named
-OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
+A Credential is a secret by reference; `runners.secrets.sources` says who reads it. `file` reads below the runner's
+secret folder, `env` reads variables named OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from engine.selection import matches
+from runners.doors import NoPart
 from runners.secretforms import SHORTEST
-from runners.secrets import env, file
-from schemas.credential import CredentialSpec
+from runners.secrets.sources import DOOR, Settings
+from schemas.credential import FIELDS, CredentialSpec
 
 _FIELD = {
     "ssh": "privateKey",
@@ -58,6 +59,7 @@ class Secrets:
     folder: Path | None
     environ: Mapping[str, str] = field(repr=False)
     pools: Callable[[], frozenset[str]] | None = None
+    restricted: bool = False
 
     def open(self, name: str, spec: CredentialSpec, *, labels: Mapping[str, str] = MappingProxyType({})) -> Opened:
         """Read it anew, for a job with these labels. Raises Sealed.
@@ -74,20 +76,27 @@ class Secrets:
                 f"credential '{name}' is not allowed for this job: its allowedFor does not match the labels that the "
                 f"run was planned with ({has}); give the job the labels, or widen allowedFor, and start a new run"
             )
-        text = self._text(name, spec)
-        text = text if spec.type == "ssh" else text.removesuffix("\n").removesuffix("\r")
-        if len(text.strip()) < SHORTEST:
+        fields = {key: _ended(text, key) for key, text in self._read(name, spec).items()}
+        username = fields.pop("username", None)
+        if any(len(text.strip()) < SHORTEST for text in fields.values()):
             raise Sealed(f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs")
-        return Opened(name, spec.username, {_FIELD[spec.type]: text})
+        return Opened(name, spec.username or username, fields)
 
-    def _text(self, name: str, spec: CredentialSpec) -> str:
-        source = spec.from_
-        try:
-            if source is not None and source.file is not None:
-                return file.read(self.folder, source.file)
-            if source is not None and source.env is not None:
-                return env.read(self.environ, source.env)
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise Sealed(f"credential '{name}' cannot be opened: {why}") from error
+    def _read(self, name: str, spec: CredentialSpec) -> Mapping[str, str]:
+        given = spec.from_.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.from_ is not None else {}
+        for source, reference in given.items():
+            try:
+                found = DOOR.factory(source)(Settings(self.folder, self.environ, self.restricted)).read(reference)
+            except (OSError, ValueError, NoPart) as error:
+                why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+                raise Sealed(f"credential '{name}' cannot be opened: {why}") from error
+            fields = {_FIELD[spec.type]: found} if isinstance(found, str) else dict(found)
+            if odd := sorted(fields.keys() - FIELDS[spec.type]):
+                raise Sealed(f"credential '{name}' of type {spec.type} has no {odd[0]}, which its source gives")
+            return fields
         raise Sealed(f"credential '{name}' has a source that this version cannot open")
+
+
+def _ended(text: str, field: str) -> str:
+    """Without the line end that editors add, which only the text of a key needs."""
+    return text if field == "privateKey" else text.removesuffix("\n").removesuffix("\r")

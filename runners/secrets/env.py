@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from runners.secrets.sources import Settings
+
 PREFIX = "OPSCONDUCTOR_SECRET_"
 
 
@@ -12,3 +14,13 @@ def read(environ: Mapping[str, str], name: str) -> str:
     if name not in environ:
         raise ValueError(f"the runner has no variable {name}")
     return environ[name]
+
+
+class Variables:
+    """The source `env`. See SecretSource."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._environ = settings.environ
+
+    def read(self, reference: str) -> str:
+        return read(self._environ, reference)

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path, PurePosixPath
 
+from runners.secrets.sources import Settings
+
 CAP = 64 * 1024
 """Bytes of the largest secret."""
 
@@ -48,3 +50,13 @@ def text_of(data: bytes, name: str) -> str:
     if "\0" in text:
         raise ValueError(f"'{name}' holds a NUL character")
     return text
+
+
+class Files:
+    """The source `file`. See SecretSource."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.folder
+
+    def read(self, reference: str) -> str:
+        return read(self._folder, reference)

@@ -1,13 +1,13 @@
 """Step types: what a step does, once everything in it is known.
 
-Built-in types and plug-ins come through one door: a plug-in names its type in the entry point group
-`opsconductor.steps`, and the object there follows `StepType`.
+Built-in types and those of plug-ins come through one door: the entry point group `opsconductor.steps` names factories
+that take nothing and give a `StepType`. What a type's inputs and outputs are, and what it needs of the place where it
+runs, is data: `schemas.steps`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.metadata import entry_points
+from functools import cache
 from typing import Any, Protocol
 
 from engine.contexts import RunFacts
@@ -15,9 +15,8 @@ from engine.outcome import Outcome
 from engine.pinned import PinnedTarget, PlannedStep
 from runners.bootstrap import Command
 from runners.connections import Session
+from runners.doors import Door
 from runners.secrets import Opened
-
-GROUP = "opsconductor.steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +54,28 @@ class StepType(Protocol):
     recording are around it: it returns what happened, and raises nothing but CancelledError (anything else is a bug,
     and the step is recorded as unknown). When `session.stop` is given it ends its work and says what is proven:
     TimedOut and Cancelled mean that nothing of it runs any more, Unknown that this is not known. Output goes to
-    `session.capture`.
+    `session.capture`. The session of a type that needs files is a runners.connections.files.FileSession; that of one
+    that needs nothing refuses every command.
     """
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome: ...
 
 
-@lru_cache(maxsize=1)
-def step_types() -> Mapping[str, StepType]:
-    """Every step type by name; plug-ins cannot replace built-in ones."""
-    from runners.steps.assertion import Assert
-    from runners.steps.dummy import Dummy
-    from runners.steps.httprequest import HttpRequest, WebhookCall
-    from runners.steps.script import Script
-    from runners.steps.waiting import WaitUntil
+DOOR: Door[StepType] = Door(
+    "opsconductor.steps",
+    "step type",
+    {
+        "assert": "runners.steps.assertion:Assert",
+        "dummy": "runners.steps.dummy:Dummy",
+        "http.request": "runners.steps.httprequest:HttpRequest",
+        "script": "runners.steps.script:Script",
+        "wait.until": "runners.steps.waiting:WaitUntil",
+        "webhook.call": "runners.steps.httprequest:WebhookCall",
+    },
+)
 
-    found: dict[str, StepType] = {entry.name: entry.load() for entry in entry_points(group=GROUP)}
-    built_in: dict[str, StepType] = {
-        "script": Script(),
-        "assert": Assert(),
-        "dummy": Dummy(),
-        "http.request": HttpRequest(),
-        "webhook.call": WebhookCall(),
-        "wait.until": WaitUntil(),
-    }
-    return {**found, **built_in}
+
+@cache
+def step_type(name: str) -> StepType:
+    """The one instance of a step type. Raises runners.doors.NoPart."""
+    return DOOR.factory(name)()

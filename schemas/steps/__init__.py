@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from schemas.steps import files, flow, requests, scripts
-from schemas.steps.types import StepType
+from schemas.steps.types import Needs, StepType
 
-__all__ = ["PLANNED_TYPES", "STEP_TYPES", "StepType", "every_step_type"]
+__all__ = ["PLANNED_TYPES", "STEP_TYPES", "Needs", "StepType", "every_step_type"]
 
 
 def every_step_type() -> tuple[StepType, ...]:

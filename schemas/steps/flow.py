@@ -11,7 +11,7 @@ TYPES = (
             "message": {"type": "string", "description": "What to say then."},
         },
         required=frozenset({"that"}),
-        runner_side=True,
+        needs="nothing",
         examples=({"that": "${{ steps.space.outputs.used < 90 }}", "message": "the disk is nearly full"},),
     ),
     StepType(
@@ -25,7 +25,7 @@ TYPES = (
             "die": {"type": "boolean", "description": "Take the whole runner along."},
             "hang": {"type": "boolean", "description": "Never end; heed no order to end, either."},
         },
-        runner_side=True,
+        needs="nothing",
         examples=({"sleep": "1s", "stdout": "hello"},),
     ),
     StepType(
@@ -43,7 +43,7 @@ TYPES = (
             "format": {"enum": ["text", "html", "markdown"], "description": "What the text is; text by default."},
         },
         required=frozenset({"channel", "text"}),
-        runner_side=True,
+        needs="nothing",
         planned=True,
         examples=({"channel": "web-oncall", "text": "rotate failed on ${{ target.name }}"},),
     ),
@@ -82,7 +82,7 @@ TYPES = (
         },
         one_of=(("duration", "instant", "tcp", "url"),),
         together=(("okStatus", "url"),),
-        runner_side=True,
+        needs="nothing",
         examples=({"tcp": "22", "interval": "5s"}, {"duration": "10m"}),
     ),
 )

@@ -66,7 +66,7 @@ TYPES = (
         secret=frozenset({"body"}),
         credentials=("token", "password", "certificate", "generic"),
         files=frozenset({"file", "caCert"}),
-        runner_side=True,
+        needs="nothing",
         examples=(
             {"url": "https://api.example.org/v1/items", "credentialRef": "api-token"},
             {"method": "POST", "url": "/v1/items", "json": {"name": "${{ target.name }}"}, "okStatus": [201]},
@@ -96,7 +96,7 @@ TYPES = (
         outputs=frozenset({"status", "headers"}),
         credentials=("token", "generic"),
         files=frozenset({"caCert"}),
-        runner_side=True,
+        needs="nothing",
         examples=({"url": "https://hooks.example.org/deploy", "json": {"done": True}, "credentialRef": "hook-key"},),
     ),
     StepType(
@@ -127,7 +127,7 @@ TYPES = (
         together=(("credentialRef", "url"), ("caCert", "url")),
         credentials=("token", "generic"),
         files=frozenset({"caCert"}),
-        runner_side=True,
+        needs="nothing",
         planned=True,
         examples=(
             {
@@ -162,7 +162,7 @@ TYPES = (
             "osDetection": truth("Guess the operating system; needs more rights on the runner's host."),
         },
         outputs=frozenset({"hosts"}),
-        runner_side=True,
+        needs="nothing",
         planned=True,
         examples=({"hosts": ["10.1.0.0/24"], "ports": [22, "8000-8100"], "profile": "polite"},),
     ),

@@ -3,21 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 Input = Mapping[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+Needs = Literal["commands", "files", "nothing"]
+"""What a step type does at the place where it runs: runs commands, handles files (and may run commands), or nothing
+there, because the runner itself does what is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepType:
-    """Inputs as JSON Schema properties, outputs by name; `runner_side` ones need no target."""
+    """Inputs as JSON Schema properties, outputs by name."""
 
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
     outputs: frozenset[str] = frozenset()
-    runner_side: bool = False
+    needs: Needs = "commands"
     over: str | None = None
     """The connection it always uses."""
     description: str = ""
@@ -42,6 +45,11 @@ class StepType:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name, *self.aliases)
+
+    @property
+    def runner_side(self) -> bool:
+        """Whether it needs no target."""
+        return self.needs == "nothing"
 
     @property
     def is_script(self) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.pinned import PinnedTarget
 from engine.states import RunState, StepState
-from runners.connections.login import SshLimits
+from runners.connections import Limits
 from runners.sessions import SshConnections
 from schemas.credential import CredentialSpec
 from schemas.target import Connections
@@ -132,7 +132,7 @@ async def test_a_hop_that_dies_in_the_middle_makes_the_step_unknown_and_ends_it(
 
 async def test_closing_a_connection_closes_what_carried_it(serve: Serve) -> None:
     far, gate = serve("far"), serve("gate")
-    connections = SshConnections(SshLimits())
+    connections = SshConnections(Limits())
     async with connections.lease(replace(place_of(far), via=place_of(gate))) as (connection, _):
         assert (await connection.run("echo here")).stdout == "here\n"
     await connections.close()

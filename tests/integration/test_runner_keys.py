@@ -11,7 +11,8 @@ import asyncssh
 import pytest
 import pytest_asyncio
 
-from runners.connections.login import SshLimits, SshPlace, Unreached, Unusable
+from runners.connections import Limits, Unreached, Unusable
+from runners.connections.login import SshPlace
 from runners.sessions import SshConnections
 from tests import openssh as servers
 from tests.integration.test_runner_ssh import place_of
@@ -25,7 +26,7 @@ PASSWORD = "korrekt-Pferd-Batterie"
 
 @pytest_asyncio.fixture
 async def connections() -> AsyncIterator[SshConnections]:
-    made = SshConnections(SshLimits())
+    made = SshConnections(Limits())
     yield made
     await made.close()
 
@@ -83,7 +84,7 @@ async def test_a_certificate_of_another_key_is_told(openssh: OpenSsh, connection
 
 async def test_a_connection_is_not_used_for_ever(openssh: OpenSsh) -> None:
     place = place_of(openssh)
-    connections = SshConnections(SshLimits(), total=0.5)
+    connections = SshConnections(Limits(total=0.5))
     try:
         async with connections.lease(place) as (first, _):
             pass

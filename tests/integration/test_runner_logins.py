@@ -14,7 +14,7 @@ import pytest
 
 from engine.pinned import PinnedTarget
 from engine.states import RunState, StepState
-from runners.connections.login import SshLimits
+from runners.connections import Limits
 from schemas.credential import CredentialSpec
 from schemas.selector import Selector
 from schemas.target import Connections
@@ -24,7 +24,7 @@ from tests.running import Bench, Ran, bench, script
 
 __all__ = ["bench", "openssh", "own_openssh"]
 
-SOON = SshLimits(connect=0.5, login=0.5)
+SOON = Limits(connect=0.5, login=0.5)
 PASSWORD = "korrekt-Pferd 'Batterie' \"Heft\" $HOME"
 
 
@@ -247,7 +247,7 @@ async def test_a_server_that_falls_silent_is_unreachable_in_time(
 ) -> None:
     with closing(Mute(greeting)) as mute:
         target = over_ssh(openssh, openssh.host_key, port=mute.port)
-        ran = await tried(bench, target, with_key(bench, openssh), ssh=SOON)
+        ran = await tried(bench, target, with_key(bench, openssh), limits=SOON)
     where = f"127.0.0.1:{mute.port}"
     assert unreached(bench, ran) == f"{where} took the connection and did not answer within the time limit"
 
@@ -255,7 +255,7 @@ async def test_a_server_that_falls_silent_is_unreachable_in_time(
 async def test_a_frozen_host_is_unreachable_in_time(own_openssh: OpenSsh, bench: Bench) -> None:
     own_openssh.freeze()
     target = over_ssh(own_openssh, own_openssh.host_key)
-    ran = await tried(bench, target, with_key(bench, own_openssh), ssh=SOON)
+    ran = await tried(bench, target, with_key(bench, own_openssh), limits=SOON)
     assert "did not answer within the time limit" in unreached(bench, ran)
 
 
@@ -269,7 +269,7 @@ async def test_a_login_that_is_never_judged_is_unreachable_in_time(
     server = serve(SLOW_TO_JUDGE.format(user=openssh.user))
     other = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     target = over_ssh(server, server.host_key)
-    ran = await tried(bench, target, login(bench, "ssh", other, server.user), ssh=SOON)
+    ran = await tried(bench, target, login(bench, "ssh", other, server.user), limits=SOON)
     assert "did not answer within the time limit" in unreached(bench, ran)
 
 
@@ -283,7 +283,7 @@ async def test_a_cancelled_run_does_not_wait_for_a_login(openssh: OpenSsh, bench
             await watch.changed(1.0)
         watch.close()
         await bench.cancel(run)
-        async with asyncio.timeout(SshLimits().connect / 2):
+        async with asyncio.timeout(Limits().connect / 2):
             ran = await bench.ended(run)
     assert ran.state is RunState.CANCELLED
 

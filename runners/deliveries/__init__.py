@@ -1,0 +1,69 @@
+"""Channels: how a message leaves the runner, once it is rendered and masked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+from runners.doors import Door
+from runners.secrets import Opened
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be told. `id` is the same in every attempt, so that who receives it can tell a repetition."""
+
+    id: str
+    subject: str
+    text: str
+    format: Literal["text", "html", "markdown"] = "text"
+    event: Mapping[str, Any] = field(default_factory=dict)
+    """The event behind it as a CloudEvent, for channels that carry data; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """It is there, as far as the other side tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now: it is tried again, not before `after` where that is given."""
+
+    error: str
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """It cannot be delivered as it is; a human must look at it."""
+
+    error: str
+
+
+Delivery = Delivered | Later | Never
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the owner of the runner's host says, for channels. `networks` are those of the pool; times in seconds."""
+
+    networks: tuple[str, ...] = ()
+    restricted: bool = False
+    total: float = 30.0
+
+
+class Channel(Protocol):
+    """Delivers messages of one type of NotificationChannel. Made once by a runner, and called for many at once.
+
+    Nothing that it is given may be logged, and no error may hold a secret. It may be called again for a message that
+    was delivered: whoever calls it may have died before it could say so.
+    """
+
+    async def deliver(self, message: Message, settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> Delivery:
+        """`settings` are `spec` of the channel's document; `opened` opens a credential, and raises Sealed."""
+        ...
+
+
+DOOR: Door[Channel] = Door("opsconductor.channels", "notification channel", {})
+"""Factories that take `Limits`."""

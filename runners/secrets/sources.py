@@ -1,0 +1,47 @@
+"""Sources of secrets: where the text of a credential is read from.
+
+Built-in sources and those of plug-ins come through one door: the entry point group `opsconductor.secrets` names
+factories that take `Settings` and give a `SecretSource`. Which one reads a credential is the field of its `spec.from`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from runners.doors import Door
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the owner of the runner's host says, for sources. `folder` None: no files may be read."""
+
+    folder: Path | None
+    environ: Mapping[str, str] = field(repr=False)
+    restricted: bool = False
+
+
+class SecretSource(Protocol):
+    """Reads secrets from one kind of place. Made once by a runner, and serves all its runs.
+
+    Whether the credential may be opened here was judged before. Nothing that is read may be logged or kept.
+    """
+
+    def read(self, reference: Any) -> str | Mapping[str, str]:
+        """Read anew what `reference` names: the secret, or its fields by name where it has several.
+
+        `reference` is what stands in the document below the source's name; it fits the schema, and is not trusted. Runs
+        in a thread, and ends within 30 seconds. Raises ValueError or OSError with a message for people that holds
+        nothing of any secret.
+        """
+        ...
+
+
+DOOR: Door[SecretSource] = Door(
+    "opsconductor.secrets",
+    "secret source",
+    {
+        "env": "runners.secrets.env:Variables",
+        "file": "runners.secrets.file:Files",
+    },
+)
