@@ -20,8 +20,10 @@ from schemas.codes import CODES
 from schemas.kinds import MODELS, NOT_ACTED_ON
 from schemas.publish import schema
 from schemas.quantities import format_duration
+from schemas.status import NOT_WRITTEN, STATUS_MODELS
 from schemas.steps import STEP_TYPES, StepType, every_step_type
 
+_EVERY_KIND: Mapping[str, type[BaseModel]] = {**MODELS, **STATUS_MODELS}
 _TEXTS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "mapping", list: "list"}
 
 
@@ -54,11 +56,13 @@ def explain_step_type(what: str) -> str | None:
 def explain_kind(what: str) -> str | None:
     """A kind, or a field of it by its path (`Job.spec.steps`), in whatever case; None where there is no such thing."""
     first, *path = what.split(".")
-    kind = next((name for name in MODELS if name.lower() == first.lower()), None)
+    kind = next((name for name in _EVERY_KIND if name.lower() == first.lower()), None)
     if kind is None:
         return None
-    models: tuple[type[BaseModel], ...] = (MODELS[kind],)
-    lines = [f"{kind}: {_doc(MODELS[kind])}"]
+    models: tuple[type[BaseModel], ...] = (_EVERY_KIND[kind],)
+    lines = [f"{kind}: {_doc(_EVERY_KIND[kind])}"]
+    lines += ["  The engine writes it to the status branch."] if kind in STATUS_MODELS else []
+    lines += [f"  This version does not write it yet: {NOT_WRITTEN[kind]}."] if kind in NOT_WRITTEN else []
     said = kind
     for step in path:
         found = _field(models, step)
@@ -75,6 +79,12 @@ def explain_kind(what: str) -> str | None:
     return "\n".join([*lines, *(["", *below] if below else [])])
 
 
+_OF_STATUS = """\
+Only the engine writes these. A later version may add keys to them and drops none, so a program that reads them passes
+over keys that it does not know.
+"""
+
+
 def kinds_page() -> str:
     """All kinds with their fields, as one page of Markdown."""
     parts = [
@@ -87,12 +97,15 @@ def kinds_page() -> str:
     for kind, model in MODELS.items():
         parts += [f"## {kind}\n", f"{_doc(model)}\n", *_tables(model, kind)]
     parts += ["## Step types\n", "What `uses` of a step may name.\n", *_step_types()]
+    parts += ["## Kinds of the status branch\n", _OF_STATUS, f"Not written yet: {', '.join(NOT_WRITTEN)}.\n"]
+    for kind, written in STATUS_MODELS.items():
+        parts += [f"## {kind}\n", f"{_doc(written)}\n", *_tables(written, kind)]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def schema_files() -> dict[str, str]:
-    """The published JSON Schemas by file name: one for any document, and one for each kind."""
-    published = {"opsconductor": schema(), **{kind: schema(kind) for kind in MODELS}}
+    """The published JSON Schemas by file name: one for any document that people write, and one for each kind."""
+    published = {"opsconductor": schema(), **{kind: schema(kind) for kind in _EVERY_KIND}}
     return {f"{name}.json": json.dumps(one, indent=2, ensure_ascii=False) + "\n" for name, one in published.items()}
 
 

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.kinds import MODELS
 from schemas.rules import exactly_one, has, none_of, when
+from schemas.status import STATUS_MODELS
 from schemas.steps import StepType, every_step_type
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -18,9 +19,12 @@ Schema = dict[str, Any]
 
 
 def schema(kind: str | None = None) -> Schema:
-    """The schema of one kind, or of any document by its `kind`. Raises KeyError for a kind that has no model."""
+    """The schema of one kind, one of the status branch too, or of any document of a repository by its `kind`.
+
+    Raises KeyError for what is no kind.
+    """
     if kind is not None:
-        one = TypeAdapter(MODELS[kind]).json_schema(mode="validation", by_alias=True)
+        one = TypeAdapter(MODELS.get(kind) or STATUS_MODELS[kind]).json_schema(mode="validation", by_alias=True)
         return {"$schema": DIALECT, **_with_examples(one)}
     _, shared = models_json_schema([(model, "validation") for model in MODELS.values()], by_alias=True)
     everything = {
@@ -40,7 +44,7 @@ def schema(kind: str | None = None) -> Schema:
 
 def example(kind: str) -> Any:
     """A small document of a kind, put together from the examples of its fields."""
-    one = TypeAdapter(MODELS[kind]).json_schema(mode="validation", by_alias=True)
+    one = TypeAdapter(MODELS.get(kind) or STATUS_MODELS[kind]).json_schema(mode="validation", by_alias=True)
     return _Examples(one.get("$defs", {})).of(one)
 
 

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter
 
 
@@ -17,17 +16,16 @@ def register(app: typer.Typer) -> None:
 
 
 def schema(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="One kind; all of them by default.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="One kind, of the status branch too; all that people write by default."),
+    ] = None,
 ) -> int:
     """JSON Schema 2020-12, for editors: `# yaml-language-server: $schema=FILE`."""
     from opsconductor.cli.read import kind_named
-    from schemas.kinds import MODELS
     from schemas.publish import schema as publish
 
-    name = kind_named(kind) if kind else None
-    if name is not None and name not in MODELS:
-        raise UsageError(f"{name} is written by the engine only; there are {', '.join(MODELS)}")
-    typer.echo(json.dumps(publish(name), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(publish(kind_named(kind) if kind else None), indent=2, ensure_ascii=False))
     return exits.OK
 
 
@@ -57,10 +55,10 @@ def explain(
 def _nearest(what: str) -> str:
     import difflib
 
-    from schemas.kinds import MODELS
+    from schemas.kinds import MODELS, STATUS_KINDS
 
     kind, dot, path = what.partition(".")
-    folded = {name.lower(): name for name in MODELS}
+    folded = {name.lower(): name for name in (*MODELS, *sorted(STATUS_KINDS))}
     if kind.lower() in folded and dot:
         return f"; see what is there: opsconductor explain {folded[kind.lower()]}{'.spec' if 'spec.' in path else ''}"
     near = difflib.get_close_matches(kind.lower(), folded, n=1)

@@ -186,6 +186,9 @@ _STATUS_KINDS = {
     "ScheduleStatus": "schedules",
     "TargetStatus": "targets",
     "RequestStatus": "requests",
+    "WorkflowStatus": "workflows",
+    "DiscoveryReport": "discoveries",
+    "Gate": "gates",
     "Decision": "decisions",
     "Run": "runs",
 }
@@ -204,9 +207,9 @@ def kind_named(text: str) -> str:
     """`jobs`, `job`, `Job`, `target-groups`, ... as the kind's own name. Raises UsageError with the nearest ones."""
     import difflib
 
-    from schemas.kinds import MODELS
+    from schemas.kinds import MODELS, STATUS_KINDS
 
-    known = {kind.lower(): kind for kind in (*MODELS, *_STATUS_KINDS, "SyncStatus")} | _SHORT
+    known = {kind.lower(): kind for kind in (*MODELS, *STATUS_KINDS)} | _SHORT
     wanted = text.lower().replace("-", "").replace("_", "")
     singular = (wanted, wanted.removesuffix("s"), wanted.removesuffix("es"), wanted.removesuffix("ies") + "y")
     for form in singular:

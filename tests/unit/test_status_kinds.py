@@ -1,0 +1,189 @@
+"""What the engine writes to the status branch is what its published schemas say, no more and no less."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, get_args, get_origin
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from pydantic import BaseModel
+
+from engine import decide, states
+from engine.identity import Cause, run_id
+from engine.pinned import PHASES, RUNNER
+from engine.readmodel import (
+    decision_files,
+    job_status,
+    request_status,
+    run_file,
+    run_files,
+    schedule_status,
+    sync_file,
+    target_status,
+    to_yaml,
+)
+from engine.states import RunState, StepState
+from engine.views import (
+    ConditionStatus,
+    ConditionType,
+    ConditionView,
+    DecisionView,
+    EngineView,
+    JobView,
+    RequestState,
+    RequestView,
+    RunBrief,
+    RunView,
+    ScheduleView,
+    Skips,
+    StepView,
+    SyncView,
+    TargetStatusView,
+    TargetView,
+)
+from schemas import status
+from schemas.diagnostic import Diagnostic, Severity
+from schemas.guard import load
+from schemas.kinds import STATUS_KINDS
+from schemas.publish import example, schema
+from schemas.span import Span
+from schemas.status import NOT_WRITTEN, STATUS_MODELS
+
+AT = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)
+LATER = AT + timedelta(seconds=5)
+CAUSE = Cause("request", "why-not", AT, "ana@example.org", "disk is full")
+RUN = run_id("rotate", CAUSE)
+OK = StepView("space", StepState.SUCCEEDED, exit_code=0, duration=0.21, outputs={"used": 71})
+STEPS = (
+    OK,
+    StepView(
+        "rotate", StepState.FAILED, "steps", "Rotate", 3, 1, 3.4, {"freed": None}, True, True, True, True, "exit 1",
+        "out\n", "err\n", "logs/1",
+    ),
+    StepView("finally_1", StepState.FAILED, "finally"),
+    StepView("rescue_1", StepState.SKIPPED, "rescue"),
+)  # fmt: skip
+FULL = RunView(
+    RUN, "rotate", "1f0c" * 10, CAUSE, RunState.FAILED, AT, {"keepDays": 30}, ("a", "b"), True,
+    {"linux-core": "sha256:" + "0" * 64}, AT, LATER, "queueTimeout", 1, "default/7b2e", {"freed": {"a": 1}},
+    (TargetView("a", StepState.FAILED, {"freed": 1}, STEPS, "maxFailures"),), "another-run", 10, LATER, True, "none",
+)  # fmt: skip
+WAITING = RunView(RUN, "rotate", "1f0c" * 10, CAUSE, RunState.WAITING, AT)
+WITHOUT_TARGETS = RunView(
+    RUN, "rotate", "1f0c" * 10, CAUSE, RunState.FAILED, AT, on_targets=False,
+    results=(TargetView(RUNNER, StepState.FAILED, {}, STEPS),),
+)  # fmt: skip
+LARGE = replace(
+    FULL,
+    targets=tuple(f"web-{n:03}" for n in range(600)),
+    results=tuple(TargetView(f"web-{n:03}", StepState.FAILED, {}, STEPS) for n in range(600)),
+)
+BRIEF = RunBrief(RUN, "rotate", RunState.FAILED, "schedule", "n", AT, AT, AT, LATER, "lostTooOften", 2, ("a",))
+SYNC = SyncView(
+    EngineView("e1", "ops-1", AT, LATER), "a" * 40, "b" * 40, "c" * 40,
+    (ConditionView("Ready", "False", "Invalid", "2 findings", AT),),
+    (Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC203", "'use' is unknown", "did you mean 'uses'?"),
+     Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC999", "no page", severity="warning")),
+)  # fmt: skip
+DRAWN: dict[str, list[str]] = {
+    "Run": [*map(to_yaml, map(run_file, (FULL, WAITING, WITHOUT_TARGETS))), *run_files(LARGE).values()],
+    "JobStatus": [to_yaml(job_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],
+    "ScheduleStatus": [
+        to_yaml(schedule_status(view))
+        for view in (
+            ScheduleView("s", "j", "0123", AT),
+            ScheduleView("s", "j", "0123", AT, DecisionView("s", AT, "run", None, RUN), LATER),
+            ScheduleView("s", "j", "0123", AT, DecisionView("s", AT, "skipped", "overlap"), None, "no"),
+        )
+    ],
+    "TargetStatus": [
+        to_yaml(target_status(view))
+        for view in (TargetStatusView("a"), TargetStatusView("a", StepState.UNREACHABLE, RUN, AT, AT))
+    ],
+    "RequestStatus": [
+        to_yaml(request_status(view))
+        for view in (RequestView("r", "done"), RequestView("r", "refused", "no", RUN, AT, "No.", "start", "ana@b.org"))
+    ],
+    "SyncStatus": [to_yaml(sync_file(view)) for view in (SyncView(), SYNC)],
+    "Decision": [*decision_files(date(2026, 11, 21), [Skips("s", AT, LATER, 2, "missed")]).values()],
+}
+
+
+def test_every_kind_of_the_status_branch_has_a_model_and_those_that_are_written_are_known() -> None:
+    assert STATUS_MODELS.keys() == STATUS_KINDS
+    assert DRAWN.keys() | NOT_WRITTEN.keys() == STATUS_KINDS
+    assert not DRAWN.keys() & NOT_WRITTEN.keys()
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_what_is_written_is_what_the_model_says(kind: str) -> None:
+    """The model takes no key that it does not know, and every key it has is written by some file."""
+    published = Draft202012Validator(schema(kind), format_checker=FormatChecker())
+    written: set[tuple[type[BaseModel], str]] = set()
+    for text in DRAWN[kind]:
+        document = load(text.encode(), "status.yaml").documents[0]
+        read = STATUS_MODELS[kind].model_validate(document)
+        written |= set(_fields_set(read))
+        assert list(published.iter_errors(document)) == []
+    lacking = {found for found in _fields(STATUS_MODELS[kind]) if found not in written}
+    assert {(model.__name__, field) for model, field in lacking} <= {("RunSpec", "workflow")}
+
+
+@pytest.mark.parametrize("kind", STATUS_MODELS)
+def test_the_published_schema_is_whole_and_leaves_later_keys_open(kind: str) -> None:
+    published = schema(kind)
+    Draft202012Validator.check_schema(published)
+    document = example(kind)
+    STATUS_MODELS[kind].model_validate(document)
+    later = {**document, "metadata": {**document["metadata"], "later": 1}, "later": 1}
+    assert list(Draft202012Validator(published).iter_errors(later)) == []
+    for one in (published, *published.get("$defs", {}).values()):
+        for name, field in one.get("properties", {}).items():
+            assert field["description"], name
+            for shown in field["examples"]:
+                taken = Draft202012Validator({"$defs": published.get("$defs", {}), **field})
+                assert list(taken.iter_errors(shown)) == [], name
+
+
+def test_the_words_of_the_schemas_are_those_of_the_engine() -> None:
+    assert set(get_args(status.RunState)) == set(states.RunState)
+    assert set(get_args(status.StepState)) == set(states.StepState)
+    assert set(get_args(status.SkipReason)) == set(get_args(decide.SkipReason))
+    assert _words(status.RunStep, "phase") == set(PHASES) - {"steps"}
+    assert _words(status.Answer, "state") == set(get_args(RequestState))
+    assert _words(status.Condition, "type") == set(get_args(ConditionType))
+    assert _words(status.Condition, "status") == set(get_args(ConditionStatus))
+    assert _words(status.Finding, "severity") == set(get_args(Severity))
+
+
+def _words(model: type[BaseModel], field: str) -> set[str]:
+    annotation = model.model_fields[field].annotation
+    return {word for part in (annotation, *get_args(annotation)) for word in get_args(part) if isinstance(word, str)}
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[type[BaseModel], str]]:
+    for name, info in model.model_fields.items():
+        yield model, name
+        for below in _models(info.annotation):
+            yield from _fields(below)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _fields_set(value: Any) -> Iterator[tuple[type[BaseModel], str]]:
+    match value:
+        case BaseModel():
+            for name in value.model_fields_set:
+                yield type(value), name
+                yield from _fields_set(getattr(value, name))
+        case tuple() | list():
+            for one in value:
+                yield from _fields_set(one)
+        case dict():
+            yield from _fields_set(list(value.values()))
