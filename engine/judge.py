@@ -7,9 +7,11 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
+from engine.contexts import RunFacts
 from engine.identity import Cause, RunId, run_id
 from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
+from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
@@ -52,6 +54,14 @@ class Launch:
     """Whose runners take it; None: the job and the Project say so. By its own plan a run stays in its pool."""
     carried: Records = field(default_factory=dict)
     """Results taken over from it, by target: of the steps that are not done again."""
+    dry_run: bool = False
+    """It is to be rehearsed, and not to be done."""
+
+    def rehearsed(self) -> Rehearsal:
+        """What it would do."""
+        spec = self.planned.spec
+        facts = RunFacts(self.run, spec.job, spec.commit, self.cause.instant, 1, self.cause)
+        return rehearse(spec, self.planned.params, facts, self.carried)
 
     @property
     def concurrency(self) -> Concurrency | None:
@@ -163,6 +173,7 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
         repeats=original,
         pool=original.pool if spec.at == "original" else None,
         carried=found.carried,
+        dry_run=spec.dry_run,
     )
 
 
@@ -206,6 +217,7 @@ def _launch(
         job=job,
         priority=default if spec.priority is None else spec.priority,
         starts_at=spec.not_before,
+        dry_run=spec.dry_run,
     )
 
 

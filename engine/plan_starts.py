@@ -62,6 +62,8 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
     facts = ActFacts(committed_at=now, first_seen=now, requested_by="")
     judgement = checked(judge(request, facts, catalog, now), authored, catalog)
     match judgement:
+        case Launch(planned=planned, dry_run=True):
+            return Start(authored.identity, "acts", message=f"rehearses job {planned.spec.job}; nothing runs")
         case Launch(planned=planned, starts_at=starts_at):
             names = tuple(target.name for target in planned.spec.targets)
             job, begins = planned.spec.job, starts_at or now

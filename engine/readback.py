@@ -181,6 +181,7 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
             priority=spec.number("priority", 0),
             starts_at=spec.maybe_instant("startsAt"),
             inline=spec.data.get("inline") is True,
+            rehearsal=status.mapping("strategy", default={}).data if spec.data.get("dryRun") is True else None,
         )
 
 
@@ -247,6 +248,7 @@ def _parsed_step(data: Facts) -> StepView:
             stdout_tail=data.maybe_text("stdoutTail"),
             stderr_tail=data.maybe_text("stderrTail"),
             log=data.maybe_text("log"),
+            would=data.mapping("would").data if "would" in data.data else None,
         )
 
 

@@ -148,6 +148,8 @@ def _run_spec(view: RunView) -> Document:
         spec["startsAt"] = stamp(view.starts_at)
     if view.inline:
         spec["inline"] = True
+    if view.rehearsal is not None:
+        spec["dryRun"] = True
     return spec
 
 
@@ -162,6 +164,7 @@ def _run_status(view: RunView) -> Document:
         "attempt": view.attempt,
         "runner": view.runner,
         "outputs": plain(view.outputs),
+        **({"strategy": plain(view.rehearsal)} if view.rehearsal else {}),
     }
     if view.on_targets:
         status["targets"] = {one.name: _target(one) for one in view.results if one.state is not None}
@@ -199,6 +202,7 @@ def _step(view: StepView) -> Document:
         "stdoutTail": None if good else _tail(view.stdout_tail),
         "stderrTail": None if good else _tail(view.stderr_tail),
         "log": view.log,
+        "would": dict(view.would) if view.would is not None else None,
     }
     return {key: plain(value) for key, value in facts.items() if value is not None}
 

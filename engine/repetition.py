@@ -61,6 +61,11 @@ def repeated(asked: RunRequestSpec, original: Original, spec: PinnedSpec) -> Rep
     try:
         if RUN_TRANSITIONS[original.view.state]:
             raise _Refusal("stillOpen", f"run {original.view.id} has not ended; wait for it, or cancel it first")
+        if original.view.rehearsal is not None and (
+            asked.action == "resume" or asked.failed_only or asked.from_step is not None
+        ):
+            message = f"run {original.view.id} was a dry run and did nothing to go on from; rerun all of it"
+            raise _Refusal("dryRun", message)
         places = tuple(_places(asked, original, spec))
         if not places:
             raise _Refusal("noTargets", "nothing of it is left to do again")

@@ -135,7 +135,7 @@ def _recent(runs: Sequence[RunBrief]) -> Iterator[str]:
     rows = (
         (
             _run_link(run),
-            _state(run.state),
+            "📝 dry run" if run.dry_run else _state(run.state),
             _cause(run),
             _time(run.finished_at),
             _took(run),

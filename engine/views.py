@@ -42,6 +42,8 @@ class StepView:
     stdout_tail: str | None = None
     stderr_tail: str | None = None
     log: str | None = None
+    would: Mapping[str, Any] | None = None
+    """In a dry run: what would happen, and whether."""
     started_at: datetime | None = None
     """For people who look at a running step; never in a file."""
 
@@ -94,6 +96,8 @@ class RunView:
     """Its steps stand in the request, not in a Job."""
     message: str | None = None
     """A sentence that explains the reason, where the word is not enough."""
+    rehearsal: Mapping[str, Any] | None = None
+    """Of a dry run: in which order and batches it would go. Nothing was done; None where it is a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class RunBrief:
     reason: str | None = None
     targets: int = 0
     failed: tuple[str, ...] = ()
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

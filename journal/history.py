@@ -32,6 +32,7 @@ _SHOWN = (
     runs.c.finished_at,
     runs.c.reason,
     runs.c.targets,
+    runs.c.rehearsal.is_not(None).label("dry_run"),
 )
 _RANK = {state.value: rank for rank, state in enumerate(TARGET_SEVERITY)}
 
@@ -61,6 +62,7 @@ def _brief(row: AnyRow, failed: tuple[str, ...]) -> RunBrief:
         reason=row.reason,
         targets=len(row.targets),
         failed=failed,
+        dry_run=row.dry_run,
     )
 
 
@@ -93,12 +95,12 @@ def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
 
 def failures(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
     """Ended runs that neither succeeded nor were cancelled, newest first."""
-    return briefs(conn, and_(_ENDED, runs.c.state.not_in(_NO_FAILURE)), limit=limit)
+    return briefs(conn, and_(_ENDED, runs.c.rehearsal.is_(None), runs.c.state.not_in(_NO_FAILURE)), limit=limit)
 
 
 def job(conn: Connection, name: str) -> JobView:
-    """A job's recent past."""
-    of_job = and_(_ENDED, runs.c.job == name)
+    """A job's recent past. A dry run is none of it."""
+    of_job = and_(_ENDED, runs.c.job == name, runs.c.rehearsal.is_(None))
     last = briefs(conn, of_job, limit=1)
     success = briefs(conn, and_(of_job, runs.c.state == RunState.SUCCEEDED.value), limit=1)
     states = conn.execute(select(runs.c.state).where(of_job).order_by(runs.c.seq.desc()).limit(_LOOKED_BACK)).scalars()
@@ -112,7 +114,8 @@ def job(conn: Connection, name: str) -> JobView:
 
 def jobs(conn: Connection) -> tuple[str, ...]:
     """The names of all jobs that have runs."""
-    return tuple(conn.execute(select(runs.c.job).distinct().order_by(runs.c.job)).scalars())
+    named = select(runs.c.job).where(runs.c.rehearsal.is_(None)).distinct()
+    return tuple(conn.execute(named.order_by(runs.c.job)).scalars())
 
 
 def target(conn: Connection, name: str) -> TargetStatusView:
@@ -145,7 +148,8 @@ def targets(conn: Connection) -> tuple[str, ...]:
 def prune(tx: Connection, retention: Retention, now: datetime, *, limit: int = 500) -> tuple[RunId, ...]:
     """Remove ended runs that are past the retention, at most `limit` at once; call it again until it returns none.
 
-    A job keeps its newest `runs` ended runs, each no longer than `days`, or `failedDays` where it did not succeed.
+    A job keeps its newest `runs` ended runs, and as many dry runs, each no longer than `days`, or `failedDays` where
+    it did not succeed.
     The causes stay for ever. The outbox names each removed run, so that its status file goes too; `unswept` names them
     until their logs are gone as well.
     """
@@ -174,7 +178,11 @@ def swept(tx: Connection, runs_: Collection[RunId]) -> None:
 
 
 def _past(tx: Connection, retention: Retention, now: datetime, limit: int) -> Collection[AnyRow]:
-    nth = func.row_number().over(partition_by=runs.c.job, order_by=runs.c.seq.desc()).label("nth")
+    nth = (
+        func.row_number()
+        .over(partition_by=(runs.c.job, runs.c.rehearsal.is_(None)), order_by=runs.c.seq.desc())
+        .label("nth")
+    )
     columns = (runs.c.seq, runs.c.id, runs.c.cause_key, runs.c.state, runs.c.finished_at, nth)
     ranked = select(*columns).where(_ENDED).subquery()
     succeeded = ranked.c.state == RunState.SUCCEEDED.value

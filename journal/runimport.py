@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from engine.identity import RunId
 from engine.pinned import RUNNER
+from engine.rehearsal import Rehearsal
 from engine.states import RUN_TRANSITIONS, RunState, StepState
 from engine.views import RunView, StepView, TargetView
 from journal import acts, evidence, leases, outbox, points, schedules
@@ -75,11 +76,21 @@ def import_run(tx: Connection, view: RunView, now: datetime, *, message: str | N
             "attempt": view.attempt,
             "runner": view.runner,
             "outputs": dict(view.outputs) or None,
+            "rehearsal": _rehearsal(view),
         },
     ).scalar_one()
+    if view.rehearsal is not None:
+        outbox.add(tx, "run", view.id)
+        return True
     import_places(tx, seq, view, now)
     outbox.add_all(tx, (("run", view.id), ("job", view.job)))
     return True
+
+
+def _rehearsal(view: RunView) -> dict[str, Any] | None:
+    if view.rehearsal is None:
+        return None
+    return Rehearsal(view.state, view.rehearsal, view.results).to_json()
 
 
 def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:

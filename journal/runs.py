@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
+from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, RunState
 from journal import acts, outbox, points, specs, steprecords
@@ -46,11 +47,13 @@ class NewRun:
     rerun_of: str | None = None
     carried: Records = field(default_factory=dict)
     """Results taken over from the run that it repeats."""
+    rehearsal: Rehearsal | None = None
+    """It is a dry run, and this is all of it: it ends as it is recorded, takes no slot and waits for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """The run is new, and waiting or queued."""
+    """The run is new, and waiting or queued; a dry run has ended."""
 
     run: RunId
     state: RunState
@@ -143,6 +146,8 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     # Before a place is made for it: a cause whose run is there already must not cancel that run.
     if (known := there(tx, new.cause)) is not None:
         return known
+    if new.rehearsal is not None:
+        return _rehearsed(tx, new, new.rehearsal, now)
     due = new.starts_at is None or new.starts_at <= now
     slot = _place(tx, new, now) if due else None
     if isinstance(slot, Overlap):
@@ -161,6 +166,26 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
         steprecords.carry_over(tx, seq, new.carried, now)
     outbox.add_all(tx, (("run", new.id), ("job", new.spec.job)))
     return Enqueued(new.id, state)
+
+
+def _rehearsed(tx: Connection, new: NewRun, rehearsal: Rehearsal, now: datetime) -> Enqueue:
+    points.record("enqueue")
+    ended_at_once = {
+        "state": rehearsal.state.value,
+        "rehearsal": rehearsal.to_json(),
+        "finished_at": now,
+        "due_at": None,
+        "queue_deadline": None,
+        "concurrency": None,
+    }
+    try:
+        in_savepoint(tx, lambda tx: tx.execute(insert(runs), row_of(tx, new, now) | ended_at_once))
+    except IntegrityError:
+        if (known := there(tx, new.cause)) is not None:
+            return known
+        raise
+    outbox.add(tx, "run", new.id)
+    return Enqueued(new.id, rehearsal.state)
 
 
 def there(tx: Connection, cause: Cause) -> AlreadyThere | None:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from engine.identity import RunId
 from engine.pinned import PHASES, RUNNER
+from engine.rehearsal import places_of
 from engine.states import RunState, StepState
 from engine.views import RunBrief, RunView, StepView, TargetView
 from journal import history
@@ -61,11 +62,12 @@ def _view(row: AnyRow, places: Mapping[str, TargetView]) -> RunView:
         attempt=row.attempt,
         runner=row.runner,
         outputs=row.outputs or {},
-        results=tuple(places[name] for name in names),
+        results=tuple(places[name] for name in names) if row.rehearsal is None else places_of(row.rehearsal),
         rerun_of=row.rerun_of,
         priority=row.priority,
         starts_at=row.starts_at,
         inline=row.inline,
+        rehearsal=None if row.rehearsal is None else row.rehearsal["strategy"],
     )
 
 

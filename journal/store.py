@@ -37,6 +37,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
         "ALTER TABLE run_targets ADD COLUMN reason VARCHAR",
     ),
     4: _executing("ALTER TABLE steps ADD COLUMN inherited BOOLEAN NOT NULL DEFAULT false"),
+    5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
 }
 """How a journal of the version before becomes one of this version."""
 

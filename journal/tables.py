@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 4
+VERSION = 5
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -110,6 +110,8 @@ runs = Table(
     Column("wish", String),
     Column("wish_reason", String),
     Column("outputs", _json()),
+    # Of a dry run, all that it says: it has no steps and no targets of its own. Null where it is a run.
+    Column("rehearsal", _json()),
     Index("runs_by_job", "job", "seq"),
     sqlite_autoincrement=True,
 )

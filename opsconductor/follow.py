@@ -9,6 +9,7 @@ from typing import Any
 from engine.states import RunState, is_final
 from journal.errors import Unavailable
 from opsconductor import exits
+from opsconductor.rehearsed import is_dry, standing
 from opsconductor.status import StatusReader
 from opsconductor.terminal import chatter
 from opsconductor.workspace import Workspace
@@ -128,6 +129,8 @@ def _line(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> str:
     if run is None:
         return f"{answer['status']['state']}"
     status = run["status"]
+    if is_dry(run):
+        return f"{run['metadata']['name']}: {standing(run)}"
     ends = [target["state"] for target in (status.get("targets") or {}).values() if target.get("state") != "running"]
     total = len(run["spec"].get("targets") or [])
     progress = f", {len(ends)} of {total} targets" if total else ""

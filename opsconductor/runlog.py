@@ -11,6 +11,7 @@ from engine.pinned import RUNNER
 from engine.states import RunState, is_final
 from journal.errors import Unavailable
 from opsconductor import exits
+from opsconductor.rehearsed import is_dry, lines
 from opsconductor.settings import StateFolder
 from opsconductor.terminal import chatter, printable
 from opsconductor.workspace import Workspace
@@ -44,6 +45,9 @@ class Reader:
         if (missing := self._missing(found)) is not None:
             chatter(missing)
             return exits.FINDINGS
+        if is_dry(found):
+            typer.echo(printable("\n".join(lines(found, self._target, self._step))))
+            return exits.OK
         if follow:
             self._interleaved = self._target is None and len(found["spec"].get("targets") or []) > 1
             found = self._follow(found)

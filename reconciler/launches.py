@@ -4,14 +4,18 @@ from datetime import timedelta
 
 from engine.catalog import Catalog
 from engine.judge import Launch
+from engine.rehearsal import Rehearsal
 from journal.runs import NewRun
 
 _DEFAULT_POOL = "default"
 _INLINE_QUEUE_TIMEOUT = timedelta(hours=1)
 
 
-def new_run(launch: Launch, catalog: Catalog) -> NewRun:
-    """The journal's words for a launch. An inline job has no concurrency group: nothing else can be in its way."""
+def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None) -> NewRun:
+    """The journal's words for a launch, or for its rehearsal.
+
+    An inline job has no concurrency group: nothing else can be in its way.
+    """
     job, concurrency = launch.job, launch.concurrency
     default_pool = catalog.project.spec.defaults.pool or _DEFAULT_POOL
     return NewRun(
@@ -29,4 +33,5 @@ def new_run(launch: Launch, catalog: Catalog) -> NewRun:
         inline=launch.repeats.view.inline if launch.repeats is not None else job is None,
         rerun_of=launch.repeats.view.id if launch.repeats is not None else None,
         carried=launch.carried,
+        rehearsal=rehearsal,
     )

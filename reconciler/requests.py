@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from engine.catalog import Catalog
 from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, checked, judge, refused_by_age
+from engine.rehearsal import Rehearsal
 from engine.repetition import Original
 from journal import acts, facts, runs, steprecords
 from journal.store import Journal
@@ -191,11 +192,15 @@ class Requests:
     async def _settle(
         self, act: Document, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime
     ) -> None:
+        rehearsal: Rehearsal | None = None
+        if isinstance(judgement, Launch) and judgement.dry_run:
+            rehearsal = await asyncio.to_thread(judgement.rehearsed)
+
         def change(tx: Connection) -> bool:
             # Another process may have answered meanwhile: what it refused must not be done.
             if acts.seen(tx, (act.name,)):
                 return False
-            answer = _apply(tx, judgement, catalog, now)
+            answer = _apply(tx, judgement, catalog, now, rehearsal)
             acts.settle(
                 tx,
                 act.name,
@@ -231,7 +236,9 @@ _CANCELS: Mapping[str, Answer] = {
 }
 
 
-def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime) -> Answer:
+def _apply(
+    tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog, now: datetime, rehearsal: Rehearsal | None
+) -> Answer:
     """Do what was judged, inside the transaction that records the answer."""
     match judgement:
         case Refuse(reason=reason, message=message):
@@ -239,7 +246,7 @@ def _apply(tx: Connection, judgement: Launch | Cancel | Refuse, catalog: Catalog
         case Cancel(run=run, by=by, reason=why):
             return replace(_CANCELS[runs.cancel(tx, run, reason=why, by=by, now=now)], run=run)
         case Launch():
-            result = runs.enqueue(tx, new_run(judgement, catalog), now)
+            result = runs.enqueue(tx, new_run(judgement, catalog, rehearsal), now)
             if isinstance(result, runs.Overlap):
                 return Answer("refused", "overlap", f"run {result.blocking} of the same group is in its way")
-            return Answer("accepted", run=judgement.run)
+            return Answer("accepted" if rehearsal is None else "done", run=judgement.run)

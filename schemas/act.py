@@ -73,7 +73,7 @@ class RunRequestSpec(Model):
     )
     from_step: Identifier | None = Field(default=None, description="Repeat from this step on.", examples=["rotate"])
     at: Literal["original", "current"] = Field(default="original", description="Which commit a repetition runs from.")
-    dry_run: bool = Field(default=False, description="Show what would run.")
+    dry_run: bool = Field(default=False, description="Record for each target what would run, and run nothing.")
     not_before: Instant | None = Field(default=None, description="Earliest start.", examples=["2026-12-01T00:00:00Z"])
     expires_at: Instant | None = Field(
         default=None,

@@ -96,6 +96,68 @@ class RunSpec(_Written):
     priority: int | None = Field(default=None, description="Higher starts first; left out for 0.", examples=[10])
     starts_at: Instant | None = Field(default=None, description="Not before this: jitter, or notBefore.")
     inline: bool | None = Field(default=None, description="True where its steps stand in the request, not in a Job.")
+    dry_run: bool | None = Field(default=None, description="True where nothing was done: it says what would be.")
+
+
+class LoopOf(_Written):
+    """What a step would be repeated for. Of many items the first are shown; `count` is of all, where that is known."""
+
+    items: list[Any] | str = Field(description="The items, or the expression that gives them.", examples=[["a", "b"]])
+    as_: str = Field(alias="as", description="What expressions call one.", examples=["item"])
+    max_parallel: int = Field(description="How many at once.", examples=[1])
+    count: int | None = Field(default=None, description="How many there are.", examples=[2])
+
+
+class Would(_Written):
+    """In a dry run: what a step would do, as far as that is known before it runs."""
+
+    verdict: Literal["run", "skip", "depends", "fail"] = Field(description="Whether it would run.")
+    because: str | None = Field(
+        default=None, description="Why, or on what it depends.", examples=["steps.space.outputs.used"]
+    )
+    connection: str | None = Field(default=None, description="By which it would run.", examples=["ssh"])
+    user: str | None = Field(default=None, description="Who would log in.", examples=["ops"])
+    host: str | None = Field(default=None, description="Where.", examples=["web-01.example.org:22"])
+    through: str | None = Field(default=None, description="The target to reach it through.", examples=["bastion"])
+    credential: str | None = Field(default=None, description="The Credential to log in with.", examples=["web-key"])
+    become: str | None = Field(default=None, description="The user to become.", examples=["root"])
+    shell: str | None = Field(default=None, description="What runs the script.", examples=["sh"])
+    run: str | None = Field(default=None, description="The script as it is sent.", examples=['echo "${OC1}"'])
+    values: dict[str, str] | None = Field(
+        default=None, description="What the script's variables hold.", examples=[{"OC1": "web-01"}]
+    )
+    uses: str | None = Field(default=None, description="The step type.", examples=["http.request"])
+    with_: dict[str, Any] | None = Field(
+        default=None, alias="with", description="Its inputs.", examples=[{"url": "https://web.example.org/healthz"}]
+    )
+    env: dict[str, Any] | None = Field(default=None, description="Its environment.", examples=[{"LC_ALL": "C"}])
+    working_dir: str | None = Field(default=None, description="The folder it runs in.", examples=["/srv/app"])
+    stdin: Any = Field(default=None, description="What it reads.", examples=["yes"])
+    timeout: str | None = Field(default=None, description="How long it may take.", examples=["10m"])
+    attempts: int | None = Field(default=None, description="How often it is started at most.", examples=[3])
+    sensitive: bool | None = Field(default=None, description="True where nothing of what it prints is kept.")
+    for_each: LoopOf | None = Field(default=None, description="What it is repeated for.")
+    left_out: str | None = Field(
+        default=None, description="Why the rest is not told.", examples=["the details: there is no room for more"]
+    )
+    known_only_at_run_time: Many[str] | None = Field(
+        default=None, description="Expressions that only the run can evaluate.", examples=[["steps.a.stdout"]]
+    )
+    secrets_of: Many[str] | None = Field(
+        default=None, description="Credentials whose fields it would be given.", examples=[["db-password"]]
+    )
+
+
+class Strategy(_Written):
+    """In a dry run: in which order and batches it would go over its targets."""
+
+    order: Literal["targetFirst", "stepFirst"] = Field(description="Which comes first.")
+    max_parallel: int = Field(description="How many targets at once.", examples=[20])
+    pause_between: str | None = Field(default=None, description="Between two batches.", examples=["30s"])
+    max_failures: int | str | None = Field(
+        default=None, description="Failed targets that it stops beyond.", examples=[1]
+    )
+    batches: Many[Many[str]] = Field(description="The targets of each batch.", examples=[[["web-01"], ["web-02"]]])
 
 
 class RunStep(_Written):
@@ -126,6 +188,7 @@ class RunStep(_Written):
     stderr_tail: str | None = Field(
         default=None, description="The last 2 KiB of stderr, where it did not succeed.", examples=["df: no such file\n"]
     )
+    would: Would | None = Field(default=None, description="In a dry run, what it would do.")
     log: str | None = Field(
         default=None, description="Where the full log lies: a reference for `opsconductor logs`.", examples=["web-01/1"]
     )
@@ -161,6 +224,7 @@ class RunStatus(_Written):
         description="The job's outputs; of a job with targets each a mapping by target.",
         examples=[{"freed": {"web-01": 7}}],
     )
+    strategy: Strategy | None = Field(default=None, description="In a dry run, in which order and batches it would go.")
     targets: dict[str, RunTarget] | None = Field(
         default=None, description="By name those that began; left out where the job has none."
     )

@@ -133,8 +133,6 @@ def _request(request: RunRequest) -> Iterator[Finding]:
         yield ("spec", "workflowRef"), "'workflowRef'", "use jobRef"
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-    if spec.dry_run:
-        yield ("spec", "dryRun"), "'dryRun'", ""
 
 
 def _credential(credential: Credential) -> Iterator[Finding]:

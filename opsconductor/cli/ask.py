@@ -15,7 +15,7 @@ from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption, StateOption
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.exits import UsageError
-from opsconductor.terminal import chatter
+from opsconductor.terminal import chatter, printable
 
 if TYPE_CHECKING:
     from opsconductor.follow import Followed
@@ -27,6 +27,7 @@ LimitOption = Annotated[str | None, typer.Option("--limit", "-l", metavar="L", h
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the record.")]
 WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end; the exit code tells.")]
 TimeoutOption = Annotated[str, typer.Option("--timeout", help="With --wait: how long to wait (exit code 3).")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show per target what would run, and run nothing.")]
 OnBranchOption = Annotated[bool, typer.Option("--on-branch", help="Push to the definitions branch instead.")]
 
 
@@ -42,6 +43,7 @@ def run(
     param: ParamOption = [],  # noqa: B006 - typer's way to say "none"
     limit: LimitOption = None,
     reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     on_branch: OnBranchOption = False,
@@ -49,7 +51,10 @@ def run(
     remote: RemoteOption = None,
     branch: BranchOption = "main",
 ) -> int:
-    """Ask for a run of a job. Exit code with --wait: 0 succeeded, 1 failed, 3 still open."""
+    """Ask for a run of a job. Exit code with --wait: 0 succeeded, 1 failed, 3 still open.
+
+    With --dry-run --wait the steps that would run, as far as they are known, are printed for each target.
+    """
     from opsconductor.workspace import Workspace
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)
@@ -58,6 +63,8 @@ def run(
     if param:
         spec["params"] = dict(_param(text) for text in param)
         _check_texts(workspace, job, param)
+    if dry_run:
+        spec["dryRun"] = True
     call = Call(workspace, reason, on_branch, patience_of(wait, timeout))
     return told(ask(job, with_limit(spec, limit), call))
 
@@ -178,11 +185,14 @@ def ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
 
 
 def told(asked: Asked) -> int:
-    """The one line of data: the run that came of it, or without --wait the request."""
+    """The one line of data: the run that came of it, or without --wait the request. Of a dry run, all that it says."""
     from opsconductor.follow import is_open, say_what_failed
+    from opsconductor.rehearsed import is_dry, lines
 
     if asked.followed is None:
         typer.echo(asked.name)
+    elif asked.run is not None and is_dry(asked.run):
+        typer.echo(printable("\n".join(lines(asked.run))))
     elif asked.run is not None and not is_open(asked.run):
         say_what_failed(asked.run)
         typer.echo(asked.run["metadata"]["name"])

@@ -317,16 +317,18 @@ def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
+    from opsconductor.rehearsed import is_dry, standing
+
     status, spec = run["status"], run["spec"]
     cause = spec.get("cause", {})
     targets = status.get("targets") or {}
     good = sum(target.get("state") == "succeeded" for target in targets.values())
     return (
         run["metadata"]["name"],
-        str(status["state"]),
+        standing(run),
         str(status.get("startedAt") or "-"),
         _took(status),
-        f"{good}/{len(spec.get('targets') or [])}" if spec.get("targets") else "-",
+        f"{good}/{len(spec.get('targets') or [])}" if spec.get("targets") and not is_dry(run) else "-",
         f"{cause.get('kind', '')} {cause.get('name', '')}",
         str(status.get("reason") or ""),
         str(status.get("attempt") or ""),

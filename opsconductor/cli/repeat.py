@@ -6,6 +6,7 @@ import typer
 
 from opsconductor.cli.ask import (
     Call,
+    DryRunOption,
     LimitOption,
     OnBranchOption,
     ReasonOption,
@@ -40,6 +41,7 @@ def rerun(
     at: Annotated[str, typer.Option("--at", help="original: its own plan; current: today's definitions.")] = "original",
     limit: LimitOption = None,
     reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     on_branch: OnBranchOption = False,
@@ -51,7 +53,7 @@ def rerun(
     if at not in ("original", "current"):
         raise UsageError(f"--at {at!r}: original or current")
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    spec = {"failedOnly": failed_only or None, "fromStep": from_step, "at": at}
+    spec = {"failedOnly": failed_only or None, "fromStep": from_step, "at": at, "dryRun": dry_run or None}
     return _asked("rerun", run, with_limit(spec, limit), call)
 
 

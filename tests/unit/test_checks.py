@@ -54,7 +54,7 @@ def test_the_order_of_files_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "act",
     [BAD_ACT, BAD_ACT.replace("nonsense: 1", "params: {x: 1}"), BAD_ACT.replace("spec: {", "spec: {{"),
-     f"{HEAD}kind: Approval\nmetadata: {{name: a}}\n", BAD_ACT.replace(", nonsense: 1", ", dryRun: true")],
+     f"{HEAD}kind: Approval\nmetadata: {{name: a}}\n", BAD_ACT.replace(", nonsense: 1", ", workflowRef: flow")],
 )  # fmt: skip
 def test_an_invalid_act_never_rejects_a_commit(act: str) -> None:
     result = compiled(act=act)

@@ -74,6 +74,18 @@ WITHOUT_TARGETS = RunView(
     RUN, "rotate", "1f0c" * 10, CAUSE, RunState.FAILED, AT, on_targets=False,
     results=(TargetView(RUNNER, StepState.FAILED, {}, STEPS),),
 )  # fmt: skip
+WOULD = {
+    "verdict": "depends", "because": "steps.a.json", "connection": "ssh", "user": "ops", "host": "web:22",
+    "through": "hop", "credential": "key", "become": "root", "shell": "sh", "run": "true", "values": {"OC1": "a"},
+    "uses": "assert", "with": {"that": True}, "env": {"A": "b"}, "workingDir": "/", "stdin": "x", "timeout": "1m",
+    "attempts": 2, "sensitive": True, "forEach": {"items": ["a"], "as": "item", "maxParallel": 1, "count": 1},
+    "knownOnlyAtRunTime": ["steps.a.json"], "secretsOf": ["key"], "leftOut": "no room",
+}  # fmt: skip
+REHEARSED = RunView(
+    RUN, "rotate", "1f0c" * 10, CAUSE, RunState.SUCCEEDED, AT, targets=("a",), finished_at=AT,
+    results=(TargetView("a", StepState.SKIPPED, {}, (StepView("one", StepState.SKIPPED, would=WOULD),)),),
+    rehearsal={"order": "stepFirst", "maxParallel": 1, "batches": [["a"]], "pauseBetween": "5s", "maxFailures": "10%"},
+)  # fmt: skip
 LARGE = replace(
     FULL,
     targets=tuple(f"web-{n:03}" for n in range(600)),
@@ -87,7 +99,7 @@ SYNC = SyncView(
      Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC999", "no page", severity="warning")),
 )  # fmt: skip
 DRAWN: dict[str, list[str]] = {
-    "Run": [*map(to_yaml, map(run_file, (FULL, WAITING, WITHOUT_TARGETS))), *run_files(LARGE).values()],
+    "Run": [*map(to_yaml, map(run_file, (FULL, WAITING, WITHOUT_TARGETS, REHEARSED))), *run_files(LARGE).values()],
     "JobStatus": [to_yaml(job_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],
     "ScheduleStatus": [
         to_yaml(schedule_status(view))

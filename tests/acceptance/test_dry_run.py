@@ -1,0 +1,79 @@
+"""Dry runs: what would run is shown, and nothing runs."""
+
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from tests.acceptance.site import HERE, Site, job
+
+Make = Callable[..., Site]
+STEPS = """\
+- id: first
+  run: echo "first ${{ target.name }} ${{ params.keep }}" >> EFFECTS/log; echo 71
+  outputs: {n: "${{ int(stdout) }}"}
+- id: second
+  run: echo "${{ steps.first.outputs.n }}" >> EFFECTS/log
+  if: steps.first.outputs.n > 60
+- id: holder
+  run: while ! test -e EFFECTS/go; do sleep 0.05; done
+"""
+
+
+@pytest.fixture
+def site(bare: Site) -> Site:
+    text = job("work", STEPS.replace("EFFECTS", str(bare.effects)), "params: {keep: {type: integer, default: 3}}")
+    bare.create({"here.yaml": HERE, "work.yaml": text})
+    bare.pulled()
+    return bare
+
+
+def test_nothing_runs_and_all_is_shown(site: Site) -> None:
+    site.up()
+    done = site.run("run", "work", "-p", "keep=5", "--dry-run", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert "first would run" in done.stdout
+    assert "OC2 = 5" in done.stdout
+    assert "second depends: steps.first.outputs.n" in done.stdout
+    assert "known only at run time: steps.first.outputs.n" in done.stdout
+    assert site.left("log") == []
+    (run,) = site.runs("work")
+    assert run["spec"]["dryRun"] is True
+    assert run["status"]["targets"]["here"]["state"] == "skipped"
+    name = run["metadata"]["name"]
+    assert site.run("logs", name).stdout == done.stdout
+    assert "  dry run " in site.run("history", "work").stdout
+    assert "dry run" in site.text("README.md")
+    assert site.text("jobs/work.yaml") == "", "a job that has only been rehearsed has never run"
+
+
+@pytest.mark.slow
+def test_it_takes_no_slot_and_is_no_success_of_the_job(site: Site) -> None:
+    site.up()
+    site.run("run", "work")
+    site.wait(lambda: site.left("log"), what="the run's first step")
+    done = site.run("run", "work", "--dry-run", "--wait")
+    assert done.returncode == 0, "a rehearsal waits for nobody"
+    (site.effects / "go").touch()
+    real = site.ended("work", 2)
+    (ran,) = [run for run in real if not run["spec"].get("dryRun")]
+    (dry,) = [run for run in real if run["spec"].get("dryRun")]
+    name = dry["metadata"]["name"]
+    refused = site.run("rerun", name, "--failed-only", "--wait")
+    assert (refused.returncode, "was a dry run" in refused.stderr) == (1, True)
+    again = site.run("rerun", ran["metadata"]["name"], "--from-step", "second", "--dry-run", "--wait")
+    assert "OC1 = 71" in again.stdout, "what is taken over is known"
+    assert site.run("rerun", name, "--wait").returncode == 0, "what was rehearsed can be run as it was"
+    assert site.status("jobs/work.yaml")["lastRun"]["run"] != name
+
+
+@pytest.mark.slow
+def test_a_rebuilt_store_knows_it(site: Site) -> None:
+    daemon = site.up()
+    before = site.run("run", "work", "--dry-run", "--wait").stdout
+    assert daemon.stop() == 0
+    shutil.rmtree(site.state)
+    site.up()
+    (run,) = site.runs("work")
+    assert run["spec"]["dryRun"] is True
+    assert site.run("logs", run["metadata"]["name"]).stdout == before
