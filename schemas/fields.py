@@ -1,7 +1,9 @@
 """What a model has at the places of a document: fields, their descriptions and examples, and what a key may mean."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import lru_cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -186,3 +188,51 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
         yield from _alternatives(annotation.__origin__)
     else:
         yield annotation
+
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What may stand in a field: documents of models, lists of slots, mappings of slots by keys of the author's own."""
+
+    optional: bool
+    models: tuple[type[BaseModel], ...]
+    items: "tuple[_Slot, ...]"
+    values: "tuple[_Slot, ...]"
+
+
+def nothings(value: dict[str, Any], model: type[BaseModel]) -> Iterator[Path]:
+    """The places of a document where a field that may be left out is there without a value, in no special order.
+
+    What authors fill freely is not looked into: there a null is data. Time and memory are linear in the document.
+    """
+    waiting: list[tuple[Path, Any, tuple[_Slot, ...]]] = [((), value, (_Slot(False, (model,), (), ()),))]
+    while waiting:
+        path, here, slots = waiting.pop()
+        if isinstance(here, list):
+            if items := tuple(item for slot in slots for item in slot.items):
+                waiting += [((*path, index), below, items) for index, below in enumerate(here)]
+        elif isinstance(here, dict):
+            models = _of_type(tuple(found for slot in slots for found in slot.models), here)
+            values = tuple(found for slot in slots for found in slot.values)
+            for key, below in here.items():
+                known = tuple(slot for found in models if (slot := _slots(found).get(key)) is not None)
+                if below is None and any(slot.optional for slot in known):
+                    yield *path, key
+                elif isinstance(below, dict | list) and (known or values):
+                    waiting.append(((*path, key), below, known or values))
+
+
+@lru_cache(maxsize=256)
+def _slots(model: type[BaseModel]) -> Mapping[str, _Slot]:
+    """The fields of a model by the names that authors write."""
+    return {info.alias or name: _slot(info.annotation) for name, info in model.model_fields.items()}
+
+
+def _slot(annotation: Any) -> _Slot:
+    found = tuple(_alternatives(annotation))
+    return _Slot(
+        type(None) in found,
+        tuple(model for one in found for model in _models_in(one)),
+        tuple(_slot(get_args(one)[0]) for one in found if get_origin(one) in (tuple, list)),
+        tuple(_slot(get_args(one)[1]) for one in found if get_origin(one) is dict),
+    )

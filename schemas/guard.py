@@ -77,6 +77,8 @@ class Loaded:
     marks: tuple[Mark, ...] = ()
     stopped: bool = False
     """Whether there may be more documents than could be read."""
+    nothings: bool = False
+    """Whether a null stands somewhere."""
 
 
 def guard(data: bytes, file: str) -> tuple[Diagnostic, ...]:
@@ -100,10 +102,10 @@ def load(data: bytes, file: str) -> Loaded:
     finally:
         parser.dispose()
     if not reading.findings:
-        return Loaded(tuple(reading.documents), ())
+        return Loaded(tuple(reading.documents), (), nothings=reading.nothings)
     remains = reading.documents[: reading.ended] if reading.stopped else reading.documents
     marks = (mark for mark in reading.marks if mark.index < len(remains))
-    return Loaded((), tuple(reading.findings), tuple(remains), tuple(marks), reading.stopped)
+    return Loaded((), tuple(reading.findings), tuple(remains), tuple(marks), reading.stopped, reading.nothings)
 
 
 def lines_of(text: str) -> list[str]:
@@ -131,6 +133,7 @@ class _Reading:
         self.findings: list[Diagnostic] = []
         self.marks: list[Mark] = []
         self.stopped = False
+        self.nothings = False
         self.ended = 0
         """Documents after which another began: what stands before a mistake in the syntax may be half a document."""
         self._frames: list[_Mapping | list[Any]] = []
@@ -238,6 +241,8 @@ class _Reading:
                 self._mark("odd")
             else:
                 value = resolved
+                if resolved is None:
+                    self.nothings = True
         if not self._frames:
             if text == "" and event.implicit[0]:
                 self.documents.append(NOTHING)

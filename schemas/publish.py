@@ -25,7 +25,7 @@ def schema(kind: str | None = None) -> Schema:
     """
     if kind is not None:
         one = TypeAdapter(MODELS.get(kind) or STATUS_MODELS[kind]).json_schema(mode="validation", by_alias=True)
-        return {"$schema": DIALECT, **_with_examples(one)}
+        return {"$schema": DIALECT, **_with_examples(_without_nulls(one) if kind in MODELS else one)}
     _, shared = models_json_schema([(model, "validation") for model in MODELS.values()], by_alias=True)
     everything = {
         "$schema": DIALECT,
@@ -39,7 +39,7 @@ def schema(kind: str | None = None) -> Schema:
         "allOf": [_when(name) for name in MODELS],
         "$defs": shared["$defs"],
     }
-    return _with_examples(everything)
+    return _with_examples(_without_nulls(everything))
 
 
 def example(kind: str) -> Any:
@@ -90,6 +90,17 @@ def _with_examples(published: Schema) -> Schema:
             field.setdefault("examples", [examples.of(field)])
             if "description" not in field:  # Pydantic leaves out one that is the same as its model's
                 field["description"] = defs[_name(field["$ref"])]["description"]
+    return published
+
+
+def _without_nulls(published: Schema) -> Schema:
+    """What may be left out is left out, and not written without a value. (Pydantic offers null as a choice.)"""
+    for one in (published, *published.get("$defs", {}).values()):
+        for field in one.get("properties", {}).values():
+            if "anyOf" in field and field.get("default", ...) is None:
+                del field["default"]
+                choices = [choice for choice in field.pop("anyOf") if choice != {"type": "null"}]
+                field.update({**choices[0], **field} if len(choices) == 1 else {"anyOf": choices})
     return published
 
 

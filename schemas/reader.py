@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from schemas.diagnostic import Diagnostic, in_order
 from schemas.envelope import API_VERSION, Document
 from schemas.faults import Fault, described, located, name_like
-from schemas.guard import NOTHING, Loaded, Mark, load
+from schemas.fields import nothings
+from schemas.guard import MAX_FINDINGS, NOTHING, Loaded, Mark, load
 from schemas.guesses import Names
 from schemas.kinds import ACTS, MODELS, STATUS_KINDS
 from schemas.mending import Hole, mended
@@ -100,7 +101,8 @@ def read(data: bytes, file: str) -> ParsedFile:
     A file that the guard refuses gives no documents at all.
     """
     loaded = load(data, file)
-    reading = _Reading(file, Layout(data), frozenset(finding.span for finding in loaded.findings))
+    said = frozenset(finding.span for finding in loaded.findings)
+    reading = _Reading(file, Layout(data), said, nothings=loaded.nothings)
     values = loaded.remains if loaded.findings else loaded.documents
     for index, value in enumerate(values):
         if value is not NOTHING:
@@ -109,9 +111,13 @@ def read(data: bytes, file: str) -> ParsedFile:
 
 
 class _Reading:
-    """The documents of one file, one after another. `said` are places of which the guard has spoken."""
+    """The documents of one file, one after another. `said` are places of which the guard has spoken.
 
-    def __init__(self, file: str, layout: Layout, said: frozenset[Span]) -> None:
+    `nothings`: a null stands somewhere in the file.
+    """
+
+    def __init__(self, file: str, layout: Layout, said: frozenset[Span], *, nothings: bool) -> None:
+        self._nothings = nothings
         self._file = file
         self._layout = layout
         self._said = frozenset((span.line, span.column) for span in said)
@@ -131,6 +137,8 @@ class _Reading:
         if model is None:
             self._unknown(value, places, marks)
             return
+        if self._nothings:
+            marks = (*marks, *self._without_value(value, model, places, marks))
         try:
             document = model.model_validate(value)
         except ValidationError as error:
@@ -178,6 +186,17 @@ class _Reading:
     ) -> None:
         self._say(value, described(located(error, value), value, model, places, self._file, marks))
         self._mend(value, model, places, marks, error)
+
+    def _without_value(
+        self, value: dict[str, Any], model: type[Document], places: Places, marks: tuple[Mark, ...]
+    ) -> tuple[Mark, ...]:
+        """Keys of ours that have no value. The model would take them as left out, which nobody who wrote them meant."""
+        refused = {mark.path for mark in marks}
+        empty = tuple(path for path in nothings(value, model) if path not in refused)[:MAX_FINDINGS]
+        at_key = ((path, places.span(self._file, path, key=True)) for path in empty)
+        hint = "give it a value, or remove the key"
+        self._say(value, [Diagnostic(key, "OC205", f"'{path[-1]}' has no value", hint) for path, key in at_key])
+        return tuple(Mark(places.index, path, "odd") for path in empty)
 
     def _mend(
         self, value: Any, model: type[Document], places: Places, marks: tuple[Mark, ...], error: ValidationError | None

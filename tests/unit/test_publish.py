@@ -1,14 +1,19 @@
 """The published schemas: complete for people, valid for machines, and of one mind with the models."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
+from schemas.fields import Fields
 from schemas.kinds import MODELS
 from schemas.publish import example, schema
+from schemas.reader import read
+from tests.document_cases import cases
 
 EVERYTHING = schema()
 VALIDATOR = Draft202012Validator(EVERYTHING, format_checker=FormatChecker())
@@ -92,3 +97,57 @@ def test_an_editor_knows_the_inputs_of_step_types() -> None:
 
     assert list(VALIDATOR.iter_errors(wrong)) != []
     assert list(VALIDATOR.iter_errors(right)) == []
+
+
+def _mappings(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, value
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _mappings(below, (*path, key))
+
+
+def _with_nulls() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every field of every kind, once, in a document that is right but for the null there."""
+    seen: set[tuple[str, str, str]] = set()
+    right = (case for case in cases() if not case.hostile and not case.expected)
+    for value in (authored.document.to_json() for case in right for authored in case.parsed().documents):
+        fields = Fields(MODELS[value["kind"]], value)
+        for path, mapping in _mappings(value):
+            about = ".".join(step for step in path if isinstance(step, str) and (*path[:1], step) != ("spec", "jobs"))
+            for field in sorted(fields.of(path) - mapping.keys()):
+                if (value["kind"], about, field) not in seen:
+                    seen.add((value["kind"], about, field))
+                    document = deepcopy(value)
+                    here: Any = document
+                    for step in path:
+                        here = here[step]
+                    here[field] = None
+                    yield about, field, document
+
+
+def test_a_field_without_a_value_is_refused_by_both() -> None:
+    """`timeout:` with nothing after it is a mistake, and not the same as no timeout."""
+    asked = 0
+    for about, field, document in _with_nulls():
+        found = read(yaml.safe_dump(document).encode(), "x.yaml").findings
+        assert {one.code for one in found} & {"OC205", "OC206", "OC207"}, (document["kind"], about, field, found)
+        assert not VALIDATOR.is_valid(document), (document["kind"], about, field)
+        asked += 1
+    assert asked > 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Target", {"vars": {"a": None}, "facts": {"b": [None]}}),
+        ("Job", {"steps": [{**STEP, "env": {"A": None}, "outputs": {"x": None}}]}),
+        ("Job", {"params": {"a": {"type": ["string", "null"], "default": None}}, "steps": [STEP]}),
+        ("Schedule", {"jobRef": "x", "every": "1h", "params": {"a": None}}),
+        ("Workflow", {"jobs": {"a": {"jobRef": "x", "params": {"b": None}}}}),
+    ],
+)
+def test_a_null_that_is_data_is_taken_by_both(kind: str, spec: dict[str, Any]) -> None:
+    document = envelope(kind, spec)
+
+    assert read(yaml.safe_dump(document).encode(), "x.yaml").findings == ()
+    assert VALIDATOR.is_valid(document)
