@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
 from engine.plainschema import fits, is_sound
+from schemas.guesses import Guesses, Names
+from schemas.keywords import KEYWORDS
 
 if TYPE_CHECKING:
     import jsonschema
@@ -33,20 +35,12 @@ REFUSED = frozenset(
     }
 )  # fmt: skip
 """What would make a schema depend on others, or its keys on patterns."""
-KEYWORDS = frozenset(
-    {
-        "additionalProperties", "allOf", "anyOf", "const", "contains", "default", "dependentRequired",
-        "dependentSchemas", "deprecated", "description", "else", "enum", "examples", "exclusiveMaximum",
-        "exclusiveMinimum", "format", "if", "items", "maxContains", "maxItems", "maxLength", "maxProperties",
-        "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf",
-        "pattern", "prefixItems", "properties", "propertyNames", "readOnly", "then", "title", "type",
-        "unevaluatedItems", "unevaluatedProperties", "uniqueItems", "writeOnly", "$ref", "$defs", "$comment",
-    }
-)  # fmt: skip
-"""Keywords that a schema may use."""
 _DATA = frozenset({"default", "const", "enum", "examples"})
-_NAMED = frozenset({"properties", "$defs", "dependentSchemas"})
-"""Keywords whose values are schemas by name."""
+_NAMED = frozenset({"properties", "$defs", "dependentSchemas", "dependentRequired"})
+"""Keywords whose values are mappings by names that are no keywords."""
+_WITHIN = KEYWORDS | {"required"}
+"""Within a param `required` is a list of keys, as everywhere else; of a param itself it is true or false."""
+_NAMES = Names(_WITHIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,8 @@ class Problem:
     path: Path
     message: str
     hint: str = ""
+    on_key: bool = False
+    """Whether the key is at fault, and not what stands there."""
 
 
 def problems_of(schema: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -80,6 +76,7 @@ def _problems(text: str) -> tuple[Problem, ...]:
 
 
 def _own_rules(schema: Any) -> Iterator[Problem]:
+    guesses = Guesses()
     for path, key, value in _keys(schema):
         here = (*path, key)
         if key in REFUSED:
@@ -90,6 +87,10 @@ def _own_rules(schema: Any) -> Iterator[Problem]:
         elif key == "pattern" and isinstance(value, str) and _matcher(value) is None:
             hint = f"no look-around and no back-references, at most {MAX_PATTERN} characters"
             yield Problem(here, "a pattern that cannot be used", hint)
+        elif key not in _WITHIN:
+            near = guesses.near(key, _NAMES)
+            hint = f"did you mean '{near}'?" if near else "keys of a mapping's values stand under 'properties'"
+            yield Problem(here, f"'{short(key)}' is not a keyword of JSON Schema", hint, on_key=True)
 
 
 def _meta_fault(schema: Any) -> Iterator[Problem]:
@@ -150,7 +151,7 @@ def _keys(schema: Any) -> Iterator[tuple[Path, str, Any]]:
             for key, below in value.items():
                 if keywords:
                     yield path, key, below
-                    if key in _DATA:
+                    if key in _DATA or key in REFUSED:
                         continue
                 waiting.append(((*path, key), below, not (keywords and key in _NAMED)))
         elif isinstance(value, list):

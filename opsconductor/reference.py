@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -195,8 +195,8 @@ def _field(models: tuple[type[BaseModel], ...], step: str) -> tuple[str, FieldIn
 
 def _type(annotation: Any, info: FieldInfo | None = None) -> str:
     schema = next((part for part in info.metadata if hasattr(part, "json_schema")), None) if info else None
-    if schema is not None and schema.json_schema is not None:
-        return _of_schema(schema.json_schema)
+    if schema is not None and (told := _of_schema(schema.json_schema or {})):
+        return told
     kinds = dict.fromkeys(_kind(part) for part in _unwrapped(annotation) if part is not type(None))
     # A list of this or that, or something else: the comma says where the list ends.
     joint = ", or " if any(" of " in kind for kind in kinds) else " or "
@@ -206,9 +206,7 @@ def _type(annotation: Any, info: FieldInfo | None = None) -> str:
 def _kind(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         schema = next((part.json_schema for part in annotation.__metadata__ if hasattr(part, "json_schema")), None)
-        if schema is not None:
-            return _of_schema(schema)
-        return _type(annotation.__origin__)
+        return _of_schema(schema or {}) or _type(annotation.__origin__)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return ", ".join(f"`{value}`" for value in arguments)
@@ -218,6 +216,8 @@ def _kind(annotation: Any) -> str:
         return f"mapping to {_type(arguments[1])}"
     if annotation is timedelta:
         return "duration"
+    if annotation is datetime:
+        return "instant"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "mapping"
     return _TEXTS.get(annotation, "any value")
@@ -231,6 +231,7 @@ _MANY = {
     "mapping": "mappings",
     "duration": "durations",
     "instant": "instants",
+    "kind": "kinds",
     "any value": "any values",
 }
 
@@ -239,12 +240,17 @@ def _plural(kind: str) -> str:
     return " or ".join(_MANY.get(one, one) for one in kind.split(" or ")) if " of " not in kind else kind
 
 
-def _of_schema(schema: dict[str, Any]) -> str:
-    if schema.get("format") == "date-time":
-        return "instant"
+_NAMED = {"ParamSchema": "JSON Schema", "OutputSchema": "JSON Schema", "KindName": "kind"}
+"""What fields take that name a definition of the published schemas."""
+
+
+def _of_schema(schema: Mapping[str, Any]) -> str:
+    """What a published schema says of a value where its type does not say it; empty where it does not either."""
+    if named := _NAMED.get(schema.get("$comment", "")):
+        return named
     if "anyOf" in schema:
         return " or ".join(dict.fromkeys(_alternative(part) for part in schema["anyOf"]))
-    return "duration"
+    return ""
 
 
 def _alternative(schema: dict[str, Any]) -> str:

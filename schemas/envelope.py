@@ -39,6 +39,18 @@ def _tupled(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def named_schema(name: str) -> WithJsonSchema:
+    """The published schema of a field is the definition of this name (`schemas.publish`)."""
+    return WithJsonSchema({"$comment": name})
+
+
+ParamSchema = Annotated[dict[str, Any], named_schema("ParamSchema")]
+"""A JSON Schema with `required` and `secret` of ours beside its keywords (`schemas.keywords`)."""
+OutputSchema = Annotated[dict[str, Any], named_schema("OutputSchema")]
+"""The same, and `value`."""
+KindName = Annotated[str, named_schema("KindName")]
+"""The name of a kind that people write."""
+
 # A YAML list as a frozen value. (Strict mode would refuse a list where a tuple is declared.)
 Many = Annotated[tuple[T, ...], BeforeValidator(_tupled)]
 Scalar = str | int | float | bool | None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
+from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
 from schemas.quantities import Duration, Period, Positive, Share
 from schemas.rules import exactly_one, has, none_of, published, when
 from schemas.selector import Selection
@@ -144,7 +144,7 @@ class Concurrency(Model):
 
 
 class JobSpec(Model):
-    params: dict[Identifier, dict[str, Any]] = Field(
+    params: dict[Identifier, ParamSchema] = Field(
         default_factory=dict,
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"keepDays": {"type": "integer", "default": 14, "minimum": 1}}],

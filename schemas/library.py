@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, Scalar
+from schemas.envelope import Document, Identifier, Many, Model, OutputSchema, ParamSchema, Scalar
 from schemas.job import MAX_VARIABLES, Shell, Step
 from schemas.paths import RepositoryPath
 from schemas.rules import chosen, exactly_one, none_of, published, when
@@ -43,12 +43,12 @@ class Example(Model):
 class LibraryStepSpec(Model):
     model_config = published(exactly_one(*_BODIES), when(none_of("script"), none_of("shell", "env")))
 
-    inputs: dict[Identifier, dict[str, Any]] = Field(
+    inputs: dict[Identifier, ParamSchema] = Field(
         default_factory=dict,
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"config": {"type": "string", "required": True}}],
     )
-    outputs: dict[Identifier, dict[str, Any]] = Field(
+    outputs: dict[Identifier, OutputSchema] = Field(
         default_factory=dict,
         description="JSON Schema of each result; `value` holds the expression that gives it.",
         examples=[{"freed": {"type": "integer", "value": "${{ steps.rotate.outputs.freed }}"}}],

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.envelope import Document, Many, Model, Name
+from schemas.envelope import Document, KindName, Many, Model, Name
 from schemas.notification import Address, Quiet
 from schemas.paths import Glob
 from schemas.selector import Selector
@@ -16,7 +16,7 @@ Verb = Literal["change", "run", "approve", "cancel"]
 class Objects(Model):
     """What a rule is about; every field that is given must match."""
 
-    kinds: Many[str] = Field(default=(), description="Kinds of documents.", examples=[["Job", "Schedule"]])
+    kinds: Many[KindName] = Field(default=(), description="Kinds of documents.", examples=[["Job", "Schedule"]])
     paths: Many[Glob] = Field(default=(), description="Globs of files.", examples=[["definitions/web/**"]])
     selector: Selector | None = Field(default=None, description="Documents whose labels match.")
 

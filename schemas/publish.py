@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from schemas import keywords
 from schemas.kinds import MODELS
 from schemas.rules import exactly_one, has, none_of, when
 from schemas.status import STATUS_MODELS
@@ -16,6 +17,9 @@ from schemas.steps import StepType, every_step_type
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
+
+_SAID_ONCE = frozenset({"description", "examples"})
+_KIND_NAME: Schema = {"description": "A kind that people write.", "enum": list(MODELS)}
 
 
 def schema(kind: str | None = None) -> Schema:
@@ -60,7 +64,11 @@ def _inputs(step_type: StepType) -> Schema:
     """What `with` takes beside `uses` of a type; an expression may stand for any value."""
     expression = {"type": "string", "pattern": r"\$\{\{"}
     inputs = {
-        name: {"description": taken.get("description", ""), "anyOf": [dict(taken), expression]}
+        name: {
+            "description": taken["description"],
+            "examples": list(taken["examples"]),
+            "anyOf": [{key: said for key, said in taken.items() if key not in _SAID_ONCE}, expression],
+        }
         for name, taken in step_type.inputs.items()
     }
     rules = [
@@ -80,7 +88,8 @@ def _inputs(step_type: StepType) -> Schema:
 
 
 def _with_examples(published: Schema) -> Schema:
-    defs = published.get("$defs", {})
+    defs = published.setdefault("$defs", {})
+    defs |= _named(published)
     if "Step" in defs:
         defs["Step"]["allOf"] = [*defs["Step"].get("allOf", ()), *map(_inputs, every_step_type())]
     _close(published)
@@ -102,6 +111,26 @@ def _without_nulls(published: Schema) -> Schema:
                 choices = [choice for choice in field.pop("anyOf") if choice != {"type": "null"}]
                 field.update({**choices[0], **field} if len(choices) == 1 else {"anyOf": choices})
     return published
+
+
+def _named(published: Schema) -> dict[str, Schema]:
+    """Put references where fields name a definition (`envelope.named_schema`), and give the definitions needed."""
+    known = {**keywords.definitions(), "KindName": _KIND_NAME}
+    used: set[str] = set()
+    waiting: list[Any] = [published]
+    while waiting:
+        match waiting.pop():
+            case {"$comment": str(name)} as one if name in known:
+                del one["$comment"]
+                one["$ref"] = f"#/$defs/{name}"
+                used.add(name)
+            case dict() as one:
+                waiting += one.values()
+            case list() as several:
+                waiting += several
+    if used - {"KindName"}:
+        used.add("UserSchema")
+    return {name: known[name] for name in known if name in used}
 
 
 def _close(published: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, Name, Scalar
+from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
 from schemas.job import Concurrency, ForEach
 from schemas.quantities import Duration, Period, Positive
 from schemas.rules import chosen, exactly_one, none_of, published, when
@@ -69,7 +69,7 @@ class Node(Model):
 
 
 class WorkflowSpec(Model):
-    params: dict[Identifier, dict[str, Any]] = Field(
+    params: dict[Identifier, ParamSchema] = Field(
         default_factory=dict,
         description="JSON Schema properties; also `required: true`, `secret: true` on each.",
         examples=[{"version": {"type": "string", "required": True}}],

@@ -9,12 +9,13 @@ from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope, bounded
 from engine.checks.secrecy import forbidden
 from engine.expression import has_expression
-from engine.userschema import KEYWORDS, REFUSED, faults_of, problems_of, short
+from engine.userschema import REFUSED, faults_of, problems_of, short
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guesses import Guesses, Names, first_of
 from schemas.job import Job
+from schemas.keywords import KEYWORDS
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.trigger import Trigger, TriggerSpec
@@ -142,7 +143,9 @@ def _param(
 
 def _schema_problems(authored: Authored, path: Path, schema: dict[str, Any]) -> Iterator[Diagnostic]:
     for problem in problems_of(schema):
-        yield Diagnostic(authored.span(*path, *problem.path), "OC212", problem.message, problem.hint)
+        yield Diagnostic(
+            authored.span(*path, *problem.path, key=problem.on_key), "OC212", problem.message, problem.hint
+        )
 
 
 def _given(authored: Authored, giving: Giving, taker: Taker) -> Iterator[Diagnostic]:

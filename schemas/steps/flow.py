@@ -1,14 +1,22 @@
 """Step types that do nothing to a target: they wait, judge, tell, or stand in for others in tests."""
 
-from schemas.steps.types import StepType, duration, several, text, whole_number
+from schemas.steps.types import StepType, choice, duration, several, text, whole_number
 
 TYPES = (
     StepType(
         "assert",
         description="Fails when something does not hold.",
         inputs={
-            "that": {"type": "boolean", "description": "An expression; the step fails when it is false."},
-            "message": {"type": "string", "description": "What to say then."},
+            "that": {
+                "type": "boolean",
+                "description": "An expression; the step fails when it is false.",
+                "examples": ["${{ steps.space.outputs.used < 90 }}"],
+            },
+            "message": {
+                "type": "string",
+                "description": "What to say then.",
+                "examples": ["the disk is nearly full"],
+            },
         },
         required=frozenset({"that"}),
         needs="nothing",
@@ -18,12 +26,16 @@ TYPES = (
         "dummy",
         description="Does what its inputs say, for tests of everything around a step.",
         inputs={
-            "sleep": {"type": "string", "description": "How long to wait, as a duration."},
-            "exit": {"type": "integer", "description": "Exit code to end with; 0 by default."},
-            "stdout": {"type": "string", "description": "What to print."},
-            "stderr": {"type": "string", "description": "What to print as an error."},
-            "die": {"type": "boolean", "description": "Take the whole runner along."},
-            "hang": {"type": "boolean", "description": "Never end; heed no order to end, either."},
+            "sleep": {"type": "string", "description": "How long to wait, as a duration.", "examples": ["1s"]},
+            "exit": {"type": "integer", "description": "Exit code to end with; 0 by default.", "examples": [1]},
+            "stdout": {"type": "string", "description": "What to print.", "examples": ["hello"]},
+            "stderr": {"type": "string", "description": "What to print as an error.", "examples": ["disk is full"]},
+            "die": {"type": "boolean", "description": "Take the whole runner along.", "examples": [True]},
+            "hang": {
+                "type": "boolean",
+                "description": "Never end; heed no order to end, either.",
+                "examples": [True],
+            },
         },
         needs="nothing",
         examples=({"sleep": "1s", "stdout": "hello"},),
@@ -40,7 +52,7 @@ TYPES = (
             ),
             "subject": text("Subject or title; the job's name by default.", "Logs rotated", longest=256),
             "text": text("The message.", "rotate failed on ${{ target.name }}", longest=65536),
-            "format": {"enum": ["text", "html", "markdown"], "description": "What the text is; text by default."},
+            "format": choice("What the text is; text by default.", "text", "html", "markdown"),
         },
         required=frozenset({"channel", "text"}),
         needs="nothing",

@@ -9,6 +9,7 @@ from schemas.steps.types import (
     URL,
     StepType,
     anything,
+    choice,
     mapping,
     several,
     size,
@@ -26,10 +27,7 @@ TYPES = (
         aliases=("http",),
         description="A request by HTTP. On a target with an `http` connection the URL may be a path below its baseUrl.",
         inputs={
-            "method": {
-                "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-                "description": "GET by default.",
-            },
+            "method": choice("GET by default.", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
             "url": text(
                 "An absolute URL, or a path below the baseUrl of the target's `http` connection. A host that comes from"
                 " an expression must lie in the networks of the pool.",
@@ -87,7 +85,7 @@ TYPES = (
                 longest=64,
                 pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
             ),
-            "algorithm": {"enum": ["sha256", "sha512"], "description": "Of the signature; sha256 by default."},
+            "algorithm": choice("Of the signature; sha256 by default.", "sha256", "sha512"),
             "okStatus": STATUSES,
             "caCert": CA_CERT,
         },
@@ -157,7 +155,7 @@ TYPES = (
                 },
                 [22, "8000-8100"],
             ),
-            "profile": {"enum": ["polite", "normal", "fast"], "description": "How hard it knocks; normal by default."},
+            "profile": choice("How hard it knocks; normal by default.", "polite", "normal", "fast"),
             "serviceDetection": truth("Ask open ports what they are."),
             "osDetection": truth("Guess the operating system; needs more rights on the runner's host."),
         },

@@ -1,12 +1,13 @@
 """Step types that are a script."""
 
-from schemas.steps.types import StepType
+from schemas.steps.types import StepType, choice
 
-_RUN = {"type": "string", "description": "The script. Expressions in it are bound as variables, never spliced."}
-_SCRIPT = {
-    "run": _RUN,
-    "shell": {"enum": ["sh", "bash", "powershell", "python3", "cmd"], "description": "What interprets it."},
+_RUN = {
+    "type": "string",
+    "description": "The script. Expressions in it are bound as variables, never spliced.",
+    "examples": ["df --output=pcent /var | tail -1"],
 }
+_SCRIPT = {"run": _RUN, "shell": choice("What interprets it.", "sh", "bash", "powershell", "python3", "cmd")}
 
 TYPES = (
     StepType(
@@ -35,10 +36,7 @@ TYPES = (
     StepType(
         "winrm.exec",
         description="A script over WinRM.",
-        inputs={
-            "run": _RUN,
-            "shell": {"enum": ["powershell", "cmd"], "description": "What interprets it; powershell by default."},
-        },
+        inputs={"run": _RUN, "shell": choice("What interprets it; powershell by default.", "powershell", "cmd")},
         required=frozenset({"run"}),
         over="winrm",
         planned=True,

@@ -84,6 +84,11 @@ def truth(description: str) -> Input:
     return {"type": "boolean", "description": description, "default": False, "examples": [True]}
 
 
+def choice(description: str, *options: str) -> Input:
+    """One of a few words; the example is the first."""
+    return {"enum": [*options], "description": description, "examples": [options[0]]}
+
+
 def duration(description: str, *examples: str) -> Input:
     return text(description, *examples, longest=32, pattern=r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
 

@@ -105,3 +105,23 @@ def test_the_editor_offers_the_fields_of_a_kind(folder: Path, editor: LanguageSe
     editor.findings(file)
 
     assert {"labels", "maxRuns", "networks"} <= set(editor.completions(file, line=5, character=2))
+
+
+def test_the_editor_offers_the_keywords_of_a_param_and_the_kinds_of_a_policy(
+    folder: Path, editor: LanguageServer
+) -> None:
+    head = "apiVersion: opsconductor/v1\nkind: {}\nmetadata: {{name: p}}\nspec:\n"
+    job = written(folder, "job", head.format("Job") + "  params:\n    keep:\n      \n  steps: [{uses: dummy}]\n")
+    editor.findings(job)
+    assert {"type", "minimum", "secret", "required"} <= set(editor.completions(job, line=7, character=6))
+
+    typed = written(
+        folder, "typed", head.format("Job") + "  params:\n    keep:\n      type: \n  steps: [{uses: dummy}]\n"
+    )
+    editor.findings(typed)
+    assert {"integer", "string"} <= set(editor.completions(typed, line=7, character=12))
+
+    rules = "  rules:\n    - subjects: [ana]\n      verbs: [run]\n      objects:\n        kinds:\n          - \n"
+    policy = written(folder, "policy", head.format("Policy") + rules)
+    editor.findings(policy)
+    assert {"Job", "Schedule"} <= set(editor.completions(policy, line=10, character=12))

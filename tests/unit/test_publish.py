@@ -9,7 +9,9 @@ import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
+from engine.userschema import problems_of
 from schemas.fields import Fields
+from schemas.keywords import KEYWORDS
 from schemas.kinds import MODELS
 from schemas.publish import example, schema
 from schemas.reader import read
@@ -20,8 +22,66 @@ VALIDATOR = Draft202012Validator(EVERYTHING, format_checker=FormatChecker())
 
 
 def fields(published: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every field of every mapping that the schema describes, those under `if` and `then` too."""
     for name, one in {"": published, **published.get("$defs", {})}.items():
-        yield from ((f"{name}.{field}", described) for field, described in one.get("properties", {}).items())
+        for path, mapping in described(one, name):
+            for field, said in mapping.get("properties", {}).items():
+                # A rule such as "with `security: none` no login" repeats a field to narrow it; inputs are only there.
+                if path == name or path.endswith(".with"):
+                    yield f"{path}.{field}", said
+
+
+def described(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for key in ("then", "else", "if"):
+        if key in schema:
+            yield from described(schema[key], f"{path}/{key}")
+    for key in ("allOf", "anyOf", "oneOf"):
+        for one in schema.get(key, ()):
+            yield from described(one, f"{path}/{key}")
+    for field, below in schema.get("properties", {}).items():
+        yield from described(below, f"{path}.{field}")
+
+
+def test_an_editor_knows_what_stands_in_a_param() -> None:
+    published = VALIDATOR.schema["$defs"]["ParamSchema"]["properties"]
+    assert KEYWORDS | {"required", "secret"} == published.keys()
+
+
+@pytest.mark.parametrize(
+    ("param", "right"),
+    [
+        ({"type": "integer", "default": 14, "minimum": 1, "required": True}, True),
+        ({"type": ["integer", "null"]}, True),
+        ({"type": "object", "properties": {"port": {"$ref": "#/$defs/p"}}, "$defs": {"p": {"type": "integer"}}}, True),
+        ({"type": "array", "items": {"type": "object", "required": ["a"]}}, True),
+        ({"type": "array", "items": True}, True),
+        ({"secret": True}, True),
+        ({"type": "whole"}, False),
+        ({"minimun": 1}, False),
+        ({"minimum": "1"}, False),
+        ({"required": ["a"]}, False),
+        ({"properties": {"port": {"typ": "integer"}}}, False),
+        ({"items": {"minLenght": 1}}, False),
+        ({"pattern": "x", "patternProperties": {}}, False),
+        ({"multipleOf": 0}, False),
+        ({"$ref": "https://example.org/x"}, False),
+        ({"anyOf": []}, False),
+    ],
+)
+def test_an_editor_and_the_validator_agree_on_params(param: dict[str, Any], right: bool) -> None:
+    document = envelope("Job", {"params": {"p": param}, "steps": [STEP]})
+    assert (list(VALIDATOR.iter_errors(document)) == []) is right
+    ours = {key: value for key, value in param.items() if key not in ("required", "secret")}
+    sound = problems_of(ours) == () and isinstance(param.get("required", True), bool)
+    assert sound is right
+
+
+def test_an_editor_knows_the_kinds_that_a_policy_names() -> None:
+    rule = {"subjects": ["ana"], "verbs": ["run"]}
+    for kind, right in (("Job", True), ("Jobs", False), ("Run", False)):
+        document = envelope("Policy", {"rules": [{**rule, "objects": {"kinds": [kind]}}]})
+        assert (list(VALIDATOR.iter_errors(document)) == []) is right
 
 
 @pytest.mark.parametrize("kind", [None, *MODELS])
