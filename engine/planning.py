@@ -94,9 +94,9 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         job=asked.name,
         commit=catalog.commit,
         steps=steps,
-        targets=tuple(_pinned_target(target, variables) for target in targets),
+        targets=tuple(pinned_target(target, variables) for target in targets),
         on_targets=job.targets is not None,
-        jumps=tuple(_pinned_target(hop, variables) for hop in _hops(asked, targets)),
+        jumps=tuple(pinned_target(hop, variables) for hop in _hops(asked, targets)),
         credentials=_credentials(asked, targets, steps),
         labels=dict(asked.labels),
         order=job.strategy.order,
@@ -137,7 +137,8 @@ def _hops(asked: _Asked, targets: list[Target]) -> list[Target]:
     return [found[name] for name in sorted(found)]
 
 
-def _pinned_target(target: Target, variables: Variables) -> PinnedTarget:
+def pinned_target(target: Target, variables: Variables) -> PinnedTarget:
+    """The target as a plan keeps it."""
     return PinnedTarget(
         name=target.name,
         host=target.spec.host,

@@ -19,6 +19,7 @@ from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
 from journal.store import Journal
 from opsconductor import exits
+from opsconductor.committed import MirroredFiles
 from opsconductor.settings import Settings
 from opsconductor.showing import Showing
 from reconciler import owner, projection, rebuild
@@ -301,6 +302,7 @@ class Engine:
             secrets=Secrets(settings.secrets, settings.secret_variables, restricted=settings.restricted),
             logs=settings.state.logs,
             may_claim=vigil.sure,
+            repository=MirroredFiles(settings.state.mirror),
             settings=RunnerSettings(
                 name=f"{DEFAULT_POOL}/{token_hex(2)}",
                 host=platform.node(),

@@ -71,6 +71,14 @@ class Workspace:
                 self._compiled = validate_commit(self._repository.git_dir, commit).compiled
         return self._compiled
 
+    def content(self, path: str) -> bytes:
+        """A file of the repository, from where the definitions come. Raises runners.repository.NoFile."""
+        from opsconductor.committed import MirroredFiles, file_below
+
+        if self._repository.work_tree is not None:
+            return file_below(self._repository.work_tree, path)
+        return MirroredFiles(self._repository.git_dir).read(self.head() or "", path)
+
     def status(self) -> StatusReader | None:
         """The newest status that can be seen, None where no engine has published any."""
         commit = self._repository.head_of(self.refs().status, fetch=not self._offline)

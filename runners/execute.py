@@ -24,6 +24,7 @@ from journal import points, runs
 from journal.errors import FenceLost
 from journal.leases import Claim
 from runners.attempt import Reach
+from runners.certificates import names_certificates, with_certificates
 from runners.connections import GRACE
 from runners.keyring import Keyring
 from runners.masking import Masker
@@ -155,7 +156,7 @@ class Execution:
 
     async def _walk_all(self) -> Halt | None:
         """Work on the targets in their turn. Gives why something of the run was not started, where that is so."""
-        targets = dict(self._places())
+        targets = {name: await self._trusting(target) for name, target in self._places()}
         begun = {*self._ended, *(name for name, known in self._claim.records.items() if _began_here(known))}
         spread = Spread(self._spec, list(targets), self._ended, begun, self._orders)
 
@@ -174,6 +175,12 @@ class Execution:
             return None
         await asyncio.gather(*(self._leave_out(name, halt) for name in left_out))
         return halt if left_out or spread.turns.halted else None
+
+    async def _trusting(self, target: PinnedTarget | None) -> PinnedTarget | None:
+        """The target with the text of the certificates that it names by their path."""
+        if target is None or not names_certificates(target):
+            return target
+        return await asyncio.to_thread(with_certificates, target, self._work.read)
 
     async def _leave_out(self, name: str, why: Halt) -> None:
         await self._record.end_target(name, StepState.SKIPPED, {}, why)

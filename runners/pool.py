@@ -26,6 +26,7 @@ from runners.connections import GRACE, PROOF, Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
 from runners.execute import Execution
+from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
 from runners.walk import FINALLY_LIMIT, Tools
 
@@ -77,8 +78,11 @@ class Runner:
         logs: Path,
         settings: RunnerSettings,
         may_claim: Callable[[], bool] = lambda: True,
+        repository: Repository | None = None,
     ) -> None:
-        """`may_claim` is asked before each claim; where it says no, what is queued stays so until it says yes."""
+        """`repository` has the files that steps may use.
+
+        `may_claim` is asked before each claim; where it says no, what is queued stays so until it says yes."""
         self._may_claim = may_claim
         self._journal = journal
         self._pools = pools
@@ -92,6 +96,7 @@ class Runner:
             secrets=secrets,
             logs=logs,
             ways=self._ways,
+            repository=repository or NoRepository(),
             restricted=settings.local.restricted,
             finally_limit=settings.finally_limit,
         )

@@ -12,6 +12,7 @@ from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script, Use
 from engine.progress import StepRecord
 from engine.secretref import SecretRef, secret_of
 from runners.bootstrap import Command
+from runners.repository import Read
 from runners.secrets import Opened, Sealed
 from runners.steps import Around, ReadyStep
 from schemas.steps import STEP_TYPES
@@ -57,8 +58,10 @@ class Prepared:
     env: Mapping[str, Any]
 
 
-def prepare(step: PlannedStep, place: Place, opened: Open, *, restricted: bool) -> Prepared | NotMet | Broken:
-    """Evaluate everything about a step that must be known before it starts."""
+def prepare(
+    step: PlannedStep, place: Place, opened: Open, *, restricted: bool, read: Read
+) -> Prepared | NotMet | Broken:
+    """Evaluate everything about a step that must be known before it starts; files of the repository are not read."""
     try:
         bare = place.context({})
         if not condition(step.condition, bare, status=place.status):
@@ -72,7 +75,7 @@ def prepare(step: PlannedStep, place: Place, opened: Open, *, restricted: bool) 
                 return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
             case Use() as use:
                 given = _inputs(use, context, place.status, opened)
-                around = Around(place.run, place.target, place.spec.networks, opened)
+                around = Around(place.run, place.target, place.spec.networks, opened, read)
                 return Prepared(ReadyStep(step, inputs=given, restricted=restricted, around=around), public)
     except ExpressionError as error:
         return Broken(error.message)

@@ -42,6 +42,7 @@ from journal.steps import StepEnd
 from journal.store import Journal
 from runners import logs
 from runners.attempt import Reach, outcome_of, taken_over
+from runners.certificates import with_certificate
 from runners.connections import Session, Stop
 from runners.connections.ways import Ways
 from runners.judging import Facts, Judge, record_of, target_outputs
@@ -53,6 +54,7 @@ from runners.masking import Masker
 from runners.orders import Orders
 from runners.prepare import Broken, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
+from runners.repository import Entry, NoFile, NoRepository, Repository
 from runners.secrets import Secrets
 from runners.spread import AtOnce, Turns
 from runners.steps import ReadyStep
@@ -71,6 +73,7 @@ class Tools:
     secrets: Secrets
     logs: Path
     ways: Ways
+    repository: Repository = field(default_factory=NoRepository)
     restricted: bool = False
     finally_limit: timedelta = FINALLY_LIMIT
 
@@ -90,6 +93,14 @@ class Work:
     log: structlog.stdlib.BoundLogger
     abandon: Callable[[], None]
     """The run is another runner's."""
+
+    def read(self, path: str) -> bytes:
+        """A file of the repository at the run's commit. Blocks. Raises NoFile."""
+        return self.tools.repository.read(self.claim.spec.commit, path)
+
+    def listed(self, folder: str) -> tuple[Entry, ...]:
+        """The files below a folder of it. Blocks. Raises NoFile."""
+        return self.tools.repository.listed(self.claim.spec.commit, folder)
 
 
 @dataclass(slots=True)
@@ -298,7 +309,12 @@ class Walk:
         if self.budget.until is not None and self._now() >= self.budget.until:
             limit = format_duration(work.tools.finally_limit)
             return await work.record.skip(self.name, step, attempt, f"the steps of finally had used up their {limit}")
-        prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted)
+        prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted, read=work.read)
+        if isinstance(prepared, Prepared):
+            try:
+                prepared = replace(prepared, step=await with_certificate(prepared.step, work.read))
+            except NoFile as missing:
+                prepared = Broken(str(missing))
         match prepared:
             case NotMet():
                 return await work.record.skip(self.name, step, attempt, "")

@@ -21,7 +21,9 @@ from journal import leases, runs
 from journal.clock import SystemClock
 from journal.runs import NewRun
 from journal.store import Journal
+from opsconductor.committed import file_below
 from runners.pool import Runner, RunnerSettings
+from runners.repository import Entry, NoFile
 from runners.secrets import Secrets
 from schemas.target import Connections, LocalConnection
 
@@ -128,6 +130,25 @@ class Ran:
         return {name: step.state for name, step in self.steps(target).items()}
 
 
+class FolderFiles:
+    """The files of the repository, as a folder has them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, commit: str, path: str) -> bytes:
+        return file_below(self._root, path)
+
+    def listed(self, commit: str, folder: str) -> tuple[Entry, ...]:
+        top = self._root / folder
+        if not top.is_dir():
+            raise NoFile(f"'{folder}' is no folder")
+        found = (file for file in sorted(top.rglob("*")) if file.is_file())
+        return tuple(
+            Entry(str(file.relative_to(top)), file.stat().st_size, bool(file.stat().st_mode & 0o100)) for file in found
+        )
+
+
 class Bench:
     """A journal, and runners on it, one after the other."""
 
@@ -139,6 +160,9 @@ class Bench:
         self.secrets.mkdir(exist_ok=True)
         self.environ: dict[str, str] = {}
         self.logs = folder / "logs"
+        self.files = folder / "repository"
+        """What the repository holds, at every commit."""
+        self.files.mkdir(exist_ok=True)
         self.runner: Runner
         self._made = 0
         self._work: list[asyncio.Task[None]] = []
@@ -153,6 +177,7 @@ class Bench:
             clock=self.clock,
             secrets=Secrets(self.secrets, self.environ),
             logs=self.logs,
+            repository=FolderFiles(self.files),
             settings=RunnerSettings(
                 name=f"default/{self._made}", host="here", lock=self.folder / "runner.lock", **settings
             ),

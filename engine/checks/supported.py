@@ -17,7 +17,6 @@ from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.job import Job
 from schemas.kinds import NOT_ACTED_ON
-from schemas.paths import PEM
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule
@@ -103,12 +102,6 @@ def _job(job: Job) -> Iterator[Finding]:
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
-    if placed.type is not None and placed.type.name in ("http.request", "webhook.call"):
-        given = placed.step.with_ or {}
-        if given.get("file") is not None:
-            yield (*placed.path, "with", "file"), "a body from a file", "write the content in 'body'"
-        if isinstance(given.get("caCert"), str) and PEM not in given["caCert"]:
-            yield (*placed.path, "with", "caCert"), "a certificate from a file", "write the PEM text out"
     if placed.step.become is not None and not placed.is_script:
         yield (*placed.path, "become"), "'become' of a step that is no script", "write the step as 'run'"
 

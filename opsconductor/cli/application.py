@@ -19,6 +19,7 @@ COMMANDS = {
     "why": ("why",),
     "impact": ("impact",),
     "explain": ("schema", "explain"),
+    "target": ("target",),
 }
 """The commands of each module of this package, in the order of the help."""
 

@@ -14,6 +14,7 @@ DOOR: Door[Connection] = Door(
     "opsconductor.connections",
     "connection",
     {
+        "http": "runners.connections.overhttp:OverHttp",
         "local": "runners.connections.onrunner:OnRunner",
         "ssh": "runners.connections.overssh:OverSsh",
     },

@@ -16,6 +16,7 @@ from engine.pinned import PinnedTarget, PlannedStep
 from runners.bootstrap import Command
 from runners.connections import Session
 from runners.doors import Door
+from runners.repository import Read
 from runners.secrets import Opened
 
 
@@ -30,6 +31,8 @@ class Around:
     target: PinnedTarget | None
     networks: tuple[str, ...]
     opened: Callable[[str], Opened] = field(repr=False)
+    read: Read
+    """Gives a file of the repository at the run's commit. Blocks: call it in a thread. Raises NoFile."""
 
 
 @dataclass(frozen=True, slots=True)

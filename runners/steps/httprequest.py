@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import mimetypes
 import re
 import ssl
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from engine.outcome import Failed, Outcome, Output, Succeeded, Unknown, Unreacha
 from engine.pinned import Use
 from engine.userschema import faults_of
 from runners.connections import Session, Stop
+from runners.repository import NoFile
 from runners.secrets import Opened, Sealed
 from runners.steps import Around, ReadyStep
 from runners.steps.exchange import (
@@ -35,7 +37,7 @@ from runners.steps.exchange import (
 )
 from runners.steps.reaching import Forbidden, Unreached, is_of_target, writes_host
 from runners.steps.script import ended_by
-from schemas.paths import PEM
+from schemas.paths import PEM, is_inside
 from schemas.quantities import format_instant
 from schemas.steps import STEP_TYPES
 
@@ -54,8 +56,8 @@ class HttpRequest:
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
         try:
-            request = request_of(step)
-        except (Unfit, Sealed) as error:
+            request = await asyncio.to_thread(request_of, step)  # a body may be a file
+        except (Unfit, Sealed, NoFile) as error:
             return Failed(str(error))
         return await sent(request, session)
 
@@ -84,20 +86,20 @@ class _Asked:
 
 
 def request_of(step: ReadyStep) -> Request:
-    """The request of an `http.request` step. Raises Unfit and Sealed."""
+    """The request of an `http.request` step. Raises Unfit, Sealed and NoFile; blocks where it reads a file."""
     asked = _asked(step)
     inputs = asked.inputs
     url, base = _address(asked)
     query = inputs.get("query")
     if query:
         url += ("&" if "?" in url else "?") + urlencode({key: _word(value) for key, value in query.items()})
-    kind, body = _body(inputs)
+    kind, body = _body(inputs, asked.around)
     headers = _headers(inputs, kind)
     http = asked.around.target.connections.http if asked.around.target is not None else None
     named = inputs.get("credentialRef") or (http.credential_ref if base and http is not None else None)
     ca = inputs.get("caCert") or (http.ca_cert if base and http is not None else None)
     credential = asked.around.opened(named) if named is not None else None
-    headers += _login(credential, inputs.get("credentialHeader"))
+    headers += login(credential, inputs.get("credentialHeader"))
     return Request(
         inputs.get("method") or "GET",
         url,
@@ -108,7 +110,7 @@ def request_of(step: ReadyStep) -> Request:
         ok=_statuses(inputs),
         max_redirects=inputs.get("maxRedirects", 5),
         max_size=_size(inputs.get("maxSize") or "1MiB"),
-        tls=_tls(ca, credential),
+        tls=tls(ca, credential),
     )
 
 
@@ -135,7 +137,7 @@ def webhook_of(step: ReadyStep) -> Request:
         networks=around.networks,
         ok=_statuses(inputs),
         max_redirects=0,
-        tls=_tls(inputs.get("caCert"), None),
+        tls=tls(inputs.get("caCert"), None),
     )
 
 
@@ -178,7 +180,7 @@ def _judge(asked: _Asked, *, base: bool) -> Any:
     return authored
 
 
-def _body(inputs: Mapping[str, Any]) -> tuple[str | None, bytes | None]:
+def _body(inputs: Mapping[str, Any], around: Around) -> tuple[str | None, bytes | None]:
     """The type of the body, and the body."""
     if "json" in inputs:
         return "application/json", _json(inputs["json"])
@@ -186,7 +188,10 @@ def _body(inputs: Mapping[str, Any]) -> tuple[str | None, bytes | None]:
         form = {key: _word(value) for key, value in inputs["form"].items()}
         return "application/x-www-form-urlencoded", urlencode(form).encode()
     if "file" in inputs:
-        raise Unfit("'file' is not supported yet; write the content in 'body'")
+        path = str(inputs["file"])
+        if not is_inside(path):
+            raise Unfit(f"'file': '{path[:200]}' is no path within the repository")
+        return mimetypes.guess_type(path)[0] or "application/octet-stream", around.read(path)
     return (None, inputs["body"].encode()) if "body" in inputs else (None, None)
 
 
@@ -209,7 +214,8 @@ def _headers(inputs: Mapping[str, Any], kind: str | None) -> list[tuple[str, str
     return [*given.items(), *([("Content-Type", kind)] if typed and kind else [])]
 
 
-def _login(credential: Opened | None, header: str | None) -> list[tuple[str, str]]:
+def login(credential: Opened | None, header: str | None) -> list[tuple[str, str]]:
+    """The headers that a credential goes in. Raises Unfit."""
     if credential is None:
         return []
     fields = credential.fields
@@ -230,9 +236,10 @@ def _login(credential: Opened | None, header: str | None) -> list[tuple[str, str
     return [("Authorization", f"Bearer {secret}")]
 
 
-def _tls(ca: str | None, credential: Opened | None) -> ssl.SSLContext:
+def tls(ca: str | None, credential: Opened | None) -> ssl.SSLContext:
+    """What is trusted, and shown. Raises Unfit."""
     if ca is not None and PEM not in ca:
-        raise Unfit("'caCert' names a file, which is not supported yet; write the PEM text out")
+        raise Unfit(f"the certificate '{ca[:200]}' of the connection cannot be read at the run's commit")
     try:
         if credential is not None and "certificate" in credential.fields:
             return with_certificate(ca, credential.fields["certificate"])

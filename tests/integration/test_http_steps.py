@@ -18,7 +18,7 @@ from engine.pinned import PinnedTarget, PlannedStep, Use
 from engine.states import RunState, StepState
 from schemas.credential import CredentialSpec
 from schemas.job import Retry
-from schemas.target import Connections
+from schemas.target import Connections, HttpConnection
 from tests.httpserver import Authority, HttpServer, serving
 from tests.running import Bench, bench
 
@@ -202,6 +202,30 @@ async def test_tls_trusts_what_the_definitions_say(bench: Bench, tmp_path: Path)
         )  # fmt: skip
         assert ran.states() == {"only": OK, "public": UNREACHABLE, "stranger": UNREACHABLE, "name": UNREACHABLE}
         assert len(server.asked) == 1
+
+
+async def test_a_body_and_a_certificate_may_be_files_of_the_repository(bench: Bench, tmp_path: Path) -> None:
+    authority = Authority.made()
+    (tmp_path / "server.pem").write_text(authority.signed("127.0.0.1"))
+    (bench.files / "ca.pem").write_text(authority.pem)
+    (bench.files / "note.json").write_bytes(b'{"a": 1}')
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.pem")
+    async with serving(context) as server:
+        http = HttpConnection.model_validate({"baseUrl": f"{server.url}/v1", "caCert": "ca.pem"})
+        target = PinnedTarget("api", connections=Connections(http=http), default_connection="http")
+        ran = await bench.execute(
+            ask(f"{server.url}/x", method="POST", file="${{ params.file }}", caCert="ca.pem"),
+            step("http.request", "below", url="/items"),
+            step("http.request", "gone", url="/items", caCert="gone.pem", more={"continue_on_error": True}),
+            step("http.request", "out", url="/items", method="PUT", file="../x", more={"continue_on_error": True}),
+            targets=(target,),
+            params={"file": "note.json"},
+        )
+        assert ran.states() == {"only": OK, "below": OK, "gone": FAILED, "out": FAILED}, ran.steps()
+        first, second = server.asked
+        assert (first.body, first.headers["content-type"]) == (b'{"a": 1}', "application/json")
+        assert second.path == "/v1/items"
 
 
 async def test_proxy_variables_are_ignored(bench: Bench, server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,8 @@ def test_every_option_that_the_pages_use_exists() -> None:
     for page in [DOCS.parent / "README.md", *DOCS.rglob("*.md")]:
         for name, rest in re.findall(r"^ *opsconductor ([a-z]+)\b(.*)$", page.read_text(), re.MULTILINE):
             command = program().commands.get(name)
+            if isinstance(command, typer.core.TyperGroup):
+                command = command.commands.get(rest.split()[0] if rest.split() else "")
             known = {option for parameter in command.params for option in parameter.opts} if command else set()
             ours = rest.partition(" -- ")[0].partition("#")[0]
             unknown += [

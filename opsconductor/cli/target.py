@@ -1,0 +1,85 @@
+"""`target test`: log in to targets from this machine, and say where that fails."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opsconductor import exits
+from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption, StateOption
+from opsconductor.cli.output import FORMATS, Table, show
+from opsconductor.exits import UsageError
+from opsconductor.terminal import chatter, printable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    target = typer.Typer(help="Targets, as this machine reaches them.", no_args_is_help=True)
+    target.callback()(_of_targets)
+    target.command("test")(test)
+    app.add_typer(target, name="target")
+
+
+def _of_targets() -> None:
+    """Targets, as this machine reaches them."""
+
+
+def test(
+    limit: Annotated[
+        str | None, typer.Argument(metavar="[L]", help="A label selector, or target names with commas; else all.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="FORMAT", help="table, json, yaml or junit.")
+    ] = "table",
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+    state: StateOption = None,
+    secret_dir: Annotated[
+        Path | None,
+        typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
+    ] = None,
+    restricted: Annotated[
+        bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
+    ] = False,
+) -> int:
+    """Log in to targets over each of their connections and do something harmless. Exit 1 where one fails.
+
+    It runs here, with the secrets of this machine: call it where the engine runs, as its user.
+    """
+    from engine.selection import parse_limit
+    from engine.trials import trials
+    from opsconductor.settings import secret_variables
+    from opsconductor.trying import as_data, as_junit, try_all
+    from opsconductor.workspace import Workspace
+    from runners.secrets import Secrets
+
+    if output not in (*FORMATS, "junit"):
+        raise UsageError(f"-o {output}: there are {', '.join(FORMATS)}, junit")
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    catalog = workspace.definitions().catalog
+    if catalog is None:
+        raise UsageError("the definitions have errors; see 'opsconductor validate'")
+    try:
+        wanted = trials(catalog, parse_limit(limit) if limit else None)
+    except ValueError as error:
+        raise UsageError(f"{limit!r}: {error}") from error
+    if not wanted.wanted:
+        chatter(f"{limit!r} selects no target" if limit else "there is no target with a connection")
+        return exits.FINDINGS
+    folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
+    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted)
+    results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=lambda _: None)
+    if output == "junit":
+        typer.echo(as_junit(results))
+    else:
+        rows = [
+            (one.target, one.connection, "ok" if one.good else "failed", f"{one.seconds:.1f}s", one.said)
+            for one in results
+        ]
+        columns = ("TARGET", "CONNECTION", "RESULT", "TOOK", "MESSAGE")
+        show(Table(columns, [tuple(map(printable, row)) for row in rows], as_data(results)), output)
+    failed = sum(not one.good for one in results)
+    chatter(f"{len(results) - failed} of {len(results)} connections answered")
+    return exits.FINDINGS if failed else exits.OK

@@ -1,0 +1,43 @@
+"""The files of the repository for runners: those of a commit in a mirror, or those that stand in a folder."""
+
+from pathlib import Path
+
+from journal.errors import Refused, Unavailable
+from reconciler.committed import Committed, NotThere
+from runners.repository import MOST, Entry, NoFile
+
+
+class MirroredFiles:
+    """A runners.repository.Repository over the mirror at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._committed = Committed(path)
+
+    def read(self, commit: str, path: str) -> bytes:
+        try:
+            return self._committed.read(commit, path, most=MOST)
+        except (NotThere, Unavailable, Refused) as error:
+            raise NoFile(str(error)) from error
+
+    def listed(self, commit: str, folder: str) -> tuple[Entry, ...]:
+        try:
+            found = self._committed.listed(commit, folder)
+        except (NotThere, Unavailable, Refused) as error:
+            raise NoFile(str(error)) from error
+        return tuple(Entry(one.path, one.size, one.executable) for one in found)
+
+
+def file_below(folder: Path, path: str) -> bytes:
+    """A file below a folder, through no link that leads out of it. Raises NoFile."""
+    try:
+        root = folder.resolve(strict=True)
+        found = (root / path).resolve(strict=True)
+        if not found.is_relative_to(root) or not found.is_file():
+            raise NoFile(f"'{path}' is no file of the repository")
+        with found.open("rb") as stream:
+            data = stream.read(MOST + 1)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NoFile(f"'{path}' cannot be read: {error}") from error
+    if len(data) > MOST:
+        raise NoFile(f"'{path}' is larger than {MOST} bytes")
+    return data
