@@ -13,7 +13,7 @@ from engine.permissions import Need
 from engine.plan_documents import Documents
 from engine.plan_reach import CredentialGain, Reach, TargetsChange
 from engine.plan_starts import Start, starts
-from engine.plan_times import ScheduleChange
+from engine.plan_times import Cut, ScheduleChange
 from engine.plan_windows import Block
 from engine.prune import removed_too_much
 from engine.zones import Source, source
@@ -39,6 +39,8 @@ class Plan:
     """The time zone data that local times were worked out by."""
     documents: Documents
     schedules: tuple[ScheduleChange, ...] = ()
+    cut: tuple[Cut, ...] = ()
+    """Schedules, changed or not, that fire more often than is looked at."""
     starts_at_once: tuple[Start, ...] = ()
     targets: tuple[TargetsChange, ...] = ()
     credentials: tuple[CredentialGain, ...] = ()
@@ -125,9 +127,11 @@ def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> fro
 
 def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
     reach = Reach(base, head, found.documents)
+    times = plan_times.changes(base, head, found.documents, found.start, found.end)
     return replace(
         found,
-        schedules=plan_times.changes(base, head, found.documents, found.start, found.end),
+        schedules=times.changed,
+        cut=times.cut,
         targets=reach.targets(),
         credentials=reach.credentials(),
         not_acted_on=(

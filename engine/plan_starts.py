@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from engine.catalog import Catalog
-from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, scheduled
 from engine.plan_times import ScheduleChange
+from engine.refused import PlanRefused
 from engine.windows import Blocked, Subject, Windows
 from schemas.act import RunRequest
 from schemas.reader import Authored
@@ -83,6 +84,10 @@ def _due_at_once(schedules: Iterable[ScheduleChange], catalog: Catalog, now: dat
     for change in schedules:
         for planned in change.after.listed[:1]:
             if planned.fire.instant == now and planned.fire.decision == "run":
-                job = catalog.schedules[change.name].spec.job_ref
-                begins, blocked = planned.fire.starts_at, planned.blocked
-                yield Start(f"Schedule/{change.name}", "starts", job, starts_at=begins, blocked=blocked)
+                cause, job = f"Schedule/{change.name}", catalog.schedules[change.name].spec.job_ref
+                launch = scheduled(catalog, change.name, now)
+                if isinstance(launch, PlanRefused):
+                    yield Start(cause, "refused", job, reason=launch.reason, message=launch.message)
+                    continue
+                names = tuple(target.name for target in launch.planned.spec.targets)
+                yield Start(cause, "starts", job, names, planned.fire.starts_at, blocked=planned.blocked)

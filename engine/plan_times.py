@@ -76,6 +76,26 @@ class ScheduleChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """A schedule with more fires than are looked at: the first `fires`, up to and with the instant `until`.
+
+    Nothing is said of later ones, not even whether they are the same before and after.
+    """
+
+    schedule: str
+    fires: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The schedules that change, and those of which a part was looked at only: both by name."""
+
+    changed: tuple[ScheduleChange, ...] = ()
+    cut: tuple[Cut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class _Side:
     """A catalog with the schedules of it that are acted on."""
 
@@ -121,10 +141,8 @@ class _Side:
         return self.catalog.held.get(f"Schedule/{name}") or self.catalog.held.get(f"Job/{job}")
 
 
-def changes(
-    base: Catalog, head: Catalog, documents: Documents, start: datetime, end: datetime
-) -> tuple[ScheduleChange, ...]:
-    """The schedules whose document or whose fires in [start, end) change, by name.
+def changes(base: Catalog, head: Catalog, documents: Documents, start: datetime, end: datetime) -> Compared:
+    """The schedules whose document or whose fires in [start, end) change.
 
     Acceptance is the moment before `start`, so that what is due at `start` belongs to `head`.
     """
@@ -134,8 +152,16 @@ def changes(
     may_move_all = not documents.kinds <= timeless
     pairs = [pair for pair in _pairs(old, new) if may_move_all or not touched.isdisjoint(pair)]
     most = max(_LEAST_FIRES, min(MOST_FIRES, _MOST_FIRES_OF_ALL // max(1, len(pairs))))
-    found = (_change(old, new, former, name, start, end, most) for former, name in pairs)
-    return tuple(change for change in found if {change.name, change.former} & touched or change.before != change.after)
+    found = [_change(old, new, former, name, start, end, most) for former, name in pairs]
+    return Compared(
+        tuple(change for change in found if {change.name, change.former} & touched or change.before != change.after),
+        tuple(cut for change in found if (cut := _cut(change, most)) is not None),
+    )
+
+
+def _cut(change: ScheduleChange, most: int) -> Cut | None:
+    ends = [side.listed[-1].fire.instant for side in (change.before, change.after) if side.more]
+    return Cut(change.name, most, min(ends)) if ends else None
 
 
 def _pairs(old: _Side, new: _Side) -> Iterator[tuple[str | None, str | None]]:

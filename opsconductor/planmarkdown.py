@@ -12,6 +12,7 @@ from engine.plan_times import ScheduleChange
 from opsconductor.planpermissions import permission_text, permissions_of
 from opsconductor.planreport import (
     block_text,
+    cut_text,
     fire_lines,
     inherited,
     news,
@@ -77,6 +78,7 @@ def _blocks(plan: Plan, most: int) -> Iterator[str]:
     yield from _part("Credentials newly reachable", plan.credentials, _credential, most, shown=True)
     yield from _part("Targets gained and lost", plan.targets, _targets, most)
     yield from _part("Schedules", plan.schedules, _schedule, most, shown=True)
+    yield from _part("Schedules looked at in part", plan.cut, lambda one: cut_text(one, code), most)
     yield from _part("Documents", tuple(_documents(plan)), lambda line: line, most)
     yield ""
     yield f"Times are from {format_instant(plan.start)} to {format_instant(plan.end)}, as if it were merged then."

@@ -9,7 +9,7 @@ from engine.fires import Dropped
 from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
-from engine.plan_times import Fires, PlannedFire, ScheduleChange
+from engine.plan_times import Cut, Fires, PlannedFire, ScheduleChange
 from engine.plan_windows import Block
 from engine.windows import Blocked
 from opsconductor.planpermissions import need_as_data, permission_text, permissions_of
@@ -48,6 +48,9 @@ def as_data(plan: Plan) -> dict[str, Any]:
             "fields": {identity: list(paths) for identity, paths in documents.fields.items()},
         },
         "schedules": [_schedule(change) for change in plan.schedules],
+        "schedulesCut": [
+            {"schedule": one.schedule, "fires": one.fires, "until": format_instant(one.until)} for one in plan.cut
+        ],
         "startsAtOnce": [_start(start) for start in plan.starts_at_once],
         "startsLater": [_start(start) for start in plan.starts_later],
         "targets": [
@@ -139,6 +142,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from verdicts(plan)
     yield from _part("documents", _documents(plan))
     yield from _part("schedules", (line for change in plan.schedules for line in _schedule_lines(change)))
+    yield from _part("schedules looked at in part", map(cut_text, plan.cut))
     yield from _part("starts at once", map(_start_line, plan.starts_at_once))
     yield from _part("starts after the time looked at", map(_start_line, plan.starts_later))
     yield from _part("windows that block", (block_text(one, str) for one in plan.blocked_by))
@@ -205,6 +209,12 @@ def verdicts(plan: Plan) -> Iterator[str]:
         yield f"Rejected: {_count(errors, 'error')} in head; nothing changes and the last good commit stays in force."
     elif errors:
         yield f"Accepted, but {_count(errors, 'error')} about acts: those are refused."
+    if plan.cut:
+        first = min(plan.cut, key=lambda one: one.until)
+        yield (
+            f"{_count(len(plan.cut), 'schedule')} with more fires than are looked at: from "
+            f"{format_instant(first.until)} on not all is compared; a shorter --horizon is seen whole."
+        )
     if plan.permissions:
         yield "This version does not enforce policies yet: whoever can push may do what needs a permission here."
     if _anything_blocked(plan):
@@ -227,6 +237,11 @@ def block_text(block: Block, mark: Callable[[str], str]) -> str:
     numbers = f"{block.after} of its runs, {block.before} before" if block.cause.startswith("Schedule/") else "its run"
     first = format_instant(block.first)
     return f"{mark(f'Window/{block.window}')} ({block.effect}): {mark(block.cause)} {side}: {numbers}; first {first}"
+
+
+def cut_text(cut: Cut, mark: Callable[[str], str] = str) -> str:
+    """How much of a schedule was looked at."""
+    return f"{mark(cut.schedule)}: its first {cut.fires:,} fires, until {format_instant(cut.until)}; not compared after"
 
 
 def blocked_text(blocked: Blocked, where: tzinfo | None = None) -> str:
@@ -339,7 +354,8 @@ def start_text(start: Start, mark: Callable[[str], str], targets: Callable[[Sequ
             blocked = f"; {mark(blocked_text(start.blocked))}" if start.blocked else ""
             return f"{cause} starts {mark(start.job or '')}{on} {when}{blocked}"
         case "refused":
-            return f"{cause} is refused: {mark(start.message or start.reason or '')}"
+            what = "is skipped" if start.cause.startswith("Schedule/") else "is refused"
+            return f"{cause} {what}: {mark(start.message or start.reason or '')}"
         case "acts":
             return f"{cause}: {mark(start.message or 'acts')}"
 

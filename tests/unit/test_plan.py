@@ -140,6 +140,21 @@ def test_an_instant_in_the_past_is_never_due_again() -> None:
 def test_fires_are_bounded_and_the_rest_is_said() -> None:
     plan = planned(tree(HERE, WORK), tree(HERE, WORK, schedule("s", "work", "every: 1s")), hours=24 * 366)
     assert (len(plan.schedules[0].after.listed), plan.schedules[0].after.more) == (MOST_FIRES, True)
+    assert as_data(plan)["schedulesCut"] == [{"schedule": "s", "fires": 1440, "until": "2026-03-28T00:23:59Z"}]
+
+
+def test_a_schedule_looked_at_in_part_is_named_also_where_nothing_was_seen_to_change() -> None:
+    """Another project may move any fire: none of the compared ones is no proof for the others."""
+    documents = (HERE, WORK, schedule("often", "work", "every: 1m"))
+    before, after = tree(*documents), tree(*documents, project=PROJECT.replace("{}", "{defaults: {timeZone: UTC}}"))
+    assert (planned(before, after).cut, planned(before, after, hours=48).schedules) == ((), ())
+
+    plan = planned(before, after, hours=48)
+    said = "often: its first 1,440 fires, until 2026-03-28T23:59:00Z; not compared after"
+    assert f"  {said}" in as_text(plan).splitlines()
+    assert said.replace("often", "`often`", 1) in as_markdown(plan)
+    known = "1 schedule with more fires than are looked at: from 2026-03-28T23:59:00Z on not all is compared"
+    assert known in as_text(plan) and known in as_markdown(plan)
 
 
 # --- what starts at once ---
@@ -292,7 +307,25 @@ def test_what_is_due_at_the_instant_of_the_merge_starts_at_once_and_what_was_due
     on_time = schedule("on-time", "work", "at: 2026-03-28T00:00:00Z")
     late = schedule("late", "work", "at: 2026-03-27T23:59:59Z")
     plan = planned(tree(HERE, WORK), tree(HERE, WORK, on_time, late))
-    assert [(one.cause, one.job) for one in plan.starts_at_once] == [("Schedule/on-time", "work")]
+    assert [(one.cause, one.job, one.targets) for one in plan.starts_at_once] == [
+        ("Schedule/on-time", "work", ("here",))
+    ]
+    assert "Schedule/on-time starts work on 1 target at 2026-03-28T00:00:00Z" in as_text(plan)
+
+
+def test_a_schedule_that_is_due_at_once_starts_on_the_targets_that_its_limit_leaves() -> None:
+    documents = (local_target("a"), local_target("b"), job("all", "{names: [a, b]}"))
+    head = tree(
+        *documents,
+        schedule("one", "all", "at: 2026-03-28T00:00:00Z, limit: {names: [b]}"),
+        schedule("none", "all", "at: 2026-03-28T00:00:00Z, limit: {selector: {matchLabels: {no: such}}}"),
+    )
+    plan = planned(tree(*documents), head)
+    assert [(one["cause"], one["verdict"], one["targets"]) for one in as_data(plan)["startsAtOnce"]] == [
+        ("Schedule/none", "refused", []),
+        ("Schedule/one", "starts", ["b"]),
+    ]
+    assert "Schedule/none is skipped: the limit leaves none of the 2 targets of 'all'" in as_text(plan)
 
 
 # --- what is reached ---

@@ -141,6 +141,19 @@ def _names(planned_run: Planned) -> tuple[str, ...]:
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(pairs)
+def test_schedules_that_are_due_at_once_start_on_the_targets_that_a_plan_says(
+    pair: tuple[Compiled, Compiled, datetime],
+) -> None:
+    found, _, after = planned(*pair)
+    for one in found.starts_at_once:
+        if one.cause.startswith("Schedule/"):
+            launched = scheduled(after, one.cause.removeprefix("Schedule/"), pair[2])
+            assert one.targets == (_names(launched.planned) if isinstance(launched, Launch) else ())
+            assert (one.verdict == "starts") is isinstance(launched, Launch)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(pairs)
 def test_requests_start_what_a_plan_says(pair: tuple[Compiled, Compiled, datetime]) -> None:
     base, head, now = pair
     found, _, after = planned(base, head, now)
