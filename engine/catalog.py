@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine import builtin
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
@@ -70,6 +71,10 @@ class Catalog:
             "Policy": self.policies,
             "User": self.users,
         }
+
+    def library(self, name: str) -> Library | None:
+        """A step library: the repository's own, else the one that the product brings by that name."""
+        return self.libraries.get(name) or builtin.library(name)
 
     @property
     def live_schedules(self) -> Mapping[str, Schedule]:

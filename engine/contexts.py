@@ -5,14 +5,14 @@ only a runner opens it.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.expression import Status, render
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Use, is_nested, plan_path
+from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Use, is_nested, named, plan_path
 from engine.progress import Cut, StepRecord, counts_as_success
 from engine.secretref import secret_of
 from schemas.quantities import format_instant
@@ -31,6 +31,14 @@ class RunFacts:
     cause: Cause
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Within a library's step: what it consists of and what it was given, which is all that its expressions know."""
+
+    steps: Sequence[PlannedStep]
+    inputs: Mapping[str, Any]
+
+
 def for_step(
     spec: PinnedSpec,
     target: PinnedTarget | None,
@@ -40,16 +48,19 @@ def for_step(
     env: Mapping[str, Any],
     own: StepRecord | None = None,
     items: Mapping[str, Any] | None = None,
+    inside: Inside | None = None,
 ) -> dict[str, Any]:
-    """The context of one step's expressions, or of the job's outputs.
+    """The context of one step's expressions, or of the outputs of a job or of a library's step.
 
     `records` are those of this target (or of the runner, where the job has no targets). `env` is the step's
     environment as far as it may be known: secrets left out. With `own`, the step's result is there by bare names, as
     in `outputs` and `okExitCodes`. `items` are those of the loops around the step, by the names they have there.
+    `inside` a library's step the ids of `records` are paths within it.
     """
+    given = {"params": params} if inside is None else {"inputs": inside.inputs}
     context: dict[str, Any] = {
-        "params": params,
-        "steps": _steps(spec, records),
+        **given,
+        "steps": _steps(spec.steps if inside is None else inside.steps, records),
         "job": {"name": run.job},
         "run": _run(run),
         "env": env,
@@ -99,9 +110,9 @@ def status_of(records: Sequence[StepRecord], ending: Cut | None = None) -> Statu
     return Status(failed=ending in ("timedOut", "failed") or not success_of(records), cancelled=ending == "cancelled")
 
 
-def _steps(spec: PinnedSpec, records: Sequence[StepRecord]) -> dict[str, dict[str, Any]]:
+def _steps(steps: Sequence[PlannedStep], records: Sequence[StepRecord]) -> dict[str, dict[str, Any]]:
     known = {record.key: record for record in records}
-    planned = {(step.phase, step.id): step for step in spec.every_step}
+    planned = {(step.phase, step.id): step for step in named(steps)}
     found = {step.called: _step(step, known.get(key)) for key, step in reversed(planned.items())}
     for record in records:
         if "[" in record.id and (step := planned.get((record.phase, plan_path(record.id)))) is not None:
@@ -111,11 +122,21 @@ def _steps(spec: PinnedSpec, records: Sequence[StepRecord]) -> dict[str, dict[st
 
 def _step(step: PlannedStep, record: StepRecord | None) -> dict[str, Any]:
     """A step that did not run has every field and every declared output, all of them null."""
-    known = STEP_TYPES.get(step.action.type) if isinstance(step.action, Use) else None
-    nothing = dict.fromkeys((*(known.outputs if known else ()), *step.outputs))
+    nothing = dict.fromkeys((*_gives(step), *step.outputs))
     if record is None:
         return {**dict.fromkeys(_FIELDS), "outputs": nothing}
     return {**_result(record), "outputs": {**nothing, **record.outputs}}
+
+
+def _gives(step: PlannedStep) -> Iterable[str]:
+    """The outputs that what it uses has."""
+    match step.action:
+        case Use(type=name) if name in STEP_TYPES:
+            return STEP_TYPES[name].outputs
+        case LibraryCall(gives=gives):
+            return gives
+        case _:
+            return ()
 
 
 _FIELDS = ("state", "exitCode", "stdout", "stderr", "json", "duration", "attempts")

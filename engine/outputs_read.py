@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.expression import ExpressionError, Hole, compile_text, condition_text, split, texts_of
-from engine.pinned import PlannedStep, Script, Use, every
+from engine.pinned import LibraryCall, PlannedStep, Script, Use, every
 from engine.refused import Refusal
 
 
@@ -39,7 +39,7 @@ def outputs_read(outputs: Mapping[str, Any], steps: Iterable[PlannedStep]) -> Re
 
 
 def cels_of_steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
-    """Every expression of the steps, those of their rescues too."""
+    """Every expression of the steps, those of their rescues and of what library steps consist of too."""
     for step in every(steps):
         if isinstance(step.condition, str):
             yield step.condition
@@ -55,6 +55,8 @@ def cels_of_steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
                 yield from holes
             case Use(inputs=inputs):
                 yield from cels_of(inputs)
+            case LibraryCall(inputs=inputs, outputs=outputs):
+                yield from cels_of([inputs, outputs])
 
 
 def cels_of(value: Any) -> Iterator[str]:

@@ -15,7 +15,9 @@ from schemas.job import Retry, Shell
 from schemas.target import Become, Connections
 
 Phase = Literal["steps", "rescue", "finally"]
-_ITEM = re.compile(r"\[\d+\]")
+_NOT_PLANNED = re.compile(r"\[\d+\]|\.\d+(?=\.)")
+_NESTED = re.compile(r"[/\[.]")
+_CALLED = re.compile(r"[^/.\[]+(?=(?:\[\d+\])?\Z)")
 PHASES: tuple[Phase, ...] = get_args(Phase)
 """In the order of a run."""
 RUNNER = "-"
@@ -23,20 +25,42 @@ RUNNER = "-"
 
 
 def is_nested(path: str) -> bool:
-    """Whether a step's path leads into another step: an item of it, or a step of its rescue."""
-    return "/" in path or "[" in path
+    """Whether a step's path leads into another step: an item of it, a step of its rescue, or of a library's step."""
+    return _NESTED.search(path) is not None
 
 
 def called(path: str) -> str:
     """What expressions call the step at a path."""
-    return path.rpartition("/")[2].partition("[")[0]
+    found = _CALLED.search(path)
+    return found[0] if found is not None else path
+
+
+def named(steps: Iterable["PlannedStep"]) -> Iterator["PlannedStep"]:
+    """The steps that expressions of one scope may name: each, followed by those of its rescue."""
+    for step in steps:
+        yield step
+        yield from named(step.rescue)
 
 
 def every(steps: Iterable["PlannedStep"]) -> Iterator["PlannedStep"]:
-    """The steps, each followed by those of its rescue."""
+    """The steps, each followed by those that its library's step consists of, and by those of its rescue."""
     for step in steps:
         yield step
+        yield from every(parts_of(step))
         yield from every(step.rescue)
+
+
+def parts_of(step: "PlannedStep", attempt: int = 1) -> tuple["PlannedStep", ...]:
+    """The steps that an attempt of a library's step consists of, by their paths in the whole plan."""
+    if not isinstance(step.action, LibraryCall):
+        return ()
+    prefix = within(step.id, attempt)
+    return tuple(_moved(one, "", prefix) for one in step.action.steps)
+
+
+def within(path: str, attempt: int = 1) -> str:
+    """What the paths of the steps begin with that an attempt of the library's step at `path` consists of."""
+    return f"{path}." if attempt == 1 else f"{path}.{attempt}."
 
 
 def in_rescue_of(path: str, child: str) -> str:
@@ -45,8 +69,8 @@ def in_rescue_of(path: str, child: str) -> str:
 
 
 def plan_path(path: str) -> str:
-    """The path that a step has in its plan, where an item's step has none of its own."""
-    return _ITEM.sub("", path)
+    """The path that a step has in its plan, where items and repeated attempts of a library's step have none."""
+    return _NOT_PLANNED.sub("", path)
 
 
 def for_item(step: "PlannedStep", index: int) -> "PlannedStep":
@@ -89,6 +113,32 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class LibraryCall:
+    """A library's step with all that it consists of, so that a run keeps it whatever is merged meanwhile.
+
+    `inputs` are as written, secrets apart: those stand in `steps` where they are used. `takes` and `gives` are the JSON
+    Schemas of inputs and outputs; `outputs` are the expressions that give them. The ids of `steps` are paths within it.
+    """
+
+    uses: str
+    digest: str
+    """Of the library."""
+    steps: tuple["PlannedStep", ...]
+    inputs: dict[str, Any] = field(default_factory=dict)
+    takes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    gives: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    platforms: tuple[str, ...] = ()
+    """The `target.os` it is for; empty for all."""
+    kind: Literal["library"] = "library"
+
+    @property
+    def library(self) -> str:
+        """The name of the library."""
+        return self.uses.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """What a step is repeated for. `items` is a list, or the CEL text that gives one; `as_` is what expressions say."""
 
@@ -101,12 +151,13 @@ class Loop:
 class PlannedStep:
     """A step with every default filled in. Expressions are evaluated right before it starts, on each target.
 
-    `id` is its path, unique in the plan: `rotate`, a step of its rescue `rotate/rescue_1`, an item's `rotate[2]`.
+    `id` is its path, unique in the plan: `rotate`, a step of its rescue `rotate/rescue_1`, an item's `rotate[2]`, a
+    step that it consists of as a library's step `rotate.look`, and `rotate.2.look` in its second attempt.
     """
 
     id: str
     phase: Phase
-    action: Script | Use
+    action: Script | Use | LibraryCall
     name: str | None = None
     condition: str | bool | None = None
     connection: str | None = None
@@ -180,8 +231,14 @@ class PinnedSpec:
 
     @property
     def every_step(self) -> tuple[PlannedStep, ...]:
-        """Those within `rescue` included, in the order of the text."""
+        """Those within `rescue` and library steps included, in the order of the text."""
         return tuple(every(self.steps))
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """The digests of the libraries whose steps it holds, by name."""
+        calls = (step.action for step in self.every_step if isinstance(step.action, LibraryCall))
+        return dict(sorted((call.library, call.digest) for call in calls))
 
 
 @cache

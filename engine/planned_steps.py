@@ -10,37 +10,43 @@ from engine.expression import ExpressionError, compile_text, condition_text
 from engine.inference import Lookup
 from engine.numbers import of_params
 from engine.outputs_read import Read, cels_as_far_as_readable, outputs_read
-from engine.pinned import Loop, Phase, PlannedStep, Script, Use, in_rescue_of
+from engine.pinned import LibraryCall, Loop, Phase, PlannedStep, Script, Use, in_rescue_of
 from engine.refused import Refusal
-from engine.secretref import param_of
+from engine.secretref import input_of, param_of, secret_of
+from engine.unfolding import Find, too_much
+from engine.vendored import Library, is_version, use_of
 from schemas.job import JobSpec, Shell, Step
+from schemas.library import LibraryStepSpec
 from schemas.steps import STEP_TYPES
 from schemas.target import Become, Target
 
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What holds for every step of a job."""
+    """What holds for every step of a job, or of a library's step."""
 
-    job: JobSpec
+    env: Mapping[str, Any]
     shell: Shell
     secrets: Mapping[str, str]
-    """What stands for secret params."""
+    """What stands for secret params, or for the secret inputs of a library's step."""
     types: Lookup
     """Of what scripts read."""
+    find: Find
     tolerant: bool = False
     """Whether a step that cannot be planned stands as far as it is known: to be looked at, not to be run."""
+    caller: Step | None = None
+    """The step that uses these of a library."""
 
     def opened(self, value: Any) -> Any:
-        """The value, or what stands for the secret param that it is as a whole."""
-        name = param_of(value)
+        """The value, or what stands for the secret param or input that it is as a whole."""
+        name = param_of(value) if self.caller is None else input_of(value)
         return value if name is None else self.secrets.get(name, value)
 
 
 def planned_steps(
-    job: JobSpec, targets: list[Target], secrets: Mapping[str, str], *, tolerant: bool = False
+    job: JobSpec, targets: list[Target], secrets: Mapping[str, str], find: Find, *, tolerant: bool = False
 ) -> tuple[PlannedStep, ...]:
-    """All steps of a job on these targets; `secrets` says what stands for its secret params.
+    """All steps of a job on these targets; `secrets` says what stands for its secret params, `find` knows libraries.
 
     Raises Refusal (`badSteps`). `tolerant`: of a step that cannot be planned what is known of it, to be looked at only.
     """
@@ -50,9 +56,18 @@ def planned_steps(
         ("rescue", job.rescue, "rescue"),
         ("finally", job.finally_, "finally"),
     )
-    written = tuple(_all(step for _, of_phase, _ in phases for step in of_phase))
-    types = of_params(
-        job.params,
+    types = _types(job.params, (step for _, of_phase, _ in phases for step in of_phase))
+    around = _Around(job.env, shell, secrets, types, find, tolerant)
+    steps = [one for phase, of_phase, prefix in phases for one in _in_order(of_phase, prefix, phase, around)]
+    read = outputs_read(job.outputs, steps)
+    return tuple(_keeping(step, read) for step in steps)
+
+
+def _types(params: Mapping[str, Mapping[str, Any]], steps: Iterable[Step]) -> Lookup:
+    """Of what the scripts among the steps read."""
+    written = tuple(_all(steps))
+    return of_params(
+        params,
         items=frozenset(step.for_each.as_ for step in written if step.for_each is not None),
         outputs=(
             (step.id, name, value)
@@ -61,14 +76,11 @@ def planned_steps(
             for name, value in step.outputs.items()
         ),
     )
-    around = _Around(job, shell, secrets, types, tolerant)
-    steps = [
-        _step(step, step.id or f"{prefix}_{number}", phase, around)
-        for phase, of_phase, prefix in phases
-        for number, step in enumerate(of_phase, start=1)
-    ]
-    read = outputs_read(job.outputs, steps)
-    return tuple(_keeping(step, read) for step in steps)
+
+
+def _in_order(steps: Iterable[Step], prefix: str, phase: Phase, around: _Around) -> list[PlannedStep]:
+    """The steps, those without an id called by their position."""
+    return [_step(step, step.id or f"{prefix}_{number}", phase, around) for number, step in enumerate(steps, start=1)]
 
 
 def _keeping(step: PlannedStep, read: Read) -> PlannedStep:
@@ -99,11 +111,11 @@ def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedSte
         return PlannedStep(
             id=step_id,
             phase=phase,
-            action=_known(step, around) if around.tolerant else _action(step, around),
+            action=_known(step, phase, around) if around.tolerant else _action(step, phase, around),
             name=step.name,
             condition=condition_text(step.if_) if isinstance(step.if_, str) else step.if_,
             connection=step.connection or (used.over if used else None),
-            env={name: around.opened(value) for name, value in {**around.job.env, **step.env}.items()},
+            env={name: around.opened(value) for name, value in {**around.env, **step.env}.items()},
             working_dir=step.working_dir,
             stdin=around.opened(step.stdin),
             timeout=step.timeout,
@@ -135,20 +147,22 @@ class _Unbindable(Exception):  # noqa: N818 -- caught in this module
     pass
 
 
-def _known(step: Step, around: _Around) -> Script | Use:
-    """What a step does; of one that this version cannot plan, such as a library's, at least what it is given."""
+def _known(step: Step, phase: Phase, around: _Around) -> Script | Use | LibraryCall:
+    """What a step does; of one that cannot be planned at least what it is given."""
     try:
-        return _action(step, around)
+        return _action(step, phase, around)
     except _Unbindable:
         return Script(around.shell, "", tuple(cels_as_far_as_readable(step.with_ or {})))
 
 
-def _action(step: Step, around: _Around) -> Script | Use:
-    env = {**around.job.env, **step.env}
+def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | LibraryCall:
+    env = {**around.env, **step.env}
     if step.run is not None:
         return _script(step.run, step.shell or around.shell, env, around.types)
     inputs = step.with_ or {}
     used = STEP_TYPES.get(step.uses or "")
+    if used is None and use_of(step.uses) is not None:
+        return _call(step, phase, around)
     if used is None:
         raise _Unbindable(f"there is no step type '{step.uses}'")
     missing = sorted(used.required - inputs.keys())
@@ -177,3 +191,101 @@ def _script(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> S
     for hole in bound.holes:
         compile_text(hole)
     return Script(shell, bound.text, bound.holes)
+
+
+# --- steps of libraries ----------------------------------------------------------------------------------------------
+
+
+def _call(step: Step, phase: Phase, around: _Around) -> LibraryCall:
+    """All that a library's step consists of, with what its inputs and outputs must be."""
+    uses = step.uses or ""
+    if around.caller is None and (why := too_much(uses, around.find)) is not None:
+        raise _Unbindable(why)
+    library, spec = _used(uses, around.find)
+    given, secrets = _given(uses, step.with_ or {}, spec, around)
+    return LibraryCall(
+        uses=uses,
+        digest=library.digest,
+        steps=tuple(_passed_on(one, step) for one in _parts(step, spec, library, secrets, phase, around)),
+        inputs=given,
+        takes=spec.inputs,
+        gives={
+            name: {key: one for key, one in gives.items() if key != "value"} for name, gives in spec.outputs.items()
+        },
+        outputs={
+            name: gives.get("value") if spec.script is None else f"${{{{ steps.script.outputs.{name} }}}}"
+            for name, gives in spec.outputs.items()
+        },
+        platforms=spec.platforms,
+    )
+
+
+def _used(uses: str, find: Find) -> tuple[Library, LibraryStepSpec]:
+    use = use_of(uses)
+    library = find(use.library) if use is not None else None
+    if use is None or library is None or library.document is None:
+        raise _Unbindable(f"there is no library for '{uses}'")
+    if not is_version(library.document.spec.version, use.version):
+        raise _Unbindable(f"library '{library.name}' is of version {library.document.spec.version}, not {use.version}")
+    found = library.step(use.step)
+    if found is None:
+        raise _Unbindable(f"library '{library.name}' has no step '{use.step}'")
+    return library, found.spec
+
+
+def _given(
+    uses: str, given: Mapping[str, Any], spec: LibraryStepSpec, around: _Around
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The inputs with their defaults; and apart what stands for the secret ones."""
+    if unknown := sorted(given.keys() - spec.inputs.keys()):
+        raise _Unbindable(f"'{uses}' takes no '{unknown[0]}'")
+    plain: dict[str, Any] = {}
+    secrets: dict[str, str] = {}
+    for name, schema in spec.inputs.items():
+        value = around.opened(given[name]) if name in given else schema.get("default")
+        if name not in given and schema.get("required") is True and "default" not in schema:
+            raise _Unbindable(f"'{uses}' needs '{name}'")
+        if schema.get("secret") is not True:
+            plain[name] = value
+        elif isinstance(value, str) and secret_of(value) is not None:
+            secrets[name] = value
+        elif name in given and not around.tolerant and param_of(value) is None and input_of(value) is None:
+            raise _Unbindable(f"the secret input '{name}' of '{uses}' takes a secret, and nothing else")
+    return plain, secrets
+
+
+def _parts(
+    step: Step, spec: LibraryStepSpec, library: Library, secrets: Mapping[str, str], phase: Phase, around: _Around
+) -> list[PlannedStep]:
+    shell: Shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
+    types = _types(spec.inputs, spec.steps or ())
+    within = _Around({}, shell, secrets, types, around.find, around.tolerant, caller=step)
+    if spec.script is None:
+        parts = _in_order(spec.steps or (), "step", phase, within)
+        read = outputs_read({name: gives.get("value") for name, gives in spec.outputs.items()}, parts)
+        return [_keeping(one, read) for one in parts]
+    text = library.scripts.get(f"steps/{spec.script}")
+    if text is None:
+        raise _Unbindable(f"library '{library.name}' has no file steps/{spec.script} that can be read")
+    for _, message in evaluated_env(text, shell, spec.env, types):
+        raise _Unbindable(f"{message}; {ENV_HINT}")
+    env = {name: within.opened(value) for name, value in spec.env.items()}
+    outputs = {name: gives.get("value") for name, gives in spec.outputs.items()}
+    return [PlannedStep("script", phase, Script(shell, text), env=env, outputs=outputs)]
+
+
+def _passed_on(part: PlannedStep, caller: Step) -> PlannedStep:
+    """A part with what its caller says of all of it, where it does not say so itself."""
+    become = Become(user=caller.become) if isinstance(caller.become, str) else caller.become
+    call = part.action
+    return replace(
+        part,
+        action=replace(call, steps=tuple(_passed_on(one, caller) for one in call.steps))
+        if isinstance(call, LibraryCall)
+        else call,
+        connection=part.connection or (caller.connection if not isinstance(call, Use) else None),
+        become=part.become or become,
+        idempotent=part.idempotent or caller.idempotent,
+        sensitive=part.sensitive or caller.sensitive,
+        rescue=tuple(_passed_on(one, caller) for one in part.rescue),
+    )

@@ -12,7 +12,7 @@ from engine.catalog import Catalog, connection_of
 from engine.expression import ExpressionError
 from engine.groupvars import Variables
 from engine.outputs_read import cels_of, cels_of_steps, references
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, every
+from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, every
 from engine.planned_steps import planned_steps
 from engine.reach import Way, jumps, of_connections, of_inputs, of_steps
 from engine.refused import PlanRefused, Refusal
@@ -75,7 +75,7 @@ def _plan(asked: _Asked) -> Planned | PlanRefused:
         params = params_of(asked.job, asked.params)
         targets = _targets(asked)
         _refuse_held(asked.catalog, *(target.identity for target in targets))
-        steps = planned_steps(asked.job, targets, secrets_given(asked.job, params))
+        steps = planned_steps(asked.job, targets, secrets_given(asked.job, params), asked.catalog.library)
         return Planned(_pinned(asked, targets, steps), params)
     except Refusal as refusal:
         return refusal.refused
@@ -165,7 +165,7 @@ def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tu
         targets = _targets(asked) if chosen is None else [catalog.targets[name] for name in sorted(chosen)]
         if job.spec.targets is not None and not targets:
             return ()
-        found = tuple(_ways(asked, targets, planned_steps(job.spec, targets, {}, tolerant=True)))
+        found = tuple(_ways(asked, targets, planned_steps(job.spec, targets, {}, catalog.library, tolerant=True)))
         for name in {way.credential for way in found}:
             _allowed(asked, name)
     except (Refusal, ExpressionError):
@@ -189,7 +189,7 @@ def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) 
 
 def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
     for where, cels in (
-        *((f"step {step.id}", cels_of_steps([replace(step, rescue=())])) for step in every(steps)),
+        *((f"step {step.id}", cels_of_steps([_alone(step)])) for step in every(steps)),
         ("outputs", cels_of(job.outputs)),
     ):
         for cel in cels:
@@ -199,6 +199,12 @@ def _of_secrets(job: JobSpec, steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
                 if len(path) < 2:
                     raise Refusal("notAllowed", f"'{cel}' does not say which credential it reads")
                 yield Way(path[1], f"{where}: {'.'.join(path)}")
+
+
+def _alone(step: PlannedStep) -> PlannedStep:
+    """The step without those within it."""
+    call = step.action
+    return replace(step, rescue=(), action=replace(call, steps=()) if isinstance(call, LibraryCall) else call)
 
 
 def _allowed(asked: _Asked, name: str) -> CredentialSpec:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from engine.pinned import Phase, PlannedStep, is_nested
+from engine.pinned import LibraryCall, Phase, PlannedStep, is_nested
 from engine.states import StepState, worst
 
 Ending = Literal["cancelled", "timedOut"]
@@ -60,6 +60,14 @@ class Each:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Go on with an attempt of a library's step that has begun, with the steps it consists of."""
+
+    step: PlannedStep
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rescued:
     """Every step of a rescue has done its work: record that it made up for the failure of this one."""
 
@@ -81,7 +89,7 @@ class Done:
     state: StepState
 
 
-Move = Start | Each | Rescued | Lost
+Move = Start | Each | Within | Rescued | Lost
 Next = Move | Done
 
 _GOOD = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
@@ -117,11 +125,11 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
 
     `records` holds the last attempt of every step that was ever started, as the journal has it. A record still
     `running` belongs to a runner that was lost, since the caller starts nothing before it has recorded an end; a loop
-    is `running` until all of its items are done. `ending` says that the run is to end: no
-    further ordinary step starts, and none is repeated. Steps of `finally` always run, one after another, whatever
-    became of those before them, except where the ending came before anything of this run had begun on the target. The
-    target is as its worst step; the ending shows in it only where it kept a step from starting (one that it ended is
-    itself recorded so, and is not `continued`).
+    is `running` until all of its items are done, and a library's step until the steps are that it consists of. `ending`
+    says that the run is to end: no further ordinary step starts, and none is repeated. Steps of `finally` always run,
+    one after another, whatever became of those before them, except where the ending came before anything of this run
+    had begun on the target. The target is as its worst step; the ending shows in it only where it kept a step from
+    starting (one that it ended is itself recorded so, and is not `continued`).
     """
     walk = _Walk({record.key: record for record in records}, ending)
     ordinary = walk.ordinary(plan)
@@ -138,11 +146,24 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
 
 def next_of_item(step: PlannedStep, records: Sequence[StepRecord], *, ending: Cut | None = None) -> Next:
     """Decide the next move on one item of a loop; `step` is `engine.pinned.for_item`, `records` are its own."""
+    return next_within((step,), records, ending=ending)
+
+
+def next_within(steps: Sequence[PlannedStep], records: Sequence[StepRecord], *, ending: Cut | None = None) -> Next:
+    """Decide the next move among the steps that a library's step consists of (`engine.pinned.parts_of`).
+
+    `records` are their own. The first that fails ends it.
+    """
     walk = _Walk({record.key: record for record in records}, ending)
-    found = walk.at(step, None if step.phase == "finally" else ending)
-    if isinstance(found, Move):
-        return found
-    counted = [record for record in records if record.id == step.id or record.state in _UNFORGIVEN]
+    found: Move | Standing = "good"
+    for step in steps:
+        found = walk.at(step, None if step.phase == "finally" else ending)
+        if isinstance(found, Move):
+            return found
+        if found != "good":
+            break
+    own = {step.id for step in steps}
+    counted = [record for record in records if record.id in own or record.state in _UNFORGIVEN]
     states = [StepState.SUCCEEDED if counts_as_success(record) else record.state for record in counted]
     return Done(worst([*states, StepState(ending)] if ending and found == "cut" else states))
 
@@ -202,6 +223,8 @@ def _begin(step: PlannedStep, record: StepRecord | None, ending: Cut | None) -> 
         return Each(step) if record is not None or ending is None else "cut"
     if record is None:
         return Start(step, attempt=1) if ending is None else "cut"
+    if isinstance(step.action, LibraryCall):
+        return Within(step, record.attempt)
     if ending is None and step.idempotent:
         return Start(step, record.attempt + 1)
     return Lost(step, record.attempt)

@@ -14,7 +14,7 @@ from engine.binding import UnbindableValue, prelude
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError, compile_text, condition_text, to_text
 from engine.foreknowledge import Depends, Foreknowledge, Runs, Skipped, Verdict
-from engine.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Script, Use, for_item
+from engine.pinned import RUNNER, LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Script, Use, for_item
 from engine.progress import StepRecord
 from engine.repetition import Records
 from engine.secretref import SecretRef, secret_of
@@ -235,6 +235,8 @@ class _Stage:
                 facts |= {"values": {f"OC{number}": _short(one) for number, one in enumerate(values, start=1)}}
             case Use() as use:
                 facts |= {"uses": use.type, "with": _bounded(fore.rendered(use.inputs))}
+            case LibraryCall() as call:
+                facts |= {"uses": call.uses, "with": _bounded(fore.rendered(call.inputs))}
         facts |= {
             "env": _bounded(env),
             "workingDir": None if step.working_dir is None else _bounded(fore.rendered(step.working_dir)),

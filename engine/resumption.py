@@ -10,7 +10,7 @@ from engine.catalog import Catalog
 from engine.identity import run_id
 from engine.judge import Launch
 from engine.outputs_read import outputs_read
-from engine.pinned import RUNNER, PinnedSpec, PlannedStep, called, is_nested, plan_path
+from engine.pinned import RUNNER, LibraryCall, PinnedSpec, PlannedStep, called, is_nested, plan_path
 from engine.planning import Planned, plan_inline, plan_run
 from engine.progress import StepRecord, counts_as_success
 from engine.refused import PlanRefused
@@ -58,12 +58,17 @@ def unkept(view: RunView, spec: PinnedSpec) -> str | None:
             planned = steps.get((step.phase, plan_path(step.id)))
             if planned is None:
                 return f"the status branch shows a step '{step.id}'{where} that its plan does not have"
-            # a loop is open while its items come and go, and each of those that began is here itself
-            if step.state is StepState.RUNNING and (planned.loop is None or step.id != planned.id):
+            if step.state is StepState.RUNNING and not _has_others(planned, step.id):
                 return f"step '{step.id}'{where} had started, and nothing proves its end"
         if place.state in (None, StepState.RUNNING) and (read := _lost_text(spec, place)):
             return f"what is left to do{where} reads what step '{read}' printed, which the status branch does not hold"
     return None
+
+
+def _has_others(planned: PlannedStep, path: str) -> bool:
+    """Whether the step is open while others come and go, of which each that began is on the branch itself."""
+    loop = planned.loop is not None and not path.endswith("]")
+    return loop or isinstance(planned.action, LibraryCall)
 
 
 def _forged(view: RunView, catalog: Catalog) -> str | None:

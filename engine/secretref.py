@@ -27,6 +27,12 @@ def param_of(value: Any) -> str | None:
     return path[1] if path is not None and len(path) == 2 else None
 
 
+def input_of(value: Any) -> str | None:
+    """The input of a library's step that a value is as a whole: `${{ inputs.key }}`; None for everything else."""
+    path = _whole_path(value, "inputs")
+    return path[1] if path is not None and len(path) == 2 else None
+
+
 def written(secret: SecretRef) -> str:
     """The text that `secret_of` reads."""
     return f'${{{{ secrets["{secret.credential}"].{secret.field} }}}}'

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.globs import matches
@@ -16,21 +16,20 @@ LOCK_FILE = "opsconductor.lock"
 GLOBS = ("libraries/*/library.yaml", "libraries/*/steps/*")
 """The files that make up a library; others beside them, such as a readme, are nobody's business."""
 EVERY_GLOB = (*GLOBS, LOCK_FILE)
-BUILT_IN = frozenset({"linux-core", "windows-core", "network", "web-http", "files", "databases"})
-"""Libraries that the product brings: they need no document and no lock."""
 
 
 @dataclass(frozen=True, slots=True)
 class VendoredFile:
-    """A file of a library: the digest of its bytes, and its documents where it holds any."""
+    """A file of a library: the digest of its bytes, and its documents or its text, None where that is no UTF-8."""
 
     path: str
     sha256: str
     parsed: ParsedFile | None = None
+    text: str | None = field(default=None, repr=False)
 
     def within(self, path: str) -> "VendoredFile":
         """The same content in another file."""
-        return VendoredFile(path, self.sha256, self.parsed.within(path) if self.parsed is not None else None)
+        return replace(self, path=path, parsed=self.parsed.within(path) if self.parsed is not None else None)
 
     @property
     def library(self) -> str:
@@ -61,6 +60,8 @@ class Library:
     origin: Authored | None = None
     steps: Mapping[str, Authored] = field(default_factory=dict)
     files: frozenset[str] = frozenset()
+    scripts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Texts of the files that hold no documents, by their paths from its folder."""
     broken: frozenset[str] = frozenset()
     """Names of its steps that cannot be read."""
     misplaced: tuple[Authored, ...] = ()
@@ -94,6 +95,12 @@ def use_of(text: str | None) -> Use | None:
     return Use(found["library"], found["step"], found["version"]) if found is not None else None
 
 
+def is_version(there: str, wanted: str) -> bool:
+    """Whether `there` is of the version that is wanted: 1.4.0 is a 1 and a 1.4."""
+    parts = wanted.split(".")
+    return there.split(".")[: len(parts)] == parts
+
+
 def is_vendored(path: str) -> bool:
     """Whether a file is part of a library, and not read as a definition."""
     return path.startswith("libraries/") and any(matches(glob, path) for glob in GLOBS)
@@ -106,8 +113,13 @@ def is_apart(path: str) -> bool:
 
 def file_of(path: str, data: bytes) -> VendoredFile:
     """A file of a library, read."""
-    parsed = read(data, path) if path.endswith(".yaml") else None
-    return VendoredFile(path, hashlib.sha256(data).hexdigest(), parsed)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if path.endswith(".yaml"):
+        return VendoredFile(path, sha256, read(data, path))
+    try:
+        return VendoredFile(path, sha256, text=data.decode())
+    except UnicodeDecodeError:
+        return VendoredFile(path, sha256)
 
 
 def vendored(files: Iterable[VendoredFile], lock: bytes | None) -> Vendored:
@@ -172,6 +184,7 @@ def _library(name: str, files: list[VendoredFile]) -> Library:
         origin=origin,
         steps=steps,
         files=frozenset(file.path for file in files),
+        scripts={file.path.removeprefix(folder): file.text for file in files if file.text is not None},
         broken=frozenset(broken),
         misplaced=tuple(misplaced),
         mended=tuple(authored for file in files if file.parsed is not None for authored in file.parsed.mended),

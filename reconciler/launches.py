@@ -30,6 +30,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
         on_conflict=concurrency.on_conflict if concurrency else "allow",
         queue_timeout=job.queue_timeout if job else _INLINE_QUEUE_TIMEOUT,
         starts_at=launch.starts_at,
+        libraries=launch.planned.spec.libraries,
         inline=launch.repeats.view.inline if launch.repeats is not None else job is None,
         rerun_of=launch.repeats.view.id if launch.repeats is not None else None,
         carried=launch.carried,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from engine.outcome import Failed, Outcome, Unknown
-from engine.pinned import PinnedTarget, PlannedStep, Script, Use
+from engine.pinned import PinnedTarget, PlannedStep, Use
 from runners.connections import PROOF, Finish, Refused, Session, Site, Stop, Unusable
 from runners.connections.files import FileSession
 from runners.connections.ways import Ways
@@ -56,7 +56,7 @@ class Reach:
 
 
 def _type(step: PlannedStep) -> str:
-    return "script" if isinstance(step.action, Script) else step.action.type
+    return step.action.type if isinstance(step.action, Use) else "script"
 
 
 def _needs(step: PlannedStep) -> Needs:

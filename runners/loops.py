@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.expression import ExpressionError, compile_text, condition, render
-from engine.pinned import Loop, PlannedStep
+from engine.pinned import LibraryCall, Loop, PlannedStep
 from engine.progress import FORGIVABLE, StepRecord, counts_as_success
 from engine.states import StepState, worst
 from journal.steps import StepEnd
@@ -73,10 +73,15 @@ def judged(step: PlannedStep, items: Sequence[StepRecord | None], ends: Sequence
     state = StepState.SKIPPED if states and set(states) == {StepState.SKIPPED} else worst(states)
     return StepEnd(
         state,
-        outputs={name: [None if one is None else one.outputs.get(name) for one in items] for name in step.outputs},
+        outputs={name: [None if one is None else one.outputs.get(name) for one in items] for name in _outputs_of(step)},
         error=_error(bad, len(items)),
         continued=step.continue_on_error and state in FORGIVABLE,
     )
+
+
+def _outputs_of(step: PlannedStep) -> tuple[str, ...]:
+    gives = step.action.gives if isinstance(step.action, LibraryCall) else {}
+    return tuple(dict.fromkeys((*gives, *step.outputs)))
 
 
 def _error(bad: Sequence[StepRecord], count: int) -> str | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from engine import contexts
 from engine.binding import UnbindableValue, prelude
-from engine.contexts import RunFacts
+from engine.contexts import Inside, RunFacts
 from engine.expression import ExpressionError, Status, condition, condition_text, evaluate, render, to_text
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script, Use
+from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
 from engine.progress import StepRecord
 from engine.secretref import SecretRef, secret_of
 from runners.bootstrap import Command
@@ -34,8 +34,27 @@ class Place:
     items: Mapping[str, Any] = field(default_factory=dict)
     """Those of the loops around the step, by their names."""
 
+    inside: "Entered | None" = None
+    """The library's step that it belongs to."""
+
     def context(self, env: Mapping[str, Any], own: StepRecord | None = None) -> dict[str, Any]:
-        return contexts.for_step(self.spec, self.target, self.params, self.run, self.records, env, own, self.items)
+        inside = Inside(self.inside.call.steps, self.inside.inputs) if self.inside is not None else None
+        return contexts.for_step(
+            self.spec, self.target, self.params, self.run, self.records, env, own, self.items, inside
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A library's step that has begun: what its steps are given. `env` and `working_dir` are its caller's."""
+
+    call: LibraryCall
+    prefix: str
+    """What the paths of its steps begin with."""
+    inputs: Mapping[str, Any] = field(repr=False)
+    env: Mapping[str, Any] = field(repr=False)
+    """Secrets left out: a library is given them by inputs."""
+    working_dir: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +90,15 @@ def prepare(
         context = {**bare, "env": public}
         match step.action:
             case Script() as script:
-                command = _command(step, script, env, context, place.status, opened)
+                around = place.inside.env if place.inside is not None else {}
+                command = _command(step, script, {**around, **env}, context, place, opened)
                 return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
             case Use() as use:
                 given = _inputs(use, context, place.status, opened)
-                around = Around(place.run, place.target, place.spec.networks, opened, read)
-                return Prepared(ReadyStep(step, inputs=given, restricted=restricted, around=around), public)
+                doors = Around(place.run, place.target, place.spec.networks, opened, read)
+                return Prepared(ReadyStep(step, inputs=given, restricted=restricted, around=doors), public)
+            case LibraryCall():
+                raise AssertionError("a library's step is entered")
     except ExpressionError as error:
         return Broken(error.message)
     except (Sealed, UnbindableValue) as error:
@@ -97,16 +119,18 @@ def _command(
     script: Script,
     env: Mapping[str, Any],
     context: Mapping[str, Any],
-    status: Status,
+    place: Place,
     opened: Open,
 ) -> Command:
+    status = place.status
+    outer = place.inside.working_dir if place.inside is not None else None
     values = [to_text(evaluate(hole, context, status=status)) for hole in script.holes]
     return Command(
         shell=script.shell,
         script=prelude(script.shell, values) + script.text,
         env={name: _value(value, opened) for name, value in env.items()},
         stdin=_stdin(step.stdin, context, status, opened),
-        working_dir=None if step.working_dir is None else to_text(render(step.working_dir, context, status=status)),
+        working_dir=outer if step.working_dir is None else to_text(render(step.working_dir, context, status=status)),
     )
 
 

@@ -18,7 +18,7 @@ from engine import contexts
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError
 from engine.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
-from engine.pinned import Phase, PinnedTarget, PlannedStep, for_item
+from engine.pinned import LibraryCall, Phase, PinnedTarget, PlannedStep, for_item, parts_of
 from engine.progress import (
     Cut,
     Done,
@@ -28,9 +28,11 @@ from engine.progress import (
     Rescued,
     Start,
     StepRecord,
+    Within,
     counts_as_success,
     next_of_item,
     next_on_target,
+    next_within,
 )
 from engine.retrying import pause_before
 from engine.states import StepState
@@ -40,7 +42,7 @@ from journal.errors import FenceLost
 from journal.leases import Claim
 from journal.steps import StepEnd
 from journal.store import Journal
-from runners import logs
+from runners import library, logs
 from runners.attempt import Reach, outcome_of, taken_over
 from runners.certificates import with_certificate
 from runners.connections import Session, Stop
@@ -52,7 +54,7 @@ from runners.logs import LogFile
 from runners.loops import Items, items_of, judged
 from runners.masking import Masker
 from runners.orders import Orders
-from runners.prepare import Broken, NotMet, Place, Prepared, prepare
+from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
 from runners.repository import Entry, NoFile, NoRepository, Repository
 from runners.secrets import Secrets
@@ -124,6 +126,10 @@ class Walk:
     records: dict[tuple[Phase, str], StepRecord]
     outer: tuple[StepRecord, ...] = ()
     items: Mapping[str, Any] = field(default_factory=dict)
+    inside: Entered | None = None
+    """The library's step that these steps belong to."""
+    limit: tuple[float, str] | None = None
+    """When the time of a library's step around them is over, by the loop, and what is said then."""
     turns: Turns = field(default_factory=AtOnce)
     budget: _Budget = field(default_factory=_Budget)
     state: StepState | None = None
@@ -137,7 +143,7 @@ class Walk:
                 case Done(state=state):
                     return state
                 case Lost(step=step, attempt=attempt):
-                    self._know(await self._lose(step, attempt))
+                    self._know(await self.lose(step, attempt))
                 case Rescued(step=step):
                     await self.work.record.rescue(self.name, step)
                     self._know(replace(self.records[step.phase, step.id], rescued=True))
@@ -146,6 +152,13 @@ class Walk:
                         if free and not await self._each(step):
                             return None
                     if not free and orders.draining:
+                        return None
+                case Within(step=step, attempt=attempt):
+                    async with self.turns.turn(self.name, step) as free:
+                        found = await library.done(self, step, attempt, begun=True) if free else None
+                    if found is not None:
+                        self._know(found)
+                    elif free or orders.draining:
                         return None
                 case Start(step=step, attempt=attempt, after=after):
                     if orders.draining:
@@ -163,23 +176,30 @@ class Walk:
     @property
     def ending(self) -> Cut | None:
         """What keeps further steps from starting here."""
+        if self.work.orders.ending is None and self.limit is not None and self.now() >= self.limit[0]:
+            return "timedOut"
         return self.work.orders.ending or ("failed" if self.turns.halted else None)
 
     async def _paused(self, step: PlannedStep, attempt: int, after: datetime) -> bool:
         """Wait until a repetition may start. False where something has changed meanwhile."""
         pause = self._pause(step, attempt - 1)
-        due = after + pause - self.work.tools.clock.now()
-        return await self.work.orders.pause(min(due, pause).total_seconds())
+        due = min(after + pause - self.work.tools.clock.now(), pause).total_seconds()
+        if self.limit is not None and self.limit[0] - self.now() < due:
+            await self.work.orders.pause(self.limit[0] - self.now())
+            return False
+        return await self.work.orders.pause(due)
 
     def _next(self) -> Next:
         records, ending = list(self.records.values()), self.ending
         if self.items:
             return next_of_item(self.plan[0], records, ending=ending)
+        if self.inside is not None:
+            return next_within(self.plan, records, ending=ending)
         return next_on_target(self.plan, records, ending=ending)
 
     def outputs(self) -> dict[str, Any]:
         """The job's outputs here."""
-        return target_outputs(self.work.claim.spec.outputs, self._place(), self.work.masker)
+        return target_outputs(self.work.claim.spec.outputs, self.place(), self.work.masker)
 
     def _know(self, record: StepRecord) -> None:
         self.records[record.key] = record
@@ -187,15 +207,17 @@ class Walk:
     def _enter(self, step: PlannedStep) -> None:
         if step.phase == "finally" and self.budget.until is None:
             points.reach("finally.entered")
-            self.budget.until = self._now() + self.work.tools.finally_limit.total_seconds()
+            self.budget.until = self.now() + self.work.tools.finally_limit.total_seconds()
 
     def _pause(self, step: PlannedStep, attempt: int) -> timedelta:
         if step.retry is None:
             return timedelta(0)
         return pause_before(step.retry, attempt, f"{self.work.claim.fence.run}\0{self.name}\0{step.id}")
 
-    def _place(self) -> Place:
+    def place(self) -> Place:
         records = [*self.outer, *self._readable()]
+        if self.inside is not None:
+            records = [replace(one, id=one.id.removeprefix(self.inside.prefix)) for one in records]
         return Place(
             self.work.claim.spec,
             self.target,
@@ -204,15 +226,17 @@ class Walk:
             records,
             contexts.status_of(records, self.ending),
             self.items,
+            self.inside,
         )
 
     def _readable(self) -> list[StepRecord]:
-        """What expressions here may read: no loop that is still going on, and no item of one but this walk's own."""
-        own = len(self.plan[0].id) if self.items else 0
+        """What expressions here may read: nothing that still goes on, and of items and libraries only its own."""
+        within = len(self.inside.prefix) if self.inside is not None else 0
+        own = len(self.plan[0].id) if self.items else within
         over = (one for one in self.records.values() if one.state is not StepState.RUNNING)
-        return [one for one in over if "[" not in one.id[own:]]
+        return [one for one in over if not {"[", "."} & set(one.id[own:])]
 
-    async def _lose(self, step: PlannedStep, attempt: int) -> StepRecord:
+    async def lose(self, step: PlannedStep, attempt: int) -> StepRecord:
         error = "its runner was lost while it ran; nothing proves an end"
         await self.work.record.end(self.name, step, attempt, StepEnd(StepState.UNKNOWN, error=error))
         known = self.records.get((step.phase, step.id))
@@ -229,7 +253,7 @@ class Walk:
         if not begun and self.work.orders.draining:
             return False
         self._enter(step)
-        place = self._place()
+        place = self.place()
         try:
             items = items_of(step, place, begun=begun)
         except ExpressionError as error:
@@ -241,14 +265,14 @@ class Walk:
             self._know(await record.skip(self.name, step, 1, ""))
             return True
         if not begun and not await record.start(self.name, step, 1):
-            self._know(await self._lose(step, 1))
+            self._know(await self.lose(step, 1))
             return True
-        began = self._now()
+        began = self.now()
         walks = await self._walk_items(step, items)
         if walks is None:
             return False
         ended = judged(step, [walk.of_item for walk in walks], [walk.state for walk in walks])
-        ended = replace(ended, duration=round(self._now() - began, 3))
+        ended = replace(ended, duration=round(self.now() - began, 3))
         await record.end(self.name, step, 1, ended)
         self.records = {key: one for key, one in self.records.items() if not key[1].startswith(f"{step.id}[")}
         self._know(record_of(step, 1, ended, Output()))
@@ -290,6 +314,8 @@ class Walk:
             own,
             (*self.outer, *around),
             {**self.items, items.loop.as_: items.values[index]},
+            self.inside,
+            self.limit,
             budget=self.budget,
         )
 
@@ -298,6 +324,18 @@ class Walk:
         """What is known of the item itself, where this is the walk of one."""
         return self.records.get((self.plan[0].phase, self.plan[0].id))
 
+    # --- a library's step --------------------------------------------------------------------------------------------
+
+    def into(self, found: Entered, step: PlannedStep, attempt: int, limit: tuple[float, str] | None) -> "Walk":
+        """The walk of the steps that an attempt of a library's step consists of."""
+        own = {key: one for key, one in self.records.items() if key[1].startswith(found.prefix)}
+        plan = parts_of(step, attempt)
+        return Walk(self.work, self.name, self.target, plan, own, inside=found, limit=limit, budget=self.budget)
+
+    def leave(self, step: PlannedStep) -> None:
+        """What a library's step consists of is nothing to those after it."""
+        self.records = {key: one for key, one in self.records.items() if not key[1].startswith(f"{step.id}.")}
+
     # --- one step ----------------------------------------------------------------------------------------------------
 
     async def _step(self, step: PlannedStep, attempt: int, *, repeated: bool) -> StepRecord | None:
@@ -305,10 +343,12 @@ class Walk:
 
         `repeated`: the attempt before has a recorded end.
         """
-        work, place = self.work, self._place()
-        if self.budget.until is not None and self._now() >= self.budget.until:
+        work, place = self.work, self.place()
+        if self.budget.until is not None and self.now() >= self.budget.until:
             limit = format_duration(work.tools.finally_limit)
             return await work.record.skip(self.name, step, attempt, f"the steps of finally had used up their {limit}")
+        if isinstance(step.action, LibraryCall):
+            return await library.done(self, step, attempt, begun=False)
         prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted, read=work.read)
         if isinstance(prepared, Prepared):
             try:
@@ -329,12 +369,12 @@ class Walk:
         stop = Stop()
         with work.orders.running(self.name, step, stop):
             if not await work.record.start(self.name, step, attempt):
-                return await self._lose(step, attempt)
+                return await self.lose(step, attempt)
             if work.record.lost:
                 stop.order("lost", "its runner had lost the run to another")
             capture, file = self._capture(step, attempt)
             session = work.reach.session(step, self.target, capture, stop)
-            began = self._now()
+            began = self.now()
             points.reach("step.begun")
             outcome = await self._attempt(ready, session, takes_over=attempt > 1 and not repeated)
             points.reach("step.ended")
@@ -345,16 +385,16 @@ class Walk:
             if stop.why == "timedOut" and work.orders.ending == "timedOut" and isinstance(outcome, Unreachable):
                 outcome = TimedOut(outcome.error)
             by_run = step.phase != "finally" and work.orders.ending is not None
-            repeatable = not by_run and stop.why != "cancelled" and self._has_time(step, attempt)
-            facts = Facts(attempt, self._now() - began, file, stop.why, by_run, repeatable)
+            repeatable = not by_run and stop.why != "cancelled" and self.has_time(step, attempt)
+            facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable)
             ended = Judge(step, place, work.masker, env).judged(outcome, facts)
             await work.record.end(self.name, step, attempt, ended)
         return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
 
-    def _has_time(self, step: PlannedStep, attempt: int) -> bool:
+    def has_time(self, step: PlannedStep, attempt: int) -> bool:
         """Whether the time of `finally` is not over before another attempt could begin."""
         until = self.budget.until
-        return until is None or self._now() + self._pause(step, attempt).total_seconds() < until
+        return until is None or self.now() + self._pause(step, attempt).total_seconds() < until
 
     async def _attempt(self, ready: ReadyStep, session: Session, *, takes_over: bool) -> Outcome:
         timer: asyncio.TimerHandle | None = None
@@ -370,18 +410,21 @@ class Walk:
             session.capture.close()
 
     def _limit(self, step: PlannedStep, stop: Stop) -> asyncio.TimerHandle | None:
-        loop = asyncio.get_running_loop()
-        limits: list[tuple[float, str]] = []
+        found = self.limit_of(step)
+        if found is None:
+            return None
+        return asyncio.get_running_loop().call_at(found[0], stop.order, "timedOut", found[1])
+
+    def limit_of(self, step: PlannedStep) -> tuple[float, str] | None:
+        """When the time of a step that begins now is over, and why: its own, its library step's, or that of finally."""
+        limits: list[tuple[float, str]] = [] if self.limit is None else [self.limit]
         if step.timeout is not None:
             message = f"its time limit of {format_duration(step.timeout)} passed"
-            limits.append((loop.time() + step.timeout.total_seconds(), message))
+            limits.append((self.now() + step.timeout.total_seconds(), message))
         if self.budget.until is not None:
             message = f"the time limit of finally ({format_duration(self.work.tools.finally_limit)}) passed"
             limits.append((self.budget.until, message))
-        if not limits:
-            return None
-        moment, message = min(limits)
-        return loop.call_at(moment, stop.order, "timedOut", message)
+        return min(limits, default=None)
 
     def _capture(self, step: PlannedStep, attempt: int) -> tuple[Capture, LogFile | None]:
         work = self.work
@@ -393,5 +436,5 @@ class Walk:
         file = LogFile(work.tools.logs, reference)
         return Capture(work.masker, file), file
 
-    def _now(self) -> float:
+    def now(self) -> float:
         return asyncio.get_running_loop().time()

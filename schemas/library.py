@@ -67,6 +67,13 @@ class LibraryStepSpec(Model):
     )
     examples: Many[Example] = Field(default=(), description="Uses of the step.")
 
+    @property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """The JSON Schemas of its outputs, without the expressions that give them."""
+        return {
+            name: {key: one for key, one in schema.items() if key != "value"} for name, schema in self.outputs.items()
+        }
+
     @model_validator(mode="after")
     def _one_body(self) -> "LibraryStepSpec":
         if len(chosen(self, _BODIES)) != 1:

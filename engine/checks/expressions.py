@@ -89,7 +89,7 @@ def _of_a_library(placed: PlacedStep) -> bool:
 
 def _library_step(placed: PlacedStep, scope: Scope) -> LibraryStep | None:
     use = use_of(placed.step.uses)
-    library = scope.catalog.libraries.get(use.library) if use is not None else None
+    library = scope.catalog.library(use.library) if use is not None else None
     return library.step(use.step) if library is not None and use is not None else None
 
 

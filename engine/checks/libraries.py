@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from engine.binding import ENV_HINT, evaluated_env
 from engine.checks.doubt import credible
 from engine.checks.expressions import of_library_step
 from engine.checks.memory import remembered
@@ -14,14 +15,19 @@ from engine.checks.steps import alone
 from engine.checks.supported import step_type
 from engine.expression import has_expression
 from engine.graph import circles, shown
+from engine.numbers import of_params
 from engine.secretref import secret_of
-from engine.vendored import BUILT_IN, LOCK_FILE, Library, use_of
+from engine.unfolding import steps_within, too_much
+from engine.vendored import LOCK_FILE, Library, is_version, use_of
+from schemas.act import RunRequest
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses
+from schemas.job import Job
 from schemas.library import LibraryStep, LibraryStepSpec, StepLibrary
 from schemas.reader import Authored
 from schemas.span import start_of
+from schemas.steps import STEP_TYPES
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -133,20 +139,16 @@ def _requires(authored: Authored, library: StepLibrary, scope: Scope, guesses: G
 def _known(
     authored: Authored, path: Path, name: str, version: str, scope: Scope, guesses: Guesses
 ) -> Iterator[Diagnostic]:
-    """Whether a library is there in this version; of those that the product brings only the name is known."""
-    if name in BUILT_IN and name not in scope.catalog.libraries:
-        return
-    library = scope.catalog.libraries.get(name)
+    """Whether a library is there in this version."""
+    library = scope.catalog.library(name)
     if library is None:
         hint = guesses.hint(name, scope.libraries)
         yield Diagnostic(authored.span(*path), "OC305", f"there is no library '{name}'", hint)
-    elif library.document is not None:
-        there = library.document.spec.version.split(".")
-        wanted = version.split(".")
-        if there[: len(wanted)] != wanted:
-            message = f"library '{name}' is of version {library.document.spec.version}, not {version}"
-            related = (Related(library.origin.span("spec", "version"), "its version"),) if library.origin else ()
-            yield Diagnostic(authored.span(*path), "OC305", message, f"write @{there[0]}", related=related)
+    elif library.document is not None and not is_version(there := library.document.spec.version, version):
+        message = f"library '{name}' is of version {there}, not {version}"
+        origin = library.origin if name in scope.catalog.libraries else None
+        related = (Related(origin.span("spec", "version"), "its version"),) if origin is not None else ()
+        yield Diagnostic(authored.span(*path), "OC305", message, f"write @{there.split('.')[0]}", related=related)
 
 
 def _requirements_of(step: Authored, name: str, library: Library) -> Iterator[Diagnostic]:
@@ -165,14 +167,19 @@ def _step(
     step: Authored, spec: LibraryStepSpec, library: Library, scope: Scope, guesses: Guesses
 ) -> Iterator[Diagnostic]:
     yield from declared(step, spec.inputs, ("spec", "inputs"))
-    outputs = {name: _without_value(schema) for name, schema in spec.outputs.items()}
-    yield from declared(step, outputs, ("spec", "outputs"))
+    yield from declared(step, spec.results, ("spec", "outputs"))
     for index, example in enumerate(spec.examples):
         path: Path = ("spec", "examples", index)
         yield from _fitting(step, example.with_, (*path, "with"), path, step, "the example", guesses)
     if spec.script is not None and f"libraries/{library.name}/steps/{spec.script}" not in library.files:
         message = f"there is no file '{spec.script}' beside the step"
         yield Diagnostic(step.span("spec", "script"), "OC305", message, "the script lies in the same folder")
+    yield from _computed(step, spec, library)
+    for name, schema in spec.outputs.items():
+        if "value" not in schema:
+            hint = "as in value: ${{ json.count }}" if spec.script else "as in value: ${{ steps.<id>.outputs.<name> }}"
+            span = step.span("spec", "outputs", name, key=True)
+            yield Diagnostic(span, "OC204", f"output '{name}' has no 'value': nothing says what gives it", hint)
     yield from alone(step)
     yield from of_library_step(step, spec, scope)
     for placed in steps_of(step):
@@ -183,8 +190,13 @@ def _step(
                 yield replace(finding, severity="warning" if finding.code == "OC901" else finding.severity)
 
 
-def _without_value(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "value"}
+def _computed(step: Authored, spec: LibraryStepSpec, library: Library) -> Iterator[Diagnostic]:
+    """Variables of `env` that the script computes, where their value may hold a command."""
+    text = library.scripts.get(f"steps/{spec.script}")
+    if text is not None:
+        shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
+        for name, message in evaluated_env(text, shell, spec.env, of_params(spec.inputs)):
+            yield Diagnostic(step.span("spec", "env", name), "OC404", message, ENV_HINT)
 
 
 def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:
@@ -195,7 +207,7 @@ def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses
         yield Diagnostic(authored.span(*path), "OC207", f"'{placed.step.uses}' is not a step of a library", hint)
         return
     yield from _known(authored, path, use.library, use.version, scope, guesses)
-    library = scope.catalog.libraries.get(use.library)
+    library = scope.catalog.library(use.library)
     if library is None or use.step in library.broken:
         return
     step = library.step(use.step)
@@ -203,12 +215,18 @@ def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses
         hint = guesses.hint(use.step, library.steps)
         yield Diagnostic(authored.span(*path), "OC305", f"library '{library.name}' has no step '{use.step}'", hint)
         return
+    why = too_much(placed.step.uses or "", scope.catalog.library)
+    if why is not None and "itself" not in why:
+        yield Diagnostic(authored.span(*path), "OC319", why, "let it use fewer steps of libraries")
+        return
     given = placed.step.with_ or {}
     at = (*placed.path, "with") if placed.step.with_ is not None else path
     yield from _fitting(
         authored, given, (*placed.path, "with"), at, library.steps[use.step], f"'{placed.step.uses}'", guesses
     )
     yield from _platforms(authored, placed, step.spec, scope)
+    if why is None:
+        yield from _targets(authored, placed, step.spec, scope)
 
 
 def _fitting(
@@ -244,6 +262,28 @@ def _required(step: Authored, inputs: Mapping[str, Mapping[str, Any]]) -> tuple[
             name for name, schema in inputs.items() if schema.get("required") is True and "default" not in schema
         ),
     )
+
+
+def _targets(authored: Authored, placed: PlacedStep, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
+    if isinstance(authored.document, Job | RunRequest) and targets_of(authored) is None and _runs_there(spec, scope):
+        span, hint = authored.span(*placed.path, "uses"), "give the job 'targets'"
+        message = f"'{placed.step.uses}' needs a target to run on, and this job has none"
+        yield Diagnostic(span, "OC406", message, hint)
+
+
+def _runs_there(spec: LibraryStepSpec, scope: Scope) -> bool:
+    """Whether it runs a script, itself or by a step that it uses."""
+    if spec.script is not None:
+        return True
+    for step in steps_within(spec):
+        known, use = STEP_TYPES.get(step.uses or ""), use_of(step.uses)
+        if step.run is not None or (known is not None and not known.runner_side):
+            return True
+        library = scope.catalog.library(use.library) if use is not None else None
+        used = library.step(use.step) if library is not None and use is not None else None
+        if used is not None and _runs_there(used.spec, scope):
+            return True
+    return False
 
 
 def _platforms(authored: Authored, placed: PlacedStep, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from engine.builtin import BUILT_IN
 from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
 from engine.members import Members, Targets
-from engine.vendored import BUILT_IN, NO_LIBRARIES, Vendored
+from engine.vendored import NO_LIBRARIES, Vendored
 from schemas.act import RunRequest
 from schemas.calendar import Window
 from schemas.credential import Credential

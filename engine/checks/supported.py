@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
+from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related, Severity
@@ -102,7 +103,7 @@ def _job(job: Job) -> Iterator[Finding]:
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
-    if placed.step.become is not None and not placed.is_script:
+    if placed.step.become is not None and not placed.is_script and use_of(placed.step.uses) is None:
         yield (*placed.path, "become"), "'become' of a step that is no script", "write the step as 'run'"
 
 
@@ -144,9 +145,9 @@ def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
     if uses is None or (uses in STEP_TYPES and uses not in PLANNED_TYPES):
         return
     span = authored.span(*placed.path, "uses")
-    if "/" in uses:
-        yield Diagnostic(span, CODE, f"'{uses}': steps of libraries are not supported yet", "write the step as 'run'")
-    elif uses.partition("@")[0] in PLANNED_TYPES or "${{" in uses:
+    if "/" in uses and "${{" not in uses:
+        return  # a library's step: engine.checks.libraries
+    if uses.partition("@")[0] in PLANNED_TYPES or "${{" in uses:
         yield Diagnostic(span, CODE, f"step type '{uses}' is not supported yet", "write the step as 'run'")
     else:
         near = _TYPES.near(uses)

@@ -198,7 +198,7 @@ def test_a_library_is_used_by_the_jobs_with_its_steps_and_the_default_pool_by_th
 
 def test_a_credential_is_used_by_who_hands_it_over_and_beside_steps_of_libraries() -> None:
     key, given = "{type: string, secret: true}", "{key: {credentialRef: db-key, field: privateKey}}"
-    steps = "[{uses: linux-core/logrotate@1, with: {config: x}}]"
+    steps = "[{uses: linux-core/logrotate@1, with: {config: /x}}]"
     compiled = tree(
         credential("db-key"),
         ssh_target("db", "db-key"),

@@ -376,13 +376,12 @@ TOKEN = "kind: Credential\nmetadata: {name: api}\nspec: {type: token, from: {fil
 
 
 def test_a_library_step_hides_no_credential_of_its_job() -> None:
-    """Neither what other steps read, nor what its own inputs read, nor what its targets are logged in with."""
+    """Neither what other steps read, nor what its targets are logged in with."""
     reads = "{run: 'true', env: {TOKEN: '${{ secrets.api.token }}'}}"
-    rotates = "{uses: linux-core/logrotate@1, with: {config: '${{ secrets.api.token }}'}}"
+    steps = f"[{reads}, {{uses: linux-core/logrotate@1, with: {{config: /x}}}}]"
     fleet = (HERE, TOKEN, credential("key"), ssh_target("web", "key"))
-    for steps in (f"[{reads}, {{uses: linux-core/logrotate@1, with: {{config: x}}}}]", f"[{rotates}]"):
-        gains = planned(tree(*fleet, WORK), tree(*fleet, job("work", "{names: [web]}", steps=steps))).credentials
-        assert [one.credential for one in gains] == ["api", "key"], steps
+    gains = planned(tree(*fleet, WORK), tree(*fleet, job("work", "{names: [web]}", steps=steps))).credentials
+    assert [one.credential for one in gains] == ["api", "key"]
 
 
 def test_a_credential_is_newly_reachable_where_a_secret_param_hands_it_over() -> None:

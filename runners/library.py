@@ -1,0 +1,162 @@
+"""Steps of libraries: what goes in is checked before anything is sent, and what comes out before anybody reads it.
+
+Between the two the steps that it consists of are walked as a job's are (`runners.walk`), with a scope of their own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine import contexts
+from engine.checks.parameters import faults_of, schema_of
+from engine.expression import ExpressionError, condition, render, to_text
+from engine.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable, output_of
+from engine.pinned import LibraryCall, PlannedStep, within
+from engine.progress import Ending, StepRecord, counts_as_success
+from engine.secretref import SecretRef
+from engine.states import StepState
+from runners.connections import Why
+from runners.judging import Facts, Judge, record_of
+from runners.masking import Masker
+from runners.prepare import Broken, Entered, NotMet, Place
+
+if TYPE_CHECKING:
+    from runners.walk import Walk
+
+
+async def done(walk: "Walk", step: PlannedStep, attempt: int, *, begun: bool) -> StepRecord | None:
+    """Do an attempt of a library's step, or go on with one. None where another runner is to go on."""
+    work, place, call = walk.work, walk.place(), step.action
+    assert isinstance(call, LibraryCall)
+    found = entered(step, attempt, place, begun=begun)
+    match found:
+        case NotMet():
+            return await work.record.skip(walk.name, step, attempt, "")
+        case Broken(error=error):
+            ended = Judge(step, place, work.masker, {}).judged(Failed(error), Facts(attempt, 0.0))
+            await (work.record.end if begun else work.record.start_and_end)(walk.name, step, attempt, ended)
+            return record_of(step, attempt, ended, Output())
+    if not begun and not await work.record.start(walk.name, step, attempt):
+        return await walk.lose(step, attempt)
+    began, limit = walk.now(), walk.limit_of(step)
+    inner = walk.into(found, step, attempt, limit)
+    state = await inner.run()
+    if state is None:
+        return None
+    ends = Ended(state, {one.id: one for one in inner.records.values()}, [part.id for part in inner.plan])
+    over = limit[1] if limit is not None and walk.now() >= limit[0] else None
+    outcome = outcome_of(call, ends, inner.place(), work.masker, over=over)
+    by_run = step.phase != "finally" and work.orders.ending is not None
+    stopped = _stopped(outcome, work.orders.ending if by_run else None)
+    facts = Facts(attempt, walk.now() - began, None, stopped, by_run, not by_run and walk.has_time(step, attempt))
+    ended = Judge(step, place, work.masker, found.env).judged(outcome, facts)
+    await work.record.end(walk.name, step, attempt, ended)
+    walk.leave(step)
+    return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
+
+
+def _stopped(outcome: Outcome, ending: Ending | None) -> Why | None:
+    match outcome:
+        case TimedOut():
+            return ending or "timedOut"
+        case Cancelled():
+            return ending or "cancelled"
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the walk of its steps ended. `records` are theirs, `paths` those of its own steps in their order."""
+
+    state: StepState
+    records: Mapping[str, StepRecord]
+    paths: Sequence[str]
+
+    @property
+    def last(self) -> StepRecord | None:
+        """Of the last of its own steps that ran."""
+        ran = [self.records[path] for path in self.paths if path in self.records]
+        return next((one for one in reversed(ran) if one.state is not StepState.SKIPPED), None)
+
+
+def entered(step: PlannedStep, attempt: int, place: Place, *, begun: bool) -> Entered | NotMet | Broken:
+    """Evaluate and check what the step gives its library. `begun`: its condition was asked before."""
+    call = step.action
+    assert isinstance(call, LibraryCall)
+    try:
+        bare = place.context({})
+        if not begun and not condition(step.condition, bare, status=place.status):
+            return NotMet()
+        env = contexts.environment(step.env, bare, place.status)
+        public = {name: value for name, value in env.items() if not isinstance(value, SecretRef)}
+        context = {**bare, "env": public}
+        inputs = render(call.inputs, context, status=place.status)
+        folder = None if step.working_dir is None else to_text(render(step.working_dir, context, status=place.status))
+    except ExpressionError as error:
+        return Broken(error.message)
+    for fault in (*_of_platform(call, place), *_of_inputs(call, inputs)):
+        return Broken(f"{call.uses}: {fault}")
+    # Of a secret its steps know no more than that it has no value here: theirs stands where it is used.
+    known = {**dict.fromkeys(call.takes), **inputs}
+    around = place.inside.env if place.inside is not None else {}
+    outer = place.inside.working_dir if place.inside is not None else None
+    return Entered(call, within(step.id, attempt), known, {**around, **public}, folder or outer)
+
+
+def _of_platform(call: LibraryCall, place: Place) -> Iterator[str]:
+    target = place.target
+    if target is not None and call.platforms and target.os not in call.platforms:
+        yield f"it runs on {' and '.join(call.platforms)}, and target '{target.name}' is {target.os}; nothing was sent"
+
+
+def _of_inputs(call: LibraryCall, inputs: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in inputs.items():
+        takes = call.takes.get(name, {})
+        if value is None and takes.get("required") is not True:
+            continue  # left out
+        for path, message in faults_of(schema_of(takes), value):
+            where = "".join(f"[{part!r}]" for part in path)
+            yield f"input '{name}'{where}: {message}; nothing was sent"
+
+
+def outcome_of(call: LibraryCall, ended: Ended, place: Place, masker: Masker, *, over: str | None) -> Outcome:
+    """What the ends of its steps make of it. `place` is within it, `over` says that its time was."""
+    last = ended.last
+    output = Output(
+        last.exit_code if last else None,
+        (last.stdout if last else None) or "",
+        (last.stderr if last else None) or "",
+    )
+    if ended.state in (StepState.SUCCEEDED, StepState.SKIPPED):
+        return _finished(call, place, masker, output)
+    bad = [one for one in ended.records.values() if not counts_as_success(one)]
+    said = f"{bad[-1].id}: {bad[-1].error or bad[-1].state.value}" if bad else ended.state.value
+    match ended.state:
+        case StepState.TIMED_OUT:
+            return TimedOut(over or said, output)
+        case StepState.CANCELLED:
+            return Cancelled(said, output)
+        case StepState.UNREACHABLE if len(ended.records) == 1:
+            return Unreachable(said)
+        case StepState.UNKNOWN:
+            return Unknown(said, output)
+        case _:
+            return Failed(said, output)
+
+
+def _finished(call: LibraryCall, place: Place, masker: Masker, output: Output) -> Outcome:
+    context = place.context({})
+    found: dict[str, Any] = {}
+    for name, value in call.outputs.items():
+        try:
+            made = render(value, context, status=place.status)
+        except ExpressionError as error:
+            return Failed(f"{call.uses}: output '{name}': {error.message}", output)
+        if masker.holds_secret(made):
+            return Failed(f"{call.uses}: output '{name}' contains a secret; it is not kept", output)
+        for path, message in faults_of(schema_of(call.gives.get(name, {})), made):
+            where = "".join(f"[{part!r}]" for part in path)
+            return Failed(f"{call.uses}: output '{name}'{where}: {message}", output)
+        found[name] = made
+    return Succeeded(Output(output.exit_code, output.stdout, output.stderr, values=found))
