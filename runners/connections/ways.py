@@ -17,6 +17,7 @@ DOOR: Door[Connection] = Door(
         "http": "runners.connections.overhttp:OverHttp",
         "local": "runners.connections.onrunner:OnRunner",
         "ssh": "runners.connections.overssh:OverSsh",
+        "winrm": "runners.connections.overwinrm:OverWinrm",
     },
 )
 
