@@ -4,15 +4,14 @@ from runners.bootstrap import Command
 from runners.connections import Probe, Site, Stop, Unusable
 from runners.connections.probing import asked
 from runners.connections.ways import Settings
+from runners.connections.winrm import scripts
 from runners.connections.winrm.place import WinrmLimits, WinrmPlace
 from runners.connections.winrm.session import WinrmConnections, WinrmSession
 from runners.limits import Capture
 from schemas.paths import PEM
 
 _PORTS = {"https": 5986, "http": 5985}
-_HARMLESS = Command(
-    "powershell", '"PowerShell $($PSVersionTable.PSVersion) on $([Environment]::OSVersion.VersionString)"\n'
-)
+_HARMLESS = Command("powershell", scripts.VERSION)
 
 
 class OverWinrm:

@@ -19,14 +19,20 @@ import pytest_asyncio
 
 from engine.binding import Bound, bind, prelude
 from engine.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unknown, Unreachable, output_of
+from engine.pinned import PinnedTarget
 from runners.bootstrap import Command
-from runners.connections import NotSent, Stop
+from runners.connections import Answered, Limits, NotSent, Site, Stop, Unusable
+from runners.connections.local import Guardian, LocalHost, LocalSettings
+from runners.connections.overwinrm import OverWinrm
+from runners.connections.ways import Settings
 from runners.connections.winrm.place import WinrmLimits, WinrmPlace
 from runners.connections.winrm.session import WinrmConnections, WinrmSession
 from runners.limits import Capture
 from runners.masking import Masker, visible
+from runners.secrets import Opened
 from runners.steps import ReadyStep
 from runners.steps.script import Script
+from schemas.target import Connections, WinrmConnection
 from tests.httpserver import Authority
 from tests.running import script
 from tests.wsman.endpoint import PASSWORD, USER, Endpoint, accounts
@@ -185,6 +191,24 @@ async def test_one_login_serves_the_steps_that_follow_each_other(host: Endpoint,
     for _ in range(3):
         assert isinstance(await hand.run(place_of(host), "echo hello"), Succeeded)
     assert host.connections == 1
+
+
+@BOTH
+async def test_a_target_is_tried_by_a_harmless_command(
+    host: Endpoint, hand: Hand, tmp_path: Path, protocol: Any
+) -> None:
+    settings = WinrmConnection(
+        port=host.port, protocol=protocol, scheme="http", transport="ntlm", credential_ref="win-admin"
+    )
+    target = PinnedTarget("win-01", "127.0.0.1", "windows", connections=Connections(winrm=settings))
+    way = OverWinrm(Settings(Limits(), LocalHost(LocalSettings(), Guardian(tmp_path / "lock"))))
+    for password, kind in ((PASSWORD, Answered), ("wrong", NotSent)):
+        opened = Opened("win-admin", USER, {"password": password})
+        assert isinstance(await way.probe(Site(target, lambda name, opened=opened: opened)), kind)  # type: ignore[misc]
+    await way.close()
+    with pytest.raises(Unusable, match="needs a Credential with a password"):
+        way.open(Site(target, lambda name: Opened(name, USER, {})), Capture(Masker()), Stop(), mark="")
+    assert not host.shells
 
 
 # --- what a step is given, and what it gives -------------------------------------------------------------------------

@@ -133,6 +133,9 @@ class Windows:
             command.say("stderr", f"{type(error).__name__}: {error}\n".encode())
             command.end(1)
 
+    def _version(self, _: str) -> Iterator[str]:
+        yield "PowerShell 5.1.20348.2849 on Microsoft Windows NT 10.0.20348.0"
+
     def _stat(self, path: str) -> Iterator[str]:
         found = self.path(path)
         yield _told(found) if os.path.lexists(found) else "none"
@@ -178,7 +181,7 @@ class Windows:
 
 _OURS = {
     getattr(scripts, name.upper()): name
-    for name in ("stat", "list", "read", "create", "append", "rename", "make_folder", "remove", "batch")
+    for name in ("version", "stat", "list", "read", "create", "append", "rename", "make_folder", "remove", "batch")
 }
 
 

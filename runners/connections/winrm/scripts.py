@@ -53,6 +53,12 @@ def line_of(
     return ",".join(base64.b64encode(field.encode("utf-8", "surrogatepass")).decode() for field in fields)
 
 
+VERSION = """
+"PowerShell $($PSVersionTable.PSVersion) on $([System.Environment]::OSVersion.VersionString)"
+"""
+"""Harmless: what `target test` runs."""
+
+
 # --- files: the input of each script are its arguments, one a line ---------------------------------------------------
 
 _ARGUMENTS = "$ErrorActionPreference = 'Stop'\n$a = @($input)\n"
