@@ -197,9 +197,8 @@ async def test_one_login_serves_the_steps_that_follow_each_other(host: Endpoint,
 async def test_a_target_is_tried_by_a_harmless_command(
     host: Endpoint, hand: Hand, tmp_path: Path, protocol: Any
 ) -> None:
-    settings = WinrmConnection(
-        port=host.port, protocol=protocol, scheme="http", transport="ntlm", credential_ref="win-admin"
-    )
+    written = {"port": host.port, "protocol": protocol, "scheme": "http", "credentialRef": "win-admin"}
+    settings = WinrmConnection.model_validate(written)
     target = PinnedTarget("win-01", "127.0.0.1", "windows", connections=Connections(winrm=settings))
     way = OverWinrm(Settings(Limits(), LocalHost(LocalSettings(), Guardian(tmp_path / "lock"))))
     for password, kind in ((PASSWORD, Answered), ("wrong", NotSent)):
