@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from engine import cron, recurrence, zones
+from engine import cron, recurrence, rrule, rulewalls, zones
 from engine.fires import Dropped, Fire, fires_of
 from engine.plan_times import clock_change
 from engine.recurrence import TICK
@@ -38,12 +38,14 @@ def rule(schedule: Schedule, fire: Fire) -> str:
         return f"at: {format_instant(spec.at)}"
     if spec.every is not None:
         return f"every: {format_duration(spec.every)}, counted from {format_instant(spec.start_at or _EPOCH)}"
-    text = f'cron: "{spec.cron}" in {fire.time_zone}'
+    kind, said = ("cron", spec.cron) if spec.cron is not None else ("rrule", _one_line(spec.rrule or ""))
+    text = f'{kind}: "{said}" in {fire.time_zone}'
     match clock_change(schedule, fire, fire.instant - timedelta(hours=1)):
         case "gap":
             return f"{text}; that time does not exist on this day, and dst.gap: next takes the first instant after it"
-        case "fold" if cron.parse(spec.cron or "").elapsed:
-            return f"{text}; this hour comes twice, and a cron whose hour begins with * follows elapsed time: both"
+        case "fold" if recurrence.follows_elapsed_time(spec):
+            which = "a cron whose hour begins with *" if spec.cron is not None else "an rrule of HOURLY or finer"
+            return f"{text}; this hour comes twice, and {which} follows elapsed time: both"
         case "fold":
             return f"{text}; this time comes twice on this day, and dst.fold: {spec.dst.fold} takes this pass"
         case _:
@@ -86,7 +88,24 @@ def _off_the_clock(spec: ScheduleSpec, instant: datetime, zone: str) -> Iterator
     elif spec.cron is not None:
         yield from _off_the_cron(spec, spec.cron, instant, zone)
     elif spec.rrule is not None:
-        yield "this version does not act on rrule"
+        yield from _off_the_rule(spec, spec.rrule, instant, zone)
+
+
+def _off_the_rule(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -> Iterator[str]:
+    wall = instant.astimezone(zones.zone(zone)).replace(tzinfo=None)
+    said = f'rrule: "{_one_line(text)}"'
+    if not recurrence.at_wall(spec, wall, zone):
+        begin = "" if spec.start_at else ", counted from 1970-01-01T00:00 since there is no startAt"
+        yield f"{said} does not name {wall:%A %Y-%m-%d %H:%M:%S} in {zone}{begin}"
+    elif (until := rulewalls.until_instant(rrule.parse(text))) is not None and instant > until:
+        yield f"{said}: its UNTIL was reached"
+    else:
+        which = "second" if instant.astimezone(zones.zone(zone)).fold else "first"
+        yield f"this is the {which} pass of a time that comes twice, and dst.fold: {spec.dst.fold} takes the other"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _off_the_cron(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Literal
 
-from engine import cron, dst, recurrence, zones
+from engine import dst, recurrence, zones
 from engine.catalog import Catalog
 from engine.decide import fingerprint, next_due, restarts
 from engine.fires import Dropped, Fire, fires_of
@@ -219,9 +219,8 @@ def clock_change(schedule: Schedule, fire: Fire, before: datetime) -> ClockChang
     """Whether clocks change right at a fire, or have changed since the instant `before`."""
     where = zones.zone(fire.time_zone)
     wall = fire.local.replace(tzinfo=None)
-    text = schedule.spec.cron
     just_changed = dst.offset_at(fire.instant - TICK, where) < dst.offset_at(fire.instant, where)
-    if text is not None and just_changed and next(cron.parse(text).walls(wall), None) != wall:
+    if just_changed and not recurrence.at_wall(schedule.spec, wall, fire.time_zone):
         return "gap"
     passes = {fire.local.replace(tzinfo=where, fold=fold).utcoffset() for fold in (0, 1)}
     if len(passes) > 1:

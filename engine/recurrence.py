@@ -1,19 +1,21 @@
-"""When a schedule is due: cron, every and at as instants (DEFINITIONS 5). Pure; all instants are aware, in UTC."""
+"""When a schedule is due: cron, rrule, every, at as instants (DEFINITIONS 5). Pure; all instants are aware, in UTC."""
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from zoneinfo import ZoneInfo
 
-from engine import cron, dst, zones
+from engine import cron, dst, rrule, rulewalls, zones
 from schemas.quantities import format_duration, format_instant
 from schemas.schedule import Dst, ScheduleSpec
 
 TICK = timedelta(microseconds=1)
 HORIZON = timedelta(days=40 * 366)
 """How far a search for the next instant looks."""
+_DAY = timedelta(days=1)
 _LOOK_BACK = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END_OF_TIME = datetime(9990, 1, 1, tzinfo=UTC)
@@ -34,8 +36,8 @@ def instants(
 ) -> Iterator[datetime]:
     """The due instants in (after, until], oldest first. `startAt` counts in, `endAt` does not.
 
-    Raises ValueError for a time zone that is none, CronError (a ValueError) for cron text that is none: validation
-    finds both before. An rrule gives nothing in this version.
+    Raises ValueError for a time zone that is none, CronError or RuleError (both ValueError) for text that is none:
+    validation finds them before.
     """
     after, until = _within(spec, after, until)
     if after >= until:
@@ -47,7 +49,7 @@ def instants(
     if spec.cron is not None:
         found = by_cron(spec.cron, zone_of(spec, zone_default), spec.dst, after)
         return takewhile(lambda instant: instant <= until, found)
-    return iter(())
+    return _by_rule(spec, zone_of(spec, zone_default), after, until)
 
 
 def next_due(spec: ScheduleSpec, after: datetime, *, zone_default: str | None = None) -> datetime | None:
@@ -93,15 +95,40 @@ def dropped(
 ) -> Iterator[tuple[datetime, datetime]]:
     """The wall times (naive) that `gap: skip` leaves out, each with the end of its gap; ends in (after, until]."""
     after, until = _within(spec, after, until)
-    if spec.cron is None or spec.dst.gap != "skip" or after >= until:
-        return
-    parsed = cron.parse(spec.cron)
-    if parsed.elapsed:  # nothing is left out: it does not mean times of a day
+    if spec.dst.gap != "skip" or after >= until:
         return
     where = zones.zone(zone_of(spec, zone_default))
     last = until.astimezone(where).replace(tzinfo=None)  # what a gap leaves out is earlier than its end
-    walls = takewhile(lambda wall: wall < last, parsed.walls(dst.earliest_wall(after, where)))
+    walls = takewhile(lambda wall: wall < last, _fixed_walls(spec, dst.earliest_wall(after, where), last, where))
     yield from ((wall, end) for wall, end in dst.missing(walls, where) if after < end <= until)
+
+
+def _fixed_walls(spec: ScheduleSpec, begin: datetime, until: datetime, where: ZoneInfo) -> Iterator[datetime]:
+    """Its wall times from `begin` on, where it means times of a day; none where it follows elapsed time."""
+    if spec.cron is not None:
+        parsed = cron.parse(spec.cron)
+        return iter(()) if parsed.elapsed else parsed.walls(begin)
+    if spec.rrule is not None:
+        walls = _walls(spec, spec.rrule, where)
+        return iter(()) if walls.elapsed else walls.after(begin, until)
+    return iter(())
+
+
+def follows_elapsed_time(spec: ScheduleSpec) -> bool:
+    """Whether changes of clocks neither move its instants nor leave any out. Raises as `instants` does."""
+    if spec.cron is not None:
+        return cron.parse(spec.cron).elapsed
+    return spec.rrule is None or rrule.parse(spec.rrule).elapsed
+
+
+def at_wall(spec: ScheduleSpec, wall: datetime, zone_default: str | None) -> bool:
+    """Whether a cron or rrule means this wall time (naive), clock changes apart."""
+    if spec.cron is not None:
+        return next(cron.parse(spec.cron).walls(wall), None) == wall
+    if spec.rrule is not None:
+        walls = _walls(spec, spec.rrule, zones.zone(zone_of(spec, zone_default)))
+        return next(walls.after(wall, wall), None) is not None
+    return True
 
 
 def zone_of(spec: ScheduleSpec, zone_default: str | None) -> str:
@@ -137,16 +164,26 @@ def _within(spec: ScheduleSpec, after: datetime, until: datetime) -> tuple[datet
 
 def _count(spec: ScheduleSpec, after: datetime, until: datetime, zone_default: str | None) -> int:
     """How many due instants are in (after, until], without walking over those between two changes of clocks."""
-    if spec.cron is None:
+    count = _wall_counter(spec, zone_of(spec, zone_default))
+    if count is None:
         return sum(1 for _ in instants(spec, after, until, zone_default=zone_default))
-    parsed = cron.parse(spec.cron)
     found = 0
     for begin, end, offset in dst.steady(after, until, zones.zone(zone_of(spec, zone_default))):
         if offset is None:
             found += sum(1 for _ in instants(spec, begin, end, zone_default=zone_default))
         else:
-            found += parsed.count(_wall(begin, offset), _wall(end, offset))
+            found += count(_wall(begin, offset), _wall(end, offset))
     return found
+
+
+def _wall_counter(spec: ScheduleSpec, zone_name: str) -> Callable[[datetime, datetime], int] | None:
+    """Counts wall times in (begin, end]; None where one must look."""
+    if spec.cron is not None:
+        return cron.parse(spec.cron).count
+    if spec.rrule is None or rulewalls.until_instant(rrule.parse(spec.rrule)) is not None:
+        return None
+    walls = _walls(spec, spec.rrule, zones.zone(zone_name))
+    return lambda begin, end: walls.count(begin + TICK, end)
 
 
 def _wall(instant: datetime, offset: timedelta) -> datetime:
@@ -163,6 +200,23 @@ def by_cron(text: str, zone_name: str, changes: Dst, after: datetime) -> Iterato
     rule = dst.ELAPSED if parsed.elapsed else dst.Rule(changes.gap, changes.fold)
     walls = parsed.walls(dst.earliest_wall(after, where))
     return (instant for instant in dst.instants(walls, where, rule) if instant > after)
+
+
+def _by_rule(spec: ScheduleSpec, zone_name: str, after: datetime, until: datetime) -> Iterator[datetime]:
+    assert spec.rrule is not None
+    where = zones.zone(zone_name)
+    walls = _walls(spec, spec.rrule, where)
+    rule = dst.ELAPSED if walls.elapsed else dst.Rule(spec.dst.gap, spec.dst.fold)
+    last = until.astimezone(where).replace(tzinfo=None) + _DAY  # a gap moves its times to its end
+    found = dst.instants(walls.after(dst.earliest_wall(after, where), last), where, rule)
+    end = min(until, rulewalls.until_instant(walls.rule) or until)
+    return takewhile(lambda instant: instant <= end, (instant for instant in found if instant > after))
+
+
+def _walls(spec: ScheduleSpec, text: str, where: ZoneInfo) -> rulewalls.Walls:
+    """A rule counts from the local time of `startAt`."""
+    start = spec.start_at and spec.start_at.astimezone(where).replace(tzinfo=None, microsecond=0)
+    return rulewalls.walls_of(text, start)
 
 
 def _paced(spec: ScheduleSpec, every: timedelta, after: datetime, until: datetime) -> Iterator[datetime]:

@@ -1,15 +1,15 @@
 """The text of an RFC 5545 recurrence rule, read strictly (sections 3.3.10 and 3.8.5.3). When it is due is not here."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
-_MAX_TEXT = 1_024
+_MAX_TEXT = 4_096
 FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY")
 """From coarse to fine."""
-_DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
 _DAY = re.compile(r"([+-]?\d{1,2})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
@@ -36,6 +36,18 @@ class Rule:
     count: int | None = None
     until: str | None = None
     by: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict)
+    nth: tuple[tuple[int, str], ...] = ()
+    """BYDAY with its numbers; 0 where there is none."""
+    positions: tuple[int, ...] = ()
+    """BYSETPOS."""
+    week_start: str = "MO"
+    exdates: tuple[str, ...] = ()
+    """Days, and times in local time, that are left out."""
+
+    @property
+    def elapsed(self) -> bool:
+        """Whether it follows elapsed time: HOURLY and finer do."""
+        return self.frequency in FREQUENCIES[4:]
 
     @property
     def whole_days(self) -> bool:
@@ -67,9 +79,31 @@ class Rule:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Rule:
-    """Read a rule without its `RRULE:`. Raises RuleError."""
+    """Read a rule without its `RRULE:`, and the lines of EXDATE below it. Raises RuleError."""
     if len(text) > _MAX_TEXT:
         raise RuleError(f"a rule of {len(text)} characters", f"at most {_MAX_TEXT}", 0, len(text))
+    text, *below = text.rstrip("\n").split("\n")
+    exdates: list[str] = []
+    offset = len(text) + 1
+    for line in below:
+        exdates += _exdates(line, offset)
+        offset += len(line) + 1
+    return replace(_parse(text), exdates=tuple(exdates))
+
+
+def _exdates(line: str, offset: int) -> Iterator[str]:
+    name, colon, values = line.partition(":")
+    if name.upper() != "EXDATE" or not colon:
+        hint = "below a rule stand lines of EXDATE only, as in EXDATE:20261225,20261231T180000"
+        raise RuleError(f"'{line.strip()[:40]}' is no EXDATE", hint, offset, max(1, len(line)))
+    for word, at in _words("EXDATE", values.upper(), offset + len(name) + 1):
+        if word.endswith("Z") or not _is_time(word):
+            hint = "write days and local times, as in EXDATE:20261225,20261231T180000"
+            raise RuleError(f"'{word[:40]}' is no day or local time", hint, at, max(1, len(word)))
+        yield word
+
+
+def _parse(text: str) -> Rule:
     parts: dict[str, tuple[str, int]] = {}
     offset = 0
     for part in text.split(";"):
@@ -105,8 +139,15 @@ def _rule(parts: Mapping[str, tuple[str, int]]) -> Rule:
         interval=int(values.get("INTERVAL", (1,))[0]),
         count=int(values["COUNT"][0]) if "COUNT" in values else None,
         until=str(values["UNTIL"][0]) if "UNTIL" in values else None,
-        by={key: found for key, found in values.items() if key.startswith("BY")},
+        by={key: found for key, found in values.items() if key.startswith("BY") and key != "BYSETPOS"},
+        nth=_numbered(parts["BYDAY"][0]) if "BYDAY" in parts else (),
+        positions=tuple(int(place) for place in values.get("BYSETPOS", ())),
+        week_start=str(values.get("WKST", ("MO",))[0]),
     )
+
+
+def _numbered(text: str) -> tuple[tuple[int, str], ...]:
+    return tuple((int(word[:-2] or 0), word[-2:]) for word in text.split(","))
 
 
 def _contradictions(frequency: str, parts: Mapping[str, tuple[str, int]]) -> list[tuple[str, str]]:
@@ -170,21 +211,27 @@ def _days(key: str, text: str, offset: int) -> tuple[int | str, ...]:
     for word, at in _words(key, text, offset):
         match = _DAY.fullmatch(word)
         if match is None or (match[1] and not 1 <= abs(int(match[1])) <= 53):
-            hint = f"one of {', '.join(_DAYS)}, under MONTHLY and YEARLY also as in 2MO or -1FR"
+            hint = f"one of {', '.join(DAYS)}, under MONTHLY and YEARLY also as in 2MO or -1FR"
             raise RuleError(f"'{word[:40]}' is no value of {key}", hint, at, max(1, len(word)))
         found.append(match[2])
     return tuple(found)
 
 
 def _until(key: str, text: str, offset: int) -> tuple[int | str, ...]:
+    if not _is_time(text):
+        hint = "write a day or an instant, as in 20261231 or 20261231T230000Z"
+        raise RuleError(f"'{text[:40]}' is no value of {key}", hint, offset, max(1, len(text)))
+    return (text,)
+
+
+def _is_time(text: str) -> bool:
+    if not _UNTIL.fullmatch(text):
+        return False
     try:
-        if not _UNTIL.fullmatch(text):
-            raise ValueError(text)
         datetime.strptime(text.rstrip("Z"), "%Y%m%dT%H%M%S" if "T" in text else "%Y%m%d")  # noqa: DTZ007 -- only tried
     except ValueError:
-        hint = "write a day or an instant, as in 20261231 or 20261231T230000Z"
-        raise RuleError(f"'{text[:40]}' is no value of {key}", hint, offset, max(1, len(text))) from None
-    return (text,)
+        return False
+    return True
 
 
 _READERS: Mapping[str, Callable[[str, str, int], tuple[int | str, ...]]] = {
@@ -201,5 +248,5 @@ _READERS: Mapping[str, Callable[[str, str, int], tuple[int | str, ...]]] = {
     "BYMINUTE": _numbers(0, 59),
     "BYSECOND": _numbers(0, 59),
     "BYSETPOS": _numbers(1, 366, signed=True),
-    "WKST": _one_of(*_DAYS),
+    "WKST": _one_of(*DAYS),
 }

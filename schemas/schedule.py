@@ -54,7 +54,7 @@ class ScheduleSpec(Model):
     cron: str | None = Field(default=None, description="Five fields in local time.", examples=["15 2 * * *"])
     rrule: str | None = Field(
         default=None,
-        description="RFC 5545 rule in local time.",
+        description="RFC 5545 rule in local time, counted from startAt; lines of EXDATE may follow.",
         examples=["FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18;BYMINUTE=0;BYSECOND=0"],
     )
     every: Period | None = Field(

@@ -31,7 +31,7 @@ class Facts:
     broken_kinds: frozenset[str]
     project: Project
     unsettled: frozenset[str]
-    names_ssh: bool
+    over_ssh: frozenset[str]
     libraries: Mapping[str, str]
     """Digests by name."""
     present: frozenset[str] | None
@@ -53,7 +53,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
         broken_kinds=scope.broken_kinds,
         project=scope.catalog.project,
         unsettled=scope.unsettled,
-        names_ssh=scope.names_ssh,
+        over_ssh=scope.over_ssh,
         libraries={name: library.digest for name, library in scope.catalog.libraries.items()},
         present=scope.present,
         users=users,
