@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := dev
-.PHONY: demo dev test test-slow test-all check bench docs lock clean programs
+.PHONY: demo dev test test-slow test-all check bench docs lock clean programs host-programs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,6 +52,10 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 programs:
 	@tools/programs.sh git sshd ssh-keygen busybox sudo
 
+# What the steps of the libraries work with on a host of the slow tests.
+host-programs:
+	@tools/programs.sh cron logrotate sysctl journalctl sqlite3 psql rsync ping traceroute
+
 # An editor's language server, a workflow checker and a schema, for slow tests; the lock file names no registry.
 NODE_PROGRAMS := tests/node_programs/node_modules
 $(NODE_PROGRAMS)/.made: tests/node_programs/package.json tests/node_programs/package-lock.json
@@ -78,7 +82,7 @@ demo: $(VENV)/.project
 test: $(VENV)/.dev programs
 	$(PYTEST) -n $(WORKERS) -m "not slow"
 
-test-slow: $(VENV)/.dev programs $(NODE_PROGRAMS)/.made
+test-slow: $(VENV)/.dev programs host-programs $(NODE_PROGRAMS)/.made
 	$(PYTEST) -n $(SLOW_WORKERS) -m slow
 
 test-all: test test-slow

@@ -4,6 +4,9 @@ What steps do there (packages, users, files in /etc, services) is written to mem
 have a namespace of their own, and end with it. Needs root and mounts.
 """
 
+import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +19,7 @@ from tests import openssh
 from tests.openssh import OpenSsh
 
 _HOST = """#!/bin/sh
-exec unshare --mount --propagation private --pid --fork --kill-child sh -ec '
+exec unshare --mount --propagation private --uts --pid --fork --kill-child sh -ec '
   base={folder}/overlay
   mkdir -p $base
   mount -t tmpfs none $base
@@ -59,6 +62,28 @@ def target_of(server: OpenSsh, name: str = "web-01") -> PinnedTarget:
     there = {"port": server.port, "user": server.user, "credentialRef": "web-key", "hostKeys": [server.host_key]}
     ssh = SshConnection.model_validate(there)
     return PinnedTarget(name, server.host, connections=Connections(ssh=ssh), default_connection="ssh")
+
+
+def drop_connections(server: OpenSsh) -> None:
+    """Kill what serves connections there; the server goes on."""
+    served = [pid for pid in server.sessions() if _is_sshd(pid) and _is_sshd(_parent(pid))]
+    for pid in served:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _is_sshd(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().startswith("sshd")
+    except OSError:
+        return False
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except OSError:
+        return 0
 
 
 def said(server: OpenSsh, command: str, *, check: bool = True) -> str:

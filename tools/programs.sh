@@ -4,7 +4,9 @@
 set -euo pipefail
 
 declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [sudo]=sudo [git]=git [venv]=python3-venv
-    [node]=nodejs [npm]=npm)
+    [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
+    [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
+    [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server)
 
 present() {
     if [[ $1 == venv ]]; then
@@ -32,13 +34,13 @@ if [[ $(id -u) -ne 0 ]]; then
     as_root=(sudo)
 fi
 
-# A server that the tests need as a program must not start listening on the machine's own address: the tests start
-# their own, on loopback. policy-rc.d is Debian's way to say so during an installation.
+# A server that the tests need as a program must not start listening on the machine's own address, nor cron begin to
+# work: the tests start their own, on loopback. policy-rc.d is Debian's way to say so during an installation.
 policy=/usr/sbin/policy-rc.d
 made_policy=
 tidy() { [[ -z $made_policy ]] || "${as_root[@]}" rm -f "$policy"; }
 trap tidy EXIT
-if [[ " ${wanted[*]} " == *" openssh-server "* && ! -e $policy ]]; then
+if [[ ! -e $policy ]]; then
     made_policy=yes
     printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
     "${as_root[@]}" chmod 755 "$policy"
@@ -48,6 +50,6 @@ echo "installing Debian packages: ${wanted[*]}" >&2
 install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends)
 "${as_root[@]}" apt-get update --quiet >&2 || refuse "apt-get update failed"
 "${install[@]}" "${wanted[@]}" </dev/null >&2 || refuse "apt-get install failed"
-if [[ -n $made_policy && -d /run/systemd/system ]]; then
+if [[ " ${wanted[*]} " == *" openssh-server "* && -n $made_policy && -d /run/systemd/system ]]; then
     "${as_root[@]}" systemctl disable ssh.service ssh.socket >&2 || true
 fi
