@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
-from engine.checks.doubt import DECIDED_BY_PROJECT, is_named, stands, touches
+from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
 from engine.checks.files import files_of
 from engine.checks.scope import Scope
 from engine.globs import matches
@@ -150,7 +150,7 @@ class _Seen:
             sorted((*sound, *upright), key=lambda authored: (authored.file, authored.index)) if upright else sound,
             [authored for authored in aside if not authored.is_act],
             frozenset(name for file in files for name in file.broken)
-            | {authored.document.name for authored in aside if is_named(authored)},
+            | {name for authored in aside for name in names_of(authored)},
             frozenset(kind for file in files for kind in file.broken_kinds)
             | {authored.document.kind for authored in aside},
             project,

@@ -178,7 +178,8 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
     for name, value in inputs.items():
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
-    return _script(inputs["run"], inputs.get("shell") or step.shell or around.shell, env, around.types)
+    shell: Shell = "powershell" if used.over == "winrm" else around.shell
+    return _script(inputs["run"], inputs.get("shell") or step.shell or shell, env, around.types)
 
 
 def _script(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> Script:

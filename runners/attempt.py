@@ -42,6 +42,8 @@ class Reach:
         needs = _needs(step)
         if needs == "nothing":
             return _NoSession(f"'{_type(step)}' runs no commands", capture, stop)
+        if needs == "programs":
+            return self._programs(step, target, capture, stop)
         name = step.connection or (target.default_connection if target else "local")
         if name is None:
             return _NoSession("the target has no connection that steps could use", capture, stop)
@@ -53,6 +55,14 @@ class Reach:
         if needs == "files" and not isinstance(session, FileSession):
             return _NoSession(f"'{_type(step)}' needs files, and connection '{name}' reaches none", capture, stop)
         return session
+
+    def _programs(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
+        """The runner's own host, whatever the target is."""
+        try:
+            site = Site(target, self.keys.get)
+            return self.ways.get("local").open(site, capture, stop, mark=_mark(self.identity, site.name, step))
+        except (NoPart, Sealed, Unusable) as error:
+            return _NoSession(str(error), capture, stop)
 
 
 def _type(step: PlannedStep) -> str:

@@ -96,7 +96,8 @@ def prepare(
             case Use() as use:
                 given = _inputs(use, context, place.status, opened)
                 doors = Around(place.run, place.target, place.spec.networks, opened, read)
-                return Prepared(ReadyStep(step, inputs=given, restricted=restricted, around=doors), public)
+                needed = _environment(use, env, opened)
+                return Prepared(ReadyStep(step, None, given, needed, restricted, doors), public)
             case LibraryCall():
                 raise AssertionError("a library's step is entered")
     except ExpressionError as error:
@@ -112,6 +113,13 @@ def _inputs(use: Use, context: Mapping[str, Any], status: Status, opened: Open) 
     plain = {name: value for name, value in use.inputs.items() if name not in secret}
     rendered = render(plain, context, status=status)
     return {**rendered, **{name: _value(found, opened) for name, found in secret.items()}}
+
+
+def _environment(use: Use, env: Mapping[str, Any], opened: Open) -> dict[str, str]:
+    known = STEP_TYPES.get(use.type)
+    if known is None or known.needs != "programs":
+        return {}
+    return {name: _value(value, opened) for name, value in env.items()}
 
 
 def _command(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from schemas.span import Span
@@ -22,6 +22,20 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """A place of a document that a finding rests on: were something else there, it might be none.
+
+    In the path `STEPS` stands for any steps within steps. `name`: only that, standing there, would make it none.
+    """
+
+    path: tuple[str | int, ...]
+    name: str = ""
+
+
+STEPS = "**"
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding. `message` says what is wrong, `hint` what to do about it; `code` is listed in `schemas.codes`.
 
@@ -34,12 +48,18 @@ class Diagnostic:
     hint: str = ""
     severity: Severity = "error"
     related: tuple[Related, ...] = ()
+    rests: tuple[Rest, ...] | None = field(default=None, compare=False, repr=False)
+    """What in the same document makes it true, where whoever found it knows that better than its code says."""
 
     def __post_init__(self) -> None:
         for name in ("message", "hint"):
             text = getattr(self, name)
             if len(text) > _LONGEST or _UNSEEN.search(text):
                 object.__setattr__(self, name, _shown(text))
+
+    def resting_on(self, rests: Iterable[Rest]) -> "Diagnostic":
+        """The same finding, which nothing but these places decides."""
+        return replace(self, rests=tuple(rests))
 
     def within(self, file: str) -> "Diagnostic":
         """The same finding in another file."""

@@ -6,11 +6,11 @@ finding more, and never to be used.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from schemas.envelope import Document
 from schemas.faults import Fault, located
@@ -28,12 +28,12 @@ _DIRECT_TRIES = 2
 class Hole:
     """A place of a document where something else will stand once it is mended.
 
-    `kept`: what stands there is what the author wrote. `anything`: nobody knows which fields will be beside it.
+    `kept`: what stands there is what the author wrote. `was`: the text that stood there, or that belongs there, if any.
     """
 
     path: Path
     kept: bool = False
-    anything: bool = False
+    was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def mended(
 
     `say` is told what comes to light only now: whether fields go together is not asked before each is right by itself.
     """
-    mending = _Mending(value, model, [_hole(mark) for mark in marks])
+    fields = Fields(model, value)
+    mending = _Mending(value, fields, [hole for mark in marks for hole in _holes(mark, fields)])
     for number in range(ROUNDS):
         if error is not None:
             if error.error_count() > MAX_FINDINGS:
@@ -72,17 +73,30 @@ def mended(
     return None
 
 
-def _hole(mark: Mark) -> Hole:
-    return Hole(mark.path, kept=mark.sort in ("open", "twice"), anything=mark.sort == "open")
+def _holes(mark: Mark, fields: Fields) -> Iterator[Hole]:
+    """What the guard refused. Of a mapping that may hold more, all that it does not: what it says itself stands."""
+    there = fields.at(mark.path)
+    known = fields.of(mark.path) if mark.sort == "open" and isinstance(there, dict) else frozenset()
+    if known and isinstance(there, dict):
+        absent = known - there.keys()
+        if mark.path and isinstance(mark.path[-1], int):
+            absent -= {"rescue"}  # nobody shares steps that others refer to in this way
+        yield from (Hole((*mark.path, field), kept=True) for field in sorted(absent))
+    else:
+        yield Hole(mark.path, kept=mark.sort in ("open", "twice"), was=_text(there) if mark.sort == "odd" else "")
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 class _Mending:
     """A value that is changed place by place. A place that stays at fault is given up for the one around it."""
 
-    def __init__(self, value: dict[str, Any], model: type[BaseModel], holes: list[Hole]) -> None:
+    def __init__(self, value: dict[str, Any], fields: Fields, holes: list[Hole]) -> None:
         self.holes = holes
         self._value = value
-        self._fields = Fields(model, value)
+        self._fields = fields
         self._tries: Counter[Path] = Counter()
 
     def is_news(self, fault: Fault) -> bool:
@@ -123,7 +137,8 @@ class _Mending:
             self.holes.append(Hole((*place, key), kept=True))
         elif owner != ("metadata",) and isinstance(there := self._fields.at(owner), dict):
             absent = (field for field in sorted(self._fields.of(owner)) if field not in there)
-            self.holes += (Hole((*owner, field), kept=True) for field in absent if self._may_be(value, (*owner, field)))
+            may_be = (field for field in absent if self._may_be(value, (*owner, field)))
+            self.holes += (Hole((*owner, field), kept=True, was=_text(value)) for field in may_be)
 
     def _contradiction(self, path: Path, message: str) -> None:
         """Fields that do not go together: one is taken out, or what is asked for is added."""
@@ -184,14 +199,14 @@ class _Mending:
             self._fill(path[:-1])
 
     def _put(self, path: Path, value: Any) -> None:
+        was = _text(self._fields.at(path))
         owner, last = self._fields.at(path[:-1]), path[-1]
         if isinstance(owner, dict) or (isinstance(owner, list) and isinstance(last, int) and last < len(owner)):
             owner[last] = value  # type: ignore[index]  # an index for the list, as just asked
-        self.holes.append(Hole(path))
+        self.holes.append(Hole(path, was=was))
 
     def _remove(self, path: Path) -> None:
-        self._take(path)
-        self.holes.append(Hole(path))
+        self.holes.append(Hole(path, was=_text(self._take(path))))
 
     def _take(self, path: Path) -> Any:
         owner = self._fields.at(path[:-1])

@@ -1,6 +1,23 @@
 """Lines of daily operations work, each right: no expression in them may be refused in sh or bash."""
 
 EVERYDAY = (
+    "command -v ${{ e }}",
+    "command -v ${{ e }} > /dev/null || exit 1",
+    "timeout ${{ e }} sleep 1",
+    "timeout -k 5 ${{ e }} sleep 1",
+    "printf ${{ e }}",
+    "python3 - ${{ e }} <<'E'\nimport sys\nprint(sys.argv[1])\nE",
+    "python3 -c 'import sys; print(sys.argv[1])' ${{ e }}",
+    "python3 -I -u -c 'import sys; print(sys.argv[1])' --name ${{ e }}",
+    "bash -s -- ${{ e }} <<'E'\necho \"$1\"\nE",
+    "sh -c 'ls -- \"$1\"' _ ${{ e }}",
+    "sudo -u app sh -ec 'cd /srv && cp \"$1\" .' sh ${{ e }}",
+    "docker exec app sh -c 'ls \"$1\"' _ ${{ e }}",
+    "kubectl exec pod -- sh -c 'ls \"$1\"' _ ${{ e }}",
+    'xargs sh -c \'ls "$1" "$2"\' _ ${{ e }} < names',
+    "find . -type f -exec sh -c 'mv \"$2\" \"$1\"' _ ${{ e }} {} ';'",
+    "perl -e 'print $ARGV[0]' -- ${{ e }}",
+    "git -C ${{ e }} fetch",
     "docker build -t ${{ e }} .",
     "docker run -d --name ${{ e }} -e TOKEN=${{ e }} -p 80:80 nginx",
     "docker exec ${{ e }} ls /",

@@ -31,7 +31,7 @@ class Facts:
     broken_kinds: frozenset[str]
     project: Project
     unsettled: frozenset[str]
-    over_ssh: frozenset[str]
+    names_ssh: bool
     libraries: Mapping[str, str]
     """Digests by name."""
     present: frozenset[str] | None
@@ -53,7 +53,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
         broken_kinds=scope.broken_kinds,
         project=scope.catalog.project,
         unsettled=scope.unsettled,
-        over_ssh=scope.over_ssh,
+        names_ssh=scope.names_ssh,
         libraries={name: library.digest for name, library in scope.catalog.libraries.items()},
         present=scope.present,
         users=users,

@@ -5,12 +5,15 @@ nothing is said of the holes themselves, and nothing that what belongs into a ho
 whoever mends the shape sees the rest.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from engine.checks.scope import Path
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import STEPS, Diagnostic, Rest
+from schemas.fields import near
 from schemas.mending import Hole
-from schemas.reader import Authored
+from schemas.reader import Authored, nameless
 from schemas.span import Span
 
 _RESULTS = frozenset(
@@ -88,7 +91,8 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
 }
 """By code, the fields of the same document that decide, beside what a finding points at, whether it is true.
 
-A hole may be in them; or, with `=`, they must be the hole themselves.
+A hole may be in them; or, with `=`, they must be the hole themselves. Findings that say themselves what they rest on
+are not asked for their code.
 """
 
 DECIDED_BY_PROJECT = frozenset({"OC502", "OC603", "OC611"})
@@ -108,12 +112,17 @@ def credible(authored: Authored, findings: Iterable[Diagnostic]) -> Iterator[Dia
         yield from findings
         return
     deciding = frozenset(name for hole in authored.holes for name in _deciding(hole))
-    anything = any(_is_wide(hole) for hole in authored.holes)
+    anything = any(map(_is_wide, authored.holes))
+    doubt = _Doubt(authored.holes)
     blank = [span for hole in authored.holes if not hole.kept for span in _spans(authored, hole)]
     for finding in findings:
-        decided_by = DECIDED_BY.get(finding.code, deciding)
-        if decided_by & deciding or (anything and decided_by):
-            continue
+        if finding.rests is not None:
+            if any(map(doubt.about, finding.rests)):
+                continue
+        else:
+            decided_by = DECIDED_BY.get(finding.code, deciding)
+            if decided_by & deciding or (anything and decided_by):
+                continue
         places = (finding.span, *(related.span for related in finding.related))
         if not any(_within(place, span) for place in places for span in blank):
             yield finding
@@ -122,6 +131,13 @@ def credible(authored: Authored, findings: Iterable[Diagnostic]) -> Iterator[Dia
 def stands(authored: Authored) -> bool:
     """Whether other documents' checks may rely on a mended one: its holes are where none of them looks."""
     return all(_is_unseen(authored.document.kind, hole.path) for hole in authored.holes)
+
+
+def names_of(authored: Authored) -> Iterator[str]:
+    """The names by which others may refer to a mended document."""
+    yield authored.document.name
+    if any(hole.path == ("metadata", "name")[: len(hole.path)] for hole in authored.holes):
+        yield nameless(authored.document.kind)
 
 
 def is_named(authored: Authored) -> bool:
@@ -151,7 +167,66 @@ def _is_unseen(kind: str, path: Path) -> bool:
 
 def _is_wide(hole: Hole) -> bool:
     """Whether there is no saying what belongs into it."""
-    return hole.anything or (len(hole.path) < 2 and hole.path != ("apiVersion",))
+    return len(hole.path) < 2 and hole.path != ("apiVersion",)
+
+
+class _Doubt:
+    """The holes of a document, to be asked whether what belongs into one may be what a finding rests on.
+
+    Paths are looked up and not compared one by one: a document may have as many holes as it has findings.
+    """
+
+    def __init__(self, holes: Iterable[Hole], *, keys: bool = True) -> None:
+        self._holes = tuple(holes)
+        self._around: set[Path] = set()
+        self._was: dict[Path, list[str]] = {}
+        self._keys: dict[Path, list[str]] = {}
+        self._through: dict[int, _Doubt] = {}
+        for hole in self._holes:
+            self._was.setdefault(hole.path, []).append(hole.was)
+            self._around |= {hole.path[:end] for end in range(len(hole.path))}
+            if keys and hole.path and not hole.kept and isinstance(hole.path[-1], str):
+                self._keys.setdefault(hole.path[:-1], []).append(hole.path[-1])
+
+    def about(self, rest: Rest) -> bool:
+        path = rest.path
+        if STEPS in path:
+            begin = path.index(STEPS)
+            return self._less_steps(begin).about(Rest(path[:begin] + path[begin + 1 :], rest.name))
+        if path in self._around or any(path[:end] in self._was for end in range(len(path))):
+            return True
+        if (was := self._was.get(path)) is not None:
+            return not rest.name or not all(was) or _one_is_like(was, rest.name)
+        # a key that is none of those that are known may be meant for one of them
+        return _one_is_like(self._keys.get(path[:-1], ()), str(path[-1]))
+
+    def _less_steps(self, begin: int) -> "_Doubt":
+        if begin not in self._through:
+            less = (replace(hole, path=_less_steps(hole.path, begin)) for hole in self._holes)
+            self._through[begin] = _Doubt(less, keys=False)
+        return self._through[begin]
+
+
+def _less_steps(path: Path, begin: int) -> Path:
+    """The path without the steps that it leads through from there on."""
+    end = begin
+    while path[end : end + 1] and path[end] in _STEPS:
+        end += 2
+    return path[:begin] + path[end:]
+
+
+def _one_is_like(written: Collection[str], name: str) -> bool:
+    """Whether somebody who mends one of the names may come to this one; of many, one always is."""
+    return len(written) > _MANY or any(_alike(one, name) for one in written)
+
+
+def _alike(one: str, other: str) -> bool:
+    first, second = _FOLDED.sub("", one.lower()), _FOLDED.sub("", other.lower())
+    return not first or not second or first in second or second in first or bool(near(first, [second]))
+
+
+_MANY = 10
+_FOLDED = re.compile(r"[\W_]+")
 
 
 def _deciding(hole: Hole) -> Iterator[str]:

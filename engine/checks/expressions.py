@@ -1,6 +1,6 @@
 """Expressions: read them, and check every name they use. Nothing is evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -8,7 +8,7 @@ from itertools import chain
 from engine.checks import scripts
 from engine.checks.memory import remembered
 from engine.checks.names import Names
-from engine.checks.reading import OPEN, Read, judged, read_text, texts_in
+from engine.checks.reading import OPEN, Read, judged, read, read_text, texts_in
 from engine.checks.rendered import Place, places
 from engine.checks.results import Results
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
@@ -20,7 +20,7 @@ from engine.inference import Lookup, Types
 from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Rest
 from schemas.guesses import Guesses
 from schemas.job import Job, Shell
 from schemas.library import LibraryStep, LibraryStepSpec
@@ -178,10 +178,12 @@ class _Reader:
         for path, text in texts_in(place.value, place.path):
             if not (place.condition or OPEN in text):
                 continue
-            if place.script:
-                yield from scripts.bound(self.authored, path, text, self.shells, place.own, self.types)
             here = replace(place, secrets=True) if path in self.secret_inputs else place
-            for one in read_text(self.authored, text, path, condition=place.condition):
+            parts = tuple(read_text(self.authored, text, path, condition=place.condition))
+            if place.script:
+                unbound = scripts.bound(self.authored, path, text, self.shells, place.own, self.types)
+                yield from self._resting(unbound, place, parts, ("uses", "run", "with", "shell"))
+            for one in parts:
                 yield from self._judged(here, one) if isinstance(one, Read) else (one,)
         if isinstance(place.value, dict):
             yield from self._inputs(place)
@@ -196,7 +198,19 @@ class _Reader:
                 at = one.found.offset + reference.offset
                 self.secrets.append(_Secret(credential, wanted, one.path, at, reference.length))
         if not faults:
-            yield from mismatches(self.authored, one, self._typing(place), place.wanted)
+            yield from self._resting(mismatches(self.authored, one, self._typing(place), place.wanted), place, (one,))
+
+    def _resting(
+        self, found: Iterable[Diagnostic], place: Place, parts: Iterable[Read | Diagnostic], own: tuple[str, ...] = ()
+    ) -> Iterator[Diagnostic]:
+        """What was found in expressions, resting on what they read, and on fields of the step they stand in."""
+        if not self.authored.holes:
+            yield from found
+            return
+        rests = [Rest((*place.own.path, field)) for field in own if place.own is not None]
+        named = (reference for one in parts if isinstance(one, Read) for reference in one.expression.occurrences)
+        rests += (rest for reference in named for rest in self.names.rests(place, reference))
+        yield from (finding.resting_on(rests) for finding in found)
 
     def _typing(self, place: Place) -> Typing:
         if not place.items:
@@ -213,6 +227,9 @@ class _Reader:
         for name, value in place.value.items() if kind is not None and place.path[-1] == "with" else ():
             if name in (kind.inputs if kind is not None else ()):
                 schema = kind.inputs[name] if kind is not None else {}
-                yield from unfitting(
-                    self.authored, value, (*place.path, name), schema, self._typing(place), written=True
-                )
+                at = (*place.path, name)
+                found = unfitting(self.authored, value, at, schema, self._typing(place), written=True)
+                if self.authored.holes:
+                    yield from self._resting(found, place, read(self.authored, value, at), ("uses",))
+                else:
+                    yield from found

@@ -11,7 +11,7 @@ from engine.checks.expressions import of_library_step
 from engine.checks.memory import remembered
 from engine.checks.parameters import declared, faults_of, schema_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
-from engine.checks.steps import alone
+from engine.checks.steps import alone, resting_on
 from engine.checks.supported import step_type
 from engine.expression import has_expression
 from engine.graph import circles, shown
@@ -221,9 +221,9 @@ def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses
         return
     given = placed.step.with_ or {}
     at = (*placed.path, "with") if placed.step.with_ is not None else path
-    yield from _fitting(
-        authored, given, (*placed.path, "with"), at, library.steps[use.step], f"'{placed.step.uses}'", guesses
-    )
+    what = f"'{placed.step.uses}'"
+    found = _fitting(authored, given, (*placed.path, "with"), at, library.steps[use.step], what, guesses)
+    yield from resting_on(placed, ("uses", "with"), found)
     yield from _platforms(authored, placed, step.spec, scope)
     if why is None:
         yield from _targets(authored, placed, step.spec, scope)

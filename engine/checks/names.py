@@ -1,14 +1,15 @@
 """The names that an expression may use at a place, and what is wrong with another."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.checks.reading import Fault, named
 from engine.checks.rendered import Place
 from engine.checks.scope import Path, PlacedStep, steps_of
 from engine.expression import Reference
-from schemas.diagnostic import Related
+from schemas.act import RunRequest
+from schemas.diagnostic import STEPS, Related, Rest
 from schemas.guesses import Guesses, first_of
 from schemas.job import Job
 from schemas.library import LibraryStep
@@ -34,6 +35,12 @@ CONTEXTS = (_ROOTS | _ELSEWHERE.keys()) - {"item"}
 """Names that mean something in an expression, somewhere."""
 
 
+def _around(place: Place) -> tuple[Path, ...]:
+    """The steps that a place is in, the innermost last."""
+    path = place.own.path if place.own is not None else ()
+    return tuple(path[: end + 1] for end, step in enumerate(path) if isinstance(step, int))
+
+
 @dataclass
 class Names:
     """What a document declares. `library_outputs` are those of steps of libraries by the path of the step that uses
@@ -50,6 +57,34 @@ class Names:
             self.every.setdefault(placed.id, (number, placed))
 
     def fault(self, place: Place, reference: Reference, whole: bool) -> Fault | None:
+        found = self._fault(place, reference, whole)
+        if found is None or not self.authored.holes:
+            return found
+        rests = self.rests(place, reference, only_where=found.code == "OC403")
+        if found.code == "OC606":  # what the type of a step takes may be a secret
+            rests = (*rests, *(Rest((*around, "uses")) for around in _around(place)[-1:]))
+        return replace(found, rests=rests)
+
+    def rests(self, place: Place, reference: Reference, *, only_where: bool = False) -> tuple[Rest, ...]:
+        """What in the document decides what a name means. `only_where`: no more than where it is declared."""
+        job: Path = ("spec", "job") if isinstance(self.authored.document, RunRequest) else ("spec",)
+        match reference.path:
+            case ("params" | "inputs" as root, *below):
+                return (Rest(("spec", root, *below[:1])),)
+            case ("steps", name, *_) if name in self.every:
+                step = self.every[name][1].path
+                return (Rest((*step, "id") if only_where else step),)
+            case ("steps", name, *_):
+                return (Rest((*job, STEPS, "id"), name),)
+            case ("env", *_):
+                return (Rest(("spec", "env")), *(Rest((*around, "env")) for around in _around(place)[-1:]))
+            case ("target" | "vars", *_):
+                return (Rest((*job, "targets")),)
+            case (root, *_) if root in _ROOTS:
+                return ()
+        return tuple(Rest((*around, "forEach")) for around in _around(place))
+
+    def _fault(self, place: Place, reference: Reference, whole: bool) -> Fault | None:
         root, *rest = reference.path
         if (root in OWN and place.bare) or root in place.items:
             return None

@@ -18,7 +18,7 @@ from engine.expression import (
     compile_text,
     split,
 )
-from schemas.diagnostic import Diagnostic, Related
+from schemas.diagnostic import Diagnostic, Related, Rest
 from schemas.guesses import Guesses, Names, first_of
 from schemas.reader import Authored
 from schemas.span import Span
@@ -43,6 +43,7 @@ class Fault:
     message: str
     hint: str = ""
     related: tuple[Related, ...] = ()
+    rests: tuple[Rest, ...] | None = None
 
 
 Judge = Callable[[Reference, bool], Fault | None]
@@ -82,10 +83,10 @@ def judged(authored: Authored, one: Read, judge: Judge) -> Iterator[Diagnostic]:
             right = _in_brackets(said[0])
             message, hint = f"'{said[0][:80]}' is read as a subtraction", f"if it is a name: {right}"
             span = one.span(authored, said.start(), len(said[0]))
-            yield Diagnostic(span, fault.code, message, hint)
+            yield Diagnostic(span, fault.code, message, hint, rests=fault.rests)
         else:
             span = one.span(authored, reference.offset, reference.length)
-            yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related)
+            yield Diagnostic(span, fault.code, fault.message, fault.hint, related=fault.related, rests=fault.rests)
 
 
 _DASHED = re.compile(r"[A-Za-z_]\w*+(?:\.\w++)*+(?:-[A-Za-z_]\w*+(?:\.\w++)*+)++", re.ASCII)

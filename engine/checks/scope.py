@@ -217,12 +217,10 @@ class Scope:
         return self.members.of(name for name, target in self.catalog.targets.items() if target.spec.os == "windows")
 
     @cached_property
-    def over_ssh(self) -> frozenset[str]:
-        """The targets on which steps may use ssh: by default, or since some job names it."""
+    def names_ssh(self) -> bool:
+        """Whether a step somewhere names the connection ssh, so that it is not only used where it is the default."""
         everybody = (*self.definitions, *self.acts)
-        if any(placed.connection == "ssh" for authored in everybody for placed in steps_of(authored)):
-            return frozenset(self.by_connection.get("ssh", ()))
-        return frozenset(self.by_default_connection.get("ssh", ()))
+        return any(placed.connection == "ssh" for authored in everybody for placed in steps_of(authored))
 
     @cached_property
     def restricted(self) -> Mapping[str, Credential]:

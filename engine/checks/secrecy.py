@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from engine.catalog import connection_of
 from engine.checks.files import connections_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.sshkeys import host_key_problem
@@ -58,7 +59,7 @@ def _host_keys(authored: Authored, target: Target, scope: Scope) -> Iterator[Dia
     if ssh is None:
         return
     path: Path = ("spec", "connections", "ssh")
-    if not ssh.host_keys and target.name in scope.over_ssh:
+    if not ssh.host_keys and (scope.names_ssh or connection_of(target) == "ssh"):
         hint = "add hostKeys: ['ssh-ed25519 AAAA…'], as 'ssh-keyscan HOST' prints them, after comparing"
         message = "an ssh connection needs 'hostKeys': without them anybody could pose as the host"
         yield Diagnostic(authored.span(*path, key=True), "OC601", message, hint)

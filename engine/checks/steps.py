@@ -1,7 +1,7 @@
 """Steps: their ids, what they need from their targets, and the names of their variables."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from engine.checks.memory import remembered
 from engine.checks.names import CONTEXTS, OWN
@@ -9,7 +9,7 @@ from engine.checks.parameters import faults_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.expression import has_expression
 from engine.members import Targets
-from schemas.diagnostic import Diagnostic, Related
+from schemas.diagnostic import Diagnostic, Related, Rest
 from schemas.guesses import Guesses
 from schemas.job import Job
 from schemas.reader import Authored
@@ -36,9 +36,19 @@ def alone(authored: Authored) -> Iterator[Diagnostic]:
 
 def _alone(authored: Authored) -> Iterator[Diagnostic]:
     yield from _ids(authored)
-    yield from _variables(authored)
-    yield from _inputs(authored)
-    yield from _items(authored)
+    yield from (finding.resting_on(()) for finding in _variables(authored))
+    guesses = Guesses()
+    for placed in steps_of(authored):
+        if placed.type is not None:
+            found = _inputs(authored, placed, placed.type, guesses)
+            yield from resting_on(placed, ("uses", "with"), found)
+    yield from (finding.resting_on(()) for finding in _items(authored))
+
+
+def resting_on(placed: PlacedStep, fields: Iterable[str], found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """Findings about a step alone, resting on some of its fields."""
+    rests = tuple(Rest((*placed.path, field)) for field in fields)
+    yield from (finding.resting_on(rests) for finding in found)
 
 
 def _ids(authored: Authored) -> Iterator[Diagnostic]:
@@ -95,15 +105,18 @@ def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     for placed in steps_of(authored):
         connection = placed.connection
         field = "uses" if placed.step.connection is None else "connection"
+        path = (*placed.path, field)
+        rests = Rest((*placed.path, "connection")), Rest((*placed.path, "uses"))
         if connection is None:
             silent = silent and placed.on_runner
         elif connection not in _CONNECTIONS:
             hint = f"one of {', '.join(_CONNECTIONS)}"
-            span = authored.span(*placed.path, field)
-            yield Diagnostic(span, "OC311", f"'{connection}' is not a connection", hint)
+            found = Diagnostic(authored.span(*path), "OC311", f"'{connection}' is not a connection", hint)
+            yield found.resting_on(rests)
         elif without := reached - scope.by_connection.get(connection, frozenset[str]()):
             message = f"{_those(without)} no connection '{connection}'"
-            yield _lacking(authored, scope, (*placed.path, field), without, message, key=False)
+            found = _lacking(authored, scope, path, without, message, key=False)
+            yield found.resting_on((*rests, Rest(("spec", "targets")), Rest(("spec", "job", "targets"))))
     if not silent and (without := reached & scope.by_default_connection.get(None, frozenset[str]())):
         place = targets_of(authored)
         path = place[1] if place is not None else ()
@@ -133,27 +146,22 @@ def _without_targets(authored: Authored) -> Iterator[Diagnostic]:
             yield Diagnostic(span, "OC406", "a script needs a target to run on, and this job has none", hint)
 
 
-def _inputs(authored: Authored) -> Iterator[Diagnostic]:
-    """What step types are given, as far as it is known before the run."""
-    guesses = Guesses()
-    for placed in steps_of(authored):
-        if placed.type is None:
-            continue
-        given, path = placed.step.with_ or {}, (*placed.path, "with")
-        yield from _together(authored, placed, placed.type)
-        for name, value in given.items():
-            if name not in placed.type.inputs:
-                near = guesses.near(name, placed.type.inputs)
-                hint = f"did you mean '{near}'?" if near else f"it takes {', '.join(sorted(placed.type.inputs))}"
-                span = authored.span(*path, name, key=True)
-                yield Diagnostic(span, "OC406", f"'{placed.type.name}' takes no '{name}'", hint)
-            elif not has_expression(value):
-                for below, message in faults_of(placed.type.inputs[name], value):
-                    hint = placed.type.inputs[name].get("description", "")
-                    yield Diagnostic(authored.span(*path, name, *below), "OC406", f"'{name}': {message}", hint)
-                if name in placed.type.files and isinstance(value, str) and ".." in value.split("/"):
-                    span, hint = authored.span(*path, name), "write the path from the repository's root"
-                    yield Diagnostic(span, "OC406", f"'{name}': a path that leads out of the repository", hint)
+def _inputs(authored: Authored, placed: PlacedStep, kind: StepType, guesses: Guesses) -> Iterator[Diagnostic]:
+    """What a step type is given, as far as it is known before the run."""
+    path = (*placed.path, "with")
+    yield from _together(authored, placed, kind)
+    for name, value in (placed.step.with_ or {}).items():
+        if name not in kind.inputs:
+            near = guesses.near(name, kind.inputs)
+            hint = f"did you mean '{near}'?" if near else f"it takes {', '.join(sorted(kind.inputs))}"
+            yield Diagnostic(authored.span(*path, name, key=True), "OC406", f"'{kind.name}' takes no '{name}'", hint)
+        elif not has_expression(value):
+            for below, message in faults_of(kind.inputs[name], value):
+                hint = kind.inputs[name].get("description", "")
+                yield Diagnostic(authored.span(*path, name, *below), "OC406", f"'{name}': {message}", hint)
+            if name in kind.files and isinstance(value, str) and ".." in value.split("/"):
+                span, hint = authored.span(*path, name), "write the path from the repository's root"
+                yield Diagnostic(span, "OC406", f"'{name}': a path that leads out of the repository", hint)
 
 
 def _together(authored: Authored, placed: PlacedStep, kind: StepType) -> Iterator[Diagnostic]:

@@ -26,7 +26,7 @@ from schemas.steps import PLANNED_TYPES, STEP_TYPES
 CODE = "OC901"
 LESS = "OC902"
 _TYPES = Names(STEP_TYPES)
-_CONNECTIONS = frozenset({"ssh", "local"})
+_CONNECTIONS = frozenset({"ssh", "winrm", "local"})
 _ON_CONFLICT = frozenset({"queueOne", "skip"})
 
 
@@ -170,4 +170,4 @@ def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             related = (Related(place, f"target '{first}'"),)
         span = authored.span(*path, key=path[-1] != "connection")
         message = f"running steps over {connection} is not supported yet"
-        yield Diagnostic(span, CODE, message, "use ssh or local", related=related)
+        yield Diagnostic(span, CODE, message, "use ssh, winrm or local", related=related)

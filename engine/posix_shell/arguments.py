@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+from engine.posix_shell.given import Given, given
 from engine.posix_shell.heads import heads
 from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal, Word
 from engine.posix_shell.programs import (
@@ -155,6 +156,15 @@ class Arguments:
         return bool(self._shells) and bool(self._commanded)
 
     @cached_property
+    def given(self) -> Given | None:
+        """What it gives to the code of a shell or an interpreter as arguments."""
+        return given(self._names, self._texts, self.heads[-1]) if self.heads else None
+
+    def gives(self, place: int | None) -> Given | None:
+        """The same, where the word at this place is given."""
+        return self.given if place is not None and self.given is not None and place >= self.given.begin else None
+
+    @cached_property
     def called(self) -> tuple[str, ...]:
         """The commands themselves."""
         return tuple(self._names[at] for at in self.heads)
@@ -220,23 +230,27 @@ class Arguments:
 
     def _reasons(self, place: int) -> Iterator[tuple[int, str]]:
         """Each word before the one at `place` that makes this one code, and why. Of one kind only the first such."""
-        text = self._texts[place]
         evaluator = self._evaluators[0] if self._evaluators else place
         if evaluator < place and not self._is_file_of_sed(evaluator, place):
             yield evaluator, f"stands in a command with '{self._names[evaluator]}', which may evaluate it"
+        yield from self._awk(place)
+        if self.gives(place) is None:
+            yield from self._interpreted(place)
+        if self._env is not None and self._env < place:
+            yield self._env, "stands in a command with 'env -S', which splits it"
+        yield from self._in_option(place)
+
+    def _interpreted(self, place: int) -> Iterator[tuple[int, str]]:
+        text = self._texts[place]
         shell = self._shells[0] if self._shells else place
         if shell < _before(self._commanded, place + 1):
             yield shell, f"stands in a command with '{self._names[shell]}', which may evaluate it"
-        yield from self._awk(place)
         yield from self._coded_by_interpreter(place)
         before = _before(self._plain, place)
         for at in {before, self._clients[0] if self._clients else _NOWHERE}:
             in_option = self._names[at] in CLIENTS and self._names[place - 1].startswith("-")
             if 0 <= at < place and interprets(self._names[at]) and text.startswith(DYNAMIC) and not in_option:
                 yield at, f"stands where '{self._names[at]}' takes an option or a script"
-        if self._env is not None and self._env < place:
-            yield self._env, "stands in a command with 'env -S', which splits it"
-        yield from self._in_option(place)
 
     def _coded_by_interpreter(self, place: int) -> Iterator[tuple[int, str]]:
         first = self._coded[0] if self._coded else place
@@ -257,6 +271,8 @@ class Arguments:
                 yield head, f"stands after an option of '{name}' that may take a command"
         if self._script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
             yield head, "stands in an option that may take a command"
+        if name == "git" and text.startswith(DYNAMIC) and place == self._git_command(head):
+            yield head, "stands in the place of the command after 'git'"
         if name == "git" and self._sets_git:
             yield from self._in_setting(head, text, self._texts[place - 1])
         if name in REMOTE and ":" in text.split(DYNAMIC, 1)[0]:
@@ -274,6 +290,13 @@ class Arguments:
             self._texts[at][:1] not in ("", "-", ".") and self._texts[at - 1] not in ("-l", "--line-length")
             for at in range(sed + 1, place)
         )
+
+    def _git_command(self, head: int) -> int:
+        """The word that says what git is to do, after its options."""
+        at = head + 1
+        while at < len(self._texts) and self._texts[at].startswith("-"):
+            at += 2 if self._texts[at] in ("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path") else 1
+        return at
 
     def _in_setting(self, head: int, text: str, before: str) -> Iterator[tuple[int, str]]:
         if text.startswith(DYNAMIC) and (before in ("config", "set") or before.startswith("-")):

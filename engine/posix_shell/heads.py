@@ -1,6 +1,7 @@
 """The words of a command where a command stands: the first, and those that runners such as sudo and find start."""
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from engine.posix_shell.pieces import ASSIGNMENT
 from engine.posix_shell.programs import EXECUTORS, LONG_WITH_VALUE, RUNNERS
@@ -29,9 +30,15 @@ def heads(names: Sequence[str], texts: Sequence[str], first: int) -> tuple[int, 
 def _walk(names: Sequence[str], texts: Sequence[str], at: int) -> Iterator[int]:
     while at < len(names):
         yield at
-        if names[at] not in RUNNERS:
+        if names[at] not in RUNNERS or (names[at] == "command" and _only_tells(texts, at + 1)):
             return
         at = _after_options(texts, at + 1, *RUNNERS[names[at]])
+
+
+def _only_tells(texts: Sequence[str], at: int) -> bool:
+    """`command -v x` says where x is, and starts nothing."""
+    options = takewhile(lambda text: text.startswith("-") and text != "--", texts[at:])
+    return any("v" in option.lower() for option in options)
 
 
 def _after_options(texts: Sequence[str], at: int, operands: int, valued: str) -> int:

@@ -12,7 +12,7 @@ EVALUATING = frozenset(
     {
         "let", "trap", "source", ".", "alias", "read", "unset", "getopts", "mapfile", "readarray", "bind", "complete",
         "compgen", "enable", "hash", "watch", "parallel", "ed", "ex", "at", "batch", "make", "gmake", "coproc",
-        "script", "screen", "salt", "cmd", "entr", "dc", "bc",
+        "script", "screen", "salt", "cmd", "entr", "dc", "bc", "less",
     }
 )  # fmt: skip
 """Commands that evaluate their words, where they stand as a command: `docker build .` sources nothing."""
@@ -72,6 +72,7 @@ OWN_CODE_OPTIONS = {
     "gdb": re.compile(r"-ex|-iex"),
     "sqlcmd": re.compile(r"-[QqV]"),
     "rpm": re.compile(r"-E|-D|--define"),
+    "zip": re.compile(r"-TT|--unzip-command"),
     "npm": re.compile(r"-c|--call"),
     "influx": re.compile(r"-execute"),
 }

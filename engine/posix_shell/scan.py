@@ -1,12 +1,13 @@
 """Lists of commands, and the verdict on each hole."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.documents import Documents
-from engine.posix_shell.flows import Followed, computed_at_least, computed_names, targets
+from engine.posix_shell.flows import POSITIONAL, Followed, computed_at_least, computed_names, targets
+from engine.posix_shell.given import Given, as_values
 from engine.posix_shell.pieces import Case, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.posix_shell.programs import CLOSING, LEADING
 from engine.posix_shell.source import BREAKS, SPACE
@@ -36,6 +37,18 @@ def computed(text: str, dialect: Dialect) -> frozenset[str]:
     return scan.computed_names
 
 
+_SINGLE_QUOTED = re.compile(r"'[^']*'")
+
+
+def _is_harmless(code: str, dialect: Dialect) -> bool:
+    """Whether a script evaluates none of its arguments: as if values stood in it where it reads them."""
+    marked = as_values(code)
+    if marked is None or POSITIONAL in computed(code, dialect):
+        return False
+    found = readings(*marked, dialect)
+    return not any(isinstance(reading, Refusal) for reading in found.values())
+
+
 class Scan(Documents):
     """One pass over the text; commands are judged at its end.
 
@@ -46,6 +59,7 @@ class Scan(Documents):
         super().__init__(text, dialect)
         self._all: list[Command] = []
         self._judged: dict[int, Arguments] = {}
+        self._given: dict[int, bool] = {}
         self.functions: set[str] = set()
 
     def verdict(self, hole: int) -> Reading | Refusal:
@@ -72,11 +86,33 @@ class Scan(Documents):
         command, place = arguments.command, arguments.command.places.get(hole)
         if place is not None and arguments.declares and self._has_arrays and not command.words[place].array:
             return Refusal("is declared in a script with arrays, for which bash may read it again")
+        given = arguments.gives(place)
+        if given is not None and given.by_shell and not self._takes_data(arguments, given):
+            return Refusal(f"is given to a script of '{arguments.called[-1]}' that may evaluate it")
         for name in targets(self.followed, arguments, hole):
             if name in self.computed_names:
                 where = f"becomes '{name}'" if name.isidentifier() else "becomes a variable"
                 return Refusal(f"{where}, with which the script computes: bash runs commands in such a value", reading)
         return None
+
+    def _takes_data(self, arguments: Arguments, given: Given) -> bool:
+        """Whether a script within the script surely takes its arguments as data."""
+        key = id(arguments)
+        if key not in self._given:
+            codes = [*self._codes(arguments, given)]
+            dialect = self.dialect if arguments.called[-1] in ("sh", "dash", "ash") else "bash"
+            self._given[key] = bool(codes) and all(_is_harmless(code, dialect) for code in codes)
+        return self._given[key]
+
+    def _codes(self, arguments: Arguments, given: Given) -> Iterator[str]:
+        """What it may read as its script; nothing where that is not written out."""
+        if given.code is None:
+            yield from (self._text[start:end] for start, end in (*self.bodies, *self.others))
+            return
+        word = arguments.command.words[given.code]
+        raw = self._text[word.start : word.end]
+        if _SINGLE_QUOTED.fullmatch(raw):
+            yield raw[1:-1]
 
     def _feeds(self, command: Command, hole: int) -> Refusal | None:
         if self._reads_commands and (hole in command.body_holes or self._has_pipes):

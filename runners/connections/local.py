@@ -5,7 +5,6 @@ step can run that would survive a runner that was killed. No thread and no furth
 """
 
 import asyncio
-import contextlib
 import errno
 import fcntl
 import os
@@ -20,8 +19,10 @@ from pathlib import Path
 from journal import points
 from runners import guardian
 from runners.bootstrap import INTERPRETERS, Command, Unsendable
-from runners.connections import DRAIN, PROOF, Ended, Exited, Finish, Lost, NotSent, Refused, Stop
-from runners.limits import Capture, Stream
+from runners.connections import Exited, Finish, NotSent, Refused, Stop
+from runners.connections.process import Feed, Process
+from runners.connections.program import Program, Running, started
+from runners.limits import Capture
 from schemas.job import Shell
 
 _REGISTER = 'echo "+$$" >&0 || exit 126; exec <"$2"; '
@@ -31,7 +32,6 @@ _THEN: dict[Shell, str] = {
     "python3": 'exec python3 "$1"',
 }
 RESTRICTED = "this runner is restricted: it runs no local steps"
-_READ = 1 << 16
 _POLL = 0.05
 
 
@@ -163,7 +163,7 @@ class LocalHost:
 
     def __init__(self, settings: LocalSettings, guard: Guardian) -> None:
         self.settings = settings
-        self._guard = guard
+        self.guard = guard
 
     async def execute(self, command: Command, capture: Capture, stop: Stop) -> Finish:
         """See runners.connections.Session."""
@@ -175,20 +175,20 @@ class LocalHost:
             return Refused(str(error))
         if stop.why is not None:
             return NotSent("the order to end came before it was started")
-        news = await self._guard.ready()
+        news = await self.guard.ready()
         try:
-            process = _Process.start(command, self.settings, news, capture)
+            process = _started(command, self.settings, news, capture)
         except OSError as error:
             return Refused(_why_not(command, error))
-        self._guard.started(process.group)
+        self.guard.started(process.group)
         points.reach("step.sent")
         try:
             finish = await process.finish(stop)
         finally:
             process.close()
             if not process.unproven:
-                self._guard.ended(process.group)
-        if finish == Exited(128 + signal.SIGPIPE) and not self._guard.works:
+                self.guard.ended(process.group)
+        if finish == Exited(128 + signal.SIGPIPE) and not self.guard.works:
             return Refused("the guardian of local steps had died; nothing was run")
         return finish
 
@@ -207,6 +207,10 @@ class LocalSession:
     async def execute(self, command: Command) -> Finish:
         return await self._host.execute(command, self.capture, self.stop)
 
+    async def start(self, program: Program, feed: Feed) -> Running:
+        """See runners.connections.program.ProgramSession."""
+        return await started(self._host.settings, self._host.guard, program, feed)
+
 
 def _why_not(command: Command, error: OSError) -> str:
     if command.working_dir is not None and error.filename == command.working_dir:
@@ -216,148 +220,36 @@ def _why_not(command: Command, error: OSError) -> str:
     return f"cannot start a process: {error}"
 
 
-class _Process:
-    """One child process with its pipes and its end, followed by the event loop itself."""
-
-    def __init__(self, popen: subprocess.Popen[bytes], pipes: dict[Stream, int], capture: Capture) -> None:
-        self.group = popen.pid
-        self.unproven = False
-        self._popen = popen
-        self._capture = capture
-        self._open: dict[Stream, int] = {}
-        self._loop = asyncio.get_running_loop()
-        self._exited: asyncio.Future[None] = self._loop.create_future()
-        self._drained: asyncio.Future[None] = self._loop.create_future()
-        self._pidfd: int | None = None
-        for stream, pipe in pipes.items():
-            os.set_blocking(pipe, False)
-            self._open[stream] = pipe
-            self._loop.add_reader(pipe, self._read, stream, pipe)
-        self._follow()
-
-    @classmethod
-    def start(cls, command: Command, settings: LocalSettings, news: int, capture: Capture) -> "_Process":
-        """Raises OSError; then nothing runs."""
-        ours: list[int] = []
-        theirs: list[int] = []
-        try:
-            for _ in range(2):
-                read, write = os.pipe()
-                ours.append(read)
-                theirs.append(write)
-            script = _content(command.script, theirs)
-            given = "/dev/null" if command.stdin is None else f"/dev/fd/{_content(command.stdin, theirs)}"
-            shell = command.shell
-            popen = subprocess.Popen(
-                ["/bin/sh", "-c", _REGISTER + _THEN[shell], INTERPRETERS[shell], f"/dev/fd/{script}", given],
-                stdin=news,
-                stdout=theirs[0],
-                stderr=theirs[1],
-                pass_fds=theirs[2:],
-                cwd=command.working_dir or settings.folder,
-                env={**settings.env, **command.env},
-                start_new_session=True,
-            )
-        except BaseException:
-            for end in ours:
-                os.close(end)
-            raise
-        finally:
-            for end in theirs:
-                os.close(end)
-        return cls(popen, {"stdout": ours[0], "stderr": ours[1]}, capture)
-
-    async def finish(self, stop: Stop) -> Finish:
-        try:
-            if not self._exited.done():
-                await stop.first(asyncio.shield(self._exited))
-            if self._exited.done():
-                await self._drain()
-                return Exited(self._code())
-            return await self._end(stop)
-        except asyncio.CancelledError:
-            guardian.send(self.group, signal.SIGKILL)
-            raise
-
-    async def _end(self, stop: Stop) -> Finish:
-        """TERM, the grace, KILL, and the proof."""
-        began = self._loop.time()
-        guardian.send(self.group, signal.SIGTERM)
-        killed = False
-        while True:
-            if self._exited.done() and not await asyncio.to_thread(guardian.alive, self.group):
-                await self._drain()
-                return Ended(self._code())
-            passed = self._loop.time() - began
-            if passed >= PROOF:
-                self.unproven = True
-                return Lost(f"it was ordered to end, and its processes (group {self.group}) still live")
-            if not killed and passed >= stop.kill_after:
-                guardian.send(self.group, signal.SIGKILL)
-                killed = True
-            await asyncio.sleep(_POLL if passed > 0.5 else 0.005)
-
-    async def _drain(self) -> None:
-        if not self._open:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN):
-                await asyncio.shield(self._drained)
-
-    def close(self) -> None:
-        for stream in list(self._open):
-            self._hang_up(stream)
-        if self._pidfd is not None:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
-        self._popen.poll()
-
-    def _read(self, stream: Stream, pipe: int) -> None:
-        try:
-            data = os.read(pipe, _READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._capture.feed(stream, data)
-        else:
-            self._hang_up(stream)
-
-    def _hang_up(self, stream: Stream) -> None:
-        pipe = self._open.pop(stream)
-        self._loop.remove_reader(pipe)
-        os.close(pipe)
-        if not self._open and not self._drained.done():
-            self._drained.set_result(None)
-
-    def _follow(self) -> None:
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                self._pidfd = os.pidfd_open(self.group)
-        if self._pidfd is not None:
-            self._loop.add_reader(self._pidfd, self._reap)
-            return
-        waiting = asyncio.ensure_future(asyncio.to_thread(self._popen.wait))
-        waiting.add_done_callback(self._reaped)
-
-    def _reap(self) -> None:
-        if self._popen.poll() is None:
-            return
-        assert self._pidfd is not None
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        self._pidfd = None
-        self._reaped(None)
-
-    def _reaped(self, _: object) -> None:
-        if not self._exited.done():
-            self._exited.set_result(None)
-
-    def _code(self) -> int:
-        code = self._popen.returncode
-        return 128 - code if code < 0 else code
+def _started(command: Command, settings: LocalSettings, news: int, capture: Capture) -> Process:
+    """Raises OSError; then nothing runs."""
+    ours: list[int] = []
+    theirs: list[int] = []
+    try:
+        for _ in range(2):
+            read, write = os.pipe()
+            ours.append(read)
+            theirs.append(write)
+        script = _content(command.script, theirs)
+        given = "/dev/null" if command.stdin is None else f"/dev/fd/{_content(command.stdin, theirs)}"
+        shell = command.shell
+        popen = subprocess.Popen(
+            ["/bin/sh", "-c", _REGISTER + _THEN[shell], INTERPRETERS[shell], f"/dev/fd/{script}", given],
+            stdin=news,
+            stdout=theirs[0],
+            stderr=theirs[1],
+            pass_fds=theirs[2:],
+            cwd=command.working_dir or settings.folder,
+            env={**settings.env, **command.env},
+            start_new_session=True,
+        )
+    except BaseException:
+        for end in ours:
+            os.close(end)
+        raise
+    finally:
+        for end in theirs:
+            os.close(end)
+    return Process(popen, {"stdout": ours[0], "stderr": ours[1]}, capture.feed)
 
 
 def _content(text: str, opened: list[int]) -> int:

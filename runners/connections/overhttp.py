@@ -7,7 +7,8 @@ from runners.connections import Answered, NotSent, Probe, Refused, Session, Site
 from runners.connections.ways import Settings
 from runners.limits import Capture
 from runners.steps.exchange import Broken, Progress, Request, TooLong, exchange
-from runners.steps.httprequest import Unfit, login, tls
+from runners.steps.httprequest import login, tls
+from runners.steps.inputs import Unfit
 from runners.steps.reaching import Forbidden, Unreached
 from schemas.target import HttpConnection
 

@@ -16,7 +16,9 @@ DOOR: Door[Connection] = Door(
     {
         "http": "runners.connections.overhttp:OverHttp",
         "local": "runners.connections.onrunner:OnRunner",
+        "rdp": "runners.connections.overrdp:OverRdp",
         "ssh": "runners.connections.overssh:OverSsh",
+        "winrm": "runners.connections.overwinrm:OverWinrm",
     },
 )
 

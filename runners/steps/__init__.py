@@ -44,6 +44,8 @@ class ReadyStep:
     """The script to run, for steps that are one."""
     inputs: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """`with`, for all others."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment of the program that they start, for those that start one."""
     restricted: bool = False
     """Whether this runner does nothing to its own host."""
     around: Around | None = field(default=None, repr=False)
@@ -57,8 +59,9 @@ class StepType(Protocol):
     recording are around it: it returns what happened, and raises nothing but CancelledError (anything else is a bug,
     and the step is recorded as unknown). When `session.stop` is given it ends its work and says what is proven:
     TimedOut and Cancelled mean that nothing of it runs any more, Unknown that this is not known. Output goes to
-    `session.capture`. The session of a type that needs files is a runners.connections.files.FileSession; that of one
-    that needs nothing refuses every command.
+    `session.capture`. The session of a type that needs files is a runners.connections.files.FileSession, that of one
+    that needs programs a runners.connections.program.ProgramSession; that of one that needs nothing refuses every
+    command.
     """
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome: ...
@@ -71,6 +74,7 @@ DOOR: Door[StepType] = Door(
         "assert": "runners.steps.assertion:Assert",
         "dummy": "runners.steps.dummy:Dummy",
         "http.request": "runners.steps.httprequest:HttpRequest",
+        "mcp.call": "runners.steps.mcpcall:McpCall",
         "script": "runners.steps.script:Script",
         "wait.until": "runners.steps.waiting:WaitUntil",
         "webhook.call": "runners.steps.httprequest:WebhookCall",

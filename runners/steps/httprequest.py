@@ -13,13 +13,11 @@ import mimetypes
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from engine.outcome import Failed, Outcome, Output, Succeeded, Unknown, Unreachable
-from engine.pinned import Use
-from engine.userschema import faults_of
 from runners.connections import Session, Stop
 from runners.repository import NoFile
 from runners.secrets import Opened, Sealed
@@ -35,20 +33,16 @@ from runners.steps.exchange import (
     until_stopped,
     with_certificate,
 )
+from runners.steps.inputs import Given, Unfit, given
 from runners.steps.reaching import Forbidden, Unreached, is_of_target, writes_host
 from runners.steps.script import ended_by
 from schemas.paths import PEM, is_inside
 from schemas.quantities import format_instant
-from schemas.steps import STEP_TYPES
 
 _UNITS = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _HEADERS, _HEADER = 64, 1024
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
-
-
-class Unfit(Exception):  # noqa: N818 - named after the inputs
-    """The request cannot be made as it is written; nothing was sent."""
 
 
 class HttpRequest:
@@ -76,18 +70,9 @@ class WebhookCall:
 # --- what is sent ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Inputs that fit their schema, null taken for left out."""
-
-    inputs: Mapping[str, Any]
-    written: Mapping[str, Any]
-    around: Around
-
-
 def request_of(step: ReadyStep) -> Request:
     """The request of an `http.request` step. Raises Unfit, Sealed and NoFile; blocks where it reads a file."""
-    asked = _asked(step)
+    asked = given(step)
     inputs = asked.inputs
     url, base = _address(asked)
     query = inputs.get("query")
@@ -116,7 +101,7 @@ def request_of(step: ReadyStep) -> Request:
 
 def webhook_of(step: ReadyStep) -> Request:
     """The request of a `webhook.call` step. Raises Unfit and Sealed."""
-    asked = _asked(step)
+    asked = given(step)
     inputs, around = asked.inputs, asked.around
     key = hashlib.sha256("\0".join(_place(step, around)).encode()).hexdigest()[:32]
     kind = "application/json" if "json" in inputs else "application/cloudevents+json"
@@ -141,21 +126,7 @@ def webhook_of(step: ReadyStep) -> Request:
     )
 
 
-def _asked(step: ReadyStep) -> _Asked:
-    action = step.planned.action
-    if step.around is None or not isinstance(action, Use):
-        raise Unfit("it was planned for something else than a step type")
-    found = STEP_TYPES[action.type]
-    inputs = {name: value for name, value in step.inputs.items() if value is not None or name == "json"}
-    for name in sorted(found.required - inputs.keys()):
-        raise Unfit(f"'{name}' is null; it is required")
-    for name, value in inputs.items():
-        for path, message in faults_of(found.inputs[name], value):
-            raise Unfit(f"'{name}'{''.join(f'[{part!r}]' for part in path)}: {message}")
-    return _Asked(inputs, action.inputs, step.around)
-
-
-def _address(asked: _Asked) -> tuple[str, bool]:
+def _address(asked: Given) -> tuple[str, bool]:
     """The URL, and whether it is below the baseUrl of the target."""
     url = str(asked.inputs["url"])
     if not url.startswith("/"):
@@ -169,7 +140,7 @@ def _address(asked: _Asked) -> tuple[str, bool]:
     return str(target.connections.http.base_url).rstrip("/") + url, True
 
 
-def _judge(asked: _Asked, *, base: bool) -> Any:
+def _judge(asked: Given, *, base: bool) -> Any:
     literal = base or writes_host(asked.written.get("url"), url=True)
 
     def authored(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Scripts: `run`, `ssh.exec`, `local.exec`. Which connection they take is the session's matter."""
+"""Scripts: `run`, `ssh.exec`, `winrm.exec`, `local.exec`. Which connection they take is the session's matter."""
 
 from typing import assert_never
 

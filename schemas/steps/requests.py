@@ -111,8 +111,8 @@ TYPES = (
             "tool": text("The tool's name.", "get_current_time", longest=128),
             "arguments": mapping("What the tool is given.", {"timezone": "Europe/Chisinau"}),
             "digest": text(
-                "The digest of the tool's schemas. A server whose tool has another is not called, and the failure says"
-                " which it has.",
+                "The digest of the tool's name and schemas. A tool that has another is not called, and the failure says"
+                " which it has: write 64 zeros first, run, look at the schemas in the log, and copy the digest.",
                 f"sha256:{'0' * 64}",
                 longest=71,
                 pattern=r"^sha256:[0-9a-f]{64}$",
@@ -125,14 +125,21 @@ TYPES = (
         together=(("credentialRef", "url"), ("caCert", "url")),
         credentials=("token", "generic"),
         files=frozenset({"caCert"}),
-        needs="nothing",
-        planned=True,
+        outputs=frozenset({"text", "json", "digest"}),
+        needs="programs",
         examples=(
             {
-                "command": ["mcp-server-time"],
+                "command": ["mcp-server-time", "--local-timezone=UTC"],
                 "tool": "get_current_time",
                 "arguments": {"timezone": "Europe/Chisinau"},
                 "digest": f"sha256:{'0' * 64}",
+            },
+            {
+                "url": "https://mcp.example.org/mcp",
+                "tool": "search",
+                "arguments": {"query": "${{ params.query }}"},
+                "digest": f"sha256:{'0' * 64}",
+                "credentialRef": "mcp-token",
             },
         ),
     ),

@@ -39,7 +39,6 @@ TYPES = (
         inputs={"run": _RUN, "shell": choice("What interprets it; powershell by default.", "powershell", "cmd")},
         required=frozenset({"run"}),
         over="winrm",
-        planned=True,
         examples=({"run": "Get-Service W32Time"},),
     ),
 )

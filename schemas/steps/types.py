@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 Input = Mapping[str, Any]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-Needs = Literal["commands", "files", "nothing"]
+Needs = Literal["commands", "files", "programs", "nothing"]
 """What a step type does at the place where it runs: runs commands, handles files (and may run commands), or nothing
-there, because the runner itself does what is to be done."""
+there, because the runner itself does what is to be done: by programs of its own host, which get the step's `env`, or
+without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class StepType:
     @property
     def runner_side(self) -> bool:
         """Whether it needs no target."""
-        return self.needs == "nothing"
+        return self.needs in ("nothing", "programs")
 
     @property
     def is_script(self) -> bool:

@@ -175,6 +175,12 @@ POSIX = {
     "quoted-substitution": ("printf '%s' \"$(printf '%s.' \"${{ e }}\")\"", "{}."),
     "here-document-in-substitution": ("x=$(cat <<EOF\n${{ e }}.\nEOF\n)\nprintf '%s' \"$x\"", "{}."),
     "set": ("set -- ${{ e }} b; printf '%s' \"$1\"", "{}"),
+    "given-to-sh": ("sh -c 'printf %s \"$1\"' _ ${{ e }}", "{}"),
+    "given-to-bash": ('bash -euo pipefail -c \'printf "%s|%s" "$1" $#\' _ ${{ e }}', "{}|1"),
+    "given-to-input": ("sh -s -- ${{ e }} <<'E'\nprintf '%s' \"$1\"\nE\n", "{}"),
+    "given-by-find": ("find . -maxdepth 0 -exec sh -c 'printf %s \"$1\"' _ ${{ e }} ';'", "{}"),
+    "given-to-perl": ("perl -e 'print $ARGV[0]' -- ${{ e }}", "{}"),
+    "command-v": ("command -v ${{ e }} > /dev/null; printf ok", "ok"),
     "strict": ("set -eu\nprintf '%s' ${{ e }}", "{}"),
     "after-everything": (
         "x=$((1 + 2)); y=${x:-a}; z=`echo b`; cat <<'E' >/dev/null\n' \" $( `\nE\nprintf '%s' ${{ e }} # '\n",

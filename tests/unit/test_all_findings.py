@@ -155,6 +155,28 @@ def test_what_the_guard_refuses_hides_nothing() -> None:
     ]
 
 
+JOB = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: doubted}\nspec:\n  targets: {names: [web-01]}\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("  params: {my-param: {type: string}}\n  steps: [{run: 'echo ${{ params.my_param }}'}]", ["6:12 OC207"]),
+        ("  params: {b: {type: string}, <<: {c: {}}}\n  steps: [{run: 'echo ${{ params.d }}'}]", ["6:31 OC106"]),
+        ("  params: {n: {type: string, type: null}}\n  steps: [{run: 'a=$((${{ params.n }}))'}]", ["6:30 OC108"]),
+        ("  steps:\n  - {id: the-b, run: uptime}\n  - {run: 'echo ${{ steps.the_b.stdout }}'}", ["7:10 OC207"]),
+        ("  steps:\n  - {id: [b], run: uptime}\n  - {run: 'echo ${{ steps.b.stdout }}'}", ["7:10 OC205"]),
+        ("  steps:\n  - {<<: *a, run: uptime}\n  - {run: 'echo ${{ steps.b.stdout }}'}", ["7:6 OC106", "7:10 OC105"]),
+        ("  steps:\n  - {uses: assert, <<: *a}", ["7:20 OC106", "7:24 OC105"]),
+        ("  steps:\n  - {run: 'echo ${{ disk }}', forEach: {as: [disk], items: [a]}}", ["7:45 OC205"]),
+        ("  env: [A]\n  steps: [{run: 'echo ${{ env.A }}'}]", ["6:8 OC205"]),
+    ],
+)
+def test_what_a_mistake_may_have_caused_is_not_said(spec: str, expected: list[str]) -> None:
+    """A finding is kept only where nothing that belongs into the place at fault could make it none."""
+    assert _codes(f"{JOB}{spec}\n") == expected
+
+
 def test_what_stands_before_a_mistake_in_the_syntax_is_checked() -> None:
     assert _codes(f"{GUARDED.split('---', maxsplit=1)[0]}---\na: [\n---\nb: 1\n") == ["5:21 OC305", "9:1 OC104"]
 

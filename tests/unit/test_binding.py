@@ -106,7 +106,7 @@ REFUSED_POSIX = [
     "python3 <<EOF\n${{ e }}\nEOF\n",
     "trap ${{ e }} EXIT",
     "command eval ${{ e }}",
-    "xargs sh -c 'x' ${{ e }}",
+    "xargs sh -c $x ${{ e }}",
     "echo ${{ e }} | xargs sh -c",
     "sudo ${{ e }}",
     "env X=1 ${{ e }}",
