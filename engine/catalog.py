@@ -16,6 +16,8 @@ from schemas.pool import RunnerPool
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule
+from schemas.steps import StepType
+from schemas.steps.declared import NONE
 from schemas.target import Target, TargetGroup
 from schemas.trigger import Trigger
 from schemas.workflow import Workflow
@@ -47,6 +49,8 @@ class Catalog:
     users: Mapping[str, User] = field(default_factory=dict)
     libraries: Mapping[str, Library] = field(default_factory=dict)
     """The step libraries that the repository holds; those the product brings are not among them."""
+    plugged: Mapping[str, StepType] = field(default_factory=lambda: NONE)
+    """The step types of plug-ins, as the lock file has them."""
     origin: Mapping[str, Authored] = field(default_factory=dict, repr=False)
     held: Mapping[str, str] = field(default_factory=dict)
     """What this version must not run, by identity, with the reason: it would do other than what is written."""
@@ -95,15 +99,19 @@ class Catalog:
         return self.project.spec.defaults.pool or DEFAULT_POOL
 
 
+def usable_connections(target: Target) -> list[str]:
+    """The names of the connections that steps may use on a target."""
+    given = target.spec.connections
+    return [*(name for name in ("ssh", "winrm", "http", "local") if getattr(given, name) is not None), *given.plugins]
+
+
 def connection_of(target: Target, named: str | None = None) -> str | None:
     """The connection a step uses: the one it names, else the target's default, else the only one, else ssh or winrm."""
     if named is not None:
         return named
     if target.spec.default_connection is not None:
         return target.spec.default_connection
-    declared = [
-        name for name in ("ssh", "winrm", "http", "local") if getattr(target.spec.connections, name) is not None
-    ]
+    declared = usable_connections(target)
     if len(declared) == 1:
         return declared[0]
     return next((name for name in ("ssh", "winrm") if name in declared), None)

@@ -10,6 +10,7 @@ from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
 from engine.checks.files import files_of
 from engine.checks.scope import Scope
 from engine.globs import matches
+from engine.plugins import knowing
 from engine.spreading import Every, in_turn
 from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
 from schemas.diagnostic import Diagnostic, has_errors, in_order
@@ -89,15 +90,19 @@ def compile_files(
     follows.
     """
     parsed = sorted(files, key=lambda file: file.file)
-    definitions = [authored for file in parsed for authored in file.documents if not authored.is_act]
-    mended = [authored for file in parsed for authored in file.mended]
-    acts = tuple(authored for file in parsed for authored in file.documents if authored.is_act)
+    plugged = libraries.plugins.step_types
+    documents = knowing((authored for file in parsed for authored in file.documents), plugged)
+    definitions = [authored for authored in documents if not authored.is_act]
+    mended = knowing((authored for file in parsed for authored in file.mended), plugged)
+    acts = tuple(authored for authored in documents if authored.is_act)
     findings = [*extra, *(found for file in parsed for found in file.findings if found not in file.about_acts)]
     about_acts = [found for file in parsed for found in file.about_acts]
 
     unread = {finding.span.file for finding in findings}
     seen = _Seen.of(definitions, mended, parsed)
-    catalog = replace(_catalog(commit, seen.definitions, seen.project), libraries=libraries_of(libraries))
+    catalog = replace(
+        _catalog(commit, seen.definitions, seen.project), libraries=libraries_of(libraries), plugged=plugged
+    )
     scope = Scope(
         catalog,
         seen.definitions,

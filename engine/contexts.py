@@ -16,7 +16,7 @@ from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Us
 from engine.progress import Cut, StepRecord, counts_as_success
 from engine.secretref import secret_of
 from schemas.quantities import format_instant
-from schemas.steps import STEP_TYPES
+from schemas.steps import StepType
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def _step(step: PlannedStep, record: StepRecord | None) -> dict[str, Any]:
 def _gives(step: PlannedStep) -> Iterable[str]:
     """The outputs that what it uses has."""
     match step.action:
-        case Use(type=name) if name in STEP_TYPES:
-            return STEP_TYPES[name].outputs
+        case Use(known=StepType(outputs=outputs)):
+            return outputs
         case LibraryCall(gives=gives):
             return gives
         case _:

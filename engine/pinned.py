@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from schemas.credential import CredentialSpec
 from schemas.job import Retry, Shell
+from schemas.steps import STEP_TYPES, StepType
 from schemas.target import Become, Connections
 
 Phase = Literal["steps", "rescue", "finally"]
@@ -109,7 +110,14 @@ class Use:
 
     type: str
     inputs: dict[str, Any] = field(default_factory=dict)
+    declared: StepType | None = None
+    """What a plug-in's type says of itself, as it was at the run's commit."""
     kind: Literal["use"] = "use"
+
+    @property
+    def known(self) -> StepType | None:
+        """What its step type says of itself; None for one that does not exist."""
+        return STEP_TYPES.get(self.type) or self.declared
 
 
 @dataclass(frozen=True, slots=True)

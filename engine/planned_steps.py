@@ -1,7 +1,7 @@
 """What will be done, from what an author wrote: steps with ids and defaults, scripts bound, secrets by their names."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.binding import ENV_HINT, BindError, bind, evaluated_env
@@ -17,7 +17,8 @@ from engine.unfolding import Find, too_much
 from engine.vendored import Library, is_version, use_of
 from schemas.job import JobSpec, Shell, Step
 from schemas.library import LibraryStepSpec
-from schemas.steps import STEP_TYPES
+from schemas.steps import STEP_TYPES, StepType
+from schemas.steps.declared import NONE
 from schemas.target import Become, Target
 
 
@@ -32,6 +33,8 @@ class _Around:
     types: Lookup
     """Of what scripts read."""
     find: Find
+    plugged: Mapping[str, StepType] = field(default_factory=lambda: NONE)
+    """The step types of plug-ins."""
     tolerant: bool = False
     """Whether a step that cannot be planned stands as far as it is known: to be looked at, not to be run."""
     caller: Step | None = None
@@ -42,9 +45,19 @@ class _Around:
         name = param_of(value) if self.caller is None else input_of(value)
         return value if name is None else self.secrets.get(name, value)
 
+    def type_of(self, step: Step) -> StepType | None:
+        """Its step type; None for a script of its own, and for a type that does not exist."""
+        return STEP_TYPES.get(step.uses or "") or self.plugged.get(step.uses or "")
+
 
 def planned_steps(
-    job: JobSpec, targets: list[Target], secrets: Mapping[str, str], find: Find, *, tolerant: bool = False
+    job: JobSpec,
+    targets: list[Target],
+    secrets: Mapping[str, str],
+    find: Find,
+    *,
+    plugged: Mapping[str, StepType] = NONE,
+    tolerant: bool = False,
 ) -> tuple[PlannedStep, ...]:
     """All steps of a job on these targets; `secrets` says what stands for its secret params, `find` knows libraries.
 
@@ -57,7 +70,7 @@ def planned_steps(
         ("finally", job.finally_, "finally"),
     )
     types = _types(job.params, (step for _, of_phase, _ in phases for step in of_phase))
-    around = _Around(job.env, shell, secrets, types, find, tolerant)
+    around = _Around(job.env, shell, secrets, types, find, plugged, tolerant)
     steps = [one for phase, of_phase, prefix in phases for one in _in_order(of_phase, prefix, phase, around)]
     read = outputs_read(job.outputs, steps)
     return tuple(_keeping(step, read) for step in steps)
@@ -107,7 +120,7 @@ def _all(steps: Iterable[Step]) -> Iterator[Step]:
 
 def _step(step: Step, step_id: str, phase: Phase, around: _Around) -> PlannedStep:
     try:
-        used = STEP_TYPES.get(step.uses or "")
+        used = around.type_of(step)
         return PlannedStep(
             id=step_id,
             phase=phase,
@@ -160,7 +173,7 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
     if step.run is not None:
         return _script(step.run, step.shell or around.shell, env, around.types)
     inputs = step.with_ or {}
-    used = STEP_TYPES.get(step.uses or "")
+    used = around.type_of(step)
     if used is None and use_of(step.uses) is not None:
         return _call(step, phase, around)
     if used is None:
@@ -172,9 +185,8 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
             f"'{used.name}' needs '{missing[0]}'" if missing else f"'{used.name}' takes no '{unknown[0]}'"
         )
     if not used.is_script:
-        return Use(
-            used.name, {name: around.opened(one) if name in used.secret else one for name, one in inputs.items()}
-        )
+        given = {name: around.opened(one) if name in used.secret else one for name, one in inputs.items()}
+        return Use(used.name, given, None if used.name in STEP_TYPES else used)
     for name, value in inputs.items():
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
@@ -260,7 +272,7 @@ def _parts(
 ) -> list[PlannedStep]:
     shell: Shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
     types = _types(spec.inputs, spec.steps or ())
-    within = _Around({}, shell, secrets, types, around.find, around.tolerant, caller=step)
+    within = _Around({}, shell, secrets, types, around.find, around.plugged, around.tolerant, caller=step)
     if spec.script is None:
         parts = _in_order(spec.steps or (), "step", phase, within)
         read = outputs_read({name: gives.get("value") for name, gives in spec.outputs.items()}, parts)

@@ -75,7 +75,9 @@ def _plan(asked: _Asked) -> Planned | PlanRefused:
         params = params_of(asked.job, asked.params)
         targets = _targets(asked)
         _refuse_held(asked.catalog, *(target.identity for target in targets))
-        steps = planned_steps(asked.job, targets, secrets_given(asked.job, params), asked.catalog.library)
+        steps = planned_steps(
+            asked.job, targets, secrets_given(asked.job, params), asked.catalog.library, plugged=asked.catalog.plugged
+        )
         return Planned(_pinned(asked, targets, steps), params)
     except Refusal as refusal:
         return refusal.refused
@@ -165,7 +167,13 @@ def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tu
         targets = _targets(asked) if chosen is None else [catalog.targets[name] for name in sorted(chosen)]
         if job.spec.targets is not None and not targets:
             return ()
-        found = tuple(_ways(asked, targets, planned_steps(job.spec, targets, {}, catalog.library, tolerant=True)))
+        found = tuple(
+            _ways(
+                asked,
+                targets,
+                planned_steps(job.spec, targets, {}, catalog.library, plugged=catalog.plugged, tolerant=True),
+            )
+        )
         for name in {way.credential for way in found}:
             _allowed(asked, name)
     except (Refusal, ExpressionError):

@@ -23,7 +23,6 @@ from engine.strategy import batches_of
 from engine.views import StepView, TargetView
 from engine.yamltext import plain, to_yaml
 from schemas.quantities import format_duration
-from schemas.steps import STEP_TYPES
 from schemas.target import Become
 
 MOST_TEXT = 2048
@@ -272,7 +271,7 @@ class _Stage:
 
     def _where(self, step: PlannedStep) -> Facts:
         """By which connection, as whom."""
-        known = STEP_TYPES.get(step.action.type) if isinstance(step.action, Use) else None
+        known = step.action.known if isinstance(step.action, Use) else None
         if known is not None and known.runner_side and known.over is None:
             return {"connection": "runner"}
         connection = step.connection or (self.target.default_connection if self.target is not None else None) or "local"

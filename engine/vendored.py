@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.globs import matches
+from engine.plugins import LOCK_KEY, NO_PLUGINS, Plugged, plugged
 from schemas.diagnostic import Diagnostic
 from schemas.guard import load
 from schemas.library import LibraryStep, StepLibrary
@@ -45,6 +46,7 @@ class Vendored:
     locked: Mapping[str, Any] | None = None
     findings: tuple[Diagnostic, ...] = ()
     """What is wrong with the lock file itself."""
+    plugins: Plugged = NO_PLUGINS
 
 
 NO_LIBRARIES = Vendored()
@@ -129,7 +131,9 @@ def vendored(files: Iterable[VendoredFile], lock: bytes | None) -> Vendored:
     loaded = load(lock, LOCK_FILE)
     whole = loaded.documents[0] if len(loaded.documents) == 1 else {}
     locked = whole.get("libraries") if isinstance(whole, dict) else None
-    return Vendored(tuple(files), locked if isinstance(locked, dict) else {}, tuple(loaded.findings))
+    plugins = plugged(whole.get(LOCK_KEY) if isinstance(whole, dict) else None, LOCK_FILE)
+    findings = (*loaded.findings, *plugins.findings)
+    return Vendored(tuple(files), locked if isinstance(locked, dict) else {}, findings, plugins)
 
 
 def libraries_of(found: Vendored) -> dict[str, Library]:

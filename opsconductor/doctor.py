@@ -34,7 +34,7 @@ class Check:
 
 def examine(source: Source, state: StateFolder, branch: str) -> tuple[Check, ...]:
     """Look at everything; a check that cannot be made is a check that failed."""
-    return (*_programs(), *_folder(state), *_secrets(state), *_repository(source, branch))
+    return (*_programs(), *_plug_ins(), *_folder(state), *_secrets(state), *_repository(source, branch))
 
 
 def show(checks: tuple[Check, ...]) -> str:
@@ -70,6 +70,17 @@ def _programs() -> Iterator[Check]:
     yield Check("time zone data", data.origin != "system", data.text, "pip install tzdata: others have other data")
     shell = shutil.which("sh")
     yield Check("sh", shell is not None, shell or "not found", "local steps need a POSIX shell")
+
+
+def _plug_ins() -> Iterator[Check]:
+    from opsconductor.plugins.installed import faults, parts
+
+    names = [f"{part.name} ({part.package} {part.version})" for part in parts()]
+    wrong = faults()
+    yield Check("plug-ins", True, ", ".join(names) or "none")
+    for fault in wrong:
+        advice = f"nothing else is affected; mend or uninstall {fault.source}"
+        yield Check(f"plug-in {fault.name}", False, fault.problem, advice)
 
 
 def _folder(state: StateFolder) -> Iterator[Check]:

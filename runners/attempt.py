@@ -18,7 +18,7 @@ from runners.limits import Capture
 from runners.secrets import Sealed
 from runners.steps import ReadyStep, StepType, step_type
 from runners.steps.script import outcome_of as meaning
-from schemas.steps import STEP_TYPES, Needs
+from schemas.steps import Needs
 
 _HOPELESS = PROOF + 10.0
 """Seconds after the order to end a step when we stop waiting for its step type."""
@@ -70,7 +70,7 @@ def _type(step: PlannedStep) -> str:
 
 
 def _needs(step: PlannedStep) -> Needs:
-    known = STEP_TYPES.get(step.action.type) if isinstance(step.action, Use) else None
+    known = step.action.known if isinstance(step.action, Use) else None
     return known.needs if known is not None else "commands"
 
 

@@ -15,7 +15,6 @@ from runners.bootstrap import Command
 from runners.repository import Read
 from runners.secrets import Opened, Sealed
 from runners.steps import Around, ReadyStep
-from schemas.steps import STEP_TYPES
 
 Open = Callable[[str], Opened]
 """Opens a credential of the run by name. Raises Sealed."""
@@ -107,8 +106,7 @@ def prepare(
 
 
 def _inputs(use: Use, context: Mapping[str, Any], status: Status, opened: Open) -> dict[str, Any]:
-    known = STEP_TYPES.get(use.type)
-    marked = known.secret if known is not None else frozenset[str]()
+    marked = use.known.secret if use.known is not None else frozenset[str]()
     secret = {name: found for name in marked if (found := secret_of(use.inputs.get(name))) is not None}
     plain = {name: value for name, value in use.inputs.items() if name not in secret}
     rendered = render(plain, context, status=status)
@@ -116,7 +114,7 @@ def _inputs(use: Use, context: Mapping[str, Any], status: Status, opened: Open) 
 
 
 def _environment(use: Use, env: Mapping[str, Any], opened: Open) -> dict[str, str]:
-    known = STEP_TYPES.get(use.type)
+    known = use.known
     if known is None or known.needs != "programs":
         return {}
     return {name: _value(value, opened) for name, value in env.items()}

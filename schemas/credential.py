@@ -8,6 +8,7 @@ from schemas.envelope import Document, Many, Model, Name
 from schemas.quantities import Instant, Period
 from schemas.rules import chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
+from schemas.target import PluginName
 
 FIELDS = {
     "ssh": frozenset({"username", "password", "privateKey", "passphrase", "certificate"}),
@@ -19,12 +20,22 @@ FIELDS = {
 """Which fields `secrets.<credential>.<field>` may name, by type."""
 
 
-_SOURCES = ("file", "env", "vault", "command")
+_SOURCES = ("file", "env", "vault", "command", "plugin")
 
 
 class Vault(Model):
     path: str = Field(description="Path of the secret.", examples=["secret/data/web"])
     field: str | None = Field(default=None, description="Key within the secret.", examples=["password"])
+
+
+class PluginSource(Model):
+    name: PluginName = Field(description="The source's name.", examples=["sample.netrc"])
+    with_: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description="What it is given; it is no secret.",
+        examples=[{"machine": "db-01"}],
+    )
 
 
 class Source(Model):
@@ -48,10 +59,12 @@ class Source(Model):
         default=None, description="A program of the runner that prints it.", examples=[["pass", "show", "web"]]
     )
 
+    plugin: PluginSource | None = Field(default=None, description="A source that a plug-in brings.")
+
     @model_validator(mode="after")
     def _exactly_one(self) -> "Source":
         if len(chosen(self, _SOURCES)) != 1:
-            raise ValueError("'from' names exactly one of file, env, vault, command")
+            raise ValueError("'from' names exactly one of file, env, vault, command, plugin")
         return self
 
 

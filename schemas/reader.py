@@ -1,7 +1,7 @@
 """From the bytes of a file to authored documents, or to findings with their places."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from schemas.kinds import ACTS, MODELS, STATUS_KINDS
 from schemas.mending import Hole, mended
 from schemas.places import Layout, Places
 from schemas.span import Span
+from schemas.steps import StepType
+from schemas.steps.declared import NONE
 
 ANY_KIND = "*"
 _NAME_FIELD = re.compile(rb"\bname:[ \t]*[\"']?([a-z0-9][a-z0-9.-]*)")
@@ -38,6 +40,8 @@ class Authored:
     index: int
     places: Places = field(repr=False)
     holes: tuple[Hole, ...] = ()
+    plugged: Mapping[str, StepType] = field(default_factory=lambda: NONE, repr=False)
+    """The step types of plug-ins that it may use, by name."""
 
     @property
     def identity(self) -> str:

@@ -17,6 +17,10 @@ UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.#][A-Za-z0-9_.@\\+-]*\$?$
 """A name as sudo takes it, or `#` and a number."""
 
 
+PluginName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$", max_length=128)]
+"""What a plug-in brings has a dot in its name."""
+
+
 class Become(Model):
     user: UserName = Field(description="The user to become.", examples=["root"])
     method: Literal["sudo"] = Field(default="sudo", description="How.")
@@ -86,6 +90,11 @@ class Connections(Model):
     http: HttpConnection | None = Field(default=None, description="An HTTP endpoint.")
     rdp: RdpConnection | None = Field(default=None, description="Remote desktop, tested only.")
     local: LocalConnection | None = Field(default=None, description="The runner's own host.")
+    plugins: dict[PluginName, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Connections that plug-ins bring, by name, each with its settings.",
+        examples=[{"sample.shell": {"folder": "/srv"}}],
+    )
 
 
 _TO_A_HOST = ("ssh", "winrm", "rdp")
@@ -99,7 +108,7 @@ class TargetSpec(Model):
     host: Host | None = Field(default=None, description="Name or address.", examples=["web-01.example.org"])
     os: Literal["linux", "windows", "network", "other"] = Field(default="linux", description="What runs there.")
     connections: Connections = Field(default_factory=cache(Connections), description="How to reach it.")
-    default_connection: Literal["ssh", "winrm", "http", "local"] | None = Field(
+    default_connection: Literal["ssh", "winrm", "http", "local"] | PluginName | None = Field(
         default=None, description="Which connection steps use when they name none; the only one, else ssh or winrm."
     )
     vars: dict[str, Any] = Field(

@@ -54,6 +54,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC320": _CHOICE | {"uses", "if"},
     "OC321": frozenset(),
     "OC322": frozenset({"jump", "=ssh", "=connections"}),
+    "OC323": frozenset(),
     "OC340": frozenset(),
     "OC341": frozenset(),
     "OC401": frozenset(),

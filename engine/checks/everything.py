@@ -11,6 +11,7 @@ from engine.checks import identities, libraries, projects, supported
 from engine.checks.changes import Facts, carried_over, facts_of
 from engine.checks.doubt import credible, is_named
 from engine.checks.scope import Scope, bounded
+from engine.plugins import knowing
 from engine.spreading import Every
 from schemas.diagnostic import Diagnostic
 from schemas.kinds import MODELS
@@ -108,6 +109,7 @@ def about_acts(
     catalog: Catalog, acts: Sequence[Authored], *, broken: frozenset[str], broken_kinds: frozenset[str] = frozenset()
 ) -> Iterator[Diagnostic]:
     """Findings about acts, which concern nothing but the act."""
+    acts = knowing(acts, catalog.plugged)
     scope = Scope(catalog, (), acts, broken=broken, broken_kinds=broken_kinds)
     yield from identities.check(_named(acts))
     for authored in acts:

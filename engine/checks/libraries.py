@@ -276,7 +276,8 @@ def _runs_there(spec: LibraryStepSpec, scope: Scope) -> bool:
     if spec.script is not None:
         return True
     for step in steps_within(spec):
-        known, use = STEP_TYPES.get(step.uses or ""), use_of(step.uses)
+        known = STEP_TYPES.get(step.uses or "") or scope.catalog.plugged.get(step.uses or "")
+        use = use_of(step.uses)
         if step.run is not None or (known is not None and not known.runner_side):
             return True
         library = scope.catalog.library(use.library) if use is not None else None

@@ -23,6 +23,7 @@ from schemas.reader import ANY_KIND, Authored, nameless
 from schemas.schedule import Schedule
 from schemas.selector import Selection
 from schemas.steps import STEP_TYPES, StepType
+from schemas.steps.declared import NONE
 from schemas.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class PlacedStep:
     path: Path
     phase: str
     position: int
+    type: StepType | None = None
+    """Its step type; None for a script, and for a type that does not exist."""
     loops: frozenset[str] = frozenset()
     """What the items of the loops around it are called, its own apart."""
 
@@ -61,11 +64,6 @@ class PlacedStep:
     def id(self) -> str:
         """Its own id, or the one by position."""
         return self.step.id or f"{'step' if self.phase == 'steps' else self.phase}_{self.position}"
-
-    @property
-    def type(self) -> StepType | None:
-        """Its step type; None for a script, and for a type that does not exist."""
-        return STEP_TYPES.get(self.step.uses or "")
 
     @property
     def is_script(self) -> bool:
@@ -85,28 +83,35 @@ class PlacedStep:
 
 def steps_of(authored: Authored) -> tuple[PlacedStep, ...]:
     """All steps of a job, inline job or library step, those within `rescue` included, in the order of the text."""
-    return remembered(authored, "steps", (), lambda: tuple(steps_in(authored.document)))
+    return remembered(authored, "steps", (), lambda: tuple(steps_in(authored.document, authored.plugged)))
 
 
-def steps_in(document: Document) -> Iterator[PlacedStep]:
+def steps_in(document: Document, plugged: Mapping[str, StepType] = NONE) -> Iterator[PlacedStep]:
     """The same of a document that nobody needs the places of."""
     if isinstance(document, Job):
         for phase, steps in (
             ("steps", document.spec.steps), ("rescue", document.spec.rescue), ("finally", document.spec.finally_),
         ):  # fmt: skip
-            yield from _placed(steps, ("spec", phase), phase)
+            yield from _placed(steps, ("spec", phase), phase, plugged)
     elif isinstance(document, RunRequest) and document.spec.job is not None:
-        yield from _placed(document.spec.job.steps, ("spec", "job", "steps"), "steps")
+        yield from _placed(document.spec.job.steps, ("spec", "job", "steps"), "steps", plugged)
     elif isinstance(document, LibraryStep) and document.spec.steps is not None:
-        yield from _placed(document.spec.steps, ("spec", "steps"), "steps")
+        yield from _placed(document.spec.steps, ("spec", "steps"), "steps", plugged)
 
 
-def _placed(steps: Iterable[Step], path: Path, phase: str, loops: frozenset[str] = frozenset()) -> Iterator[PlacedStep]:
+def _placed(
+    steps: Iterable[Step],
+    path: Path,
+    phase: str,
+    plugged: Mapping[str, StepType],
+    loops: frozenset[str] = frozenset(),
+) -> Iterator[PlacedStep]:
     for index, step in enumerate(steps):
-        yield PlacedStep(step, (*path, index), phase, index + 1, loops)
+        uses = step.uses or ""
+        yield PlacedStep(step, (*path, index), phase, index + 1, STEP_TYPES.get(uses) or plugged.get(uses), loops)
         if step.rescue:
             around = loops | {step.for_each.as_} if step.for_each is not None else loops
-            yield from _placed(step.rescue, (*path, index, "rescue"), "rescue", around)
+            yield from _placed(step.rescue, (*path, index, "rescue"), "rescue", plugged, around)
 
 
 def selections_of(authored: Authored) -> Iterator[tuple[Selection, Path]]:
@@ -199,9 +204,10 @@ class Scope:
         """The targets that declare a connection."""
         found: dict[str, set[str]] = {}
         for name, target in self.catalog.targets.items():
-            for connection in target.spec.connections.model_fields_set:
-                if getattr(target.spec.connections, connection) is not None:
-                    found.setdefault(connection, set()).add(name)
+            given = target.spec.connections
+            declared = (one for one in given.model_fields_set if one != "plugins" and getattr(given, one) is not None)
+            for connection in (*declared, *given.plugins):
+                found.setdefault(connection, set()).add(name)
         return {connection: self.members.of(names) for connection, names in found.items()}
 
     @cached_property

@@ -109,8 +109,8 @@ def _connections(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         rests = Rest((*placed.path, "connection")), Rest((*placed.path, "uses"))
         if connection is None:
             silent = silent and placed.on_runner
-        elif connection not in _CONNECTIONS:
-            hint = f"one of {', '.join(_CONNECTIONS)}"
+        elif connection not in _CONNECTIONS and "." not in connection:
+            hint = f"one of {', '.join(_CONNECTIONS)}, or one that a plug-in brings"
             found = Diagnostic(authored.span(*path), "OC311", f"'{connection}' is not a connection", hint)
             yield found.resting_on(rests)
         elif without := reached - scope.by_connection.get(connection, frozenset[str]()):

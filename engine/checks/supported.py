@@ -140,7 +140,7 @@ def _credential(credential: Credential) -> Iterator[Finding]:
 def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
     """A step type that there is none of, or that this version does not run."""
     uses = placed.step.uses
-    if uses is None or (uses in STEP_TYPES and uses not in PLANNED_TYPES):
+    if uses is None or (placed.type is not None and not placed.type.planned):
         return
     span = authored.span(*placed.path, "uses")
     if "/" in uses and "${{" not in uses:
@@ -148,8 +148,9 @@ def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
     if uses.partition("@")[0] in PLANNED_TYPES or "${{" in uses:
         yield Diagnostic(span, CODE, f"step type '{uses}' is not supported yet", "write the step as 'run'")
     else:
-        near = _TYPES.near(uses)
-        hint = f"did you mean '{near}'?" if near else "write the step as 'run'"
+        near = (Names((*STEP_TYPES, *authored.plugged)) if authored.plugged else _TYPES).near(uses)
+        of_plug_in = "if a plug-in brings it, 'opsconductor plugin lock' writes it into opsconductor.lock"
+        hint = f"did you mean '{near}'?" if near else of_plug_in if "." in uses else "write the step as 'run'"
         yield Diagnostic(span, "OC305", f"there is no step type '{uses}'", hint)
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "impact": ("impact",),
     "explain": ("schema", "explain"),
     "target": ("target",),
+    "plugin": ("plugin",),
 }
 """The commands of each module of this package, in the order of the help."""
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from engine.pinned import RUNNER, PinnedTarget
 from runners.bootstrap import Command
@@ -166,6 +166,10 @@ class Site:
     @property
     def name(self) -> str:
         return self.target.name if self.target is not None else RUNNER
+
+    def settings(self, connection: str) -> Mapping[str, Any]:
+        """What the target says in `spec.connections.plugins` for a plug-in's connection; it is not checked."""
+        return self.target.connections.plugins.get(connection, {}) if self.target is not None else {}
 
 
 @dataclass(frozen=True, slots=True)

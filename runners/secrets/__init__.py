@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from engine.selection import matches
 from runners.doors import NoPart
@@ -84,7 +85,7 @@ class Secrets:
 
     def _read(self, name: str, spec: CredentialSpec) -> Mapping[str, str]:
         given = spec.from_.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.from_ is not None else {}
-        for source, reference in given.items():
+        for source, reference in (_of_plug_in(one) if key == "plugin" else (key, one) for key, one in given.items()):
             try:
                 found = DOOR.factory(source)(Settings(self.folder, self.environ, self.restricted)).read(reference)
             except (OSError, ValueError, NoPart) as error:
@@ -95,6 +96,10 @@ class Secrets:
                 raise Sealed(f"credential '{name}' of type {spec.type} has no {odd[0]}, which its source gives")
             return fields
         raise Sealed(f"credential '{name}' has a source that this version cannot open")
+
+
+def _of_plug_in(reference: Any) -> tuple[str, Any]:
+    return reference["name"], reference.get("with", {})
 
 
 def _ended(text: str, field: str) -> str:

@@ -1,7 +1,8 @@
 """Sources of secrets: where the text of a credential is read from.
 
 Built-in sources and those of plug-ins come through one door: the entry point group `opsconductor.secrets` names
-factories that take `Settings` and give a `SecretSource`. Which one reads a credential is the field of its `spec.from`.
+factories that take `Settings` and give a `SecretSource`. Which one reads a credential is the field of its `spec.from`;
+those of plug-ins are named in `spec.from.plugin`.
 """
 
 from collections.abc import Mapping
@@ -30,9 +31,9 @@ class SecretSource(Protocol):
     def read(self, reference: Any) -> str | Mapping[str, str]:
         """Read anew what `reference` names: the secret, or its fields by name where it has several.
 
-        `reference` is what stands in the document below the source's name; it fits the schema, and is not trusted. Runs
-        in a thread, and ends within 30 seconds. Raises ValueError or OSError with a message for people that holds
-        nothing of any secret.
+        `reference` is what stands in the document below the source's name, of a plug-in's what its `with` holds; it is
+        not trusted. Runs in a thread, and ends within 30 seconds. Raises ValueError or OSError with a message for
+        people that holds nothing of any secret.
         """
         ...
 

@@ -30,6 +30,7 @@ REQUESTS = "opsconductor/requests"
 STATUS = "opsconductor/status"
 OPEN = {"waiting", "queued", "running"}
 PATIENCE = 30.0
+AT_THE_ROOT = ("opsconductor.yaml", "opsconductor.lock", "sync.yaml")
 
 PROJECT = """
     apiVersion: opsconductor/v1
@@ -245,7 +246,11 @@ class Site:
         git("read-tree", tip) if tip and not force else git("read-tree", "--empty")
         lines = []
         for name, text in files.items():
-            path = name if "/" in name or name in ("opsconductor.yaml", "sync.yaml") else f"definitions/{name}"
+            path = (
+                name
+                if "/" in name or name in ("opsconductor.yaml", "opsconductor.lock", "sync.yaml")
+                else f"definitions/{name}"
+            )
             if text is None:
                 lines.append(f"0 {'0' * 40}\t{path}")
                 continue

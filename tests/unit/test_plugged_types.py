@@ -1,0 +1,79 @@
+"""Step types of plug-ins, as the lock file copies them."""
+
+from typing import Any
+
+import pytest
+
+from engine.compile import compile_files
+from engine.plugins import plugged, problem_of
+from engine.vendored import LOCK_FILE, vendored
+from schemas.reader import read
+
+GREET = {"description": "Greets.", "inputs": {"name": {"type": "string"}}, "required": ["name"], "needs": "nothing"}
+PROJECT = read(b"apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: p}\n", "opsconductor.yaml")
+
+
+def lock(**steps: Any) -> bytes:
+    import yaml
+
+    return yaml.safe_dump({"plugins": {"greetings": {"version": "1", "steps": steps}}}).encode()
+
+
+def found(step: str, locked: bytes) -> list[str]:
+    text = f"apiVersion: opsconductor/v1\nkind: Job\nmetadata: {{name: j}}\nspec: {{steps: [{step}]}}\n"
+    libraries = vendored((), locked)
+    compiled = compile_files("c", [PROJECT, read(text.encode(), "j.yaml")], libraries=libraries)
+    return [f"{one.code} {one.message}" for one in compiled.findings]
+
+
+def test_a_locked_step_type_is_checked_like_a_built_in_one() -> None:
+    locked = lock(**{"greetings.greet": {**GREET, "outputs": {"said": {"type": "string"}}}})
+    assert found("{uses: greetings.greet, with: {name: Ana}}", locked) == []
+    assert found("{uses: greetings.greet, with: {name: 1}}", locked) == ["OC406 'name': it must be text, not a number"]
+    assert found("{uses: greetings.greet}", locked) == ["OC406 'greetings.greet' needs 'name'"]
+    first = (
+        "{id: a, uses: greetings.greet, with: {name: x}}, "
+        "{uses: assert, with: {that: '${{ steps.a.outputs.%s == null }}'}}"
+    )
+    assert found(first % "said", locked) == []
+    assert found(first % "sad", locked) == ["OC405 step 'a' declares no output 'sad'"]
+    assert found("{uses: greetings.greet, with: {name: Ana}}", b"") == ["OC305 there is no step type 'greetings.greet'"]
+
+
+def test_the_findings_follow_the_lock_from_commit_to_commit() -> None:
+    """What is remembered of a document does not outlive the step types that it was checked with."""
+    text = b"apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: j}\nspec: {steps: [{uses: a.b}]}\n"
+    job = read(text, "j.yaml")
+    without = compile_files("1", [PROJECT, job])
+    with_it = vendored((), lock(**{"a.b": {"description": "x", "needs": "nothing"}}))
+    after = compile_files("2", [PROJECT, job], libraries=with_it, before=without)
+    again = compile_files("3", [PROJECT, job], before=after)
+    assert [len(one.findings) for one in (without, after, again)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("assert", GREET, "there is a built-in step type of this name, which cannot be replaced"),
+        ("greet", GREET, "the name of a plug-in's step type is two to four words with dots between"),
+        ("a.b", [], "it is not a mapping"),
+        ("a.b", {}, "description: Field required"),
+        ("a.b", {**GREET, "more": 1}, "more: Extra inputs are not permitted"),
+        ("a.b", {**GREET, "required": ["other"]}, "'required' names 'other', which is none of the inputs"),
+        ("a.b", {**GREET, "over": "ssh"}, "a type that needs nothing is over no connection"),
+        ("a.b", {**GREET, "inputs": {"name": {"type": "txt"}}}, "input 'name': "),
+        ("a.b", {"description": "x", "inputs": {"run": {"type": "string"}}}, "'run' is for scripts"),
+    ],
+)
+def test_what_cannot_be_used_says_why(name: str, data: Any, why: str) -> None:
+    problem = problem_of(name, data)
+    assert problem is not None and problem.startswith(why), problem
+    (finding,) = plugged({"greetings": {"steps": {name: data}}}, LOCK_FILE).findings
+    assert (finding.code, finding.span.file) == ("OC323", LOCK_FILE)
+
+
+def test_a_step_type_of_two_plug_ins_is_a_finding() -> None:
+    both = plugged({"one": {"steps": {"a.b": GREET}}, "two": {"steps": {"a.b": GREET}}}, LOCK_FILE)
+    assert [one.message for one in both.findings] == [
+        "step type 'a.b' of plug-in 'two': 'one' has it too; one of the two must go"
+    ]
