@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [sudo]=sudo [git]=git [venv]=python3-venv
-    [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
+    [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server)
 

@@ -75,6 +75,7 @@ DOOR: Door[StepType] = Door(
         "dummy": "runners.steps.dummy:Dummy",
         "http.request": "runners.steps.httprequest:HttpRequest",
         "mcp.call": "runners.steps.mcpcall:McpCall",
+        "nmap.scan": "runners.steps.nmapscan:NmapScan",
         "script": "runners.steps.script:Script",
         "wait.until": "runners.steps.waiting:WaitUntil",
         "webhook.call": "runners.steps.httprequest:WebhookCall",

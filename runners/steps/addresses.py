@@ -5,7 +5,7 @@ an expression or from a redirect must lie in the networks of the pool. Judged is
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _NEVER = {
     "169.254.0.0/16": "a link-local address, where clouds keep their metadata",
@@ -47,6 +47,16 @@ def refusal(address: str, *, authored: bool, networks: Iterable[str]) -> str | N
         f"{address} is not within the networks of the pool, and the host comes from an expression or a redirect; "
         "write the host out in the step, or add its network to spec.networks of the RunnerPool"
     )
+
+
+def never(network: IPv4Network | IPv6Network) -> str | None:
+    """Which addresses in a network are never talked to; None where it has none of them."""
+    for refused, why in _REFUSED:
+        if network.version == refused.version and network.overlaps(refused):
+            return why
+    if network.version == 6 and network.overlaps(_COMPATIBLE) and network != ip_network(_LOOPBACK):
+        return "an IPv4 address in an IPv6 form"
+    return None
 
 
 def _never(ip: IPv4Address | IPv6Address) -> str | None:

@@ -1,0 +1,1 @@
+"""Scanning networks by the program nmap: what it is asked, and what it reports."""

@@ -1,0 +1,97 @@
+"""What nmap is asked: which addresses may be scanned, and the fixed words it is called with. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal
+
+from runners.steps.addresses import never
+
+Profile = Literal["polite", "normal", "fast"]
+Network = IPv4Network | IPv6Network
+MOST = 65_536
+"""Addresses of one scan, at most."""
+FEW = 16
+"""So many addresses are scanned whether they answer a first knock or not."""
+_TIMING = {"polite": "-T2", "normal": "-T3", "fast": "-T4"}
+_KNOCK = "-PS22,80,135,443,445,3389,5985,8080"
+
+
+class NotAllowed(Exception):  # noqa: N818 - named after the scan
+    """It is not scanned: the message says why, and what to do. Nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What is looked for, where. `ports` as nmap reads them; none for the thousand most used."""
+
+    networks: tuple[Network, ...]
+    ports: tuple[str, ...] = ()
+    profile: Profile = "normal"
+    services: bool = False
+    system: bool = False
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """TCP connects only, which need no rights, unless the operating system is asked for. No name is looked up."""
+        size = sum(network.num_addresses for network in self.networks)
+        words = ["nmap", "-oX", "-", "--no-stylesheet", "-n", "-sT", _TIMING[self.profile]]
+        words.append("-O" if self.system else "--unprivileged")
+        words += ["-6"] if self.networks[0].version == 6 else []
+        words += ["-sV"] if self.services else []
+        words.append("-Pn" if size <= FEW else _KNOCK)
+        words += ["-p", ",".join(self.ports)] if self.ports else ["--top-ports", "1000"]
+        # from here on every word is an address that was parsed
+        return (*words, *(_written(network) for network in self.networks))
+
+
+def ports_of(given: Iterable[int | str]) -> tuple[str, ...]:
+    """Ports as nmap reads them. Raises NotAllowed."""
+    found = []
+    for one in given:
+        first, _, last = str(one).partition("-")
+        numbers = int(first), int(last or first)
+        if not 1 <= numbers[0] <= numbers[1] <= 65535:
+            raise NotAllowed(f"'{one}' is no port and no range of ports")
+        found.append(str(one))
+    return tuple(found)
+
+
+def allowed(asked: Sequence[str], pool: Iterable[str], *, authored: bool = False) -> tuple[Network, ...]:
+    """The networks of addresses and CIDR texts, when they may be scanned. `authored`: the one host of a Target.
+
+    Raises NotAllowed.
+    """
+    networks = tuple(dict.fromkeys(_network(text) for text in asked))
+    if len({network.version for network in networks}) > 1:
+        raise NotAllowed("IPv4 and IPv6 addresses are scanned in steps of their own")
+    size = sum(network.num_addresses for network in networks)
+    if size > MOST:
+        raise NotAllowed(f"{size:,} addresses are too many for one step: at most {MOST:,}")
+    reached = [ip_network(text, strict=False) for text in pool]
+    for network in networks:
+        if (why := never(network)) is not None:
+            raise NotAllowed(f"{_written(network)} has {why}; it is never scanned")
+        if not authored and not any(_within(network, one) for one in reached):
+            raise NotAllowed(
+                f"{_written(network)} is not within the networks of the pool; add its network to spec.networks of the "
+                "RunnerPool that runs this"
+            )
+    return networks
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise NotAllowed(f"'{text}' is no address and no network; a network is written as 10.1.0.0/24") from None
+
+
+def _within(network: Network, other: Network) -> bool:
+    if isinstance(network, IPv4Network) and isinstance(other, IPv4Network):
+        return network.subnet_of(other)
+    return isinstance(network, IPv6Network) and isinstance(other, IPv6Network) and network.subnet_of(other)
+
+
+def _written(network: Network) -> str:
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
