@@ -11,7 +11,7 @@ from engine.reach import jumps
 from engine.selection import select
 from schemas.credential import CredentialSpec
 from schemas.selector import Selection
-from schemas.target import Connections, Target
+from schemas.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,7 @@ def trials(catalog: Catalog, chosen: Selection | None) -> Trials:
 
 def _of(plan: PinnedSpec) -> Iterator[Trial]:
     for target in plan.targets:
-        for name in Connections.model_fields:
-            if getattr(target.connections, name) is not None:
-                yield Trial(target, name)
+        yield from (Trial(target, name) for name in target.connections.declared)
 
 
 def _credentials(catalog: Catalog, targets: list[Target]) -> dict[str, CredentialSpec]:
@@ -70,8 +68,8 @@ def _credentials(catalog: Catalog, targets: list[Target]) -> dict[str, Credentia
 
 
 def _named(target: Target) -> Iterator[str]:
-    for name in Connections.model_fields:
-        settings = getattr(target.spec.connections, name)
+    for name in target.spec.connections.declared:
+        settings = getattr(target.spec.connections, name, None)
         for holder in (settings, getattr(settings, "become", None)):
             if (credential := getattr(holder, "credential_ref", None)) is not None:
                 yield credential

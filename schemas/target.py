@@ -96,6 +96,12 @@ class Connections(Model):
         examples=[{"sample.shell": {"folder": "/srv"}}],
     )
 
+    @property
+    def declared(self) -> tuple[str, ...]:
+        """The names of those that are given, those of plug-ins last."""
+        own = (name for name in type(self).model_fields if name != "plugins" and getattr(self, name) is not None)
+        return (*own, *self.plugins)
+
 
 _TO_A_HOST = ("ssh", "winrm", "rdp")
 

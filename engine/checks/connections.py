@@ -54,9 +54,7 @@ def _winrm(authored: Authored, winrm: WinrmConnection, path: Path) -> Iterator[D
 
 
 def _default(authored: Authored, target: Target) -> Iterator[Diagnostic]:
-    name, declared = target.spec.default_connection, target.spec.connections
-    own = (one for one in type(declared).model_fields if one != "plugins" and getattr(declared, one) is not None)
-    has = [*own, *declared.plugins]
+    name, has = target.spec.default_connection, target.spec.connections.declared
     if name is not None and name not in has:
         hint = f"it has {', '.join(has)}" if has else "declare it under spec.connections"
         message = f"the target has no connection '{name}'"

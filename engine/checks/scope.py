@@ -204,9 +204,7 @@ class Scope:
         """The targets that declare a connection."""
         found: dict[str, set[str]] = {}
         for name, target in self.catalog.targets.items():
-            given = target.spec.connections
-            declared = (one for one in given.model_fields_set if one != "plugins" and getattr(given, one) is not None)
-            for connection in (*declared, *given.plugins):
+            for connection in target.spec.connections.declared:
                 found.setdefault(connection, set()).add(name)
         return {connection: self.members.of(names) for connection, names in found.items()}
 
