@@ -101,7 +101,7 @@ class _Negotiated:
                 protocol=place.transport,
                 options=spnego.NegotiateOptions.wrapping_winrm if place.sealed else spnego.NegotiateOptions.none,
             )
-        except (SpnegoError, FeatureMissingError, ImportError, ValueError) as error:
+        except Exception as error:  # the libraries of Kerberos raise errors of their own, which may not be installed
             raise NoLogin(self._problem(error)) from error
 
     def scheme_of(self, offered: Iterable[str]) -> str | None:
@@ -134,6 +134,8 @@ class _Negotiated:
         if self._place.transport == "kerberos":
             if "gssapi" in said.lower() or "No module" in said or "not available" in said:
                 return "this runner has no Kerberos; install opsconductor[kerberos] on it"
+            if "integrity check failed" in said or "Preauthentication failed" in said:
+                return self.refused()
             return f"no Kerberos login of '{self._place.user}' for HTTP/{self._place.name}: {said}"
         return f"the login did not go through: {said}"
 
