@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := dev
-.PHONY: demo dev test test-slow test-all check bench docs lock clean programs host-programs
+.PHONY: demo dev test test-slow test-all test-kerberos check bench docs lock clean programs host-programs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -86,6 +86,12 @@ test-slow: $(VENV)/.dev programs host-programs $(NODE_PROGRAMS)/.made
 	$(PYTEST) -n $(SLOW_WORKERS) -m slow
 
 test-all: test test-slow
+
+# Not part of test-all: the extra has to be built here, with a compiler and the headers of Kerberos.
+test-kerberos: $(VENV)/.dev
+	@tools/programs.sh krb5kdc kadmin.local krb5-config gcc
+	@$(PIP) --editable '.[kerberos]'
+	$(BIN)/python -m tests.wsman.kerberos
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

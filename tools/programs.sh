@@ -6,7 +6,8 @@ set -euo pipefail
 declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [sudo]=sudo [git]=git [venv]=python3-venv
     [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
-    [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server)
+    [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server
+    [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc)
 
 present() {
     if [[ $1 == venv ]]; then
