@@ -108,6 +108,14 @@ def is_vendored(path: str) -> bool:
     return path.startswith("libraries/") and any(matches(glob, path) for glob in GLOBS)
 
 
+_FILE = re.compile(r"library\.yaml|steps/[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+def is_library_file(path: str) -> bool:
+    """Whether a path from a library's folder may be brought from elsewhere: a plain name, beside the others."""
+    return _FILE.fullmatch(path) is not None
+
+
 def is_apart(path: str) -> bool:
     """Whether a file holds no definitions though `include` may match it: libraries and their lock."""
     return path == LOCK_FILE or is_vendored(path)

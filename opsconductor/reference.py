@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from opsconductor.libraryreference import library_pages
 from schemas.codes import CODES
 from schemas.kinds import MODELS, NOT_ACTED_ON
 from schemas.publish import schema
@@ -316,6 +317,9 @@ def write(folder: Path) -> None:
     for name, text in schema_files().items():
         (folder / "schemas").mkdir(exist_ok=True)
         (folder / "schemas" / name).write_text(text, "utf-8")
+    (folder / "libraries").mkdir(exist_ok=True)
+    for name, text in library_pages().items():
+        (folder / "libraries" / name).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,17 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
     return _report(commit, files, snapshot.findings, lambda path: objects.holds(commit, path))
 
 
+def files_below(root: Path, globs: tuple[str, ...]) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:
+    """The regular files below a folder that the globs choose, and what is wrong with it. No link is followed."""
+    tree = _Tree(root, globs)
+    tree.walk("", 1)
+    if tree.beyond is not None:
+        tree.say(tree.beyond)
+    chosen = (path for path in sorted(tree.paths) if any(matches(glob, path) for glob in globs))
+    files = {path: data for path in chosen if (data := tree.read(path)) is not None}
+    return files, tuple(tree.findings)
+
+
 def _report(
     commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...], holds: Callable[[str], bool]
 ) -> Report:

@@ -21,6 +21,7 @@ COMMANDS = {
     "explain": ("schema", "explain"),
     "target": ("target",),
     "plugin": ("plugin",),
+    "library": ("library",),
 }
 """The commands of each module of this package, in the order of the help."""
 

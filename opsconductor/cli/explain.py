@@ -33,17 +33,19 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="CODE|KIND[.path]|STEPTYPE", help="A diagnostic's code, a kind, its field, or a step type."
+            metavar="CODE|KIND[.path]|STEPTYPE|LIBRARY[/STEP]",
+            help="A diagnostic's code, a kind, its field, a step type, or a library that comes with the program.",
         ),
     ],
 ) -> int:
     """What a diagnostic means and how to mend it, or what a kind or field is."""
+    from opsconductor.libraryreference import explain_library
     from opsconductor.reference import explain_code, explain_kind, explain_step_type
 
     text = (
         explain_code(what.upper())
         if what[:2].upper() == "OC" and what[2:].isdigit()
-        else explain_step_type(what) or explain_kind(what)
+        else explain_step_type(what) or explain_kind(what) or explain_library(what)
     )
     if text is None:
         chatter(f"nothing is known by the name {what!r}{_nearest(what)}")
@@ -55,8 +57,11 @@ def explain(
 def _nearest(what: str) -> str:
     import difflib
 
+    from opsconductor.libraryreference import near as near_library
     from schemas.kinds import MODELS, STATUS_KINDS
 
+    if (meant := near_library(what)) is not None:
+        return f"; did you mean {meant}?"
     kind, dot, path = what.partition(".")
     folded = {name.lower(): name for name in (*MODELS, *sorted(STATUS_KINDS))}
     if kind.lower() in folded and dot:

@@ -1,5 +1,6 @@
 """The libraries that the product brings: read like any other, sound, and shown by examples that fit."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from schemas.diagnostic import Diagnostic
 from schemas.library import LibraryStep
 from schemas.reader import read
 from tests.catalogs import PROJECT
+from tests.libraries import catalog
 
 STEPS = [(name, step) for name in sorted(BUILT_IN) for step in sorted(library(name).steps)]  # type: ignore[union-attr]
 FOLDER = Path(step_libraries.__file__).parent
@@ -79,3 +81,14 @@ def test_the_digest_is_that_of_the_files_by_the_shell() -> None:
     ).stdout
     assert found.digest == f"sha256:{said.split()[0]}"
     assert digest([]) != found.digest
+
+
+def test_the_library_of_the_guide_is_sound() -> None:
+    """docs/how-to/write-a-library.md"""
+    page = (Path(__file__).parents[2] / "docs/how-to/write-a-library.md").read_text()
+    blocks = [block for block in re.findall(r"```text\n(.*?)```", page, re.DOTALL) if block.startswith("apiVersion")]
+    names = ["library.yaml", "steps/deploy.yaml", "steps/free-port.yaml"]
+    files = {f"libraries/web/{name}": text for name, text in zip(names, blocks, strict=True)}
+    files["libraries/web/steps/free-port.sh"] = "echo '{\"port\": 8000}'\n"
+
+    catalog(files)
