@@ -102,6 +102,14 @@ class Script:
     text: str
     holes: tuple[str, ...] = ()
     kind: Literal["script"] = "script"
+    on_windows: str | None = None
+    """The text for PowerShell, where the author names no shell and only some targets are Windows."""
+
+    def on(self, os: str | None) -> "Script":
+        """The script as it runs on a target."""
+        if os != "windows" or self.on_windows is None:
+            return self
+        return Script("powershell", self.on_windows, self.holes)
 
 
 @dataclass(frozen=True, slots=True)

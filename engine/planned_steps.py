@@ -37,6 +37,8 @@ class _Around:
     """The step types of plug-ins."""
     tolerant: bool = False
     """Whether a step that cannot be planned stands as far as it is known: to be looked at, not to be run."""
+    mixed: bool = False
+    """Whether some targets are Windows, and others are not."""
     caller: Step | None = None
     """The step that uses these of a library."""
 
@@ -63,14 +65,15 @@ def planned_steps(
 
     Raises Refusal (`badSteps`). `tolerant`: of a step that cannot be planned what is known of it, to be looked at only.
     """
-    shell: Shell = "powershell" if targets and all(target.spec.os == "windows" for target in targets) else "sh"
+    systems = {target.spec.os == "windows" for target in targets}
+    shell: Shell = "powershell" if systems == {True} else "sh"
     phases: tuple[tuple[Phase, tuple[Step, ...], str], ...] = (
         ("steps", job.steps, "step"),
         ("rescue", job.rescue, "rescue"),
         ("finally", job.finally_, "finally"),
     )
     types = _types(job.params, (step for _, of_phase, _ in phases for step in of_phase))
-    around = _Around(job.env, shell, secrets, types, find, plugged, tolerant)
+    around = _Around(job.env, shell, secrets, types, find, plugged, tolerant, mixed=len(systems) > 1)
     steps = [one for phase, of_phase, prefix in phases for one in _in_order(of_phase, prefix, phase, around)]
     read = outputs_read(job.outputs, steps)
     return tuple(_keeping(step, read) for step in steps)
@@ -171,7 +174,7 @@ def _known(step: Step, phase: Phase, around: _Around) -> Script | Use | LibraryC
 def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | LibraryCall:
     env = {**around.env, **step.env}
     if step.run is not None:
-        return _script(step.run, step.shell or around.shell, env, around.types)
+        return _script(step.run, step.shell, env, around)
     inputs = step.with_ or {}
     used = around.type_of(step)
     if used is None and use_of(step.uses) is not None:
@@ -190,11 +193,18 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
     for name, value in inputs.items():
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
-    shell: Shell = "powershell" if used.over == "winrm" else around.shell
-    return _script(inputs["run"], inputs.get("shell") or step.shell or shell, env, around.types)
+    over: Shell | None = "powershell" if used.over == "winrm" else None
+    return _script(inputs["run"], inputs.get("shell") or step.shell or over, env, around)
 
 
-def _script(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> Script:
+def _script(text: str, named: Shell | None, env: Mapping[str, Any], around: _Around) -> Script:
+    script = _bound(text, named or around.shell, env, around.types)
+    if named is not None or not around.mixed:
+        return script
+    return replace(script, on_windows=_bound(text, "powershell", env, around.types).text)
+
+
+def _bound(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> Script:
     bound = bind(text, shell, types)
     if isinstance(bound, tuple):
         first: BindError = bound[0]

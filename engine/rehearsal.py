@@ -227,7 +227,8 @@ class _Stage:
         env = self._env(step, fore)
         facts = self._where(step)
         match step.action:
-            case Script() as script:
+            case Script() as written:
+                script = written.on(self.target.os if self.target is not None else None)
                 facts |= {"shell": script.shell, "run": _short(script.text)}
                 values = [to_text(fore.valued(hole, otherwise=f"${{{{ {hole} }}}}")) for hole in script.holes]
                 prelude(script.shell, values)

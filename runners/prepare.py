@@ -90,6 +90,7 @@ def prepare(
         match step.action:
             case Script() as script:
                 around = place.inside.env if place.inside is not None else {}
+                script = script.on(place.target.os if place.target is not None else None)
                 command = _command(step, script, {**around, **env}, context, place, opened)
                 return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
             case Use() as use:

@@ -35,7 +35,6 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "windows": ("Window",),
     "files": ("Target", "Discovery", "Calendar", "Job", "RunRequest"),
     "connections": ("Target", "Discovery"),
-    "transit": ("Target", "Discovery", *_WITH_STEPS),
     "secrecy": _ANY,
     "plaintext": _ANY,
     "encrypted": ("Credential",),

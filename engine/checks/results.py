@@ -40,7 +40,6 @@ _FIXED: Mapping[tuple[str, ...], Types] = {
     ("run", "instant"): TEXT,
     ("run", "attempt"): INT,
     ("run", "cause"): _MAP,
-    ("run", "cause", "kind"): TEXT,
 }
 
 

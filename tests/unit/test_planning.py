@@ -130,6 +130,26 @@ def test_step_types_that_are_scripts_become_scripts_over_their_connection() -> N
     assert check.action == Use("assert", {"that": "${{ true }}"})
 
 
+def test_a_script_without_a_shell_is_for_the_system_of_each_target() -> None:
+    connections = {"winrm": {"credentialRef": "web"}}
+    windows = document("Target", "win-01", {"host": "a", "os": "windows", "connections": connections}, role="web")
+    steps: list[dict[str, Any]] = [
+        {"run": "echo ${{ target.name }}"},
+        {"run": "echo a", "shell": "bash"},
+        {"uses": "winrm.exec", "with": {"run": "a"}},
+    ]
+    free, named, over = planned(
+        job(steps, targets=WEB), catalog(targets=(machine("web-01", role="web"), windows))
+    ).steps
+    assert isinstance(free.action, Script)
+    assert free.action.on("linux").text == 'echo "${OC1}"'
+    assert free.action.on("windows") == Script("powershell", "echo $OC1", ("target.name",))
+    assert named.action == Script("bash", "echo a")
+    assert over.action == Script("powershell", "a")
+    only = planned(job(steps[:1], targets=WEB), catalog(targets=(windows,))).steps[0]
+    assert only.action == Script("powershell", "echo $OC1", ("target.name",))
+
+
 @pytest.mark.parametrize(
     "step",
     [

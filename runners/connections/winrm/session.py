@@ -177,7 +177,9 @@ def shell_id(mark: str) -> str:
 def checked(command: Command) -> None:
     """Raises Unsendable for what no Windows host can be given."""
     if command.shell not in SHELLS:
-        raise Unsendable(f"shell '{command.shell}' cannot run over winrm; use powershell or cmd")
+        raise Unsendable(
+            f"shell '{command.shell}' cannot run over winrm; use powershell or cmd, or say os: windows of the Target"
+        )
     texts = {"the script": command.script, "stdin": command.stdin or "", "workingDir": command.working_dir or ""}
     for place, text in {**texts, **{f"env {name}": value for name, value in command.env.items()}}.items():
         if "\0" in text:
