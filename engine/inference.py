@@ -7,8 +7,10 @@ wrong here is wrong for every value. The rules are the library's (a test asks it
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
+from engine.certainty import fault_of
+from engine.identity import CauseKind
 from engine.states import RunState, StepState
 from engine.syntax import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
 
@@ -67,7 +69,8 @@ _STATES: Mapping[str, frozenset[str]] = {
     "jobs": frozenset(RunState) | {StepState.SKIPPED},
 }
 _OS = frozenset({"linux", "windows", "network", "other"})
-_OF_TEXT = frozenset({"startsWith", "endsWith", "matches"})
+_CAUSES = frozenset(get_args(CauseKind))
+_OF_TEXT = frozenset({"startsWith", "endsWith", "matches", "contains"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Mismatch:
     start: int
     end: int
     certain: bool = True
+    code: str = "OC408"
 
 
 def infer(tree: Node, lookup: Lookup) -> tuple[Types, tuple[Mismatch, ...]]:
@@ -159,7 +163,7 @@ class _Inference:
             case Comprehension():
                 return self._walk(node, bound)
             case Call(operator=True):
-                return self._operator(node, [self.of(part, bound) for part in node.arguments])
+                return self._operator(node, [self.of(part, bound) for part in node.arguments], bound)
             case Call():
                 return self._call(node, bound)
 
@@ -200,18 +204,22 @@ class _Inference:
         parts = [part for part in (node.receiver, *node.arguments) if part is not None]
         types = [self.of(part, bound) for part in parts]
         first = types[0] if types else None
+        self._always_fails(node)
         if node.name in _OF_TEXT and first is not None and not first & TEXT:
             self._wrong(
                 parts[0], f"{node.name}() asks a text, and this is {said(first)}", "string(…) makes a text of it"
             )
+        elif node.name in _OF_TEXT and len(types) == 2 and types[1] is not None and not types[1] & TEXT:
+            message = f"{node.name}() is given {said(types[1])}, and asks a text"
+            self._wrong(parts[1], message, "string(…) makes a text of it")
         elif node.name == "size" and first is not None and not first & {"text", "bytes", "list", "map"}:
             self._wrong(parts[0], f"size() asks a text, a list or a mapping, and this is {said(first)}", "")
         if node.receiver is not None and node.name != "size":
-            return BOOL if node.name in _OF_TEXT or node.name == "contains" else INT
+            return BOOL if node.name in _OF_TEXT else INT
         result = _FUNCTIONS.get(node.name)
         return frozenset({result}) if result is not None else None
 
-    def _operator(self, node: Call, types: list[Types]) -> Types:
+    def _operator(self, node: Call, types: list[Types], bound: frozenset[str]) -> Types:
         name = node.name.removeprefix("unary ")
         if name == "?:":
             self._truth(node.arguments[0], types[0])
@@ -223,8 +231,14 @@ class _Inference:
         if len(types) == 1:  # the sign of a number
             return types[0] if types[0] is not None and types[0] <= _NUMBERS else None
         left, right = types
+        self._always_fails(node)
         if name in _SUMS:
             return self._sum(node, name, left, right)
+        if name in ("==", "!=", "in"):
+            one, other = node.arguments
+            self._one_of(one, left, other, bound)
+            if name != "in":
+                self._one_of(other, right, one, bound)
         if left is not None and right is not None:
             self._compared(node, name, left, right)
         elif name == "in" and right is not None:
@@ -242,11 +256,6 @@ class _Inference:
         return frozenset(results)
 
     def _compared(self, node: Call, name: str, left: frozenset[str], right: frozenset[str]) -> None:
-        if name in ("==", "!=", "in"):
-            one, other = node.arguments
-            self._one_of(one, other)
-            if name != "in":
-                self._one_of(other, one)
         if name == "in":
             self._within(node, right)
         elif name in ("==", "!="):
@@ -259,13 +268,15 @@ class _Inference:
             hint = "nothing is converted unasked: int(x), double(x) and string(x) do"
             self._wrong(node, f"'{name}' does not compare {said(left)} with {said(right)}", hint)
 
-    def _one_of(self, read: Node, written: Node) -> None:
+    def _one_of(self, read: Node, types: Types, written: Node, bound: frozenset[str]) -> None:
         """Texts that are compared with what has a few values only, and none of these."""
-        values = _values(path_of(read))
+        path = path_of(read)
+        known = path and path[0] not in bound and (len(path) > 1 or types is not None)
+        values = _values(path) if known else frozenset[str]()
         texts = written.items if isinstance(written, Collection) and not written.is_map else (written,)
         for text in texts if values else ():
             if isinstance(text, Constant) and text.kind == "string" and text.text not in values:
-                near = get_close_matches(text.text[:80], values, n=1)
+                near = get_close_matches(text.text[:80], values, n=1, cutoff=0.5)
                 hint = f"did you mean '{near[0]}'?" if near else f"it is one of {', '.join(sorted(values))}"
                 self._wrong(text, f"it is never '{text.text[:80]}'", hint, certain=False)
 
@@ -277,6 +288,11 @@ class _Inference:
     def _truth(self, node: Node, types: Types) -> None:
         if types is not None and not types & BOOL:
             self._wrong(node, f"this is {said(types)}, where true or false is asked for", "compare it with something")
+
+    def _always_fails(self, node: Call) -> None:
+        if (fault := fault_of(node)) is not None:
+            part, message, hint = fault
+            self.found.append(Mismatch(message, hint, part.start, part.end, code="OC411"))
 
     def _wrong(self, node: Node, message: str, hint: str, *, certain: bool = True) -> None:
         self.found.append(Mismatch(message, hint, node.start, node.end, certain))
@@ -291,6 +307,8 @@ def _values(path: tuple[str, ...]) -> frozenset[str]:
             return _STATES[root]
         case ("target", "os"):
             return _OS
+        case ("run", "cause", "kind"):
+            return _CAUSES
     return frozenset()
 
 

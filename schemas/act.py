@@ -98,6 +98,8 @@ class RunRequestSpec(Model):
                 raise ValueError(f"'{field}' goes with action: {' or '.join(actions)}")
         if self.action == "rerun" and self.at == "original" and self.params:
             raise ValueError("a rerun at: original keeps the run's own params; other ones go with at: current")
+        if self.not_before is not None and self.expires_at is not None and self.expires_at <= self.not_before:
+            raise ValueError("'expiresAt' is not later than notBefore: it could never start")
         return self
 
 

@@ -34,6 +34,13 @@ class Holidays(Model):
     )
 
 
+def _not_yaml(text: str) -> str:
+    if text.lower().endswith((".yaml", ".yml", ".json")):
+        raise ValueError("not an iCalendar file; days in YAML are written as 'dates' or 'rrules'")
+    return text
+
+
+CalendarFile = Annotated[RepositoryPath, AfterValidator(_not_yaml)]
 _DAYS = ("dates", "rrules", "holidays", "ics")
 
 
@@ -45,7 +52,7 @@ class CalendarSpec(Model):
         default=(), description="RFC 5545 rules of whole days.", examples=[["FREQ=MONTHLY;BYDAY=-1FR"]]
     )
     holidays: Holidays | None = Field(default=None, description="Public holidays.")
-    ics: RepositoryPath | None = Field(
+    ics: CalendarFile | None = Field(
         default=None,
         description="An iCalendar file, by its path from the repository's root; the days of its events.",
         examples=["calendars/freeze.ics"],

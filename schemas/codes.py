@@ -93,6 +93,7 @@ _TITLES = {
     "OC408": "An expression of the wrong type",
     "OC409": "A template that cannot be read",
     "OC410": "A name that a template does not have",
+    "OC411": "An expression that always fails",
     # 5xx: time
     "OC501": "An unknown time zone",
     "OC502": "A cron or rrule without a time zone",
@@ -115,6 +116,7 @@ _TITLES = {
     "OC609": "A credential of the wrong type",
     "OC610": "A credential encrypted in another form",
     "OC611": "Recipients that are not those of the pools",
+    "OC612": "A credential over plain HTTP",
     # 9xx: part of the language, not of this version
     "OC901": "Not supported yet",
     "OC902": "Checked, and not acted on yet",

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
+from schemas.paths import Login
 from schemas.quantities import Instant, Period
 from schemas.rules import chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
@@ -72,7 +73,7 @@ class CredentialSpec(Model):
     type: Literal["ssh", "password", "token", "certificate", "generic"] = Field(
         description="What kind of secret it is."
     )
-    username: str | None = Field(default=None, description="Login name that goes with it.", examples=["ops"])
+    username: Login | None = Field(default=None, description="Login name that goes with it.", examples=["ops"])
     pools: Many[Name] = Field(
         default=(), description="Pools whose runners may open it; all where left out.", examples=[["default"]]
     )

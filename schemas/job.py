@@ -13,6 +13,8 @@ from schemas.selector import Selection
 from schemas.target import Become, UserName
 
 Shell = Literal["sh", "bash", "powershell", "python3", "cmd"]
+Script = Annotated[str, StringConstraints(pattern=r"\S")]
+"""More than blanks."""
 ExpressionText = Annotated[str, StringConstraints(pattern=r"\$\{\{")]
 MAX_VARIABLES = 1_000
 """More than the environment of a process holds, and few enough to be kept for each of many steps."""
@@ -58,7 +60,7 @@ class Step(Model):
         description="Expression; the step is skipped when it is false.",
         examples=["${{ steps.space.outputs.used > 60 }}"],
     )
-    run: str | None = Field(
+    run: Script | None = Field(
         default=None,
         description="A script. Expressions in it are bound as variables, never spliced.",
         examples=["df --output=pcent /var | tail -1"],

@@ -38,7 +38,7 @@ PEM = "-----BEGIN "
 """What makes a text a certificate, and no path."""
 Certificate = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside_or_pem)]
 """PEM text, or a path from the repository's root."""
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+[^\s]*$", max_length=2048)]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/-][^\s]*$", max_length=2048)]
 RepositoryPath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_inside)]
 """From the repository's root, or from the folder a field names; never out of it."""
 
@@ -64,9 +64,36 @@ Glob = Annotated[
     ),
 ]
 """`*` and `?` within a name, `**` for any folders."""
-BranchRef = Annotated[str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._/-]+$"), AfterValidator(_for_git)]
+
+
+def _branch(text: str) -> str:
+    if text.startswith(("-", "/")) or text == "@" or "@{" in text or _NOT_IN_BRANCHES.search(text):
+        raise ValueError("not a name of a branch; no '-' at its beginning, no blanks, and none of ~ ^ : ? * [ and \\")
+    return _for_git(text)
+
+
+_NOT_IN_BRANCHES = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]")
+Branch = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_branch),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "pattern": r"^(?![-/.])(?!.*(\.\.|//|/\.|@\{|\.lock(/|$)|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+$",
+        }
+    ),
+]
+"""A branch of the repository, by the rules of git-check-ref-format."""
+BranchRef = Annotated[
+    str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._][A-Za-z0-9._/-]*$"), AfterValidator(_for_git)
+]
 BranchName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200), AfterValidator(_for_git)
 ]
+Login = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$", max_length=256)]
+"""Who somebody logs in as; no program could take it for an option."""
 Host = Annotated[str, StringConstraints(pattern=r"^[^\s/@-][^\s/@]*$", min_length=1, max_length=253)]
 """A name or an address, of which no program could take a part for something else."""

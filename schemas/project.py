@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import BranchRef, Glob
+from schemas.paths import Branch, BranchRef, Glob
 from schemas.quantities import Period, Positive, Share
 
 DEFAULT_INCLUDE = ("definitions/**/*.yaml",)
@@ -79,7 +79,7 @@ class ProjectSpec(Model):
         description="Globs of the files that hold documents.",
         examples=[["definitions/**/*.yaml"]],
     )
-    branch: str | None = Field(
+    branch: Branch | None = Field(
         default=None,
         description="The definitions branch, for readers; the server's --branch decides.",
         examples=["main"],

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import Certificate, Host, HttpUrl
+from schemas.paths import Certificate, Host, HttpUrl, Login
 from schemas.rules import any_of, has, published, when
 from schemas.selector import Selector
 
@@ -31,7 +31,7 @@ class Become(Model):
 
 class SshConnection(Model):
     port: Port = Field(default=22, ge=1, le=65535, description="TCP port.", examples=[22])
-    user: str | None = Field(
+    user: Login | None = Field(
         default=None, description="Login name; the credential's username by default.", examples=["ops"]
     )
     credential_ref: Name | None = Field(
@@ -63,7 +63,7 @@ class WinrmConnection(Model):
     ca_cert: Certificate | None = Field(
         default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
     )
-    server_name: str | None = Field(
+    server_name: Host | None = Field(
         default=None, description="Name the certificate must have.", examples=["win-01.example.org"]
     )
 

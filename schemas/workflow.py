@@ -1,14 +1,15 @@
 """Kind Workflow: a graph of jobs with waits and approval gates."""
 
+from collections import Counter
 from datetime import timedelta
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
 from schemas.job import Concurrency, ForEach
-from schemas.quantities import Duration, Period, Positive
+from schemas.quantities import Period, Positive
 from schemas.rules import chosen, exactly_one, none_of, published, when
 from schemas.selector import Selection
 
@@ -31,6 +32,16 @@ class Gate(Model):
     )
 
 
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise ValueError(f"not a list of different nodes; '{twice}' stands in it twice")
+    return names
+
+
+Different = Annotated[Many[Identifier], AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True})]
+
+
 class Node(Model):
     """One node of the graph: a job, an approval gate, or a wait."""
 
@@ -38,8 +49,8 @@ class Node(Model):
 
     job_ref: Name | None = Field(default=None, description="The job to run.", examples=["deploy-web"])
     approval: Gate | None = Field(default=None, description="People must approve before what needs this node.")
-    wait: Duration | None = Field(default=None, description="Time to let pass.", examples=["10m"])
-    needs: Many[Identifier] = Field(
+    wait: Period | None = Field(default=None, description="Time to let pass.", examples=["10m"])
+    needs: Different = Field(
         default=(), description="Nodes that must have ended first; without any it starts at once.", examples=[["build"]]
     )
     if_: str | bool | None = Field(

@@ -67,6 +67,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC408": _RESULTS | {"=targets", "with"},
     "OC409": frozenset(),
     "OC410": frozenset(),
+    "OC411": frozenset(),
     "OC501": frozenset(),
     "OC502": frozenset({"timeZone"}),
     "OC503": frozenset(),
@@ -87,6 +88,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC609": frozenset({"type", "transport"}),
     "OC610": frozenset({"sops", "data"}),
     "OC611": frozenset({"sops", "age", "pools", "data"}),
+    "OC612": frozenset({"=http", "=connections"}),
     "OC901": frozenset({"action", "mode", "targets", "connection"}),
     "OC902": frozenset(),
 }

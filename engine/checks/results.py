@@ -40,6 +40,7 @@ _FIXED: Mapping[tuple[str, ...], Types] = {
     ("run", "instant"): TEXT,
     ("run", "attempt"): INT,
     ("run", "cause"): _MAP,
+    ("run", "cause", "kind"): TEXT,
 }
 
 

@@ -37,7 +37,7 @@ def mismatches(authored: Authored, one: Read, typing: Typing, wanted: Types = No
     for mismatch in found:
         span = one.span(authored, mismatch.start, mismatch.end - mismatch.start)
         severity: Severity = "error" if mismatch.certain else "warning"
-        yield Diagnostic(span, "OC408", mismatch.message, mismatch.hint, severity)
+        yield Diagnostic(span, mismatch.code, mismatch.message, mismatch.hint, severity)
     if found or wanted is None or not one.found.whole or types is None or types & wanted:
         return
     span = one.span(authored, 0, len(one.found.cel))

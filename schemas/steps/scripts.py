@@ -4,6 +4,7 @@ from schemas.steps.types import StepType, choice
 
 _RUN = {
     "type": "string",
+    "minLength": 1,
     "description": "The script. Expressions in it are bound as variables, never spliced.",
     "examples": ["df --output=pcent /var | tail -1"],
 }
