@@ -9,6 +9,7 @@ from engine.pinned import PlannedStep, Script, Use, every
 from schemas.act import RunRequest
 from schemas.envelope import Document
 from schemas.schedule import Schedule
+from schemas.steps import STEP_TYPES
 from schemas.target import Become, Target
 from schemas.trigger import Trigger
 from schemas.workflow import Workflow
@@ -66,13 +67,21 @@ def of_connections(
     targets: Iterable[Target], steps: Iterable[PlannedStep], known: Mapping[str, Target]
 ) -> Iterator[Way]:
     """What the steps log in with, target by target, and hop by hop."""
-    named = {step.connection for step in every(steps) if isinstance(step.action, Script) or step.connection}
+    named = {step.connection for step in every(steps) if _goes_there(step) or step.connection}
     for target in targets:
         for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
             yield from _of_connection(target, connection)
             if connection == "ssh":
                 for hop in jumps(target, known):
                     yield from _of_hop(hop)
+
+
+def _goes_there(step: PlannedStep) -> bool:
+    """Whether it does something where it runs, so that it takes the target's connection where it names none."""
+    if not isinstance(step.action, Use):
+        return isinstance(step.action, Script)
+    known = STEP_TYPES.get(step.action.type)
+    return known is not None and known.needs != "nothing"
 
 
 def of_steps(steps: Iterable[PlannedStep]) -> Iterator[Way]:

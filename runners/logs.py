@@ -1,4 +1,5 @@
 """Full output of steps, in files: `<logs>/<yyyy>/<mm>/<dd>/<run>/<target>/<phase>.<step>.<attempt>.log`.
+Beside them, in `files`, lies what a run has brought back from the target.
 
 Whoever writes here has masked before. A file is created with the first output, so most steps have none. A disk that is
 full, or a folder that cannot be written, costs the log and never the run: the note says what is missing. What
@@ -31,6 +32,12 @@ def reference(run: RunId, instant: datetime, target: str, phase: Phase, step: st
     """Where the log of a step lies, relative to the folder of logs. Every part is a name that was checked before."""
     day = instant.astimezone(UTC)
     return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/{phase}.{step}.{attempt}.log"
+
+
+def files_of(run: RunId, instant: datetime, target: str) -> str:
+    """The folder of the files that a run has brought back from a target, relative to the folder of logs."""
+    day = instant.astimezone(UTC)
+    return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/files"
 
 
 def remove(root: Path, run: RunId) -> bool:

@@ -12,7 +12,7 @@ from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Sc
 from engine.progress import StepRecord
 from engine.secretref import SecretRef, secret_of
 from runners.bootstrap import Command
-from runners.repository import Read
+from runners.repository import RunFiles
 from runners.secrets import Opened, Sealed
 from runners.steps import Around, ReadyStep
 
@@ -77,7 +77,7 @@ class Prepared:
 
 
 def prepare(
-    step: PlannedStep, place: Place, opened: Open, *, restricted: bool, read: Read
+    step: PlannedStep, place: Place, opened: Open, *, restricted: bool, files: RunFiles
 ) -> Prepared | NotMet | Broken:
     """Evaluate everything about a step that must be known before it starts; files of the repository are not read."""
     try:
@@ -95,7 +95,7 @@ def prepare(
                 return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
             case Use() as use:
                 given = _inputs(use, context, place.status, opened)
-                doors = Around(place.run, place.target, place.spec.networks, opened, read)
+                doors = Around(place.run, place.target, place.spec.networks, opened, files, context)
                 needed = _environment(use, env, opened)
                 return Prepared(ReadyStep(step, None, given, needed, restricted, doors), public)
             case LibraryCall():

@@ -1,7 +1,9 @@
 """The files of the repository, as a runner sees them: at the commit of a run, and at no other."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 MOST = 64 * 1024 * 1024
@@ -41,6 +43,28 @@ class NoRepository:
 
     def listed(self, commit: str, folder: str) -> tuple[Entry, ...]:
         raise NoFile(f"this runner has no files of the repository, and '{folder}' is a folder of it")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """The files of the repository at a run's commit, and where those go that a run brings back."""
+
+    repository: Repository
+    commit: str
+    folder: Path | None = None
+
+    def read(self, path: str) -> bytes:
+        """At most MOST bytes. Blocks. Raises NoFile."""
+        return self.repository.read(self.commit, path)
+
+    async def listing(self, folder: str) -> tuple[Entry, ...]:
+        """The regular files below a folder. Raises NoFile."""
+        return await asyncio.to_thread(self.repository.listed, self.commit, folder)
+
+    def kept(self, name: str) -> Path:
+        """Where a file that was brought back goes; `name` is a path that leads nowhere else."""
+        assert self.folder is not None
+        return self.folder / name
 
 
 Read = Callable[[str], bytes]

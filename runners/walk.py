@@ -56,7 +56,7 @@ from runners.masking import Masker
 from runners.orders import Orders
 from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
-from runners.repository import Entry, NoFile, NoRepository, Repository
+from runners.repository import NoFile, NoRepository, Repository, RunFiles
 from runners.secrets import Secrets
 from runners.spread import AtOnce, Turns
 from runners.steps import ReadyStep
@@ -100,9 +100,10 @@ class Work:
         """A file of the repository at the run's commit. Blocks. Raises NoFile."""
         return self.tools.repository.read(self.claim.spec.commit, path)
 
-    def listed(self, folder: str) -> tuple[Entry, ...]:
-        """The files below a folder of it. Blocks. Raises NoFile."""
-        return self.tools.repository.listed(self.claim.spec.commit, folder)
+    def files(self, target: str) -> RunFiles:
+        """The same, and where files go that steps bring back from a target."""
+        folder = self.tools.logs / logs.files_of(self.claim.fence.run, self.claim.cause.instant, target)
+        return RunFiles(self.tools.repository, self.claim.spec.commit, folder)
 
 
 @dataclass(slots=True)
@@ -349,7 +350,7 @@ class Walk:
             return await work.record.skip(self.name, step, attempt, f"the steps of finally had used up their {limit}")
         if isinstance(step.action, LibraryCall):
             return await library.done(self, step, attempt, begun=False)
-        prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted, read=work.read)
+        prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted, files=work.files(self.name))
         if isinstance(prepared, Prepared):
             try:
                 prepared = replace(prepared, step=await with_certificate(prepared.step, work.read))

@@ -103,8 +103,13 @@ def _job(job: Job) -> Iterator[Finding]:
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
-    if placed.step.become is not None and not placed.is_script and use_of(placed.step.uses) is None:
+    scripted = placed.is_script or _has_files(placed) or use_of(placed.step.uses) is not None
+    if placed.step.become is not None and not scripted:
         yield (*placed.path, "become"), "'become' of a step that is no script", "write the step as 'run'"
+
+
+def _has_files(placed: PlacedStep) -> bool:
+    return placed.type is not None and placed.type.needs == "files"
 
 
 def _schedule(schedule: Schedule) -> Iterator[Finding]:

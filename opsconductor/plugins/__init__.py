@@ -38,7 +38,7 @@ from runners.connections.ways import Settings as ConnectionSettings
 from runners.deliveries import Channel, Delivered, Delivery, Later, Message, Never
 from runners.deliveries import Limits as ChannelSettings
 from runners.limits import Capture
-from runners.repository import NoFile
+from runners.repository import Entry, NoFile, NoRepository, RunFiles
 from runners.secrets import Opened, Sealed
 from runners.secrets.sources import SecretSource
 from runners.secrets.sources import Settings as SecretSettings
@@ -63,6 +63,7 @@ __all__ = [
     "Delivered",
     "Delivery",
     "Ended",
+    "Entry",
     "Exited",
     "Failed",
     "FileFacts",
@@ -76,6 +77,7 @@ __all__ = [
     "Message",
     "Never",
     "NoFile",
+    "NoRepository",
     "NotSent",
     "Opened",
     "Outcome",
@@ -83,6 +85,7 @@ __all__ = [
     "Probe",
     "ReadyStep",
     "Refused",
+    "RunFiles",
     "Sealed",
     "SecretSettings",
     "SecretSource",

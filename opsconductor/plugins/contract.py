@@ -44,11 +44,12 @@ from opsconductor.plugins import (
     Lost,
     Message,
     Never,
-    NoFile,
+    NoRepository,
     NotSent,
     Opened,
     ReadyStep,
     Refused,
+    RunFiles,
     Sealed,
     SecretSettings,
     SecretSource,
@@ -98,11 +99,6 @@ def sealed(name: str) -> Opened:
     raise Sealed(f"there is no credential '{name}' here")
 
 
-def no_files(path: str) -> bytes:
-    """Has no file of the repository."""
-    raise NoFile(f"there is no file '{path}' here")
-
-
 class StepContract:
     """What a step type promises. `name` is that of its entry point."""
 
@@ -120,7 +116,7 @@ class StepContract:
         """What a type that talks to servers knows of its run."""
         cause = Cause("request", "contract", datetime(2026, 11, 21, tzinfo=UTC))
         facts = RunFacts(RunId("contract-20261121T000000Z-0123456789"), "contract", "0" * 40, cause.instant, 1, cause)
-        return Around(facts, None, (), sealed, no_files)
+        return Around(facts, None, (), sealed, RunFiles(NoRepository(), facts.commit))
 
     def test_it_is_found_and_makes_a_step_type(self) -> None:
         assert callable(STEPS.factory(self.name)().run)

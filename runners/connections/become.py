@@ -52,12 +52,12 @@ class Becoming:
             raise Unsendable(f"the password to become '{self.user}' has more than one line, which sudo cannot take")
         return self
 
-    def opening(self) -> bytes:
-        """The first line of standard input. Raises Unsendable."""
+    def opening(self, then: str = ENTRY) -> bytes:
+        """The first line of standard input; `then` is what runs as the user. Raises Unsendable."""
         self.checked()
         # -k: nothing that was cached is used, and nothing is cached for the processes of the user who logged in.
         how = "-n" if self.password is None else f"-k -S -p {quoted(PROMPT.decode())}"
-        inner = f"echo {quoted(READY.decode())}; {ENTRY}"
+        inner = f"echo {quoted(READY.decode())}; {then}"
         return line_of(
             "command -v sudo >/dev/null 2>&1 || { echo 'the host has no sudo' >&2; exit 127; }\n"
             f"exec sudo -H {how} -u {quoted(self.user)} -- /bin/sh -c {quoted(inner)}\n"

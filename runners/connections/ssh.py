@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import asyncssh
@@ -23,8 +23,10 @@ from runners.connections import (
     Stop,
     Unreached,
     Unusable,
+    sshfiles,
 )
 from runners.connections.become import ASKED_WITHIN, Becoming, Channel, Dialog, NotBecome, admit
+from runners.connections.files import Files
 from runners.connections.login import SshPlace
 from runners.limits import Capture, Stream
 from runners.masking import visible
@@ -108,6 +110,17 @@ class SshSession:
         if problem is None:
             return None
         return Lost(f"it was not started again, because its earlier attempt is not proven to have ended: {problem}")
+
+    def files(self) -> AbstractAsyncContextManager[Files]:
+        """See FileSession."""
+        return sshfiles.opened(self._lent, self._become)
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
+        async with self._connections.lease(self._place) as (connection, _):
+            if not isinstance(connection, asyncssh.SSHClientConnection):
+                raise Unusable("files are reached over SSH alone; write it as 'run'")
+            yield connection
 
     async def execute(self, command: Command) -> Finish:
         """See Session. An order to end that comes before anything was sent gives NotSent."""

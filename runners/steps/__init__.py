@@ -16,7 +16,7 @@ from engine.pinned import PinnedTarget, PlannedStep
 from runners.bootstrap import Command
 from runners.connections import Session
 from runners.doors import Door
-from runners.repository import Read
+from runners.repository import RunFiles
 from runners.secrets import Opened
 
 
@@ -31,8 +31,9 @@ class Around:
     target: PinnedTarget | None
     networks: tuple[str, ...]
     opened: Callable[[str], Opened] = field(repr=False)
-    read: Read
-    """Gives a file of the repository at the run's commit. Blocks: call it in a thread. Raises NoFile."""
+    files: RunFiles
+    seen: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What the step's expressions see, as plain data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,10 @@ DOOR: Door[StepType] = Door(
     "opsconductor.steps",
     "step type",
     {
+        "sftp.download": "runners.steps.download:Download",
+        "sftp.sync": "runners.steps.sync:Sync",
+        "sftp.upload": "runners.steps.upload:Upload",
+        "template": "runners.steps.template:Template",
         "assert": "runners.steps.assertion:Assert",
         "dummy": "runners.steps.dummy:Dummy",
         "http.request": "runners.steps.httprequest:HttpRequest",

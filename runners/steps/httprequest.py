@@ -162,7 +162,7 @@ def _body(inputs: Mapping[str, Any], around: Around) -> tuple[str | None, bytes 
         path = str(inputs["file"])
         if not is_inside(path):
             raise Unfit(f"'file': '{path[:200]}' is no path within the repository")
-        return mimetypes.guess_type(path)[0] or "application/octet-stream", around.read(path)
+        return mimetypes.guess_type(path)[0] or "application/octet-stream", around.files.read(path)
     return (None, inputs["body"].encode()) if "body" in inputs else (None, None)
 
 

@@ -29,7 +29,8 @@ _OWNED = {
 _FETCHED = {
     "source": REMOTE_PATH,
     "destination": text(
-        "A path below the folder that the runner's settings allow. Left out, the content is the step's `stdout`.",
+        "A path below the run's folder of files, which lies beside its logs and goes with them. Left out, the content"
+        " is the step's `stdout`.",
         "backups/app.conf",
         pattern=r"^[^/~\\][^\\]*$",
     ),
@@ -50,7 +51,6 @@ TYPES = (
         files=frozenset({"source"}),
         needs="files",
         over="ssh",
-        planned=True,
         examples=({"source": "files/app.conf", "destination": "/etc/app/app.conf", "mode": "0644"},),
     ),
     StepType(
@@ -58,10 +58,9 @@ TYPES = (
         description="Fetches a file from a target.",
         inputs=_FETCHED,
         required=frozenset({"source"}),
-        outputs=frozenset({"checksum", "size"}),
+        outputs=frozenset({"checksum", "size", "file"}),
         needs="files",
         over="ssh",
-        planned=True,
         examples=({"source": "/etc/app/app.conf"},),
     ),
     StepType(
@@ -76,7 +75,6 @@ TYPES = (
                 {"type": "string", "minLength": 1, "maxLength": 1024},
                 ["*.log", "cache/**"],
             ),
-            "checksum": truth("Compare by content, and not by size and time."),
             "folderMode": MODE,
             **_OWNED,
         },
@@ -84,7 +82,6 @@ TYPES = (
         outputs=frozenset({"changed", "uploaded", "deleted"}),
         needs="files",
         over="ssh",
-        planned=True,
         examples=({"source": "files/site", "destination": "/srv/site", "delete": True},),
     ),
     StepType(
@@ -127,7 +124,6 @@ TYPES = (
         outputs=frozenset({"changed", "checksum"}),
         files=frozenset({"source"}),
         needs="files",
-        planned=True,
         examples=({"source": "files/app.conf.j2", "destination": "/etc/app/app.conf", "vars": {"port": 8080}},),
     ),
 )

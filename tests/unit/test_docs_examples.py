@@ -49,6 +49,7 @@ def test_the_documents_of_a_page_are_valid(page: Path, tmp_path: Path) -> None:
 
     report = validate_paths(tmp_path)
 
-    # OC902: a page may tell of what this version checks and does not act on yet.
-    assert [f"{one.span}: {one.code} {one.message}" for one in report.findings if one.code != "OC902"] == []
+    # OC902: a page may tell of what this version checks and does not act on yet. OC509: its files lie elsewhere.
+    told = [one for one in report.findings if one.code not in ("OC509", "OC902")]
+    assert [f"{one.span}: {one.code} {one.message}" for one in told] == []
     assert report.documents == len(all_documents) + 1

@@ -1,0 +1,55 @@
+"""`template`: a Jinja file of the repository, rendered and put onto a target."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.outcome import Failed, Outcome
+from engine.templates import problems_of
+from runners.connections import Session
+from runners.connections.files import Files
+from runners.rendering import NotRendered, rendered
+from runners.repository import NoFile
+from runners.steps import Around, ReadyStep
+from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, mode_of
+from runners.steps.paths import BadPath, checked
+from runners.steps.placing import Progress, Wanted, checksum, place
+
+
+class Template:
+    """Renders, and puts what came of it in place as an upload does."""
+
+    async def run(self, step: ReadyStep, session: Session) -> Outcome:
+        try:
+            inputs, around = inputs_of(step)
+            path = checked(inputs["destination"])
+            content = await _content(inputs, around)
+        except (Unfit, NoFile, BadPath) as error:
+            return Failed(str(error))
+        except NotRendered as error:
+            return Failed(f"{inputs['source']}: {error}")
+        wanted = Wanted(
+            content,
+            mode_of(inputs.get("mode")),
+            inputs.get("owner"),
+            inputs.get("group"),
+            create_folders=inputs.get("createFolders", False),
+            backup=inputs.get("backup", False),
+        )
+
+        async def work(files: Files, progress: Progress) -> Values:
+            return {"changed": await place(files, path, wanted, progress), "checksum": checksum(content)}
+
+        return await done(session, work)
+
+
+async def _content(inputs: Mapping[str, Any], around: Around) -> bytes:
+    source = str(inputs["source"])
+    try:
+        text = (await file_of(around, source)).decode()
+    except UnicodeDecodeError as error:
+        raise Unfit(f"{source}: it is no text") from error
+    values = {**around.seen, **inputs.get("vars", {})}
+    for problem in problems_of(text, frozenset(values)):
+        hint = f"; {problem.hint}" if problem.hint else ""
+        raise Unfit(f"{source}:{problem.line}: {problem.message}{hint}")
+    return (await rendered(text, values)).encode()

@@ -1,0 +1,39 @@
+"""`sftp.upload`: a file of the repository, or a text, onto a target."""
+
+from engine.outcome import Failed, Outcome
+from runners.connections import Session
+from runners.connections.files import Files
+from runners.repository import NoFile
+from runners.steps import ReadyStep
+from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, mode_of
+from runners.steps.paths import BadPath, checked
+from runners.steps.placing import Progress, Wanted, checksum, place
+
+
+class Upload:
+    """Puts one file. Where it is there already as it should be, nothing is changed."""
+
+    async def run(self, step: ReadyStep, session: Session) -> Outcome:
+        try:
+            inputs, around = inputs_of(step)
+            path = checked(inputs["destination"])
+            text = inputs.get("content")
+            content = text.encode() if text is not None else await file_of(around, inputs["source"])
+            found = checksum(content)
+            if inputs.get("checksum", found) != found:
+                return Failed(f"the content is {found}, and not what 'checksum' says")
+        except (Unfit, NoFile, BadPath) as error:
+            return Failed(str(error))
+        wanted = Wanted(
+            content,
+            mode_of(inputs.get("mode")),
+            inputs.get("owner"),
+            inputs.get("group"),
+            create_folders=inputs.get("createFolders", False),
+            backup=inputs.get("backup", False),
+        )
+
+        async def work(files: Files, progress: Progress) -> Values:
+            return {"changed": await place(files, path, wanted, progress), "checksum": found}
+
+        return await done(session, work)

@@ -1,0 +1,178 @@
+"""File servers that mean harm, or break off: what they name and say is refused, and nothing half done is in place."""
+
+import asyncio
+import contextlib
+import resource
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from asyncssh import SFTPAttrs, SFTPName
+from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR
+
+from engine.states import StepState
+from runners.connections import sshfiles
+from runners.rendering import NotRendered, rendered
+from tests.integration.test_sftp_steps import digest, done, host, step
+from tests.openssh import OpenSsh
+from tests.running import Bench, bench
+
+__all__ = ["bench", "host"]
+
+OK, FAILED, UNREACHABLE = StepState.SUCCEEDED, StepState.FAILED, StepState.UNREACHABLE
+
+
+class Hostile(asyncssh.SFTPServer):
+    """Below /names it lists what the last part of the path says; /deep never ends; /large sends what it likes."""
+
+    async def scandir(self, path: bytes) -> AsyncIterator[SFTPName]:
+        folder = SFTPAttrs(type=FILEXFER_TYPE_DIRECTORY, permissions=0o40755)
+        if path.startswith(b"/deep"):
+            yield SFTPName(b"more", attrs=folder)
+        elif path == b"/endless":
+            number = 0
+            while True:
+                yield SFTPName(b"x%d" % number, attrs=SFTPAttrs(type=FILEXFER_TYPE_REGULAR))
+                number += 1
+        else:
+            names = {
+                b"/dots": b"..x/../../etc",
+                b"/line": b"a\nb",
+                b"/nul": b"a\0b",
+                b"/slash": b"/etc/passwd",
+                b"/raw": b"\xff",
+            }
+            yield SFTPName(names[path], attrs=folder)
+
+    def lstat(self, path: bytes) -> SFTPAttrs:
+        if path in (b"/new", b"/file") or b".opsconductor-" in path:
+            raise asyncssh.SFTPNoSuchFile("none")
+        return SFTPAttrs(type=FILEXFER_TYPE_DIRECTORY, permissions=0o40755, size=5, uid=0, gid=0)
+
+    def stat(self, path: bytes) -> SFTPAttrs:
+        return SFTPAttrs(type=FILEXFER_TYPE_REGULAR, permissions=0o100644, size=3)
+
+    def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> object:
+        return path
+
+    def fstat(self, file: object) -> SFTPAttrs:
+        return SFTPAttrs(type=FILEXFER_TYPE_REGULAR, permissions=0o100644, size=3)
+
+    def read(self, file: object, offset: int, size: int) -> bytes:
+        return b"x" * size
+
+    def write(self, file: object, offset: int, data: bytes) -> int:
+        raise asyncssh.SFTPNoSpaceOnFilesystem("full")
+
+    def fsetstat(self, file: object, attrs: SFTPAttrs) -> None:
+        """As it likes."""
+
+    def close(self, file: object) -> None:
+        """As it likes."""
+
+
+class Anybody(asyncssh.SSHServer):
+    def begin_auth(self, username: str) -> bool:
+        return False
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[OpenSsh]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=Anybody, server_host_keys=[key], sftp_factory=Hostile, allow_scp=False
+    )
+    shown = key.export_public_key().decode().strip()
+    mine = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    nobody: Any = None
+    yield OpenSsh(folder, server.get_port(), "ops", mine, shown, nobody)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_names_that_lead_elsewhere_and_endless_answers_are_refused(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sshfiles, "MOST_LISTED", 300)
+    (bench.files / "site").mkdir()
+    (bench.files / "site" / "a").write_text("a")
+    names = ("dots", "line", "nul", "slash", "raw", "endless", "deep")
+    async with serving(tmp_path) as server:
+        ran = await done(
+            bench,
+            server,
+            *(step("sftp.sync", name, source="site", destination=f"/{name}", delete=True) for name in names),
+            step("sftp.download", "lies", source="/large", destination="large", maxSize="5MiB"),
+            step("sftp.upload", "full", content="abc", destination="/new"),
+        )
+    steps = ran.steps()
+    assert set(ran.states().values()) == {FAILED}, steps
+    for name in names[:5]:
+        assert "no name that can be used" in (steps[name].error or ""), name
+    assert "more than 300 entries" in (steps["endless"].error or "")
+    assert "deep" in (steps["deep"].error or "")
+    assert "maxSize" in (steps["lies"].error or ""), "the size it tells is not believed"
+    assert steps["full"].error
+    assert not [file for file in bench.logs.rglob("*") if file.is_file()]
+
+
+async def test_a_server_that_gives_no_files_is_no_mystery(bench: Bench, tmp_path: Path) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.listen("127.0.0.1", 0, server_factory=Anybody, server_host_keys=[key])
+    mine = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    nobody: Any = None
+    there = OpenSsh(tmp_path, server.get_port(), "ops", mine, key.export_public_key().decode().strip(), nobody)
+    ran = await done(bench, there, step("sftp.upload", "put", content="x", destination="/x"))
+    server.close()
+    await server.wait_closed()
+    assert ran.states() == {"put": FAILED}
+    assert "SFTP" in (ran.steps()["put"].error or "")
+
+
+async def test_an_upload_that_is_cut_off_leaves_the_old_file(bench: Bench, host: OpenSsh, tmp_path: Path) -> None:
+    """The server is killed while the content travels."""
+    (bench.files / "big").write_bytes(b"x" * 60_000_000)
+    path = tmp_path / "there"
+    path.write_text("old")
+    running = asyncio.create_task(done(bench, host, step("sftp.upload", "put", source="big", destination=str(path))))
+    async with asyncio.timeout(20):
+        while not list(tmp_path.glob(".there.*")):
+            await asyncio.sleep(0.005)
+    host.drop_connections()
+    ran = await running
+    assert ran.states() == {"put": FAILED}, ran.steps()
+    assert "nothing half done" in (ran.steps()["put"].error or "")
+    assert path.read_text() == "old"
+
+
+@pytest.mark.slow
+async def test_a_large_file_takes_little_memory(bench: Bench, host: OpenSsh, tmp_path: Path) -> None:
+    size = 256 * 1024 * 1024
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(size)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ran = await done(
+        bench, host, step("sftp.download", "get", source=str(tmp_path / "large"), destination="large", maxSize="1GiB")
+    )
+    assert ran.states() == {"get": OK}, ran.steps()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+    assert ran.steps()["get"].outputs["checksum"] == digest(bytes(size))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        pytest.param(
+            "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}", marks=pytest.mark.slow
+        ),
+        "{% set x = 'xxxxxxxxxx' * 99 %}{% for a in range(9000) %}{{ x * 99 }}{% endfor %}",
+        "{{ self._TemplateReference__context }}{{ cycler.__init__.__globals__ }}",
+        "{% import 'os' as os %}",
+        "{{ values.append(1) }}",
+    ],
+)
+async def test_a_template_has_little_time_little_memory_and_nothing_else(template: str) -> None:
+    with pytest.raises(NotRendered):
+        await rendered(template, {"values": [1]})
