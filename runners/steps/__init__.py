@@ -84,6 +84,8 @@ DOOR: Door[StepType] = Door(
         "script": "runners.steps.script:Script",
         "wait.until": "runners.steps.waiting:WaitUntil",
         "webhook.call": "runners.steps.httprequest:WebhookCall",
+        "winrm.copy": "runners.steps.windowsfiles:Copy",
+        "winrm.fetch": "runners.steps.windowsfiles:Fetch",
     },
 )
 

@@ -1,8 +1,13 @@
 """Paths on targets, as steps write them."""
 
 import posixpath
+import re
 
 _LONGEST_NAME = 200
+_WINDOWS = re.compile(r"(?P<drive>[A-Za-z]):[\\/](?P<rest>.*)", re.DOTALL)
+_NO_NAME = re.compile(r'[<>:"|?*\x00-\x1f]|[. ]$')
+"""What no file's name has there; a colon would name a stream of another file."""
+_DEVICE = re.compile(r"CON|PRN|AUX|NUL|(COM|LPT)[0-9\u00b9\u00b2\u00b3]|CONIN\$|CONOUT\$", re.IGNORECASE)
 
 
 class BadPath(ValueError):  # noqa: N818 - named after the path
@@ -19,6 +24,18 @@ def checked(path: str, what: str = "destination") -> str:
     if ".." in parts or "." in parts:
         raise BadPath(f"'{what}': '{path[:200]}' has '.' or '..' in it")
     return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def checked_windows(path: str, what: str = "destination") -> str:
+    """A path of Windows with its drive, as the steps with files write it: `C:\\a` is `/C:/a`. Raises BadPath."""
+    found = _WINDOWS.fullmatch(path)
+    if found is None:
+        raise BadPath(f"'{what}': '{path[:200]}' is no path with a drive, such as C:\\app\\app.ini")
+    parts = [part for part in re.split(r"[\\/]", found["rest"]) if part]
+    for part in parts:
+        if _NO_NAME.search(part) or _DEVICE.fullmatch(part.partition(".")[0].rstrip()):
+            raise BadPath(f"'{what}': '{part[:200]}' is no name that Windows takes for a file")
+    return checked("/".join(("", f"{found['drive'].upper()}:", *parts)), what)
 
 
 def below(folder: str, relative: str) -> str:

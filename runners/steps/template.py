@@ -11,7 +11,7 @@ from runners.rendering import NotRendered, rendered
 from runners.repository import NoFile
 from runners.steps import Around, ReadyStep
 from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, mode_of
-from runners.steps.paths import BadPath, checked
+from runners.steps.paths import BadPath, checked, checked_windows
 from runners.steps.placing import Progress, Wanted, checksum, place
 
 
@@ -21,7 +21,8 @@ class Template:
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
         try:
             inputs, around = inputs_of(step)
-            path = checked(inputs["destination"])
+            windows = around.target is not None and around.target.os == "windows"
+            path = (checked_windows if windows else checked)(inputs["destination"])
             content = await _content(inputs, around)
         except (Unfit, NoFile, BadPath) as error:
             return Failed(str(error))

@@ -13,10 +13,12 @@ from runners.steps.placing import Progress, Wanted, checksum, place
 class Upload:
     """Puts one file. Where it is there already as it should be, nothing is changed."""
 
+    path = staticmethod(checked)
+
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
         try:
             inputs, around = inputs_of(step)
-            path = checked(inputs["destination"])
+            path = self.path(inputs["destination"], "destination")
             text = inputs.get("content")
             content = text.encode() if text is not None else await file_of(around, inputs["source"])
             found = checksum(content)

@@ -95,7 +95,6 @@ TYPES = (
         files=frozenset({"source"}),
         needs="files",
         over="winrm",
-        planned=True,
         examples=({"source": "files/app.ini", "destination": "C:\\app\\app.ini"},),
     ),
     StepType(
@@ -106,7 +105,6 @@ TYPES = (
         outputs=frozenset({"checksum", "size"}),
         needs="files",
         over="winrm",
-        planned=True,
         examples=({"source": "C:\\app\\app.log", "maxSize": "1MiB"},),
     ),
     StepType(

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 PORTION = 2 * 1024 * 1024
 """Bytes that one script writes or reads: a host takes no object of more than 10 MiB by default, encoded twice."""
+_PATIENCE = 5.0
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
+_DRIVE = re.compile(r"/([A-Za-z]:)/?(.*)", re.DOTALL)
 T = TypeVar("T")
 
 
@@ -118,7 +121,7 @@ class RemoteFiles:
         for one in given:
             if "\n" in one or "\r" in one or "\0" in one:
                 raise FileRefused("a path holds a line break or a NUL")
-        line = scripts.line_of(script, stdin=scripts.arguments(*given))
+        line = scripts.line_of(script, stdin=scripts.arguments(*map(_native, given)))
         shell = self._shell
         if shell is None:
             raise Unreached("the connection is closed")
@@ -134,7 +137,9 @@ class RemoteFiles:
         except (*BROKEN, Fault) as error:
             raise Unreached(f"{self._place.netloc}: {error}") from error
         except asyncio.CancelledError:
-            if self._wire is not None:
+            # what is under way may end, so that what is half written can be removed
+            await asyncio.wait({done}, timeout=_PATIENCE)
+            if not done.done() and self._wire is not None:
                 self._wire.abort()
             done.add_done_callback(_dropped)
             raise
@@ -158,6 +163,12 @@ class RemoteFiles:
         shell = kind(wsman, self._id, limits, lambda stream, data: None)
         shell.open()
         self._shell = shell
+
+
+def _native(path: str) -> str:
+    """`/C:/a/b`, as steps with files write paths, as Windows does."""
+    found = _DRIVE.fullmatch(path)
+    return path if found is None else f"{found[1]}\\{found[2].replace('/', chr(92))}"
 
 
 def _facts(line: str) -> FileFacts:
