@@ -65,7 +65,9 @@ class OpenSsh:
         self.process.wait()
 
 
-def start(folder: Path, *, options: str = "", passwords: bool = False, pam: bool = False) -> OpenSsh:
+def start(
+    folder: Path, *, options: str = "", passwords: bool = False, pam: bool = False, address: str = "127.0.0.1"
+) -> OpenSsh:
     """Start a server that accepts the current user with a key made for it. Raises RuntimeError with its log."""
     if not Path(SSHD).exists():
         raise RuntimeError("no OpenSSH server here; `make test` installs it (package openssh-server)")
@@ -82,7 +84,7 @@ def start(folder: Path, *, options: str = "", passwords: bool = False, pam: bool
         (folder / "sshd_config").write_text(
             f"""
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {folder}/host_key
 PidFile {folder}/sshd.pid
 AuthorizedKeysFile {folder}/authorized_keys

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from tests.performance import (
+    fan_out,
     journal_rate,
     latency,
     memory,
@@ -33,6 +34,7 @@ PARTS: Mapping[str, Callable[[Path], Awaitable[list[Row]]]] = {
     "reconcile": reconcile.rows,
     "memory": memory.rows,
     "history": packed_history.rows,
+    "fanout": fan_out.rows,
 }
 
 

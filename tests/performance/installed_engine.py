@@ -15,7 +15,7 @@ from pygit2.enums import FileMode
 
 MAIN = "refs/heads/main"
 REQUESTS = "refs/heads/opsconductor/requests"
-_STATUS = "refs/heads/opsconductor/status"
+STATUS = "refs/heads/opsconductor/status"
 _LIMIT = 120
 _US = pygit2.Signature("Ann", "ann@example.org")
 
@@ -41,7 +41,7 @@ class Source:
 
     def applied(self) -> str | None:
         """The commit in force, as sync.yaml says."""
-        known = self._repository.references.get(_STATUS)
+        known = self._repository.references.get(STATUS)
         if known is None:
             return None
         sync = self._repository[known.target].tree / "sync.yaml"
