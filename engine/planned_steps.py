@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.binding import ENV_HINT, BindError, bind, evaluated_env
 from engine.checks.parameters import faults_of
-from engine.expression import ExpressionError, compile_text, condition_text
+from engine.expression import ExpressionError, compile_text, condition_text, has_expression
 from engine.inference import Lookup
 from engine.numbers import of_params
 from engine.outputs_read import Read, cels_as_far_as_readable, outputs_read
@@ -41,11 +41,22 @@ class _Around:
     """Whether some targets are Windows, and others are not."""
     caller: Step | None = None
     """The step that uses these of a library."""
+    literals: Mapping[str, Any] = field(default_factory=dict)
+    """Of a library's step the inputs that its caller wrote out; None for those that nobody gave."""
 
     def opened(self, value: Any) -> Any:
         """The value, or what stands for the secret param or input that it is as a whole."""
         name = param_of(value) if self.caller is None else input_of(value)
         return value if name is None else self.secrets.get(name, value)
+
+    def written_out(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a step type, those of a library's step replaced by what its caller wrote out.
+
+        So a host or a credential that stands in the job is its author's also where a library's step hands it on.
+        """
+        named = {name: input_of(value) for name, value in inputs.items()} if self.caller is not None else {}
+        found = {name: self.literals.get(named.get(name) or "", value) for name, value in inputs.items()}
+        return {name: value for name, value in found.items() if value is not None or inputs[name] is None}
 
     def type_of(self, step: Step) -> StepType | None:
         """Its step type; None for a script of its own, and for a type that does not exist."""
@@ -189,7 +200,7 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
         )
     if not used.is_script:
         given = {name: around.opened(one) if name in used.secret else one for name, one in inputs.items()}
-        return Use(used.name, given, None if used.name in STEP_TYPES else used)
+        return Use(used.name, around.written_out(given), None if used.name in STEP_TYPES else used)
     for name, value in inputs.items():
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
@@ -225,11 +236,11 @@ def _call(step: Step, phase: Phase, around: _Around) -> LibraryCall:
     if around.caller is None and (why := too_much(uses, around.find)) is not None:
         raise _Unbindable(why)
     library, spec = _used(uses, around.find)
-    given, secrets = _given(uses, step.with_ or {}, spec, around)
+    given, secrets = _given(uses, around.written_out(step.with_ or {}), spec, around)
     return LibraryCall(
         uses=uses,
         digest=library.digest,
-        steps=tuple(_passed_on(one, step) for one in _parts(step, spec, library, secrets, phase, around)),
+        steps=tuple(_passed_on(one, step) for one in _parts(step, spec, library, given, secrets, phase, around)),
         inputs=given,
         takes=spec.inputs,
         gives={
@@ -278,11 +289,17 @@ def _given(
 
 
 def _parts(
-    step: Step, spec: LibraryStepSpec, library: Library, secrets: Mapping[str, str], phase: Phase, around: _Around
+    step: Step,
+    spec: LibraryStepSpec,
+    library: Library,
+    given: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    phase: Phase,
+    around: _Around,
 ) -> list[PlannedStep]:
     shell: Shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
     types = _types(spec.inputs, spec.steps or ())
-    within = _Around({}, shell, secrets, types, around.find, around.plugged, around.tolerant, caller=step)
+    within = replace(around, env={}, shell=shell, secrets=secrets, types=types, caller=step, literals=_literals(given))
     if spec.script is None:
         parts = _in_order(spec.steps or (), "step", phase, within)
         read = outputs_read({name: gives.get("value") for name, gives in spec.outputs.items()}, parts)
@@ -295,6 +312,10 @@ def _parts(
     env = {name: within.opened(value) for name, value in spec.env.items()}
     outputs = {name: gives.get("value") for name, gives in spec.outputs.items()}
     return [PlannedStep("script", phase, Script(shell, text), env=env, outputs=outputs)]
+
+
+def _literals(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if not has_expression(value)}
 
 
 def _passed_on(part: PlannedStep, caller: Step) -> PlannedStep:

@@ -7,6 +7,7 @@ have a namespace of their own, and end with it. Needs root and mounts.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,13 @@ def target_of(server: OpenSsh, name: str = "web-01") -> PinnedTarget:
     there = {"port": server.port, "user": server.user, "credentialRef": "web-key", "hostKeys": [server.host_key]}
     ssh = SshConnection.model_validate(there)
     return PinnedTarget(name, server.host, connections=Connections(ssh=ssh), default_connection="ssh")
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def drop_connections(server: OpenSsh) -> None:

