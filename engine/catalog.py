@@ -83,11 +83,15 @@ class Catalog:
     @property
     def live_schedules(self) -> Mapping[str, Schedule]:
         """The schedules this version acts on: neither they nor their jobs are held."""
-        return {
-            name: schedule
-            for name, schedule in self.schedules.items()
-            if f"Schedule/{name}" not in self.held and f"Job/{schedule.spec.job_ref}" not in self.held
-        }
+        return {name: schedule for name, schedule in self.schedules.items() if self.held_for(schedule) is None}
+
+    def held_for(self, schedule: Schedule) -> str | None:
+        """Why this version does not act on a schedule: it is held itself, or what it starts."""
+        spec = schedule.spec
+        for identity in (schedule.identity, f"Job/{spec.job_ref}", f"Workflow/{spec.workflow_ref}"):
+            if (reason := self.held.get(identity)) is not None:
+                return reason
+        return None
 
     def pool_of(self, job: Job) -> str:
         """The pool whose runners take the job: its own, else the project's, else `default`."""

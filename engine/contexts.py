@@ -62,7 +62,7 @@ def for_step(
         **given,
         "steps": _steps(spec.steps if inside is None else inside.steps, records),
         "job": {"name": run.job},
-        "run": _run(run),
+        "run": about_run(run),
         "env": env,
         "vars": target.vars if target else {},
         **(items or {}),
@@ -174,7 +174,8 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _run(run: RunFacts) -> dict[str, Any]:
+def about_run(run: RunFacts) -> dict[str, Any]:
+    """What `run` holds."""
     cause = {
         "kind": run.cause.kind,
         "name": run.cause.name,

@@ -70,6 +70,8 @@ class Status:
 
     failed: bool = False
     cancelled: bool = False
+    skipped: bool = False
+    """Something that had to succeed was skipped: no success, and no failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +361,7 @@ def _program(cel: str) -> Any:
 def _run(expression: Expression, values: Mapping[str, Any], status: Status) -> Any:
     cel = expression.text
     functions = {
-        "success": lambda: not (status.failed or status.cancelled),
+        "success": lambda: not (status.failed or status.cancelled or status.skipped),
         "failure": lambda: status.failed,
         "cancelled": lambda: status.cancelled,
         "always": lambda: True,

@@ -13,9 +13,10 @@ _MAX_ID = 100
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a run exists. `name` is the schedule's or the act's; `instant` is aware, UTC.
+    """Why a run exists. `name` is the schedule's or the act's, or the id of a workflow's run; `instant` is aware, UTC.
 
-    Instant: a schedule's due time before jitter; a request's committer time or its notBefore.
+    Instant: a schedule's due time before jitter; a request's committer time or its notBefore; that of a workflow's run
+    for the runs of its nodes. `node` and, where it is done for each of several, `item` (from 0) say which node.
     """
 
     kind: CauseKind
@@ -23,12 +24,16 @@ class Cause:
     instant: datetime
     requested_by: str | None = None
     reason: str | None = None
+    node: str | None = None
+    item: int | None = None
 
     @property
     def key(self) -> str:
-        """Unique per cause, for ever: an act is its name alone, a schedule fires once per instant."""
+        """Unique per cause, for ever: an act is its name alone, a schedule fires once an instant, a node an item."""
         if self.kind == "request":
             return f"request/{self.name}"
+        if self.kind == "workflow":
+            return f"workflow/{self.name}/{self.node}" + ("" if self.item is None else f"/{self.item}")
         return f"{self.kind}/{self.name}/{compact(self.instant)}"
 
 

@@ -9,15 +9,18 @@ from engine.catalog import Catalog
 from engine.checks import everything
 from engine.contexts import RunFacts
 from engine.identity import Cause, RunId, run_id
+from engine.pinned import PinnedSpec
 from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
 from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
+from engine.workflowplan import PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
 from schemas.job import Concurrency, Job, JobSpec
 from schemas.reader import Authored
 from schemas.selector import Selection
+from schemas.workflow import WorkflowSpec
 
 DEFAULT_LIFE = timedelta(hours=1)
 """How long an act may wait to be judged when it names no `expiresAt`, from when it was first seen."""
@@ -43,8 +46,8 @@ class Launch:
 
     run: RunId
     cause: Cause
-    planned: Planned
-    job: JobSpec | None
+    planned: Planned | PlannedWorkflow
+    job: JobSpec | WorkflowSpec | None
     """None for an inline job."""
     priority: int = 0
     starts_at: datetime | None = None
@@ -60,6 +63,7 @@ class Launch:
     def rehearsed(self) -> Rehearsal:
         """What it would do."""
         spec = self.planned.spec
+        assert isinstance(spec, PinnedSpec), "a workflow is not rehearsed: such a request is refused"
         facts = RunFacts(self.run, spec.job, spec.commit, self.cause.instant, 1, self.cause)
         return rehearse(spec, self.planned.params, facts, self.carried)
 
@@ -131,8 +135,20 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
     if spec.job is not None:
         planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit, labels=request.metadata.labels)
         return _launch(request.name, None, cause, planned, spec)
+    if spec.workflow_ref is not None:
+        workflow = catalog.workflows.get(spec.workflow_ref)
+        if workflow is None:
+            return Refuse(
+                "unknownWorkflow", f"there is no Workflow '{spec.workflow_ref}' in commit {catalog.commit[:12]}"
+            )
+        if spec.dry_run:
+            return Refuse(
+                "notSupported", "a workflow cannot be rehearsed yet; 'opsconductor plan' shows what it starts"
+            )
+        graph = plan_workflow(catalog, workflow, params=spec.params, limit=spec.limit)
+        return _launch(workflow.name, workflow.spec, cause, graph, spec)
     if spec.job_ref is None:
-        return Refuse("notSupported", "only jobs can be started yet")
+        return Refuse("notSupported", "only jobs and workflows can be started yet")
     job = catalog.jobs.get(spec.job_ref)
     if job is None:
         return Refuse("unknownJob", f"there is no Job '{spec.job_ref}' in commit {catalog.commit[:12]}")
@@ -205,11 +221,15 @@ def _unknown(selection: Selection | None, catalog: Catalog) -> str | None:
 
 
 def _launch(
-    name: str, job: JobSpec | None, cause: Cause, planned: Planned | PlanRefused, spec: RunRequestSpec
+    name: str,
+    job: JobSpec | WorkflowSpec | None,
+    cause: Cause,
+    planned: Planned | PlannedWorkflow | PlanRefused,
+    spec: RunRequestSpec,
 ) -> Launch | Refuse:
     if isinstance(planned, PlanRefused):
         return Refuse(planned.reason, planned.message)
-    default = job.priority if job else 0
+    default = job.priority if isinstance(job, JobSpec) else 0
     return Launch(
         run=run_id(name, cause),
         cause=cause,
@@ -226,10 +246,17 @@ def scheduled(
 ) -> Launch | PlanRefused:
     """The run that a due instant of a schedule starts."""
     spec = catalog.schedules[schedule].spec
+    cause = Cause("schedule", schedule, instant)
+    if spec.workflow_ref is not None:
+        workflow = catalog.workflows[spec.workflow_ref]
+        graph = plan_workflow(catalog, workflow, params={**spec.params, **(params or {})}, limit=spec.limit)
+        if isinstance(graph, PlanRefused):
+            return graph
+        run = run_id(workflow.name, cause)
+        return Launch(run=run, cause=cause, planned=graph, job=workflow.spec, priority=spec.priority or 0)
     job = catalog.jobs[spec.job_ref or ""]
     planned = plan_run(catalog, job, params={**spec.params, **(params or {})}, limit=spec.limit)
     if isinstance(planned, PlanRefused):
         return planned
-    cause = Cause("schedule", schedule, instant)
     priority = job.spec.priority if spec.priority is None else spec.priority
     return Launch(run=run_id(job.name, cause), cause=cause, planned=planned, job=job.spec, priority=priority)

@@ -7,9 +7,11 @@ from typing import Literal, assert_never
 
 from engine.catalog import Catalog
 from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, scheduled
+from engine.pinned import PinnedSpec
 from engine.plan_times import ScheduleChange
 from engine.refused import PlanRefused
 from engine.windows import Blocked, Subject, Windows
+from engine.workflowplan import PinnedWorkflow
 from schemas.act import RunRequest
 from schemas.reader import Authored
 
@@ -66,9 +68,9 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
         case Launch(planned=planned, dry_run=True):
             return Start(authored.identity, "acts", message=f"rehearses job {planned.spec.job}; nothing runs")
         case Launch(planned=planned, starts_at=starts_at):
-            names = tuple(target.name for target in planned.spec.targets)
+            names = _reached(planned.spec)
             job, begins = planned.spec.job, starts_at or now
-            known = None if request.spec.job is not None else catalog.jobs.get(job)
+            known = None if request.spec.job_ref is None else catalog.jobs.get(job)
             labels = (known or request).metadata.labels
             blocked = windows.of(Subject(job, labels, frozenset(names), requested=True)).at(begins)
             return Start(authored.identity, "starts", job, names, begins, blocked=blocked)
@@ -80,14 +82,19 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
             assert_never(judgement)
 
 
+def _reached(spec: PinnedSpec | PinnedWorkflow) -> tuple[str, ...]:
+    return spec.reached if isinstance(spec, PinnedWorkflow) else tuple(target.name for target in spec.targets)
+
+
 def _due_at_once(schedules: Iterable[ScheduleChange], catalog: Catalog, now: datetime) -> Iterator[Start]:
     for change in schedules:
         for planned in change.after.listed[:1]:
             if planned.fire.instant == now and planned.fire.decision == "run":
-                cause, job = f"Schedule/{change.name}", catalog.schedules[change.name].spec.job_ref
+                started = catalog.schedules[change.name].spec
+                cause, job = f"Schedule/{change.name}", started.job_ref or started.workflow_ref
                 launch = scheduled(catalog, change.name, now)
                 if isinstance(launch, PlanRefused):
                     yield Start(cause, "refused", job, reason=launch.reason, message=launch.message)
                     continue
-                names = tuple(target.name for target in launch.planned.spec.targets)
+                names = _reached(launch.planned.spec)
                 yield Start(cause, "starts", job, names, planned.fire.starts_at, blocked=planned.blocked)

@@ -137,8 +137,7 @@ class _Side:
             yield Dropped(name, wall, instant, recurrence.zone_of(spec, zone))
 
     def held(self, name: str) -> str | None:
-        job = self.catalog.schedules[name].spec.job_ref
-        return self.catalog.held.get(f"Schedule/{name}") or self.catalog.held.get(f"Job/{job}")
+        return self.catalog.held_for(self.catalog.schedules[name])
 
 
 def changes(base: Catalog, head: Catalog, documents: Documents, start: datetime, end: datetime) -> Compared:

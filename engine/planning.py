@@ -43,6 +43,27 @@ def plan_run(
     return _plan(_Asked(catalog, job.name, job.spec, job.metadata.labels, pool, params, limit, defined=True))
 
 
+def plan_node(
+    catalog: Catalog, job: Job, *, secrets: Mapping[str, Any], limit: Selection | None = None
+) -> Planned | PlanRefused:
+    """The plan of a job in a workflow, of whose params only the secret ones are known yet: no expression gives those.
+
+    The others are what `checked_params` makes of them when the node starts.
+    """
+    pool = catalog.pool_of(job)
+    return _plan(
+        _Asked(catalog, job.name, job.spec, job.metadata.labels, pool, secrets, limit, defined=True, params_later=True)
+    )
+
+
+def checked_params(takes: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any] | PlanRefused:
+    """The params given to a job or workflow that takes these, with their defaults."""
+    try:
+        return params_of(takes, given)
+    except Refusal as refusal:
+        return refusal.refused
+
+
 def plan_inline(
     catalog: Catalog,
     name: str,
@@ -67,12 +88,14 @@ class _Asked:
     limit: Selection | None
     defined: bool = False
     """Whether it is a Job of the catalog, and not an inline one."""
+    params_later: bool = False
+    """Whether only its secret params are known."""
 
 
 def _plan(asked: _Asked) -> Planned | PlanRefused:
     try:
         _refuse_held(asked.catalog, f"Job/{asked.name}" if asked.defined else None)
-        params = params_of(asked.job, asked.params)
+        params = dict(asked.params) if asked.params_later else params_of(asked.job.params, asked.params)
         targets = _targets(asked)
         _refuse_held(asked.catalog, *(target.identity for target in targets))
         steps = planned_steps(

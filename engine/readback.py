@@ -12,13 +12,14 @@ from typing import Any, TypeVar, get_args
 from engine.decide import SkipReason, Skips
 from engine.identity import Cause, CauseKind, RunId
 from engine.pinned import PHASES, RUNNER, Phase
-from engine.states import RunState, StepState
+from engine.states import NodeState, RunState, StepState
 from engine.views import (
     ConditionStatus,
     ConditionType,
     ConditionView,
     DecisionView,
     EngineView,
+    NodeView,
     RequestState,
     RequestView,
     RunView,
@@ -27,6 +28,7 @@ from engine.views import (
     SyncView,
     TargetView,
 )
+from engine.workflow import NodeRecord, OpenGate, Verdict
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.envelope import API_VERSION
 from schemas.guard import load
@@ -134,7 +136,7 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
     file = Facts.read(text, "Run")
     spec, status = file.mapping("spec"), file.mapping("status")
     cause = spec.mapping("cause")
-    on_targets = "targets" in spec.data
+    is_workflow, on_targets = "workflow" in spec.data, "targets" in spec.data
     if on_targets:
         found = dict(status.mapping("targets", default={}).data)
         for targets in _slices(file.name, status.number("slices", 0), slices):
@@ -143,6 +145,8 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
         _once(file.name, names)
         order = [name for name in names if name in found] + sorted(set(found) - set(names))
         results = tuple(_parsed_target(name, Facts.of(found[name], name)) for name in order)
+    elif is_workflow:
+        results = ()
     else:
         steps = _parsed_steps(status)
         state = status.text("state")
@@ -154,7 +158,7 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
     with _refused_as(file.name):
         return RunView(
             id=RunId(file.name),
-            job=spec.text("job"),
+            job=spec.text("workflow" if is_workflow else "job"),
             commit=spec.text("commit"),
             cause=Cause(
                 kind=cause.one_of("kind", get_args(CauseKind)),
@@ -162,6 +166,8 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
                 instant=cause.instant("instant"),
                 requested_by=cause.maybe_text("requestedBy"),
                 reason=cause.maybe_text("reason"),
+                node=cause.maybe_text("node"),
+                item=cause.number("item", 0) if "item" in cause.data else None,
             ),
             state=RunState(status.text("state")),
             queued_at=status.instant("queuedAt"),
@@ -182,7 +188,54 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
             starts_at=spec.maybe_instant("startsAt"),
             inline=spec.data.get("inline") is True,
             rehearsal=status.mapping("strategy", default={}).data if spec.data.get("dryRun") is True else None,
+            workflow=is_workflow,
+            nodes=_parsed_nodes(status) if is_workflow else (),
         )
+
+
+def _parsed_nodes(status: Facts) -> tuple[NodeView, ...]:
+    """What an open gate shows is not here: it follows from the plan."""
+    nodes = status.mapping("nodes", default={})
+    return tuple(_parsed_node(name, nodes.mapping(name)) for name in nodes.data)
+
+
+def _parsed_node(name: str, data: Facts) -> NodeView:
+    one, items = data.maybe_text("run"), data.data.get("items")
+    runs = data.texts("runs") if "runs" in data.data else (one,) if one else ()
+    gate = data.maybe_mapping("gate")
+    if items is not None and not isinstance(items, list):
+        raise Unreadable(f"{data.name}.items is not a list")
+    with _refused_as(data.name):
+        record = NodeRecord(
+            id=name,
+            state=NodeState(data.text("state")),
+            started_at=data.maybe_instant("startedAt"),
+            until=data.maybe_instant("until"),
+            ended_at=data.maybe_instant("finishedAt"),
+            outputs=data.mapping("outputs", default={}).data,
+            reason=data.maybe_text("reason"),
+            continued=data.data.get("continued") is True,
+            items=None if items is None else tuple(items),
+            cleanup=data.data.get("cleanup") is True,
+            inherited=data.data.get("inherited") is True,
+            gate=None if gate is None else OpenGate(gate.text("digest"), {}, _parsed_votes(gate)),
+            runs=tuple(RunId(run) for run in runs),
+        )
+    needs = data.texts("needs") if "needs" in data.data else ()
+    return NodeView(data.one_of("kind", ("job", "gate", "wait")), data.maybe_text("job"), needs, record)
+
+
+def _parsed_votes(gate: Facts) -> tuple[Verdict, ...]:
+    return tuple(
+        Verdict(
+            by=one.text("by"),
+            approved=one.one_of("decision", ("approve", "reject")) == "approve",
+            at=one.instant("at"),
+            act=one.text("approval"),
+            reason=one.maybe_text("reason") or "",
+        )
+        for one in gate.items("votes")
+    )
 
 
 def _slices(run: str, count: int, texts: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:

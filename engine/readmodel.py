@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+from engine import graphfile
 from engine.identity import RunId
 from engine.readback import (
     Unreadable,
@@ -34,6 +35,7 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
+from engine.workflow import OpenGate
 from engine.yamltext import plain, stamp, to_yaml
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic
@@ -42,10 +44,12 @@ from schemas.envelope import API_VERSION
 __all__ = [
     "README", "SYNC", "ConditionView", "DecisionView", "EngineView", "JobView", "OverviewView", "RequestView",
     "RunBrief", "RunView", "ScheduleView", "Skips", "StepView", "SyncView", "TargetStatusView", "TargetView",
-    "Unreadable", "considered_until", "decision_files", "decisions_folder", "finding", "job_path", "job_status",
+    "Unreadable", "considered_until", "decision_files", "decisions_folder", "finding", "gate_file", "gate_path",
+    "job_path", "job_status",
     "parse_decisions", "parse_request_status", "parse_run_file", "parse_schedule_status", "parse_sync_file", "plain",
     "request_path", "request_status", "run_file", "run_files", "run_path", "schedule_path", "schedule_status",
-    "sync_file", "target_path", "target_status", "to_yaml",
+    "sync_file", "target_path", "target_status", "to_yaml", "workflow_path",
+    "workflow_status",
 ]  # fmt: skip
 
 Document = dict[str, Any]
@@ -67,6 +71,15 @@ def run_path(run: RunId, instant: datetime, part: int = 0) -> str:
 
 def job_path(name: str) -> str:
     return f"jobs/{name}.yaml"
+
+
+def workflow_path(name: str) -> str:
+    return f"workflows/{name}.yaml"
+
+
+def gate_path(digest: str) -> str:
+    """By the hexadecimal digits alone: not every file system takes a colon."""
+    return f"gates/{digest.removeprefix('sha256:')}.yaml"
 
 
 def schedule_path(name: str) -> str:
@@ -129,12 +142,14 @@ def _slices(results: Iterable[TargetView]) -> Iterator[Document]:
 def _run_spec(view: RunView) -> Document:
     cause: Document = {"kind": view.cause.kind, "name": view.cause.name, "instant": stamp(view.cause.instant)}
     extra = {
+        "node": view.cause.node,
+        "item": view.cause.item,
         "requestedBy": view.cause.requested_by,
         "reason": view.cause.reason,
         "rerunOf": view.rerun_of,
     }
     spec: Document = {
-        "job": view.job,
+        "workflow" if view.workflow else "job": view.job,
         "commit": view.commit,
         "cause": plain(cause | {key: value for key, value in extra.items() if value is not None}),
         "params": plain(view.params),
@@ -166,7 +181,9 @@ def _run_status(view: RunView) -> Document:
         "outputs": plain(view.outputs),
         **({"strategy": plain(view.rehearsal)} if view.rehearsal else {}),
     }
-    if view.on_targets:
+    if view.workflow:
+        status["nodes"] = {one.id: graphfile.node(one) for one in view.nodes}
+    elif view.on_targets:
         status["targets"] = {one.name: _target(one) for one in view.results if one.state is not None}
     else:
         status["steps"] = [_step(step) for one in view.results for step in one.steps]
@@ -219,12 +236,19 @@ def _tail(text: str | None) -> str | None:
 
 
 def job_status(view: JobView) -> Document:
-    status: Document = {
+    return _document("JobStatus", view.name, {"status": _past(view)})
+
+
+def workflow_status(view: JobView) -> Document:
+    return _document("WorkflowStatus", view.name, {"status": _past(view)})
+
+
+def _past(view: JobView) -> Document:
+    return {
         "lastRun": _brief(view.last),
         "lastSuccess": _brief(view.last_success),
         "consecutiveFailures": view.consecutive_failures,
     }
-    return _document("JobStatus", view.name, {"status": status})
 
 
 def _brief(run: RunBrief | None) -> Document | None:
@@ -274,6 +298,12 @@ def request_status(view: RequestView) -> Document:
     if view.at is not None:
         status["at"] = stamp(view.at)
     return _document("RequestStatus", view.name, ({"spec": spec} if spec else {}) | {"status": status})
+
+
+def gate_file(gate: OpenGate, *, advisory: bool) -> Document:
+    """An open gate: what it holds back, who may decide, who has said what."""
+    status: Document = {"state": "open", "votes": graphfile.votes(gate), "advisory": advisory}
+    return _document("Gate", gate.digest, {"spec": dict(gate.shown), "status": status})
 
 
 # --- decisions ---

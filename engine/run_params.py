@@ -15,24 +15,24 @@ from schemas.job import JobSpec
 _SECRET_FIELDS = frozenset(field for fields in FIELDS.values() for field in fields)
 
 
-def params_of(job: JobSpec, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The params of a run of the job; one without a value is null. Raises Refusal (`badParams`)."""
-    unknown = sorted(given.keys() - job.params.keys())
+def params_of(takes: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of a run of what takes these; one without a value is null. Raises Refusal (`badParams`)."""
+    unknown = sorted(given.keys() - takes.keys())
     if unknown:
-        known = ", ".join(job.params) or "none"
+        known = ", ".join(takes) or "none"
         raise Refusal("badParams", f"there is no param '{unknown[0]}'; there are: {known}")
     # null for a param without a default is what a run without it records: the same as not giving it.
-    left_out = {name for name, value in given.items() if value is None and "default" not in job.params[name]}
-    defaults = {name: param["default"] for name, param in job.params.items() if "default" in param}
+    left_out = {name for name, value in given.items() if value is None and "default" not in takes[name]}
+    defaults = {name: param["default"] for name, param in takes.items() if "default" in param}
     params = {**defaults, **{name: value for name, value in given.items() if name not in left_out}}
-    for name, param in job.params.items():
+    for name, param in takes.items():
         if name in params:
             _check_param(name, param, params[name])
         elif param.get("required") is True:
             raise Refusal("badParams", f"the param '{name}' is required")
     _check_size(params)
     # A param without a value is null for expressions, not missing.
-    return {name: params.get(name) for name in job.params}
+    return {name: params.get(name) for name in takes}
 
 
 def _check_param(name: str, param: Mapping[str, Any], value: Any) -> None:
@@ -48,7 +48,8 @@ def _check_param(name: str, param: Mapping[str, Any], value: Any) -> None:
 
 def secrets_given(job: JobSpec, params: Mapping[str, Any]) -> dict[str, str]:
     """What stands for the secret params where they are used: the fields of the credentials that were named."""
-    named = {name: _secret_given(params[name]) for name, param in job.params.items() if param.get("secret") is True}
+    secret = [name for name, param in job.params.items() if param.get("secret") is True]
+    named = {name: _secret_given(params.get(name)) for name in secret}
     return {name: written(secret) for name, secret in named.items() if secret is not None}
 
 

@@ -26,6 +26,20 @@ class StepState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class NodeState(StrEnum):
+    """Of a node in a workflow's graph."""
+
+    PENDING = "pending"  # what it needs has not ended
+    RUNNING = "running"  # its run, or its runs, have not ended
+    WAITING = "waiting"  # for people, or for a time
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timedOut"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
 _RUN_ENDS = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN})
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.WAITING: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}),
@@ -39,6 +53,25 @@ STEP_TRANSITIONS: dict[StepState, frozenset[StepState]] = {
     StepState.RUNNING: _STEP_ENDS - {StepState.SKIPPED},
     **{end: frozenset() for end in _STEP_ENDS},
 }
+
+_NODE_ENDS = frozenset(NodeState) - {NodeState.PENDING, NodeState.RUNNING, NodeState.WAITING}
+NODE_TRANSITIONS: dict[NodeState, frozenset[NodeState]] = {
+    # what was never begun can fail: its condition or its params are expressions
+    NodeState.PENDING: frozenset(NodeState) - {NodeState.PENDING, NodeState.SUCCEEDED},
+    NodeState.RUNNING: _NODE_ENDS,
+    # a gate that nobody decided on may be skipped
+    NodeState.WAITING: _NODE_ENDS,
+    **{end: frozenset() for end in _NODE_ENDS},
+}
+NODE_SEVERITY: tuple[NodeState, ...] = (
+    NodeState.UNKNOWN,
+    NodeState.CANCELLED,
+    NodeState.TIMED_OUT,
+    NodeState.FAILED,
+    NodeState.SUCCEEDED,
+    NodeState.SKIPPED,
+)
+"""Worst first: a workflow's run is as its worst node, and succeeded where all were skipped."""
 
 TARGET_SEVERITY: tuple[StepState, ...] = (
     StepState.UNKNOWN,
@@ -62,9 +95,15 @@ _RUN_OF_TARGET = {
 }
 
 
-def is_final(state: RunState | StepState) -> bool:
+def is_final(state: RunState | StepState | NodeState) -> bool:
     """Whether nothing can follow."""
-    return not (RUN_TRANSITIONS[state] if isinstance(state, RunState) else STEP_TRANSITIONS[state])
+    match state:
+        case RunState():
+            return not RUN_TRANSITIONS[state]
+        case StepState():
+            return not STEP_TRANSITIONS[state]
+        case NodeState():
+            return not NODE_TRANSITIONS[state]
 
 
 def worst(states: Iterable[StepState]) -> StepState:
@@ -77,3 +116,10 @@ def worst(states: Iterable[StepState]) -> StepState:
 def run_state(targets: Iterable[StepState]) -> RunState:
     """The end of a run whose targets ended so."""
     return _RUN_OF_TARGET[worst(targets)]
+
+
+def workflow_state(nodes: Iterable[NodeState]) -> RunState:
+    """The end of a workflow's run whose nodes ended so, where what was forgiven counts as succeeded."""
+    found = set(nodes)
+    first = next((state for state in NODE_SEVERITY if state in found), NodeState.SUCCEEDED)
+    return RunState.SUCCEEDED if first is NodeState.SKIPPED else RunState(first.value)

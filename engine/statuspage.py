@@ -9,9 +9,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from engine.readmodel import SYNC, job_path, run_path, schedule_path, target_path
+from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
 from engine.states import RunState, StepState
 from engine.views import JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from engine.workflow import OpenGate
 from schemas.quantities import format_duration
 
 RECENT = 15
@@ -20,6 +21,8 @@ OPEN = 30
 FAILING = 50
 FINDINGS = 10
 _LONGEST = 160
+_DIGITS = 12
+"""How much of a gate's digest people are shown to type."""
 
 _ICONS = {
     RunState.WAITING: "⏳",
@@ -40,7 +43,8 @@ def page(view: OverviewView) -> str:
     sections = (
         ["# Status", ""],
         _sync(view.sync),
-        _failing(view.jobs),
+        _gates(view.gates),
+        _failing((*view.jobs, *view.workflows)),
         _unreachable(view.targets),
         _open(view.open),
         _recent(view.recent),
@@ -94,12 +98,29 @@ def _sync(sync: SyncView) -> Iterator[str]:
         yield ""
 
 
+def _gates(gates: Sequence[OpenGate]) -> Iterator[str]:
+    if not gates:
+        return
+    yield from _section("Waiting for people")
+    rows = (
+        (
+            _link(f"{gate.shown.get('workflow')} {gate.shown.get('gate')}", gate_path(gate.digest)),
+            ", ".join(text(str(one.get("job"))) for one in gate.shown.get("next") or ()),
+            f"{sum(one.approved for one in gate.verdicts)} of {gate.shown.get('count', 1)}",
+            text(str(gate.shown.get("expiresAt"))),
+            f"`opsconductor approve {gate.digest.removeprefix('sha256:')[:_DIGITS]}`",
+        )
+        for gate in gates[:OPEN]
+    )
+    yield from _table(("Gate", "What runs then", "Approved", "Until", "To approve"), rows, more=len(gates) - OPEN)
+
+
 def _failing(jobs: Iterable[JobView]) -> Iterator[str]:
     failing = sorted((job for job in jobs if job.consecutive_failures and job.last), key=lambda job: job.name)
     yield from _section("Failing", None if failing else "Nothing fails.")
     rows = (
         (
-            _link(job.name, job_path(job.name)),
+            _link(job.name, workflow_path(job.name) if job.last.workflow else job_path(job.name)),
             _run_link(job.last),
             _state(job.last.state),
             text(job.last.reason) or _names(job.last.failed),

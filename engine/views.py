@@ -12,7 +12,8 @@ from typing import Any, Literal
 from engine.decide import Skips
 from engine.identity import Cause, CauseKind, RunId
 from engine.pinned import RUNNER, Phase
-from engine.states import RunState, StepState
+from engine.states import NodeState, RunState, StepState
+from engine.workflow import NodeRecord, OpenGate
 from schemas.diagnostic import Diagnostic
 
 RequestState = Literal["accepted", "refused", "done"]
@@ -64,6 +65,24 @@ class TargetView:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node of a workflow's run in its place in the graph, and what is recorded of it. `kind`: job, gate or wait."""
+
+    kind: str
+    job: str | None
+    needs: tuple[str, ...]
+    record: NodeRecord
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def state(self) -> NodeState:
+        return self.record.state
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """Everything that a Run file says.
 
@@ -98,6 +117,9 @@ class RunView:
     """A sentence that explains the reason, where the word is not enough."""
     rehearsal: Mapping[str, Any] | None = None
     """Of a dry run: in which order and batches it would go. Nothing was done; None where it is a run."""
+    workflow: bool = False
+    """`job` is the name of a workflow, and `nodes` is its graph in the order of the text."""
+    nodes: tuple[NodeView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +139,15 @@ class RunBrief:
     targets: int = 0
     failed: tuple[str, ...] = ()
     dry_run: bool = False
+    workflow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A job's recent past. `last` is the newest ended run; failures are ends other than succeeded and cancelled."""
+    """A job's recent past, or a workflow's.
+
+    `last` is the newest ended run; failures are ends other than succeeded and cancelled.
+    """
 
     name: str
     last: RunBrief | None = None
@@ -224,6 +250,9 @@ class OverviewView:
     recent: tuple[RunBrief, ...] = ()
     schedules: tuple[ScheduleView, ...] = ()
     targets: tuple[TargetStatusView, ...] = ()
+    workflows: tuple[JobView, ...] = ()
+    gates: tuple[OpenGate, ...] = ()
+    """Those that wait for people, the oldest first."""
     dead_letters: int = 0
 
 
@@ -233,6 +262,7 @@ __all__ = [
     "DecisionView",
     "EngineView",
     "JobView",
+    "NodeView",
     "OverviewView",
     "RequestView",
     "RunBrief",

@@ -14,6 +14,8 @@ def cause_to_json(cause: Cause) -> dict[str, Any]:
         "instant": cause.instant.isoformat(),
         "requestedBy": cause.requested_by,
         "reason": cause.reason,
+        "node": cause.node,
+        "item": cause.item,
     }
     return {key: value for key, value in found.items() if value is not None}
 
@@ -26,4 +28,6 @@ def cause_from_json(data: dict[str, Any]) -> Cause:
         instant=datetime.fromisoformat(data["instant"]),
         requested_by=data.get("requestedBy"),
         reason=data.get("reason"),
+        node=data.get("node"),
+        item=data.get("item"),
     )

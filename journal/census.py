@@ -4,7 +4,7 @@ from sqlalchemy import Connection, select
 
 from engine.pinned import RUNNER
 from journal import outbox, schedules
-from journal.tables import acts, run_targets, runs
+from journal.tables import acts, nodes, run_targets, runs
 from journal.tables import schedules as clocks
 
 
@@ -13,7 +13,11 @@ def announce(tx: Connection) -> None:
 
     However much history there is, none of it passes through this process.
     """
-    outbox.add_selected(tx, "job", select(runs.c.job).distinct())
+    outbox.add_selected(tx, "job", select(runs.c.job).where(~runs.c.workflow).distinct())
+    outbox.add_selected(tx, "workflow", select(runs.c.job).where(runs.c.workflow).distinct())
+    outbox.add_selected(
+        tx, "gate", select(nodes.c.digest).where(nodes.c.digest.is_not(None), nodes.c.ended_at.is_(None))
+    )
     outbox.add_selected(tx, "target", select(run_targets.c.target).where(run_targets.c.target != RUNNER).distinct())
     outbox.add_selected(tx, "schedule", select(clocks.c.name))
     outbox.add_all(tx, tuple(("decision", day.isoformat()) for day in schedules.days(tx)))

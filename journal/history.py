@@ -7,17 +7,18 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from engine.identity import RunId
 from engine.pinned import RUNNER
-from engine.states import TARGET_SEVERITY, RunState, StepState
+from engine.states import TARGET_SEVERITY, NodeState, RunState, StepState
 from engine.views import JobView, RunBrief, TargetStatusView
 from journal import facts, outbox, points
 from journal.portions import portions
-from journal.tables import AnyRow, causes, decisions, evidence, run_targets, runs, specs
+from journal.tables import AnyRow, causes, decisions, evidence, nodes, run_targets, runs, specs
 from schemas.project import Retention
 
 _NAMED = 5
 """How many failed targets a brief names."""
 _LOOKED_BACK = 1000
 _UNSWEPT = "logs.unswept"
+_BAD_NODES = tuple(state.value for state in (NodeState.FAILED, NodeState.TIMED_OUT, NodeState.UNKNOWN))
 _NO_FAILURE = (RunState.SUCCEEDED.value, RunState.CANCELLED.value)
 _OPEN = runs.c.finished_at.is_(None)
 _ENDED = runs.c.finished_at.is_not(None)
@@ -33,6 +34,7 @@ _SHOWN = (
     runs.c.reason,
     runs.c.targets,
     runs.c.rehearsal.is_not(None).label("dry_run"),
+    runs.c.workflow,
 )
 _RANK = {state.value: rank for rank, state in enumerate(TARGET_SEVERITY)}
 
@@ -44,7 +46,9 @@ def briefs(conn: Connection, where: ColumnElement[bool] | None = None, *, limit:
 
 
 def _briefs(conn: Connection, rows: Collection[AnyRow]) -> tuple[RunBrief, ...]:
-    failed = _failed(conn, [row.seq for row in rows if row.state not in _NO_FAILURE])
+    bad = [row for row in rows if row.state not in _NO_FAILURE]
+    failed = _failed(conn, [row.seq for row in bad if not row.workflow])
+    failed |= _failed_nodes(conn, [row.seq for row in bad if row.workflow])
     return tuple(_brief(row, failed.get(row.seq, ())) for row in rows)
 
 
@@ -63,6 +67,7 @@ def _brief(row: AnyRow, failed: tuple[str, ...]) -> RunBrief:
         targets=len(row.targets),
         failed=failed,
         dry_run=row.dry_run,
+        workflow=row.workflow,
     )
 
 
@@ -76,6 +81,18 @@ def _failed(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[str, ...
         ):
             found.setdefault(run, []).append((_RANK[state], name))
     return {run: tuple(name for _, name in sorted(names)[:_NAMED]) for run, names in found.items()}
+
+
+def _failed_nodes(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """Of workflows' runs: the nodes that kept them from succeeding, in the order of the text."""
+    found: dict[int, list[str]] = {}
+    for part in portions(seqs):
+        query = select(nodes.c.run, nodes.c.node).where(
+            nodes.c.run.in_(part), nodes.c.state.in_(_BAD_NODES), ~nodes.c.continued
+        )
+        for run, name in conn.execute(query.order_by(nodes.c.seq)):
+            found.setdefault(run, []).append(name)
+    return {run: tuple(names[:_NAMED]) for run, names in found.items()}
 
 
 def running(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
@@ -100,7 +117,16 @@ def failures(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
 
 def job(conn: Connection, name: str) -> JobView:
     """A job's recent past. A dry run is none of it."""
-    of_job = and_(_ENDED, runs.c.job == name, runs.c.rehearsal.is_(None))
+    return _past_of(conn, name, runs.c.workflow.is_(False))
+
+
+def workflow(conn: Connection, name: str) -> JobView:
+    """A workflow's recent past."""
+    return _past_of(conn, name, runs.c.workflow.is_(True))
+
+
+def _past_of(conn: Connection, name: str, kind: ColumnElement[bool]) -> JobView:
+    of_job = and_(_ENDED, runs.c.job == name, runs.c.rehearsal.is_(None), kind)
     last = briefs(conn, of_job, limit=1)
     success = briefs(conn, and_(of_job, runs.c.state == RunState.SUCCEEDED.value), limit=1)
     states = conn.execute(select(runs.c.state).where(of_job).order_by(runs.c.seq.desc()).limit(_LOOKED_BACK)).scalars()
@@ -114,8 +140,13 @@ def job(conn: Connection, name: str) -> JobView:
 
 def jobs(conn: Connection) -> tuple[str, ...]:
     """The names of all jobs that have runs."""
-    named = select(runs.c.job).where(runs.c.rehearsal.is_(None)).distinct()
+    named = select(runs.c.job).where(runs.c.rehearsal.is_(None), ~runs.c.workflow).distinct()
     return tuple(conn.execute(named.order_by(runs.c.job)).scalars())
+
+
+def workflows(conn: Connection) -> tuple[str, ...]:
+    """The names of all workflows that have runs."""
+    return tuple(conn.execute(select(runs.c.job).where(runs.c.workflow).distinct().order_by(runs.c.job)).scalars())
 
 
 def target(conn: Connection, name: str) -> TargetStatusView:
@@ -180,11 +211,14 @@ def swept(tx: Connection, runs_: Collection[RunId]) -> None:
 def _past(tx: Connection, retention: Retention, now: datetime, limit: int) -> Collection[AnyRow]:
     nth = (
         func.row_number()
-        .over(partition_by=(runs.c.job, runs.c.rehearsal.is_(None)), order_by=runs.c.seq.desc())
+        .over(partition_by=(runs.c.job, runs.c.workflow, runs.c.rehearsal.is_(None)), order_by=runs.c.seq.desc())
         .label("nth")
     )
     columns = (runs.c.seq, runs.c.id, runs.c.cause_key, runs.c.state, runs.c.finished_at, nth)
-    ranked = select(*columns).where(_ENDED).subquery()
+    # A workflow that goes on reads what its nodes' runs gave.
+    led = select(runs.c.id).where(_OPEN, runs.c.workflow)
+    free = or_(runs.c.parent.is_(None), runs.c.parent.not_in(led))
+    ranked = select(*columns).where(_ENDED, free).subquery()
     succeeded = ranked.c.state == RunState.SUCCEEDED.value
     old = or_(
         ranked.c.nth > retention.runs,

@@ -87,7 +87,7 @@ _QUEUED = (
         table.c.wish,
         table.c.rerun_of,
     )
-    .where(_OPEN, table.c.state == RunState.QUEUED.value)
+    .where(_OPEN, table.c.state == RunState.QUEUED.value, ~table.c.workflow)
     .order_by(table.c.priority.desc(), table.c.seq)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -114,7 +114,16 @@ _RENEW = (
     .returning(table.c.id, table.c.wish)
 )
 _RENEW_RUNNER = update(runners).where(runners.c.name == bindparam("by")).values(lease_until=bindparam("until"))
-_LOST = select(table.c.seq, table.c.id, table.c.job, table.c.concurrency, table.c.state, table.c.lost, table.c.runner)
+_LOST = select(
+    table.c.seq,
+    table.c.id,
+    table.c.job,
+    table.c.concurrency,
+    table.c.state,
+    table.c.lost,
+    table.c.runner,
+    table.c.workflow,
+).where(~table.c.workflow)
 _EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now")).with_for_update(skip_locked=True)
 _ALL_RUNNING = _LOST.where(_OPEN, _RUNNING).with_for_update()
 _STRAYED = _LOST.where(

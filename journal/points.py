@@ -53,6 +53,17 @@ POINTS: dict[str, Between] = {
     "target-end.committed": Between("the target's end is in the journal", "the run's end is in the journal"),
     "finish.uncommitted": Between("all targets have their recorded ends", "the run's end is in the journal"),
     "finish.committed": Between("the run's end is in the journal", "the end is on the status branch"),
+    # journal: a workflow's run goes on
+    "node-begin.uncommitted": Between("all that a node needs has ended", "that it has begun is in the journal"),
+    "node-begin.committed": Between("that a node has begun is in the journal", "its run is, or its gate is shown"),
+    "node-end.uncommitted": Between(
+        "a node's run has ended, or its gate or wait is over", "the node's end is recorded"
+    ),
+    "node-end.committed": Between("the node's end is in the journal", "what needs it has begun"),
+    "gate-vote.uncommitted": Between("an approval is in git", "what it says at the gate is in the journal"),
+    "gate-vote.committed": Between("what an approval says is in the journal", "the gate's end is recorded"),
+    "workflow-end.uncommitted": Between("all nodes have their recorded ends", "the workflow's end is in the journal"),
+    "workflow-end.committed": Between("the workflow's end is in the journal", "the end is on the status branch"),
     # journal: leases
     "register.uncommitted": Between("the runner's process has started", "the runner is in the journal"),
     "register.committed": Between("the runner is in the journal", "its first claim is in the journal"),

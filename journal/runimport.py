@@ -13,9 +13,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from engine.identity import RunId
 from engine.pinned import RUNNER
 from engine.rehearsal import Rehearsal
-from engine.states import RUN_TRANSITIONS, RunState, StepState
+from engine.states import RUN_TRANSITIONS, NodeState, RunState, StepState
 from engine.views import RunView, StepView, TargetView
-from journal import acts, evidence, leases, outbox, points, schedules
+from journal import acts, evidence, graphs, leases, outbox, points, schedules
 from journal.causes import cause_to_json
 from journal.runs import ended, there
 from journal.tables import AnyRow, causes, run_targets, runs, steps
@@ -32,6 +32,7 @@ KNOWN = (
     runs.c.attempt,
     runs.c.cause_key,
     runs.c.slot,
+    runs.c.workflow,
 )
 HELD_NO_MORE = {"slot": None, "lease_until": None, "due_at": None, "queue_deadline": None, "wish": None}
 """An ended run has no slot, no runner and nothing to wait for."""
@@ -77,13 +78,16 @@ def import_run(tx: Connection, view: RunView, now: datetime, *, message: str | N
             "runner": view.runner,
             "outputs": dict(view.outputs) or None,
             "rehearsal": _rehearsal(view),
+            "workflow": view.workflow,
+            "parent": view.cause.name if view.cause.kind == "workflow" else None,
         },
     ).scalar_one()
     if view.rehearsal is not None:
         outbox.add(tx, "run", view.id)
         return True
     import_places(tx, seq, view, now)
-    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
+    graphs.take_in(tx, seq, view.nodes, lost_at=now if lost else None)
+    outbox.add_all(tx, (("run", view.id), ("workflow" if view.workflow else "job", view.job)))
     return True
 
 
@@ -110,14 +114,16 @@ def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:
             acts.take_back(tx, RunId(row.id), now)
             schedules.take_back(tx, RunId(row.id))
             tx.execute(delete(runs).where(runs.c.seq == row.seq))
-            outbox.add_all(tx, (("run", row.id), ("job", row.job)))
+            outbox.add_all(tx, (("run", row.id), ("workflow" if row.workflow else "job", row.job)))
 
 
 def let_go(tx: Connection, row: AnyRow, now: datetime, message: str | None = None) -> None:
     """Say of an open run (`row` has KNOWN) that nothing proves its end."""
     gone = {"state": RunState.UNKNOWN.value, "reason": "storeLost", "message": message, "finished_at": now}
     tx.execute(update(runs).where(runs.c.seq == row.seq).values(**gone, **HELD_NO_MORE))
-    ended(tx, RunId(row.id), row.job, None, now)
+    if row.workflow:
+        graphs.close(tx, row.seq, now, NodeState.UNKNOWN)
+    ended(tx, RunId(row.id), row.job, None, now, workflow=row.workflow)
 
 
 def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
@@ -141,7 +147,10 @@ def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
     }
     tx.execute(update(runs).where(runs.c.seq == row.seq).values(**shown, **HELD_NO_MORE))
     import_places(tx, row.seq, view, now)
-    ended(tx, view.id, row.job, None, now)  # who waits for its slot is admitted when all is taken in
+    graphs.take_in(tx, row.seq, view.nodes)
+    ended(
+        tx, view.id, row.job, None, now, workflow=row.workflow
+    )  # who waits for its slot is admitted when all is taken in
     return True
 
 

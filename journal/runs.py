@@ -13,7 +13,9 @@ from engine.pinned import PinnedSpec
 from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, RunState
-from journal import acts, outbox, points, specs, steprecords
+from engine.workflow import NodeRecord
+from engine.workflowplan import PinnedWorkflow
+from journal import acts, graphs, outbox, points, specs, steprecords
 from journal.causes import cause_to_json
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
@@ -33,9 +35,10 @@ class NewRun:
 
     id: RunId
     cause: Cause
-    spec: PinnedSpec
+    spec: PinnedSpec | PinnedWorkflow
     params: Mapping[str, Any]
     pool: str
+    """Of a workflow, which no runner takes, none."""
     priority: int = 0
     group: str | None = None
     limit: int = 1
@@ -49,6 +52,8 @@ class NewRun:
     """Results taken over from the run that it repeats."""
     rehearsal: Rehearsal | None = None
     """It is a dry run, and this is all of it: it ends as it is recorded, takes no slot and waits for nothing."""
+    carried_nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+    """The same of a workflow: its nodes that are not done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,8 @@ _TO_QUEUE = (
     .values(state=RunState.QUEUED.value, slot=bindparam("to_slot"), due_at=None)
 )
 _HAS_COME = update(runs).where(runs.c.seq == bindparam("which")).values(due_at=None)
-_EXPIRED = select(runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state).where(
+_TO_END = (runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state, runs.c.workflow)
+_EXPIRED = select(*_TO_END).where(
     _OPEN,
     runs.c.state.in_((RunState.WAITING.value, RunState.QUEUED.value)),
     runs.c.queue_deadline <= bindparam("now", type_=Instant),
@@ -162,9 +168,11 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
         if (known := there(tx, new.cause)) is not None:
             return known
         raise
+    if isinstance(new.spec, PinnedWorkflow):
+        graphs.lay_out(tx, seq, new.spec, new.carried_nodes)
     if new.carried:
         steprecords.carry_over(tx, seq, new.carried, now)
-    outbox.add_all(tx, (("run", new.id), ("job", new.spec.job)))
+    outbox.add_all(tx, (("run", new.id), (topic_of(new.spec), new.spec.job)))
     return Enqueued(new.id, state)
 
 
@@ -186,6 +194,11 @@ def _rehearsed(tx: Connection, new: NewRun, rehearsal: Rehearsal, now: datetime)
         raise
     outbox.add(tx, "run", new.id)
     return Enqueued(new.id, rehearsal.state)
+
+
+def topic_of(spec: PinnedSpec | PinnedWorkflow) -> str:
+    """Of whose recent past the run is a part."""
+    return "workflow" if isinstance(spec, PinnedWorkflow) else "job"
 
 
 def there(tx: Connection, cause: Cause) -> AlreadyThere | None:
@@ -212,6 +225,8 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
         "pool": new.pool,
         "priority": new.priority,
         "inline": new.inline,
+        "workflow": isinstance(new.spec, PinnedWorkflow),
+        "parent": new.cause.name if new.cause.kind == "workflow" else None,
         "concurrency": new.group,
         "slots": new.limit,
         "queued_at": now,
@@ -303,16 +318,21 @@ def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
 
 
 def end(tx: Connection, row: AnyRow, state: RunState, *, reason: str | None, now: datetime) -> None:
-    """End a run (`row` has seq, id, job, concurrency, state): free its slot, admit the next, answer its acts."""
+    """End a run: free its slot, admit the next, answer its acts; `row` has seq, id, job, concurrency, state, workflow.
+
+    The nodes of a workflow that have not ended are cancelled with it.
+    """
     if state not in RUN_TRANSITIONS[RunState(row.state)]:
         raise ValueError(f"run {row.id} is {row.state} and cannot become {state}")
     tx.execute(_END, {"which": row.seq, "to_state": state.value, "why": reason, "now": now})
-    ended(tx, RunId(row.id), row.job, row.concurrency, now)
+    if row.workflow:
+        graphs.close(tx, row.seq, now)
+    ended(tx, RunId(row.id), row.job, row.concurrency, now, workflow=row.workflow)
 
 
-def ended(tx: Connection, run: RunId, job: str, group: str | None, now: datetime) -> None:
+def ended(tx: Connection, run: RunId, job: str, group: str | None, now: datetime, *, workflow: bool = False) -> None:
     """What follows from every end of a run."""
-    outbox.add_all(tx, (("run", run), ("job", job)))
+    outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", job)))
     acts.run_ended(tx, run, now)
     admit_group(tx, group, now)
 
@@ -329,9 +349,7 @@ def cancel(tx: Connection, run: RunId, *, reason: str | None, by: str | None, no
     A run that was started, lost its runner and is queued again is `asked` too: its next runner runs `finally`.
     """
     row = tx.execute(
-        select(runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state, runs.c.attempt, runs.c.finished_at)
-        .where(runs.c.id == run)
-        .with_for_update()
+        select(*_TO_END, runs.c.attempt, runs.c.finished_at).where(runs.c.id == run).with_for_update()
     ).first()
     if row is None:
         spent = tx.execute(select(causes.c.key).where(causes.c.run == run)).first()

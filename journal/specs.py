@@ -4,8 +4,9 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, insert, literal, select
 
-from engine import pinned
+from engine import pinned, workflowplan
 from engine.pinned import PinnedSpec
+from engine.workflowplan import PinnedWorkflow
 from journal.tables import specs
 
 _BODY = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
@@ -13,9 +14,9 @@ _THERE = select(literal(1)).where(specs.c.digest == bindparam("digest"))
 _ADD = insert(specs)
 
 
-def keep(tx: Connection, spec: PinnedSpec) -> str:
+def keep(tx: Connection, spec: PinnedSpec | PinnedWorkflow) -> str:
     """Keep the plan, and give its digest."""
-    body = pinned.dump(spec)
+    body = pinned.dump(spec) if isinstance(spec, PinnedSpec) else workflowplan.dump(spec)
     digest = pinned.digest(body)
     if tx.execute(_THERE, {"digest": digest}).first() is None:
         tx.execute(_ADD, {"digest": digest, "body": body})
@@ -23,11 +24,25 @@ def keep(tx: Connection, spec: PinnedSpec) -> str:
 
 
 def load(conn: Connection, digest: str) -> PinnedSpec:
-    """The plan that was kept."""
+    """The plan that was kept of a job's run."""
+    return _loaded(_body(conn, digest))
+
+
+def load_workflow(conn: Connection, digest: str) -> PinnedWorkflow:
+    """The plan that was kept of a workflow's run."""
+    return _loaded_workflow(_body(conn, digest))
+
+
+def _body(conn: Connection, digest: str) -> bytes:
     body: bytes = conn.execute(_BODY, {"digest": digest}).scalar_one()
-    return _loaded(body)
+    return body
 
 
 @lru_cache(maxsize=64)
 def _loaded(body: bytes) -> PinnedSpec:
     return pinned.load(body)
+
+
+@lru_cache(maxsize=64)
+def _loaded_workflow(body: bytes) -> PinnedWorkflow:
+    return workflowplan.load(body)

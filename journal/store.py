@@ -19,7 +19,7 @@ from journal import faults, outbox, points, sqlite
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.savepoint import in_savepoint
-from journal.tables import PRODUCT, VERSION, meta, metadata
+from journal.tables import PRODUCT, VERSION, meta, metadata, nodes, runs, verdicts
 
 T = TypeVar("T")
 _MOST_IN_A_BATCH = 512
@@ -27,6 +27,15 @@ _MOST_IN_A_BATCH = 512
 
 def _executing(*statements: str) -> Callable[[Connection], object]:
     return lambda connection: [connection.exec_driver_sql(statement) for statement in statements]
+
+
+def _with_workflows(connection: Connection) -> None:
+    _executing(
+        "ALTER TABLE runs ADD COLUMN workflow BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE runs ADD COLUMN parent VARCHAR(100)",
+    )(connection)
+    metadata.create_all(connection, tables=[nodes, verdicts])
+    next(index for index in runs.indexes if index.name == "runs_by_parent").create(connection)
 
 
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
@@ -38,6 +47,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     ),
     4: _executing("ALTER TABLE steps ADD COLUMN inherited BOOLEAN NOT NULL DEFAULT false"),
     5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
+    6: _with_workflows,
 }
 """How a journal of the version before becomes one of this version."""
 

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 5
+VERSION = 6
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -112,6 +112,10 @@ runs = Table(
     Column("outputs", _json()),
     # Of a dry run, all that it says: it has no steps and no targets of its own. Null where it is a run.
     Column("rehearsal", _json()),
+    # No runner takes a workflow's run; its plan is a graph.
+    Column("workflow", Boolean, nullable=False, default=False, server_default=false()),
+    # The workflow's run that a node's run belongs to.
+    Column("parent", String(100)),
     Index("runs_by_job", "job", "seq"),
     sqlite_autoincrement=True,
 )
@@ -128,6 +132,12 @@ Index(
 # Ended runs are many and open ones few: what asks for open runs says `finished_at IS NULL` and reads these alone.
 _OPEN = runs.c.finished_at.is_(None)
 Index("runs_open", runs.c.state, runs.c.priority.desc(), runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index(
+    "runs_by_parent",
+    runs.c.parent,
+    sqlite_where=runs.c.parent.is_not(None),
+    postgresql_where=runs.c.parent.is_not(None),
+)
 Index("runs_open_by_group", runs.c.concurrency, runs.c.state, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
 causes = Table(
@@ -182,6 +192,47 @@ steps = Table(
     Column("rescued", Boolean, nullable=False, default=False, server_default=false()),
     Column("inherited", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run", "target", "phase", "step", "attempt", name="steps_one_start_an_attempt"),
+)
+
+nodes = Table(
+    # Of the graph of a workflow's run: all from the beginning, in the order of the text.
+    "nodes",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), nullable=False),
+    Column("node", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("job", String),
+    Column("needs", _json(), nullable=False),
+    Column("state", String, nullable=False),
+    Column("started_at", Instant),
+    Column("until", Instant),
+    Column("ended_at", Instant),
+    Column("reason", Text),
+    Column("outputs", _json()),
+    Column("items", _json()),
+    Column("runs", _json()),
+    Column("continued", Boolean, nullable=False, default=False),
+    Column("cleanup", Boolean, nullable=False, default=False),
+    Column("inherited", Boolean, nullable=False, default=False),
+    # A gate, once it is open: what is approved is its digest.
+    Column("digest", String(71), unique=True),
+    Column("gate", _json()),
+    UniqueConstraint("run", "node", name="nodes_once_a_run"),
+)
+
+verdicts = Table(
+    # What people said at gates: one of them once a gate.
+    "verdicts",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("node", ForeignKey("nodes.seq", ondelete="CASCADE"), nullable=False),
+    Column("by", String, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("act", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("node", "by", name="verdicts_once_a_person"),
 )
 
 evidence = Table(

@@ -57,7 +57,11 @@ def is_open(run: dict[str, Any]) -> bool:
 
 
 def say_what_failed(run: dict[str, Any]) -> None:
-    """A line for each step that did not succeed, with the last line it printed."""
+    """A line for each step that did not succeed, with the last line it printed; of a workflow for each such node."""
+    for name, node in (run["status"].get("nodes") or {}).items():
+        if node["state"] in ("failed", "timedOut", "unknown"):
+            where = f" (opsconductor logs {node['run']})" if node.get("run") else ""
+            chatter(f"    {name} {node['state']}{f': {node_why}' if (node_why := node.get('reason')) else ''}{where}")
     for target, status in (run["status"].get("targets") or {"": run["status"]}).items():
         for step in status.get("steps") or []:
             if step["state"] in ("succeeded", "skipped", "running"):
@@ -134,5 +138,16 @@ def _line(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> str:
     ends = [target["state"] for target in (status.get("targets") or {}).values() if target.get("state") != "running"]
     total = len(run["spec"].get("targets") or [])
     progress = f", {len(ends)} of {total} targets" if total else ""
+    progress += _of_nodes(status.get("nodes") or {})
     reason = f" ({status['reason']})" if status.get("reason") else ""
     return f"{run['metadata']['name']}: {status['state']}{progress}{reason}"
+
+
+def _of_nodes(nodes: dict[str, Any]) -> str:
+    """How far a workflow's run is, and what it waits for from people."""
+    if not nodes:
+        return ""
+    ended = [node for node in nodes.values() if node["state"] not in ("pending", "running", "waiting")]
+    gates = [node["gate"]["digest"] for node in nodes.values() if node["state"] == "waiting" and node.get("gate")]
+    asks = "".join(f"; to approve: opsconductor approve {digest.removeprefix('sha256:')[:12]}" for digest in gates)
+    return f", {len(ended)} of {len(nodes)} nodes{asks}"

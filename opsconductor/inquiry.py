@@ -125,5 +125,5 @@ def _definition(catalog: Catalog | None, names: tuple[str, ...], called: str) ->
     if schedule is None:
         return None
     project = catalog.project.spec
-    held = catalog.held.get(schedule.identity) or catalog.held.get(f"Job/{schedule.spec.job_ref}")
+    held = catalog.held_for(schedule)
     return Definition(schedule, called, project.defaults.time_zone, project.suspend, held)

@@ -49,10 +49,10 @@ class StatusReader:
                 yield self._whole(_data(blob), folder)
 
     def run(self, name: str) -> dict[str, Any] | None:
-        """One run by its id, a unique prefix of it, or a job's name (its newest run)."""
+        """One run by its id, a unique prefix of it, or a job's or workflow's name (its newest run)."""
         found = list(self.runs(name))
         exact = [run for run in found if run["metadata"]["name"] == name]
-        of_job = [run for run in found if run["spec"].get("job") == name]
+        of_job = [run for run in found if name in (run["spec"].get("job"), run["spec"].get("workflow"))]
         if exact or of_job:
             return (exact or sorted(of_job, key=queued_at, reverse=True))[0]
         return found[0] if len(found) == 1 else None

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import DEFAULT_POOL
 from engine.states import RunState
-from journal import history, leases, runs
+from journal import history, leases, runs, workflows
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
@@ -357,7 +357,8 @@ class Engine:
 
     def _idle(self, conn: Connection) -> bool:
         now = self._clock.now()
-        due = [run for run in runs.open_runs(conn) if not _starts_later(conn, run, now)]
+        waits = (run for run in runs.open_runs(conn) if not workflows.only_waits(conn, run))
+        due = [run for run in waits if not _starts_later(conn, run, now)]
         return not due and not unpublished(conn)
 
     async def _pause(self, span: timedelta) -> None:
@@ -369,7 +370,8 @@ class Engine:
 
 
 def _failed_since(conn: Connection, since: datetime) -> bool:
-    ended = history.ended(conn, limit=1000)
+    # What the failure of a node means, its workflow's run says.
+    ended = [brief for brief in history.ended(conn, limit=1000) if brief.cause_kind != "workflow"]
     return any(b.finished_at and b.finished_at >= since and b.state is not RunState.SUCCEEDED for b in ended)
 
 

@@ -5,9 +5,12 @@ from datetime import timedelta
 from engine.catalog import Catalog
 from engine.judge import Launch
 from engine.rehearsal import Rehearsal
+from engine.workflowplan import QUEUE_TIMEOUT, PinnedWorkflow, group_of
 from journal.runs import NewRun
+from schemas.workflow import WorkflowSpec
 
 _DEFAULT_POOL = "default"
+_NO_POOL = ""
 _INLINE_QUEUE_TIMEOUT = timedelta(hours=1)
 
 
@@ -16,16 +19,19 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
 
     An inline job has no concurrency group: nothing else can be in its way.
     """
-    job, concurrency = launch.job, launch.concurrency
+    spec, job, concurrency = launch.planned.spec, launch.job, launch.concurrency
+    if isinstance(spec, PinnedWorkflow):
+        return _new_workflow(launch, spec)
+    assert not isinstance(job, WorkflowSpec)
     default_pool = catalog.project.spec.defaults.pool or _DEFAULT_POOL
     return NewRun(
         id=launch.run,
         cause=launch.cause,
-        spec=launch.planned.spec,
+        spec=spec,
         params=dict(launch.planned.params),
         pool=launch.pool or (job.runs_on.pool if job else None) or default_pool,
         priority=launch.priority,
-        group=(concurrency.group or launch.planned.spec.job) if concurrency else None,
+        group=(concurrency.group or spec.job) if concurrency else None,
         limit=concurrency.limit if concurrency else 1,
         on_conflict=concurrency.on_conflict if concurrency else "allow",
         queue_timeout=job.queue_timeout if job else _INLINE_QUEUE_TIMEOUT,
@@ -35,4 +41,24 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
         rerun_of=launch.repeats.view.id if launch.repeats is not None else None,
         carried=launch.carried,
         rehearsal=rehearsal,
+    )
+
+
+def _new_workflow(launch: Launch, spec: PinnedWorkflow) -> NewRun:
+    """A workflow's run: no runner takes it, so it is in no pool."""
+    workflow, concurrency = launch.job, launch.concurrency
+    return NewRun(
+        id=launch.run,
+        cause=launch.cause,
+        spec=spec,
+        params=dict(launch.planned.params),
+        pool=_NO_POOL,
+        priority=launch.priority,
+        group=group_of(spec.name, workflow) if isinstance(workflow, WorkflowSpec) else None,
+        limit=concurrency.limit if concurrency else 1,
+        on_conflict=concurrency.on_conflict if concurrency else "allow",
+        queue_timeout=QUEUE_TIMEOUT,
+        libraries=spec.libraries,
+        starts_at=launch.starts_at,
+        rerun_of=launch.repeats.view.id if launch.repeats is not None else None,
     )

@@ -30,6 +30,7 @@ from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
 from reconciler.wake import Wake
+from reconciler.workflows import Workflows
 from schemas.diagnostic import Diagnostic
 from schemas.project import Project
 from schemas.span import start_of
@@ -74,6 +75,7 @@ class Loop:
         self._door = RequestsDoor(journal, requests)
         self._requests = Requests(journal, objects)
         self._schedules = Schedules(journal)
+        self._workflows = Workflows(journal)
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
         self._looked_at: tuple[str, bool] | None = None
@@ -120,22 +122,39 @@ class Loop:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Pass after pass until `stop` is set; trouble with git or the store is waited out."""
-        watching = asyncio.create_task(self._watch_source())
+        parts: set[asyncio.Task[None]] = {asyncio.create_task(self._watch_source())}
+        if self._decides:
+            parts.add(asyncio.create_task(self._lead_workflows()))
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
                 pause = await self._guarded_pass()
                 news = asyncio.create_task(self._news.wait())
                 await asyncio.wait(
-                    {news, stopped, watching}, timeout=pause.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+                    {news, stopped, *parts}, timeout=pause.total_seconds(), return_when=asyncio.FIRST_COMPLETED
                 )
                 news.cancel()
-                if watching.done():
-                    watching.result()
+                for part in parts:
+                    if part.done():
+                        part.result()
         finally:
-            watching.cancel()
             stopped.cancel()
-            await asyncio.gather(watching, stopped, return_exceptions=True)
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, stopped, return_exceptions=True)
+
+    async def _lead_workflows(self) -> None:
+        """Where a run has ended, or somebody has said yes, the next node need not wait for a pass."""
+        watch = self._journal.watch(objects=True)
+        while True:
+            wake = self._workflows.next_wake
+            wait = None if wake is None else max((wake - self._clock.now()).total_seconds(), 0.05)
+            await watch.changed(timeout=wait)
+            try:
+                await self._workflows.lead(self._moment())
+            except Unavailable as error:
+                log.warning("workflows wait", error=str(error), seconds=error.retry_after.total_seconds())
+                await asyncio.sleep(error.retry_after.total_seconds())
 
     async def _watch_source(self) -> None:
         while True:
@@ -345,3 +364,4 @@ class Loop:
             runs.admit(tx, now)
 
         await self._journal.write(change)
+        await self._workflows.lead(self._moment())

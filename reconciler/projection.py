@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from engine import readmodel, statuspage
 from engine.identity import RunId
 from engine.views import JobView, OverviewView, RequestView, ScheduleView, SyncView, TargetStatusView
-from journal import acts, census, facts, history, outbox, runs, schedules
+from journal import acts, census, facts, graphs, history, outbox, runs, schedules
 from journal.portions import portions
 from journal.store import Journal
 from reconciler.publish import BranchGone, Publisher
@@ -32,6 +32,8 @@ _UNTIL = "status.again"
 _DRAWN_ON = "status.branch"
 """The fact that names the branch which the two cursors are about."""
 
+ADVISORY = True
+"""This version checks no signatures: who approved is who the commit says made it."""
 _ENTRIES = 20_000
 # What bounds the memory, and the size of a commit: a portion is at most so much of each cursor, but for one huge run.
 _OBJECTS = 4_000
@@ -83,6 +85,7 @@ class Projection:
         self._schedule = schedule
         self._sync = sync
         self._jobs: dict[str, JobView] | None = None
+        self._workflows: dict[str, JobView] = {}
         self._targets: dict[str, TargetStatusView] = {}
         self._begun = False
         self._gone = False
@@ -149,6 +152,12 @@ class Projection:
         writes |= self._runs(conn, by_topic.get("run", ()))
         writes |= _days(conn, by_topic.get("decision", ()))
         jobs, targets = self._known(conn, by_topic)
+        for name in by_topic.get("workflow", ()):
+            writes |= _file(readmodel.workflow_path(name), readmodel.workflow_status(self._workflows[name]))
+        for digest in by_topic.get("gate", ()):
+            gate = graphs.open_gate(conn, digest)
+            shown = None if gate is None else readmodel.gate_file(gate, advisory=ADVISORY)
+            writes |= _file(readmodel.gate_path(digest), shown)
         for name in by_topic.get("job", ()):
             writes |= _file(readmodel.job_path(name), readmodel.job_status(jobs[name]))
         for name in by_topic.get("target", ()):
@@ -186,8 +195,10 @@ class Projection:
         """Every job and target, of which only those that changed are read again."""
         if self._jobs is None:
             self._jobs = {name: history.job(conn, name) for name in history.jobs(conn)}
+            self._workflows = {name: history.workflow(conn, name) for name in history.workflows(conn)}
             self._targets = {name: history.target(conn, name) for name in history.targets(conn)}
         self._jobs |= {name: history.job(conn, name) for name in by_topic.get("job", ())}
+        self._workflows |= {name: history.workflow(conn, name) for name in by_topic.get("workflow", ())}
         self._targets |= {name: history.target(conn, name) for name in by_topic.get("target", ())}
         return self._jobs, self._targets
 
@@ -198,6 +209,8 @@ class Projection:
             jobs=tuple(view for _, view in sorted((self._jobs or {}).items())),
             open=(*history.running(conn), *history.waiting(conn)),
             recent=history.ended(conn, limit=20),
+            workflows=tuple(view for _, view in sorted(self._workflows.items())),
+            gates=graphs.open_gates(conn),
             schedules=tuple(view for view in views if view is not None),
             targets=tuple(view for _, view in sorted(self._targets.items())),
         )

@@ -11,14 +11,16 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.identity import RunId
-from engine.judge import ActFacts, Cancel, Judgement, Launch, Refuse, checked, judge, refused_by_age
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, refused_by_age
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
 from journal import acts, facts, runs, steprecords
 from journal.store import Journal
+from reconciler.answers import Answer
+from reconciler.approvals import heard
 from reconciler.launches import new_run
 from reconciler.objects import CommitInfo, Objects
-from schemas.act import RunRequest
+from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
 from schemas.reader import Authored, ParsedFile, read
 
@@ -163,11 +165,17 @@ class Requests:
     ) -> None:
         act = found.authored.document
         facts = ActFacts(commit.committed_at, first_seen, commit.committer_email)
-        judgement: Judgement = Refuse("notSupported", "this version has no gates that could be approved")
-        if isinstance(act, RunRequest):
+        if isinstance(act, Approval):
+            users, email = catalog.users, facts.requested_by
+            await self._settle(act, act.spec.decision, email, now, lambda tx: heard(tx, act, email, users, now))
+        elif isinstance(act, RunRequest):
             facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), found.authored, catalog)
-        await self._settle(act, judgement, facts, catalog, now)
+            rehearsal: Rehearsal | None = None
+            if isinstance(judgement, Launch) and judgement.dry_run:
+                rehearsal = await asyncio.to_thread(judgement.rehearsed)
+            by = facts.requested_by
+            await self._settle(act, act.spec.action, by, now, lambda tx: _apply(tx, judgement, catalog, now, rehearsal))
 
     async def _original(self, act: RunRequest) -> Original | None:
         """The run that an act wants done again."""
@@ -190,17 +198,13 @@ class Requests:
             await self._journal.write(change)
 
     async def _settle(
-        self, act: Document, judgement: Judgement, facts: ActFacts, catalog: Catalog, now: datetime
+        self, act: Document, action: str, by: str, now: datetime, apply: Callable[[Connection], Answer]
     ) -> None:
-        rehearsal: Rehearsal | None = None
-        if isinstance(judgement, Launch) and judgement.dry_run:
-            rehearsal = await asyncio.to_thread(judgement.rehearsed)
-
-        def change(tx: Connection) -> bool:
+        def change(tx: Connection) -> Answer | None:
             # Another process may have answered meanwhile: what it refused must not be done.
             if acts.seen(tx, (act.name,)):
-                return False
-            answer = _apply(tx, judgement, catalog, now, rehearsal)
+                return None
+            answer = apply(tx)
             acts.settle(
                 tx,
                 act.name,
@@ -208,24 +212,14 @@ class Requests:
                 reason=answer.reason,
                 message=answer.message,
                 run=answer.run,
-                action=act.spec.action if isinstance(act, RunRequest) else "approve",
-                requested_by=facts.requested_by,
+                action=action,
+                requested_by=by,
                 now=now,
             )
-            return True
+            return answer
 
-        if await self._journal.write(change):
-            log.info("request answered", request=act.name, judgement=type(judgement).__name__.lower())
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an act comes to, as `requests/<name>.yaml` shows it."""
-
-    state: acts.ActState
-    reason: str | None = None
-    message: str | None = None
-    run: RunId | None = None
+        if (answer := await self._journal.write(change)) is not None:
+            log.info("request answered", request=act.name, action=action, answer=answer.state, reason=answer.reason)
 
 
 _CANCELS: Mapping[str, Answer] = {

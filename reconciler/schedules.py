@@ -53,7 +53,7 @@ class Schedules:
             return None
         return ScheduleView(
             name=name,
-            job=schedule.spec.job_ref or "",
+            job=schedule.spec.job_ref or schedule.spec.workflow_ref or "",
             fingerprint=clock.fingerprint,
             considered_from=clock.considered_from,
             last=clock.last,

@@ -45,9 +45,7 @@ MODELS: Mapping[str, type[Document]] = MappingProxyType(
 )
 NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
     {
-        "Workflow": "nothing runs it",
         "Trigger": "nothing sets it off",
-        "Approval": "there are no gates",
         "Discovery": "nothing is scanned",
         "NotificationChannel": "nothing is sent",
         "NotificationRule": "nothing is sent",

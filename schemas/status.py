@@ -16,6 +16,9 @@ from schemas.rules import exactly_one
 
 RunState = Literal["waiting", "queued", "running", "succeeded", "failed", "cancelled", "timedOut", "unknown"]
 StepState = Literal["running", "succeeded", "failed", "timedOut", "cancelled", "unreachable", "skipped", "unknown"]
+NodeState = Literal[
+    "pending", "running", "waiting", "succeeded", "failed", "timedOut", "cancelled", "skipped", "unknown"
+]  # fmt: skip
 SkipReason = Literal[
     "overlap", "window", "calendar", "suspended", "missed", "catchUpMax", "noTargets", "storeLost"
 ]  # fmt: skip
@@ -70,6 +73,8 @@ class RunCause(_Written):
     instant: Instant = Field(description="When it was due, before jitter.", examples=[_AT])
     requested_by: str | None = Field(default=None, description="Who asked.", examples=["ana@example.org"])
     reason: str | None = Field(default=None, description="What they said about it.", examples=["disk is full"])
+    node: str | None = Field(default=None, description="Of a workflow's node: its id.", examples=["build"])
+    item: int | None = Field(default=None, ge=0, description="Of a forEach: the number of the item.", examples=[0])
     rerun_of: str | None = Field(default=None, description="The run that this one repeats.", examples=[_RUN])
 
 
@@ -205,6 +210,46 @@ class RunTarget(_Written):
     steps: Many[RunStep] = Field(description="The steps so far, in order.")
 
 
+class Vote(_Written):
+    """What one person said."""
+
+    by: str = Field(description="The User, or the e-mail address of somebody who is none.", examples=["ana"])
+    decision: Literal["approve", "reject"] = Field(description="What they said.")
+    at: Instant = Field(description="When.", examples=[_AT])
+    reason: str | None = Field(default=None, description="Why.", examples=["tested on staging"])
+    approval: str | None = Field(default=None, description="The act's name.", examples=["ana-says-yes"])
+
+
+class NodeGate(_Written):
+    """A gate that was opened."""
+
+    digest: Digest = Field(description="What people approve: see Gate.", examples=[_SHA256])
+    votes: Many[Vote] = Field(default=(), description="What people said, oldest first.")
+
+
+class RunNode(_Written):
+    """A node of a workflow's graph."""
+
+    kind: Literal["job", "gate", "wait"] = Field(description="What it does.")
+    state: NodeState = Field(description="Where it is, or how it ended.")
+    job: str | None = Field(default=None, description="The job it runs.", examples=["build-web"])
+    needs: Many[str] = Field(default=(), description="The nodes that must end before it.", examples=[["build"]])
+    run: str | None = Field(default=None, description="The run of its job.", examples=[_RUN])
+    runs: Many[str] | None = Field(default=None, description="Of a forEach: a run for each item that began.")
+    items: list[Any] | None = Field(default=None, description="What it is done for.", examples=[["eu", "us"]])
+    started_at: Instant | None = Field(default=None, description="When it began.", examples=[_AT])
+    until: Instant | None = Field(default=None, description="When its wait or its gate is over.", examples=[_AT])
+    finished_at: Instant | None = Field(default=None, description="When it ended.", examples=[_AT])
+    reason: str | None = Field(default=None, description="Why, for people.", examples=["needs build, which failed"])
+    continued: bool | None = Field(default=None, description="True where its failure was forgiven.")
+    cleanup: bool | None = Field(default=None, description="True where it began while the run was being ended.")
+    inherited: bool | None = Field(
+        default=None, description="True where it is the result of the run that this one repeats."
+    )
+    outputs: dict[str, Any] | None = Field(default=None, description="Its outputs.", examples=[{"version": "1.2"}])
+    gate: NodeGate | None = Field(default=None, description="Of a gate that was opened.")
+
+
 class RunStatus(_Written):
     """What happened so far."""
 
@@ -229,6 +274,9 @@ class RunStatus(_Written):
         default=None, description="By name those that began; left out where the job has none."
     )
     steps: Many[RunStep] | None = Field(default=None, description="The steps of a job without targets.")
+    nodes: dict[str, RunNode] | None = Field(
+        default=None, description="The graph of a workflow's run, by id, in the order of the text."
+    )
     slices: int | None = Field(
         default=None,
         ge=1,
@@ -448,8 +496,11 @@ class NextNode(_Written):
     id: str = Field(description="The node of the workflow.", examples=["ship"])
     job: str | None = Field(default=None, description="The job it runs.", examples=["ship-web"])
     params: dict[str, Any] = Field(
-        default_factory=dict, description="Its params, as far as they are known.", examples=[{"version": "1.2"}]
+        default_factory=dict,
+        description="Its params; as an expression where they are not known yet.",
+        examples=[{"version": "1.2"}],
     )
+    for_each: Any = Field(default=None, description="What it is done for each of.", examples=[["eu", "us"]])
     targets: Many[str] = Field(default=(), description="The targets it will run on.", examples=[["web-01"]])
 
 
@@ -472,16 +523,6 @@ class GateSpec(_Written):
     opened_at: Instant = Field(description="Since when it waits.", examples=[_AT])
     expires_at: Instant = Field(description="Until when it waits.", examples=[_AT])
     on_timeout: Literal["fail", "skip"] = Field(default="fail", description="What becomes of it then.")
-
-
-class Vote(_Written):
-    """What one person said."""
-
-    by: str = Field(description="Who signed the commit.", examples=["ana"])
-    decision: Literal["approve", "reject"] = Field(description="What they said.")
-    at: Instant = Field(description="When.", examples=[_AT])
-    reason: str | None = Field(default=None, description="Why.", examples=["tested on staging"])
-    approval: str | None = Field(default=None, description="The act's name.", examples=["ana-says-yes"])
 
 
 class GateState(_Written):
@@ -570,8 +611,6 @@ STATUS_MODELS: Mapping[str, type[StatusDocument]] = MappingProxyType(
 )
 NOT_WRITTEN: Mapping[str, str] = MappingProxyType(
     {
-        "WorkflowStatus": "nothing runs workflows",
-        "Gate": "there are no gates",
         "DiscoveryReport": "nothing is scanned",
     }
 )

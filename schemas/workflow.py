@@ -28,7 +28,8 @@ class Gate(Model):
         default=timedelta(days=1), description="How long the gate waits for people.", examples=["4h"]
     )
     on_timeout: Literal["fail", "skip"] = Field(
-        default="fail", description="What becomes of the gate when nobody decides: fail ends the run, skip goes round."
+        default="fail",
+        description="What becomes of the gate when too few decide: it fails, or it is skipped with all that needs it.",
     )
 
 
@@ -56,7 +57,10 @@ class Node(Model):
     if_: str | bool | None = Field(
         default=None,
         alias="if",
-        description="Expression; the node is skipped when it is false. Left out: all of `needs` succeeded.",
+        description=(
+            "Expression; the node is skipped when it is false. Unless it asks how things went, by success(), "
+            "failure(), always(), cancelled() or jobs.<id>.state, it is asked only where all of `needs` succeeded."
+        ),
         examples=["${{ jobs.build.outputs.changed }}"],
     )
     params: dict[Identifier, Any] = Field(
@@ -65,7 +69,9 @@ class Node(Model):
         examples=[{"version": "${{ jobs.build.outputs.version }}"}],
     )
     limit: Selection | None = Field(default=None, description="Narrows the job's targets.")
-    for_each: ForEach | None = Field(default=None, description="Run the job once for each item.")
+    for_each: ForEach | None = Field(
+        default=None, description="Run the job once for each item; outputs are lists, with a value an item."
+    )
     continue_on_error: bool = Field(default=False, description="What needs this node goes on after its failure.")
 
     @model_validator(mode="after")

@@ -114,8 +114,6 @@ def _has_files(placed: PlacedStep) -> bool:
 
 def _schedule(schedule: Schedule) -> Iterator[Finding]:
     spec = schedule.spec
-    if spec.workflow_ref is not None:
-        yield ("spec", "workflowRef"), "'workflowRef'", "use jobRef"
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
     if spec.jitter != timedelta(0):
@@ -126,10 +124,10 @@ def _schedule(schedule: Schedule) -> Iterator[Finding]:
 
 def _request(request: RunRequest) -> Iterator[Finding]:
     spec = request.spec
-    if spec.workflow_ref is not None:
-        yield ("spec", "workflowRef"), "'workflowRef'", "use jobRef"
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
+    if spec.dry_run and spec.workflow_ref is not None:
+        yield ("spec", "dryRun"), "'dryRun' of a workflow", "rehearse its jobs one by one"
 
 
 def _credential(credential: Credential) -> Iterator[Finding]:

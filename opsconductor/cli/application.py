@@ -15,6 +15,7 @@ COMMANDS = {
     "serve": ("up", "accept", "doctor"),
     "ask": ("run", "exec", "cancel"),
     "repeat": ("rerun", "replay", "resume"),
+    "approve": ("approve", "reject"),
     "read": ("get", "describe", "history", "next", "logs"),
     "why": ("why",),
     "impact": ("impact",),

@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    job: Annotated[str, typer.Argument(help="The job to run.")],
+    job: Annotated[str, typer.Argument(help="The job or workflow to run.")],
     param: ParamOption = [],  # noqa: B006 - typer's way to say "none"
     limit: LimitOption = None,
     reason: ReasonOption = "",
@@ -51,7 +51,7 @@ def run(
     remote: RemoteOption = None,
     branch: BranchOption = "main",
 ) -> int:
-    """Ask for a run of a job. Exit code with --wait: 0 succeeded, 1 failed, 3 still open.
+    """Ask for a run of a job or workflow. Exit code with --wait: 0 succeeded, 1 failed, 3 still open.
 
     With --dry-run --wait the steps that would run, as far as they are known, are printed for each target.
     """
@@ -59,7 +59,7 @@ def run(
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)
     _warn_of_typo(workspace, job)
-    spec: dict[str, Any] = {"jobRef": job}
+    spec: dict[str, Any] = {_reference(workspace, job): job}
     if param:
         spec["params"] = dict(_param(text) for text in param)
         _check_texts(workspace, job, param)
@@ -162,6 +162,11 @@ def patience_of(wait: bool, timeout: str) -> timedelta | None:
 
 
 def ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
+    """Push the request, and follow it where that was asked for."""
+    return pushed("RunRequest", about, spec, call)
+
+
+def pushed(kind: str, about: str, spec: dict[str, Any], call: Call) -> Asked:
     """Push the act, and follow it where that was asked for."""
     from opsconductor.follow import follow
 
@@ -169,7 +174,7 @@ def ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
     name = act_name(about, datetime.now(UTC))
     document = {
         "apiVersion": "opsconductor/v1",
-        "kind": "RunRequest",
+        "kind": kind,
         "metadata": {"name": name},
         "spec": {**spec, **({"reason": call.reason} if call.reason else {})},
     }
@@ -241,7 +246,7 @@ def meant_run(status: "StatusReader | None", wanted: str) -> str:
 
 
 def _names(run: dict[str, Any]) -> tuple[str, ...]:
-    return (run["metadata"]["name"], str(run["spec"].get("job")))
+    return (run["metadata"]["name"], str(run["spec"].get("job") or run["spec"].get("workflow")))
 
 
 def act_name(about: str, now: datetime) -> str:
@@ -263,20 +268,28 @@ def _param(text: str) -> tuple[str, Any]:
         raise UsageError(f"""-p {text!r}: {error}; text goes in quotes: -p '{key}="..."'""") from error
 
 
+def _reference(workspace: "Workspace", name: str) -> str:
+    """What a name means here: a job, or a workflow where there is no such job."""
+    catalog = workspace.definitions().catalog
+    is_workflow = catalog is not None and name not in catalog.jobs and name in catalog.workflows
+    return "workflowRef" if is_workflow else "jobRef"
+
+
 def _warn_of_typo(workspace: "Workspace", job: str) -> None:
     """The definitions that are in force decide; what is here may be older or newer, but is most often the same."""
     import difflib
 
     catalog = workspace.definitions().catalog
-    if catalog is not None and job not in catalog.jobs:
-        near = difflib.get_close_matches(job, catalog.jobs, n=1)
+    if catalog is not None and job not in catalog.jobs and job not in catalog.workflows:
+        near = difflib.get_close_matches(job, (*catalog.jobs, *catalog.workflows), n=1)
         chatter(f"there is no Job {job!r} in these definitions{f'; did you mean {near[0]!r}?' if near else ''}")
 
 
 def _check_texts(workspace: "Workspace", job: str, given: list[str]) -> None:
     """Say how to quote a text that YAML reads as a number or a truth value, before anybody is asked."""
     catalog = workspace.definitions().catalog
-    known = catalog.jobs[job].spec.params if catalog is not None and job in catalog.jobs else {}
+    meant = (catalog.jobs.get(job) or catalog.workflows.get(job)) if catalog is not None else None
+    known = meant.spec.params if meant is not None else {}
     for text in given:
         name, value = _param(text)
         plain = text.partition("=")[2]

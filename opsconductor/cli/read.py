@@ -104,7 +104,7 @@ def history(
 
     check_format(output)
     status = Workspace.open(repo, remote=remote, branch=branch, offline=offline).status()
-    runs = [run for run in status.runs(f"{job[:72]}-") if run["spec"].get("job") == job] if status else []
+    runs = [run for run in status.runs(f"{job[:72]}-") if job in _subject(run)] if status else []
     runs = sorted(runs, key=queued_at, reverse=True)[:limit]
     show(_table("Run", runs, status, empty=f"no run of {job!r} is recorded"), output)
     return exits.OK if runs else exits.FINDINGS
@@ -180,7 +180,13 @@ def logs(
 
 
 _MOST_ROWS = 50
-STATUS_FOLDERS = {"Job": "jobs", "Schedule": "schedules", "Target": "targets", "RunRequest": "requests"}
+STATUS_FOLDERS = {
+    "Job": "jobs",
+    "Workflow": "workflows",
+    "Schedule": "schedules",
+    "Target": "targets",
+    "RunRequest": "requests",
+}
 _STATUS_KINDS = {
     "JobStatus": "jobs",
     "ScheduleStatus": "schedules",
@@ -233,7 +239,7 @@ def _called(name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     runs = [item for item in items if item.get("kind") == "Run"]
     return (
         [item for item in items if item["metadata"]["name"] == name]
-        or [run for run in runs if run["spec"].get("job") == name]
+        or [run for run in runs if name in _subject(run)]
         or [run for run in runs if run["metadata"]["name"].startswith(name)]
     )
 
@@ -264,6 +270,9 @@ def _table(kind: str, items: list[dict[str, Any]], status: "StatusReader | None"
         return Table(columns, [_run_row(i) for i in items], data, ("ATTEMPT", "RUNNER", "COMMIT"), empty)
     if kind == "RequestStatus":
         return Table(("NAME", "STATE", "REASON", "RUN"), [_request_row(i) for i in items], data, ("MESSAGE",), empty)
+    if kind == "Gate":
+        columns = ("GATE", "RUN", "NODE", "APPROVED", "UNTIL", "THEN RUNS")
+        return Table(columns, [_gate_row(i) for i in items], data, ("ASKED BY", "MAY DECIDE"), empty)
     if kind == "SyncStatus":
         return Table(
             ("APPLIED", "OBSERVED", "READY", "MESSAGE"), [_sync_row(i) for i in items], data, ("ENGINE",), empty
@@ -302,6 +311,28 @@ def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
 def _request_row(item: dict[str, Any]) -> tuple[str, ...]:
     status = item["status"]
     return (item["metadata"]["name"], *(str(status.get(key) or "") for key in ("state", "reason", "run", "message")))
+
+
+def _subject(run: dict[str, Any]) -> tuple[Any, ...]:
+    """What a run is of: a job or a workflow."""
+    return (run["spec"].get("job"), run["spec"].get("workflow"))
+
+
+def _gate_row(item: dict[str, Any]) -> tuple[str, ...]:
+    from opsconductor.cli.approve import short
+
+    spec, votes = item["spec"], item.get("status", {}).get("votes") or []
+    allowed = (*(spec.get("users") or ()), *(f"team {team}" for team in spec.get("teams") or ()))
+    return (
+        short(item),
+        str(spec.get("run")),
+        str(spec.get("gate")),
+        f"{sum(vote.get('decision') == 'approve' for vote in votes)} of {spec.get('count', 1)}",
+        str(spec.get("expiresAt")),
+        ", ".join(str(node.get("job")) for node in spec.get("next") or ()),
+        str(spec.get("requestedBy") or ""),
+        ", ".join(allowed) or "anybody",
+    )
 
 
 def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -422,7 +422,7 @@ class Site:
         files = [yaml.safe_load(text) for path, text in sorted(self.tree().items()) if path.startswith("runs/")]
         found = [run for run in files if run.get("kind") == "Run" and "spec" in run]
         return sorted(
-            (run for run in found if job is None or run["spec"]["job"] == job),
+            (run for run in found if job is None or job in (run["spec"].get("job"), run["spec"].get("workflow"))),
             key=lambda run: str(run["status"]["queuedAt"]),
         )
 

@@ -74,6 +74,8 @@ def _journal(connection: sqlite3.Connection) -> Journal:
     ends: dict[int, dict[str, str]] = {}
     for row in connection.execute("SELECT * FROM run_targets"):
         ends.setdefault(row["run"], {})[row["target"]] = row["state"]
+    for row in connection.execute("SELECT * FROM nodes WHERE ended_at IS NOT NULL ORDER BY seq"):
+        ends.setdefault(row["run"], {})[row["node"]] = row["state"]
     return Journal(
         runs=tuple(
             RunRow(
@@ -86,6 +88,7 @@ def _journal(connection: sqlite3.Connection) -> Journal:
                 row["attempt"],
                 tuple(steps.get(row["seq"], ())),
                 ends.get(row["seq"], {}),
+                bool(row["workflow"]),
             )
             for row in connection.execute("SELECT * FROM runs ORDER BY seq")
         ),
@@ -185,12 +188,13 @@ def run_file(data: bytes) -> RunFile:
     read = document(data)
     status = read["status"]
     targets = status.get("targets") or {}
+    nodes = {name: node["state"] for name, node in (status.get("nodes") or {}).items() if "finishedAt" in node}
     return RunFile(
         status["state"],
         status.get("reason"),
         status.get("attempt", 0),
         # a target that has not ended is shown as running
-        {name: target["state"] for name, target in targets.items() if target["state"] != "running"},
+        {name: target["state"] for name, target in targets.items() if target["state"] != "running"} | nodes,
         {
             (name, step["id"]): (step["state"], step.get("exitCode"))
             for name, target in targets.items()

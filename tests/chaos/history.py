@@ -98,6 +98,8 @@ class RunRow:
     attempt: int
     rows: tuple[StepRow, ...] = ()
     targets: Mapping[str, str] = field(default_factory=dict)
+    """How targets have ended; of a workflow's run, its nodes."""
+    workflow: bool = False
 
     @property
     def ended(self) -> bool:
@@ -288,6 +290,23 @@ def _acts(history: History) -> Iterator[str]:
         yield f"an act {name} was answered that nobody asked for"
 
 
+GRAPH = {"first": 1, "ask": 0, "each": 2, "rest": 0, "last": 1, "end": 1}
+"""The nodes of the one workflow, in their order: how many runs each has."""
+
+
+def _graph(run: RunRow, history: History) -> Iterator[str]:
+    """Every node of a workflow that ended well has had its runs, each once, and after those of the nodes before it."""
+    if run.state == "succeeded" and run.targets != dict.fromkeys(GRAPH, "succeeded") | {"last": "failed"}:
+        yield f"{run.run} succeeded, and its nodes are {run.targets}"
+    prefix = f"workflow/{run.run}/"
+    children = [one for one in history.journal.runs if one.cause.startswith(prefix)]
+    nodes = [one.cause.removeprefix(prefix).partition("/")[0] for one in children]
+    if nodes != sorted(nodes, key=list(GRAPH).index):
+        yield f"{run.run}: its runs were caused in the order {nodes}"
+    if run.state == "succeeded" and Counter(nodes) != {node: count for node, count in GRAPH.items() if count}:
+        yield f"{run.run}: its nodes have had these runs: {nodes}"
+
+
 def _effects(history: History) -> Iterator[str]:
     """Nothing happened on a target without a durable start, and what may not be repeated was not."""
     runs: dict[str, list[RunRow]] = defaultdict(list)
@@ -337,6 +356,9 @@ def _before_loss(history: History, run: str) -> bool:
 
 def _claims(run: RunRow, history: History) -> Iterator[str]:
     """What is said of a run follows from its steps, and what is said of a step can be proven by its effects."""
+    if run.workflow:
+        yield from _graph(run, history)
+        return
     if history.plans.get(run.job) is None:
         yield f"{run.run}: there is no job {run.job}"
         return

@@ -90,6 +90,17 @@ def cancelled(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def led(site: Site, crash: str) -> Daemon:
+    """A workflow with a gate that is approved, a loop, a wait and a failure that is forgiven."""
+    commit = site.define(every={"quick": 2})
+    daemon = site.start(crash)
+    if site.until_applied(commit, daemon, or_death=True):
+        site.ask("ask-release", workflowRef="release")
+        if site.until_branch(lambda seen: any(path.startswith("gates/") for path in seen.files), daemon, or_death=True):
+            site.approve_all(site.seen())
+    return daemon
+
+
 def overlapping(site: Site, crash: str) -> Daemon:
     """A run waits for the slot that another of its group holds."""
     commit = site.define(every={"quick": 1})
@@ -246,6 +257,14 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("target-end.committed", at_work, 2),
     Scenario("finish.uncommitted", at_work, 2),
     Scenario("finish.committed", at_work, 2, fast=True),
+    Scenario("node-begin.uncommitted", led, 2),
+    Scenario("node-begin.committed", led, 3),
+    Scenario("node-end.uncommitted", led, 3),
+    Scenario("node-end.committed", led, 2, fast=True),
+    Scenario("gate-vote.uncommitted", led),
+    Scenario("gate-vote.committed", led),
+    Scenario("workflow-end.uncommitted", led),
+    Scenario("workflow-end.committed", led),
     Scenario("register.uncommitted", first_start),
     Scenario("register.committed", first_start),
     Scenario("renew.uncommitted", renewed, 2),

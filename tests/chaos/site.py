@@ -81,6 +81,19 @@ SECONDS = {"long": 600.0, "pair": 0.2, "quick": 0.05, "patient": 3.0}
 """How long the steps of a job take; the others 0."""
 
 
+RELEASE = {
+    "jobs": {
+        "first": {"jobRef": "quick"},
+        "ask": {"needs": ["first"], "approval": {}},
+        "each": {"jobRef": "quick", "needs": ["ask"], "forEach": {"items": ["a", "b"]}},
+        "rest": {"needs": ["each"], "wait": "1s"},
+        "last": {"jobRef": "wrong", "needs": ["rest"], "continueOnError": True},
+        "end": {"jobRef": "quick", "needs": ["last"]},
+    }
+}
+"""The one workflow; `history.GRAPH` says what becomes of it."""
+
+
 @dataclass
 class Daemon:
     """The program as a process. `log` is what it wrote."""
@@ -163,7 +176,7 @@ class Seen:
         return [run for run, found in self.runs() if found["status"]["state"] in ("waiting", "queued", "running")]
 
     def ended(self, job: str) -> int:
-        return sum(1 for run, found in self.runs() if found["spec"]["job"] == job and run not in self.open_runs())
+        return sum(1 for run, found in self.runs() if found["spec"].get("job") == job and run not in self.open_runs())
 
 
 @dataclass
@@ -321,6 +334,7 @@ class Site:
                 "opsconductor.yaml": _text(_document("Project", "chaos", self._project)),
                 "definitions/targets.yaml": _text(*self._targets()),
                 "definitions/jobs.yaml": _text(*(self._job(plan) for plan in PLANS.values())),
+                "definitions/workflow.yaml": _text(_document("Workflow", "release", RELEASE)),
                 **{
                     f"definitions/{name}.yaml": _text(_document("Schedule", name, spec))
                     for name, spec in schedules.items()
@@ -347,6 +361,15 @@ class Site:
         self.asked |= set(names)
         acts = {f"requests/{name}.yaml": _text(_document("RunRequest", name, spec)) for name in names}
         self.push(REQUESTS, acts, message=names[0])
+
+    def approve_all(self, seen: Seen) -> None:
+        """Say yes, once, at every gate that waits."""
+        for path in seen.files:
+            name = f"yes-{path.removeprefix('gates/')[:12]}"
+            if path.startswith("gates/") and name not in self.asked:
+                self.asked.add(name)
+                act = _document("Approval", name, {"gate": seen.read(path)["metadata"]["name"], "decision": "approve"})
+                self.push(REQUESTS, {f"requests/{name}.yaml": _text(act)}, message=name)
 
     def delete_branch(self, ref: str) -> None:
         evidence.repository(self.source).references.delete(ref)
@@ -465,6 +488,7 @@ class Site:
         cancelled: set[str] = set()
 
         def rests(seen: Seen) -> bool:
+            self.approve_all(seen)
             for run in seen.open_runs():
                 if run.startswith("long-2") and run not in cancelled:
                     cancelled.add(run)

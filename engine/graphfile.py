@@ -1,0 +1,57 @@
+"""The graph of a workflow's run in its Run file: each node with what it needs, its runs and how it ended.
+
+Everything that a rebuilt store needs to go on stands here, open gates and their votes included; `engine.readback` is
+the way back. Pure.
+"""
+
+from typing import Any
+
+from engine.views import NodeView
+from engine.workflow import OpenGate
+from engine.yamltext import plain, stamp
+
+Document = dict[str, Any]
+
+
+def node(view: NodeView) -> Document:
+    """A node as `status.nodes.<id>`."""
+    record = view.record
+    facts: Document = {
+        "kind": view.kind,
+        "state": str(record.state),
+        "job": view.job,
+        "needs": list(view.needs) or None,
+        "run": record.runs[0] if record.runs and record.items is None else None,
+        "runs": list(record.runs) if record.runs and record.items is not None else None,
+        "items": None if record.items is None else list(record.items),
+        "startedAt": record.started_at and stamp(record.started_at),
+        "until": record.until and stamp(record.until),
+        "finishedAt": record.ended_at and stamp(record.ended_at),
+        "reason": record.reason,
+        "continued": record.continued or None,
+        "cleanup": record.cleanup or None,
+        "inherited": record.inherited or None,
+        "outputs": dict(record.outputs) or None,
+        "gate": None if record.gate is None else _gate(record.gate),
+    }
+    return {key: plain(value) for key, value in facts.items() if value is not None}
+
+
+def votes(gate: OpenGate) -> list[Document]:
+    """What people said, oldest first."""
+    return [
+        {
+            "by": plain(one.by),
+            "decision": "approve" if one.approved else "reject",
+            "at": stamp(one.at),
+            **({"reason": plain(one.reason)} if one.reason else {}),
+            "approval": one.act,
+        }
+        for one in gate.verdicts
+    ]
+
+
+def _gate(gate: OpenGate) -> Document:
+    """What an open gate shows stands in its own file, and follows from the plan of the run."""
+    said = votes(gate)
+    return {"digest": gate.digest, **({"votes": said} if said else {})}

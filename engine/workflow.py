@@ -1,0 +1,464 @@
+"""What comes next in a workflow's run, from its plan and what is recorded. Pure.
+
+A fresh run, one that goes on after the engine was killed and one that does again what failed ask the same question. The
+shell applies each answer in one transaction, and asks again until there is none (ADR 0029).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.bounds import MAX_ITEMS
+from engine.contexts import RunFacts, about_run
+from engine.expression import ExpressionError, Status, compile_text, condition, render
+from engine.identity import RunId
+from engine.pinned import PinnedSpec
+from engine.planning import checked_params
+from engine.progress import Ending
+from engine.refused import PlanRefused
+from engine.states import NodeState, RunState, is_final, workflow_state
+from engine.workflowplan import NodeGate, NodeJob, NodeWait, PinnedNode, PinnedWorkflow, narrowed
+from schemas.selector import Selection
+
+FORGIVABLE = frozenset({NodeState.FAILED, NodeState.TIMED_OUT})
+"""What continueOnError makes up for."""
+_ASKING = frozenset({"success", "failure", "always", "cancelled"})
+_OF_ENDING = {"cancelled": NodeState.CANCELLED, "timedOut": NodeState.TIMED_OUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One person's yes or no at a gate. `by` is the User, or the e-mail of somebody who is none; `act` is the act."""
+
+    by: str
+    approved: bool
+    at: datetime
+    act: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGate:
+    """A gate that was opened: its digest, what it showed, and who has said what since."""
+
+    digest: str
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """What the journal holds of a node. `until`: when its wait is over, or its gate is closed."""
+
+    id: str
+    state: NodeState = NodeState.PENDING
+    started_at: datetime | None = None
+    until: datetime | None = None
+    ended_at: datetime | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    continued: bool = False
+    """It failed, and what needs it goes on all the same (continueOnError)."""
+    items: tuple[Any, ...] | None = None
+    """What its job is run for, each; None where it is run once."""
+    cleanup: bool = False
+    """It was started while the run was being ended already, so that this does not end it."""
+    inherited: bool = False
+    """It is the result of another run, which this one does again."""
+    gate: OpenGate | None = None
+    runs: tuple[RunId, ...] = ()
+    """The runs of its job, in the order of the items; those of the other run where it is inherited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A run of a node's job. `asked`: somebody wants it to end."""
+
+    run: RunId
+    state: RunState
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of a workflow's run. `children` by node and by the number of the item (0 without a loop)."""
+
+    run: RunFacts
+    params: Mapping[str, Any]
+    started_at: datetime
+    records: Mapping[str, NodeRecord]
+    children: Mapping[str, Mapping[int, Child]] = field(default_factory=dict)
+    ending: Ending | None = None
+
+
+# --- decisions -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The node's job is to run: once, or for each of the items."""
+
+    node: PinnedNode
+    items: tuple[Any, ...] | None = None
+    cleanup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Enqueue a run of the node's job; `item` is its number, None without a loop."""
+
+    node: PinnedNode
+    item: int | None
+    job: NodeJob
+    plan: PinnedSpec
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Open the gate until then."""
+
+    node: PinnedNode
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Let time pass until then."""
+
+    node: PinnedNode
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The node has ended."""
+
+    node: PinnedNode
+    state: NodeState
+    reason: str | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def continued(self) -> bool:
+        return self.node.continue_on_error and self.state in FORGIVABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Cancel a run of a node."""
+
+    run: RunId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOut:
+    """The run's time is over: it is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Every node has ended, and so has the run."""
+
+    state: RunState
+    outputs: Mapping[str, Any]
+    reason: str | None = None
+
+
+Move = Begin | Launch | Ask | Sleep | End | Stop | TimeOut | Finish
+
+
+def advance(plan: PinnedWorkflow, facts: Facts, now: datetime) -> tuple[Move, ...]:
+    """What is to be done now; nothing where people, time or a node's run must come first.
+
+    Doing all of it, or any part, and asking again is always right: no answer depends on another of the same call.
+    """
+    walk = _Walk(plan, facts, now)
+    if walk.too_late:
+        return (TimeOut(),)
+    found = tuple(move for node in plan.nodes for move in walk.of(node))
+    if found or not all(is_final(walk.state(node.id)) for node in plan.nodes):
+        return found
+    return (walk.finish(),)
+
+
+def wakes_at(plan: PinnedWorkflow, facts: Facts) -> datetime | None:
+    """When `advance` has something to say that no run, gate or act announces."""
+    until = [one.until for one in facts.records.values() if one.state is NodeState.WAITING]
+    if plan.timeout is not None and facts.ending is None:
+        until.append(facts.started_at + plan.timeout)
+    return min((one for one in until if one is not None), default=None)
+
+
+def good(record: NodeRecord) -> bool:
+    """Whether what needs the node may start after it."""
+    return record.state is NodeState.SUCCEEDED or (record.continued and record.state in FORGIVABLE)
+
+
+def asks_how_it_went(text: str) -> bool:
+    """Whether a condition is about how things went, and so to be asked whatever became of what the node needs.
+
+    Raises ExpressionError.
+    """
+    found = compile_text(text)
+    states = any(len(path) > 2 and (path[0], path[2]) == ("jobs", "state") for path in found.references)
+    return states or not _ASKING.isdisjoint(found.functions)
+
+
+def context_of(plan: PinnedWorkflow, facts: Facts) -> dict[str, Any]:
+    """What the expressions of a workflow read (DEFINITIONS 4). Outputs of a node that did not run are null."""
+    return {
+        "params": facts.params,
+        "run": about_run(facts.run),
+        "jobs": {node.id: _as_data(node, facts.records.get(node.id)) for node in plan.nodes},
+    }
+
+
+def _as_data(node: PinnedNode, record: NodeRecord | None) -> dict[str, Any]:
+    nothing = dict.fromkeys(node.action.plan.outputs) if isinstance(node.action, NodeJob) else {}
+    if record is None or not is_final(record.state):
+        return {"state": None, "outputs": nothing}
+    return {"state": record.state.value, "outputs": {**nothing, **record.outputs}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    plan: PinnedWorkflow
+    facts: Facts
+    now: datetime
+
+    def record(self, node: str) -> NodeRecord:
+        return self.facts.records.get(node) or NodeRecord(node)
+
+    def state(self, node: str) -> NodeState:
+        return self.record(node).state
+
+    @property
+    def too_late(self) -> bool:
+        timeout = self.plan.timeout
+        return timeout is not None and self.facts.ending is None and self.now >= self.facts.started_at + timeout
+
+    def of(self, node: PinnedNode) -> Iterator[Move]:
+        record = self.record(node.id)
+        match record.state:
+            case NodeState.PENDING:
+                if all(is_final(self.state(needed)) for needed in node.needs):
+                    yield self._started(node)
+            case NodeState.RUNNING:
+                assert isinstance(node.action, NodeJob)
+                yield from self._running(node, node.action, record)
+            case NodeState.WAITING:
+                yield from self._waiting(node, record)
+
+    # --- a node that may start ----------------------------------------------------------------------------------------
+
+    def _started(self, node: PinnedNode) -> Move:
+        status = self._status(node)
+        bad = next((self.record(needed) for needed in node.needs if not good(self.record(needed))), None)
+        try:
+            asked = isinstance(node.condition, str) and asks_how_it_went(node.condition)
+            if not asked and self.facts.ending is not None:
+                return self._cut(node)
+            if not asked and bad is not None:
+                return End(node, NodeState.SKIPPED, f"needs {bad.id}, which {_became(bad.state)}")
+            if not condition(node.condition, context_of(self.plan, self.facts), status=status):
+                return End(node, NodeState.SKIPPED, "its condition does not hold")
+            return self._begun(node, status)
+        except ExpressionError as error:
+            return End(node, NodeState.FAILED, f"if: {error.message}")
+
+    def _begun(self, node: PinnedNode, status: Status) -> Move:
+        if self.facts.ending is not None and not isinstance(node.action, NodeJob):
+            return self._cut(node)  # nobody is asked, and nothing waited for, in a run that is to end
+        match node.action:
+            case NodeGate(rule=rule):
+                return Ask(node, self.now + rule.timeout)
+            case NodeWait(span=span):
+                return Sleep(node, self.now + span)
+            case NodeJob(loop=None):
+                return Begin(node, cleanup=self.facts.ending is not None)
+            case NodeJob(loop=loop):
+                assert loop is not None
+                return self._each(node, loop.items, status)
+
+    def _each(self, node: PinnedNode, written: Any, status: Status) -> Move:
+        try:
+            items = render(written, context_of(self.plan, self.facts), status=status)
+        except ExpressionError as error:
+            return End(node, NodeState.FAILED, f"forEach.items: {error.message}")
+        if not isinstance(items, list):
+            return End(node, NodeState.FAILED, "forEach.items: a list is needed, and this is none")
+        if len(items) > MAX_ITEMS:
+            return End(node, NodeState.FAILED, f"forEach.items: {len(items)} items; at most {MAX_ITEMS} are possible")
+        return Begin(node, tuple(items), cleanup=self.facts.ending is not None)
+
+    def _cut(self, node: PinnedNode) -> End:
+        assert self.facts.ending is not None
+        return End(node, _OF_ENDING[self.facts.ending], "the run was ended before")
+
+    def _status(self, node: PinnedNode) -> Status:
+        """What success(), failure() and cancelled() answer: of all that lies before the node, however far."""
+        before = [self.record(name) for name in self._before(node)]
+        failed = any(one.state in (*FORGIVABLE, NodeState.UNKNOWN) and not good(one) for one in before)
+        return Status(
+            failed=failed or self.facts.ending == "timedOut",
+            cancelled=self.facts.ending == "cancelled" or any(one.state is NodeState.CANCELLED for one in before),
+            skipped=any(not good(self.record(needed)) for needed in node.needs),
+        )
+
+    def _before(self, node: PinnedNode) -> frozenset[str]:
+        by_id = {one.id: one for one in self.plan.nodes}
+        found: set[str] = set()
+        waiting = list(node.needs)
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name in by_id:
+                found.add(name)
+                waiting += by_id[name].needs
+        return frozenset(found)
+
+    # --- a node whose job runs ----------------------------------------------------------------------------------------
+
+    def _running(self, node: PinnedNode, job: NodeJob, record: NodeRecord) -> Iterator[Move]:
+        children = self.facts.children.get(node.id, {})
+        wanted = 1 if record.items is None else len(record.items)
+        open_ = [child for child in children.values() if not is_final(child.state)]
+        ended = self.facts.ending is not None and not record.cleanup
+        if ended:
+            reason = (
+                "the workflow was cancelled" if self.facts.ending == "cancelled" else "the workflow ran out of time"
+            )
+            yield from (Stop(child.run, reason) for child in open_ if not child.asked)
+        failed = any(is_final(child.state) and child.state is not RunState.SUCCEEDED for child in children.values())
+        stops = ended or (failed and not node.continue_on_error)
+        more = [] if stops else [number for number in range(wanted) if number not in children]
+        places = (1 if job.loop is None else job.loop.max_parallel) - len(open_)
+        launches = [self._launch(node, job, record, number) for number in more[: max(places, 0)]]
+        wrong = [one for one in launches if isinstance(one, End)]
+        if not wrong:
+            yield from launches
+        elif not open_:
+            yield wrong[0]
+        if not launches and not open_ and not more:
+            yield self._ended(node, job, record, children)
+
+    def _launch(self, node: PinnedNode, job: NodeJob, record: NodeRecord, number: int) -> Launch | End:
+        context = context_of(self.plan, self.facts)
+        where = ""
+        if record.items is not None and job.loop is not None:
+            context[job.loop.as_] = record.items[number]
+            where = f" of item {number}"
+        status = self._status(node)
+        params: dict[str, Any] = {}
+        try:
+            for name, value in job.params.items():
+                params[name] = render(value, context, status=status)
+        except ExpressionError as error:
+            return End(node, NodeState.FAILED, f"params.{name}{where}: {error.message}")
+        checked = checked_params(job.takes, params)
+        if isinstance(checked, PlanRefused):
+            return End(node, NodeState.FAILED, f"params{where}: {checked.message}")
+        spec = job.plan
+        if job.limit is not None:
+            try:
+                limit = Selection.model_validate(render(job.limit.to_json(), context, status=status))
+            except ExpressionError as error:
+                return End(node, NodeState.FAILED, f"limit{where}: {error.message}")
+            except ValueError:
+                return End(node, NodeState.FAILED, f"limit{where}: its expressions do not give texts")
+            spec = narrowed(job, limit)
+            if not spec.targets:
+                return End(node, NodeState.FAILED, f"limit{where}: it leaves no target")
+        return Launch(node, number if record.items is not None else None, job, spec, checked)
+
+    def _ended(self, node: PinnedNode, job: NodeJob, record: NodeRecord, children: Mapping[int, Child]) -> End:
+        """Of all the runs of a node: as the worst of them."""
+        if record.items is None:
+            child = children.get(0)
+            if child is None:
+                return self._cut(node)
+            return End(node, self._node_state(child, record), _why(child), dict(child.outputs))
+        wanted = len(record.items)
+        states = [self._node_state(child, record) for child in children.values()]
+        if self.facts.ending is not None and not record.cleanup and len(children) < wanted:
+            states.append(_OF_ENDING[self.facts.ending])
+        outputs = {
+            name: [children[number].outputs.get(name) if number in children else None for number in range(wanted)]
+            for name in job.plan.outputs
+        }
+        bad = [one for one in states if one is not NodeState.SUCCEEDED]
+        reason = f"{len(bad)} of {wanted} items did not succeed" if bad else None
+        if bad and len(children) < wanted:
+            reason = f"{reason}, {wanted - len(children)} did not begin"
+        return End(node, NodeState(workflow_state(states).value), reason, outputs)
+
+    def _node_state(self, child: Child, record: NodeRecord) -> NodeState:
+        state = NodeState(child.state.value)
+        if state is NodeState.CANCELLED and self.facts.ending == "timedOut" and not record.cleanup:
+            return NodeState.TIMED_OUT
+        return state
+
+    # --- a node that waits --------------------------------------------------------------------------------------------
+
+    def _waiting(self, node: PinnedNode, record: NodeRecord) -> Iterator[Move]:
+        if self.facts.ending is not None:
+            yield self._cut(node)
+        elif isinstance(node.action, NodeGate):
+            yield from self._decided(node, node.action, record)
+        elif record.until is not None and self.now >= record.until:
+            yield End(node, NodeState.SUCCEEDED)
+
+    def _decided(self, node: PinnedNode, gate: NodeGate, record: NodeRecord) -> Iterator[Move]:
+        verdicts = record.gate.verdicts if record.gate is not None else ()
+        against = next((one for one in verdicts if not one.approved), None)
+        approvers = dict.fromkeys(one.by for one in verdicts if one.approved)
+        if against is not None:
+            yield End(
+                node, NodeState.FAILED, f"rejected by {against.by}" + (f": {against.reason}" * bool(against.reason))
+            )
+        elif len(approvers) >= gate.rule.count:
+            yield End(node, NodeState.SUCCEEDED, f"approved by {', '.join(approvers)}")
+        elif record.until is not None and self.now >= record.until:
+            state = NodeState.SKIPPED if gate.rule.on_timeout == "skip" else NodeState.FAILED
+            yield End(node, state, "nobody decided in time" if not approvers else "too few approved in time")
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> Finish:
+        records = [self.record(node.id) for node in self.plan.nodes]
+        state = workflow_state(NodeState.SUCCEEDED if good(one) else one.state for one in records)
+        context = context_of(self.plan, self.facts)
+        status = Status(failed=state is not RunState.SUCCEEDED, cancelled=state is RunState.CANCELLED)
+        outputs: dict[str, Any] = {}
+        for name, written in self.plan.outputs.items():
+            try:
+                outputs[name] = render(written, context, status=status)
+            except ExpressionError as error:
+                outputs[name] = None
+                if state is RunState.SUCCEEDED:
+                    return Finish(RunState.FAILED, outputs, f"outputs.{name}: {error.message}")
+        return Finish(state, outputs)
+
+
+def _why(child: Child) -> str | None:
+    return None if child.state is RunState.SUCCEEDED else child.reason
+
+
+def _became(state: NodeState) -> str:
+    words = {NodeState.TIMED_OUT: "timed out", NodeState.UNKNOWN: "ended unknown", NodeState.FAILED: "failed"}
+    return words.get(state, f"was {state.value}")
+
+
+def behind(plan: PinnedWorkflow, roots: Sequence[str]) -> frozenset[str]:
+    """These nodes, and all that needs one of them, however far."""
+    found = set(roots)
+    grows = True
+    while grows:
+        more = {node.id for node in plan.nodes if node.id not in found and not found.isdisjoint(node.needs)}
+        found |= more
+        grows = bool(more)
+    return frozenset(found)

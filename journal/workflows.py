@@ -1,0 +1,166 @@
+"""Workflows' runs: begun once they have their place, and led from node to node by what `engine.workflow` decides."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy import Connection, select, update
+
+from engine.contexts import RunFacts
+from engine.identity import Cause, RunId, run_id
+from engine.states import NodeState, RunState, is_final
+from engine.workflow import (
+    Ask,
+    Begin,
+    End,
+    Facts,
+    Finish,
+    Launch,
+    Move,
+    OpenGate,
+    Sleep,
+    Stop,
+    TimeOut,
+    advance,
+)
+from engine.workflowplan import PinnedWorkflow
+from journal import graphs, outbox, points, runs, specs
+from journal.causes import cause_from_json
+from journal.tables import AnyRow
+from journal.tables import runs as table
+
+OpenGateOf = Callable[[PinnedWorkflow, Facts, Ask], OpenGate]
+_OPEN = select(table.c.id).where(table.c.finished_at.is_(None), table.c.workflow).order_by(table.c.seq)
+_LED = (RunState.QUEUED.value, RunState.RUNNING.value)
+_BEGUN = {"state": RunState.RUNNING.value, "attempt": 1, "queue_deadline": None}
+
+
+def led(conn: Connection) -> tuple[RunId, ...]:
+    """The workflows' runs that have their place and have not ended, oldest first."""
+    return tuple(RunId(run) for run in conn.execute(_OPEN.where(table.c.state.in_(_LED))).scalars())
+
+
+def only_waits(conn: Connection, run: RunId) -> bool:
+    """Whether nothing of an open workflow's run is under way: it waits for people, or for a time."""
+    row = _row(conn, run)
+    if row is None or not row.workflow or row.state != RunState.RUNNING.value:
+        return False
+    states = {record.state for record in graphs.records_of(conn, [row.seq]).get(row.seq, {}).values()}
+    return NodeState.WAITING in states and NodeState.RUNNING not in states
+
+
+def known(conn: Connection, run: RunId, now: datetime) -> tuple[PinnedWorkflow, Facts] | None:
+    """The plan of a run and all that is known of it; None where it is not led (any more)."""
+    row = _row(conn, run)
+    if row is None or row.state not in _LED or row.spec is None:
+        return None
+    cause = cause_from_json(row.cause)
+    return specs.load_workflow(conn, row.spec), Facts(
+        run=RunFacts(RunId(row.id), row.job, row.commit, cause.instant, 1, cause),
+        params=row.params,
+        started_at=row.started_at or now,
+        records=graphs.records_of(conn, [row.seq]).get(row.seq, {}),
+        children=graphs.children_of(conn, run),
+        ending=row.wish,
+    )
+
+
+def has_news(conn: Connection, run: RunId, now: datetime) -> bool:
+    """Whether `step` has something to do."""
+    row, found = _row(conn, run), known(conn, run, now)
+    if row is None or found is None:
+        return False
+    return row.state == RunState.QUEUED.value or bool(advance(*found, now))
+
+
+def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf) -> bool:
+    """Do what is to be done next of a run; False where that is nothing. `gate` says what an opened gate shows."""
+    found = known(tx, run, now)
+    row = _row(tx, run)
+    if found is None or row is None:
+        return False
+    plan, facts = found
+    begins = row.state == RunState.QUEUED.value
+    if begins:
+        tx.execute(update(table).where(table.c.seq == row.seq).values(started_at=now, **_BEGUN))
+    moves = advance(plan, facts, now)
+    for move in moves:
+        _apply(tx, row, plan, facts, move, now, gate)
+    if moves or begins:
+        outbox.add(tx, "run", run)
+    return bool(moves or begins)
+
+
+def _row(conn: Connection, run: RunId) -> AnyRow | None:
+    return conn.execute(select(table).where(table.c.id == run)).first()
+
+
+def _apply(
+    tx: Connection, row: AnyRow, plan: PinnedWorkflow, facts: Facts, move: Move, now: datetime, gate: OpenGateOf
+) -> None:
+    match move:
+        case Begin(node=node, items=items, cleanup=cleanup):
+            graphs.begin(tx, row.seq, node.id, NodeState.RUNNING, now, items=items, cleanup=cleanup)
+        case Sleep(node=node, until=until):
+            graphs.begin(tx, row.seq, node.id, NodeState.WAITING, now, until=until)
+        case Ask(node=node, until=until):
+            opened = gate(plan, facts, move)
+            graphs.begin(tx, row.seq, node.id, NodeState.WAITING, now, until=until, gate=opened)
+            outbox.add(tx, "gate", opened.digest)
+        case Launch():
+            _launch(tx, row, facts, move, now)
+        case End(node=node):
+            graphs.end(tx, row.seq, move, now)
+            if (opened_ := facts.records[node.id].gate) is not None:
+                outbox.add(tx, "gate", opened_.digest)
+        case Stop(run=run, reason=reason):
+            runs.cancel(tx, run, reason=reason, by=None, now=now)
+        case TimeOut():
+            tx.execute(update(table).where(table.c.seq == row.seq).values(wish="timedOut", wish_reason=None))
+        case Finish(state=state, outputs=outputs, reason=reason):
+            _finish(tx, row, state, outputs, reason, now)
+        case _:
+            assert_never(move)
+
+
+def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime) -> None:
+    """A node's run always waits for its place: `onConflict` is for runs that nobody waits for."""
+    by = facts.run.cause.requested_by
+    cause = Cause("workflow", facts.run.id, facts.run.instant, requested_by=by, node=launch.node.id, item=launch.item)
+    job = launch.job
+    new = runs.NewRun(
+        id=run_id(launch.plan.job, cause),
+        cause=cause,
+        spec=launch.plan,
+        params=launch.params,
+        pool=job.pool,
+        priority=row.priority or job.priority,
+        group=job.group,
+        limit=job.slots,
+        on_conflict="allow" if job.group is None else "queue",
+        queue_timeout=job.queue_timeout,
+        libraries=launch.plan.libraries,
+    )
+    runs.enqueue(tx, new, now)
+    graphs.caused(tx, row.seq, launch.node.id, new.id)
+
+
+def _finish(
+    tx: Connection, row: AnyRow, state: RunState, outputs: Mapping[str, Any], reason: str | None, now: datetime
+) -> None:
+    points.record("workflow-end")
+    tx.execute(update(table).where(table.c.seq == row.seq).values(outputs=dict(outputs) or None))
+    fresh = _row(tx, RunId(row.id))
+    assert fresh is not None
+    why = reason or (row.wish_reason if state is RunState.CANCELLED else None)
+    runs.end(tx, fresh, state, reason=why, now=now)
+
+
+def give_up(tx: Connection, run: RunId, reason: str, now: datetime) -> None:
+    """End a run as unknown after an error of ours; runs of its nodes go on by themselves."""
+    row = _row(tx, run)
+    if row is not None and not is_final(RunState(row.state)):
+        runs.end(tx, row, RunState.UNKNOWN, reason=reason, now=now)
+
+
+__all__ = ["OpenGateOf", "give_up", "has_news", "known", "led", "only_waits", "step"]

@@ -1,0 +1,112 @@
+"""`approve`, `reject`: say yes or no at a gate, after it was shown what the gate holds back."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from opsconductor.cli.ask import (
+    Call,
+    OnBranchOption,
+    ReasonOption,
+    TimeoutOption,
+    WaitOption,
+    patience_of,
+    pushed,
+    told,
+)
+from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
+from opsconductor.exits import UsageError
+from opsconductor.terminal import chatter, printable
+
+if TYPE_CHECKING:
+    from opsconductor.status import StatusReader
+
+GateArgument = Annotated[
+    str, typer.Argument(metavar="GATE", help="The gate: its digest, or a unique beginning of it. See 'get gates'.")
+]
+SHOWN = 12
+"""Hexadecimal digits of a digest that people are shown."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("approve")(approve)
+    app.command("reject")(reject)
+
+
+def approve(
+    gate: GateArgument,
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Say yes at a gate of a workflow: shows what would run, and pushes the approval. --wait: to the run's end."""
+    return _said("approve", gate, Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout)))
+
+
+def reject(
+    gate: GateArgument,
+    reason: ReasonOption = "",
+    wait: WaitOption = False,
+    timeout: TimeoutOption = "1h",
+    on_branch: OnBranchOption = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Say no at a gate of a workflow: the gate fails, and what needs it is skipped."""
+    return _said("reject", gate, Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout)))
+
+
+def _said(decision: Literal["approve", "reject"], wanted: str, call: Call) -> int:
+    found = meant_gate(call.workspace.status(), wanted)
+    for line in shown(found):
+        chatter(line)
+    spec = {"gate": found["metadata"]["name"], "decision": decision}
+    return told(pushed("Approval", decision, spec, call))
+
+
+def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
+    """The open gate whose digest begins so. Raises UsageError where there is none, or where there are several."""
+    gates = list(status.each("gates")) if status is not None else []
+    digits = wanted.lower().removeprefix("sha256:")
+    found = [gate for gate in gates if str(gate["metadata"]["name"]).removeprefix("sha256:").startswith(digits)]
+    if len(found) == 1 and digits:
+        return found[0]
+    if not gates:
+        raise UsageError("no gate waits for anybody, as far as the status branch says; look again in some seconds")
+    listed = "; ".join(f"{short(gate)} ({gate['spec']['workflow']}, {gate['spec']['gate']})" for gate in found or gates)
+    what = f"{wanted!r} is the beginning of {len(found)} gates" if found else f"no open gate begins with {wanted!r}"
+    raise UsageError(f"{what}; there are: {listed}")
+
+
+def short(gate: dict[str, Any]) -> str:
+    """The beginning of a gate's digest."""
+    return str(gate["metadata"]["name"]).removeprefix("sha256:")[:SHOWN]
+
+
+def shown(gate: dict[str, Any]) -> Iterator[str]:
+    """What a gate holds back and who may decide, line by line."""
+    spec, status = gate["spec"], gate["status"]
+    by = f", asked for by {spec['requestedBy']}" if spec.get("requestedBy") else ""
+    yield printable(f"gate {spec['gate']} of {spec['run']}{by}")
+    yield printable(f"  commit {spec['commit'][:12]}, waits until {spec['expiresAt']}")
+    for node in spec.get("next") or ():
+        params = ", ".join(f"{name}={value!r}" for name, value in (node.get("params") or {}).items())
+        targets = node.get("targets") or ()
+        where = f" on {', '.join(targets[:10])}" + (f" and {len(targets) - 10} more" if len(targets) > 10 else "")
+        yield printable(f"  then runs: {node['id']}: {node.get('job')}({params}){where if targets else ''}")
+    allowed = (*(spec.get("users") or ()), *(f"team {team}" for team in spec.get("teams") or ()))
+    for vote in status.get("votes") or ():
+        yield printable(f"  {vote['by']} said {vote['decision']}: {vote.get('reason') or 'no reason given'}")
+    count = sum(vote["decision"] == "approve" for vote in status.get("votes") or ())
+    yield printable(f"  {count} of {spec['count']} approved; may decide: {', '.join(allowed) or 'anybody'}")
+    if spec.get("notRequester"):
+        yield "  whoever asked for the run may not approve it"
+    if status.get("advisory"):
+        yield "  advisory: no signatures are checked here, so nothing proves who approves"

@@ -1,0 +1,51 @@
+"""Leads workflows' runs: what `engine.workflow` decides is written, one transaction a decision, until it waits."""
+
+from datetime import datetime
+
+import structlog
+
+from engine import gates
+from engine.identity import RunId
+from engine.workflow import Ask, Facts, OpenGate, wakes_at
+from engine.workflowplan import PinnedWorkflow
+from journal import workflows
+from journal.errors import Refused, Unavailable
+from journal.store import Journal
+
+log = structlog.get_logger(__name__)
+
+
+class Workflows:
+    """One per engine; `lead` may be called by several tasks, and as often as one likes."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.next_wake: datetime | None = None
+        """When `lead` has something to do that no commit of the journal announces."""
+
+    async def lead(self, now: datetime) -> None:
+        """Take every workflow's run as far as it goes by itself."""
+        wakes = [await self._lead_one(run, now) for run in await self._journal.read(workflows.led)]
+        self.next_wake = min((wake for wake in wakes if wake is not None), default=None)
+
+    async def _lead_one(self, run: RunId, now: datetime) -> datetime | None:
+        try:
+            while await self._journal.read(lambda conn: workflows.has_news(conn, run, now)):
+                if not await self._journal.write(lambda tx: workflows.step(tx, run, now, gate=_opened(now))):
+                    break
+            found = await self._journal.read(lambda conn: workflows.known(conn, run, now))
+            return wakes_at(*found) if found is not None else None
+        except (Unavailable, Refused):
+            raise
+        except Exception as error:  # one run must not keep the others from going on
+            log.exception("a bug of ours: a workflow cannot go on", run=run)
+            reason = f"an error of ours: {type(error).__name__}"
+            await self._journal.write(lambda tx: workflows.give_up(tx, run, reason, now))
+            return None
+
+
+def _opened(now: datetime) -> workflows.OpenGateOf:
+    def gate(plan: PinnedWorkflow, facts: Facts, ask: Ask) -> OpenGate:
+        return gates.opened(plan, facts, ask, now)
+
+    return gate
