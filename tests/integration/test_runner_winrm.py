@@ -466,6 +466,17 @@ async def test_an_answer_that_is_none_fails_and_says_so(
     assert isinstance(outcome, Unreachable) or action == "/Receive"
 
 
+async def test_a_runspace_that_never_opens_is_given_up(host: Endpoint) -> None:
+    hand = Hand(WinrmConnections(replace(QUICK, login=1)))
+
+    host.mute = True
+    outcome = await hand.run(place_of(host), "echo hello")
+    await hand.connections.close()
+
+    assert isinstance(outcome, Unreachable)
+    assert "did not come to an end" in outcome.error
+
+
 async def test_what_is_not_sealed_by_the_host_is_never_taken_for_its_answer(host: Endpoint, hand: Hand) -> None:
     def plain(action: str, answer: bytes, handler: Any) -> None:
         handler._answer(200, answer, "application/soap+xml;charset=UTF-8")

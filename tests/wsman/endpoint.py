@@ -47,6 +47,8 @@ class Endpoint:
     connections: int = 0
     immortal: bool = False
     """Shells are not deleted, whatever the host says."""
+    mute: bool = False
+    """Nothing is ever told, though every question is answered."""
     hurt: "Any" = None
     """Called with (action, body of the answer) before it is sent; gives what is sent instead, or raises."""
     answered: threading.Condition = field(default_factory=threading.Condition)
@@ -103,6 +105,8 @@ class Endpoint:
             case "Receive":
                 wanted = next(body.iter(f"{RSP}DesiredStream"))
                 answer = ET.Element(f"{RSP}ReceiveResponse")
+                if self.mute:
+                    return [answer]
                 answer.extend(shell.receive(wanted.attrib.get("CommandId"), seconds))
                 return [answer]
             case "Signal":

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -135,7 +136,7 @@ class RemoteFiles:
         try:
             return await asyncio.shield(done)
         except (*BROKEN, Fault) as error:
-            raise Unreached(f"{self._place.netloc}: {error}") from error
+            raise Unreached(self._place.at(error)) from error
         except asyncio.CancelledError:
             # what is under way may end, so that what is half written can be removed
             await asyncio.wait({done}, timeout=_PATIENCE)
@@ -161,7 +162,9 @@ class RemoteFiles:
         wsman, limits = wsman_over(wire, self._connections.limits, self._session), self._connections.limits
         kind: Any = Runspace if self._place.protocol == "psrp" else Process
         shell = kind(wsman, self._id, limits, lambda stream, data: None)
+        wire.until = time.monotonic() + limits.login
         shell.open()
+        wire.until = None
         self._shell = shell
 
 

@@ -61,6 +61,11 @@ class WinrmPlace:
     def netloc(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def at(self, problem: Exception) -> str:
+        """The problem, and where it is."""
+        said = str(problem)
+        return said if self.netloc in said else f"{self.netloc}: {said}"
+
     @property
     def sealed(self) -> bool:
         """Whether messages are encrypted by the login's own keys: always where TLS does not."""

@@ -39,6 +39,8 @@ class Wire:
         self.since = time.monotonic()
         self.fresh = True
         """Whether no message was answered on it yet."""
+        self.until: float | None = None
+        """When what is asked now must be over, of time.monotonic: however often a host answers without saying more."""
         self._limits = limits
         self._socket: socket.socket | None = None
         self._http: http.client.HTTPConnection | None = None
@@ -56,7 +58,7 @@ class Wire:
             raise Unreached(self._why(error)) from error
         except (Broken, Garbled, NoLogin) as error:
             self.close()
-            raise Unreached(f"{self.place.netloc}: {error}") from error
+            raise Unreached(self.place.at(error)) from error
         except BaseException:
             self.close()
             raise
@@ -70,6 +72,9 @@ class Wire:
         from pypsrp.exceptions import WinRMTransportError
 
         asked = self._limits.operation if timeout is None else timeout - 2
+        if self.until is not None and time.monotonic() > self.until:
+            self.close()
+            raise Broken(f"{self.place.netloc} did not come to an end within the time limit")
         try:
             status, told, body = self._exchange(message, asked + self._limits.silence)
         except (Broken, Garbled, NoLogin):

@@ -124,7 +124,7 @@ class Work:
             wsman = self._connected()
             shell = self._opened(wsman, command, feed)
         except BROKEN as error:
-            return NotSent(f"{self._place.netloc}: {error}")
+            return NotSent(self._place.at(error))
         except Fault as error:
             return NotSent(f"{self._place.netloc} opens no shell: {error}")
         try:
@@ -165,7 +165,10 @@ class Work:
             shell = Runspace(wsman, self._shell, self._limits, feed)
         else:
             shell = Process(wsman, self._shell, self._limits, feed)
+        assert self.wire is not None
+        self.wire.until = time.monotonic() + self._limits.login
         shell.open()
+        self.wire.until = None
         if shell.id.upper() != self._shell.upper():
             raise Garbled("a shell under another id than the one it was given")
         return shell
