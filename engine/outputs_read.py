@@ -51,8 +51,9 @@ def cels_of_steps(steps: Iterable[PlannedStep]) -> Iterator[str]:
             yield from cels_of(step.loop.items)
         yield from cels_of([step.env, step.working_dir, step.stdin, step.outputs])
         match step.action:
-            case Script(holes=holes):
+            case Script(holes=holes, file=file):
                 yield from holes
+                yield from cels_of(file)
             case Use(inputs=inputs):
                 yield from cels_of(inputs)
             case LibraryCall(inputs=inputs, outputs=outputs):

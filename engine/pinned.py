@@ -104,12 +104,14 @@ class Script:
     kind: Literal["script"] = "script"
     on_windows: str | None = None
     """The text for PowerShell, where the author names no shell and only some targets are Windows."""
+    file: str | None = None
+    """The path in the repository, with expressions, of the script that runs in place of `text`."""
 
     def on(self, os: str | None) -> "Script":
         """The script as it runs on a target."""
         if os != "windows" or self.on_windows is None:
             return self
-        return Script("powershell", self.on_windows, self.holes)
+        return Script("powershell", self.on_windows, self.holes, file=self.file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,12 @@ def _action(step: Step, phase: Phase, around: _Around) -> Script | Use | Library
         for _, message in faults_of(used.inputs[name], value):
             raise _Unbindable(f"input '{name}': {message}")
     over: Shell | None = "powershell" if used.over == "winrm" else None
-    return _script(inputs["run"], inputs.get("shell") or step.shell or over, env, around)
+    named = inputs.get("shell") or step.shell or over
+    if ("run" in inputs) == ("file" in inputs):
+        raise _Unbindable(f"'{used.name}' takes one of 'run' and 'file'")
+    if "run" in inputs:
+        return _script(inputs["run"], named, env, around)
+    return replace(_script("", named, env, around), file=inputs["file"])
 
 
 def _script(text: str, named: Shell | None, env: Mapping[str, Any], around: _Around) -> Script:

@@ -229,7 +229,8 @@ class _Stage:
         match step.action:
             case Script() as written:
                 script = written.on(self.target.os if self.target is not None else None)
-                facts |= {"shell": script.shell, "run": _short(script.text)}
+                facts |= {"shell": script.shell}
+                facts |= {"run": _short(script.text)} if script.file is None else {"file": fore.rendered(script.file)}
                 values = [to_text(fore.valued(hole, otherwise=f"${{{{ {hole} }}}}")) for hole in script.holes]
                 prelude(script.shell, values)
                 facts |= {"values": {f"OC{number}": _short(one) for number, one in enumerate(values, start=1)}}

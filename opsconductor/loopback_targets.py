@@ -74,6 +74,7 @@ async def _listen(folder: Path, name: str, port: int) -> asyncssh.SSHAcceptor:
             kbdint_auth=False,
             gss_host=None,
             process_factory=_run,
+            sftp_factory=True,
             encoding=None,
             line_editor=False,
             allow_pty=False,

@@ -66,7 +66,7 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
         yield f"    uses {would['uses']}"
     if "forEach" in would:
         yield from _mapped("for each", would["forEach"])
-    for key, title in (("run", "run"), ("values", "values"), ("with", "with"), ("env", "env")):
+    for key, title in (("file", "file"), ("run", "run"), ("values", "values"), ("with", "with"), ("env", "env")):
         if key in would:
             yield from _mapped(title, would[key])
     for key in ("workingDir", "stdin"):

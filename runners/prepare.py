@@ -92,7 +92,8 @@ def prepare(
                 around = place.inside.env if place.inside is not None else {}
                 script = script.on(place.target.os if place.target is not None else None)
                 command = _command(step, script, {**around, **env}, context, place, opened)
-                return Prepared(ReadyStep(step, command=command, restricted=restricted), public)
+                given = {} if script.file is None else {"file": render(script.file, context, status=place.status)}
+                return Prepared(ReadyStep(step, command, given, restricted=restricted), public)
             case Use() as use:
                 given = _inputs(use, context, place.status, opened)
                 doors = Around(place.run, place.target, place.spec.networks, opened, files, context)

@@ -57,6 +57,7 @@ from runners.orders import Orders
 from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
 from runners.record import Record, Unwritten
 from runners.repository import NoFile, NoRepository, Repository, RunFiles
+from runners.scriptfiles import with_script
 from runners.secrets import Secrets
 from runners.spread import AtOnce, Turns
 from runners.steps import ReadyStep
@@ -353,7 +354,8 @@ class Walk:
         prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted, files=work.files(self.name))
         if isinstance(prepared, Prepared):
             try:
-                prepared = replace(prepared, step=await with_certificate(prepared.step, work.read))
+                ready = await with_script(await with_certificate(prepared.step, work.read), work.read)
+                prepared = replace(prepared, step=ready)
             except NoFile as missing:
                 prepared = Broken(str(missing))
         match prepared:

@@ -128,6 +128,9 @@ class Would(_Written):
     become: str | None = Field(default=None, description="The user to become.", examples=["root"])
     shell: str | None = Field(default=None, description="What runs the script.", examples=["sh"])
     run: str | None = Field(default=None, description="The script as it is sent.", examples=['echo "${OC1}"'])
+    file: str | None = Field(
+        default=None, description="The script's path in the repository.", examples=["scripts/rotate.sh"]
+    )
     values: dict[str, str] | None = Field(
         default=None, description="What the script's variables hold.", examples=[{"OC1": "web-01"}]
     )

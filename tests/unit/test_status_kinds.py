@@ -77,6 +77,7 @@ WITHOUT_TARGETS = RunView(
 WOULD = {
     "verdict": "depends", "because": "steps.a.json", "connection": "ssh", "user": "ops", "host": "web:22",
     "through": "hop", "credential": "key", "become": "root", "shell": "sh", "run": "true", "values": {"OC1": "a"},
+    "file": "a.sh",
     "uses": "assert", "with": {"that": True}, "env": {"A": "b"}, "workingDir": "/", "stdin": "x", "timeout": "1m",
     "attempts": 2, "sensitive": True, "forEach": {"items": ["a"], "as": "item", "maxParallel": 1, "count": 1},
     "knownOnlyAtRunTime": ["steps.a.json"], "secretsOf": ["key"], "leftOut": "no room",
