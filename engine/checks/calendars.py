@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import islice
 
 from engine.checks.memory import remembered
+from engine.checks.nameddays import Left, left
 from engine.checks.scope import Path, Scope
 from engine.checks.times import fires_on, is_readable, rule
 from engine.cron import parse
@@ -20,6 +21,11 @@ _DAWN, _DUSK = datetime(1000, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC
 _MOST_DAYS = 100
 """Days and instants that are worked out for one schedule."""
 _MOST_NAMED = 5
+_REFERENCE = datetime(2028, 1, 1, tzinfo=UTC)
+"""Where a look begins if no document says."""
+_YEAR = timedelta(days=366)
+_MOST_YEARS = 10
+_MOST_LOOKS = 800
 _MANY_DAYS = 1_000
 """A schedule with more single days than this is hardly left with none; whoever lists them need not pay for each of many
 schedules."""
@@ -80,7 +86,7 @@ def _subdivisions(place: tuple[str, str]) -> Sequence[str]:
 
 
 def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Diagnostic]:
-    """Where it can be told from names and dates alone; rules and holidays are not worked out here."""
+    """Where it can be told from names and days; iCalendar files are not worked out here."""
     spec, known = schedule.spec, scope.catalog.calendars
     only, left_out = spec.calendars.only, spec.calendars.except_
     if any(name not in known for name in (*only, *left_out)):
@@ -89,7 +95,11 @@ def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Dia
     if only and set(only) <= set(left_out):
         yield Diagnostic(span, "OC504", "all of 'only' are in 'except': the schedule never fires", _HINT, "warning")
         return
-    if spec.rrule is not None or not is_readable(spec, scope.catalog.project.spec.defaults.time_zone):
+    if not is_readable(spec, scope.catalog.project.spec.defaults.time_zone):
+        return
+    specs = [known[name].spec for name in (*only, *left_out)]
+    if spec.rrule is not None or any(one.rrules or one.holidays for one in specs):
+        yield from _none_left(authored, spec, scope)
         return
     if sum(len(known[name].spec.dates) for name in (*only, *left_out)) > _MANY_DAYS:
         return
@@ -99,6 +109,49 @@ def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Dia
         yield from _none_of(authored, spec, days - excluded, scope)
     elif not only and excluded:
         yield from _all_of(authored, spec, excluded, scope)
+
+
+def _none_left(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[Diagnostic]:
+    """Where no instant of a long time is on a day that rules, holidays and dates leave."""
+    looked = due_on_days(spec, left(spec.calendars, scope.catalog.calendars), scope)
+    if looked is None:
+        return
+    first, last, all_of_them = looked
+    key = "only" if spec.calendars.only else "except"
+    between = "" if all_of_them else f" from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    message = f"none of its instants{between} is on a day that its calendars leave: the schedule never fires"
+    names = (*spec.calendars.only, *spec.calendars.except_)
+    yield Diagnostic(
+        authored.span("spec", "calendars", key, key=True), "OC504", message, _HINT, "warning", _of(names, scope)
+    )
+
+
+def due_on_days(spec: ScheduleSpec, days: Left | None, scope: Scope) -> tuple[datetime, datetime, bool] | None:
+    """From when to when no instant is on one of the days, and whether there are no others; None where one is."""
+    if days is None:
+        return None
+    from engine import recurrence, zones
+
+    default = scope.catalog.project.spec.defaults.time_zone
+    where = zones.zone(recurrence.zone_of(spec, default))
+    begin = spec.start_at or spec.at or _REFERENCE
+    if not days.from_year < begin.year < days.to_year - _MOST_YEARS:
+        return None
+    end = begin + timedelta(days=366 * _MOST_YEARS)
+    after, first, last = begin - recurrence.TICK, None, begin
+    for _ in range(_MOST_LOOKS):
+        due = next(recurrence.instants(spec, after, end, zone_default=default), None)
+        if due is None:
+            ends = spec.at is not None or (spec.end_at is not None and spec.end_at <= end)
+            return (first, end, ends) if first is not None else None
+        day = due.astimezone(where).date()
+        if days.holds(day):
+            return None
+        first, last = first or due, due
+        # The rest of the day is as its beginning.
+        midnight = datetime.combine(day + timedelta(days=1), time.min, tzinfo=where).astimezone(UTC)
+        after = max(due, midnight - recurrence.TICK)
+    return (first, last, False) if first is not None and last - first > _YEAR else None
 
 
 def _none_of(authored: Authored, spec: ScheduleSpec, days: frozenset[date], scope: Scope) -> Iterator[Diagnostic]:
@@ -150,7 +203,14 @@ def _limits(authored: Authored, spec: ScheduleSpec) -> tuple[Related, ...]:
 
 def _of(names: Sequence[str], scope: Scope) -> tuple[Related, ...]:
     places = [(name, scope.authored("Calendar", name)) for name in names[:_MOST_NAMED]]
-    return tuple(Related(one.span("spec", "dates", key=True), f"Calendar/{name}") for name, one in places)
+    return tuple(
+        Related(one.span("spec", _first_of(scope, name), key=True), f"Calendar/{name}") for name, one in places
+    )
+
+
+def _first_of(scope: Scope, name: str) -> str:
+    given = scope.catalog.calendars[name].spec.model_fields_set
+    return next(field for field in ("dates", "rrules", "holidays", "ics") if field in given)
 
 
 def _dates(scope: Scope, names: Sequence[str]) -> frozenset[date] | None:

@@ -196,28 +196,36 @@ def fires_on(read: Cron, day: date) -> bool:
 
 
 def _has_no_instant(spec: ScheduleSpec, zone_default: str | None) -> bool:
-    """Whether a cron that has instants has none from 'startAt' to 'endAt'."""
-    if spec.cron is None or spec.start_at is None or spec.end_at is None or not is_readable(spec, zone_default):
+    """Whether a cron or a rule that has instants has none from 'startAt' to 'endAt', and a rule none in 40 years."""
+    if not is_readable(spec, zone_default):
         return False
     from engine import recurrence  # few have both
 
+    if spec.rrule is not None:
+        begin = spec.start_at or datetime(1970, 1, 1, tzinfo=UTC)  # where a rule without a start begins
+        due = recurrence.next_due(spec, begin - recurrence.TICK, zone_default=zone_default)
+        return rrule.parse(spec.rrule).ever and due is None
+    if spec.cron is None or spec.start_at is None or spec.end_at is None:
+        return False
     found = recurrence.instants(spec, _FIRST_DAY, spec.end_at, zone_default=zone_default)  # from startAt on
     return ever(parse(spec.cron)) and next(found, None) is None
 
 
 def is_readable(spec: ScheduleSpec | WindowSpec, zone_default: str | None) -> bool:
-    """Whether its cron, where it has one, and its zone can be read."""
+    """Whether its cron or rule, where it has one, and its zone can be read."""
     try:
         if spec.cron is not None:
             parse(spec.cron)
-    except CronError:
+        if isinstance(spec, ScheduleSpec) and spec.rrule is not None:
+            rrule.parse(spec.rrule)
+    except (CronError, rrule.RuleError):
         return False
     return is_zone(spec.time_zone or zone_default or "UTC")
 
 
 def _interval(authored: Authored, spec: ScheduleSpec) -> tuple[Related, ...]:
     return (
-        Related(authored.span("spec", "cron"), f"its times: {spec.cron}"),
+        Related(authored.span("spec", "cron" if spec.cron else "rrule"), f"its times: {spec.cron or spec.rrule}"),
         Related(authored.span("spec", "startAt"), "its start"),
     )
 
@@ -228,6 +236,11 @@ def _never(authored: Authored, spec: ScheduleSpec, zone_default: str | None) -> 
         message = "'endAt' is not after 'startAt': the schedule never fires"
         yield Diagnostic(authored.span("spec", "endAt"), "OC504", message, "the end is exclusive", "warning")
     elif _has_no_instant(spec, zone_default):
+        if spec.start_at is None or spec.end_at is None:
+            hint = "its parts leave no day, or UNTIL is before 'startAt'"
+            message = "the rule has no instant in 40 years: the schedule never fires"
+            yield Diagnostic(authored.span("spec", "rrule"), "OC504", message, hint, "warning")
+            return
         hint = "startAt is inclusive, endAt is exclusive; give it a longer time, or other times of the day"
         message = "none of its instants lies between 'startAt' and 'endAt': the schedule never fires"
         yield Diagnostic(authored.span("spec", "endAt"), "OC504", message, hint, "warning", _interval(authored, spec))

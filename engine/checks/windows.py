@@ -5,13 +5,14 @@ No clock is read. Where a time to look from is needed it is a fixed day, or what
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from itertools import islice
 from typing import Literal
 
 from engine import dst, recurrence, zones
 from engine.catalog import Catalog
+from engine.checks.nameddays import Left, left
 from engine.checks.scope import Path, Scope
 from engine.checks.times import covers, ever, is_readable
 from engine.cron import parse
@@ -20,7 +21,7 @@ from engine.windows import Rules, Windows
 from schemas.calendar import JobSelection, Window, WindowSpec
 from schemas.diagnostic import Diagnostic, Related
 from schemas.reader import Authored
-from schemas.schedule import Schedule, ScheduleSpec
+from schemas.schedule import Calendars, Schedule, ScheduleSpec
 
 REFERENCE = datetime(2028, 1, 1, tzinfo=UTC)
 """Where a look begins if no document says: a leap year, in which recent rules of time zones hold."""
@@ -133,17 +134,19 @@ class _Held:
 def about_schedule(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Diagnostic]:
     """What windows leave of a schedule. Asked by the checks of its times, where there are windows at all."""
     spec, default = schedule.spec, scope.readable.zone_default
-    if spec.rrule is not None or spec.jitter or not is_readable(spec, default):
+    if not is_readable(spec, default):
         return
     rules = scope.readable.rules.of_schedule(schedule)
     known = {name: scope.readable.windows[name].spec for name in rules.windows}
     endless = any(one.effect == "deny" and name not in scope.readable.pausing for name, one in known.items())
     if not known or endless or _blocks_everybody(rules, known.values(), default):
         return
-    held = _held(spec, rules, known.values(), default)
+    days = left(spec.calendars, scope.catalog.calendars) if spec.calendars != Calendars() else None
+    held = _held(schedule, rules, known.values(), default, days)
     if held is None:
         return
-    clock = "cron" if spec.cron is not None else "every" if spec.every is not None else "at"
+    given = {"cron": spec.cron, "rrule": spec.rrule, "every": spec.every, "at": spec.at}
+    clock = next(field for field, value in given.items() if value is not None)
     hint = "choose another time, or say with 'jobs' or 'targets' whom the window means, or let it 'blocked: defer'"
     related = _related(sorted(held.windows), scope)
     yield Diagnostic(authored.span("spec", clock), "OC504", held.message, hint, "warning", related)
@@ -155,8 +158,15 @@ def _blocks_everybody(rules: Rules, windows: Collection[WindowSpec], zone_defaul
     return for_all and _always(rules, windows, zone_default) is not None
 
 
-def _held(spec: ScheduleSpec, rules: Rules, windows: Collection[WindowSpec], zone_default: str | None) -> _Held | None:
-    """What is known where every instant is blocked and none deferred; None where one runs, or nobody can tell."""
+def _held(
+    schedule: Schedule, rules: Rules, windows: Collection[WindowSpec], zone_default: str | None, days: Left | None
+) -> _Held | None:
+    """What is known where every instant is blocked and none deferred; None where one runs, or nobody can tell.
+
+    Instants on other days than `days` become no run.
+    """
+    spec = schedule.spec
+    local = zones.zone(recurrence.zone_of(spec, zone_default))
     begin = max(spec.start_at or spec.at or _begin(windows), _FIRST)
     end = max([begin, *(one.until for one in windows if one.until is not None)])
     if end > _LAST:
@@ -167,6 +177,8 @@ def _held(spec: ScheduleSpec, rules: Rules, windows: Collection[WindowSpec], zon
     first = last = None
     names: set[str] = set()
     seldom = False
+    block: tuple[datetime, datetime] | None = None
+    """Whatever is due in it starts in the block that was looked at last."""
     after = begin - TICK
     instants = _seeking(spec, end, zone_default, after)
     next(instants)
@@ -174,7 +186,15 @@ def _held(spec: ScheduleSpec, rules: Rules, windows: Collection[WindowSpec], zon
         due = instants.send(after)
         if due is None:
             break
-        blocked = rules.at(due)
+        if block is not None and block[0] <= due < block[1]:
+            first, last, after = first or due, due, block[1] - TICK
+            continue
+        day = due.astimezone(local).date()
+        if days is not None and days.from_year < day.year < days.to_year and not days.holds(day):
+            after = max(due, datetime.combine(day + timedelta(days=1), time.min, tzinfo=local).astimezone(UTC) - TICK)
+            continue
+        starts = recurrence.starts_at(schedule.name, spec, due)
+        blocked = rules.at(starts)
         if blocked is None and first is not None and _clocks_change(due, places):
             seldom, after = True, due
             continue
@@ -184,7 +204,10 @@ def _held(spec: ScheduleSpec, rules: Rules, windows: Collection[WindowSpec], zon
         names.update(blocked.windows)
         if blocked.until is None:
             break
-        after = blocked.until - TICK
+        # Jitter lets what is due early in a block start before it, and late in one after it.
+        block, after = (starts, blocked.until - spec.jitter), due
+        if not spec.jitter:
+            after = blocked.until - TICK
     else:
         if first is None or last is None or last - first < _YEAR:
             return None

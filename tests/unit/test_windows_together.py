@@ -1,11 +1,14 @@
 """What is said of windows in combination is true: beside every instant of years, looked at one by one."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
+import holidays
+import yaml
+from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import recurrence
+from engine import recurrence, zones
 from engine.checks.windows import REFERENCE
 from engine.compile import Compiled
 from engine.windows import Windows
@@ -105,3 +108,118 @@ def test_a_window_that_cannot_be_read_is_left_out() -> None:
     broken += [window("y", 'effect: deny, cron: "0 2 * * *", duration: 1h, timeZone: Mars/Olympus')]
     compiled = tree(WORK, schedule("s", "work", 'cron: "0 3 * * *", timeZone: UTC'), *broken)
     assert {one.code for one in compiled.findings} == {"OC501", "OC503", "OC902"}
+
+
+# --- with jitter, recurrence rules and calendars ---
+
+CALENDARS = {
+    "dates": "dates: ['2028-01-03', '2028-02-29', '2028-12-25']",
+    "mondays": "rrules: ['FREQ=WEEKLY;BYDAY=MO']",
+    "weekdays": "rrules: ['FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR']",
+    "last": "rrules: ['FREQ=MONTHLY;BYDAY=-1FR']",
+    "holidays": "holidays: {country: MD}",
+    "both": "holidays: {country: DE, subdivision: BY}, rrules: ['FREQ=WEEKLY;BYDAY=SU']",
+    "file": "ics: freeze.ics",
+}
+FIRST, LAST = datetime(2028, 1, 1), datetime(2031, 1, 1)  # noqa: DTZ001 -- days have no zone
+RULES = {
+    "mondays": rrulestr("FREQ=WEEKLY;BYDAY=MO", dtstart=FIRST),
+    "weekdays": rrulestr("FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", dtstart=FIRST),
+    "last": rrulestr("FREQ=MONTHLY;BYDAY=-1FR", dtstart=FIRST),
+    "both": rrulestr("FREQ=WEEKLY;BYDAY=SU", dtstart=FIRST),
+}
+HOLIDAYS = {
+    "holidays": holidays.country_holidays("MD", years=range(2028, 2031)),
+    "both": holidays.country_holidays("DE", subdiv="BY", years=range(2028, 2031)),
+}
+
+
+def days_of(name: str) -> frozenset[date]:
+    """By the libraries themselves, from the beginning of 2028 to the end of 2030."""
+    if name == "dates":
+        return frozenset(date.fromisoformat(day) for day in yaml.safe_load(f"{{{CALENDARS[name]}}}")["dates"])
+    rule = RULES.get(name)
+    found = {one.date() for one in rule.between(FIRST, LAST, inc=True)} if rule is not None else set()
+    return frozenset(found | set(HOLIDAYS.get(name, ())))
+
+
+more_schedules = st.sampled_from(
+    [
+        'rrule: "FREQ=DAILY;BYHOUR=3;BYMINUTE=0;BYSECOND=0", timeZone: UTC',
+        'rrule: "FREQ=WEEKLY;BYDAY=MO;BYHOUR=3;BYMINUTE=0;BYSECOND=0", timeZone: Europe/Chisinau',
+        'rrule: "FREQ=WEEKLY;BYDAY=SA,SU;BYHOUR=12;BYMINUTE=0;BYSECOND=0", timeZone: UTC',
+        'rrule: "FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=2;BYMINUTE=30;BYSECOND=0", timeZone: UTC',
+        'rrule: "FREQ=HOURLY;INTERVAL=6;BYMINUTE=0;BYSECOND=0", timeZone: UTC',
+        'cron: "30 2 * * *", timeZone: UTC, jitter: 20m',
+        'cron: "50 3 * * *", timeZone: UTC, jitter: 40m',
+        'cron: "40 1 * * *", timeZone: UTC, jitter: 30m',
+        'cron: "0 3 * * 1", timeZone: UTC, jitter: 5m',
+        'cron: "0 3 * * 6,0", timeZone: Europe/Chisinau',
+        "every: 6h, jitter: 1h", "every: 9h",
+        "at: 2028-12-25T03:00:00Z, jitter: 10m",
+    ]
+)  # fmt: skip
+names = st.lists(st.sampled_from([name for name in CALENDARS if name != "file"]), max_size=2, unique=True)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(more_schedules, st.lists(windows, max_size=2, unique=True), names, names)
+def test_what_is_said_of_a_schedule_among_windows_and_calendars_is_true(
+    when: str, drawn: list[str], only: list[str], left_out: list[str]
+) -> None:
+    """By every instant of three years: its day by dateutil and the holidays library, its start with its jitter."""
+    of_calendars = f", calendars: {{only: [{', '.join(only)}], except: [{', '.join(left_out)}]}}"
+    calendars = (
+        f"kind: Calendar\nmetadata: {{name: {name}}}\nspec: {{{CALENDARS[name]}}}\n" for name in {*only, *left_out}
+    )
+    among = (window(f"w{n}", spec) for n, spec in enumerate(drawn))
+    compiled = tree(WORK, schedule("s", "work", when + of_calendars), *among, *sorted(calendars))
+    assert compiled.catalog is not None
+    one = compiled.catalog.schedules["s"]
+    rules = Windows(compiled.catalog).of_schedule(one)
+    where = zones.zone(recurrence.zone_of(one.spec, None))
+    within = frozenset().union(*map(days_of, only)) if only else None
+    without = frozenset().union(*map(days_of, left_out))
+    until = datetime(2030, 12, 30, tzinfo=UTC)
+    runs = False
+    for due in recurrence.instants(one.spec, REFERENCE - recurrence.TICK, until):
+        day = due.astimezone(where).date()
+        if (within is None or day in within) and day not in without:
+            block = rules.at(recurrence.starts_at("s", one.spec, due))
+            runs = runs or block is None or (block.action == "defer" and block.until is not None)
+    said = found(compiled, "OC504")
+    assert not (said and runs), said
+    assert runs or said or found(compiled, "OC506"), "it never runs, and nobody says so"
+
+
+def test_a_file_of_days_is_not_taken_for_none() -> None:
+    freeze = f"kind: Calendar\nmetadata: {{name: freeze}}\nspec: {{{CALENDARS['file']}}}\n"
+    mondays = f"kind: Calendar\nmetadata: {{name: mondays}}\nspec: {{{CALENDARS['mondays']}}}\n"
+    for calendars, said in (
+        ("only: [freeze], except: [mondays]", 0),
+        ("only: [mondays], except: [freeze]", 0),
+        ("except: [freeze, mondays]", 1),
+    ):
+        when = f'cron: "0 3 * * 1", timeZone: UTC, calendars: {{{calendars}}}'
+        assert len(found(tree(WORK, schedule("s", "work", when), freeze, mondays), "OC504")) == said
+
+
+def test_a_rule_that_has_no_instant_is_said_at_its_place() -> None:
+    start = "timeZone: UTC, startAt: 2028-02-01T00:00:00Z"
+    for when, message in (
+        ('rrule: "FREQ=YEARLY;BYYEARDAY=366;BYMONTH=1", timeZone: UTC', "the rule has no instant in 40 years"),
+        (f'rrule: "FREQ=DAILY;UNTIL=20270101T000000Z", {start}', "the rule has no instant in 40 years"),
+        (f'rrule: "FREQ=MONTHLY;BYMONTHDAY=31", {start}, endAt: 2028-03-01T00:00:00Z', "lies between 'startAt'"),
+    ):
+        (finding,) = found(tree(WORK, schedule("s", "work", when)), "OC504")
+        assert message in finding.message
+    past = 'rrule: "FREQ=DAILY;UNTIL=20200101T000000Z", timeZone: UTC'
+    assert found(tree(WORK, schedule("s", "work", past)), "OC504") == []
+
+
+def test_jitter_that_leads_out_of_a_window_runs() -> None:
+    night = window("night", 'effect: deny, cron: "0 2 * * *", duration: 2h, timeZone: UTC')
+    within = schedule("s", "work", 'cron: "0 3 * * *", timeZone: UTC, jitter: 30m')
+    beyond = schedule("s", "work", 'cron: "50 3 * * *", timeZone: UTC, jitter: 1h')
+    assert len(found(tree(WORK, within, night), "OC504")) == 1
+    assert found(tree(WORK, beyond, night), "OC504") == []
