@@ -1,0 +1,57 @@
+"""The page of limits has the numbers that hold."""
+
+from pathlib import Path
+
+import pytest
+
+from engine import (
+    binding,
+    bounds,
+    cron,
+    entries,
+    expression,
+    plan_times,
+    readmodel,
+    rrule,
+    syntax,
+    unfolding,
+    userschema,
+)
+from engine.checks import triggers
+from engine.recurrence import HORIZON
+from runners import logs, loops
+from schemas import envelope, guard, job
+
+PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
+MIB, KIB = 1024 * 1024, 1024
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"files of documents | {entries.MAX_FILES:,}, {guard.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB",
+        f"folders around a file | {entries.MAX_FOLDERS}; {entries.MAX_ENTRIES:,} entries",
+        f"documents a file | {guard.MAX_DOCUMENTS};",
+        f"nodes (collections and scalars) | {guard.MAX_DEPTH}, {guard.MAX_NODES:,} |",
+        f"one scalar | {guard.MAX_SCALAR // KIB} KiB",
+        f"of the files of a tree | {guard.MAX_FINDINGS}, {entries.MAX_FINDINGS:,};",
+        f"`previousNames` | {job.MAX_VARIABLES:,}, {envelope.MAX_PREVIOUS_NAMES} |",
+        f"library steps within each other | {unfolding.MAX_STEPS}, {unfolding.MAX_DEPTH} |",
+        f"a `pattern` in it | {userschema.MAX_UNFOLDED:,}, {userschema.MAX_PATTERN:,} characters",
+        f"of a cron | {rrule._MAX_TEXT:,}, {cron._MAX_TEXT} characters",
+        f"a chain of triggers | {triggers.MAX_CHAIN} |",
+        f"its text | {expression.MAX_EXPRESSION // KIB} KiB; {syntax.MAX_HOLE:,} characters",
+        f"in one script | {binding.MAX_HOLES} |",
+        f"height of its tree | {syntax.MAX_NESTING}, {syntax.MAX_HEIGHT} |",
+        f"that it walks | {bounds.MAX_ITEMS:,};",
+        f"all params of a run | {bounds.MAX_TEXT // KIB} KiB",
+        f"of a `forEach` | {loops.MAX_ITEMS:,} |",
+        f"on the status branch | {readmodel.MAX_TAIL // KIB} KiB",
+        f"the log of one step | {logs.CAP // MIB} MiB",
+        f"in `sync.yaml` | {readmodel.MAX_FINDINGS} |",
+        f"`plan` compares | {plan_times.MOST_FIRES:,},",
+        f"next instant | {HORIZON.days // 366} years",
+    ],
+)
+def test_a_limit_is_what_the_page_says(row: str) -> None:
+    assert row in PAGE
