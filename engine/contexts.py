@@ -5,6 +5,7 @@ only a runner opens it.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,14 +165,21 @@ def _text(stdout: str | None) -> str | None:
 
 def _json(text: str | None) -> Any:
     """stdout as JSON, null where it is none. NaN and Infinity are no JSON."""
+    # looked at first: every step asks for this of all steps before it, and most print something else
+    if not text or not _MAY_BE_JSON.match(text):
+        return None
     try:
-        return json.loads(text, parse_constant=_no_number) if text else None
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
 
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_MAY_BE_JSON = re.compile(r"[ \t\n\r]*[\[{\"0-9tfn-]")
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 def about_run(run: RunFacts) -> dict[str, Any]:

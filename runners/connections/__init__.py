@@ -74,6 +74,7 @@ class Stop:
         self.message = ""
         self.kill_after = GRACE
         self._given = asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
         self._hurried = asyncio.Event()
 
     def order(self, why: Why, message: str, *, kill_after: float = GRACE) -> None:
@@ -84,6 +85,9 @@ class Stop:
             self.kill_after = kill_after
             self._hurried.set()
         self._given.set()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
 
     async def given(self) -> None:
         await self._given.wait()
@@ -95,11 +99,15 @@ class Stop:
     async def first(self, work: Awaitable[T]) -> bool:
         """Wait for `work` or the order. True when the work is done; it is not cancelled otherwise."""
         task = asyncio.ensure_future(work)
-        order = asyncio.ensure_future(self.given())
+        # a future and no task that waits for the event: every command waits here several times
+        order: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._given.is_set():
+            order.set_result(None)
+        self._waiting.add(order)
         try:
-            await asyncio.wait({task, order}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((task, order), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            order.cancel()
+            self._waiting.discard(order)
         return task.done()
 
 

@@ -8,9 +8,10 @@ off.
 import asyncio
 import socket
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import asyncssh
+from asyncssh.encryption import get_default_encryption_algs
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from runners.connections import Limits, Unreached, Unusable
@@ -96,6 +97,7 @@ async def _connect(
                 keepalive_count_max=limits.alive_count,
                 client_version="OpsConductor",
                 compression_algs=None,
+                encryption_algs=_ciphers(),
             )
     except Unopened as error:
         raise Unusable(str(error)) from error
@@ -142,6 +144,13 @@ def _why(error: Exception, place: SshPlace, seen: "_Seen") -> str:
             return f"cannot connect to {where}: {error.strerror or error}"
         case _:
             return f"cannot connect to {where}: {error}"
+
+
+@cache
+def _ciphers() -> list[str]:
+    """Those of asyncssh, AES-GCM first: as safe as the others, and a third less work a packet in this library."""
+    known = [name.decode() for name in get_default_encryption_algs()]
+    return sorted(known, key=lambda name: "gcm" not in name)
 
 
 class _Seen(asyncssh.SSHClient):
