@@ -237,7 +237,8 @@ class _Stage:
             case Use() as use:
                 facts |= {"uses": use.type, "with": _bounded(fore.rendered(use.inputs))}
             case LibraryCall() as call:
-                facts |= {"uses": call.uses, "with": _bounded(fore.rendered(call.inputs))}
+                given = {name: value for name, value in fore.rendered(call.inputs).items() if value is not None}
+                facts |= {"uses": call.uses, "with": _bounded(given)}
         facts |= {
             "env": _bounded(env),
             "workingDir": None if step.working_dir is None else _bounded(fore.rendered(step.working_dir)),

@@ -95,7 +95,8 @@ class Reader:
     def _print_new(self, run: str) -> None:
         """What was added since the last look."""
         for file in sorted(self._logs.glob(f"*/*/*/{run}/*/*.log"), key=_begun):
-            phase, step, _ = file.name.split(".", 2)
+            phase, _, rest = file.name.removesuffix(".log").partition(".")
+            step = rest.rpartition(".")[0]  # the attempt comes last; a step of a library has dots of its own
             if not self._wanted(file.parent.name, step):
                 continue
             where = "" if file.parent.name == RUNNER else f"{file.parent.name} "
@@ -166,7 +167,8 @@ class Reader:
         return printed or not any(step.get("log") for _, step in steps)
 
     def _wanted(self, target: str, step: str) -> bool:
-        return self._target in (None, target) and self._step in (None, step)
+        of_step = self._step in (None, step) or step.startswith(f"{self._step}.")
+        return self._target in (None, target) and of_step
 
 
 def _steps(run: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
