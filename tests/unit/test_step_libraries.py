@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import tree_sitter
+import tree_sitter_powershell
 
 import step_libraries
 from engine.builtin import BUILT_IN, library
@@ -92,3 +94,28 @@ def test_the_library_of_the_guide_is_sound() -> None:
     files["libraries/web/steps/free-port.sh"] = "echo '{\"port\": 8000}'\n"
 
     catalog(files)
+
+
+POWERSHELL = tree_sitter.Language(tree_sitter_powershell.language())
+
+
+def unread(node: tree_sitter.Node) -> list[str]:
+    """Where a PowerShell grammar cannot read a script."""
+    own = [f"{node.start_point.row + 1}:{node.start_point.column + 1}"] if node.is_error or node.is_missing else []
+    return own + [place for child in node.children if child.has_error for place in unread(child)]
+
+
+@pytest.mark.parametrize("step", [step for name, step in STEPS if name == "windows-core"])
+def test_a_script_for_windows_is_powershell(step: str) -> None:
+    """None of them runs here: that they can be read is all that is tried."""
+    spec = step_of("windows-core", step).spec
+    texts = [one.run for one in spec.steps or () if one.run is not None]
+    texts += [(FOLDER / "windows-core/steps" / spec.script).read_text()] if spec.script is not None else []
+
+    assert texts
+    for text in texts:
+        assert unread(tree_sitter.Parser(POWERSHELL).parse(text.encode()).root_node) == []
+
+
+def test_the_grammar_finds_what_is_no_powershell() -> None:
+    assert unread(tree_sitter.Parser(POWERSHELL).parse(b"if ($a { 1 }\n").root_node)
