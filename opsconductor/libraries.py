@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 import step_libraries
 from engine import builtin
 from engine.compile import compile_files
 from engine.vendored import LOCK_FILE, Vendored, digest, file_of, libraries_of, vendored
 from journal.errors import Refused
 from opsconductor import libraryorigin
-from opsconductor.cli.output import as_yaml
 from opsconductor.exits import UsageError
 from opsconductor.libraryorigin import Found, Origin
 from opsconductor.validation import files_below
@@ -158,7 +159,7 @@ class Libraries:
         """Refuse what `validate` would refuse, before anything is written."""
         others = {path: data for path, data in self._files().items() if path.split("/")[1] != name}
         whole = {**others, **{f"libraries/{name}/{path}": data for path, data in found.files.items()}}
-        lock = as_yaml({"libraries": {**self.locked, name: dict(entry)}}).encode()
+        lock = _yaml({"libraries": {**self.locked, name: dict(entry)}}).encode()
         held = vendored((file_of(path, data) for path, data in whole.items()), lock)
         compiled = compile_files("", [read(_PROJECT, "opsconductor.yaml")], libraries=held)
         mine = [one for one in compiled.findings if one.span.file.startswith(f"libraries/{name}/")]
@@ -185,7 +186,7 @@ class Libraries:
 
     def _write_lock(self, locked: Mapping[str, Mapping[str, Any]]) -> None:
         entries = {name: dict(locked[name]) for name in sorted(locked)}
-        text = _HEAD + as_yaml({"libraries": entries})
+        text = _HEAD + _yaml({"libraries": entries})
         half = self._lock.with_name(f".{LOCK_FILE}.{os.getpid()}")
         with half.open("w") as file:
             file.write(text)
@@ -233,6 +234,11 @@ def root_of(where: Path) -> Path:
     if found is None:
         raise UsageError(f"{where}: there is no opsconductor.yaml here or above; name the repository by -C")
     return found
+
+
+def _yaml(data: Any) -> str:
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1 << 20)
+    return text
 
 
 def _written(folder: Path, files: Mapping[str, bytes]) -> None:
