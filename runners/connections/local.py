@@ -13,13 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from journal import points
 from runners import guardian
 from runners.bootstrap import INTERPRETERS, Command, Unsendable
-from runners.connections import Exited, Finish, NotSent, Refused, Stop
+from runners.connections import Exited, Finish, NotSent, Refused, Stop, localfiles
+from runners.connections.files import Files
 from runners.connections.process import Feed, Process
 from runners.connections.program import Program, Running, started
 from runners.limits import Capture
@@ -206,6 +208,10 @@ class LocalSession:
 
     async def execute(self, command: Command) -> Finish:
         return await self._host.execute(command, self.capture, self.stop)
+
+    def files(self) -> AbstractAsyncContextManager[Files]:
+        """See runners.connections.files.FileSession."""
+        return localfiles.opened(refused=RESTRICTED if self._host.settings.restricted else None)
 
     async def start(self, program: Program, feed: Feed) -> Running:
         """See runners.connections.program.ProgramSession."""

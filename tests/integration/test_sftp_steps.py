@@ -11,12 +11,14 @@ import pytest
 
 from engine.pinned import PinnedTarget, PlannedStep, Use
 from engine.states import StepState
+from runners.connections.local import LocalSettings
 from schemas.credential import CredentialSpec
 from schemas.target import Become, Connections
 from tests import openssh as servers
 from tests.integration.test_runner_become import ACCOUNTS, PASSWORD
 from tests.openssh import OpenSsh
 from tests.running import Bench, bench
+from tests.running import here as this_host
 
 __all__ = ["bench"]
 
@@ -205,6 +207,37 @@ async def test_a_template_is_rendered_with_what_expressions_see(bench: Bench, ho
     assert Path(path).read_text() == "web:80\nweb:443\n{{ 7 * 7 }}\n", "values are data"
     assert [steps[name].outputs["changed"] for name in ("put", "again")] == [True, False]
     assert "odd.j2:1" in (steps["odd"].error or "")
+
+
+async def test_a_template_is_put_on_the_engines_own_host(bench: Bench, tmp_path: Path) -> None:
+    (bench.files / "a.j2").write_text("{{ target.name }}")
+    path = tmp_path / "new" / "a"
+    put = {"source": "a.j2", "destination": str(path), "createFolders": True, "backup": True}
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "gone")
+    steps = (
+        PlannedStep("put", "steps", Use("template", {**put, "mode": "0600"})),
+        PlannedStep("again", "steps", Use("template", put)),
+        PlannedStep("link", "steps", Use("template", {**put, "destination": str(link)})),
+        PlannedStep("below", "steps", Use("template", {**put, "destination": f"{path}/x"}), continue_on_error=True),
+        PlannedStep("who", "steps", Use("template", {**put, "owner": "nobody-here"}), continue_on_error=True),
+    )
+    ran = await bench.execute(*steps, targets=(this_host("me"),))
+    assert ran.states() == {"put": OK, "again": OK, "link": OK, "below": FAILED, "who": FAILED}, ran.steps()
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("me", 0o600)
+    assert [one.outputs.get("changed") for one in list(ran.steps().values())[:3]] == [True, False, True]
+    assert not link.is_symlink()
+    assert not (tmp_path / "gone").exists()
+    assert [file.name for file in path.parent.iterdir()] == ["a"]
+
+
+async def test_a_restricted_runner_puts_no_files_on_its_host(bench: Bench, tmp_path: Path) -> None:
+    (bench.files / "a.j2").write_text("a")
+    put = Use("template", {"source": "a.j2", "destination": str(tmp_path / "a")})
+    run = await bench.enqueue(PlannedStep("put", "steps", put), targets=(this_host("me"),))
+    bench.start(local=LocalSettings(restricted=True))
+    assert (await bench.ended(run)).states() == {"put": FAILED}
+    assert not (tmp_path / "a").exists()
 
 
 # --- as another user -------------------------------------------------------------------------------------------------
