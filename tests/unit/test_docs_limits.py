@@ -24,12 +24,13 @@ from schemas import envelope, guard, job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 MIB, KIB = 1024 * 1024, 1024
+TOGETHER = f"{guard.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB together**"
 
 
 @pytest.mark.parametrize(
     "row",
     [
-        f"files of documents | {entries.MAX_FILES:,}, {guard.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB",
+        f"files of documents | {entries.MAX_FILES:,}, {TOGETHER}",
         f"folders around a file | {entries.MAX_FOLDERS}; {entries.MAX_ENTRIES:,} entries",
         f"documents a file | {guard.MAX_DOCUMENTS};",
         f"nodes (collections and scalars) | {guard.MAX_DEPTH}, {guard.MAX_NODES:,} |",

@@ -48,8 +48,8 @@ from engine.views import (
 )
 from schemas.diagnostic import Diagnostic
 from schemas.guard import load
+from schemas.run import Run
 from schemas.span import Span
-from schemas.status import Run
 
 AT = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)
 CAUSE = Cause("schedule", "rotate-nightly", AT)

@@ -42,7 +42,7 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
-from schemas import status
+from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.guard import load
 from schemas.kinds import STATUS_KINDS
@@ -160,10 +160,10 @@ def test_the_published_schema_is_whole_and_leaves_later_keys_open(kind: str) -> 
 
 
 def test_the_words_of_the_schemas_are_those_of_the_engine() -> None:
-    assert set(get_args(status.RunState)) == set(states.RunState)
-    assert set(get_args(status.StepState)) == set(states.StepState)
-    assert set(get_args(status.SkipReason)) == set(get_args(decide.SkipReason))
-    assert _words(status.RunStep, "phase") == set(PHASES) - {"steps"}
+    assert set(get_args(written.RunState)) == set(states.RunState)
+    assert set(get_args(written.StepState)) == set(states.StepState)
+    assert set(get_args(written.SkipReason)) == set(get_args(decide.SkipReason))
+    assert _words(run.RunStep, "phase") == set(PHASES) - {"steps"}
     assert _words(status.Answer, "state") == set(get_args(RequestState))
     assert _words(status.Condition, "type") == set(get_args(ConditionType))
     assert _words(status.Condition, "status") == set(get_args(ConditionStatus))
