@@ -68,8 +68,7 @@ class LocalFiles:
         finally:
             os.close(descriptor)
             if not done:
-                with contextlib.suppress(OSError):
-                    Path(path).unlink()
+                _gone(path)
         return size
 
     async def rename(self, old: str, new: str) -> None:
@@ -91,6 +90,11 @@ class LocalFiles:
             await _said(path, _given, path, uid, gid)
         if mode is not None:
             await _said(path, os.chmod, path, mode)
+
+
+def _gone(path: str) -> None:
+    with contextlib.suppress(OSError):
+        Path(path).unlink()
 
 
 def _given(path: str, uid: int, gid: int) -> None:
