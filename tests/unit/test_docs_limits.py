@@ -12,6 +12,7 @@ from engine import (
     expression,
     plan_times,
     readmodel,
+    rehearsal,
     rrule,
     syntax,
     unfolding,
@@ -19,7 +20,9 @@ from engine import (
 )
 from engine.checks import triggers
 from engine.recurrence import HORIZON
-from runners import logs, loops
+from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
+from runners.connections import sshfiles
+from runners.steps import sync
 from schemas import envelope, guard, job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
@@ -49,6 +52,11 @@ TOGETHER = f"{guard.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB
         f"of a `forEach` | {loops.MAX_ITEMS:,} |",
         f"on the status branch | {readmodel.MAX_TAIL // KIB} KiB",
         f"the log of one step | {logs.CAP // MIB} MiB",
+        f"of one of its steps | {rehearsal.MOST // KIB} KiB, {rehearsal.MOST_OF_A_STEP // KIB} KiB;",
+        f"a script as a file | {repository.MOST // MIB} MiB, {scriptfiles.MOST // MIB} MiB |",
+        f"folders deep | {sshfiles.MOST_LISTED:,}, {sync.MOST:,}; {sync.DEEPEST} |",
+        f"its memory | {rendering.MOST // MIB} MiB; {renderer.SECONDS} seconds, {renderer.MEMORY // MIB} MiB |",
+        f"tries at once | {trying.AT_ONCE} |",
         f"in `sync.yaml` | {readmodel.MAX_FINDINGS} |",
         f"`plan` compares | {plan_times.MOST_FIRES:,},",
         f"next instant | {HORIZON.days // 366} years",
