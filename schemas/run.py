@@ -204,7 +204,9 @@ class RunNode(Written):
     job: str | None = Field(default=None, description="The job it runs.", examples=["build-web"])
     needs: Many[str] = Field(default=(), description="The nodes that must end before it.", examples=[["build"]])
     run: str | None = Field(default=None, description="The run of its job.", examples=[RUN])
-    runs: Many[str] | None = Field(default=None, description="Of a forEach: a run for each item that began.")
+    runs: Many[str] | None = Field(
+        default=None, description="Of a forEach: a run for each item that began.", examples=[[RUN]]
+    )
     items: list[Any] | None = Field(default=None, description="What it is done for.", examples=[["eu", "us"]])
     started_at: Instant | None = Field(default=None, description="When it began.", examples=[AT])
     until: Instant | None = Field(default=None, description="When its wait or its gate is over.", examples=[AT])
