@@ -1,5 +1,6 @@
 """The files of the repository for runners: those of a commit in a mirror, or those that stand in a folder."""
 
+import threading
 from pathlib import Path
 
 from journal.errors import Refused, Unavailable
@@ -8,16 +9,28 @@ from runners.repository import MOST, Entry, NoFile
 
 
 class MirroredFiles:
-    """A runners.repository.Repository over the mirror at `path`."""
+    """A runners.repository.Repository over the mirror at `path`.
+
+    What was read last is kept, MOST bytes of it: a file that goes to many targets at once is in memory once.
+    """
 
     def __init__(self, path: Path) -> None:
         self._committed = Committed(path)
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], bytes] = {}
 
     def read(self, commit: str, path: str) -> bytes:
-        try:
-            return self._committed.read(commit, path, most=MOST)
-        except (NotThere, Unavailable, Refused) as error:
-            raise NoFile(str(error)) from error
+        with self._lock:
+            data = self._kept.pop((commit, path), None)
+            if data is None:
+                try:
+                    data = self._committed.read(commit, path, most=MOST)
+                except (NotThere, Unavailable, Refused) as error:
+                    raise NoFile(str(error)) from error
+            self._kept[commit, path] = data
+            while sum(map(len, self._kept.values())) > MOST:
+                del self._kept[next(iter(self._kept))]
+            return data
 
     def listed(self, commit: str, folder: str) -> tuple[Entry, ...]:
         try:
