@@ -16,20 +16,20 @@ _RUNS = {"winrm": _WINDOWS, "ssh": _POSIX, "local": _POSIX}
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     if targets_of(authored) is None:
         return
+    chosen = [placed for placed in steps_of(authored) if placed.is_script and (_shell(placed) or placed.step.become)]
+    if not chosen:
+        return
     reached = scope.reached(authored)
-    for placed in steps_of(authored):
-        if not placed.is_script:
-            continue
-        for connection, targets in _ways(placed, reached, scope):
-            yield from _of(authored, placed, connection, targets, scope)
+    declared = {name: reached & scope.by_connection.get(name, frozenset[str]()) for name in _RUNS}
+    used = {name: reached & scope.by_default_connection.get(name, frozenset[str]()) for name in _RUNS}
+    for placed in chosen:
+        for connection, targets in (declared if placed.connection is not None else used).items():
+            if targets and placed.connection in (None, connection):
+                yield from _of(authored, placed, connection, targets, scope)
 
 
-def _ways(placed: PlacedStep, reached: Targets, scope: Scope) -> Iterator[tuple[str, Targets]]:
-    """The connections that the step runs over, and where."""
-    for connection in _RUNS:
-        names = scope.by_connection if placed.connection is not None else scope.by_default_connection
-        if placed.connection in (None, connection) and (here := reached & names.get(connection, frozenset[str]())):
-            yield connection, here
+def _shell(placed: PlacedStep) -> object:
+    return (placed.step.with_ or {}).get("shell") or placed.step.shell
 
 
 def _of(
@@ -37,9 +37,8 @@ def _of(
 ) -> Iterator[Diagnostic]:
     first = scope.authored("Target", targets.first)
     related = (Related(first.span("spec", "connections", connection, key=True), f"target '{targets.first}'"),)
-    given = placed.step.with_ or {}
-    of_type = given.get("shell")
-    shell = of_type or placed.step.shell
+    of_type = "shell" in (placed.step.with_ or {})
+    shell = _shell(placed)
     if isinstance(shell, str) and shell in _POSIX | _WINDOWS and shell not in _RUNS[connection]:
         path = (*placed.path, "with", "shell") if of_type else (*placed.path, "shell")
         message = f"shell '{shell}' does not run over {connection}, which target '{targets.first}' is reached by"
