@@ -135,6 +135,8 @@ class Foreknowledge:
             return False
         if root == "steps":
             return bool(rest) and rest[0] in self.ended
+        if root == "inputs":
+            return bool(rest) and rest[0] in self.context["inputs"]
         if root == "run":
             return bool(rest) and rest[0] in _OF_EVERY_RUN
         if root == "env":

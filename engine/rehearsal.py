@@ -11,10 +11,22 @@ from typing import Any
 
 from engine import contexts
 from engine.binding import UnbindableValue, prelude
-from engine.contexts import RunFacts
+from engine.contexts import Inside, RunFacts
 from engine.expression import ExpressionError, compile_text, condition_text, to_text
 from engine.foreknowledge import Depends, Foreknowledge, Runs, Skipped, Verdict
-from engine.pinned import RUNNER, LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Script, Use, for_item
+from engine.librarycalls import unfit
+from engine.pinned import (
+    RUNNER,
+    LibraryCall,
+    PinnedSpec,
+    PinnedTarget,
+    PlannedStep,
+    Script,
+    Use,
+    for_item,
+    named,
+    within,
+)
 from engine.progress import StepRecord
 from engine.repetition import Records
 from engine.secretref import SecretRef, secret_of
@@ -110,6 +122,8 @@ class _Stage:
     room: _Room
     items: Mapping[str, Any] = field(default_factory=dict)
     steps: list[StepView] = field(default_factory=list)
+    inside: Inside | None = None
+    """The library's step whose steps are gone through, with the inputs that are known."""
     stopped: str | None = None
     """Why no further ordinary step would start: one before it is known to fail."""
 
@@ -148,6 +162,8 @@ class _Stage:
             self._fails(step, error)
             return
         self._add(step, verdict, facts)
+        if isinstance(step.action, LibraryCall) and not isinstance(verdict, Skipped):
+            self._within(step, step.action, verdict)
         for one in step.rescue:
             self._step(
                 one, standing if isinstance(verdict, Skipped) else Depends(f"it runs after '{step.id}' has failed")
@@ -175,6 +191,29 @@ class _Stage:
             self.stopped = f"step '{step.id}' before it is known to fail"
         for one in step.rescue:
             self._step(one, None)
+
+    # --- a library's step --------------------------------------------------------------------------------------------
+
+    def _within(self, step: PlannedStep, call: LibraryCall, verdict: Verdict) -> None:
+        """Go through the steps that it consists of, which know its inputs and nothing else of the job."""
+        own = verdict if isinstance(verdict, Depends) else None
+        inside = Inside(call.steps, self._inputs(call))
+        inner = replace(self, records=[], items={}, steps=[], inside=inside, stopped=None)
+        for one in call.steps:
+            inner._step(one, Skipped(inner.stopped) if inner.stopped is not None else own)
+        self.steps += [replace(one, id=f"{within(step.id)}{one.id}") for one in inner.steps]
+        if step.phase == "steps" and not step.continue_on_error and not step.rescue:
+            self.stopped = self.stopped or inner.stopped
+
+    def _inputs(self, call: LibraryCall) -> Facts:
+        """Those of a library's step that are known now."""
+        known: Facts = {}
+        for name, value in call.inputs.items():
+            fore = self._foreknowledge()
+            found = fore.rendered(value)
+            if not fore.missing and not fore.secrets:
+                known[name] = found
+        return known
 
     # --- a loop ------------------------------------------------------------------------------------------------------
 
@@ -215,8 +254,11 @@ class _Stage:
     # --- facts of a step ---------------------------------------------------------------------------------------------
 
     def _foreknowledge(self) -> Foreknowledge:
-        context = contexts.for_step(self.spec, self.target, self.params, self.run, self.records, {}, None, self.items)
-        ended = frozenset(step.called for step in self.spec.every_step if self._has_ended(step))
+        context = contexts.for_step(
+            self.spec, self.target, self.params, self.run, self.records, {}, None, self.items, self.inside
+        )
+        steps = self.spec.steps if self.inside is None else self.inside.steps
+        ended = frozenset(step.called for step in named(steps) if self._has_ended(step))
         return Foreknowledge(context, ended)
 
     def _has_ended(self, step: PlannedStep) -> bool:
@@ -237,6 +279,8 @@ class _Stage:
             case Use() as use:
                 facts |= {"uses": use.type, "with": _bounded(fore.rendered(use.inputs))}
             case LibraryCall() as call:
+                if (fault := unfit(call, self.target, self._inputs(call))) is not None:
+                    raise ExpressionError(fault, 0, 0)
                 given = {name: value for name, value in fore.rendered(call.inputs).items() if value is not None}
                 facts |= {"uses": call.uses, "with": _bounded(given)}
         facts |= {

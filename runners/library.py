@@ -3,13 +3,13 @@
 Between the two the steps that it consists of are walked as a job's are (`runners.walk`), with a scope of their own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine import contexts
-from engine.checks.parameters import faults_of, schema_of
 from engine.expression import ExpressionError, condition, render, to_text
+from engine.librarycalls import misfit, unfit
 from engine.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable, output_of
 from engine.pinned import LibraryCall, PlannedStep, within
 from engine.progress import Ending, StepRecord, counts_as_success
@@ -95,29 +95,13 @@ def entered(step: PlannedStep, attempt: int, place: Place, *, begun: bool) -> En
         folder = None if step.working_dir is None else to_text(render(step.working_dir, context, status=place.status))
     except ExpressionError as error:
         return Broken(error.message)
-    for fault in (*_of_platform(call, place), *_of_inputs(call, inputs)):
-        return Broken(f"{call.uses}: {fault}")
+    if (fault := unfit(call, place.target, inputs)) is not None:
+        return Broken(fault)
     # Of a secret its steps know no more than that it has no value here: theirs stands where it is used.
     known = {**dict.fromkeys(call.takes), **inputs}
     around = place.inside.env if place.inside is not None else {}
     outer = place.inside.working_dir if place.inside is not None else None
     return Entered(call, within(step.id, attempt), known, {**around, **public}, folder or outer)
-
-
-def _of_platform(call: LibraryCall, place: Place) -> Iterator[str]:
-    target = place.target
-    if target is not None and call.platforms and target.os not in call.platforms:
-        yield f"it runs on {' and '.join(call.platforms)}, and target '{target.name}' is {target.os}; nothing was sent"
-
-
-def _of_inputs(call: LibraryCall, inputs: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in inputs.items():
-        takes = call.takes.get(name, {})
-        if value is None and takes.get("required") is not True:
-            continue  # left out
-        for path, message in faults_of(schema_of(takes), value):
-            where = "".join(f"[{part!r}]" for part in path)
-            yield f"input '{name}'{where}: {message}; nothing was sent"
 
 
 def outcome_of(call: LibraryCall, ended: Ended, place: Place, masker: Masker, *, over: str | None) -> Outcome:
@@ -155,8 +139,7 @@ def _finished(call: LibraryCall, place: Place, masker: Masker, output: Output) -
             return Failed(f"{call.uses}: output '{name}': {error.message}", output)
         if masker.holds_secret(made):
             return Failed(f"{call.uses}: output '{name}' contains a secret; it is not kept", output)
-        for path, message in faults_of(schema_of(call.gives.get(name, {})), made):
-            where = "".join(f"[{part!r}]" for part in path)
-            return Failed(f"{call.uses}: output '{name}'{where}: {message}", output)
+        if (fault := misfit(call, name, made)) is not None:
+            return Failed(fault, output)
         found[name] = made
     return Succeeded(Output(output.exit_code, output.stdout, output.stderr, values=found))

@@ -16,7 +16,7 @@ from engine.checks.supported import step_type
 from engine.expression import has_expression
 from engine.graph import circles, shown
 from engine.numbers import of_params
-from engine.secretref import secret_of
+from engine.secretref import input_of, param_of, secret_of
 from engine.unfolding import steps_within, too_much
 from engine.vendored import LOCK_FILE, Library, is_version, use_of
 from schemas.act import RunRequest
@@ -224,6 +224,7 @@ def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses
     what = f"'{placed.step.uses}'"
     found = _fitting(authored, given, (*placed.path, "with"), at, library.steps[use.step], what, guesses)
     yield from resting_on(placed, ("uses", "with"), found)
+    yield from _without_effect(authored, placed)
     yield from _platforms(authored, placed, step.spec, scope)
     if why is None:
         yield from _targets(authored, placed, step.spec, scope)
@@ -262,6 +263,31 @@ def _required(step: Authored, inputs: Mapping[str, Mapping[str, Any]]) -> tuple[
             name for name, schema in inputs.items() if schema.get("required") is True and "default" not in schema
         ),
     )
+
+
+def _without_effect(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:
+    """What a library's step is not given."""
+    for name, value in placed.step.env.items():
+        if secret_of(value) is not None or _names_secret(authored, value):
+            hint = "give it by an input that is marked secret"
+            message = f"'{placed.step.uses}' is given no secret by 'env': '{name}' would be left out"
+            yield Diagnostic(authored.span(*placed.path, "env", name), "OC606", message, hint)
+    for field, there in (("stdin", placed.step.stdin is not None), ("shell", placed.step.shell is not None)):
+        if there:
+            message = f"'{field}' means nothing to '{placed.step.uses}'"
+            hint = "its steps say themselves what they read and what interprets them"
+            yield Diagnostic(authored.span(*placed.path, field, key=True), "OC406", message, hint, "warning")
+
+
+def _names_secret(authored: Authored, value: Any) -> bool:
+    """Whether a value is a secret param, or a secret input, as a whole."""
+    match authored.document:
+        case Job() as job:
+            return job.spec.params.get(param_of(value) or "", {}).get("secret") is True
+        case LibraryStep() as step:
+            return step.spec.inputs.get(input_of(value) or "", {}).get("secret") is True
+        case _:
+            return False
 
 
 def _targets(authored: Authored, placed: PlacedStep, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:

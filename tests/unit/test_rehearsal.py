@@ -171,3 +171,28 @@ def test_a_store_and_a_status_branch_give_it_back() -> None:
         "      values:",
     ]
     assert said[8:] == ["        OC1 = web", "  step_2 would be skipped: if: false"]
+
+
+def test_a_step_of_a_library_is_told_with_those_it_consists_of() -> None:
+    found = of(
+        "    - {id: a, run: 'echo 1', outputs: {n: '${{ int(stdout) }}'}}\n"
+        "    - id: r\n      uses: linux-core/disk@1\n"
+        "      with: {path: '/${{ target.name }}', minFreeMiB: '${{ steps.a.outputs.n }}'}\n"
+        "    - {id: no, if: false, uses: linux-core/disk@1}\n"
+    )
+    shown = would(found)
+    assert list(shown) == ["a", "r", "r.script", "no"]
+    assert shown["r"]["with"] == {"path": "/web", "minFreePercent": 0, "minFreeMiB": "${{ steps.a.outputs.n }}"}
+    assert shown["r"]["knownOnlyAtRunTime"] == ["steps.a.outputs.n"]
+    assert shown["r.script"]["env"] == {"AT": "/web", "MIN_PERCENT": 0, "MIN_MIB": "${{ inputs.minFreeMiB }}"}
+    assert shown["r.script"]["knownOnlyAtRunTime"] == ["inputs.minFreeMiB"]
+
+
+def test_a_step_of_a_library_that_would_refuse_its_input_is_said_to_fail() -> None:
+    found = of(
+        "    - {id: r, uses: linux-core/disk@1, with: {path: '${{ target.name }}'}}\n    - {id: after, run: 'true'}\n"
+    )
+    assert found.state is RunState.FAILED
+    assert would(found)["r"]["verdict"] == "fail"
+    assert would(found)["r"]["because"].startswith("linux-core/disk@1: input 'path':")
+    assert would(found)["after"]["verdict"] == "skip"
