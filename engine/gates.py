@@ -8,11 +8,14 @@ nobody approves one thing and gets another.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from engine.contexts import RunFacts
 from engine.expression import ExpressionError, render, texts_of
+from engine.states import NodeState
+from engine.views import NodeView, RunView
 from engine.workflow import Ask, Facts, OpenGate, behind, context_of
 from engine.workflowplan import NodeGate, NodeJob, PinnedNode, PinnedWorkflow
 from engine.yamltext import plain
@@ -45,6 +48,28 @@ def opened(plan: PinnedWorkflow, facts: Facts, ask: Ask, now: datetime) -> OpenG
     }
     shown = {key: plain(value) for key, value in shown.items() if value is not None}
     return OpenGate(digest_of(shown), shown)
+
+
+def reopened(plan: PinnedWorkflow, view: RunView) -> tuple[NodeView, ...] | None:
+    """The nodes of an open run as the status branch shows them, with what its open gates show; None where the digest
+    of one does not follow from the plan and from what had ended when it was opened."""
+    records = {node.id: node.record for node in view.nodes}
+    by_id = {node.id: node for node in plan.nodes}
+    found: list[NodeView] = []
+    for node in view.nodes:
+        record = node.record
+        if record.gate is None or record.state is not NodeState.WAITING or record.until is None:
+            found.append(node)
+            continue
+        since = record.started_at or view.queued_at
+        then = {name: one for name, one in records.items() if one.ended_at is not None and one.ended_at <= since}
+        run = RunFacts(view.id, view.job, view.commit, view.cause.instant, 1, view.cause)
+        facts = Facts(run, view.params, view.started_at or since, then)
+        gate = opened(plan, facts, Ask(by_id[node.id], record.until), since)
+        if gate.digest != record.gate.digest:
+            return None
+        found.append(replace(node, record=replace(record, gate=replace(gate, verdicts=record.gate.verdicts))))
+    return tuple(found)
 
 
 def digest_of(shown: Mapping[str, Any]) -> str:

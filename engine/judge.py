@@ -8,12 +8,14 @@ from typing import Any
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.contexts import RunFacts
+from engine.graphrepeat import OriginalGraph, taken_over
 from engine.identity import Cause, RunId, run_id
 from engine.pinned import PinnedSpec
 from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
 from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
+from engine.workflow import NodeRecord
 from engine.workflowplan import PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
@@ -36,7 +38,7 @@ class ActFacts:
     was_there_before: bool = False
     """It was already present when the first commit was accepted, or is older than a rebuilt store."""
     store_lost: bool = False
-    original: Original | None = None
+    original: Original | OriginalGraph | None = None
     """The run that a rerun or resume names; None where there is no such run."""
 
 
@@ -51,12 +53,14 @@ class Launch:
     """None for an inline job."""
     priority: int = 0
     starts_at: datetime | None = None
-    repeats: Original | None = None
+    repeats: Original | OriginalGraph | None = None
     """The run that this one does again."""
     pool: str | None = None
     """Whose runners take it; None: the job and the Project say so. By its own plan a run stays in its pool."""
     carried: Records = field(default_factory=dict)
     """Results taken over from it, by target: of the steps that are not done again."""
+    carried_nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
+    """The same of a workflow, by node."""
     dry_run: bool = False
     """It is to be rehearsed, and not to be done."""
 
@@ -171,6 +175,8 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
     spec, original, cause = request.spec, facts.original, _cause(request, facts)
     if original is None:
         return Refuse("unknownRun", f"there is no run {spec.run}; see 'opsconductor get runs'")
+    if isinstance(original, OriginalGraph):
+        return _repeat_graph(spec, original, catalog, cause)
     job = None if original.view.inline else catalog.jobs.get(original.view.job)
     planned = _plan_again(spec, original, catalog, job)
     if isinstance(planned, Refuse):
@@ -190,6 +196,39 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
         pool=original.pool if spec.at == "original" else None,
         carried=found.carried,
         dry_run=spec.dry_run,
+    )
+
+
+def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalog, cause: Cause) -> Launch | Refuse:
+    """A workflow's run once more. What may run beside it, today's workflow says."""
+    view, workflow = original.view, catalog.workflows.get(original.view.job)
+    if spec.dry_run:
+        return Refuse("notSupported", "a workflow cannot be rehearsed yet; rehearse its jobs one by one")
+    if spec.at == "original":
+        if original.spec is None:
+            message = f"the plan of run {view.id} is not kept here; ask for a new run, or say at: current"
+            return Refuse("planLost", message)
+        planned = PlannedWorkflow(original.spec, dict(view.params))
+    else:
+        if workflow is None:
+            message = f"there is no Workflow '{view.job}' any more; only at: original can repeat it"
+            return Refuse("unknownWorkflow", message)
+        found = plan_workflow(catalog, workflow, params={**view.params, **spec.params})
+        if isinstance(found, PlanRefused):
+            return Refuse(found.reason, found.message)
+        planned = found
+    carried = taken_over(spec, view, planned.spec)
+    if isinstance(carried, NotRepeatable):
+        return Refuse(carried.reason, carried.message)
+    return Launch(
+        run=run_id(view.job, cause),
+        cause=cause,
+        planned=planned,
+        job=workflow.spec if workflow is not None else None,
+        priority=view.priority if spec.priority is None else spec.priority,
+        starts_at=spec.not_before,
+        repeats=original,
+        carried_nodes=carried,
     )
 
 

@@ -136,7 +136,8 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
     file = Facts.read(text, "Run")
     spec, status = file.mapping("spec"), file.mapping("status")
     cause = spec.mapping("cause")
-    is_workflow, on_targets = "workflow" in spec.data, "targets" in spec.data
+    is_workflow = "workflow" in spec.data
+    on_targets = "targets" in spec.data and not is_workflow
     if on_targets:
         found = dict(status.mapping("targets", default={}).data)
         for targets in _slices(file.name, status.number("slices", 0), slices):
@@ -172,7 +173,7 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
             state=RunState(status.text("state")),
             queued_at=status.instant("queuedAt"),
             params=spec.mapping("params", default={}).data,
-            targets=spec.texts("targets") if on_targets else (),
+            targets=spec.texts("targets") if "targets" in spec.data else (),
             on_targets=on_targets,
             libraries=spec.mapping("libraries", default={}).data,
             started_at=status.maybe_instant("startedAt"),

@@ -154,7 +154,7 @@ def _run_spec(view: RunView) -> Document:
         "cause": plain(cause | {key: value for key, value in extra.items() if value is not None}),
         "params": plain(view.params),
     }
-    if view.on_targets:
+    if view.on_targets or view.workflow:
         spec["targets"] = list(view.targets)
     spec["libraries"] = dict(view.libraries)
     if view.priority:

@@ -6,6 +6,7 @@ The branch holds how each step ended, and not the text that it printed. What can
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from engine import gates
 from engine.catalog import Catalog
 from engine.identity import run_id
 from engine.judge import Launch
@@ -16,6 +17,7 @@ from engine.progress import StepRecord, counts_as_success
 from engine.refused import PlanRefused
 from engine.states import StepState
 from engine.views import RunView, StepView, TargetView
+from engine.workflowplan import plan_workflow, shape
 from schemas.act import RunRequest
 from schemas.selector import Selection
 
@@ -28,6 +30,26 @@ class Unprovable:
     """Why a run cannot go on; a sentence for people."""
 
     message: str
+
+
+def resumed_graph(view: RunView, catalog: Catalog) -> Launch | Unprovable:
+    """The same of a workflow's run. Its open gates are to be what they were."""
+    workflow = catalog.workflows.get(view.job)
+    if (why := _forged(view, catalog)) is not None:
+        return Unprovable(why)
+    if workflow is None:
+        return Unprovable(f"there is no Workflow '{view.job}' in commit {catalog.commit[:12]}")
+    limit = Selection(names=view.targets) if view.targets else None
+    planned = plan_workflow(catalog, workflow, params=view.params, limit=limit)
+    if isinstance(planned, PlanRefused):
+        return Unprovable(f"it cannot be planned again from commit {catalog.commit[:12]}: {planned.message}")
+    if set(planned.spec.reached) != set(view.targets) or shape(planned.spec) != {
+        node.id: (node.kind, node.job, node.needs) for node in view.nodes
+    }:
+        return Unprovable(f"commit {catalog.commit[:12]} does not give it the graph that the status branch shows")
+    if gates.reopened(planned.spec, view) is None:
+        return Unprovable("an open gate of it does not follow from its plan")
+    return Launch(view.id, view.cause, planned, workflow.spec, priority=view.priority, starts_at=view.starts_at)
 
 
 def resumed(view: RunView, catalog: Catalog, act: RunRequest | None = None) -> Launch | Unprovable:
@@ -77,8 +99,14 @@ def _forged(view: RunView, catalog: Catalog) -> str | None:
         return "its name does not follow from its job and its cause"
     if view.cause.kind == "schedule":
         schedule = catalog.schedules.get(view.cause.name)
-        if schedule is None or schedule.spec.job_ref != view.job:
-            return f"in commit {catalog.commit[:12]} no Schedule '{view.cause.name}' starts the job '{view.job}'"
+        started = None if schedule is None else schedule.spec.workflow_ref if view.workflow else schedule.spec.job_ref
+        if started != view.job:
+            what = "workflow" if view.workflow else "job"
+            return f"in commit {catalog.commit[:12]} no Schedule '{view.cause.name}' starts the {what} '{view.job}'"
+    if view.cause.kind == "workflow":
+        nodes = (workflow.spec.jobs.get(view.cause.node or "") for workflow in catalog.workflows.values())
+        if not any(node is not None and node.job_ref == view.job for node in nodes):
+            return f"in commit {catalog.commit[:12]} no node '{view.cause.node}' runs the job '{view.job}'"
     return None
 
 

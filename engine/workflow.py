@@ -339,6 +339,10 @@ class _Walk:
         places = (1 if job.loop is None else job.loop.max_parallel) - len(open_)
         launches = [self._launch(node, job, record, number) for number in more[: max(places, 0)]]
         wrong = [one for one in launches if isinstance(one, End)]
+        if missing := [run for run in record.runs if run not in {child.run for child in children.values()}]:
+            if not open_:
+                yield End(node, NodeState.UNKNOWN, f"its run {missing[0]} is not to be had any more")
+            return
         if not wrong:
             yield from launches
         elif not open_:

@@ -145,6 +145,14 @@ def plan_workflow(
     )
 
 
+def shape(plan: PinnedWorkflow) -> dict[str, tuple[str, str | None, tuple[str, ...]]]:
+    """What each node does, and what it needs: by id."""
+    return {
+        node.id: (node.action.kind, node.action.plan.job if isinstance(node.action, NodeJob) else None, node.needs)
+        for node in plan.nodes
+    }
+
+
 def group_of(name: str, spec: WorkflowSpec) -> str:
     """The concurrency group of a workflow's runs: by default one that no job can have."""
     return spec.concurrency.group or f"workflow/{name}"
@@ -253,5 +261,5 @@ def load(data: bytes | str) -> PinnedWorkflow:
 
 __all__ = [
     "QUEUE_TIMEOUT", "NodeGate", "NodeJob", "NodeWait", "PinnedNode", "PinnedWorkflow",
-    "PlannedWorkflow", "dump", "group_of", "load", "narrowed", "plan_workflow",
+    "PlannedWorkflow", "dump", "group_of", "load", "narrowed", "plan_workflow", "shape",
 ]  # fmt: skip

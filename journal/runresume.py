@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from engine import gates
 from engine.identity import RunId
 from engine.resumption import Unprovable
 from engine.states import RUN_TRANSITIONS, RunState, StepState
 from engine.views import RunView
-from journal import leases, outbox, points, runs
+from engine.workflowplan import PinnedWorkflow
+from journal import graphs, leases, outbox, points, runs
 from journal.runimport import KNOWN, import_places, import_run, keep_evidence, let_go
 from journal.runs import NewRun
 from journal.tables import AnyRow, run_targets, steps
@@ -60,7 +62,13 @@ def _insert(tx: Connection, view: RunView, plan: NewRun, now: datetime) -> None:
         row |= {"queue_deadline": None}
     seq = tx.execute(insert(table).returning(table.c.seq), row).scalar_one()
     import_places(tx, seq, _with_open_places(view), now, goes_on=True)
-    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
+    _take_in_graph(tx, seq, view, plan)
+    outbox.add_all(tx, (("run", view.id), (runs.topic_of(plan.spec), view.job)))
+
+
+def _take_in_graph(tx: Connection, seq: int, view: RunView, plan: NewRun) -> None:
+    if isinstance(plan.spec, PinnedWorkflow):
+        graphs.take_in(tx, seq, gates.reopened(plan.spec, view) or view.nodes)
 
 
 def _position(view: RunView) -> dict[str, Any]:
@@ -97,7 +105,7 @@ def _follow(
     tx: Connection, own: AnyRow, view: RunView, plan: NewRun | Unprovable | None, wrote: Wrote, now: datetime
 ) -> bool:
     """An open run of this journal, which another engine has taken in meanwhile and left open."""
-    if wrote == "drained" and view.attempt == own.attempt:
+    if wrote == "drained" and view.attempt == own.attempt and not own.workflow:
         return False  # it was never claimed there: this journal knows all, and more than the branch
     points.record("import")
     keep_evidence(tx, own, now)
@@ -113,5 +121,6 @@ def _follow(
     state = {"state": RunState.QUEUED.value, "token": max(own.token, view.attempt)}
     tx.execute(update(table).where(table.c.seq == own.seq).values({**_position(view), **left, **state}))
     import_places(tx, own.seq, _with_open_places(view), now, goes_on=True)
-    outbox.add_all(tx, (("run", view.id), ("job", view.job)))
+    _take_in_graph(tx, own.seq, view, plan)
+    outbox.add_all(tx, (("run", view.id), (runs.topic_of(plan.spec), view.job)))
     return True

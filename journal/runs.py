@@ -218,7 +218,11 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
         "commit": new.spec.commit,
         "spec": specs.keep(tx, new.spec),
         "params": dict(new.params),
-        "targets": [target.name for target in new.spec.targets],
+        "targets": (
+            list(new.spec.reached)
+            if isinstance(new.spec, PinnedWorkflow)
+            else [target.name for target in new.spec.targets]
+        ),
         "on_targets": new.spec.on_targets,
         "libraries": dict(new.libraries) or None,
         "rerun_of": new.rerun_of,

@@ -5,13 +5,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
 from engine.pinned import Phase
 from engine.progress import StepRecord
 from engine.repetition import Original, Records
 from engine.states import StepState
 from journal import runviews
-from journal.specs import load
+from journal.specs import load, load_workflow
 from journal.tables import AnyRow, runs, steps
 
 _RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
@@ -27,11 +28,13 @@ def records_of(conn: Connection, seqs: Sequence[int]) -> Mapping[int, Records]:
     return {run: {target: tuple(found.values()) for target, found in places.items()} for run, places in last.items()}
 
 
-def original(conn: Connection, run: RunId) -> Original | None:
+def original(conn: Connection, run: RunId) -> Original | OriginalGraph | None:
     """All that a repetition of a run needs to know of it; None where there is no such run."""
     view, row = runviews.get(conn, run), conn.execute(_PLACE, {"run": run}).first()
     if view is None or row is None:
         return None
+    if view.workflow:
+        return OriginalGraph(view, load_workflow(conn, row.spec) if row.spec is not None else None)
     spec = load(conn, row.spec) if row.spec is not None else None
     return Original(view, spec, records_of(conn, [row.seq]).get(row.seq, {}), row.pool)
 

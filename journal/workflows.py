@@ -82,7 +82,7 @@ def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf) -> bool
     plan, facts = found
     begins = row.state == RunState.QUEUED.value
     if begins:
-        tx.execute(update(table).where(table.c.seq == row.seq).values(started_at=now, **_BEGUN))
+        tx.execute(update(table).where(table.c.seq == row.seq).values(started_at=row.started_at or now, **_BEGUN))
     moves = advance(plan, facts, now)
     for move in moves:
         _apply(tx, row, plan, facts, move, now, gate)

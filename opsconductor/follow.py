@@ -137,7 +137,7 @@ def _line(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> str:
         return f"{run['metadata']['name']}: {standing(run)}"
     ends = [target["state"] for target in (status.get("targets") or {}).values() if target.get("state") != "running"]
     total = len(run["spec"].get("targets") or [])
-    progress = f", {len(ends)} of {total} targets" if total else ""
+    progress = f", {len(ends)} of {total} targets" if total and not status.get("nodes") else ""
     progress += _of_nodes(status.get("nodes") or {})
     reason = f" ({status['reason']})" if status.get("reason") else ""
     return f"{run['metadata']['name']}: {status['state']}{progress}{reason}"

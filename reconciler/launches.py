@@ -61,4 +61,5 @@ def _new_workflow(launch: Launch, spec: PinnedWorkflow) -> NewRun:
         libraries=spec.libraries,
         starts_at=launch.starts_at,
         rerun_of=launch.repeats.view.id if launch.repeats is not None else None,
+        carried_nodes=launch.carried_nodes,
     )

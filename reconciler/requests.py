@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
+from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, refused_by_age
 from engine.rehearsal import Rehearsal
@@ -177,7 +178,7 @@ class Requests:
             by = facts.requested_by
             await self._settle(act, act.spec.action, by, now, lambda tx: _apply(tx, judgement, catalog, now, rehearsal))
 
-    async def _original(self, act: RunRequest) -> Original | None:
+    async def _original(self, act: RunRequest) -> Original | OriginalGraph | None:
         """The run that an act wants done again."""
         if act.spec.action not in ("rerun", "resume") or act.spec.run is None:
             return None

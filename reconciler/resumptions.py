@@ -8,7 +8,7 @@ import structlog
 
 from engine.catalog import Catalog
 from engine.identity import RunId
-from engine.resumption import Unprovable, resumed
+from engine.resumption import Unprovable, resumed, resumed_graph
 from engine.views import RunView
 from journal.errors import Unavailable
 from journal.runs import NewRun
@@ -58,7 +58,8 @@ class Resumptions:
         if isinstance(catalog, Unprovable):
             return catalog
         try:
-            launch = resumed(view, catalog, await self._act(view) if view.inline else None)
+            act = await self._act(view) if view.inline else None
+            launch = resumed_graph(view, catalog) if view.workflow else resumed(view, catalog, act)
             plan = launch if isinstance(launch, Unprovable) else new_run(launch, catalog)
         except Unavailable:
             raise

@@ -359,13 +359,20 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
         standing(run),
         str(status.get("startedAt") or "-"),
         _took(status),
-        f"{good}/{len(spec.get('targets') or [])}" if spec.get("targets") and not is_dry(run) else "-",
+        _of_nodes(status) or (f"{good}/{len(spec['targets'])}" if spec.get("targets") and not is_dry(run) else "-"),
         f"{cause.get('kind', '')} {cause.get('name', '')}",
         str(status.get("reason") or ""),
         str(status.get("attempt") or ""),
         str(status.get("runner") or ""),
         str(spec.get("commit") or "")[:12],
     )
+
+
+def _of_nodes(status: dict[str, Any]) -> str:
+    """Of a workflow's run: how many of its nodes have succeeded."""
+    nodes = status.get("nodes") or {}
+    good = sum(node.get("state") == "succeeded" for node in nodes.values())
+    return f"{good}/{len(nodes)} nodes" if nodes else ""
 
 
 def _took(status: dict[str, Any]) -> str:

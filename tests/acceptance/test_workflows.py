@@ -1,5 +1,6 @@
 """Workflows, from outside: commits that define and start them, what their jobs left behind, and their Run files."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -290,3 +291,88 @@ def test_a_gate_that_nobody_answers_opens_for_nobody(made: Make, on_timeout: str
     assert run["status"]["state"] == state
     assert nodes_of(run)["ship"] == "skipped"
     assert site.left("log") == ["built"]
+
+
+# --- again, and after a loss ------------------------------------------------------------------------------------------
+
+
+def test_what_failed_is_done_again_with_what_needs_it(made: Make) -> None:
+    site = made(
+        workflow(
+            "release",
+            """
+            build: {jobRef: work, params: {n: built}}
+            ship: {jobRef: flaky, needs: [build], params: {n: "${{ jobs.build.outputs.version.here }}"}}
+            tell: {jobRef: work, needs: [ship], params: {n: told}}
+            other: {jobRef: work, params: {n: other}}
+            """,
+        ),
+    )
+    site.commit({"flaky.yaml": work(site, "flaky").replace('"$N" != bad', f"-e {site.effects}/mended")})
+    site.up()
+    first = site.asked("ask", "workflowRef: release")
+    assert nodes_of(first) == {"build": "succeeded", "ship": "failed", "tell": "skipped", "other": "succeeded"}
+    before = len(site.left("log"))
+    (site.effects / "mended").touch()
+    site.pulled()
+    done = site.run("rerun", first["metadata"]["name"], "--failed-only", "--wait")
+    assert done.returncode == 0, done.stderr
+    again = site.run_file(done.stdout.strip())
+    assert set(nodes_of(again).values()) == {"succeeded"}
+    assert site.left("log")[before:] == ["v-built", "told"]
+    assert again["status"]["nodes"]["build"]["inherited"] is True
+    assert again["status"]["nodes"]["build"]["run"] == first["status"]["nodes"]["build"]["run"]
+    assert again["spec"]["cause"]["rerunOf"] == first["metadata"]["name"]
+    named = site.asked("named", f"action: rerun, run: {first['metadata']['name']}, fromStep: tell")
+    assert site.left("log")[before + 2 :] == [] or nodes_of(named)["tell"] == "skipped"
+    site.request("wrong", f"action: rerun, run: {first['metadata']['name']}, fromStep: tel")
+    assert site.answered("wrong")["message"] == "there is no node 'tel' to begin with; did you mean 'tell'?"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_gate_is_still_there_after_a_stop_and_without_the_store(made: Make, lost: bool) -> None:
+    """After a drained stop the branch says everything: the same gate, with what was said at it, and what it opens."""
+    site = gated(made, "users: [bob, eve], count: 2")
+    daemon = site.up()
+    site.request("ask", "workflowRef: release")
+    digest = gate_of(site)["metadata"]["name"]
+    assert approval(site, "first", digest, by="bob")["state"] == "done"
+    assert daemon.stop() == 0
+    if lost:
+        shutil.rmtree(site.state)
+    site.up()
+    assert gate_of(site)["metadata"]["name"] == digest
+    assert approval(site, "again", digest, by="bob")["reason"] == "twice"
+    assert approval(site, "second", digest, by="eve")["state"] == "done"
+    (run,) = site.ended("release")
+    assert run["status"]["state"] == "succeeded", run
+    assert site.left("log") == ["built", "v-built"]
+
+
+def test_a_workflow_is_unknown_where_the_store_was_lost_without_a_stop(made: Make) -> None:
+    site = gated(made, "")
+    daemon = site.up()
+    site.request("ask", "workflowRef: release")
+    digest = gate_of(site)["metadata"]["name"]
+    daemon.kill()
+    shutil.rmtree(site.state)
+    site.up()
+    (run,) = site.ended("release")
+    assert (run["status"]["state"], run["status"]["reason"]) == ("unknown", "storeLost")
+    assert nodes_of(run) == {"build": "succeeded", "ask": "unknown", "ship": "skipped"}
+    assert approval(site, "late", digest, by="bob")["reason"] == "gateClosed"
+    assert site.left("log") == ["built"]
+
+
+def test_once_ends_at_a_gate_and_goes_on_at_the_next_time(made: Make) -> None:
+    site = gated(made, "")
+    site.up().stop()
+    site.request("ask", "workflowRef: release")
+    assert site.once().returncode == 0
+    (path,) = [path for path in site.tree() if path.startswith("gates/")]
+    text = f"spec: {{gate: 'sha256:{path[6:-5]}', decision: approve}}\n"
+    text = f"apiVersion: opsconductor/v1\nkind: Approval\nmetadata: {{name: yes}}\n{text}"
+    site.commit({"requests/yes.yaml": text.replace("name: yes", "name: agreed")}, branch=REQUESTS)
+    done = site.once()
+    assert done.returncode == 0, done.stderr
+    assert site.left("log") == ["built", "v-built"]
