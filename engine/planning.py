@@ -14,7 +14,7 @@ from engine.groupvars import Variables
 from engine.outputs_read import cels_of, cels_of_steps, references
 from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, every
 from engine.planned_steps import planned_steps
-from engine.reach import Way, jumps, of_connections, of_inputs, of_steps
+from engine.reach import Way, channels_of, jumps, of_channels, of_connections, of_inputs, of_steps
 from engine.refused import PlanRefused, Refusal
 from engine.run_params import params_of, secrets_given
 from engine.selection import matches, narrow, select
@@ -132,6 +132,7 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         timeout=job.timeout or catalog.project.spec.defaults.timeout or DEFAULT_TIMEOUT,
         outputs=dict(job.outputs),
         networks=catalog.pools[asked.pool].spec.networks if asked.pool in catalog.pools else (),
+        channels=_channels(asked, steps),
     )
 
 
@@ -211,10 +212,28 @@ def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep,
     return {name: _allowed(asked, name) for name in sorted(names)}
 
 
+def _channels(asked: _Asked, steps: tuple[PlannedStep, ...]) -> dict[str, dict[str, Any]]:
+    """Those that steps send messages by. They are delivered by the runner of the step, so its pool must be theirs."""
+    catalog = asked.catalog
+    names = sorted(channels_of(steps))
+    _refuse_held(catalog, *(f"NotificationChannel/{name}" for name in names))
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        if name not in catalog.channels:
+            raise Refusal("notAllowed", f"there is no NotificationChannel '{name}'")
+        spec = catalog.channels[name].spec
+        pool = spec.pool or catalog.default_pool
+        if pool != asked.pool:
+            raise Refusal("notAllowed", f"channel '{name}' is delivered by pool '{pool}', and '{asked.pool}' runs this")
+        found[name] = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return found
+
+
 def _ways(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> Iterator[Way]:
     yield from of_connections(targets, steps, asked.catalog.targets)
     yield from of_steps(steps)
     yield from of_inputs(targets, steps)
+    yield from of_channels(asked.catalog.channels, steps)
     yield from _of_secrets(asked.job, steps)
 
 

@@ -8,6 +8,7 @@ from engine.catalog import connection_of
 from engine.pinned import PlannedStep, Script, Use, every
 from schemas.act import RunRequest
 from schemas.envelope import Document
+from schemas.notification import NotificationChannel
 from schemas.schedule import Schedule
 from schemas.steps import STEP_TYPES
 from schemas.target import Become, Target
@@ -104,6 +105,20 @@ def of_inputs(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> Iterat
             to_targets = True
     for target in targets if to_targets else ():
         yield from _of_connection(target, "http")
+
+
+def channels_of(steps: Iterable[PlannedStep]) -> frozenset[str]:
+    """The NotificationChannels that the steps send messages by."""
+    used = (step.action for step in every(steps))
+    given = (action.inputs.get("channel") for action in used if isinstance(action, Use) and action.type == "notify")
+    return frozenset(name for name in given if isinstance(name, str))
+
+
+def of_channels(known: Mapping[str, NotificationChannel], steps: Iterable[PlannedStep]) -> Iterator[Way]:
+    """What the channels that the steps name log in or sign with."""
+    for name in sorted(channels_of(steps)):
+        if name in known and (reference := known[name].spec.credential_ref) is not None:
+            yield Way(reference, f"channel {name}: spec.credentialRef")
 
 
 def _of_hop(target: Target) -> Iterator[Way]:

@@ -96,7 +96,9 @@ def prepare(
                 return Prepared(ReadyStep(step, command, given, restricted=restricted), public)
             case Use() as use:
                 given = _inputs(use, context, place.status, opened)
-                doors = Around(place.run, place.target, place.spec.networks, opened, files, context)
+                doors = Around(
+                    place.run, place.target, place.spec.networks, opened, files, context, place.spec.channels
+                )
                 needed = _environment(use, env, opened)
                 return Prepared(ReadyStep(step, None, given, needed, restricted, doors), public)
             case LibraryCall():

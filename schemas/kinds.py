@@ -47,7 +47,6 @@ NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
     {
         "Trigger": "nothing sets it off",
         "Discovery": "nothing is scanned",
-        "NotificationChannel": "nothing is sent",
         "NotificationRule": "nothing is sent",
         "Calendar": "no schedule heeds it",
         "Window": "runs start inside and outside of it alike",

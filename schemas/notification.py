@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import Host, HttpUrl
+from schemas.paths import Certificate, Host, HttpUrl
 from schemas.quantities import Duration, Period, Positive
 from schemas.rules import any_of, chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
@@ -50,7 +50,7 @@ class _UrlChannel(_Channel):
 class EmailChannel(_Channel):
     """Mail by SMTP."""
 
-    model_config = published(when(has("security", "none"), none_of("credentialRef")))
+    model_config = published(when(has("security", "none"), none_of("credentialRef", "caCert")))
 
     type: Literal["email"] = Field(description=_TYPE)
     credential_ref: Name | None = Field(default=None, description="Login of the mail server.", examples=["smtp-login"])
@@ -61,11 +61,16 @@ class EmailChannel(_Channel):
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description="How the connection is protected; none takes no login."
     )
+    ca_cert: Certificate | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
 
     @model_validator(mode="after")
     def _no_login_in_clear(self) -> "EmailChannel":
         if self.security == "none" and self.credential_ref is not None:
             raise ValueError("'credentialRef' needs security starttls or tls: no login is sent in clear text")
+        if self.security == "none" and self.ca_cert is not None:
+            raise ValueError("'caCert' needs security starttls or tls: nothing is shown without")
         return self
 
 
@@ -96,6 +101,9 @@ class WebhookChannel(_Channel):
     type: Literal["webhook"] = Field(description=_TYPE)
     credential_ref: Name | None = Field(default=None, description="Key that signs each request.", examples=["hook-key"])
     url: HttpUrl = Field(description="Where events are posted.", examples=["https://events.example.org/ops"])
+    ca_cert: Certificate | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
 
 
 class AmqpChannel(_Channel):

@@ -8,6 +8,7 @@ from schemas.calendar import Calendar
 from schemas.diagnostic import Diagnostic
 from schemas.discovery import Discovery
 from schemas.envelope import Document
+from schemas.notification import NotificationChannel
 from schemas.paths import PEM, is_inside
 from schemas.reader import Authored
 from schemas.target import Connections, Target
@@ -27,6 +28,10 @@ def files_of(document: Document) -> Iterator[tuple[str, Path]]:
     """The files a document names, and where. A certificate may be written out in the document: it is no file then."""
     if isinstance(document, Calendar) and document.spec.ics is not None:
         yield document.spec.ics, ("spec", "ics")
+    if isinstance(document, NotificationChannel):
+        written = getattr(document.spec, "ca_cert", None)
+        if written is not None and PEM not in written:
+            yield written, ("spec", "caCert")
     for connections, path in connections_of(document):
         for name in ("winrm", "http"):
             settings = getattr(connections, name)

@@ -6,6 +6,7 @@ from engine.catalog import connection_of
 from engine.checks.files import connections_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.sshkeys import host_key_problem
+from engine.expression import has_expression
 from engine.selection import matches
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
@@ -50,6 +51,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     yield from _fitting(authored, scope)
     yield from _delivering(authored, scope)
     yield from _of_steps(authored, scope)
+    yield from _channels(authored, scope)
     if targets_of(authored) is not None:
         yield from _allowed(authored, scope)
 
@@ -93,6 +95,33 @@ def _of_steps(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
                 yield Diagnostic(span, "OC609", message, f"{what} takes {' or '.join(types)}")
             if credential.name in scope.restricted:
                 yield from forbidden(authored, scope, credential, span)
+
+
+def _channels(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """Channels that steps name: a message is delivered by the runner that runs the step."""
+    for placed in steps_of(authored):
+        named = (placed.step.with_ or {}).get("channel")
+        if placed.type is None or placed.type.name != "notify" or not isinstance(named, str):
+            continue
+        span = authored.span(*placed.path, "with", "channel")
+        if has_expression(named):
+            hint = "what a message is sent by is part of the plan, with its credential"
+            yield Diagnostic(span, "OC406", "'channel' must be written out: no expression may choose it", hint)
+        elif (channel := scope.catalog.channels.get(named)) is not None:
+            yield from _channel_of(authored, scope, channel, span)
+
+
+def _channel_of(authored: Authored, scope: Scope, channel: NotificationChannel, span: Span) -> Iterator[Diagnostic]:
+    origin, pool = scope.authored("NotificationChannel", channel.name), channel.spec.pool or scope.catalog.default_pool
+    runs = _pool_of(authored.document, scope)
+    if runs != pool:
+        message = f"channel '{channel.name}' is delivered by pool '{pool}', and pool '{runs}' runs this"
+        hint = f"write runsOn: {{pool: {pool}}} in the job, or name a channel of pool '{runs}'"
+        yield Diagnostic(span, "OC603", message, hint, related=(Related(origin.span("spec"), "the channel"),))
+    credential = scope.catalog.credentials.get(channel.spec.credential_ref or "")
+    if credential is not None and credential.name in scope.restricted:
+        place = Related(origin.span("spec", "credentialRef"), "named here")
+        yield from forbidden(authored, scope, credential, span, (place,), f", by channel '{channel.name}'")
 
 
 def _named_by(placed: PlacedStep) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:

@@ -18,6 +18,7 @@ from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.job import Job
 from schemas.kinds import NOT_ACTED_ON
+from schemas.notification import NotificationChannel
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule
@@ -71,6 +72,8 @@ def _fields(authored: Authored) -> Iterator[Finding]:
             yield from _request(document)
         case Credential():
             yield from _credential(document)
+        case NotificationChannel():
+            yield from _channel(document)
     for placed in steps_of(authored):
         yield from _step(placed)
 
@@ -128,6 +131,11 @@ def _request(request: RunRequest) -> Iterator[Finding]:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
     if spec.dry_run and spec.workflow_ref is not None:
         yield ("spec", "dryRun"), "'dryRun' of a workflow", "rehearse its jobs one by one"
+
+
+def _channel(channel: NotificationChannel) -> Iterator[Finding]:
+    if channel.spec.type == "amqp":
+        yield ("spec", "type"), "a channel to an exchange (amqp)", "use webhook"
 
 
 def _credential(credential: Credential) -> Iterator[Finding]:

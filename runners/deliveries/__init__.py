@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 from runners.doors import Door
@@ -28,10 +29,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: it is tried again, not before `after` where that is given."""
+    """Not now: it is tried again, not before `after` where that is given.
+
+    `fate` is what became of this attempt: nothing was sent; the other side said no; or it was sent, and whether it
+    arrived is not known.
+    """
 
     error: str
     after: timedelta | None = None
+    fate: Literal["notSent", "refused", "unknown"] = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +71,21 @@ class Channel(Protocol):
         ...
 
 
-DOOR: Door[Channel] = Door("opsconductor.channels", "notification channel", {})
+DOOR: Door[Channel] = Door(
+    "opsconductor.channels",
+    "notification channel",
+    {
+        "apprise": "runners.deliveries.byapprise:ByApprise",
+        "email": "runners.deliveries.email:Email",
+        "slack": "runners.deliveries.chat:Slack",
+        "teams": "runners.deliveries.chat:Teams",
+        "webhook": "runners.deliveries.webhook:Webhook",
+    },
+)
 """Factories that take `Limits`."""
+
+
+@lru_cache(maxsize=256)
+def channel(kind: str, limits: Limits) -> Channel:
+    """The one instance of a channel within these limits. Raises runners.doors.NoPart."""
+    return DOOR.factory(kind)(limits)

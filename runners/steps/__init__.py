@@ -34,6 +34,8 @@ class Around:
     files: RunFiles
     seen: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the step's expressions see, as plain data."""
+    channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`spec` of the NotificationChannels that the plan has, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ DOOR: Door[StepType] = Door(
         "http.request": "runners.steps.httprequest:HttpRequest",
         "mcp.call": "runners.steps.mcpcall:McpCall",
         "nmap.scan": "runners.steps.nmapscan:NmapScan",
+        "notify": "runners.steps.notify:Notify",
         "script": "runners.steps.script:Script",
         "wait.until": "runners.steps.waiting:WaitUntil",
         "webhook.call": "runners.steps.httprequest:WebhookCall",

@@ -31,8 +31,11 @@ _REFUSED = tuple((ip_network(network), why) for network, why in _NEVER.items())
 _COMPATIBLE, _LOOPBACK = ip_network("::/96"), IPv6Address("::1")
 
 
-def refusal(address: str, *, authored: bool, networks: Iterable[str]) -> str | None:
-    """Why an address may not be connected to; None where it may. `networks` are the pool's, in CIDR form."""
+def refusal(address: str, *, authored: bool, networks: Iterable[str], public: bool = False) -> str | None:
+    """Why an address may not be connected to; None where it may. `networks` are the pool's, in CIDR form.
+
+    `public`: any address of the public internet may be.
+    """
     try:
         ip = ip_address(address)
     except ValueError:
@@ -41,8 +44,13 @@ def refusal(address: str, *, authored: bool, networks: Iterable[str]) -> str | N
         return f"{address} is a link-local address"
     if (why := _never(ip)) is not None:
         return f"{address} is {why}; it is never talked to"
-    if authored or any(_within(ip, network) for network in networks):
+    if authored or (public and ip.is_global) or any(_within(ip, network) for network in networks):
         return None
+    if public:
+        return (
+            f"{address} is neither public nor within the networks of the pool, and the URL is no word of a document; "
+            "add its network to spec.networks of the RunnerPool"
+        )
     return (
         f"{address} is not within the networks of the pool, and the host comes from an expression or a redirect; "
         "write the host out in the step, or add its network to spec.networks of the RunnerPool"

@@ -49,6 +49,8 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     authored: Callable[[str], bool] = lambda host: False
     networks: tuple[str, ...] = ()
+    public: bool = False
+    """Whether any address of the public internet may be reached, whoever wrote the host."""
     ok: frozenset[int] | None = None
     max_redirects: int = 5
     max_size: int = 1024 * 1024
@@ -93,7 +95,9 @@ async def exchange(request: Request, progress: Progress) -> Answer:
         url = _url(httpx2, request.url)
         port = url.port or _PORTS[url.scheme]
         host = url.raw_host.decode("ascii")
-        addresses = await addresses_of(host, port, authored=authored(host), networks=request.networks)
+        addresses = await addresses_of(
+            host, port, authored=authored(host), networks=request.networks, public=request.public
+        )
         answer = await _over(httpx2, request, url, addresses, progress)
         progress.answered += 1
         location = dict(answer.headers).get("location")

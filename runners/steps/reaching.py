@@ -22,7 +22,9 @@ class Forbidden(Exception):  # noqa: N818 - named after what was asked for
     """What was asked for is never done; nothing was sent to where it would have gone."""
 
 
-async def addresses_of(host: str, port: int, *, authored: bool, networks: tuple[str, ...]) -> list[str]:
+async def addresses_of(
+    host: str, port: int, *, authored: bool, networks: tuple[str, ...], public: bool = False
+) -> list[str]:
     """The addresses of a host that may be connected to. Connect to these, and look nothing up again.
 
     Raises Unreached and Forbidden.
@@ -36,7 +38,7 @@ async def addresses_of(host: str, port: int, *, authored: bool, networks: tuple[
     except (OSError, UnicodeError) as error:
         raise Unreached(f"{host} has no address: {error}") from error
     addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-    why = {address: refusal(address, authored=authored, networks=networks) for address in addresses}
+    why = {address: refusal(address, authored=authored, networks=networks, public=public) for address in addresses}
     allowed = [address for address in addresses if why[address] is None]
     if not allowed:
         reasons = next((f": {reason}" for reason in why.values() if reason), "")

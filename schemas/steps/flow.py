@@ -55,8 +55,8 @@ TYPES = (
             "format": choice("What the text is; text by default.", "text", "html", "markdown"),
         },
         required=frozenset({"channel", "text"}),
+        outputs=frozenset({"id"}),
         needs="nothing",
-        planned=True,
         examples=({"channel": "web-oncall", "text": "rotate failed on ${{ target.name }}"},),
     ),
     StepType(

@@ -1,0 +1,194 @@
+"""Channel `email`: a mail by SMTP. All recipients are taken by the server, or nothing is sent."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as POLICY
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never
+from runners.deliveries.plain import cut, plain
+from runners.secrets import Opened, Sealed
+from runners.steps.exchange import trusting
+from runners.steps.reaching import Forbidden, Unreached, addresses_of
+
+if TYPE_CHECKING:
+    import aiosmtplib
+
+_SUBJECT = 250
+
+
+def mail(message: Message, settings: Mapping[str, Any], now: datetime) -> EmailMessage:
+    """The mail. Line breaks and the like in a subject are blanks. Its Message-ID is the same in every attempt.
+
+    Raises ValueError for addresses that are none.
+    """
+    made = EmailMessage(policy=POLICY)
+    made["From"] = _address(settings["from"])
+    made["To"] = [_address(one) for one in settings["to"]]
+    # The library itself decodes what looks encoded, and would then write the line breaks that were in it.
+    made["Subject"] = _one_line(message.subject).replace("=?", "= ?")
+    made["Date"] = format_datetime(now)
+    made["Message-ID"] = f"<{_word(message.id)}@{_address(settings['from']).domain}>"
+    made["Auto-Submitted"] = "auto-generated"
+    made.set_content(plain(message), charset="utf-8", cte="quoted-printable")
+    if message.format == "html":
+        made.add_alternative(message.text, subtype="html", charset="utf-8", cte="quoted-printable")
+    return made
+
+
+def _address(text: str) -> Address:
+    if not text.isascii() or not text.isprintable() or "=?" in text or len(text) > 254:
+        raise ValueError(f"'{_one_line(text)}' is no address")
+    try:
+        return Address(addr_spec=text)
+    except (HeaderParseError, ValueError, IndexError) as error:
+        raise ValueError(f"'{_one_line(text)}' is no address") from error
+
+
+def _one_line(text: str) -> str:
+    return cut(" ".join("".join(letter if letter.isprintable() else " " for letter in text).split()), _SUBJECT)
+
+
+def _word(text: str) -> str:
+    return "".join(letter for letter in text if letter.isascii() and (letter.isalnum() or letter in ".-_"))
+
+
+class Email:
+    """See Channel."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    async def deliver(self, message: Message, settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> Delivery:
+        try:
+            made = mail(message, settings, datetime.now(UTC))
+            login = _login(settings, opened)
+            tls = trusting(settings.get("caCert"))
+        except (Sealed, ValueError) as error:
+            return Never(str(error))
+        sending = _Sending(made, settings, login, tls)
+        try:
+            async with asyncio.timeout(self._limits.total):
+                return await sending.sent()
+        except TimeoutError:
+            return Later(f"no answer within {self._limits.total:.0f} s", fate=sending.fate)
+
+
+def _login(settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> tuple[str, str] | None:
+    if settings.get("credentialRef") is None:
+        return None
+    credential = opened(str(settings["credentialRef"]))
+    if credential.username is None:
+        raise Sealed(f"credential '{credential.name}' has no username to log in to the mail server with")
+    return credential.username, credential.get("password")
+
+
+class _Sending:
+    """One conversation with a mail server. `fate` is what a break at this moment would mean."""
+
+    def __init__(
+        self, made: EmailMessage, settings: Mapping[str, Any], login: tuple[str, str] | None, tls: ssl.SSLContext
+    ) -> None:
+        self._made = made
+        self._settings = settings
+        self._login = login
+        self._tls = tls
+        self.fate: Literal["notSent", "unknown"] = "notSent"
+
+    async def sent(self) -> Delivery:
+        import aiosmtplib
+
+        server = str(self._settings["server"])
+        try:
+            client = await self._connected(server)
+        except aiosmtplib.SMTPNotSupported:
+            return Never(f"{server} offers no STARTTLS; write security: tls, where it takes TLS from the beginning")
+        except (Unreached, aiosmtplib.SMTPException, OSError) as error:
+            return Later(f"no connection to {server}: {_words(error)}", fate="notSent")
+        except Forbidden as error:
+            return Never(str(error))
+        try:
+            return await self._spoken(client)
+        except aiosmtplib.SMTPResponseException as error:
+            words = f"{server} says {error.code} {_one_line(error.message)}"
+            return Never(words) if 500 <= error.code <= 599 else Later(words)
+        except (aiosmtplib.SMTPNotSupported, UnicodeError) as error:
+            return Never(f"{server}: {_words(error)}")
+        except (aiosmtplib.SMTPException, OSError) as error:
+            return Later(f"the connection to {server} broke: {_words(error)}", fate=self.fate)
+        finally:
+            client.close()
+
+    async def _connected(self, server: str) -> "aiosmtplib.SMTP":
+        """Connected to an address that was judged; TLS asks for the name."""
+        import aiosmtplib
+
+        port, how = int(self._settings["port"]), self._settings["security"]
+        addresses = await addresses_of(server, port, authored=True, networks=())
+        error: Exception = Unreached("no address")
+        for address in addresses[:4]:
+            sock = await _socket(address, port)
+            if isinstance(sock, OSError):
+                error = sock
+                continue
+            client = aiosmtplib.SMTP(
+                hostname=server,
+                sock=sock,
+                use_tls=how == "tls",
+                start_tls=False,
+                tls_context=self._tls,
+                local_hostname=_word(socket.gethostname()) or "localhost",
+                timeout=None,
+            )
+            try:
+                await client.connect()
+                if how == "starttls":
+                    await client.ehlo()
+                    if not client.supports_extension("starttls"):
+                        raise aiosmtplib.SMTPNotSupported("STARTTLS is not offered")
+                    await client.starttls(server_hostname=server, tls_context=self._tls)
+            except BaseException:
+                client.close()
+                raise
+            return client
+        raise error
+
+    async def _spoken(self, client: "aiosmtplib.SMTP") -> Delivery:
+        if self._login is not None:
+            await client.login(*self._login)
+        await client.mail(str(self._settings["from"]))
+        for one in self._settings["to"]:
+            await client.rcpt(str(one))  # one that is refused raises: then nobody gets it
+        self.fate = "unknown"
+        await client.data(self._made.as_bytes())
+        self.fate = "notSent"
+        with contextlib.suppress(Exception):
+            await client.quit()
+        return Delivered()
+
+
+async def _socket(address: str, port: int) -> socket.socket | OSError:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+    except OSError as error:
+        sock.close()
+        return error
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _words(error: BaseException) -> str:
+    return _one_line(str(error)) or type(error).__name__

@@ -1,0 +1,277 @@
+"""`notify` by every channel, against real servers on loopback, from start to record."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope
+
+from engine.pinned import PlannedStep, Use
+from engine.states import StepState
+from runners.connections.local import LocalSettings
+from schemas.credential import CredentialSpec
+from schemas.job import Retry
+from tests.httpserver import Authority, HttpServer, serving
+from tests.running import Bench, Ran, bench
+
+__all__ = ["bench"]
+
+OK, FAILED, UNREACHABLE, UNKNOWN = StepState.SUCCEEDED, StepState.FAILED, StepState.UNREACHABLE, StepState.UNKNOWN
+CLOSED = 1
+"""A port on which nothing listens: tcpmux."""
+
+
+@pytest_asyncio.fixture
+async def server() -> AsyncIterator[HttpServer]:
+    async with serving() as made:
+        yield made
+
+
+async def tell(bench: Bench, channel: dict[str, Any], *, secret: tuple[str, str] = ("token", ""), **more: Any) -> Ran:
+    """A run that sends one message by a channel; the credential `key` has this type and text."""
+    inputs = {"channel": "ops", "text": "rotate: ${{ params.text }}", **more.pop("inputs", {})}
+    credentials = {}
+    if secret[1]:
+        (bench.secrets / "key").write_text(secret[1])
+        given = {"type": secret[0], "from": {"file": "key"}, **({"username": "ann"} if secret[0] == "password" else {})}
+        credentials = {"key": CredentialSpec.model_validate(given)}
+    networks = more.pop("networks", ())
+    settings = more.pop("settings", {})
+    step = PlannedStep("only", "steps", Use("notify", inputs), **more)
+    run = await bench.enqueue(
+        step, params={"text": "wéb\n<!channel>"}, channels={"ops": channel}, credentials=credentials, networks=networks
+    )
+    bench.start(**settings)
+    return await bench.ended(run)
+
+
+async def test_slack_by_a_url_that_is_a_secret(bench: Bench, server: HttpServer) -> None:
+    """It need not stand in a document; then it may be public, or within the networks of the pool."""
+    channel = {"type": "slack", "credentialRef": "key"}
+    url = f"{server.url}/x?geheim-4711"
+    ran = await tell(bench, channel, secret=("token", url), networks=("127.0.0.0/8",))
+    assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    (asked,) = server.asked
+    assert json.loads(asked.body)["text"] == "rotate\nrotate: wéb\n&lt;!channel&gt;"
+
+
+async def test_a_secret_url_that_leads_inside_is_refused_and_not_said(bench: Bench, server: HttpServer) -> None:
+    ran = await tell(bench, {"type": "slack", "credentialRef": "key"}, secret=("token", f"{server.url}/x"))
+    assert ran.states() == {"only": FAILED} and not server.asked
+    assert "127.0.0.1" not in (ran.steps()["only"].error or "")
+
+
+async def test_teams_by_a_url_of_the_document(bench: Bench, server: HttpServer) -> None:
+    ran = await tell(bench, {"type": "teams", "url": f"{server.url}/status/202"}, inputs={"subject": "Logs"})
+    assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    assert json.loads(server.asked[0].body)["attachments"][0]["content"]["body"][0]["text"] == "Logs"
+
+
+async def test_a_webhook_is_signed_and_has_one_id_in_all_attempts(bench: Bench, server: HttpServer) -> None:
+    server.statuses = [503, 200]
+    retry = Retry.model_validate({"maxAttempts": 2})
+    channel = {"type": "webhook", "url": f"{server.url}/next", "credentialRef": "key"}
+    ran = await tell(bench, channel, secret=("token", "geheim-4711-hook"), retry=retry)
+    assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    first, second = server.asked
+    digest = hmac.new(b"geheim-4711-hook", first.body, hashlib.sha256).hexdigest()
+    assert first.headers["x-hub-signature-256"] == f"sha256={digest}"
+    assert first.headers["content-type"] == "application/cloudevents+json"
+    assert first.body == second.body and json.loads(first.body)["id"] == ran.steps()["only"].outputs["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "state"),
+    [("status/404", FAILED), ("status/500", FAILED), ("status/302", FAILED), ("to/http://169.254.169.254/", FAILED),
+     ("break", UNKNOWN)],
+)  # fmt: skip
+async def test_what_an_attempt_means(bench: Bench, server: HttpServer, path: str, state: StepState) -> None:
+    ran = await tell(bench, {"type": "webhook", "url": f"{server.url}/{path}"})
+    assert ran.states() == {"only": state}, ran.steps()["only"].error
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "state"),
+    [
+        ({"type": "webhook", "url": f"http://127.0.0.1:{CLOSED}/"}, UNREACHABLE),
+        ({"type": "webhook", "url": "http://169.254.169.254/"}, FAILED),
+        ({"type": "slack", "credentialRef": "nobody"}, FAILED),
+        ({"type": "amqp", "server": "mq.example.org"}, FAILED),
+        ({"type": "email", "to": ["a@b"], "from": "c@d", "server": "127.0.0.1", "port": CLOSED, "security": "none"},
+         UNREACHABLE),
+    ],
+)  # fmt: skip
+async def test_a_channel_that_cannot(bench: Bench, channel: dict[str, Any], state: StepState) -> None:
+    ran = await tell(bench, channel)
+    assert ran.states() == {"only": state}, ran.steps()["only"].error
+    assert "channel" in (ran.steps()["only"].error or "")
+
+
+async def test_a_message_that_hangs_is_unknown_when_it_is_cancelled(bench: Bench, server: HttpServer) -> None:
+    ran = await tell(bench, {"type": "webhook", "url": f"{server.url}/hang"}, timeout=timedelta(seconds=0.5))
+    assert ran.states() == {"only": UNKNOWN}
+
+
+async def test_apprise_reaches_what_it_knows(bench: Bench, server: HttpServer) -> None:
+    ran = await tell(bench, {"type": "apprise", "url": f"json://127.0.0.1:{server.port}/status/200"})
+    assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    assert json.loads(server.asked[0].body)["message"].startswith("rotate: wéb")
+
+
+async def test_a_restricted_runner_takes_no_apprise(bench: Bench, server: HttpServer) -> None:
+    ran = await tell(
+        bench, {"type": "apprise", "url": f"json://127.0.0.1:{server.port}/"},
+        settings={"local": LocalSettings(restricted=True)},
+    )  # fmt: skip
+    assert ran.states() == {"only": FAILED} and "restricted" in (ran.steps()["only"].error or "")
+
+
+# --- mail ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Mailbox:
+    """What a mail server was given, and what it refuses."""
+
+    port: int = 0
+    refuses: str = ""
+    got: list[Envelope] = field(default_factory=list)
+    logins: list[bytes] = field(default_factory=list)
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Envelope, address: str, options: Any) -> str:
+        if address == self.refuses:
+            return "550 5.1.1 no such user\x1b"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
+        self.got.append(envelope)
+        return "451 4.3.0 later" if self.refuses == "data" else "250 taken"
+
+    def login(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        self.logins += [data.login, data.password]
+        return AuthResult(success=data.password == b"geheim-4711-mail", handled=False)
+
+
+@asynccontextmanager
+async def mailing(
+    context: ssl.SSLContext | None = None, *, wrapped: bool = False, **how: Any
+) -> AsyncIterator[Mailbox]:
+    box = Mailbox(**how)
+
+    def session() -> SMTP:
+        tls = {} if context is None else {"auth_required": True, "authenticator": box.login}
+        if context is not None and not wrapped:
+            tls |= {"tls_context": context, "require_starttls": True}
+        if wrapped:
+            tls |= {"auth_require_tls": False}
+        return SMTP(box, hostname="mail.test", **tls)
+
+    loop = asyncio.get_running_loop()
+    made = await loop.create_server(session, "127.0.0.1", 0, ssl=context if wrapped else None)
+    box.port = made.sockets[0].getsockname()[1]
+    try:
+        yield box
+    finally:
+        made.close()
+
+
+def tls(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """Of a server, and the authority to trust."""
+    authority = Authority.made()
+    (folder / "server.pem").write_text(authority.signed("127.0.0.1"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.pem")
+    return context, authority.pem
+
+
+def box_of(box: Mailbox, **more: Any) -> dict[str, Any]:
+    to = ["a@example.org", "b@example.org"]
+    return {"type": "email", "from": "ops@example.org", "to": to, "server": "127.0.0.1", "port": box.port, **more}
+
+
+async def test_a_mail_arrives(bench: Bench) -> None:
+    async with mailing() as box:
+        ran = await tell(bench, box_of(box, security="none"), inputs={"subject": "a\nBcc: evil@example.org"})
+        assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    (got,) = box.got
+    assert (got.mail_from, got.rcpt_tos) == ("ops@example.org", ["a@example.org", "b@example.org"])
+    assert b"Subject: a Bcc: evil@example.org\r\n" in got.content
+    assert ran.steps()["only"].outputs["id"].encode() in got.content
+
+
+@pytest.mark.parametrize("how", ["starttls", "tls"])
+async def test_a_login_goes_over_tls_only(bench: Bench, tmp_path: Path, how: str) -> None:
+    context, ca = tls(tmp_path)
+    async with mailing(context, wrapped=how == "tls") as box:
+        channel = box_of(box, security=how, credentialRef="key", caCert=ca)
+        ran = await tell(bench, channel, secret=("password", "geheim-4711-mail"))
+        assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    assert (len(box.got), box.logins) == (1, [b"ann", b"geheim-4711-mail"])
+
+
+@pytest.mark.parametrize(
+    ("server", "channel", "state", "said"),
+    [
+        ("plain", {"security": "starttls"}, FAILED, "STARTTLS"),
+        ("tls", {"security": "starttls", "credentialRef": "key"}, UNREACHABLE, "no connection"),
+        ("tls", {"security": "tls", "credentialRef": "key"}, UNREACHABLE, "no connection"),
+    ],
+)
+async def test_a_server_that_cannot_be_trusted_gets_nothing(
+    bench: Bench, tmp_path: Path, server: str, channel: dict[str, Any], state: StepState, said: str
+) -> None:
+    context, _ = tls(tmp_path)
+    async with mailing(context if server == "tls" else None, wrapped=channel["security"] == "tls") as box:
+        ran = await tell(bench, box_of(box, **channel), secret=("password", "geheim-4711-mail"))
+    found = ran.steps()["only"]
+    assert (found.state, said in (found.error or "")) == (state, True), found.error
+    assert not box.got and not box.logins
+
+
+async def test_one_recipient_that_is_refused_stops_it_for_all(bench: Bench) -> None:
+    async with mailing(refuses="b@example.org") as box:
+        ran = await tell(bench, box_of(box, security="none"))
+    found = ran.steps()["only"]
+    assert (found.state, box.got) == (FAILED, [])
+    assert "says 550" in (found.error or "") and "\x1b" not in (found.error or "")
+
+
+async def test_a_wrong_password_is_said_and_not_shown(bench: Bench, tmp_path: Path) -> None:
+    context, ca = tls(tmp_path)
+    async with mailing(context) as box:
+        channel = box_of(box, security="starttls", credentialRef="key", caCert=ca)
+        ran = await tell(bench, channel, secret=("password", "wrong-password"))
+    error = ran.steps()["only"].error or ""
+    assert ran.states() == {"only": FAILED} and "535" in error and "wrong-password" not in error
+
+
+async def test_a_server_that_breaks_after_the_mail_is_unknown(bench: Bench) -> None:
+    """The mail was handed over, and the word that it was taken never came."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"DATA"):
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                break
+            writer.write(b"250 ok\r\n")
+        writer.close()
+
+    made = await asyncio.start_server(serve, "127.0.0.1", 0)
+    box = Mailbox(port=made.sockets[0].getsockname()[1])
+    async with made:
+        ran = await tell(bench, box_of(box, security="none"))
+    assert ran.states() == {"only": UNKNOWN}, ran.steps()["only"].error

@@ -1,0 +1,111 @@
+"""What messages become in each channel: nothing that a text says is a command to the other side."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runners.deliveries import Delivered, Later, Limits, Message, Never
+from runners.deliveries.byapprise import refused
+from runners.deliveries.chat import slack_body, teams_body
+from runners.deliveries.email import mail
+from runners.deliveries.plain import plain
+from runners.deliveries.posting import meaning
+from runners.deliveries.webhook import event_body, headers_of
+from runners.steps.exchange import Answer
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+MESSAGE = Message(
+    "id-1", "Logs rotated", "web-01 <b> & *more*\nline", event={"source": "/jobs/rotate", "data": {"job": "rotate"}}
+)
+CHANNEL = {"type": "email", "from": "ops@example.org", "to": ["a@example.org", "b@example.org"]}
+HOSTILE = ["a\r\nBcc: evil@example.org", "a\nb", "a\x00b", "a\u2028b", "\x1b[2J", "=?utf-8?q?=0ABcc:?=", "x" * 5000]
+
+
+def test_a_mail_is_whole_and_has_one_id_in_all_attempts() -> None:
+    made = mail(MESSAGE, CHANNEL, NOW)
+    assert (made["From"], made["To"]) == ("ops@example.org", "a@example.org, b@example.org")
+    assert (made["Subject"], made["Message-ID"]) == ("Logs rotated", "<id-1@example.org>")
+    assert made.get_content() == MESSAGE.text + "\n"
+    assert mail(MESSAGE, CHANNEL, NOW + timedelta(days=1))["Message-ID"] == made["Message-ID"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_subject_and_no_address_adds_a_header(text: str) -> None:
+    from email import message_from_bytes, policy
+
+    made = message_from_bytes(mail(Message(text, text, text), CHANNEL, NOW).as_bytes(), policy=policy.SMTP)
+    known = {
+        "from", "to", "subject", "date", "message-id", "auto-submitted", "content-type", "content-transfer-encoding",
+        "mime-version",
+    }  # fmt: skip
+    assert {name.lower() for name in made} == known
+    assert made["To"] == "a@example.org, b@example.org"
+    for address in (f"{text}@example.org", f"a@{text}", f"a@example.org, {text}@x.org"):
+        with pytest.raises(ValueError, match="no address"):
+            mail(MESSAGE, {**CHANNEL, "to": [address]}, NOW)
+
+
+def test_a_mail_in_html_has_its_words_too() -> None:
+    made = mail(Message("i", "s", "<p>one</p><script>x</script>two&amp;", "html"), CHANNEL, NOW)
+    words, html = made.iter_parts()
+    assert words.get_content().split() == ["one", "two&"]
+    assert html.get_content_type() == "text/html"
+
+
+def test_slack_is_called_by_no_text() -> None:
+    body = slack_body(Message("i", "<!channel>", "<https://evil.example|click> @here & more"))
+    assert body["text"] == "&lt;!channel&gt;\n&lt;https://evil.example|click&gt; @here &amp; more"
+    assert (body["mrkdwn"], body["link_names"]) == (False, False)
+    assert slack_body(Message("i", "s", "*bold*", "markdown"))["mrkdwn"] is True
+    assert len(slack_body(Message("i", "", "x" * 100_000))["text"]) == 35_000
+
+
+def test_a_card_of_teams_shows_text_as_it_is() -> None:
+    body = teams_body(Message("i", "[click](http://evil.example)", "one\n[two](http://evil.example)"))
+    (attachment,) = body["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    title, *lines = attachment["content"]["body"]
+    assert title["text"] == "\\[click\\]\\(http://evil.example\\)"
+    assert [line["inlines"][0] for line in lines] == [
+        {"type": "TextRun", "text": "one"}, {"type": "TextRun", "text": "[two](http://evil.example)"}
+    ]  # fmt: skip
+    largest = teams_body(Message("i", "s", "\u00e9\n" * 100_000))
+    assert len(json.dumps(largest, ensure_ascii=False).encode()) < 28 * 1024
+
+
+def test_a_webhook_gets_a_cloud_event_signed() -> None:
+    body = event_body(MESSAGE)
+    told = json.loads(body)
+    assert (told["id"], told["specversion"], told["source"]) == ("id-1", "1.0", "/jobs/rotate")
+    message = {"subject": "Logs rotated", "text": MESSAGE.text, "format": "text"}
+    assert told["data"] == {"job": "rotate", "message": message}
+    headers = dict(headers_of(MESSAGE, b"{}", "key"))
+    assert headers["X-Hub-Signature-256"].startswith("sha256=") and headers["Idempotency-Key"] == "id-1"
+    assert "X-Hub-Signature-256" not in dict(headers_of(MESSAGE, b"{}", None))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "delivery"),
+    [
+        (200, (), Delivered()),
+        (202, (), Delivered()),
+        (302, (), Never("status 302")),
+        (404, (), Never("status 404")),
+        (429, (("retry-after", "30"),), Later("status 429", timedelta(seconds=30))),
+        (503, (("retry-after", "999999"),), Later("status 503", timedelta(hours=1))),
+        (503, (("retry-after", "Sat, 21 Nov 2026 12:00:00 GMT"),), Later("status 503")),
+    ],
+)
+def test_what_an_answer_says(status: int, headers: tuple[tuple[str, str], ...], delivery: object) -> None:
+    assert meaning(Answer(status, headers, b"")) == delivery
+
+
+def test_apprise_does_nothing_on_the_runners_host() -> None:
+    assert refused("syslog://", Limits()) and refused("DBUS://", Limits())
+    assert refused("json://example.org", Limits(restricted=True))
+    assert refused("json://example.org", Limits()) is None
+
+
+def test_html_that_is_none_is_words_all_the_same() -> None:
+    assert plain(Message("i", "s", "<p>a<p>b</style><", "html")).split() == ["a", "b<"]
