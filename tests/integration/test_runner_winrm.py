@@ -177,6 +177,15 @@ async def test_the_environment_of_the_runner_counts_for_nothing(
     assert isinstance(await hand.run(place_of(host), "echo hello"), Succeeded)
 
 
+async def test_a_broken_form_of_ntlm_is_never_used(host: Endpoint, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LM_COMPAT_LEVEL", "1")
+    outcome = await hand.run(place_of(host), "echo hello")
+
+    assert isinstance(outcome, Unreachable)
+    assert "LM_COMPAT_LEVEL" in outcome.error
+    assert host.requests == []
+
+
 async def test_nobody_there(hand: Hand) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))

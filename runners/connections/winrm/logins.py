@@ -91,6 +91,10 @@ class _Negotiated:
         self.header: dict[str, str] = {}
         self.sealed_as = sealing.SPNEGO
         bound = GssChannelBindings(application_data=_end_point(certificate)) if certificate is not None else None
+        # its own NTLM, whatever else is installed here
+        options = spnego.NegotiateOptions.use_ntlm if place.transport == "ntlm" else spnego.NegotiateOptions.use_gssapi
+        if place.sealed:
+            options |= spnego.NegotiateOptions.wrapping_winrm
         try:
             self.context = spnego.client(
                 place.user,
@@ -99,10 +103,12 @@ class _Negotiated:
                 service="HTTP",
                 channel_bindings=bound,
                 protocol=place.transport,
-                options=spnego.NegotiateOptions.wrapping_winrm if place.sealed else spnego.NegotiateOptions.none,
+                options=options,
             )
         except Exception as error:  # the libraries of Kerberos raise errors of their own, which may not be installed
             raise NoLogin(self._problem(error)) from error
+        if getattr(self.context, "_nt_v1", False):
+            raise NoLogin("the variable LM_COMPAT_LEVEL of this runner asks for a broken form of NTLM; take it away")
 
     def scheme_of(self, offered: Iterable[str]) -> str | None:
         by_name = {word.lower(): word for word in offered}
