@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from engine.checks.memory import remembered
-from engine.checks.nameddays import Left, left
 from engine.checks.scope import Path, Scope
 from engine.checks.times import fires_on, is_readable, rule
 from engine.cron import parse
@@ -15,6 +15,9 @@ from schemas.diagnostic import Diagnostic, Related
 from schemas.guesses import Guesses
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule, ScheduleSpec
+
+if TYPE_CHECKING:
+    from engine.checks.nameddays import Left
 
 _HINT = "a day must be in one of 'only', and in none of 'except'"
 _DAWN, _DUSK = datetime(1000, 1, 1, tzinfo=UTC), datetime(9900, 1, 1, tzinfo=UTC)
@@ -113,7 +116,9 @@ def _never(authored: Authored, schedule: Schedule, scope: Scope) -> Iterator[Dia
 
 def _none_left(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[Diagnostic]:
     """Where no instant of a long time is on a day that rules, holidays and dates leave."""
-    looked = due_on_days(spec, left(spec.calendars, scope.catalog.calendars), scope)
+    from engine.checks.nameddays import left  # few have any: rules take long to load
+
+    looked = _due_on_days(spec, left(spec.calendars, scope.catalog.calendars), scope)
     if looked is None:
         return
     first, last, all_of_them = looked
@@ -126,7 +131,7 @@ def _none_left(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator
     )
 
 
-def due_on_days(spec: ScheduleSpec, days: Left | None, scope: Scope) -> tuple[datetime, datetime, bool] | None:
+def _due_on_days(spec: ScheduleSpec, days: "Left | None", scope: Scope) -> tuple[datetime, datetime, bool] | None:
     """From when to when no instant is on one of the days, and whether there are no others; None where one is."""
     if days is None:
         return None

@@ -197,16 +197,16 @@ def fires_on(read: Cron, day: date) -> bool:
 
 def _has_no_instant(spec: ScheduleSpec, zone_default: str | None) -> bool:
     """Whether a cron or a rule that has instants has none from 'startAt' to 'endAt', and a rule none in 40 years."""
-    if not is_readable(spec, zone_default):
+    ended = spec.cron is not None and spec.start_at is not None and spec.end_at is not None
+    if not (ended or spec.rrule is not None) or not is_readable(spec, zone_default):
         return False
-    from engine import recurrence  # few have both
+    from engine import recurrence  # few have such
 
     if spec.rrule is not None:
         begin = spec.start_at or datetime(1970, 1, 1, tzinfo=UTC)  # where a rule without a start begins
         due = recurrence.next_due(spec, begin - recurrence.TICK, zone_default=zone_default)
         return rrule.parse(spec.rrule).ever and due is None
-    if spec.cron is None or spec.start_at is None or spec.end_at is None:
-        return False
+    assert spec.cron is not None and spec.end_at is not None
     found = recurrence.instants(spec, _FIRST_DAY, spec.end_at, zone_default=zone_default)  # from startAt on
     return ever(parse(spec.cron)) and next(found, None) is None
 
