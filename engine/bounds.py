@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.syntax import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
+from engine.syntaxtree import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
 
 MAX_ITEMS = 1_000
 """Items of a collection that all, exists, exists_one, map or filter walks."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from engine.syntax import Call, Constant, Node
+from engine.syntaxtree import Call, Constant, Node
 
 _INT = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII)
 _UINT = re.compile(r"\+?[0-9]{1,40}", re.ASCII)

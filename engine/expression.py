@@ -23,18 +23,8 @@ from types import ModuleType
 from typing import Any
 
 from engine.bounds import MAX_TEXT, Bounds, TooMuch, measure
-from engine.syntax import (
-    TYPE_NAMES,
-    Call,
-    Comprehension,
-    Ident,
-    Node,
-    SyntaxProblem,
-    children,
-    find_end,
-    parse,
-    path_of,
-)
+from engine.syntax import SyntaxProblem, find_end, parse
+from engine.syntaxtree import TYPE_NAMES, Call, Comprehension, Ident, Node, children, path_of
 from schemas.quantities import format_instant
 
 MAX_EXPRESSION = 2_048

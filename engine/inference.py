@@ -12,7 +12,7 @@ from typing import Any, get_args
 from engine.certainty import fault_of
 from engine.identity import CauseKind
 from engine.states import RunState, StepState
-from engine.syntax import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
+from engine.syntaxtree import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
 
 Types = frozenset[str] | None
 """The types a value may have, of those in WORDS; None where that is not known."""
