@@ -156,6 +156,7 @@ class Walk:
                     if not free and orders.draining:
                         return None
                 case Within(step=step, attempt=attempt):
+                    self._enter(step)
                     async with self.turns.turn(self.name, step) as free:
                         found = await library.done(self, step, attempt, begun=True) if free else None
                     if found is not None:
@@ -188,7 +189,7 @@ class Walk:
         due = min(after + pause - self.work.tools.clock.now(), pause).total_seconds()
         if self.limit is not None and self.limit[0] - self.now() < due:
             await self.work.orders.pause(self.limit[0] - self.now())
-            return False
+            return step.phase == "finally"  # where nothing is cut: it begins, and is ended at once
         return await self.work.orders.pause(due)
 
     def _next(self) -> Next:
@@ -395,9 +396,10 @@ class Walk:
         return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
 
     def has_time(self, step: PlannedStep, attempt: int) -> bool:
-        """Whether the time of `finally` is not over before another attempt could begin."""
-        until = self.budget.until
-        return until is None or self.now() + self._pause(step, attempt).total_seconds() < until
+        """Whether no time limit around the step is over before another attempt could begin."""
+        limits = (self.budget.until, self.limit[0] if self.limit is not None else None)
+        begins = self.now() + self._pause(step, attempt).total_seconds()
+        return all(until is None or begins < until for until in limits)
 
     async def _attempt(self, ready: ReadyStep, session: Session, *, takes_over: bool) -> Outcome:
         timer: asyncio.TimerHandle | None = None

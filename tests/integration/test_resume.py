@@ -193,6 +193,9 @@ async def test_an_engine_that_comes_back_keeps_what_the_other_did_not_touch(site
 
 SINCE_THE_FIRST = (
     ("runs", "message"),
+    ("runs", "rehearsal"),
+    ("runs", "workflow"),
+    ("runs", "parent"),
     ("steps", "again"),
     ("steps", "rescued"),
     ("steps", "inherited"),
@@ -211,6 +214,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_this_one(tmp_path: 
     fresh = await journal.read(columns)
 
     def back(tx: Connection) -> None:
+        tx.execute(text("DROP INDEX runs_by_parent"))
         for name, column in SINCE_THE_FIRST:
             tx.execute(text(f"ALTER TABLE {name} DROP COLUMN {column}"))
         tx.execute(meta.update().where(meta.c.key == "version").values(value="1"))

@@ -79,6 +79,11 @@ LOGS = library(
     - {id: second, run: 'echo second $$ > ${{ inputs.pipe }}; read _ < ${{ inputs.go }}'}
     - {id: third, run: 'echo third $$ > ${{ inputs.pipe }}'}
 """,
+        "again": """\
+  steps:
+    - {id: bad, run: exit 1, retry: {maxAttempts: 1000, delay: 1s}}
+    - {id: never, run: 'true'}
+""",
         "windows": "  platforms: [windows]\n  steps:\n    - {run: 'exit 1'}\n",
         "mended": """\
   steps:
@@ -223,6 +228,18 @@ async def test_its_time_limit_ends_what_runs_of_it(bench: Bench) -> None:
 
     assert done.states() == {"s": StepState.TIMED_OUT, "s.wait": StepState.TIMED_OUT}
     assert done.steps()["s"].error == "its time limit of 1s passed"
+
+
+@pytest.mark.parametrize("phase", ["steps", "finally"])
+async def test_its_time_limit_ends_repetitions_within_it(bench: Bench, phase: str) -> None:
+    use = "    - {id: s, uses: logs/again@1, timeout: 3s}\n"
+    spec = spec_of(use if phase == "steps" else "    - {run: 'true'}\n  finally:\n" + use)
+
+    done = await ran(bench, spec)
+
+    assert done.states()["s"] is StepState.FAILED
+    assert 1 < done.steps()["s.bad"].attempts < 6
+    assert "s.never" not in done.states()
 
 
 async def test_a_cancelled_run_ends_what_runs_of_it(bench: Bench) -> None:
