@@ -11,7 +11,8 @@ from functools import cached_property
 
 from engine.posix_shell.given import Given, given
 from engine.posix_shell.heads import heads
-from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal, Word
+from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal
+from engine.posix_shell.places import NOWHERE, git_command, last_before, last_of, vanishes
 from engine.posix_shell.programs import (
     AWK_OPTIONS,
     AWKS,
@@ -43,7 +44,6 @@ from engine.posix_shell.programs import (
     plain,
 )
 
-_NOWHERE = -1
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
 _SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
@@ -119,22 +119,22 @@ class Arguments:
         """Whether a shell, an interpreter or a runner of shells could take its commands from standard input here."""
         if not any(name in READING_COMMANDS or interprets(name) for name in self._names) or self._only_takes_data:
             return False
-        inputs = _last(self._where(is_input))
+        inputs = last_of(self._where(is_input))
         return (
             any(name in ("at", "batch") for name in self.called)
             or ("crontab" in self.called and not {"-l", "-r"}.intersection(self._names))
             or any(at < inputs and self._names[at] in ("source", ".") for at in self.heads)
             or self._follows(
-                lambda name: name in ("xargs", "parallel"), max(_last(self._shells), _last(self._evaluators))
+                lambda name: name in ("xargs", "parallel"), max(last_of(self._shells), last_of(self._evaluators))
             )
             or self._lacks_operands(lambda name: name in ("ssh", "rsh"), 2)
             or self._lacks_operands(interprets, 1)
             or self._follows(interprets, inputs)
             or self._follows(
-                interprets, _last(self._where(lambda name: _SHELL_READING_INPUT.fullmatch(name) is not None))
+                interprets, last_of(self._where(lambda name: _SHELL_READING_INPUT.fullmatch(name) is not None))
             )
             or self._follows(
-                AWKS.__contains__, _last(self._where(lambda name: name.startswith("-f") and is_input(name[2:])))
+                AWKS.__contains__, last_of(self._where(lambda name: name.startswith("-f") and is_input(name[2:])))
             )
         )
 
@@ -143,7 +143,7 @@ class Arguments:
     @cached_property
     def first(self) -> int | None:
         """The word that is the command, after assignments and what may be empty."""
-        return next((at for at, word in enumerate(self.command.words) if not _vanishes(word)), None)
+        return next((at for at, word in enumerate(self.command.words) if not vanishes(word)), None)
 
     @cached_property
     def heads(self) -> tuple[int, ...]:
@@ -243,18 +243,18 @@ class Arguments:
     def _interpreted(self, place: int) -> Iterator[tuple[int, str]]:
         text = self._texts[place]
         shell = self._shells[0] if self._shells else place
-        if shell < _before(self._commanded, place + 1):
+        if shell < last_before(self._commanded, place + 1):
             yield shell, f"stands in a command with '{self._names[shell]}', which may evaluate it"
         yield from self._coded_by_interpreter(place)
-        before = _before(self._plain, place)
-        for at in {before, self._clients[0] if self._clients else _NOWHERE}:
+        before = last_before(self._plain, place)
+        for at in {before, self._clients[0] if self._clients else NOWHERE}:
             in_option = self._names[at] in CLIENTS and self._names[place - 1].startswith("-")
             if 0 <= at < place and interprets(self._names[at]) and text.startswith(DYNAMIC) and not in_option:
                 yield at, f"stands where '{self._names[at]}' takes an option or a script"
 
     def _coded_by_interpreter(self, place: int) -> Iterator[tuple[int, str]]:
         first = self._coded[0] if self._coded else place
-        code = _before(self._codes, place + 1)
+        code = last_before(self._codes, place + 1)
         if first >= code or (self._names[first] in CLIENTS and code < place - 1):
             return
         yield first, f"stands in a command with '{self._names[first]}' and its code, which may evaluate it"
@@ -271,13 +271,13 @@ class Arguments:
                 yield head, f"stands after an option of '{name}' that may take a command"
         if self._script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
             yield head, "stands in an option that may take a command"
-        if name == "git" and text.startswith(DYNAMIC) and place == self._git_command(head):
+        if name == "git" and text.startswith(DYNAMIC) and place == git_command(self._texts, head):
             yield head, "stands in the place of the command after 'git'"
         if name == "git" and self._sets_git:
             yield from self._in_setting(head, text, self._texts[place - 1])
         if name in REMOTE and ":" in text.split(DYNAMIC, 1)[0]:
             yield head, "stands in a path on another machine, whose shell may read it"
-        if name.startswith("sqlite") and not text.startswith("-") and _before(self._operands, place) > head:
+        if name.startswith("sqlite") and not text.startswith("-") and last_before(self._operands, place) > head:
             yield head, f"stands in what '{name}' evaluates"
 
     def _is_file_of_sed(self, sed: int, place: int) -> bool:
@@ -291,13 +291,6 @@ class Arguments:
             for at in range(sed + 1, place)
         )
 
-    def _git_command(self, head: int) -> int:
-        """The word that says what git is to do, after its options."""
-        at = head + 1
-        while at < len(self._texts) and self._texts[at].startswith("-"):
-            at += 2 if self._texts[at] in ("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path") else 1
-        return at
-
     def _in_setting(self, head: int, text: str, before: str) -> Iterator[tuple[int, str]]:
         if text.startswith(DYNAMIC) and (before in ("config", "set") or before.startswith("-")):
             yield head, "stands in the name of a setting of git"
@@ -308,10 +301,10 @@ class Arguments:
         if not self._awks:
             return
         at: int | None = None
-        if self._awks[0] < _before(self._awk_files, place):
+        if self._awks[0] < last_before(self._awk_files, place):
             at = self._awks[0]
         elif self._names[place - 1] not in AWK_OPTIONS:
-            operand = _before(self._operands, place)
+            operand = last_before(self._operands, place)
             at = next(iter(self._awks[bisect_left(self._awks, operand) :][:1]), None)
         if at is not None and at < place:
             yield at, f"stands in the program of '{self._names[at]}', which evaluates it"
@@ -332,7 +325,7 @@ class Arguments:
 
     def _lacks_operands(self, test: Callable[[str], bool], wanted: int) -> bool:
         """Whether fewer than `wanted` operands follow a word that passes the test; the fewest follow the last."""
-        last = _last(self._where(test))
+        last = last_of(self._where(test))
         rest = self._names[last + 1 :]
         return last >= 0 and sum(not name.startswith("-") or name == "-" for name in rest) < wanted
 
@@ -342,11 +335,11 @@ class Arguments:
 
     @cached_property
     def _last_v(self) -> int:
-        return _last(self._where(lambda name: name == "-v"))
+        return last_of(self._where(lambda name: name == "-v"))
 
     @cached_property
     def _last_v_with_name(self) -> int:
-        return _last(self._where(lambda name: name.startswith("-v")))
+        return last_of(self._where(lambda name: name.startswith("-v")))
 
     @cached_property
     def _awks(self) -> list[int]:
@@ -396,25 +389,9 @@ class Arguments:
 
     @cached_property
     def _env(self) -> int | None:
-        splits = _last(self._where(lambda name: name.startswith(("-S", "--split"))))
+        splits = last_of(self._where(lambda name: name.startswith(("-S", "--split"))))
         found = next((at for at, name in enumerate(self._names) if name == "env"), None)
         return found if found is not None and found < splits else None
-
-
-def _vanishes(word: Word) -> bool:
-    """Whether the command may be the word after this one: an assignment, or `$x`, which may be empty."""
-    empty = not word.quoted and not word.holes and not word.text.replace(DYNAMIC, "")
-    return empty or ASSIGNMENT.match(word.text) is not None
-
-
-def _last(places: list[int]) -> int:
-    return places[-1] if places else _NOWHERE
-
-
-def _before(places: list[int], at: int) -> int:
-    """The last of the places before `at`."""
-    index = bisect_left(places, at)
-    return places[index - 1] if index else _NOWHERE
 
 
 def _reads(name: str) -> bool:
