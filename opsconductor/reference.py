@@ -188,7 +188,8 @@ def _cell(text: str) -> str:
 
 
 def _field(models: tuple[type[BaseModel], ...], step: str) -> tuple[str, FieldInfo] | None:
-    fields = {info.alias or name: info for model in models for name, info in model.model_fields.items()}
+    # Of a field that several have the first is shown: a run, and not a slice of a large one.
+    fields = {info.alias or name: info for model in reversed(models) for name, info in model.model_fields.items()}
     folded = {name.lower(): name for name in fields}
     name = folded.get(step.lower()) or next(iter(get_close_matches(step, fields, n=1, cutoff=0.9)), None)
     return (name, fields[name]) if name is not None else None

@@ -46,6 +46,7 @@ from engine.views import (
     TargetView,
 )
 from engine.workflow import NodeRecord, NodeState, OpenGate, Verdict
+from opsconductor.reference import explain_kind
 from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.guard import load
@@ -232,3 +233,8 @@ def _fields_set(value: Any) -> Iterator[tuple[type[BaseModel], str]]:
                 yield from _fields_set(one)
         case dict():
             yield from _fields_set(list(value.values()))
+
+
+def test_a_field_is_explained_as_most_files_have_it() -> None:
+    told = explain_kind("run.status.targets")
+    assert told is not None and "By name those that began" in told
