@@ -16,7 +16,6 @@ import structlog
 
 from engine import contexts
 from engine.contexts import RunFacts
-from engine.expression import ExpressionError
 from engine.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
 from engine.pinned import LibraryCall, Phase, PinnedTarget, PlannedStep, for_item, parts_of
 from engine.progress import (
@@ -29,7 +28,6 @@ from engine.progress import (
     Start,
     StepRecord,
     Within,
-    counts_as_success,
     next_of_item,
     next_on_target,
     next_within,
@@ -38,11 +36,10 @@ from engine.retrying import pause_before
 from engine.states import StepState
 from journal import points
 from journal.clock import Clock
-from journal.errors import FenceLost
 from journal.leases import Claim
 from journal.steps import StepEnd
 from journal.store import Journal
-from runners import library, logs
+from runners import library, logs, looping
 from runners.attempt import Reach, outcome_of, taken_over
 from runners.certificates import with_certificate
 from runners.connections import Session, Stop
@@ -51,11 +48,11 @@ from runners.judging import Facts, Judge, record_of, target_outputs
 from runners.keyring import Keyring
 from runners.limits import Capture
 from runners.logs import LogFile
-from runners.loops import Items, items_of, judged
+from runners.loops import Items
 from runners.masking import Masker
 from runners.orders import Orders
 from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
-from runners.record import Record, Unwritten
+from runners.record import Record
 from runners.repository import NoFile, NoRepository, Repository, RunFiles
 from runners.scriptfiles import with_script
 from runners.secrets import Secrets
@@ -145,34 +142,34 @@ class Walk:
                 case Done(state=state):
                     return state
                 case Lost(step=step, attempt=attempt):
-                    self._know(await self.lose(step, attempt))
+                    self.know(await self.lose(step, attempt))
                 case Rescued(step=step):
                     await self.work.record.rescue(self.name, step)
-                    self._know(replace(self.records[step.phase, step.id], rescued=True))
+                    self.know(replace(self.records[step.phase, step.id], rescued=True))
                 case Each(step=step):
                     async with self.turns.turn(self.name, step) as free:
-                        if free and not await self._each(step):
+                        if free and not await looping.done(self, step):
                             return None
                     if not free and orders.draining:
                         return None
                 case Within(step=step, attempt=attempt):
-                    self._enter(step)
+                    self.enter(step)
                     async with self.turns.turn(self.name, step) as free:
                         found = await library.done(self, step, attempt, begun=True) if free else None
                     if found is not None:
-                        self._know(found)
+                        self.know(found)
                     elif free or orders.draining:
                         return None
                 case Start(step=step, attempt=attempt, after=after):
                     if orders.draining:
                         return None
-                    self._enter(step)
+                    self.enter(step)
                     if after is not None and not await self._paused(step, attempt, after):
                         continue
                     async with self.turns.turn(self.name, step) as free:
                         found = await self._step(step, attempt, repeated=after is not None) if free else None
                     if found is not None:
-                        self._know(found)
+                        self.know(found)
                     elif free:
                         return None
 
@@ -204,10 +201,10 @@ class Walk:
         """The job's outputs here."""
         return target_outputs(self.work.claim.spec.outputs, self.place(), self.work.masker)
 
-    def _know(self, record: StepRecord) -> None:
+    def know(self, record: StepRecord) -> None:
         self.records[record.key] = record
 
-    def _enter(self, step: PlannedStep) -> None:
+    def enter(self, step: PlannedStep) -> None:
         if step.phase == "finally" and self.budget.until is None:
             points.reach("finally.entered")
             self.budget.until = self.now() + self.work.tools.finally_limit.total_seconds()
@@ -249,63 +246,8 @@ class Walk:
 
     # --- a loop ------------------------------------------------------------------------------------------------------
 
-    async def _each(self, step: PlannedStep) -> bool:
-        """Do a step for each of its items. False where another runner is to go on."""
-        record = self.work.record
-        begun = (step.phase, step.id) in self.records
-        if not begun and self.work.orders.draining:
-            return False
-        self._enter(step)
-        place = self.place()
-        try:
-            items = items_of(step, place, begun=begun)
-        except ExpressionError as error:
-            ended = StepEnd(StepState.FAILED, error=error.message, continued=step.continue_on_error)
-            await (record.end if begun else record.start_and_end)(self.name, step, 1, ended)
-            self._know(record_of(step, 1, ended, Output()))
-            return True
-        if items is None:
-            self._know(await record.skip(self.name, step, 1, ""))
-            return True
-        if not begun and not await record.start(self.name, step, 1):
-            self._know(await self.lose(step, 1))
-            return True
-        began = self.now()
-        walks = await self._walk_items(step, items)
-        if walks is None:
-            return False
-        ended = judged(step, [walk.of_item for walk in walks], [walk.state for walk in walks])
-        ended = replace(ended, duration=round(self.now() - began, 3))
-        await record.end(self.name, step, 1, ended)
-        self.records = {key: one for key, one in self.records.items() if not key[1].startswith(f"{step.id}[")}
-        self._know(record_of(step, 1, ended, Output()))
-        return True
-
-    async def _walk_items(self, step: PlannedStep, items: Items) -> "list[Walk] | None":
-        """Walk the items, in their order as far as they begin. None where another runner is to go on."""
-        slots = asyncio.Semaphore(items.loop.max_parallel)
-        walks = [self._item(step, index, items) for index in range(len(items.values))]
-        stopped = False
-
-        async def walk(one: Walk) -> None:
-            nonlocal stopped
-            async with slots:
-                if stopped and not one.records:
-                    one.state = StepState.SKIPPED
-                    return
-                try:
-                    one.state = await one.run()
-                except (FenceLost, Unwritten):
-                    self.work.abandon()
-                item = one.of_item
-                stopped = stopped or (not step.continue_on_error and item is not None and not counts_as_success(item))
-
-        async with asyncio.TaskGroup() as group:
-            for one in walks:
-                group.create_task(walk(one))
-        return None if any(one.state is None for one in walks) else walks
-
-    def _item(self, step: PlannedStep, index: int, items: Items) -> "Walk":
+    def item(self, step: PlannedStep, index: int, items: Items) -> "Walk":
+        """The walk of one item of a loop; `index` counts from 0."""
         planned = for_item(step, index)
         own = {key: one for key, one in self.records.items() if key[1].startswith(planned.id)}
         around = tuple(one for one in self._readable() if one.id != step.id)
@@ -336,8 +278,9 @@ class Walk:
         return Walk(self.work, self.name, self.target, plan, own, inside=found, limit=limit, budget=self.budget)
 
     def leave(self, step: PlannedStep) -> None:
-        """What a library's step consists of is nothing to those after it."""
-        self.records = {key: one for key, one in self.records.items() if not key[1].startswith(f"{step.id}.")}
+        """What a loop or a library's step consists of is nothing to those after it."""
+        within = (f"{step.id}.", f"{step.id}[")
+        self.records = {key: one for key, one in self.records.items() if not key[1].startswith(within)}
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
