@@ -118,6 +118,10 @@ class StepContract:
         facts = RunFacts(RunId("contract-20261121T000000Z-0123456789"), "contract", "0" * 40, cause.instant, 1, cause)
         return Around(facts, None, (), sealed, RunFiles(NoRepository(), facts.commit))
 
+    def apart(self, number: int) -> tuple[Mapping[str, Any], ...]:
+        """The examples for one of several steps at once; with another place for each where two would be in the way."""
+        return self._examples()
+
     def test_it_is_found_and_makes_a_step_type(self) -> None:
         assert callable(STEPS.factory(self.name)().run)
 
@@ -139,15 +143,17 @@ class StepContract:
             outcome = run(self._ran(example))
             assert isinstance(outcome, Succeeded), outcome
             values = outcome.output.values
-            assert values.keys() <= self._type().outputs
+            assert not values.keys() - self._type().outputs
             json.dumps(values, allow_nan=False)
 
     def test_one_instance_does_many_steps_at_once(self) -> None:
         async def many() -> list[Outcome]:
             kind = STEPS.factory(self.name)()
-            return await asyncio.gather(*(self._ran(example, kind) for example in self._examples() for _ in range(5)))
+            return await asyncio.gather(
+                *(self._ran(example, kind) for number in range(5) for example in self.apart(number))
+            )
 
-        assert all(isinstance(outcome, Succeeded) for outcome in run(many()))
+        assert [outcome for outcome in run(many()) if not isinstance(outcome, Succeeded)] == []
 
     def test_an_order_to_end_ends_it_in_time(self) -> None:
         """The order is there before it begins: it may still succeed, if it does so at once."""

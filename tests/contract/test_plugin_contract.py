@@ -1,23 +1,62 @@
 """The built-in parts pass the suite that plug-in authors run."""
 
 import http.server
+import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from opsconductor.plugins import Connections, Opened, SecretSettings, Site, Target
-from opsconductor.plugins.contract import ConnectionContract, SecretContract, StepContract, sealed
-from tests.openssh import OpenSsh, openssh
+from opsconductor.plugins import (
+    Around,
+    Capture,
+    Connections,
+    ConnectionSettings,
+    Limits,
+    Opened,
+    SecretSettings,
+    Session,
+    Site,
+    Stop,
+    Target,
+)
+from opsconductor.plugins.contract import (
+    ChannelContract,
+    ConnectionContract,
+    SecretContract,
+    StepContract,
+    sealed,
+    this_host,
+)
+from runners.connections.ways import DOOR as CONNECTIONS
+from runners.mcp.tool import Tool
+from runners.repository import Entry, RunFiles
+from runners.secrets.sources import DOOR as SECRETS
+from runners.steps import DOOR as STEPS
+from tests import mcpserver
+from tests.openssh import OpenSsh, start
+from tests.wsman.endpoint import PASSWORD, USER, Endpoint, accounts
+from tests.wsman.windows import Windows
 
-__all__ = ["openssh"]
+
+@pytest.fixture(scope="module")
+def openssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
+    """One server for all of them, which gives files too."""
+    server = start(tmp_path_factory.mktemp("sshd"), options="Subsystem sftp internal-sftp")
+    yield server
+    server.stop()
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
+    keys: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
+        self.keys.append(self.headers.get("Idempotency-Key") or "")
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response(200)
         self.send_header("Content-Length", "2")
@@ -79,6 +118,158 @@ class TestWait(StepContract):
     examples = ({"duration": "0s"},)
 
 
+class TestNotify(StepContract):
+    name = "notify"
+    examples = ({"channel": "here", "text": "hello"},)
+    url: str
+
+    @pytest.fixture(autouse=True)
+    def _served(self, url: str) -> None:
+        self.url = url
+
+    def around(self) -> Around:
+        return replace(super().around(), channels={"here": {"type": "webhook", "url": self.url}})
+
+
+class TestWebhookChannel(ChannelContract):
+    name = "webhook"
+    url: str
+
+    @pytest.fixture(autouse=True)
+    def _served(self, url: str) -> None:
+        self.url = url
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"type": "webhook", "url": self.url}
+
+    def received(self) -> list[str]:
+        return _Answers.keys
+
+    def nowhere(self) -> Mapping[str, Any]:
+        return {"type": "webhook", "url": "http://127.0.0.1:1/"}
+
+
+class _Repository:
+    """One file, and a folder that holds it."""
+
+    def read(self, commit: str, path: str) -> bytes:
+        return b"port = {{ port }}\n"
+
+    def listed(self, commit: str, folder: str) -> tuple[Entry, ...]:
+        return (Entry("app.conf", 23),)
+
+
+class _WithFiles(StepContract):
+    """A step that handles files of a place, and has those of a repository."""
+
+    connection: str
+    site: Callable[[], Site]
+
+    @asynccontextmanager
+    async def session(self, capture: Capture, stop: Stop) -> AsyncIterator[Session]:
+        async with this_host() as host:
+            connection = CONNECTIONS.factory(self.connection)(ConnectionSettings(Limits(), host))
+            yield connection.open(self.site(), capture, stop, mark="")
+            await connection.close()
+
+    def around(self) -> Around:
+        return replace(super().around(), files=RunFiles(_Repository(), "0" * 40, self.folder))
+
+    folder: Path
+
+
+class _OverSsh(_WithFiles):
+    connection = "ssh"
+
+    @pytest.fixture(autouse=True)
+    def _served(self, openssh: OpenSsh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.site, self.folder = (lambda: over_ssh(openssh, openssh.port)), tmp_path
+        (tmp_path / "there").write_text("there\n")
+        monkeypatch.setattr(type(self), "examples", (self.example(str(tmp_path)),), raising=False)
+
+    def example(self, folder: str) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+
+class TestUpload(_OverSsh):
+    name = "sftp.upload"
+
+    def example(self, folder: str) -> Mapping[str, Any]:
+        return {"content": "x\n", "destination": f"{folder}/put", "mode": "0640"}
+
+
+class TestDownload(_OverSsh):
+    name = "sftp.download"
+
+    def example(self, folder: str) -> Mapping[str, Any]:
+        return {"source": f"{folder}/there"}
+
+
+class TestSync(_OverSsh):
+    name = "sftp.sync"
+
+    def apart(self, number: int) -> tuple[Mapping[str, Any], ...]:
+        return (self.example(f"{self.folder}/{number}"),)
+
+    def example(self, folder: str) -> Mapping[str, Any]:
+        return {"source": "files", "destination": f"{folder}-synced"}
+
+
+class TestTemplate(_OverSsh):
+    name = "template"
+
+    def example(self, folder: str) -> Mapping[str, Any]:
+        return {"source": "app.conf", "destination": f"{folder}/rendered", "vars": {"port": 1}}
+
+
+class _OverWinrm(_WithFiles):
+    connection = "winrm"
+
+    @pytest.fixture(autouse=True)
+    def _served(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.setenv("NTLM_USER_FILE", accounts(tmp_path))
+        root = tmp_path / "c"
+        root.mkdir()
+        (root / "there.ini").write_text("there")
+        with Endpoint(Windows(root)).serving() as endpoint:
+            winrm = {"port": endpoint.port, "scheme": "http", "transport": "ntlm", "credentialRef": "login"}
+            connections = Connections.model_validate({"winrm": winrm})
+            login = Opened("login", USER, {"password": PASSWORD})
+            there = Target("win-01", host="127.0.0.1", os="windows", connections=connections)
+            self.site, self.folder = (lambda: Site(there, lambda name: login)), tmp_path
+            yield
+
+
+class TestCopy(_OverWinrm):
+    name = "winrm.copy"
+    examples = ({"content": "x", "destination": "C:\\put.ini"},)
+
+
+class TestFetch(_OverWinrm):
+    name = "winrm.fetch"
+    examples = ({"source": "C:\\there.ini"},)
+
+
+class TestCall(StepContract):
+    name = "mcp.call"
+    examples = (
+        {
+            "command": [sys.executable, mcpserver.__file__, "good"],
+            "tool": "work",
+            "digest": Tool("work", mcpserver.NUMBER, mcpserver.NUMBER).digest,
+            "arguments": {"n": 1},
+        },
+    )
+
+
+class TestScan(StepContract):
+    name = "nmap.scan"
+    examples = ({"hosts": ["127.0.0.1"], "ports": [1]},)
+
+    def around(self) -> Around:
+        return replace(super().around(), networks=("127.0.0.0/8",))
+
+
 class TestLocal(ConnectionContract):
     name = "local"
 
@@ -98,16 +289,10 @@ class TestSsh(ConnectionContract):
         self.server = openssh
 
     def site(self) -> Site:
-        return self._at(self.server.port)
+        return over_ssh(self.server, self.server.port)
 
     def nowhere(self) -> Site:
-        return self._at(1)
-
-    def _at(self, port: int) -> Site:
-        ssh = {"port": port, "credentialRef": "login", "hostKeys": [self.server.host_key]}
-        connections = Connections.model_validate({"ssh": ssh})
-        key = Opened("login", self.server.user, {"privateKey": self.server.private_key})
-        return Site(Target("web-01", host=self.server.host, connections=connections), lambda name: key)
+        return over_ssh(self.server, 1)
 
 
 class TestFile(SecretContract):
@@ -138,3 +323,22 @@ class TestEnv(SecretContract):
 
     def unknown(self) -> tuple[Any, ...]:
         return "OPSCONDUCTOR_SECRET_OTHER", "HOME", ""
+
+
+def over_ssh(server: OpenSsh, port: int) -> Site:
+    ssh = {"port": port, "credentialRef": "login", "hostKeys": [server.host_key]}
+    connections = Connections.model_validate({"ssh": ssh})
+    key = Opened("login", server.user, {"privateKey": server.private_key})
+    return Site(Target("web-01", host=server.host, connections=connections), lambda name: key)
+
+
+NO_POSIX_SHELL = {"winrm", "http", "rdp"}
+"""Connections that lead to no POSIX shell: the suite cannot ask them what it asks others."""
+
+
+def test_every_built_in_part_is_held_to_the_contract() -> None:
+    """Who adds a part adds its class to this file."""
+    kinds = (StepContract, ConnectionContract, SecretContract)
+    classes = [one for one in globals().values() if isinstance(one, type) and issubclass(one, kinds)]
+    held = {one.name for one in classes if "name" in vars(one)}
+    assert held == (STEPS.built_in | CONNECTIONS.built_in | SECRETS.built_in) - NO_POSIX_SHELL
