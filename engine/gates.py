@@ -22,6 +22,8 @@ from engine.yamltext import plain
 from schemas.policy import User
 from schemas.quantities import format_instant
 
+ADVISORY = True
+"""This version checks no signatures: who answers a gate is who the commit says made it, and every place says so."""
 _COVERED = ("run", "gate", "commit", "next", "libraries")
 """What of a gate's text its digest covers."""
 
@@ -103,6 +105,8 @@ def _held_back(plan: PinnedWorkflow, facts: Facts, node: PinnedNode) -> dict[str
     found: dict[str, Any] = {"id": node.id, "job": node.action.plan.job, "params": params}
     if node.action.loop is not None:
         found["forEach"] = _as_known(node.action.loop.items, context)
+    if node.condition is not None:
+        found["if"] = node.condition
     found["targets"] = [target.name for target in node.action.plan.targets]
     return found
 

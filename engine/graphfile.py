@@ -6,6 +6,7 @@ the way back. Pure.
 
 from typing import Any
 
+from engine.gates import ADVISORY
 from engine.views import NodeView
 from engine.workflow import OpenGate
 from engine.yamltext import plain, stamp
@@ -54,4 +55,5 @@ def votes(gate: OpenGate) -> list[Document]:
 def _gate(gate: OpenGate) -> Document:
     """What an open gate shows stands in its own file, and follows from the plan of the run."""
     said = votes(gate)
-    return {"digest": gate.digest, **({"votes": said} if said else {})}
+    advisory = {"advisory": True} if ADVISORY else {}
+    return {"digest": gate.digest, **advisory, **({"votes": said} if said else {})}

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from engine import readmodel, statuspage
+from engine.gates import ADVISORY
 from engine.identity import RunId
 from engine.views import JobView, OverviewView, RequestView, ScheduleView, SyncView, TargetStatusView
 from journal import acts, census, facts, graphs, history, outbox, runs, schedules
@@ -32,8 +33,6 @@ _UNTIL = "status.again"
 _DRAWN_ON = "status.branch"
 """The fact that names the branch which the two cursors are about."""
 
-ADVISORY = True
-"""This version checks no signatures: who approved is who the commit says made it."""
 _ENTRIES = 20_000
 # What bounds the memory, and the size of a commit: a portion is at most so much of each cursor, but for one huge run.
 _OBJECTS = 4_000

@@ -215,6 +215,9 @@ class NextNode(Written):
         examples=[{"version": "1.2"}],
     )
     for_each: Any = Field(default=None, description="What it is done for each of.", examples=[["eu", "us"]])
+    if_: str | bool | None = Field(
+        default=None, alias="if", description="What must hold for it to run.", examples=["failure()"]
+    )
     targets: Many[str] = Field(default=(), description="The targets it will run on.", examples=[["web-01"]])
 
 

@@ -100,7 +100,8 @@ def shown(gate: dict[str, Any]) -> Iterator[str]:
         params = ", ".join(f"{name}={value!r}" for name, value in (node.get("params") or {}).items())
         targets = node.get("targets") or ()
         where = f" on {', '.join(targets[:10])}" + (f" and {len(targets) - 10} more" if len(targets) > 10 else "")
-        yield printable(f"  then runs: {node['id']}: {node.get('job')}({params}){where if targets else ''}")
+        only = f", if {node['if']}" if "if" in node else ""
+        yield printable(f"  then runs: {node['id']}: {node.get('job')}({params}){where if targets else ''}{only}")
     allowed = (*(spec.get("users") or ()), *(f"team {team}" for team in spec.get("teams") or ()))
     for vote in status.get("votes") or ():
         yield printable(f"  {vote['by']} said {vote['decision']}: {vote.get('reason') or 'no reason given'}")

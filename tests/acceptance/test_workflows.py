@@ -258,6 +258,7 @@ def test_a_gate_waits_for_people_who_see_what_it_holds_back(made: Make) -> None:
     assert site.left("log") == ["built", "v-built"]
     node = run["status"]["nodes"]["ask"]
     assert (node["reason"], node["gate"]["digest"]) == ("approved by bob, carl", digest)
+    assert node["gate"]["advisory"] is True
     assert [vote["by"] for vote in node["gate"]["votes"]] == ["bob", "carl"]
     late = approval(site, "late", digest, "reject", by="ann")
     assert (late["state"], late["reason"]) == ("refused", "gateClosed")
