@@ -193,6 +193,7 @@ class NodeGate(Written):
     """A gate that was opened."""
 
     digest: Digest = Field(description="What people approve: see Gate.", examples=[SHA256])
+    advisory: bool | None = Field(default=None, description="True where nothing proves who the votes are from.")
     votes: Many[Vote] = Field(default=(), description="What people said, oldest first.")
 
 
