@@ -7,8 +7,8 @@ import re
 import unicodedata
 from typing import Literal
 
+from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic
-from schemas.guard import MAX_BYTES
 from schemas.span import start_of
 
 MAX_FILES = 20_000

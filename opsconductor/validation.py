@@ -35,8 +35,8 @@ from engine.vendored import LOCK_FILE, file_of, is_apart, is_vendored, vendored
 from opsconductor.cores import on_all_cores
 from opsconductor.garbage import uncollected
 from opsconductor.report import Report
+from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic
-from schemas.guard import MAX_BYTES
 from schemas.reader import read
 from schemas.span import start_of
 

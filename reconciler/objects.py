@@ -29,8 +29,8 @@ from engine.entries import (
 from engine.globs import matches, may_hold
 from journal.errors import Refused
 from reconciler.mirrorfolder import OpenRepository, intact
+from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic, in_order
-from schemas.guard import MAX_BYTES
 
 _MAX_WALK = 10_000  # commits looked at to find who brought a file
 _FEW = 16  # files that are looked up one by one sooner than by comparing folders

@@ -3,9 +3,8 @@
 libyaml's composer recurses and kills the process at depth 30,000; events do not, and reading stops at the first limit.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from yaml import MarkedYAMLError, YAMLError
@@ -21,12 +20,12 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from schemas.characters import INSTEAD, lines_of, look
 from schemas.diagnostic import Diagnostic, Related
 from schemas.scalars import Refused, Scalar, resolve
 from schemas.span import Span, start_of
 from schemas.yamlerrors import refusal
 
-MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 50_000
 MAX_DOCUMENTS = 256
@@ -35,11 +34,6 @@ MAX_FINDINGS = 100
 """Findings a file; who has more has other worries."""
 
 Value = dict[str, Any] | list[Any] | Scalar
-
-# What YAML 1.2 calls not printable, the byte order mark, and the three characters that only YAML 1.1 breaks lines at.
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-_BREAKS = frozenset("\x85\u2028\u2029")
-_NEWLINE = re.compile(r"\r\n|\n|\r")
 
 
 class _Nothing:
@@ -79,6 +73,8 @@ class Loaded:
     """Whether there may be more documents than could be read."""
     nothings: bool = False
     """Whether a null stands somewhere."""
+    instead: bytes | None = None
+    """What was read in place of bytes that are refused; places are those in it."""
 
 
 def guard(data: bytes, file: str) -> tuple[Diagnostic, ...]:
@@ -88,29 +84,33 @@ def guard(data: bytes, file: str) -> tuple[Diagnostic, ...]:
 
 def load(data: bytes, file: str) -> Loaded:
     """The documents of a file as plain data, and what is wrong with its bytes; time and memory linear in its size."""
-    refused = _bytes_refused(data, file)
-    if refused is not None:
-        return Loaded((), (refused,), stopped=True)
-    reading = _Reading(file)
-    parser = CParser(data)
+    refused = look(data, file)
+    if refused is not None and refused.rest is None:
+        return Loaded((), (refused.finding,), stopped=True)
+    rest = data if refused is None or refused.rest is None else refused.rest
+    reading = _Reading(file) if refused is None else _OfTheRest(file)
+    parser = CParser(rest)
     try:
         reading.take(parser)
     except MarkedYAMLError as error:
-        reading.end_with(refusal(error, lines_of(data.decode()), file))
+        lines = lines_of(rest.decode())
+        finding = refusal(error, lines, file)
+        if refused is not None and INSTEAD in "".join(lines[finding.span.line - 1 : finding.span.line]):
+            refused = replace(refused, finding=_the_last(refused.finding))  # which is why
+            reading.stopped = True
+        else:
+            reading.end_with(finding)
     except YAMLError as error:
         reading.end_with(Diagnostic(start_of(file), "OC104", f"not YAML: {error}"))
     finally:
         parser.dispose()
-    if not reading.findings:
+    findings = tuple(reading.findings) if refused is None else (refused.finding, *reading.findings)
+    if not findings:
         return Loaded(tuple(reading.documents), (), nothings=reading.nothings)
     remains = reading.documents[: reading.ended] if reading.stopped else reading.documents
     marks = (mark for mark in reading.marks if mark.index < len(remains))
-    return Loaded((), tuple(reading.findings), tuple(remains), tuple(marks), reading.stopped, reading.nothings)
-
-
-def lines_of(text: str) -> list[str]:
-    """Lines as positions count them: broken at LF, CR LF and CR, as YAML 1.2 does."""
-    return _NEWLINE.split(text)
+    looked_at = rest if refused is not None else None
+    return Loaded((), findings, tuple(remains), tuple(marks), reading.stopped, reading.nothings, looked_at)
 
 
 @dataclass(slots=True)
@@ -160,7 +160,7 @@ class _Reading:
 
     def end_with(self, finding: Diagnostic) -> None:
         """Nothing more can be read."""
-        self.findings.append(finding)
+        self.findings.append(_the_last(finding))
         self.stopped = True
 
     def _start(self, event: DocumentStartEvent) -> None:
@@ -176,12 +176,10 @@ class _Reading:
         if self._held > MAX_DOCUMENTS:
             message = f"more than {MAX_DOCUMENTS} documents in a file"
             self._stop(self._began, "OC114", message, "divide it into several files")
-            self.ended = 0  # who has that many has other worries
 
     def _too_many(self, event: AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         hint = "divide it into several files"
         self._stop(event, "OC113", f"more than {MAX_NODES:,} keys and values in a file", hint)
-        self.ended = 0
 
     def _decorated(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent) -> None:
         if event.anchor is not None:
@@ -321,52 +319,34 @@ class _Reading:
 
     def _stop(self, event: Any, code: str, message: str, hint: str) -> None:
         if not self.stopped:
-            self._add(Diagnostic(self._span(event), code, message, hint))
+            self._add(_the_last(Diagnostic(self._span(event), code, message, hint)))
             self.stopped = True
 
     def _add(self, finding: Diagnostic) -> None:
         if not self.stopped:
-            self.findings.append(finding)
-            self.stopped = len(self.findings) >= MAX_FINDINGS
+            self.stopped = len(self.findings) + 1 >= MAX_FINDINGS
+            self.findings.append(_the_last(finding) if self.stopped else finding)
+
+
+class _OfTheRest(_Reading):
+    """What is read of a file some of whose bytes are refused: where one of them stood, nobody knows what was meant."""
+
+    def _scalar(self, event: ScalarEvent) -> None:
+        if INSTEAD in event.value:
+            self._mark("odd")
+        super()._scalar(event)
+
+    def _key(self, frame: _Mapping, value: Scalar, event: ScalarEvent) -> str | None:
+        return super()._key(frame, value, event) if INSTEAD not in event.value else None
+
+
+def _the_last(finding: Diagnostic) -> Diagnostic:
+    hint = f"{finding.hint}; the rest of the file was not read" if finding.hint else "the rest of the file was not read"
+    return replace(finding, hint=finding.hint if _NOT_READ in finding.hint else hint)
+
+
+_NOT_READ = "was not read"
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
-
-
-def _bytes_refused(data: bytes, file: str) -> Diagnostic | None:
-    if len(data) > MAX_BYTES:
-        message = f"a file of {len(data):,} bytes; at most {MAX_BYTES:,} are read"
-        return Diagnostic(start_of(file), "OC116", message, "divide it into several files")
-    save = "save it as UTF-8 without a byte order mark"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return Diagnostic(_character(file, ""), "OC101", "the file is UTF-16 or UTF-32, not UTF-8", save)
-    if data.startswith(b"\xef\xbb\xbf"):
-        return Diagnostic(_character(file, ""), "OC102", "the file begins with a byte order mark", save)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        before = data[: error.start].decode()
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        return Diagnostic(_character(file, before), "OC101", message, save)
-    if (found := _UNWANTED.search(text)) is None:
-        return None
-    span, character = _character(file, text[: found.start()]), found[0]
-    name = f"U+{ord(character):04X}"
-    if character == "\0" and text.count("\0") * 3 > len(text):
-        return Diagnostic(span, "OC101", "the file has a zero byte in every character, as UTF-16 has", save)
-    if character == "\ufeff":
-        return Diagnostic(span, "OC102", "a byte order mark within the file", "remove the character U+FEFF")
-    if character in _BREAKS:
-        hint = f'write "\\u{ord(character):04x}" in double quotes'
-        return Diagnostic(span, "OC117", f"{name} breaks lines in YAML 1.1 and does not in YAML 1.2", hint)
-    if character == "\0":
-        return Diagnostic(span, "OC103", "a zero byte", "remove it; no program takes it")
-    hint = f'remove it, or write "\\u{ord(character):04x}" in double quotes'
-    return Diagnostic(span, "OC103", f"a control character, {name}", hint)
-
-
-def _character(file: str, before: str) -> Span:
-    lines = lines_of(before)
-    line, column = len(lines), len(lines[-1]) + 1
-    return Span(file, line, column, line, column + 1)

@@ -16,7 +16,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from schemas.guard import MAX_NODES, lines_of
+from schemas.characters import lines_of
+from schemas.guard import MAX_NODES
 from schemas.span import Span
 
 Path = Sequence[str | int]

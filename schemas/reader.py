@@ -106,10 +106,10 @@ def read(data: bytes, file: str) -> ParsedFile:
     """
     loaded = load(data, file)
     said = frozenset(finding.span for finding in loaded.findings)
-    reading = _Reading(file, Layout(data), said, nothings=loaded.nothings)
+    reading = _Reading(file, Layout(loaded.instead or data), said, nothings=loaded.nothings)
     values = loaded.remains if loaded.findings else loaded.documents
     for index, value in enumerate(values):
-        if value is not NOTHING:
+        if value is not NOTHING and not (loaded.findings and reading.is_enough):
             reading.take(value, index, tuple(mark for mark in loaded.marks if mark.index == index))
     return reading.refused(loaded, data) if loaded.findings else reading.result()
 
@@ -132,6 +132,11 @@ class _Reading:
         self._of_acts: list[Diagnostic] = []
         self._broken: set[str] = set()
         self._broken_kinds: set[str] = set()
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether so much was found that nobody waits for more."""
+        return len(self._findings) >= MAX_FINDINGS
 
     def take(self, value: Any, index: int, marks: tuple[Mark, ...]) -> None:
         """One document more, of which the guard has refused what is at `marks`."""

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections import Counter
 
 from opsconductor.report.facts import Place, Report, path_of
+from schemas.characters import lines_of
 from schemas.diagnostic import Diagnostic
-from schemas.guard import lines_of
 
 # Messages that name another place would otherwise change with every line above it.
 _PLACES = re.compile(r"\b(line|column) \d+")

@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from opsconductor.report.facts import DIRECTIONS, Report, printable
+from schemas.characters import lines_of
 from schemas.diagnostic import Diagnostic
-from schemas.guard import lines_of
 from schemas.span import Span
 
 _WIDEST = 120

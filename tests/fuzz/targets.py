@@ -14,8 +14,9 @@ from engine.compile import compile_files
 from engine.cron import CronError, parse
 from engine.expression import ExpressionError, Hole, Literal, compile_text, condition_text, split
 from engine.userschema import faults_of, problems_of
+from schemas.characters import lines_of
 from schemas.diagnostic import Diagnostic, in_order
-from schemas.guard import MAX_FINDINGS, NOTHING, lines_of, load
+from schemas.guard import MAX_FINDINGS, NOTHING, load
 from schemas.quantities import format_duration, format_instant, parse_duration, parse_instant
 from schemas.reader import plain, read
 from tests.fuzz.plainvalues import expected

@@ -177,6 +177,50 @@ def test_what_a_mistake_may_have_caused_is_not_said(spec: str, expected: list[st
     assert _codes(f"{JOB}{spec}\n") == expected
 
 
+READ = f"{JOB}  steps: [{{run: 'echo ${{{{ params.b }}}}'}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"\xef\xbb\xbf" + READ.encode(), ["1:1 OC102", "6:27 OC402"]),
+        (READ.encode("utf-16"), ["1:1 OC101", "6:27 OC402"]),
+        (READ.encode("utf-16-be"), ["1:1 OC101", "6:27 OC402"]),
+        (READ.encode("utf-32"), ["1:1 OC101", "6:27 OC402"]),
+        (READ.encode().replace(b"doubted}", b"a, description: caf\xe9}"), ["3:37 OC101", "6:27 OC402"]),
+        (READ.encode().replace(b"web-01", b"web\xe901"), ["5:24 OC101", "6:27 OC402"]),
+        (READ.encode().replace(b"web-01", b"web-0\0001"), ["5:26 OC103", "6:27 OC402"]),
+        (READ.encode().replace(b"targets", "tar\u2028gets".encode()), ["5:6 OC117"]),
+        (READ.encode().replace(b"params", b"par\xe9ms"), ["6:30 OC101"]),
+        (READ.encode().replace(b"steps", b"par\xe9ms"), ["6:6 OC101"]),
+        (READ.encode() + b"---\n\x01 - a: [\n", ["6:27 OC402", "8:1 OC103"]),
+        (b"\xf0" * 200, ["1:1 OC101"]),
+    ],
+)
+def test_bytes_that_are_refused_hide_nothing_but_themselves(data: bytes, expected: list[str]) -> None:
+    """The rest of the file is read where it can be; nothing is said of places where a character is not known."""
+    assert [found for found in Case("", data, ()).found() if found[-5:] not in _LATER] == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xf0" * 200,
+        b"a" * 2_000_000,
+        b"---\na: b\n" * 300,
+        b"a: " + b"[" * 70,
+        b"a: [1" + b", 1" * 60_000 + b"]",
+        b"a: [\n",
+        b"a: &b 1\n" * 200,
+        READ.encode() + b"---\n\x01 - a: [\n",
+    ],
+)
+def test_who_reads_no_further_says_so(data: bytes) -> None:
+    found = [finding for finding in Case("", data, ()).compiled().findings if finding.code < "OC200"]
+
+    assert any("not read" in finding.hint for finding in found)
+
+
 def test_what_stands_before_a_mistake_in_the_syntax_is_checked() -> None:
     assert _codes(f"{GUARDED.split('---', maxsplit=1)[0]}---\na: [\n---\nb: 1\n") == ["5:21 OC305", "9:1 OC104"]
 

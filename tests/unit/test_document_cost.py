@@ -10,7 +10,7 @@ from yaml._yaml import CParser
 
 from engine.compile import compile_files
 from engine.expression import compile_text
-from schemas.guard import MAX_BYTES
+from schemas.characters import MAX_BYTES
 from schemas.reader import ParsedFile, read
 
 PROJECT = """\

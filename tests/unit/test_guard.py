@@ -9,7 +9,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.guard import MAX_BYTES, MAX_DOCUMENTS, MAX_FINDINGS, MAX_NODES, MAX_SCALAR, guard, load
+from schemas.characters import MAX_BYTES
+from schemas.guard import MAX_DOCUMENTS, MAX_FINDINGS, MAX_NODES, MAX_SCALAR, guard, load
 from schemas.reader import plain, read
 from schemas.scalars import Refused, resolve
 

@@ -9,7 +9,7 @@ from pygit2.enums import FileMode
 
 from engine import entries
 from reconciler.objects import CommitInfo, NoSuchCommit, Objects
-from schemas.guard import MAX_BYTES
+from schemas.characters import MAX_BYTES
 
 GLOBS = ("definitions/**/*.yaml",)
 

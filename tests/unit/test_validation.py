@@ -14,8 +14,8 @@ from engine.entries import MAX_FOLDERS, MAX_TOTAL
 from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page
 from opsconductor.report import as_json, as_text
 from opsconductor.validation import validate_commit, validate_paths
+from schemas.characters import MAX_BYTES
 from schemas.codes import CODES
-from schemas.guard import MAX_BYTES
 from schemas.kinds import MODELS
 from schemas.publish import schema
 
