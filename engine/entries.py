@@ -5,8 +5,10 @@ One place for both readers of trees, the folder on disk and the commit: the same
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Literal
 
+from engine.globs import is_all_below
 from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic
 from schemas.span import start_of
@@ -74,14 +76,18 @@ def _too_many(message: str) -> Diagnostic:
     return Diagnostic(start_of(PROJECT_FILE), "OC122", message, "narrow `include`, or split the repository")
 
 
-def not_regular(path: str, kind: Irregular, *, wanted: bool) -> Diagnostic:
-    """An error where a document should be, a warning where some might lie behind it."""
+def not_regular(path: str, kind: Irregular, *, wanted: bool, globs: Iterable[str] = ()) -> Diagnostic:
+    """An error where a document should be, or all that a glob may name; a warning where some might lie behind it."""
     in_its_place = kind in ("link", "folder")
     hint = "put the file itself there" if in_its_place else "put the documents into this repository"
     if kind == "other":
         hint = "remove it, or narrow the Project's include"
     if wanted:
         return Diagnostic(start_of(path), "OC121", f"this is {_WHAT[kind]}, which is not followed", hint)
+    nothing = next((glob for glob in globs if is_all_below(glob, path)), None)
+    if nothing is not None:
+        message = f"this is {_WHAT[kind]}, which is not followed: nothing is read of '{nothing}'"
+        return Diagnostic(start_of(path), "OC121", message, hint.replace("the file itself", "the folder itself"))
     message = f"this is {_WHAT[kind]}; documents behind it are not read"
     return Diagnostic(start_of(path), "OC121", message, hint, "warning")
 

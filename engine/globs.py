@@ -23,6 +23,12 @@ def may_hold(pattern: str, folder: str) -> bool:
     return len(_parts(pattern)) > len(names)
 
 
+def is_all_below(pattern: str, folder: str) -> bool:
+    """Whether a glob can match nothing but files below a folder."""
+    names = folder.split("/")
+    return _parts(pattern)[: len(names)] == tuple(names) and len(_parts(pattern)) > len(names)
+
+
 @lru_cache(maxsize=1024)
 def _parts(pattern: str) -> tuple[str, ...]:
     return tuple(pattern.removeprefix("./").split("/"))

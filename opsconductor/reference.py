@@ -55,8 +55,11 @@ def explain_step_type(what: str) -> str | None:
 
 
 def explain_kind(what: str) -> str | None:
-    """A kind, or a field of it by its path (`Job.spec.steps`), in whatever case; None where there is no such thing."""
-    first, *path = what.split(".")
+    """A kind, or a field of it by its path (`Job.spec.steps`), in whatever case; None where there is no such thing.
+
+    Which item of a list is meant does not matter: `Job.spec.steps[0].run` and `Job.spec.steps.0.run` are the same.
+    """
+    first, *path = _steps_of(what)
     kind = next((name for name in _EVERY_KIND if name.lower() == first.lower()), None)
     if kind is None:
         return None
@@ -185,6 +188,31 @@ def _doc(model: type[BaseModel]) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _steps_of(what: str) -> list[str]:
+    return [step for step in re.sub(r"\[[^\]]*\]", "", what).split(".") if not step.isdigit()]
+
+
+def nearest_field(what: str) -> str | None:
+    """The path that one which leads nowhere may mean, as far as its first wrong step; None where none is like it."""
+    first, *path = _steps_of(what)
+    kind = next((name for name in _EVERY_KIND if name.lower() == first.lower()), None)
+    models: tuple[type[BaseModel], ...] = (_EVERY_KIND[kind],) if kind is not None else ()
+    said = [kind or ""]
+    for step in path:
+        found = _field(models, step)
+        if found is None:
+            fields = {
+                (info.alias or name).lower(): info.alias or name
+                for m in models
+                for name, info in m.model_fields.items()
+            }
+            near = get_close_matches(step.lower(), fields, n=1)
+            return ".".join([*said, fields[near[0]]]) if near else None
+        said.append(found[0])
+        models = tuple(_models(found[1].annotation))
+    return None
 
 
 def _field(models: tuple[type[BaseModel], ...], step: str) -> tuple[str, FieldInfo] | None:

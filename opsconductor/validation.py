@@ -179,7 +179,7 @@ class _Tree:
             self._descend(path, depth, may_be_above=may_be_above)
         elif wanted or may_be_above:
             what: Irregular = "submodule" if is_folder else "link"
-            self.say(not_regular(path, what, wanted=wanted))
+            self.say(not_regular(path, what, wanted=wanted, globs=self.globs))
 
     def _take(self, path: str, entry: "os.DirEntry[str]") -> None:
         try:

@@ -317,7 +317,7 @@ class Objects:
         what: Irregular = "link" if kind == _SYMLINK else "submodule" if kind == _SUBMODULE else "other"
         wanted = self._wanted(path, walk.globs)
         if wanted or _may_hold(path, walk.globs):
-            walk.say(not_regular(path, what, wanted=wanted))
+            walk.say(not_regular(path, what, wanted=wanted, globs=walk.globs))
 
     def _wanted(self, path: str, globs: tuple[str, ...]) -> bool:
         if self._chosen[0] != globs or len(self._chosen[1]) > 4 * MAX_ENTRIES:

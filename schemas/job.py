@@ -137,7 +137,7 @@ class Strategy(Model):
 class Concurrency(Model):
     group: str | None = Field(
         default=None,
-        description="Runs of one group share the limit; by default the job's name.",
+        description="Runs of one group share the limit; by default the name of the job or workflow.",
         examples=["web-maintenance"],
     )
     limit: Positive = Field(default=1, description="How many runs of the group at once.", examples=[1])

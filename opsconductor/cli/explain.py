@@ -58,10 +58,13 @@ def _nearest(what: str) -> str:
     import difflib
 
     from opsconductor.libraryreference import near as near_library
+    from opsconductor.reference import nearest_field
     from schemas.kinds import MODELS, STATUS_KINDS
 
     if (meant := near_library(what)) is not None:
         return f"; did you mean {meant}?"
+    if (field := nearest_field(what)) is not None:
+        return f"; did you mean {field}?"
     kind, dot, path = what.partition(".")
     folded = {name.lower(): name for name in (*MODELS, *sorted(STATUS_KINDS))}
     if kind.lower() in folded and dot:

@@ -24,7 +24,7 @@ TYPES = (
     ),
     StepType(
         "dummy",
-        description="Does what its inputs say, for tests of everything around a step.",
+        description="For tests, and for nothing else: does what its inputs say, to try everything around a step.",
         inputs={
             "sleep": {"type": "string", "description": "How long to wait, as a duration.", "examples": ["1s"]},
             "exit": {"type": "integer", "description": "Exit code to end with; 0 by default.", "examples": [1]},

@@ -23,11 +23,11 @@ from engine.recurrence import HORIZON
 from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
 from runners.connections import sshfiles
 from runners.steps import sync
-from schemas import envelope, guard, job
+from schemas import characters, envelope, guard, job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 MIB, KIB = 1024 * 1024, 1024
-TOGETHER = f"{guard.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB together**"
+TOGETHER = f"{characters.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB together**"
 
 
 @pytest.mark.parametrize(

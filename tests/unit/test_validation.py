@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from engine.entries import MAX_FOLDERS, MAX_TOTAL
-from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page
+from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page, nearest_field
 from opsconductor.report import as_json, as_text
 from opsconductor.validation import validate_commit, validate_paths
 from schemas.characters import MAX_BYTES
@@ -98,6 +98,23 @@ def test_what_is_no_regular_file_is_not_opened(folder: Path) -> None:
         "definitions/broken.yaml:1:1 OC121",
         "definitions/loop:1:1 OC121",
         "definitions/pipe.yaml:1:1 OC121",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("include", "severity"),
+    [("definitions/**/*.yaml", "error"), ("definitions/*", "error"), ("*/**/*.yaml", "warning")],
+)
+def test_a_folder_of_which_nothing_is_read_is_an_error(folder: Path, include: str, severity: str) -> None:
+    """Where `definitions` is a link, a repository without definitions would be taken for one that is right."""
+    (folder / "opsconductor.yaml").write_text(PROJECT + f"spec: {{include: ['{include}']}}\n")
+    (folder / "definitions").rename(folder / "elsewhere")
+    (folder / "definitions").symlink_to("elsewhere")
+
+    report = validate_paths(folder)
+
+    assert [(one.span.file, one.code, one.severity) for one in report.findings if one.code == "OC121"] == [
+        ("definitions", "OC121", severity)
     ]
 
 
@@ -354,7 +371,17 @@ def test_every_kind_and_field_is_explained() -> None:
     assert all(code in codes_page() for code in CODES)
     assert "`targetFirst`" in (explain_kind("job.spec.strategy.order") or "")
     assert "\n  for example: batches: [1, 25%, 100%]\n" in (explain_kind("Job.spec.strategy.batches") or "") + "\n"
+    assert (
+        explain_kind("Job.spec.steps[0].run")
+        == explain_kind("Job.spec.steps.3.run")
+        == explain_kind("job.spec.steps.run")
+    )
     assert explain_kind("Job.spec.nonsense") is None
+    assert (nearest_field("Job.spec.stepz"), nearest_field("Job.spec.steps.rnu")) == (
+        "Job.spec.steps",
+        "Job.spec.steps.run",
+    )
+    assert (nearest_field("Job.spec.steps"), nearest_field("nonsense"), nearest_field("Job.zzz")) == (None, None, None)
     assert explain_kind("nonsense") is None
 
 
