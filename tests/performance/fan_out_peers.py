@@ -74,6 +74,7 @@ class Ansible:
         for socket in self._sockets.glob("*"):
             subprocess.run(["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "x"],
                            capture_output=True, check=False)  # fmt: skip
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     @property
     def _sockets(self) -> Path:
