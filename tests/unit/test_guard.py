@@ -178,9 +178,10 @@ def test_a_plain_scalar_is_what_a_quoted_one_is_not(text: str) -> None:
 
 
 _characters = st.characters(exclude_categories=("Cs", "Cc", "Cn"), exclude_characters="\u2028\u2029\ufeff")
+# Programs of YAML 1.1 write the text 0E0 plain; in YAML 1.2 it is a number.
 _values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(_characters, max_size=20),
+    | st.text(_characters, max_size=20).filter(lambda text: not isinstance(resolve(text), float)),
     lambda below: st.lists(below, max_size=4)
     | st.dictionaries(st.text("abcxyz", min_size=1, max_size=3), below, max_size=4),
     max_leaves=20,
