@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.decide import Skips
 from engine.identity import Cause, run_id
+from engine.rehearsal import Rehearsal
 from engine.states import RunState, StepState
 from engine.views import RunView, StepView, TargetView
 from journal import acts, evidence, history, leases, outbox, runimport, runs, schedules, steps
@@ -297,3 +298,12 @@ async def test_more_runs_than_a_statement_takes_are_seen_at_once(desk, new_run):
     await desk.enqueue(new_run())
     found = await desk.see(runs.get_all, [new_run().id, *(f"r{number}" for number in range(40_000))])
     assert list(found) == [new_run().id]
+
+
+async def test_a_dry_run_has_ended_as_it_is_recorded(desk, new_run):
+    """It takes no slot, no runner claims it, and asking again finds it."""
+    dry = new_run("dry", group="rotate", rehearsal=Rehearsal(RunState.SUCCEEDED, {}, ()))
+    assert await desk.enqueue(dry) == Enqueued(dry.id, RunState.SUCCEEDED)
+    assert await desk.enqueue(dry) == AlreadyThere(dry.id, RunState.SUCCEEDED)
+    assert await desk.claim() == ()
+    assert await desk.enqueue(new_run("real", group="rotate")) == Enqueued(new_run("real").id, RunState.QUEUED)
