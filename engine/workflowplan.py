@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from engine.catalog import Catalog
+from engine.concurrency import group_of, group_of_job
 from engine.expression import ExpressionError, condition_text, has_expression
 from engine.pinned import Loop, PinnedSpec, PinnedTarget
 from engine.planning import checked_params, plan_node
@@ -20,7 +21,7 @@ from engine.refused import PlanRefused
 from engine.selection import matches, members, narrow, select
 from schemas.job import Job
 from schemas.selector import Selection
-from schemas.workflow import Gate, Node, Workflow, WorkflowSpec
+from schemas.workflow import Gate, Node, Workflow
 
 QUEUE_TIMEOUT = timedelta(hours=1)
 """How long a workflow's run may wait for its place."""
@@ -153,11 +154,6 @@ def shape(plan: PinnedWorkflow) -> dict[str, tuple[str, str | None, tuple[str, .
     }
 
 
-def group_of(name: str, spec: WorkflowSpec) -> str:
-    """The concurrency group of a workflow's runs: by default one that no job can have."""
-    return spec.concurrency.group or f"workflow/{name}"
-
-
 def _node(
     catalog: Catalog, workflow: Workflow, name: str, node: Node, limit: Selection | None
 ) -> PinnedNode | PlanRefused:
@@ -181,7 +177,7 @@ def _job(catalog: Catalog, workflow: Workflow, node: Node, limit: Selection | No
     job = catalog.jobs.get(node.job_ref or "")
     if job is None:
         return PlanRefused("notAllowed", f"there is no Job '{node.job_ref}' in commit {catalog.commit[:12]}")
-    group = job.spec.concurrency.group or job.name
+    group = group_of_job(job)
     if group == group_of(workflow.name, workflow.spec):
         return PlanRefused("notAllowed", f"job '{job.name}' would wait for this workflow: both are of group '{group}'")
     open_limit = node.limit if node.limit is not None and has_expression(node.limit.to_json()) else None
@@ -261,5 +257,5 @@ def load(data: bytes | str) -> PinnedWorkflow:
 
 __all__ = [
     "QUEUE_TIMEOUT", "NodeGate", "NodeJob", "NodeWait", "PinnedNode", "PinnedWorkflow",
-    "PlannedWorkflow", "dump", "group_of", "load", "narrowed", "plan_workflow", "shape",
+    "PlannedWorkflow", "dump", "load", "narrowed", "plan_workflow", "shape",
 ]  # fmt: skip

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from engine.catalog import Catalog
+from engine.concurrency import group_of
 from engine.judge import Launch
 from engine.rehearsal import Rehearsal
-from engine.workflowplan import QUEUE_TIMEOUT, PinnedWorkflow, group_of
+from engine.workflowplan import QUEUE_TIMEOUT, PinnedWorkflow
 from journal.runs import NewRun
 from schemas.workflow import WorkflowSpec
 

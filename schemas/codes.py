@@ -80,6 +80,7 @@ _TITLES = {
     "OC321": "A key or an address of two people",
     "OC322": "A jump that leads nowhere",
     "OC323": "A step type of a plug-in that cannot be used",
+    "OC324": "A workflow that its own job would wait for",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from engine.checks.scope import Scope
+from engine.concurrency import group_of_job
 from schemas.diagnostic import Diagnostic, Related
 from schemas.reader import Authored
 
@@ -11,7 +12,7 @@ def check(scope: Scope) -> Iterator[Diagnostic]:
     first: dict[str, tuple[Authored, int]] = {}
     for name, job in scope.catalog.jobs.items():
         authored, limit = scope.authored("Job", name), job.spec.concurrency.limit
-        group = job.spec.concurrency.group or name
+        group = group_of_job(job)
         other, stated = first.setdefault(group, (authored, limit))
         if stated != limit:
             related = (Related(other.span("spec", "concurrency", "limit"), f"{other.identity} says {stated}"),)

@@ -55,6 +55,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC321": frozenset(),
     "OC322": frozenset({"jump", "=ssh", "=connections"}),
     "OC323": frozenset(),
+    "OC324": frozenset({"jobRef", "concurrency", "group"}),
     "OC340": frozenset(),
     "OC341": frozenset(),
     "OC401": frozenset(),

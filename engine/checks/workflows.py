@@ -11,6 +11,7 @@ from engine.checks.scope import Path, Scope
 from engine.checks.typed import Typing, mismatches
 from engine.checks.typed import given as unfitting
 from engine.checks.typed import params as typed_params
+from engine.concurrency import group_of, group_of_job
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, reached, shown
 from engine.inference import BOOL, INT, LIST, TEXT, Types
@@ -39,6 +40,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         return
     graph = _Graph(authored, authored.document, scope)
     yield from graph.needs()
+    yield from graph.groups()
     for name, node in authored.document.spec.jobs.items():
         if node.approval is not None:
             yield from _gate(authored, node.approval, ("spec", "jobs", name, "approval"), scope, graph.guesses)
@@ -127,6 +129,26 @@ class _Graph:
             related = tuple(Related(self._key(name), f"node {name}") for name in circle[:-1][:10])
             yield Diagnostic(span, "OC314", message, "remove one of these needs; no node of it could start",
                              related=related)  # fmt: skip
+
+    def groups(self) -> Iterator[Diagnostic]:
+        """Jobs that would wait for the very run that waits for them: one finding a job, at its first node."""
+        group = group_of(self.document.name, self.document.spec)
+        first: dict[str, str] = {}
+        for name, node in self.nodes.items():
+            first.setdefault(node.job_ref or "", name)
+        for ref, name in first.items():
+            job = self.scope.catalog.jobs.get(ref)
+            if job is None or group_of_job(job) != group:
+                continue
+            message = f"job '{job.name}' would wait for this workflow: both are of concurrency group '{group}'"
+            hint = "give the workflow, or the job, a group of its own"
+            origin = self.scope.authored("Job", job.name)
+            related = (
+                Related(self.authored.span("spec", "concurrency", "group"), "the workflow's group"),
+                Related(origin.span("spec", "concurrency", "group"), "the job's group"),
+            )
+            span = self.authored.span("spec", "jobs", name, "jobRef")
+            yield Diagnostic(span, "OC324", message, hint, related=related)
 
     def expressions(self) -> Iterator[Diagnostic]:
         for name, node in self.nodes.items():
