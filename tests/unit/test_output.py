@@ -26,7 +26,8 @@ def test_scripts_look_as_they_were_written() -> None:
     ("words", "code", "said"),
     [
         (["explain", "jbo"], 1, "did you mean Job?"),
-        (["explain", "job.spec.stepz"], 1, "opsconductor explain Job.spec"),
+        (["explain", "job.spec.stepz"], 1, "did you mean Job.spec.steps?"),
+        (["explain", "job.spec.zzzzzz"], 1, "opsconductor explain Job.spec"),
         (["explain", "zebra"], 1, "or a kind: Project, Job"),
         (["get"], 2, "see 'opsconductor get --help'"),
         (["frobnicate"], 2, "see 'opsconductor --help'"),

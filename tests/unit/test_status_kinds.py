@@ -101,7 +101,8 @@ GATE = OpenGate(
     "sha256:" + "0" * 64,
     {
         "run": RUN, "workflow": "deploy", "gate": "ask", "commit": "1f0c" * 10, "libraries": {"a": "b"},
-        "next": [{"id": "ship", "job": "ship-web", "params": {"v": 1}, "forEach": ["eu"], "targets": ["a"]}],
+        "next": [{"id": "ship", "job": "ship-web", "params": {"v": 1}, "forEach": ["eu"], "if": "params.v > 0",
+                  "targets": ["a"]}],
         "teams": ["web"], "users": ["ana"], "count": 1, "notRequester": True, "requestedBy": "ana@example.org",
         "openedAt": "2026-11-21T00:15:00Z", "expiresAt": "2026-11-21T00:15:00Z", "onTimeout": "fail",
     },
