@@ -1,13 +1,14 @@
 """From parsed files to a catalog, or to everything that is wrong with them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
-from engine.checks.files import files_of
+from engine.checks.files import files_of, templates_of
 from engine.checks.scope import Scope
 from engine.globs import matches
 from engine.plugins import knowing
@@ -18,6 +19,10 @@ from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
 
 PROJECT_FILE = "opsconductor.yaml"
+TEMPLATE_READ = 128 * 1024
+"""Bytes of a template of which a commit is still asked whether it can be read."""
+TEMPLATES_READ = 4 * 1024 * 1024
+"""The same of all templates together, in the order of their paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,19 @@ def mentioned(files: Iterable[ParsedFile]) -> frozenset[str]:
     return frozenset(path for document in documents for path, _ in files_of(document))
 
 
+def rendered(files: Iterable[ParsedFile], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
+    """What the templates hold that steps render; those apart which only a run has the time to read."""
+    documents = (authored.document for file in files for authored in file.documents)
+    found: dict[str, bytes] = {}
+    left = TEMPLATES_READ
+    for path in sorted({path for document in documents for path in templates_of(document)}):
+        data = content(path)
+        if data is not None and len(data) <= min(TEMPLATE_READ, left):
+            found[path] = data
+            left -= len(data)
+    return found
+
+
 def compile_files(
     commit: str,
     files: Iterable[ParsedFile],
@@ -78,6 +96,7 @@ def compile_files(
     *,
     libraries: Vendored = NO_LIBRARIES,
     present: frozenset[str] | None = None,
+    templates: Mapping[str, bytes] = MappingProxyType({}),
     every: Every = in_turn,
     before: Compiled | None = None,
     last: bool = False,
@@ -85,9 +104,9 @@ def compile_files(
     """Check the documents of a commit as a whole. Same files, same findings, in the same order.
 
     `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `present`
-    are those of the files `mentioned` that are there; None where nobody has looked. `before` is a former commit of the
-    same repository: it changes no answer, and saves asking again what it has answered. `last` says that no commit
-    follows.
+    are those of the files `mentioned` that are there; None where nobody has looked. `templates` are those
+    `rendered`, by their paths. `before` is a former commit of the same repository: it changes no answer, and saves
+    asking again what it has answered. `last` says that no commit follows.
     """
     parsed = sorted(files, key=lambda file: file.file)
     plugged = libraries.plugins.step_types
@@ -112,6 +131,7 @@ def compile_files(
         aside=seen.aside,
         unsettled=seen.unsettled,
         present=present,
+        templates=templates,
     )
     former = before.checked if before else None
     checked = everything.about_definitions(scope, unread=unread, every=every, before=former, last=last)

@@ -1,8 +1,8 @@
 """Jinja templates as text: read, and never compiled or rendered here, since compiling evaluates constants."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -28,8 +28,23 @@ class Problem:
     """Whether the fault is a name that nobody has given a value."""
 
 
-def problems_of(text: str, known: frozenset[str]) -> tuple[Problem, ...]:
-    """Why a template cannot be used where only the `known` names have values; nothing where it can."""
+def problems_of(text: str, known: frozenset[str], what: str = "a message") -> tuple[Problem, ...]:
+    """Why a template of `what` cannot be used where only the `known` names have values; nothing where it can."""
+    return tuple(islice(lacking(problems_in(text), known, what), MAX_FINDINGS))
+
+
+def lacking(found: Iterable[Problem], known: frozenset[str], what: str) -> Iterator[Problem]:
+    """Of the `problems_in` a template, those that are some where only the `known` names have values."""
+    hint = f"there are {', '.join(sorted(known))}"
+    for one in found:
+        if not one.unknown:
+            yield one
+        elif one.word not in known:
+            yield replace(one, message=f"there is no '{one.word}' in {what}", hint=hint)
+
+
+def problems_in(text: str) -> tuple[Problem, ...]:
+    """What is wrong with a template, and every name that it needs a value for, as one that is not known."""
     from jinja2 import TemplateSyntaxError
 
     environment = _environment()
@@ -41,25 +56,22 @@ def problems_of(text: str, known: frozenset[str]) -> tuple[Problem, ...]:
         return (Problem(_TOO_DEEP, "make it simpler", 1),)
     except ValueError:  # of thousands of digits
         return (Problem("not a template: a number that is too long", "write it as text", 1),)
-    return tuple(islice(dict.fromkeys(_walked(environment, tree, known)), MAX_FINDINGS))
+    return tuple(dict.fromkeys(_walked(environment, tree)))
 
 
-def _walked(
-    environment: "ImmutableSandboxedEnvironment", tree: "nodes.Template", known: frozenset[str]
-) -> Iterator[Problem]:
+def _walked(environment: "ImmutableSandboxedEnvironment", tree: "nodes.Template") -> Iterator[Problem]:
     """Names that are set anywhere in the template count as known everywhere in it."""
     from jinja2 import nodes
 
     every = _below(tree)
-    given = known | set(environment.globals)
+    given = set(environment.globals)
     given |= {node.name for node in every if isinstance(node, nodes.Name) and node.ctx != "load"}
     given |= {node.name for node in every if isinstance(node, nodes.Macro)} | {"loop", "caller", "varargs", "kwargs"}
     for node in every:
         yield from _dangers(node)
         match node:
             case nodes.Name(name=name) if name not in given:
-                hint = f"there are {', '.join(sorted(known))}"
-                yield Problem(f"there is no '{name}' in a message", hint, node.lineno, name, unknown=True)
+                yield Problem(f"it needs '{name}'", "", node.lineno, name, unknown=True)
             case nodes.Filter(name=name) if name not in environment.filters:
                 yield Problem(f"there is no filter '{name}'", "Jinja's own filters are there", node.lineno, name)
             case nodes.Test(name=name) if name not in environment.tests:
@@ -74,7 +86,7 @@ MOST = 10_000
 """The largest number that a template may count to, or make a text wide by."""
 _MOST_PRODUCT = 100_000
 _WIDE = re.compile(r"\d{5,}")
-_SMALLER = f"a message is short: numbers up to {MOST:,} will do"
+_SMALLER = f"numbers up to {MOST:,} will do"
 
 
 def _dangers(node: "nodes.Node") -> Iterator[Problem]:
@@ -86,9 +98,9 @@ def _dangers(node: "nodes.Node") -> Iterator[Problem]:
             yield Problem(f"'{name[:40]}': names that begin with '_' are not for templates", "", node.lineno, name)
         case nodes.Filter(name="attr"):
             hint = "write the name after a dot"
-            yield Problem("the filter 'attr' is not for templates of messages", hint, node.lineno, "attr")
+            yield Problem("the filter 'attr' is not for templates", hint, node.lineno, "attr")
         case nodes.Pow():
-            yield Problem("'**' is not for templates of messages", "write the number itself", node.lineno, "**")
+            yield Problem("'**' is not for templates", "write the number itself", node.lineno, "**")
         case nodes.Mul() if _repeats(node):
             hint = f"factors of up to {_MOST_PRODUCT:,} together will do"
             yield Problem("a product with large factors", hint, node.lineno, "*")

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from engine.compile import (
@@ -18,6 +19,7 @@ from engine.compile import (
     looked_at,
     mentioned,
     project_to_read_by,
+    rendered,
 )
 from engine.entries import (
     MAX_FINDINGS,
@@ -51,7 +53,7 @@ def validate_paths(root: Path) -> Report:
         tree.say(tree.beyond)
     wanted = {*included(tree.paths, project), *filter(is_apart, tree.paths)}
     files = {path: data for path in sorted(wanted) if (data := tree.read(path)) is not None}
-    return _report("", files, tuple(tree.findings), tree.holds)
+    return _report("", files, tuple(tree.findings), tree.holds, tree.small)
 
 
 def validate_commit(git_dir: Path, commit: str) -> Report:
@@ -64,7 +66,9 @@ def validate_commit(git_dir: Path, commit: str) -> Report:
     snapshot = objects.snapshot(commit, looked_at(project))
     wanted = {*included(snapshot.files, project), *filter(is_apart, snapshot.files)}
     files = {path: objects.blob(snapshot.files[path].id) for path in sorted(wanted)}
-    return _report(commit, files, snapshot.findings, lambda path: objects.holds(commit, path))
+    return _report(
+        commit, files, snapshot.findings, lambda path: objects.holds(commit, path), partial(objects.file, commit)
+    )
 
 
 def files_below(root: Path, globs: tuple[str, ...]) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:
@@ -79,7 +83,11 @@ def files_below(root: Path, globs: tuple[str, ...]) -> tuple[dict[str, bytes], t
 
 
 def _report(
-    commit: str, files: dict[str, bytes], extra: tuple[Diagnostic, ...], holds: Callable[[str], bool]
+    commit: str,
+    files: dict[str, bytes],
+    extra: tuple[Diagnostic, ...],
+    holds: Callable[[str], bool],
+    small: Callable[[str], bytes | None],
 ) -> Report:
     documents = [(path, data) for path, data in files.items() if not is_apart(path)]
     with uncollected():
@@ -92,6 +100,7 @@ def _report(
             extra=extra,
             libraries=libraries,
             present=frozenset(filter(holds, mentioned(parsed))),
+            templates=rendered(parsed, small),
             every=on_all_cores,
             last=True,
         )
@@ -139,6 +148,14 @@ class _Tree:
             return Path(place, path).resolve() == place / path and stat.S_ISREG(os.lstat(place / path).st_mode)
         except (OSError, ValueError):
             return False
+
+    def small(self, path: str) -> bytes | None:
+        """A regular file of at most 1 MiB; None where it is none, without a finding."""
+        try:
+            fits = self.holds(path) and os.lstat(self.root / path).st_size <= MAX_BYTES
+        except OSError:
+            return None
+        return self.read(path) if fits else None
 
     def read(self, path: str) -> bytes | None:
         """The bytes of a regular file; None, with a finding, where it is none or cannot be read."""

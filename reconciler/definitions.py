@@ -3,10 +3,20 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
 from engine.catalog import Catalog
-from engine.compile import PROJECT_FILE, Compiled, compile_files, included, looked_at, mentioned, project_to_read_by
+from engine.compile import (
+    PROJECT_FILE,
+    Compiled,
+    compile_files,
+    included,
+    looked_at,
+    mentioned,
+    project_to_read_by,
+    rendered,
+)
 from engine.prune import removed_too_much
 from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, vendored
 from reconciler.objects import BlobRef, Objects
@@ -74,8 +84,15 @@ class Definitions:
         files = [self._parsed.file(path, snapshot.files[path].id) for path in included(snapshot.files, project)]
         libraries = self._libraries(snapshot.files)
         present = frozenset(path for path in mentioned(files) if self._objects.holds(commit, path))
+        templates = rendered(files, partial(self._objects.file, commit))
         self._last = compile_files(
-            commit, files, snapshot.findings, libraries=libraries, present=present, before=self._last
+            commit,
+            files,
+            snapshot.findings,
+            libraries=libraries,
+            present=present,
+            templates=templates,
+            before=self._last,
         )
         return self._last
 

@@ -35,6 +35,7 @@ class Facts:
     libraries: Mapping[str, str]
     """Digests by name."""
     present: frozenset[str] | None
+    templates: Mapping[str, bytes]
     users: Mapping[str, frozenset[str]]
 
 
@@ -56,6 +57,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
         names_ssh=scope.names_ssh,
         libraries={name: library.digest for name, library in scope.catalog.libraries.items()},
         present=scope.present,
+        templates=scope.templates,
         users=users,
     )
 

@@ -40,7 +40,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "secrecy": _ANY,
     "plaintext": _ANY,
     "encrypted": ("Credential",),
-    "templates": ("NotificationRule",),
+    "templates": ("NotificationRule", "Job"),
     "workflows": ("Workflow",),
     "discoveries": ("Discovery",),
     "triggers": ("Trigger",),

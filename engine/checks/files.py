@@ -13,6 +13,9 @@ from schemas.paths import PEM, is_inside
 from schemas.reader import Authored
 from schemas.target import Connections, Target
 
+TEMPLATE = "template"
+"""The step type that renders a file of the repository."""
+
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     if scope.present is None:
@@ -42,6 +45,15 @@ def files_of(document: Document) -> Iterator[tuple[str, Path]]:
             file = (placed.step.with_ or {}).get(name)
             if isinstance(file, str) and PEM not in file and not has_expression(file) and is_inside(file):
                 yield file, (*placed.path, "with", name)
+
+
+def templates_of(document: Document) -> Iterator[str]:
+    """The templates that a document's steps render."""
+    for placed in steps_in(document):
+        source = (placed.step.with_ or {}).get("source")
+        renders = placed.type is not None and placed.type.name == TEMPLATE
+        if renders and isinstance(source, str) and not has_expression(source) and is_inside(source):
+            yield source
 
 
 def connections_of(document: Document) -> Iterator[tuple[Connections, Path]]:

@@ -1,10 +1,13 @@
-"""The words of messages: templates that can be read, over names that a message has."""
+"""The words of messages, and the templates that steps render: such as can be read, over names that are there."""
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
+from engine.checks.files import TEMPLATE
 from engine.checks.memory import remembered
-from engine.checks.scope import Path, Scope
-from engine.templates import Problem, problems_of
+from engine.checks.scope import Path, PlacedStep, Scope, steps_of
+from engine.templates import Problem, lacking, problems_in, problems_of
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule
 from schemas.reader import Authored
@@ -14,10 +17,51 @@ NAMES = frozenset({"event", "run", "job", "targets", "links"})
 """What a message knows."""
 
 
-def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
+_OF_STEPS = frozenset({"params", "steps", "job", "run", "env", "vars", "target"})
+"""What a template on a target knows, `vars` of its step and the items of loops around it apart."""
+
+
+def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if isinstance(document, NotificationRule):
         yield from remembered(authored, "templates", (), lambda: tuple(_about(authored, document)))
+    elif scope.templates and not authored.holes:
+        yield from _rendered(authored, scope)
+
+
+def _rendered(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """What a run would refuse to render, said before it starts."""
+    for placed in steps_of(authored):
+        given: dict[str, Any] = placed.step.with_ or {}
+        if placed.type is None or placed.type.name != TEMPLATE or not isinstance(given.get("source"), str):
+            continue
+        source, known = given["source"], _known(placed, given.get("vars", {}))
+        if source not in scope.templates:
+            continue
+        for problem in lacking(_problems(scope.templates[source]), known or _OF_STEPS, "this template"):
+            if known is not None or not problem.unknown:
+                message = f"{source[:200]}:{problem.line}: {problem.message}"
+                span = authored.span(*placed.path, "with", "source")
+                yield Diagnostic(span, "OC410" if problem.unknown else "OC409", message, problem.hint)
+
+
+def _known(placed: PlacedStep, given: Any) -> frozenset[str] | None:
+    """The names that have values; None where an expression gives them."""
+    if not isinstance(given, dict):
+        return None
+    loop = placed.step.for_each
+    return _OF_STEPS | placed.loops | frozenset(given) | ({loop.as_} if loop is not None else frozenset())
+
+
+@lru_cache(maxsize=256)
+def _problems(data: bytes) -> tuple[Problem, ...]:
+    """Asked once for all the steps that render one template. A name is said where it stands first."""
+    try:
+        found = problems_in(data.decode())
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return (Problem("not a template: it is no text in UTF-8", "save it as UTF-8", line),)
+    return tuple({one.word if one.unknown else one: one for one in reversed(found)}.values())[::-1]
 
 
 def _about(authored: Authored, rule: NotificationRule) -> Iterator[Diagnostic]:

@@ -50,7 +50,7 @@ async def _content(inputs: Mapping[str, Any], around: Around) -> bytes:
     except UnicodeDecodeError as error:
         raise Unfit(f"{source}: it is no text") from error
     values = {**around.seen, **inputs.get("vars", {})}
-    for problem in problems_of(text, frozenset(values)):
+    for problem in problems_of(text, frozenset(values), "this template"):
         hint = f"; {problem.hint}" if problem.hint else ""
         raise Unfit(f"{source}:{problem.line}: {problem.message}{hint}")
     return (await rendered(text, values)).encode()
