@@ -14,24 +14,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 import step_libraries
 from engine import builtin
 from engine.compile import compile_files
 from engine.vendored import LOCK_FILE, Vendored, digest, file_of, libraries_of, vendored
 from journal.errors import Refused
-from opsconductor import libraryorigin
+from opsconductor import libraryorigin, lockfile
 from opsconductor.exits import UsageError
 from opsconductor.libraryorigin import Found, Origin
 from opsconductor.validation import files_below
 from schemas.diagnostic import Diagnostic
-from schemas.guard import load
 from schemas.library import StepLibrary
 from schemas.reader import read
 
 State = Literal["locked", "changed", "not locked", "missing", "built in"]
-_HEAD = "# Written by 'opsconductor library': what was reviewed. A library that differs from it is not used.\n"
+_KEY = "libraries"
 _PROJECT = b"apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: x}\n"
 
 
@@ -52,8 +49,13 @@ class Libraries:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._lock = root / LOCK_FILE
-        self.locked = self._read_lock()
+        self._whole = self._read_lock()
+
+    @property
+    def locked(self) -> dict[str, dict[str, Any]]:
+        """What the lock says of each library."""
+        entries = self._whole.get(_KEY, {})
+        return {str(name): entry if isinstance(entry, dict) else {} for name, entry in entries.items()}
 
     # --- what is there ---
 
@@ -111,7 +113,7 @@ class Libraries:
         with self._beside() as aside:
             if (self.root / "libraries" / name).exists():
                 (self.root / "libraries" / name).rename(aside / name)
-                _durable(self.root / "libraries")
+                lockfile.durable(self.root / "libraries")
             self._write_lock({other: entry for other, entry in self.locked.items() if other != name})
 
     def _one(self, name: str) -> Held:
@@ -143,10 +145,16 @@ class Libraries:
             _written(aside / name, found.files)
             place = self.root / "libraries" / name
             place.parent.mkdir(exist_ok=True)
+            former = aside / "before"
             if place.exists():
-                place.rename(aside / "before")
-            (aside / name).rename(place)
-            _durable(place.parent)
+                place.rename(former)
+            try:
+                (aside / name).rename(place)
+            except OSError:
+                if former.exists():
+                    former.rename(place)  # what is beside is thrown away
+                raise
+            lockfile.durable(place.parent)
             self._write_lock({**self.locked, name: entry})
         return self._one(name)
 
@@ -159,7 +167,7 @@ class Libraries:
         """Refuse what `validate` would refuse, before anything is written."""
         others = {path: data for path, data in self._files().items() if path.split("/")[1] != name}
         whole = {**others, **{f"libraries/{name}/{path}": data for path, data in found.files.items()}}
-        lock = _yaml({"libraries": {**self.locked, name: dict(entry)}}).encode()
+        lock = lockfile.text_of(self._locking({**self.locked, name: entry}))
         held = vendored((file_of(path, data) for path, data in whole.items()), lock)
         compiled = compile_files("", [read(_PROJECT, "opsconductor.yaml")], libraries=held)
         mine = [one for one in compiled.findings if one.span.file.startswith(f"libraries/{name}/")]
@@ -171,30 +179,24 @@ class Libraries:
     def _files(self) -> dict[str, bytes]:
         return files_below(self.root, ("libraries/*/library.yaml", "libraries/*/steps/*"))[0]
 
-    def _read_lock(self) -> dict[str, dict[str, Any]]:
-        if not self._lock.exists():
-            return {}
-        loaded = load(self._lock.read_bytes(), LOCK_FILE)
-        whole = loaded.documents[0] if len(loaded.documents) == 1 else None
-        libraries = whole.get("libraries", {}) if isinstance(whole, dict) else None
-        if loaded.findings or not isinstance(libraries, dict):
-            first = next(iter(loaded.findings), None)
-            raise Refused(
-                f"{LOCK_FILE} cannot be read: {first.message if first else 'it has no libraries'}; mend it first"
-            )
-        return {str(name): entry if isinstance(entry, dict) else {} for name, entry in libraries.items()}
+    def _read_lock(self) -> dict[str, Any]:
+        try:
+            whole = lockfile.read(self.root)
+        except ValueError as error:
+            raise Refused(f"{LOCK_FILE} cannot be read: {error}; mend it first") from error
+        if not isinstance(whole.get(_KEY, {}), dict):
+            raise Refused(f"{LOCK_FILE} cannot be read: its '{_KEY}' are no mapping; mend it first")
+        return whole
+
+    def _locking(self, locked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """The whole lock with these libraries, and all else as it is."""
+        entries = {name: dict(locked[name]) for name in sorted(locked)}
+        return {_KEY: entries, **{key: value for key, value in self._whole.items() if key != _KEY}}
 
     def _write_lock(self, locked: Mapping[str, Mapping[str, Any]]) -> None:
-        entries = {name: dict(locked[name]) for name in sorted(locked)}
-        text = _HEAD + _yaml({"libraries": entries})
-        half = self._lock.with_name(f".{LOCK_FILE}.{os.getpid()}")
-        with half.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        half.replace(self._lock)
-        _durable(self.root)
-        self.locked = entries
+        whole = self._locking(locked)
+        lockfile.write(self.root, lockfile.text_of(whole))
+        self._whole = whole
 
     @contextmanager
     def _beside(self) -> Iterator[Path]:
@@ -236,11 +238,6 @@ def root_of(where: Path) -> Path:
     return found
 
 
-def _yaml(data: Any) -> str:
-    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1 << 20)
-    return text
-
-
 def _written(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
     for path, data in files.items():
@@ -251,12 +248,4 @@ def _written(folder: Path, files: Mapping[str, bytes]) -> None:
             file.flush()
             os.fsync(file.fileno())
     for made in {folder, *(folder / path for path in ("steps",) if (folder / path).is_dir())}:
-        _durable(made)
-
-
-def _durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        lockfile.durable(made)

@@ -43,6 +43,7 @@ def lock(
 ) -> int:
     """Write the step types of the plug-ins that are installed here into opsconductor.lock, for all who check it."""
     from engine.vendored import LOCK_FILE
+    from opsconductor import lockfile
     from opsconductor.plugins.installed import locked, relocked
 
     if not (path / "opsconductor.yaml").is_file():
@@ -55,7 +56,7 @@ def lock(
         typer.echo(f"opsconductor: {error}", err=True)
         return exits.FINDINGS
     if after != (before or b""):
-        file.write_bytes(after)
+        lockfile.write(path, after)
     names = [name for package in known.values() for name in package["steps"]]
     said = f"{file} knows {', '.join(names)}" if names else "no plug-in with step types is installed here"
     typer.echo(said, err=True)

@@ -7,10 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engine.plugins import LOCK_KEY, problem_of
-from engine.vendored import LOCK_FILE
+from opsconductor import lockfile
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.deliveries import DOOR as CHANNELS
 from runners.doors import Door, Fault, source
@@ -20,7 +18,6 @@ from schemas.guard import load
 from schemas.steps.declared import FILE
 
 DOORS: tuple[Door[Any], ...] = (STEPS, CONNECTIONS, SECRETS, CHANNELS)
-_HEAD = "# What this repository was reviewed with; 'opsconductor library' and 'opsconductor plugin lock' write it.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ def relocked(text: bytes | None, *, prune: bool = False) -> bytes:
 
     Plug-ins that are not installed here stay in it, unless `prune` takes them out.
     """
-    whole = _lock_of(text)
+    whole = lockfile.parsed(text)
     former = whole.get(LOCK_KEY)
     others = former if isinstance(former, dict) and not prune else {}
     plugins = dict(sorted({**others, **locked()}.items()))
@@ -91,19 +88,7 @@ def relocked(text: bytes | None, *, prune: bool = False) -> bytes:
     new = {**kept, LOCK_KEY: plugins} if plugins else kept
     if new == whole and text is not None:
         return text
-    return (_HEAD + yaml.safe_dump(new, sort_keys=False, allow_unicode=True)).encode() if new else b""
-
-
-def _lock_of(text: bytes | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    loaded = load(text, LOCK_FILE)
-    if loaded.findings:
-        raise ValueError(f"{loaded.findings[0].span}: {loaded.findings[0].message}")
-    whole = loaded.documents[0] if len(loaded.documents) == 1 else {}
-    if not isinstance(whole, dict):
-        raise ValueError(f"{LOCK_FILE} is not a mapping")
-    return whole
+    return lockfile.text_of(new)
 
 
 def _declaration(entry: EntryPoint) -> Any:

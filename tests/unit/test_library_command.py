@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from journal.errors import Refused, Unavailable
 from opsconductor import exits, libraries, libraryorigin
@@ -78,6 +79,37 @@ def test_a_folder_is_brought_locked_and_taken_out(repo: Path, origin: Path, caps
     assert call(repo, "verify") == exits.OK
     assert call(repo, "remove", "logs") == exits.OK
     assert [path.name for path in (repo / "libraries").iterdir()] == []
+    assert findings(repo) == []
+
+
+def test_the_rest_of_the_lock_stays_as_it_is(repo: Path, origin: Path) -> None:
+    """Plug-ins are locked in the same file."""
+    plugins = {"acme-steps": {"version": "1.2", "steps": {"acme.ping": {"description": "Ping.", "inputs": {}}}}}
+    lock = repo / "opsconductor.lock"
+    lock.write_text(yaml.safe_dump({"plugins": plugins}))
+    for arguments in (("add", str(origin)), ("update", "logs", "--force"), ("remove", "logs")):
+        assert call(repo, *arguments) == exits.OK
+        assert yaml.safe_load(lock.read_text())["plugins"] == plugins
+
+
+def test_a_library_that_cannot_be_put_in_its_place_leaves_the_former(
+    repo: Path, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(repo, "add", str(origin))
+    write(origin, {"steps/trim.sh": "echo new\n"})
+    real = Path.rename
+    with monkeypatch.context() as patched:
+        full = OSError(28, "No space left on device")
+
+        def rename(self: Path, target: Path) -> Path:
+            if target == repo / "libraries/logs" and self.name == "logs":
+                raise full
+            return real(self, target)
+
+        patched.setattr(Path, "rename", rename)
+        with pytest.raises(OSError, match="No space left"):
+            Libraries(repo).update("logs", ref=None)
+    assert Libraries(repo).held()[0].state == "locked"
     assert findings(repo) == []
 
 
