@@ -2,7 +2,7 @@
 
 Bounded by construction, since a schema comes from a commit and a value from a request: patterns are matched by a
 library that never goes back (no look-around, no back-references), references stay within the schema and unfold to a
-bounded size, and nothing is fetched.
+bounded size, comparing stops after a number of steps that is linear in the value, and nothing is fetched.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
+from engine import schemasteps
 from engine.plainschema import fits, is_sound
 from schemas.guesses import Guesses, Names
 from schemas.keywords import KEYWORDS
@@ -27,6 +28,8 @@ Path = tuple[str | int, ...]
 MAX_UNFOLDED = 1_000
 """Schemas within one, those that `$ref` names counted where they are used."""
 MAX_PATTERN = 1_024
+_SHORT = 200
+"""Characters of a value that a message shows."""
 
 REFUSED = frozenset(
     {
@@ -38,6 +41,7 @@ REFUSED = frozenset(
 _DATA = frozenset({"default", "const", "enum", "examples"})
 _NAMED = frozenset({"properties", "$defs", "dependentSchemas", "dependentRequired"})
 """Keywords whose values are mappings by names that are no keywords."""
+_LISTS = frozenset({"required", "type"})
 _WITHIN = KEYWORDS | {"required"}
 """Within a param `required` is a list of keys, as everywhere else; of a param itself it is true or false."""
 _NAMES = Names(_WITHIN)
@@ -60,13 +64,24 @@ def problems_of(schema: Mapping[str, Any]) -> tuple[Problem, ...]:
 
 
 def faults_of(schema: Mapping[str, Any], value: Any) -> tuple[tuple[Path, str], ...]:
-    """Where and why a value is not what a schema asks for; nothing for a schema that cannot be used."""
+    """Where and why a value is not what a schema asks for; nothing for a schema that cannot be used.
+
+    What takes more steps than `engine.schemasteps.allowed` gives is a fault too: nobody has looked at the rest.
+    """
     if is_sound(schema) and fits(schema, value):
         return ()
     text = json.dumps(schema, sort_keys=True)
     if _problems(text):
         return ()
-    return tuple((tuple(error.absolute_path), _said(error)) for error in _validator(text).iter_errors(value))
+    found: list[tuple[Path, str]] = []
+    try:
+        with schemasteps.counting(value):
+            found.extend((tuple(error.absolute_path), _said(error)) for error in _validator(text).iter_errors(value))
+    except schemasteps.TooMany:
+        found.append(
+            ((), "to compare it with its schema takes too long; make the schema simpler, or the value smaller")
+        )
+    return tuple(found)
 
 
 @lru_cache(maxsize=4096)
@@ -87,10 +102,23 @@ def _own_rules(schema: Any) -> Iterator[Problem]:
         elif key == "pattern" and isinstance(value, str) and _matcher(value) is None:
             hint = f"no look-around and no back-references, at most {MAX_PATTERN} characters"
             yield Problem(here, "a pattern that cannot be used", hint)
+        elif key == "dependentRequired" and isinstance(value, dict):
+            for name, keys in value.items():
+                if (number := _not_text(keys)) is not None:
+                    yield Problem((*here, name, number), "the name of a key is text")
+        elif key in _LISTS and (number := _not_text(value)) is not None:
+            # Said before the library looks: it compares what cannot be sorted each with each.
+            yield Problem((*here, number), f"an item of '{key}' is text")
         elif key not in _WITHIN:
             near = guesses.near(key, _NAMES)
             hint = f"did you mean '{near}'?" if near else "keys of a mapping's values stand under 'properties'"
             yield Problem(here, f"'{short(key)}' is not a keyword of JSON Schema", hint, on_key=True)
+
+
+def _not_text(items: Any) -> int | None:
+    """The place of the first item of a list that is no text."""
+    found = enumerate(items) if isinstance(items, list) else ()
+    return next((number for number, item in found if not isinstance(item, str)), None)
 
 
 def _meta_fault(schema: Any) -> Iterator[Problem]:
@@ -189,12 +217,14 @@ def _validator(text: str) -> "Validator":
 
 @lru_cache(maxsize=1)
 def _kind() -> Any:
-    """The library's validator, less what can take for ever with the wrong text or list."""
+    """The library's validator, less what can take for ever with the wrong text or list, and with its steps counted."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
-    changed = {"pattern": _pattern, "uniqueItems": _unique, "multipleOf": _multiple}
-    return extend(Draft202012Validator, changed)  # type: ignore[no-untyped-call]
+    changed = {"enum": _enum, "pattern": _pattern, "uniqueItems": _unique, "multipleOf": _multiple}
+    keywords = {**Draft202012Validator.VALIDATORS, **changed}
+    counted = {keyword: schemasteps.counted(keyword, check) for keyword, check in keywords.items()}
+    return extend(Draft202012Validator, counted)  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1)
@@ -202,6 +232,23 @@ def _meta() -> "Validator":
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(Draft202012Validator.META_SCHEMA)
+
+
+def _enum(_: Any, values: list[Any], instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:
+    """By one look into what was listed once: the library compares with each of the values."""
+    from jsonschema import ValidationError as Fault
+
+    if _key(instance) not in _keys_of(values):
+        yield Fault("it is not one of the values")
+
+
+def _keys_of(values: list[Any]) -> frozenset[str]:
+    return schemasteps.once(values, lambda: frozenset(map(_key, values)))
+
+
+def _key(value: Any) -> str:
+    """The same for what JSON holds for equal."""
+    return json.dumps(_as_compared(value), sort_keys=True)
 
 
 def _pattern(_: Any, pattern: str, instance: Any, __: Any) -> Iterator["jsonschema.ValidationError"]:
@@ -230,7 +277,7 @@ def _unique(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator["jsonschem
     from jsonschema import ValidationError as Fault
 
     if wanted and isinstance(instance, list):
-        seen = {json.dumps(_as_compared(item), sort_keys=True) for item in instance}
+        seen = set(map(_key, instance))
         if len(seen) < len(instance):
             yield Fault("its items are not all different")
 
@@ -288,5 +335,15 @@ def _said(error: "jsonschema.ValidationError") -> str:
 
 def short(value: object) -> str:
     """A value as text of a bounded length."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    text = value if isinstance(value, str) else _beginning(value)
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}…"
+
+
+def _beginning(value: object) -> str:
+    """As JSON, and of a long one no more than is shown."""
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > _SHORT:
+            break
+    return text
