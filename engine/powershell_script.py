@@ -5,30 +5,16 @@ What programs make of their words is asked of the tables for POSIX shells: `ssh 
 """
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from engine.posix_shell import HOLE, Refusal, evaluates
+from engine.powershell_statements import PIECE, reached, unclosed
 
-_EVALUATING = re.compile(
-    r"\b(?:iex|icm|Invoke-Expression|Invoke-Command|ScriptBlock|ExpandString|NewScriptBlock|InvokeScript|AddScript"
-    r"|Start-Process|saps|powershell|pwsh|cmd|wsl|bash|sh|Add-Type|EncodedCommand|Invoke-WmiMethod|Invoke-CimMethod"
-    r"|Start-Job|Start-ThreadJob|Register-ScheduledTask|New-ScheduledTaskAction|Register-ScheduledJob|schtasks|psexec"
-    r"|winrs|mshta|cscript|wscript|WScript\.Shell|Shell\.Application|rundll32|regsvr32|forfiles|wmic|Set-Alias|New-Alias"
-    r"|Invoke-Item|Import-Module|New-Service|Set-Service|Diagnostics\.Process|Activator|CreateInstance|ComObject"
-    r"|InvokeCommand|InvokeMember|GetMethod|Invoke-Sqlcmd|Register-ObjectEvent|Set-PSBreakpoint|Trace-Command)\b"
-    r"|\.(?:Invoke|Run|Exec|Start|ShellExecute)\(|\bfunction:|\bsc\.exe\b",
-    re.IGNORECASE,
-)
 _AT_HEAD = frozenset({"start", "ii", "ipmo", "sal", "nal", "sc", "sajb", "%", "foreach-object", "foreach", "at"})
 """Commands, and short names of such, that evaluate or start what they are given."""
-_PIECE = re.compile(
-    r"(?P<block><#.*?#>)|(?P<unsure>(?<=[^\s;({|&,=])\#.*)|(?P<comment>\#[^\n]*)"
-    r"|(?P<here_double>@\"[ \t]*\n(?:.*?\n)?\"@)|(?P<here_single>@'[ \t]*\n(?:.*?\n)?'@)"
-    r"|(?P<unended>(?:<\#|@[\"'][ \t]*\n).*)"
-    r"|(?P<single>'(?:[^']|'')*')|(?P<double>\"(?:[^\"`]|`.|\"\")*\")|(?P<escape>`.)|(?P<other>.)",
-    re.DOTALL,
-)
 _OPENS = ("", " ", "\t", "\n", "(", ",", "=")
 _CLOSES = ("", *" \t\n\r),;|}")
 
@@ -56,24 +42,32 @@ class _Command:
 
 def readings(text: str, offsets: Sequence[int]) -> list[str | Refusal]:
     """How each hole, an offset in `text` where HOLE stands, is written: the first reads $OC1, the second $OC2."""
-    if found := _EVALUATING.search(text):
-        return [Refusal(f"stands in a script with '{found[0]}', which may evaluate it")] * len(offsets)
     # PowerShell takes typographic quotes for quotes; this scanner does not follow them.
     if re.search("[\u2018-\u201f\u2013-\u2015]", text):
         return [Refusal("stands in a script with typographic quotes or dashes")] * len(offsets)
     numbers = {offset: number for number, offset in enumerate(offsets, start=1)}
     written: dict[int, str | Refusal] = {}
     commands = [_Command()]
-    for piece in _PIECE.finditer(text):
+    pieces = list(PIECE.finditer(text))
+    for piece in pieces:
         _follow(piece, commands)
         for offset in range(piece.start(), piece.end()) if HOLE in piece[0] else ():
             if text[offset] == HOLE:
                 written[offset] = _reading(piece, text, offset, numbers[offset])
-    for command in commands:
-        for offset, refusal in _refused(command):
-            if not isinstance(written.get(offset), Refusal):
-                written[offset] = refusal
+    for offset, refusal in (*_evaluated(text, pieces, offsets), *chain.from_iterable(map(_refused, commands))):
+        if not isinstance(written.get(offset), Refusal):
+            written[offset] = refusal
     return [written.get(offset, Refusal("stands where it could not be followed")) for offset in offsets]
+
+
+def _evaluated(text: str, pieces: Sequence[re.Match[str]], offsets: Sequence[int]) -> Iterator[tuple[int, Refusal]]:
+    if (end := unclosed(text, pieces)) is not None:
+        unsure = Refusal("stands in a quote or bracket, or after one, that cannot be followed for certain")
+        yield from ((offset, unsure) for offset in offsets if offset >= end)
+    for statement in reached(text, pieces):
+        first = bisect_left(offsets, statement.start)
+        for offset in offsets[first : bisect_left(offsets, statement.end)]:
+            yield offset, Refusal(statement.reason)
 
 
 def _follow(piece: re.Match[str], commands: list[_Command]) -> None:
@@ -86,12 +80,16 @@ def _follow(piece: re.Match[str], commands: list[_Command]) -> None:
             if piece[0] in "(&":
                 command.words[-1] = piece[0]
                 command.end_word()
-        case "other" | "double" | "single" | "escape" | "here_double":
+        case "escape" if piece[0][1] == "\n":
+            command.end_word()
+        case "escape" if piece[0][1] != HOLE:
+            command.add(piece[0][1])
+        case "other" | "double" | "single" | "here_double":
             inner = piece[0] if piece.lastgroup == "other" else piece[0][1:-1] or " "
             for at, char in enumerate(inner) if HOLE in inner else ():
                 command.hole(piece.start() + at + (piece.lastgroup != "other")) if char == HOLE else command.add(char)
             if HOLE not in inner:
-                command.add(inner)
+                command.add(inner.replace("`", ""))
 
 
 def _refused(command: _Command) -> list[tuple[int, Refusal]]:
@@ -122,6 +120,10 @@ def _reading(piece: re.Match[str], text: str, offset: int, number: int) -> str |
             return f"OC{number}"
         case "other":
             return _bare(text, offset, number)
+        case "verbatim":
+            return Refusal("stands after '--%', where PowerShell puts in no variable")
+        case "open":
+            return Refusal("stands in a quote that does not end, which cannot be followed for certain")
         case "unended" | "unsure":
             return Refusal("stands after a comment or a here-string that does not end, or a '#' within a word")
         case _:

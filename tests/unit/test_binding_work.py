@@ -55,7 +55,26 @@ def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
     assert _ratio(lambda: _seconds(large), lambda: _seconds(small)) < ENOUGH
 
 
-@pytest.mark.parametrize("unit", ["<#\n", '@"\n', "@'\n", '"`', "$(", "a "])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "<#\n",
+        '@"\n',
+        "@'\n",
+        '"`',
+        "$(",
+        "a ",
+        "\n",
+        "\n|",
+        "$a=$b;iex $c;",
+        "$a\n& $b\n",
+        "&'a'",
+        ". ''",
+        '"$(a"',
+        "--% a\n",
+        "-a\n",
+    ],
+)
 def test_a_powershell_script_is_read_in_proportion_to_its_length(unit: str) -> None:
     assert _ratio(lambda: _seconds_to_bind(unit, 4 * SIZE), lambda: _seconds_to_bind(unit, SIZE)) < ENOUGH
 
