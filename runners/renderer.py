@@ -4,15 +4,22 @@ Reads JSON on standard input and writes JSON on standard output. Its limits are 
 """
 
 import json
+import re
 import resource
 import sys
 
 MEMORY = 512 * 1024 * 1024
 SECONDS = 3
+_NAME = re.compile(r"'([^']+)' is undefined|.* has no attribute '([^']+)'|.* has no element (\d+)")
+
+
+class _TooLong(Exception):  # noqa: N818 - named after the text
+    """More came of it than is wanted."""
 
 
 def main() -> None:
     asked = json.load(sys.stdin)
+    import jinja2.debug  # noqa: F401 - read when a template fails, and then no file can be opened any more
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -27,15 +34,35 @@ def main() -> None:
         for part in environment.from_string(asked["template"]).generate(asked["values"]):
             size += len(part.encode())
             if size > asked["most"]:
-                raise OverflowError(f"it gives more than {asked['most']} bytes")
+                raise _TooLong
             parts.append(part)
         answer = {"text": "".join(parts)}
-    except TemplateError as error:
-        line = getattr(error, "lineno", None)
-        answer = {"error": f"{f'line {line}: ' if line else ''}{error.message or type(error).__name__}"}
+    except _TooLong:
+        answer = {"error": f"it gives more than {asked['most']} bytes"}
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
+        answer = {"error": _words(error, asked["template"])}
+    except TemplateError as error:
+        answer = {"error": _words(error, asked["template"])}
     json.dump(answer, sys.stdout)
+
+
+def _words(error: Exception, template: str) -> str:
+    """What went wrong, and in which line. Words about a value may quote it, and it may be a secret: they stay here."""
+    from jinja2 import TemplateSyntaxError, UndefinedError
+
+    if isinstance(error, TemplateSyntaxError):
+        return f"line {error.lineno}: {error.message}"
+    said = type(error).__name__
+    known = _NAME.fullmatch(str(error)) if isinstance(error, UndefinedError) else None
+    if known is not None and known[known.lastindex or 0] in template:
+        said = str(error)  # the template itself has this name
+    line = None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<template>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return f"line {line}: {said}" if line else said
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ MOST = 4 * 1024 * 1024
 
 
 class NotRendered(Exception):  # noqa: N818 - named after the template
-    """Why not; for people. It says nothing of the values but their names."""
+    """Why not; for people. It says nothing of the values but names that the template has."""
 
 
 async def rendered(template: str, values: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import aiosmtplib
 
 _SUBJECT = 250
+_FAREWELL = 2.0
+"""Seconds that a server has to answer QUIT."""
 
 
 def mail(message: Message, settings: Mapping[str, Any], now: datetime) -> EmailMessage:
@@ -79,6 +81,8 @@ class Email:
             async with asyncio.timeout(self._limits.total):
                 return await sending.sent()
         except TimeoutError:
+            if sending.taken:
+                return Delivered()
             return Later(f"no answer within {self._limits.total:.0f} s", fate=sending.fate)
 
 
@@ -92,7 +96,7 @@ def _login(settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> tupl
 
 
 class _Sending:
-    """One conversation with a mail server. `fate` is what a break at this moment would mean."""
+    """One conversation with a mail server. `fate` is what a break at this moment would mean, unless it is `taken`."""
 
     def __init__(
         self, made: EmailMessage, settings: Mapping[str, Any], login: tuple[str, str] | None, tls: ssl.SSLContext
@@ -102,6 +106,7 @@ class _Sending:
         self._login = login
         self._tls = tls
         self.fate: Literal["notSent", "unknown"] = "notSent"
+        self.taken = False
 
     async def sent(self) -> Delivery:
         import aiosmtplib
@@ -169,9 +174,11 @@ class _Sending:
             await client.rcpt(str(one))  # one that is refused raises: then nobody gets it
         self.fate = "unknown"
         await client.data(self._made.as_bytes())
-        self.fate = "notSent"
+        self.taken = True
+        # The mail is theirs now: nothing that becomes of the farewell may have it sent again.
         with contextlib.suppress(Exception):
-            await client.quit()
+            async with asyncio.timeout(_FAREWELL):
+                await client.quit()
         return Delivered()
 
 

@@ -176,3 +176,29 @@ async def test_a_large_file_takes_little_memory(bench: Bench, host: OpenSsh, tmp
 async def test_a_template_has_little_time_little_memory_and_nothing_else(template: str) -> None:
     with pytest.raises(NotRendered):
         await rendered(template, {"values": [1]})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "values[secret]",
+        "{}[secret].x",
+        "{}[secret] ~ ''",
+        "secret | list | join | int + secret",
+        "'%d' % secret",
+        "[1][secret].x",
+        "range(secret)",
+        "secret.x.y[secret]",
+        "'x'.index(secret)",
+    ],
+)
+async def test_why_a_template_is_not_rendered_quotes_no_value(expression: str) -> None:
+    template = "line one\n{% set found = " + expression + " %}{{ found.bit_length() }}"
+    with pytest.raises(NotRendered, match="line 2: ") as found:
+        await rendered(template, {"values": {}, "secret": "geheim4711"})
+    assert "geheim" not in str(found.value)
+
+
+async def test_why_a_template_is_not_rendered_names_what_it_asked_for() -> None:
+    with pytest.raises(NotRendered, match=r"^line 2: 'portt' is undefined$"):
+        await rendered("a\n{{ portt }}", {"port": 1})

@@ -1,5 +1,6 @@
 """What messages become in each channel: nothing that a text says is a command to the other side."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +9,11 @@ import pytest
 from runners.deliveries import Delivered, Later, Limits, Message, Never
 from runners.deliveries.byapprise import refused
 from runners.deliveries.chat import slack_body, teams_body
-from runners.deliveries.email import mail
+from runners.deliveries.email import Email, mail
 from runners.deliveries.plain import plain
 from runners.deliveries.posting import meaning
 from runners.deliveries.webhook import event_body, headers_of
+from runners.secrets import Opened
 from runners.steps.exchange import Answer
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -109,3 +111,33 @@ def test_apprise_does_nothing_on_the_runners_host() -> None:
 
 def test_html_that_is_none_is_words_all_the_same() -> None:
     assert plain(Message("i", "s", "<p>a<p>b</style><", "html")).split() == ["a", "b<"]
+
+
+async def test_a_mail_that_was_taken_is_delivered_whatever_becomes_of_the_farewell() -> None:
+    """Sent again, it would be there twice."""
+    taken: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.test\r\n")
+        while line := await reader.readline():
+            match line.split()[0].upper():
+                case b"DATA":
+                    writer.write(b"354 go\r\n")
+                    taken.append(await reader.readuntil(b"\r\n.\r\n"))
+                    writer.write(b"250 queued\r\n")
+                case b"QUIT":
+                    continue  # says nothing, and hangs up only when the other side does
+                case _:
+                    writer.write(b"250 mail.test\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = {**CHANNEL, "server": "127.0.0.1", "port": port, "security": "none"}
+        # less than the farewell may take: the limit of the whole falls into it
+        assert await Email(Limits(total=1.0)).deliver(MESSAGE, settings, opened=_none) == Delivered()
+    assert len(taken) == 1
+
+
+def _none(name: str) -> Opened:
+    raise AssertionError(name)
