@@ -38,6 +38,15 @@ class FileFacts:
     group: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a new file is. Names, or numbers; None: its writer's. With `must` False, a place that says no is obeyed."""
+
+    name: str | None
+    group: str | None
+    must: bool = True
+
+
 class Files(Protocol):
     """The files of a place, for one step. Calls come one after the other, never two at once.
 
@@ -57,10 +66,12 @@ class Files(Protocol):
         """The content in pieces of at most CHUNK bytes. Nothing is fetched ahead of what is asked for."""
         ...
 
-    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int) -> int:
-        """Make a new file, readable by its owner alone until all is written, then of this `mode`. Gives its size.
+    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int, owner: Owner | None = None) -> int:
+        """Make a new file, readable by its owner alone until all is written, then of this `owner` and `mode`.
 
-        Raises FileRefused where something is there already. What was half written is removed, as far as possible.
+        Both are set on the open file, and never by its path: whoever owns the folder may have put a link there
+        meanwhile. Gives its size. Raises FileRefused where something is there already. What was half written is
+        removed, as far as possible.
         """
         ...
 
@@ -77,7 +88,7 @@ class Files(Protocol):
         ...
 
     async def own(self, path: str, *, mode: int | None, owner: str | None, group: str | None) -> None:
-        """Set what is given."""
+        """Set what is given. A link at the path is refused, and never followed."""
         ...
 
 

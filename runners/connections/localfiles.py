@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from runners.connections import Unusable
-from runners.connections.files import CHUNK, FileFacts, FileRefused, Kind
+from runners.connections.files import CHUNK, FileFacts, FileRefused, Kind, Owner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class LocalFiles:
         finally:
             os.close(descriptor)
 
-    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int) -> int:
+    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int, owner: Owner | None = None) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = await _said(path, os.open, path, flags, 0o600)
         size, done = 0, False
@@ -63,7 +63,9 @@ class LocalFiles:
             async for chunk in content:
                 size += await _said(path, _whole, descriptor, chunk)
             await _said(path, os.fsync, descriptor)
-            await _said(path, os.fchmod, descriptor, mode)
+            if owner is not None:
+                await self._give(path, descriptor, owner)
+            await _said(path, os.fchmod, descriptor, mode)  # after it: chown takes setuid away
             done = True
         finally:
             os.close(descriptor)
@@ -74,9 +76,17 @@ class LocalFiles:
     async def rename(self, old: str, new: str) -> None:
         await _said(new, os.rename, old, new)
 
+    async def _give(self, path: str, descriptor: int, owner: Owner) -> None:
+        try:
+            uid, gid = await _numbers(owner.name, owner.group)
+            await _said(path, os.fchown, descriptor, uid, gid)
+        except FileRefused:
+            if owner.must:
+                raise
+
     async def make_folder(self, path: str, *, mode: int) -> None:
         await _said(path, os.mkdir, path, mode)
-        await _said(path, os.chmod, path, mode)
+        await _said(path, _set, path, mode, -1, -1)
 
     async def remove(self, path: str) -> None:
         facts = await self.stat(path)
@@ -84,12 +94,7 @@ class LocalFiles:
             await _said(path, os.rmdir if facts.kind == "folder" else os.unlink, path)
 
     async def own(self, path: str, *, mode: int | None, owner: str | None, group: str | None) -> None:
-        if owner is not None or group is not None:
-            uid = -1 if owner is None else await asyncio.to_thread(_user, owner)
-            gid = -1 if group is None else await asyncio.to_thread(_group, group)
-            await _said(path, _given, path, uid, gid)
-        if mode is not None:
-            await _said(path, os.chmod, path, mode)
+        await _said(path, _set, path, mode, *await _numbers(owner, group))
 
 
 def _gone(path: str) -> None:
@@ -97,8 +102,25 @@ def _gone(path: str) -> None:
         Path(path).unlink()
 
 
-def _given(path: str, uid: int, gid: int) -> None:
-    os.chown(path, uid, gid, follow_symlinks=False)
+async def _numbers(owner: str | None, group: str | None) -> tuple[int, int]:
+    uid = -1 if owner is None else await asyncio.to_thread(_user, owner)
+    gid = -1 if group is None else await asyncio.to_thread(_group, group)
+    return uid, gid
+
+
+def _set(path: str, mode: int | None, uid: int, gid: int) -> None:
+    """On what is there now, whatever somebody puts in its place meanwhile; a link is refused."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            raise FileRefused(f"{path}: a link is there")
+        itself = f"/proc/self/fd/{descriptor}"
+        if (uid, gid) != (-1, -1):
+            os.chown(itself, uid, gid)
+        if mode is not None:
+            Path(itself).chmod(mode)
+    finally:
+        os.close(descriptor)
 
 
 def _whole(descriptor: int, chunk: bytes) -> int:

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 import asyncssh
-from asyncssh import SFTPAttrs, SFTPClient
+from asyncssh import SFTPAttrs, SFTPClient, SFTPClientFile
 from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR, FILEXFER_TYPE_SYMLINK
 from asyncssh.sftp import start_sftp_client
 
 from runners.bootstrap import ENTRY, Unsendable, quoted
 from runners.connections import Unreached, Unusable
 from runners.connections.become import ASKED_WITHIN, PROMPT, READY, Becoming
-from runners.connections.files import CHUNK, FileFacts, FileRefused, Kind
+from runners.connections.files import CHUNK, FileFacts, FileRefused, Kind, Owner
 from runners.masking import visible
 
 ANSWER = 60.0
@@ -161,7 +161,7 @@ class SshFiles:
         finally:
             await _quietly(file.close())
 
-    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int) -> int:
+    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int, owner: Owner | None = None) -> int:
         if await self.stat(path) is not None:
             raise FileRefused(f"{path}: something is there already")
         file = await _answered(path, self._client.open(path, "xb", SFTPAttrs(permissions=0o600)))
@@ -172,7 +172,9 @@ class SshFiles:
                 await _answered(path, file.write(chunk, offset))
                 offset += len(chunk)
             await _answered(path, _where_known(file.fsync()))
-            await _answered(path, file.setstat(SFTPAttrs(permissions=mode)))
+            if owner is not None:
+                await self._give(path, file, owner)
+            await _answered(path, file.setstat(SFTPAttrs(permissions=mode)))  # after it: chown takes setuid away
             await _answered(path, file.close())
             done = True
         finally:
@@ -188,10 +190,21 @@ class SshFiles:
             raise FileRefused(f"{new}: the server cannot replace a file at once (it lacks posix-rename)")
         await _answered(new, self._client.rename(old, new))
 
+    async def _give(self, path: str, file: SFTPClientFile, owner: Owner) -> None:
+        attrs = await _answered(path, file.stat())
+        try:
+            uid, gid = await self._numbers_of(path, attrs, owner.name, owner.group)
+            if (uid, gid) != (attrs.uid, attrs.gid):
+                await _answered(path, file.setstat(SFTPAttrs(uid=uid, gid=gid)))
+        except FileRefused:
+            if owner.must:
+                raise
+
     async def make_folder(self, path: str, *, mode: int) -> None:
         await _answered(path, self._client.mkdir(path, SFTPAttrs(permissions=mode)))
-        # the server's umask may have taken some of it
-        await _answered(path, self._client.chmod(path, mode))
+        facts = await self.stat(path)
+        if facts is not None and facts.mode != mode:  # the server's umask has taken some of it
+            await self.own(path, mode=mode, owner=None, group=None)
 
     async def remove(self, path: str) -> None:
         facts = await self.stat(path)
@@ -201,16 +214,22 @@ class SshFiles:
         await _answered(path, gone)
 
     async def own(self, path: str, *, mode: int | None, owner: str | None, group: str | None) -> None:
+        attrs = await _answered(path, self._client.lstat(path))
+        if _kind(attrs) == "link":
+            raise FileRefused(f"{path}: a link is there")
         if owner is not None or group is not None:
-            attrs = await _answered(path, self._client.lstat(path))
-            uid = attrs.uid if owner is None else await self._number("owner", owner)
-            gid = attrs.gid if group is None else await self._number("group", group)
-            if uid is None or gid is None:
-                raise FileRefused(f"{path}: the server tells no owner")
+            uid, gid = await self._numbers_of(path, attrs, owner, group)
             if (uid, gid) != (attrs.uid, attrs.gid):
-                await _answered(path, self._client.setstat(path, SFTPAttrs(uid=uid, gid=gid)))
+                await _answered(path, self._client.setstat(path, SFTPAttrs(uid=uid, gid=gid), follow_symlinks=False))
         if mode is not None:
-            await _answered(path, self._client.chmod(path, mode))
+            await _answered(path, self._client.setstat(path, SFTPAttrs(permissions=mode), follow_symlinks=False))
+
+    async def _numbers_of(self, path: str, attrs: SFTPAttrs, owner: str | None, group: str | None) -> tuple[int, int]:
+        uid = attrs.uid if owner is None else await self._number("owner", owner)
+        gid = attrs.gid if group is None else await self._number("group", group)
+        if uid is None or gid is None:
+            raise FileRefused(f"{path}: the server tells no owner")
+        return uid, gid
 
     async def _number(self, what: str, name: str) -> int:
         """The number of a user or group: SFTP knows no names."""

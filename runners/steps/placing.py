@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from runners.connections import Unreached
-from runners.connections.files import CHUNK, FileFacts, FileRefused, Files
+from runners.connections.files import CHUNK, FileFacts, FileRefused, Files, Owner
 from runners.steps import paths
 
 _NEW_FILE = 0o644
@@ -67,18 +67,19 @@ async def _replace(files: Files, path: str, there: FileFacts | None, wanted: Wan
     known = there if there is not None and there.kind == "file" else None
     mode = wanted.mode if wanted.mode is not None else known.mode if known is not None else None
     made = paths.beside(path, secrets.token_hex(4))
-    size = await files.write(made, pieces(wanted.content), mode=wanted.new_mode if mode is None else mode)
+    new_mode = wanted.new_mode if mode is None else mode
+    size = await files.write(made, pieces(wanted.content), mode=new_mode, owner=_owner(known, wanted))
     placed = False
     try:
         if size != len(wanted.content):
             raise FileRefused(f"{path}: {size} of {len(wanted.content)} bytes were written")
-        await _take_owner(files, made, known, wanted)
-        if mode is not None and (wanted.owner or wanted.group):
-            await files.own(made, mode=mode, owner=None, group=None)  # chown takes setuid away
         progress.renaming = True
         await files.rename(made, path)
         placed = True
         progress.renaming = False
+        after = await files.stat(path)
+        if after is None or (after.kind, after.size) != ("file", size):
+            raise FileRefused(f"{path}: something else was put there meanwhile; who may write into its folder?")
     except FileRefused:
         progress.renaming = False
         raise
@@ -87,19 +88,11 @@ async def _replace(files: Files, path: str, there: FileFacts | None, wanted: Wan
             await _removed(files, made)
 
 
-async def _take_owner(files: Files, made: str, known: FileFacts | None, wanted: Wanted) -> None:
+def _owner(known: FileFacts | None, wanted: Wanted) -> Owner | None:
+    """Whose it is to be: as asked for, else as it was. Who may not give files away puts them there as his own."""
     if wanted.owner is not None or wanted.group is not None:
-        await files.own(made, mode=None, owner=wanted.owner, group=wanted.group)
-        return
-    if known is None or known.owner is None:
-        return
-    fresh = await files.stat(made)
-    if fresh is None or (fresh.owner, fresh.group) == (known.owner, known.group):
-        return
-    try:
-        await files.own(made, mode=known.mode, owner=known.owner, group=known.group)
-    except FileRefused:
-        return  # who may not give files away puts them there as his own
+        return Owner(wanted.owner, wanted.group)
+    return None if known is None or known.owner is None else Owner(known.owner, known.group, must=False)
 
 
 async def _holds(files: Files, path: str, there: FileFacts, content: bytes) -> bool:
@@ -134,15 +127,8 @@ async def _kept(files: Files, path: str, there: FileFacts) -> None:
     """A copy with the instant after its name."""
     name = f"{path}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     if await files.stat(name) is None:
-        await files.write(name, files.read(path), mode=_NEW_FILE if there.mode is None else there.mode)
-        await _as_was(files, name, there)
-
-
-async def _as_was(files: Files, path: str, there: FileFacts) -> None:
-    try:
-        await files.own(path, mode=there.mode, owner=there.owner, group=there.group)
-    except FileRefused:
-        return
+        mode = _NEW_FILE if there.mode is None else there.mode
+        await files.write(name, files.read(path), mode=mode, owner=Owner(there.owner, there.group, must=False))
 
 
 async def _folder_above(files: Files, path: str, *, create: bool) -> None:

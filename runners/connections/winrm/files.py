@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runners.connections import Unreached
-from runners.connections.files import CHUNK, FileFacts, FileRefused
+from runners.connections.files import CHUNK, FileFacts, FileRefused, Owner
 from runners.connections.winrm import scripts
 from runners.connections.winrm.place import WinrmPlace
 from runners.connections.winrm.shells import Fault, Process, Runspace, Shell
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PORTION = 2 * 1024 * 1024
 """Bytes that one script writes or reads: a host takes no object of more than 10 MiB by default, encoded twice."""
 _PATIENCE = 5.0
+_NO_OWNERS = "mode, owner and group cannot be set over winrm"
 _EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 _DRIVE = re.compile(r"/([A-Za-z]:)/?(.*)", re.DOTALL)
 T = TypeVar("T")
@@ -78,8 +79,10 @@ class RemoteFiles:
             if len(data) < PORTION:
                 return
 
-    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int) -> int:
+    async def write(self, path: str, content: AsyncIterator[bytes], *, mode: int, owner: Owner | None = None) -> int:
         """See Files. Windows knows no modes: a file has the rights of its folder, from the beginning."""
+        if owner is not None and owner.must:
+            raise FileRefused(_NO_OWNERS)
         await self._asked(scripts.CREATE, path)
         try:
             return await self._fill(path, content)
@@ -100,7 +103,7 @@ class RemoteFiles:
     async def own(self, path: str, *, mode: int | None, owner: str | None, group: str | None) -> None:
         """Nothing where nothing is given: a host of this kind has neither modes nor groups."""
         if mode is not None or owner is not None or group is not None:
-            raise FileRefused("mode, owner and group cannot be set over winrm")
+            raise FileRefused(_NO_OWNERS)
 
     async def _fill(self, path: str, content: AsyncIterator[bytes]) -> int:
         size, held = 0, bytearray()
