@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from engine.catalog import Catalog
@@ -11,7 +12,7 @@ from engine.checks.scope import Path, selections_of, steps_of
 from engine.compile import Compiled
 from engine.members import Members, Targets
 from engine.planning import ways
-from engine.reach import Way, given_by
+from engine.reach import Way, given_by, jumps
 from schemas.diagnostic import Diagnostic
 from schemas.job import Job
 from schemas.reader import Authored
@@ -191,14 +192,32 @@ class _Graph:
             found = ways(self._catalog, job, frozenset(chosen))
             way = next((way for way in found if way.credential == credential), None)
             if way is not None:
-                yield self._links_of(name, job, way)
+                yield self._links_of(name, job, way, chosen)
 
-    def _links_of(self, name: str, job: Job, way: Way) -> tuple[Link, ...]:
+    def _links_of(self, name: str, job: Job, way: Way, chosen: Iterable[str]) -> tuple[Link, ...]:
         if way.target is None or job.spec.targets is None:
             return (Link(f"Job/{name}", way.path, f"Credential/{way.credential}"),)
-        how = self._how(job.spec.targets, ("spec", "targets"), way.target)
-        through = f"Target/{way.target}"
-        return Link(f"Job/{name}", how, through), Link(through, way.path, f"Credential/{way.credential}")
+        stations = self._stations(way.target, frozenset(chosen))
+        how = self._how(job.spec.targets, ("spec", "targets"), stations[0])
+        jumped = (
+            Link(f"Target/{one}", "spec.connections.ssh.jump", f"Target/{other}") for one, other in pairwise(stations)
+        )
+        to = f"Target/{stations[-1]}"
+        return (
+            Link(f"Job/{name}", how, f"Target/{stations[0]}"),
+            *jumped,
+            Link(to, way.path, f"Credential/{way.credential}"),
+        )
+
+    def _stations(self, target: str, chosen: frozenset[str]) -> list[str]:
+        """From a chosen target, jump by jump, to this one."""
+        if target in chosen:
+            return [target]
+        for name in sorted(chosen):
+            hops = [hop.name for hop in jumps(self._catalog.targets[name], self._catalog.targets)]
+            if target in hops:
+                return [name, *hops[: hops.index(target) + 1]]
+        return [target]
 
     def _running_in(self, pool: str) -> Iterator[tuple[Link, ...]]:
         for name, job in self._catalog.jobs.items():

@@ -14,10 +14,10 @@ from engine.groupvars import Variables
 from engine.outputs_read import cels_of, cels_of_steps, references
 from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, every
 from engine.planned_steps import planned_steps
-from engine.reach import Way, channels_of, jumps, of_channels, of_connections, of_inputs, of_steps
+from engine.reach import Way, channels_of, jumps, of_channels, of_connections, of_inputs, of_steps, refused
 from engine.refused import PlanRefused, Refusal
 from engine.run_params import params_of, secrets_given
-from engine.selection import matches, narrow, select
+from engine.selection import narrow, select
 from schemas.act import InlineJob
 from schemas.credential import CredentialSpec
 from schemas.job import Job, JobSpec
@@ -181,28 +181,20 @@ def pinned_target(target: Target, variables: Variables) -> PinnedTarget:
 
 
 def ways(catalog: Catalog, job: Job, chosen: frozenset[str] | None = None) -> tuple[Way, ...]:
-    """Every way by which runs of a job come to credentials; none where no run of it could be planned.
+    """Every way by which runs of a job come to credentials; none where its targets or steps cannot be planned.
 
-    The credentials named are those that `plan_run` pins when nothing narrows the targets. Who knows already which
-    targets the job chooses hands them over: to find them again takes longer than all the rest.
+    The credentials named are those that `plan_run` pins when nothing narrows the targets, or refuses the run for.
+    Who knows already which targets the job chooses hands them over: to find them again takes longer than all the rest.
     """
     asked = _Asked(catalog, job.name, job.spec, job.metadata.labels, catalog.pool_of(job), {}, None)
     try:
         targets = _targets(asked) if chosen is None else [catalog.targets[name] for name in sorted(chosen)]
         if job.spec.targets is not None and not targets:
             return ()
-        found = tuple(
-            _ways(
-                asked,
-                targets,
-                planned_steps(job.spec, targets, {}, catalog.library, plugged=catalog.plugged, tolerant=True),
-            )
-        )
-        for name in {way.credential for way in found}:
-            _allowed(asked, name)
+        steps = planned_steps(job.spec, targets, {}, catalog.library, plugged=catalog.plugged, tolerant=True)
+        return tuple(_ways(asked, targets, steps))
     except (Refusal, ExpressionError):
         return ()
-    return found
 
 
 def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> dict[str, CredentialSpec]:
@@ -262,8 +254,9 @@ def _allowed(asked: _Asked, name: str) -> CredentialSpec:
     if credential is None:
         raise Refusal("notAllowed", f"there is no Credential '{name}'")
     spec = credential.spec
-    if spec.pools and asked.pool not in spec.pools:
+    why = refused(spec, asked.pool, asked.labels)
+    if why.by_pool:
         raise Refusal("notAllowed", f"credential '{name}' may not be opened by pool '{asked.pool}', which runs this")
-    if spec.allowed_for is not None and not matches(spec.allowed_for, asked.labels):
+    if why.by_labels:
         raise Refusal("notAllowed", f"credential '{name}' is not allowed for '{asked.name}': its labels do not match")
     return spec

@@ -1,12 +1,16 @@
 """By which way a run comes to a credential: through the connections that its steps use on its targets. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.catalog import connection_of
+from engine.members import Members, Targets
 from engine.pinned import PlannedStep, Script, Use, every
+from engine.selection import matches
 from schemas.act import RunRequest
+from schemas.credential import CredentialSpec
 from schemas.envelope import Document
 from schemas.notification import NotificationChannel
 from schemas.schedule import Schedule
@@ -34,6 +38,22 @@ class Given:
     job: str
     credential: str
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Which rules of a credential keep a job from it."""
+
+    by_pool: bool
+    by_labels: bool
+
+
+def refused(spec: CredentialSpec, pool: str, labels: Mapping[str, str]) -> Refused:
+    """Whether runs in this pool, of a job with these labels, may have a credential by whatever way they come to it."""
+    return Refused(
+        by_pool=bool(spec.pools) and pool not in spec.pools,
+        by_labels=spec.allowed_for is not None and not matches(spec.allowed_for, labels),
+    )
 
 
 def given_by(document: Document) -> Iterator[Given]:
@@ -64,17 +84,44 @@ def jumps(target: Target, known: Mapping[str, Target]) -> Iterator[Target]:
         ssh = through.spec.connections.ssh
 
 
+def reached_through(known: Mapping[str, Target], members: Members) -> dict[str, Targets]:
+    """By target, those that it is among the `jumps` of. In a circle of jumps, which is an error, nobody is counted.
+
+    For all of them at once: to ask each target of a long chain takes as long as the square of the chain.
+    """
+    jump = {name: ssh.jump for name, one in known.items() if (ssh := one.spec.connections.ssh) and ssh.jump in known}
+    waits = Counter(jump.values())
+    ready = [name for name in jump if not waits[name]]
+    found: dict[str, Targets] = {}
+    while ready:
+        name = ready.pop()
+        hop = jump.get(name)
+        if hop is None:
+            continue
+        here = members.of((name,)).joined(found[name]) if name in found else members.of((name,))
+        found[hop] = found[hop].joined(here) if hop in found else here
+        waits[hop] -= 1
+        if not waits[hop]:
+            ready.append(hop)
+    return found
+
+
 def of_connections(
     targets: Iterable[Target], steps: Iterable[PlannedStep], known: Mapping[str, Target]
 ) -> Iterator[Way]:
     """What the steps log in with, target by target, and hop by hop."""
-    named = {step.connection for step in every(steps) if _goes_there(step) or step.connection}
+    named = connections_named(steps)
     for target in targets:
         for connection in sorted({connection for name in named if (connection := connection_of(target, name))}):
-            yield from _of_connection(target, connection)
+            yield from of_connection(target, connection)
             if connection == "ssh":
                 for hop in jumps(target, known):
-                    yield from _of_hop(hop)
+                    yield from of_hop(hop)
+
+
+def connections_named(steps: Iterable[PlannedStep]) -> frozenset[str | None]:
+    """The connections that steps use; None stands for the one of each target that is used where none is named."""
+    return frozenset(step.connection for step in every(steps) if _goes_there(step) or step.connection)
 
 
 def _goes_there(step: PlannedStep) -> bool:
@@ -98,13 +145,20 @@ def of_inputs(targets: Iterable[Target], steps: Iterable[PlannedStep]) -> Iterat
     for step in every(steps):
         if not isinstance(step.action, Use):
             continue
-        reference, url = step.action.inputs.get("credentialRef"), step.action.inputs.get("url")
+        reference = step.action.inputs.get("credentialRef")
         if isinstance(reference, str):
             yield Way(reference, f"step {step.id}: credentialRef")
-        elif step.action.type == "http.request" and isinstance(url, str) and url.startswith(("/", "${{")):
+        elif asks_targets(step.action.type, step.action.inputs):
             to_targets = True
     for target in targets if to_targets else ():
-        yield from _of_connection(target, "http")
+        yield from of_connection(target, "http")
+
+
+def asks_targets(used: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether a step of this type asks the targets, below their baseUrl, with what their http connection names."""
+    url = inputs.get("url")
+    named = isinstance(inputs.get("credentialRef"), str)
+    return used == "http.request" and not named and isinstance(url, str) and url.startswith(("/", "${{"))
 
 
 def channels_of(steps: Iterable[PlannedStep]) -> frozenset[str]:
@@ -121,13 +175,15 @@ def of_channels(known: Mapping[str, NotificationChannel], steps: Iterable[Planne
             yield Way(reference, f"channel {name}: spec.credentialRef")
 
 
-def _of_hop(target: Target) -> Iterator[Way]:
+def of_hop(target: Target) -> Iterator[Way]:
+    """What is logged in with at a target on the way to another."""
     ssh = target.spec.connections.ssh
     if ssh is not None and ssh.credential_ref is not None:
         yield Way(ssh.credential_ref, "spec.connections.ssh.credentialRef", target.name)
 
 
-def _of_connection(target: Target, name: str) -> Iterator[Way]:
+def of_connection(target: Target, name: str) -> Iterator[Way]:
+    """What a connection of a target logs in and becomes another user with."""
     connection = getattr(target.spec.connections, name, None)
     reference = getattr(connection, "credential_ref", None)
     if reference is not None:

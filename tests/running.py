@@ -159,6 +159,8 @@ class Bench:
         self.secrets = folder / "secrets"
         self.secrets.mkdir(exist_ok=True)
         self.environ: dict[str, str] = {}
+        self.serves: frozenset[str] | None = None
+        """The pools that its runners serve, for what credentials ask; None for every one."""
         self.logs = folder / "logs"
         self.files = folder / "repository"
         """What the repository holds, at every commit."""
@@ -175,7 +177,9 @@ class Bench:
             self.journal,
             pools=None,
             clock=self.clock,
-            secrets=Secrets(self.secrets, self.environ),
+            secrets=Secrets(
+                self.secrets, self.environ, None if self.serves is None else lambda: self.serves or frozenset()
+            ),
             logs=self.logs,
             repository=FolderFiles(self.files),
             settings=RunnerSettings(

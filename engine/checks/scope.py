@@ -9,6 +9,7 @@ from engine.builtin import BUILT_IN
 from engine.catalog import Catalog, connection_of
 from engine.checks.memory import remembered
 from engine.members import Members, Targets
+from engine.reach import of_connection, of_hop, reached_through
 from engine.vendored import NO_LIBRARIES, Vendored
 from schemas.act import RunRequest
 from schemas.calendar import Window
@@ -239,17 +240,27 @@ class Scope:
 
     @cached_property
     def credential_users(self) -> Mapping[str, Mapping[str, Targets]]:
-        """By connection and credential, the targets that log in with it."""
-        found: dict[str, dict[str, set[str]]] = {}
+        """By connection and credential that not every job may use: the targets whose use over the connection opens it.
+
+        Those that log in or become another user with it, and those that are reached through one that logs in with it.
+        """
+        own: dict[str, dict[str, set[str]]] = {}
         for name, target in self.catalog.targets.items():
-            for connection in ("ssh", "winrm", "http"):
-                settings = getattr(target.spec.connections, connection)
-                if settings is not None and settings.credential_ref is not None:
-                    found.setdefault(connection, {}).setdefault(settings.credential_ref, set()).add(name)
-        return {
+            for connection in target.spec.connections.declared:
+                for way in of_connection(target, connection):
+                    if way.credential in self.restricted:
+                        own.setdefault(connection, {}).setdefault(way.credential, set()).add(name)
+        found = {
             connection: {credential: self.members.of(names) for credential, names in users.items()}
-            for connection, users in found.items()
+            for connection, users in own.items()
         }
+        through = reached_through(self.catalog.targets, self.members) if self.restricted else {}
+        for hop, behind in through.items():
+            for way in of_hop(self.catalog.targets[hop]):
+                if way.credential in self.restricted:
+                    users = found.setdefault("ssh", {})
+                    users[way.credential] = users.get(way.credential, self.members.of(())).joined(behind)
+        return found
 
     @cached_property
     def restrictions(self) -> Mapping[str, Sequence[tuple[Credential, Targets]]]:
@@ -257,17 +268,15 @@ class Scope:
 
         Rules are few where credentials are many.
         """
-        found: dict[str, dict[str, tuple[Credential, set[str]]]] = {}
+        found: dict[str, dict[str, tuple[Credential, Targets]]] = {}
         for connection, users in self.credential_users.items():
+            rules = found.setdefault(connection, {})
             for name, targets in users.items():
-                if (credential := self.restricted.get(name)) is not None:
-                    rule = repr((credential.spec.pools, credential.spec.allowed_for))
-                    _, together = found.setdefault(connection, {}).setdefault(rule, (credential, set()))
-                    together.update(targets)
-        return {
-            connection: [(credential, self.members.of(names)) for credential, names in rules.values()]
-            for connection, rules in found.items()
-        }
+                credential = self.restricted[name]
+                rule = repr((credential.spec.pools, credential.spec.allowed_for))
+                first, together = rules.get(rule, (credential, targets))
+                rules[rule] = first, together.joined(targets)
+        return {connection: tuple(rules.values()) for connection, rules in found.items()}
 
     def names(self, *kinds: str) -> Names:
         """The names of all documents of these kinds, to guess among."""

@@ -6,13 +6,27 @@ from engine.catalog import connection_of
 from engine.checks.files import connections_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.sshkeys import host_key_problem
-from engine.expression import has_expression
-from engine.selection import matches
+from engine.expression import ExpressionError, has_expression
+from engine.members import Targets
+from engine.pinned import PlannedStep
+from engine.reach import (
+    Refused,
+    asks_targets,
+    connections_named,
+    jumps,
+    of_connection,
+    of_hop,
+    of_inputs,
+    of_steps,
+    refused,
+)
+from engine.refused import Refusal
+from engine.vendored import use_of
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related
 from schemas.discovery import Discovery
 from schemas.envelope import Document
-from schemas.job import Job
+from schemas.job import Job, JobSpec
 from schemas.notification import NotificationChannel
 from schemas.project import Project
 from schemas.reader import Authored
@@ -199,30 +213,83 @@ def _allowed(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     if not restricted:
         return
     said: set[str] = set()
-    for connection, targets, path in scope.uses(authored):
+    for connection, targets, path in (*scope.uses(authored), *_beside(authored, scope)):
         for rule, of_rule in scope.restrictions.get(connection, ()):
-            left = targets & of_rule
-            if left and not any(_refused(authored.document, rule, scope)):
+            why = _refused(authored.document, rule, scope)
+            if not targets & of_rule or not (why.by_pool or why.by_labels):
                 continue  # one answer for all credentials with this rule, of which there may be thousands
-            while left:
-                first = left.first
-                name = getattr(scope.catalog.targets[first].spec.connections, connection).credential_ref
-                those = left & scope.credential_users[connection][name]
-                left -= those
-                if name in said:
+            for name, users in scope.credential_users[connection].items():
+                those = targets & users
+                if not those or name in said or not _same_rule(restricted[name], rule):
                     continue
                 said.add(name)
-                place = scope.authored("Target", first).span("spec", "connections", connection, "credentialRef")
-                related = Related(place, f"target '{first}' logs in with it")
-                through = f"target '{first}' " + (f"and {len(those) - 1} more use" if len(those) > 1 else "uses")
+                related, how = _opened_by(scope, those.first, connection, name)
+                through = f"target '{those.first}' " + (f"and {len(those) - 1} more use" if len(those) > 1 else "uses")
                 yield from forbidden(
                     authored,
                     scope,
                     restricted[name],
                     authored.span(*path, key=True),
-                    (related,),
-                    through=f"; {through} it over {connection}",
+                    related,
+                    through=f"; {through} it over {connection}{how}",
                 )
+    for placed, step in _library_steps(authored, scope):
+        for way in (*of_steps((step,)), *of_inputs((), (step,))):
+            if way.credential in restricted and way.credential not in said:
+                said.add(way.credential)
+                span = authored.span(*placed.path, "uses")
+                yield from forbidden(authored, scope, restricted[way.credential], span, through=", within this step")
+
+
+def _same_rule(one: Credential, other: Credential) -> bool:
+    return (one.spec.pools, one.spec.allowed_for) == (other.spec.pools, other.spec.allowed_for)
+
+
+def _opened_by(scope: Scope, name: str, connection: str, credential: str) -> tuple[tuple[Related, ...], str]:
+    """Where a target says that its connection opens the credential, and how that ends the sentence."""
+    target = scope.catalog.targets[name]
+    for way in of_connection(target, connection):
+        if way.credential == credential:
+            become = "become" in way.path
+            what = "becomes another user" if become else "logs in"
+            place = scope.authored("Target", name).span(*way.path.split("."))
+            return (Related(place, f"target '{name}' {what} with it"),), " to become another user" if become else ""
+    for hop in jumps(target, scope.catalog.targets):
+        for way in of_hop(hop):
+            if way.credential == credential:
+                place = scope.authored("Target", hop.name).span(*way.path.split("."))
+                jump = scope.authored("Target", name).span("spec", "connections", "ssh", "jump")
+                return (
+                    Related(jump, f"target '{name}' is reached through another"),
+                    Related(place, f"target '{hop.name}' logs in with it"),
+                ), f", on the way through target '{hop.name}'"
+    return (), ""
+
+
+def _beside(authored: Authored, scope: Scope) -> Iterator[tuple[str, Targets, Path]]:
+    """What is used beside the connections that steps run over: by what library steps consist of, and by requests."""
+    reached = scope.reached(authored)
+    for placed in steps_of(authored):
+        if placed.type is not None and asks_targets(placed.type.name, placed.step.with_ or {}):
+            yield "http", reached, (*placed.path, "with", "url")
+    for placed, step in _library_steps(authored, scope):
+        for connection in sorted(name for name in connections_named((step,)) if name is not None):
+            yield connection, reached, (*placed.path, "uses")
+
+
+def _library_steps(authored: Authored, scope: Scope) -> Iterator[tuple[PlacedStep, PlannedStep]]:
+    """The steps that a library gives, with all that they consist of, as far as they can be planned."""
+    from engine.planned_steps import planned_steps  # it asks for checks that ask for this one
+
+    for placed in steps_of(authored):
+        if placed.type is not None or use_of(placed.step.uses) is None:
+            continue
+        alone = JobSpec.model_construct(steps=(placed.step.model_copy(update={"rescue": ()}),))
+        try:
+            for step in planned_steps(alone, [], {}, scope.catalog.library, plugged=authored.plugged, tolerant=True):
+                yield placed, step
+        except (Refusal, ExpressionError):
+            continue  # it is told elsewhere that it cannot be planned
 
 
 def forbidden(
@@ -235,25 +302,22 @@ def forbidden(
 ) -> Iterator[Diagnostic]:
     """Why a job may not use a credential. `through` ends the sentence where the job does not name it itself."""
     origin = scope.authored("Credential", credential.name)
-    by_pool, by_labels = _refused(authored.document, credential, scope)
-    if by_pool:
+    why = _refused(authored.document, credential, scope)
+    if why.by_pool:
         pool = _pool_of(authored.document, scope)
         message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs this{through}"
         place = Related(origin.span("spec", "pools"), "its pools")
         yield Diagnostic(span, "OC603", message, "name the pool there, or run the job on one of them",
                          related=(*related, place))  # fmt: skip
-    if by_labels:
+    if why.by_labels:
         message = f"credential '{credential.name}' is not allowed for this job: its labels do not match{through}"
         place = Related(origin.span("spec", "allowedFor"), "the jobs it is for")
         hint = "give the job the labels, or widen allowedFor"
         yield Diagnostic(span, "OC604", message, hint, related=(*related, place))
 
 
-def _refused(document: Document, credential: Credential, scope: Scope) -> tuple[bool, bool]:
-    """Whether the pool of a job may not open a credential, and whether the job's labels do not match."""
-    spec = credential.spec
-    by_pool = bool(spec.pools) and _pool_of(document, scope) not in spec.pools
-    return by_pool, spec.allowed_for is not None and not matches(spec.allowed_for, document.metadata.labels)
+def _refused(document: Document, credential: Credential, scope: Scope) -> Refused:
+    return refused(credential.spec, _pool_of(document, scope), document.metadata.labels)
 
 
 def _pool_of(document: Document, scope: Scope) -> str:

@@ -283,6 +283,25 @@ async def test_a_run_becomes_who_the_connection_says_and_the_step_wins(server: O
     assert steps["three"].stdout_tail == "***\n"
 
 
+@pytest.mark.parametrize("step", [None, "opsother"])
+async def test_nobody_is_become_with_a_credential_of_another_pool(
+    server: OpenSsh, bench: Bench, step: str | None
+) -> None:
+    by_password = {"user": "root", "credentialRef": "sudo"}
+    given = credentials(bench, server, sudo=PASSWORD)
+    given["sudo"] = given["sudo"].model_copy(update={"pools": ("dmz",)})
+    bench.serves = frozenset({"default"})
+    become = None if step is None else Become(user=step, credentialRef="sudo")
+    ran = await bench.execute(
+        script(f"touch {bench.folder}/ran", become=become),
+        targets=(over_ssh(server, "opsask", by_password),),
+        credentials=given,
+    )
+    assert ran.state is RunState.FAILED, ran.view
+    assert "credential 'sudo' may not be opened here: it names the pools dmz" in (ran.steps()["only"].error or "")
+    assert not (bench.folder / "ran").exists()
+
+
 async def test_a_wrong_password_fails_the_step_and_is_not_shown(server: OpenSsh, bench: Bench) -> None:
     ran = await bench.execute(
         script("true", become=Become(user="root", credentialRef="sudo")),

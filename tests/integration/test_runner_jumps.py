@@ -99,6 +99,20 @@ async def test_a_hop_takes_its_own_credential_alone(serve: Serve, bench: Bench) 
     assert "refused the login" in error
 
 
+async def test_a_hop_whose_credential_is_of_another_pool_is_not_logged_in_at(serve: Serve, bench: Bench) -> None:
+    """Though the plan has it: who can write a plan into the journal opens nothing by it."""
+    far, gate = serve("far"), serve("gate")
+    given = keys(bench, far=far, gate=gate)
+    given["to-gate"] = given["to-gate"].model_copy(update={"pools": ("dmz",)})
+    bench.serves = frozenset({"default"})
+    hops = (reached("gate", gate, None),)
+    target = reached("far", far, "gate")
+    ran = await bench.execute(script("true"), targets=(target,), jumps=hops, credentials=given)
+    assert ran.state is RunState.FAILED, ran.view
+    assert "credential 'to-gate' may not be opened here: it names the pools dmz" in (ran.steps()["only"].error or "")
+    assert "Accepted" not in gate.log + far.log
+
+
 async def test_a_hop_that_passes_nothing_on_is_named(serve: Serve, bench: Bench) -> None:
     far, gate = serve("far"), serve("gate", "AllowTcpForwarding no")
     ran = await through(bench, reached("far", far, "gate"), reached("gate", gate, None), far=far, gate=gate)
