@@ -17,6 +17,7 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     programs    names of commands, and what they make of their words
     heads       the words of a command where a command stands
     arguments   whether a command evaluates the value in one of its words
+    inputs      what a command makes of its standard input
     started     the same for commands that scripts in other languages start
     flows       the variables that a script computes with
 

@@ -4,7 +4,6 @@ A command may have a hundred thousand words and hundreds of values. So its words
 that matters, and a question about a value looks only at the nearest word of a kind.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -30,8 +29,6 @@ from engine.posix_shell.programs import (
     INTERPRETERS,
     OWN_CODE_OPTIONS,
     OWN_SCRIPT,
-    READING_COMMANDS,
-    READING_LINES,
     REMOTE,
     RUNNERS,
     SED_OPTIONS,
@@ -40,12 +37,10 @@ from engine.posix_shell.programs import (
     TAKING_DATA,
     TAKING_OPTIONS,
     interprets,
-    is_input,
     plain,
 )
 
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
-_SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
 
 
@@ -60,8 +55,8 @@ class Arguments:
 
     def __init__(self, command: Command) -> None:
         self.command = command
-        self._texts = command.literal()
-        self._names = command.names()
+        self.texts = command.literal()
+        self.names = command.names()
 
     def evaluate(self, hole: int) -> Refusal | None:
         """Why a value in this command would be evaluated, or None."""
@@ -75,68 +70,46 @@ class Arguments:
         head = self._head_of(place)
         if head in self._taking_data and place != head:
             return None if place is None else self._computed(head, place)
+        if place is None and hole in self.command.body_holes:
+            return None  # who reads that is asked of all commands together
         reason = self._reason(place)
         return None if reason is None else Refusal(reason)
 
     def _reason(self, place: int | None) -> str | None:
         if place is None:
-            found = next((name for name in self._names if _reads(name)), None)
+            found = next((name for name in self.names if _reads(name)), None)
             return f"stands in the input of '{found}', which may evaluate it" if found else None
         if place in self._head_places:
             index = bisect_left(self.heads, place)
-            after = f" after '{self._names[self.heads[index - 1]]}'" if index else ""
+            after = f" after '{self.names[self.heads[index - 1]]}'" if index else ""
             return f"stands in the place of the command{after}"
         if self._assigned_before_command(place):
             return None
         if self.declares and self.heads[-1] < place:
-            return None if ASSIGNMENT.match(self._texts[place]) else "stands in the name of a variable"
+            return None if ASSIGNMENT.match(self.texts[place]) else "stands in the name of a variable"
         if self._unknown:
             return "stands in a command that is not known here"
         return min(self._reasons(place), key=lambda found: found[0], default=(0, None))[1]
 
     def assigns(self, place: int) -> bool:
         """Whether the word at this place sets a variable: here, or of the program that `env` or `sudo` starts."""
-        if not ASSIGNMENT.match(self._texts[place]):
+        if not ASSIGNMENT.match(self.texts[place]):
             return False
         return self.first is None or place < self.first or self.declares or self._assigned_before_command(place)
 
     def _assigned(self, place: int) -> str:
-        return assigned_name(self._texts[place]) or ""
+        return assigned_name(self.texts[place]) or ""
 
     def _assigned_before_command(self, place: int) -> bool:
         """`env A=x cmd`."""
         after = bisect_left(self.heads, place)
-        runs = after > 0 and self._names[self.heads[after - 1]] in ("env", "sudo", "doas")
-        return runs and ASSIGNMENT.match(self._texts[place]) is not None
+        runs = after > 0 and self.names[self.heads[after - 1]] in ("env", "sudo", "doas")
+        return runs and ASSIGNMENT.match(self.texts[place]) is not None
 
     @cached_property
     def declares(self) -> bool:
         """Whether its words declare variables."""
-        return bool(self.heads) and self._names[self.heads[-1]] in DECLARING
-
-    @cached_property
-    def reads_standard_input(self) -> bool:
-        """Whether a shell, an interpreter or a runner of shells could take its commands from standard input here."""
-        if not any(name in READING_COMMANDS or interprets(name) for name in self._names) or self._only_takes_data:
-            return False
-        inputs = last_of(self._where(is_input))
-        return (
-            any(name in ("at", "batch") for name in self.called)
-            or ("crontab" in self.called and not {"-l", "-r"}.intersection(self._names))
-            or any(at < inputs and self._names[at] in ("source", ".") for at in self.heads)
-            or self._follows(
-                lambda name: name in ("xargs", "parallel"), max(last_of(self._shells), last_of(self._evaluators))
-            )
-            or self._lacks_operands(lambda name: name in ("ssh", "rsh"), 2)
-            or self._lacks_operands(interprets, 1)
-            or self._follows(interprets, inputs)
-            or self._follows(
-                interprets, last_of(self._where(lambda name: _SHELL_READING_INPUT.fullmatch(name) is not None))
-            )
-            or self._follows(
-                AWKS.__contains__, last_of(self._where(lambda name: name.startswith("-f") and is_input(name[2:])))
-            )
-        )
+        return bool(self.heads) and self.names[self.heads[-1]] in DECLARING
 
     # --- what holds for every value in the command --------------------------------------------------------------------
 
@@ -148,7 +121,7 @@ class Arguments:
     @cached_property
     def heads(self) -> tuple[int, ...]:
         """The words where a command stands, in order: `sudo`, `timeout` and `cp` in `sudo timeout 5 cp a b`."""
-        return () if self.first is None else heads(self._names, self._texts, self.first)
+        return () if self.first is None else heads(self.names, self.texts, self.first)
 
     @cached_property
     def starts_shell(self) -> bool:
@@ -158,7 +131,7 @@ class Arguments:
     @cached_property
     def given(self) -> Given | None:
         """What it gives to the code of a shell or an interpreter as arguments."""
-        return given(self._names, self._texts, self.heads[-1]) if self.heads else None
+        return given(self.names, self.texts, self.heads[-1]) if self.heads else None
 
     def gives(self, place: int | None) -> Given | None:
         """The same, where the word at this place is given."""
@@ -167,7 +140,7 @@ class Arguments:
     @cached_property
     def called(self) -> tuple[str, ...]:
         """The commands themselves."""
-        return tuple(self._names[at] for at in self.heads)
+        return tuple(self.names[at] for at in self.heads)
 
     @cached_property
     def _head_places(self) -> frozenset[int]:
@@ -184,32 +157,33 @@ class Arguments:
         return frozenset(
             at
             for at in self.heads
-            if self._names[at] in TAKING_DATA and DYNAMIC not in self._texts[at] and self._env is None
+            if self.names[at] in TAKING_DATA and DYNAMIC not in self.texts[at] and self._env is None
         )
 
     @cached_property
-    def _only_takes_data(self) -> bool:
-        return bool(self.heads) and all(self._names[at] in RUNNERS or at in self._taking_data for at in self.heads)
+    def only_takes_data(self) -> bool:
+        """Whether nothing is started here but commands none of whose words are commands."""
+        return bool(self.heads) and all(self.names[at] in RUNNERS or at in self._taking_data for at in self.heads)
 
     @cached_property
-    def _script(self) -> int | None:
+    def script(self) -> int | None:
         """The author's own script that is run, as in `./x.sh` and `python3 x.py`: what follows are its options."""
-        if not self.heads or self.heads[-1] + 1 >= len(self._texts):
+        if not self.heads or self.heads[-1] + 1 >= len(self.texts):
             return None
         head = self.heads[-1]
-        for at in (head, head + 1) if interprets(self._names[head]) else (head,):
-            if OWN_SCRIPT.fullmatch(self._texts[at]) and DYNAMIC not in self._texts[at]:
+        for at in (head, head + 1) if interprets(self.names[head]) else (head,):
+            if OWN_SCRIPT.fullmatch(self.texts[at]) and DYNAMIC not in self.texts[at]:
                 return at
         return None
 
     @cached_property
     def _unknown(self) -> bool:
-        return self._texts[0].startswith(DYNAMIC) and any(COMMAND_OPTION.fullmatch(name) for name in self._names)
+        return self.texts[0].startswith(DYNAMIC) and any(COMMAND_OPTION.fullmatch(name) for name in self.names)
 
     def _computed(self, at: int, place: int) -> Refusal | None:
         """Why the command that begins at this word evaluates the value at `place`."""
-        match self._names[at]:
-            case "[[" if COMPUTING.intersection(self._names[place - 1 : place + 2 : 2]):
+        match self.names[at]:
+            case "[[" if COMPUTING.intersection(self.names[place - 1 : place + 2 : 2]):
                 reason = "stands in '[[ ]]' with an operator that computes, which evaluates it; use '[ ]'"
                 return Refusal(reason, "bare")
             case "test" | "[" if self._last_v > at:
@@ -221,7 +195,7 @@ class Arguments:
         return None
 
     def _may_be_v(self, place: int) -> bool:
-        text = self._texts[place]
+        text = self.texts[place]
         if DYNAMIC not in text:
             return False
         return text.replace(DYNAMIC, "") in _MAYBE_V or not self.command.words[place].quoted
@@ -232,7 +206,7 @@ class Arguments:
         """Each word before the one at `place` that makes this one code, and why. Of one kind only the first such."""
         evaluator = self._evaluators[0] if self._evaluators else place
         if evaluator < place and not self._is_file_of_sed(evaluator, place):
-            yield evaluator, f"stands in a command with '{self._names[evaluator]}', which may evaluate it"
+            yield evaluator, f"stands in a command with '{self.names[evaluator]}', which may evaluate it"
         yield from self._awk(place)
         if self.gives(place) is None:
             yield from self._interpreted(place)
@@ -241,40 +215,40 @@ class Arguments:
         yield from self._in_option(place)
 
     def _interpreted(self, place: int) -> Iterator[tuple[int, str]]:
-        text = self._texts[place]
+        text = self.texts[place]
         shell = self._shells[0] if self._shells else place
         if shell < last_before(self._commanded, place + 1):
-            yield shell, f"stands in a command with '{self._names[shell]}', which may evaluate it"
+            yield shell, f"stands in a command with '{self.names[shell]}', which may evaluate it"
         yield from self._coded_by_interpreter(place)
         before = last_before(self._plain, place)
         for at in {before, self._clients[0] if self._clients else NOWHERE}:
-            in_option = self._names[at] in CLIENTS and self._names[place - 1].startswith("-")
-            if 0 <= at < place and interprets(self._names[at]) and text.startswith(DYNAMIC) and not in_option:
-                yield at, f"stands where '{self._names[at]}' takes an option or a script"
+            in_option = self.names[at] in CLIENTS and self.names[place - 1].startswith("-")
+            if 0 <= at < place and interprets(self.names[at]) and text.startswith(DYNAMIC) and not in_option:
+                yield at, f"stands where '{self.names[at]}' takes an option or a script"
 
     def _coded_by_interpreter(self, place: int) -> Iterator[tuple[int, str]]:
         first = self._coded[0] if self._coded else place
         code = last_before(self._codes, place + 1)
-        if first >= code or (self._names[first] in CLIENTS and code < place - 1):
+        if first >= code or (self.names[first] in CLIENTS and code < place - 1):
             return
-        yield first, f"stands in a command with '{self._names[first]}' and its code, which may evaluate it"
+        yield first, f"stands in a command with '{self.names[first]}' and its code, which may evaluate it"
 
     def _in_option(self, place: int) -> Iterator[tuple[int, str]]:
         """Options whose value is code, by the command that takes them."""
-        head, text, option = self._head_of(place), self._texts[place], self._texts[place - 1]
-        name = self._names[head]
+        head, text, option = self._head_of(place), self.texts[place], self.texts[place - 1]
+        name = self.names[head]
         own = OWN_CODE_OPTIONS.get(name)
         attached = text.split(DYNAMIC, 1)[0].rstrip("=")
-        takes_data = name in TAKING_OPTIONS or name == "git" or self._script is not None
+        takes_data = name in TAKING_OPTIONS or name == "git" or self.script is not None
         for pattern in (own, None if takes_data else CODE_OPTIONS):
             if pattern is not None and place > head and (pattern.fullmatch(option) or pattern.fullmatch(attached)):
                 yield head, f"stands after an option of '{name}' that may take a command"
-        if self._script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
+        if self.script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
             yield head, "stands in an option that may take a command"
-        if name == "git" and text.startswith(DYNAMIC) and place == git_command(self._texts, head):
+        if name == "git" and text.startswith(DYNAMIC) and place == git_command(self.texts, head):
             yield head, "stands in the place of the command after 'git'"
         if name == "git" and self._sets_git:
-            yield from self._in_setting(head, text, self._texts[place - 1])
+            yield from self._in_setting(head, text, self.texts[place - 1])
         if name in REMOTE and ":" in text.split(DYNAMIC, 1)[0]:
             yield head, "stands in a path on another machine, whose shell may read it"
         if name.startswith("sqlite") and not text.startswith("-") and last_before(self._operands, place) > head:
@@ -282,12 +256,12 @@ class Arguments:
 
     def _is_file_of_sed(self, sed: int, place: int) -> bool:
         """Whether it is a file that sed edits: after its script, and no option for sure."""
-        if self._names[sed] not in SEDS or self._names[place - 1] in SED_OPTIONS or len(self._evaluators) > 1:
+        if self.names[sed] not in SEDS or self.names[place - 1] in SED_OPTIONS or len(self._evaluators) > 1:
             return False
-        literal = self._texts[place][0] not in ("-", DYNAMIC) or "--" in self._texts[sed + 1 : place]
+        literal = self.texts[place][0] not in ("-", DYNAMIC) or "--" in self.texts[sed + 1 : place]
         # `-i .bak` and `-i ''` take a value elsewhere than on Linux.
         return literal and any(
-            self._texts[at][:1] not in ("", "-", ".") and self._texts[at - 1] not in ("-l", "--line-length")
+            self.texts[at][:1] not in ("", "-", ".") and self.texts[at - 1] not in ("-l", "--line-length")
             for at in range(sed + 1, place)
         )
 
@@ -303,56 +277,57 @@ class Arguments:
         at: int | None = None
         if self._awks[0] < last_before(self._awk_files, place):
             at = self._awks[0]
-        elif self._names[place - 1] not in AWK_OPTIONS:
+        elif self.names[place - 1] not in AWK_OPTIONS:
             operand = last_before(self._operands, place)
             at = next(iter(self._awks[bisect_left(self._awks, operand) :][:1]), None)
         if at is not None and at < place:
-            yield at, f"stands in the program of '{self._names[at]}', which evaluates it"
+            yield at, f"stands in the program of '{self.names[at]}', which evaluates it"
 
     # --- places of words ----------------------------------------------------------------------------------------------
 
-    def _where(self, test: Callable[[str], bool]) -> list[int]:
-        return [at for at, name in enumerate(self._names) if test(name)]
+    def where(self, test: Callable[[str], bool]) -> list[int]:
+        """Places of words whose name passes the test."""
+        return [at for at, name in enumerate(self.names) if test(name)]
 
     def _of_others(self, test: Callable[[str], bool]) -> list[int]:
         """The same, without a shell or an interpreter whose options ended with a script."""
-        begin = 0 if self._script is None else self._script + 1
-        return [at for at in self._where(test) if at >= begin]
+        begin = 0 if self.script is None else self.script + 1
+        return [at for at in self.where(test) if at >= begin]
 
-    def _follows(self, test: Callable[[str], bool], last: int) -> bool:
+    def follows(self, test: Callable[[str], bool], last: int) -> bool:
         """Whether a word that passes the test stands before the place `last`."""
-        return any(test(name) for name in self._names[: max(last, 0)])
+        return any(test(name) for name in self.names[: max(last, 0)])
 
-    def _lacks_operands(self, test: Callable[[str], bool], wanted: int) -> bool:
+    def lacks_operands(self, test: Callable[[str], bool], wanted: int) -> bool:
         """Whether fewer than `wanted` operands follow a word that passes the test; the fewest follow the last."""
-        last = last_of(self._where(test))
-        rest = self._names[last + 1 :]
+        last = last_of(self.where(test))
+        rest = self.names[last + 1 :]
         return last >= 0 and sum(not name.startswith("-") or name == "-" for name in rest) < wanted
 
     @cached_property
     def _plain(self) -> list[int]:
-        return self._where(plain)
+        return self.where(plain)
 
     @cached_property
     def _last_v(self) -> int:
-        return last_of(self._where(lambda name: name == "-v"))
+        return last_of(self.where(lambda name: name == "-v"))
 
     @cached_property
     def _last_v_with_name(self) -> int:
-        return last_of(self._where(lambda name: name.startswith("-v")))
+        return last_of(self.where(lambda name: name.startswith("-v")))
 
     @cached_property
     def _awks(self) -> list[int]:
-        return self._where(AWKS.__contains__)
+        return self.where(AWKS.__contains__)
 
     @cached_property
     def _awk_files(self) -> list[int]:
-        return self._where(lambda name: name == "-f")
+        return self.where(lambda name: name == "-f")
 
     @cached_property
     def _operands(self) -> list[int]:
-        before = ["", *self._names]
-        return [at for at, name in enumerate(self._names) if not name.startswith("-") and before[at] not in AWK_OPTIONS]
+        before = ["", *self.names]
+        return [at for at, name in enumerate(self.names) if not name.startswith("-") and before[at] not in AWK_OPTIONS]
 
     @cached_property
     def _coded(self) -> list[int]:
@@ -360,14 +335,14 @@ class Arguments:
 
     @cached_property
     def _codes(self) -> list[int]:
-        return self._where(lambda name: CODE_OPTION.match(name) is not None)
+        return self.where(lambda name: CODE_OPTION.match(name) is not None)
 
     @cached_property
     def _evaluators(self) -> list[int]:
         """Words after which everything may be evaluated."""
         return [
             at
-            for at, name in enumerate(self._names)
+            for at, name in enumerate(self.names)
             if name in CARRYING or (name in EVALUATING and at in self._head_places)
         ]
 
@@ -376,23 +351,28 @@ class Arguments:
         return self._of_others(SHELLS.__contains__)
 
     @cached_property
+    def evaluating(self) -> list[int]:
+        """Words that are shells, or after which everything may be evaluated."""
+        return sorted({*self._shells, *self._evaluators})
+
+    @cached_property
     def _commanded(self) -> list[int]:
-        return [at for at, text in enumerate(self._texts) if COMMAND_OPTION.fullmatch(text)]
+        return [at for at, text in enumerate(self.texts) if COMMAND_OPTION.fullmatch(text)]
 
     @cached_property
     def _sets_git(self) -> bool:
-        return any(text in ("config", "-c") or text.startswith("--config") for text in self._texts)
+        return any(text in ("config", "-c") or text.startswith("--config") for text in self.texts)
 
     @cached_property
     def _clients(self) -> list[int]:
-        return self._where(CLIENTS.__contains__)
+        return self.where(CLIENTS.__contains__)
 
     @cached_property
     def _env(self) -> int | None:
-        splits = last_of(self._where(lambda name: name.startswith(("-S", "--split"))))
-        found = next((at for at, name in enumerate(self._names) if name == "env"), None)
+        splits = last_of(self.where(lambda name: name.startswith(("-S", "--split"))))
+        found = next((at for at, name in enumerate(self.names) if name == "env"), None)
         return found if found is not None and found < splits else None
 
 
 def _reads(name: str) -> bool:
-    return interprets(name) or name in AWKS or name in READING_LINES
+    return interprets(name) or name in AWKS

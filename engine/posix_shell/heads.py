@@ -15,24 +15,37 @@ def heads(names: Sequence[str], texts: Sequence[str], first: int) -> tuple[int, 
     `sudo -u x timeout 5 cp a b` has sudo, timeout and cp; `docker exec x ls` has docker and ls. An option that is not
     known is taken to have no value.
     """
-    found = [*_walk(names, texts, first)]
+    found, _ = _walk(names, texts, first)
     if found and names[found[-1]] == "find":
-        for place in range(found[-1] + 2, len(names)):
-            if texts[place - 1] in _FIND_STARTS and place > found[-1]:
-                found += _walk(names, texts, place)
+        found += _started_by_find(names, texts, found[-1] + 2)
     elif found and names[found[-1]] in EXECUTORS:
         operands = EXECUTORS[names[found[-1]]]
         place = next((at for at in range(found[-1] + 1, len(names)) if texts[at] == "exec"), len(names))
-        found += _walk(names, texts, _after_options(texts, place + 1, operands, "euwnc"))
+        found += _walk(names, texts, after_options(texts, place + 1, operands, "euwnc"))[0]
     return tuple(found)
 
 
-def _walk(names: Sequence[str], texts: Sequence[str], at: int) -> Iterator[int]:
+def _started_by_find(names: Sequence[str], texts: Sequence[str], at: int) -> Iterator[int]:
+    end = at
     while at < len(names):
-        yield at
+        if texts[at - 1] in _FIND_STARTS:
+            if end <= at:
+                end = next((place for place in range(at, len(texts)) if texts[place] == ";"), len(texts))
+            walked, at = _walk(names, texts, at, end)
+            yield from walked
+        at += 1
+
+
+def _walk(names: Sequence[str], texts: Sequence[str], at: int, end: int | None = None) -> tuple[list[int], int]:
+    """The places, and the word at which the walk ended: who goes on from there reads no word twice."""
+    found = []
+    end = len(names) if end is None else end
+    while at < end:
+        found.append(at)
         if names[at] not in RUNNERS or (names[at] == "command" and _only_tells(texts, at + 1)):
-            return
-        at = _after_options(texts, at + 1, *RUNNERS[names[at]])
+            return found, at
+        at = after_options(texts, at + 1, *RUNNERS[names[at]], end)
+    return found, at
 
 
 def _only_tells(texts: Sequence[str], at: int) -> bool:
@@ -41,9 +54,11 @@ def _only_tells(texts: Sequence[str], at: int) -> bool:
     return any("v" in option.lower() for option in options)
 
 
-def _after_options(texts: Sequence[str], at: int, operands: int, valued: str) -> int:
+def after_options(texts: Sequence[str], at: int, operands: int, valued: str, end: int | None = None) -> int:
+    """The word after so many operands and all options; `valued` are short options that take the next word."""
     options = True
-    while at < len(texts):
+    end = len(texts) if end is None else end
+    while at < end:
         text = texts[at]
         if options and text == "--":
             options = False

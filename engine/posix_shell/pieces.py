@@ -92,6 +92,8 @@ class Command:
     body_holes: list[int] = field(default_factory=list)
     piped: bool = False
     """Whether its output goes to another command."""
+    feeds: "Command | None" = field(default=None, repr=False, compare=False)
+    """The command, or the first of those, that its output goes to."""
     conditional: bool = False
     """Within [[ ]]."""
     compound: bool = False

@@ -130,9 +130,98 @@ AWK_OPTIONS = frozenset({"-v", "-F", "--assign"})
 READING_COMMANDS = AWKS | {"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"}
 """Commands beside shells and interpreters that may read commands from standard input."""
 READING_LINES = frozenset(
-    {"ftp", "lftp", "sftp", "ed", "ex", "gdb", "isql", "sqlcmd", "redis-cli", "influx", "debugfs"}
-)
+    {
+        "ftp", "lftp", "sftp", "ed", "ex", "gdb", "isql", "sqlcmd", "redis-cli", "influx", "debugfs", "newgrp", "login",
+        "machinectl", "tclsh", "wish", "expect", "m4", "gnuplot", "octave", "maxima", "gp", "julia", "vi", "vim",
+        "nvim", "emacs", "virsh", "smbclient", "telnet", "at", "batch", "parted", "fdisk", "rsh",
+    }
+)  # fmt: skip
 """Programs that take a line of their input for a command, some with `!` for a shell."""
+STARTING_NOTHING = frozenset(
+    {
+        "command", "builtin", "env", "nice", "ionice", "time", "xargs", "flock", "chrt", "taskset", "prlimit", "choom",
+        "numactl", "strace", "ltrace", "start-stop-daemon", "systemd-inhibit", "cpulimit", "sem",
+    }
+)  # fmt: skip
+"""Runners that are no shell where no command follows: `env`, `flock 9`."""
+READING_DATA = (
+    (
+        TAKING_DATA
+        | TAKING_OPTIONS
+        | {
+            "read",
+            "mapfile",
+            "readarray",
+            "find",
+            "git",
+            "nc",
+            "ncat",
+            "netcat",
+            "sendmail",
+            "mailx",
+            "mutt",
+            "s-nail",
+            "msmtp",
+            "sponge",
+            "pv",
+            "nl",
+            "rev",
+            "tac",
+            "shuf",
+            "od",
+            "xxd",
+            "hexdump",
+            "strings",
+            "fmt",
+            "pr",
+            "expand",
+            "unexpand",
+            "comm",
+            "join",
+            "split",
+            "csplit",
+            "dd",
+            "iconv",
+            "dos2unix",
+            "unix2dos",
+            "yq",
+            "xmllint",
+            "envsubst",
+            "wall",
+            "write",
+            "lp",
+            "lpr",
+            "cpio",
+            "sha224sum",
+            "sha384sum",
+            "numfmt",
+            "ts",
+            "ldapadd",
+            "ldapmodify",
+            "mosquitto_pub",
+            "vault",
+            "xclip",
+            "systemd-cat",
+            "age",
+            "rg",
+            "lz4",
+            "brotli",
+            "bunzip2",
+            "zcat",
+            "http",
+            "https",
+            "sed",
+            "gsed",
+            "rsync",
+            "update-ca-certificates",
+            "service",
+            "ansible-vault",
+        }
+    )
+    - {"nft", "ip", "gcloud", "fio", "haproxy", "nginx", "systemctl", "go", "cargo", "terraform", "gcc", "cc"}
+    - READING_LINES
+)
+"""Commands that take what is in their input as data; of the others nobody knows."""
 COMPUTING = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"})
 """Operators of `[[ ]]` that evaluate what stands beside them."""
 REMOTE = frozenset({"scp", "rsync"})

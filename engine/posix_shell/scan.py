@@ -8,6 +8,7 @@ from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.documents import Documents
 from engine.posix_shell.flows import POSITIONAL, Followed, computed_at_least, computed_names, targets
 from engine.posix_shell.given import Given, as_values
+from engine.posix_shell.inputs import Inputs
 from engine.posix_shell.pieces import Case, Command, Dialect, Reading, Refusal, Unsure, Word
 from engine.posix_shell.programs import CLOSING, LEADING
 from engine.posix_shell.source import BREAKS, SPACE
@@ -115,13 +116,14 @@ class Scan(Documents):
             yield raw[1:-1]
 
     def _feeds(self, command: Command, hole: int) -> Refusal | None:
-        if self._reads_commands and (hole in command.body_holes or self._has_pipes):
+        if self._inputs.reads_commands and (hole in command.body_holes or self._has_pipes):
             return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
-        return None
+        compound = self._has_pipes and self.followed.pipes_all
+        return self._inputs.refusal(command, within=hole in command.body_holes, compound=compound)
 
     @cached_property
-    def _reads_commands(self) -> bool:
-        return any(self._arguments(command).reads_standard_input for command in self._all)
+    def _inputs(self) -> Inputs:
+        return Inputs([(one, self._arguments(one)) for one in self._all], frozenset(self.functions))
 
     @cached_property
     def _has_pipes(self) -> bool:
@@ -252,7 +254,10 @@ class Scan(Documents):
         elif self._take("|&") or self._take("|"):
             command.piped = True
         self._finish(command)
-        return self._fresh()
+        following = self._fresh()
+        if command.piped:
+            command.feeds = following
+        return following
 
     def _open(self, command: Command, frames: list[Case | str], case: Case | None) -> Command:
         if case and case.state == "pattern" and not command.words:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.binding import bind
 from engine.posix_shell import HOLE, readings
+from engine.posix_shell.programs import RUNNERS
 
 ENOUGH = 9
 """Times the work for four times the script: it is linear, and measured on a machine that does other things."""
@@ -37,6 +38,11 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "an-option": lambda n: "x -" + "c" * n + f"1 {HOLE}",
     "commands-that-find-starts": lambda n: "find . " + "-exec sudo -u " * (n // 14) + HOLE,
     "runners-that-find-starts": lambda n: "find . " + "-exec env " * (n // 10) + HOLE,
+    **{
+        f"find-that-starts-{name}": lambda n, unit=f"-exec {name} ": "find . " + unit * (n // 4 // len(unit)) + HOLE
+        for name in RUNNERS
+    },
+    "pipes": lambda n: f"echo {HOLE} | cat" + f" | x {HOLE} | sort" * (n // 14),
     "variables-that-flow": lambda n: f"v0={HOLE}\n" + "".join(f"v{i + 1}=$v{i}\n" for i in range(n // 14)) + "((v9))",
     "variables-from-many": lambda n: f"v={HOLE}\n" + "v=$v$x$y\n" * (n // 9) + "((v))",
     "arithmetic": lambda n: f"v={HOLE}\n" + "echo $((w + ${x[1]}))\n" * (n // 21),

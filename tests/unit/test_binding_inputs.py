@@ -1,0 +1,82 @@
+"""Standard input: a value goes to a program that takes data there, and to no other."""
+
+import pytest
+
+from engine.binding import Bound, bind
+from engine.posix_shell.programs import CARRYING, READING_DATA, READING_LINES, RUNNERS, SHELLS, STARTING_NOTHING
+
+READERS = (
+    "su root", "su - bob", "sudo su -", "su", "sudo -i", "sudo -s", "sudo -u app -s", "sudo -su app", "doas -s",
+    "chroot /mnt", "sudo chroot /mnt", "unshare -r", "nsenter -t 1", "pkexec", "fakeroot", "firejail",
+    "systemd-run -S", "newgrp docker", "machinectl shell", "machinectl shell web", "login -f bob", "script",
+    "runuser bob", "sg docker", "tclsh", "expect", "m4", "gnuplot", "vim -s -", "sed -f -", "sed -nf - f",
+    "sed --file=- f", "make -f -", "make -sf -", "make --file=/dev/stdin", "ssh h", "ssh -p 22 h", "ssh -o A=b h",
+    "ssh h sudo bash", "sudo ssh -t h", "ssh h 'sudo bash'", "ssh h 'cd /x && sh'", "ssh h tclsh", "ssh h ssh i",
+    "ssh h $x", "sh -c 'cd /x && bash'", "docker run -i alpine", "docker attach x", "docker exec -i x sh",
+    "docker exec -i x gnuplot", "virsh", "fdisk /dev/x", "kubectl run -i x", "kubectl debug -i x", "nft -f -",
+    "curl -K -", "psql -p 5432 db", "mysql db", "perl -c", "xargs sudo", "xargs -n 1 env", "xargs timeout 5",
+    "xargs docker exec", "xargs awk", "some-tool", "/opt/tool -x", '"$tool"', "sudo some-tool", "bash -o pipefail",
+    "python3 -i -c 'x'", "exec", "env gnuplot", "crontab", "crontab -", "env -S 'sh' x", "env -S sh",
+    "env -iS 'bash -s' cat", "find . -exec sh ';' -exec cat {} ';'", "find . -exec sudo -s ';' -exec cat {} ';'",
+    "sudo --new-option cat sh", "docker exec -i --new-option cat x sh", "gcloud compute ssh vm",
+    "docker compose run x sh", "consul exec -", "parallel", "lxc-attach -n x",
+)  # fmt: skip
+TAKERS = (
+    "cat", "sudo tee /x", "tee -a x", "grep x", "ssh h cat", "ssh -p 22 h 'cat > /x'", "ssh h sudo tee /x", "jq .a",
+    "curl -d @- https://h", "logger", "mail -s x root", "sort -u", "docker login --password-stdin", "ssh h -- tee x",
+    "docker exec -i x tee /x", "kubectl apply -f -", "kubectl create -f -", "git commit -F -", "git apply", "wc -l",
+    "while read -r x; do some-tool; done", "{ cat; }", "(sort)", "gpg -e -r x", "openssl dgst", "sha256sum", "nc h 1",
+    "awk '{print}'", "sed s/a/b/", "sed -f x.sed", "./import.sh -v", "python3 x.py", "sudo bash /opt/x.sh",
+    "xargs rm", "python3 -c 'import sys'", "python3 -m json.tool", "perl -ne 'print'", "sh -c 'cat > x'",
+    "xargs -n 1 echo", "xargs -I{} mv {} x", "xargs docker rm", "psql -c 'copy t from stdin'", "chpasswd", "xargs",
+    "base64 -d", "tr a b", "sudo chpasswd", "tar -xf -", "column -t", "timeout 5 cat", "flock l tee x",
+    "mapfile -t x", "sendmail -t", "dd of=x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_value_is_not_given_to_a_program_that_may_run_its_input(reader: str) -> None:
+    """`su root`, `chroot /mnt` and `sudo -s` are shells without a shell's name."""
+    for script in (
+        f"{reader} <<EOF\necho hello ${{{{ e }}}}\nEOF",
+        f"echo ${{{{ e }}}} | {reader}",
+        f"echo ${{{{ e }}}} | cat | {reader} | tee x",
+        f"cat <<EOF | {reader}\n${{{{ e }}}}\nEOF",
+        f"{{ echo a; echo ${{{{ e }}}}; }} | {reader}",
+        f"f() {{ echo ${{{{ e }}}}; }}; f | {reader}",
+        f"echo $(echo ${{{{ e }}}}) | {reader}",
+    ):
+        assert isinstance(bind(script, "sh"), tuple), script
+    for script in (f"{reader} <<< ${{{{ e }}}}", f"{reader} < <(echo ${{{{ e }}}})"):
+        assert isinstance(bind(script, "bash"), tuple), script
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+def test_a_value_is_given_to_a_program_that_takes_data(taker: str) -> None:
+    assert isinstance(bind(f"echo ${{{{ e }}}} | {taker}", "bash"), Bound)
+    assert isinstance(bind(f"cat <<EOF | {taker}\n${{{{ e }}}}\nEOF", "bash"), Bound)
+    assert isinstance(bind(f"{taker} <<EOF\n${{{{ e }}}}\nEOF", "bash"), Bound)
+
+
+@pytest.mark.parametrize("runner", sorted(RUNNERS.keys() - STARTING_NOTHING))
+def test_a_runner_without_a_command_is_a_shell(runner: str) -> None:
+    operands = " x" * RUNNERS[runner][0]
+    assert isinstance(bind(f"echo ${{{{ e }}}} | {runner}{operands}", "sh"), tuple)
+
+
+def test_a_script_that_only_calls_such_a_program_is_left_alone() -> None:
+    for script in (
+        "some-tool | tee x; echo ${{ e }}",
+        "some-tool a | other-tool; echo ${{ e }} | tee x",
+        "su - app -c 'ls'; echo ${{ e }} | tee x",
+        "sudo -v; echo ${{ e }} | tee x",
+        "( flock 9; echo ${{ e }} | tee x ) 9> lock",
+        "some-tool > ${{ e }}",
+        'curl -sf "$url" | tee x; echo ${{ e }} | tr a b',
+    ):
+        assert isinstance(bind(script, "sh"), Bound), script
+
+
+def test_no_command_is_in_lists_that_contradict_each_other() -> None:
+    assert not READING_DATA & (READING_LINES | SHELLS)
+    assert {"sed", "gsed"} == READING_DATA & CARRYING  # their code is in their words, or with `-f`
