@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.globs import matches
-from engine.plugins import LOCK_KEY, NO_PLUGINS, Plugged, plugged
+from engine.plugins import LOCK_KEY, NO_PLUGINS, Plugged, knowing, plugged
 from schemas.diagnostic import Diagnostic
 from schemas.guard import load
 from schemas.library import LibraryStep, StepLibrary
 from schemas.reader import Authored, ParsedFile, read
+from schemas.steps import StepType
 
 LOCK_FILE = "opsconductor.lock"
 GLOBS = ("libraries/*/library.yaml", "libraries/*/steps/*")
@@ -150,7 +151,7 @@ def libraries_of(found: Vendored) -> dict[str, Library]:
     for file in found.files:
         by_name.setdefault(file.library, []).append(file)
     return {
-        name: _library(name, sorted(files, key=lambda file: file.path))
+        name: _library(name, sorted(files, key=lambda file: file.path), found.plugins.step_types)
         for name, files in sorted(by_name.items())
         if any(file.path == f"libraries/{name}/library.yaml" for file in files)
     }
@@ -166,7 +167,7 @@ def digest(files: Iterable[tuple[str, str]]) -> str:
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
-def _library(name: str, files: list[VendoredFile]) -> Library:
+def _library(name: str, files: list[VendoredFile], types: Mapping[str, StepType]) -> Library:
     folder = f"libraries/{name}/"
     steps: dict[str, Authored] = {}
     misplaced: list[Authored] = []
@@ -180,7 +181,7 @@ def _library(name: str, files: list[VendoredFile]) -> Library:
         findings += file.parsed.findings
         if file.parsed.findings:
             broken.add(inner.removeprefix("steps/").removesuffix(".yaml"))
-        for authored in file.parsed.documents:
+        for authored in knowing(file.parsed.documents, types):
             own = inner == "library.yaml"
             if own and origin is None and isinstance(authored.document, StepLibrary):
                 origin = authored
@@ -199,6 +200,6 @@ def _library(name: str, files: list[VendoredFile]) -> Library:
         scripts={file.path.removeprefix(folder): file.text for file in files if file.text is not None},
         broken=frozenset(broken),
         misplaced=tuple(misplaced),
-        mended=tuple(authored for file in files if file.parsed is not None for authored in file.parsed.mended),
+        mended=tuple(knowing((one for file in files if file.parsed is not None for one in file.parsed.mended), types)),
         findings=tuple(findings),
     )

@@ -6,7 +6,7 @@ import pytest
 
 from engine.compile import compile_files
 from engine.plugins import plugged, problem_of
-from engine.vendored import LOCK_FILE, vendored
+from engine.vendored import LOCK_FILE, file_of, vendored
 from schemas.reader import read
 
 GREET = {"description": "Greets.", "inputs": {"name": {"type": "string"}}, "required": ["name"], "needs": "nothing"}
@@ -38,6 +38,24 @@ def test_a_locked_step_type_is_checked_like_a_built_in_one() -> None:
     assert found(first % "said", locked) == []
     assert found(first % "sad", locked) == ["OC405 step 'a' declares no output 'sad'"]
     assert found("{uses: greetings.greet, with: {name: Ana}}", b"") == ["OC305 there is no step type 'greetings.greet'"]
+
+
+def test_a_step_of_a_library_uses_locked_step_types_as_a_job_does() -> None:
+    head = "apiVersion: opsconductor/v1\n"
+    library = head + "kind: StepLibrary\nmetadata: {name: hello}\nspec: {version: 1.0.0, description: Greets.}\n"
+
+    def said(given: str, locked: bytes) -> list[str]:
+        step = head + f"kind: Step\nmetadata: {{name: all, description: Greets.}}\nspec:\n  steps: [{given}]\n"
+        texts = {"libraries/hello/library.yaml": library, "libraries/hello/steps/all.yaml": step}
+        libraries = vendored((file_of(path, text.encode()) for path, text in texts.items()), locked)
+        findings = compile_files("c", [PROJECT], libraries=libraries).findings
+        return [f"{one.code} {one.message}" for one in findings if one.code != "OC318"]
+
+    known = lock(**{"greetings.greet": GREET})
+    assert said("{uses: greetings.greet, with: {name: Ana}}", known) == []
+    assert said("{uses: greetings.greet}", known) == ["OC406 'greetings.greet' needs 'name'"]
+    assert said("{uses: greetings.great}", known) == ["OC305 there is no step type 'greetings.great'"]
+    assert said("{uses: greetings.greet}", b"") == ["OC305 there is no step type 'greetings.greet'"]
 
 
 def test_the_findings_follow_the_lock_from_commit_to_commit() -> None:
