@@ -18,6 +18,8 @@ Types = frozenset[str] | None
 """The types a value may have, of those in WORDS; None where that is not known."""
 Lookup = Callable[[tuple[str, ...]], Types]
 """The types of a member path, as in (params, n)."""
+Choices = Callable[[tuple[str, ...]], frozenset[str]]
+"""All texts that a member path may read, where those are a known few; else nothing."""
 
 WORDS: Mapping[str, str] = {
     "bool": "true or false",
@@ -85,9 +87,14 @@ class Mismatch:
     code: str = "OC408"
 
 
-def infer(tree: Node, lookup: Lookup) -> tuple[Types, tuple[Mismatch, ...]]:
+def nothing_listed(_: tuple[str, ...]) -> frozenset[str]:
+    """Choices where nothing is known of them."""
+    return frozenset()
+
+
+def infer(tree: Node, lookup: Lookup, choices: Choices = nothing_listed) -> tuple[Types, tuple[Mismatch, ...]]:
     """The types an expression may give, and what in it cannot fit."""
-    reader = _Inference(lookup)
+    reader = _Inference(lookup, choices)
     types = reader.of(tree, frozenset())
     return types, tuple(reader.found)
 
@@ -145,6 +152,7 @@ def said(types: Iterable[str]) -> str:
 @dataclass
 class _Inference:
     lookup: Lookup
+    choices: Choices
     found: list[Mismatch] = field(default_factory=list)
     paths: dict[tuple[str, ...], Types] = field(default_factory=dict)
 
@@ -272,7 +280,7 @@ class _Inference:
         """Texts that are compared with what has a few values only, and none of these."""
         path = path_of(read)
         known = path and path[0] not in bound and (len(path) > 1 or types is not None)
-        values = _values(path) if known else frozenset[str]()
+        values = (_values(path) or self.choices(path)) if known else frozenset[str]()
         texts = written.items if isinstance(written, Collection) and not written.is_map else (written,)
         for text in texts if values else ():
             if isinstance(text, Constant) and text.kind == "string" and text.text not in values:

@@ -219,7 +219,10 @@ class _Reader:
         def lookup(path: tuple[str, ...]) -> Types:
             return None if path[0] in place.items else self.results.types(path, bare=place.bare)
 
-        return Typing(lookup)
+        def choices(path: tuple[str, ...]) -> frozenset[str]:
+            return frozenset() if path[0] in place.items else self.results.choices(path)
+
+        return Typing(lookup, choices)
 
     def _inputs(self, place: Place) -> Iterator[Diagnostic]:
         """Expressions that give what the step's type cannot take."""

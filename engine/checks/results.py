@@ -8,7 +8,7 @@ from typing import Any
 from engine import inference
 from engine.checks.reading import OPEN, found_in
 from engine.checks.scope import PlacedStep
-from engine.checks.typed import Typing
+from engine.checks.typed import Typing, choices_of
 from engine.checks.typed import params as types_of_param
 from engine.expression import ExpressionError, compile_text
 from engine.inference import INT, LIST, NULL, TEXT, Types
@@ -82,15 +82,19 @@ class Results:
             return NULL if looped and path[2] in _OF_ITEMS else known | NULL
         return self._outputs.get((path[1], path[3])) if len(path) == 4 and path[2] == "outputs" else None
 
+    def choices(self, path: tuple[str, ...]) -> frozenset[str]:
+        """All texts that a path may read, where its schema lists them."""
+        return choices_of(self.params, path)
+
     @cached_property
     def plain(self) -> Typing:
         """Of expressions that read this."""
-        return Typing(lambda path: self.types(path, bare=False))
+        return Typing(lambda path: self.types(path, bare=False), self.choices)
 
     @cached_property
     def bare(self) -> Typing:
         """Of expressions that read the step's own result as well."""
-        return Typing(lambda path: self.types(path, bare=True))
+        return Typing(lambda path: self.types(path, bare=True), self.choices)
 
     @cached_property
     def _outputs(self) -> Mapping[tuple[str, str], Types]:

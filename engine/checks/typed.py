@@ -7,7 +7,7 @@ from engine import inference
 from engine.checks.reading import OPEN, Read, read
 from engine.checks.scope import Path
 from engine.expression import Expression
-from engine.inference import Lookup, Mismatch, Types
+from engine.inference import Choices, Lookup, Mismatch, Types
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.reader import Authored
 
@@ -15,14 +15,14 @@ from schemas.reader import Authored
 class Typing:
     """Types of what expressions read, and of the expressions themselves, each asked once."""
 
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup = lookup
+    def __init__(self, lookup: Lookup, choices: Choices = inference.nothing_listed) -> None:
+        self._lookup, self._choices = lookup, choices
         self._known: dict[str, tuple[Types, tuple[Mismatch, ...]]] = {}
 
     def of(self, expression: Expression) -> tuple[Types, tuple[Mismatch, ...]]:
         """The types that an expression may give, and what in it cannot fit."""
         if expression.text not in self._known:
-            self._known[expression.text] = inference.infer(expression.tree, self._lookup)
+            self._known[expression.text] = inference.infer(expression.tree, self._lookup, self._choices)
         return self._known[expression.text]
 
 
@@ -85,6 +85,13 @@ def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> 
     types = inference.of_schema(param)
     sure = param.get("required") is True or "default" in param
     return types if types is None or sure else types | inference.NULL
+
+
+def choices_of(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> frozenset[str]:
+    """The texts that `params.<name>` may be, where its `enum` lists them."""
+    param = declared.get(path[1], {}) if len(path) == 2 and path[0] in ("params", "inputs") else {}
+    listed = param.get("enum")
+    return frozenset(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else frozenset()
 
 
 def _below(schema: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.scope import Path, Scope
-from engine.checks.typed import Typing, mismatches
+from engine.checks.typed import Typing, choices_of, mismatches
 from engine.checks.typed import given as unfitting
 from engine.checks.typed import params as typed_params
 from engine.concurrency import group_of, group_of_job
@@ -180,11 +180,19 @@ class _Graph:
             yield from wrong or mismatches(self.authored, one, typing, wanted)
 
     def _typing(self, item: str | None) -> Typing:
-        return self.typing if item is None else Typing(lambda path: None if path[0] == item else self._types(path))
+        if item is None:
+            return self.typing
+        return Typing(
+            lambda path: None if path[0] == item else self._types(path),
+            lambda path: frozenset() if path[0] == item else self._choices(path),
+        )
 
     @cached_property
     def typing(self) -> Typing:
-        return Typing(self._types)
+        return Typing(self._types, self._choices)
+
+    def _choices(self, path: tuple[str, ...]) -> frozenset[str]:
+        return choices_of(self.document.spec.params, path)
 
     def _types(self, path: tuple[str, ...]) -> Types:
         match path:
