@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 
 from tests.acceptance.site import HERE, MAIN, PROJECT, REQUESTS, STATUS, Site, instant, job, schedule, soon
 
@@ -40,6 +41,29 @@ def test_init_and_up_leave_a_green_status_commit_within_a_minute(bare: Site) -> 
     assert ready["status"] == "True"
     assert bare.git("status", "--porcelain") == "", "the user's work tree is left alone"
     assert bare.git("symbolic-ref", "--short", "HEAD") == MAIN
+
+
+@pytest.mark.slow
+def test_the_workflow_of_the_sample_asks_and_then_tidies_up(bare: Site) -> None:
+    """As the tutorial has it, over real SSH."""
+    for setting in ("OPSCONDUCTOR_STATE", "OPSCONDUCTOR_SECRET_DIR"):
+        del bare.environment[setting]
+    assert bare.run("init", "demo", cwd=bare.root).returncode == 0
+    bare.own_source = demo = bare.root / "demo"
+    bare.spawn("up", "demo")
+    bare.in_force()
+    asked = bare.run("run", "look-and-tidy", cwd=demo)
+    assert asked.returncode == 0, asked.stderr
+    path = bare.wait(lambda: next((one for one in bare.tree() if one.startswith("gates/")), None), what="a gate")
+    assert bare.runs("tidy-up") == [], "nobody has said yes"
+    digest = yaml.safe_load(bare.text(path))["metadata"]["name"].removeprefix("sha256:")
+    done = bare.run("approve", digest[:8], "--wait", cwd=demo)
+    assert done.returncode == 0, done.stderr
+    assert "then runs: tidy: tidy-up(days=14) on web-01, web-02" in done.stderr
+    (run,) = bare.ended("look-and-tidy")
+    assert {name: node["state"] for name, node in run["status"]["nodes"].items()} == {
+        "look": "succeeded", "ask": "succeeded", "tidy": "succeeded",
+    }  # fmt: skip
 
 
 def test_a_term_signal_drains(site: Make) -> None:

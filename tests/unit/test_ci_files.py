@@ -160,7 +160,7 @@ def test_init_writes_the_file_where_the_provider_looks(tmp_path: Path, capsys: p
 
     assert (folder / ".gitlab-ci.yml").read_text() == file_for("gitlab")[1]
     assert call(["validate", str(folder)]) == 0
-    assert "10 documents, no findings" in capsys.readouterr().out
+    assert "11 documents, no findings" in capsys.readouterr().out
     assert call(["init", str(tmp_path / "other"), "--ci", "jenkins"]) == 2
     assert "github, gitlab, gitea, forgejo, woodpecker" in capsys.readouterr().err
     wheel = ("--package", "tools/opsconductor.whl")
