@@ -11,9 +11,10 @@ from sqlalchemy import Connection, inspect, select, text
 
 from engine.identity import RunId
 from engine.resumption import Unprovable
-from engine.states import RunState, StepState
+from engine.states import NodeState, RunState, StepState
 from engine.views import EngineView, RunView
-from journal import acts, leases, runs, steps
+from engine.workflowplan import NodeJob, PinnedWorkflow
+from journal import acts, graphs, leases, runs, steps
 from journal.runs import NewRun
 from journal.steps import StepEnd
 from journal.store import Journal
@@ -21,6 +22,8 @@ from journal.tables import meta
 from journal.tables import runs as table
 from reconciler import rebuild
 from reconciler.resumptions import Plans, Replan
+from reconciler.workflows import Workflows
+from tests.contract.test_journal_workflows import a_release
 from tests.integration.test_rebuild import NOON, Fixed, Site, new_run
 
 DRAINED = EngineView("one", "here", NOON, NOON)
@@ -74,6 +77,10 @@ async def one_step(journal: Journal, step: str) -> None:
     end = StepEnd(StepState.SUCCEEDED, exit_code=0, duration=0.25, outputs={"used": 71})
     await journal.write(lambda tx: steps.end(tx, fence, "web-01", "steps", step, 1, end, NOON))
     await journal.write(lambda tx: leases.release(tx, fence, NOON))
+
+
+async def lead(journal: Journal) -> None:
+    await Workflows(journal).lead(LATER)
 
 
 async def view_of(journal: Journal, run: RunId) -> RunView:
@@ -189,6 +196,45 @@ async def test_an_engine_that_comes_back_keeps_what_the_other_did_not_touch(site
     await publish(site, journal)
     await take_in(site, journal, planned((run.id, Unprovable("it printed"))), EngineView("two", "there", NOON, LATER))
     assert (await claimed(journal)).attempt == 2
+
+
+@pytest.mark.parametrize("closed", [LATER, None])
+async def test_a_workflow_goes_on_where_the_other_engine_left_it(site: Site, closed: object) -> None:
+    """What the other engine led since is not led again: its node's run is not caused a second time."""
+    journal, other = site.store("one"), site.store("two")
+    graph = a_release()
+    await journal.write(lambda tx: runs.enqueue(tx, graph, NOON))
+    await lead(journal)
+    (build,) = (await view_of(journal, graph.id)).nodes[0].record.runs
+    await publish(site, journal)
+    assert isinstance(graph.spec, PinnedWorkflow)
+    job = next(node.action.plan for node in graph.spec.nodes if isinstance(node.action, NodeJob))
+    cause = (await view_of(journal, build)).cause
+    child = replace(new_run("child"), id=build, cause=cause, spec=job, params={}, group="build")
+    await take_in(site, other, planned(graph, child))
+    await lead(other)
+    fence = (await claimed(other)).fence
+    await other.write(lambda tx: leases.finish(tx, fence, RunState.SUCCEEDED, now=LATER))
+    await lead(other)
+    gate = (await view_of(other, graph.id)).nodes[1].record.gate
+    assert gate is not None
+    await other.write(lambda tx: graphs.vote(tx, gate.digest, "ann", approved=True, act="yes", reason="", now=LATER))
+    await publish(site, other)
+    left = await view_of(other, graph.id)
+    before = EngineView("two", "there", NOON, LATER if closed else None)
+
+    await take_in(site, journal, planned(graph), before)
+    await lead(journal)
+
+    found = await view_of(journal, graph.id)
+    states = {node.id: node.state for node in found.nodes}
+    if not closed:
+        assert (found.state, found.reason) == (RunState.UNKNOWN, "storeLost")
+        assert states["ask"] is NodeState.UNKNOWN
+        return
+    assert found.nodes == left.nodes, "with the same gate, its time, and the vote that it had"
+    assert (found.state, states["build"], states["ask"]) == (RunState.RUNNING, NodeState.SUCCEEDED, NodeState.WAITING)
+    assert await journal.read(runs.open_runs) == (graph.id,)
 
 
 SINCE_THE_FIRST = (
