@@ -58,6 +58,10 @@ def called(identifier: object, arguments: dict) -> None:
         case "line":
             while True:
                 sys.stdout.write("x" * 65536)
+        case "parts":
+            sys.stdout.write('{"jsonrpc":"2.0","method":"x","params":{"a":[' + "[]," * 300_000 + "[]]}}\n")
+        case "lines":
+            sys.stdout.write("x\n" * 200_000)
         case "wrong":
             answer["structuredContent"] = {"n": "seven"}
         case "nothing":

@@ -41,6 +41,8 @@ class Progress:
     called: bool = False
     """Whether the call was handed over to be sent."""
     answered: bool = False
+    heard: Callable[[], bool] = lambda: True
+    """Whether an answer of the server itself came. By HTTP the SDK makes up errors in its name."""
 
 
 async def converse(
@@ -67,7 +69,7 @@ async def converse(
             content = await _called(client.session, wanted)
             progress.answered = True
         except MCPError as error:
-            if error.code == types.CONNECTION_CLOSED:
+            if error.code == types.CONNECTION_CLOSED or (progress.called and not progress.heard()):
                 raise Cut(shown(error.message)) from error
             progress.answered = progress.called
             raise Refusal(f"the server refused: {shown(error.message)} (code {error.code})") from error

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx2
+import mcp_types as types
 from mcp.client.streamable_http import streamable_http_client
 
+from runners.mcp.measure import MESSAGE, Measure, Message
 from runners.steps.exchange import CONNECT, Broken, TooLong
 from runners.steps.reaching import Forbidden, Unreached, addresses_of
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 SILENCE = 300.0
 """Seconds of silence within an answer: a tool may think for long. The step's own `timeout` bounds the whole."""
-TOTAL = 64 * 1024 * 1024
-"""Bytes of all that a server says in one call."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -35,7 +35,14 @@ class Seen:
     """Whether the first bytes of a call went out."""
     trouble: Exception | None = None
     """The first thing that went wrong with a message to the server."""
-    size: int = 0
+    measure: Measure = field(default_factory=Measure)
+    answer: "Answer | None" = None
+    """What came back for the call, the last time that it was sent or asked for again."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the server itself answered the call: by a whole message of the protocol, or by a redirect."""
+        return self.answer is not None and self.answer.whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ async def over_http(server: Server, seen: Seen) -> AsyncIterator["TransportStrea
             timeout=limits,
             trust_env=False,
         ) as client,
-        streamable_http_client(server.url, http_client=client) as streams,
+        streamable_http_client(server.url, http_client=client, max_sse_event_size=MESSAGE) as streams,
     ):
         yield streams
 
@@ -110,6 +117,8 @@ class Judged(httpx2.AsyncBaseTransport):
     async def _at(self, request: httpx2.Request, host: str, address: str) -> httpx2.Response:
         sent = False
         calls = _is_call(request)
+        if calls:
+            self._seen.answer = None
 
         async def trace(event: str, _: object) -> None:
             nonlocal sent
@@ -135,23 +144,82 @@ class Judged(httpx2.AsyncBaseTransport):
             await response.aclose()
             raise Broken("the server sent a packed answer, which was not asked for")
         assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Bounded(response.stream, self._seen)
+        answer = Answer(response.status_code, response.headers.get("content-type", ""))
+        if calls or (self._seen.sent and "last-event-id" in request.headers):
+            self._seen.answer = answer
+        response.stream = _Bounded(response.stream, self._seen, answer)
         return response
+
+
+class Answer:
+    """What came back for one request. It keeps one message, which is whole once it is read as one."""
+
+    def __init__(self, status: int, kind: str) -> None:
+        self._status = status
+        self._events = kind.lower().startswith("text/event-stream")
+        self._held = b""
+        self._message = Message()
+        self._kept = bytearray()
+        self._last = b""
+
+    def feed(self, data: bytes, measure: Measure) -> None:
+        """Raises TooLong."""
+        if not self._events:
+            self._add(data, measure)
+            return
+        # A return may be half an end of a line: it waits for what follows.
+        data, self._held = self._held + data, b""
+        if data.endswith(b"\r"):
+            data, self._held = data[:-1], b"\r"
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if data.startswith(b"\n") and self._kept.endswith(b"\n"):
+            self._next()
+        first, *more = data.split(b"\n\n")
+        self._add(first, measure)
+        for piece in more:
+            self._next()
+            self._add(piece, measure)
+
+    def _add(self, data: bytes, measure: Measure) -> None:
+        self._message.add(len(data), measure.take(data))
+        self._kept += data
+
+    def _next(self) -> None:
+        if b"data:" in self._kept:
+            self._last = bytes(self._kept)
+        self._kept, self._message = bytearray(), Message()
+
+    @property
+    def whole(self) -> bool:
+        if 300 <= self._status <= 399:
+            return True  # it did nothing with the call
+        text = bytes(self._kept)
+        if self._events:
+            lines = (line.removeprefix(b"data:") for line in self._last.split(b"\n") if line.startswith(b"data:"))
+            text = b"\n".join(line.removeprefix(b" ") for line in lines)
+        try:
+            said = types.jsonrpc_message_adapter.validate_json(text, by_name=False)
+        except ValueError:
+            return False
+        # A gateway that speaks for a server does so with a status of its own.
+        return self._status < 500 and isinstance(said, types.JSONRPCResponse | types.JSONRPCError)
 
 
 class _Bounded(httpx2.AsyncByteStream):
     """The bytes of an answer, as long as the server has not said too much."""
 
-    def __init__(self, stream: httpx2.AsyncByteStream, seen: Seen) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, seen: Seen, answer: Answer) -> None:
         self._stream = stream
         self._seen = seen
+        self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._stream:
-            self._seen.size += len(chunk)
-            if self._seen.size > TOTAL:
-                self._seen.trouble = TooLong(f"the server says too much: at most {TOTAL >> 20} MiB are taken")
-                raise self._seen.trouble
+            try:
+                self._answer.feed(chunk, self._seen.measure)
+            except TooLong as error:
+                self._seen.trouble = error
+                raise
             yield chunk
 
     async def aclose(self) -> None:

@@ -4,79 +4,85 @@ The program is ours to start, to bound and to end: the SDK's own way to start on
 lines of any length.
 """
 
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import mcp_types as types
 from mcp.shared.message import SessionMessage
 
 from runners.connections.program import Running
+from runners.mcp.measure import Measure, Message
+from runners.steps.exchange import TooLong
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
 
-LINE = 4 * 1024 * 1024
-"""Bytes of one message, at most."""
-TOTAL = 64 * 1024 * 1024
-"""Bytes of all that a server says in one call."""
-
-
-class TooMuch(Exception):  # noqa: N818 - named after what came
-    """The server says more than is taken."""
+WAITING = 10_000
+"""Lines that wait to be read, at most."""
 
 
 class Inbox:
-    """What the server says, as messages. `feed` is called in the event loop; after `close` nothing more comes."""
+    """What the server says, as lines. `feed` is called in the event loop; after `close` nothing more comes.
+
+    It reads none of them: over_stdio does so, one at a time, as its other end takes them.
+    """
 
     def __init__(self) -> None:
-        self._give, self.stream = anyio.create_memory_object_stream[SessionMessage | Exception](math.inf)
+        self._give, self.lines = anyio.create_memory_object_stream[bytes](WAITING)
         self._rest = bytearray()
-        self._total = 0
-        self.error: TooMuch | None = None
+        self._measure, self._message = Measure(), Message()
+        self.error: TooLong | None = None
         self.strange = 0
         """Lines that are no messages, such as what a program prints at its start."""
 
     def feed(self, data: bytes) -> None:
         if self.error is not None:
             return
-        self._total += len(data)
-        *lines, rest = (bytes(self._rest) + data).split(b"\n") if b"\n" in data else [data]
-        if b"\n" in data:
-            self._rest = bytearray(rest)
-        else:
-            self._rest += data
-        if self._total > TOTAL or len(self._rest) > LINE or any(len(line) > LINE for line in lines):
-            self.error = TooMuch(
-                f"the server says too much: at most {LINE >> 20} MiB a message and {TOTAL >> 20} MiB a call are taken"
-            )
+        try:
+            for piece in _pieces(data):
+                self._message.add(len(piece), self._measure.take(piece))
+                self._rest += piece
+                if piece.endswith(b"\n"):
+                    self._full()
+        except TooLong as error:
+            self.error = error
             self.close()
+
+    def _full(self) -> None:
+        line, self._rest, self._message = bytes(self._rest), bytearray(), Message()
+        if not line.strip():
             return
-        for line in lines:
-            self._take(line)
+        try:
+            self._give.send_nowait(line)
+        except anyio.WouldBlock:
+            raise TooLong(f"the server says too much: {WAITING} messages wait to be read") from None
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # nobody listens any more
 
     def close(self) -> None:
         self._give.close()
 
-    def _take(self, line: bytes) -> None:
-        if not line.strip():
-            return
+    def read(self, line: bytes) -> SessionMessage | None:
         try:
-            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            return SessionMessage(types.jsonrpc_message_adapter.validate_json(line, by_name=False))
         except ValueError:
             self.strange += 1
-            return
-        try:
-            self._give.send_nowait(SessionMessage(message))
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # nobody listens any more
+            return None
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """Lines with their ends, and what is left. Not `splitlines`: a carriage return ends no message."""
+    *lines, rest = data.split(b"\n")
+    return [line + b"\n" for line in lines] + ([rest] if rest else [])
 
 
 @asynccontextmanager
 async def over_stdio(running: Running, inbox: Inbox) -> AsyncIterator["TransportStreams"]:
     """The streams of a program that was started with `inbox.feed` for its output. Ending it is the caller's matter."""
+    give, stream = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outbox, taken = anyio.create_memory_object_stream[SessionMessage](0)
 
     async def write() -> None:
@@ -89,9 +95,21 @@ async def over_stdio(running: Running, inbox: Inbox) -> AsyncIterator["Transport
                     inbox.close()  # it reads no more: whoever waits for an answer is told
                     return
 
-    async with outbox, inbox.stream, anyio.create_task_group() as tasks:
+    async def read() -> None:
+        async with give, inbox.lines:
+            async for line in inbox.lines:
+                if (message := inbox.read(line)) is None:
+                    await anyio.lowlevel.checkpoint()  # others have their turn
+                    continue
+                try:
+                    await give.send(message)
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    return  # nobody listens any more
+
+    async with outbox, stream, anyio.create_task_group() as tasks:
         tasks.start_soon(write)
+        tasks.start_soon(read)
         try:
-            yield inbox.stream, outbox
+            yield stream, outbox
         finally:
             tasks.cancel_scope.cancel()

@@ -155,7 +155,8 @@ async def _by_http(found: Given, wanted: Wanted, session: Session) -> Outcome:
         tls(inputs.get("caCert"), None),
         _login(found),
     )
-    seen, progress = Seen(), Progress()
+    seen = Seen()
+    progress = Progress(heard=lambda: seen.answered)
     talk = asyncio.ensure_future(_talk(over_http(server, seen), wanted, progress, session))
     try:
         done = await session.stop.first(talk)

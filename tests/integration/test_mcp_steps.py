@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -57,6 +58,8 @@ def served(mode: str, *news: object) -> list[str]:
         ("dies", FAILED, "without an answer: exit code 3"),
         ("flood", FAILED, "says too much"),
         ("line", FAILED, "says too much"),
+        ("parts", FAILED, "says too much"),
+        ("lines", FAILED, "says too much"),
         ("wrong", FAILED, "['n'] is not what its outputSchema says"),
         ("nothing", FAILED, "no structured answer"),
         ("strange", FAILED, "not what the protocol says"),
@@ -177,6 +180,7 @@ class OverHttp:
     scheme: str = "http"
     headers: list[dict[str, str]] = field(default_factory=list)
     calling: asyncio.Event = field(default_factory=asyncio.Event)
+    identifier: int = 0
 
     @property
     def url(self) -> str:
@@ -191,6 +195,7 @@ class OverHttp:
             body = await receive()
             if b'"tools/call"' in body["body"] and self.mode != "good":
                 self.calling.set()
+                self.identifier = json.loads(body["body"])["id"]
                 await self._misbehave(send)
                 return
             said = [body]
@@ -208,6 +213,8 @@ class OverHttp:
             case "503":
                 await _head(send, 503, b"text/plain")
                 await send({"type": "http.response.body", "body": b"busy"})
+            case "half" | "half event" | "refuses" | "refuses 400" | "refuses event" | "parts" | "parts event":
+                await self._speak(send)
             case "moved":
                 await _head(send, 307, b"text/plain", (b"location", b"http://169.254.169.254/mcp"))
                 await send({"type": "http.response.body", "body": b""})
@@ -220,6 +227,20 @@ class OverHttp:
                 for _ in range(1200):  # more than is taken; who has hung up is not told here
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                     await asyncio.sleep(0)
+
+    async def _speak(self, send: Any) -> None:
+        body = {
+            "half": b'{"jsonrpc":"2.0","id":3,"resu',
+            "refuses": b'{"jsonrpc":"2.0","id":%d,"error":{"code":-32602,"message":"not today"}}',
+            "parts": b'{"jsonrpc":"2.0","method":"x","params":{"a":[' + b"[]," * 300_000 + b"[]]}}",
+        }[self.mode.split()[0]]
+        if b"%d" in body:
+            body %= self.identifier
+        event = self.mode.endswith("event")
+        await _head(send, 400 if "400" in self.mode else 200, b"text/event-stream" if event else b"application/json")
+        if event:
+            body = b"event: message\r\ndata: " + body + b"\r\n\r\n"
+        await send({"type": "http.response.body", "body": body})
 
 
 async def _next(said: list[Any], receive: Any) -> Any:
@@ -275,7 +296,14 @@ async def test_a_tool_is_called_by_http_with_its_token(bench: Bench) -> None:
     ("mode", "state", "said"),
     [
         ("break", UNKNOWN, "whether it was acted on is not known"),
-        ("503", FAILED, "the server refused"),
+        ("503", UNKNOWN, "whether it was acted on is not known"),
+        ("half", UNKNOWN, "whether it was acted on is not known"),
+        ("half event", UNKNOWN, "whether it was acted on is not known"),
+        ("refuses", FAILED, "the server refused: not today"),
+        ("refuses 400", FAILED, "the server refused: not today"),
+        ("refuses event", FAILED, "the server refused: not today"),
+        ("parts", UNKNOWN, "says too much"),
+        ("parts event", UNKNOWN, "says too much"),
         ("moved", FAILED, "not followed"),
         ("packed", UNKNOWN, "packed"),
         ("endless", UNKNOWN, "says too much"),

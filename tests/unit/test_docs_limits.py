@@ -22,12 +22,15 @@ from engine.checks import triggers
 from engine.recurrence import HORIZON
 from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
 from runners.connections import sshfiles
+from runners.mcp import measure
 from runners.steps import sync
 from schemas import characters, envelope, guard, job
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
 MIB, KIB = 1024 * 1024, 1024
 TOGETHER = f"{characters.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB} MiB together**"
+
+OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,7 @@ TOGETHER = f"{characters.MAX_BYTES // MIB} MiB each, **{entries.MAX_TOTAL // MIB
         f"folders deep | {sshfiles.MOST_LISTED:,}, {sync.MOST:,}; {sync.DEEPEST} |",
         f"its memory | {rendering.MOST // MIB} MiB; {renderer.SECONDS} seconds, {renderer.MEMORY // MIB} MiB |",
         f"tries at once | {trying.AT_ONCE} |",
+        f"one message, in one call | {measure.MESSAGE // MIB} MiB, {measure.PARTS:,} parts; {OF_A_CALL} |",
         f"in `sync.yaml` | {readmodel.MAX_FINDINGS} |",
         f"`plan` compares | {plan_times.MOST_FIRES:,},",
         f"next instant | {HORIZON.days // 366} years",
