@@ -45,11 +45,12 @@ def find_end(text: str, start: int) -> int | None:
     """
     depth = 0
     last = min(len(text), start + MAX_HOLE)
+    unclosed: dict[str, int] = {}
     found = _MARK.search(text, start, last)
     while found is not None:
         position = found.start()
-        if match := _RAW_STRING.match(text, position, last) or _STRING.match(text, position, last):
-            position = match.end()
+        if (end := _string_end(text, position, last, unclosed)) is not None:
+            position = end
         elif text.startswith("}}", position) and not depth:
             return position
         else:
@@ -59,6 +60,34 @@ def find_end(text: str, start: int) -> int | None:
     return None
 
 
+def _string_end(text: str, start: int, last: int, unclosed: dict[str, int]) -> int | None:
+    """Where the string that begins at `start` ends. `unclosed`, by quotes: how far a look for others like them got.
+
+    A quote before that place was read as escaped then, so what follows it was read as it is now: it closes nowhere.
+    """
+    if match := _RAW_STRING.match(text, start, last):
+        return match.end()
+    prefix = _BYTES.match(text, start, last)
+    begin = prefix.end() if prefix else start
+    for quotes, body in _BODIES.items():
+        if not text.startswith(quotes, begin) or begin < unclosed.get(quotes, start):
+            continue
+        read = body.match(text, begin + len(quotes), last)
+        end = read.end() if read else begin
+        if read and text.startswith(quotes, end) and end + len(quotes) <= last:
+            return end + len(quotes)
+        unclosed[quotes] = max(end, begin + 1)
+    return None
+
+
+_BYTES = re.compile(r"[bB][rR]?")
+_BODIES = {
+    "'''": re.compile(r"(?:(?!''')[^\\]|\\.)*", re.DOTALL),
+    '"""': re.compile(r'(?:(?!""")[^\\]|\\.)*', re.DOTALL),
+    "'": re.compile(r"(?:[^'\\\n\r]|\\.)*", re.DOTALL),
+    '"': re.compile(r'(?:[^"\\\n\r]|\\.)*', re.DOTALL),
+}
+"""What stands between the quotes of a string, with which it may begin; longer quotes first."""
 _MARK = re.compile(r"[bB][rR]?['\"]|[rR]?['\"]|[{}]")
 """What a string or a brace begins with."""
 _STRING = re.compile(

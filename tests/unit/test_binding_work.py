@@ -9,6 +9,7 @@ import pytest
 from engine.binding import bind
 from engine.posix_shell import HOLE, readings
 from engine.posix_shell.programs import RUNNERS
+from engine.syntax import find_end
 
 ENOUGH = 9
 """Times the work for four times the script: it is linear, and measured on a machine that does other things."""
@@ -91,6 +92,20 @@ def test_a_python_script_is_read_in_proportion_to_its_length(unit: str) -> None:
         return f"run([${{{{ e }}}}, {unit * (size // len(unit))}])\n"
 
     assert _ratio(lambda: _seconds_of(script(4 * SIZE)), lambda: _seconds_of(script(SIZE))) < 9
+
+
+@pytest.mark.parametrize("unit", [r"\'", r"\"", r"\'\"", r"'''\'", "{"])
+def test_the_end_of_an_expression_is_found_in_proportion_to_its_length(unit: str) -> None:
+    r"""A quote that does not close is looked at once: `'\'\'\'...` was read to its end from each quote."""
+
+    def seconds(size: int) -> float:
+        text = "'" + unit * (size // len(unit)) + " }}"
+        begin = time.process_time()
+        for _ in range(20):
+            find_end(text, 0)
+        return time.process_time() - begin
+
+    assert _ratio(lambda: seconds(4_000), lambda: seconds(1_000)) < ENOUGH
 
 
 def _seconds_of(script: str) -> float:
