@@ -25,6 +25,18 @@ _REGEX_BYTES_A_UNIT = 5
 """Measured: 7 ns for each byte and state of the compiled pattern."""
 
 
+TOO_LARGE = "\ufdd0"
+"""What is kept in the place of a stdout of more than 64 KiB, so that nobody takes its end for all of it. No program
+prints this alone: it is no character (Unicode 23.7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A value that is known not to be whole: an expression that reads it fails with this."""
+
+    message: str
+
+
 class TooMuch(Exception):  # noqa: N818 -- says what is wrong, and becomes an ExpressionError
     """The expression, with these values, is out of bounds."""
 

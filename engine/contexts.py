@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.bounds import TOO_LARGE, Withheld
 from engine.expression import Status, render
 from engine.identity import Cause, RunId
 from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Use, is_nested, named, plan_path
@@ -140,17 +141,25 @@ def _gives(step: PlannedStep) -> Iterable[str]:
             return ()
 
 
+_CUT = Withheld(
+    "stdout is larger than 64 KiB, and only its end is kept (the log has all of it); print less, or write it to a file"
+)
 _FIELDS = ("state", "exitCode", "stdout", "stderr", "json", "duration", "attempts")
 
 
 def _result(record: StepRecord) -> dict[str, Any]:
-    stdout = _text(record.stdout)
+    if record.stdout == TOO_LARGE:
+        stdout: str | Withheld | None = _CUT
+        data: Any = _CUT
+    else:
+        stdout = _text(record.stdout)
+        data = _json(stdout)
     return {
         "state": str(record.state),
         "exitCode": record.exit_code,
         "stdout": stdout,
         "stderr": record.stderr,
-        "json": _json(stdout),
+        "json": data,
         "duration": record.duration,
         "attempts": record.attempt,
     }

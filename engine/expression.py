@@ -22,7 +22,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
-from engine.bounds import MAX_TEXT, Bounds, TooMuch, measure
+from engine.bounds import MAX_TEXT, Bounds, TooMuch, Withheld, measure
 from engine.syntax import SyntaxProblem, find_end, parse
 from engine.syntaxtree import TYPE_NAMES, Call, Comprehension, Ident, Node, children, path_of
 from schemas.quantities import format_instant
@@ -185,8 +185,8 @@ def evaluate(cel: str, context: Mapping[str, Any], *, status: Status = Status())
     goes wrong, values out of bounds included.
     """
     expression = compile_text(cel)
-    values = {root: _needed(context[root], paths) for root, paths in _paths(expression).items() if root in context}
     try:
+        values = {root: _needed(context[root], paths) for root, paths in _paths(expression).items() if root in context}
         Bounds(values).check(expression.tree)
         return _plain(_run(expression, values, status))
     except TooMuch as problem:
@@ -225,7 +225,7 @@ def to_text(value: Any) -> str:
 
     Strings as they are; booleans `true` and `false`; integers plain; null as nothing; other numbers the shortest way
     that reads back the same, whole ones without a fraction (`2`, as CEL's string() has it); lists and maps as compact
-    JSON, keys in their own order, non-ASCII characters as they are.
+    JSON, keys as they stand (those of an expression's result are sorted), non-ASCII characters as they are.
     """
     match value:
         case None:
@@ -328,9 +328,16 @@ def _paths(expression: Expression) -> dict[str, list[tuple[str, ...]]]:
 
 
 def _needed(value: Any, paths: list[tuple[str, ...]]) -> Any:
-    """Only what the paths reach: the rest is neither measured nor copied. What is missing stays missing."""
-    if not isinstance(value, Mapping) or not all(paths):
+    """Only what the paths reach: the rest is neither measured nor copied. What is missing stays missing.
+
+    Raises TooMuch where they reach what is withheld.
+    """
+    if isinstance(value, Withheld):
+        raise TooMuch(value.message)
+    if not isinstance(value, Mapping):
         return value
+    if not all(paths):
+        return {key: _needed(one, [()]) for key, one in value.items()}
     by_key: dict[str, list[tuple[str, ...]]] = {}
     for path in paths:
         by_key.setdefault(path[0], []).append(path[1:])
@@ -412,7 +419,7 @@ def _data(value: Any) -> Any:
         case dict():
             if not all(isinstance(key, str) for key in value):
                 raise TooMuch("the keys of a map are text")
-            return {key: _data(one) for key, one in value.items()}
+            return {key: _data(value[key]) for key in sorted(value)}  # the library gives them in any order
         case _:
             raise TooMuch(f"a result of type {type(value).__name__} is no data")
 

@@ -10,7 +10,7 @@ from engine.states import StepState
 class Output:
     """What a step gave: masked text, at most 64 KiB of each stream, its end where there was more.
 
-    `cut` says that more came than is kept. `values` are results of step types that are no program.
+    `cut` says that more came on stdout than is kept. `values` are results of step types that are no program.
     """
 
     exit_code: int | None = None

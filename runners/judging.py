@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from engine.bounds import TOO_LARGE
 from engine.expression import ExpressionError, condition, render
 from engine.outcome import Failed, Outcome, Output, Succeeded, error_of, output_of, state_of
 from engine.pinned import PlannedStep
@@ -62,7 +63,7 @@ class Judge:
             exit_code=output.exit_code,
             duration=facts.seconds,
             outputs=outputs,
-            stdout=visible(output.stdout) if kept else None,
+            stdout=as_data(output) if kept else None,
             stderr=visible(output.stderr) if kept else None,
             stdout_tail=last_bytes(visible(output.stdout), TAIL) or None if shown else None,
             stderr_tail=last_bytes(visible(output.stderr), TAIL) or None if shown else None,
@@ -105,7 +106,7 @@ class Judge:
             facts.attempt,
             output.exit_code,
             facts.seconds,
-            stdout=output.stdout,
+            stdout=TOO_LARGE if output.cut else output.stdout,
             stderr=output.stderr,
         )
 
@@ -141,6 +142,11 @@ class Judge:
         return outcome, found
 
 
+def as_data(output: Output) -> str:
+    """stdout as later steps read it: all of it, or the mark that it was too large."""
+    return TOO_LARGE if output.cut else visible(output.stdout)
+
+
 def target_outputs(outputs: Mapping[str, Any], place: Place, masker: Masker) -> dict[str, Any]:
     """The job's outputs on one target. One whose expression fails (its step did not run) is null."""
     context = place.context({})
@@ -166,7 +172,7 @@ def record_of(
         exit_code=ended.exit_code,
         duration=ended.duration,
         outputs=ended.outputs,
-        stdout=visible(output.stdout),
+        stdout=as_data(output),
         stderr=visible(output.stderr),
         error=ended.error,
         continued=ended.continued,

@@ -4,10 +4,11 @@ Between the two the steps that it consists of are walked as a job's are (`runner
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine import contexts
+from engine.bounds import TOO_LARGE
 from engine.expression import ExpressionError, condition, render, to_text
 from engine.librarycalls import misfit, unfit
 from engine.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable, output_of
@@ -107,10 +108,13 @@ def entered(step: PlannedStep, attempt: int, place: Place, *, begun: bool) -> En
 def outcome_of(call: LibraryCall, ended: Ended, place: Place, masker: Masker, *, over: str | None) -> Outcome:
     """What the ends of its steps make of it. `place` is within it, `over` says that its time was."""
     last = ended.last
+    stdout = (last.stdout if last else None) or ""
+    cut = stdout == TOO_LARGE
     output = Output(
         last.exit_code if last else None,
-        (last.stdout if last else None) or "",
+        "" if cut else stdout,
         (last.stderr if last else None) or "",
+        cut,
     )
     if ended.state in (StepState.SUCCEEDED, StepState.SKIPPED):
         return _finished(call, place, masker, output)
@@ -142,4 +146,4 @@ def _finished(call: LibraryCall, place: Place, masker: Masker, output: Output) -
         if (fault := misfit(call, name, made)) is not None:
             return Failed(fault, output)
         found[name] = made
-    return Succeeded(Output(output.exit_code, output.stdout, output.stderr, values=found))
+    return Succeeded(replace(output, values=found))

@@ -10,6 +10,7 @@ from runners.masking import MaskedStream, Masker, sealed_text
 KEPT = 64 * 1024
 """Bytes of each stream that expressions see: its end."""
 
+_CUT = "[the log has all of it; its last 64 KiB:]\n"
 TAIL = 2 * 1024
 """Bytes of each stream that the status file of a failed step shows: its end."""
 
@@ -53,9 +54,13 @@ class Capture:
         return Output(
             exit_code=exit_code,
             stdout=self._text(stdout),
-            stderr=self._text(stderr),
-            cut=stdout.total > KEPT or stderr.total > KEPT,
+            stderr=self._text(stderr) if stderr.total <= KEPT else self._marked(stderr),
+            cut=stdout.total > KEPT,
         )
+
+    def _marked(self, end: "_End") -> str:
+        """What went wrong stands at the end, so that is of use; but nobody is to take it for all."""
+        return _CUT + last_bytes(self._text(end), KEPT - len(_CUT))
 
     def _text(self, end: "_End") -> str:
         data = end.data()

@@ -1,6 +1,7 @@
 """Runs from the journal to their end: what is decided between steps, and what is recorded of them."""
 
 import asyncio
+import json
 from base64 import b64encode
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +26,47 @@ def tidy(text: str = "echo tidied") -> PlannedStep:
 
 
 # --- from step to step ---------------------------------------------------------------------------------------------
+
+
+FLOOD = "head -c 100000 /dev/zero | tr '\\0' x"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "why"),
+    [
+        ({"outputs": {"n": "${{ size(stdout) }}"}}, None, "output 'n': 'size(stdout)': stdout is larger than 64 KiB"),
+        ({"outputs": {"n": "${{ json.n }}"}}, None, "output 'n': 'json.n': stdout is larger than 64 KiB"),
+        ({}, "size(steps.first.stdout)", "'size(steps.first.stdout)': stdout is larger than 64 KiB"),
+        ({}, "steps.first.json == null", "'steps.first.json == null': stdout is larger than 64 KiB"),
+    ],
+)
+async def test_the_end_of_a_large_output_is_never_taken_for_all_of_it(
+    bench: Bench, first: dict[str, Any], second: str | None, why: str
+) -> None:
+    steps = [script(FLOOD, "first", **first)]
+    steps += [script("true", "second", holes=(second,))] if second else []
+    ran = await bench.execute(*steps, targets=WEB)
+    last = ran.steps()["second" if second else "first"]
+    assert (last.state, ran.state) == (StepState.FAILED, RunState.FAILED)
+    assert why in (last.error or "")
+
+
+async def test_what_reads_no_large_output_goes_on_and_stderr_says_that_it_is_cut(bench: Bench) -> None:
+    first = script(f"{FLOOD}; {FLOOD} >&2; echo end >&2", "first", outputs={"code": "${{ exitCode }}"})
+    told = script(
+        'printf %s "$OC1" | head -c 60', "told", holes=("steps.first.stderr",), outputs={"o": "${{ stdout }}"}
+    )
+    ran = await bench.execute(first, told, targets=WEB)
+    assert ran.state is RunState.SUCCEEDED
+    assert ran.steps()["told"].outputs["o"].startswith("[the log has all of it; its last 64 KiB:]\nxxx")
+
+
+async def test_outputs_that_are_maps_have_one_order(bench: Bench) -> None:
+    """So that two runs with the same result are the same text."""
+    text = """echo '{"zeta":1,"alpha":{"y":1,"b":2,"a":3},"mid":[{"d":1,"c":2}]}'"""
+    ran = await bench.execute(script(text, "one", outputs={"j": "${{ json }}"}), targets=WEB)
+    said = ran.steps()["one"].outputs["j"]
+    assert json.dumps(said) == '{"alpha": {"a": 3, "b": 2, "y": 1}, "mid": [{"c": 2, "d": 1}], "zeta": 1}'
 
 
 async def test_outputs_keep_their_types_on_the_way_to_later_steps(bench: Bench) -> None:
