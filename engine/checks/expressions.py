@@ -1,9 +1,10 @@
 """Expressions: read them, and check every name they use. Nothing is evaluated."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 from engine.checks import scripts
 from engine.checks.memory import remembered
@@ -32,12 +33,12 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
     if isinstance(document, Job) or (isinstance(document, RunRequest) and document.spec.job is not None):
         shells, targeted = _shells(authored, scope), targets_of(authored) is not None
-        inputs, outputs = _secret_inputs(authored, scope), _library_outputs(authored, scope)
+        inputs, used = _secret_inputs(authored, scope), _library_steps(authored, scope)
         answer = remembered(
             authored,
             "expressions",
-            (shells, inputs, outputs),
-            lambda: _read(authored, shells, inputs, outputs, targeted=targeted),
+            (shells, inputs, used),
+            lambda: _read(authored, shells, inputs, used, targeted=targeted),
         )
         yield from answer.findings
         guesses = Guesses()
@@ -49,12 +50,12 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def of_library_step(authored: Authored, spec: LibraryStepSpec, scope: Scope) -> Iterator[Diagnostic]:
     """Everything that is wrong with the expressions of a library's step."""
     shells: tuple[Shell, ...] = ("powershell",) if spec.platforms == ("windows",) else ("sh",)
-    secret, outputs = _secret_inputs(authored, scope), _library_outputs(authored, scope)
+    secret, used = _secret_inputs(authored, scope), _library_steps(authored, scope)
     answer = remembered(
         authored,
         "expressions",
-        (shells, secret, outputs),
-        lambda: _read(authored, shells, secret, outputs, targeted=True),
+        (shells, secret, used),
+        lambda: _read(authored, shells, secret, used, targeted=True),
     )
     yield from answer.findings
 
@@ -74,13 +75,13 @@ def _secret_inputs(authored: Authored, scope: Scope) -> frozenset[Path]:
     return frozenset(found)
 
 
-_Outputs = tuple[tuple[Path, frozenset[str] | None], ...]
+_Used = tuple[tuple[Path, LibraryStepSpec | None], ...]
 
 
-def _library_outputs(authored: Authored, scope: Scope) -> _Outputs:
-    """What the steps of libraries put out; None where this version does not hold the step, so that nobody can say."""
+def _library_steps(authored: Authored, scope: Scope) -> _Used:
+    """What the steps of libraries take and put out; None where one is not held, so that nobody can say."""
     used = ((placed, _library_step(placed, scope)) for placed in steps_of(authored) if _of_a_library(placed))
-    return tuple((placed.path, frozenset(step.spec.outputs) if step is not None else None) for placed, step in used)
+    return tuple((placed.path, step.spec if step is not None else None) for placed, step in used)
 
 
 def _of_a_library(placed: PlacedStep) -> bool:
@@ -113,9 +114,11 @@ class _Answer:
 
 
 def _read(
-    authored: Authored, shells: tuple[Shell, ...], secret: frozenset[Path], outputs: _Outputs, *, targeted: bool
+    authored: Authored, shells: tuple[Shell, ...], secret: frozenset[Path], used: _Used, *, targeted: bool
 ) -> _Answer:
-    reader = _Reader(authored, shells, secret, Names(authored, dict(outputs), targeted))
+    outputs = {path: frozenset(spec.outputs) if spec is not None else None for path, spec in used}
+    libraries = {path: spec for path, spec in used if spec is not None}
+    reader = _Reader(authored, shells, secret, Names(authored, outputs, targeted), libraries)
     checked = (found for place in places(authored) for found in reader.check(place))
     findings = tuple(bounded(chain(checked, reader.check_environments())))
     return _Answer(findings, tuple(reader.secrets))
@@ -155,11 +158,14 @@ class _Reader:
     shells: tuple[Shell, ...]
     secret_inputs: frozenset[Path]
     names: Names
+    libraries: Mapping[Path, LibraryStepSpec]
+    """The steps of libraries that are used, by the path of the step that does."""
     secrets: list[_Secret] = field(default_factory=list)
 
     @cached_property
     def results(self) -> Results:
-        return Results(self.names.params, self.names.every)
+        gives = {path: spec.results for path, spec in self.libraries.items()}
+        return Results(self.names.params, self.names.every, gives)
 
     @cached_property
     def types(self) -> Lookup:
@@ -226,13 +232,19 @@ class _Reader:
 
     def _inputs(self, place: Place) -> Iterator[Diagnostic]:
         """Expressions that give what the step's type cannot take."""
-        kind = place.own.type if place.own is not None else None
-        for name, value in place.value.items() if kind is not None and place.path[-1] == "with" else ():
-            if name in (kind.inputs if kind is not None else ()):
-                schema = kind.inputs[name] if kind is not None else {}
-                at = (*place.path, name)
-                found = unfitting(self.authored, value, at, schema, self._typing(place), written=True)
-                if self.authored.holes:
-                    yield from self._resting(found, place, read(self.authored, value, at), ("uses",))
-                else:
-                    yield from found
+        if place.own is None or place.path[-1] != "with":
+            return
+        library = self.libraries.get(place.own.path)
+        inputs: Mapping[str, Mapping[str, Any]] = place.own.type.inputs if place.own.type is not None else {}
+        for name, value in place.value.items():
+            schema, at = library.inputs.get(name) if library is not None else inputs.get(name), (*place.path, name)
+            if schema is None or schema.get("secret") is True:
+                continue
+            # A library's script is given what fits its schema as it is; and nothing, where an input may be left out.
+            left_out = library is not None and schema.get("required") is not True
+            typing, written = self._typing(place), library is None
+            found = unfitting(self.authored, value, at, schema, typing, written=written, left_out=left_out)
+            if self.authored.holes:
+                yield from self._resting(found, place, read(self.authored, value, at), ("uses",))
+            else:
+                yield from found

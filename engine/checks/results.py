@@ -7,7 +7,7 @@ from typing import Any
 
 from engine import inference
 from engine.checks.reading import OPEN, found_in
-from engine.checks.scope import PlacedStep
+from engine.checks.scope import Path, PlacedStep
 from engine.checks.typed import Typing, choices_of
 from engine.checks.typed import params as types_of_param
 from engine.expression import ExpressionError, compile_text
@@ -50,6 +50,8 @@ class Results:
 
     params: Mapping[str, Mapping[str, Any]]
     steps: Mapping[str, tuple[int, PlacedStep]]
+    gives: Mapping[Path, Mapping[str, Mapping[str, Any]]]
+    """The outputs that steps of libraries declare, by the path of the step that uses one, as JSON Schemas."""
 
     def types(self, path: tuple[str, ...], *, bare: bool) -> Types:
         """The types of a member path; the same path is read often."""
@@ -108,6 +110,9 @@ class Results:
 
         typing = Typing(lookup)
         for name, (_, placed) in self.steps.items():
+            for output, schema in self.gives.get(placed.path, {}).items() if placed.step.for_each is None else ():
+                types = inference.of_schema(schema)
+                found[name, output] = types | NULL if types is not None else None
             for output, value in placed.step.outputs.items():
                 types = _type_of(value, typing) if placed.step.for_each is None else _of_loop(placed)
                 found[name, output] = types | NULL if types is not None else None

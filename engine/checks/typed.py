@@ -46,15 +46,25 @@ def mismatches(authored: Authored, one: Read, typing: Typing, wanted: Types = No
 
 
 def given(
-    authored: Authored, value: Any, path: Path, schema: Mapping[str, Any], typing: Typing, *, written: bool = False
+    authored: Authored,
+    value: Any,
+    path: Path,
+    schema: Mapping[str, Any],
+    typing: Typing,
+    *,
+    written: bool = False,
+    left_out: bool = False,
 ) -> Iterator[Diagnostic]:
     """That a text with expressions cannot give what a JSON Schema asks for. What is wrong within them is not said.
 
-    `written`: where text is asked for, a number is written out, as the inputs of steps have it.
+    `written`: where text is asked for, a number is written out, as the inputs of steps have it. `left_out`: an
+    expression that gives nothing leaves it out.
     """
     wanted = inference.accepted(schema)
     if wanted is not None and written and inference.TEXT & wanted:
         wanted |= {"int", "double", "bool"}
+    if wanted is not None and left_out:
+        wanted |= inference.NULL
     if wanted is None or not isinstance(value, str) or OPEN not in value:
         return
     parts = tuple(read(authored, value, path))
