@@ -1,32 +1,26 @@
 """Channel `apprise`: whatever the library Apprise can reach, by one of its URLs.
 
-The library makes its connections itself: no address that it reaches is judged, and proxy variables count. So a
-restricted runner refuses it, and with it URLs that do something on this host are refused on every runner.
+The library makes its connections itself, and no address that it reaches is judged. So a restricted runner refuses it,
+and with it URLs that do something on this host are refused on every runner. It cannot be cancelled either: it runs in
+a process of its own, which is killed, and which has nothing of the runner's environment, its proxies included.
 """
 
 import asyncio
-import logging
+import json
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, apprising
 from runners.deliveries.plain import cut
 from runners.deliveries.posting import place_of, sealed
 from runners.secrets import Opened, Sealed
 
-_HERE = frozenset({"dbus", "qt", "glib", "kde", "gnome", "macosx", "windows", "syslog"})
-"""What Apprise would do on this host itself."""
 _LONGEST = 65_536
-
-
-def refused(url: str, limits: Limits) -> str | None:
-    """Why a URL is not used. Holds nothing of it but its scheme."""
-    scheme = url.partition("://")[0].lower()
-    if limits.restricted:
-        return "this runner is restricted: Apprise reaches addresses that nobody judges"
-    if scheme in _HERE:
-        return f"'{scheme}://' does something on the runner's own host, and is refused"
-    return None
+_AT_ONCE = 4
+"""Processes of a runner, each of some 60 MB; further messages wait for them within their time."""
+_FAILED = "Apprise could not deliver it; it does not say why, nor whether a part of it arrived"
 
 
 class ByApprise:
@@ -34,33 +28,58 @@ class ByApprise:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._free = asyncio.Semaphore(_AT_ONCE)
 
     async def deliver(self, message: Message, settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> Delivery:
         try:
             place = place_of(settings, opened)
         except Sealed as error:
             return sealed(error)
-        if (why := refused(place.url, self._limits)) is not None:
-            return Never(why)
-        work = asyncio.ensure_future(asyncio.to_thread(_notified, place.url, message))
-        done, _ = await asyncio.wait({work}, timeout=self._limits.total)
-        if not done:  # the thread goes on: the library has limits of its own
-            return Later(
-                f"no answer within {self._limits.total:.0f} s; whether it arrived is not known", fate="unknown"
-            )
-        return work.result()
+        if self._limits.restricted:
+            return Never("this runner is restricted: Apprise reaches addresses that nobody judges")
+        total = self._limits.total
+        asked = {"url": place.url.strip(), "title": message.subject, "body": cut(message.text, _LONGEST)}
+        asked |= {"format": message.format, "seconds": str(int(total))}
+        started = False
+        try:
+            async with asyncio.timeout(total), self._free:
+                started = True
+                return _meaning(await _answer(json.dumps(asked).encode()))
+        except TimeoutError:
+            if started:
+                return Later(f"no answer within {total:.0f} s; whether it arrived is not known", fate="unknown")
+            return Later(f"{_AT_ONCE} others were under way for {total:.0f} s", fate="notSent")
+        except OSError as error:
+            return Later(f"no process for it could be started: {error.strerror or error}", fate="notSent")
 
 
-def _notified(url: str, message: Message) -> Delivery:
-    import apprise
+async def _answer(asked: bytes) -> bytes:
+    """What the process says. It is killed when this is cancelled. Raises OSError where there is none."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        str(Path(apprising.__file__)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"HOME": "/nonexistent"},  # no .netrc, whose passwords would go to whom the URL names
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        answer, _ = await process.communicate(asked)
+        return answer
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
-    # It logs what it sends, its URLs included.
-    logging.getLogger("apprise").disabled = True
-    made = apprise.Apprise()
-    if not made.add(url):
-        return Never("Apprise does not know this kind of URL")
-    kind = {"text": apprise.NotifyFormat.TEXT, "html": apprise.NotifyFormat.HTML}
-    body_format = kind.get(message.format, apprise.NotifyFormat.MARKDOWN)
-    if made.notify(body=cut(message.text, _LONGEST), title=message.subject, body_format=body_format):
-        return Delivered()
-    return Later("Apprise could not deliver it; it does not say why, nor whether a part of it arrived", fate="unknown")
+
+def _meaning(answer: bytes) -> Delivery:
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        return Later(_FAILED, fate="unknown")
+    if "never" in said:
+        return Never(str(said["never"]))
+    return Delivered() if said["delivered"] else Later(_FAILED, fate="unknown")

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from runners.deliveries import Delivered, Later, Limits, Message, Never
-from runners.deliveries.byapprise import refused
+from runners.deliveries.byapprise import ByApprise
 from runners.deliveries.chat import slack_body, teams_body
 from runners.deliveries.email import Email, mail
 from runners.deliveries.plain import plain
@@ -103,10 +104,43 @@ def test_what_an_answer_says(status: int, headers: tuple[tuple[str, str], ...], 
     assert meaning(Answer(status, headers, b"")) == delivery
 
 
-def test_apprise_does_nothing_on_the_runners_host() -> None:
-    assert refused("syslog://", Limits()) and refused("DBUS://", Limits())
-    assert refused("json://example.org", Limits(restricted=True))
-    assert refused("json://example.org", Limits()) is None
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("syslog://", "'syslog://' does something on the runner's own host"),
+        (" SysLog://_/local0", "'syslog://' does something on the runner's own host"),
+        ("json://127.0.0.1:9/, syslog://_/local0", "this is 2 URLs"),
+        ("nothing://x", "does not know this kind of URL"),
+    ],
+)
+async def test_apprise_does_nothing_on_the_runners_host(url: str, why: str) -> None:
+    found = await ByApprise(Limits()).deliver(MESSAGE, {"url": url}, _none)
+    assert isinstance(found, Never) and why in found.error
+
+
+async def test_apprise_is_refused_by_a_restricted_runner() -> None:
+    found = await ByApprise(Limits(restricted=True)).deliver(MESSAGE, {"url": "json://example.org"}, _none)
+    assert isinstance(found, Never) and "restricted" in found.error
+
+
+async def test_apprise_that_hangs_holds_up_nothing_of_the_runner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed: its connection ends, no thread is taken, and nothing of the runner's environment goes with it."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # says nothing until the other side is gone
+        ended.set()
+        writer.close()
+
+    before = threading.active_count()
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"json://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        found = await ByApprise(Limits(total=3.0)).deliver(MESSAGE, {"url": url}, _none)
+        assert isinstance(found, Later) and found.fate == "unknown"
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert threading.active_count() == before
 
 
 def test_html_that_is_none_is_words_all_the_same() -> None:
