@@ -8,7 +8,7 @@ calls of functions and `read`; what goes through a file or another program is no
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,7 +31,12 @@ _CHECKED = re.compile(
     r"|\[\[[ \t]+\"?\$\{?(?P<b>[A-Za-z_]\w*)\}?\"?[ \t]+=~[ \t]+\^(?:-\?)?(?:\[0-9\]|\[\[:digit:\]\])\+\$[ \t]",
     re.ASCII,
 )
-"""A script that asks whether a variable holds digits only knows what it does."""
+"""Whether a variable holds digits only."""
+_ARM = re.compile(r"(?P<or>[ \t]*\]\][ \t]*\|\|)?(?P<arm>(?:(?!;;|\besac\b|\n[ \t]*\n).){0,500})", re.DOTALL)
+"""What is done where it does not."""
+_LEAVES = re.compile(r"(?:^|[;&|({\n)]|\bthen\b)[ \t]*(?:exit|return|continue|break|die|fail|abort|usage|bail)\b")
+_ASSIGNED = re.compile(r"(?:^|[;&|({\n)]|\bthen\b)[ \t]*([A-Za-z_]\w*=)(?=[\"']?-?[0-9]+[\"']?(?:[ \t\n;)}]|$))")
+_COMMAND = re.compile(r"(?:^|[;&|({!]|\b(?:then|do|else|if|while|until)\b)[ \t]*(?=case\b|\[\[)", re.MULTILINE)
 _ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
 
@@ -43,6 +48,10 @@ class Flows:
     sinks: set[str] = field(default_factory=set)
     sources: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By name: the names that it may take its value from."""
+    assigned: list[tuple[str, int, int]] = field(default_factory=list)
+    """Names, and the words in which they are assigned, by their places in the text."""
+    integers: set[str] = field(default_factory=set)
+    """Names that `declare -i` makes numbers: what is assigned to them is computed."""
     mappings: set[str] = field(default_factory=set)
     """Arrays whose subscripts are text."""
 
@@ -99,20 +108,50 @@ def computed_names(script: Followed) -> frozenset[str]:
             flows.sources[match[1]].update(_read(text, match.end(), end))
     for start, end in script.bodies:
         flows.sources[INPUT].update(_read(text, start, end))
-    if not flows.sinks:
-        return COMPUTED_NAMES
-    return flows.reached(checked(text)) | COMPUTED_NAMES
+    for name, start, end in flows.assigned:
+        if name in flows.integers or name in COMPUTED_NAMES:
+            flows.sinks.update(_used(text[text.find("=", start, end) + 1 : end]))
+    # A number of bash, such as RANDOM, is computed whenever it is assigned.
+    flows.sinks.update(name for name in COMPUTED_NAMES if name in flows.sources)
+    return flows.reached(_checked(text, _tests(script))) | COMPUTED_NAMES
 
 
 def computed_at_least(text: str) -> frozenset[str]:
     """Of a script that cannot be followed: the names that stand in its arithmetic."""
     found = {name for match in _ARITHMETIC.finditer(text) for name in _used(match[0])}
-    return frozenset(found - checked(text))
+    return frozenset(found - _checked(text, (match.end() for match in _COMMAND.finditer(text))))
 
 
-def checked(text: str) -> frozenset[str]:
-    """Names that the script asks for digits: `case $n in *[!0-9]*)` and `[[ $n =~ ^[0-9]+$ ]]`."""
-    return frozenset(match["a"] or match["b"] for match in _CHECKED.finditer(text))
+def _tests(script: Followed) -> Iterator[int]:
+    for one in script.commands:
+        if one.heads and one.called[-1] in ("case", "[["):
+            yield one.command.words[one.heads[-1]].start
+
+
+def _checked(text: str, commands: Iterable[int]) -> frozenset[str]:
+    """Names that the script asks for digits, and goes on with only if they are: `case $n in *[!0-9]*) exit;;`,
+    `[[ $n =~ ^[0-9]+$ ]] || n=0`, `if [[ $n =~ ^[0-9]+$ ]]; then`. Only where a command begins: no comments, no texts.
+    """
+    found = set()
+    for start in commands:
+        match = _CHECKED.match(text, max(start, 0))
+        if match is None:
+            continue
+        name = match["a"] or match["b"]
+        if _holds(name, _ARM.match(text, match.end()), positive=match["b"] is not None):
+            found.add(name)
+    return frozenset(found)
+
+
+def _holds(name: str, arm: re.Match[str] | None, *, positive: bool) -> bool:
+    """Whether what follows a test lets only digits pass: what stands after `||`, or in the arm for other characters,
+    leaves or sets the name anew. `positive`: the test is true of digits.
+    """
+    if positive and (arm is None or not arm["or"]):
+        return True
+    if arm is None:
+        return False
+    return _LEAVES.search(arm["arm"]) is not None or f"{name}=" in _ASSIGNED.findall(arm["arm"])
 
 
 def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
@@ -154,6 +193,7 @@ class _Reading:
         for place, word in enumerate(command.words):
             if (name := _assigned(self.arguments, place, word)) is not None:
                 flows.sources[name].update(self._read(word))
+                flows.assigned.append((name, word.start, word.end))
         if command.piped or self.script.pipes_all:
             flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
@@ -197,6 +237,7 @@ class _Reading:
                 flows.mappings.add(named[0])
             elif named and ("i" in flags or "n" in flags):
                 flows.sinks.add(named[0])
+                flows.integers.add(named[0])
 
     def _compared(self, flows: Flows, words: list[Word]) -> None:
         for at, word in enumerate(words):

@@ -66,6 +66,18 @@ COMPUTED = [
     "RANDOM=${{ params.x }}",
     "OPTIND=${{ params.x }}",
     "SECONDS=${{ params.x }}",
+    "n=${{ params.x }}\nRANDOM=$n",
+    "n=${{ params.x }}\nm=$n; export OPTIND=$m",
+    "n=${{ params.x }}\nSECONDS=n",
+    "declare -i k; n=${{ params.x }}; k=n",
+    "n=${{ params.x }}; declare -i k=n+1",
+    "n=${{ params.x }}\n# case $n in *[!0-9]*) exit;; esac\necho $((n))",
+    "n=${{ params.x }}\necho 'case $n in *[!0-9]*) exit;; esac'\necho $((n))",
+    "n=${{ params.x }}\necho [[ $n =~ ^[0-9]+$ ]] \necho $((n))",
+    "n=${{ params.x }}\ncase $n in *[!0-9]*) echo bad;; esac\necho $((n))",
+    "n=${{ params.x }}\ncase $n in *[!0-9]*) ;; esac\necho $((n)); exit 1",
+    "n=${{ params.x }}\ncase $n in *[!0-9]*) n=$m;; esac\necho $((n))",
+    "n=${{ params.x }}\n[[ $n =~ ^[0-9]+$ ]] || echo bad\necho $((n))",
 ]
 INTEGER = of_params({"x": {"type": "integer"}})
 
@@ -115,6 +127,12 @@ def test_a_number_in_arithmetic_is_written_without_quotes() -> None:
         "n=${{ x }}\ncase $n in ''|*[!0-9]*) exit 2;; esac\necho $((n))",
         'n=${{ x }}\ncase "$n" in (*[!0-9]*) exit 2;; esac\necho $((n))',
         "n=${{ x }}\n[[ $n =~ ^[0-9]+$ ]] || exit 2\necho $((n))",
+        "n=${{ x }}\n[[ $n =~ ^[0-9]+$ ]] || { echo no >&2; exit 2; }\necho $((n))",
+        "n=${{ x }}\nif [[ $n =~ ^[0-9]+$ ]]; then echo $((n)); fi",
+        "n=${{ x }}\nif ! [[ $n =~ ^[0-9]+$ ]]; then exit 1; fi; echo $((n))",
+        "n=${{ x }}\nif true; then case $n in *[!0-9]*) n=0;; esac; fi; echo $((n))",
+        "for n in ${{ x }}; do case $n in *[!0-9]*) continue ;; esac; echo $((n)); done",
+        "m=${{ x }}\necho $m; n=5; RANDOM=$n",
     ],
 )
 def test_what_is_not_computed_may_be_text(script: str) -> None:
