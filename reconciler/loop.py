@@ -348,6 +348,7 @@ class Loop:
             now,
             baseline=frozenset(self._accepted.baseline),
             lost=self._lost,
+            rejected=self.sync.observed if self.sync.rejected else None,
             between=lambda: self._schedules.decide(self._moment()),
         )
         await self._door.answered(head)

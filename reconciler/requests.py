@@ -114,12 +114,14 @@ class Requests:
         *,
         baseline: frozenset[str],
         lost: frozenset[str],
+        rejected: str | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
         `baseline` are names that were there when the first definitions were accepted, `lost` those whose answer may
-        have gone with the store. Between portions of many acts `between` is called, so that nothing else waits long.
+        have gone with the store. `rejected` is a newer commit that is not in force. Between portions of many acts
+        `between` is called, so that nothing else waits long.
         """
         by_name: dict[str, Found] = {}
         for one in found:
@@ -137,7 +139,7 @@ class Requests:
         rest = {name: one for name, one in unanswered.items() if name not in late}
         commits = await asyncio.to_thread(self._commits, rest.values())
         for number, (name, one) in enumerate(rest.items(), start=1):
-            await self._judge(one, commits[one.head, one.authored.file], first[name], catalog, now)
+            await self._judge(one, commits[one.head, one.authored.file], first[name], catalog, now, rejected)
             if between is not None and number % _PORTION == 0:
                 await between()
         return len(unanswered)
@@ -162,7 +164,13 @@ class Requests:
         }
 
     async def _judge(
-        self, found: Found, commit: CommitInfo, first_seen: datetime, catalog: Catalog, now: datetime
+        self,
+        found: Found,
+        commit: CommitInfo,
+        first_seen: datetime,
+        catalog: Catalog,
+        now: datetime,
+        rejected: str | None,
     ) -> None:
         act = found.authored.document
         facts = ActFacts(commit.committed_at, first_seen, commit.committer_email)
@@ -172,6 +180,8 @@ class Requests:
         elif isinstance(act, RunRequest):
             facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), found.authored, catalog)
+            if isinstance(judgement, Refuse) and rejected is not None:
+                judgement = _with_newer(judgement, rejected)
             rehearsal: Rehearsal | None = None
             if isinstance(judgement, Launch) and judgement.dry_run:
                 rehearsal = await asyncio.to_thread(judgement.rehearsed)
@@ -221,6 +231,12 @@ class Requests:
 
         if (answer := await self._journal.write(change)) is not None:
             log.info("request answered", request=act.name, action=action, answer=answer.state, reason=answer.reason)
+
+
+def _with_newer(refusal: Refuse, rejected: str) -> Refuse:
+    """Who asks for what a rejected commit brought must hear of that commit."""
+    newer = f"the newer commit {rejected[:12]} was rejected and is not in force: see 'opsconductor get sync'"
+    return replace(refusal, message=f"{refusal.message}; {newer}")
 
 
 _CANCELS: Mapping[str, Answer] = {

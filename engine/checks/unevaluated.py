@@ -37,6 +37,6 @@ def unevaluated(authored: Authored) -> Iterator[Diagnostic]:
             if OPEN in text:
                 offset = text.index(OPEN)
                 span = authored.span_within(*below, offset=offset, length=len(OPEN))
-                message = "an expression is not evaluated here; it stays text"
-                hint = "write the value itself" if wrong else "write it where a step uses it"
+                message = f"an expression is not evaluated here; it {'is refused' if wrong else 'stays text'}"
+                hint = "write the value itself, without '${{'" if wrong else "write it where a step uses it"
                 yield Diagnostic(span, "OC407", message, hint, "error" if wrong else "warning")

@@ -24,7 +24,9 @@ def read(folder: Path | None, name: str) -> str:
         root = folder.resolve(strict=True)
         found = (root / path).resolve(strict=True)
     except FileNotFoundError as error:
-        raise ValueError(f"there is no file '{name}' in the secret folder") from error
+        raise ValueError(
+            f"there is no file '{name}' in the secret folder (--secret-dir, else 'secrets' in --state)"
+        ) from error
     except RuntimeError as error:
         raise ValueError(f"'{name}' is a loop of links") from error
     if not found.is_relative_to(root):

@@ -60,6 +60,9 @@ def test_a_rejected_commit_changes_nothing_and_says_where_the_mistake_is(site: M
     assert {run["spec"]["commit"] for run in later} == {good}, "the schedule that the bad commit removed still fires"
     page = here.text("README.md")
     assert bad[:7] in page, "the page names the rejected commit"
+    asked = here.run("run", "not-there", "--wait", "--timeout", "60s")
+    assert asked.returncode == 1
+    assert f"the newer commit {bad[:12]} was rejected and is not in force: see 'opsconductor get sync'" in asked.stderr
     mended = here.commit({"hello.yaml": HELLO})
     here.in_force(mended)
     assert here.sync()["findings"] == []
