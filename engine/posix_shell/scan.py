@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from engine.posix_shell.arguments import Arguments
@@ -76,7 +77,10 @@ class Scan(Documents):
 
     def _refusal(self, command: Command, hole: int, reading: Reading) -> Refusal | None:
         arguments = self._arguments(command)
-        return arguments.evaluate(hole) or self._flows(arguments, hole, reading) or self._feeds(command, hole)
+        evaluated = arguments.evaluate(hole)
+        if evaluated is not None and arguments.called == ("let",) and hole in command.places:
+            return replace(evaluated, of_number=reading)  # as in `$(( ))`
+        return evaluated or self._flows(arguments, hole, reading) or self._feeds(command, hole)
 
     def _arguments(self, command: Command) -> Arguments:
         if id(command) not in self._judged:

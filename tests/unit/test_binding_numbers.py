@@ -66,6 +66,8 @@ COMPUTED = [
     "RANDOM=${{ params.x }}",
     "OPTIND=${{ params.x }}",
     "SECONDS=${{ params.x }}",
+    "let x=${{ params.x }}+1",
+    'let "x = ${{ params.x }} + 1"',
     "n=${{ params.x }}\nRANDOM=$n",
     "n=${{ params.x }}\nm=$n; export OPTIND=$m",
     "n=${{ params.x }}\nSECONDS=n",
