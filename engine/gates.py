@@ -2,7 +2,7 @@
 
 People approve a digest. It covers the run, the gate, the commit, and all that starts by itself once the gate is open:
 the jobs up to the next gate, their targets, their params as far as they are known, and the step libraries they use. So
-nobody approves one thing and gets another.
+nobody approves one thing and gets another; a run that is done again takes a yes over only by the same digest.
 """
 
 import hashlib
@@ -14,9 +14,10 @@ from typing import Any
 
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError, render, texts_of
+from engine.identity import Cause, run_id
 from engine.states import NodeState
 from engine.views import NodeView, RunView
-from engine.workflow import Ask, Facts, OpenGate, behind, context_of
+from engine.workflow import Ask, Facts, NodeRecord, OpenGate, behind, context_of
 from engine.workflowplan import NodeGate, NodeJob, PinnedNode, PinnedWorkflow
 from engine.yamltext import plain
 from schemas.policy import User
@@ -72,6 +73,26 @@ def reopened(plan: PinnedWorkflow, view: RunView) -> tuple[NodeView, ...] | None
             return None
         found.append(replace(node, record=replace(record, gate=replace(gate, verdicts=record.gate.verdicts))))
     return tuple(found)
+
+
+def still_approved(
+    plan: PinnedWorkflow, view: RunView, cause: Cause, kept: Mapping[str, NodeRecord], gate: str
+) -> bool:
+    """Whether the approved gate of a run that is done again, for `cause` and by its own plan, would show the same.
+
+    `kept` are the nodes of the run that are not done again. What had ended when the gate was opened, and is done again,
+    is not known by its value any more; so a value that was shown and may change makes another digest.
+    """
+    node, record = next(node for node in plan.nodes if node.id == gate), kept[gate]
+    if record.gate is None or record.started_at is None or not isinstance(node.action, NodeGate):
+        return False
+    if node.action.rule.not_requester and cause.requested_by != view.cause.requested_by:
+        return False  # who asks now may be who said yes then
+    since = record.started_at
+    then = {name: one for name, one in kept.items() if one.ended_at is not None and one.ended_at <= since}
+    run = RunFacts(run_id(view.job, cause), view.job, view.commit, cause.instant, 1, cause)
+    shown = opened(plan, Facts(run, view.params, since, then), Ask(node, since), since).shown
+    return digest_of({**shown, "run": view.id}) == record.gate.digest
 
 
 def digest_of(shown: Mapping[str, Any]) -> str:

@@ -1,17 +1,20 @@
 """Doing a workflow's run again: all of it, what failed with all that needs it, or from a node on. Pure.
 
-A repetition is a run of its own. Nodes that are not done again have the results of the run that is repeated.
+A repetition is a run of its own. Nodes that are not done again have the results of the run that is repeated. A gate's
+yes is taken over only where it would show the same again: nobody's yes stands for what he was not shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from engine import gates
+from engine.identity import Cause
 from engine.repetition import NotRepeatable
 from engine.states import NodeState, is_final
 from engine.views import RunView
 from engine.workflow import FORGIVABLE, NodeRecord, behind, good
-from engine.workflowplan import PinnedWorkflow
+from engine.workflowplan import NodeGate, PinnedWorkflow
 from schemas.act import RunRequestSpec
 
 
@@ -23,8 +26,13 @@ class OriginalGraph:
     spec: PinnedWorkflow | None
 
 
-def taken_over(asked: RunRequestSpec, view: RunView, plan: PinnedWorkflow) -> Mapping[str, NodeRecord] | NotRepeatable:
-    """The results that are taken over, by node, where a run is done again by `plan`: its own, or today's."""
+def taken_over(
+    asked: RunRequestSpec, view: RunView, plan: PinnedWorkflow, cause: Cause
+) -> Mapping[str, NodeRecord] | NotRepeatable:
+    """The results that are taken over, by node, where a run is done again by `plan`: its own, or today's.
+
+    `cause` is that of the repetition. A gate that asks again is not among them, and nothing behind it is.
+    """
     if not is_final(view.state):
         return NotRepeatable("stillOpen", f"run {view.id} has not ended; wait for it, or cancel it first")
     if asked.limit is not None:
@@ -33,12 +41,52 @@ def taken_over(asked: RunRequestSpec, view: RunView, plan: PinnedWorkflow) -> Ma
     roots = _roots(asked, records, plan)
     if isinstance(roots, NotRepeatable):
         return roots
-    again = behind(plan, roots)
-    kept = {node.id: records[node.id] for node in plan.nodes if node.id in records and node.id not in again}
-    if lost := next((name for name, one in kept.items() if one.state is NodeState.UNKNOWN), None):
-        why = f"nobody knows how node '{lost}' ended; look at its run, then name by fromStep the node to begin with"
+    if lost := next((name for name in _lost(records) if name not in _consented(asked, plan)), None):
+        why = f"nobody knows how node '{lost}' ended; look at its run, then name it by fromStep to do it again"
         return NotRepeatable("unproven", why)
-    return {name: replace(one, inherited=True, gate=None) for name, one in kept.items() if is_final(one.state)}
+    kept = _kept(records, plan, roots)
+    while gate := next((name for name in kept if _asks_again(asked, view, plan, cause, kept, name)), None):
+        kept = _kept(kept, plan, (gate,))
+    return {name: replace(one, inherited=True, gate=None) for name, one in kept.items()}
+
+
+def _kept(records: Mapping[str, NodeRecord], plan: PinnedWorkflow, roots: Sequence[str]) -> dict[str, NodeRecord]:
+    """Those that have ended, without what is done again where these nodes are."""
+    again = behind(plan, roots)
+    ids = [node.id for node in plan.nodes if node.id in records and node.id not in again]
+    return {name: records[name] for name in ids if is_final(records[name].state)}
+
+
+def _lost(records: Mapping[str, NodeRecord]) -> tuple[str, ...]:
+    return tuple(name for name, one in records.items() if one.state is NodeState.UNKNOWN)
+
+
+def _consented(asked: RunRequestSpec, plan: PinnedWorkflow) -> frozenset[str]:
+    """What may be done again though nobody knows how it ended: all from a node that is named, or just everything."""
+    if asked.from_step is not None:
+        return behind(plan, [asked.from_step])
+    everything = asked.action != "resume" and not asked.failed_only
+    return frozenset(node.id for node in plan.nodes) if everything else frozenset()
+
+
+def _asks_again(
+    asked: RunRequestSpec,
+    view: RunView,
+    plan: PinnedWorkflow,
+    cause: Cause,
+    kept: Mapping[str, NodeRecord],
+    name: str,
+) -> bool:
+    """Whether the node is a gate before something that is done again, and its answer then is none for this.
+
+    Of another plan, or other params, no digest tells all that conditions make of them: there it always asks.
+    """
+    gate = next(node for node in plan.nodes if node.id == name)
+    if not isinstance(gate.action, NodeGate) or behind(plan, [name]) <= kept.keys():
+        return False
+    if asked.at != "original":
+        return True
+    return good(kept[name]) and not gates.still_approved(plan, view, cause, kept, name)
 
 
 def _roots(

@@ -217,7 +217,7 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
         if isinstance(found, PlanRefused):
             return Refuse(found.reason, found.message)
         planned = found
-    carried = taken_over(spec, view, planned.spec)
+    carried = taken_over(spec, view, planned.spec, cause)
     if isinstance(carried, NotRepeatable):
         return Refuse(carried.reason, carried.message)
     return Launch(

@@ -12,7 +12,7 @@ from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
 from engine.rehearsal import Rehearsal
 from engine.repetition import Records
-from engine.states import RUN_TRANSITIONS, RunState
+from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflow import NodeRecord
 from engine.workflowplan import PinnedWorkflow
 from journal import acts, graphs, outbox, points, specs, steprecords
@@ -324,13 +324,13 @@ def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
 def end(tx: Connection, row: AnyRow, state: RunState, *, reason: str | None, now: datetime) -> None:
     """End a run: free its slot, admit the next, answer its acts; `row` has seq, id, job, concurrency, state, workflow.
 
-    The nodes of a workflow that have not ended are cancelled with it.
+    The nodes of a workflow that have not ended are cancelled with it, or `unknown` where it is: their jobs may go on.
     """
     if state not in RUN_TRANSITIONS[RunState(row.state)]:
         raise ValueError(f"run {row.id} is {row.state} and cannot become {state}")
     tx.execute(_END, {"which": row.seq, "to_state": state.value, "why": reason, "now": now})
     if row.workflow:
-        graphs.close(tx, row.seq, now)
+        graphs.close(tx, row.seq, now, NodeState.UNKNOWN if state is RunState.UNKNOWN else NodeState.CANCELLED)
     ended(tx, RunId(row.id), row.job, row.concurrency, now, workflow=row.workflow)
 
 

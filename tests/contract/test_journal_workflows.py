@@ -178,6 +178,7 @@ async def test_a_run_that_we_cannot_lead_ends_unknown_and_closes_its_gates(desk:
     await desk.do(workflows.give_up, leading.run, "an error of ours", desk.clock.now())
     view = await leading.view()
     assert (view.state, view.reason) == (RunState.UNKNOWN, "an error of ours")
+    assert set((await leading.nodes()).values()) == {"succeeded", "unknown"}, "the jobs of its nodes may go on"
     assert await desk.see(graphs.open_gates) == ()
     await desk.do(outbox.advance, "test", before)
     assert ("gate", digest) in (await desk.see(outbox.pending, "test", 100)).objects
