@@ -114,10 +114,6 @@ class Permissions:
         """Whether a User may do something to a document. Who is no User is allowed nothing once there is a Policy."""
         return self._answer(user, self._about(verb, thing)) if self.policies else ANYHOW
 
-    def may_all(self, user: str, verb: Verb, things: Iterable[Thing]) -> Answer:
-        """Whether they may do it to each of them."""
-        return _all([self.may(user, verb, thing) for thing in things])
-
     def grants(self, verb: Verb, things: tuple[Thing, ...]) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
         """Everybody who may do it to each of the things, by terms; and the Policies that deny it to somebody."""
         about = tuple(self._about(verb, thing) for thing in things)

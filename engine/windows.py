@@ -64,6 +64,8 @@ class Rules:
         self._requested = requested
         self._block: tuple[datetime, datetime | None] | None = None
         """The last block looked at: from where, and its end."""
+        self.asked = 0
+        """Windows that were asked so far, each as often as it was: what the answers cost."""
 
     @property
     def windows(self) -> tuple[str, ...]:
@@ -83,7 +85,12 @@ class Rules:
             until=self._free(instant),
         )
 
+    @cached_property
+    def _cost(self) -> int:
+        return len(self._denying) + sum(map(len, self._allowing))
+
     def _blocking(self, instant: datetime) -> Iterator["Known"]:
+        self.asked += self._cost
         yield from (one for one in self._denying if one.openings.at(instant) is not None)
         for group in self._closed(instant):
             yield from (one for one in group if one.spec.requests == "deny" or not self._requested)
@@ -111,6 +118,7 @@ class Rules:
 
     def _later(self, instant: datetime) -> datetime | None:
         """The same instant where nothing blocks; else a later one before which something surely does."""
+        self.asked += self._cost
         moments = [instant]
         for one in self._denying:
             if (opening := one.openings.at(instant)) is not None:

@@ -192,15 +192,10 @@ def _located(node: Node, lines: list[str], offset: int, length: int) -> Range | 
         return _in_folded(node, lines, offset, length)
     opening = 1 if node.style in ("'", '"') else 0
     raw = lines[line - 1][column - 1 + opening : node.range[3] - 1 - opening]
-    if raw != text:  # escapes: the same snippet at the same turn
-        snippet = text[offset : offset + length]
-        turn, at = text[:offset].count(snippet), -1
-        for _ in range(turn + 1):
-            at = raw.find(snippet, at + 1)
-            if at < 0:
-                return None
-        offset = at
-    start = column + opening + offset
+    found = offset if raw == text else _same_turn(raw, text, offset, length)
+    if found is None:
+        return None
+    start = column + opening + found
     return (line, start, line, start + length)
 
 
@@ -211,14 +206,26 @@ def _in_folded(node: Node, lines: list[str], offset: int, length: int) -> Range 
     rows = lines[line - 1 : end_line]
     rows[-1] = rows[-1][: end_column - 1]
     rows[0] = " " * (column - 1) + rows[0][column - 1 :]
-    raw, snippet = "\n".join(rows), text[offset : offset + length]
-    if raw.count(snippet) != text.count(snippet):
+    raw = "\n".join(rows)
+    at = _same_turn(raw, text, offset, length)
+    if at is None or "\n" in text[offset : offset + length]:
+        return None
+    row, start = line + raw.count("\n", 0, at), at - raw.rfind("\n", 0, at)
+    return (row, start, row, start + length)
+
+
+def _same_turn(raw: str, text: str, offset: int, length: int) -> int | None:
+    """Where a part of a text stands in what is written: the same snippet at the same turn.
+
+    None where escapes or line ends hide some of its turns, so that nobody can tell which one it is.
+    """
+    snippet = text[offset : offset + length]
+    if not snippet or raw.count(snippet) != text.count(snippet):
         return None
     at = raw.find(snippet)
     for _ in range(text.count(snippet, 0, offset)):
         at = raw.find(snippet, at + len(snippet))
-    row, start = line + raw.count("\n", 0, at), at - raw.rfind("\n", 0, at)
-    return None if at < 0 or "\n" in snippet else (row, start, row, start + length)
+    return None if at < 0 else at
 
 
 def _in_block(node: Node, lines: list[str], offset: int, length: int) -> Range | None:

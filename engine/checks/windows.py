@@ -4,7 +4,7 @@ No clock is read. Where a time to look from is needed it is a fixed day, or what
 """
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from itertools import islice
@@ -31,6 +31,10 @@ _YEAR = timedelta(days=366)
 _LONGEST = 28 * _YEAR
 """After so long the days of the week fall on the same days of the year again."""
 _MOST_LOOKS = 800
+MOST_ASKED = 200_000
+"""Windows asked in the looks of all schedules of a commit together; of the schedules after that nothing is said."""
+_A_LOOK = 20
+"""What the next instant of a schedule costs, in windows asked."""
 _FEW = 20
 _MOST_WINDOWS = 30
 _MOST_NAMED = 5
@@ -40,6 +44,13 @@ _LONGEST_PAUSE = timedelta(hours=3)
 Nothing = Literal["nothing", "hardly anything"]
 
 
+@dataclass(slots=True)
+class _Purse:
+    """What may still be asked."""
+
+    left: int
+
+
 @dataclass(frozen=True)
 class Readable:
     """The windows whose times can be read, with what is worked out once for all of them."""
@@ -47,6 +58,8 @@ class Readable:
     windows: Mapping[str, Window]
     rules: Windows
     zone_default: str | None
+    purse: _Purse = field(default_factory=lambda: _Purse(MOST_ASKED), compare=False)
+    _endless: dict[Rules, "Nothing | None"] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, catalog: Catalog) -> "Readable":
@@ -80,6 +93,12 @@ class Readable:
     @cached_property
     def _allowing(self) -> frozenset[str]:
         return frozenset(name for name, one in self.windows.items() if one.spec.effect == "allow")
+
+    def always(self, rules: Rules, windows: Collection[WindowSpec]) -> "Nothing | None":
+        """Whether the rules of a schedule, which are of these windows, block for ever. Most have the same as others."""
+        if rules not in self._endless:
+            self._endless[rules] = _always(rules, windows, self.zone_default)
+        return self._endless[rules]
 
     def leave_nothing(self, windows: Mapping[str, WindowSpec]) -> "Nothing | None":
         """Whether these alone block whoever they concern for ever."""
@@ -139,10 +158,10 @@ def about_schedule(authored: Authored, schedule: Schedule, scope: Scope) -> Iter
     rules = scope.readable.rules.of_schedule(schedule)
     known = {name: scope.readable.windows[name].spec for name in rules.windows}
     endless = any(one.effect == "deny" and name not in scope.readable.pausing for name, one in known.items())
-    if not known or endless or _blocks_everybody(rules, known.values(), default):
+    if not known or endless or _blocks_everybody(rules, known.values(), scope.readable):
         return
     days = left(spec.calendars, scope.catalog.calendars) if spec.calendars != Calendars() else None
-    held = _held(schedule, rules, known.values(), default, days)
+    held = _held(schedule, rules, scope.readable, days)
     if held is None:
         return
     given = {"cron": spec.cron, "rrule": spec.rrule, "every": spec.every, "at": spec.at}
@@ -152,20 +171,19 @@ def about_schedule(authored: Authored, schedule: Schedule, scope: Scope) -> Iter
     yield Diagnostic(authored.span("spec", clock), "OC504", held.message, hint, "warning", related)
 
 
-def _blocks_everybody(rules: Rules, windows: Collection[WindowSpec], zone_default: str | None) -> bool:
+def _blocks_everybody(rules: Rules, windows: Collection[WindowSpec], readable: Readable) -> bool:
     """Whether it is the windows that leave no time to anybody: said of them, and not of each schedule."""
     for_all = all(spec.jobs is None and spec.targets is None for spec in windows)
-    return for_all and _always(rules, windows, zone_default) is not None
+    return for_all and readable.always(rules, windows) is not None
 
 
-def _held(
-    schedule: Schedule, rules: Rules, windows: Collection[WindowSpec], zone_default: str | None, days: Left | None
-) -> _Held | None:
+def _held(schedule: Schedule, rules: Rules, readable: Readable, days: Left | None) -> _Held | None:
     """What is known where every instant is blocked and none deferred; None where one runs, or nobody can tell.
 
     Instants on other days than `days` become no run.
     """
-    spec = schedule.spec
+    spec, zone_default, purse = schedule.spec, readable.zone_default, readable.purse
+    windows = [readable.windows[name].spec for name in rules.windows]
     local = zones.zone(recurrence.zone_of(spec, zone_default))
     begin = max(spec.start_at or spec.at or _begin(windows), _FIRST)
     end = max([begin, *(one.until for one in windows if one.until is not None)])
@@ -183,6 +201,9 @@ def _held(
     instants = _seeking(spec, end, zone_default, after)
     next(instants)
     for _ in range(_MOST_LOOKS):
+        if purse.left <= 0:
+            return None
+        purse.left -= _A_LOOK
         due = instants.send(after)
         if due is None:
             break
@@ -194,7 +215,9 @@ def _held(
             after = max(due, datetime.combine(day + timedelta(days=1), time.min, tzinfo=local).astimezone(UTC) - TICK)
             continue
         starts = recurrence.starts_at(schedule.name, spec, due)
+        before = rules.asked
         blocked = rules.at(starts)
+        purse.left -= rules.asked - before
         if blocked is None and first is not None and _clocks_change(due, places):
             seldom, after = True, due
             continue

@@ -17,12 +17,16 @@ _PLAIN = "OC605"
 def as_text(report: Report) -> str:
     """`file:line:col: CODE message`, the line at fault with a mark below it, and the hint; then a summary."""
     lines: dict[str, list[str]] = {}
+    hidden: dict[str, list[Span]] = {}
+    for finding in report.findings:
+        if finding.code == _PLAIN:
+            hidden.setdefault(finding.span.file, []).append(finding.span)
     shown: list[str] = []
     for finding in report.findings:
         file = finding.span.file
         if file not in lines:
             lines[file] = lines_of(report.sources.get(file, b"").decode(errors="replace"))
-            _hide(lines[file], [one.span for one in report.findings if one.span.file == file and one.code == _PLAIN])
+            _hide(lines[file], hidden.get(file, []))
         shown.append("\n".join(_finding(finding, lines[file])))
     return "\n".join([*shown, report.summary])
 

@@ -3,12 +3,14 @@
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
 from engine.states import RunState, StepState
 from journal import evidence, leases, runs, steps
 from journal.errors import FenceLost
 from journal.leases import MOST_LOST
 from journal.reaper import Patience, Reaper
+from journal.tables import runners
 
 T = "web-01"
 
@@ -192,6 +194,9 @@ async def test_a_run_cannot_finish_open(desk, clock, state):
 async def test_registering_again_is_harmless(desk, clock):
     for _ in range(2):
         await desk.do(leases.register, desk.runner, "default", "host", clock.now())
+    known = await desk.see(lambda conn: conn.execute(select(runners.c.name, runners.c.host)).all())
+    assert known.count((desk.runner, "host")) == 1
+    assert [name for name, _ in known].count(desk.runner) == 1
 
 
 async def test_the_reaper_waits_after_a_pause_of_its_own(desk, clock):

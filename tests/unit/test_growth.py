@@ -1,13 +1,23 @@
 """What a small document can make the validator do: no more than its size allows. Calls are counted, and not seconds."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import yaml
 
+from engine.checks import windows
+from engine.compile import Compiled, compile_files
 from engine.userschema import Problem, faults_of, problems_of
+from opsconductor.report.facts import Report
+from opsconductor.report.text import as_text
+from schemas.diagnostic import Diagnostic
+from schemas.places import Layout, Places
+from schemas.reader import read
+from schemas.span import Span
 
+PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: p}\nspec: {}\n"
 AT_MOST = 8
 """Times the calls, for four times the size: linear would be 4, quadratic 16."""
 TOO_LONG = "to compare it with its schema takes too long; make the schema simpler, or the value smaller"
@@ -117,3 +127,67 @@ def test_a_schema_is_judged_in_steps_linear_in_it(keyword: str) -> None:
 
     judged(2)
     assert judged(400) <= AT_MOST * judged(100)
+
+
+def _windows_and_schedules(size: int) -> str:
+    documents = ["kind: Job\nmetadata: {name: j}\nspec: {steps: [{run: 'true'}]}\n"]
+    for n in range(size):
+        clock = f"cron: '{n} 1 * * *', timeZone: UTC"
+        documents.append(f"kind: Window\nmetadata: {{name: w{n}}}\nspec: {{effect: deny, {clock}, duration: 1m}}\n")
+        documents.append(f"kind: Schedule\nmetadata: {{name: s{n}}}\nspec: {{jobRef: j, {clock}}}\n")
+    return "---\n".join(f"apiVersion: opsconductor/v1\n{one}" for one in documents)
+
+
+def test_looks_at_windows_are_shared_by_all_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is always blocked, so that each would be looked for through years."""
+    monkeypatch.setattr(windows, "MOST_ASKED", 10_000)  # spent sooner
+
+    def compiled(size: int) -> int:
+        files = [read(PROJECT.encode(), "opsconductor.yaml"), read(_windows_and_schedules(size).encode(), "a.yaml")]
+        return calls(lambda: compile_files("c0ffee", files))
+
+    compiled(1)
+    assert compiled(12) <= AT_MOST * compiled(3)
+
+
+class Walked(tuple[Diagnostic, ...]):
+    """Findings that count how often they are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_findings_are_gone_through_as_often_for_many_files_as_for_one() -> None:
+    def walked(files: int) -> int:
+        spans = [Span(f"{n}.yaml", 1, 1, 1, 2) for n in range(files)]
+        findings = Walked(Diagnostic(span, code, "x") for span in spans for code in ("OC104", "OC605"))
+        sources = {span.file: b"secret" for span in spans}
+        shown = as_text(Report(Compiled(None, (), findings, files), sources))
+        assert shown.count("| *ecret") == 2 * files
+        return findings.times
+
+    assert walked(50) == walked(1)
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "columns"),
+    [
+        (r'a: "par\x61ms.zz ${{ params.zz }} params.zz"', (4, 45)),  # which of them is not written is not known
+        (r'a: "\t ${{ params.zz }} params.zz"', (12, 21)),
+        ("a: 'it''s ${{ params.zz }}'", (15, 24)),
+    ],
+)
+def test_the_place_of_a_part_of_a_text_with_escapes(written: str, columns: tuple[int, int]) -> None:
+    """The part itself, or the whole text where an escape hides one of its turns: never another one."""
+    text = yaml.safe_load(written)["a"]
+    offset = text.index("${{ params.zz") + len("${{ ")
+
+    span = Places(Layout(written.encode()), 0).span_within("a.yaml", ("a",), offset, len("params.zz"))
+
+    assert (span.column, span.end_column) == columns

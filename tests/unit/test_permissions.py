@@ -86,8 +86,10 @@ def test_a_change_needs_what_both_sides_ask_for() -> None:
         "{subjects: [cy], verbs: [change], objects: {paths: ['b/**']}, conditions: {approvals: 2}}",
     )
     a, b, c = (thing(file=f"{folder}/x.yaml") for folder in "abc")
-    assert some.may_all("cy", "change", [a, b]) == Allowed((Terms(2, signed=True),))
-    assert some.may_all("cy", "change", [a, c]) == Denied()
+    grants, denied = some.grants("change", (a, b))
+    assert [(grant.users, grant.terms) for grant in grants] == [(("cy",), (Terms(2, signed=True),))]
+    assert denied == ()
+    assert some.grants("change", (a, c)) == ((), ())
 
 
 def test_a_plan_says_who_may_make_its_changes() -> None:

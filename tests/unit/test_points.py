@@ -38,8 +38,12 @@ def test_an_undeclared_point_is_a_bug(reached):
 
 
 def test_without_a_hook_nothing_happens():
+    seen = []
+    points.install(seen.append)
+    points.install(None)
     points.reach("enqueue.committed")
     points.record("enqueue")
+    assert seen == []
 
 
 def test_a_batch_passes_the_points_of_its_changes_once(reached):

@@ -125,8 +125,9 @@ def test_answers_do_not_depend_on_the_order_of_questions() -> None:
 @pytest.mark.parametrize("instant", ["0001-01-01T00:00:00Z", "0002-06-01T00:00:00Z", "9999-12-31T23:59:59Z"])
 def test_the_ends_of_time_are_no_trouble(instant: str) -> None:
     openings = Openings(spec(**{**NIGHTLY, "duration": "3650d"}))
-    openings.at(at(instant))
-    openings.after(at(instant))
+    now, later = openings.at(at(instant)), openings.after(at(instant))
+    assert now is None or now.holds(at(instant))
+    assert later is None or later.start > at(instant)
 
 
 # --- rules ---
