@@ -158,9 +158,7 @@ READING_DATA = (
             "ncat",
             "netcat",
             "sendmail",
-            "mailx",
             "mutt",
-            "s-nail",
             "msmtp",
             "sponge",
             "pv",
@@ -218,10 +216,11 @@ READING_DATA = (
             "ansible-vault",
         }
     )
-    - {"nft", "ip", "gcloud", "fio", "haproxy", "nginx", "systemctl", "go", "cargo", "terraform", "gcc", "cc"}
+    - {"nft", "mail", "ip", "gcloud", "fio", "haproxy", "nginx", "systemctl", "go", "cargo", "terraform", "gcc", "cc"}
     - READING_LINES
 )
-"""Commands that take what is in their input as data; of the others nobody knows."""
+"""Commands that take what is in their input as data; of the others nobody knows. Not mail: GNU mailutils before 3.13
+runs `~! command` in a message (CVE-2021-32749)."""
 COMPUTING = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"})
 """Operators of `[[ ]]` that evaluate what stands beside them."""
 REMOTE = frozenset({"scp", "rsync"})

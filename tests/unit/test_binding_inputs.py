@@ -6,6 +6,7 @@ from engine.binding import Bound, bind
 from engine.posix_shell.programs import CARRYING, READING_DATA, READING_LINES, RUNNERS, SHELLS, STARTING_NOTHING
 
 READERS = (
+    "mail -s x root", "mailx x",
     "su root", "su - bob", "sudo su -", "su", "sudo -i", "sudo -s", "sudo -u app -s", "sudo -su app", "doas -s",
     "chroot /mnt", "sudo chroot /mnt", "unshare -r", "nsenter -t 1", "pkexec", "fakeroot", "firejail",
     "systemd-run -S", "newgrp docker", "machinectl shell", "machinectl shell web", "login -f bob", "script",
@@ -23,7 +24,7 @@ READERS = (
 )  # fmt: skip
 TAKERS = (
     "cat", "sudo tee /x", "tee -a x", "grep x", "ssh h cat", "ssh -p 22 h 'cat > /x'", "ssh h sudo tee /x", "jq .a",
-    "curl -d @- https://h", "logger", "mail -s x root", "sort -u", "docker login --password-stdin", "ssh h -- tee x",
+    "curl -d @- https://h", "logger", "sort -u", "docker login --password-stdin", "ssh h -- tee x",
     "docker exec -i x tee /x", "kubectl apply -f -", "kubectl create -f -", "git commit -F -", "git apply", "wc -l",
     "while read -r x; do some-tool; done", "{ cat; }", "(sort)", "gpg -e -r x", "openssl dgst", "sha256sum", "nc h 1",
     "awk '{print}'", "sed s/a/b/", "sed -f x.sed", "./import.sh -v", "python3 x.py", "sudo bash /opt/x.sh",
