@@ -66,15 +66,17 @@ async def posted(place: Place, body: bytes, headers: Headers, limits: Limits) ->
     try:
         async with asyncio.timeout(limits.total):
             return meaning(await exchange(request, progress))
-    except TimeoutError:
+    except (TimeoutError, Broken, TooLong) as error:
+        if progress.head is not None:
+            return meaning(progress.head)  # it said what became of it: the rest cannot change that
+        if not isinstance(error, TimeoutError):
+            return Later(f"{_said(error, place)}; whether it arrived is not known", fate="unknown")
         fate = "unknown" if progress.open else "notSent"
         return Later(f"no answer within {limits.total:.0f} s", fate=fate)  # type: ignore[arg-type]  # one of the words
     except Unreached as error:
         return Later(_said(error, place), fate="notSent")
     except Forbidden as error:
         return Never(_said(error, place))
-    except (Broken, TooLong) as error:
-        return Later(f"{_said(error, place)}; whether it arrived is not known", fate="unknown")
 
 
 def meaning(answer: Answer) -> Delivery:

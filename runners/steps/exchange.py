@@ -80,6 +80,8 @@ class Progress:
 
     open: bool = False
     answered: int = 0
+    head: "Answer | None" = None
+    """The answer without its body, as soon as its status and headers are there."""
 
 
 async def exchange(request: Request, progress: Progress) -> Answer:
@@ -191,6 +193,7 @@ async def _at(httpx2: Any, request: Request, url: "httpx2.URL", address: str, pr
     try:
         async with transport:
             response = await transport.handle_async_request(asked)
+            progress.head = Answer(response.status_code, _headers(response), b"")
             try:
                 body = await _body(response, request)
             finally:
@@ -204,7 +207,11 @@ async def _at(httpx2: Any, request: Request, url: "httpx2.URL", address: str, pr
             raise Broken(f"the connection to {host} broke before the whole answer was there: {said}") from error
         raise Unreached(f"no connection to {host} ({address}): {said}") from error
     progress.open = False
-    return Answer(response.status_code, tuple((name.lower(), value) for name, value in response.headers.items()), body)
+    return Answer(response.status_code, _headers(response), body)
+
+
+def _headers(response: "httpx2.Response") -> tuple[tuple[str, str], ...]:
+    return tuple((name.lower(), value) for name, value in response.headers.items())
 
 
 async def _body(response: Any, request: Request) -> bytes:

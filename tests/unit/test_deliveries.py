@@ -13,7 +13,7 @@ from runners.deliveries.chat import slack_body, teams_body
 from runners.deliveries.email import Email, mail
 from runners.deliveries.plain import plain
 from runners.deliveries.posting import meaning
-from runners.deliveries.webhook import event_body, headers_of
+from runners.deliveries.webhook import Webhook, event_body, headers_of
 from runners.secrets import Opened
 from runners.steps.exchange import Answer
 
@@ -171,6 +171,21 @@ async def test_a_mail_that_was_taken_is_delivered_whatever_becomes_of_the_farewe
         # less than the farewell may take: the limit of the whole falls into it
         assert await Email(Limits(total=1.0)).deliver(MESSAGE, settings, opened=_none) == Delivered()
     assert len(taken) == 1
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_message_that_was_taken_is_delivered_whatever_becomes_of_the_rest_of_the_answer(ends: bool) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        await writer.drain()
+        if not ends:
+            await reader.read()  # until the other side is gone
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await Webhook(Limits(total=1.0)).deliver(MESSAGE, {"url": url}, _none) == Delivered()
 
 
 def _none(name: str) -> Opened:
