@@ -1,13 +1,14 @@
 """What the acceptance of a commit starts by itself: the acts it brings, judged as the engine will judge them."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, assert_never
 
 from engine.catalog import Catalog
 from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, scheduled
 from engine.pinned import PinnedSpec
+from engine.plan_places import Place, places
 from engine.plan_times import ScheduleChange
 from engine.refused import PlanRefused
 from engine.windows import Blocked, Subject, Windows
@@ -20,13 +21,14 @@ from schemas.reader import Authored
 class Start:
     """What comes of an act, or of a schedule that is due at the very instant the plan begins.
 
-    `verdict` says what the engine does: it starts a run of `job`, it refuses with `reason` and `message`, or it does
-    something else with a run that exists already (`acts`).
+    `verdict` says what the engine does: it starts a run of `job`, the run waits for a place in its concurrency group,
+    it refuses with `reason` and `message`, or it does something else with a run that exists already (`acts`). What
+    places there are is said as if nothing ran but what is started here.
     """
 
     cause: str
     """`RunRequest/x` or `Schedule/x`."""
-    verdict: Literal["starts", "refused", "acts"]
+    verdict: Literal["starts", "waits", "refused", "acts"]
     job: str | None = None
     targets: tuple[str, ...] = ()
     starts_at: datetime | None = None
@@ -50,34 +52,49 @@ def starts(
         if authored.identity not in known:
             fresh.setdefault(authored.identity, authored)
     windows = Windows(catalog)
-    return (
-        *(_judged(fresh[identity], catalog, now, windows) for identity in sorted(fresh)),
+    # In the order of the engine: acts as they stand in the tree, and then what is due.
+    found = [
+        *(_judged(authored, catalog, now, windows) for authored in fresh.values()),
         *_due_at_once(schedules, catalog, now),
-    )
+    ]
+    placed = places(((start.cause, launch, start.starts_at or now) for start, launch in found if launch), now)
+    acts, due = found[: len(fresh)], found[len(fresh) :]
+    ordered = (*sorted(acts, key=lambda one: one[0].cause), *sorted(due, key=lambda one: one[0].cause))
+    return tuple(_placed(start, placed.get(start.cause, Place())) for start, _ in ordered)
 
 
-def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Windows) -> Start:
+def _placed(start: Start, place: Place) -> Start:
+    match place.verdict:
+        case "waits":
+            return replace(start, verdict="waits", message=place.message)
+        case "refused":
+            return replace(start, verdict="refused", reason="overlap", message=place.message)
+        case "starts" | "replaced":
+            return start if place.message is None else replace(start, message=place.message)
+
+
+def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Windows) -> tuple[Start, Launch | None]:
     request = authored.document
     if not isinstance(request, RunRequest):
-        return Start(authored.identity, "acts")
+        return Start(authored.identity, "acts"), None
     if request.spec.action in ("rerun", "resume"):  # what the run has done, only the engine knows
-        return Start(authored.identity, "acts", message=f"{request.spec.action}s run {request.spec.run}")
+        return Start(authored.identity, "acts", message=f"{request.spec.action}s run {request.spec.run}"), None
     facts = ActFacts(committed_at=now, first_seen=now, requested_by="")
     judgement = checked(judge(request, facts, catalog, now), authored, catalog)
     match judgement:
         case Launch(planned=planned, dry_run=True):
-            return Start(authored.identity, "acts", message=f"rehearses job {planned.spec.job}; nothing runs")
+            return Start(authored.identity, "acts", message=f"rehearses job {planned.spec.job}; nothing runs"), None
         case Launch(planned=planned, starts_at=starts_at):
             names = _reached(planned.spec)
             job, begins = planned.spec.job, starts_at or now
             known = None if request.spec.job_ref is None else catalog.jobs.get(job)
             labels = (known or request).metadata.labels
             blocked = windows.of(Subject(job, labels, frozenset(names), requested=True)).at(begins)
-            return Start(authored.identity, "starts", job, names, begins, blocked=blocked)
+            return Start(authored.identity, "starts", job, names, begins, blocked=blocked), judgement
         case Refuse(reason=reason, message=message):
-            return Start(authored.identity, "refused", reason=reason, message=message)
+            return Start(authored.identity, "refused", reason=reason, message=message), None
         case Cancel(run=run):
-            return Start(authored.identity, "acts", message=f"ends run {run}")
+            return Start(authored.identity, "acts", message=f"ends run {run}"), None
         case _:
             assert_never(judgement)
 
@@ -86,15 +103,18 @@ def _reached(spec: PinnedSpec | PinnedWorkflow) -> tuple[str, ...]:
     return spec.reached if isinstance(spec, PinnedWorkflow) else tuple(target.name for target in spec.targets)
 
 
-def _due_at_once(schedules: Iterable[ScheduleChange], catalog: Catalog, now: datetime) -> Iterator[Start]:
-    for change in schedules:
+def _due_at_once(
+    schedules: Iterable[ScheduleChange], catalog: Catalog, now: datetime
+) -> Iterator[tuple[Start, Launch | None]]:
+    order = {name: number for number, name in enumerate(catalog.schedules)}
+    for change in sorted(schedules, key=lambda one: order.get(one.name, 0)):
         for planned in change.after.listed[:1]:
             if planned.fire.instant == now and planned.fire.decision == "run":
                 started = catalog.schedules[change.name].spec
                 cause, job = f"Schedule/{change.name}", started.job_ref or started.workflow_ref
                 launch = scheduled(catalog, change.name, now)
                 if isinstance(launch, PlanRefused):
-                    yield Start(cause, "refused", job, reason=launch.reason, message=launch.message)
+                    yield Start(cause, "refused", job, reason=launch.reason, message=launch.message), None
                     continue
                 names = _reached(launch.planned.spec)
-                yield Start(cause, "starts", job, names, planned.fire.starts_at, blocked=planned.blocked)
+                yield Start(cause, "starts", job, names, planned.fire.starts_at, blocked=planned.blocked), launch

@@ -1,6 +1,6 @@
 """Runs: caused once, admitted one a slot, ended once. Every function takes the transaction that it is part of."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
+from engine.concurrency import InTheWay, Slot, free, place
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
 from engine.rehearsal import Rehearsal
@@ -81,13 +82,6 @@ class Overlap:
 
 Enqueue = Enqueued | AlreadyThere | Overlap
 CancelAnswer = Literal["cancelled", "asked", "ended", "missing"]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A place in a concurrency group; none is needed where `number` is None."""
-
-    number: int | None
 
 
 _OPEN = runs.c.finished_at.is_(None)
@@ -249,22 +243,13 @@ def _place(tx: Connection, new: NewRun, now: datetime) -> Slot | Overlap | None:
         for holder in holders:
             cancel(tx, RunId(holder.id), reason="replaced by a newer run", by=None, now=now)
         holders = tx.execute(_HOLDERS, {"grp": new.group}).all()
-    free = _free(new.limit, (holder.slot for holder in holders))
-    if free is not None:
-        return Slot(free)
-    match new.on_conflict:
-        case "skip" | "fail":
-            return Overlap(RunId(holders[0].id))
-        case "queueOne":
-            waiting = tx.execute(_WAITING_OF_GROUP, {"grp": new.group, "now": now}).first()
-            return None if waiting is None else Overlap(RunId(waiting.id))
-        case "queue" | "cancelRunning":
-            return None
 
+    def waiting() -> str | None:
+        first = tx.execute(_WAITING_OF_GROUP, {"grp": new.group, "now": now}).first()
+        return None if first is None else str(first.id)
 
-def _free(limit: int, taken: Iterable[int]) -> int | None:
-    held = set(taken)
-    return next((slot for slot in range(limit) if slot not in held), None)
+    found = place(new.on_conflict, new.limit, [(holder.slot, holder.id) for holder in holders], waiting)
+    return Overlap(RunId(found.run)) if isinstance(found, InTheWay) else found
 
 
 def admit(tx: Connection, now: datetime) -> tuple[RunId, ...]:
@@ -286,7 +271,7 @@ def _slot_for(tx: Connection, row: AnyRow, taken: dict[str, set[int]]) -> Slot |
         return Slot(None)
     if row.concurrency not in taken:
         taken[row.concurrency] = {held.slot for held in tx.execute(_HOLDERS, {"grp": row.concurrency})}
-    number = _free(row.slots, taken[row.concurrency])
+    number = free(row.slots, taken[row.concurrency])
     if number is None:
         return None
     taken[row.concurrency].add(number)

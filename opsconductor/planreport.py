@@ -352,7 +352,10 @@ def start_text(start: Start, mark: Callable[[str], str], targets: Callable[[Sequ
             on = f" on {targets(start.targets)}" if start.targets else ""
             when = f"at {format_instant(start.starts_at)}" if start.starts_at else "at once"
             blocked = f"; {mark(blocked_text(start.blocked))}" if start.blocked else ""
-            return f"{cause} starts {mark(start.job or '')}{on} {when}{blocked}"
+            then = f"; {mark(start.message)}" if start.message else ""
+            return f"{cause} starts {mark(start.job or '')}{on} {when}{blocked}{then}"
+        case "waits":
+            return f"{cause}: the run of {mark(start.job or '')} {mark(start.message or 'waits')}"
         case "refused":
             what = "is skipped" if start.cause.startswith("Schedule/") else "is refused"
             return f"{cause} {what}: {mark(start.message or start.reason or '')}"

@@ -157,7 +157,7 @@ def _promised(said: Plan, head: Catalog, start: datetime) -> set[tuple[str, str,
     promised = {
         (one.cause.replace("RunRequest/", "request/"), "at once", one.targets)
         for one in said.starts_at_once
-        if one.verdict == "starts" and one.cause.startswith("RunRequest/")
+        if one.verdict in ("starts", "waits") and one.cause.startswith("RunRequest/")
     }
     for change in said.schedules:
         for fire in (one.fire for one in change.after.listed if one.fire.decision == "run"):
