@@ -53,9 +53,9 @@ def periods(rule: Rule, start: date, after: date) -> Iterator[Period]:
             first = start - timedelta(days=(start.weekday() - DAYS.index(rule.week_start)) % 7)
             yield from _spans(rule.interval, first, after, 7)
         case "DAILY":
-            yield from _spans(rule.interval, start, after, 1)
+            yield from _spans(rule.interval, start, after, 1, rule.by.get("BYMONTH"))
         case _:
-            yield from _spans(1, start, after, 1)
+            yield from _spans(1, start, after, 1, rule.by.get("BYMONTH"))
 
 
 def _years(interval: int, start: date, after: date) -> Iterator[Period]:
@@ -77,10 +77,16 @@ def _month(number: int) -> date:
     return date(number // 12, number % 12 + 1, 1)
 
 
-def _spans(interval: int, start: date, after: date, length: int) -> Iterator[Period]:
+def _spans(
+    interval: int, start: date, after: date, length: int, months: Sequence[int | str] | None = None
+) -> Iterator[Period]:
+    """Of those of a day, the ones in other months than are named are passed over at once."""
     number = max(0, (after - start).days // (length * interval))
     while (days := start.toordinal() + number * interval * length) < date(LAST_YEAR, 1, 1).toordinal():
         first = date.fromordinal(days)
+        if months is not None and first.month not in months:
+            number = -((start - _next_month(first)).days // (length * interval))
+            continue
         yield number, first, first + length * _DAY
         number += 1
 

@@ -203,9 +203,11 @@ def _has_no_instant(spec: ScheduleSpec, zone_default: str | None) -> bool:
     from engine import recurrence  # few have such
 
     if spec.rrule is not None:
+        if not rrule.parse(spec.rrule).ever:
+            return False  # said of the rule itself
         begin = spec.start_at or datetime(1970, 1, 1, tzinfo=UTC)  # where a rule without a start begins
         due = recurrence.next_due(spec, begin - recurrence.TICK, zone_default=zone_default)
-        return rrule.parse(spec.rrule).ever and due is None
+        return due is None
     assert spec.cron is not None and spec.end_at is not None
     found = recurrence.instants(spec, _FIRST_DAY, spec.end_at, zone_default=zone_default)  # from startAt on
     return ever(parse(spec.cron)) and next(found, None) is None

@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
 import yaml
 
+from engine import rrule, ruledays
 from engine.checks import windows
 from engine.compile import Compiled, compile_files
 from engine.userschema import Problem, faults_of, problems_of
@@ -191,3 +194,29 @@ def test_the_place_of_a_part_of_a_text_with_escapes(written: str, columns: tuple
     span = Places(Layout(written.encode()), 0).span_within("a.yaml", ("a",), offset, len("params.zz"))
 
     assert (span.column, span.end_column) == columns
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_that_no_day_meets_is_not_looked_for() -> None:
+    def compiled(rule: str) -> int:
+        job = "kind: Job\nmetadata: {name: j}\nspec: {steps: [{uses: dummy}]}\n"
+        spec = f"{{jobRef: j, rrule: '{rule}', timeZone: UTC}}"
+        schedule = f"kind: Schedule\nmetadata: {{name: s}}\nspec: {spec}\n"
+        text = "---\n".join(f"apiVersion: opsconductor/v1\n{one}" for one in (job, schedule))
+        files = [read(PROJECT.encode(), "opsconductor.yaml"), read(text.encode(), "a.yaml")]
+        return calls(lambda: compile_files("c0ffee", files))
+
+    compiled("FREQ=DAILY")
+    never = compiled("FREQ=DAILY;BYMONTHDAY=31;BYMONTH=2,4,6,9,11")
+    assert never <= 4 * compiled("FREQ=DAILY;BYMONTHDAY=30;BYMONTH=4,6,9,11")
+
+
+def test_days_of_months_that_a_rule_does_not_name_are_passed_over() -> None:
+    rule = rrule.parse("FREQ=DAILY;INTERVAL=3;BYMONTH=2")
+    start = date(2026, 1, 1)
+    found = list(islice(ruledays.periods(rule, start, start), 60))
+
+    every = ((n, start + timedelta(days=3 * n)) for n in range(10_000))
+    assert [(n, first) for n, first, _ in found] == list(islice((one for one in every if one[1].month == 2), 60))
