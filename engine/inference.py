@@ -1,7 +1,9 @@
 """What type an expression gives, as far as that follows from its text and from the types of what it reads.
 
 Nothing is evaluated. A type that is not known is None, and whatever it meets is taken for right: what is said to be
-wrong here is wrong for every value. The rules are the library's (a test asks it about every pair of types).
+wrong here is wrong for every value, wherever it is asked for its value. The rules are the library's (a test asks it
+about every pair of types), but for one that is ours: a part that `true ||`, `false &&` or `?:` may pass over is held
+to the same rules, though CEL would not look at it (`true || 5` is true).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -72,12 +74,14 @@ _STATES: Mapping[str, frozenset[str]] = {
 }
 _OS = frozenset({"linux", "windows", "network", "other"})
 _CAUSES = frozenset(get_args(CauseKind))
+_CONVERTED = frozenset({"int", "double", "duration", "timestamp"})
 _OF_TEXT = frozenset({"startsWith", "endsWith", "matches", "contains"})
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Types that do not fit. `certain`: it fails whatever the values; else it is true, or false, whatever they are."""
+    """Types that do not fit. `certain`: it fails whatever the values, once it is looked at; else it is true, or false,
+    whatever they are."""
 
     message: str
     hint: str
@@ -213,7 +217,9 @@ class _Inference:
         types = [self.of(part, bound) for part in parts]
         first = types[0] if types else None
         self._always_fails(node)
-        if node.name in _OF_TEXT and first is not None and not first & TEXT:
+        if node.receiver is None and node.name in _CONVERTED and first is not None and first <= _WALKED:
+            self._wrong(parts[0], f"{node.name}() makes nothing of {said(first)}", "give it an item of it, or its size")
+        elif node.name in _OF_TEXT and first is not None and not first & TEXT:
             self._wrong(
                 parts[0], f"{node.name}() asks a text, and this is {said(first)}", "string(…) makes a text of it"
             )

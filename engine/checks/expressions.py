@@ -8,13 +8,13 @@ from typing import Any
 
 from engine.checks import scripts
 from engine.checks.memory import remembered
-from engine.checks.names import Names
+from engine.checks.names import OWN, Names
 from engine.checks.reading import OPEN, Read, judged, read, read_text, texts_in
 from engine.checks.rendered import Place, places
 from engine.checks.results import Results
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.secrecy import forbidden
-from engine.checks.typed import Typing, mismatches
+from engine.checks.typed import Typing, mismatches, of_items
 from engine.checks.typed import given as unfitting
 from engine.checks.unevaluated import unevaluated
 from engine.inference import Lookup, Types
@@ -222,7 +222,15 @@ class _Reader:
         if not place.items:
             return self.results.bare if place.bare else self.results.plain
 
+        loop = place.own.step.for_each if place.own is not None else None
+        # Within its own `items` a loop has no item yet; a name of a loop around may be the same.
+        known = loop is not None and place.own is not None and place.items - place.own.loops == {loop.as_}
+        # An item that hides the step's own state is not one of the states.
+        items = of_items(loop.items) if loop is not None and known and loop.as_ not in OWN else None
+
         def lookup(path: tuple[str, ...]) -> Types:
+            if known and loop is not None and path == (loop.as_,):
+                return items
             return None if path[0] in place.items else self.results.types(path, bare=place.bare)
 
         def choices(path: tuple[str, ...]) -> frozenset[str]:
@@ -243,7 +251,9 @@ class _Reader:
             # A library's script is given what fits its schema as it is; and nothing, where an input may be left out.
             left_out = library is not None and schema.get("required") is not True
             typing, written = self._typing(place), library is None
-            found = unfitting(self.authored, value, at, schema, typing, written=written, left_out=left_out)
+            found = unfitting(
+                self.authored, value, at, schema, typing, written=written, left_out=left_out, code="OC406"
+            )
             if self.authored.holes:
                 yield from self._resting(found, place, read(self.authored, value, at), ("uses",))
             else:

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine import inference
-from engine.checks.reading import OPEN, Read, read
+from engine.checks.reading import OPEN, Read, found_in, read
 from engine.checks.scope import Path
-from engine.expression import Expression
+from engine.expression import Expression, ExpressionError, compile_text
 from engine.inference import Choices, Lookup, Mismatch, Types
+from engine.literals import NotLiteralError, literal
+from engine.userschema import faults_of
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.reader import Authored
 
@@ -54,18 +56,19 @@ def given(
     *,
     written: bool = False,
     left_out: bool = False,
+    code: str = "OC309",
 ) -> Iterator[Diagnostic]:
     """That a text with expressions cannot give what a JSON Schema asks for. What is wrong within them is not said.
 
     `written`: where text is asked for, a number is written out, as the inputs of steps have it. `left_out`: an
-    expression that gives nothing leaves it out.
+    expression that gives nothing leaves it out. `code`: of a literal of the right type that the schema does not take.
     """
     wanted = inference.accepted(schema)
     if wanted is not None and written and inference.TEXT & wanted:
         wanted |= {"int", "double", "bool"}
     if wanted is not None and left_out:
         wanted |= inference.NULL
-    if wanted is None or not isinstance(value, str) or OPEN not in value:
+    if not isinstance(value, str) or OPEN not in value:
         return
     parts = tuple(read(authored, value, path))
     if not all(isinstance(one, Read) for one in parts):
@@ -73,14 +76,46 @@ def given(
     first = parts[0]
     if isinstance(first, Read) and first.found.whole:
         types, wrong = typing.of(first.expression)
-        if types is not None and not wrong and not types & wanted:
+        if types is not None and wanted is not None and not wrong and not types & wanted:
             span = first.span(authored, 0, len(first.found.cel))
             message = f"the expression gives {inference.said(types)}, and {inference.said(wanted)} is asked for"
             yield Diagnostic(span, "OC408", message, _hint(types, wanted))
-    elif not inference.TEXT & wanted:
+        elif not wrong:
+            yield from _literal(authored, first, schema, code)
+    elif wanted is not None and not inference.TEXT & wanted:
         message = f"a text with expressions in it is text, and {inference.said(wanted)} is asked for"
         hint = "write the expression alone: then its type is kept"
         yield Diagnostic(authored.span(*path), "OC408", message, hint)
+
+
+def _literal(authored: Authored, one: Read, schema: Mapping[str, Any], code: str) -> Iterator[Diagnostic]:
+    """What a schema has against a value that an expression writes out."""
+    try:
+        value = literal(one.expression.tree)
+    except NotLiteralError:
+        return
+    if value is None or (schema.get("type") in ("string", None) and not isinstance(value, str)):
+        return  # left out, or written out as text
+    plain = {key: part for key, part in schema.items() if key not in ("required", "secret")}
+    for _, message in faults_of(plain, value):
+        span = one.span(authored, 0, len(one.found.cel))
+        yield Diagnostic(span, code, f"the expression gives a value that is not taken: {message}")
+
+
+def of_items(items: Any) -> Types:
+    """The types of the items of a loop, where they are written out, as a list or in one expression; else None."""
+    if isinstance(items, str):
+        try:
+            found = found_in(items, condition=False)
+            items = literal(compile_text(found[0].cel).tree) if len(found) == 1 and found[0].whole else None
+        except (ExpressionError, NotLiteralError):
+            return None
+    if not isinstance(items, list | tuple) or not items:
+        return None
+    found_types = [None if isinstance(item, str) and OPEN in item else inference.of_value(item) for item in items]
+    if any(types is None for types in found_types):
+        return None
+    return frozenset().union(*(types for types in found_types if types is not None))
 
 
 def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> Types:

@@ -8,13 +8,13 @@ from typing import Any
 
 from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.scope import Path, Scope
-from engine.checks.typed import Typing, choices_of, mismatches
+from engine.checks.typed import Typing, choices_of, mismatches, of_items
 from engine.checks.typed import given as unfitting
 from engine.checks.typed import params as typed_params
 from engine.concurrency import group_of, group_of_job
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, reached, shown
-from engine.inference import BOOL, INT, LIST, TEXT, Types
+from engine.inference import BOOL, INT, LIST, TEXT, Lookup, Types
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses
@@ -78,6 +78,19 @@ def _deciders(gate: Gate, scope: Scope) -> Set[str]:
                 return known
             known.add(name)
     return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What an item of a loop is called, and its types where they are known."""
+
+    name: str
+    types: Types
+
+    def at(self, path: tuple[str, ...], others: Lookup) -> Types:
+        if path[0] != self.name:
+            return others(path)
+        return self.types if len(path) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -153,7 +166,7 @@ class _Graph:
     def expressions(self) -> Iterator[Diagnostic]:
         for name, node in self.nodes.items():
             path: Path = ("spec", "jobs", name)
-            item = node.for_each.as_ if node.for_each is not None else None
+            item = self._item(node)
             yield from self._read(node.if_, (*path, "if"), name, wanted=BOOL)
             yield from self._read(node.params, (*path, "params"), name, item=item)
             if node.limit is not None:
@@ -164,10 +177,10 @@ class _Graph:
         yield from self._read(self.document.spec.outputs, ("spec", "outputs"), None)
 
     def _read(
-        self, value: Any, path: Path, own: str | None, *, item: str | None = None, wanted: Types = None
+        self, value: Any, path: Path, own: str | None, *, item: "_Item | None" = None, wanted: Types = None
     ) -> Iterator[Diagnostic]:
         def judge(reference: Reference, _: bool) -> Fault | None:
-            return self._fault(reference, own, item)
+            return self._fault(reference, own, item.name if item is not None else None)
 
         typing = self._typing(item)
         for one in (
@@ -179,13 +192,17 @@ class _Graph:
             wrong = tuple(judged(self.authored, one, judge))
             yield from wrong or mismatches(self.authored, one, typing, wanted)
 
-    def _typing(self, item: str | None) -> Typing:
+    def _typing(self, item: "_Item | None") -> Typing:
         if item is None:
             return self.typing
         return Typing(
-            lambda path: None if path[0] == item else self._types(path),
-            lambda path: frozenset() if path[0] == item else self._choices(path),
+            lambda path: item.at(path, self._types),
+            lambda path: frozenset() if path[0] == item.name else self._choices(path),
         )
+
+    @staticmethod
+    def _item(node: Node) -> "_Item | None":
+        return _Item(node.for_each.as_, of_items(node.for_each.items)) if node.for_each is not None else None
 
     @cached_property
     def typing(self) -> Typing:
@@ -207,7 +224,7 @@ class _Graph:
     def _given(self, name: str, node: Node) -> Iterator[Diagnostic]:
         """Params whose expressions cannot give what the job asks for."""
         job = self.scope.catalog.jobs.get(node.job_ref or "")
-        item = node.for_each.as_ if node.for_each is not None else None
+        item = self._item(node)
         for param, value in node.params.items() if job is not None else ():
             schema = job.spec.params.get(param) if job is not None else None
             if schema is not None and schema.get("secret") is not True:

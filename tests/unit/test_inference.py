@@ -51,7 +51,8 @@ def test_what_does_not_fit_by_type_the_library_refuses(operator: str) -> None:
 @pytest.mark.parametrize(
     "form", ["!({})", "size({})", "({}).size()", "({}).x", "({})[0]", "({}).map(x, x)", "({}).matches('a')",
              "({}).startsWith('a')", "({}).contains('a')", "'a'.startsWith({})", "'a'.contains({})", "'a'.endsWith({})",
-             "({}) ? 1 : 2", "({}).all(x, true)"]
+             "({}) ? 1 : 2", "({}).all(x, true)",
+             "int({})", "double({})", "duration({})", "timestamp({})"]
 )  # fmt: skip
 def test_what_does_not_fit_a_function_the_library_refuses(form: str) -> None:
     for value in VALUES.values():
@@ -198,3 +199,16 @@ def test_a_cause_is_one_of_a_few() -> None:
 
     assert (found.hint, found.certain) == ("did you mean 'schedule'?", False)
     assert infer(compile_text("run.cause.kind in ['schedule', 'request']").tree, lambda _: None)[1] == ()
+
+
+@pytest.mark.parametrize("cel", ["true || 5", "false && 'x'", "false ? 1 + 'a' : 1"])
+def test_what_may_be_passed_over_is_held_to_the_same_rules(cel: str) -> None:
+    """This rule is ours: the library does not look there."""
+    assert infer(compile_text(cel).tree, lambda _: None)[1][0].certain
+    assert answer(cel) != "refused"
+
+
+@pytest.mark.parametrize("cel", ["int([1])", "double({'a': 1})", "timestamp([])"])
+def test_a_list_is_converted_to_nothing(cel: str) -> None:
+    assert infer(compile_text(cel).tree, lambda _: None)[1][0].certain
+    assert answer(cel) == "refused"
