@@ -162,17 +162,20 @@ def needed(
 ) -> tuple[Need, ...]:
     """The permissions to change what a commit changes, by document; none where there is no Policy.
 
-    `documents` is what became of them. Written otherwise (order, comments) is no change; moved to another file is one.
+    `documents` is what became of them. Written otherwise (order, comments) is no change; moved to another file is one
+    where a Policy has rules about `paths`, and none where that is the same to all of them.
     """
     if not in_force.policies:
         return ()
     old, new = _by_identity(base), _by_identity(head)
     renamed = {one.after: one.before for one in documents.renamed}
     changed = frozenset(documents.changed)
+    by_path = any(rule.objects.paths for one in in_force.policies.values() for rule in one.spec.rules)
     found = []
     for identity, authored in new.items():
         before = old.get(renamed.get(identity, identity))
-        if (what := _what(before, authored, renamed=identity in renamed, changed=identity in changed)) is not None:
+        what = _what(before, authored, renamed=identity in renamed, changed=identity in changed)
+        if what is not None and (what != "moved" or by_path):
             found.append(_need(in_force, identity, what, *([before] if before is not None else []), authored))
     gone = old.keys() - new.keys() - set(renamed.values())
     found += (_need(in_force, identity, "removed", old[identity]) for identity in gone)

@@ -146,3 +146,9 @@ def test_an_act_needs_the_verb_for_its_job() -> None:
         ("RunRequest/stop", "cancel", "RunRequest/stop"),
     ]
     assert who(plan) == {"RunRequest/run": ("ana", "bo"), "RunRequest/stop": ("ana",)}
+
+
+def test_a_move_needs_nobody_where_no_policy_asks_for_paths() -> None:
+    base = (HERE, WORK, *USERS, policy(WEB))
+    moved = planned(tree(*base), tree(WORK, HERE, *USERS, policy(WEB)))
+    assert moved.permissions == ()
