@@ -60,8 +60,7 @@ def _gate(authored: Authored, gate: Gate, path: Path, scope: Scope, guesses: Gue
         few = f"only {len(known)} {'person' if len(known) == 1 else 'people'} may decide"
         message = f"the gate cannot open: it wants {gate.count} approvals, and {few}"
         hint = "lower 'count', or let more people decide"
-        span = authored.span(*path, "count", key=True)
-        yield Diagnostic(span, "OC316", message, hint, "warning")
+        yield Diagnostic(authored.span(*path, "count", key=True), "OC316", message, hint)
     elif gate.not_requester and len(known) == 1 and not scope.lacks("User"):
         message = f"only '{min(known)}' may decide, and not where they asked for the run"
         hint = "let another person decide as well"
