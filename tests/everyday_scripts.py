@@ -5,7 +5,7 @@ EVERYDAY = (
     "command -v ${{ e }} > /dev/null || exit 1",
     "timeout ${{ e }} sleep 1",
     "timeout -k 5 ${{ e }} sleep 1",
-    "printf ${{ e }}",
+    "printf -- ${{ e }}",
     "python3 - ${{ e }} <<'E'\nimport sys\nprint(sys.argv[1])\nE",
     "python3 -c 'import sys; print(sys.argv[1])' ${{ e }}",
     "python3 -I -u -c 'import sys; print(sys.argv[1])' --name ${{ e }}",

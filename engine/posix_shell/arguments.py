@@ -192,6 +192,14 @@ class Arguments:
                 return Refusal("stands in a test after a word that is not known here, which may be '-v'")
             case "printf" if self._last_v_with_name > at:
                 return Refusal("stands in a command with 'printf -v', which may evaluate it")
+            case "printf" if place == at + 1 and self.texts[place].startswith(DYNAMIC):
+                reason = "is the first word after 'printf', which evaluates it if it begins with -v"
+                return Refusal(reason, "bare", "write printf '%s\\n' before it, or printf -- ")
+            case "wait" | "jobs" as name if self.names[at] == "jobs" or "--" not in self.texts[at:place]:
+                reason = f"stands in a command with '{name}', which evaluates it after some of its options"
+                return Refusal(
+                    reason, "bare", f"write {name} without it" if name == "jobs" else "write wait -- before it"
+                )
         return None
 
     def _may_be_v(self, place: int) -> bool:
