@@ -40,7 +40,8 @@ TAKING_DATA = frozenset(
         "useradd", "usermod", "userdel", "groupadd", "groupdel", "adduser", "deluser", "chsh", "chage", "passwd",
         "pgrep", "pkill", "killall", "mount", "umount", "findmnt", "mountpoint", "timedatectl", "loginctl", "getent",
         "host", "dig", "nslookup", "file", "column", "fold", "paste", "nproc", "free", "uptime", "lsof", "ss", "pip",
-        "jobs", "wait", "pip3", "xz", "unxz", "zstd", "bzip2", "cksum", "sha1sum", "sha512sum", "base64", "sysctl", "modprobe",
+        "pip3", "xz", "unxz", "zstd", "bzip2", "cksum", "sha1sum", "sha512sum", "base64", "sysctl", "modprobe", "jobs",
+        "wait",
     }
 )  # fmt: skip
 """Commands none of whose words are commands: `echo started at ...` starts nothing."""
