@@ -15,7 +15,7 @@ from typing import Any
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError, render, texts_of
 from engine.identity import Cause, run_id
-from engine.states import NodeState
+from engine.states import NodeState, is_final
 from engine.views import NodeView, RunView
 from engine.workflow import Ask, Facts, NodeRecord, OpenGate, behind, context_of
 from engine.workflowplan import NodeGate, NodeJob, PinnedNode, PinnedWorkflow
@@ -48,6 +48,7 @@ def opened(plan: PinnedWorkflow, facts: Facts, ask: Ask, now: datetime) -> OpenG
         "openedAt": format_instant(now),
         "expiresAt": format_instant(ask.until),
         "onTimeout": rule.on_timeout,
+        "known": [node.id for node in plan.nodes if _has_ended(facts.records.get(node.id))],
     }
     shown = {key: plain(value) for key, value in shown.items() if value is not None}
     return OpenGate(digest_of(shown), shown)
@@ -65,7 +66,7 @@ def reopened(plan: PinnedWorkflow, view: RunView) -> tuple[NodeView, ...] | None
             found.append(node)
             continue
         since = record.started_at or view.queued_at
-        then = {name: one for name, one in records.items() if one.ended_at is not None and one.ended_at <= since}
+        then = _known_then(records, record.gate, since)
         run = RunFacts(view.id, view.job, view.commit, view.cause.instant, 1, view.cause)
         facts = Facts(run, view.params, view.started_at or since, then)
         gate = opened(plan, facts, Ask(by_id[node.id], record.until), since)
@@ -89,10 +90,23 @@ def still_approved(
     if node.action.rule.not_requester and cause.requested_by != view.cause.requested_by:
         return False  # who asks now may be who said yes then
     since = record.started_at
-    then = {name: one for name, one in kept.items() if one.ended_at is not None and one.ended_at <= since}
+    then = _known_then(kept, record.gate, since)
     run = RunFacts(run_id(view.job, cause), view.job, view.commit, cause.instant, 1, cause)
     shown = opened(plan, Facts(run, view.params, since, then), Ask(node, since), since).shown
     return digest_of({**shown, "run": view.id}) == record.gate.digest
+
+
+def _known_then(records: Mapping[str, NodeRecord], gate: OpenGate, since: datetime) -> Mapping[str, NodeRecord]:
+    """What had ended when the gate was opened, `since` then. What ends in the same breath has the same time, so times
+    tell it only for a gate of an earlier version, which names no nodes; the digest says whether they told it right."""
+    known = gate.shown.get("known")
+    if known is None:
+        return {name: one for name, one in records.items() if one.ended_at is not None and one.ended_at <= since}
+    return {name: one for name, one in records.items() if name in known and _has_ended(one)}
+
+
+def _has_ended(record: NodeRecord | None) -> bool:
+    return record is not None and is_final(record.state)
 
 
 def digest_of(shown: Mapping[str, Any]) -> str:

@@ -53,7 +53,8 @@ def votes(gate: OpenGate) -> list[Document]:
 
 
 def _gate(gate: OpenGate) -> Document:
-    """What an open gate shows stands in its own file, and follows from the plan of the run."""
+    """What an open gate shows stands in its own file, and follows from the plan of the run and what was known then."""
     said = votes(gate)
     advisory = {"advisory": True} if ADVISORY else {}
-    return {"digest": gate.digest, **advisory, **({"votes": said} if said else {})}
+    known = {"known": plain(gate.shown["known"])} if "known" in gate.shown else {}
+    return {"digest": gate.digest, **advisory, **known, **({"votes": said} if said else {})}

@@ -195,7 +195,7 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
 
 
 def _parsed_nodes(status: Facts) -> tuple[NodeView, ...]:
-    """What an open gate shows is not here: it follows from the plan."""
+    """What an open gate shows is not here: it follows from the plan, and from the nodes that it names as known."""
     nodes = status.mapping("nodes", default={})
     return tuple(_parsed_node(name, nodes.mapping(name)) for name in nodes.data)
 
@@ -219,11 +219,16 @@ def _parsed_node(name: str, data: Facts) -> NodeView:
             items=None if items is None else tuple(items),
             cleanup=data.data.get("cleanup") is True,
             inherited=data.data.get("inherited") is True,
-            gate=None if gate is None else OpenGate(gate.text("digest"), {}, _parsed_votes(gate)),
+            gate=None if gate is None else _parsed_gate(gate),
             runs=tuple(RunId(run) for run in runs),
         )
     needs = data.texts("needs") if "needs" in data.data else ()
     return NodeView(data.one_of("kind", ("job", "gate", "wait")), data.maybe_text("job"), needs, record)
+
+
+def _parsed_gate(gate: Facts) -> OpenGate:
+    shown = {"known": list(gate.texts("known"))} if "known" in gate.data else {}
+    return OpenGate(gate.text("digest"), shown, _parsed_votes(gate))
 
 
 def _parsed_votes(gate: Facts) -> tuple[Verdict, ...]:

@@ -67,8 +67,13 @@ def _insert(tx: Connection, view: RunView, plan: NewRun, now: datetime) -> None:
 
 
 def _take_in_graph(tx: Connection, seq: int, view: RunView, plan: NewRun) -> None:
-    if isinstance(plan.spec, PinnedWorkflow):
-        graphs.take_in(tx, seq, gates.reopened(plan.spec, view) or view.nodes)
+    """Raises ValueError where an open gate does not follow from the plan: without its rule anybody could answer it."""
+    if not isinstance(plan.spec, PinnedWorkflow):
+        return
+    nodes = gates.reopened(plan.spec, view)
+    if nodes is None:
+        raise ValueError(f"an open gate of run {view.id} does not follow from its plan")
+    graphs.take_in(tx, seq, nodes)
 
 
 def _position(view: RunView) -> dict[str, Any]:

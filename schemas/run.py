@@ -194,6 +194,9 @@ class NodeGate(Written):
 
     digest: Digest = Field(description="What people approve: see Gate.", examples=[SHA256])
     advisory: bool | None = Field(default=None, description="True where nothing proves who the votes are from.")
+    known: Many[str] | None = Field(
+        default=None, description="The nodes that had ended when it was opened.", examples=[["build"]]
+    )
     votes: Many[Vote] = Field(default=(), description="What people said, oldest first.")
 
 

@@ -240,6 +240,9 @@ class GateSpec(Written):
     opened_at: Instant = Field(description="Since when it waits.", examples=[AT])
     expires_at: Instant = Field(description="Until when it waits.", examples=[AT])
     on_timeout: Literal["fail", "skip"] = Field(default="fail", description="What becomes of it then.")
+    known: Many[str] | None = Field(
+        default=None, description="The nodes that had ended when it was opened.", examples=[["build"]]
+    )
 
 
 class GateState(Written):

@@ -11,7 +11,7 @@ from engine.identity import Cause, RunId, run_id
 from engine.states import NodeState, RunState
 from engine.views import RunView
 from engine.workflowplan import PinnedWorkflow, plan_workflow
-from journal import census, graphs, history, leases, outbox, runimport, runs, workflows
+from journal import census, graphs, history, leases, outbox, runimport, runresume, runs, workflows
 from journal.runs import Enqueued, NewRun
 from schemas.project import Retention
 from tests.catalogs import catalog, job, local_target
@@ -240,6 +240,17 @@ async def test_a_graph_that_a_branch_shows_is_taken_in(desk: Desk, ended: bool) 
         assert states == {
             "build": NodeState.SUCCEEDED, "ask": NodeState.UNKNOWN, "ship": NodeState.SKIPPED, "rest": NodeState.SKIPPED
         }  # fmt: skip
+
+
+async def test_no_gate_is_taken_in_without_its_rule(desk: Desk) -> None:
+    leading = await begun(desk)
+    await leading.work()
+    await leading.lead()
+    view = await leading.view()
+    forged = replace(view, nodes=tuple(_other_gate(node) for node in view.nodes))
+    with pytest.raises(ValueError, match="does not follow from its plan"):
+        await desk.do(runresume.take_in, forged, a_release(), "drained", desk.clock.now())
+    assert (await leading.view()).nodes == view.nodes
 
 
 def _other_gate(node: Any) -> Any:

@@ -105,6 +105,7 @@ GATE = OpenGate(
                   "targets": ["a"]}],
         "teams": ["web"], "users": ["ana"], "count": 1, "notRequester": True, "requestedBy": "ana@example.org",
         "openedAt": "2026-11-21T00:15:00Z", "expiresAt": "2026-11-21T00:15:00Z", "onTimeout": "fail",
+        "known": ["build"],
     },
     (Verdict("ana", True, AT, "ana-says-yes", "tested"), Verdict("bob@example.org", False, AT, "no")),
 )  # fmt: skip
