@@ -227,12 +227,8 @@ def _parsed_node(name: str, data: Facts) -> NodeView:
 
 
 def _parsed_gate(gate: Facts) -> OpenGate:
-    shown = {"known": list(gate.texts("known"))} if "known" in gate.data else {}
-    return OpenGate(gate.text("digest"), shown, _parsed_votes(gate))
-
-
-def _parsed_votes(gate: Facts) -> tuple[Verdict, ...]:
-    return tuple(
+    known = {"known": list(gate.texts("known"))} if "known" in gate.data else {}
+    votes = (
         Verdict(
             by=one.text("by"),
             approved=one.one_of("decision", ("approve", "reject")) == "approve",
@@ -242,6 +238,7 @@ def _parsed_votes(gate: Facts) -> tuple[Verdict, ...]:
         )
         for one in gate.items("votes")
     )
+    return OpenGate(gate.text("digest"), known, tuple(votes))
 
 
 def _slices(run: str, count: int, texts: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:
