@@ -46,21 +46,29 @@ class Report:
             return f"{_count(self.documents, 'document')}, no findings"
         parts = [_count(self.documents, "document"), _count(errors, "error")]
         told = ", ".join([*parts, _count(warnings, "warning")] if warnings else parts)
-        full = sorted(file for file, count in self._errors.items() if count >= MAX_FINDINGS)
-        if not full:
-            return told
-        others = f" and {len(full) - 1} more files" if len(full) > 1 else ""
-        return f"{told}; there may be more in {full[0]}{others}: after {MAX_FINDINGS} errors nobody looks for others"
+        return f"{told}; {self.more}" if self.more else told
 
     @property
-    def _errors(self) -> Counter[str]:
-        return Counter(finding.span.file for finding in self.findings if finding.severity == "error")
+    def truncated(self) -> tuple[str, ...]:
+        """The files that may have more errors than are told."""
+        errors = Counter(finding.span.file for finding in self.findings if finding.severity == "error")
+        return tuple(sorted(printable(file) for file, count in errors.items() if count >= MAX_FINDINGS))
+
+    @property
+    def more(self) -> str:
+        """The same in words; empty where everything is told."""
+        full = self.truncated
+        if not full:
+            return ""
+        others = f" and {len(full) - 1} more files" if len(full) > 1 else ""
+        return f"there may be more in {full[0]}{others}: after {MAX_FINDINGS} errors nobody looks for others"
 
 
 def as_json(report: Report) -> str:
-    """The shape of CONTRACT 3."""
+    """The shape of CONTRACT 3; `truncated` names the files that may have more errors than are told."""
     findings = [finding_as_data(finding) for finding in report.findings]
-    return json.dumps({"documents": report.documents, "findings": findings}, indent=2, ensure_ascii=False)
+    data = {"documents": report.documents, "findings": findings, "truncated": report.truncated}
+    return json.dumps(data, indent=2, ensure_ascii=False)
 
 
 def finding_as_data(finding: Diagnostic) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from xml.etree import ElementTree as Xml
 
-from opsconductor.report.facts import Place, Report, message_of, path_of
+from opsconductor.report.facts import Place, Report, message_of, path_of, printable
 from schemas.diagnostic import Diagnostic
 from schemas.span import start_of
 
@@ -28,6 +28,8 @@ def show(report: Report, place: Place = "") -> str:
         seen: Counter[str] = Counter()
         for finding in findings:
             _finding(suite, finding, path, seen)
+        if findings and printable(findings[0].span.file) in report.truncated:
+            Xml.SubElement(suite, "system-err").text = report.more
     for count in ("tests", "failures"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     Xml.indent(root)

@@ -58,10 +58,12 @@ def _first_paragraph(page: str) -> str:
 
 def _invocation(report: Report) -> dict[str, Any]:
     more = len(report.findings) - MOST
+    notes = [report.more] if report.more else []
+    notes += [f"{more:,} more findings are not in this file"] if more > 0 else []
     invocation: dict[str, Any] = {"executionSuccessful": True}
-    if more > 0:
-        left_out = {"level": "warning", "message": {"text": f"{more:,} more findings are not in this file"}}
-        invocation["toolExecutionNotifications"] = [left_out]
+    if notes:
+        told = [{"level": "warning", "message": {"text": _plain(note)}} for note in notes]
+        invocation["toolExecutionNotifications"] = told
     return invocation
 
 

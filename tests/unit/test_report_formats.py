@@ -198,6 +198,13 @@ def test_the_summary_says_where_nobody_looked_further(tmp_path: Path) -> None:
     assert "there may be more in definitions/a.yaml: after 100 errors" in shown(checked, "text")
     few = report(found())
     assert "there may be more" not in shown(few, "text")
+    assert json.loads(shown(checked, "json"))["truncated"] == ["definitions/a.yaml"]
+    assert json.loads(shown(few, "json"))["truncated"] == []
+    said = "there may be more in definitions/a.yaml"
+    (run,) = json.loads(shown(checked, "sarif"))["runs"]
+    assert said in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+    for form in ("github", "junit"):
+        assert said in shown(checked, form) and said not in shown(few, form)
 
 
 def test_equal_findings_have_different_fingerprints() -> None:
