@@ -187,7 +187,7 @@ def test_validate_needs_no_git(bare: Site) -> None:
     hello.write_text(HELLO)
     clean = bare.run("validate", "--format", "json", cwd=folder)
     assert clean.returncode == 0, clean.stdout + clean.stderr
-    assert json.loads(clean.stdout) == {"documents": 3, "findings": []}
+    assert json.loads(clean.stdout) == {"documents": 3, "findings": [], "truncated": []}
     hello.write_text(HELLO.replace("{id: greet, run: echo hello}", '{name: "grüße 🎉", rum: echo}'))
     broken = bare.run("validate", str(folder), "--format", "json", cwd=bare.root)
     assert broken.returncode == 1
