@@ -55,7 +55,7 @@ async def main(given):
         f"echo $$ >{began}; read line <{go}\\n{given['script']}; wait; exit 3",
         "flood",
         env={"P": "${{ secrets.db.value }}"},
-        outputs={"kept": "${{ size(stdout) }}"},
+        outputs={"kept": "${{ size(stderr) }}"},
     )
     tidy = script("echo tidied", "tidy", phase="finally")
     run = await bench.enqueue(flood, tidy, targets=(target,), credentials=credentials)
