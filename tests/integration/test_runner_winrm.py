@@ -21,12 +21,13 @@ from engine.binding import Bound, bind, prelude
 from engine.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unknown, Unreachable, output_of
 from engine.pinned import PinnedTarget
 from runners.bootstrap import Command
-from runners.connections import Answered, Limits, NotSent, Site, Stop, Unusable
+from runners.connections import Answered, Limits, NotSent, Site, Stop, Unreached, Unusable
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.overwinrm import OverWinrm
 from runners.connections.ways import Settings
 from runners.connections.winrm.place import WinrmLimits, WinrmPlace
 from runners.connections.winrm.session import WinrmConnections, WinrmSession
+from runners.connections.winrm.wire import Wire
 from runners.limits import Capture
 from runners.masking import Masker, visible
 from runners.secrets import Opened
@@ -408,6 +409,32 @@ async def test_a_broken_connection_leaves_nothing_running(host: Endpoint, hand: 
     assert "the connection broke while it ran" in outcome.error
     assert "none of its processes is left" in outcome.error
     assert not lives(await begun(host))
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 401 no\r\nX: ", b"HTTP/1.1 401 no\r\nContent-Length: 90000\r\n\r\n"])
+async def test_a_host_that_answers_byte_by_byte_is_not_waited_for(said: bytes) -> None:
+    """Each byte comes in time, and the whole never does: in the headers, and in the body."""
+    over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(said)
+            while not over.wait(0.05):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        place = WinrmPlace("win-01", "127.0.0.1", listening.getsockname()[1], "psrp", "http", "ntlm", USER, PASSWORD)
+        try:
+            opening = asyncio.to_thread(Wire(place, WinrmLimits(connect=1, login=0.5)).open)
+            with pytest.raises(Unreached, match="did not answer within the time limit"):
+                await asyncio.wait_for(opening, 20)
+        finally:
+            over.set()
+            dripping.join()
 
 
 @BOTH

@@ -7,11 +7,12 @@ UTF-8, and have no document type, so that no entity can make a small one large.
 
 import base64
 import http.client
+import io
 import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from runners.connections import Unreached
@@ -43,6 +44,7 @@ class Wire:
         """When what is asked now must be over, of time.monotonic: however often a host answers without saying more."""
         self._limits = limits
         self._socket: socket.socket | None = None
+        self._timed: Timed | None = None
         self._http: http.client.HTTPConnection | None = None
         self._login: Login | None = None
 
@@ -133,7 +135,8 @@ class Wire:
             certificate = self._socket.getpeercert(binary_form=True)
         self._http = http.client.HTTPConnection(place.host, place.port)
         self._http.auto_open = 0
-        self._http.sock = self._socket
+        self._timed = Timed(self._socket)
+        self._http.sock = self._timed
         if self.aborted:
             raise ConnectionAbortedError
         return certificate
@@ -163,6 +166,7 @@ class Wire:
 
     def _negotiate(self, login: Login) -> None:
         """Log the connection in, before any message is sent on it."""
+        over = time.monotonic() + self._limits.login
         status, headers, _ = self._post(b"", {}, self._limits.login)
         self._judge_offer(status, headers)
         scheme = login.scheme_of(word for word, _ in _challenges(headers))
@@ -171,7 +175,7 @@ class Wire:
         token = login.step(None)
         for _ in range(_ROUNDS):
             sent = {"Authorization": f"{scheme} {base64.b64encode(token or b'').decode()}"}
-            status, headers, _ = self._post(b"", sent, self._limits.login)
+            status, headers, _ = self._post(b"", sent, over - time.monotonic())
             back = next((data for word, data in _challenges(headers) if word.lower() == scheme.lower() and data), None)
             if back is not None:
                 token = login.step(_decoded(back))
@@ -190,10 +194,10 @@ class Wire:
             raise NoLogin(f"what is there {what}")
 
     def _post(self, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, http.client.HTTPMessage, bytes]:
-        connection, used = self._http, self._socket
+        connection, used = self._http, self._timed
         if connection is None or used is None:
             raise Broken("the connection is closed")
-        used.settimeout(seconds)
+        used.until = time.monotonic() + seconds
         ours = {"Connection": "Keep-Alive", "Accept-Encoding": "identity", "User-Agent": "OpsConductor"}
         connection.request("POST", "/wsman", body=body, headers={**ours, **headers})
         answer = connection.getresponse()
@@ -238,6 +242,46 @@ class Wire:
                 return f"cannot connect to {where}: {error.strerror or error}"
             case _:
                 return f"cannot connect to {where}: {type(error).__name__}"
+
+
+class Timed:
+    """A socket whose answer must have come as a whole at `until`, of the monotonic clock: a host that sends a byte now
+    and then would otherwise hold a thread for ever. What of a socket `http.client` uses is there."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self.until = 0.0
+
+    def wait(self) -> None:
+        """Let the next operation last no longer than to the end. Raises TimeoutError."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+
+    def sendall(self, data: bytes) -> None:
+        self.wait()
+        self._socket.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        assert mode == "rb"
+        return io.BufferedReader(_Incoming(self._socket, self.wait))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Incoming(io.RawIOBase):
+    def __init__(self, connection: socket.socket, wait: Callable[[], None]) -> None:
+        self._socket = connection
+        self._wait = wait
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._wait()
+        return self._socket.recv_into(buffer)
 
 
 def wsman_over(wire: Wire, limits: WinrmLimits, session: str) -> Any:
