@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from runners import renderer
+from runners.childprocess import answer_of
 
 LONGEST = 15.0
 """Seconds, the start of the process included; it has 3 seconds of a processor."""
@@ -22,26 +21,11 @@ class NotRendered(Exception):  # noqa: N818 - named after the template
 async def rendered(template: str, values: Mapping[str, Any]) -> str:
     """The text that a template gives with these values, which must be plain data. Raises NotRendered."""
     asked = json.dumps({"template": template, "values": dict(values), "most": MOST}).encode()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        str(Path(renderer.__file__)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-        cwd="/",
-        start_new_session=True,
-    )
     try:
         async with asyncio.timeout(LONGEST):
-            answer, _ = await process.communicate(asked)
+            answer = await answer_of(renderer, asked)
     except TimeoutError:
         raise NotRendered(f"it took longer than {LONGEST:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
     try:
         said = json.loads(answer)
     except ValueError:

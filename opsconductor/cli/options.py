@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,13 @@ OfflineOption = Annotated[bool, typer.Option("--offline", help="Do not fetch fir
 StateOption = Annotated[
     str | None,
     typer.Option("--state", envvar="OPSCONDUCTOR_STATE", metavar="DIR", help="The engine's state folder."),
+]
+SecretDirOption = Annotated[
+    Path | None,
+    typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
+]
+RestrictedOption = Annotated[
+    bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
 ]
 OutputOption = Annotated[
     str, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json or yaml.", show_default=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.options import BranchOption, OutputOption, StateOption
+from opsconductor.cli.options import BranchOption, OutputOption, RestrictedOption, SecretDirOption, StateOption
 from opsconductor.exits import UsageError
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
@@ -40,13 +40,8 @@ def up(
     paused: Annotated[bool, typer.Option("--paused", help="Read and validate; start nothing, push nothing.")] = False,
     branch: BranchOption = "main",
     state: StateOption = None,
-    secret_dir: Annotated[
-        Path | None,
-        typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
-    ] = None,
-    restricted: Annotated[
-        bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
-    ] = False,
+    secret_dir: SecretDirOption = None,
+    restricted: RestrictedOption = False,
     status_remote: Annotated[
         str | None,
         typer.Option("--status-remote", envvar="OPSCONDUCTOR_STATUS_REMOTE", metavar="URL", help="Push status there."),

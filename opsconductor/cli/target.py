@@ -1,13 +1,19 @@
 """`target test`: log in to targets from this machine, and say where that fails."""
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption, StateOption
+from opsconductor.cli.options import (
+    BranchOption,
+    RemoteOption,
+    RepoOption,
+    RestrictedOption,
+    SecretDirOption,
+    StateOption,
+)
 from opsconductor.cli.output import FORMATS, Table, show
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
@@ -36,13 +42,8 @@ def test(
     remote: RemoteOption = None,
     branch: BranchOption = "main",
     state: StateOption = None,
-    secret_dir: Annotated[
-        Path | None,
-        typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
-    ] = None,
-    restricted: Annotated[
-        bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
-    ] = False,
+    secret_dir: SecretDirOption = None,
+    restricted: RestrictedOption = False,
 ) -> int:
     """Log in to targets over each of their connections and do something harmless. Exit 1 where one fails.
 

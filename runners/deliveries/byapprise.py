@@ -7,17 +7,18 @@ a process of its own, which is killed, and which has nothing of the runner's env
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
+from runners.childprocess import answer_of
 from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, apprising
 from runners.deliveries.plain import cut
 from runners.deliveries.posting import place_of, sealed
 from runners.secrets import Opened, Sealed
 
 _LONGEST = 65_536
+_ENV = {"HOME": "/nonexistent"}
+"""No .netrc, whose passwords would go to whom the URL names."""
 _AT_ONCE = 4
 """Processes of a runner, each of some 60 MB; further messages wait for them within their time."""
 _FAILED = "Apprise could not deliver it; it does not say why, nor whether a part of it arrived"
@@ -44,35 +45,13 @@ class ByApprise:
         try:
             async with asyncio.timeout(total), self._free:
                 started = True
-                return _meaning(await _answer(json.dumps(asked).encode()))
+                return _meaning(await answer_of(apprising, json.dumps(asked).encode(), _ENV))
         except TimeoutError:
             if started:
                 return Later(f"no answer within {total:.0f} s; whether it arrived is not known", fate="unknown")
             return Later(f"{_AT_ONCE} others were under way for {total:.0f} s", fate="notSent")
         except OSError as error:
             return Later(f"no process for it could be started: {error.strerror or error}", fate="notSent")
-
-
-async def _answer(asked: bytes) -> bytes:
-    """What the process says. It is killed when this is cancelled. Raises OSError where there is none."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        str(Path(apprising.__file__)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={"HOME": "/nonexistent"},  # no .netrc, whose passwords would go to whom the URL names
-        cwd="/",
-        start_new_session=True,
-    )
-    try:
-        answer, _ = await process.communicate(asked)
-        return answer
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 def _meaning(answer: bytes) -> Delivery:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from runners.connections import Stop
 from runners.steps.reaching import Forbidden, Unreached, addresses_of
 
 if TYPE_CHECKING:
@@ -257,6 +258,15 @@ def _context(ca: str | None) -> ssl.SSLContext:
         raise ValueError(f"caCert cannot be read as PEM: {error.reason or error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+async def heeding(stop: Stop, work: "asyncio.Task[Any]") -> bool:
+    """Wait for work until it is done, or the order to end has come; then it is ended. Whether it is done."""
+    try:
+        return await stop.first(work)
+    finally:
+        if not work.done():
+            await until_stopped(work)
 
 
 async def until_stopped(work: "asyncio.Task[Any]") -> None:

@@ -12,9 +12,9 @@ from runners.connections import Session, Unreached, Unusable
 from runners.connections.files import FileRefused, Files, FileSession
 from runners.repository import NoFile
 from runners.steps import Around, ReadyStep
-from runners.steps.exchange import until_stopped
+from runners.steps.exchange import heeding
 from runners.steps.paths import BadPath
-from runners.steps.placing import Progress
+from runners.steps.placing import Progress, Wanted
 from runners.steps.script import ended_by
 from schemas.paths import is_inside
 from schemas.steps import STEP_TYPES
@@ -48,6 +48,18 @@ def mode_of(text: str | None) -> int | None:
     return None if text is None else int(text, 8)
 
 
+def wanted_of(content: bytes, inputs: Mapping[str, Any]) -> Wanted:
+    """How one file is to be, by the inputs that all steps which put one have."""
+    return Wanted(
+        content,
+        mode_of(inputs.get("mode")),
+        inputs.get("owner"),
+        inputs.get("group"),
+        create_folders=inputs.get("createFolders", False),
+        backup=inputs.get("backup", False),
+    )
+
+
 async def file_of(around: Around, path: str) -> bytes:
     """A file of the repository at the run's commit. Raises Unfit and NoFile."""
     if not is_inside(path):
@@ -68,11 +80,7 @@ async def done(
             return await work(files, progress)
 
     task = asyncio.ensure_future(whole())
-    try:
-        ended = await session.stop.first(task)
-    finally:
-        if not task.done():
-            await until_stopped(task)
+    ended = await heeding(session.stop, task)
     session.capture.close()
     output = session.capture.output()
     if not ended:

@@ -29,8 +29,8 @@ from runners.steps.exchange import (
     Request,
     TooLong,
     exchange,
+    heeding,
     trusting,
-    until_stopped,
     with_certificate,
 )
 from runners.steps.inputs import Given, Unfit, given
@@ -258,11 +258,7 @@ async def sent(request: Request, session: Session) -> Outcome:
     """Send it, and say what happened. Ends when the session is told to."""
     progress = Progress()
     work = asyncio.ensure_future(exchange(request, progress))
-    try:
-        done = await session.stop.first(work)
-    finally:
-        if not work.done():
-            await until_stopped(work)
+    done = await heeding(session.stop, work)
     if not done:
         return stopped(request, progress, session.stop, session.capture.output())
     try:

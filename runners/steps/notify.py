@@ -12,7 +12,7 @@ from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Neve
 from runners.doors import NoPart
 from runners.repository import NoFile
 from runners.steps import ReadyStep
-from runners.steps.exchange import until_stopped
+from runners.steps.exchange import heeding
 from runners.steps.inputs import Given, Unfit, given
 from schemas.quantities import format_instant
 
@@ -35,11 +35,7 @@ class Notify:
             return Failed(str(error))
         message = message_of(step, found)
         work = asyncio.ensure_future(by.deliver(message, settings, found.around.opened))
-        try:
-            done = await session.stop.first(work)
-        finally:
-            if not work.done():
-                await until_stopped(work)
+        done = await heeding(session.stop, work)
         if not done:
             why = f"{session.stop.message}; whether the message was sent is not known"
             return Unknown(why, session.capture.output())

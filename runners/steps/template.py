@@ -10,9 +10,9 @@ from runners.connections.files import Files
 from runners.rendering import NotRendered, rendered
 from runners.repository import NoFile
 from runners.steps import Around, ReadyStep
-from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, mode_of
+from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, wanted_of
 from runners.steps.paths import BadPath, checked, checked_windows
-from runners.steps.placing import Progress, Wanted, checksum, place
+from runners.steps.placing import Progress, checksum, place
 
 
 class Template:
@@ -28,14 +28,7 @@ class Template:
             return Failed(str(error))
         except NotRendered as error:
             return Failed(f"{inputs['source']}: {error}")
-        wanted = Wanted(
-            content,
-            mode_of(inputs.get("mode")),
-            inputs.get("owner"),
-            inputs.get("group"),
-            create_folders=inputs.get("createFolders", False),
-            backup=inputs.get("backup", False),
-        )
+        wanted = wanted_of(content, inputs)
 
         async def work(files: Files, progress: Progress) -> Values:
             return {"changed": await place(files, path, wanted, progress), "checksum": checksum(content)}

@@ -5,9 +5,9 @@ from runners.connections import Session
 from runners.connections.files import Files
 from runners.repository import NoFile
 from runners.steps import ReadyStep
-from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, mode_of
+from runners.steps.filework import Unfit, Values, done, file_of, inputs_of, wanted_of
 from runners.steps.paths import BadPath, checked
-from runners.steps.placing import Progress, Wanted, checksum, place
+from runners.steps.placing import Progress, checksum, place
 
 
 class Upload:
@@ -26,14 +26,7 @@ class Upload:
                 return Failed(f"the content is {found}, and not what 'checksum' says")
         except (Unfit, NoFile, BadPath) as error:
             return Failed(str(error))
-        wanted = Wanted(
-            content,
-            mode_of(inputs.get("mode")),
-            inputs.get("owner"),
-            inputs.get("group"),
-            create_folders=inputs.get("createFolders", False),
-            backup=inputs.get("backup", False),
-        )
+        wanted = wanted_of(content, inputs)
 
         async def work(files: Files, progress: Progress) -> Values:
             return {"changed": await place(files, path, wanted, progress), "checksum": found}

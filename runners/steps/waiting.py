@@ -11,7 +11,7 @@ from engine.pinned import Use
 from engine.userschema import faults_of
 from runners.connections import Session
 from runners.steps import Around, ReadyStep
-from runners.steps.exchange import Broken, Progress, Request, TooLong, exchange, until_stopped
+from runners.steps.exchange import Broken, Progress, Request, TooLong, exchange, heeding
 from runners.steps.reaching import Forbidden, Unreached, addresses_of, is_of_target, writes_host
 from runners.steps.script import ended_by
 from schemas.quantities import parse_duration, parse_instant
@@ -42,11 +42,7 @@ class WaitUntil:
             for _, message in faults_of(known[name], value):
                 return Failed(f"'{name}': {message}")
         work = asyncio.ensure_future(_wait(inputs, action, around, session))
-        try:
-            done = await session.stop.first(work)
-        finally:
-            if not work.done():
-                await until_stopped(work)
+        done = await heeding(session.stop, work)
         session.capture.close()
         if not done:
             return ended_by(session.stop, session.capture.output())
