@@ -40,7 +40,11 @@ def _not_yaml(text: str) -> str:
     return text
 
 
-CalendarFile = Annotated[RepositoryPath, AfterValidator(_not_yaml)]
+CalendarFile = Annotated[
+    RepositoryPath,
+    AfterValidator(_not_yaml),
+    Field(json_schema_extra={"not": {"pattern": r"\.([yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$"}}),  # the same, for editors
+]
 _DAYS = ("dates", "rrules", "holidays", "ics")
 
 
