@@ -12,8 +12,6 @@ from runners.steps.inputs import Unfit
 from runners.steps.reaching import Forbidden, Unreached
 from schemas.target import HttpConnection
 
-_PATIENCE = 60.0
-"""Seconds for all of it."""
 _NOT_LET_IN = frozenset({401, 403, 407})
 _FAULT = 500
 
@@ -22,7 +20,8 @@ class OverHttp:
     """See Connection. It is probed by a GET of its baseUrl; what that gives is not judged, who may ask is."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        # one exchange is what connecting and logging in are elsewhere
+        self._patience = settings.limits.connect + settings.limits.login
 
     def open(self, site: Site, capture: Capture, stop: Stop, *, mark: str) -> Session:
         raise Unusable("no commands run over connection 'http'; use http.request")
@@ -32,12 +31,12 @@ class OverHttp:
         if http is None:
             raise Unusable(f"{site.name} has no connection 'http'")
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 answer = await exchange(_request(site, http), Progress())
         except Unfit as error:
             raise Unusable(str(error)) from error
         except TimeoutError:
-            return NotSent(f"no answer within {_PATIENCE:.0f} s")
+            return NotSent(f"no answer within {self._patience:.0f} s")
         except (Unreached, Broken) as error:
             return NotSent(str(error))
         except (Forbidden, TooLong) as error:

@@ -28,6 +28,7 @@ from opsconductor.plugins import (
 from opsconductor.plugins.contract import (
     ChannelContract,
     ConnectionContract,
+    ProbeContract,
     SecretContract,
     StepContract,
     sealed,
@@ -38,7 +39,7 @@ from runners.mcp.tool import Tool
 from runners.repository import Entry, RunFiles
 from runners.secrets.sources import DOOR as SECRETS
 from runners.steps import DOOR as STEPS
-from tests import mcpserver
+from tests import mcpserver, rdphost
 from tests.openssh import OpenSsh, start
 from tests.wsman.endpoint import PASSWORD, USER, Endpoint, accounts
 from tests.wsman.windows import Windows
@@ -50,6 +51,17 @@ def openssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSsh]:
     server = start(tmp_path_factory.mktemp("sshd"), options="Subsystem sftp internal-sftp")
     yield server
     server.stop()
+
+
+@pytest.fixture
+def windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """What stands for a Windows host: see tests/wsman."""
+    monkeypatch.setenv("NTLM_USER_FILE", accounts(tmp_path))
+    root = tmp_path / "c"
+    root.mkdir()
+    (root / "there.ini").write_text("there")
+    with Endpoint(Windows(root)).serving() as endpoint:
+        yield endpoint
 
 
 class _Answers(http.server.BaseHTTPRequestHandler):
@@ -226,18 +238,8 @@ class _OverWinrm(_WithFiles):
     connection = "winrm"
 
     @pytest.fixture(autouse=True)
-    def _served(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        monkeypatch.setenv("NTLM_USER_FILE", accounts(tmp_path))
-        root = tmp_path / "c"
-        root.mkdir()
-        (root / "there.ini").write_text("there")
-        with Endpoint(Windows(root)).serving() as endpoint:
-            winrm = {"port": endpoint.port, "scheme": "http", "transport": "ntlm", "credentialRef": "login"}
-            connections = Connections.model_validate({"winrm": winrm})
-            login = Opened("login", USER, {"password": PASSWORD})
-            there = Target("win-01", host="127.0.0.1", os="windows", connections=connections)
-            self.site, self.folder = (lambda: Site(there, lambda name: login)), tmp_path
-            yield
+    def _served(self, windows: Endpoint, tmp_path: Path) -> None:
+        self.site, self.folder = (lambda: over_winrm(windows.port)), tmp_path
 
 
 class TestCopy(_OverWinrm):
@@ -279,6 +281,9 @@ class TestLocal(ConnectionContract):
     def nowhere(self) -> None:
         return None
 
+    def without(self) -> None:
+        return None
+
 
 class TestSsh(ConnectionContract):
     name = "ssh"
@@ -292,7 +297,74 @@ class TestSsh(ConnectionContract):
         return over_ssh(self.server, self.server.port)
 
     def nowhere(self) -> Site:
-        return over_ssh(self.server, 1)
+        return self.silent(1)
+
+    def silent(self, port: int) -> Site:
+        return over_ssh(self.server, port)
+
+
+class TestWinrm(ConnectionContract):
+    """The endpoint of the tests runs as PowerShell what is written for sh."""
+
+    name = "winrm"
+    shell = "powershell"
+    protocol = "psrp"
+    port: int
+
+    @pytest.fixture(autouse=True)
+    def _served(self, windows: Endpoint) -> None:
+        self.port = windows.port
+
+    def site(self) -> Site:
+        return self.silent(self.port)
+
+    def nowhere(self) -> Site:
+        return self.silent(1)
+
+    def silent(self, port: int) -> Site:
+        return over_winrm(port, protocol=self.protocol)
+
+
+class TestWinrmByProcesses(TestWinrm):
+    name = "winrm"
+    protocol = "winrm"
+
+
+class TestHttp(ProbeContract):
+    name = "http"
+    url: str
+
+    @pytest.fixture(autouse=True)
+    def _served(self, url: str) -> None:
+        self.url = url
+
+    def site(self) -> Site:
+        return over_http(self.url)
+
+    def nowhere(self) -> Site:
+        return self.silent(1)
+
+    def silent(self, port: int) -> Site:
+        return over_http(f"http://127.0.0.1:{port}/")
+
+
+class TestRdp(ProbeContract):
+    name = "rdp"
+    port: int
+
+    @pytest.fixture(autouse=True)
+    def _served(self) -> Iterator[None]:
+        with rdphost.serving(lambda request: rdphost.BY_NLA) as self.port:
+            yield
+
+    def site(self) -> Site:
+        return self.silent(self.port)
+
+    def nowhere(self) -> Site:
+        return self.silent(1)
+
+    def silent(self, port: int) -> Site:
+        return at("win-01", rdp={"port": port})
 
 
 class TestFile(SecretContract):
@@ -325,20 +397,31 @@ class TestEnv(SecretContract):
         return "OPSCONDUCTOR_SECRET_OTHER", "HOME", ""
 
 
+def at(name: str, opened: Opened | None = None, **connections: Mapping[str, Any]) -> Site:
+    """A target of this host with these connections, and what its credential holds."""
+    there = Target(name, host="127.0.0.1", connections=Connections.model_validate(connections))
+    return Site(there, sealed if opened is None else lambda name: opened)
+
+
 def over_ssh(server: OpenSsh, port: int) -> Site:
-    ssh = {"port": port, "credentialRef": "login", "hostKeys": [server.host_key]}
-    connections = Connections.model_validate({"ssh": ssh})
     key = Opened("login", server.user, {"privateKey": server.private_key})
-    return Site(Target("web-01", host=server.host, connections=connections), lambda name: key)
+    return at("web-01", key, ssh={"port": port, "credentialRef": "login", "hostKeys": [server.host_key]})
 
 
-NO_POSIX_SHELL = {"winrm", "http", "rdp"}
-"""Connections that lead to no POSIX shell: the suite cannot ask them what it asks others."""
+def over_winrm(port: int, **more: Any) -> Site:
+    login = Opened("login", USER, {"password": PASSWORD})
+    winrm = {"port": port, "scheme": "http", "transport": "ntlm", "credentialRef": "login", **more}
+    return at("win-01", login, winrm=winrm)
+
+
+def over_http(url: str) -> Site:
+    token = Opened("token", None, {"token": "a-long-token"})
+    return at("api", token, http={"baseUrl": url, "credentialRef": "token"})
 
 
 def test_every_built_in_part_is_held_to_the_contract() -> None:
     """Who adds a part adds its class to this file."""
-    kinds = (StepContract, ConnectionContract, SecretContract)
+    kinds = (StepContract, ConnectionContract, ProbeContract, SecretContract)
     classes = [one for one in globals().values() if isinstance(one, type) and issubclass(one, kinds)]
     held = {one.name for one in classes if "name" in vars(one)}
-    assert held == (STEPS.built_in | CONNECTIONS.built_in | SECRETS.built_in) - NO_POSIX_SHELL
+    assert held == STEPS.built_in | CONNECTIONS.built_in | SECRETS.built_in

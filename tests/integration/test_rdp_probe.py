@@ -1,9 +1,6 @@
 """The test of `rdp`: what a host answers to the first message of the protocol, and what is said of it."""
 
 import asyncio
-import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,28 +13,7 @@ from runners.connections.ways import Settings
 from runners.limits import Capture
 from runners.masking import Masker
 from schemas.target import Connections, RdpConnection
-
-# As Windows sends them (MS-RDPBCGR 4.1.2): TPKT, X.224 connection confirm, and the answer to the offer.
-CONFIRM = bytes.fromhex("03 00 00 13 0e d0 00 00 12 34 00")
-
-
-def confirmed(kind: int, value: int) -> bytes:
-    return CONFIRM + struct.pack("<BBHI", kind, 0x1F, 8, value)
-
-
-@asynccontextmanager
-async def server(answer: Callable[[bytes], bytes | None]) -> AsyncIterator[int]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        length = struct.unpack(">xxH", await reader.readexactly(4))[0]
-        said = answer(await reader.readexactly(length - 4))
-        if said is not None:
-            writer.write(said)
-            await reader.read()
-        writer.close()
-
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
-        yield listening.sockets[0].getsockname()[1]
+from tests.rdphost import confirmed, serving
 
 
 def site(port: int) -> Site:
@@ -72,7 +48,7 @@ async def test_what_a_host_answers(tmp_path: Path, answer: bytes | None, expecte
         asked.append(message)
         return answer
 
-    async with server(answers) as port:
+    with serving(answers) as port:
         found = await over_rdp(tmp_path).probe(site(port))
 
     assert type(found) is type(expected)

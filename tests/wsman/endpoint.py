@@ -107,7 +107,7 @@ class Endpoint:
                 answer = ET.Element(f"{RSP}ReceiveResponse")
                 if self.mute:
                     return [answer]
-                answer.extend(shell.receive(wanted.attrib.get("CommandId"), seconds))
+                answer.extend(list(shell.receive(wanted.attrib.get("CommandId"), seconds)))
                 return [answer]
             case "Signal":
                 signalled = next(body.iter(f"{RSP}Signal"))
