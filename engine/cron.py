@@ -10,6 +10,9 @@ from functools import lru_cache
 from cronsim import CronSim, CronSimError
 
 _MAX_TEXT = 512
+_DAY = timedelta(days=1)
+_NEAR = 8
+"""Days that are looked at one by one."""
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
@@ -69,14 +72,20 @@ class Cron:
         return (self.days is None and self.weekdays is None) or of_month or of_week
 
     def _midnights(self, start: datetime) -> Iterator[datetime]:
-        # Lists throughout: cronsim takes any day field that begins with `*` for open, and we only a bare one.
-        fields = (self.days, self.months, self.weekdays)
-        days = " ".join("*" if values is None else ",".join(map(str, values)) for values in fields)
-        before = _midnight(start) - timedelta(seconds=1)
+        day = _midnight(start)
         try:
-            yield from CronSim(f"0 0 {days}", before)
+            for _ in range(_NEAR):  # most schedules come within days: for them cronsim need not read the text again
+                if self.fires_on(day):
+                    yield day
+                day += _DAY
+            yield from CronSim(f"0 0 {self._day_fields()}", day - timedelta(seconds=1))
         except (CronSimError, OverflowError):  # days that none of the months has; the year 10000
             return
+
+    def _day_fields(self) -> str:
+        """As cronsim reads them: lists, since it takes any field that begins with `*` for open, and we a bare one."""
+        fields = (self.days, self.months, self.weekdays)
+        return " ".join("*" if values is None else ",".join(map(str, values)) for values in fields)
 
 
 def _midnight(day: date) -> datetime:

@@ -1,6 +1,7 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,11 +17,14 @@ from engine.views import ScheduleView
 from journal import runs, schedules
 from journal.schedules import ClockRow
 from journal.store import Journal
+from reconciler.agenda import Agenda
 from reconciler.launches import new_run
 from schemas.schedule import ScheduleSpec, Suspension
 
 log = structlog.get_logger(__name__)
 
+_AT_ONCE = 256
+"""Schedules that are decided together."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,12 +42,12 @@ class Schedules:
         self._journal = journal
         self._catalog: Catalog | None = None
         self._clocks: dict[str, ScheduleClock] = {}
-        self._due: dict[str, datetime | None] = {}
+        self._agenda = Agenda({})
 
     @property
     def next_due(self) -> datetime | None:
         """The earliest instant at which something is to be decided."""
-        return min((instant for instant in self._due.values() if instant is not None), default=None)
+        return self._agenda.earliest
 
     def view(self, name: str, clock: ClockRow) -> ScheduleView | None:
         """The clock of a schedule with what the definitions say of it; None where it is not defined any more."""
@@ -89,9 +93,16 @@ class Schedules:
             also(tx)
 
         await self._journal.write(change)
+        # What is in force still is due when it was: most commits change few of many schedules.
+        still = {name for name in self._clocks if name in wanted and name not in changed}
         self._catalog = catalog
         self._clocks = {name: ScheduleClock(row.considered_until, row.lost_until) for name, row in wanted.items()}
-        self._due = {name: self._next_of(name, clock.considered_until) for name, clock in self._clocks.items()}
+        self._agenda = Agenda(
+            {
+                name: self._agenda.of(name) if name in still else self._next_of(name, clock.considered_until)
+                for name, clock in self._clocks.items()
+            }
+        )
 
     def _clock_for(self, name: str, catalog: Catalog, stored: Mapping[str, ClockRow], now: datetime) -> ClockRow:
         mark = self._mark(name, catalog)
@@ -106,10 +117,19 @@ class Schedules:
         catalog = self._catalog
         if catalog is None:
             return 0
-        started = 0
-        for name in [name for name, due in self._due.items() if due is not None and due <= now]:
-            started += await self._decide_one(name, catalog, now)
+        due, started = self._agenda.until(now), 0
+        for first in range(0, len(due), _AT_ONCE):
+            started += await self._decide_together(due[first : first + _AT_ONCE], catalog, now)
         return started
+
+    async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
+        """Changes that wait at one time share a transaction of the journal; they are made in the order of the names."""
+        every = (self._decide_one(name, catalog, now) for name in names)
+        outcomes = await asyncio.gather(*every, return_exceptions=True)  # none goes on behind our back
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return sum(outcome for outcome in outcomes if isinstance(outcome, int))
 
     async def _decide_one(self, name: str, catalog: Catalog, now: datetime) -> int:
         while isinstance(outcome := await self._decide_from(self._clocks[name], name, catalog, now), _Behind):
@@ -140,7 +160,7 @@ class Schedules:
         if isinstance(outcome, _Behind):
             return outcome
         self._clocks[name] = replace(clock, considered_until=decided.considered_until)
-        self._due[name] = self._next_of(name, decided.considered_until)
+        self._agenda.set(name, self._next_of(name, decided.considered_until))
         for run in outcome:
             log.info("run enqueued", run=run, schedule=name)
         for skip in decided.skips:
