@@ -70,6 +70,8 @@ class ShellSession:
         program = _PROGRAMS.get(command.shell)
         if program is None:
             return Refused(f"connection 'sample.shell' has no {command.shell}")
+        if any("\0" in text for text in (command.script, *command.env.values())):
+            return Refused("the script or its environment holds a NUL character, which no program can be given")
         try:
             process = await asyncio.create_subprocess_exec(
                 program,
