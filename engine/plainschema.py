@@ -57,10 +57,14 @@ _SOUND: Mapping[str, Callable[[Any], bool]] = {
     "enum": _is_list,
     "minimum": _is_number,
     "maximum": _is_number,
+    "exclusiveMinimum": _is_number,
+    "exclusiveMaximum": _is_number,
     "minLength": _is_count,
     "maxLength": _is_count,
     "minItems": _is_count,
     "maxItems": _is_count,
+    "minProperties": _is_count,
+    "maxProperties": _is_count,
 }
 
 
@@ -75,8 +79,12 @@ _FITS: Mapping[str, Callable[[Any, Any], bool]] = {
     "enum": lambda asked, value: any(_same(one, value) for one in asked),
     "minimum": lambda asked, value: not _is_number(value) or value >= asked,
     "maximum": lambda asked, value: not _is_number(value) or value <= asked,
+    "exclusiveMinimum": lambda asked, value: not _is_number(value) or value > asked,
+    "exclusiveMaximum": lambda asked, value: not _is_number(value) or value < asked,
     "minLength": lambda asked, value: not isinstance(value, str) or len(value) >= asked,
     "maxLength": lambda asked, value: not isinstance(value, str) or len(value) <= asked,
     "minItems": lambda asked, value: not isinstance(value, list) or len(value) >= asked,
     "maxItems": lambda asked, value: not isinstance(value, list) or len(value) <= asked,
+    "minProperties": lambda asked, value: not isinstance(value, dict) or len(value) >= asked,
+    "maxProperties": lambda asked, value: not isinstance(value, dict) or len(value) <= asked,
 }

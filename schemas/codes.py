@@ -56,6 +56,7 @@ _TITLES = {
     "OC210": "The kind is missing or unknown",
     "OC211": "A kind that only the engine writes",
     "OC212": "Params that are not JSON Schema",
+    "OC213": "A schema that contradicts itself",
     # 3xx: identity and references
     "OC301": "Two documents with one identity",
     "OC302": "A previous name that another document has or had",

@@ -32,6 +32,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC207": frozenset(),
     "OC209": frozenset({"scheme", "transport", "winrm"}),
     "OC212": frozenset({"params", "inputs", "outputs"}),
+    "OC213": frozenset({"params", "inputs", "outputs"}),
     "OC301": frozenset({"name"}),
     "OC302": frozenset({"name", "previousNames"}),
     "OC303": frozenset(),

@@ -8,11 +8,12 @@ from typing import Any
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope, bounded
 from engine.checks.secrecy import forbidden
+from engine.contradictions import contradictions_in
 from engine.expression import has_expression
 from engine.userschema import REFUSED, faults_of, problems_of, short
 from schemas.act import RunRequest
 from schemas.credential import FIELDS
-from schemas.diagnostic import Diagnostic, Related
+from schemas.diagnostic import Diagnostic, Related, Severity, has_errors
 from schemas.guesses import Guesses, Names, first_of
 from schemas.job import Job
 from schemas.keywords import KEYWORDS
@@ -128,13 +129,14 @@ def _param(
     if unknown:
         return
     problems = list(_schema_problems(authored, path, schema))
+    problems += [] if problems else _contradictions(authored, name, path, schema)
     yield from problems
     if param.get("secret") is True and "default" in schema:
         hint = "remove it; whoever starts a run names a Credential: {credentialRef: …, field: …}"
         yield Diagnostic(
             authored.span(*path, "default"), "OC605", f"the default of secret '{name}' is plain text", hint
         )
-    elif not problems and "default" in schema:
+    elif not has_errors(problems) and "default" in schema:
         for below, message in faults_of(schema, schema["default"]):
             hint = f"it must be what the param itself asks for: {_asked(schema)}"
             span = authored.span(*path, "default", *below)
@@ -146,6 +148,14 @@ def _schema_problems(authored: Authored, path: Path, schema: dict[str, Any]) -> 
         yield Diagnostic(
             authored.span(*path, *problem.path, key=problem.on_key), "OC212", problem.message, problem.hint
         )
+
+
+def _contradictions(authored: Authored, name: str, path: Path, schema: dict[str, Any]) -> Iterator[Diagnostic]:
+    """An error where nobody could give the param any value, else a warning."""
+    for found in contradictions_in(schema):
+        said = f"param '{name}' takes no value: {found.message}" if found.total else found.message
+        severity: Severity = "error" if found.total else "warning"
+        yield Diagnostic(authored.span(*path, *found.path), "OC213", said, found.hint, severity)
 
 
 def _given(authored: Authored, giving: Giving, taker: Taker) -> Iterator[Diagnostic]:
