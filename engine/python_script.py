@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from engine.posix_shell import HOLE, Refusal, evaluates
 from engine.posix_shell.pieces import DYNAMIC
-from engine.posix_shell.programs import SHELLS
+from engine.posix_shell.programs import is_shell
 
 _EVALUATING = frozenset(
     {
@@ -216,7 +216,7 @@ class _Walk:
             return "stands in a call that may evaluate it"
         if name in _OF_SQL and call.args and child is call.args[0]:
             return "stands in a text that a database evaluates; give it the value as a parameter"
-        if name in SHELLS or (name in _STARTING and not (name == "run" and base in _OF_COROUTINES)):
+        if is_shell(name) or (name in _STARTING and not (name == "run" and base in _OF_COROUTINES)):
             return self._of_started(call, name, child)
         return None
 
@@ -229,7 +229,7 @@ class _Walk:
             return None
         if id(call) not in self._evaluated:
             given = self._given(call)
-            self._evaluated[id(call)] = _reason([name, *given] if name in SHELLS else given)
+            self._evaluated[id(call)] = _reason([name, *given] if is_shell(name) else given)
         return self._evaluated[id(call)]
 
     def _of_list(self, node: ast.AST) -> str | None:

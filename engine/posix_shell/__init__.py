@@ -13,13 +13,18 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     source      the characters of the script, and what is known of each hole
     words       quoting and expansions
     documents   redirections and here-documents
-    scan        lists of commands
-    programs    names of commands, and what they make of their words
+    lists       lists of commands
+    scan        the verdict on each value
+    table       what each program makes of its words and of its input
+    programs    programs by their names
+    options     options after which code stands
+    variables   names of variables that are evaluated
     heads       the words of a command where a command stands
     arguments   whether a command evaluates the value in one of its words
     inputs      what a command makes of its standard input
     started     the same for commands that scripts in other languages start
     flows       the variables that a script computes with
+    digits      variables that a script asks for digits
 
 Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 """

@@ -10,35 +10,20 @@ from functools import cached_property
 
 from engine.posix_shell.given import Given, given
 from engine.posix_shell.heads import heads
-from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal
-from engine.posix_shell.places import NOWHERE, git_command, last_before, last_of, vanishes
-from engine.posix_shell.programs import (
+from engine.posix_shell.options import (
     AWK_OPTIONS,
-    AWKS,
-    CARRYING,
-    CLIENTS,
     CODE_IN_LONG_OPTION,
     CODE_OPTION,
     CODE_OPTIONS,
     COMMAND_OPTION,
     COMPUTING,
-    DECLARING,
-    EVALUATED_NAMES,
-    EVALUATING,
     GIT_KEY,
-    INTERPRETERS,
-    OWN_CODE_OPTIONS,
-    OWN_SCRIPT,
-    REMOTE,
-    RUNNERS,
     SED_OPTIONS,
-    SEDS,
-    SHELLS,
-    TAKING_DATA,
-    TAKING_OPTIONS,
-    interprets,
-    plain,
 )
+from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal
+from engine.posix_shell.places import NOWHERE, git_command, last_before, last_of, vanishes
+from engine.posix_shell.programs import OWN_SCRIPT, interprets, is_awk, is_shell, plain, program
+from engine.posix_shell.variables import EVALUATED_NAMES
 
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
@@ -109,7 +94,7 @@ class Arguments:
     @cached_property
     def declares(self) -> bool:
         """Whether its words declare variables."""
-        return bool(self.heads) and self.names[self.heads[-1]] in DECLARING
+        return bool(self.heads) and program(self.names[self.heads[-1]]).words == "names"
 
     # --- what holds for every value in the command --------------------------------------------------------------------
 
@@ -157,13 +142,15 @@ class Arguments:
         return frozenset(
             at
             for at in self.heads
-            if self.names[at] in TAKING_DATA and DYNAMIC not in self.texts[at] and self._env is None
+            if program(self.names[at]).words == "data" and DYNAMIC not in self.texts[at] and self._env is None
         )
 
     @cached_property
     def only_takes_data(self) -> bool:
         """Whether nothing is started here but commands none of whose words are commands."""
-        return bool(self.heads) and all(self.names[at] in RUNNERS or at in self._taking_data for at in self.heads)
+        return bool(self.heads) and all(
+            program(self.names[at]).runs is not None or at in self._taking_data for at in self.heads
+        )
 
     @cached_property
     def script(self) -> int | None:
@@ -230,14 +217,14 @@ class Arguments:
         yield from self._coded_by_interpreter(place)
         before = last_before(self._plain, place)
         for at in {before, self._clients[0] if self._clients else NOWHERE}:
-            in_option = self.names[at] in CLIENTS and self.names[place - 1].startswith("-")
+            in_option = program(self.names[at]).language == "sql" and self.names[place - 1].startswith("-")
             if 0 <= at < place and interprets(self.names[at]) and text.startswith(DYNAMIC) and not in_option:
                 yield at, f"stands where '{self.names[at]}' takes an option or a script"
 
     def _coded_by_interpreter(self, place: int) -> Iterator[tuple[int, str]]:
         first = self._coded[0] if self._coded else place
         code = last_before(self._codes, place + 1)
-        if first >= code or (self.names[first] in CLIENTS and code < place - 1):
+        if first >= code or (program(self.names[first]).language == "sql" and code < place - 1):
             return
         yield first, f"stands in a command with '{self.names[first]}' and its code, which may evaluate it"
 
@@ -245,10 +232,10 @@ class Arguments:
         """Options whose value is code, by the command that takes them."""
         head, text, option = self._head_of(place), self.texts[place], self.texts[place - 1]
         name = self.names[head]
-        own = OWN_CODE_OPTIONS.get(name)
+        known = program(name)
         attached = text.split(DYNAMIC, 1)[0].rstrip("=")
-        takes_data = name in TAKING_OPTIONS or name == "git" or self.script is not None
-        for pattern in (own, None if takes_data else CODE_OPTIONS):
+        takes_data = known.words == "options" or name == "git" or self.script is not None
+        for pattern in (known.code_options, None if takes_data else CODE_OPTIONS):
             if pattern is not None and place > head and (pattern.fullmatch(option) or pattern.fullmatch(attached)):
                 yield head, f"stands after an option of '{name}' that may take a command"
         if self.script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
@@ -257,14 +244,18 @@ class Arguments:
             yield head, "stands in the place of the command after 'git'"
         if name == "git" and self._sets_git:
             yield from self._in_setting(head, text, self.texts[place - 1])
-        if name in REMOTE and ":" in text.split(DYNAMIC, 1)[0]:
+        if known.remote and ":" in text.split(DYNAMIC, 1)[0]:
             yield head, "stands in a path on another machine, whose shell may read it"
         if name.startswith("sqlite") and not text.startswith("-") and last_before(self._operands, place) > head:
             yield head, f"stands in what '{name}' evaluates"
 
     def _is_file_of_sed(self, sed: int, place: int) -> bool:
         """Whether it is a file that sed edits: after its script, and no option for sure."""
-        if self.names[sed] not in SEDS or self.names[place - 1] in SED_OPTIONS or len(self._evaluators) > 1:
+        if (
+            program(self.names[sed]).language != "sed"
+            or self.names[place - 1] in SED_OPTIONS
+            or len(self._evaluators) > 1
+        ):
             return False
         literal = self.texts[place][0] not in ("-", DYNAMIC) or "--" in self.texts[sed + 1 : place]
         # `-i .bak` and `-i ''` take a value elsewhere than on Linux.
@@ -326,7 +317,7 @@ class Arguments:
 
     @cached_property
     def _awks(self) -> list[int]:
-        return self.where(AWKS.__contains__)
+        return self.where(is_awk)
 
     @cached_property
     def _awk_files(self) -> list[int]:
@@ -339,7 +330,7 @@ class Arguments:
 
     @cached_property
     def _coded(self) -> list[int]:
-        return self._of_others(lambda name: INTERPRETERS.fullmatch(name) is not None)
+        return self._of_others(lambda name: program(name).language in ("sql", "code"))
 
     @cached_property
     def _codes(self) -> list[int]:
@@ -351,12 +342,12 @@ class Arguments:
         return [
             at
             for at, name in enumerate(self.names)
-            if name in CARRYING or (name in EVALUATING and at in self._head_places)
+            if (words := program(name).words) == "carried" or (words == "evaluated" and at in self._head_places)
         ]
 
     @cached_property
     def _shells(self) -> list[int]:
-        return self._of_others(SHELLS.__contains__)
+        return self._of_others(is_shell)
 
     @cached_property
     def evaluating(self) -> list[int]:
@@ -373,7 +364,7 @@ class Arguments:
 
     @cached_property
     def _clients(self) -> list[int]:
-        return self.where(CLIENTS.__contains__)
+        return self.where(lambda name: program(name).language == "sql")
 
     @cached_property
     def _env(self) -> int | None:
@@ -383,4 +374,4 @@ class Arguments:
 
 
 def _reads(name: str) -> bool:
-    return interprets(name) or name in AWKS
+    return interprets(name) or is_awk(name)

@@ -8,13 +8,16 @@ calls of functions and `read`; what goes through a file or another program is no
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine.posix_shell.arguments import Arguments, assigned_name
+from engine.posix_shell.digits import checked
+from engine.posix_shell.options import COMPUTING
 from engine.posix_shell.pieces import DYNAMIC, Word
-from engine.posix_shell.programs import COMPUTED_NAMES, COMPUTING, DECLARING
+from engine.posix_shell.programs import program
+from engine.posix_shell.variables import COMPUTED_NAMES
 
 INPUT = "<input>"
 """What goes through a pipe or a here-document, to whoever reads it."""
@@ -26,16 +29,6 @@ _USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
 _PARAMETER = re.compile(r"([!#]?)([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)(\[[^\]]*\]?)?(.?)(.?)", re.DOTALL)
-_CHECKED = re.compile(
-    r"\bcase[ \t]+\"?\$\{?(?P<a>[A-Za-z_]\w*)\}?\"?[ \t]+in[ \t\n]+\(?(?:(?:''|\"\")[ \t]*\|[ \t]*)?\*\[(?:!|\^)0-9\]\*"
-    r"|\[\[[ \t]+\"?\$\{?(?P<b>[A-Za-z_]\w*)\}?\"?[ \t]+=~[ \t]+\^(?:-\?)?(?:\[0-9\]|\[\[:digit:\]\])\+\$[ \t]",
-    re.ASCII,
-)
-"""Whether a variable holds digits only."""
-_ARM = re.compile(r"(?P<or>[ \t]*\]\][ \t]*\|\|)?(?P<arm>(?:(?!;;|\besac\b|\n[ \t]*\n).){0,500})", re.DOTALL)
-"""What is done where it does not."""
-_LEAVES = re.compile(r"(?:^|[;&|({\n)]|\bthen\b)[ \t]*(?:exit|return|continue|break|die|fail|abort|usage|bail)\b")
-_ASSIGNED = re.compile(r"(?:^|[;&|({\n)]|\bthen\b)[ \t]*([A-Za-z_]\w*=)(?=[\"']?-?[0-9]+[\"']?(?:[ \t\n;)}]|$))")
 _COMMAND = re.compile(r"(?:^|[;&|({!]|\b(?:then|do|else|if|while|until)\b)[ \t]*(?=case\b|\[\[)", re.MULTILINE)
 _ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
@@ -113,45 +106,19 @@ def computed_names(script: Followed) -> frozenset[str]:
             flows.sinks.update(_used(text[text.find("=", start, end) + 1 : end]))
     # A number of bash, such as RANDOM, is computed whenever it is assigned.
     flows.sinks.update(name for name in COMPUTED_NAMES if name in flows.sources)
-    return flows.reached(_checked(text, _tests(script))) | COMPUTED_NAMES
+    return flows.reached(checked(text, _tests(script))) | COMPUTED_NAMES
 
 
 def computed_at_least(text: str) -> frozenset[str]:
     """Of a script that cannot be followed: the names that stand in its arithmetic."""
     found = {name for match in _ARITHMETIC.finditer(text) for name in _used(match[0])}
-    return frozenset(found - _checked(text, (match.end() for match in _COMMAND.finditer(text))))
+    return frozenset(found - checked(text, (match.end() for match in _COMMAND.finditer(text))))
 
 
 def _tests(script: Followed) -> Iterator[int]:
     for one in script.commands:
         if one.heads and one.called[-1] in ("case", "[["):
             yield one.command.words[one.heads[-1]].start
-
-
-def _checked(text: str, commands: Iterable[int]) -> frozenset[str]:
-    """Names that the script asks for digits, and goes on with only if they are: `case $n in *[!0-9]*) exit;;`,
-    `[[ $n =~ ^[0-9]+$ ]] || n=0`, `if [[ $n =~ ^[0-9]+$ ]]; then`. Only where a command begins: no comments, no texts.
-    """
-    found = set()
-    for start in commands:
-        match = _CHECKED.match(text, max(start, 0))
-        if match is None:
-            continue
-        name = match["a"] or match["b"]
-        if _holds(name, _ARM.match(text, match.end()), positive=match["b"] is not None):
-            found.add(name)
-    return frozenset(found)
-
-
-def _holds(name: str, arm: re.Match[str] | None, *, positive: bool) -> bool:
-    """Whether what follows a test lets only digits pass: what stands after `||`, or in the arm for other characters,
-    leaves or sets the name anew. `positive`: the test is true of digits.
-    """
-    if positive and (arm is None or not arm["or"]):
-        return True
-    if arm is None:
-        return False
-    return _LEAVES.search(arm["arm"]) is not None or f"{name}=" in _ASSIGNED.findall(arm["arm"])
 
 
 def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
@@ -210,7 +177,7 @@ class _Reading:
                 flows.sinks.update(_used(_subscript(self._raw(head))))
         elif name == "let":
             flows.sinks.update(used for word in words for used in _used(self._raw(word)))
-        elif name in DECLARING:
+        elif program(name).words == "names":
             self._declared(flows, words)
         elif name == "[[":
             self._compared(flows, words)

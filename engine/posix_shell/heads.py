@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
+from engine.posix_shell.options import LONG_WITH_VALUE
 from engine.posix_shell.pieces import ASSIGNMENT
-from engine.posix_shell.programs import EXECUTORS, LONG_WITH_VALUE, RUNNERS
+from engine.posix_shell.programs import program
 
 _FIND_STARTS = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 
@@ -18,8 +19,7 @@ def heads(names: Sequence[str], texts: Sequence[str], first: int) -> tuple[int, 
     found, _ = _walk(names, texts, first)
     if found and names[found[-1]] == "find":
         found += _started_by_find(names, texts, found[-1] + 2)
-    elif found and names[found[-1]] in EXECUTORS:
-        operands = EXECUTORS[names[found[-1]]]
+    elif found and (operands := program(names[found[-1]]).executes) is not None:
         place = next((at for at in range(found[-1] + 1, len(names)) if texts[at] == "exec"), len(names))
         found += _walk(names, texts, after_options(texts, place + 1, operands, "euwnc"))[0]
     return tuple(found)
@@ -42,9 +42,10 @@ def _walk(names: Sequence[str], texts: Sequence[str], at: int, end: int | None =
     end = len(names) if end is None else end
     while at < end:
         found.append(at)
-        if names[at] not in RUNNERS or (names[at] == "command" and _only_tells(texts, at + 1)):
+        runs = program(names[at]).runs
+        if runs is None or (names[at] == "command" and _only_tells(texts, at + 1)):
             return found, at
-        at = after_options(texts, at + 1, *RUNNERS[names[at]], end)
+        at = after_options(texts, at + 1, runs.operands, runs.valued, end)
     return found, at
 
 

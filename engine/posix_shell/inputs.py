@@ -8,28 +8,13 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import zip_longest
-from typing import Literal
 
 from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.heads import after_options, heads
 from engine.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.posix_shell.places import last_of
-from engine.posix_shell.programs import (
-    AWKS,
-    EXECUTORS,
-    OWN_SCRIPT,
-    READING_COMMANDS,
-    READING_DATA,
-    READING_LINES,
-    RUNNERS,
-    SEDS,
-    SHELLS,
-    STARTING_NOTHING,
-    interprets,
-    is_input,
-)
-
-Input = Literal["commands", "data", "unknown"]
+from engine.posix_shell.programs import OWN_SCRIPT, interprets, is_awk, is_input, is_shell, program
+from engine.posix_shell.table import PROGRAMS, Input, Program
 
 _HINT = "write the value to a file, or give it as an argument, to a program that takes it as data"
 _SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
@@ -45,7 +30,7 @@ _SPLITTING = re.compile(r"-[A-Za-z]*S|--split")
 _ATTACHING = frozenset({"run", "exec", "attach", "debug", "start", "shell", "rsh", "console", "explore", "x", "dlx"})
 """Words of docker, kubectl and the like after which a program unknown here reads the input."""
 _CODE = (
-    (SHELLS, re.compile(r"-[eluxfv]*c")),
+    (frozenset(name for name, one in PROGRAMS.items() if one.language == "shell"), re.compile(r"-[eluxfv]*c")),
     (frozenset({"perl", "ruby"}), re.compile(r"-[nplaw0]*[eE]")),
     (frozenset({"node", "nodejs"}), re.compile(r"-[ep]|--eval|--print")),
     (frozenset({"php"}), re.compile(r"-r")),
@@ -55,9 +40,11 @@ _CODE = (
 """Options after which an interpreter has its code, and leaves the input to it."""
 _PYTHON_CODE = re.compile(r"-[bBdEIOPqsSuvx]*c")
 _PYTHON_FLAGS = re.compile(r"-[bBdEIOPqsSuvx]+")
-_TAKING_FILES = SEDS | {"make", "gmake", "curl"}
+_TAKING_FILES = frozenset({"sed", "gsed", "make", "gmake", "curl"})
 _FILE_OPTION = re.compile(r"-[A-Za-z]*[fK]|--(file|makefile|config)")
 _FILE_GIVEN = re.compile(r"(-[A-Za-z]*[fK]|--(file|makefile|config)=)(-|/dev/stdin|/dev/fd/0|/proc/self/fd/0)")
+_MAY_READ = frozenset({"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"})
+"""Programs that read commands from their input in some cases, beside awk, shells and interpreters."""
 _SEPARATORS = re.compile(r"[;&|()\n]+")
 
 
@@ -116,7 +103,7 @@ def reads_commands(arguments: Arguments) -> bool:
     if arguments.heads and _made(arguments.names, arguments.texts, arguments.heads, within=False) == "commands":
         return True
     names = arguments.names
-    if not any(name in READING_COMMANDS or interprets(name) for name in names) or arguments.only_takes_data:
+    if not any(name in _MAY_READ or is_awk(name) or interprets(name) for name in names) or arguments.only_takes_data:
         return False
     inputs = last_of(arguments.where(is_input))
     options = last_of(arguments.where(lambda name: _SHELL_READING_INPUT.fullmatch(name) is not None))
@@ -129,7 +116,7 @@ def reads_commands(arguments: Arguments) -> bool:
         or arguments.lacks_operands(lambda name: name in ("ssh", "rsh"), 2)
         or arguments.lacks_operands(interprets, 1)
         or arguments.follows(interprets, max(inputs, options))
-        or arguments.follows(AWKS.__contains__, files)
+        or arguments.follows(is_awk, files)
     )
 
 
@@ -139,7 +126,8 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
     name, rest = names[head], texts[head + 1 :]
     if DYNAMIC in texts[head] or _starts_more(names, texts, places):
         return "unknown"
-    if name in RUNNERS:
+    known = program(name)
+    if known.runs is not None:
         return _made_by_runner(name, rest)
     if name in _SSHS:
         return "unknown" if within else _made_elsewhere(texts, after_options(texts, head + 1, 1, _SSH_VALUED))
@@ -147,33 +135,37 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
         return "commands"
     if name in ("su", "runuser", "sg", "script"):
         return "unknown" if any(text.startswith(("-c", "--command")) for text in rest) else "commands"
-    if name in READING_LINES:
+    if known.input == "commands":
         return "commands"
-    if name in EXECUTORS:
+    if known.executes is not None:
         return "unknown" if _ATTACHING.intersection(rest) else "data"
-    if name in AWKS:
+    if known.language == "awk":
         return "unknown" if _takes_file(rest) else "data"
-    if interprets(name):
+    if known.interprets:
         return _made_by_interpreter(name, rest, within=within)
-    return "data" if name in READING_DATA or OWN_SCRIPT.fullmatch(texts[head]) else "unknown"
+    return "data" if known.input == "data" or OWN_SCRIPT.fullmatch(texts[head]) else "unknown"
 
 
 def _starts_more(names: Sequence[str], texts: Sequence[str], places: Sequence[int]) -> bool:
     """Whether a program that reads commands may be started beside the last of the commands that are known."""
     head, called = places[-1], [names[at] for at in places]
-    if "find" in called and any(name in RUNNERS or interprets(name) or name in READING_LINES for name in called[1:]):
+    if "find" in called and any(_starts_or_reads(program(name)) for name in called[1:]):
         return True
     if "env" in called and any(_SPLITTING.match(text) for text in texts):
         return True
     # An option of a runner that is not known here may have taken the word that seems to be the command.
-    return len(places) > 1 and not interprets(names[head]) and any(name in SHELLS for name in names[head + 1 :])
+    return len(places) > 1 and not interprets(names[head]) and any(map(is_shell, names[head + 1 :]))
+
+
+def _starts_or_reads(known: Program) -> bool:
+    return known.runs is not None or known.interprets or known.input == "commands"
 
 
 def _made_by_runner(name: str, options: Sequence[str]) -> Input:
     """Of a runner after which no command stands: `chroot /mnt`, `sudo -s` and `unshare -r` start a shell."""
     if (asks := _ASKS_FOR_SHELL.get(name)) is not None:
         return "commands" if any(asks.fullmatch(option) for option in options) else "unknown"
-    return "data" if name in STARTING_NOTHING else "commands"
+    return program(name).input
 
 
 def _made_by_interpreter(name: str, rest: Sequence[str], *, within: bool) -> Input:
@@ -191,7 +183,7 @@ def _made_by_interpreter(name: str, rest: Sequence[str], *, within: bool) -> Inp
     )
     if at is None or within:
         return "unknown"
-    return _made_elsewhere(rest[: at + 2], at + 1) if name in SHELLS else "data"
+    return _made_elsewhere(rest[: at + 2], at + 1) if is_shell(name) else "data"
 
 
 def _made_elsewhere(texts: Sequence[str], begin: int) -> Input:
@@ -209,10 +201,12 @@ def _made_elsewhere(texts: Sequence[str], begin: int) -> Input:
 def _made_of_words(arguments: Arguments) -> Input:
     """`xargs`: what stands in its input becomes words of the command, or the command itself."""
     last = arguments.names[arguments.heads[-1]]
-    runs = last in RUNNERS and last != "xargs"
-    executes = last in EXECUTORS and "exec" in arguments.texts
-    evaluates = bool(arguments.evaluating) or (interprets(last) and arguments.script is None) or last in AWKS
-    return "unknown" if runs or executes or evaluates or last in READING_LINES else "data"
+    known = program(last)
+    runs = known.runs is not None and last != "xargs"
+    executes = known.executes is not None and "exec" in arguments.texts
+    interpreted = (known.interprets and arguments.script is None) or known.language == "awk"
+    reads = bool(arguments.evaluating) or interpreted or (known.input == "commands" and known.runs is None)
+    return "unknown" if runs or executes or reads else "data"
 
 
 def _takes_file(texts: Sequence[str]) -> bool:

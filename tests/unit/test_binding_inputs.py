@@ -3,7 +3,7 @@
 import pytest
 
 from engine.binding import Bound, bind
-from engine.posix_shell.programs import CARRYING, READING_DATA, READING_LINES, RUNNERS, SHELLS, STARTING_NOTHING
+from engine.posix_shell.table import PROGRAMS
 
 READERS = (
     "mail -s x root", "mailx x",
@@ -59,9 +59,10 @@ def test_a_value_is_given_to_a_program_that_takes_data(taker: str) -> None:
     assert isinstance(bind(f"{taker} <<EOF\n${{{{ e }}}}\nEOF", "bash"), Bound)
 
 
-@pytest.mark.parametrize("runner", sorted(RUNNERS.keys() - STARTING_NOTHING))
+@pytest.mark.parametrize("runner", [name for name, one in PROGRAMS.items() if one.runs and one.input == "commands"])
 def test_a_runner_without_a_command_is_a_shell(runner: str) -> None:
-    operands = " x" * RUNNERS[runner][0]
+    runs = PROGRAMS[runner].runs
+    operands = " x" * (runs.operands if runs else 0)
     assert isinstance(bind(f"echo ${{{{ e }}}} | {runner}{operands}", "sh"), tuple)
 
 
@@ -78,6 +79,7 @@ def test_a_script_that_only_calls_such_a_program_is_left_alone() -> None:
         assert isinstance(bind(script, "sh"), Bound), script
 
 
-def test_no_command_is_in_lists_that_contradict_each_other() -> None:
-    assert not READING_DATA & (READING_LINES | SHELLS)
-    assert {"sed", "gsed"} == READING_DATA & CARRYING  # their code is in their words, or with `-f`
+def test_no_program_that_interprets_takes_data() -> None:
+    assert not [name for name, one in PROGRAMS.items() if one.interprets and one.input == "data"]
+    # Their code is in their words, or with `-f`.
+    assert {"sed", "gsed"} == {name for name, one in PROGRAMS.items() if one.words == "carried" and one.input == "data"}

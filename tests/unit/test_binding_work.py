@@ -8,7 +8,7 @@ import pytest
 
 from engine.binding import bind
 from engine.posix_shell import HOLE, readings
-from engine.posix_shell.programs import RUNNERS
+from engine.posix_shell.table import PROGRAMS
 from engine.syntax import find_end
 
 ENOUGH = 9
@@ -41,7 +41,8 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "runners-that-find-starts": lambda n: "find . " + "-exec env " * (n // 10) + HOLE,
     **{
         f"find-that-starts-{name}": lambda n, unit=f"-exec {name} ": "find . " + unit * (n // 4 // len(unit)) + HOLE
-        for name in RUNNERS
+        for name, one in PROGRAMS.items()
+        if one.runs
     },
     "pipes": lambda n: f"echo {HOLE} | cat" + f" | x {HOLE} | sort" * (n // 14),
     "variables-that-flow": lambda n: f"v0={HOLE}\n" + "".join(f"v{i + 1}=$v{i}\n" for i in range(n // 14)) + "((v9))",

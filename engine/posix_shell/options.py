@@ -1,0 +1,35 @@
+"""Options of programs, and words that stand like options: what follows them, and what of it is code."""
+
+import re
+
+CODE_OPTIONS = re.compile(r"-[ce]|--(command|cmd|execute|eval|rsh|run)|/[ckCK]")
+"""Options of any other command, after which a command may stand: `flock -c`, `xterm -e`, `rsync -e`."""
+CODE_IN_LONG_OPTION = re.compile(
+    r"--([a-z]+-)*(command|exec|eval|script|program|rsh|hook|rsync-path|checkpoint-action)(-[a-z]+)*="
+)
+"""`--checkpoint-action=exec=...`, `--deploy-hook=...`: what follows is often a command."""
+GIT_KEY = re.compile(
+    r"alias\.|.*(command|editor|pager|hookspath|helper|textconv|driver|program|askpass|fsmonitor|insteadof|\.cmd"
+    r"|\.clean|\.smudge|\.process|uploadpack|receivepack|templatedir|include.*path|vcs|proxy)",
+    re.IGNORECASE,
+)
+"""Settings of git that hold commands."""
+LONG_WITH_VALUE = frozenset(
+    {
+        "--user", "--group", "--other-user", "--host", "--prompt", "--chdir", "--role", "--type", "--close-from",
+        "--signal", "--kill-after", "--adjustment", "--class", "--classdata", "--timeout", "--wait", "--unset",
+        "--input", "--output", "--error", "--target", "--setuid", "--setgid", "--max-args", "--max-procs",
+        "--max-lines", "--arg-file", "--delimiter", "--unit", "--property", "--description", "--slice", "--uid",
+        "--gid", "--package", "--replace", "--conflict-exit-code", "--machine", "--setenv", "--env", "--workdir",
+        "--namespace", "--container", "--exec", "--pidfile", "--chuid", "--reuid", "--regid",
+    }
+)  # fmt: skip
+SED_OPTIONS = frozenset({"-e", "-f", "-l", "--expression", "--file", "--line-length"})
+AWK_OPTIONS = frozenset({"-v", "-F", "--assign"})
+"""Options whose value is the next word."""
+COMPUTING = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v", "-R"})
+"""Operators of `[[ ]]` that evaluate what stands beside them."""
+CODE_OPTION = re.compile(
+    r"-[A-Za-z]*[cerpPEMC]|--(eval|execute|command|run|print|process-begin|process-end)(=.*)?", re.DOTALL
+)
+COMMAND_OPTION = re.compile(r"-(?=[A-Za-z]*c)[A-Za-z]+|--command(=.*)?|-[Ss]|/[ckCK]", re.DOTALL)

@@ -1,0 +1,192 @@
+"""What each program makes of its words, and of its standard input: one row for the programs that are alike.
+
+A program that stands in no row is unknown: a value may be one of its words, unless it follows `-c`, `-e` or the like,
+and does not go to its input.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Words = Literal["data", "options", "names", "evaluated", "carried", "unknown"]
+"""What a program makes of its words.
+
+    data        none of them is a command: `echo sh -c x` starts nothing
+    options     as of an unknown program, but `-c` and `-e` take data: `docker run -e A=x`
+    names       they are assignments to variables, or names of variables
+    evaluated   any of them may be evaluated, where the program stands as a command: `docker build .` sources nothing
+    carried     the same wherever the program stands: `docker exec x sed ...`, `gcloud compute ssh ...`
+"""
+Input = Literal["commands", "data", "unknown"]
+"""What a program makes of its standard input."""
+Language = Literal["shell", "sed", "awk", "sql", "code"]
+"""What a program reads in its script; `sql` may take options after its operands, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A command follows the program's options."""
+
+    operands: int = 0
+    """How many words stand before it that are no options: `timeout 5 ls` has one."""
+    valued: str = ""
+    """The short options that take the next word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is known of a program; of one that runs another, `input` is meant where no command follows it."""
+
+    words: Words = "unknown"
+    input: Input = "unknown"
+    language: Language | None = None
+    runs: Runs | None = None
+    executes: int | None = None
+    """The word `exec` starts another program, after so many operands: the container, the pod."""
+    code_options: re.Pattern[str] | None = None
+    """Options after which it takes a command, or a text that it evaluates."""
+    remote: bool = False
+    """Versions still in use give a path on another machine to the shell there."""
+
+    @property
+    def interprets(self) -> bool:
+        """Whether it is a shell or an interpreter."""
+        return self.language in ("shell", "sql", "code")
+
+
+_ROWS = (
+    # They print, compare, move or set what they are told.
+    (
+        Program("data", "data"),
+        ": [ [[ adduser apk apt apt-get base64 basename bzip2 case cat cd chage chgrp chmod chown chsh cksum cmp "
+        "column cp curl cut date deluser df diff dig dirname dnf dpkg du echo egrep exit expr false fgrep file "
+        "findmnt fold for free getent grep groupadd groupdel gunzip gzip head host hostnamectl id jobs journalctl "
+        "jq kill killall ln logger loginctl ls lsof md5sum mkdir modprobe mount mountpoint mv nproc nslookup "
+        "passwd paste pgrep ping pip pip3 pkill printf readlink realpath return rm rmdir select seq set sha1sum "
+        "sha256sum sha512sum shift sleep ss stat sysctl tail tee test timedatectl touch tr true truncate umount "
+        "uniq unxz uptime useradd userdel usermod wait wc xz yum zgrep zstd zypper",
+    ),
+    (Program("data", "data", code_options=re.compile(r"--use-askpass")), "wget"),
+    # GNU mailutils before 3.13 runs `~! command` in a message (CVE-2021-32749); systemctl edits units from its input.
+    (Program("data"), "mail systemctl"),
+    # Some have options that run a command, or start one given as an operand; all read data.
+    (
+        Program(input="data"),
+        "age ansible-vault brotli bunzip2 comm cpio csplit dd dos2unix envsubst expand find fmt hexdump http "
+        "https iconv join ldapadd ldapmodify lp lpr lz4 mosquitto_pub msmtp mutt netcat nl numfmt od pr pv rev rg "
+        "sendmail service sha224sum sha384sum shuf split sponge strings systemd-cat tac ts unexpand unix2dos "
+        "update-ca-certificates vault wall write xclip xmllint xxd yq zcat",
+    ),
+    (Program(input="data", code_options=re.compile(r"-[ce]")), "nc ncat"),
+    (Program(input="data", code_options=re.compile(r"--upload-pack|--receive-pack|--exec")), "git"),
+    (Program(input="data", code_options=re.compile(r"-e|--rsh|--rsync-path"), remote=True), "rsync"),
+    # `-c` and `-e` are a file, a container, a variable or a count.
+    (
+        Program("options", "data"),
+        "ab aws az b2sum borg certbot chpasswd cryptsetup ffmpeg gpg helm htpasswd install iperf3 iptables "
+        "mariadb-dump mysqldump nmap openssl pg_dump pg_dumpall pg_restore ps rclone restic snmpget snmpwalk sort "
+        "svn tcpdump traceroute unzip wrk",
+    ),
+    (
+        Program(
+            "options",
+            "data",
+            code_options=re.compile(r"-I|-F|--use-compress-program|--to-command|--info-script|--new-volume-script"),
+        ),
+        "tar",
+    ),
+    (Program("options", "data", code_options=re.compile(r"-E|-D|--define")), "rpm"),
+    (Program("options", "data", code_options=re.compile(r"-TT|--unzip-command")), "zip"),
+    (Program("options", "data", code_options=re.compile(r"-o|-S"), remote=True), "scp"),
+    # The same, and what is in their input may be rules, code or a configuration with commands in it.
+    (Program("options"), "cargo cc fio gcc gcloud go haproxy nft nginx terraform"),
+    (Program("options", "commands"), "virsh"),
+    (Program("options", "commands", code_options=re.compile(r"-o|-S|-D")), "sftp"),
+    # Their word `exec` starts another program.
+    (Program("options", "data", executes=1), "crictl docker docker-compose kubectl lxc nerdctl oc podman"),
+    (Program("options", executes=1), "ip"),
+    (Program(executes=1), "incus"),
+    (Program(executes=0), "bundle pnpm yarn"),
+    (Program(executes=0, code_options=re.compile(r"-c|--call")), "npm"),
+    # Words of the shell that set variables.
+    (Program("names"), "declare export local readonly typeset"),
+    # Words of the shell, and programs, that compute, define or run what they are told.
+    (
+        Program("evaluated"),
+        ". alias bind compgen complete coproc enable entr getopts gmake hash less let make parallel salt screen "
+        "script source trap unset watch",
+    ),
+    (Program("evaluated", "data"), "mapfile read readarray"),
+    (Program("evaluated", "commands"), "at batch ed ex"),
+    (Program("evaluated", language="code"), "bc dc"),
+    # They hand their words to a shell, here, as another user, in a terminal or on another machine.
+    (
+        Program("carried"),
+        "autossh clush consul eval gnome-terminal konsole mosh parallel-ssh pdsh plink psexec pssh runuser rxvt "
+        "salt-call salt-ssh sg socat ssh sshpass su tmux urxvt uxterm winexe winrs wmic xterm",
+    ),
+    (Program("carried", "commands"), "emacs expect m4 nvim rsh tclsh vi vim"),
+    (Program("carried", "commands", code_options=re.compile(r"-ex|-iex")), "gdb"),
+    (Program("carried", "data", "sed"), "gsed sed"),
+    # A line of their input is a command, with some of them after `!`.
+    (
+        Program(input="commands"),
+        "debugfs fdisk ftp gnuplot gp isql julia lftp login machinectl maxima newgrp octave parted redis-cli "
+        "smbclient telnet wish",
+    ),
+    (Program(input="commands", code_options=re.compile(r"-execute")), "influx"),
+    (Program(input="commands", code_options=re.compile(r"-[QqV]")), "sqlcmd"),
+    # Shells and interpreters.
+    (
+        Program(language="shell"),
+        "ash bash bash.exe busybox csh dash fish ksh ksh93 mksh powershell powershell.exe pwsh pwsh.exe rbash sh "
+        "tcsh toybox zsh",
+    ),
+    (Program("evaluated", language="shell"), "cmd"),
+    (Program("carried", language="shell"), "cmd.exe"),
+    (Program(language="sql"), "mariadb mongo mongosh mysql psql sqlite sqlite3 sqlplus"),
+    (Program(language="awk"), "awk gawk mawk nawk"),
+    # Their options take modules, tasks and variables, which hold commands.
+    (Program(code_options=re.compile(r"-a|--args|-e|--extra-vars|-m|--module-name")), "ansible"),
+    (Program(code_options=re.compile(r"-e|--extra-vars")), "ansible-playbook"),
+)
+_STARTING_SHELLS = (
+    ("sudo", 0, "CDghprRtTuU"), ("doas", 0, "uC"), ("nohup", 0, ""), ("timeout", 1, "ks"), ("exec", 0, "a"),
+    ("setsid", 0, ""), ("stdbuf", 0, "ioe"), ("chroot", 1, ""), ("unshare", 0, "SGR"), ("nsenter", 0, "tSG"),
+    ("systemd-run", 0, "HMptEu"), ("npx", 0, "pc"), ("bunx", 0, ""), ("setpriv", 0, ""), ("pkexec", 0, ""),
+    ("dbus-run-session", 0, ""), ("unbuffer", 0, ""), ("fakeroot", 0, "ilsb"), ("gosu", 1, ""), ("su-exec", 1, ""),
+    ("setuidgid", 1, ""), ("chpst", 0, "uUbePpmodcsfl"), ("tini", 0, "pe"), ("dumb-init", 0, "r"), ("eatmydata", 0, ""),
+    ("runcon", 0, "trul"), ("cgexec", 0, "g"), ("firejail", 0, ""), ("torsocks", 0, ""), ("proxychains", 0, "f"),
+    ("proxychains4", 0, "f"), ("valgrind", 0, ""), ("faketime", 1, ""), ("caffeinate", 0, "tw"), ("catchsegv", 0, ""),
+    ("softlimit", 0, ""), ("chronic", 0, ""), ("logsave", 1, ""), ("daemonize", 0, "aceoplu"),
+)  # fmt: skip
+"""Programs after whose options a command stands, with `Runs`; where none does, they may start a shell."""
+_STARTING_NOTHING = (
+    ("env", 0, "uCS"), ("nice", 0, "n"), ("ionice", 0, "cnpPu"), ("command", 0, ""), ("builtin", 0, ""),
+    ("time", 0, "fo"), ("xargs", 0, "IinPLldEsa"), ("flock", 1, "wE"), ("chrt", 1, "TPD"), ("taskset", 1, ""),
+    ("strace", 0, "eopsuPaISbX"), ("ltrace", 0, "eopsuanFl"), ("cpulimit", 0, "lpe"), ("numactl", 0, "NmCip"),
+    ("prlimit", 0, ""), ("choom", 0, "np"), ("sem", 0, "j"), ("systemd-inhibit", 0, ""),
+    ("start-stop-daemon", 0, "anpxcugsrdNkIPRVS"),
+)  # fmt: skip
+"""The same, but where no command follows they are no shell: `env`, `flock 9`."""
+_RUNNERS_CODE = {"systemd-run": re.compile(r"-p|--property")}
+
+
+def _table() -> dict[str, Program]:
+    rows = [(name, program) for program, names in _ROWS for name in names.split()]
+    runners: tuple[tuple[Input, tuple[tuple[str, int, str], ...]], ...] = (
+        ("commands", _STARTING_SHELLS),
+        ("data", _STARTING_NOTHING),
+    )
+    for made, those in runners:
+        rows += (
+            (name, Program(input=made, runs=Runs(operands, valued), code_options=_RUNNERS_CODE.get(name)))
+            for name, operands, valued in those
+        )
+    table = dict(rows)
+    if len(table) < len(rows):
+        raise ValueError("a program stands in two rows")
+    return table
+
+
+PROGRAMS = _table()
