@@ -106,6 +106,38 @@ def put_clock(
         outbox.add(tx, "schedule", name)
 
 
+def put_clocks(tx: Connection, changed: Mapping[str, ClockRow]) -> None:
+    """Set the clocks of many schedules that are new, or whose definition changed; `last` stays as it is recorded."""
+    known = set(tx.execute(select(schedules.c.name)).scalars()) if changed else set()
+    added = [
+        {
+            "name": name,
+            "fingerprint": clock.fingerprint,
+            "considered_from": clock.considered_from,
+            "considered_until": clock.considered_until,
+            "lost_until": clock.lost_until,
+        }
+        for name, clock in changed.items()
+        if name not in known
+    ]
+    moved = [
+        {
+            "which": name,
+            "to_fingerprint": clock.fingerprint,
+            "to_from": clock.considered_from,
+            "to_until": clock.considered_until,
+            "to_lost": clock.lost_until,
+        }
+        for name, clock in changed.items()
+        if name in known
+    ]
+    if added:
+        tx.execute(insert(schedules), added)
+    if moved:
+        tx.execute(_MOVE, moved)
+    outbox.add_all(tx, tuple(("schedule", name) for name in changed))
+
+
 def forget(tx: Connection, name: str) -> None:
     """The schedule is gone; should it come back, its clock starts anew. Its decisions stay."""
     if tx.execute(delete(schedules).where(schedules.c.name == name)).rowcount:

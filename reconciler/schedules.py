@@ -79,15 +79,7 @@ class Schedules:
         gone = [name for name in stored if name not in wanted]
 
         def change(tx: Connection) -> None:
-            for name, clock in changed.items():
-                schedules.put_clock(
-                    tx,
-                    name,
-                    fingerprint=clock.fingerprint,
-                    considered_from=clock.considered_from,
-                    considered_until=clock.considered_until,
-                    lost_until=clock.lost_until,
-                )
+            schedules.put_clocks(tx, changed)
             for name in gone:
                 schedules.forget(tx, name)
             also(tx)

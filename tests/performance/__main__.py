@@ -18,6 +18,7 @@ from tests.performance import (
     memory,
     packed_history,
     reconcile,
+    schedules,
     status_commits,
     step_cost,
     table,
@@ -34,6 +35,7 @@ PARTS: Mapping[str, Callable[[Path], Awaitable[list[Row]]]] = {
     "reconcile": reconcile.rows,
     "memory": memory.rows,
     "history": packed_history.rows,
+    "schedules": schedules.rows,
     "fanout": fan_out.rows,
 }
 
