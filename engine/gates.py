@@ -14,10 +14,11 @@ from typing import Any
 
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError, render, texts_of
+from engine.graphfacts import Facts, NodeRecord, OpenGate, behind, context_of
 from engine.identity import Cause, run_id
+from engine.moves import Ask
 from engine.states import NodeState, is_final
 from engine.views import NodeView, RunView
-from engine.workflow import Ask, Facts, NodeRecord, OpenGate, behind, context_of
 from engine.workflowplan import NodeGate, NodeJob, PinnedNode, PinnedWorkflow
 from engine.yamltext import plain
 from schemas.policy import User

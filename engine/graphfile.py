@@ -7,8 +7,8 @@ the way back. Pure.
 from typing import Any
 
 from engine.gates import ADVISORY
+from engine.graphfacts import OpenGate
 from engine.views import NodeView
-from engine.workflow import OpenGate
 from engine.yamltext import plain, stamp
 
 Document = dict[str, Any]

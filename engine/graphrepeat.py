@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from engine import gates
+from engine.graphfacts import FORGIVABLE, NodeRecord, behind, good
 from engine.identity import Cause
 from engine.repetition import NotRepeatable
 from engine.states import NodeState, is_final
 from engine.views import RunView
-from engine.workflow import FORGIVABLE, NodeRecord, behind, good
 from engine.workflowplan import NodeGate, PinnedWorkflow
 from schemas.act import RunRequestSpec
 

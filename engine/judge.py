@@ -8,6 +8,7 @@ from typing import Any
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.contexts import RunFacts
+from engine.graphfacts import NodeRecord
 from engine.graphrepeat import OriginalGraph, taken_over
 from engine.identity import Cause, RunId, run_id
 from engine.pinned import PinnedSpec
@@ -15,7 +16,6 @@ from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
 from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
-from engine.workflow import NodeRecord
 from engine.workflowplan import PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar, get_args
 
 from engine.decide import SkipReason, Skips
+from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, CauseKind, RunId
 from engine.pinned import PHASES, RUNNER, Phase
 from engine.states import NodeState, RunState, StepState
@@ -28,7 +29,6 @@ from engine.views import (
     SyncView,
     TargetView,
 )
-from engine.workflow import NodeRecord, OpenGate, Verdict
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.envelope import API_VERSION
 from schemas.guard import load

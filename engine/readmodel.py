@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from engine import graphfile
+from engine.graphfacts import OpenGate
 from engine.identity import RunId
 from engine.readback import (
     Unreadable,
@@ -35,7 +36,6 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
-from engine.workflow import OpenGate
 from engine.yamltext import plain, stamp, to_yaml
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic

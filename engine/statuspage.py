@@ -9,10 +9,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from engine.graphfacts import OpenGate
 from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
 from engine.states import RunState, StepState
 from engine.views import JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
-from engine.workflow import OpenGate
 from schemas.quantities import format_duration
 
 RECENT = 15

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Literal
 
 from engine.decide import Skips
+from engine.graphfacts import NodeRecord, OpenGate
 from engine.identity import Cause, CauseKind, RunId
 from engine.pinned import RUNNER, Phase
 from engine.states import NodeState, RunState, StepState
-from engine.workflow import NodeRecord, OpenGate
 from schemas.diagnostic import Diagnostic
 
 RequestState = Literal["accepted", "refused", "done"]

@@ -4,172 +4,22 @@ A fresh run, one that goes on after the engine was killed and one that does agai
 shell applies each answer in one transaction, and asks again until there is none (ADR 0029).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.bounds import MAX_ITEMS
-from engine.contexts import RunFacts, about_run
-from engine.expression import ExpressionError, Status, compile_text, condition, render
-from engine.identity import RunId
-from engine.pinned import PinnedSpec
+from engine.expression import ExpressionError, Status, condition, render
+from engine.graphfacts import FORGIVABLE, Child, Facts, NodeRecord, asks_how_it_went, before, context_of, good
+from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
 from engine.planning import checked_params
-from engine.progress import Ending
 from engine.refused import PlanRefused
 from engine.states import NodeState, RunState, is_final, workflow_state
 from engine.workflowplan import NodeGate, NodeJob, NodeWait, PinnedNode, PinnedWorkflow, narrowed
 from schemas.selector import Selection
 
-FORGIVABLE = frozenset({NodeState.FAILED, NodeState.TIMED_OUT})
-"""What continueOnError makes up for."""
-_ASKING = frozenset({"success", "failure", "always", "cancelled"})
 _OF_ENDING = {"cancelled": NodeState.CANCELLED, "timedOut": NodeState.TIMED_OUT}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One person's yes or no at a gate. `by` is the User, or the e-mail of somebody who is none; `act` is the act."""
-
-    by: str
-    approved: bool
-    at: datetime
-    act: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenGate:
-    """A gate that was opened: its digest, what it showed, and who has said what since."""
-
-    digest: str
-    shown: Mapping[str, Any] = field(default_factory=dict)
-    verdicts: tuple[Verdict, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRecord:
-    """What the journal holds of a node. `until`: when its wait is over, or its gate is closed."""
-
-    id: str
-    state: NodeState = NodeState.PENDING
-    started_at: datetime | None = None
-    until: datetime | None = None
-    ended_at: datetime | None = None
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    continued: bool = False
-    """It failed, and what needs it goes on all the same (continueOnError)."""
-    items: tuple[Any, ...] | None = None
-    """What its job is run for, each; None where it is run once."""
-    cleanup: bool = False
-    """It was started while the run was being ended already, so that this does not end it."""
-    inherited: bool = False
-    """It is the result of another run, which this one does again."""
-    gate: OpenGate | None = None
-    runs: tuple[RunId, ...] = ()
-    """The runs of its job, in the order of the items; those of the other run where it is inherited."""
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A run of a node's job. `asked`: somebody wants it to end."""
-
-    run: RunId
-    state: RunState
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-    asked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that is known of a workflow's run. `children` by node and by the number of the item (0 without a loop)."""
-
-    run: RunFacts
-    params: Mapping[str, Any]
-    started_at: datetime
-    records: Mapping[str, NodeRecord]
-    children: Mapping[str, Mapping[int, Child]] = field(default_factory=dict)
-    ending: Ending | None = None
-
-
-# --- decisions -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """The node's job is to run: once, or for each of the items."""
-
-    node: PinnedNode
-    items: tuple[Any, ...] | None = None
-    cleanup: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Enqueue a run of the node's job; `item` is its number, None without a loop."""
-
-    node: PinnedNode
-    item: int | None
-    job: NodeJob
-    plan: PinnedSpec
-    params: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Open the gate until then."""
-
-    node: PinnedNode
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Let time pass until then."""
-
-    node: PinnedNode
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The node has ended."""
-
-    node: PinnedNode
-    state: NodeState
-    reason: str | None = None
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def continued(self) -> bool:
-        return self.node.continue_on_error and self.state in FORGIVABLE
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Cancel a run of a node."""
-
-    run: RunId
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TimeOut:
-    """The run's time is over: it is to end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Every node has ended, and so has the run."""
-
-    state: RunState
-    outputs: Mapping[str, Any]
-    reason: str | None = None
-
-
-Move = Begin | Launch | Ask | Sleep | End | Stop | TimeOut | Finish
 
 
 def advance(plan: PinnedWorkflow, facts: Facts, now: datetime) -> tuple[Move, ...]:
@@ -192,37 +42,6 @@ def wakes_at(plan: PinnedWorkflow, facts: Facts) -> datetime | None:
     if plan.timeout is not None and facts.ending is None:
         until.append(facts.started_at + plan.timeout)
     return min((one for one in until if one is not None), default=None)
-
-
-def good(record: NodeRecord) -> bool:
-    """Whether what needs the node may start after it."""
-    return record.state is NodeState.SUCCEEDED or (record.continued and record.state in FORGIVABLE)
-
-
-def asks_how_it_went(text: str) -> bool:
-    """Whether a condition is about how things went, and so to be asked whatever became of what the node needs.
-
-    Raises ExpressionError.
-    """
-    found = compile_text(text)
-    states = any(len(path) > 2 and (path[0], path[2]) == ("jobs", "state") for path in found.references)
-    return states or not _ASKING.isdisjoint(found.functions)
-
-
-def context_of(plan: PinnedWorkflow, facts: Facts) -> dict[str, Any]:
-    """What the expressions of a workflow read (DEFINITIONS 4). Outputs of a node that did not run are null."""
-    return {
-        "params": facts.params,
-        "run": about_run(facts.run),
-        "jobs": {node.id: _as_data(node, facts.records.get(node.id)) for node in plan.nodes},
-    }
-
-
-def _as_data(node: PinnedNode, record: NodeRecord | None) -> dict[str, Any]:
-    nothing = dict.fromkeys(node.action.plan.outputs) if isinstance(node.action, NodeJob) else {}
-    if record is None or not is_final(record.state):
-        return {"state": None, "outputs": nothing}
-    return {"state": record.state.value, "outputs": {**nothing, **record.outputs}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,24 +121,13 @@ class _Walk:
 
     def _status(self, node: PinnedNode) -> Status:
         """What success(), failure() and cancelled() answer: of all that lies before the node, however far."""
-        before = [self.record(name) for name in self._before(node)]
-        failed = any(one.state in (*FORGIVABLE, NodeState.UNKNOWN) and not good(one) for one in before)
+        earlier = [self.record(name) for name in before(self.plan, node)]
+        failed = any(one.state in (*FORGIVABLE, NodeState.UNKNOWN) and not good(one) for one in earlier)
         return Status(
             failed=failed or self.facts.ending == "timedOut",
-            cancelled=self.facts.ending == "cancelled" or any(one.state is NodeState.CANCELLED for one in before),
+            cancelled=self.facts.ending == "cancelled" or any(one.state is NodeState.CANCELLED for one in earlier),
             skipped=any(not good(self.record(needed)) for needed in node.needs),
         )
-
-    def _before(self, node: PinnedNode) -> frozenset[str]:
-        by_id = {one.id: one for one in self.plan.nodes}
-        found: set[str] = set()
-        waiting = list(node.needs)
-        while waiting:
-            name = waiting.pop()
-            if name not in found and name in by_id:
-                found.add(name)
-                waiting += by_id[name].needs
-        return frozenset(found)
 
     # --- a node whose job runs ----------------------------------------------------------------------------------------
 
@@ -455,14 +263,3 @@ def _why(child: Child) -> str | None:
 def _became(state: NodeState) -> str:
     words = {NodeState.TIMED_OUT: "timed out", NodeState.UNKNOWN: "ended unknown", NodeState.FAILED: "failed"}
     return words.get(state, f"was {state.value}")
-
-
-def behind(plan: PinnedWorkflow, roots: Sequence[str]) -> frozenset[str]:
-    """These nodes, and all that needs one of them, however far."""
-    found = set(roots)
-    grows = True
-    while grows:
-        more = {node.id for node in plan.nodes if node.id not in found and not found.isdisjoint(node.needs)}
-        found |= more
-        grows = bool(more)
-    return frozenset(found)

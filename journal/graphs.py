@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from engine.graphfacts import Child, NodeRecord, OpenGate, Verdict
 from engine.identity import RunId
+from engine.moves import End
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
 from engine.views import NodeView
-from engine.workflow import Child, End, NodeRecord, OpenGate, Verdict
 from engine.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
 from journal import outbox, points
 from journal.tables import AnyRow, Instant, nodes, runs, verdicts

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, union_a
 from sqlalchemy.exc import IntegrityError
 
 from engine.concurrency import InTheWay, Slot, free, place
+from engine.graphfacts import NodeRecord
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
 from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
-from engine.workflow import NodeRecord
 from engine.workflowplan import PinnedWorkflow
 from journal import acts, graphs, outbox, points, specs, steprecords
 from journal.causes import cause_to_json

@@ -7,22 +7,11 @@ from typing import Any, assert_never
 from sqlalchemy import Connection, select, update
 
 from engine.contexts import RunFacts
+from engine.graphfacts import Facts, OpenGate
 from engine.identity import Cause, RunId, run_id
+from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
 from engine.states import NodeState, RunState, is_final
-from engine.workflow import (
-    Ask,
-    Begin,
-    End,
-    Facts,
-    Finish,
-    Launch,
-    Move,
-    OpenGate,
-    Sleep,
-    Stop,
-    TimeOut,
-    advance,
-)
+from engine.workflow import advance
 from engine.workflowplan import PinnedWorkflow
 from journal import graphs, outbox, points, runs, specs
 from journal.causes import cause_from_json

@@ -5,8 +5,10 @@ from datetime import datetime
 import structlog
 
 from engine import gates
+from engine.graphfacts import Facts, OpenGate
 from engine.identity import RunId
-from engine.workflow import Ask, Facts, OpenGate, wakes_at
+from engine.moves import Ask
+from engine.workflow import wakes_at
 from engine.workflowplan import PinnedWorkflow
 from journal import workflows
 from journal.errors import Refused, Unavailable

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 
 from engine import decide, states
+from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, run_id
 from engine.pinned import PHASES, RUNNER
 from engine.readmodel import (
@@ -25,7 +26,7 @@ from engine.readmodel import (
     to_yaml,
     workflow_status,
 )
-from engine.states import RunState, StepState
+from engine.states import NodeState, RunState, StepState
 from engine.views import (
     ConditionStatus,
     ConditionType,
@@ -45,7 +46,6 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
-from engine.workflow import NodeRecord, NodeState, OpenGate, Verdict
 from opsconductor.reference import explain_kind
 from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity

@@ -10,27 +10,11 @@ from hypothesis import strategies as st
 
 from engine import gates
 from engine.contexts import RunFacts
+from engine.graphfacts import Child, Facts, NodeRecord, OpenGate, Verdict, good
 from engine.identity import Cause, RunId
+from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
-from engine.workflow import (
-    Ask,
-    Begin,
-    Child,
-    End,
-    Facts,
-    Finish,
-    Launch,
-    Move,
-    NodeRecord,
-    OpenGate,
-    Sleep,
-    Stop,
-    TimeOut,
-    Verdict,
-    advance,
-    good,
-    wakes_at,
-)
+from engine.workflow import advance, wakes_at
 from engine.workflowplan import PinnedWorkflow, dump, load, plan_workflow
 from tests.catalogs import catalog, job, local_target
 
