@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from engine import graphfile
+from engine import graphfile, placefile
 from engine.graphfacts import OpenGate
 from engine.identity import RunId
 from engine.readback import (
@@ -19,7 +19,6 @@ from engine.readback import (
     parse_schedule_status,
     parse_sync_file,
 )
-from engine.states import StepState
 from engine.views import (
     ConditionView,
     DecisionView,
@@ -58,7 +57,6 @@ README = "README.md"
 SYNC = "sync.yaml"
 SLICE_BYTES = 64 * 1024
 MAX_FINDINGS = 50
-MAX_TAIL = 2048
 
 
 # --- paths ---
@@ -128,7 +126,7 @@ def _slices(results: Iterable[TargetView]) -> Iterator[Document]:
     for result in results:
         if result.state is None:
             continue
-        one = _target(result)
+        one = placefile.place(result)
         grows = len(to_yaml({"status": {"targets": {result.name: one}}}).encode())
         if slice_ and size + grows > SLICE_BYTES - 1024:
             yield slice_
@@ -184,52 +182,10 @@ def _run_status(view: RunView) -> Document:
     if view.workflow:
         status["nodes"] = {one.id: graphfile.node(one) for one in view.nodes}
     elif view.on_targets:
-        status["targets"] = {one.name: _target(one) for one in view.results if one.state is not None}
+        status["targets"] = {one.name: placefile.place(one) for one in view.results if one.state is not None}
     else:
-        status["steps"] = [_step(step) for one in view.results for step in one.steps]
+        status["steps"] = [placefile.step(step) for one in view.results for step in one.steps]
     return status
-
-
-def _target(view: TargetView) -> Document:
-    assert view.state is not None
-    return {
-        "state": str(view.state),
-        **({"reason": plain(view.reason)} if view.reason else {}),
-        "outputs": plain(view.outputs),
-        "steps": [_step(step) for step in view.steps],
-    }
-
-
-def _step(view: StepView) -> Document:
-    good = view.state in (StepState.SUCCEEDED, StepState.SKIPPED)
-    facts: Document = {
-        "id": view.id,
-        "name": view.name,
-        "phase": None if view.phase == "steps" else view.phase,
-        "state": str(view.state),
-        "rescued": view.rescued or None,
-        "continued": view.continued or None,
-        "again": view.again or None,
-        "inherited": view.inherited or None,
-        "exitCode": view.exit_code,
-        "duration": None if view.duration is None else round(view.duration, 3),
-        "attempts": view.attempts if view.attempts > 1 else None,
-        "outputs": dict(view.outputs) or None,
-        "error": view.error,
-        "stdoutTail": None if good else _tail(view.stdout_tail),
-        "stderrTail": None if good else _tail(view.stderr_tail),
-        "log": view.log,
-        "would": dict(view.would) if view.would is not None else None,
-    }
-    return {key: plain(value) for key, value in facts.items() if value is not None}
-
-
-def _tail(text: str | None) -> str | None:
-    """At most the last 2 KiB, whole characters."""
-    if not text:
-        return None
-    data = text.encode(errors="replace")
-    return text if len(data) <= MAX_TAIL else data[-MAX_TAIL:].decode(errors="ignore")
 
 
 # --- small files, one an object ---
