@@ -1,6 +1,6 @@
 """What an expression will give, as far as that is known before a run: the rest stands as it was written. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,12 +47,15 @@ class Depends:
 
 Verdict = Runs | Skipped | Depends
 
+ALL_WAYS = (Status(), Status(failed=True), Status(cancelled=True))
+"""How things may have gone when a condition is asked, the best first."""
+
 
 @dataclass
 class Foreknowledge:
     """What is known of one place before its steps run. It gathers what it was asked and did not know.
 
-    `context` is what expressions read there, `ended` names the steps whose results are known already.
+    `context` is what expressions read there, `ended` names the steps, or nodes, whose results are known already.
     """
 
     context: Mapping[str, Any]
@@ -63,6 +66,8 @@ class Foreknowledge:
     """The expressions that only the run can evaluate, in order."""
     secrets: dict[str, None] = field(default_factory=dict)
     """The credentials that values are fields of, by name."""
+    open_params: frozenset[str] = frozenset()
+    """The params that are known to be given, and not yet with which values."""
 
     def rendered(self, value: Any) -> Any:
         """A value with what is known filled in; a secret, and what is not known, stays as written.
@@ -81,6 +86,14 @@ class Foreknowledge:
                 return [self.rendered(one) for one in value]
             case _:
                 return value
+
+    def told(self, value: Any) -> tuple[Any, bool]:
+        """The value as `rendered` gives it, and whether all of it is known. Raises ExpressionError."""
+        self.missing, before = {}, self.missing
+        try:
+            return self.rendered(value), not self.missing
+        finally:
+            self.missing = before | self.missing
 
     def _text(self, text: str) -> Any:
         if (secret := secret_of(text)) is not None:
@@ -107,8 +120,8 @@ class Foreknowledge:
         expression = compile_text(cel)
         return not (expression.functions & _ASKS_HOW_IT_WENT) and not self._unknown(expression)
 
-    def verdict(self, value: str | bool | None) -> Verdict:
-        """What becomes of a step with this `if`. Raises ExpressionError."""
+    def verdict(self, value: str | bool | None, ways: Sequence[Status] = ALL_WAYS) -> Verdict:
+        """What becomes of a step, or node, with this `if`, however things go of these ways. Raises ExpressionError."""
         if not isinstance(value, str):
             return Skipped("if: false") if value is False else Runs()
         cel = condition_text(value)
@@ -118,13 +131,10 @@ class Foreknowledge:
             return Depends(", ".join(dict.fromkeys(unknown)))
         if not expression.functions & _ASKS_HOW_IT_WENT:
             return Runs(cel) if condition(value, self.context) else Skipped(f"{cel} is false")
-        ways = [
-            condition(value, self.context, status=status)
-            for status in (Status(), Status(failed=True), Status(cancelled=True))
-        ]
-        if all(way == ways[0] for way in ways):
-            return Runs(cel) if ways[0] else Skipped(f"{cel} is false")
-        return Depends(f"{cel}: {'true' if ways[0] else 'false'} while all goes well")
+        found = [condition(value, self.context, status=status) for status in ways]
+        if all(one == found[0] for one in found):
+            return Runs(cel) if found[0] else Skipped(f"{cel} is false")
+        return Depends(f"{cel}: {'true' if found[0] else 'false'} while all goes well")
 
     def _unknown(self, expression: Expression) -> list[str]:
         return [".".join(path) for path in expression.references if not self._has(path)]
@@ -133,8 +143,10 @@ class Foreknowledge:
         root, *rest = path
         if root not in self.context:
             return False
-        if root == "steps":
+        if root in ("steps", "jobs"):
             return bool(rest) and rest[0] in self.ended
+        if root == "params" and self.open_params:
+            return bool(rest) and rest[0] not in self.open_params
         if root == "inputs":
             return bool(rest) and rest[0] in self.context["inputs"]
         if root == "run":

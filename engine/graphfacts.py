@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.contexts import RunFacts, about_run
-from engine.expression import compile_text
+from engine.expression import Status, compile_text
 from engine.identity import RunId
 from engine.progress import Ending
 from engine.states import NodeState, RunState, is_final
@@ -140,3 +140,22 @@ def before(plan: PinnedWorkflow, node: PinnedNode) -> frozenset[str]:
             found.add(name)
             waiting += by_id[name].needs
     return frozenset(found)
+
+
+def status_at(
+    node: PinnedNode, plan: PinnedWorkflow, records: Mapping[str, NodeRecord], ending: Ending | None = None
+) -> Status:
+    """What success(), failure() and cancelled() answer: of all on record before the node, however far."""
+    earlier = [records[name] for name in before(plan, node) if name in records]
+    failed = any(one.state in (*FORGIVABLE, NodeState.UNKNOWN) and not good(one) for one in earlier)
+    return Status(
+        failed=failed or ending == "timedOut",
+        cancelled=ending == "cancelled" or any(one.state is NodeState.CANCELLED for one in earlier),
+        skipped=any(name in records and not good(records[name]) for name in node.needs),
+    )
+
+
+def became(state: NodeState) -> str:
+    """As words after the node's name."""
+    words = {NodeState.TIMED_OUT: "timed out", NodeState.UNKNOWN: "ended unknown", NodeState.FAILED: "failed"}
+    return words.get(state, f"was {state.value}")

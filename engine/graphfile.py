@@ -34,6 +34,7 @@ def node(view: NodeView) -> Document:
         "inherited": record.inherited or None,
         "outputs": dict(record.outputs) or None,
         "gate": None if record.gate is None else _gate(record.gate),
+        "would": None if view.would is None else dict(view.would),
     }
     return {key: plain(value) for key, value in facts.items() if value is not None}
 

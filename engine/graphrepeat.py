@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from engine import gates
 from engine.graphfacts import FORGIVABLE, NodeRecord, behind, good
 from engine.identity import Cause
-from engine.repetition import NotRepeatable
+from engine.repetition import NotRepeatable, nothing_to_go_on_from
 from engine.states import NodeState, is_final
 from engine.views import RunView
 from engine.workflowplan import NodeGate, PinnedWorkflow
@@ -37,6 +37,8 @@ def taken_over(
         return NotRepeatable("stillOpen", f"run {view.id} has not ended; wait for it, or cancel it first")
     if asked.limit is not None:
         return NotRepeatable("badLimit", "a workflow is done again on the targets it had; start a new run to limit it")
+    if (nothing := nothing_to_go_on_from(asked, view)) is not None:
+        return nothing
     records = {node.id: node.record for node in view.nodes}
     roots = _roots(asked, records, plan)
     if isinstance(roots, NotRepeatable):

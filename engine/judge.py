@@ -9,14 +9,14 @@ from engine.catalog import Catalog
 from engine.checks import everything
 from engine.contexts import RunFacts
 from engine.graphfacts import NodeRecord
+from engine.graphrehearsal import rehearse_graph
 from engine.graphrepeat import OriginalGraph, taken_over
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import PinnedSpec
 from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
 from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
-from engine.workflowplan import PlannedWorkflow, plan_workflow
+from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
 from schemas.job import Concurrency, Job, JobSpec
@@ -67,8 +67,9 @@ class Launch:
     def rehearsed(self) -> Rehearsal:
         """What it would do."""
         spec = self.planned.spec
-        assert isinstance(spec, PinnedSpec), "a workflow is not rehearsed: such a request is refused"
         facts = RunFacts(self.run, spec.job, spec.commit, self.cause.instant, 1, self.cause)
+        if isinstance(spec, PinnedWorkflow):
+            return rehearse_graph(spec, self.planned.params, facts, self.carried_nodes)
         return rehearse(spec, self.planned.params, facts, self.carried)
 
     @property
@@ -145,10 +146,6 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
             return Refuse(
                 "unknownWorkflow", f"there is no Workflow '{spec.workflow_ref}' in commit {catalog.commit[:12]}"
             )
-        if spec.dry_run:
-            return Refuse(
-                "notSupported", "a workflow cannot be rehearsed yet; 'opsconductor plan' shows what it starts"
-            )
         graph = plan_workflow(catalog, workflow, params=spec.params, limit=spec.limit)
         return _launch(workflow.name, workflow.spec, cause, graph, spec)
     if spec.job_ref is None:
@@ -202,8 +199,6 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
 def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalog, cause: Cause) -> Launch | Refuse:
     """A workflow's run once more. What may run beside it, today's workflow says."""
     view, workflow = original.view, catalog.workflows.get(original.view.job)
-    if spec.dry_run:
-        return Refuse("notSupported", "a workflow cannot be rehearsed yet; rehearse its jobs one by one")
     if spec.at == "original":
         if original.spec is None:
             message = f"the plan of run {view.id} is not kept here; ask for a new run, or say at: current"
@@ -229,6 +224,7 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
         starts_at=spec.not_before,
         repeats=original,
         carried_nodes=carried,
+        dry_run=spec.dry_run,
     )
 
 

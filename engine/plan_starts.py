@@ -83,7 +83,7 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
     judgement = checked(judge(request, facts, catalog, now), authored, catalog)
     match judgement:
         case Launch(planned=planned, dry_run=True):
-            return Start(authored.identity, "acts", message=f"rehearses job {planned.spec.job}; nothing runs"), None
+            return Start(authored.identity, "acts", message=_rehearses(planned.spec)), None
         case Launch(planned=planned, starts_at=starts_at):
             names = _reached(planned.spec)
             job, begins = planned.spec.job, starts_at or now
@@ -97,6 +97,11 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
             return Start(authored.identity, "acts", message=f"ends run {run}"), None
         case _:
             assert_never(judgement)
+
+
+def _rehearses(spec: PinnedSpec | PinnedWorkflow) -> str:
+    what = "workflow" if isinstance(spec, PinnedWorkflow) else "job"
+    return f"rehearses {what} {spec.job}; nothing runs"
 
 
 def _reached(spec: PinnedSpec | PinnedWorkflow) -> tuple[str, ...]:

@@ -223,7 +223,8 @@ def _parsed_node(name: str, data: Facts) -> NodeView:
             runs=tuple(RunId(run) for run in runs),
         )
     needs = data.texts("needs") if "needs" in data.data else ()
-    return NodeView(data.one_of("kind", ("job", "gate", "wait")), data.maybe_text("job"), needs, record)
+    would = data.mapping("would").data if "would" in data.data else None
+    return NodeView(data.one_of("kind", ("job", "gate", "wait")), data.maybe_text("job"), needs, record, would)
 
 
 def _parsed_gate(gate: Facts) -> OpenGate:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.contexts import RunFacts
+from engine.graphfacts import NodeRecord
 from engine.pinned import RUNNER, PinnedSpec, PinnedTarget
 from engine.repetition import Records
 from engine.stage import Facts, Room, Stage
-from engine.states import RunState, StepState
+from engine.states import NodeState, RunState, StepState
 from engine.strategy import batches_of
-from engine.views import StepView, TargetView
+from engine.views import NodeView, StepView, TargetView
 from schemas.quantities import format_duration
 
 MOST = 256 * 1024
@@ -31,10 +32,13 @@ class Rehearsal:
     state: RunState
     strategy: Mapping[str, Any]
     places: tuple[TargetView, ...]
+    nodes: tuple[NodeView, ...] = ()
+    """Of a workflow, which has no places of its own."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, for a store."""
-        return {"strategy": dict(self.strategy), "places": [_place_data(place) for place in self.places]}
+        nodes = {"nodes": [_node_data(node) for node in self.nodes]} if self.nodes else {}
+        return {"strategy": dict(self.strategy), "places": [_place_data(place) for place in self.places], **nodes}
 
 
 def rehearse(spec: PinnedSpec, params: Mapping[str, Any], run: RunFacts, carried: Records | None = None) -> Rehearsal:
@@ -47,10 +51,11 @@ def rehearse(spec: PinnedSpec, params: Mapping[str, Any], run: RunFacts, carried
         known = tuple((carried or {}).get(name, ()))
         places.append(Stage(spec, target, params, run, list(known), room).played())
     failed = any(place.state is StepState.FAILED for place in places)
-    return Rehearsal(RunState.FAILED if failed else RunState.SUCCEEDED, _strategy(spec), tuple(places))
+    return Rehearsal(RunState.FAILED if failed else RunState.SUCCEEDED, strategy_of(spec), tuple(places))
 
 
-def _strategy(spec: PinnedSpec) -> Facts:
+def strategy_of(spec: PinnedSpec) -> Facts:
+    """In which order and batches a plan goes over its targets; nothing where it has none."""
     if not spec.on_targets:
         return {}
     names = [target.name for target in spec.targets]
@@ -84,6 +89,39 @@ def _step_data(step: StepView) -> dict[str, Any]:
         "would": dict(step.would or {}),
     }
     return {key: value for key, value in facts.items() if value is not None}
+
+
+def _node_data(node: NodeView) -> dict[str, Any]:
+    facts = {
+        "id": node.id,
+        "kind": node.kind,
+        "job": node.job,
+        "needs": list(node.needs),
+        "state": str(node.state),
+        "reason": node.record.reason,
+        "inherited": node.record.inherited or None,
+        "would": dict(node.would or {}),
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def nodes_of(data: Mapping[str, Any]) -> tuple[NodeView, ...]:
+    """What `Rehearsal.to_json` holds of the nodes of a workflow."""
+    return tuple(
+        NodeView(
+            node["kind"],
+            node.get("job"),
+            tuple(node["needs"]),
+            NodeRecord(
+                node["id"],
+                NodeState(node["state"]),
+                reason=node.get("reason"),
+                inherited=node.get("inherited", False),
+            ),
+            node["would"],
+        )
+        for node in data.get("nodes", ())
+    )
 
 
 def places_of(data: Mapping[str, Any]) -> tuple[TargetView, ...]:

@@ -56,16 +56,20 @@ class _Refusal(Exception):  # noqa: N818 -- becomes a NotRepeatable in this modu
         self.refused = NotRepeatable(reason, message)
 
 
+def nothing_to_go_on_from(asked: RunRequestSpec, view: RunView) -> NotRepeatable | None:
+    """The refusal of a part of a dry run, which has done nothing; None where it was none, or all of it is wanted."""
+    if view.rehearsal is None or not (asked.action == "resume" or asked.failed_only or asked.from_step is not None):
+        return None
+    return NotRepeatable("dryRun", f"run {view.id} was a dry run and did nothing to go on from; rerun all of it")
+
+
 def repeated(asked: RunRequestSpec, original: Original, spec: PinnedSpec) -> Repetition | NotRepeatable:
     """The part of a run that is done again, by `spec`: its own plan, or the one of today's definitions."""
     try:
         if RUN_TRANSITIONS[original.view.state]:
             raise _Refusal("stillOpen", f"run {original.view.id} has not ended; wait for it, or cancel it first")
-        if original.view.rehearsal is not None and (
-            asked.action == "resume" or asked.failed_only or asked.from_step is not None
-        ):
-            message = f"run {original.view.id} was a dry run and did nothing to go on from; rerun all of it"
-            raise _Refusal("dryRun", message)
+        if (nothing := nothing_to_go_on_from(asked, original.view)) is not None:
+            raise _Refusal(nothing.reason, nothing.message)
         places = tuple(_places(asked, original, spec))
         if not places:
             raise _Refusal("noTargets", "nothing of it is left to do again")

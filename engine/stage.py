@@ -50,11 +50,14 @@ class Room:
     """How many bytes of details are left."""
 
     left: int
+    full: bool = False
+    """Something had to be left out, since there was no room for it."""
 
     def takes(self, facts: Facts) -> bool:
         size = len(to_yaml(facts).encode())
         fits = size <= min(self.left, MOST_OF_A_STEP)
         self.left -= size if fits else 0
+        self.full = self.full or (size > self.left and not fits)
         return fits
 
 
@@ -72,6 +75,8 @@ class Stage:
     steps: list[StepView] = field(default_factory=list)
     inside: Inside | None = None
     """The library's step whose steps are gone through, with the inputs that are known."""
+    open_params: frozenset[str] = frozenset()
+    """Those whose values only the run will tell."""
     stopped: str | None = None
     """Why no further ordinary step would start: one before it is known to fail."""
 
@@ -207,7 +212,7 @@ class Stage:
         )
         steps = self.spec.steps if self.inside is None else self.inside.steps
         ended = frozenset(step.called for step in named(steps) if self._has_ended(step))
-        return Foreknowledge(context, ended)
+        return Foreknowledge(context, ended, open_params=self.open_params)
 
     def _has_ended(self, step: PlannedStep) -> bool:
         return any((record.phase, record.id) == (step.phase, step.id) for record in self.records)

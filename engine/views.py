@@ -72,6 +72,8 @@ class NodeView:
     job: str | None
     needs: tuple[str, ...]
     record: NodeRecord
+    would: Mapping[str, Any] | None = None
+    """In a dry run: what would happen, and whether, as its Run file says it."""
 
     @property
     def id(self) -> str:

@@ -11,7 +11,16 @@ from typing import Any
 
 from engine.bounds import MAX_ITEMS
 from engine.expression import ExpressionError, Status, condition, render
-from engine.graphfacts import FORGIVABLE, Child, Facts, NodeRecord, asks_how_it_went, before, context_of, good
+from engine.graphfacts import (
+    Child,
+    Facts,
+    NodeRecord,
+    asks_how_it_went,
+    became,
+    context_of,
+    good,
+    status_at,
+)
 from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
 from engine.planning import checked_params
 from engine.refused import PlanRefused
@@ -83,7 +92,7 @@ class _Walk:
             if not asked and self.facts.ending is not None:
                 return self._cut(node)
             if not asked and bad is not None:
-                return End(node, NodeState.SKIPPED, f"needs {bad.id}, which {_became(bad.state)}")
+                return End(node, NodeState.SKIPPED, f"needs {bad.id}, which {became(bad.state)}")
             if not condition(node.condition, context_of(self.plan, self.facts), status=status):
                 return End(node, NodeState.SKIPPED, "its condition does not hold")
             return self._begun(node, status)
@@ -120,14 +129,7 @@ class _Walk:
         return End(node, _OF_ENDING[self.facts.ending], "the run was ended before")
 
     def _status(self, node: PinnedNode) -> Status:
-        """What success(), failure() and cancelled() answer: of all that lies before the node, however far."""
-        earlier = [self.record(name) for name in before(self.plan, node)]
-        failed = any(one.state in (*FORGIVABLE, NodeState.UNKNOWN) and not good(one) for one in earlier)
-        return Status(
-            failed=failed or self.facts.ending == "timedOut",
-            cancelled=self.facts.ending == "cancelled" or any(one.state is NodeState.CANCELLED for one in earlier),
-            skipped=any(not good(self.record(needed)) for needed in node.needs),
-        )
+        return status_at(node, self.plan, self.facts.records, self.facts.ending)
 
     # --- a node whose job runs ----------------------------------------------------------------------------------------
 
@@ -258,8 +260,3 @@ class _Walk:
 
 def _why(child: Child) -> str | None:
     return None if child.state is RunState.SUCCEEDED else child.reason
-
-
-def _became(state: NodeState) -> str:
-    words = {NodeState.TIMED_OUT: "timed out", NodeState.UNKNOWN: "ended unknown", NodeState.FAILED: "failed"}
-    return words.get(state, f"was {state.value}")

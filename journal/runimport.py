@@ -94,7 +94,7 @@ def import_run(tx: Connection, view: RunView, now: datetime, *, message: str | N
 def _rehearsal(view: RunView) -> dict[str, Any] | None:
     if view.rehearsal is None:
         return None
-    return Rehearsal(view.state, view.rehearsal, view.results).to_json()
+    return Rehearsal(view.state, view.rehearsal, view.results, view.nodes).to_json()
 
 
 def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from engine.identity import RunId
 from engine.pinned import PHASES, RUNNER
-from engine.rehearsal import places_of
+from engine.rehearsal import nodes_of, places_of
 from engine.states import RunState, StepState
 from engine.views import NodeView, RunBrief, RunView, StepView, TargetView
 from journal import graphs, history
@@ -70,7 +70,7 @@ def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, 
         inline=row.inline,
         rehearsal=None if row.rehearsal is None else row.rehearsal["strategy"],
         workflow=row.workflow,
-        nodes=nodes,
+        nodes=nodes if row.rehearsal is None else nodes_of(row.rehearsal),
     )
 
 

@@ -1,12 +1,13 @@
-"""A dry run as text: per target the steps that would run, as a Run file of the status branch has them."""
+"""A dry run as text: per target the steps that would run, of a workflow per node, as a Run file has them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.pinned import RUNNER
 
 _SENTENCES = {"run": "would run", "skip": "would be skipped", "fail": "would fail", "depends": "depends"}
+_NODE_SENTENCES = {"gate": "would ask for approval", "wait": "would wait {}"}
 _PLACE = ("connection", "user", "host", "through", "credential", "become", "shell", "timeout", "attempts", "sensitive")
 _WORDS = {"attempts": "at most {} attempts", "become": "becoming {}", "through": "through {}", "user": "as {}"}
 _LATER = "known only at run time"
@@ -26,9 +27,18 @@ def standing(run: Mapping[str, Any]) -> str:
 def lines(run: Mapping[str, Any], target: str | None = None, step: str | None = None) -> Iterator[str]:
     """What would happen, of all targets and steps or of one."""
     spec, status = run["spec"], run["status"]
-    yield f"dry run of {spec['job']} at {str(spec['commit'])[:12]}: nothing was sent, connected to or opened"
-    yield from _strategy(status.get("strategy") or {})
-    places = status.get("targets") or {RUNNER: status}
+    what = f"workflow {spec['workflow']}" if "workflow" in spec else spec["job"]
+    yield f"dry run of {what} at {str(spec['commit'])[:12]}: nothing was sent, connected to or opened"
+    if "workflow" in spec:
+        yield from _graph(status.get("nodes") or {}, target, step)
+    else:
+        yield from _strategy(status.get("strategy") or {})
+        yield from _places(status, target, step)
+
+
+def _places(told: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
+    """What would happen on each target, or on the runner, each after an empty line."""
+    places = told.get("targets") or {RUNNER: told}
     for name, place in places.items():
         if target not in (None, name):
             continue
@@ -37,6 +47,93 @@ def lines(run: Mapping[str, Any], target: str | None = None, step: str | None = 
         for one in place.get("steps") or []:
             if step in (None, one["id"]):
                 yield from (f"  {line}" for line in _step(one))
+
+
+# --- a workflow ------------------------------------------------------------------------------------------------------
+
+
+def _graph(nodes: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
+    """The nodes, each after what it needs."""
+    yield "each node that would run is taken for a success, and each gate for approved"
+    left = dict(nodes)
+    while left:
+        ready = next((name for name, node in left.items() if left.keys().isdisjoint(node.get("needs") or ())), "")
+        name = ready or next(iter(left))
+        node = left.pop(name)
+        yield ""
+        yield _node(name, node)
+        yield from (f"  {line}" if line else "" for line in _node_facts(node, target, step))
+
+
+def _node(name: str, node: Mapping[str, Any]) -> str:
+    would = node.get("would") or {}
+    verdict = str(would.get("verdict"))
+    sentence = _NODE_SENTENCES.get(str(node.get("kind")), _SENTENCES["run"]) if verdict == "run" else ""
+    sentence = sentence.format(would.get("wait")) or _SENTENCES.get(verdict, "is not told")
+    after = f", after {_listed(node['needs'])}" if node.get("needs") and verdict == "run" else ""
+    because = f": {would['because']}" if would.get("because") else ""
+    job = f" (job {node['job']})" if node.get("job") else ""
+    return f"{name}{job} {sentence}{after}{because}"
+
+
+def _node_facts(node: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
+    would = node.get("would") or {}
+    if "asks" in would:
+        yield _asks(would["asks"])
+    if "wait" in would and would.get("verdict") != "run":
+        yield f"it waits {would['wait']}"
+    if node.get("reason") and would.get("verdict") != "fail":
+        yield f"it would fail: {node['reason']}"
+    for cel in would.get("knownOnlyAtRunTime") or []:
+        yield f"{_LATER}: {cel}"
+    if (loop := would.get("forEach")) is not None:
+        yield _walked(loop)
+    for one in would.get("runs") or []:
+        if would.get("forEach") is not None:
+            yield ""
+            yield f"for {would['forEach']['as']} = {_shown(one['item'])}" if "item" in one else "for each of them"
+        yield from _run(one, target, step)
+
+
+def _walked(loop: Mapping[str, Any]) -> str:
+    items, count = loop["items"], loop.get("count")
+    how = "one after another" if loop.get("maxParallel") == 1 else f"at most {loop.get('maxParallel')} at once"
+    if count is None:
+        return f"once for each {loop['as']} of {_shown(items)}, {how}"
+    more = f"; the first {len(items) - 1} are shown" if isinstance(items, list) and count >= len(items) > 20 else ""
+    return f"{count} {'time' if count == 1 else 'times'}, once for each {loop['as']}, {how}{more}"
+
+
+def _run(one: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
+    for key in ("params", "limit"):
+        if key in one:
+            yield f"{key}:"
+            for name, value in one[key].items():
+                yield from (line.removeprefix("    ") for line in _named(str(name), value))
+    for cel in one.get("knownOnlyAtRunTime") or []:
+        yield f"{_LATER}: {cel}"
+    yield from _strategy(one.get("strategy") or {})
+    if "targets" in one or "steps" in one:
+        yield from _places(one, target, step)
+    if "leftOut" in one:
+        yield f"left out: {one['leftOut']}"
+
+
+def _asks(asks: Mapping[str, Any]) -> str:
+    who = [*(asks.get("users") or ()), *(f"team {team}" for team in asks.get("teams") or ())]
+    count = "one person" if asks.get("count") == 1 else f"{asks.get('count')} people"
+    of = f" of {_listed(who, 'or')}" if who else ""
+    other = ", but not who asked for the run," if asks.get("notRequester") else ""
+    late = "it fails" if asks.get("onTimeout") == "fail" else "it is skipped, with all that needs it"
+    return f"{count}{of}{other} must approve within {asks.get('timeout')}; else {late}"
+
+
+def _listed(names: Sequence[str], word: str = "and") -> str:
+    *first, last = names
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+# --- a job -----------------------------------------------------------------------------------------------------------
 
 
 def _strategy(strategy: Mapping[str, Any]) -> Iterator[str]:
@@ -98,12 +195,10 @@ def _mapped(title: str, value: Any) -> Iterator[str]:
 
 
 def _named(name: str, value: Any) -> Iterator[str]:
-    shown = value if isinstance(value, str) else _json(value)
-    first, *rest = shown.rstrip("\n").split("\n")
+    first, *rest = _shown(value).rstrip("\n").split("\n")
     yield f"      {name} = {first}"
     yield from (f"      | {line}" for line in rest)
 
 
-def _json(value: Any) -> str:
-
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -22,7 +22,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
     """
     spec, job, concurrency = launch.planned.spec, launch.job, launch.concurrency
     if isinstance(spec, PinnedWorkflow):
-        return _new_workflow(launch, spec)
+        return _new_workflow(launch, spec, rehearsal)
     assert not isinstance(job, WorkflowSpec)
     default_pool = catalog.project.spec.defaults.pool or _DEFAULT_POOL
     return NewRun(
@@ -45,7 +45,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
     )
 
 
-def _new_workflow(launch: Launch, spec: PinnedWorkflow) -> NewRun:
+def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | None) -> NewRun:
     """A workflow's run: no runner takes it, so it is in no pool."""
     workflow, concurrency = launch.job, launch.concurrency
     return NewRun(
@@ -63,4 +63,5 @@ def _new_workflow(launch: Launch, spec: PinnedWorkflow) -> NewRun:
         starts_at=launch.starts_at,
         rerun_of=launch.repeats.view.id if launch.repeats is not None else None,
         carried_nodes=launch.carried_nodes,
+        rehearsal=rehearsal,
     )

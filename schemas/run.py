@@ -179,6 +179,58 @@ class RunTarget(Written):
     steps: Many[RunStep] = Field(description="The steps so far, in order.")
 
 
+class Asked(Written):
+    """In a dry run: what a gate would ask, and of whom."""
+
+    count: int = Field(description="How many people must approve.", examples=[1])
+    users: Many[str] | None = Field(default=None, description="Users who may decide.", examples=[["ana"]])
+    teams: Many[str] | None = Field(default=None, description="Teams who may decide.", examples=[["web-leads"]])
+    not_requester: bool | None = Field(default=None, description="True where whoever asked for the run may not.")
+    timeout: str = Field(description="How long it would wait.", examples=["4h"])
+    on_timeout: Literal["fail", "skip"] = Field(description="What becomes of it when too few decide.")
+
+
+class WouldRun(Written):
+    """In a dry run: what one run of a node's job would do."""
+
+    item: Any = Field(default=None, description="Of a forEach: for what it would be run.", examples=["eu"])
+    params: dict[str, Any] | None = Field(
+        default=None,
+        description="Its params, defaults filled in; one that is not known yet stands as it was written.",
+        examples=[{"version": "${{ jobs.build.outputs.version }}"}],
+    )
+    limit: dict[str, Any] | None = Field(
+        default=None, description="What narrows the job's targets by expressions.", examples=[{"names": ["web-01"]}]
+    )
+    strategy: Strategy | None = Field(default=None, description="In which order and batches it would go.")
+    targets: dict[str, RunTarget] | None = Field(default=None, description="What would happen on each target.")
+    steps: Many[RunStep] | None = Field(default=None, description="The steps of a job without targets.")
+    left_out: str | None = Field(
+        default=None, description="What is not told.", examples=["3 more targets: there is no room for them"]
+    )
+    known_only_at_run_time: Many[str] | None = Field(
+        default=None, description="Expressions that only the run can evaluate.", examples=[["jobs.build.outputs.v"]]
+    )
+
+
+class NodeWould(Written):
+    """In a dry run: whether a node would begin, and what it would do."""
+
+    verdict: Literal["run", "skip", "depends", "fail"] = Field(description="Whether it would begin.")
+    because: str | None = Field(
+        default=None, description="Why, or on what it depends.", examples=["needs build, which would be skipped"]
+    )
+    asks: Asked | None = Field(default=None, description="What a gate would ask.")
+    wait: str | None = Field(default=None, description="How long it would wait.", examples=["10m"])
+    for_each: LoopOf | None = Field(default=None, description="What its job is run for.")
+    runs: Many[WouldRun] | None = Field(
+        default=None, description="What its job would do: once, or for each item that is known."
+    )
+    known_only_at_run_time: Many[str] | None = Field(
+        default=None, description="Expressions that only the run can evaluate.", examples=[["jobs.build.outputs.v"]]
+    )
+
+
 class Vote(Written):
     """What one person said."""
 
@@ -223,6 +275,7 @@ class RunNode(Written):
     )
     outputs: dict[str, Any] | None = Field(default=None, description="Its outputs.", examples=[{"version": "1.2"}])
     gate: NodeGate | None = Field(default=None, description="Of a gate that was opened.")
+    would: NodeWould | None = Field(default=None, description="In a dry run, what it would do.")
 
 
 class RunStatus(Written):

@@ -129,8 +129,6 @@ def _request(request: RunRequest) -> Iterator[Finding]:
     spec = request.spec
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-    if spec.dry_run and spec.workflow_ref is not None:
-        yield ("spec", "dryRun"), "'dryRun' of a workflow", "rehearse its jobs one by one"
 
 
 def _channel(channel: NotificationChannel) -> Iterator[Finding]:

@@ -77,3 +77,46 @@ def test_a_rebuilt_store_knows_it(site: Site) -> None:
     (run,) = site.runs("work")
     assert run["spec"]["dryRun"] is True
     assert site.run("logs", run["metadata"]["name"]).stdout == before
+
+
+RELEASE = """\
+apiVersion: opsconductor/v1
+kind: Workflow
+metadata: {name: release}
+spec:
+  params: {keep: {type: integer, default: 3}}
+  jobs:
+    build: {jobRef: work, params: {keep: "${{ params.keep }}"}}
+    ask: {needs: [build], approval: {}}
+    ship: {jobRef: work, needs: [ask], forEach: {items: [7, 8], as: one}, params: {keep: "${{ one }}"}}
+    never: {jobRef: work, needs: [build], if: "${{ params.keep > 9 }}"}
+"""
+
+
+@pytest.mark.slow
+def test_a_workflow_is_shown_as_a_graph_and_nothing_of_it_runs(site: Site) -> None:
+    site.commit({"release.yaml": RELEASE})
+    site.pulled()
+    daemon = site.up()
+    done = site.run("run", "release", "-p", "keep=5", "--dry-run", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert "build (job work) would run\n  params:\n    keep = 5\n" in done.stdout
+    assert "        OC2 = 5" in done.stdout
+    assert "ask would ask for approval, after build\n  one person must approve within 1d" in done.stdout
+    assert "for one = 8" in done.stdout
+    assert "never (job work) would be skipped: params.keep > 9 is false" in done.stdout
+    (run,) = site.runs("release")
+    name = run["metadata"]["name"]
+    assert (run["spec"]["dryRun"], run["spec"]["workflow"]) == (True, "release")
+    assert {node["state"] for node in run["status"]["nodes"].values()} == {"skipped"}
+    assert site.runs("work") == [], "no node has had a run"
+    assert site.text("workflows/release.yaml") == "", "a workflow that has only been rehearsed has never run"
+    assert site.run("get", "gates", "-o", "json").stdout.count('"Gate"') == 0
+    refused = site.run("rerun", name, "--failed-only", "--wait")
+    assert (refused.returncode, "was a dry run" in refused.stderr) == (1, True)
+    assert site.run("rerun", name, "--dry-run", "--wait").stdout == done.stdout
+    assert daemon.stop() == 0
+    shutil.rmtree(site.state)
+    site.up()
+    assert site.run("logs", name).stdout == done.stdout, "a rebuilt store knows it"
+    assert site.left("log") == []

@@ -92,6 +92,21 @@ REHEARSED = RunView(
     results=(TargetView("a", StepState.SKIPPED, {}, (StepView("one", StepState.SKIPPED, would=WOULD),)),),
     rehearsal={"order": "stepFirst", "maxParallel": 1, "batches": [["a"]], "pauseBetween": "5s", "maxFailures": "10%"},
 )  # fmt: skip
+WOULD_RUN = {
+    "item": "eu", "params": {"v": "${{ jobs.a.outputs.v }}"}, "limit": {"names": ["a"]},
+    "strategy": REHEARSED.rehearsal, "targets": {"a": {"state": "skipped", "outputs": {}, "steps": []}},
+    "steps": [], "leftOut": "no room", "knownOnlyAtRunTime": ["jobs.a.outputs.v"],
+}  # fmt: skip
+NODE_WOULD = {
+    "verdict": "depends", "because": "jobs.a.outputs.v", "wait": "10m", "runs": [WOULD_RUN],
+    "forEach": {"items": ["eu"], "as": "region", "maxParallel": 1, "count": 1}, "knownOnlyAtRunTime": ["jobs.a.state"],
+    "asks": {"count": 1, "users": ["ana"], "teams": ["w"], "notRequester": True, "timeout": "4h", "onTimeout": "fail"},
+}  # fmt: skip
+GRAPH_REHEARSED = RunView(
+    RUN, "deploy", "1f0c" * 10, CAUSE, RunState.SUCCEEDED, AT, targets=("a",), on_targets=False, finished_at=AT,
+    rehearsal={}, workflow=True,
+    nodes=(NodeView("job", "ship-web", ("build",), NodeRecord("ship", NodeState.SKIPPED), NODE_WOULD),),
+)  # fmt: skip
 LARGE = replace(
     FULL,
     targets=tuple(f"web-{n:03}" for n in range(600)),
@@ -131,7 +146,7 @@ SYNC = SyncView(
 )  # fmt: skip
 DRAWN: dict[str, list[str]] = {
     "Run": [
-        *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, REHEARSED))),
+        *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, REHEARSED, GRAPH_REHEARSED))),
         *run_files(LARGE).values(),
     ],
     "JobStatus": [to_yaml(job_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],
