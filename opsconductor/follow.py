@@ -68,7 +68,8 @@ def say_what_failed(run: dict[str, Any]) -> None:
                 continue
             said = (step.get("stderrTail") or step.get("stdoutTail") or "").strip().rpartition("\n")[2]
             where = f"{target}: {step['id']}" if target else step["id"]
-            chatter(f"    {where} {step['state']}: {step.get('error') or 'no reason was recorded'}")
+            forgiven = " (rescued)" if step.get("rescued") else " (continued)" if step.get("continued") else ""
+            chatter(f"    {where} {step['state']}{forgiven}: {step.get('error') or 'no reason was recorded'}")
             if said:
                 chatter(f"        {said}")
 

@@ -34,7 +34,8 @@ class Reader:
         self._open_line = False
         self._interleaved = False
         self._unended: dict[Path, bytes] = {}
-        self._titles: dict[Path, str] = {}
+        self._places: dict[Path, tuple[str, str]] = {}
+        """The target of each, and its title."""
 
     def show(self, run: str, *, follow: bool) -> int:
         """0 when the run was found. With `follow` it goes on until the run has ended, then 1 if it did not succeed."""
@@ -94,20 +95,22 @@ class Reader:
 
     def _print_new(self, run: str) -> None:
         """What was added since the last look."""
-        for file in sorted(self._logs.glob(f"*/*/*/{run}/*/*.log"), key=_begun):
-            phase, _, rest = file.name.removesuffix(".log").partition(".")
+        for target, name, file in sorted(_files(self._logs, run), key=_begun):
+            phase, _, rest = name.removesuffix(".log").partition(".")
             step = rest.rpartition(".")[0]  # the attempt comes last; a step of a library has dots of its own
-            if not self._wanted(file.parent.name, step):
+            if not self._wanted(target, step):
                 continue
-            where = "" if file.parent.name == RUNNER else f"{file.parent.name} "
-            self._print_file(file, f"{where}{step}" if phase == "steps" else f"{where}{phase}/{step}")
+            where = "" if target == RUNNER else f"{target} "
+            title = f"{where}{step}" if phase == "steps" else f"{where}{phase}/{step}"
+            self._places[file] = (target, title)
+            self._print_file(file, title)
 
     def _print_file(self, file: Path, title: str) -> None:
         with file.open("rb") as stream:
             stream.seek(self._read.get(file, 0))
             while chunk := stream.read(_CHUNK):
                 if self._interleaved:
-                    self._print_lines(file, title, chunk)
+                    self._print_lines(file, chunk)
                     continue
                 if self._last != file:
                     self._head(title)
@@ -116,9 +119,10 @@ class Reader:
                 self._open_line = not chunk.endswith(b"\n")
             self._read[file] = stream.tell()
 
-    def _print_lines(self, file: Path, title: str, chunk: bytes) -> None:
+    def _print_lines(self, file: Path, chunk: bytes) -> None:
         """Whole lines alone, as those of several targets come at once; what is begun waits for its end."""
-        for other in [one for one in self._unended if one.parent == file.parent and one != file]:
+        target, title = self._places[file]
+        for other in [one for one in self._unended if one != file and self._places[one][0] == target]:
             self._end_line(other)  # the target has gone on to its next step
         *lines, begun = (self._unended.pop(file, b"") + chunk).split(b"\n")
         if len(begun) > _CHUNK:
@@ -127,10 +131,9 @@ class Reader:
             typer.echo(f"{title} | {_safe(line)}")
         if begun:
             self._unended[file] = begun
-            self._titles[file] = title
 
     def _end_line(self, file: Path) -> None:
-        typer.echo(f"{self._titles[file]} | {_safe(self._unended.pop(file))}")
+        typer.echo(f"{self._places[file][1]} | {_safe(self._unended.pop(file))}")
 
     def end(self) -> None:
         """End a line that a step left open."""
@@ -167,8 +170,20 @@ class Reader:
         return printed or not any(step.get("log") for _, step in steps)
 
     def _wanted(self, target: str, step: str) -> bool:
-        of_step = self._step in (None, step) or step.startswith(f"{self._step}.")
-        return self._target in (None, target) and of_step
+        return self._target in (None, target) and (self._step is None or _is_of(step, self._step))
+
+
+def _files(logs: Path, run: str) -> Iterator[tuple[str, str, Path]]:
+    """Every log of a run with its target, and its name there; a step of a rescue lies in a folder of the step's own."""
+    for folder in logs.glob(f"*/*/*/{run}"):
+        for file in folder.glob("**/*.log"):
+            target, *name = file.relative_to(folder).parts
+            yield target, "/".join(name), file
+
+
+def _is_of(step: str, wanted: str) -> bool:
+    """A step is also what it consists of: its rounds, the steps of its library and those that rescue it."""
+    return step == wanted or step.startswith(tuple(f"{wanted}{begin}" for begin in "./["))
 
 
 def _steps(run: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -191,10 +206,11 @@ def _standing(run: dict[str, Any]) -> str:
     return f"{run['metadata']['name']}: {status['state']}{_with(status.get('reason'))}"
 
 
-def _begun(file: Path) -> tuple[str, float]:
+def _begun(log: tuple[str, str, Path]) -> tuple[str, float]:
     """By target, and on each in the order in which the steps began to print."""
+    target, _, file = log
     stat = file.stat()
-    return (file.parent.name, getattr(stat, "st_birthtime", stat.st_mtime))
+    return (target, getattr(stat, "st_birthtime", stat.st_mtime))
 
 
 def _with(error: str | None) -> str:

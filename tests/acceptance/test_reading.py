@@ -27,6 +27,12 @@ PAIR = job(
     "targets: {names: [here, there]}",
 )
 SILENT = job("silent", "- {id: nothing, run: 'true'}", "targets: {names: [there]}")
+MENDED = job(
+    "mended",
+    "- id: break\n  run: 'echo broken; exit 3'\n  rescue: [{id: mend, run: 'echo mended'}]\n"
+    "- {id: rounds, forEach: {items: [1, 2]}, run: 'echo \"round ${{ item }}\"'}\n"
+    "- {id: soft, continueOnError: true, run: 'exit 4'}",
+)
 YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
 FLEET = """
     apiVersion: opsconductor/v1
@@ -67,6 +73,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("reading")).prepare()
     site.create({
         "here.yaml": HERE, "fleet.yaml": FLEET, "greet.yaml": GREET, "yearly.yaml": YEARLY, "silent.yaml": SILENT,
+        "mended.yaml": MENDED,
         "held.yaml": HELD.replace("EFFECTS", str(site.effects)),
         "pair.yaml": PAIR.replace("EFFECTS", str(site.effects)), "grouped.yaml": GROUPED,
     })  # fmt: skip
@@ -168,6 +175,20 @@ def test_logs_of_a_run_that_printed_nothing(here: Site) -> None:
     done = here.run("logs", "silent")
     assert done.returncode == 0
     assert "succeeded; nothing was printed" in done.stderr
+
+
+def test_logs_of_a_step_are_also_those_of_its_rounds_and_of_what_rescued_it(here: Site) -> None:
+    asked = here.run("run", "mended", "--wait", cwd=here.clone)
+    assert asked.returncode == 0, asked.stderr
+    assert "break failed (rescued): exit code 3" in asked.stderr
+    assert "soft failed (continued): exit code 4" in asked.stderr
+    whole = here.run("logs", "mended")
+    assert whole.stdout == "broken\nmended\nround 1\nround 2\n"
+    assert "── here break/mend" in whole.stderr
+    assert here.run("logs", "mended", "--step", "break").stdout == "broken\nmended\n"
+    assert here.run("logs", "mended", "--step", "break/mend").stdout == "mended\n"
+    assert here.run("logs", "mended", "--step", "rounds").stdout == "round 1\nround 2\n"
+    assert here.run("logs", "mended", "--step", "rounds[1]").stdout == "round 2\n"
 
 
 @pytest.mark.parametrize("code", [0, 3])
