@@ -1,9 +1,9 @@
 """What need not be checked again after a commit that changed a few jobs or schedules, as most commits do.
 
 A check of one document depends on that document, on those it reaches by references, and on what is said of all
-documents at once: their names and labels, and which connections anybody uses. A job or a schedule that keeps its name
-and its labels changes nothing of the last, wherever it lies; so what remains to be checked is itself and whoever
-reaches it. Any other change checks everything.
+documents at once: their names and labels, which connections anybody uses, and their files where globs speak of them. A
+job or a schedule that keeps its name and its labels changes nothing of the last, wherever it lies if there are no
+globs; so what remains to be checked is itself and whoever reaches it. Any other change checks everything.
 """
 
 from collections.abc import Mapping
@@ -36,6 +36,8 @@ class Facts:
     """Digests by name."""
     present: frozenset[str] | None
     templates: Mapping[str, bytes]
+    files: frozenset[str]
+    """What globs match, where there are any."""
     users: Mapping[str, frozenset[str]]
 
 
@@ -58,6 +60,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
         libraries={name: library.digest for name, library in scope.catalog.libraries.items()},
         present=scope.present,
         templates=scope.templates,
+        files=scope.files if scope.globs else frozenset(),
         users=users,
     )
 

@@ -1,6 +1,8 @@
 """Discoveries: the names in the conditions that classify hosts."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from engine.checks.reading import Fault, Read, judged, read
 from engine.checks.scope import Path, Scope
@@ -8,13 +10,14 @@ from engine.checks.typed import mismatches, nothing_known
 from engine.expression import Reference
 from engine.inference import BOOL
 from schemas.diagnostic import Diagnostic
-from schemas.discovery import Discovery
+from schemas.discovery import Discovery, DiscoverySpec
 from schemas.reader import Authored
 
 
 def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
     if not isinstance(authored.document, Discovery):
         return
+    yield from _left_alone(authored, authored.document.spec)
     for index, rule in enumerate(authored.document.spec.classify):
         path: Path = ("spec", "classify", index, "if")
         for one in read(authored, rule.if_, path, condition=True) if isinstance(rule.if_, str) else ():
@@ -25,8 +28,48 @@ def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
                 yield one
 
 
+def _left_alone(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]:
+    """What is excluded and would not be scanned anyway, or leaves nothing to scan."""
+    scanned, excluded = Networks(spec.networks), Networks(spec.exclude)
+    for index, network in enumerate(spec.exclude):
+        if not scanned.touch(network):
+            hint = "it is not scanned anyway; check it, or remove it"
+            message = f"'{network}' is in none of the networks"
+            yield Diagnostic(authored.span("spec", "exclude", index), "OC307", message, hint, "warning")
+    if all(map(excluded.hold, spec.networks)):
+        hint = "remove one of those that are excluded"
+        span = authored.span("spec", "exclude", key=True)
+        yield Diagnostic(span, "OC307", "'exclude' leaves nothing to scan", hint, "warning")
+
+
 def _judge(reference: Reference, _: bool) -> Fault | None:
     root = reference.path[0]
     if root == "host":
         return None
     return Fault("OC402", f"there is no '{root}' here", "there is host")
+
+
+class Networks:
+    """Addresses that some networks have, asked for in the logarithm of their number."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        read = [ip_network(text) for text in networks]
+        four = collapse_addresses(one for one in read if isinstance(one, IPv4Network))
+        six = collapse_addresses(one for one in read if isinstance(one, IPv6Network))
+        self._ranges = {4: [_range(one) for one in four], 6: [_range(one) for one in six]}
+
+    def touch(self, text: str) -> bool:
+        """Whether any address of a network is one of theirs."""
+        first, last, ranges = *_range(found := ip_network(text)), self._ranges[found.version]
+        at = bisect_right(ranges, last, key=lambda one: one[0])
+        return at > 0 and ranges[at - 1][1] >= first
+
+    def hold(self, text: str) -> bool:
+        """Whether all addresses of a network are theirs."""
+        first, last, ranges = *_range(found := ip_network(text)), self._ranges[found.version]
+        at = bisect_right(ranges, first, key=lambda one: one[0])
+        return at > 0 and ranges[at - 1][1] >= last
+
+
+def _range(network: IPv4Network | IPv6Network) -> tuple[int, int]:
+    return int(network.network_address), int(network.broadcast_address)

@@ -39,7 +39,8 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC304": frozenset(),
     "OC305": frozenset({"kinds", "requires", "library"}),
     "OC306": frozenset(),
-    "OC307": _CHOICE | {"kinds", "select", "matchLabels", "matchExpressions", "jobRef", "allowedFor", "labels"},
+    "OC307": _CHOICE
+    | {"kinds", "select", "matchLabels", "matchExpressions", "jobRef", "allowedFor", "labels", "networks"},
     "OC308": frozenset(),
     "OC309": _STARTED,
     "OC310": frozenset(),

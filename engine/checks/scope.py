@@ -179,6 +179,24 @@ class Scope:
         return frozenset(authored.file for authored in self.definitions)
 
     @cached_property
+    def files_in_order(self) -> tuple[str, ...]:
+        """The same, sorted."""
+        return tuple(sorted(self.files))
+
+    @cached_property
+    def globs(self) -> int:
+        """How many globs the documents have, those apart which are there unless somebody writes others."""
+        rules = (rule for policy in self.catalog.policies.values() for rule in policy.spec.rules)
+        events = (one.spec.event.definitions for one in self.catalog.triggers.values())
+        project = self.catalog.project.spec
+        include = len(project.include) if "include" in project.model_fields_set else 0
+        return (
+            include
+            + sum(len(rule.objects.paths) for rule in rules)
+            + sum(len(event.paths) for event in events if event)
+        )
+
+    @cached_property
     def readable(self) -> "Readable":
         """The windows, those apart whose times cannot be read."""
         from engine.checks.windows import Readable  # it asks for this scope

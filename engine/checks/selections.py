@@ -1,6 +1,9 @@
 """Selections that choose nothing: never an error, since a fleet may be empty today, but suspicious."""
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from engine.checks.scope import OBJECT_KINDS, Path, Scope, selections_of
 from engine.expression import has_expression
@@ -9,6 +12,7 @@ from schemas.act import RunRequest
 from schemas.calendar import Window
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic
+from schemas.guesses import first_of
 from schemas.notification import NotificationRule
 from schemas.policy import Policy
 from schemas.project import Project
@@ -18,6 +22,9 @@ from schemas.selector import Selection, Selector
 from schemas.target import TargetGroup
 from schemas.trigger import Trigger
 from schemas.workflow import Workflow
+
+MOST_COMPARED = 1_000_000
+"""Globs of all documents times files of documents: where they are more, what begins like a glob is held to match it."""
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -100,7 +107,8 @@ def _objects(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
                 yield from _unmatched(
                     authored, rule.objects.selector, named or tuple(by_kind), (*path, "selector"), scope
                 )
-            yield from _no_files(authored, rule.objects.paths, (*path, "paths"), scope)
+            # Nobody is asked about other files: a path to one of them protects nothing.
+            yield from _no_files(authored, rule.objects.paths, (*path, "paths"), scope, anywhere=True)
     elif isinstance(document, Trigger) and document.spec.event.definitions is not None:
         paths = document.spec.event.definitions.paths
         yield from _no_files(authored, paths, ("spec", "event", "definitions", "paths"), scope)
@@ -113,10 +121,22 @@ def _no_files(
 ) -> Iterator[Diagnostic]:
     """Globs over documents that match no file of documents. Of other files nothing is known here."""
     for index, glob in enumerate(globs):
-        if (anywhere or _is_about_documents(glob, scope)) and not any(found(glob, file) for file in scope.files):
+        if (anywhere or _is_about_documents(glob, scope)) and _matches_nothing(glob, scope):
             hint = "check the path, which is from the repository's root; '**' stands for any folders"
+            if not _is_about_documents(glob, scope):
+                hint += f"; documents are in {first_of(scope.catalog.project.spec.include)}"
             message = f"'{glob[:200]}' matches no file of documents"
             yield Diagnostic(authored.span(*path, index), "OC307", message, hint, "warning")
+
+
+def _matches_nothing(glob: str, scope: Scope) -> bool:
+    """By the files that begin like it. Of many globs times many files no more is asked than whether there are any."""
+    plain = re.split(r"[*?]", glob.removeprefix("./"), maxsplit=1)[0]
+    files = scope.files_in_order
+    alike = islice(files, bisect_left(files, plain), bisect_left(files, f"{plain}\U0010ffff"))
+    if scope.globs * len(files) > MOST_COMPARED:
+        return next(alike, None) is None
+    return not any(found(glob, file) for file in alike)
 
 
 def _is_about_documents(glob: str, scope: Scope) -> bool:

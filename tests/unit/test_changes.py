@@ -266,6 +266,22 @@ def test_a_job_that_moves_is_seen_where_it_lies_by_those_that_name_it(carried: l
     assert carried == [True]
 
 
+def test_a_job_that_moves_is_missed_by_the_globs_that_matched_its_file(carried: list[bool]) -> None:
+    rule = "{subjects: [ana], verbs: [run], objects: {paths: [one.yaml]}}"
+    people = {
+        "ana.yaml": "kind: User\nmetadata: {name: ana}\n",
+        "policy.yaml": f"kind: Policy\nmetadata: {{name: p}}\nspec: {{rules: [{rule}]}}\n",
+    }
+    first = {**BASE, **people}
+    moved = {**{file: text for file, text in first.items() if file != "one.yaml"}, "moved.yaml": BASE["one.yaml"]}
+
+    last, alone = followed(first, moved)
+
+    assert "OC307" in [found.code for found in last.findings if found.span.file == "policy.yaml"]
+    assert said(last) == said(alone)
+    assert carried == [False]
+
+
 def test_a_changed_job_is_checked_again_with_those_that_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     texts, cache = {**FILES, **FILLER}, dict[tuple[str, str], ParsedFile]()
     last = compile_files("0", parsed(texts, cache))

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from engine import rrule, ruledays
-from engine.checks import windows
+from engine.checks import selections, windows
 from engine.compile import Compiled, compile_files
 from engine.userschema import Problem, faults_of, problems_of
 from opsconductor.report.facts import Report
@@ -151,6 +151,36 @@ def test_looks_at_windows_are_shared_by_all_schedules(monkeypatch: pytest.Monkey
 
     compiled(1)
     assert compiled(12) <= AT_MOST * compiled(3)
+
+
+def test_many_globs_are_not_compared_with_each_of_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selections, "MOST_COMPARED", 100)  # sooner
+
+    def compiled(size: int) -> int:
+        user = "kind: User\nmetadata: {name: u}\n"
+        paths = ", ".join(f"'**/x{n}*'" for n in range(size))
+        rule = f"{{subjects: [u], verbs: [run], objects: {{paths: [{paths}]}}}}"
+        policy = f"kind: Policy\nmetadata: {{name: p}}\nspec: {{rules: [{rule}]}}\n"
+        job = "kind: Job\nmetadata: {{name: j{}}}\nspec: {{steps: [{{uses: dummy}}]}}\n"
+        texts = [user, policy, *map(job.format, range(size))]
+        files = [read(f"apiVersion: opsconductor/v1\n{one}".encode(), f"{n}.yaml") for n, one in enumerate(texts)]
+        return calls(lambda: compile_files("c0ffee", [read(PROJECT.encode(), "opsconductor.yaml"), *files]))
+
+    compiled(2)
+    assert compiled(80) <= AT_MOST * compiled(20)
+
+
+def test_networks_are_excluded_in_steps_linear_in_their_number() -> None:
+    def compiled(size: int) -> int:
+        networks = [f"10.{n // 200}.{n % 200}.0/25" for n in range(size)]
+        excluded = [f"11.{n // 200}.{n % 200}.0/25" for n in range(size)]
+        spec = yaml.safe_dump({"networks": networks, "exclude": excluded}, default_flow_style=True)
+        text = f"apiVersion: opsconductor/v1\nkind: Discovery\nmetadata: {{name: d}}\nspec: {spec}"
+        files = [read(PROJECT.encode(), "opsconductor.yaml"), read(text.encode(), "a.yaml")]
+        return calls(lambda: compile_files("c0ffee", files))
+
+    compiled(2)
+    assert compiled(400) <= AT_MOST * compiled(100)
 
 
 class Walked(tuple[Diagnostic, ...]):
