@@ -15,6 +15,7 @@ from opsconductor.rehearsed import is_dry, lines
 from opsconductor.settings import StateFolder
 from opsconductor.terminal import chatter, printable
 from opsconductor.workspace import Workspace
+from runners.logs import FETCHED
 
 _PAUSE_SECONDS = 0.3
 _CHUNK = 1 << 16
@@ -95,7 +96,7 @@ class Reader:
 
     def _print_new(self, run: str) -> None:
         """What was added since the last look."""
-        for target, name, file in sorted(_files(self._logs, run), key=_begun):
+        for target, name, file in sorted(log_files(self._logs, run), key=_begun):
             phase, _, rest = name.removesuffix(".log").partition(".")
             step = rest.rpartition(".")[0]  # the attempt comes last; a step of a library has dots of its own
             if not self._wanted(target, step):
@@ -173,12 +174,16 @@ class Reader:
         return self._target in (None, target) and (self._step is None or _is_of(step, self._step))
 
 
-def _files(logs: Path, run: str) -> Iterator[tuple[str, str, Path]]:
-    """Every log of a run with its target, and its name there; a step of a rescue lies in a folder of the step's own."""
+def log_files(logs: Path, run: str) -> Iterator[tuple[str, str, Path]]:
+    """Every log of a run with its target, and its name there; a step of a rescue lies in a folder of the step's own.
+
+    What the run has fetched from its targets lies beside them and is none, whatever it is called.
+    """
     for folder in logs.glob(f"*/*/*/{run}"):
-        for file in folder.glob("**/*.log"):
+        for file in folder.glob("*/**/*.log"):
             target, *name = file.relative_to(folder).parts
-            yield target, "/".join(name), file
+            if name[0] != FETCHED:
+                yield target, "/".join(name), file
 
 
 def _is_of(step: str, wanted: str) -> bool:

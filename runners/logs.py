@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 CAP = 64 * 1024 * 1024
 """Bytes of one step's log, notice apart."""
 
+FETCHED = "files"
+"""The folder, within a target's, of what a run has brought back; no log is called so."""
+
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*-(\d{4})(\d{2})(\d{2})T\d{6}Z-[0-9a-f]{10}", re.ASCII)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NOTICE = b"\n[opsconductor: the log ends here; the step wrote more than %d MiB]\n"
@@ -37,7 +40,7 @@ def reference(run: RunId, instant: datetime, target: str, phase: Phase, step: st
 def files_of(run: RunId, instant: datetime, target: str) -> str:
     """The folder of the files that a run has brought back from a target, relative to the folder of logs."""
     day = instant.astimezone(UTC)
-    return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/files"
+    return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/{FETCHED}"
 
 
 def remove(root: Path, run: RunId) -> bool:

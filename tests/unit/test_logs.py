@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.identity import Cause, RunId, run_id
+from opsconductor.runlog import log_files
 from runners import logs
 from runners.logs import LogFile
 
@@ -80,3 +81,15 @@ def test_a_link_is_not_followed_out_of_the_folder(tmp_path: Path, linked: str) -
     path.symlink_to(outside / path.relative_to(root))
     assert not logs.remove(root, run)
     assert len(list(outside.glob(f"2026/11/21/{run}/*/*.log"))) == 2
+
+
+def test_what_was_fetched_is_no_log_whatever_it_is_called(tmp_path: Path) -> None:
+    run = run_id("rotate", Cause("request", "one", NOON))
+    folder = tmp_path / logs.files_of(run, NOON, "web-01").removesuffix("/files")
+    for name in ("steps.fetch.1.log", "steps.fetch/again.1.log", "files/var/log/messages.log", "files/steps.x.1.log"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+    found = {(target, name) for target, name, _ in log_files(tmp_path, run)}
+
+    assert found == {("web-01", "steps.fetch.1.log"), ("web-01", "steps.fetch/again.1.log")}
