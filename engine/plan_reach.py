@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.catalog import Catalog
+from engine.expression import has_expression
 from engine.members import Members
 from engine.plan_documents import Documents
 from engine.planning import ways
@@ -21,12 +23,28 @@ _HARMLESS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TargetsChange:
-    """Targets gained and lost, sorted: by a job, or where `schedule` is set by its runs with that schedule's limit."""
+    """Targets gained and lost, sorted: by a job, or by those of its runs that a limit narrows.
+
+    Where `schedule` is set, its limit; where `node` of `workflow` is, the node's; where all are, both.
+    """
 
     job: str
     gained: tuple[str, ...]
     lost: tuple[str, ...]
     schedule: str | None = None
+    workflow: str | None = None
+    node: str | None = None
+
+    @property
+    def starts(self) -> tuple[str, ...]:
+        """What starts the runs that are meant, the outermost first; nothing where all runs of the job are."""
+        schedule = (f"Schedule/{self.schedule}",) if self.schedule else ()
+        return (*schedule, f"Workflow/{self.workflow} ({self.node})") if self.workflow else schedule
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        where = {"schedule": self.schedule, "workflow": self.workflow, "node": self.node}
+        return {"job": self.job, **where, "gained": list(self.gained), "lost": list(self.lost)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +64,15 @@ class Reach:
         self._head = head
         self._former_jobs = _formers(documents, "Job")
         self._former_schedules = _formers(documents, "Schedule")
+        self._former_workflows = _formers(documents, "Workflow")
         self._changed_jobs = documents.names("Job")
         self._anything_else = not documents.kinds <= _HARMLESS
         self._before = Members(base.targets, base.groups)
         self._after = Members(head.targets, head.groups)
 
     def targets(self) -> tuple[TargetsChange, ...]:
-        """By job, then by schedule; jobs and limits that choose as before are left out."""
-        return tuple(sorted((*self._of_jobs(), *self._of_limits()), key=lambda one: (one.job, one.schedule or "")))
+        """By job, then by what starts it; jobs and limits that choose as before are left out."""
+        return tuple(sorted((*self._of_jobs(), *self._of_limits()), key=_order))
 
     def credentials(self) -> tuple[CredentialGain, ...]:
         """By job, then by credential."""
@@ -81,14 +100,23 @@ class Reach:
             yield from _changed(name, _chosen(self._base, self._before, name), frozenset())
 
     def _of_limits(self) -> Iterator[TargetsChange]:
-        for name, schedule in self._head.schedules.items():
-            old = self._base.schedules.get(self._former_schedules.get(name, name))
-            job, was = schedule.spec.job_ref, old.spec.job_ref if old else None
-            limits = (old.spec.limit if old else None, schedule.spec.limit)
-            if job is None or (limits == (None, None) and was in (None, job, self._former_jobs.get(job, job))):
+        known = dict(_starts(self._base))
+        for where, start in _starts(self._head):
+            old = known.get(self._former(where))
+            if not start.narrows and not (old and old.narrows) and (where.twice or self._is_same(old, start)):
                 continue
-            before = _chosen(self._base, self._before, was, limits[0])
-            yield from _changed(job, before, _chosen(self._head, self._after, job, limits[1]), name)
+            before = _chosen(self._base, self._before, old.job, *old.limits) if old else frozenset()
+            after = _chosen(self._head, self._after, start.job, *start.limits)
+            for change in _changed(start.job, before, after):
+                yield replace(change, schedule=where.schedule, workflow=where.workflow, node=where.node)
+
+    def _is_same(self, old: "_Start | None", new: "_Start") -> bool:
+        return old is None or old.job in (new.job, self._former_jobs.get(new.job, new.job))
+
+    def _former(self, where: "_Where") -> "_Where":
+        schedule = where.schedule and self._former_schedules.get(where.schedule, where.schedule)
+        workflow = where.workflow and self._former_workflows.get(where.workflow, where.workflow)
+        return _Where(schedule, workflow, where.node)
 
     def _gains(self, name: str) -> Iterator[CredentialGain]:
         former = self._former_jobs.get(name, name)
@@ -101,6 +129,59 @@ class Reach:
 
     def _may_differ(self, former: str, name: str) -> bool:
         return self._anything_else or not self._changed_jobs.isdisjoint((former, name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What starts a job: a schedule, a node of a workflow, or a node of the workflow that a schedule starts."""
+
+    schedule: str | None = None
+    workflow: str | None = None
+    node: str | None = None
+
+    @property
+    def twice(self) -> bool:
+        """It adds nothing of its own but its limit to what the workflow says."""
+        return self.schedule is not None and self.workflow is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The job that is started there, with all limits that narrow it. `narrows`: one of them stands there itself."""
+
+    job: str
+    limits: tuple[Selection, ...]
+    narrows: bool
+
+
+def _starts(catalog: Catalog) -> Iterator[tuple[_Where, _Start]]:
+    for name, schedule in catalog.schedules.items():
+        limits = _given_limits(schedule.spec.limit)
+        if schedule.spec.job_ref is not None:
+            yield _Where(name), _Start(schedule.spec.job_ref, limits, bool(limits))
+        for node, start in _nodes(catalog, schedule.spec.workflow_ref):
+            both = replace(start, limits=start.limits + limits, narrows=bool(limits))
+            yield _Where(name, schedule.spec.workflow_ref, node), both
+    for name in catalog.workflows:
+        for node, start in _nodes(catalog, name):
+            yield _Where(None, name, node), start
+
+
+def _nodes(catalog: Catalog, workflow: str | None) -> Iterator[tuple[str, _Start]]:
+    known = catalog.workflows.get(workflow or "")
+    for name, node in known.spec.jobs.items() if known is not None else ():
+        if node.job_ref is not None:
+            limits = _given_limits(node.limit)
+            yield name, _Start(node.job_ref, limits, bool(limits))
+
+
+def _given_limits(limit: Selection | None) -> tuple[Selection, ...]:
+    """None where its expressions decide, which may leave any of the targets."""
+    return () if limit is None or has_expression(limit.to_json()) else (limit,)
+
+
+def _order(change: TargetsChange) -> tuple[str, ...]:
+    return (change.job, change.schedule or "", change.workflow or "", change.node or "")
 
 
 def _given(catalog: Catalog) -> Iterator[tuple[str, Given]]:
@@ -120,12 +201,12 @@ def _formers(documents: Documents, kind: str) -> dict[str, str]:
     return {after[2]: before[2] for after, before in pairs if after[0] == kind}
 
 
-def _chosen(catalog: Catalog, members: Members, job: str | None, limit: Selection | None = None) -> frozenset[str]:
+def _chosen(catalog: Catalog, members: Members, job: str | None, *limits: Selection) -> frozenset[str]:
     known = catalog.jobs.get(job or "")
     if known is None or known.spec.targets is None:
         return frozenset()
-    chosen = members.chosen(known.spec.targets)
-    return frozenset(chosen if limit is None else chosen & members.chosen(limit))
+    chosen = frozenset(members.chosen(known.spec.targets))
+    return chosen.intersection(*(members.chosen(limit) for limit in limits))
 
 
 def _ways(catalog: Catalog, members: Members, job: str) -> tuple[Way, ...]:
@@ -133,8 +214,6 @@ def _ways(catalog: Catalog, members: Members, job: str) -> tuple[Way, ...]:
     return ways(catalog, known, _chosen(catalog, members, job)) if known is not None else ()
 
 
-def _changed(
-    job: str, before: frozenset[str], after: frozenset[str], schedule: str | None = None
-) -> Iterator[TargetsChange]:
+def _changed(job: str, before: frozenset[str], after: frozenset[str]) -> Iterator[TargetsChange]:
     if before != after:
-        yield TargetsChange(job, tuple(sorted(after - before)), tuple(sorted(before - after)), schedule)
+        yield TargetsChange(job, tuple(sorted(after - before)), tuple(sorted(before - after)))

@@ -115,7 +115,7 @@ def _credential(gain: CredentialGain) -> str:
 
 
 def _targets(change: TargetsChange) -> str:
-    by = f" by {code(f'Schedule/{change.schedule}')}" if change.schedule else ""
+    by = f" by {' → '.join(map(code, change.starts))}" if change.starts else ""
     gained = [f"gains {len(change.gained)}: {_names(change.gained)}"] if change.gained else []
     lost = [f"loses {len(change.lost)}: {_names(change.lost)}"] if change.lost else []
     return f"{code(f'Job/{change.job}')}{by} {'; '.join([*gained, *lost])}"

@@ -53,10 +53,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
         ],
         "startsAtOnce": [_start(start) for start in plan.starts_at_once],
         "startsLater": [_start(start) for start in plan.starts_later],
-        "targets": [
-            {"job": one.job, "schedule": one.schedule, "gained": list(one.gained), "lost": list(one.lost)}
-            for one in plan.targets
-        ],
+        "targets": [one.to_json() for one in plan.targets],
         "credentials": [
             {
                 "job": gain.job,
@@ -368,7 +365,7 @@ def _start_line(start: Start) -> str:
 
 
 def _targets_line(change: TargetsChange) -> str:
-    by = f" by Schedule/{change.schedule}" if change.schedule else ""
+    by = f" by {' -> '.join(change.starts)}" if change.starts else ""
     parts = [
         f"{sign} {', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
         for sign, names in (("+", change.gained), ("-", change.lost))

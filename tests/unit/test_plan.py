@@ -345,6 +345,54 @@ def test_a_limit_that_is_lifted_gains_targets_though_the_job_stays() -> None:
     assert [(one.job, one.schedule, one.gained) for one in plan.targets] == [("all", "s", ("b",))]
 
 
+def flow(name: str, node: str) -> str:
+    return f"kind: Workflow\nmetadata: {{name: {name}}}\nspec: {{jobs: {{one: {{{node}}}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "starts", "gained", "lost"),
+    [
+        ("jobRef: all, limit: {names: [a]}", "jobRef: all, limit: {names: [b]}", ("Workflow/f (one)",), ("b",), ("a",)),
+        ("jobRef: all, limit: {names: [a]}", "jobRef: all", ("Workflow/f (one)",), ("b",), ()),
+        ("jobRef: all", "jobRef: only", ("Workflow/f (one)",), (), ("b",)),
+        (
+            "jobRef: all, limit: {names: [a]}",
+            'jobRef: all, limit: {selector: {matchLabels: {x: "${{ params.x }}"}}}',
+            ("Workflow/f (one)",),
+            ("b",),
+            (),
+        ),
+    ],
+)
+def test_the_limit_of_a_node_gains_and_loses_targets(
+    before: str, after: str, starts: tuple[str, ...], gained: tuple[str, ...], lost: tuple[str, ...]
+) -> None:
+    documents = (local_target("a"), local_target("b"), job("all", "{names: [a, b]}"), job("only", "{names: [a]}"))
+
+    def with_params(node: str) -> str:
+        return flow("f", node).replace("spec: {", "spec: {params: {x: {type: string}}, ")
+
+    plan = planned(tree(*documents, with_params(before)), tree(*documents, with_params(after)))
+    assert [(one.starts, one.gained, one.lost) for one in plan.targets] == [(starts, gained, lost)]
+
+
+def test_the_limit_of_a_schedule_that_starts_a_workflow_narrows_each_job_in_it() -> None:
+    documents = (local_target("a"), local_target("b"), local_target("c"), job("all", "{names: [a, b, c]}"))
+    graph = flow("f", "jobRef: all, limit: {names: [a, b]}")
+
+    def starting(limit: str) -> str:
+        return f"kind: Schedule\nmetadata: {{name: s}}\nspec: {{workflowRef: f, every: 1h{limit}}}\n"
+
+    narrow = tree(*documents, graph, starting(", limit: {names: [b, c]}"))
+    plan = planned(narrow, tree(*documents, graph, starting(", limit: {names: [a, c]}")))
+    assert [one.to_json() for one in plan.targets] == [
+        {"job": "all", "schedule": "s", "workflow": "f", "node": "one", "gained": ["a"], "lost": ["b"]}
+    ]
+    assert "all by Schedule/s -> Workflow/f (one): + a  - b" in as_text(plan)
+    lifted = planned(narrow, tree(*documents, graph, starting("")))
+    assert [(one.starts, one.gained) for one in lifted.targets] == [(("Schedule/s", "Workflow/f (one)"), ("a",))]
+
+
 def test_a_credential_is_newly_reachable_through_a_label() -> None:
     def fleet(labels: str) -> tuple[str, ...]:
         return (
