@@ -36,7 +36,7 @@ class ActFacts:
     first_seen: datetime
     requested_by: str
     was_there_before: bool = False
-    """It was already present when the first commit was accepted, or is older than a rebuilt store."""
+    """It was already present when the engine judged its first commit, or is older than a rebuilt store."""
     store_lost: bool = False
     original: Original | OriginalGraph | None = None
     """The run that a rerun or resume names; None where there is no such run."""
@@ -116,7 +116,9 @@ def refused_by_age(
     if store_lost:
         return Refuse("storeLost", "the engine's store was lost; it cannot be proven that this was not answered before")
     if was_there_before:
-        return Refuse("tooOld", "it was already there when the first definitions were accepted; ask again")
+        return Refuse(
+            "tooOld", "it was there before the engine first looked, and may have been answered elsewhere; ask again"
+        )
     if now >= (act.spec.expires_at or first_seen + DEFAULT_LIFE):
         return Refuse("expired", "its expiresAt had passed before it could be judged; ask again")
     return None

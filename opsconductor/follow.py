@@ -29,7 +29,7 @@ def follow(
 ) -> Followed:
     """Show the way of one request to its end: 0 succeeded (or cancelled as asked), 1 failed or refused, 3 open.
 
-    1 also where no commit was ever accepted: requests from before the first one are refused.
+    3 also, at once, where no commit was ever accepted: the request waits for people to mend that.
     """
     until = clock() + patience.total_seconds()
     shown, answer, run = "", None, None
@@ -43,7 +43,8 @@ def follow(
             chatter(line)
             shown = line
         if blocked and _has_seen_the_head(workspace, status):
-            return Followed(exits.FINDINGS, answer, run)
+            chatter("the request waits for the first commit that is accepted")
+            return Followed(exits.STILL_OPEN, answer, run)
         if (code := _verdict(answer, run)) is not None:
             return Followed(code, answer, run)
         time.sleep(pause.total_seconds())

@@ -243,6 +243,8 @@ class Loop:
     async def _compile(self, head: str, *, named: bool) -> None:
         compiled = self._of_other_branches(guarded(self._catalog, await self._load(head), accepted_by_name=named))
         self._acts = tuple(Found(authored, head) for authored in compiled.acts)
+        if not self._accepted.looked and self._accepted.applied is None:
+            await self._remember(self._accepted.looking_at(await self._names_of_acts()))
         now = self._moment()
         if compiled.catalog is None:
             await self._remember(replace(self._accepted, trusted=head))
@@ -286,14 +288,10 @@ class Loop:
             return Compiled(None, (), (Diagnostic(start_of("opsconductor.yaml"), "OC125", message, hint),), 0)
 
     async def _accept(self, catalog: Catalog, head: str, now: datetime) -> None:
-        first = self._accepted.applied is None
-        baseline = self._accepted.baseline
-        if first:
-            baseline = tuple(sorted({*baseline, *await self.present_acts()}))
         # Whatever becomes of the branch, the commit in force stays in the mirror.
         await asyncio.to_thread(self._mirror.keep, "accepted", head)
         reach("definitions.accepted")
-        await self._take(catalog, now, Accepted(applied=head, trusted=head, baseline=baseline))
+        await self._take(catalog, now, replace(self._accepted, applied=head, trusted=head))
         log.info("commit in force", commit=head, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
 
     async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted) -> None:
@@ -306,6 +304,11 @@ class Loop:
         if self.outlook.pace < before:
             self._wake.poke()  # who waits for the source waits as long as was right until now
         self._say(replace(self.sync, applied=catalog.commit))
+
+    async def _names_of_acts(self) -> frozenset[str]:
+        """Of the acts on both branches, by the commit of definitions that is being judged."""
+        on_requests = await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
+        return frozenset(one.authored.document.name for one in (*self._acts, *on_requests))
 
     async def all_acts(self) -> tuple[Found, ...]:
         """All acts on both branches, as they were last seen."""

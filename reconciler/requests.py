@@ -119,7 +119,7 @@ class Requests:
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
-        `baseline` are names that were there when the first definitions were accepted, `lost` those whose answer may
+        `baseline` are names that were there when the first commit was judged, `lost` those whose answer may
         have gone with the store. `rejected` is a newer commit that is not in force. Between portions of many acts
         `between` is called, so that nothing else waits long.
         """

@@ -150,16 +150,17 @@ def test_the_first_accepted_commit_brings_no_runs(bare: Site) -> None:
 
 
 def test_run_with_wait_ends_where_no_commit_was_ever_accepted(bare: Site) -> None:
-    """Such a request would be refused once one is; the first finding says what keeps the engine."""
+    """The first finding says what keeps the engine; the request waits until that is mended."""
     from tests.acceptance.site import HERE
 
     bad = bare.create({"here.yaml": HERE, "broken.yaml": BROKEN})
     bare.start()
     bare.rejected(bad)
     done = bare.run("run", "count", "--wait", "--timeout", "20s")
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "no commit was accepted yet; see 'opsconductor get sync'" in done.stderr
     assert "definitions/broken.yaml:" in done.stderr
+    assert "the request waits for the first commit that is accepted" in done.stderr
     assert done.stdout == ""
 
 

@@ -195,3 +195,29 @@ async def test_a_bug_of_ours_rejects_the_commit_and_not_the_engine(site: Site, m
     assert (site.loop.sync.rejected, site.loop.sync.applied) == (True, good)
     (finding,) = site.loop.sync.findings
     assert "a bug of ours" in finding.message
+
+
+async def test_what_is_asked_before_the_first_good_commit_waits_for_it(tmp_path: Path) -> None:
+    """Not so what was there before the engine looked at all: a copied repository repeats nothing."""
+    site = Site(tmp_path)
+    tree = {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB.replace("steps", "stepz")}
+    site.commit(MAIN, {**tree, "definitions/old.yaml": ASK.format(name="old")})
+    older = {"requests/older.yaml": ASK.format(name="older")}
+    site.commit(REQUESTS, older)
+    await site.look()
+    assert site.loop.sync.applied is None
+    site.commit(REQUESTS, {**older, "requests/early.yaml": ASK.format(name="early")})
+    await site.look()
+    site.loop = site.new_loop()  # it is remembered over a restart
+    await site.loop.start()
+    mended = {"definitions/greet.yaml": JOB, "definitions/new.yaml": ASK.format(name="new")}
+    site.commit(MAIN, {**tree, "definitions/old.yaml": ASK.format(name="old"), **mended})
+    await site.look()
+    seen = await site.journal.read(lambda conn: acts.seen(conn, ("old", "older", "early", "new")))
+    assert {name: (one.state, one.reason) for name, one in seen.items()} == {
+        "old": ("refused", "tooOld"),
+        "older": ("refused", "tooOld"),
+        "early": ("accepted", None),
+        "new": ("accepted", None),
+    }
+    await site.journal.close()
