@@ -15,8 +15,9 @@ _MAX_ID = 100
 class Cause:
     """Why a run exists. `name` is the schedule's or the act's, or the id of a workflow's run; `instant` is aware, UTC.
 
-    Instant: a schedule's due time before jitter; a request's committer time or its notBefore; that of a workflow's run
-    for the runs of its nodes. `node` and, where it is done for each of several, `item` (from 0) say which node.
+    Instant: a schedule's due time before jitter; a request's committer time or its notBefore; an event's arrival; that
+    of a workflow's run for the runs of its nodes. `node` and, where it is done for each of several, `item` (from 0) say
+    which node.
     """
 
     kind: CauseKind
@@ -26,14 +27,26 @@ class Cause:
     reason: str | None = None
     node: str | None = None
     item: int | None = None
+    event: str | None = None
+    """Of a trigger: which of its events, by a key that no other one has."""
+    chain: tuple[str, ...] = ()
+    """The triggers that came before, one after another: each was set off by a run of the one before it."""
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """All triggers that led to the run, the last one its own where it has one."""
+        return (*self.chain, self.name) if self.kind == "trigger" else self.chain
 
     @property
     def key(self) -> str:
-        """Unique per cause, for ever: an act is its name alone, a schedule fires once an instant, a node an item."""
+        """Unique per cause, for ever: an act is its name alone, a schedule fires once an instant, a node an item,
+        a trigger an event."""
         if self.kind == "request":
             return f"request/{self.name}"
         if self.kind == "workflow":
             return f"workflow/{self.name}/{self.node}" + ("" if self.item is None else f"/{self.item}")
+        if self.kind == "trigger":
+            return f"trigger/{self.name}/{self.event}"
         return f"{self.kind}/{self.name}/{compact(self.instant)}"
 
 

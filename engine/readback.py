@@ -169,6 +169,8 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
                 reason=cause.maybe_text("reason"),
                 node=cause.maybe_text("node"),
                 item=cause.number("item", 0) if "item" in cause.data else None,
+                event=cause.maybe_text("event"),
+                chain=cause.texts("chain") if "chain" in cause.data else (),
             ),
             state=RunState(status.text("state")),
             queued_at=status.instant("queuedAt"),

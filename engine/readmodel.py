@@ -142,6 +142,8 @@ def _run_spec(view: RunView) -> Document:
     extra = {
         "node": view.cause.node,
         "item": view.cause.item,
+        "event": view.cause.event,
+        "chain": list(view.cause.chain) or None,
         "requestedBy": view.cause.requested_by,
         "reason": view.cause.reason,
         "rerunOf": view.rerun_of,

@@ -16,6 +16,8 @@ def cause_to_json(cause: Cause) -> dict[str, Any]:
         "reason": cause.reason,
         "node": cause.node,
         "item": cause.item,
+        "event": cause.event,
+        "chain": list(cause.chain) or None,
     }
     return {key: value for key, value in found.items() if value is not None}
 
@@ -30,4 +32,6 @@ def cause_from_json(data: dict[str, Any]) -> Cause:
         reason=data.get("reason"),
         node=data.get("node"),
         item=data.get("item"),
+        event=data.get("event"),
+        chain=tuple(data.get("chain", ())),
     )

@@ -64,6 +64,11 @@ POINTS: dict[str, Between] = {
     "gate-vote.committed": Between("what an approval says is in the journal", "the gate's end is recorded"),
     "workflow-end.uncommitted": Between("all nodes have their recorded ends", "the workflow's end is in the journal"),
     "workflow-end.committed": Between("the workflow's end is in the journal", "the end is on the status branch"),
+    # journal: triggers
+    "event.uncommitted": Between("something has happened that sets a trigger off", "the event is in the journal"),
+    "event.committed": Between("the event is in the journal", "what becomes of it is"),
+    "trigger.uncommitted": Between("an event is in the journal", "its run, or why there is none, is"),
+    "trigger.committed": Between("an event's run is in the journal", "what became of it is on the status branch"),
     # journal: leases
     "register.uncommitted": Between("the runner's process has started", "the runner is in the journal"),
     "register.committed": Between("the runner is in the journal", "its first claim is in the journal"),

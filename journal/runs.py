@@ -16,7 +16,7 @@ from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflowplan import PinnedWorkflow
-from journal import acts, graphs, outbox, points, specs, steprecords
+from journal import acts, events, graphs, outbox, points, specs, steprecords
 from journal.causes import cause_to_json
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
@@ -323,6 +323,7 @@ def ended(tx: Connection, run: RunId, job: str, group: str | None, now: datetime
     """What follows from every end of a run."""
     outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", job)))
     acts.run_ended(tx, run, now)
+    events.run_ended(tx, run, now)
     admit_group(tx, group, now)
 
 

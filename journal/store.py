@@ -19,7 +19,7 @@ from journal import faults, outbox, points, sqlite
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.savepoint import in_savepoint
-from journal.tables import PRODUCT, VERSION, meta, metadata, nodes, runs, verdicts
+from journal.tables import PRODUCT, VERSION, events, meta, metadata, nodes, runs, verdicts, watches
 
 T = TypeVar("T")
 _MOST_IN_A_BATCH = 512
@@ -48,6 +48,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     4: _executing("ALTER TABLE steps ADD COLUMN inherited BOOLEAN NOT NULL DEFAULT false"),
     5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
     6: _with_workflows,
+    7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
 }
 """How a journal of the version before becomes one of this version."""
 

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 6
+VERSION = 7
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -294,6 +294,45 @@ acts = Table(
     Column("first_seen", Instant, nullable=False),
     Column("settled_at", Instant),
 )
+
+watches = Table(
+    # Which ends of runs set which trigger off: a row a job (empty: any) and state. Replaced with every commit in force.
+    "watches",
+    metadata,
+    Column("trigger", String, primary_key=True),
+    Column("workflow", Boolean, primary_key=True),
+    Column("job", String, primary_key=True),
+    Column("state", String, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+events = Table(
+    # What set triggers off, and what became of it. A key is taken once, so that a delivery sent again is known.
+    "events",
+    metadata,
+    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("trigger", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("type", String),
+    Column("delivery", String),
+    Column("arrived_at", Instant, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", String),
+    Column("message", Text),
+    Column("run", String(100)),
+    Column("dedupe", String),
+    # How many: of refused requests that nobody signed, those of an hour are one.
+    Column("times", Integer, nullable=False, default=1, server_default="1"),
+    Column("settled_at", Instant),
+    # What came, until it is decided.
+    Column("payload", LargeBinary),
+    UniqueConstraint("trigger", "key", name="events_once_a_trigger"),
+    Index("events_by_trigger", "trigger", "seq"),
+    sqlite_autoincrement=True,
+)
+_PENDING = events.c.state == "pending"
+Index("events_pending", events.c.seq, sqlite_where=_PENDING, postgresql_where=_PENDING)
 
 runners = Table(
     "runners",

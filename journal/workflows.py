@@ -115,7 +115,15 @@ def _apply(
 def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime) -> None:
     """A node's run always waits for its place: `onConflict` is for runs that nobody waits for."""
     by = facts.run.cause.requested_by
-    cause = Cause("workflow", facts.run.id, facts.run.instant, requested_by=by, node=launch.node.id, item=launch.item)
+    cause = Cause(
+        "workflow",
+        facts.run.id,
+        facts.run.instant,
+        requested_by=by,
+        node=launch.node.id,
+        item=launch.item,
+        chain=facts.run.cause.triggers,
+    )
     job = launch.job
     new = runs.NewRun(
         id=run_id(launch.plan.job, cause),

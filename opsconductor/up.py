@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import DEFAULT_POOL
 from engine.states import RunState
-from journal import history, leases, runs, workflows
+from journal import events, history, leases, runs, workflows
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
@@ -359,7 +359,7 @@ class Engine:
         now = self._clock.now()
         waits = (run for run in runs.open_runs(conn) if not workflows.only_waits(conn, run))
         due = [run for run in waits if not _starts_later(conn, run, now)]
-        return not due and not unpublished(conn)
+        return not due and not events.pending(conn, 1) and not unpublished(conn)
 
     async def _pause(self, span: timedelta) -> None:
         try:

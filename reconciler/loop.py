@@ -4,7 +4,7 @@ Each part is its own transaction and may be repeated: a pass that was cut off an
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from engine.compile import PROJECT_FILE, Compiled
 from journal import facts, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
+from journal.events import NewEvent
 from journal.points import reach
 from journal.store import Journal
 from reconciler import rebuild, trust
@@ -29,6 +30,7 @@ from reconciler.outlook import Outlook
 from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
+from reconciler.triggers import Triggers, of_commit
 from reconciler.wake import Wake
 from reconciler.workflows import Workflows
 from schemas.diagnostic import Diagnostic
@@ -76,6 +78,7 @@ class Loop:
         self._requests = Requests(journal, objects)
         self._schedules = Schedules(journal)
         self._workflows = Workflows(journal)
+        self._triggers = Triggers(journal)
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
         self._looked_at: tuple[str, bool] | None = None
@@ -124,7 +127,7 @@ class Loop:
         """Pass after pass until `stop` is set; trouble with git or the store is waited out."""
         parts: set[asyncio.Task[None]] = {asyncio.create_task(self._watch_source())}
         if self._decides:
-            parts.add(asyncio.create_task(self._lead_workflows()))
+            parts |= {asyncio.create_task(part) for part in (self._lead_workflows(), self._hear_events())}
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -150,11 +153,22 @@ class Loop:
             wake = self._workflows.next_wake
             wait = None if wake is None else max((wake - self._clock.now()).total_seconds(), 0.05)
             await watch.changed(timeout=wait)
-            try:
-                await self._workflows.lead(self._moment())
-            except Unavailable as error:
-                log.warning("workflows wait", error=str(error), seconds=error.retry_after.total_seconds())
-                await asyncio.sleep(error.retry_after.total_seconds())
+            await self._outlasting("workflows wait", self._workflows.lead)
+
+    async def _hear_events(self) -> None:
+        """Where a run has ended, or a webhook has come, its triggers need not wait for a pass."""
+        watch = self._journal.watch(objects=True)
+        while True:
+            await watch.changed()
+            if self._triggers.any:
+                await self._outlasting("triggers wait", self._triggers.decide)
+
+    async def _outlasting(self, waiting: str, do: Callable[[datetime], Awaitable[object]]) -> None:
+        try:
+            await do(self._moment())
+        except Unavailable as error:
+            log.warning(waiting, error=str(error), seconds=error.retry_after.total_seconds())
+            await asyncio.sleep(error.retry_after.total_seconds())
 
     async def _watch_source(self) -> None:
         while True:
@@ -182,6 +196,7 @@ class Loop:
         await self._take_in(sighting)
         if self._decides:
             await self._schedules.decide(now)
+            await self._triggers.decide(now)
             await self._judge_acts(sighting)
             await self._schedules.decide(self._moment())
             await self._tend()
@@ -255,6 +270,7 @@ class Loop:
             # Everything due until now belongs to the definitions that were in force until now.
             if self._decides:
                 await self._schedules.decide(now)
+                await self._triggers.decide(now)
             await self._accept(compiled.catalog, head, now)
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
 
@@ -296,8 +312,15 @@ class Loop:
 
     async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted) -> None:
         # With its clocks in one transaction: a new schedule is considered from when its commit was accepted.
-        await self._schedules.adopt(catalog, now, also=partial(facts.put, key=ACCEPTED, value=accepted.to_json()))
+        heard = await self._heard(catalog)
+
+        def also(tx: Connection) -> None:
+            facts.put(tx, ACCEPTED, accepted.to_json())
+            self._triggers.adopt(tx, catalog, heard, now)
+
+        await self._schedules.adopt(catalog, now, also=also)
         self._accepted = accepted
+        self._triggers.active = catalog
         reach("definitions.adopted")
         before = self.outlook.pace
         self._catalog, self.outlook.in_force = catalog, catalog.project
@@ -309,6 +332,14 @@ class Loop:
         """Of the acts on both branches, by the commit of definitions that is being judged."""
         on_requests = await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
         return frozenset(one.authored.document.name for one in (*self._acts, *on_requests))
+
+    async def _heard(self, catalog: Catalog) -> tuple[NewEvent, ...]:
+        """The events of a commit that takes the place of another one."""
+        before = self._catalog
+        if before is None or not self._decides or before.commit == catalog.commit:
+            return ()
+        paths = await asyncio.to_thread(self._objects.changed, before.commit, catalog.commit)
+        return of_commit(before, catalog, paths, self._clock.now())
 
     async def all_acts(self) -> tuple[Found, ...]:
         """All acts on both branches, as they were last seen."""

@@ -45,7 +45,6 @@ MODELS: Mapping[str, type[Document]] = MappingProxyType(
 )
 NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
     {
-        "Trigger": "nothing sets it off",
         "Discovery": "nothing is scanned",
         "NotificationRule": "nothing is sent",
         "Calendar": "no schedule heeds it",

@@ -41,6 +41,14 @@ class RunCause(Written):
     reason: str | None = Field(default=None, description="What they said about it.", examples=["disk is full"])
     node: str | None = Field(default=None, description="Of a workflow's node: its id.", examples=["build"])
     item: int | None = Field(default=None, ge=0, description="Of a forEach: the number of the item.", examples=[0])
+    event: str | None = Field(
+        default=None,
+        description="Of a trigger: its event, which starts one run.",
+        examples=["run/build-1"],
+    )
+    chain: Many[str] | None = Field(
+        default=None, description="The triggers before, one after another, that led to it.", examples=[["after-build"]]
+    )
     rerun_of: str | None = Field(default=None, description="The run that this one repeats.", examples=[RUN])
 
 

@@ -21,12 +21,28 @@ class WebhookEvent(Model):
     provider: Literal["github", "gitlab", "gitea", "generic"] = Field(
         default="generic", description="How requests are signed, and what `event` looks like."
     )
+    events: Many[str] = Field(
+        default=(),
+        description="The kinds of events that count, as the sender names them in its header; of all where left out.",
+        examples=[["push", "release"]],
+    )
+
+    @model_validator(mode="after")
+    def _names_events(self) -> "WebhookEvent":
+        if self.events and self.provider == "generic":
+            raise ValueError("a generic sender has no kinds of events; compare a field of 'event' under 'if'")
+        return self
 
 
 class RunEvent(Model):
     """A run that ended."""
 
-    jobs: Many[Name] = Field(default=(), description="Runs of these jobs; of all where left out.", examples=[["build"]])
+    jobs: Many[Name] = Field(
+        default=(),
+        description="Runs of these jobs; of all jobs and workflows where neither is named.",
+        examples=[["build"]],
+    )
+    workflows: Many[Name] = Field(default=(), description="Runs of these workflows.", examples=[["release"]])
     states: Many[RunState] = Field(
         default=("succeeded",), description="States in which it ended.", examples=[["failed", "timedOut"]]
     )

@@ -118,6 +118,7 @@ def _event(trigger: Trigger) -> Iterator[Reference]:
         yield from _maybe("Credential", event.webhook.credential_ref, *path, "webhook", "credentialRef")
     if event.run is not None:
         yield from _each("Job", event.run.jobs, (*path, "run", "jobs"))
+        yield from _each("Workflow", event.run.workflows, (*path, "run", "workflows"))
 
 
 def _discovery(discovery: Discovery) -> Iterator[Reference]:

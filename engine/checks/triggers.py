@@ -5,7 +5,7 @@ from itertools import islice
 
 from engine.checks.parameters import taker_of
 from engine.checks.reading import Fault, Read, faults, judged, read
-from engine.checks.scope import Path, Scope
+from engine.checks.scope import Scope
 from engine.checks.typed import given, mismatches, nothing_known
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, shown
@@ -76,9 +76,9 @@ def _graph(watching: Mapping[str, Trigger], scope: Scope) -> Mapping[str, tuple[
     graph: dict[str, list[str]] = {_ANY: []}
     for name, trigger in watching.items():
         event = trigger.spec.event.run
-        for job in event.jobs if event is not None else ():
-            graph.setdefault(f"Job/{job}", []).append(f"Trigger/{name}")
-        if event is not None and not event.jobs:
+        for watched in _watched(trigger):
+            graph.setdefault(watched, []).append(f"Trigger/{name}")
+        if event is not None and not _watched(trigger):
             graph[_ANY].append(f"Trigger/{name}")
     started = {f"Trigger/{name}": [*_started(trigger, scope), _ANY] for name, trigger in watching.items()}
     return {name: tuple(below) for name, below in {**graph, **started}.items()}
@@ -88,6 +88,8 @@ def _started(trigger: Trigger, scope: Scope) -> Iterator[str]:
     if trigger.spec.job_ref is not None:
         yield f"Job/{trigger.spec.job_ref}"
     workflow = scope.catalog.workflows.get(trigger.spec.workflow_ref or "")
+    if workflow is not None:
+        yield workflow.identity
     for node in workflow.spec.jobs.values() if workflow is not None else ():
         if node.job_ref is not None:
             yield f"Job/{node.job_ref}"
@@ -96,7 +98,7 @@ def _started(trigger: Trigger, scope: Scope) -> Iterator[str]:
 def _circle(way: list[str], watching: Mapping[str, Trigger], scope: Scope) -> Diagnostic:
     authored = scope.authored("Trigger", way[0])
     # A condition may break the circle, and who watches all jobs may not have meant this one.
-    certain = all(watching[name].spec.if_ is None and _jobs(watching[name]) for name in way)
+    certain = all(watching[name].spec.if_ is None and _watched(watching[name]) for name in way)
     message = (
         f"trigger '{way[0]}' sets itself off: what it starts is among what it watches"
         if len(way) == 1
@@ -105,18 +107,23 @@ def _circle(way: list[str], watching: Mapping[str, Trigger], scope: Scope) -> Di
     related = tuple(
         Related(scope.authored("Trigger", name).span("metadata", "name"), f"trigger {name}") for name in way[1:10]
     )
-    hint = "name other jobs under event.run.jobs; a run that would close the circle is refused"
+    hint = "name other jobs under event.run; a run that would close the circle is refused"
     return Diagnostic(_place(authored, watching[way[0]]), "OC315", message, hint,
                       "error" if certain else "warning", related)  # fmt: skip
 
 
-def _jobs(trigger: Trigger) -> tuple[str, ...]:
-    return trigger.spec.event.run.jobs if trigger.spec.event.run is not None else ()
+def _watched(trigger: Trigger) -> tuple[str, ...]:
+    """What it watches by name; nothing where it watches everything."""
+    run = trigger.spec.event.run
+    if run is None:
+        return ()
+    return (*(f"Job/{name}" for name in run.jobs), *(f"Workflow/{name}" for name in run.workflows))
 
 
 def _place(authored: Authored, trigger: Trigger) -> Span:
-    path: Path = ("spec", "event", "run", "jobs") if _jobs(trigger) else ("spec", "event", "run")
-    return authored.span(*path, key=True)
+    run = trigger.spec.event.run
+    named = () if run is None else ("jobs",) if run.jobs else ("workflows",) if run.workflows else ()
+    return authored.span("spec", "event", "run", *named, key=True)
 
 
 def _long_chain(
@@ -141,7 +148,7 @@ def _long_chain(
             break
         name = after[name]
     ninth = way[MAX_CHAIN]
-    certain = all(watching[one].spec.if_ is None and _jobs(watching[one]) for one in way)
+    certain = all(watching[one].spec.if_ is None and _watched(watching[one]) for one in way)
     message = f"a chain of {len(way)} triggers: {shown(way, 'sets off')}"
     hint = f"a run with more than {MAX_CHAIN} causes one after another is refused; use a Workflow"
     span = _place(scope.authored("Trigger", ninth), watching[ninth])

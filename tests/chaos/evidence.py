@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pygit2
 import yaml
 
-from tests.chaos.history import ActRow, Branch, Clock, DecisionRow, Effect, Journal, RunFile, RunRow, StepRow
+from tests.chaos.history import ActRow, Branch, Clock, DecisionRow, Effect, EventRow, Journal, RunFile, RunRow, StepRow
 
 STATUS = "refs/heads/opsconductor/status"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,6 +104,10 @@ def _journal(connection: sqlite3.Connection) -> Journal:
                 row["run"],
             )
             for row in connection.execute("SELECT * FROM decisions ORDER BY seq")
+        ),
+        events=tuple(
+            EventRow(row["trigger"], row["key"], row["state"], row["run"])
+            for row in connection.execute("SELECT * FROM events ORDER BY seq")
         ),
         clocks={
             row["name"]: Clock(_instant(row["considered_from"]), _instant(row["considered_until"]))

@@ -135,6 +135,16 @@ class ActRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRow:
+    """What set a trigger off, and what became of it."""
+
+    trigger: str
+    key: str
+    state: str
+    run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """All of the store that outlives it. `pruned` are causes whose runs retention removed, with those runs."""
 
@@ -145,6 +155,7 @@ class Journal:
     acts: Mapping[str, ActRow] = field(default_factory=dict)
     applied: str | None = None
     """The commit in force."""
+    events: tuple[EventRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +198,10 @@ class History:
     asked: frozenset[str] = frozenset()
     lost_at: datetime | None = None
     leaks: tuple[str, ...] = ()
+    watched: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """By trigger, the job and the state whose ends set it off."""
+    heard: frozenset[str] = frozenset()
+    """Triggers that a commit has set off: what several commits change that come into force at once is one event."""
 
 
 # --- the checks ---
@@ -199,6 +214,7 @@ def violations(history: History) -> list[str]:
         *(found for timetable in history.timetables for found in _instants(timetable, history)),
         *_accepted(history),
         *_acts(history),
+        *_events(history),
         *_effects(history),
         *(found for run in history.journal.runs for found in _claims(run, history)),
         *_slots(history),
@@ -288,6 +304,34 @@ def _acts(history: History) -> Iterator[str]:
             yield f"act {name} is still accepted, and its run {act.run} has ended"
     for name in history.journal.acts.keys() - history.asked:
         yield f"an act {name} was answered that nobody asked for"
+
+
+def _events(history: History) -> Iterator[str]:
+    """Every end that is watched, and every commit, set the trigger off once; what that started is there, once."""
+    journal = history.journal
+    runs = {run.run: run for run in journal.runs}
+    by_key = Counter((event.trigger, event.key.rpartition("/")[0] or event.key) for event in journal.events)
+    for (trigger, key), count in by_key.items():
+        if key.startswith("commit/") and count > 1:
+            yield f"doubled: {key} set trigger {trigger} off {count} times"
+    for trigger, (job, state) in history.watched.items():
+        ended = {f"run/{run.run}" for run in journal.runs if (run.job, run.state) == (job, state)}
+        for key in ended - {event.key for event in journal.events if event.trigger == trigger}:
+            yield f"lost: {key} did not set trigger {trigger} off"
+    for trigger in history.heard - {event.trigger for event in journal.events if event.key.startswith("commit/")}:
+        yield f"lost: no commit has set trigger {trigger} off"
+    for event in journal.events:
+        about = runs.get(event.key.removeprefix("run/"))
+        if event.state == "pending" and (about is None or (about.finished_at or history.until) < history.until):
+            yield f"lost: nothing became of {event.key} for trigger {event.trigger}"
+        elif event.state == "started" and (
+            event.run not in runs or runs[event.run].cause != f"trigger/{event.trigger}/{event.key}"
+        ):
+            yield f"lost: {event.key} has started {event.run}, which is not there"
+    started = {event.run for event in journal.events if event.state == "started"}
+    for run in journal.runs:
+        if run.cause.startswith("trigger/") and run.run not in started:
+            yield f"{run.run} was started by a trigger, and no event says so"
 
 
 GRAPH = {"first": 1, "ask": 0, "each": 2, "rest": 0, "last": 1, "end": 1}

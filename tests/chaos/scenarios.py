@@ -101,6 +101,17 @@ def led(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def set_off(site: Site, crash: str) -> Daemon:
+    """A run ends whose end sets a trigger off, and then a commit comes that does."""
+    commit = site.define(every={"quick": 2}, triggers=True)
+    daemon = site.start(crash)
+    if site.until_applied(commit, daemon, or_death=True):
+        site.ask("ask-wrong", jobRef="wrong")
+        if site.until_branch(lambda seen: seen.ended("mended") > 0, daemon, or_death=True):
+            site.until_applied(site.push_note(), daemon, or_death=True)
+    return daemon
+
+
 def overlapping(site: Site, crash: str) -> Daemon:
     """A run waits for the slot that another of its group holds."""
     commit = site.define(every={"quick": 1})
@@ -265,6 +276,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("gate-vote.committed", led),
     Scenario("workflow-end.uncommitted", led),
     Scenario("workflow-end.committed", led),
+    Scenario("event.uncommitted", set_off, 2),
+    Scenario("event.committed", set_off, fast=True),
+    Scenario("trigger.uncommitted", set_off, 2),
+    Scenario("trigger.committed", set_off),
     Scenario("register.uncommitted", first_start),
     Scenario("register.committed", first_start),
     Scenario("renew.uncommitted", renewed, 2),

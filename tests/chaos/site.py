@@ -93,6 +93,11 @@ RELEASE = {
 }
 """The one workflow; `history.GRAPH` says what becomes of it."""
 
+TRIGGERS = {
+    "after-wrong": {"event": {"run": {"jobs": ["wrong"], "states": ["failed"]}}, "jobRef": "mended"},
+    "on-note": {"event": {"definitions": {"paths": ["definitions/note.yaml"]}}, "jobRef": "quick"},
+}
+
 
 @dataclass
 class Daemon:
@@ -194,6 +199,8 @@ class Site:
     timetables: list[Timetable] = field(default_factory=list)
     hurried: bool = False
     lost_at: datetime | None = None
+    triggers: bool = False
+    notes_pushed: int = 0
     until: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     _project: dict[str, Any] = field(default_factory=dict)
     _started: int = 0
@@ -314,9 +321,15 @@ class Site:
         return str(commit)
 
     def define(
-        self, *, every: Mapping[str, int] | None = None, at: Mapping[str, datetime] | None = None, keep: int = 200
+        self,
+        *,
+        every: Mapping[str, int] | None = None,
+        at: Mapping[str, datetime] | None = None,
+        keep: int = 200,
+        triggers: bool = False,
     ) -> str:
         """Push all definitions, with a schedule for each of these jobs; the commit."""
+        self.triggers = triggers
         schedules: dict[str, dict[str, Any]] = {}
         new: list[Timetable] = []
         for job, seconds in (every or {}).items():
@@ -339,11 +352,21 @@ class Site:
                     f"definitions/{name}.yaml": _text(_document("Schedule", name, spec))
                     for name, spec in schedules.items()
                 },
+                **{
+                    f"definitions/{name}.yaml": _text(_document("Trigger", name, spec))
+                    for name, spec in (TRIGGERS if triggers else {}).items()
+                },
             },
             message="definitions",
         )
         known = {timetable.schedule for timetable in self.timetables}
         self.timetables += [replace(one, commit=commit) for one in new if one.schedule not in known]
+        return commit
+
+    def push_note(self) -> str:
+        """Push what one of the triggers watches for; the commit."""
+        commit = self.push(MAIN, {"definitions/note.yaml": f"# {self.notes_pushed}\n"}, message="a note")
+        self.notes_pushed += 1
         return commit
 
     def resume(self) -> str:
@@ -518,6 +541,8 @@ class Site:
             asked=frozenset(self.asked),
             lost_at=self.lost_at,
             leaks=evidence.leaks(CANARY, places),
+            watched={"after-wrong": ("wrong", "failed")} if self.triggers else {},
+            heard=frozenset({"on-note"}) if self.triggers and self.notes_pushed else frozenset(),
         )
 
     def check(self) -> None:

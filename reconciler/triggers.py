@@ -1,0 +1,142 @@
+"""Triggers: each event is decided once, and what it starts is enqueued in the transaction that says so."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from engine import payload, triggers
+from engine.catalog import Catalog
+from engine.identity import RunId, compact
+from engine.judge import Refuse
+from engine.triggers import Fire, Happened, Ignore, Verdict
+from journal import events, runs
+from journal.events import EventRow, NewEvent, Watch
+from journal.store import Journal
+from reconciler.launches import new_run
+
+log = structlog.get_logger(__name__)
+
+_PORTION = 50
+
+
+class Triggers:
+    """Decides the events that the journal holds, under the definitions in force. `decide` may be called at any time."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._turn = asyncio.Lock()
+        self.active: Catalog | None = None
+        """The definitions in force."""
+
+    @property
+    def any(self) -> bool:
+        """Whether there are triggers at all."""
+        return self.active is not None and bool(self.active.triggers)
+
+    def adopt(self, tx: Connection, catalog: Catalog, heard: Iterable[NewEvent], now: datetime) -> None:
+        """In the transaction that puts a commit in force: whose ends are watched from now on, and its own events."""
+        events.watch(tx, (Watch(*one) for one in triggers.watched(catalog)))
+        events.forget(tx, catalog.triggers)
+        for event in heard:
+            events.happened(tx, event)
+
+    async def decide(self, now: datetime) -> int:
+        """Decide everything that waits; gives the number of runs that were enqueued."""
+        started = 0
+        async with self._turn:
+            while (catalog := self.active) is not None:
+                found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
+                if not found:
+                    break
+                for event in found:
+                    started += await self._decide_one(event, catalog, now)
+        return started
+
+    async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
+        happened = await self._happened(event)
+        verdict = happened if isinstance(happened, Refuse) else await asyncio.to_thread(_judged, catalog, happened)
+        state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
+        if state is not None:
+            reason = None if isinstance(verdict, Fire) else verdict.reason
+            log.info("event decided", trigger=event.trigger, key=event.key, decision=state, reason=reason, run=run)
+        return run is not None
+
+    async def _happened(self, event: EventRow) -> Happened | Refuse:
+        if event.kind == "run":
+            run = RunId(event.key.removeprefix("run/"))
+            view = await self._journal.read(lambda conn: runs.get(conn, run))
+            if view is None:
+                return Refuse("runGone", "the run that ended is not kept any more")
+            data: Any = triggers.of_run(view)
+            return Happened(event.trigger, event.key, event.arrived_at, data, chain=view.cause.triggers)
+        body = await self._journal.read(lambda conn: events.payload(conn, event.seq))
+        try:
+            data = await asyncio.to_thread(payload.read, body or b"null")
+        except payload.NotJson as error:
+            return Refuse("badPayload", str(error))
+        return Happened(event.trigger, event.key, event.arrived_at, data, type=event.type)
+
+
+def of_commit(before: Catalog, after: Catalog, paths: Iterable[str], now: datetime) -> tuple[NewEvent, ...]:
+    """The events of a commit that takes the place of another one, for each trigger that it sets off."""
+    key = f"commit/{after.commit}/{compact(now)}"
+    return tuple(
+        NewEvent(
+            name,
+            key,
+            "definitions",
+            now,
+            payload=json.dumps(triggers.of_commit(after.commit, before.commit, asked)).encode(),
+        )
+        for name, asked in triggers.set_off(before, after, paths).items()
+    )
+
+
+def _judged(catalog: Catalog, happened: Happened) -> Verdict:
+    """An event that trips over a bug of ours is refused: it must not keep all later ones from being decided."""
+    try:
+        return triggers.verdict(catalog, happened)
+    except Exception as error:
+        log.exception("a bug of ours: the event is refused", trigger=happened.trigger, key=happened.key)
+        return Refuse("error", f"a bug of ours: {type(error).__name__}; please send us the engine's log")
+
+
+def _settle(
+    tx: Connection, event: EventRow, verdict: Verdict, catalog: Catalog, now: datetime
+) -> tuple[events.EventState | None, RunId | None]:
+    """Do what was judged and record it. Nothing happens where another process has done so meanwhile."""
+    if not events.is_pending(tx, event.seq):
+        return None, None
+    match verdict:
+        case Fire(launch=launch, dedupe=dedupe):
+            return _start(tx, event, Fire(launch, dedupe), catalog, now)
+        case Ignore(reason=reason, message=message):
+            events.settle(tx, event, "ignored", now, reason=reason, message=message)
+            return "ignored", None
+        case Refuse(reason=reason, message=message):
+            events.settle(tx, event, "refused", now, reason=reason, message=message)
+            return "refused", None
+
+
+def _start(
+    tx: Connection, event: EventRow, fire: Fire, catalog: Catalog, now: datetime
+) -> tuple[events.EventState, RunId | None]:
+    dedupe = catalog.triggers[event.trigger].spec.dedupe
+    if fire.dedupe is not None and dedupe is not None:
+        other = events.same_before(tx, event, fire.dedupe, dedupe.window)
+        if other is not None:
+            message = "an event with the same key came within the window before"
+            events.settle(tx, event, "ignored", now, reason="duplicate", message=message, run=other)
+            return "ignored", None
+    result = runs.enqueue(tx, new_run(fire.launch, catalog), now)
+    if isinstance(result, runs.Overlap):
+        message = f"run {result.blocking} of the same group is in its way"
+        events.settle(tx, event, "refused", now, reason="overlap", message=message)
+        return "refused", None
+    events.settle(tx, event, "started", now, run=result.run, dedupe=fire.dedupe)
+    return "started", result.run
