@@ -87,6 +87,7 @@ WOULD = {
     "attempts": 2, "sensitive": True, "forEach": {"items": ["a"], "as": "item", "maxParallel": 1, "count": 1},
     "knownOnlyAtRunTime": ["steps.a.json"], "secretsOf": ["key"], "leftOut": "no room",
 }  # fmt: skip
+SET_OFF = replace(WITHOUT_TARGETS, cause=Cause("trigger", "after", AT, event="run/build-1", chain=("before",)))
 REHEARSED = RunView(
     RUN, "rotate", "1f0c" * 10, CAUSE, RunState.SUCCEEDED, AT, targets=("a",), finished_at=AT,
     results=(TargetView("a", StepState.SKIPPED, {}, (StepView("one", StepState.SKIPPED, would=WOULD),)),),
@@ -146,7 +147,7 @@ SYNC = SyncView(
 )  # fmt: skip
 DRAWN: dict[str, list[str]] = {
     "Run": [
-        *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, REHEARSED, GRAPH_REHEARSED))),
+        *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, SET_OFF, REHEARSED, GRAPH_REHEARSED))),
         *run_files(LARGE).values(),
     ],
     "JobStatus": [to_yaml(job_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],
