@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine import builtin
+from engine.plugins import NO_PARTS
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
@@ -11,6 +12,7 @@ from schemas.discovery import Discovery
 from schemas.envelope import Document
 from schemas.job import Job
 from schemas.notification import NotificationChannel, NotificationRule
+from schemas.parts import Parts
 from schemas.policy import Policy, User
 from schemas.pool import RunnerPool
 from schemas.project import Project
@@ -51,6 +53,8 @@ class Catalog:
     """The step libraries that the repository holds; those the product brings are not among them."""
     plugged: Mapping[str, StepType] = field(default_factory=lambda: NONE)
     """The step types of plug-ins, as the lock file has them."""
+    parts: Parts = field(default_factory=lambda: NO_PARTS)
+    """What else plug-ins bring and the lock file knows, by kind and name."""
     origin: Mapping[str, Authored] = field(default_factory=dict, repr=False)
     held: Mapping[str, str] = field(default_factory=dict)
     """What this version must not run, by identity, with the reason: it would do other than what is written."""

@@ -120,7 +120,10 @@ def compile_files(
     unread = {finding.span.file for finding in findings}
     seen = _Seen.of(definitions, mended, parsed)
     catalog = replace(
-        _catalog(commit, seen.definitions, seen.project), libraries=libraries_of(libraries), plugged=plugged
+        _catalog(commit, seen.definitions, seen.project),
+        libraries=libraries_of(libraries),
+        plugged=plugged,
+        parts=libraries.plugins.parts,
     )
     scope = Scope(
         catalog,

@@ -1,22 +1,33 @@
-"""The step types of plug-ins, as the lock file copies them: a commit is checked without what it is run by. Pure."""
+"""What the lock file copies of plug-ins: a commit is checked without what it is run by. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 from engine.checks.memory import remembered
 from engine.userschema import problems_of
 from schemas.diagnostic import Diagnostic
+from schemas.parts import KINDS, Kind, Part, Parts, part
 from schemas.reader import Authored
 from schemas.span import start_of
 from schemas.steps import STEP_TYPES, StepType
 from schemas.steps.declared import NAME, NONE, declared
+from schemas.target import PLUGIN_NAME
 
 LOCK_KEY = "plugins"
-"""In the lock file: by package, its `version` and its `steps`, by name."""
+"""In the lock file: by package, its `version`, and its `steps`, `connections`, `secrets` and `channels`, by name."""
 RELOCK = "'opsconductor plugin lock' writes it anew from what is installed"
+
+What = Literal["steps"] | Kind
+STEPS: Literal["steps"] = "steps"
+WORDS: Mapping[What, str] = MappingProxyType(
+    {STEPS: "step type", "connections": "connection", "secrets": "secret source", "channels": "notification channel"}
+)
+"""What plug-ins bring, by the key that it has in a lock, as people say it."""
+NO_PARTS: Parts = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,7 @@ class Plugged:
     """What a lock file says of plug-ins."""
 
     step_types: Mapping[str, StepType] = field(default_factory=lambda: NONE)
+    parts: Parts = field(default_factory=lambda: NO_PARTS)
     findings: tuple[Diagnostic, ...] = ()
 
 
@@ -34,18 +46,24 @@ def plugged(locked: Any, file: str) -> Plugged:
     """Read the part of a lock file that copies plug-ins. What cannot be used is a finding."""
     if locked is None:
         return NO_PLUGINS
-    found: dict[str, tuple[str, StepType]] = {}
+    found: dict[tuple[str, str], str] = {}
+    types: dict[str, StepType] = {}
+    parts: dict[Kind, dict[str, Part]] = {kind: {} for kind in KINDS}
     findings: list[Diagnostic] = []
-    for package, name, data in _entries(locked):
-        problem = problem_of(name, data)
-        if problem is None and name in found:
-            problem = f"'{found[name][0]}' has it too; one of the two must go"
+    for package, what, name, data in _entries(locked):
+        problem = problem_of(name, data) if what == STEPS else problem_of_part(name, data)
+        if problem is None and (what, name) in found:
+            problem = f"'{found[what, name]}' has it too; one of the two must go"
         if problem is not None:
-            message = f"step type '{name[:80]}' of plug-in '{package[:80]}': {problem}"
+            message = f"{WORDS[what]} '{name[:80]}' of plug-in '{package[:80]}': {problem}"
             findings.append(Diagnostic(start_of(file), "OC323", message, RELOCK))
+            continue
+        found[what, name] = package
+        if what == STEPS:
+            types[name] = declared(data).step_type(name)
         else:
-            found[name] = (package, declared(data).step_type(name))
-    return Plugged({name: one for name, (_, one) in sorted(found.items())}, tuple(findings))
+            parts[what][name] = part(data)
+    return Plugged(dict(sorted(types.items())), parts, tuple(findings))
 
 
 def problem_of(name: str, data: Any) -> str | None:
@@ -60,18 +78,36 @@ def problem_of(name: str, data: Any) -> str | None:
         read = declared(data)
     except ValueError as error:
         return str(error)
-    for what, schemas in (("input", read.inputs), ("output", read.outputs)):
+    return _problem_within({"input": read.inputs, "output": read.outputs})
+
+
+def problem_of_part(name: str, data: Any) -> str | None:
+    """The same for the declaration of a connection, a secret source or a channel."""
+    if re.fullmatch(PLUGIN_NAME, name) is None:
+        return "what a plug-in brings has a name of words with dots between, such as sample.shell"
+    if not isinstance(data, dict):
+        return "it is not a mapping"
+    try:
+        return _problem_within({"setting": part(data).settings})
+    except ValueError as error:
+        return str(error)
+
+
+def _problem_within(declared: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str | None:
+    """What is wrong with the first schema that is none; by what the schemas are for, and by name."""
+    for what, schemas in declared.items():
         for key, schema in schemas.items():
             for problem in problems_of(schema):
                 return f"{what} '{key}': {problem.message}"
     return None
 
 
-def _entries(locked: Any) -> Iterator[tuple[str, str, Any]]:
+def _entries(locked: Any) -> Iterator[tuple[str, What, str, Any]]:
     for package, entry in locked.items() if isinstance(locked, dict) else ():
-        steps = entry.get("steps") if isinstance(entry, dict) else None
-        for name, data in steps.items() if isinstance(steps, dict) else ():
-            yield str(package), str(name), data
+        for what in WORDS:
+            given = entry.get(what) if isinstance(entry, dict) else None
+            for name, data in given.items() if isinstance(given, dict) else ():
+                yield str(package), what, str(name), data
 
 
 def knowing(documents: Iterable[Authored], types: Mapping[str, StepType]) -> list[Authored]:

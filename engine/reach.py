@@ -14,7 +14,6 @@ from schemas.credential import CredentialSpec
 from schemas.envelope import Document
 from schemas.notification import NotificationChannel
 from schemas.schedule import Schedule
-from schemas.steps import STEP_TYPES
 from schemas.target import Become, Target
 from schemas.trigger import Trigger
 from schemas.workflow import Workflow
@@ -128,7 +127,7 @@ def _goes_there(step: PlannedStep) -> bool:
     """Whether it does something where it runs, so that it takes the target's connection where it names none."""
     if not isinstance(step.action, Use):
         return isinstance(step.action, Script)
-    known = STEP_TYPES.get(step.action.type)
+    known = step.action.known
     return known is not None and known.needs != "nothing"
 
 
@@ -184,6 +183,10 @@ def of_hop(target: Target) -> Iterator[Way]:
 
 def of_connection(target: Target, name: str) -> Iterator[Way]:
     """What a connection of a target logs in and becomes another user with."""
+    if name in target.spec.connections.plugins:
+        if (reference := target.spec.connections.login_by_plugin(name)) is not None:
+            yield Way(reference, f"spec.connections.plugins.{name}.credentialRef", target.name)
+        return
     connection = getattr(target.spec.connections, name, None)
     reference = getattr(connection, "credential_ref", None)
     if reference is not None:

@@ -80,8 +80,10 @@ _TITLES = {
     "OC320": "A step that does not run on its target",
     "OC321": "A key or an address of two people",
     "OC322": "A jump that leads nowhere",
-    "OC323": "A step type of a plug-in that cannot be used",
+    "OC323": "A part of a plug-in that cannot be used",
     "OC324": "A workflow that its own job would wait for",
+    "OC325": "A part of a plug-in that the lock does not know",
+    "OC326": "Settings that a plug-in does not take",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

@@ -11,6 +11,8 @@ from schemas.rules import chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
 from schemas.target import PluginName
 
+CredentialType = Literal["ssh", "password", "token", "certificate", "generic"]
+
 FIELDS = {
     "ssh": frozenset({"username", "password", "privateKey", "passphrase", "certificate"}),
     "password": frozenset({"username", "password"}),
@@ -70,9 +72,7 @@ class Source(Model):
 
 
 class CredentialSpec(Model):
-    type: Literal["ssh", "password", "token", "certificate", "generic"] = Field(
-        description="What kind of secret it is."
-    )
+    type: CredentialType = Field(description="What kind of secret it is.")
     username: Login | None = Field(default=None, description="Login name that goes with it.", examples=["ops"])
     pools: Many[Name] = Field(
         default=(), description="Pools whose runners may open it; all where left out.", examples=[["default"]]

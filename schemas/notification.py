@@ -1,7 +1,7 @@
 """Kinds NotificationChannel and NotificationRule: where to; which events of which objects, when, in what words."""
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -10,6 +10,7 @@ from schemas.paths import Certificate, Host, HttpUrl
 from schemas.quantities import Duration, Period, Positive
 from schemas.rules import any_of, chosen, has, none_of, one_of, published, when
 from schemas.selector import Selector
+from schemas.target import PluginName
 
 EventName = Literal[
     "run.started", "run.succeeded", "run.failed", "run.recovered", "run.late", "run.missed", "run.unknown",
@@ -18,7 +19,7 @@ EventName = Literal[
 ]  # fmt: skip
 Address = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-_TYPE = "Which sort of channel: email, slack, teams, webhook, amqp or apprise."
+_TYPE = "Which sort of channel: email, slack, teams, webhook, amqp or apprise; plugin for one that a plug-in brings."
 _ADDRESSES = ("url", "credentialRef")
 
 
@@ -121,8 +122,24 @@ class AmqpChannel(_Channel):
     )
 
 
+class PluginChannel(_Channel):
+    """A channel that a plug-in brings."""
+
+    type: Literal["plugin"] = Field(description=_TYPE)
+    credential_ref: Name | None = Field(
+        default=None, description="What it logs in or signs with.", examples=["pager-token"]
+    )
+    name: PluginName = Field(description="The channel's name.", examples=["sample.spool"])
+    with_: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description="Its settings; they are no secret.",
+        examples=[{"folder": "/var/spool/messages"}],
+    )
+
+
 ChannelSpec = Annotated[
-    EmailChannel | SlackChannel | TeamsChannel | WebhookChannel | AmqpChannel | AppriseChannel,
+    EmailChannel | SlackChannel | TeamsChannel | WebhookChannel | AmqpChannel | AppriseChannel | PluginChannel,
     Field(discriminator="type"),
 ]
 

@@ -17,7 +17,8 @@ UserName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.#][A-Za-z0-9_.@\\+-]*\$?$
 """A name as sudo takes it, or `#` and a number."""
 
 
-PluginName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$", max_length=128)]
+PLUGIN_NAME = r"^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$"
+PluginName = Annotated[str, Field(pattern=PLUGIN_NAME, max_length=128)]
 """What a plug-in brings has a dot in its name."""
 
 
@@ -101,6 +102,11 @@ class Connections(Model):
         """The names of those that are given, those of plug-ins last."""
         own = (name for name in type(self).model_fields if name != "plugins" and getattr(self, name) is not None)
         return (*own, *self.plugins)
+
+    def login_by_plugin(self, name: str) -> str | None:
+        """The Credential that a plug-in's connection names: `credentialRef` means that with every connection."""
+        reference = self.plugins[name].get("credentialRef")
+        return reference if isinstance(reference, str) else None
 
 
 _TO_A_HOST = ("ssh", "winrm", "rdp")

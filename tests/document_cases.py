@@ -2,8 +2,8 @@
 
 A `.yaml` case begins with one line a finding, `#= line:column code`, in the order of the report; without any it is
 right. A line `#@ path` says what the file is called where that matters, `#+ path` names a case that stands
-beside; files of a library are locked as they are. A `.toml` file is a table of cases that no
-editor would keep as they are: `text` with escapes, `hex` bytes, or `parts` (each repeated so often, `{n}` counting),
+beside; files of a library are locked as they are, and so is the sample plug-in. A `.toml` file is a table of cases that
+no editor would keep as they are: `text` with escapes, `hex` bytes, or `parts` (each repeated so often, `{n}` counting),
 with `encoding` and `file` where they matter, and what each `expects`.
 
 `python -m tests.document_cases FILE...` shows every finding as an author would see it; with `--write` the expected
@@ -20,10 +20,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from engine.compile import Compiled, compile_files
-from engine.vendored import Vendored, file_of, is_vendored, libraries_of
+from engine.plugins import Plugged, plugged
+from engine.vendored import LOCK_FILE, Vendored, file_of, is_vendored, libraries_of
+from schemas.parts import SETTINGS_FILE
 from schemas.places import Layout
 from schemas.reader import ParsedFile, read
+from schemas.steps.declared import FILE
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = ROOT / "tests" / "cases" / "documents"
@@ -57,7 +62,8 @@ class Case:
         others = [read(data, file) for file, data in files.items() if not is_vendored(file)]
         found = Vendored(tuple(file_of(file, data) for file, data in files.items() if is_vendored(file)))
         locked = {name: {"digest": library.digest} for name, library in libraries_of(found).items()}
-        return compile_files("c0ffee", [*sample, *others], libraries=replace(found, locked=locked))
+        libraries = replace(found, locked=locked, plugins=_plugins())
+        return compile_files("c0ffee", [*sample, *others], libraries=libraries)
 
     def found(self) -> tuple[str, ...]:
         return tuple(f"{f.span.line}:{f.span.column} {f.code}" for f in self.compiled().findings)
@@ -121,6 +127,14 @@ def _placed(path: Path) -> tuple[str, bytes]:
 def _sample() -> tuple[ParsedFile, ...]:
     paths = sorted(SAMPLE.rglob("*.yaml"))
     return tuple(read(path.read_bytes(), path.relative_to(SAMPLE).as_posix()) for path in paths)
+
+
+@cache
+def _plugins() -> Plugged:
+    """The sample plug-in of the documentation, as a lock knows it."""
+    package = ROOT / "docs" / "examples" / "opsconductor-sample" / "opsconductor_sample"
+    steps, parts = (yaml.safe_load((package / name).read_text()) for name in (FILE, SETTINGS_FILE))
+    return plugged({"opsconductor-sample": {"version": "1.0.0", "steps": steps, **parts}}, LOCK_FILE)
 
 
 # --- for whoever adds a case ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from engine.checks.references import references_of
 from engine.checks.scope import Scope
 from schemas.diagnostic import Diagnostic
+from schemas.parts import Parts
 from schemas.project import Project
 from schemas.reader import Authored
 
@@ -34,6 +35,7 @@ class Facts:
     names_ssh: bool
     libraries: Mapping[str, str]
     """Digests by name."""
+    parts: Parts
     present: frozenset[str] | None
     templates: Mapping[str, bytes]
     files: frozenset[str]
@@ -58,6 +60,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
         unsettled=scope.unsettled,
         names_ssh=scope.names_ssh,
         libraries={name: library.digest for name, library in scope.catalog.libraries.items()},
+        parts=scope.catalog.parts,
         present=scope.present,
         templates=scope.templates,
         files=scope.files if scope.globs else frozenset(),

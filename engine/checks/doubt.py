@@ -58,6 +58,8 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC322": frozenset({"jump", "=ssh", "=connections"}),
     "OC323": frozenset(),
     "OC324": frozenset({"jobRef", "concurrency", "group"}),
+    "OC325": frozenset(),
+    "OC326": frozenset({"plugins", "plugin", "name", "with"}),
     "OC340": frozenset(),
     "OC341": frozenset(),
     "OC401": frozenset(),

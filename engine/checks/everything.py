@@ -35,6 +35,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "windows": ("Window",),
     "files": ("Target", "Discovery", "Calendar", "Job", "RunRequest"),
     "connections": ("Target", "Discovery"),
+    "plugins": ("Target", "Discovery", "Credential", "NotificationChannel"),
     "shells": _WITH_STEPS,
     "transit": ("Target", "Discovery", *_WITH_STEPS),
     "secrecy": _ANY,

@@ -142,6 +142,8 @@ def _connections(connections: Connections, path: Path) -> Iterator[Reference]:
         connection = getattr(connections, name)
         if connection is not None:
             yield from _maybe("Credential", connection.credential_ref, *path, name, "credentialRef")
+    for name in connections.plugins:
+        yield from _maybe("Credential", connections.login_by_plugin(name), *path, "plugins", name, "credentialRef")
     if connections.ssh is not None:
         yield from _maybe("Target", connections.ssh.jump, *path, "ssh", "jump")
         if isinstance(become := connections.ssh.become, Become):

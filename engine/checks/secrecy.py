@@ -22,7 +22,7 @@ from engine.reach import (
 )
 from engine.refused import Refusal
 from engine.vendored import use_of
-from schemas.credential import Credential
+from schemas.credential import FIELDS, Credential
 from schemas.diagnostic import Diagnostic, Related
 from schemas.discovery import Discovery
 from schemas.envelope import Document
@@ -50,6 +50,7 @@ _FITTING: Mapping[str, tuple[str, ...]] = {
     "channel type teams": _URL,
     "channel type apprise": _URL,
     "channel type webhook": _URL,
+    "channel type plugin": tuple(FIELDS),
     "commitStatus": ("token",),
     "discovery": ("ssh", "password", "certificate"),
 }
@@ -250,7 +251,7 @@ def _opened_by(scope: Scope, name: str, connection: str, credential: str) -> tup
     target = scope.catalog.targets[name]
     for way in of_connection(target, connection):
         if way.credential == credential:
-            become = "become" in way.path
+            become = ".become." in way.path
             what = "becomes another user" if become else "logs in"
             place = scope.authored("Target", name).span(*way.path.split("."))
             return (Related(place, f"target '{name}' {what} with it"),), " to become another user" if become else ""

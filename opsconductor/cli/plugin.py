@@ -41,7 +41,8 @@ def lock(
     path: _PathArgument = Path(),
     prune: Annotated[bool, typer.Option("--prune", help="Take those out that are not installed here.")] = False,
 ) -> int:
-    """Write the step types of the plug-ins that are installed here into opsconductor.lock, for all who check it."""
+    """Write what the plug-ins that are installed here take into opsconductor.lock, for all who check it."""
+    from engine.plugins import WORDS
     from engine.vendored import LOCK_FILE
     from opsconductor import lockfile
     from opsconductor.plugins.installed import locked, relocked
@@ -57,7 +58,7 @@ def lock(
         return exits.FINDINGS
     if after != (before or b""):
         lockfile.write(path, after)
-    names = [name for package in known.values() for name in package["steps"]]
-    said = f"{file} knows {', '.join(names)}" if names else "no plug-in with step types is installed here"
+    names = [name for package in known.values() for what in WORDS for name in package.get(what, ())]
+    said = f"{file} knows {', '.join(names)}" if names else "no plug-in that says what it takes is installed here"
     typer.echo(said, err=True)
     return exits.OK

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from engine.plugins import LOCK_KEY, problem_of
+from engine.plugins import LOCK_KEY, WORDS, What, problem_of, problem_of_part
 from opsconductor import lockfile
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.deliveries import DOOR as CHANNELS
@@ -15,9 +16,15 @@ from runners.doors import Door, Fault, source
 from runners.secrets.sources import DOOR as SECRETS
 from runners.steps import DOOR as STEPS
 from schemas.guard import load
+from schemas.parts import SETTINGS_FILE, Kind
+from schemas.parts import Part as Settings
+from schemas.parts import part as declared_part
 from schemas.steps.declared import FILE
 
-DOORS: tuple[Door[Any], ...] = (STEPS, CONNECTIONS, SECRETS, CHANNELS)
+DOORS: Mapping[What, Door[Any]] = MappingProxyType(
+    {"steps": STEPS, "connections": CONNECTIONS, "secrets": SECRETS, "channels": CHANNELS}
+)
+"""By the key that what comes through has in a lock file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +40,23 @@ class Part:
 def parts() -> tuple[Part, ...]:
     """What plug-ins bring, by group and name. Imports nothing of them."""
     return tuple(
-        Part(door.group.removeprefix("opsconductor."), name, *_package(entry))
-        for door in DOORS
+        Part(what, name, *_package(entry))
+        for what, door in DOORS.items()
         for name, entry in sorted(door.plugged().items())
     )
 
 
 def faults() -> tuple[Fault, ...]:
     """What is wrong with the plug-ins of this machine. Imports all of them."""
-    found = [fault for door in DOORS for fault in door.faults()]
-    for name, entry in sorted(STEPS.plugged().items()):
-        try:
-            problem = problem_of(name, _declaration(entry))
-        except ValueError as error:
-            problem = str(error)
-        if problem is not None:
-            found.append(Fault(STEPS.group, name, source(entry), problem))
+    found = [fault for door in DOORS.values() for fault in door.faults()]
+    for what, door in DOORS.items():
+        for name, entry in sorted(door.plugged().items()):
+            try:
+                problem = _problem(what, name, entry)
+            except ValueError as error:
+                problem = str(error)
+            if problem is not None:
+                found.append(Fault(door.group, name, source(entry), problem))
     return tuple(found)
 
 
@@ -57,21 +65,34 @@ def declaration(name: str) -> Any:
     entry = STEPS.plugged().get(name)
     if entry is None:
         raise ValueError(f"no plug-in brings a step type '{name}' that could be used")
-    return _declaration(entry)
+    return _declared("steps", entry)
+
+
+def settings(kind: Kind, name: str) -> Settings | None:
+    """What a plug-in says of a part; None where it says nothing, or the part is built in. Raises ValueError."""
+    entry = DOORS[kind].plugged().get(name)
+    data = _declared(kind, entry) if entry is not None else None
+    if data is None:
+        return None
+    if (problem := problem_of_part(name, data)) is not None:
+        raise ValueError(problem)
+    return declared_part(data)
 
 
 def locked() -> dict[str, Any]:
-    """What the lock file says of the step types that are installed: by package its version and its step types.
+    """What the lock file says of the plug-ins that are installed: by package its version, and what it brings.
 
-    Imports nothing of them. Raises ValueError for a declaration that cannot be used.
+    Imports nothing of them. A connection, secret source or channel that says nothing of itself is left out. Raises
+    ValueError for a declaration that cannot be used, and for a step type without one.
     """
     found: dict[str, dict[str, Any]] = {}
-    for name, entry in sorted(STEPS.plugged().items()):
-        data = _declaration(entry)
-        if (problem := problem_of(name, data)) is not None:
-            raise ValueError(f"step type '{name}' of {source(entry)}: {problem}")
-        package, version = _package(entry)
-        found.setdefault(package, {"version": version, "steps": {}})["steps"][name] = data
+    for what, door in DOORS.items():
+        for name, entry in sorted(door.plugged().items()):
+            if (problem := _problem(what, name, entry)) is not None:
+                raise ValueError(f"{WORDS[what]} '{name}' of {source(entry)}: {problem}")
+            if (data := _declared(what, entry)) is not None:
+                package, version = _package(entry)
+                found.setdefault(package, {"version": version}).setdefault(what, {})[name] = data
     return dict(sorted(found.items()))
 
 
@@ -91,16 +112,33 @@ def relocked(text: bytes | None, *, prune: bool = False) -> bytes:
     return lockfile.text_of(new)
 
 
-def _declaration(entry: EntryPoint) -> Any:
-    """What a plug-in declares of a step type. Raises ValueError."""
-    for folder in _folders(entry):
-        if (file := folder / FILE).is_file():
-            return _declarations(file).get(entry.name)
-    raise ValueError(f"{source(entry)} has no file {FILE} in its package {entry.module.partition('.')[0]}")
+def _problem(what: What, name: str, entry: EntryPoint) -> str | None:
+    """Why what a plug-in says of a part cannot be used. Raises ValueError where it cannot be read."""
+    data = _declared(what, entry)
+    if what == "steps":
+        return problem_of(name, data)
+    return problem_of_part(name, data) if data is not None else None
+
+
+def _declared(what: What, entry: EntryPoint) -> Any:
+    """What a plug-in says of a part; None where that is nothing, which a step type may not do. Raises ValueError."""
+    if what != "steps":
+        of_kind = (_read(entry, SETTINGS_FILE) or {}).get(what)
+        return of_kind.get(entry.name) if isinstance(of_kind, dict) else None
+    found = _read(entry, FILE)
+    if found is None:
+        raise ValueError(f"{source(entry)} has no file {FILE} in its package {entry.module.partition('.')[0]}")
+    return found.get(entry.name)
+
+
+def _read(entry: EntryPoint, name: str) -> Mapping[str, Any] | None:
+    """A file of the package that an entry point is of; None where it has none. Raises ValueError."""
+    files = (folder / name for folder in _folders(entry))
+    return next((_declarations(file) for file in files if file.is_file()), None)
 
 
 def _declarations(file: Path) -> Mapping[str, Any]:
-    loaded = load(file.read_bytes(), FILE)
+    loaded = load(file.read_bytes(), file.name)
     if loaded.findings or len(loaded.documents) != 1 or not isinstance(loaded.documents[0], dict):
         why = loaded.findings[0].message if loaded.findings else "it is not one mapping"
         raise ValueError(f"{file}: {why}")

@@ -67,7 +67,10 @@ class Channel(Protocol):
     """
 
     async def deliver(self, message: Message, settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> Delivery:
-        """`settings` are `spec` of the channel's document; `opened` opens a credential, and raises Sealed."""
+        """`settings` are `spec` of the channel's document, of a plug-in's what its `with` holds, and `credentialRef`.
+
+        `opened` opens a credential, and raises Sealed.
+        """
         ...
 
 
@@ -83,6 +86,14 @@ DOOR: Door[Channel] = Door(
     },
 )
 """Factories that take `Limits`."""
+
+
+def deliverer(spec: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """What delivers by a NotificationChannel, and the settings that it is given."""
+    if spec["type"] != "plugin":
+        return spec["type"], spec
+    login = {"credentialRef": spec["credentialRef"]} if "credentialRef" in spec else {}
+    return spec["name"], {**spec.get("with", {}), **login}
 
 
 @lru_cache(maxsize=256)

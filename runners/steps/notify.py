@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from engine.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
 from runners.certificates import certificate
 from runners.connections import Session
-from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel, deliverer
 from runners.doors import NoPart
 from runners.repository import NoFile
 from runners.steps import ReadyStep
@@ -24,13 +24,13 @@ class Notify:
         try:
             found = given(step)
             name = str(found.inputs["channel"])
-            settings = found.around.channels.get(name)
-            if settings is None:
+            spec = found.around.channels.get(name)
+            if spec is None:
                 raise Unfit(f"there is no channel '{name}' in the run's plan")
-            if isinstance(ca := settings.get("caCert"), str):
-                settings = {**settings, "caCert": await asyncio.to_thread(certificate, ca, found.around.files.read)}
-            limits = Limits(found.around.networks, step.restricted)
-            by = channel(str(settings["type"]), limits)
+            if isinstance(ca := spec.get("caCert"), str):
+                spec = {**spec, "caCert": await asyncio.to_thread(certificate, ca, found.around.files.read)}
+            kind, settings = deliverer(spec)
+            by = channel(kind, Limits(found.around.networks, step.restricted))
         except (Unfit, NoPart, NoFile) as error:
             return Failed(str(error))
         message = message_of(step, found)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
+from schemas.credential import CredentialType
 from schemas.steps.types import Needs, StepType
 
 NAME = r"^[a-z][a-z0-9-]{0,62}(\.[a-z][a-z0-9-]{0,62}){1,3}$"
@@ -14,7 +15,7 @@ NAME = r"^[a-z][a-z0-9-]{0,62}(\.[a-z][a-z0-9-]{0,62}){1,3}$"
 FILE = "step_types.yaml"
 """The file beside a plug-in's modules that declares its step types, by their names."""
 
-_Inputs = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,62}$")]
+InputName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,62}$")]
 
 
 class Declared(BaseModel):
@@ -23,22 +24,24 @@ class Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
 
     description: str = Field(min_length=1, max_length=1024, description="What it does, in a sentence.")
-    inputs: dict[_Inputs, dict[str, Any]] = Field(
+    inputs: dict[InputName, dict[str, Any]] = Field(
         default_factory=dict, description="JSON Schemas of what `with` takes, by name."
     )
-    required: list[_Inputs] = Field(default_factory=list, description="Inputs that must be given.")
-    outputs: dict[_Inputs, dict[str, Any]] = Field(
+    required: list[InputName] = Field(default_factory=list, description="Inputs that must be given.")
+    outputs: dict[InputName, dict[str, Any]] = Field(
         default_factory=dict, description="JSON Schemas of what later steps read in `steps.<id>.outputs`, by name."
     )
     needs: Needs = Field(
         default="commands", description="What it does where it runs; `nothing` is for what the runner does itself."
     )
     over: str | None = Field(default=None, description="The connection that it always uses; else the target's own.")
-    one_of: list[list[_Inputs]] = Field(default_factory=list, description="Of each group exactly one is given.")
-    at_most_one_of: list[list[_Inputs]] = Field(default_factory=list, description="Of each group one may be given.")
-    together: list[list[_Inputs]] = Field(default_factory=list, description="Of each pair the first needs the second.")
-    secret: list[_Inputs] = Field(default_factory=list, description="Inputs that a secret may be the whole of.")
-    credentials: list[Literal["ssh", "password", "token", "certificate", "generic"]] = Field(
+    one_of: list[list[InputName]] = Field(default_factory=list, description="Of each group exactly one is given.")
+    at_most_one_of: list[list[InputName]] = Field(default_factory=list, description="Of each group one may be given.")
+    together: list[list[InputName]] = Field(
+        default_factory=list, description="Of each pair the first needs the second."
+    )
+    secret: list[InputName] = Field(default_factory=list, description="Inputs that a secret may be the whole of.")
+    credentials: list[CredentialType] = Field(
         default_factory=list, description="Types of Credentials that the input `credentialRef` may name."
     )
     examples: list[dict[str, Any]] = Field(default_factory=list, description="Values of `with` that work.")
@@ -92,7 +95,12 @@ def declared(data: Mapping[str, Any]) -> Declared:
     try:
         return Declared.model_validate(data)
     except ValidationError as error:
-        raise ValueError("; ".join(_said(dict(one)) for one in error.errors())) from error
+        raise ValueError(said(error)) from error
+
+
+def said(error: ValidationError) -> str:
+    """Every fault in one line for people."""
+    return "; ".join(_said(dict(one)) for one in error.errors())
 
 
 def _said(fault: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from runners.deliveries import Delivered, Later, Limits, Message, Never
+from runners.deliveries import Delivered, Later, Limits, Message, Never, deliverer
 from runners.deliveries.byapprise import ByApprise
 from runners.deliveries.chat import slack_body, teams_body
 from runners.deliveries.email import Email, mail
@@ -23,6 +23,13 @@ MESSAGE = Message(
 )
 CHANNEL = {"type": "email", "from": "ops@example.org", "to": ["a@example.org", "b@example.org"]}
 HOSTILE = ["a\r\nBcc: evil@example.org", "a\nb", "a\x00b", "a\u2028b", "\x1b[2J", "=?utf-8?q?=0ABcc:?=", "x" * 5000]
+
+
+def test_the_channel_of_a_plug_in_is_given_its_settings_and_its_login() -> None:
+    spec = {"type": "plugin", "pool": "default", "name": "sample.spool", "with": {"folder": "/srv"}}
+    assert deliverer(spec) == ("sample.spool", {"folder": "/srv"})
+    assert deliverer({**spec, "credentialRef": "key"}) == ("sample.spool", {"folder": "/srv", "credentialRef": "key"})
+    assert deliverer(CHANNEL) == ("email", CHANNEL)
 
 
 def test_a_mail_is_whole_and_has_one_id_in_all_attempts() -> None:

@@ -1,12 +1,13 @@
-"""Step types of plug-ins, as the lock file copies them."""
+"""Step types and settings of plug-ins, as the lock file copies them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.compile import compile_files
 from engine.plugins import plugged, problem_of
-from engine.vendored import LOCK_FILE, file_of, vendored
+from engine.vendored import LOCK_FILE, NO_LIBRARIES, file_of, vendored
 from schemas.reader import read
 
 GREET = {"description": "Greets.", "inputs": {"name": {"type": "string"}}, "required": ["name"], "needs": "nothing"}
@@ -95,3 +96,51 @@ def test_a_step_type_of_two_plug_ins_is_a_finding() -> None:
     assert [one.message for one in both.findings] == [
         "step type 'a.b' of plug-in 'two': 'one' has it too; one of the two must go"
     ]
+
+
+SHELL = {"description": "A shell.", "settings": {"folder": {"type": "string"}}, "required": ["folder"]}
+BOX = (
+    "apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: box}\n"
+    "spec: {connections: {plugins: {a.shell: {folder: %s, credentialRef: key}}}}\n---\n"
+    "apiVersion: opsconductor/v1\nkind: Credential\nmetadata: {name: key}\nspec: {type: token, from: {file: key}}\n"
+)
+
+
+def settings(**connections: Any) -> Any:
+    return {"greetings": {"version": "1", "connections": connections}}
+
+
+def test_settings_are_checked_by_what_the_lock_says() -> None:
+    def found(folder: str, **more: Any) -> list[str]:
+        plugins = plugged(settings(**{"a.shell": {**SHELL, **more}}), LOCK_FILE)
+        documents = [PROJECT, read((BOX % folder).encode(), "box.yaml")]
+        findings = compile_files("c", documents, libraries=replace(NO_LIBRARIES, plugins=plugins)).findings
+        return [f"{one.code} {one.message}" for one in findings]
+
+    assert found("/srv", credentials=["token"]) == []
+    assert found("/srv", credentials=["ssh"]) == ["OC609 credential 'key' is of type token"]
+    assert found("/srv") == ["OC326 'a.shell' takes no 'credentialRef'"]
+    assert found("1", credentials=["token"]) == ["OC326 'folder': it must be text, not a number"]
+
+
+def test_the_settings_are_checked_again_where_the_lock_has_changed() -> None:
+    box = read((BOX % "/srv").encode(), "box.yaml")
+    plugins = plugged(settings(**{"a.shell": {**SHELL, "credentials": ["token"]}}), LOCK_FILE)
+    without = compile_files("1", [PROJECT, box])
+    after = compile_files("2", [PROJECT, box], libraries=replace(NO_LIBRARIES, plugins=plugins), before=without)
+    again = compile_files("3", [PROJECT, box], before=after)
+    assert [[one.code for one in commit.findings] for commit in (without, after, again)] == [["OC325"], [], ["OC325"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("shell", SHELL, "what a plug-in brings has a name of words with dots between"),
+        ("a.b", [], "it is not a mapping"),
+        ("a.b", {**SHELL, "required": ["port"]}, "'required' names 'port', which is none of the settings"),
+        ("a.b", {**SHELL, "settings": {"folder": {"type": "txt"}}}, "setting 'folder': "),
+    ],
+)
+def test_settings_that_cannot_be_used_say_why(name: str, data: Any, why: str) -> None:
+    (finding,) = plugged(settings(**{name: data}), LOCK_FILE).findings
+    assert finding.code == "OC323" and finding.message.startswith(f"connection '{name}' of plug-in 'greetings': {why}")

@@ -42,6 +42,8 @@ HTTP = ", http: {baseUrl: 'https://a.example', credentialRef: key}"
 WINRM = ", winrm: {scheme: https, transport: basic, credentialRef: key}"
 HOP = target("gate", ", credentialRef: key")
 BECOME = target("far", ", become: {user: root, credentialRef: key}")
+PLUGGED = target("far", "", ", plugins: {acme.door: {credentialRef: key}}")
+STEP = "plugins: {acme: {version: '1', steps: {acme.go: {description: Goes there.}}}}\n"
 TRUE = "[{run: 'true'}]"
 BELOW = "[{uses: http.request, with: {url: /items}}]"
 
@@ -55,6 +57,8 @@ WAYS = [
     ("by a secret", "password", (target("far", ""),), "[{run: a, env: {A: '${{ secrets.key.password }}'}}]"),
     ("below a baseUrl", "token", (target("far", "", HTTP),), BELOW),
     ("named connection", "password", (target("far", "", WINRM),), "[{run: '1', shell: powershell, connection: winrm}]"),
+    ("a plug-in's connection", "generic", (PLUGGED,), "[{run: 'true', connection: acme.door}]"),
+    ("a plug-in's step", "ssh", (target("far", ", jump: gate"), HOP), "[{uses: acme.go}]"),
     ("a library's script", "ssh", (target("far", ", jump: gate"), HOP), "[{uses: acme/plain@1}]"),
     ("a library's connection", "password", (target("far", "", WINRM),), "[{uses: acme/windows@1}]"),
 ]
@@ -66,7 +70,7 @@ def compiled(kind: str, rest: str, targets: tuple[str, ...], steps: str) -> tupl
     documents = (POOL, secret("key", kind, rest), job, *targets)
     files = [read(PROJECT.encode(), "opsconductor.yaml")]
     files += [read((HEAD + text).encode(), f"definitions/{n}.yaml") for n, text in enumerate(documents)]
-    held = vendored([file_of(path, text.encode()) for path, text in LIBRARY.items()], lock(LIBRARY).encode())
+    held = vendored([file_of(path, text.encode()) for path, text in LIBRARY.items()], (lock(LIBRARY) + STEP).encode())
     found = compile_files("", files, libraries=held)
     return {one.code for one in found.findings if one.severity == "error"}, found.catalog
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from opsconductor.plugins import Channel, ChannelSettings, Delivered, Later, Message, Never
-from opsconductor.plugins.contract.ground import run, sealed
+from opsconductor.plugins.contract.ground import assert_declared, run, sealed
 from runners.deliveries import DOOR as CHANNELS
 
 
@@ -17,7 +17,7 @@ class ChannelContract:
     message = Message("0123456789", "Logs rotated", "rotate: web-01 ✓\n", event={"type": "run.succeeded"})
 
     def settings(self) -> Mapping[str, Any]:
-        """`spec` of a NotificationChannel by which messages arrive."""
+        """`spec` of a NotificationChannel by which messages arrive; for a plug-in's channel what its `with` holds."""
         raise NotImplementedError
 
     def received(self) -> list[str]:
@@ -27,6 +27,9 @@ class ChannelContract:
     def nowhere(self) -> Mapping[str, Any]:
         """Settings by which nothing can arrive, now or ever."""
         raise NotImplementedError
+
+    def test_what_it_says_of_its_settings_fits_them(self) -> None:
+        assert_declared("channels", self.name, self.settings())
 
     def test_a_message_arrives(self) -> None:
         assert run(self._channel().deliver(self.message, self.settings(), sealed)) == Delivered()

@@ -30,7 +30,7 @@ from opsconductor.plugins import (
     Target,
     Unusable,
 )
-from opsconductor.plugins.contract.ground import run, sealed, this_host
+from opsconductor.plugins.contract.ground import assert_declared, run, sealed, this_host
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.masking import Masker
 from schemas.job import Shell
@@ -64,6 +64,9 @@ class _Contract:
     def without(self) -> Site | None:
         """A place that has no such connection; None where each has it."""
         return Site(Target("without"), sealed)
+
+    def test_what_it_says_of_its_settings_fits_them(self) -> None:
+        assert_declared("connections", self.name, self.site().settings(self.name))
 
     def test_a_place_can_be_tried(self) -> None:
         found = run(self._with(lambda connection: connection.probe(self.site())), PROBE)

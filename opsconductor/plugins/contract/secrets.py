@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from opsconductor.plugins import SecretSettings, SecretSource
+from opsconductor.plugins.contract.ground import assert_declared
 from runners.secrets.sources import DOOR as SECRETS
 
 
@@ -23,6 +24,9 @@ class SecretContract:
     def unknown(self) -> tuple[Any, ...]:
         """References to nothing, or to what may not be read."""
         raise NotImplementedError
+
+    def test_what_it_says_of_its_settings_fits_them(self) -> None:
+        assert_declared("secrets", self.name, self.known()[0])
 
     def test_it_reads_what_a_reference_names(self) -> None:
         reference, secret = self.known()
