@@ -1,10 +1,39 @@
 """In which concurrency group a run is, and which place it gets there: what shares a group shares its places. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from schemas.job import Job, OnConflict
 from schemas.workflow import WorkflowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a run asks of its group. `most_waiting` of `queue`: how many may wait, itself among them; None: any."""
+
+    on_conflict: OnConflict
+    limit: int = 1
+    most_waiting: int | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A run that has a place. `age`: the smaller, the older. `leaving`: it was told to end."""
+
+    number: int
+    run: str
+    age: int = 0
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiter:
+    """A run that waits for a place."""
+
+    run: str
+    age: int = 0
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,33 +50,52 @@ class InTheWay:
     run: str
 
 
-def place(
-    on_conflict: OnConflict, limit: int, holders: Sequence[tuple[int, str]], waiting: Callable[[], str | None]
-) -> Slot | InTheWay | None:
-    """The place of a run that is due; None: it waits.
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """These runs of the group are to end, the oldest first; then the question is asked again."""
 
-    `holders` are the places taken, with the runs in them, those that `cancelRunning` frees no longer among them;
-    `waiting` gives the first that waits in the group, and is asked only where it matters.
+    runs: tuple[str, ...]
+
+
+def place(demand: Demand, holders: Sequence[Holder], waiting: Sequence[Waiter]) -> Slot | InTheWay | Replace | None:
+    """The place of a run whose time has come; None: it waits.
+
+    `holders` are the runs of the group that have a place, `waiting` those that wait for one, the next of them first.
+    Who waits with no less priority goes first, also where limits differ. A group that replaces (`cancelRunning`) wants
+    its newest runs alone, as many as the limit says: whatever is older, and was not told to end yet, is to end.
     """
-    if on_conflict == "allow":
+    if demand.on_conflict == "allow":
         return Slot(None)
-    number = free(limit, (held for held, _ in holders))
+    if demand.on_conflict == "cancelRunning" and (surplus := _surplus(demand.limit, holders, waiting)):
+        return Replace(surplus)
+    first = not any(one.priority >= demand.priority for one in waiting)
+    number = free(demand.limit, (holder.number for holder in holders)) if first else None
     if number is not None:
         return Slot(number)
-    match on_conflict:
+    match demand.on_conflict:
         case "skip" | "fail":
-            return InTheWay(holders[0][1])
+            return InTheWay(holders[0].run if holders else waiting[0].run)
         case "queueOne":
-            first = waiting()
-            return None if first is None else InTheWay(first)
-        case "queue" | "cancelRunning":
+            return InTheWay(waiting[0].run) if waiting else None
+        case "queue":
+            full = demand.most_waiting is not None and len(waiting) >= demand.most_waiting
+            return InTheWay(waiting[-1].run) if full and waiting else None
+        case "cancelRunning":
             return None
 
 
 def free(limit: int, taken: Iterable[int]) -> int | None:
-    """The first place that nobody has."""
+    """The first place that nobody has; None where as many are taken as the limit says, whichever they are."""
     held = set(taken)
-    return next((slot for slot in range(limit) if slot not in held), None)
+    if len(held) >= limit:
+        return None
+    return next(number for number in range(limit) if number not in held)
+
+
+def _surplus(limit: int, holders: Iterable[Holder], waiting: Iterable[Waiter]) -> tuple[str, ...]:
+    """The oldest that are too many when one more comes."""
+    wanted = [(one.age, one.run) for one in holders if not one.leaving] + [(one.age, one.run) for one in waiting]
+    return tuple(run for _, run in sorted(wanted)[: max(len(wanted) + 1 - limit, 0)])
 
 
 def group_of_job(job: Job) -> str:

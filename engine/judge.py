@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine import recurrence
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.contexts import RunFacts
@@ -281,19 +282,22 @@ def _launch(
 def scheduled(
     catalog: Catalog, schedule: str, instant: datetime, params: Mapping[str, Any] | None = None
 ) -> Launch | PlanRefused:
-    """The run that a due instant of a schedule starts."""
+    """The run that a due instant of a schedule starts, after its jitter."""
     spec = catalog.schedules[schedule].spec
     cause = Cause("schedule", schedule, instant)
+    begins = recurrence.starts_at(schedule, spec, instant) if spec.jitter else None
     if spec.workflow_ref is not None:
         workflow = catalog.workflows[spec.workflow_ref]
         graph = plan_workflow(catalog, workflow, params={**spec.params, **(params or {})}, limit=spec.limit)
         if isinstance(graph, PlanRefused):
             return graph
         run = run_id(workflow.name, cause)
-        return Launch(run=run, cause=cause, planned=graph, job=workflow.spec, priority=spec.priority or 0)
+        priority = spec.priority or 0
+        return Launch(run=run, cause=cause, planned=graph, job=workflow.spec, priority=priority, starts_at=begins)
     job = catalog.jobs[spec.job_ref or ""]
     planned = plan_run(catalog, job, params={**spec.params, **(params or {})}, limit=spec.limit)
     if isinstance(planned, PlanRefused):
         return planned
     priority = job.spec.priority if spec.priority is None else spec.priority
-    return Launch(run=run_id(job.name, cause), cause=cause, planned=planned, job=job.spec, priority=priority)
+    run = run_id(job.name, cause)
+    return Launch(run=run, cause=cause, planned=planned, job=job.spec, priority=priority, starts_at=begins)

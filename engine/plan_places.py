@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from engine.concurrency import InTheWay, Slot, free, group_of, place
+from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, group_of, place
 from engine.judge import Launch
 from schemas.workflow import WorkflowSpec
 
@@ -16,7 +16,7 @@ ALONE = "if nothing else runs"
 class Place:
     """What the journal makes of a launch, as `journal.runs.enqueue` does; `other` is the cause that decides it."""
 
-    verdict: Literal["starts", "waits", "refused", "replaced"] = "starts"
+    verdict: Literal["starts", "waits", "refused", "fails", "replaced"] = "starts"
     other: str | None = None
 
     @property
@@ -29,25 +29,39 @@ class Place:
                 return f"waits for the run of {self.other}, {ALONE}"
             case "refused":
                 return f"overlap: the run of {self.other}, of the same group, is in its way, {ALONE}"
+            case "fails":
+                return f"fails: the run of {self.other}, of the same group, is in its way, {ALONE}"
             case "replaced":
                 return f"{self.other} ends it again, {ALONE}"
 
 
 @dataclass
 class _Group:
-    """Holders by their place, and who waits, both by cause."""
+    """Holders by their place, and who waits, both by cause; with their ages and what they ask for."""
 
-    holders: dict[int, str] = field(default_factory=dict)
+    holders: dict[int, tuple[int, str]] = field(default_factory=dict)
     waiting: list[tuple[int, int, str, int]] = field(default_factory=list)
     """By priority, the highest first, then by age; with the limit that each asks for."""
+
+    def judged(self, demand: Demand) -> Slot | InTheWay | Replace | None:
+        """What becomes of a launch that comes now."""
+        holders = [Holder(number, cause, age) for number, (age, cause) in sorted(self.holders.items())]
+        return place(demand, holders, [Waiter(cause, age, -priority) for priority, age, cause, _ in self.waiting])
 
     def admit(self) -> str | None:
         """The first that waits gets a place that has become free."""
         if self.waiting and (number := free(self.waiting[0][3], self.holders)) is not None:
-            *_, cause, _ = self.waiting.pop(0)
-            self.holders[number] = cause
+            _, age, cause, _ = self.waiting.pop(0)
+            self.holders[number] = (age, cause)
             return cause
         return None
+
+    def end(self, cause: str, found: dict[str, Place]) -> None:
+        """What has not begun is ended at once; whoever waited takes what becomes free."""
+        self.holders = {number: held for number, held in self.holders.items() if held[1] != cause}
+        self.waiting = [one for one in self.waiting if one[2] != cause]
+        while (admitted := self.admit()) is not None:
+            found[admitted] = replace(found[admitted], verdict="starts", other=None)
 
 
 def places(launches: Iterable[tuple[str, Launch, datetime]], now: datetime) -> dict[str, Place]:
@@ -64,27 +78,22 @@ def places(launches: Iterable[tuple[str, Launch, datetime]], now: datetime) -> d
         name = launch.planned.spec.job
         own = group_of(name, launch.job) if isinstance(launch.job, WorkflowSpec) else concurrency.group or name
         group = groups.setdefault(own, _Group())
-        if concurrency.on_conflict == "cancelRunning":
-            _replaced(group, cause, found)
-        first = group.waiting[0][2] if group.waiting else None
-        holders = sorted(group.holders.items())
-        match place(concurrency.on_conflict, concurrency.limit, holders, lambda first=first: first):  # type: ignore[misc]
+        demand = Demand(concurrency.on_conflict, concurrency.limit, concurrency.max_queue, launch.priority)
+        outcome = group.judged(demand)
+        if isinstance(outcome, Replace):
+            for older in outcome.runs:
+                group.end(older, found)
+                found[older] = Place("replaced", cause)
+            outcome = group.judged(demand)
+        match outcome:
             case Slot(number=number):
                 if number is not None:
-                    group.holders[number] = cause
+                    group.holders[number] = (age, cause)
                 found[cause] = Place()
             case InTheWay(run=other):
-                found[cause] = Place("refused", other)
-            case None:
+                found[cause] = Place("fails" if concurrency.on_conflict == "fail" else "refused", other)
+            case _:
+                _, first = group.holders[min(group.holders)]  # there is one, or it would not wait
                 group.waiting = sorted([*group.waiting, (-launch.priority, age, cause, concurrency.limit)])
-                found[cause] = Place("waits", holders[0][1])
+                found[cause] = Place("waits", first)
     return found
-
-
-def _replaced(group: _Group, by: str, found: dict[str, Place]) -> None:
-    """Those that have a place and did not begin yet are ended; whoever waited takes what becomes free."""
-    for number, cause in sorted(group.holders.items()):
-        del group.holders[number]
-        found[cause] = Place("replaced", by)
-        while (admitted := group.admit()) is not None:
-            found[admitted] = replace(found[admitted], verdict="starts", other=None)

@@ -67,7 +67,7 @@ def _placed(start: Start, place: Place) -> Start:
     match place.verdict:
         case "waits":
             return replace(start, verdict="waits", message=place.message)
-        case "refused":
+        case "refused" | "fails":
             return replace(start, verdict="refused", reason="overlap", message=place.message)
         case "starts" | "replaced":
             return start if place.message is None else replace(start, message=place.message)

@@ -42,7 +42,8 @@ class NodeState(StrEnum):
 
 _RUN_ENDS = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN})
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
-    RunState.WAITING: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}),
+    # failed: its time has come, another has its place, and it was told to fail then
+    RunState.WAITING: _RUN_ENDS - {RunState.SUCCEEDED} | {RunState.QUEUED},
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}),
     # back to queued: its runner was lost, another takes over
     RunState.RUNNING: _RUN_ENDS | {RunState.QUEUED},

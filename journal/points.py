@@ -28,6 +28,8 @@ POINTS: dict[str, Between] = {
     "enqueue.committed": Between("the run is in the journal", "a runner has claimed it"),
     "admit.uncommitted": Between("the holder of the slot has ended", "the waiting run has the slot"),
     "admit.committed": Between("the waiting run has the slot", "a runner has claimed it"),
+    "overlap.uncommitted": Between("a run's time has come, and its place is taken", "its end is in the journal"),
+    "overlap.committed": Between("its end for an overlap is in the journal", "the end is on the status branch"),
     "expire.uncommitted": Between("the run's queue timeout has passed", "its end as timedOut is in the journal"),
     "expire.committed": Between("its end as timedOut is in the journal", "the end is on the status branch"),
     "cancel.uncommitted": Between("the act that cancels is in git", "the wish is in the journal"),

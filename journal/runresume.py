@@ -25,7 +25,7 @@ from journal.tables import runs as table
 Wrote = Literal["ours", "drained", "undrained"]
 """Who wrote the branch last: this engine, or another, that drained before it stopped or did not."""
 
-_HOLDERS = select(table.c.id, table.c.slot, table.c.attempt).where(table.c.slot.is_not(None))
+_HOLDERS = select(table.c.id, table.c.slot, table.c.attempt).where(table.c.slot.is_not(None)).order_by(table.c.seq)
 
 
 def take_in(tx: Connection, view: RunView, plan: NewRun | Unprovable | None, wrote: Wrote, now: datetime) -> bool:
@@ -95,13 +95,14 @@ def _slot(tx: Connection, plan: NewRun) -> int | None:
 
 
 def _replaces(view: RunView, plan: NewRun) -> bool:
-    due = view.starts_at is None or view.starts_at <= view.queued_at
-    return plan.on_conflict == "cancelRunning" and plan.group is not None and due
+    has_come = view.state is not RunState.WAITING or view.starts_at is None or view.starts_at <= view.queued_at
+    return plan.on_conflict == "cancelRunning" and plan.group is not None and has_come
 
 
 def _cancel_holders(tx: Connection, plan: NewRun, now: datetime) -> None:
-    """Those that held the group when the run was caused were told to end; that wish is not on the branch."""
-    for row in tx.execute(_HOLDERS.where(table.c.concurrency == plan.group)).all():
+    """Those that were too many when the run came were told to end; that wish is not on the branch."""
+    wanted = tx.execute(_HOLDERS.where(table.c.concurrency == plan.group, table.c.wish.is_(None))).all()
+    for row in wanted[: max(len(wanted) + 1 - plan.limit, 0)]:
         if row.attempt:
             runs.cancel(tx, RunId(row.id), reason="replaced by a newer run", by=None, now=now)
 

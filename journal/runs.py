@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, union_all, update
+from sqlalchemy import Connection, bindparam, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
-from engine.concurrency import InTheWay, Slot, free, place
+from engine.concurrency import Demand, InTheWay, Replace, Slot
 from engine.graphfacts import NodeRecord
 from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
@@ -16,7 +16,7 @@ from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflowplan import PinnedWorkflow
-from journal import acts, events, graphs, outbox, points, specs, steprecords
+from journal import acts, events, graphs, outbox, places, points, specs, steprecords
 from journal.causes import cause_to_json
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
@@ -24,7 +24,7 @@ from journal.tables import AnyRow, Instant, causes, runs
 from schemas.job import OnConflict
 
 __all__ = [
-    "AlreadyThere", "CancelAnswer", "Enqueue", "Enqueued", "NewRun", "Overlap", "Slot", "admit", "admit_group",
+    "OVERLAP", "AlreadyThere", "CancelAnswer", "Enqueue", "Enqueued", "NewRun", "Overlap", "Slot", "admit",
     "cancel", "counts", "end", "ended", "enqueue", "expire", "get", "get_all", "next_wake", "open_runs", "recent",
     "row_of", "step_counts", "there",
 ]  # fmt: skip
@@ -44,6 +44,8 @@ class NewRun:
     group: str | None = None
     limit: int = 1
     on_conflict: OnConflict = "queueOne"
+    max_queue: int | None = None
+    """How many may wait under `queue`; None: any number."""
     queue_timeout: timedelta = timedelta(hours=1)
     starts_at: datetime | None = None
     inline: bool = False
@@ -59,7 +61,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """The run is new, and waiting or queued; a dry run has ended."""
+    """The run is new, and waiting or queued; a dry run has ended, and so has one that fails for want of a place."""
 
     run: RunId
     state: RunState
@@ -84,37 +86,15 @@ Enqueue = Enqueued | AlreadyThere | Overlap
 CancelAnswer = Literal["cancelled", "asked", "ended", "missing"]
 
 
-_OPEN = runs.c.finished_at.is_(None)
-_DUE = or_(runs.c.due_at.is_(None), runs.c.due_at <= bindparam("now", type_=Instant))
-_BY_ORDER = (runs.c.priority.desc(), runs.c.seq)
-_ADMITTED: Mapping[str, object] = {"state": RunState.QUEUED.value}
+OVERLAP = "overlap"
+"""The reason of a run that ended because another of its group was in its way."""
 
+_OPEN = runs.c.finished_at.is_(None)
 _KNOWN = union_all(
     select(runs.c.id, runs.c.state).where(runs.c.cause_key == bindparam("key")),
     select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key")),
 )
 _ADD_RUN = insert(runs).returning(runs.c.seq)
-_HOLDERS = (
-    select(runs.c.slot, runs.c.id)
-    .where(runs.c.concurrency == bindparam("grp"), runs.c.slot.is_not(None))
-    .order_by(runs.c.slot)
-)
-_WAITING_OF_GROUP = (
-    select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots)
-    .where(_OPEN, runs.c.concurrency == bindparam("grp"), runs.c.state == RunState.WAITING.value, _DUE)
-    .order_by(*_BY_ORDER)
-)
-_WAITING = (
-    select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots, runs.c.due_at)
-    .where(_OPEN, runs.c.state == RunState.WAITING.value, _DUE)
-    .order_by(*_BY_ORDER)
-)
-_TO_QUEUE = (
-    update(runs)
-    .where(runs.c.seq == bindparam("which"), runs.c.state == RunState.WAITING.value)
-    .values(state=RunState.QUEUED.value, slot=bindparam("to_slot"), due_at=None)
-)
-_HAS_COME = update(runs).where(runs.c.seq == bindparam("which")).values(due_at=None)
 _TO_END = (runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state, runs.c.workflow)
 _EXPIRED = select(*_TO_END).where(
     _OPEN,
@@ -127,6 +107,7 @@ _END = (
     .values(
         state=bindparam("to_state"),
         reason=bindparam("why"),
+        message=func.coalesce(bindparam("said"), runs.c.message),
         finished_at=bindparam("now", type_=Instant),
         slot=None,
         lease_until=None,
@@ -140,21 +121,21 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     """Record the run that `new.cause` causes, exactly once.
 
     It is queued when it is due and has a slot, else it waits; or nothing is written, and the answer names the run
-    that is in the way (`on_conflict`). A run that is not due yet takes no slot and overlaps with nothing: when its
-    time comes it waits for the slot.
+    that is in the way (`on_conflict`; under `fail` it is written, and has failed). A run that is not due yet takes no
+    slot and overlaps with nothing: that is judged when its time comes (`admit`).
     """
     # Before a place is made for it: a cause whose run is there already must not cancel that run.
     if (known := there(tx, new.cause)) is not None:
         return known
     if new.rehearsal is not None:
         return _rehearsed(tx, new, new.rehearsal, now)
-    due = new.starts_at is None or new.starts_at <= now
-    slot = _place(tx, new, now) if due else None
-    if isinstance(slot, Overlap):
-        return there(tx, new.cause) or slot
-    state = RunState.WAITING if slot is None else RunState.QUEUED
+    slot: Slot | InTheWay | None = None
+    if new.starts_at is None or new.starts_at <= now:
+        slot = _place(tx, new, now)
+        if isinstance(slot, InTheWay) and new.on_conflict != "fail":
+            return there(tx, new.cause) or Overlap(RunId(slot.run))
     points.record("enqueue")
-    row = row_of(tx, new, now) | {"state": state.value, "slot": None if slot is None else slot.number}
+    row = row_of(tx, new, now) | _position(slot, now)
     try:
         seq = in_savepoint(tx, lambda tx: tx.execute(_ADD_RUN, row).scalar_one())
     except IntegrityError:
@@ -164,10 +145,27 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
         raise
     if isinstance(new.spec, PinnedWorkflow):
         graphs.lay_out(tx, seq, new.spec, new.carried_nodes)
+        if isinstance(slot, InTheWay):
+            graphs.close(tx, seq, now)
     if new.carried:
         steprecords.carry_over(tx, seq, new.carried, now)
     outbox.add_all(tx, (("run", new.id), (topic_of(new.spec), new.spec.job)))
-    return Enqueued(new.id, state)
+    return Enqueued(new.id, RunState(row["state"]))
+
+
+def _position(slot: Slot | InTheWay | None, now: datetime) -> dict[str, Any]:
+    match slot:
+        case Slot(number=number):
+            return {"state": RunState.QUEUED.value, "slot": number}
+        case InTheWay(run=other):
+            over = {"finished_at": now, "due_at": None, "queue_deadline": None}
+            return {"state": RunState.FAILED.value, "reason": OVERLAP, "message": _in_the_way(other), **over}
+        case None:
+            return {"state": RunState.WAITING.value}
+
+
+def _in_the_way(other: str) -> str:
+    return f"run {other} of the same concurrency group was in its way"
 
 
 def _rehearsed(tx: Connection, new: NewRun, rehearsal: Rehearsal, now: datetime) -> Enqueue:
@@ -227,6 +225,8 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
         "parent": new.cause.name if new.cause.kind == "workflow" else None,
         "concurrency": new.group,
         "slots": new.limit,
+        "on_conflict": new.on_conflict,
+        "max_queue": new.max_queue,
         "queued_at": now,
         "starts_at": new.starts_at,
         "due_at": due_at,
@@ -234,67 +234,47 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
     }
 
 
-def _place(tx: Connection, new: NewRun, now: datetime) -> Slot | Overlap | None:
+def _place(tx: Connection, new: NewRun, now: datetime) -> Slot | InTheWay | None:
     """The slot of a run that is due; None: it waits."""
-    if new.group is None or new.on_conflict == "allow":
+    if new.group is None:
         return Slot(None)
-    holders = tx.execute(_HOLDERS, {"grp": new.group}).all()
-    if new.on_conflict == "cancelRunning":
-        for holder in holders:
-            cancel(tx, RunId(holder.id), reason="replaced by a newer run", by=None, now=now)
-        holders = tx.execute(_HOLDERS, {"grp": new.group}).all()
+    # Whose time has come before, though nobody has looked since, was here first.
+    _admit(tx, now, new.group)
+    return _placed(tx, new.group, Demand(new.on_conflict, new.limit, new.max_queue, new.priority), now)
 
-    def waiting() -> str | None:
-        first = tx.execute(_WAITING_OF_GROUP, {"grp": new.group, "now": now}).first()
-        return None if first is None else str(first.id)
 
-    found = place(new.on_conflict, new.limit, [(holder.slot, holder.id) for holder in holders], waiting)
-    return Overlap(RunId(found.run)) if isinstance(found, InTheWay) else found
+def _placed(tx: Connection, group: str | None, demand: Demand, now: datetime) -> Slot | InTheWay | None:
+    found = places.judged(tx, group, demand)
+    if isinstance(found, Replace):
+        for run in found.runs:
+            cancel(tx, RunId(run), reason="replaced by a newer run", by=None, now=now)
+        found = places.judged(tx, group, demand)
+    assert not isinstance(found, Replace), "those that it replaces are told to end"
+    return found
 
 
 def admit(tx: Connection, now: datetime) -> tuple[RunId, ...]:
-    """Queue the waiting runs whose time has come and whose slot is free, by priority, then by age."""
-    waiting = tx.execute(_WAITING, {"now": now}).all()
-    taken: dict[str, set[int]] = {}
+    """See to the runs that wait: queue those whose slot is free, by priority, then by age.
+
+    One whose time has come meanwhile is judged now: where `on_conflict` does not let it wait it ends, as cancelled or
+    failed, for the reason `overlap`.
+    """
+    return (*_admit(tx, now), *places.admit_all(tx))
+
+
+def _admit(tx: Connection, now: datetime, group: str | None = None) -> tuple[RunId, ...]:
     admitted = []
-    for row in waiting:
-        slot = _slot_for(tx, row, taken)
-        if slot is not None:
-            admitted.append(_queue(tx, row, slot))
-        elif row.due_at is not None:
-            tx.execute(_HAS_COME, {"which": row.seq})
+    for row in places.come(tx, now, group):
+        match _placed(tx, row.concurrency, places.demand_of(row), now):
+            case Slot() as slot:
+                admitted.append(places.give(tx, row, slot))
+            case InTheWay(run=other):
+                points.record("overlap")
+                state = RunState.FAILED if row.on_conflict == "fail" else RunState.CANCELLED
+                end(tx, row, state, reason=OVERLAP, now=now, message=_in_the_way(other))
+            case None:
+                places.waits_on(tx, row)
     return tuple(admitted)
-
-
-def _slot_for(tx: Connection, row: AnyRow, taken: dict[str, set[int]]) -> Slot | None:
-    if row.concurrency is None:
-        return Slot(None)
-    if row.concurrency not in taken:
-        taken[row.concurrency] = {held.slot for held in tx.execute(_HOLDERS, {"grp": row.concurrency})}
-    number = free(row.slots, taken[row.concurrency])
-    if number is None:
-        return None
-    taken[row.concurrency].add(number)
-    return Slot(number)
-
-
-def _queue(tx: Connection, row: AnyRow, slot: Slot) -> RunId:
-    points.record("admit")
-    tx.execute(_TO_QUEUE, {"which": row.seq, "to_slot": slot.number})
-    outbox.add(tx, "run", row.id)
-    return RunId(row.id)
-
-
-def admit_group(tx: Connection, group: str | None, now: datetime) -> None:
-    """A slot of the group may have become free: give it to the next that waits."""
-    if group is None:
-        return
-    taken: dict[str, set[int]] = {}
-    for row in tx.execute(_WAITING_OF_GROUP, {"grp": group, "now": now}).all():
-        slot = _slot_for(tx, row, taken)
-        if slot is None:
-            return
-        _queue(tx, row, slot)
 
 
 def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
@@ -306,14 +286,16 @@ def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
     return tuple(RunId(row.id) for row in expired)
 
 
-def end(tx: Connection, row: AnyRow, state: RunState, *, reason: str | None, now: datetime) -> None:
+def end(
+    tx: Connection, row: AnyRow, state: RunState, *, reason: str | None, now: datetime, message: str | None = None
+) -> None:
     """End a run: free its slot, admit the next, answer its acts; `row` has seq, id, job, concurrency, state, workflow.
 
     The nodes of a workflow that have not ended are cancelled with it, or `unknown` where it is: their jobs may go on.
     """
     if state not in RUN_TRANSITIONS[RunState(row.state)]:
         raise ValueError(f"run {row.id} is {row.state} and cannot become {state}")
-    tx.execute(_END, {"which": row.seq, "to_state": state.value, "why": reason, "now": now})
+    tx.execute(_END, {"which": row.seq, "to_state": state.value, "why": reason, "said": message, "now": now})
     if row.workflow:
         graphs.close(tx, row.seq, now, NodeState.UNKNOWN if state is RunState.UNKNOWN else NodeState.CANCELLED)
     ended(tx, RunId(row.id), row.job, row.concurrency, now, workflow=row.workflow)
@@ -324,7 +306,7 @@ def ended(tx: Connection, run: RunId, job: str, group: str | None, now: datetime
     outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", job)))
     acts.run_ended(tx, run, now)
     events.run_ended(tx, run, now)
-    admit_group(tx, group, now)
+    places.admit_group(tx, group)
 
 
 def next_wake(conn: Connection) -> datetime | None:

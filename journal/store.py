@@ -49,6 +49,10 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
     6: _with_workflows,
     7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
+    8: _executing(
+        "ALTER TABLE runs ADD COLUMN on_conflict VARCHAR",
+        "ALTER TABLE runs ADD COLUMN max_queue INTEGER",
+    ),
 }
 """How a journal of the version before becomes one of this version."""
 

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 7
+VERSION = 8
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -96,6 +96,9 @@ runs = Table(
     Column("concurrency", String),
     Column("slots", Integer, nullable=False, default=1),
     Column("slot", Integer),
+    # What it asks for when its time comes; null in runs of before, which wait like a queue.
+    Column("on_conflict", String),
+    Column("max_queue", Integer),
     Column("queued_at", Instant, nullable=False),
     Column("starts_at", Instant),
     Column("due_at", Instant),  # as starts_at, until it has come

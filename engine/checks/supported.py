@@ -7,7 +7,6 @@ that asks for it is refused, and so is a commit that asks for more trust than th
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.vendored import use_of
@@ -16,7 +15,6 @@ from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
-from schemas.job import Job
 from schemas.kinds import NOT_ACTED_ON
 from schemas.notification import NotificationChannel
 from schemas.project import Project
@@ -29,7 +27,6 @@ CODE = "OC901"
 LESS = "OC902"
 _TYPES = Names(STEP_TYPES)
 _CONNECTIONS = frozenset({"ssh", "winrm", "local"})
-_ON_CONFLICT = frozenset({"queueOne", "skip"})
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -65,8 +62,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
     match document:
         case Project():
             yield from _project(document)
-        case Job():
-            yield from _job(document)
         case Schedule():
             yield from _schedule(document)
         case RunRequest():
@@ -96,18 +91,6 @@ def _project(project: Project) -> Iterator[Finding]:
         yield ("spec", "verify", "mode"), f"verify mode {project.spec.verify.mode}", "write mode: none"
 
 
-def _job(job: Job) -> Iterator[Finding]:
-    spec = job.spec
-    concurrency: Path = ("spec", "concurrency")
-    if spec.concurrency.limit != 1:
-        yield (*concurrency, "limit"), "a limit other than 1", "write limit: 1"
-    if spec.concurrency.on_conflict not in _ON_CONFLICT:
-        hint = "one of queueOne, skip"
-        yield (*concurrency, "onConflict"), f"onConflict {spec.concurrency.on_conflict}", hint
-    if "max_queue" in spec.concurrency.model_fields_set:
-        yield (*concurrency, "maxQueue"), "'maxQueue'", "queueOne lets one run wait"
-
-
 def _step(placed: PlacedStep) -> Iterator[Finding]:
     scripted = placed.is_script or _has_files(placed) or use_of(placed.step.uses) is not None
     if placed.step.become is not None and not scripted:
@@ -122,8 +105,6 @@ def _schedule(schedule: Schedule) -> Iterator[Finding]:
     spec = schedule.spec
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-    if spec.jitter != timedelta(0):
-        yield ("spec", "jitter"), "'jitter'", ""
     if spec.calendars != Calendars():
         yield ("spec", "calendars"), "'calendars'", ""
 

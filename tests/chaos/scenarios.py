@@ -134,6 +134,17 @@ def waited_too_long(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def kept_out(site: Site, crash: str) -> Daemon:
+    """A run's time comes while another of its group works, and its job does not want to wait."""
+    commit = site.define(every={"quick": 1})
+    daemon = site.start(crash)
+    site.until_applied(commit, daemon)
+    site.ask("ask-long", jobRef="long")
+    site.until_begun("long", daemon)
+    site.ask("ask-eager", jobRef="eager", notBefore=_soon().isoformat())
+    return daemon
+
+
 def drained(site: Site, crash: str) -> Daemon:
     """SIGTERM while nothing but short steps run."""
     commit = site.define(every=STEADY)
@@ -246,6 +257,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("enqueue.committed", at_work, 2, fast=True),
     Scenario("admit.uncommitted", overlapping),
     Scenario("admit.committed", overlapping),
+    Scenario("overlap.uncommitted", kept_out),
+    Scenario("overlap.committed", kept_out),
     Scenario("expire.uncommitted", waited_too_long),
     Scenario("expire.committed", waited_too_long),
     Scenario("cancel.uncommitted", cancelled),

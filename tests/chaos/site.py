@@ -75,10 +75,13 @@ PLANS = {
         plan_of("long", "once", "bye", targets=BOTH, group="hold"),
         plan_of("patient", "again", "bye", idempotent={"again"}, group="hold"),
         plan_of("short", "once", group="hold"),
+        plan_of("eager", "once", group="hold"),
     )
 }
 SECONDS = {"long": 600.0, "pair": 0.2, "quick": 0.05, "patient": 3.0}
 """How long the steps of a job take; the others 0."""
+JITTER = {"pair": "3s"}
+"""By how much the schedule of a job spreads its starts; what is due is counted before it."""
 
 
 RELEASE = {
@@ -336,6 +339,8 @@ class Site:
             # No instant of a site that was down is missed: all are caught up.
             caught = {"policy": "all", "window": "1h", "max": 100}
             schedules[f"{job}-every"] = {"jobRef": job, "every": f"{seconds}s", "catchUp": caught}
+            if job in JITTER:
+                schedules[f"{job}-every"]["jitter"] = JITTER[job]
             new.append(Timetable(f"{job}-every", every=timedelta(seconds=seconds)))
         for job, instant in (at or {}).items():
             schedules[f"{job}-at"] = {"jobRef": job, "at": instant.isoformat()}
@@ -433,6 +438,8 @@ class Site:
         }
         if plan.job == "short":
             spec["queueTimeout"] = "1s"
+        if plan.job == "eager":
+            spec["concurrency"]["onConflict"] = "skip"
         return _document("Job", plan.job, spec)
 
     def _step(self, plan: Plan, step: str) -> dict[str, Any]:

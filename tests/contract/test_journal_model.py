@@ -49,6 +49,10 @@ class Model:
     lease: float = 0.0
     wish: bool = False
     name: int = 0
+    conflict: str = "queue"
+    most: int | None = None
+    come: bool = True
+    """Its time has come, and somebody has looked since."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -86,19 +90,64 @@ class JournalAgainstModel(RuleBasedStateMachine):
 
     # --- the model ----------------------------------------------------------------------------------------------
 
+    def held(self, group: str | None) -> list[Model]:
+        return [run for run in self.model.values() if run.holds and run.group == group and run.conflict != "allow"]
+
+    def queue(self, group: str | None) -> list[Model]:
+        waiting = [run for run in self.of_state(RunState.WAITING) if run.come and run.group == group]
+        return sorted(waiting, key=lambda run: run.order)
+
     def free(self, group: str | None) -> bool:
-        if group is None:
-            return True
-        return sum(run.holds and run.group == group for run in self.model.values()) < LIMITS[group]
+        return group is None or len(self.held(group)) < LIMITS[group]
 
     def admitted(self, group: str | None = None, *, all_groups: bool = False) -> list[RunId]:
         found = []
-        for run in sorted(self.model.values(), key=lambda run: run.order):
-            mine = all_groups or (group is not None and run.group == group)
-            if mine and run.state is RunState.WAITING and run.due <= self.now and self.free(run.group):
-                run.state = RunState.QUEUED
-                found.append(run.id)
+        for one in [*LIMITS, None] if all_groups else [group] if group else []:
+            for run in self.queue(one):
+                if self.free(one):
+                    run.state = RunState.QUEUED
+                    found.append(run.id)
         return found
+
+    def judged(self, group: str | None, conflict: str, most: int | None, priority: int) -> str:
+        """What becomes of a run whose time has come: go, wait, out."""
+        if group is None or conflict == "allow":
+            return "go"
+        if conflict == "cancelRunning":
+            wanted = sorted(
+                [run for run in self.held(group) if not run.wish] + self.queue(group), key=lambda run: run.seq
+            )
+            for run in wanted[: max(0, len(wanted) + 1 - LIMITS[group])]:
+                self.cancelled(run)
+        waiting = self.queue(group)
+        if self.free(group) and all(run.priority < priority for run in waiting):
+            return "go"
+        if conflict in ("skip", "fail") or (conflict == "queueOne" and waiting):
+            return "out"
+        return "out" if conflict == "queue" and most is not None and len(waiting) >= most else "wait"
+
+    def arrived(self, group: str | None = None) -> list[RunId]:
+        """The runs whose time has come, in the order in which it came."""
+        late = [run for run in self.of_state(RunState.WAITING) if not run.come and run.due <= self.now]
+        found = []
+        for run in sorted(late, key=lambda run: (run.due, *run.order)):
+            if group is not None and run.group != group:
+                continue
+            match self.judged(run.group, run.conflict, run.most, run.priority):
+                case "go":
+                    run.state = RunState.QUEUED
+                    found.append(run.id)
+                case "out":
+                    run.state = RunState.FAILED if run.conflict == "fail" else RunState.CANCELLED
+                case "wait":
+                    run.come = True
+        return found
+
+    def cancelled(self, run: Model) -> None:
+        if run.attempt:
+            run.wish = True
+        else:
+            self.ended(run, RunState.CANCELLED)
 
     def ended(self, run: Model, state: RunState) -> None:
         run.state = state
@@ -120,11 +169,12 @@ class JournalAgainstModel(RuleBasedStateMachine):
     @rule(
         name=st.integers(0, 12),
         group=st.sampled_from(["solo", "pair", None]),
-        conflict=st.sampled_from(["skip", "queueOne", "queue"]),
+        conflict=st.sampled_from(["skip", "queueOne", "queue", "cancelRunning", "fail", "allow"]),
+        most=st.sampled_from([None, 1, 2]),
         priority=st.integers(-1, 1),
         delay=st.sampled_from([0, 0, 30]),
     )
-    def enqueue(self, name, group, conflict, priority, delay):
+    def enqueue(self, name, group, conflict, most, priority, delay):
         cause = Cause("request", f"n{name}", self.now.replace(microsecond=0))
         known = next((run for run in self.model.values() if run.name == name), None)
         starts = self.now + timedelta(seconds=delay)
@@ -138,6 +188,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
             group=group,
             limit=LIMITS.get(group or "", 1),
             on_conflict=conflict,
+            max_queue=most,
             queue_timeout=WAIT,
             starts_at=starts if delay else None,
         )
@@ -145,16 +196,22 @@ class JournalAgainstModel(RuleBasedStateMachine):
         if known is not None:
             assert answer == AlreadyThere(known.id, known.state)
             return
-        due = delay == 0
-        others = [run for run in self.of_state(RunState.WAITING) if run.group == group and run.due <= self.now]
-        if due and not self.free(group) and (conflict == "skip" or (conflict == "queueOne" and others)):
-            assert isinstance(answer, Overlap)
-            assert self.model[answer.blocking].group == group
-            return
-        state = RunState.QUEUED if due and self.free(group) else RunState.WAITING
+        state = RunState.WAITING
+        if delay == 0:
+            if group is not None:
+                self.arrived(group)
+            match self.judged(group, conflict, most, priority):
+                case "go":
+                    state = RunState.QUEUED
+                case "out" if conflict == "fail":
+                    state = RunState.FAILED
+                case "out":
+                    assert isinstance(answer, Overlap)
+                    assert self.model[answer.blocking].group == group
+                    return
         assert answer == Enqueued(new.id, state)
         run = Model(new.id, len(self.model), group, priority, state, starts, starts + WAIT)
-        run.name = name
+        run.name, run.conflict, run.most, run.come = name, conflict, most, delay == 0
         self.model[new.id] = run
 
     @rule(seconds=st.sampled_from([1, 5, 20, 60]))
@@ -164,7 +221,8 @@ class JournalAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def admit(self):
-        assert sorted(self.do(runs.admit, self.now)) == sorted(self.admitted(all_groups=True))
+        found = self.do(runs.admit, self.now)
+        assert sorted(found) == sorted(self.arrived() + self.admitted(all_groups=True))
 
     @rule()
     def expire(self):
@@ -270,7 +328,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
         assert len(held) == len(set(held))
         for group, slot in held:
             assert 0 <= slot < LIMITS[group]
-        admitted = [row for row in rows if row.state in ("queued", "running") and row.concurrency is not None]
+        admitted = [run for group in LIMITS for run in self.held(group)]
         assert len(admitted) == len(held)
 
 

@@ -113,6 +113,102 @@ async def test_a_due_run_is_admitted_at_its_time(desk, new_run, clock):
     assert await desk.do(runs.admit, clock.now()) == ()
 
 
+@pytest.mark.parametrize(("conflict", "state"), [("skip", "cancelled"), ("fail", "failed")])
+async def test_what_is_in_the_way_is_judged_when_the_time_comes(desk, new_run, clock, conflict, state):
+    """At the time of asking nothing is in the way; when its time comes, somebody is, and it says who."""
+    due = clock.now() + timedelta(minutes=5)
+    later = new_run("later", group="web", on_conflict=conflict, starts_at=due)
+    assert (await desk.enqueue(later)).state is WAITING
+    clock.advance(299)
+    await desk.enqueue(new_run("one", group="web"))
+    clock.advance(1)
+    assert await desk.do(runs.admit, clock.now()) == ()
+    view = await desk.see(runs.get, later.id)
+    assert (str(view.state), view.reason, view.finished_at) == (state, "overlap", due)
+    assert new_run("one").id in view.message
+    assert await desk.enqueue(later) == AlreadyThere(later.id, RunState(state))
+    assert await desk.see(runs.next_wake) == due + timedelta(minutes=59, seconds=59), "only the other is waited for"
+
+
+async def test_whose_time_has_come_is_before_who_comes_after_it(desk, new_run, clock):
+    """Also where nobody has looked between: a schedule's jitter does not cost it its place."""
+    await desk.enqueue(new_run("later", group="web", on_conflict="skip", starts_at=clock.now() + timedelta(minutes=5)))
+    clock.advance(310)
+    assert (await desk.enqueue(new_run("new", group="web"))).state is WAITING
+    assert await desk.state(new_run("later").id) == "queued"
+
+
+async def test_fail_records_a_run_that_has_failed(desk, new_run, clock):
+    await desk.enqueue(new_run("one", group="web"))
+    failed = new_run("two", group="web", on_conflict="fail")
+    assert await desk.enqueue(failed) == Enqueued(failed.id, RunState.FAILED)
+    view = await desk.see(runs.get, failed.id)
+    assert (view.reason, view.finished_at, new_run("one").id in view.message) == ("overlap", clock.now(), True)
+    assert await desk.enqueue(failed) == AlreadyThere(failed.id, RunState.FAILED)
+
+
+async def test_a_limit_of_two_lets_two_work_and_gives_the_next_the_place_that_is_free(desk, new_run, clock):
+    first, second = [await desk.running(name, group="web", limit=2) for name in ("one", "two")]
+    await desk.enqueue(new_run("three", group="web", limit=2))
+    assert await desk.state(new_run("three").id) == "waiting"
+    await desk.do(leases.finish, second.fence, RunState.SUCCEEDED, now=clock.now())
+    assert await desk.state(new_run("three").id) == "queued"
+    assert await desk.state(first.fence.run) == "running"
+
+
+async def test_nobody_overtakes_whatever_limit_he_asks_for(desk, new_run, clock):
+    """A commit has raised the limit: who waits by the old one still goes first, unless it matters less."""
+    await desk.enqueue(new_run("one", group="web", on_conflict="queue"))
+    await desk.enqueue(new_run("two", group="web", on_conflict="queue"))
+    assert (await desk.enqueue(new_run("three", group="web", on_conflict="queue", limit=3))).state is WAITING
+    urgent = new_run("urgent", group="web", on_conflict="queue", limit=3, priority=1)
+    assert (await desk.enqueue(urgent)).state is QUEUED
+
+
+async def test_a_lower_limit_counts_everyone_that_works(desk, new_run, clock):
+    """A commit has lowered the limit: the place with the first number is not free for all that."""
+    one, *_ = [await desk.running(name, group="web", limit=3) for name in ("one", "two", "three")]
+    await desk.do(leases.finish, one.fence, RunState.SUCCEEDED, now=clock.now())
+    assert (await desk.enqueue(new_run("four", group="web", limit=1))).state is WAITING
+
+
+async def test_more_than_max_queue_do_not_wait(desk, new_run):
+    await desk.enqueue(new_run("one", group="web"))
+    for name in ("two", "three"):
+        waits = new_run(name, group="web", on_conflict="queue", max_queue=2)
+        assert (await desk.enqueue(waits)).state is WAITING
+    over = new_run("four", group="web", on_conflict="queue", max_queue=2)
+    assert await desk.enqueue(over) == Overlap(new_run("three").id)
+
+
+async def test_cancel_running_ends_the_oldest_that_are_too_many(desk, new_run):
+    """Of two places one is taken: nobody need end. The next replaces the oldest, and one more the next oldest."""
+    replaces = {"group": "web", "on_conflict": "cancelRunning", "limit": 2}
+    claims = [await desk.running(name, **replaces) for name in ("one", "two")]
+
+    async def told():
+        return set((await desk.do(leases.renew, desk.runner, desk.clock.monotonic())).wishes)
+
+    assert await told() == set()
+    assert (await desk.enqueue(new_run("three", **replaces))).state is WAITING
+    assert await told() == {claims[0].fence.run}
+    await desk.enqueue(new_run("four", **replaces))
+    assert await told() == {claim.fence.run for claim in claims}
+    await desk.enqueue(new_run("five", **replaces))
+    assert await desk.state(new_run("three").id) == "cancelled", "what waits is replaced as well"
+    await desk.do(leases.finish, claims[1].fence, RunState.CANCELLED, now=desk.clock.now())
+    assert await desk.state(new_run("four").id) == "queued"
+
+
+async def test_allow_is_in_nobodys_way(desk, new_run, clock):
+    due = clock.now() + timedelta(minutes=1)
+    await desk.enqueue(new_run("one", group="web", on_conflict="allow"))
+    await desk.enqueue(new_run("later", group="web", on_conflict="allow", starts_at=due))
+    assert (await desk.enqueue(new_run("two", group="web"))).state is QUEUED
+    clock.advance(60)
+    assert await desk.do(runs.admit, clock.now()) == (new_run("later").id,)
+
+
 async def test_a_run_that_waits_too_long_is_timed_out_and_says_why(desk, new_run, clock):
     await desk.enqueue(new_run("one", group="web", queue_timeout=timedelta(minutes=1)))
     await desk.enqueue(new_run("two", group="web", queue_timeout=timedelta(hours=1)))

@@ -242,6 +242,8 @@ SINCE_THE_FIRST = (
     ("runs", "rehearsal"),
     ("runs", "workflow"),
     ("runs", "parent"),
+    ("runs", "on_conflict"),
+    ("runs", "max_queue"),
     ("steps", "again"),
     ("steps", "rescued"),
     ("steps", "inherited"),

@@ -28,7 +28,6 @@ def catalog(*documents: str) -> Catalog:
     ("spec", "reason"),
     [
         ("{steps: [{uses: dummy, become: root}]}", "'become' of a step that is no script is not supported yet"),
-        ("{concurrency: {limit: 2}, steps: [{uses: dummy}]}", "a limit other than 1 is not supported yet"),
     ],
 )
 def test_a_job_that_would_run_otherwise_than_it_is_written_does_not_run(spec: str, reason: str) -> None:

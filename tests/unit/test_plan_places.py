@@ -77,7 +77,7 @@ async def done(head: Compiled) -> dict[str, str]:
                 new = new_run(launch, head.catalog)
                 answer = await journal.write(lambda tx, new=new: runs.enqueue(tx, new, NOW))  # type: ignore[misc]
                 found[cause] = "refused" if isinstance(answer, runs.Overlap) else str(new.id)
-            words = {"queued": "starts", "waiting": "waits", "cancelled": "replaced"}
+            words = {"queued": "starts", "waiting": "waits", "cancelled": "replaced", "failed": "refused"}
             for cause, run in found.items():
                 view = await journal.read(lambda conn, run=run: runs.get(conn, run))  # type: ignore[misc]
                 found[cause] = run if view is None else words[view.state.value]
@@ -104,10 +104,11 @@ def test_of_four_requests_one_starts_one_waits_and_two_are_refused() -> None:
 
 
 rules = st.tuples(
-    st.sampled_from(["skip", "queueOne"]),
+    st.sampled_from(["skip", "queueOne", "queue", "cancelRunning", "fail", "allow"]),
     st.sampled_from(["", ", group: shared"]),
-).map(lambda rule: f"onConflict: {rule[0]}{rule[1]}")
-limits = st.just(1)
+    st.sampled_from(["", ", maxQueue: 1"]),
+).map(lambda rule: f"onConflict: {rule[0]}{rule[1]}{rule[2]}")
+limits = st.integers(1, 2)
 jobs = st.sampled_from(["one", "two"])
 
 
