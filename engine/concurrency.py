@@ -57,19 +57,22 @@ class Replace:
     runs: tuple[str, ...]
 
 
-def place(demand: Demand, holders: Sequence[Holder], waiting: Sequence[Waiter]) -> Slot | InTheWay | Replace | None:
+def place(
+    demand: Demand, holders: Sequence[Holder], waiting: Sequence[Waiter], full: bool | None = None
+) -> Slot | InTheWay | Replace | None:
     """The place of a run whose time has come; None: it waits.
 
-    `holders` are the runs of the group that have a place, `waiting` those that wait for one, the next of them first.
-    Who waits with no less priority goes first, also where limits differ. A group that replaces (`cancelRunning`) wants
-    its newest runs alone, as many as the limit says: whatever is older, and was not told to end yet, is to end.
+    `holders` are the runs of the group that have a place, `waiting` those that wait for one, the next of them first;
+    the first alone will do where `full` says whether as many wait as may, and nothing is to be replaced. Who waits
+    with no less priority goes first, also where limits differ. A group that replaces (`cancelRunning`) wants its newest
+    runs alone, as many as the limit says: whatever is older, and was not told to end yet, is to end.
     """
     if demand.on_conflict == "allow":
         return Slot(None)
     if demand.on_conflict == "cancelRunning" and (surplus := _surplus(demand.limit, holders, waiting)):
         return Replace(surplus)
-    first = not any(one.priority >= demand.priority for one in waiting)
-    number = free(demand.limit, (holder.number for holder in holders)) if first else None
+    is_next = not waiting or waiting[0].priority < demand.priority
+    number = free(demand.limit, (holder.number for holder in holders)) if is_next else None
     if number is not None:
         return Slot(number)
     match demand.on_conflict:
@@ -78,8 +81,9 @@ def place(demand: Demand, holders: Sequence[Holder], waiting: Sequence[Waiter]) 
         case "queueOne":
             return InTheWay(waiting[0].run) if waiting else None
         case "queue":
-            full = demand.most_waiting is not None and len(waiting) >= demand.most_waiting
-            return InTheWay(waiting[-1].run) if full and waiting else None
+            most = demand.most_waiting
+            crowded = (most is not None and len(waiting) >= most) if full is None else full
+            return InTheWay(waiting[0].run) if crowded and waiting else None
         case "cancelRunning":
             return None
 

@@ -3,11 +3,12 @@
 The unique index over (group, slot) is the promise that no place is given twice; what stands here keeps to it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal, select, union_all, update
 
 from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, place
 from engine.identity import RunId
@@ -18,26 +19,45 @@ from schemas.job import OnConflict
 
 _WAITS = (runs.c.finished_at.is_(None), runs.c.state == RunState.WAITING.value)
 _BY_ORDER = (runs.c.priority.desc(), runs.c.seq)
-_WAITING_ROWS = select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots, runs.c.priority)
-_HOLDERS = (
-    select(runs.c.slot, runs.c.id, runs.c.seq, runs.c.wish)
-    .where(runs.c.concurrency == bindparam("grp"), runs.c.slot.is_not(None))
-    .order_by(runs.c.slot)
+_OF_GROUP = runs.c.concurrency == bindparam("grp")
+_LATE = runs.c.due_at <= bindparam("now", type_=Instant)
+# Whose time has not come has `due_at`, and is not in line.
+_LINE = select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots, runs.c.priority).where(
+    *_WAITS, _OF_GROUP, runs.c.due_at.is_(None)
 )
-# Whose time has not come has `due_at`, and is not among them.
-_WAITING_OF_GROUP = _WAITING_ROWS.where(
-    *_WAITS, runs.c.concurrency == bindparam("grp"), runs.c.due_at.is_(None)
-).order_by(*_BY_ORDER)
-_WAITING = _WAITING_ROWS.where(*_WAITS, runs.c.due_at.is_(None)).order_by(*_BY_ORDER)
+_ALL_IN_LINE = _LINE.order_by(*_BY_ORDER)
+_NEXT = _ALL_IN_LINE.limit(1)
+_LENGTH = select(func.count()).select_from(_LINE.with_only_columns(runs.c.seq).limit(bindparam("most")).subquery())
+_SLOTS = select(runs.c.slot).where(_OF_GROUP, runs.c.slot.is_not(None))
+_WAITING_GROUPS = select(runs.c.concurrency).where(*_WAITS, runs.c.due_at.is_(None)).distinct()
+_ALONE = select(runs.c.seq, runs.c.id).where(
+    *_WAITS, runs.c.due_at.is_(None), runs.c.concurrency.is_(None)
+).order_by(*_BY_ORDER)  # fmt: skip
+
+
+def _seen_as(kind: str, rows: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    found = rows.subquery()
+    return select(
+        literal(kind).label("kind"), found.c.slot, found.c.id, found.c.seq, found.c.wish, found.c.priority
+    )  # fmt: skip
+
+
+_SHOWN = select(runs.c.slot, runs.c.id, runs.c.seq, runs.c.wish, runs.c.priority)
+# In one question, since it is asked for every run: who has a place, who is next, and whose time has come meanwhile.
+_GROUP = union_all(
+    _seen_as("holds", _SHOWN.where(_OF_GROUP, runs.c.slot.is_not(None)).order_by(runs.c.slot)),
+    _seen_as("next", _SHOWN.where(*_WAITS, _OF_GROUP, runs.c.due_at.is_(None)).order_by(*_BY_ORDER).limit(1)),
+    _seen_as("come", _SHOWN.where(*_WAITS, _OF_GROUP, _LATE).limit(1)),
+)
 _COME = (
     select(
         runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.slots, runs.c.priority, runs.c.state,
         runs.c.workflow, runs.c.on_conflict, runs.c.max_queue,
     )
-    .where(*_WAITS, runs.c.due_at <= bindparam("now", type_=Instant))
+    .where(*_WAITS, _LATE)
     .order_by(runs.c.due_at, *_BY_ORDER)
 )  # fmt: skip
-_COME_OF_GROUP = _COME.where(runs.c.concurrency == bindparam("grp"))
+_COME_OF_GROUP = _COME.where(_OF_GROUP)
 _TO_QUEUE = (
     update(runs)
     .where(runs.c.seq == bindparam("which"), runs.c.state == RunState.WAITING.value)
@@ -50,28 +70,34 @@ _LIKE_A_QUEUE: OnConflict = "queue"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Who has a place in a group, and who waits for one, the next first."""
+    """Who has a place in a group, and who is next; `has_come`: some have seen their time come, and were not judged."""
 
     holders: tuple[Holder, ...] = ()
-    waiting: tuple[Waiter, ...] = ()
+    next: Waiter | None = None
+    has_come: bool = False
 
 
-def group(conn: Connection, name: str) -> Group:
+def look(conn: Connection, name: str, now: datetime) -> Group:
     """The group as it is now."""
-    held = conn.execute(_HOLDERS, {"grp": name}).all()
-    waiting = conn.execute(_WAITING_OF_GROUP, {"grp": name}).all()
+    rows = conn.execute(_GROUP, {"grp": name, "now": now}).all()
     return Group(
-        tuple(Holder(row.slot, row.id, row.seq, leaving=row.wish is not None) for row in held),
-        tuple(Waiter(row.id, row.seq, row.priority) for row in waiting),
+        tuple(Holder(row.slot, row.id, row.seq, leaving=row.wish is not None) for row in rows if row.kind == "holds"),
+        next((Waiter(row.id, row.seq, row.priority) for row in rows if row.kind == "next"), None),
+        any(row.kind == "come" for row in rows),
     )
 
 
-def judged(conn: Connection, name: str | None, demand: Demand) -> Slot | InTheWay | Replace | None:
+def judged(conn: Connection, name: str, demand: Demand, group: Group) -> Slot | InTheWay | Replace | None:
     """What becomes of a run whose time has come, in this group; None: it waits."""
-    if name is None or demand.on_conflict == "allow":
-        return Slot(None)
-    found = group(conn, name)
-    return place(demand, found.holders, found.waiting)
+    waiting: tuple[Waiter, ...] = (group.next,) if group.next is not None else ()
+    full: bool | None = None
+    if demand.on_conflict == "cancelRunning":
+        rows = conn.execute(_ALL_IN_LINE, {"grp": name})
+        waiting = tuple(Waiter(row.id, row.seq, row.priority) for row in rows)
+    elif demand.on_conflict == "queue" and waiting and demand.most_waiting is not None:
+        length = conn.execute(_LENGTH, {"grp": name, "most": demand.most_waiting}).scalar_one()
+        full = length >= demand.most_waiting
+    return place(demand, group.holders, waiting, full)
 
 
 def come(conn: Connection, now: datetime, name: str | None = None) -> Sequence[AnyRow]:
@@ -103,27 +129,22 @@ def give(tx: Connection, row: AnyRow, slot: Slot) -> RunId:
 
 def admit_group(tx: Connection, name: str | None) -> tuple[RunId, ...]:
     """Give the places of the group that are free to those that wait, by priority, then by age."""
-    if name is None or not (waiting := tx.execute(_WAITING_OF_GROUP, {"grp": name}).all()):
-        return ()
-    taken = {held.slot for held in tx.execute(_HOLDERS, {"grp": name})}
-    admitted = []
-    for row in waiting:
-        number = free(row.slots, taken)
+    admitted: list[RunId] = []
+    while name is not None and (row := tx.execute(_NEXT, {"grp": name}).first()) is not None:
+        number = free(row.slots, tx.execute(_SLOTS, {"grp": name}).scalars())
         if number is None:  # nobody overtakes, whatever limit he asks for
             break
-        taken.add(number)
         admitted.append(give(tx, row, Slot(number)))
     return tuple(admitted)
 
 
 def admit_all(tx: Connection) -> tuple[RunId, ...]:
     """The same for every group."""
-    waiting = tx.execute(_WAITING).all()
-    alone = tuple(give(tx, row, Slot(None)) for row in waiting if row.concurrency is None)
-    groups: Mapping[str, None] = dict.fromkeys(row.concurrency for row in waiting if row.concurrency is not None)
+    groups = tx.execute(_WAITING_GROUPS).scalars().all()
+    alone = tuple(give(tx, row, Slot(None)) for row in tx.execute(_ALONE).all())
     return (*alone, *(run for name in groups for run in admit_group(tx, name)))
 
 
 __all__ = [
-    "Group", "admit_all", "admit_group", "come", "demand_of", "give", "group", "judged", "waits_on",
+    "Group", "admit_all", "admit_group", "come", "demand_of", "give", "judged", "look", "waits_on",
 ]  # fmt: skip

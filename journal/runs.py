@@ -236,19 +236,24 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
 
 def _place(tx: Connection, new: NewRun, now: datetime) -> Slot | InTheWay | None:
     """The slot of a run that is due; None: it waits."""
-    if new.group is None:
-        return Slot(None)
-    # Whose time has come before, though nobody has looked since, was here first.
-    _admit(tx, now, new.group)
     return _placed(tx, new.group, Demand(new.on_conflict, new.limit, new.max_queue, new.priority), now)
 
 
-def _placed(tx: Connection, group: str | None, demand: Demand, now: datetime) -> Slot | InTheWay | None:
-    found = places.judged(tx, group, demand)
+def _placed(
+    tx: Connection, group: str | None, demand: Demand, now: datetime, *, others: bool = True
+) -> Slot | InTheWay | None:
+    """`others`: those of the group whose time has come before, though nobody has looked since, are seen to first."""
+    if group is None or demand.on_conflict == "allow":
+        return Slot(None)
+    seen = places.look(tx, group, now)
+    if others and seen.has_come:
+        _admit(tx, now, group)
+        seen = places.look(tx, group, now)
+    found = places.judged(tx, group, demand, seen)
     if isinstance(found, Replace):
         for run in found.runs:
             cancel(tx, RunId(run), reason="replaced by a newer run", by=None, now=now)
-        found = places.judged(tx, group, demand)
+        found = places.judged(tx, group, demand, places.look(tx, group, now))
     assert not isinstance(found, Replace), "those that it replaces are told to end"
     return found
 
@@ -265,7 +270,7 @@ def admit(tx: Connection, now: datetime) -> tuple[RunId, ...]:
 def _admit(tx: Connection, now: datetime, group: str | None = None) -> tuple[RunId, ...]:
     admitted = []
     for row in places.come(tx, now, group):
-        match _placed(tx, row.concurrency, places.demand_of(row), now):
+        match _placed(tx, row.concurrency, places.demand_of(row), now, others=False):
             case Slot() as slot:
                 admitted.append(places.give(tx, row, slot))
             case InTheWay(run=other):

@@ -19,7 +19,19 @@ from journal import faults, outbox, points, sqlite
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.savepoint import in_savepoint
-from journal.tables import PRODUCT, VERSION, events, meta, metadata, nodes, runs, verdicts, watches
+from journal.tables import (
+    PRODUCT,
+    RUNS_IN_LINE,
+    RUNS_LATER,
+    VERSION,
+    events,
+    meta,
+    metadata,
+    nodes,
+    runs,
+    verdicts,
+    watches,
+)
 
 T = TypeVar("T")
 _MOST_IN_A_BATCH = 512
@@ -38,6 +50,16 @@ def _with_workflows(connection: Connection) -> None:
     next(index for index in runs.indexes if index.name == "runs_by_parent").create(connection)
 
 
+def _with_queues(connection: Connection) -> None:
+    _executing(
+        "ALTER TABLE runs ADD COLUMN on_conflict VARCHAR",
+        "ALTER TABLE runs ADD COLUMN max_queue INTEGER",
+        "DROP INDEX runs_open_by_group",
+    )(connection)
+    RUNS_IN_LINE.create(connection)
+    RUNS_LATER.create(connection)
+
+
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
     3: _executing(
@@ -49,10 +71,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
     6: _with_workflows,
     7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
-    8: _executing(
-        "ALTER TABLE runs ADD COLUMN on_conflict VARCHAR",
-        "ALTER TABLE runs ADD COLUMN max_queue INTEGER",
-    ),
+    8: _with_queues,
 }
 """How a journal of the version before becomes one of this version."""
 

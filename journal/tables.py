@@ -141,7 +141,20 @@ Index(
     sqlite_where=runs.c.parent.is_not(None),
     postgresql_where=runs.c.parent.is_not(None),
 )
-Index("runs_open_by_group", runs.c.concurrency, runs.c.state, sqlite_where=_OPEN, postgresql_where=_OPEN)
+# The queue of a group in its order, apart from whose time has not come: the next is found at once, however many wait.
+RUNS_IN_LINE = Index(
+    "runs_in_line",
+    runs.c.concurrency,
+    runs.c.state,
+    runs.c.due_at,
+    runs.c.priority.desc(),
+    runs.c.seq,
+    runs.c.finished_at,  # always null; with it, who counts the queue reads the index alone
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+_LATER = runs.c.due_at.is_not(None)
+RUNS_LATER = Index("runs_later", runs.c.due_at, sqlite_where=_LATER, postgresql_where=_LATER)
 
 causes = Table(
     # What is left of runs that retention has removed: an act is consumed once, ever; an instant fires once.

@@ -178,7 +178,7 @@ async def test_more_than_max_queue_do_not_wait(desk, new_run):
         waits = new_run(name, group="web", on_conflict="queue", max_queue=2)
         assert (await desk.enqueue(waits)).state is WAITING
     over = new_run("four", group="web", on_conflict="queue", max_queue=2)
-    assert await desk.enqueue(over) == Overlap(new_run("three").id)
+    assert await desk.enqueue(over) == Overlap(new_run("two").id)
 
 
 async def test_cancel_running_ends_the_oldest_that_are_too_many(desk, new_run):

@@ -262,7 +262,9 @@ async def test_a_store_of_the_first_version_is_brought_up_to_this_one(tmp_path: 
     fresh = await journal.read(columns)
 
     def back(tx: Connection) -> None:
-        tx.execute(text("DROP INDEX runs_by_parent"))
+        for index in ("runs_by_parent", "runs_in_line", "runs_later"):
+            tx.execute(text(f"DROP INDEX {index}"))
+        tx.execute(text("CREATE INDEX runs_open_by_group ON runs (concurrency, state) WHERE finished_at IS NULL"))
         for name, column in SINCE_THE_FIRST:
             tx.execute(text(f"ALTER TABLE {name} DROP COLUMN {column}"))
         tx.execute(meta.update().where(meta.c.key == "version").values(value="1"))
