@@ -149,7 +149,10 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
             graphs.close(tx, seq, now)
     if new.carried:
         steprecords.carry_over(tx, seq, new.carried, now)
-    outbox.add_all(tx, (("run", new.id), (topic_of(new.spec), new.spec.job)))
+    if isinstance(slot, InTheWay):
+        ended(tx, new.id, new.spec.job, None, now, workflow=isinstance(new.spec, PinnedWorkflow))
+    else:
+        outbox.add_all(tx, (("run", new.id), (topic_of(new.spec), new.spec.job)))
     return Enqueued(new.id, RunState(row["state"]))
 
 
