@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
+from schemas import patterns
+
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
@@ -46,7 +48,12 @@ def _polymod(values: list[int]) -> int:
     return checksum
 
 
-Network = Annotated[str, StringConstraints(max_length=64), AfterValidator(_network)]
+Network = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    AfterValidator(_network),
+    WithJsonSchema({"type": "string", "maxLength": 64, "pattern": patterns.NETWORK}),
+]
 Recipient = Annotated[
     str,
     StringConstraints(max_length=100),

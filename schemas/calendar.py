@@ -3,10 +3,11 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from schemas import patterns
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import RepositoryPath
+from schemas.paths import PATH_SCHEMA, RepositoryPath
 from schemas.quantities import Instant, Period
 from schemas.rules import any_of, none_of, published
 from schemas.selector import Selection, Selector
@@ -20,7 +21,12 @@ def _day(text: str) -> str:
     return text
 
 
-Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_day)]
+Day = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+    AfterValidator(_day),
+    WithJsonSchema({"type": "string", "pattern": patterns.DAY}),
+]
 
 
 class Holidays(Model):
@@ -43,7 +49,7 @@ def _not_yaml(text: str) -> str:
 CalendarFile = Annotated[
     RepositoryPath,
     AfterValidator(_not_yaml),
-    Field(json_schema_extra={"not": {"pattern": r"\.([yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$"}}),  # the same, for editors
+    WithJsonSchema({**PATH_SCHEMA, "not": {"pattern": r"\.([yY][aA]?[mM][lL]|[jJ][sS][oO][nN])$"}}),
 ]
 _DAYS = ("dates", "rrules", "holidays", "ics")
 
@@ -95,7 +101,11 @@ class WindowSpec(Model):
 
     effect: Literal["allow", "deny"] = Field(description="Whether runs may start only inside, or not inside.")
     cron: str | None = Field(
-        default=None, max_length=256, description="When it starts, in local time.", examples=["0 22 * * 5"]
+        default=None,
+        max_length=256,
+        description="When it starts, in local time.",
+        examples=["0 22 * * 5"],
+        json_schema_extra={"pattern": patterns.CRON},
     )
     duration: Period | None = Field(default=None, description="How long it lasts, in elapsed time.", examples=["8h"])
     from_: Instant | None = Field(

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from schemas import patterns
 from schemas.envelope import Document, Many, Model, Name
 from schemas.paths import Login
 from schemas.quantities import Instant, Period
@@ -49,6 +50,7 @@ class Source(Model):
     file: str | None = Field(
         default=None,
         description="File in the runner's secret folder; for ssh it holds the private key.",
+        json_schema_extra={"minLength": 1, "pattern": patterns.PATH},  # where it lies is a check of its own
         examples=["keys/web"],
     )
     env: str | None = Field(

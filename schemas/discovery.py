@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from schemas import patterns
 from schemas.addresses import Network
 from schemas.envelope import Document, Many, Model, Name
 from schemas.job import RunsOn
@@ -32,7 +33,7 @@ PortRange = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": 65535},
-                {"type": "string", "pattern": "^[0-9]{1,5}-[0-9]{1,5}$"},
+                {"type": "string", "pattern": patterns.PORTS},
             ]
         }
     ),

@@ -53,6 +53,8 @@ KindName = Annotated[str, named_schema("KindName")]
 
 # A YAML list as a frozen value. (Strict mode would refuse a list where a tuple is declared.)
 Many = Annotated[tuple[T, ...], BeforeValidator(_tupled)]
+Some = Annotated[tuple[T, ...], Field(min_length=1), BeforeValidator(_tupled)]
+"""The same of at least one item, for a field that may be left out."""
 Scalar = str | int | float | bool | None
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from schemas.envelope import Document, Identifier, Many, Model, OutputSchema, ParamSchema, Scalar
+from schemas.envelope import Document, Identifier, Many, Model, OutputSchema, ParamSchema, Scalar, Some
 from schemas.job import MAX_VARIABLES, Shell, Step
 from schemas.paths import RepositoryPath
 from schemas.rules import chosen, exactly_one, none_of, published, when
@@ -56,7 +56,7 @@ class LibraryStepSpec(Model):
     platforms: Many[Literal["linux", "windows", "network", "other"]] = Field(
         default=(), description="What it runs on; everything where left out.", examples=[["linux"]]
     )
-    steps: Many[Step] | None = Field(default=None, min_length=1, description="What it does.")
+    steps: Some[Step] | None = Field(default=None, description="What it does.")
     script: RepositoryPath | None = Field(default=None, description="A script file beside it.", examples=["rotate.sh"])
     shell: Shell | None = Field(default=None, description="What interprets the script.")
     env: dict[str, Scalar] = Field(

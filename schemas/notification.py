@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from schemas import patterns
 from schemas.envelope import Document, Many, Model, Name
 from schemas.paths import Certificate, Host, HttpUrl
 from schemas.quantities import Duration, Period, Positive
@@ -177,7 +178,12 @@ class When(Model):
 class Quiet(Model):
     """Hours in which nothing is sent; it is sent when they end."""
 
-    cron: str = Field(max_length=256, description="When they begin, in local time.", examples=["0 22 * * *"])
+    cron: str = Field(
+        max_length=256,
+        description="When they begin, in local time.",
+        examples=["0 22 * * *"],
+        json_schema_extra={"pattern": patterns.CRON},
+    )
     duration: Period = Field(description="How long they last.", examples=["8h"])
     time_zone: str = Field(max_length=64, description="IANA name.", examples=["Europe/Chisinau"])
 

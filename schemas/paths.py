@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints, WithJsonSchema
 
+from schemas import patterns
+
 _NOT_GIT = re.compile(r"\.\.|//|/\.|^\.|[/.]$|\.lock(/|$)")
 
 
@@ -36,10 +38,21 @@ def _inside_or_pem(text: str) -> str:
 
 PEM = "-----BEGIN "
 """What makes a text a certificate, and no path."""
-Certificate = Annotated[str, StringConstraints(min_length=1), AfterValidator(_inside_or_pem)]
+Certificate = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(_inside_or_pem),
+    WithJsonSchema({"type": "string", "minLength": 1, "pattern": patterns.CERTIFICATE}),
+]
 """PEM text, or a path from the repository's root."""
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/-][^\s]*$", max_length=2048)]
-RepositoryPath = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_inside)]
+PATH_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": patterns.PATH}
+RepositoryPath = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1024),
+    AfterValidator(_inside),
+    WithJsonSchema(PATH_SCHEMA),
+]
 """From the repository's root, or from the folder a field names; never out of it."""
 
 
@@ -54,14 +67,7 @@ def _understood(text: str) -> str:
 Glob = Annotated[
     RepositoryPath,
     AfterValidator(_understood),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 1024,
-            "pattern": r"^(?![/~])(?!.*[\\\[\]{}])(?!.*[^/]\*\*)(?!.*\*\*[^/]).+$",
-        }
-    ),
+    WithJsonSchema({**PATH_SCHEMA, "pattern": patterns.GLOB}),
 ]
 """`*` and `?` within a name, `**` for any folders."""
 
@@ -77,21 +83,20 @@ Branch = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),
     AfterValidator(_branch),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": 200,
-            "pattern": r"^(?![-/.])(?!.*(\.\.|//|/\.|@\{|\.lock(/|$)|[/.]$))[^\x00-\x20\x7f~^:?*\[\\]+$",
-        }
-    ),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 200, "pattern": patterns.BRANCH}),
 ]
 """A branch of the repository, by the rules of git-check-ref-format."""
 BranchRef = Annotated[
-    str, StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._][A-Za-z0-9._/-]*$"), AfterValidator(_for_git)
+    str,
+    StringConstraints(pattern=r"^refs/heads/[A-Za-z0-9._][A-Za-z0-9._/-]*$"),
+    AfterValidator(_for_git),
+    WithJsonSchema({"type": "string", "pattern": patterns.BRANCH_REF}),
 ]
 BranchName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200), AfterValidator(_for_git)
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200),
+    AfterValidator(_for_git),
+    WithJsonSchema({"type": "string", "maxLength": 200, "pattern": patterns.BRANCH_NAME}),
 ]
 Login = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f-][^\x00-\x1f\x7f]*$", max_length=256)]
 """Who somebody logs in as; no program could take it for an option."""

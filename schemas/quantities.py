@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from schemas import patterns
+
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9})s)?", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3})%", re.ASCII)
@@ -76,26 +78,31 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^(?=.)(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1h30m"]}),
+    WithJsonSchema({"type": "string", "pattern": patterns.DURATION, "examples": ["90s", "1h30m"]}),
 ]
 Period = Annotated[
     timedelta,
     BeforeValidator(parse_period),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^(?=.*[1-9])(\d+d)?(\d+h)?(\d+m)?(\d+s)?$", "examples": ["90s", "1h30m"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": patterns.PERIOD, "examples": ["90s", "1h30m"]}),
 ]
 """A duration that is not nothing."""
 Instant = Annotated[
     datetime,
     BeforeValidator(parse_instant),
     PlainSerializer(format_instant, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-12-01T00:00:00Z"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": patterns.INSTANT,
+            "examples": ["2026-12-01T00:00:00Z"],
+        }
+    ),
 ]
 Share = Annotated[
     int | str,
     BeforeValidator(_share),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,3}%$"}]}),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": patterns.SHARE}]}),
 ]
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]

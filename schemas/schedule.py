@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from schemas import patterns
 from schemas.envelope import Document, Identifier, Many, Model, Name
 from schemas.quantities import Duration, Instant, Period, Positive
 from schemas.rules import chosen, exactly_one, published
@@ -51,7 +52,12 @@ class ScheduleSpec(Model):
     job_ref: Name | None = Field(default=None, description="The job to run.", examples=["rotate-web-logs"])
     workflow_ref: Name | None = Field(default=None, description="The workflow to run.", examples=["release"])
     discovery_ref: Name | None = Field(default=None, description="The discovery to run.", examples=["lab"])
-    cron: str | None = Field(default=None, description="Five fields in local time.", examples=["15 2 * * *"])
+    cron: str | None = Field(
+        default=None,
+        description="Five fields in local time.",
+        examples=["15 2 * * *"],
+        json_schema_extra={"pattern": patterns.CRON},
+    )
     rrule: str | None = Field(
         default=None,
         description="RFC 5545 rule in local time, counted from startAt; lines of EXDATE may follow.",

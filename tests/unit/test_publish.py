@@ -140,6 +140,17 @@ EXCLUSIVE = [
     envelope("NotificationChannel", {"type": "pigeon"}),
     envelope("NotificationRule", {"events": ["run.failed"]}),
     envelope("Step", {"script": "x.sh", "steps": [STEP]}),
+    envelope("Step", {"steps": []}),
+    envelope("Schedule", {"jobRef": "x", "at": "2026-12-01T00:00:00"}),
+    envelope("Schedule", {"jobRef": "x", "at": "2026-02-29T00:00:00Z"}),
+    envelope("Calendar", {"ics": "a/../../b.ics"}),
+    envelope("Calendar", {"ics": "days.yaml"}),
+    envelope("Discovery", {"networks": ["10.0.0.0/33"]}),
+    envelope("Discovery", {"networks": ["10.0.0.0/8"], "ports": ["1-70000"]}),
+    envelope("Discovery", {"networks": ["10.0.0.0/8"], "propose": {"path": "../x"}}),
+    envelope("Job", {"steps": [STEP], "strategy": {"batches": ["120%"]}}),
+    envelope("Job", {"steps": [STEP], "timeout": "3661d"}),
+    envelope("Project", {"status": {"ref": "refs/heads/a..b"}}),
     envelope("Step", {"steps": [STEP], "shell": "sh"}),
 ]
 
