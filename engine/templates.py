@@ -86,7 +86,12 @@ MOST = 10_000
 """The largest number that a template may count to, or make a text wide by."""
 _MOST_PRODUCT = 100_000
 _WIDE = re.compile(r"\d{5,}")
-_SMALLER = f"numbers up to {MOST:,} will do"
+_SMALLER = f"write a number up to {MOST:,}, or have a script make the file and put it by sftp.upload"
+_GROW = frozenset(
+    {"range", "lipsum", "batch", "slice", "center", "indent", "format", "round", "wordwrap"}
+    | {"ljust", "rjust", "zfill", "expandtabs", "to_bytes"}
+)
+"""Filters, functions and methods of texts that make as much as a number says. To others it is a value, as a port is."""
 
 
 def _dangers(node: "nodes.Node") -> Iterator[Problem]:
@@ -105,14 +110,20 @@ def _dangers(node: "nodes.Node") -> Iterator[Problem]:
             hint = f"factors of up to {_MOST_PRODUCT:,} together will do"
             yield Problem("a product with large factors", hint, node.lineno, "*")
         case nodes.Call() | nodes.Filter() if any(map(_is_large, (*node.args, *(pair.value for pair in node.kwargs)))):
-            name = node.name if isinstance(node, nodes.Filter) else getattr(node.node, "name", "")
-            yield Problem(f"'{name}' of a large number" if name else "a large number", _SMALLER, node.lineno, name)
+            name = node.name if isinstance(node, nodes.Filter) else _called(node)
+            if name in _GROW:
+                yield Problem(f"'{name}' of a number over {MOST:,}", _SMALLER, node.lineno, name)
         case nodes.Mod(left=nodes.Const(value=str(form))) if _WIDE.search(form):
             yield Problem("a width that is too large", _SMALLER, node.lineno)
         case nodes.Filter(name="format", node=nodes.Const(value=str(form))) if _WIDE.search(form):
             yield Problem("a width that is too large", _SMALLER, node.lineno)
         case nodes.Getattr(node=nodes.Const(value=str(form)), attr="format" | "format_map") if _WIDE.search(form):
             yield Problem("a width that is too large", _SMALLER, node.lineno)
+
+
+def _called(call: "nodes.Call") -> str:
+    """The name of the function or of the method; empty where it has none."""
+    return str(getattr(call.node, "name", "") or getattr(call.node, "attr", ""))
 
 
 def _repeats(node: "nodes.Mul") -> bool:

@@ -55,7 +55,9 @@ def _words(error: Exception, template: str) -> str:
     said = type(error).__name__
     known = _NAME.fullmatch(str(error)) if isinstance(error, UndefinedError) else None
     if known is not None and known[known.lastindex or 0] in template:
-        said = str(error)  # the template itself has this name
+        said = (
+            f"{error}; give it in the step's 'vars', or write 'default(...)' behind it"  # it is in the template itself
+        )
     line = None
     trace = error.__traceback__
     while trace is not None:

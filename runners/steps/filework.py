@@ -85,14 +85,22 @@ async def done(
     output = session.capture.output()
     if not ended:
         if progress.renaming:
-            return Unknown(f"{session.stop.message}; whether the file was put in place is not known", output)
+            return Unknown(_open(session.stop.message, progress), output)
         return ended_by(session.stop, output)
     try:
         values = task.result()
     except Unreached as error:
         if progress.renaming:
-            return Unknown(f"{error}; whether the file was put in place is not known", output)
-        return Failed(f"{error}; nothing half done is in place", output) if progress.begun else Unreachable(str(error))
+            return Unknown(_open(str(error), progress), output)
+        return Failed(f"{error}; {progress.so_far}", output) if progress.begun else Unreachable(str(error))
     except (Unusable, FileRefused, NoFile, BadPath, Unfit) as error:
-        return Failed(str(error), output)
+        return Failed(f"{error}{_before(progress)}", output)
     return Succeeded(replace(output, values=values))
+
+
+def _open(why: str, progress: Progress) -> str:
+    return f"{why}; whether the file was put in place is not known{_before(progress)}"
+
+
+def _before(progress: Progress) -> str:
+    return f"; {progress.so_far}" if progress.put or progress.made or progress.removed else ""

@@ -38,6 +38,24 @@ class Progress:
     renaming: bool = False
     begun: bool = False
     """Whether anything was sent that could change the place."""
+    put: int = 0
+    """Of a step with many files: those that it has put, or given their mode and owner."""
+    made: int = 0
+    """Folders, likewise."""
+    removed: int = 0
+
+    @property
+    def so_far(self) -> str:
+        """What stays of a step that broke off, for people."""
+        of = (("put", self.put, "file"), ("made", self.made, "folder"), ("removed", self.removed, "file or folder"))
+        parts = [f"{count} {_plural(what, count)} {how}" for how, count, what in of if count]
+        if not parts:
+            return "nothing half done is in place"
+        return f"until then {' and '.join(parts)}, each file whole; run the step again for the rest"
+
+
+def _plural(what: str, count: int) -> str:
+    return what if count == 1 else what.replace("file", "files").replace("folder", "folders")
 
 
 def checksum(content: bytes) -> str:

@@ -83,14 +83,15 @@ async def _synced(plan: Plan, files: Files, around: Around, progress: Progress) 
     folders = {folder for path in wanted for folder in _above(path)}
     found = await _found(plan, files)
     _refuse_clashes(plan, wanted, folders, found)
-    changed = await _make_folders(plan, files, folders, found, progress)
-    uploaded = 0
+    await _make_folders(plan, files, folders, found, progress)
     for path in sorted(wanted):
         content = await file_of(around, f"{plan.source}/{path}" if plan.source != "." else path)
         put = await place(files, below(plan.root, path), _as_wanted(plan, wanted[path], content), progress)
-        uploaded += put
-    deleted = await _delete(plan, files, set(wanted), folders, found, progress) if plan.delete else 0
-    return {"changed": bool(changed or uploaded or deleted), "uploaded": uploaded, "deleted": deleted}
+        progress.put += put
+    if plan.delete:
+        await _delete(plan, files, set(wanted), folders, found, progress)
+    changed = bool(progress.made or progress.put or progress.removed)
+    return {"changed": changed, "uploaded": progress.put, "deleted": progress.removed}
 
 
 def _as_wanted(plan: Plan, entry: Entry, content: bytes) -> Wanted:
@@ -140,42 +141,38 @@ def _refuse_clashes(plan: Plan, wanted: Mapping[str, Entry], folders: set[str], 
         raise FileRefused(f"{plan.root}/{path}: a folder is there, where the repository has a file")
 
 
-async def _make_folders(plan: Plan, files: Files, folders: set[str], found: Found, progress: Progress) -> int:
-    changed = 0
+async def _make_folders(plan: Plan, files: Files, folders: set[str], found: Found, progress: Progress) -> None:
     given = mode_of(plan.inputs.get("folderMode"))
     owner, group = plan.inputs.get("owner"), plan.inputs.get("group")
     if await files.stat(plan.root) is None:
         progress.begun = True
         await files.make_folder(plan.root, mode=_FOLDER if given is None else given)
         await files.own(plan.root, mode=given, owner=owner, group=group)
-        changed += 1
+        progress.made += 1
     for path in sorted(folders):
         full, there = below(plan.root, path), found.folders.get(path)
         if there is None:
             progress.begun = True
             await files.make_folder(full, mode=_FOLDER if given is None else given)
             await files.own(full, mode=given, owner=owner, group=group)
-            changed += 1
+            progress.made += 1
         elif given is not None and there.mode != given:
             progress.begun = True
             await files.own(full, mode=given, owner=None, group=None)
-            changed += 1
-    return changed
+            progress.made += 1
 
 
 async def _delete(
     plan: Plan, files: Files, wanted: set[str], folders: set[str], found: Found, progress: Progress
-) -> int:
+) -> None:
     """Remove what nobody wants, the deepest first. A folder that holds what is excluded stays."""
-    deleted = 0
     for path in sorted(found.files.keys() - wanted):
         progress.begun = True
         await files.remove(below(plan.root, path))
-        deleted += 1
+        progress.removed += 1
     for path in sorted(found.folders.keys() - folders, key=lambda one: (-one.count("/"), one)):
         full = below(plan.root, path)
         if not [entry async for entry in files.list(full)]:
             progress.begun = True
             await files.remove(full)
-            deleted += 1
-    return deleted
+            progress.removed += 1

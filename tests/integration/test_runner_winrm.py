@@ -253,6 +253,23 @@ async def test_a_script_for_cmd_is_a_file_that_does_not_stay(host: Endpoint, han
     assert "s3cret" not in str([asked.get("line") for asked in host.windows.asked])
 
 
+async def test_the_file_of_a_cancelled_script_for_cmd_does_not_stay(host: Endpoint, hand: Hand) -> None:
+    stop, folder = Stop(), host.windows.path("C:\\Temp")
+    old = folder / "oc-00000000-0000-4000-8000-000000000000.cmd"
+    folder.mkdir()
+    old.write_text("left by a lost machine")
+    os.utime(old, (0, 0))
+    running = asyncio.create_task(hand.run(place_of(host), "echo up\nsleep 60", shell="cmd", stop=stop))
+    async with asyncio.timeout(20):
+        while not any("line" in asked for asked in host.windows.asked):
+            await asyncio.sleep(0.01)
+    assert [one.name for one in folder.iterdir()] != [old.name]
+    stop.order("cancelled", "the run was cancelled", kill_after=0.5)
+
+    assert isinstance(await running, Cancelled)
+    assert list(folder.iterdir()) == []
+
+
 @BOTH
 async def test_no_command_line_has_anything_of_a_step(host: Endpoint, hand: Hand, protocol: Any) -> None:
     shown: list[str] = []

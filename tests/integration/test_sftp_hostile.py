@@ -147,6 +147,27 @@ async def test_an_upload_that_is_cut_off_leaves_the_old_file(bench: Bench, host:
     assert path.read_text() == "old"
 
 
+async def test_a_sync_that_is_cut_off_says_what_stays(bench: Bench, host: OpenSsh, tmp_path: Path) -> None:
+    """Files that were synced before the server was killed are in place, and are counted."""
+    (bench.files / "site" / "sub").mkdir(parents=True)
+    for name in ("a", "b", "sub/c"):
+        (bench.files / "site" / name).write_text(name)
+    (bench.files / "site" / "z").write_bytes(b"x" * 60_000_000)
+    there = tmp_path / "there"
+    running = asyncio.create_task(done(bench, host, step("sftp.sync", "sync", source="site", destination=str(there))))
+    async with asyncio.timeout(20):
+        while not list(there.glob(".z.*")):
+            await asyncio.sleep(0.005)
+    host.drop_connections()
+    ran = await running
+    assert ran.states() == {"sync": FAILED}, ran.steps()
+    error = ran.steps()["sync"].error or ""
+    assert error.endswith(
+        "; until then 3 files put and 2 folders made, each file whole; run the step again for the rest"
+    ), error
+    assert (there / "sub" / "c").read_text() == "sub/c"
+
+
 @pytest.mark.slow
 async def test_a_large_file_takes_little_memory(bench: Bench, host: OpenSsh, tmp_path: Path) -> None:
     size = 256 * 1024 * 1024
@@ -200,5 +221,5 @@ async def test_why_a_template_is_not_rendered_quotes_no_value(expression: str) -
 
 
 async def test_why_a_template_is_not_rendered_names_what_it_asked_for() -> None:
-    with pytest.raises(NotRendered, match=r"^line 2: 'portt' is undefined$"):
+    with pytest.raises(NotRendered, match=r"^line 2: 'portt' is undefined; give it in the step's 'vars'"):
         await rendered("a\n{{ portt }}", {"port": 1})

@@ -45,6 +45,10 @@ def found(template: bytes, steps: str) -> list[str]:
         (b"{{ item }}", step(more="forEach: {items: [a, b]}")),
         (b"{{ site }}", step(more="forEach: {items: [a, b], as: site}")),
         (b"{{ whatever }}", step('"${{ target.vars }}"')),
+        (
+            b"{{ params.port | default(65535) }} {{ '%d' % 65535 }} {{ [8080] | first }} {{ 'a'.replace('a', 'b') }}",
+            step(),
+        ),
         (b"", step()),
     ],
 )
@@ -56,6 +60,8 @@ def test_what_a_run_renders_is_right(template: bytes, steps: str) -> None:
     ("template", "finding"),
     [
         (b"listen\n{{ port", "OC409 files/a.j2:2: not a template: unexpected end of template, expected 'end of print"),
+        (b"a\n{% for i in range(20000) %}x{% endfor %}", "OC409 files/a.j2:2: 'range' of a number over 10,000"),
+        (b"{{ 'a'.ljust(20000) }}", "OC409 files/a.j2:1: 'ljust' of a number over 10,000"),
         (b"a\nb\n{% if x %}", "OC409 files/a.j2:3: not a template: Unexpected end of template"),
         (b"listen\n{{ prot }}\n{{ prot }}{{ port }}", "OC410 files/a.j2:2: there is no 'prot' in this template"),
         (b"{{ port | uper }}", "OC409 files/a.j2:1: there is no filter 'uper'"),

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -175,6 +176,9 @@ class Windows:
     def _batch(self, name: str, data: str) -> Iterator[str]:
         folder = self.path("C:\\Temp")
         folder.mkdir(exist_ok=True)
+        for old in folder.glob("oc-*.cmd"):
+            if old.stat().st_mtime < time.time() - 7 * 86400:
+                old.unlink()
         (folder / name).write_bytes(base64.b64decode(data))
         yield from ()
 

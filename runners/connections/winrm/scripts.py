@@ -108,9 +108,15 @@ elseif ([System.IO.File]::Exists($a[0])) {{ [System.IO.File]::Delete($a[0]) }}
 else {{ throw 'there is no such file' }}
 """
 BATCH = f"""{_ARGUMENTS}
+try {{
+  Get-ChildItem -LiteralPath $env:TEMP -Filter 'oc-*.cmd' -Force |
+    Where-Object {{ $_.Name -match '^oc-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}\\.cmd$' }} |
+    Where-Object {{ $_.LastWriteTimeUtc -lt [System.DateTime]::UtcNow.AddDays(-7) }} |
+    ForEach-Object {{ [System.IO.File]::Delete($_.FullName) }}
+}} catch {{ }}
 [System.IO.File]::WriteAllBytes((Join-Path $env:TEMP $a[0]), [System.Convert]::FromBase64String($a[1]))
 """
-"""Puts a script for cmd into the folder for temporary files."""
+"""Puts a script for cmd into the folder for temporary files, and removes what lost machines left there a week ago."""
 
 
 def arguments(*given: str) -> str:

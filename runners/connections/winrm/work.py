@@ -7,6 +7,7 @@ import base64
 import contextlib
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -194,7 +195,22 @@ class Work:
         if isinstance(finish, Exited):
             shell.begin("del", ["/q", path], None)
             to_its_end(shell)
+        elif isinstance(finish, Ended):
+            self._cleared(path)
         return finish
+
+    def _cleared(self, path: str) -> None:
+        """Remove the script of a command that was ended. Its shell is gone: another one does it, or a later script."""
+        with contextlib.suppress(*BROKEN, Fault, Unreached, Unusable):
+            shell = Process(self._connected(), str(uuid.uuid4()).upper(), self._limits, lambda stream, data: None)
+            wire = self.wire
+            assert wire is not None
+            wire.until = time.monotonic() + self.orders.left
+            shell.open()
+            shell.begin("del", ["/q", path], None)
+            to_its_end(shell)
+            shell.remove()
+            wire.until = None
 
     # --- from the start to the end -----------------------------------------------------------------------------------
 
