@@ -110,6 +110,21 @@ def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
     return briefs(conn, _ENDED, limit=limit)
 
 
+def succeeded(conn: Connection, job: str, limit: int = 20) -> tuple[RunBrief, ...]:
+    """The newest successful runs of a job or workflow, newest first."""
+    good = and_(_ENDED, runs.c.job == job, runs.c.rehearsal.is_(None), runs.c.state == RunState.SUCCEEDED.value)
+    return briefs(conn, good, limit=limit)
+
+
+def ended_targets(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, int]:
+    """On how many targets each of the runs is done; those on none are left out."""
+    found: dict[RunId, int] = {}
+    counted = select(runs.c.id, func.count()).join(run_targets, run_targets.c.run == runs.c.seq).group_by(runs.c.id)
+    for part in portions(wanted):
+        found |= {RunId(run): count for run, count in conn.execute(counted.where(runs.c.id.in_(part)))}
+    return found
+
+
 def failures(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
     """Ended runs that neither succeeded nor were cancelled, newest first."""
     return briefs(conn, and_(_ENDED, runs.c.rehearsal.is_(None), runs.c.state.not_in(_NO_FAILURE)), limit=limit)

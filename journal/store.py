@@ -234,8 +234,8 @@ class _Writer(_Worker):
 
 
 class _Reader(_Worker):
-    def __init__(self, engine: Engine) -> None:
-        super().__init__("journal-reader", engine)
+    def __init__(self, engine: Engine, name: str = "journal-reader") -> None:
+        super().__init__(name, engine)
 
     def serve(self, batch: list[_Call[Any]]) -> None:
         for call in batch:
@@ -367,6 +367,10 @@ class Journal:
         await call.future
         return call.result()
 
+    def reader(self, name: str) -> "JournalReader":
+        """Another reader, on a thread and a connection of its own: what it asks makes nobody else wait."""
+        return JournalReader(self, _Reader(self._engines[1], f"journal-reader-{name}"))
+
     def watch(self, *, objects: bool = False) -> Watch:
         """A watch for the calling task, set after any commit of this process. Other processes must be polled for.
 
@@ -391,6 +395,36 @@ class Journal:
         reading.dispose()
         sqlite.merge(writing)
         writing.dispose()
+
+
+class JournalReader:
+    """Reads the journal from whatever thread and loop asks. Close it before the journal."""
+
+    def __init__(self, journal: Journal, worker: _Reader) -> None:
+        self._journal = journal
+        self._worker = worker
+        self._closed = False
+        worker.start()
+
+    async def read(self, query: Callable[[Connection], T]) -> T:
+        """As `Journal.read`."""
+        if self._closed:
+            raise Unavailable("the journal is closed")
+        call = _Call(query)
+        self._worker.calls.put(call)
+        await call.future
+        return call.result()
+
+    def watch(self) -> Watch:
+        """As `Journal.watch` of objects; close it."""
+        return self._journal.watch(objects=True)
+
+    def close(self) -> None:
+        """End the thread once it has answered what waits. A second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._worker.calls.put(None)
+            self._worker.done.result()
 
 
 def _prepare(connection: Connection, place: str) -> None:

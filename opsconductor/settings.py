@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from journal.errors import Refused
+from opsconductor.address import Pages
 from opsconductor.exits import UsageError
 from reconciler.source import Source, parse
 
@@ -86,6 +87,8 @@ class Settings:
     take_over: bool = False
     once: bool = False
     paused: bool = False
+    dashboard: Pages | None = None
+    """None: there is none."""
 
     @property
     def secrets(self) -> Path:

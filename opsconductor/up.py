@@ -11,8 +11,9 @@ from secrets import token_hex
 import structlog
 from sqlalchemy import Connection
 
-from engine.catalog import DEFAULT_POOL
+from engine.catalog import DEFAULT_POOL, Catalog
 from engine.states import RunState
+from engine.views import SyncView
 from journal import events, history, leases, runs, workflows
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
@@ -91,6 +92,19 @@ class Engine:
             own_source=self._status_mirror is self._mirror,
         )
         self._branch: StatusBranch | None = None
+
+    @property
+    def catalog(self) -> Catalog | None:
+        """The definitions in force."""
+        return self._loop.catalog
+
+    def sync(self) -> SyncView:
+        """What is known of the source. May be asked from another thread, as what follows."""
+        return self.showing.view()
+
+    def soonest(self, count: int) -> tuple[tuple[datetime, str], ...]:
+        """The next due instants, each with its schedule."""
+        return self._loop.schedules.soonest(count)
 
     def stop(self) -> None:
         """Begin the drained stop: nothing new is decided or claimed, what runs may end within the grace time."""

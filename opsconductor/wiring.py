@@ -3,15 +3,19 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import structlog
 
-from journal.clock import SystemClock
+from journal.clock import Clock, SystemClock
+from journal.errors import Refused
 from journal.store import Journal
 from opsconductor import exits
+from opsconductor.address import Address
 from opsconductor.lock import held
 from opsconductor.settings import Settings
 from opsconductor.up import Engine
@@ -21,10 +25,10 @@ log = structlog.get_logger(__name__)
 _SECOND_SIGNAL_EXIT = 143
 
 
-def serve(settings: Settings, *, begun: Callable[[], None] | None = None) -> int:
+def serve(settings: Settings, *, begun: Callable[[str | None], None] | None = None) -> int:
     """Run the engine until it is told to stop; gives the exit code. Raises Refused where it cannot start.
 
-    `begun` is called once the source was read and its branch is ours.
+    `begun` is called with the dashboard's address, if there is one, once the source was read and its branch is ours.
     """
     configure_logging()
     _install_crash_points()
@@ -37,15 +41,22 @@ def serve(settings: Settings, *, begun: Callable[[], None] | None = None) -> int
         return asyncio.run(_serve(settings, begun))
 
 
-async def _serve(settings: Settings, begun: Callable[[], None] | None) -> int:
+async def _serve(settings: Settings, begun: Callable[[str | None], None] | None) -> int:
     clock = SystemClock()
     journal = Journal.open(f"sqlite:///{settings.state.journal}", clock=clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
         await stack.enter_async_context(_loopback_targets(settings))
-        engine = Engine(settings, journal, clock, begun=begun)
+        listening = _listening(settings)
+        pages = None if listening is None else f"http://{Address(*listening.getsockname()[:2])}/"
+        engine = Engine(settings, journal, clock, begun=begun and (lambda: begun(pages)))
         signals = Signals(engine)
         signals.install()
+        if listening is not None and settings.dashboard is not None:
+            token = settings.dashboard.token
+            shown = _dashboard(listening, token, engine, journal, clock, settings.state.logs)
+            await stack.enter_async_context(shown)
+            log.info("the dashboard listens", address=pages)
         code = await engine.run()
         return exits.INTERRUPTED if signals.interrupted and code == exits.OK else code
 
@@ -84,6 +95,42 @@ async def _loopback_targets(settings: Settings) -> AsyncIterator[None]:
     async with serve_targets(settings.state.demo):
         log.info("the sample's own SSH servers listen on 127.0.0.1")
         yield
+
+
+def _listening(settings: Settings) -> socket.socket | None:
+    """Where the pages will be. Raises Refused where the address that was asked for cannot be had."""
+    pages = settings.dashboard
+    if pages is None or settings.once:
+        return None
+    from opsconductor.dashboard.server import listener
+
+    try:
+        return listener(pages)
+    except Refused as error:
+        if pages.chosen:
+            raise
+        log.warning("there are no pages: " + error.message, hint="--dashboard HOST:PORT chooses another address")
+        return None
+
+
+@asynccontextmanager
+async def _dashboard(
+    listening: socket.socket, token: str | None, engine: Engine, journal: Journal, clock: Clock, logs: Path
+) -> AsyncIterator[None]:
+    """The pages, while the engine is at work."""
+    from opsconductor.dashboard.access import Access
+    from opsconductor.dashboard.app import application
+    from opsconductor.dashboard.facts import Facts
+    from opsconductor.dashboard.server import Server
+
+    reader = journal.reader("dashboard")
+    server = Server(application(Facts(engine, reader, clock, logs), Access(token)), listening)
+    server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+        reader.close()
 
 
 def configure_logging() -> None:

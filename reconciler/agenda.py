@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nsmallest
 
 
 class Agenda:
@@ -30,6 +30,11 @@ class Agenda:
         for entry in found:
             heappush(self._order, entry)
         return tuple(dict.fromkeys(name for _, name in found))
+
+    def first(self, count: int) -> tuple[tuple[datetime, str], ...]:
+        """The next `count` with their instants. May be asked from another thread."""
+        entries = list(self._due.items())  # one step of the interpreter: nobody sets one meanwhile
+        return tuple(nsmallest(count, ((instant, name) for name, instant in entries)))
 
     def of(self, name: str) -> datetime | None:
         """When a name is due."""

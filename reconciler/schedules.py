@@ -49,6 +49,10 @@ class Schedules:
         """The earliest instant at which something is to be decided."""
         return self._agenda.earliest
 
+    def soonest(self, count: int) -> tuple[tuple[datetime, str], ...]:
+        """The next due instants, each with its schedule: one a schedule. May be asked from another thread."""
+        return self._agenda.first(count)
+
     def view(self, name: str, clock: ClockRow) -> ScheduleView | None:
         """The clock of a schedule with what the definitions say of it; None where it is not defined any more."""
         catalog = self._catalog  # once: this is called from the journal's reader, and the loop may adopt another

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
+from opsconductor.address import DASHBOARD, Pages
+from opsconductor.address import parse as parse_address
 from opsconductor.cli.options import BranchOption, OutputOption, RestrictedOption, SecretDirOption, StateOption
 from opsconductor.exits import UsageError
 from opsconductor.remembered import remember, remembered
@@ -20,6 +22,8 @@ from opsconductor.settings import (
 )
 from opsconductor.terminal import chatter
 from reconciler.source import Source
+
+_SHORTEST_TOKEN = 20
 
 SourceArgument = Annotated[
     str,
@@ -53,8 +57,21 @@ def up(
         bool,
         typer.Option("--take-over", envvar="OPSCONDUCTOR_TAKE_OVER", help="Take the branch from another engine."),
     ] = False,
+    dashboard: Annotated[
+        str | None,
+        typer.Option(
+            "--dashboard",
+            envvar="OPSCONDUCTOR_DASHBOARD",
+            metavar="HOST:PORT|off",
+            help=f"Where the read-only pages are; {DASHBOARD} where that is free.",
+        ),
+    ] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option("--token", envvar="OPSCONDUCTOR_TOKEN", metavar="FILE", help="What readers of them must show."),
+    ] = None,
 ) -> int:
-    """Everything in one process on an embedded store: reconcile, schedule, run, publish."""
+    """Everything in one process on an embedded store: reconcile, schedule, run, publish, show."""
     from opsconductor.wiring import serve
     from schemas.quantities import parse_duration
 
@@ -77,20 +94,43 @@ def up(
         take_over=take_over,
         once=once,
         paused=paused,
+        dashboard=_pages(dashboard, token),
     )
-    return serve(settings, begun=None if paused else lambda: _begun(settings))
+    return serve(settings, begun=None if paused else lambda pages: _begun(settings, pages))
 
 
-def _begun(settings: Settings) -> None:
+def _pages(text: str | None, token: Path | None) -> Pages | None:
+    """Where the dashboard is to be, and for whom."""
+    try:
+        address = DASHBOARD if text is None else parse_address(text)
+    except ValueError as error:
+        raise UsageError(f"--dashboard {text!r}: {error}") from error
+    shown = None if token is None else _token(token)
+    return None if address is None else Pages(address, chosen=text is not None, token=shown)
+
+
+def _token(file: Path) -> str:
+    try:
+        found = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--token {file}: {error}") from error
+    if len(found) < _SHORTEST_TOKEN or not found.isascii() or not found.isprintable():
+        raise UsageError(f"--token {file}: its first and only line is a token of at least {_SHORTEST_TOKEN} characters")
+    return found
+
+
+def _begun(settings: Settings, pages: str | None) -> None:
     if settings.source.path is not None:
         remember(settings.source, settings.state.root)
     if not settings.once:
-        _say_where_to_look(settings)
+        _say_where_to_look(settings, pages)
 
 
-def _say_where_to_look(settings: Settings) -> None:
+def _say_where_to_look(settings: Settings, pages: str | None) -> None:
     where = settings.source.shown
-    chatter(f"OpsConductor serves {where}, branch {settings.branch}. Where to look, from another terminal:")
+    chatter(f"OpsConductor serves {where}, branch {settings.branch}. Where to look:")
+    if pages is not None:
+        chatter(f"    {pages}    # the dashboard: in a browser")
     chatter(f"    opsconductor get runs -C {where}")
     known = settings.state.root in (default_state(settings.source), remembered(settings.source))
     state = "" if known else f" --state {settings.state.root}"

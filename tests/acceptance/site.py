@@ -166,6 +166,7 @@ class Site:
             "XDG_CONFIG_HOME": str(self.root / "home" / "config"),
             "OPSCONDUCTOR_STATE": str(self.state),
             "OPSCONDUCTOR_SECRET_DIR": str(self.secrets),
+            "OPSCONDUCTOR_DASHBOARD": "off",
             "NO_COLOR": "1",
             "ACCEPTANCE_SITE": str(self.root),
         }

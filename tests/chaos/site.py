@@ -243,7 +243,7 @@ class Site:
         module = "tests.chaos.launcher" if chaos else "opsconductor.cli.main"
         arguments = [
             "up", source or str(self.source), "--state", str(state or self.state), "--secret-dir", str(self.secrets),
-            "--grace", grace, *flags,
+            "--grace", grace, "--dashboard", "off", *flags,
         ]  # fmt: skip
         environment = {f"CHAOS_{name}": value for name, value in chaos.items()}
         if crash is not None:

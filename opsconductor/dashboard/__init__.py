@@ -1,0 +1,1 @@
+"""The dashboard: pages that show what is, and JSON beside each. Nothing here can change anything."""

@@ -1,0 +1,107 @@
+"""Who may read, and what every answer carries. A plain ASGI layer around the whole application.
+
+There is no write route, and no method but GET and HEAD comes through. On loopback the only guard against other pages
+in the same browser is the Host header: a name that was made to point here (DNS rebinding) is refused.
+"""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+OPEN_TO_ALL = frozenset({"/healthz", "/readyz"})
+"""What a probe may ask without a token: it tells nobody anything but that the engine lives."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a listener on this host."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`token` None: everybody who reaches the listener may read, so it listens on loopback only."""
+
+    token: str | None = None
+
+    def refusal(self, method: str, path: str, headers: Headers) -> Response | None:
+        """The answer to a request that may not pass; None lets it pass."""
+        if method not in ("GET", "HEAD"):
+            return PlainTextResponse("this is read-only: act by commits\n", 405, {"Allow": "GET, HEAD"})
+        if self.token is None:
+            return None if is_loopback(_name(headers.get("host", ""))) else _misdirected()
+        if path in OPEN_TO_ALL or _shows(headers.get("authorization", ""), self.token):
+            return None
+        return PlainTextResponse(
+            "show the token: 'Authorization: Bearer TOKEN', or as the password of any user\n",
+            401,
+            {"WWW-Authenticate": 'Basic realm="OpsConductor", charset="UTF-8"'},
+        )
+
+
+def _misdirected() -> Response:
+    said = "without a token this is for this machine alone: ask for it as localhost or 127.0.0.1\n"
+    return PlainTextResponse(said, 421)
+
+
+def _name(host: str) -> str:
+    """The host of a Host header, without its port."""
+    return host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+
+
+def _shows(authorization: str, token: str) -> bool:
+    kind, _, value = authorization.partition(" ")
+    match kind.lower():
+        case "bearer":
+            shown = value.strip().encode()
+        case "basic":
+            try:
+                shown = base64.b64decode(value, validate=True).partition(b":")[2]
+            except binascii.Error:
+                return False
+        case _:
+            return False
+    return hmac.compare_digest(shown, token.encode())
+
+
+class Guarded:
+    """The application behind `access`, with HEADERS on every answer."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refused = self._access.refusal(scope["method"], scope["path"], Headers(scope=scope))
+        await (refused or self._app)(scope, receive, answer)

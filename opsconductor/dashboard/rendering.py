@@ -1,0 +1,68 @@
+"""Pages from facts: templates of our own, every value escaped."""
+
+import json
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from schemas.quantities import format_duration
+
+STATES = {
+    "waiting": "◔", "queued": "◔", "running": "▶", "succeeded": "✓", "failed": "✗", "cancelled": "⊘",
+    "timedOut": "⧖", "unknown": "?", "unreachable": "⇎", "skipped": "–", "pending": "◔", "dry run": "≈",
+}  # fmt: skip
+"""A shape for each state: colour alone tells nobody who does not see it."""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("opsconductor.dashboard"),
+        autoescape=True,
+        finalize=visible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "took": took,
+        "moment": moment,
+        "short": lambda commit: str(commit or "")[:12],
+        "data": data,
+    }
+    environment.globals["shapes"] = STATES
+    return environment
+
+
+def page(template: str, **facts: Any) -> str:
+    """A page of the dashboard as HTML."""
+    return _environment().get_template(f"{template}.html").render(**facts)
+
+
+def visible(value: object) -> object:
+    """A value as a page may hold it: no character that is not there, moves a cursor or turns the text around."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
+        return "".join(char if char in "\n\t" or char.isprintable() else "�" for char in value)
+    return "" if value is None else value
+
+
+def data(value: object) -> str:
+    """A value as JSON; the template escapes it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def took(seconds: float | None) -> str:
+    """`0.4s`, `1m30s`: short enough for a table."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f}s" if seconds < 10 else format_duration(timedelta(seconds=round(seconds)))
+
+
+def moment(text: str | None) -> str:
+    """An instant for people, in UTC; the page's script shows it in the viewer's zone."""
+    if not text:
+        return ""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"

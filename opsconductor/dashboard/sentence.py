@@ -1,0 +1,70 @@
+"""A run in one sentence: what happened, where, and how that compares with what it usually does. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from engine.pinned import RUNNER
+from engine.states import RunState, StepState
+from engine.views import RunView, StepView, TargetView
+from opsconductor.dashboard.rendering import took
+
+_GOOD = (StepState.SUCCEEDED, StepState.SKIPPED)
+_NAMED = 3
+
+
+def of_run(run: RunView, at: datetime, usual: float | None) -> str:
+    """Without the state itself, which stands before it, and without an end."""
+    if run.rehearsal is not None:
+        return "nothing was sent, connected to or opened"
+    return ", ".join(_parts(run, at, usual))
+
+
+def _parts(run: RunView, at: datetime, usual: float | None) -> Iterator[str]:
+    if run.state in (RunState.WAITING, RunState.QUEUED):
+        yield f"since {_span(run.queued_at, at)}"
+        if run.starts_at is not None and run.starts_at > at:
+            yield f"it starts in {_span(at, run.starts_at)} at the earliest"
+        return
+    if run.started_at is not None:
+        yield f"{'for' if run.finished_at is None else 'after'} {_span(run.started_at, run.finished_at or at)}"
+    elif run.finished_at is not None:
+        yield "before it started"
+    if run.on_targets and run.targets and not run.workflow:
+        yield _where(run)
+    bad = [(place, step) for place in run.results for step in place.steps if _is_bad(step)]
+    for place, step in bad[:1]:
+        where = "" if place.name == RUNNER else f" on {place.name}"
+        yield f"first in step {step.id}{where}: {step.error or step.state}"
+    if usual is not None:
+        yield f"usually it takes {took(usual)}"
+
+
+def _where(run: RunView) -> str:
+    ended = [place for place in run.results if place.state not in (None, StepState.RUNNING)]
+    if run.finished_at is None:
+        return f"{len(ended)} of {len(run.targets)} targets done"
+    bad = [place for place in ended if place.state not in _GOOD]
+    if not bad:
+        return f"on {len(run.targets)} target{'s' if len(run.targets) > 1 else ''}"
+    named = ", ".join(place.name for place in bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" * (len(bad) > _NAMED))
+    return f"not on {named} of {len(run.targets)}"
+
+
+def _is_bad(step: StepView) -> bool:
+    forgiven = step.rescued or step.continued or step.again
+    return step.state not in (*_GOOD, StepState.RUNNING) and not forgiven
+
+
+def _span(begin: datetime, end: datetime) -> str:
+    return took(max((end - begin) / timedelta(seconds=1), 0.0))
+
+
+def phase_and_step(step: StepView) -> str:
+    """As the names of its logs have it."""
+    return step.id if step.phase == "steps" else f"{step.phase}/{step.id}"
+
+
+def places(run: RunView) -> list[TargetView]:
+    """The targets that have begun, those first where something went wrong."""
+    begun = [place for place in run.results if place.state is not None or place.steps]
+    return sorted(begun, key=lambda place: place.state in (*_GOOD, None, StepState.RUNNING))

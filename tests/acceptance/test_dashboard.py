@@ -1,0 +1,222 @@
+"""The dashboard of a running engine, over HTTP as a browser and a probe would ask; one engine serves most of these."""
+
+import http.client
+import json
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.acceptance.site import HERE, Site, job, schedule
+
+HOSTILE = "<script>alert(1)</script>\\033]0;title\\007\\033[31mred\\033[0m error: no"
+NASTY = job(
+    "nasty",
+    f'- {{id: talk, run: \'printf "{HOSTILE}\\n"; printf "{HOSTILE}\\n" >&2; exit 3\'}}',
+    "params: {who: {type: string, default: '<img src=x onerror=alert(1)>'}}",
+)
+GREET = job("greet", "- {id: greet, run: 'echo hello; echo world'}")
+PAIR = job("pair", "- {id: go, run: 'echo \"on ${{ target.name }}\"'}", "targets: {names: [here]}")
+YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
+
+
+class Pages:
+    """A client that does what it is told and follows nothing."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.place = (host, port)
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, str]:
+        connection = http.client.HTTPConnection(*self.place, timeout=30)
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+        finally:
+            connection.close()
+
+    def page(self, path: str) -> str:
+        status, headers, text = self.ask(path)
+        assert status == 200, text
+        assert headers["Content-Type"].startswith("text/html")
+        return text
+
+    def data(self, path: str) -> Any:
+        status, headers, text = self.ask(path)
+        assert status == 200, text
+        assert headers["Content-Type"] == "application/json"
+        return json.loads(text)
+
+
+def pages_of(site: Site) -> Pages:
+    said = site.wait(
+        lambda: re.search(r"dashboard listens address=http://(\S+):(\d+)/", site.daemons[-1].stderr), what="its address"
+    )
+    return Pages(said[1], int(said[2]))
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("dashboard")).prepare()
+    site.create({"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "pair.yaml": PAIR, "yearly.yaml": YEARLY})
+    site.up("--dashboard", "127.0.0.1:0")
+    site.asked("first", "jobRef: greet")
+    site.asked("second", "jobRef: nasty")
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def pages(here: Site) -> Pages:
+    return pages_of(here)
+
+
+def test_the_first_page_says_what_fails_what_ran_and_what_is_next(here: Site, pages: Pages) -> None:
+    now, page = pages.data("/api/v1/now"), pages.page("/")
+
+    assert now["sync"]["appliedCommit"] == here.head("main")
+    assert [(one["job"], one["failures"]) for one in now["failing"]] == [("nasty", 1)]
+    assert [one["schedule"] for one in now["next"]] == ["yearly"]
+    assert now["next"][0]["local"].endswith("T02:00+01:00")
+    for shown in (here.head("main")[:12], "nasty", "yearly", *(one["run"] for one in now["ended"])):  # type: ignore[index]
+        assert shown in page
+    assert '<a href="/api/v1/now">' in page
+
+
+def test_a_run_is_a_sentence_its_steps_and_its_file(here: Site, pages: Pages) -> None:
+    name = here.runs("nasty")[-1]["metadata"]["name"]
+    (run,) = here.json("get", "runs", name, "-o", "json")["items"]
+    found = pages.data(f"/api/v1/runs/{name}")
+    shown = found.pop("shown")
+
+    assert found == run
+    assert shown["sentence"].startswith("after ")
+    assert shown["sentence"].endswith("first in step talk on here: exit code 3")
+    assert [(step["id"], step["state"], step["log"]) for step in shown["places"][0]["steps"]] == [
+        ("talk", "failed", True)
+    ]
+
+
+def test_nothing_that_a_job_says_becomes_markup(here: Site, pages: Pages) -> None:
+    name = here.runs("nasty")[-1]["metadata"]["name"]
+    for path in ("/", f"/runs/{name}", f"/runs/{name}/log?target=here&step=talk"):
+        status, headers, text = pages.ask(path)
+        assert status == 200
+        assert "<script>alert" not in text and "<img src=x" not in text and "\x1b" not in text
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert '<span class="ansi1">red</span>' in text
+
+
+def test_a_log_is_shown_line_by_line_and_only_where_it_is_one(here: Site, pages: Pages) -> None:
+    name = here.runs("greet")[-1]["metadata"]["name"]
+    text = pages.page(f"/runs/{name}/log?target=here&step=greet")
+    assert re.findall(r'<li id="L(\d)">.*?class="line">(\w+)<', text) == [("1", "hello"), ("2", "world")]
+    for asked in ("step=../../../journal", "step=greet&target=../..", "step="):
+        assert "Nothing was printed" in pages.page(f"/runs/{name}/log?{asked}")
+    assert pages.ask(f"/runs/{name}/log?target=here&step=greet&line=x")[0] == 400
+    assert pages.ask("/runs/nosuch/log?step=greet")[0] == 404
+
+
+def test_what_is_not_there_is_said_in_the_form_that_was_asked_for(pages: Pages) -> None:
+    assert pages.ask("/runs/nosuch")[0] == 404
+    status, headers, text = pages.ask("/api/v1/runs/nosuch")
+    assert (status, headers["Content-Type"]) == (404, "application/json")
+    assert "retention has removed it" in json.loads(text)["error"]
+    assert pages.ask("/nosuch")[0] == 404
+    assert pages.ask("/static/../app.py")[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("path", ["/", "/api/v1/now", "/events", "/nosuch"])
+def test_there_is_no_way_to_write(pages: Pages, method: str, path: str) -> None:
+    status, headers, _ = pages.ask(path, method)
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_a_head_has_no_body(pages: Pages) -> None:
+    status, headers, text = pages.ask("/", "HEAD")
+    assert (status, text) == (200, "") and int(headers["Content-Length"]) > 1000
+
+
+@pytest.mark.parametrize("host", ["evil.example.org", "evil.example.org:8420", "127.0.0.1.evil.example.org", ""])
+def test_another_name_that_points_here_is_refused(pages: Pages, host: str) -> None:
+    assert pages.ask("/", Host=host)[0] == 421
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "[::1]:8420"])
+def test_this_machine_has_several_names(pages: Pages, host: str) -> None:
+    assert pages.ask("/", Host=host)[0] == 200
+
+
+def test_probes_are_answered(pages: Pages) -> None:
+    assert pages.ask("/healthz")[::2] == (200, "ok\n")
+    assert pages.ask("/readyz")[::2] == (200, "ok\n")
+
+
+def test_what_happens_is_told_at_once(here: Site, pages: Pages) -> None:
+    connection = http.client.HTTPConnection(*pages.place, timeout=30)
+    try:
+        connection.request("GET", "/events")
+        stream = connection.getresponse()
+        assert stream.headers["Content-Type"].startswith("text/event-stream")
+        assert stream.readline() == b"retry: 3000\n"
+        here.request("again", "jobRef: greet")
+        while stream.readline() != b"event: changed\n":
+            pass
+    finally:
+        connection.close()
+    here.answered("again")
+
+
+def test_past_loopback_a_token_is_needed(site: Any, tmp_path: Any) -> None:
+    made: Site = site({"greet.yaml": GREET})
+    refused = made.run("up", str(made.source), "--dashboard", "0.0.0.0:0")
+    assert refused.returncode == 1
+    assert "add --token FILE" in refused.stderr
+
+    token = tmp_path / "token"
+    token.write_text("short\n")
+    assert "at least 20 characters" in made.run("up", str(made.source), "--token", str(token)).stderr
+
+    token.write_text("correct-horse-battery-staple\n")
+    made.up("--dashboard", "0.0.0.0:0", "--token", str(token))
+    pages = Pages("127.0.0.1", pages_of(made).place[1])
+    secret = token.read_text().strip()
+    basic = "Basic " + b64encode(f"anybody:{secret}".encode()).decode()
+    shown = {None: 401, f"Bearer {secret}": 200, basic: 200, f"Bearer {secret}x": 401, "Basic !": 401, "Bearer": 401}
+    for authorization, status in shown.items():
+        headers = {} if authorization is None else {"Authorization": authorization}
+        assert pages.ask("/", **headers)[0] == status, authorization
+        assert pages.ask("/api/v1/now", **headers)[0] == status
+        assert pages.ask("/healthz", **headers)[0] == 200
+    assert secret not in made.daemons[-1].stderr
+
+
+def test_an_address_that_is_taken(site: Any) -> None:
+    made: Site = site({"greet.yaml": GREET})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        asked = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused = made.run("up", str(made.source), "--dashboard", asked)
+    assert refused.returncode == 1
+    assert f"--dashboard {asked} cannot be listened on" in refused.stderr
+
+    # Where nobody chose one, another engine may have it: that is no reason not to work.
+    del made.environment["OPSCONDUCTOR_DASHBOARD"]
+    with socket.socket() as maybe_taken:
+        maybe_taken.bind(("127.0.0.1", 8420))
+        maybe_taken.listen()
+        engine = made.up()
+    assert "there are no pages" in engine.stderr
+    assert "--dashboard HOST:PORT" in engine.stderr
+
+
+@pytest.mark.parametrize("text", ["8420", "localhost", ":80", "127.0.0.1:x", "127.0.0.1:70000", "on"])
+def test_an_address_that_is_none(bare: Site, text: str) -> None:
+    done = bare.run("up", ".", "--dashboard", text)
+    assert done.returncode == 2
+    assert "write HOST:PORT, as in 127.0.0.1:8420, or off" in done.stderr
