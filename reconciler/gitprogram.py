@@ -128,7 +128,7 @@ class Git:
     """Runs git. One instance serves many calls at once; each runs in a process group of its own.
 
     `held` is a descriptor every git process inherits: while any of them lives, the lock on it is held, which tells the
-    next engine whether a lock file in the mirror has an owner (see `reconciler.mirror`).
+    next engine whether a lock file in the mirror has an owner (see `reconciler.mirrorcopy`).
     """
 
     environment: Mapping[str, str]

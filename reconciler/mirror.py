@@ -1,30 +1,15 @@
 """A bare copy of the source in the state folder: fetched into, pushed from, never checked out, made again when broken.
 
-**The mirror is a cache.** Everything in it is either on the remote or can be computed again from the journal, so a
-power cut may do to it what it likes:
-
-- Objects and refs are written without waiting for the disk. A machine that has restarted since (its boot id says so)
-  may hold truncated ones, which git would take for present for ever. The mirror is then made again: whatever of the old
-  one passes git's own checks is copied over first, the rest comes from the remote. The same happens when a command
-  finds it damaged. What only the mirror has, commits that were accepted and are gone from the remote since, is fetched
-  with fsync and copied over as well.
-- A git that was killed leaves lock files. Every git inherits a descriptor on which this process holds a shared lock;
-  if the lock can be had exclusively, no such git is alive, and its lock files may go.
-- A new mirror is built beside the old one and renamed.
+It is a cache: `reconciler.mirrorcopy` says why it may be thrown away, and how it is made again.
 """
 
 import asyncio
 import contextlib
-import fcntl
-import hashlib
-import os
 import re
-import shutil
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import pygit2
@@ -35,36 +20,22 @@ from journal.errors import Refused, Unavailable
 from journal.points import reach
 from reconciler import refusals
 from reconciler.gitprogram import LIMIT, SOON, Broken, Finished, Git, Locked, RefMissing, explain
-from reconciler.mirrorfolder import (
-    MARK,
-    Mark,
-    boot_id,
-    disk,
-    initialised,
-    intact,
-    leftovers,
-    read_mark,
-    synced,
-    unlocked,
-    write_durably,
-)
+from reconciler.mirrorcopy import DURABLE, Copy
+from reconciler.mirrorfolder import intact, synced
 from reconciler.refusals import PushRejected
 from reconciler.source import Source, git_folder, parse
 
 __all__ = ["Mirror", "PushRejected", "kept_as"]
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 _SOURCE = "refs/opsconductor/source/"
 _KEPT = "refs/opsconductor/kept/"
 _FULL_ID = re.compile(r"[0-9a-f]{40}")
-_LEFT_FOR = timedelta(seconds=5)
 _MANY_PACKS = 50
 _TIDY_LIMIT = timedelta(seconds=60)
 # A path has no git server that could be asked for durability: the receiving git is told to wait for the disk, so that
 # a power cut never leaves a user's own repository with a status branch whose objects are empty.
-_DURABLE = ("core.fsync=all", "core.fsyncMethod=batch")
 _DURABLE_RECEIVE = "git -c core.fsync=all -c core.fsyncMethod=batch receive-pack"
 
 
@@ -87,26 +58,17 @@ class Mirror:
         """`environment` is what git inherits, cleaned by `gitprogram`; how a remote is reached stands in it."""
         self.path = path.absolute()
         self.source: Source = parse(source)
-        self._git = Git(
-            environment=dict(environment),
-            login=self.source.login,
-            limit=git_timeout,
-        )
-        self._writing = asyncio.Lock()
-        self._opened = False
-        self._in_vain = False
-        self._held: int | None = None
+        git = Git(environment=dict(environment), login=self.source.login, limit=git_timeout)
+        self._copy = Copy(self.path, self.source, git)
 
     async def open(self) -> None:
         """Make the mirror if there is none, mend it if it may be damaged, sweep up after a git that was killed."""
-        async with self._writing:
-            await self._open()
+        async with self._copy.held():
+            pass
 
     def close(self) -> None:
         """Let go of the lock that says whose git processes are alive. The mirror stays."""
-        if self._held is not None:
-            os.close(self._held)
-        self._held, self._opened = None, False
+        self._copy.close()
 
     async def poll(self, branch_refs: Sequence[str]) -> Mapping[str, str | None]:
         """What the source has at these refs now, full commit ids; None for a ref it does not have. Fetches nothing."""
@@ -125,7 +87,7 @@ class Mirror:
         """
         for ref in refs:
             _check_ref(ref)
-        fetched = await self._mended(lambda: self._fetch(refs))
+        fetched = await self._copy.mended(lambda: self._fetch(refs))
         if await asyncio.to_thread(self._packs) > _MANY_PACKS:  # each fetch leaves one
             await self.tidy()
         reach("mirror.fetched")
@@ -151,12 +113,11 @@ class Mirror:
         _check_id(local_commit)
         if expected is not None:
             _check_id(expected)
-        async with self._writing:
-            await self._open()
+        async with self._copy.held():
             try:
                 await self._push(local_commit, ref, expected)
             except Broken:
-                self._condemn()
+                self._copy.condemn()
                 raise
 
     def keep(self, name: str, commit: str) -> None:
@@ -183,143 +144,11 @@ class Mirror:
         over everything; nobody may make a commit meanwhile. Bounded by a minute; a stop half-way loses nothing.
         """
         shallow = ("repack", "-d", "-l", "-q", "--geometric=2")
-        async with self._writing:
-            await self._open()
+        async with self._copy.held():
             command = ("gc", "--quiet", "--prune=1.day.ago") if deep else shallow
-            done = await self._git.run(*command, directory=self.path, limit=_TIDY_LIMIT)
+            done = await self._copy.git.run(*command, directory=self.path, limit=_TIDY_LIMIT)
             if done.code != 0:
                 log.warning("the mirror could not be tidied", command=command[0], detail=done.stderr[-300:])
-
-    # opening and mending
-
-    @property
-    def _is_open(self) -> bool:
-        return self._opened and (self.path / MARK).exists()
-
-    async def _open(self) -> None:
-        if self._is_open:
-            return
-        with disk(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._take_lock()
-            new = self._beside("new")
-            if not self.path.exists() and (new / MARK).exists():  # cut off between the two renames
-                new.rename(self.path)
-            mark = read_mark(self.path)
-        if mark is None:
-            await self._remake("there was none" if not self.path.exists() else "it could not be read", quiet=True)
-        elif mark.source != _digest(self.source):
-            await self._remake("it was of another source", salvage=False)
-        elif mark.boot is None or mark.boot != boot_id():
-            await self._remake("the machine has restarted since it was written", quiet=True)
-        else:
-            await asyncio.to_thread(self._sweep, timedelta(0))
-        self._opened = True
-
-    async def _remake(self, reason: str, *, salvage: bool = True, quiet: bool = False) -> None:
-        new, old = self._beside("new"), self._beside("old")
-        with disk(self.path):
-            await asyncio.to_thread(shutil.rmtree, new, ignore_errors=True)
-            if self.path.exists():
-                await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
-                suspect = self.path
-            else:
-                suspect = old
-            await asyncio.to_thread(initialised, new)
-            if salvage and suspect.is_dir():
-                if not quiet:
-                    log.warning("the mirror is made again", mirror=str(self.path), reason=reason)
-                await self._salvage(suspect, new)
-            write_durably(new / MARK, Mark(_digest(self.source), boot_id()).text())
-            reach("mirror.built")
-            if self.path.exists():
-                self.path.rename(old)
-                reach("mirror.moved")
-            new.rename(self.path)
-            await asyncio.to_thread(shutil.rmtree, old, ignore_errors=True)
-        self._opened = True
-
-    async def _salvage(self, suspect: Path, new: Path) -> None:
-        """Copy every ref of a suspect mirror that is whole. Git checks each object on the way (fetch.fsckObjects)."""
-        await asyncio.to_thread(unlocked, suspect)
-        listed = await self._git.run("for-each-ref", "--format=%(refname)", "refs/opsconductor/", directory=suspect)
-        refs = listed.stdout.split() if listed.code == 0 else []
-        wanted = [[f"+{ref}:{ref}" for ref in refs], *[[f"+{ref}:{ref}"] for ref in refs]] if refs else []
-        for refspecs in wanted:
-            try:
-                done = await self._git.run(
-                    "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options", str(suspect),
-                    *refspecs, directory=new, settings=_DURABLE,
-                )  # fmt: skip
-            except (Unavailable, Refused) as error:
-                log.warning("part of the mirror could not be kept", refs=refspecs, detail=str(error))
-                continue
-            if done.code == 0 and len(refspecs) == len(refs):
-                return
-
-    async def _mended(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Do it; when the mirror turns out to be damaged, make it again and do it once more."""
-        async with self._writing:
-            await self._open()
-            try:
-                done = await self._without_locks(work)
-            except Broken as error:
-                if self._in_vain:  # making it again at every look would fetch everything at every look
-                    raise self._damaged(error) from error
-                await self._remake(str(error))
-                self._in_vain = True
-                try:
-                    done = await self._without_locks(work)
-                except Broken as again:
-                    raise self._damaged(again) from again
-            except Unavailable:
-                await asyncio.to_thread(self._sweep)  # half a pack, perhaps of all that the disk would hold
-                raise
-            self._in_vain = False
-            return done
-
-    async def _without_locks(self, work: Callable[[], Awaitable[T]]) -> T:
-        try:
-            return await work()
-        except Locked:
-            await asyncio.to_thread(self._sweep)
-        try:
-            return await work()
-        except Locked as error:
-            raise Unavailable(f"another git is at work in {self.path}: {error}", SOON) from error
-
-    def _damaged(self, error: Broken) -> Refused:
-        return Refused(f"{self.source.address} is damaged: {error}; run `git fsck` there and mend or replace it")
-
-    def _condemn(self) -> None:
-        """Have the mirror made again at the next call, unless that has just been shown to be of no use."""
-        if not self._in_vain:
-            (self.path / MARK).unlink(missing_ok=True)
-
-    def _take_lock(self) -> None:
-        if self._held is None:
-            self._held = os.open(self._beside("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(self._held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            self._git = Git(self._git.environment, self._git.login, self._git.limit, self._held)
-
-    def _sweep(self, age: timedelta = _LEFT_FOR) -> None:
-        """Remove lock files and half-written objects of a git that was killed, if no git is left that owns them.
-
-        All gits of this process share its hold on the lock, and none of those that write runs meanwhile. What pygit2
-        writes is younger than `age`; at the start nobody writes.
-        """
-        assert self._held is not None
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("a git of an earlier engine is still at work; its lock files stay", mirror=str(self.path))
-            return
-        try:
-            for leftover in leftovers(self.path, age.total_seconds()):
-                leftover.unlink(missing_ok=True)
-        finally:
-            fcntl.flock(self._held, fcntl.LOCK_SH)
 
     # talking to the remote
 
@@ -331,14 +160,14 @@ class Mirror:
 
     async def _remote(self, doing: str, *arguments: str) -> Finished:
         """A command that reads the remote and writes nothing here."""
-        if not self._is_open:
+        if not self._copy.is_open:
             await self.open()
-        done = await self._git.run(*arguments, directory=self.path, settings=self._settings())
+        done = await self._copy.git.run(*arguments, directory=self.path, settings=self._settings())
         if done.code == 0:
             return done
         trouble = self._trouble(f"git could not {doing} the source", done)
         if isinstance(trouble, Broken):
-            self._condemn()
+            self._copy.condemn()
         if isinstance(trouble, Broken | Locked | RefMissing):
             raise Unavailable(f"git could not {doing} {self.source.address}: {trouble}", SOON) from trouble
         raise trouble
@@ -348,7 +177,7 @@ class Mirror:
         try:
             await self._fetch_present(present)
         except RefMissing:
-            done = await self._git.run(
+            done = await self._copy.git.run(
                 "ls-remote", "--refs", "--end-of-options", self.source.address, *refs,
                 directory=self.path, settings=self._settings(),
             )  # fmt: skip
@@ -368,11 +197,11 @@ class Mirror:
     async def _fetch_present(self, refs: Sequence[str]) -> None:
         if not refs:
             return
-        done = await self._git.run(
+        done = await self._copy.git.run(
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc",
             "--no-show-forced-updates", "--atomic", "--end-of-options", self.source.address,
             *[f"+{ref}:{kept_as(ref)}" for ref in refs],
-            directory=self.path, settings=(*self._settings(), *_DURABLE),
+            directory=self.path, settings=(*self._settings(), *DURABLE),
         )  # fmt: skip
         if done.code != 0:
             raise self._trouble("git could not fetch", done)
@@ -390,7 +219,7 @@ class Mirror:
 
     async def _push(self, commit: str, ref: str, expected: str | None) -> None:
         receive = (f"--receive-pack={_DURABLE_RECEIVE}",) if self.source.is_path else ()
-        done = await self._git.run(
+        done = await self._copy.git.run(
             "push", "--porcelain", "--no-verify", "--quiet", *receive, f"--force-with-lease={ref}:{expected or ''}",
             "--end-of-options", self.source.address, f"{commit}:{ref}",
             directory=self.path, settings=self._settings(),
@@ -428,9 +257,6 @@ class Mirror:
     def _packs(self) -> int:
         return sum(1 for _ in self.path.glob("objects/pack/*.pack"))
 
-    def _beside(self, what: str) -> Path:
-        return self.path.with_name(f"{self.path.name}.{what}")
-
 
 def kept_as(ref: str) -> str:
     """Where the mirror keeps a ref of the source.
@@ -453,7 +279,3 @@ def _check_ref(ref: str) -> None:
 def _check_id(commit: str) -> None:
     if not _FULL_ID.fullmatch(commit):
         raise ValueError(f"{commit!r} is no full commit id")
-
-
-def _digest(source: Source) -> str:
-    return hashlib.sha256(source.address.encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The mirror's folder on the disk: its mark, what a git that was killed leaves in it, and how damage is told.
 
-The rules behind it stand in `reconciler.mirror`.
+The rules behind it stand in `reconciler.mirrorcopy`.
 """
 
 import contextlib
