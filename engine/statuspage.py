@@ -35,6 +35,7 @@ _ICONS = {
     RunState.UNKNOWN: "❓",
 }
 _SPECIAL = re.compile(r"[^\w ,;'-]|_|^-")
+_NO_CODE = re.compile(r"[`|]|\{[{%#]")
 _FREE_OF_RISK = re.compile(r"[A-Za-z0-9]+(?:[ ./-][A-Za-z0-9]+)*", re.ASCII)
 
 
@@ -56,11 +57,17 @@ def page(view: OverviewView) -> str:
 
 
 def text(value: str | None) -> str:
-    """Foreign text as Markdown that shows it and does nothing else: one line, cut where it is long."""
+    """Foreign text as Markdown that shows it and does nothing else: one line, cut where it is long.
+
+    A code span, which people at a terminal can read, and in which no forge finds links, mentions or markup. What could
+    end one, or a cell, or is known to engines that fill pages in before Markdown is read, is written as entities.
+    """
     shown = "".join(_visible(char) for char in value or "").strip()
     shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-    if _FREE_OF_RISK.fullmatch(shown) and "www" not in shown.lower():
+    if not shown or (_FREE_OF_RISK.fullmatch(shown) and "www" not in shown.lower()):
         return shown
+    if not _NO_CODE.search(shown):
+        return f"`{shown}`"
     return _SPECIAL.sub(lambda found: found[0] if found[0] == "…" else f"&#{ord(found[0])};", shown)
 
 

@@ -10,7 +10,14 @@ import typer
 from opsconductor import exits
 from opsconductor.address import DASHBOARD, Pages
 from opsconductor.address import parse as parse_address
-from opsconductor.cli.options import BranchOption, OutputOption, RestrictedOption, SecretDirOption, StateOption
+from opsconductor.cli.options import (
+    BranchOption,
+    OutputOption,
+    RepoOption,
+    RestrictedOption,
+    SecretDirOption,
+    StateOption,
+)
 from opsconductor.exits import UsageError
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
@@ -143,7 +150,9 @@ def _say_where_to_look(settings: Settings, pages: str | None) -> None:
 
 def accept(
     commit: Annotated[str, typer.Argument(help="The full commit id, as sync.yaml names it.")],
-    source: Annotated[str, typer.Option("--source", envvar="OPSCONDUCTOR_SOURCE", help="The engine's SOURCE.")] = ".",
+    source: Annotated[
+        str, typer.Option("--source", "--repo", "-C", envvar="OPSCONDUCTOR_SOURCE", help="The engine's SOURCE.")
+    ] = ".",
     state: StateOption = None,
 ) -> int:
     """Let the engine go on from a commit that it froze before: rewritten history, or a commit that removes much."""
@@ -156,7 +165,10 @@ def accept(
 
 
 def doctor(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A folder with a git repository, or its URL.")] = ".",
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="A folder with a git repository, or its URL; as --repo.")
+    ] = None,
+    repo: RepoOption = ".",
     branch: BranchOption = "main",
     state: StateOption = None,
     output: OutputOption = "table",
@@ -168,7 +180,7 @@ def doctor(
 
     check_format(output)
 
-    where = parse_source(source)
+    where = parse_source(source or repo)
     checks = examine(where, _state(where, state), branch)
     if output in ("table", "wide"):
         typer.echo(show(checks))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from engine.identity import RunId
 from engine.states import RunState, StepState
@@ -15,6 +16,7 @@ from engine.views import ConditionView, JobView, OverviewView, RunBrief, Schedul
 from schemas.diagnostic import Diagnostic
 from schemas.span import Span
 
+PARSER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
 AT = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)
 BAD = RunBrief(
     RunId("rotate-20261121T001500Z-9f31c2a07b"), "rotate", RunState.FAILED, "schedule", "nightly", AT, AT, AT,
@@ -70,7 +72,7 @@ def test_a_rejected_commit_is_named_with_its_findings() -> None:
     shown = page(OverviewView(SyncView(None, "a" * 40, "b" * 40, "b" * 40, (condition,), found)))
     assert "⚠️ Commit `aaaaaaaaaa` is **not active**: `bbbbbbbbbb` keeps running." in shown
     assert "- **Ready** is False: 12 findings" in shown
-    assert "- a&#46;yaml&#58;1&#58;3: OC203 &#60;script&#62;" in shown
+    assert "- `a.yaml:1:3`: OC203 `<script>`" in shown
     assert "- and 2 more" in shown
 
 
@@ -84,10 +86,24 @@ HOSTILE = [
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_foreign_text_is_never_markup(hostile: str) -> None:
-    """It stays on its line and in its cell: nothing but words, spaces and entities."""
+    """It stays on its line and in its cell: one code span, or nothing but words, spaces and entities."""
     shown = text(hostile)
-    assert re.fullmatch(r"(?:[^\W_]|[ ,;'/.-]|&#\d+;|…)*", shown), shown
-    assert "www." not in shown and "://" not in shown and not shown.startswith(("- ", "1. "))
+    if not re.fullmatch(r"`[^`|\n]+`", shown):
+        assert re.fullmatch(r"(?:[^\W_]|[ ,;'/.-]|&#\d+;|…)*", shown), shown
+        assert "www." not in shown and "://" not in shown and not shown.startswith(("- ", "1. "))
+    assert "{{" not in shown, "an engine that fills pages in would read it before Markdown is read"
+    row = [token for token in PARSER.parse(f"| a | [{shown}](x) |\n|---|---|\n| {shown} | b |\n") if token.children]
+    assert len(row) == 4, "it ends no cell"
+    found = [token for cell in row for token in cell.children or ()]
+    assert {token.type for token in found} <= {"text", "text_special", "code_inline", "link_open", "link_close"}
+    assert [token.attrs["href"] for token in found if token.type == "link_open"] == ["x"]
+    told = "".join(token.content for token in row[2].children or ())
+    assert all(word in hostile for word in re.findall(r"\w+", told)), "it is shown as it is"
+
+
+def test_people_at_a_terminal_read_what_was_said() -> None:
+    assert text("exit 1: 'df' (on /var) said 71%") == "`exit 1: 'df' (on /var) said 71%`"
+    assert text("web-01.example.org") == "web-01.example.org"
 
 
 @given(st.text())
