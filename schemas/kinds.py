@@ -50,7 +50,6 @@ NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
         "Calendar": "no schedule heeds it",
         "Window": "runs start inside and outside of it alike",
         "Policy": "whoever may push may do everything",
-        "User": "nobody is told anything",
     }
 )
 """Kinds that this version reads and checks, and what it means that it does no more."""

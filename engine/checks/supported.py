@@ -17,6 +17,7 @@ from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
 from schemas.notification import NotificationChannel
+from schemas.policy import User
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule
@@ -79,6 +80,11 @@ def _fields(authored: Authored) -> Iterator[Finding]:
 def _without_effect(document: Document) -> Iterator[tuple[Path, str]]:
     if isinstance(document, Project) and document.spec.commit_status is not None:
         yield ("spec", "commitStatus"), "'commitStatus'"
+    if isinstance(document, User):
+        if document.spec.signing_keys:
+            yield ("spec", "signingKeys"), "'signingKeys' (who answers a gate is known by 'email' alone)"
+        if "notify" in document.spec.model_fields_set:
+            yield ("spec", "notify"), "'notify' (nobody is told anything)"
     if isinstance(document, Credential):
         if document.spec.rotate_after is not None:
             yield ("spec", "rotateAfter"), "'rotateAfter'"
