@@ -52,13 +52,15 @@ def instants(
     return _by_rule(spec, zone_of(spec, zone_default), after, until)
 
 
-def next_due(spec: ScheduleSpec, after: datetime, *, zone_default: str | None = None) -> datetime | None:
-    """The first due instant after `after`. None where there is none in the next 40 years.
+def next_due(
+    spec: ScheduleSpec, after: datetime, *, zone_default: str | None = None, horizon: timedelta = HORIZON
+) -> datetime | None:
+    """The first due instant after `after`. None where there is none within `horizon`, 40 years if nothing is said.
 
     A later `startAt` moves the search there.
     """
     begin, _ = _within(spec, after, after)
-    return next(instants(spec, begin, min(begin, _END_OF_TIME - HORIZON) + HORIZON, zone_default=zone_default), None)
+    return next(instants(spec, begin, min(begin, _END_OF_TIME - horizon) + horizon, zone_default=zone_default), None)
 
 
 def span(spec: ScheduleSpec, after: datetime, until: datetime, *, zone_default: str | None = None) -> Span | None:

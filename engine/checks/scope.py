@@ -197,6 +197,11 @@ class Scope:
         )
 
     @cached_property
+    def rules(self) -> int:
+        """How many schedules go by a recurrence rule; at least one."""
+        return max(1, sum(one.spec.rrule is not None for one in self.catalog.schedules.values()))
+
+    @cached_property
     def readable(self) -> "Readable":
         """The windows, those apart whose times cannot be read."""
         from engine.checks.windows import Readable  # it asks for this scope

@@ -21,6 +21,8 @@ from schemas.schedule import Schedule, ScheduleSpec
 _NO_SUCH_DAY = "no month of the ones it names has such a day"
 _NINE_YEARS = 9 * 366
 _FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
+YEARS_LOOKED = 8_000
+"""Years in which the rules of all schedules of a commit are looked through together for a first instant."""
 _ANY_YEAR = datetime(2028, 1, 1)  # noqa: DTZ001 -- wall time
 
 
@@ -54,7 +56,7 @@ def _schedule(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[
             hint = "add startAt: the first of them is the first from there on"
             span = authored.span("spec", "rrule")
             yield Diagnostic(span, "OC507", "COUNT counts from 'startAt', which is not given", hint, "warning")
-    yield from _never(authored, spec, scope.catalog.project.spec.defaults.time_zone)
+    yield from _never(authored, spec, scope)
 
 
 def _window(authored: Authored, spec: WindowSpec, scope: Scope) -> Iterator[Diagnostic]:
@@ -195,8 +197,12 @@ def fires_on(read: Cron, day: date) -> bool:
     return day.day in read.days or day.isoweekday() % 7 in read.weekdays
 
 
-def _has_no_instant(spec: ScheduleSpec, zone_default: str | None) -> bool:
-    """Whether a cron or a rule that has instants has none from 'startAt' to 'endAt', and a rule none in 40 years."""
+def _has_no_instant(spec: ScheduleSpec, scope: Scope) -> bool:
+    """Whether a cron or a rule that has instants has none from 'startAt' to 'endAt', and a rule none in 40 years.
+
+    Of many rules each is looked through for a shorter time; one of which that does not tell is held to have some.
+    """
+    zone_default = scope.catalog.project.spec.defaults.time_zone
     ended = spec.cron is not None and spec.start_at is not None and spec.end_at is not None
     if not (ended or spec.rrule is not None) or not is_readable(spec, zone_default):
         return False
@@ -206,8 +212,10 @@ def _has_no_instant(spec: ScheduleSpec, zone_default: str | None) -> bool:
         if not rrule.parse(spec.rrule).ever:
             return False  # said of the rule itself
         begin = spec.start_at or datetime(1970, 1, 1, tzinfo=UTC)  # where a rule without a start begins
-        due = recurrence.next_due(spec, begin - recurrence.TICK, zone_default=zone_default)
-        return due is None
+        years = min(recurrence.HORIZON, timedelta(days=366 * YEARS_LOOKED) / scope.rules)
+        due = recurrence.next_due(spec, begin - recurrence.TICK, zone_default=zone_default, horizon=years)
+        is_whole = years == recurrence.HORIZON or (spec.end_at is not None and spec.end_at <= begin + years)
+        return due is None and is_whole
     assert spec.cron is not None and spec.end_at is not None
     found = recurrence.instants(spec, _FIRST_DAY, spec.end_at, zone_default=zone_default)  # from startAt on
     return ever(parse(spec.cron)) and next(found, None) is None
@@ -232,12 +240,12 @@ def _interval(authored: Authored, spec: ScheduleSpec) -> tuple[Related, ...]:
     )
 
 
-def _never(authored: Authored, spec: ScheduleSpec, zone_default: str | None) -> Iterator[Diagnostic]:
+def _never(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator[Diagnostic]:
     """A past instant is no fault; an empty interval is."""
     if spec.start_at is not None and spec.end_at is not None and spec.end_at <= spec.start_at:
         message = "'endAt' is not after 'startAt': the schedule never fires"
         yield Diagnostic(authored.span("spec", "endAt"), "OC504", message, "the end is exclusive", "warning")
-    elif _has_no_instant(spec, zone_default):
+    elif _has_no_instant(spec, scope):
         if spec.start_at is None or spec.end_at is None:
             hint = "its parts leave no day, or UNTIL is before 'startAt'"
             message = "the rule has no instant in 40 years: the schedule never fires"

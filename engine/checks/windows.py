@@ -35,6 +35,8 @@ MOST_ASKED = 200_000
 """Windows asked in the looks of all schedules of a commit together; of the schedules after that nothing is said."""
 _A_LOOK = 20
 """What the next instant of a schedule costs, in windows asked."""
+_TOLD_APART = 10
+"""Windows that cost as much as one that is asked, where it is only told whether they concern a schedule."""
 _FEW = 20
 _MOST_WINDOWS = 30
 _MOST_NAMED = 5
@@ -155,6 +157,10 @@ def about_schedule(authored: Authored, schedule: Schedule, scope: Scope) -> Iter
     spec, default = schedule.spec, scope.readable.zone_default
     if not is_readable(spec, default):
         return
+    purse = scope.readable.purse
+    if purse.left <= 0:
+        return
+    purse.left -= len(scope.readable.windows) // _TOLD_APART
     rules = scope.readable.rules.of_schedule(schedule)
     known = {name: scope.readable.windows[name].spec for name in rules.windows}
     endless = any(one.effect == "deny" and name not in scope.readable.pausing for name, one in known.items())

@@ -16,12 +16,13 @@ from engine import (
     readmodel,
     rehearsal,
     rrule,
+    schemasteps,
     stage,
     syntax,
     unfolding,
     userschema,
 )
-from engine.checks import selections, triggers
+from engine.checks import selections, times, triggers, windows
 from engine.recurrence import HORIZON
 from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
 from runners.connections import sshfiles
@@ -49,6 +50,9 @@ OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
         f"library steps within each other | {unfolding.MAX_STEPS}, {unfolding.MAX_DEPTH} |",
         f"a `pattern` in it | {userschema.MAX_UNFOLDED:,}, {userschema.MAX_PATTERN:,} characters",
         f"of a cron | {rrule._MAX_TEXT:,}, {cron._MAX_TEXT} characters",
+        f"for a first instant, {HORIZON.days // 366} at most of one | {times.YEARS_LOOKED:,};",
+        f"windows always block | {windows.MOST_ASKED:,};",
+        f"with its JSON Schema | {schemasteps.FREE:,}, and {schemasteps.EACH} for each",
         f"match nothing | {selections.MOST_COMPARED:,};",
         f"a chain of triggers | {triggers.MAX_CHAIN} |",
         f"its text | {expression.MAX_EXPRESSION // KIB} KiB; {syntax.MAX_HOLE:,} characters",

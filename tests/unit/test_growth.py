@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from engine import rrule, ruledays
-from engine.checks import selections, windows
+from engine.checks import selections, times, windows
 from engine.compile import Compiled, compile_files
 from engine.userschema import Problem, faults_of, problems_of
 from opsconductor.report.facts import Report
@@ -151,6 +151,48 @@ def test_looks_at_windows_are_shared_by_all_schedules(monkeypatch: pytest.Monkey
 
     compiled(1)
     assert compiled(12) <= AT_MOST * compiled(3)
+
+
+def test_windows_are_told_apart_for_as_many_schedules_as_the_purse_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of other jobs cost little, and yet many of them times many schedules do not."""
+    monkeypatch.setattr(windows, "MOST_ASKED", 200)
+
+    def compiled(size: int) -> int:
+        clock = "cron: '0 1 * * *', timeZone: UTC"
+        texts = [f"kind: Job\nmetadata: {{name: j{n}}}\nspec: {{steps: [{{uses: dummy}}]}}\n" for n in range(size)]
+        for n in range(size):
+            spec = f"{{effect: deny, {clock}, duration: 1m, jobs: {{names: [j0]}}}}"
+            texts.append(f"kind: Window\nmetadata: {{name: w{n}}}\nspec: {spec}\n")
+            texts.append(f"kind: Schedule\nmetadata: {{name: s{n}}}\nspec: {{jobRef: j{n}, {clock}}}\n")
+        text = "---\n".join(f"apiVersion: opsconductor/v1\n{one}" for one in texts)
+        files = [read(PROJECT.encode(), "opsconductor.yaml"), read(text.encode(), "a.yaml")]
+        return calls(lambda: compile_files("c0ffee", files))
+
+    compiled(2)
+    assert compiled(80) <= AT_MOST * compiled(20)
+
+
+def test_rules_that_never_come_share_the_years_that_are_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "YEARS_LOOKED", 400)
+
+    def compiled(rule: str, size: int) -> tuple[int, int]:
+        head = "apiVersion: opsconductor/v1\n"
+        texts = [f"{head}kind: Job\nmetadata: {{name: j}}\nspec: {{steps: [{{uses: dummy}}]}}\n"]
+        for n in range(size):
+            spec = f"{{jobRef: j, rrule: '{rule};BYMINUTE={n}', timeZone: UTC}}"
+            texts.append(f"{head}kind: Schedule\nmetadata: {{name: s{n}}}\nspec: {spec}\n")
+        files = [read(PROJECT.encode(), "opsconductor.yaml"), read("---\n".join(texts).encode(), "a.yaml")]
+        found: list[Compiled] = []
+        number = calls(lambda: found.append(compile_files("c0ffee", files)))
+        return number, sum(one.code == "OC504" for one in found[0].findings)
+
+    compiled("FREQ=WEEKLY", 1)
+    never, often = "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO;BYSETPOS=3", "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO"
+    few, said = compiled(never, 10)
+    assert said == 10
+    many, said = compiled(never, 40)
+    assert said == 0
+    assert many - compiled(often, 40)[0] <= 2 * (few - compiled(often, 10)[0])
 
 
 def test_many_globs_are_not_compared_with_each_of_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
