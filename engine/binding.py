@@ -71,23 +71,17 @@ def bind(script: str, shell: Shell, types: Lookup = unknown) -> Bound | tuple[Bi
 
 def evaluated_env(
     script: str, shell: Shell, env: Mapping[str, Any], types: Lookup = unknown
-) -> tuple[tuple[str, str], ...]:
-    """Variables of `env` with which the script computes although an expression that is no number sets them.
+) -> tuple[tuple[str, str, str], ...]:
+    """Variables of `env` that the script computes or evaluates although an expression that is no number sets them.
 
-    With each comes a sentence about it.
+    For each a sentence about it, and what to do.
     """
-    if shell not in ("sh", "bash"):
-        return ()
     suspects = [name for name, value in env.items() if isinstance(value, str) and "${{" in value]
     suspects = [name for name in suspects if name in script and not _numeric(env[name], types)]
     if not suspects:
         return ()
-    names = _computed(script, shell)
-    return tuple(
-        (name, f"the script computes with '{name}', which 'env' sets: bash runs commands in a value that it computes")
-        for name in suspects
-        if name in names
-    )
+    found = _sinks(script, shell, tuple(suspects))
+    return tuple((name, *found[name]) for name in suspects if name in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +142,7 @@ def _written(parts: Sequence[Literal | Hole], shell: Shell) -> list[str | Refusa
 
 
 def _error(hole: Hole, found: Refusal) -> BindError:
-    hint = NUMBER_HINT if found.of_number is not None else found.hint or HINT
+    hint = found.hint or (NUMBER_HINT if found.of_number is not None else HINT)
     return BindError(hole.offset, hole.length, f"the expression '{_short(hole.cel)}' {found.reason}", hint)
 
 
@@ -175,12 +169,20 @@ def _numeric(value: str, types: Lookup) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _computed(script: str, shell: posix_shell.Dialect) -> frozenset[str]:
+def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, tuple[str, str]]:
+    """What is said of each variable of `env` that the script evaluates, and what to do."""
     try:
-        text = _marked(split(script))[0]
+        text = _marked(split(script))[0].replace("\ue001", "").replace("\0", "")
     except ExpressionError:
-        return frozenset()  # a finding of its own
-    return posix_shell.computed(text.replace("\ue001", "").replace("\0", ""), shell)
+        return {}  # a finding of its own
+    match shell:
+        case "sh" | "bash":
+            found = posix_shell.sinks(text, shell)
+            return {name: (f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT) for name, sink in found.items()}
+        case "python3" | "powershell" | "cmd":
+            return {}
+        case _:
+            assert_never(shell)
 
 
 _SHORT = 4_096

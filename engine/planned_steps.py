@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.binding import ENV_HINT, BindError, bind, evaluated_env
+from engine.binding import BindError, bind, evaluated_env
 from engine.checks.parameters import faults_of
 from engine.expression import ExpressionError, compile_text, condition_text, has_expression
 from engine.inference import Lookup
@@ -225,8 +225,8 @@ def _bound(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> Sc
     if isinstance(bound, tuple):
         first: BindError = bound[0]
         raise _Unbindable(f"{first.message}; {first.hint}")
-    for _, message in evaluated_env(text, shell, env, types):
-        raise _Unbindable(f"{message}; {ENV_HINT}")
+    for _, message, hint in evaluated_env(text, shell, env, types):
+        raise _Unbindable(f"{message}; {hint}")
     for hole in bound.holes:
         compile_text(hole)
     return Script(shell, bound.text, bound.holes)
@@ -312,8 +312,8 @@ def _parts(
     text = library.scripts.get(f"steps/{spec.script}")
     if text is None:
         raise _Unbindable(f"library '{library.name}' has no file steps/{spec.script} that can be read")
-    for _, message in evaluated_env(text, shell, spec.env, types):
-        raise _Unbindable(f"{message}; {ENV_HINT}")
+    for _, message, hint in evaluated_env(text, shell, spec.env, types):
+        raise _Unbindable(f"{message}; {hint}")
     env = {name: within.opened(value) for name, value in spec.env.items()}
     outputs = {name: gives.get("value") for name, gives in spec.outputs.items()}
     return [PlannedStep("script", phase, Script(shell, text), env=env, outputs=outputs)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from engine.binding import ENV_HINT, evaluated_env
+from engine.binding import evaluated_env
 from engine.checks.doubt import credible
 from engine.checks.expressions import of_library_step
 from engine.checks.memory import remembered
@@ -195,8 +195,8 @@ def _computed(step: Authored, spec: LibraryStepSpec, library: Library) -> Iterat
     text = library.scripts.get(f"steps/{spec.script}")
     if text is not None:
         shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
-        for name, message in evaluated_env(text, shell, spec.env, of_params(spec.inputs)):
-            yield Diagnostic(step.span("spec", "env", name), "OC404", message, ENV_HINT)
+        for name, message, hint in evaluated_env(text, shell, spec.env, of_params(spec.inputs)):
+            yield Diagnostic(step.span("spec", "env", name), "OC404", message, hint)
 
 
 def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:

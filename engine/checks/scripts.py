@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from engine.binding import ENV_HINT, Bound, bind, evaluated_env
+from engine.binding import Bound, bind, evaluated_env
 from engine.checks.reading import well_marked
 from engine.checks.scope import Path, PlacedStep
 from engine.inference import Lookup
@@ -48,8 +48,8 @@ def computed(
     for path, text in _script(placed):
         given = {**env, **placed.step.env}
         for shell in _shells_of(placed, shells):
-            for _, message in evaluated_env(text, shell, given, types):
-                yield Diagnostic(authored.span(*path), "OC404", message, ENV_HINT)
+            for _, message, hint in evaluated_env(text, shell, given, types):
+                yield Diagnostic(authored.span(*path), "OC404", message, hint)
 
 
 def _script(placed: PlacedStep) -> Iterator[tuple[Path, str]]:

@@ -23,14 +23,15 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     arguments   whether a command evaluates the value in one of its words
     inputs      what a command makes of its standard input
     started     the same for commands that scripts in other languages start
-    flows       the variables that a script computes with
+    flows       the variables that a script computes with or evaluates
+    wrappers    functions that run their arguments
     digits      variables that a script asks for digits
 
 Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 """
 
 from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
-from engine.posix_shell.scan import computed, readings
+from engine.posix_shell.scan import readings, sinks
 from engine.posix_shell.started import evaluates
 
-__all__ = ["HOLE", "Dialect", "Reading", "Refusal", "computed", "evaluates", "readings"]
+__all__ = ["HOLE", "Dialect", "Reading", "Refusal", "evaluates", "readings", "sinks"]

@@ -4,16 +4,15 @@ A command may have a hundred thousand words and hundreds of values. So its words
 that matters, and a question about a value looks only at the nearest word of a kind.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator
 from functools import cached_property
 
 from engine.posix_shell.given import Given, given
-from engine.posix_shell.heads import heads
+from engine.posix_shell.heads import after_options
 from engine.posix_shell.options import (
     AWK_OPTIONS,
     CODE_IN_LONG_OPTION,
-    CODE_OPTION,
     CODE_OPTIONS,
     COMMAND_OPTION,
     COMPUTING,
@@ -21,10 +20,15 @@ from engine.posix_shell.options import (
     SED_OPTIONS,
 )
 from engine.posix_shell.pieces import ASSIGNMENT, DYNAMIC, Command, Refusal
-from engine.posix_shell.places import NOWHERE, git_command, last_before, last_of, vanishes
-from engine.posix_shell.programs import OWN_SCRIPT, interprets, is_awk, is_shell, plain, program
+from engine.posix_shell.places import NOWHERE, Places, git_command, last_before
+from engine.posix_shell.programs import interprets, is_awk, program
 from engine.posix_shell.variables import EVALUATED_NAMES
 
+AS_COMMAND = "stands in the place of the command"
+_COMMAND_HINT = "write the commands in the script, and let the value choose: case VALUE in a) x ;; b) y ;; esac"
+_TAKING_CODE = frozenset({"eval", "trap", "su", "sg", "runuser", "watch", "flock"})
+_ADDRESSING = frozenset({"-p", "-l", "-i"})
+"""Options of ssh whose value is no command, nor an option."""
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
 _MAYBE_V = frozenset({"", "-", "v", "-v"})
 
@@ -35,55 +39,72 @@ def assigned_name(text: str) -> str | None:
     return match[0].rstrip("+=") if match else None
 
 
-class Arguments:
+class Arguments(Places):
     """The words of one command that is read whole."""
 
     def __init__(self, command: Command) -> None:
-        self.command = command
-        self.texts = command.literal()
-        self.names = command.names()
+        super().__init__(command)
+        self._operands_of_ssh: dict[int, int] = {}
+        self._commands_of_git: dict[int, int] = {}
 
     def evaluate(self, hole: int) -> Refusal | None:
         """Why a value in this command would be evaluated, or None."""
-        place, first = self.command.places.get(hole), self.first
+        place = self.command.places.get(hole)
+        if place is not None:
+            return self.judged(place)
+        if self.command.pattern or self.first is None or hole in self.command.body_holes:
+            return None  # who reads its input is asked of all commands together
+        if self._head_of(None) in self._taking_data:
+            return None
+        reader = next((name for name in self.names if interprets(name) or is_awk(name)), None)
+        return Refusal(f"stands in the input of '{reader}', which may evaluate it") if reader else None
+
+    def judged(self, place: int) -> Refusal | None:
+        """Why a value in the word at this place would be evaluated, or None: an expression's, or a variable's."""
         if self.command.pattern:
             return None
-        if place is not None and self.assigns(place) and EVALUATED_NAMES.fullmatch(name := self._assigned(place)):
-            return Refusal(f"is assigned to '{name}', which programs evaluate", hint=_EVALUATED_HINT)
-        if first is None or (place is not None and place < first):
-            return None
+        if self.assigns(place):
+            name = assigned_name(self.texts[place]) or ""
+            if EVALUATED_NAMES.fullmatch(name):
+                return Refusal(f"is assigned to '{name}', which programs evaluate", hint=_EVALUATED_HINT)
+        if self.first is None or place < self.first:
+            # A variable without quotes, which is the command unless it is empty.
+            return None if ASSIGNMENT.match(self.texts[place]) else Refusal(AS_COMMAND, hint=_COMMAND_HINT)
         head = self._head_of(place)
         if head in self._taking_data and place != head:
-            return None if place is None else self._computed(head, place)
-        if place is None and hole in self.command.body_holes:
-            return None  # who reads that is asked of all commands together
-        reason = self._reason(place)
-        return None if reason is None else Refusal(reason)
+            return self._computed(head, place)
+        return self._reason(place)
 
-    def _reason(self, place: int | None) -> str | None:
-        if place is None:
-            found = next((name for name in self.names if _reads(name)), None)
-            return f"stands in the input of '{found}', which may evaluate it" if found else None
+    def _reason(self, place: int) -> Refusal | None:
         if place in self._head_places:
             index = bisect_left(self.heads, place)
             after = f" after '{self.names[self.heads[index - 1]]}'" if index else ""
-            return f"stands in the place of the command{after}"
+            return Refusal(f"{AS_COMMAND}{after}", hint=_COMMAND_HINT)
         if self._assigned_before_command(place):
             return None
         if self.declares and self.heads[-1] < place:
-            return None if ASSIGNMENT.match(self.texts[place]) else "stands in the name of a variable"
+            if ASSIGNMENT.match(self.texts[place]):
+                return None
+            return Refusal("stands in the name of a variable", hint="write the name in the script")
         if self._unknown:
-            return "stands in a command that is not known here"
-        return min(self._reasons(place), key=lambda found: found[0], default=(0, None))[1]
+            return Refusal("stands in a command that is not known here", hint="write the command in the script")
+        found = min(self._reasons(place), key=lambda found: found[0], default=None)
+        return None if found is None else Refusal(found[1], hint=self._instead(found[0], place))
+
+    def _instead(self, at: int, place: int) -> str:
+        """What to write where the program at this place evaluates the value at `place`."""
+        known = program(self.names[at])
+        if known.language == "sed" and self._is_after_script_of_sed(at, place):
+            return "write -- before it: what begins with '-' would be an option"
+        if known.valued_before_host and self._is_operand_of(at, place):
+            return f"write {self.names[at]} -- before it: what begins with '-' would be an option"
+        return known.instead
 
     def assigns(self, place: int) -> bool:
         """Whether the word at this place sets a variable: here, or of the program that `env` or `sudo` starts."""
         if not ASSIGNMENT.match(self.texts[place]):
             return False
         return self.first is None or place < self.first or self.declares or self._assigned_before_command(place)
-
-    def _assigned(self, place: int) -> str:
-        return assigned_name(self.texts[place]) or ""
 
     def _assigned_before_command(self, place: int) -> bool:
         """`env A=x cmd`."""
@@ -99,19 +120,14 @@ class Arguments:
     # --- what holds for every value in the command --------------------------------------------------------------------
 
     @cached_property
-    def first(self) -> int | None:
-        """The word that is the command, after assignments and what may be empty."""
-        return next((at for at, word in enumerate(self.command.words) if not vanishes(word)), None)
-
-    @cached_property
-    def heads(self) -> tuple[int, ...]:
-        """The words where a command stands, in order: `sudo`, `timeout` and `cp` in `sudo timeout 5 cp a b`."""
-        return () if self.first is None else heads(self.names, self.texts, self.first)
-
-    @cached_property
     def starts_shell(self) -> bool:
         """Whether a shell may read a script among the words: `bash -c '...'`."""
         return bool(self._shells) and bool(self._commanded)
+
+    @cached_property
+    def takes_code(self) -> bool:
+        """Whether one of its words may be a script for a shell here, which has the variables of this one."""
+        return self.starts_shell or not _TAKING_CODE.isdisjoint(self.called)
 
     @cached_property
     def given(self) -> Given | None:
@@ -121,20 +137,6 @@ class Arguments:
     def gives(self, place: int | None) -> Given | None:
         """The same, where the word at this place is given."""
         return self.given if place is not None and self.given is not None and place >= self.given.begin else None
-
-    @cached_property
-    def called(self) -> tuple[str, ...]:
-        """The commands themselves."""
-        return tuple(self.names[at] for at in self.heads)
-
-    @cached_property
-    def _head_places(self) -> frozenset[int]:
-        return frozenset(self.heads)
-
-    def _head_of(self, place: int | None) -> int:
-        """The command that the word is an argument of."""
-        index = len(self.heads) if place is None else bisect_right(self.heads, place)
-        return self.heads[max(index - 1, 0)]
 
     @cached_property
     def _taking_data(self) -> frozenset[int]:
@@ -151,17 +153,6 @@ class Arguments:
         return bool(self.heads) and all(
             program(self.names[at]).runs is not None or at in self._taking_data for at in self.heads
         )
-
-    @cached_property
-    def script(self) -> int | None:
-        """The author's own script that is run, as in `./x.sh` and `python3 x.py`: what follows are its options."""
-        if not self.heads or self.heads[-1] + 1 >= len(self.texts):
-            return None
-        head = self.heads[-1]
-        for at in (head, head + 1) if interprets(self.names[head]) else (head,):
-            if OWN_SCRIPT.fullmatch(self.texts[at]) and DYNAMIC not in self.texts[at]:
-                return at
-        return None
 
     @cached_property
     def _unknown(self) -> bool:
@@ -182,12 +173,16 @@ class Arguments:
             case "printf" if place == at + 1 and self.texts[place].startswith(DYNAMIC):
                 reason = "is the first word after 'printf', which evaluates it if it begins with -v"
                 return Refusal(reason, "bare", "write printf '%s\\n' before it, or printf -- ")
-            case "wait" | "jobs" as name if self.names[at] == "jobs" or "--" not in self.texts[at:place]:
+            case "wait" | "jobs" as name if self.names[at] == "jobs" or not self._has_dashes(at, place):
                 reason = f"stands in a command with '{name}', which evaluates it after some of its options"
                 return Refusal(
                     reason, "bare", f"write {name} without it" if name == "jobs" else "write wait -- before it"
                 )
         return None
+
+    def _has_dashes(self, at: int, place: int) -> bool:
+        """Whether `--` stands between the two."""
+        return at < last_before(self._dashes, place)
 
     def _may_be_v(self, place: int) -> bool:
         text = self.texts[place]
@@ -200,7 +195,7 @@ class Arguments:
     def _reasons(self, place: int) -> Iterator[tuple[int, str]]:
         """Each word before the one at `place` that makes this one code, and why. Of one kind only the first such."""
         evaluator = self._evaluators[0] if self._evaluators else place
-        if evaluator < place and not self._is_file_of_sed(evaluator, place):
+        if evaluator < place and not (self._is_file_of_sed(evaluator, place) or self._is_address(evaluator, place)):
             yield evaluator, f"stands in a command with '{self.names[evaluator]}', which may evaluate it"
         yield from self._awk(place)
         if self.gives(place) is None:
@@ -240,7 +235,7 @@ class Arguments:
                 yield head, f"stands after an option of '{name}' that may take a command"
         if self.script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
             yield head, "stands in an option that may take a command"
-        if name == "git" and text.startswith(DYNAMIC) and place == git_command(self.texts, head):
+        if name == "git" and text.startswith(DYNAMIC) and place == self._command_of_git(head):
             yield head, "stands in the place of the command after 'git'"
         if name == "git" and self._sets_git:
             yield from self._in_setting(head, text, self.texts[place - 1])
@@ -251,18 +246,38 @@ class Arguments:
 
     def _is_file_of_sed(self, sed: int, place: int) -> bool:
         """Whether it is a file that sed edits: after its script, and no option for sure."""
-        if (
-            program(self.names[sed]).language != "sed"
-            or self.names[place - 1] in SED_OPTIONS
-            or len(self._evaluators) > 1
-        ):
+        if len(self._evaluators) > 1 or not self._is_after_script_of_sed(sed, place):
             return False
-        literal = self.texts[place][0] not in ("-", DYNAMIC) or "--" in self.texts[sed + 1 : place]
-        # `-i .bak` and `-i ''` take a value elsewhere than on Linux.
-        return literal and any(
-            self.texts[at][:1] not in ("", "-", ".") and self.texts[at - 1] not in ("-l", "--line-length")
-            for at in range(sed + 1, place)
-        )
+        return self.texts[place][0] not in ("-", DYNAMIC) or self._has_dashes(sed, place)
+
+    def _is_after_script_of_sed(self, sed: int, place: int) -> bool:
+        if program(self.names[sed]).language != "sed" or self.names[place - 1] in SED_OPTIONS:
+            return False
+        return sed < last_before(self._scripts_of_sed, place)
+
+    def _is_address(self, ssh: int, place: int) -> bool:
+        """Whether it is the machine that ssh goes to, and no option for sure; or its port, a user or a key."""
+        if len(self._evaluators) > 1 or not program(self.names[ssh]).valued_before_host:
+            return False
+        if self.texts[place - 1] in _ADDRESSING and place < self._operand_of(ssh):
+            return True
+        surely = self.texts[place][:1] not in ("-", DYNAMIC) or self._has_dashes(ssh, place)
+        return surely and self._is_operand_of(ssh, place)
+
+    def _is_operand_of(self, ssh: int, place: int) -> bool:
+        return self._operand_of(ssh) == place
+
+    def _operand_of(self, ssh: int) -> int:
+        """The first operand."""
+        if ssh not in self._operands_of_ssh:
+            valued = program(self.names[ssh]).valued_before_host
+            self._operands_of_ssh[ssh] = after_options(self.texts, ssh + 1, 0, valued)
+        return self._operands_of_ssh[ssh]
+
+    def _command_of_git(self, head: int) -> int:
+        if head not in self._commands_of_git:
+            self._commands_of_git[head] = git_command(self.texts, head)
+        return self._commands_of_git[head]
 
     def _in_setting(self, head: int, text: str, before: str) -> Iterator[tuple[int, str]]:
         if text.startswith(DYNAMIC) and (before in ("config", "set") or before.startswith("-")):
@@ -278,100 +293,7 @@ class Arguments:
             at = self._awks[0]
         elif self.names[place - 1] not in AWK_OPTIONS:
             operand = last_before(self._operands, place)
-            at = next(iter(self._awks[bisect_left(self._awks, operand) :][:1]), None)
+            index = bisect_left(self._awks, operand)
+            at = self._awks[index] if index < len(self._awks) else None
         if at is not None and at < place:
             yield at, f"stands in the program of '{self.names[at]}', which evaluates it"
-
-    # --- places of words ----------------------------------------------------------------------------------------------
-
-    def where(self, test: Callable[[str], bool]) -> list[int]:
-        """Places of words whose name passes the test."""
-        return [at for at, name in enumerate(self.names) if test(name)]
-
-    def _of_others(self, test: Callable[[str], bool]) -> list[int]:
-        """The same, without a shell or an interpreter whose options ended with a script."""
-        begin = 0 if self.script is None else self.script + 1
-        return [at for at in self.where(test) if at >= begin]
-
-    def follows(self, test: Callable[[str], bool], last: int) -> bool:
-        """Whether a word that passes the test stands before the place `last`."""
-        return any(test(name) for name in self.names[: max(last, 0)])
-
-    def lacks_operands(self, test: Callable[[str], bool], wanted: int) -> bool:
-        """Whether fewer than `wanted` operands follow a word that passes the test; the fewest follow the last."""
-        last = last_of(self.where(test))
-        rest = self.names[last + 1 :]
-        return last >= 0 and sum(not name.startswith("-") or name == "-" for name in rest) < wanted
-
-    @cached_property
-    def _plain(self) -> list[int]:
-        return self.where(plain)
-
-    @cached_property
-    def _last_v(self) -> int:
-        return last_of(self.where(lambda name: name == "-v"))
-
-    @cached_property
-    def _last_v_with_name(self) -> int:
-        return last_of(self.where(lambda name: name.startswith("-v")))
-
-    @cached_property
-    def _awks(self) -> list[int]:
-        return self.where(is_awk)
-
-    @cached_property
-    def _awk_files(self) -> list[int]:
-        return self.where(lambda name: name == "-f")
-
-    @cached_property
-    def _operands(self) -> list[int]:
-        before = ["", *self.names]
-        return [at for at, name in enumerate(self.names) if not name.startswith("-") and before[at] not in AWK_OPTIONS]
-
-    @cached_property
-    def _coded(self) -> list[int]:
-        return self._of_others(lambda name: program(name).language in ("sql", "code"))
-
-    @cached_property
-    def _codes(self) -> list[int]:
-        return self.where(lambda name: CODE_OPTION.match(name) is not None)
-
-    @cached_property
-    def _evaluators(self) -> list[int]:
-        """Words after which everything may be evaluated."""
-        return [
-            at
-            for at, name in enumerate(self.names)
-            if (words := program(name).words) == "carried" or (words == "evaluated" and at in self._head_places)
-        ]
-
-    @cached_property
-    def _shells(self) -> list[int]:
-        return self._of_others(is_shell)
-
-    @cached_property
-    def evaluating(self) -> list[int]:
-        """Words that are shells, or after which everything may be evaluated."""
-        return sorted({*self._shells, *self._evaluators})
-
-    @cached_property
-    def _commanded(self) -> list[int]:
-        return [at for at, text in enumerate(self.texts) if COMMAND_OPTION.fullmatch(text)]
-
-    @cached_property
-    def _sets_git(self) -> bool:
-        return any(text in ("config", "-c") or text.startswith("--config") for text in self.texts)
-
-    @cached_property
-    def _clients(self) -> list[int]:
-        return self.where(lambda name: program(name).language == "sql")
-
-    @cached_property
-    def _env(self) -> int | None:
-        splits = last_of(self.where(lambda name: name.startswith(("-S", "--split"))))
-        found = next((at for at, name in enumerate(self.names) if name == "env"), None)
-        return found if found is not None and found < splits else None
-
-
-def _reads(name: str) -> bool:
-    return interprets(name) or is_awk(name)

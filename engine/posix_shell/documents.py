@@ -22,6 +22,7 @@ class Documents(Words):
             word = self._word()
             command.redirected.append(word)
             command.body_holes.extend(word.holes)
+            command.fed.append((word.start, word.end))
         elif self._peek(2) == "<<":
             self._at += 2
             self._announce(command, tabs=self._take("-"))
@@ -37,6 +38,7 @@ class Documents(Words):
             word = self._process()
             command.redirected.append(word)
             command.body_holes.extend(word.holes)
+            command.fed.append((word.start, word.end))
             return
         word = self._word()
         command.redirected.append(word)
@@ -83,6 +85,7 @@ class Documents(Words):
             if (line.lstrip("\t") if body.tabs else line) == body.delimiter:
                 break
         (self.others if body.literal else self.bodies).append((start, line_start))
+        (body.owner.scripts if body.literal else body.owner.fed).append((start, line_start))
         if body.literal:
             self._refuse_within(
                 start, line_start, self._forbidden or "stands in a here-document with a quoted end mark"

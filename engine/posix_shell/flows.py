@@ -1,14 +1,16 @@
-"""Which variables a script computes with, and which others may flow into those.
+"""Which variables a script computes with or evaluates, and which others may flow into those.
 
 bash computes more than it seems to: in `$((n + 1))`, `((n > 5))`, `[[ $n -gt 5 ]]`, `${x:$n:1}` and `${a[n]}` a value
 of n such as `a[$(reboot)]` runs a command, wherever n came from. A name is followed through assignments, loops, `set`,
 calls of functions and `read`; what goes through a file or another program is not.
+The same holds for `eval "$x"` and all else that evaluates: which words do is asked of whoever judges them.
 """
 
 import itertools
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -31,7 +33,35 @@ _ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
 _PARAMETER = re.compile(r"([!#]?)([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)(\[[^\]]*\]?)?(.?)(.?)", re.DOTALL)
 _COMMAND = re.compile(r"(?:^|[;&|({!]|\b(?:then|do|else|if|while|until)\b)[ \t]*(?=case\b|\[\[)", re.MULTILINE)
 _ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
+_EVALUATING_LINE = re.compile(r"(?:\beval\b|\b(?:ba|da|a|k|z)?sh[ \t]+-[a-z]*c\b)[^\n]*")
+_SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """What becomes of a variable's value: it is computed, or evaluated."""
+
+    name: str
+    """The variable itself, which others flow into."""
+    says: str
+    """To be put after the variable's name."""
+    hint: str = ""
+    """What to do where the value is no number; empty: make it one."""
+
+    def of(self, name: str) -> str:
+        """What becomes of the value of the variable `name`, which flows into this one."""
+        if name == self.name or not (name.isidentifier() and self.name.isidentifier()):
+            return f"{_called(name)}, {self.says}"
+        return f"'{name}', and so '{self.name}', {self.says}"
+
+
+def computing(name: str) -> Sink:
+    return Sink(name, "with which the script computes: bash runs commands in such a value")
+
+
+def _called(name: str) -> str:
+    return f"'{name}'" if name.isidentifier() else "a variable" if name == INPUT else "an argument of the script"
 
 
 @dataclass
@@ -48,16 +78,16 @@ class Flows:
     mappings: set[str] = field(default_factory=set)
     """Arrays whose subscripts are text."""
 
-    def reached(self, checked: frozenset[str]) -> frozenset[str]:
-        """Every name whose value is computed, directly or not; without those that the script checks."""
-        found: set[str] = set()
-        waiting = [*self.sinks]
+    def reached(self, sinks: Mapping[str, Sink], checked: frozenset[str]) -> dict[str, Sink]:
+        """Every name whose value goes to one of these, directly or not; without those that the script checks."""
+        found: dict[str, Sink] = {}
+        waiting = [*sinks.items()]
         while waiting:
-            name = waiting.pop()
+            name, sink = waiting.pop()
             if name not in found and name not in checked:
-                found.add(name)
-                waiting += self.sources.get(name, ())
-        return frozenset(found)
+                found[name] = sink
+                waiting += ((source, sink) for source in self.sources.get(name, ()))
+        return found
 
 
 @dataclass(frozen=True)
@@ -75,6 +105,17 @@ class Followed:
     """Scripts of others, which are not followed."""
     bodies: Sequence[tuple[int, int]]
     """Here-documents."""
+    reads: Sequence[tuple[int, str]]
+    """Where the values of variables are put in, in order."""
+
+    def names_in(self, start: int, end: int) -> Iterator[str]:
+        """The variables whose values are put in between these places."""
+        for _, name in self.reads[bisect_left(self._read_places, start) : bisect_left(self._read_places, end)]:
+            yield POSITIONAL if name[0] in "0123456789@*" else name
+
+    @cached_property
+    def _read_places(self) -> list[int]:
+        return [at for at, _ in self.reads]
 
     @cached_property
     def pipes_all(self) -> bool:
@@ -85,8 +126,8 @@ class Followed:
         )
 
 
-def computed_names(script: Followed) -> frozenset[str]:
-    """Names whose value the script computes."""
+def sinks(script: Followed, evaluated: Mapping[str, Sink]) -> dict[str, Sink]:
+    """Names whose value the script computes, or which flow into those that it evaluates."""
     flows = Flows()
     text = script.text
     for one in script.commands:
@@ -106,13 +147,27 @@ def computed_names(script: Followed) -> frozenset[str]:
             flows.sinks.update(_used(text[text.find("=", start, end) + 1 : end]))
     # A number of bash, such as RANDOM, is computed whenever it is assigned.
     flows.sinks.update(name for name in COMPUTED_NAMES if name in flows.sources)
-    return flows.reached(checked(text, _tests(script))) | COMPUTED_NAMES
+    asked = checked(text, _tests(script))
+    numbers = {name: computing(name) for name in (*flows.sinks, *COMPUTED_NAMES)}
+    return flows.reached(evaluated, asked) | flows.reached(numbers, asked - COMPUTED_NAMES)
 
 
 def computed_at_least(text: str) -> frozenset[str]:
     """Of a script that cannot be followed: the names that stand in its arithmetic."""
     found = {name for match in _ARITHMETIC.finditer(text) for name in _used(match[0])}
     return frozenset(found - checked(text, (match.end() for match in _COMMAND.finditer(text))))
+
+
+def evaluated_at_least(text: str) -> dict[str, Sink]:
+    """Of a script that cannot be followed: the names whose values stand in a line after `eval` or `sh -c`."""
+    says, hint = "which stands in a line with 'eval' or 'sh -c'", "run the program itself, with it as an argument"
+    lines = (match[0] for match in _EVALUATING_LINE.finditer(text))
+    return {name: Sink(name, says, hint) for line in lines for name in read_at_least(_SINGLE_QUOTED.sub("", line))}
+
+
+def read_at_least(text: str) -> frozenset[str]:
+    """Of the same: all names whose values it may put in."""
+    return frozenset(name for name in _read(text, 0, len(text)) if name.isidentifier())
 
 
 def _tests(script: Followed) -> Iterator[int]:
@@ -161,6 +216,7 @@ class _Reading:
             if (name := _assigned(self.arguments, place, word)) is not None:
                 flows.sources[name].update(self._read(word))
                 flows.assigned.append((name, word.start, word.end))
+            flows.sinks.update(used for item in word.items for used in self._of_item(item, name, flows))
         if command.piped or self.script.pipes_all:
             flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
@@ -227,6 +283,11 @@ class _Reading:
                 flows.sinks.update(self._read(word))
                 if name == "printf" and _NAME.fullmatch(word.text):
                     flows.sources[word.text].update(read for one in words for read in self._read(one))
+
+    def _of_item(self, item: Word, array: str | None, flows: Flows) -> Iterator[str]:
+        """`a=([n]=x)` computes n."""
+        if item.text.startswith("[") and array not in flows.mappings:
+            yield from _used(_subscript(self._raw(item)))
 
     def _raw(self, word: Word) -> str:
         return self.script.text[word.start : word.end]

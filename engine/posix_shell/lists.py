@@ -8,7 +8,11 @@ from engine.posix_shell.source import BREAKS, SPACE
 
 _LEADING = frozenset({"if", "then", "elif", "else", "while", "until", "do", "!", "{", "time"})
 """Words after which a command follows."""
+_OPENING = frozenset({"if", "while", "until", "case", "for", "select"})
 _CLOSING = frozenset({"fi", "done", "esac", "}"})
+
+
+_NEVER = -1
 
 
 class Lists(Documents):
@@ -18,6 +22,11 @@ class Lists(Documents):
         super().__init__(text, dialect)
         self._all: list[Command] = []
         self.functions: set[str] = set()
+        self._scopes: list[tuple[str, int]] = [("", 0)]
+        """Functions, and brackets in them, that are open, and how many compound commands were open when they began."""
+        self._defined: str | None = None
+        """The function whose body comes next."""
+        self._nesting = 0
 
     def commands(self, close: str | None) -> None:
         self._enter()
@@ -58,10 +67,29 @@ class Lists(Documents):
         if self._pending:
             raise Unsure("a here-document does not begin")
 
-    def _fresh(self) -> Command:
+    def _fresh(self, *, chained: bool = False) -> Command:
         command = Command()
         self._all.append(command)
+        self._place(command)
+        command.certain = command.certain and not chained
         return command
+
+    def _place(self, command: Command) -> None:
+        command.function, nesting = self._scopes[-1]
+        command.certain = self._nesting == nesting
+
+    def _open_scope(self, *, certain: bool) -> None:
+        """Brackets open; `certain`: what is in them runs whenever what is around them does, and in the same shell."""
+        if self._defined is not None:
+            self._scopes.append((self._defined, self._nesting))
+        else:
+            name, nesting = self._scopes[-1]
+            self._scopes.append((name, nesting if certain else _NEVER))
+        self._defined = None
+
+    def _close_scope(self) -> None:
+        if len(self._scopes) > 1:
+            self._scopes.pop()
 
     def _finish(self, command: Command) -> None:
         if command.conditional:
@@ -102,11 +130,14 @@ class Lists(Documents):
             if self._take("|") and self._peek() != "|":
                 return command
             raise Unsure("a pattern of 'case' is not one")
+        chained = False
         if self._take(";;&") or self._take(";;") or self._take(";&"):
             if case is None or case.state != "body":
                 raise Unsure("';;' stands outside 'case'")
             case.state = "pattern"
-        elif self._take("&&") or self._take("||") or self._take("&"):
+        elif self._take("&&") or self._take("||"):
+            chained = True
+        elif self._take("&"):
             pass
         elif self._take(";"):
             if self._document_within:
@@ -115,7 +146,7 @@ class Lists(Documents):
         elif self._take("|&") or self._take("|"):
             command.piped = True
         self._finish(command)
-        following = self._fresh()
+        following = self._fresh(chained=chained)
         if command.piped:
             command.feeds = following
         return following
@@ -137,6 +168,8 @@ class Lists(Documents):
         if not command.words and not command.compound:
             self._at += 1
             frames.append("(")
+            self._open_scope(certain=False)
+            self._place(command)
             return command
         raise Unsure("'(' stands within a command")
 
@@ -150,6 +183,7 @@ class Lists(Documents):
         elif case is None and frames:
             frames.pop()
             self._finish(command)
+            self._close_scope()
             command = self._fresh()
             command.compound = True
             return command
@@ -160,27 +194,13 @@ class Lists(Documents):
 
     def _worded(self, command: Command, frames: list[Case | str]) -> Command:
         word = self._word()
+        if self._defined is not None and word.text != "{":
+            raise Unsure("the body of a function stands in no brackets")
         if command.words and self._take_array(word):
             return command
         case = frames[-1] if frames and isinstance(frames[-1], Case) else None
-        if case and case.state == "pattern":
-            if word.text == "esac" and not word.quoted and not command.words:
-                frames.pop()
-                self._finish(command)
-                command = self._fresh()
-                command.compound = True
-                return command
-            command.words.append(word)
-            return command
-        if case and case.state == "subject":
-            command.words.append(word)
-            if word.text == "in" and not word.quoted and len(command.words) == 3:
-                case.state = "pattern"
-                self._finish(command)
-                return self._fresh()
-            if len(command.words) > 3:
-                raise Unsure("'case' is followed by more than one word")
-            return command
+        if case and case.state != "body":
+            return self._in_case(word, command, frames, case)
         if command.conditional:
             command.words.append(word)
             command.conditional = word.quoted or word.text != "]]"
@@ -188,10 +208,18 @@ class Lists(Documents):
         if not command.words and not word.quoted and not word.holes:
             if word.text == "esac" and case:
                 frames.pop()
+            self._nesting += word.text in _OPENING
             if word.text in _CLOSING:
                 command.compound = True
+                if word.text == "}":
+                    self._close_scope()
+                else:
+                    self._nesting -= 1
                 return command
             if word.text in _LEADING and not command.compound:
+                if word.text == "{":
+                    self._open_scope(certain=command.certain)
+                self._place(command)
                 return command
             if word.text == "case":
                 frames.append(Case())
@@ -209,8 +237,29 @@ class Lists(Documents):
             if self._take("("):
                 self._skip_space()
                 self._take(")")
-            self.functions.add(command.words[-1].text)
+            self._define(command.words[-1].text)
             command.words.clear()
+        return command
+
+    def _in_case(self, word: Word, command: Command, frames: list[Case | str], case: Case) -> Command:
+        """A word of a pattern, or of what stands before `in`."""
+        if case.state == "pattern":
+            if word.text == "esac" and not word.quoted and not command.words:
+                frames.pop()
+                self._nesting -= 1
+                self._finish(command)
+                command = self._fresh()
+                command.compound = True
+                return command
+            command.words.append(word)
+            return command
+        command.words.append(word)
+        if word.text == "in" and not word.quoted and len(command.words) == 3:
+            case.state = "pattern"
+            self._finish(command)
+            return self._fresh()
+        if len(command.words) > 3:
+            raise Unsure("'case' is followed by more than one word")
         return command
 
     def _defines(self, word: Word, command: Command) -> bool:
@@ -220,8 +269,12 @@ class Lists(Documents):
         self._skip_space()
         if not self._take(")"):
             raise Unsure("'(' stands within a word")
-        self.functions.add(word.text)
+        self._define(word.text)
         return True
+
+    def _define(self, name: str) -> None:
+        self.functions.add(name)
+        self._defined = name
 
     def _take_array(self, word: Word) -> bool:
         """Whether `name=` is followed by `( ... )`, which is then read as words of the assignment."""
@@ -247,6 +300,7 @@ class Lists(Documents):
                     for hole in item.holes:
                         self.found[hole] = Refusal("stands in an array element that begins with '['")
                 word.holes.extend(item.holes)
+                word.items.append(item)
         if self._peek() and self._peek() not in BREAKS:
             raise Unsure("an array goes on after its ')'")
         word.array, word.end = True, self._at

@@ -51,6 +51,8 @@ class Word:
     """It is `<( ... )`."""
     array: bool = False
     """It is `name=( ... )`."""
+    items: "list[Word]" = field(default_factory=list)
+    """What stands in its brackets then."""
     subscript: bool = False
     """It begins like an array's element: `name[`."""
     subscript_ended: bool = False
@@ -90,6 +92,10 @@ class Command:
     words: list[Word] = field(default_factory=list)
     redirected: list[Word] = field(default_factory=list)
     body_holes: list[int] = field(default_factory=list)
+    fed: list[tuple[int, int]] = field(default_factory=list)
+    """Places in the text of what is expanded into its input: here-documents, `<<< word`, `< <(...)`."""
+    scripts: list[tuple[int, int]] = field(default_factory=list)
+    """Places of its here-documents that are not expanded."""
     piped: bool = False
     """Whether its output goes to another command."""
     feeds: "Command | None" = field(default=None, repr=False, compare=False)
@@ -99,6 +105,10 @@ class Command:
     compound: bool = False
     pattern: bool = False
     """Patterns of 'case', which are no command."""
+    function: str = ""
+    """The function that it stands in; empty outside of all."""
+    certain: bool = True
+    """Whether it runs whenever that is called, and once."""
 
     def literal(self) -> list[str]:
         return [word.text for word in self.words]

@@ -10,7 +10,9 @@ _INTERPRETERS = re.compile(
     r"|sqlplus|bc|dc|guile|ghc|scala|groovy|jshell|R)[0-9.]*"
 )
 """By name and version."""
-_INTERPRETER, _UNKNOWN = Program(language="code"), Program()
+_PYTHON = Program(language="code", instead="give it as an argument: python3 -c 'import sys; print(sys.argv[1])' VALUE")
+_INTERPRETER = Program(language="code", instead="give it to a script of its own as an argument")
+_UNKNOWN = Program()
 OWN_SCRIPT = re.compile(r"\.\.?/[^ ]+|(?!/dev/|/proc/)[A-Za-z0-9_./~][^ ]*\.(sh|bash|ksh|py|pl|rb|js|php)")
 """A script of the author, by its name."""
 _STANDARD_INPUT = frozenset({"", "-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "stdin", "0"})
@@ -20,7 +22,9 @@ def program(name: str) -> Program:
     """What is known of the program of this name, without its folders."""
     if (found := PROGRAMS.get(name)) is not None:
         return found
-    return _INTERPRETER if _INTERPRETERS.fullmatch(name) else _UNKNOWN
+    if not _INTERPRETERS.fullmatch(name):
+        return _UNKNOWN
+    return _PYTHON if name.startswith("python") else _INTERPRETER
 
 
 def interprets(name: str) -> bool:

@@ -5,12 +5,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from engine.posix_shell.arguments import Arguments
-from engine.posix_shell.flows import POSITIONAL, Followed, computed_at_least, computed_names, targets
+from engine.posix_shell.arguments import AS_COMMAND, Arguments
+from engine.posix_shell.flows import (
+    POSITIONAL,
+    Followed,
+    Sink,
+    computed_at_least,
+    computing,
+    evaluated_at_least,
+    read_at_least,
+    targets,
+)
+from engine.posix_shell.flows import sinks as sinks_of
 from engine.posix_shell.given import Given, as_values
-from engine.posix_shell.inputs import Inputs
+from engine.posix_shell.inputs import Inputs, made_of_input
 from engine.posix_shell.lists import Lists
-from engine.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure
+from engine.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure, Word
+from engine.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
 
 
 def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Reading | Refusal]:
@@ -26,24 +37,46 @@ def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Rea
     return {hole: scan.verdict(hole) for hole in holes}
 
 
-def computed(text: str, dialect: Dialect) -> frozenset[str]:
-    """The variables whose value the script computes, as `n` in `$((n + 1))`: their values may run commands in bash."""
-    scan = Scan(text, dialect)
+def sinks(text: str, dialect: Dialect) -> dict[str, Sink]:
+    """The variables whose value the script computes, as `n` in `$((n + 1))`, or evaluates, as in `eval "$n"`."""
+    return _sinks(text, dialect, 0)
+
+
+def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
+    scan = Scan(text, dialect, depth)
     try:
         scan.commands(close=None)
         scan.bodies_ended()
     except Unsure:
-        return computed_at_least(text)
-    return scan.computed_names
+        return {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
+    return scan.sinks
 
 
 _SINGLE_QUOTED = re.compile(r"'[^']*'")
+_DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ESCAPED = re.compile(r"\\([$`\\\"])")
+_DEEPEST = 4
+"""Scripts within scripts that are followed, and functions that run functions."""
+_RUNS = "which runs its arguments as a command"
+_RUNS_HINT = "write the command in the script, and give the function only its arguments"
+_HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
+
+
+def _unquoted(raw: str) -> str | None:
+    """The text of a quoted word, as a script that is read once more; None where it has no `$` to be read then."""
+    if "$" not in raw:
+        return None
+    if _SINGLE_QUOTED.fullmatch(raw):
+        return raw[1:-1]
+    if _DOUBLE_QUOTED.fullmatch(raw):
+        return _ESCAPED.sub(r"\1", raw[1:-1]) if "\\$" in raw else None
+    return raw if "'" in raw else None
 
 
 def _is_harmless(code: str, dialect: Dialect) -> bool:
     """Whether a script evaluates none of its arguments: as if values stood in it where it reads them."""
     marked = as_values(code)
-    if marked is None or POSITIONAL in computed(code, dialect):
+    if marked is None or POSITIONAL in sinks(code, dialect):
         return False
     found = readings(*marked, dialect)
     return not any(isinstance(reading, Refusal) for reading in found.values())
@@ -55,9 +88,14 @@ class Scan(Lists):
     A hole is judged by its command as a whole, which is complete only later: `| sh` follows what it executes.
     """
 
-    def __init__(self, text: str, dialect: Dialect) -> None:
+    def __init__(self, text: str, dialect: Dialect, depth: int = 0) -> None:
         super().__init__(text, dialect)
-        self._judged: dict[int, Arguments] = {}
+        self._within = depth
+        """Of how many other scripts it is a part."""
+        self._arrays_run: set[str] = set()
+        """Arrays that are run as commands, once the sinks are known."""
+        self._parts: dict[tuple[int, int], Arguments] = {}
+        self._known: dict[int, Arguments] = {}
         self._given: dict[int, bool] = {}
 
     def verdict(self, hole: int) -> Reading | Refusal:
@@ -75,26 +113,58 @@ class Scan(Lists):
         arguments = self._arguments(command)
         evaluated = arguments.evaluate(hole)
         if evaluated is not None and arguments.called == ("let",) and hole in command.places:
-            return replace(evaluated, of_number=reading)  # as in `$(( ))`
+            return replace(evaluated, of_number=reading, hint="")  # as in `$(( ))`
         return evaluated or self._flows(arguments, hole, reading) or self._feeds(command, hole)
 
     def _arguments(self, command: Command) -> Arguments:
-        if id(command) not in self._judged:
-            self._judged[id(command)] = Arguments(command)
-        return self._judged[id(command)]
+        if id(command) not in self._known:
+            self._known[id(command)] = Arguments(command)
+        return self._known[id(command)]
 
     def _flows(self, arguments: Arguments, hole: int, reading: Reading) -> Refusal | None:
         command, place = arguments.command, arguments.command.places.get(hole)
         if place is not None and arguments.declares and self._has_arrays and not command.words[place].array:
             return Refusal("is declared in a script with arrays, for which bash may read it again")
+        if place is not None and (refusal := self._handed_on(arguments, place, 0)) is not None:
+            return refusal
+        if place is not None and command.words[place].array and (refusal := self._in_array(hole)) is not None:
+            return refusal
+        for name in targets(self.followed, arguments, hole):
+            if (sink := self.sinks.get(name)) is not None:
+                return Refusal(f"becomes {sink.of(name)}", reading, sink.hint)
+        return None
+
+    def _judged(self, arguments: Arguments, place: int, depth: int = 0) -> Refusal | None:
+        """Why a value in the word at this place would be evaluated, by the command or by what it hands it on to."""
+        return arguments.judged(place) or self._handed_on(arguments, place, depth)
+
+    def _handed_on(self, arguments: Arguments, place: int, depth: int) -> Refusal | None:
         given = arguments.gives(place)
         if given is not None and given.by_shell and not self._takes_data(arguments, given):
-            return Refusal(f"is given to a script of '{arguments.called[-1]}' that may evaluate it")
-        for name in targets(self.followed, arguments, hole):
-            if name in self.computed_names:
-                where = f"becomes '{name}'" if name.isidentifier() else "becomes a variable"
-                return Refusal(f"{where}, with which the script computes: bash runs commands in such a value", reading)
+            hint = "let that script take it as data: '\"$1\"' as an argument of a program"
+            return Refusal(f"is given to a script of '{arguments.called[-1]}' that may evaluate it", hint=hint)
+        begun = begins(arguments, self._wrappers)
+        if begun is None or (begun and depth >= _DEEPEST):
+            return Refusal(f"is given to '{arguments.called[-1]}', {_RUNS}", hint=_RUNS_HINT)
+        for begin in begun:
+            if place >= begin:
+                refusal = self._judged(self._part(arguments, begin), place - begin, depth + 1)
+                if refusal is not None:
+                    return refusal
         return None
+
+    def _part(self, arguments: Arguments, begin: int) -> Arguments:
+        """The command that the words from `begin` on are."""
+        key = (id(arguments), begin)
+        if key not in self._parts:
+            whole = arguments.command
+            part = Command(words=whole.words[begin:], function=whole.function, certain=whole.certain)
+            self._parts[key] = Arguments(part)
+        return self._parts[key]
+
+    @cached_property
+    def _wrappers(self) -> dict[str, Skips]:
+        return wrappers(self.followed.commands, self._text)
 
     def _takes_data(self, arguments: Arguments, given: Given) -> bool:
         """Whether a script within the script surely takes its arguments as data."""
@@ -139,9 +209,97 @@ class Scan(Lists):
         )
 
     @cached_property
-    def computed_names(self) -> frozenset[str]:
-        """Variables with which the script computes, and those that flow into them."""
-        return computed_names(self.followed)
+    def sinks(self) -> dict[str, Sink]:
+        """Variables that the script computes with or evaluates, and those that flow into them."""
+        evaluated: dict[str, Sink] = {}
+        for name, refusal in self._direct:
+            evaluated.setdefault(name, Sink(name, f"which {refusal.reason}", refusal.hint or _HINT))
+        for code, dialect in self._inner():
+            for name, sink in self._of_inner(code, dialect):
+                evaluated.setdefault(name, sink)
+        return sinks_of(self.followed, evaluated)
+
+    @cached_property
+    def _direct(self) -> list[tuple[str, Refusal]]:
+        """The variables whose values are put in where a value would be evaluated."""
+        found: list[tuple[str, Refusal]] = []
+        for arguments in self.followed.commands:
+            found += (*self._of_words(arguments), *self._fed(arguments.command))
+        done: set[str] = set()
+        while waiting := self._arrays_run - done:
+            done |= waiting
+            for name in waiting:
+                found += self._of_words(self._arrays[name])
+        return found
+
+    @cached_property
+    def _arrays(self) -> dict[str, Arguments]:
+        return filled(self.followed.commands)
+
+    def _of_words(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
+        for place, word in enumerate(arguments.command.words):
+            names = [*self.followed.names_in(word.start, word.end)]
+            if not names or (word.subscript and "=" in word.text):
+                continue  # of an array's element bash computes what stands in brackets
+            refusal = self._judged(arguments, place)
+            if refusal is not None and not self._runs_arguments(word, refusal):
+                yield from ((name, refusal) for name in names)
+
+    def _runs_arguments(self, word: Word, refusal: Refusal) -> bool:
+        """Whether it is `"$@"`, or all of an array, as a command: then what matters is what that consists of."""
+        raw = self._text[word.start : word.end]
+        if not (refusal.reason.startswith(AS_COMMAND) or refusal.reason.endswith(_RUNS)):
+            return False
+        array = array_of(raw)
+        if array is not None and array in self._arrays:
+            self._arrays_run.add(array)
+            return True
+        return is_all(raw)
+
+    def _in_array(self, hole: int) -> Refusal | None:
+        """Why a value in the items of an array would be evaluated."""
+        _ = self.sinks  # by then it is known which arrays are run
+        for name in self._arrays_run:
+            arguments = self._arrays[name]
+            place = arguments.command.places.get(hole)
+            if place is not None and (refusal := self._judged(arguments, place)) is not None:
+                return refusal
+        return None
+
+    def _fed(self, command: Command) -> Iterator[tuple[str, Refusal]]:
+        """The same for values that go through a pipe or a here-document."""
+        if not command.piped and not command.fed:
+            return
+        compound = self._has_pipes and self.followed.pipes_all
+        given = [(word.start, word.end) for word in command.words] if command.piped else []
+        for places, within in ((given, False), (command.fed, True)):
+            refusal = self._inputs.refusal(command, within=within, compound=compound) if places else None
+            if refusal is not None:
+                yield from ((name, refusal) for start, end in places for name in self.followed.names_in(start, end))
+
+    # --- scripts within the script ------------------------------------------------------------------------------------
+
+    def _inner(self) -> Iterator[tuple[str, Dialect]]:
+        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`."""
+        for arguments in self.followed.commands:
+            dialect: Dialect = "bash" if "bash" in arguments.called else self.dialect
+            if arguments.takes_code:
+                raws = (self._text[word.start : word.end] for word in arguments.command.words)
+                yield from ((code, dialect) for raw in raws if (code := _unquoted(raw)) is not None)
+            if arguments.command.scripts and made_of_input(arguments, frozenset(self.functions)) != "data":
+                yield from ((self._text[start:end], dialect) for start, end in arguments.command.scripts)
+        for start, end in self.others:
+            if self._text.startswith("`", end - 1):
+                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect
+
+    def _of_inner(self, code: str, dialect: Dialect) -> Iterator[tuple[str, Sink]]:
+        if self._within >= _DEEPEST:
+            reason = "stands in a script within scripts, too deep to be followed"
+            found = {name: Sink(name, f"which {reason}", _HINT) for name in read_at_least(code)}
+        else:
+            found = _sinks(code, dialect, self._within + 1)
+        # A script has arguments and input of its own.
+        return ((name, sink) for name, sink in found.items() if name.isidentifier() and sink.hint)
 
     @cached_property
     def followed(self) -> Followed:
@@ -154,4 +312,5 @@ class Scan(Lists):
             parameters=self.parameters,
             others=self.others,
             bodies=self.bodies,
+            reads=self.reads,
         )

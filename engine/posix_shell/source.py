@@ -24,6 +24,8 @@ class Source:
         """Where scripts of others stand: in backquotes, and in here-documents that are not expanded."""
         self.bodies: list[tuple[int, int]] = []
         """Where here-documents stand that are expanded."""
+        self.reads: list[tuple[int, str]] = []
+        """Where the value of a variable is put in, and its name; in order."""
         self._text = text
         self._at = 0
         self._end = len(text)

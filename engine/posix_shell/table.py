@@ -48,11 +48,24 @@ class Program:
     remote: bool = False
     """Versions still in use give a path on another machine to the shell there."""
 
+    valued_before_host: str = ""
+    """Of ssh: the short options that take the next word. The first operand, and so the machine, stands after them."""
+    instead: str = ""
+    """What to write where it would evaluate a value."""
+
     @property
     def interprets(self) -> bool:
         """Whether it is a shell or an interpreter."""
         return self.language in ("shell", "sql", "code")
 
+
+_AS_ARGUMENT = "give it to the script as an argument: sh -c 'ls -- \"$1\"' _ VALUE"
+_AS_INPUT = "send it as input: echo VALUE | ssh HOST 'read -r x; ls -- \"$x\"'"
+_AS_WORD = "run the program itself, with the value as one of its arguments"
+_SSH_VALUED = "BbcDEeFIiJLlmOopPQRSWwM"
+_FOR_AWK = "give it by a variable: awk -v name=VALUE '{print name}'"
+_FOR_SED = "sed runs commands, too; awk takes it by a variable: awk -v name=VALUE '{ ... }'"
+_FOR_SQL = "give it as a parameter: psql -v name=VALUE -f query.sql, with :'name' in the query"
 
 _ROWS = (
     # They print, compare, move or set what they are told.
@@ -109,25 +122,32 @@ _ROWS = (
     (Program(executes=0), "bundle pnpm yarn"),
     (Program(executes=0, code_options=re.compile(r"-c|--call")), "npm"),
     # Words of the shell that set variables.
-    (Program("names"), "declare export local readonly typeset"),
+    (Program("names", instead="write the name in the script"), "declare export local readonly typeset"),
     # Words of the shell, and programs, that compute, define or run what they are told.
     (
-        Program("evaluated"),
-        ". alias bind compgen complete coproc enable entr getopts gmake hash less let make parallel salt screen "
-        "script source trap unset watch",
+        Program("evaluated", instead=_AS_WORD),
+        "alias bind compgen complete coproc enable entr gmake hash less let make parallel salt screen script watch",
     ),
-    (Program("evaluated", "data"), "mapfile read readarray"),
+    (Program("evaluated", instead="write in single quotes what it runs: trap 'rm -f -- \"$x\"' EXIT"), "trap"),
+    (Program("evaluated", instead="write in the script which file it reads"), ". source"),
+    (Program("evaluated", instead="write the name in the script"), "getopts unset"),
+    (Program("evaluated", "data", instead="write the name in the script"), "mapfile read readarray"),
     (Program("evaluated", "commands"), "at batch ed ex"),
     (Program("evaluated", language="code"), "bc dc"),
     # They hand their words to a shell, here, as another user, in a terminal or on another machine.
     (
-        Program("carried"),
-        "autossh clush consul eval gnome-terminal konsole mosh parallel-ssh pdsh plink psexec pssh runuser rxvt "
-        "salt-call salt-ssh sg socat ssh sshpass su tmux urxvt uxterm winexe winrs wmic xterm",
+        Program("carried", instead=_AS_WORD),
+        "consul eval gnome-terminal konsole rxvt socat tmux urxvt uxterm wmic xterm",
+    ),
+    (Program("carried", instead=_AS_ARGUMENT), "runuser sg su"),
+    (Program("carried", instead=_AS_INPUT, valued_before_host=_SSH_VALUED), "autossh ssh"),
+    (
+        Program("carried", instead=_AS_INPUT),
+        "clush mosh parallel-ssh pdsh plink psexec pssh salt-call salt-ssh sshpass winexe winrs",
     ),
     (Program("carried", "commands"), "emacs expect m4 nvim rsh tclsh vi vim"),
     (Program("carried", "commands", code_options=re.compile(r"-ex|-iex")), "gdb"),
-    (Program("carried", "data", "sed"), "gsed sed"),
+    (Program("carried", "data", "sed", instead=_FOR_SED), "gsed sed"),
     # A line of their input is a command, with some of them after `!`.
     (
         Program(input="commands"),
@@ -138,14 +158,14 @@ _ROWS = (
     (Program(input="commands", code_options=re.compile(r"-[QqV]")), "sqlcmd"),
     # Shells and interpreters.
     (
-        Program(language="shell"),
+        Program(language="shell", instead=_AS_ARGUMENT),
         "ash bash bash.exe busybox csh dash fish ksh ksh93 mksh powershell powershell.exe pwsh pwsh.exe rbash sh "
         "tcsh toybox zsh",
     ),
-    (Program("evaluated", language="shell"), "cmd"),
-    (Program("carried", language="shell"), "cmd.exe"),
-    (Program(language="sql"), "mariadb mongo mongosh mysql psql sqlite sqlite3 sqlplus"),
-    (Program(language="awk"), "awk gawk mawk nawk"),
+    (Program("evaluated", language="shell", instead=_AS_WORD), "cmd"),
+    (Program("carried", language="shell", instead=_AS_WORD), "cmd.exe"),
+    (Program(language="sql", instead=_FOR_SQL), "mariadb mongo mongosh mysql psql sqlite sqlite3 sqlplus"),
+    (Program(language="awk", instead=_FOR_AWK), "awk gawk mawk nawk"),
     # Their options take modules, tasks and variables, which hold commands.
     (Program(code_options=re.compile(r"-a|--args|-e|--extra-vars|-m|--module-name")), "ansible"),
     (Program(code_options=re.compile(r"-e|--extra-vars")), "ansible-playbook"),

@@ -9,6 +9,7 @@ from engine.posix_shell.source import BREAKS, Source
 _NAME_AFTER_DOLLAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]", re.ASCII)
 
 
+_READ = re.compile(r"\$\{?!?([A-Za-z_][A-Za-z0-9_]*|[0-9@*])", re.ASCII)
 _PLAIN = re.compile(rf"[^ \t\n;&|<>()\\'\"$`{HOLE}]+")
 _PLAIN_IN_QUOTES = re.compile(rf'[^\\"$`{HOLE}]+')
 
@@ -134,6 +135,8 @@ class Words(Source, ABC):
     def _variable(self, word: Word) -> None:
         """`$x`, or a `$` that means itself."""
         match = _NAME_AFTER_DOLLAR.match(self._text, self._at + 1, self._end)
+        if match is not None and match[0] not in "#?$!-":
+            self.reads.append((self._at, match[0]))
         word.add(DYNAMIC if match else "$")
         self._at = match.end() if match else self._at + 1
 
@@ -154,6 +157,7 @@ class Words(Source, ABC):
                 raise Unsure("a backquoted command does not end")
             self._at += 2 if self._peek() == "\\" else 1
         self.others.append((start, self._at))
+        self._read_within(start, self._at)
         self._refuse_within(start, self._at, "stands in backquotes")
         self._check_lines(self._text[start : self._at])
         if "<<" in self._text[start : self._at]:
@@ -204,7 +208,11 @@ class Words(Source, ABC):
                 self._at += 1
         self._depth -= 1
         self.parameters.append((start, self._at - 1))
+        self._read_within(start - 2, self._at - 1)
         self._refuse_within(start, self._at, "stands in '${...}'")
+
+    def _read_within(self, start: int, end: int) -> None:
+        self.reads += ((self._at - 1, match[1]) for match in _READ.finditer(self._text, start, end))
 
     def _ansi(self, word: Word) -> None:
         start = self._at

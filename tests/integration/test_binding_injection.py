@@ -1,6 +1,7 @@
 """Bound scripts in real shells: no part of a value is ever executed, and every value arrives as it is."""
 
 import random
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -142,6 +143,64 @@ EVALUATED_BY_BASH = [
     "find . -maxdepth 0 -exec ${{ e }} ';'",
 ]
 """Each runs a part of one of three values, if bound in spite of the refusal."""
+
+RUN_BY_VARIABLE = [
+    'x=${{ e }}; eval "$x"',
+    'x=${{ e }}; y="echo $x"; eval "$y"',
+    'x=${{ e }}; sh -c "$x"',
+    'x=${{ e }}; sh -c "echo $x"',
+    "x=${{ e }}; $x foo",
+    "x=${{ e }}; A=1 $x",
+    'x=${{ e }}; env "$x"',
+    'set -- ${{ e }}; "$@"',
+    'set -- sh -c ${{ e }}; "$@"',
+    "export X=${{ e }}; sh -c 'eval \"$X\"'",
+    'export X=${{ e }}; sh -c "eval \\"\\$X\\""',
+    "export X=${{ e }}; sh <<'E'\neval \"$X\"\nE",
+    'x=$(printf %s ${{ e }}); eval "$x"',
+    "x=${{ e }}; y=`eval $x`",
+    'read -r x <<E\n${{ e }}\nE\neval "$x"',
+    'printf "%s\\n" ${{ e }} | while read -r x; do eval "$x"; done',
+    'for x in ${{ e }}; do eval "$x"; done',
+    'x=${{ e }}; trap "$x" EXIT',
+    "x=${{ e }}; trap 'eval \"$x\"' EXIT",
+    'x=${{ e }}; echo "$x" | sh',
+    'x=${{ e }}; echo "$x" | xargs sh -c',
+    "x=${{ e }}; sh <<E\n$x\nE",
+    'x=${{ e }}; awk "BEGIN {print $x}"',
+    'x=${{ e }}; echo a | sed "s/a/$x/"',
+    'x=${{ e }}; python3 -c "$x"',
+    'x=${{ e }}; find . -maxdepth 0 -exec "$x" ";"',
+    'f() { eval "$1"; }; f ${{ e }}',
+    'f() { local y=$1; eval "$y"; }; f ${{ e }}',
+    'f() { "$@"; }; f ${{ e }}',
+    'f() { n=$1; shift; "$@"; }; f 3 ${{ e }}',
+    'f() { [ "$1" = -v ] && shift; "$@"; }; f -v ${{ e }}',
+    'f() { "$@"; }; g() { echo "+ $*"; f "$@"; }; g ${{ e }}',
+    "sh -c 'y=$1; eval \"$y\"' _ ${{ e }}",
+]
+"""Each runs a part of a value by way of a variable, if bound in spite of the refusal, in every shell."""
+RUN_BY_VARIABLE_IN_BASH = [
+    'read -r x <<< ${{ e }}; eval "$x"',
+    'x=${{ e }}; bash <<< "$x"',
+    'x=${{ e }}; source <(echo "$x")',
+    "x=${{ e }}; a=([$x]=1)",
+    'x=${{ e }}; printf -v "$x" a',
+    'a=(${{ e }} b); "${a[@]}"',
+    'a=(sh); a+=(-c ${{ e }}); "${a[@]}"',
+    'function f { "${@:2}"; }; f a ${{ e }}',
+    "x=${{ e }}; [[ -v $x ]]",
+]
+RUN_BY_PYTHON: list[str] = []
+NASTY = (
+    CANARY,
+    f"$({CANARY})",
+    f"; {CANARY} #",
+    f"a[$({CANARY})]",
+    f"/; s/.*/{CANARY}/e; s/a/",
+    f'system("{CANARY}")',
+    f"__import__('os').system('{CANARY}')",
+)
 
 # Each script writes what it read to standard output; the second part says what that is for a value.
 POSIX = {
@@ -350,6 +409,28 @@ def test_what_is_refused_would_have_run(script: str, trap: Path) -> None:
         run("bash", prelude("bash", [value]) + script.replace("${{ e }}", '"${OC1}"'), trap)
         sprang = sprang or sprung(trap)
     assert sprang
+
+
+@pytest.mark.parametrize(
+    ("program", "shell", "script"),
+    [
+        *((program, "sh", one) for program in ("dash", "busybox sh", "bash") for one in RUN_BY_VARIABLE),
+        *(("bash", "bash", one) for one in RUN_BY_VARIABLE_IN_BASH),
+        *(("python3", "python3", one) for one in RUN_BY_PYTHON),
+    ],
+)
+def test_what_is_refused_by_way_of_a_variable_would_have_run(
+    program: str, shell: Shell, script: str, trap: Path
+) -> None:
+    """No caution either: a script that hands a value on to `eval` and the like runs what is in it."""
+    assert isinstance(bind(script, shell), tuple)
+    written = "OC1" if shell == "python3" else '"${OC1}"'
+    bare = re.sub(r"(?<=[\n])\$\{\{ e \}\}(?=\n)", "${OC1}", script)  # a line of a here-document
+    for value in NASTY:
+        run(tuple(program.split()), prelude(shell, [value]) + bare.replace("${{ e }}", written), trap)
+        if sprung(trap):
+            return
+    pytest.fail("none of the values ran")
 
 
 @pytest.mark.parametrize("script", [one for one in EVALUATED_BY_BASH if "=${{ e }}\n" in one])

@@ -49,6 +49,25 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "variables-from-many": lambda n: f"v={HOLE}\n" + "v=$v$x$y\n" * (n // 9) + "((v))",
     "arithmetic": lambda n: f"v={HOLE}\n" + "echo $((w + ${x[1]}))\n" * (n // 21),
     "words-of-an-assignment": lambda n: f"v={HOLE}" + "$(w=$x)" * (n // 7) + "\n((w))",
+    "variables-in-words": lambda n: f"v={HOLE}\nx" + ' "$v"' * (n // 5),
+    **{
+        f"variables-in-words-of-{name}": lambda n, name=name: f"v={HOLE}\n{name}" + " $v $w" * (n // 6)
+        for name in ("sed", "git", "awk", "ssh", "wait", "sh -c", "[", "printf", "f() { f $@; }; f", "set --")
+    },
+    "variables-that-are-evaluated": lambda n: f"v={HOLE}\n" + 'eval "$w"\nw=$x\n' * (n // 15),
+    "functions-that-run-arguments": lambda n: (
+        "".join(f'f{i}() {{ f{i + 1} "$@"; }}\n' for i in range(n // 25)) + f'f{n // 25}() {{ "$@"; }}\nf0 ls {HOLE}'
+    ),
+    "calls-of-a-function": lambda n: f'f() {{ shift; "$@"; }}\nf a ls {HOLE}\n' + "f a ls $v\n" * (n // 10),
+    "scripts-in-quotes": lambda n: f"v={HOLE}\n" + "sh -c 'ls $w'\n" * (n // 14),
+    "scripts-in-backquotes": lambda n: f"v={HOLE}\n" + "x=`ls $w`\n" * (n // 10),
+    "scripts-in-scripts": lambda n: (
+        f"v={HOLE}\n"
+        + "".join(f"sh <<'E{i}'\n" for i in range(n // 24))
+        + "ls $w\n"
+        + "".join(f"E{i}\n" for i in reversed(range(n // 24)))
+    ),
+    "arrays": lambda n: f"a=(ls {HOLE})\n" + 'a+=("$v")\n"${a[@]}"\n' * (n // 21),
     "checks": lambda n: "case $n in *[!0-9]*) ;; esac\n" * (n // 29) + f"n={HOLE}\n((n))",
     "almost-checks": lambda n: "case $n in " * (n // 11) + HOLE,
     "settings-of-git": lambda n: "git config " + "-c a=b " * (n // 7) + HOLE,

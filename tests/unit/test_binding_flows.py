@@ -1,0 +1,209 @@
+"""A value that a script gives to a variable, and what the script does with that: evaluated it is a command again."""
+
+import pytest
+
+from engine.binding import Bound, bind, evaluated_env
+from schemas.job import Shell
+from tests.everyday_scripts import BY_VARIABLE, BY_VARIABLE_BASH, EVERYDAY, EVERYDAY_BASH
+
+EVALUATED = [
+    'x=${{ e }}; eval "$x"',
+    "x=${{ e }}; eval $x",
+    'x=${{ e }}; y="a $x"; eval "echo $y"',
+    'x=${{ e }}; sh -c "$x"',
+    'x=${{ e }}; sh -c "ls $x"',
+    "x=${{ e }}; $x foo",
+    "x=${{ e }}; $x",
+    'x=${{ e }}; "$x" foo',
+    'x=${{ e }}; sudo "$x"',
+    "x=${{ e }}; A=1 $x",
+    "x=${{ e }}; if $x; then :; fi",
+    'x=${{ e }}; c="ls $x"; $c',
+    'set -- ${{ e }}; "$@"',
+    'set -- ${{ e }}; "$1" a',
+    'set -- sh -c ${{ e }}; "$@"',
+    'x=${{ e }}; set -- sh -c "$x"; exec "$@"',
+    "export X=${{ e }}; sh -c 'eval $X'",
+    "export X=${{ e }}; sh -c 'sh -c \"$X\"'",
+    'export X=${{ e }}; sh -c "eval \\"\\$X\\""',
+    "export X=${{ e }}; sh <<'E'\neval \"$X\"\nE",
+    'x=$(echo ${{ e }}); eval "$x"',
+    'x=${{ e }}; y=$(echo "$x"); eval "$y"',
+    "x=${{ e }}; y=`eval $x`",
+    "x=${{ e }}; echo \"`eval \\\"\\$x\\\"`\"",
+    'read x <<E\n${{ e }}\nE\neval "$x"',
+    'echo ${{ e }} | while read -r x; do eval "$x"; done',
+    'for x in ${{ e }}; do eval "$x"; done',
+    'x=${{ e }}; trap "$x" EXIT',
+    "x=${{ e }}; trap 'eval \"$x\"' EXIT",
+    'x=${{ e }}; ssh host "$x"',
+    'x=${{ e }}; ssh "$x" uptime',
+    'x=${{ e }}; echo "$x" | sh',
+    'x=${{ e }}; echo "$x" | xargs sh -c',
+    'x=${{ e }}; xargs "$x" < f',
+    'x=${{ e }}; sh <<E\n$x\nE',
+    'x=${{ e }}; sed "s/a/$x/" f',
+    'x=${{ e }}; sed s/a/b/ "$x"',
+    'x=${{ e }}; awk "{print $x}" f',
+    'x=${{ e }}; python3 -c "print(\'$x\')"',
+    'x=${{ e }}; perl -e "$x"',
+    'x=${{ e }}; psql -c "select $x"',
+    'x=${{ e }}; find . -exec "$x" {} +',
+    'x=${{ e }}; docker exec c sh -c "ls $x"',
+    'x=${{ e }}; . "$x"',
+    "x=${{ e }}; PATH=$x:$PATH",
+    'x=${{ e }}; GIT_SSH_COMMAND="ssh -i $x" git fetch',
+    'x=${{ e }}; printf "$x"',
+    'x=${{ e }}; flock l -c "$x"',
+    'f() { eval "$1"; }; f ${{ e }}',
+    'f() { sh -c "$2"; }; f a ${{ e }}',
+    'f() { local y=$1; eval "$y"; }; f ${{ e }}',
+    'f() { "$@"; }; f ${{ e }}',
+    'f() { "$@"; }; f sh -c ${{ e }}',
+    'f() { "$@"; }; x=${{ e }}; f "$x"',
+    'f() { n=$1; shift; "$@"; }; f 3 ${{ e }}',
+    'f() { n=$1; shift; "$@"; }; f 3 eval ${{ e }}',
+    'f() { while [ "$1" = -v ]; do shift; done; "$@"; }; f -v ${{ e }}',
+    'f() { [ "$1" = -v ] && shift; "$@"; }; f -v ${{ e }}',
+    'f() { [ -n "$V" ] && { shift; }; "$@"; }; f -v ${{ e }}',
+    'f() { "$@"; shift; }; f ${{ e }} a',
+    'f() { "$@"; }; g() { echo "+ $*"; f "$@"; }; g ${{ e }}',
+    'f() { "$@"; }; g() { shift; f "$@"; }; g a ${{ e }}',
+    'f() ( "$@" ); f ${{ e }}',
+    'f() { sudo -u app "$@"; }; f ${{ e }}',
+    'x=${{ e }}; sh -c \'eval "$1"\' _ "$x"',
+    "x=${{ e }}; sh -c 'y=$1; eval \"$y\"' _ \"$x\"",
+    "sh -c 'y=$1; eval \"$y\"' _ ${{ e }}",
+    'x=${{ e }}; command eval "$x"',
+    'x=${{ e }}; alias a="$x"; a',
+]  # fmt: skip
+EVALUATED_BY_BASH = [
+    'read x <<< ${{ e }}; eval "$x"',
+    'x=${{ e }}; bash <<< "$x"',
+    'x=${{ e }}; source <(echo "$x")',
+    'x=${{ e }}; [[ -v $x ]]',
+    "x=${{ e }}; [[ -v x ]]; echo $((x))",
+    'x=${{ e }}; printf -v "$x" a',
+    "x=${{ e }}; a=([$x]=1)",
+    'a=(${{ e }} b); "${a[@]}"',
+    'a=(sh -c ${{ e }}); "${a[@]}"',
+    'a=(sh); a+=(-c ${{ e }}); "${a[@]}"',
+    'a=(sh); x=${{ e }}; a+=(-c "$x"); sudo "${a[@]}"',
+    'a=(sh -c); b=("${a[@]}" ${{ e }}); "${b[@]}"',
+    'a=(ls); a=(sh -c ${{ e }}); "${a[@]}"',
+    'a=(ls ${{ e }}); ssh host "${a[@]}"',
+    'function f { eval "$1"; }; f ${{ e }}',
+    'function f { "${@:2}"; }; f a ${{ e }}',
+    'declare x=${{ e }}; eval "$x"',
+    'mapfile -t x <<< ${{ e }}; eval "${x[0]}"',
+    'x=${{ e }}; eval "${x:-a}"',
+    'x=${{ e }}; eval "${y:-$x}"',
+    'x=${{ e }}; : "${y:=$x}"; eval "$y"',
+]  # fmt: skip
+HARMLESS = [
+    'x=${{ e }}; trap \'rm -f -- "$x"\' EXIT',
+    "export X=${{ e }}; sh -c 'ls -- \"$X\"'",
+    'x=${{ e }}; sh -c \'ls -- "$1"\' _ "$x"',
+    'x=${{ int(e) }}; eval "echo $x"',
+    'x=${{ e }}; case $x in *[!0-9]*) exit 2;; esac; eval "echo $x"',
+    'x=${{ e }}; y=1; eval "echo $y"',
+    'x=${{ e }}; eval "$(ssh-agent -s)"; ls "$x"',
+    'x=${{ e }}; ssh -- "$x" uptime',
+    'x=${{ e }}; ssh -p 22 -l ops -i key "ops@$x" uptime',
+    "ssh -o BatchMode=yes -p ${{ e }} ops@${{ e }} uptime",
+    "sed s/a/b/ -- ${{ e }}",
+    'set -- ls -l ${{ e }}; "$@"',
+    'f() { "$@"; }; f ls ${{ e }}',
+    'f() { n=$1; shift; "$@"; }; f ${{ e }} ls a',
+    'f() { n=$1; shift; "$@" || "$@"; }; f 3 curl ${{ e }}',
+    'f() { "$@"; }; g() { echo "+ $*"; f "$@"; }; g ls ${{ e }}',
+    'log() { echo "$@" >&2; }; log ${{ e }}',
+    "cat > run.sh <<'E'\neval \"$x\"\nE\nx=${{ e }}; ls",
+]  # fmt: skip
+ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}
+
+
+@pytest.mark.parametrize("script", EVALUATED)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_value_is_refused_where_a_variable_takes_it_to_what_evaluates(script: str, shell: Shell) -> None:
+    refused = bind(script, shell)
+    assert isinstance(refused, tuple), refused
+    assert script[refused[0].offset :].startswith("${{ e }}")
+
+
+@pytest.mark.parametrize("script", EVALUATED_BY_BASH)
+def test_the_same_by_words_of_bash(script: str) -> None:
+    assert isinstance(bind(script, "bash"), tuple)
+
+
+@pytest.mark.parametrize("script", [*HARMLESS, *BY_VARIABLE])
+def test_a_variable_that_is_only_data_is_accepted(script: str) -> None:
+    assert isinstance(bind(script, "sh"), Bound), bind(script, "sh")
+    assert isinstance(bind(script, "bash"), Bound)
+
+
+@pytest.mark.parametrize("script", BY_VARIABLE_BASH)
+def test_a_variable_that_is_only_data_is_accepted_in_bash(script: str) -> None:
+    assert isinstance(bind(script, "bash"), Bound), bind(script, "bash")
+
+
+def test_everyday_lines_are_accepted_by_way_of_a_variable_too() -> None:
+    """What may be an expression may be a variable that holds it."""
+    for line in (*EVERYDAY, *EVERYDAY_BASH):
+        script = f"v=${{{{ e }}}}\n{line.replace('${{ e }}', '${v}')}"
+        assert isinstance(bind(script, "bash"), Bound), bind(script, "bash")
+
+
+def test_the_finding_names_the_variables_and_what_to_write() -> None:
+    refused = bind('x=${{ params.v }}; y="a $x"; sh -c "$y"', "sh")
+    assert isinstance(refused, tuple)
+    assert refused[0].message == (
+        "the expression 'params.v' becomes 'x', and so 'y', which stands in a command with 'sh', which may evaluate it"
+    )
+    assert "sh -c 'ls -- \"$1\"' _ VALUE" in refused[0].hint
+
+
+@pytest.mark.parametrize(
+    ("script", "hint"),
+    [
+        ("sed s/a/b/ ${{ e }}", "write -- before it"),
+        ("sed -i -e s/a/b/ ${{ e }}", "write -- before it"),
+        ("ssh ${{ e }} uptime", "write ssh -- before it"),
+        ("ssh h ${{ e }}", "read -r x"),
+        ("sed s/a/${{ e }}/ f", "awk -v"),
+        ("trap ${{ e }} EXIT", "single quotes"),
+        ("python3 -c ${{ e }}", "sys.argv[1]"),
+    ],
+)
+def test_a_hint_says_what_to_write_in_its_place(script: str, hint: str) -> None:
+    refused = bind(script, "sh")
+    assert isinstance(refused, tuple)
+    assert hint in refused[0].hint
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'eval "$X"',
+        'y=$X; sh -c "$y"',
+        'echo "$X" | sh',
+        "sh -c 'eval \"$X\"'",
+        "$X start",
+        'ssh h "ls $X"',
+        "alias a=b\neval $X",
+        'f() { "$@"; }; f "$X"',
+    ],
+)
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_variable_of_env_is_not_evaluated(script: str, shell: Shell) -> None:
+    found = evaluated_env(script, shell, ENV)
+    assert [name for name, *_ in found] == ["X"]
+    assert evaluated_env(script.replace("X", "N"), shell, ENV) == ()
+    assert evaluated_env(script.replace("X", "K"), shell, ENV) == ()
+
+
+@pytest.mark.parametrize(
+    "script", ['ls -- "$X"', "sh -c 'ls -- \"$X\"'", "trap 'rm -f \"$X\"' EXIT", "cat > f <<'E'\neval $X\nE", "X=1 ls"]
+)
+def test_a_variable_of_env_that_is_only_data_is_left_alone(script: str) -> None:
+    assert evaluated_env(script, "bash", ENV) == ()
