@@ -29,6 +29,7 @@ ENV_HINT = (
     "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
     "case $NAME in ''|*[!0-9]*) exit 2;; esac"
 )
+_SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
 _OWN_NAME = re.compile(r"(?<![A-Za-z0-9_])OC[0-9]+(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
@@ -69,19 +70,36 @@ def bind(script: str, shell: Shell, types: Lookup = unknown) -> Bound | tuple[Bi
     return errors or answer.bound
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluatedEnv:
+    """A variable of `env` that an expression sets, and that the script computes or evaluates."""
+
+    name: str
+    message: str
+    hint: str
+    computed: bool
+    """Unasked, as bash does in `$((N + 1))`; otherwise the author says so: `eval "$N"`."""
+
+
 def evaluated_env(
     script: str, shell: Shell, env: Mapping[str, Any], types: Lookup = unknown
-) -> tuple[tuple[str, str, str], ...]:
+) -> tuple[EvaluatedEnv, ...]:
     """Variables of `env` that the script computes or evaluates although an expression that is no number sets them.
 
-    For each a sentence about it, and what to do.
+    A secret is no less its author's than the script, and may be evaluated; computed it may not be.
     """
     suspects = [name for name, value in env.items() if isinstance(value, str) and "${{" in value]
     suspects = [name for name in suspects if name in script and not _numeric(env[name], types)]
     if not suspects:
         return ()
     found = _sinks(script, shell, tuple(suspects))
-    return tuple((name, *found[name]) for name in suspects if name in found)
+    return tuple(
+        found[name] for name in suspects if name in found and (found[name].computed or not _is_secret(env[name]))
+    )
+
+
+def _is_secret(value: str) -> bool:
+    return _SECRET.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +187,8 @@ def _numeric(value: str, types: Lookup) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, tuple[str, str]]:
-    """What is said of each variable of `env` that the script evaluates, and what to do."""
+def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, EvaluatedEnv]:
+    """What is said of each variable of `env` that the script evaluates."""
     try:
         text = _marked(split(script))[0].replace("\ue001", "").replace("\0", "")
     except ExpressionError:
@@ -178,7 +196,10 @@ def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, tu
     match shell:
         case "sh" | "bash":
             found = posix_shell.sinks(text, shell)
-            return {name: (f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT) for name, sink in found.items()}
+            return {
+                name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT, computed=not sink.hint)
+                for name, sink in found.items()
+            }
         case "python3" | "powershell" | "cmd":
             return {}
         case _:

@@ -225,8 +225,9 @@ def _bound(text: str, shell: Shell, env: Mapping[str, Any], types: Lookup) -> Sc
     if isinstance(bound, tuple):
         first: BindError = bound[0]
         raise _Unbindable(f"{first.message}; {first.hint}")
-    for _, message, hint in evaluated_env(text, shell, env, types):
-        raise _Unbindable(f"{message}; {hint}")
+    for one in evaluated_env(text, shell, env, types):
+        if one.computed:
+            raise _Unbindable(f"{one.message}; {one.hint}")
     for hole in bound.holes:
         compile_text(hole)
     return Script(shell, bound.text, bound.holes)
@@ -312,8 +313,9 @@ def _parts(
     text = library.scripts.get(f"steps/{spec.script}")
     if text is None:
         raise _Unbindable(f"library '{library.name}' has no file steps/{spec.script} that can be read")
-    for _, message, hint in evaluated_env(text, shell, spec.env, types):
-        raise _Unbindable(f"{message}; {hint}")
+    for one in evaluated_env(text, shell, spec.env, types):
+        if one.computed:
+            raise _Unbindable(f"{one.message}; {one.hint}")
     env = {name: within.opened(value) for name, value in spec.env.items()}
     outputs = {name: gives.get("value") for name, gives in spec.outputs.items()}
     return [PlannedStep("script", phase, Script(shell, text), env=env, outputs=outputs)]

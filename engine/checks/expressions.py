@@ -178,7 +178,8 @@ class _Reader:
         env = document.spec.env if isinstance(document, Job) else {}
         for placed in steps_of(self.authored):
             if env or placed.step.env:
-                yield from scripts.computed(self.authored, placed, env, self.shells, self.types)
+                in_library = isinstance(document, LibraryStep)
+                yield from scripts.computed(self.authored, placed, env, self.shells, self.types, in_library=in_library)
 
     def check(self, place: Place) -> Iterator[Diagnostic]:
         for path, text in texts_in(place.value, place.path):

@@ -195,8 +195,9 @@ def _computed(step: Authored, spec: LibraryStepSpec, library: Library) -> Iterat
     text = library.scripts.get(f"steps/{spec.script}")
     if text is not None:
         shell = spec.shell or ("powershell" if spec.platforms == ("windows",) else "sh")
-        for name, message, hint in evaluated_env(text, shell, spec.env, of_params(spec.inputs)):
-            yield Diagnostic(step.span("spec", "env", name), "OC404", message, hint)
+        for one in evaluated_env(text, shell, spec.env, of_params(spec.inputs)):
+            if one.computed:
+                yield Diagnostic(step.span("spec", "env", one.name), "OC404", one.message, one.hint)
 
 
 def _used(authored: Authored, placed: PlacedStep, scope: Scope, guesses: Guesses) -> Iterator[Diagnostic]:

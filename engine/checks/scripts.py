@@ -42,14 +42,26 @@ def bound(
 
 
 def computed(
-    authored: Authored, placed: PlacedStep, env: Mapping[str, Any], shells: Iterable[Shell], types: Lookup
+    authored: Authored,
+    placed: PlacedStep,
+    env: Mapping[str, Any],
+    shells: Iterable[Shell],
+    types: Lookup,
+    *,
+    in_library: bool,
 ) -> Iterator[Diagnostic]:
-    """Expressions in `env` whose value the step's script computes, as the shell does in `$((N + 1))`."""
+    """Expressions in `env` whose value the step's script computes, as the shell does in `$((N + 1))`, or evaluates.
+
+    What the author says should be evaluated is a warning, and none in a library, whose inputs have patterns.
+    """
     for path, text in _script(placed):
         given = {**env, **placed.step.env}
         for shell in _shells_of(placed, shells):
-            for _, message, hint in evaluated_env(text, shell, given, types):
-                yield Diagnostic(authored.span(*path), "OC404", message, hint)
+            for one in evaluated_env(text, shell, given, types):
+                if one.computed:
+                    yield Diagnostic(authored.span(*path), "OC404", one.message, one.hint)
+                elif not in_library:
+                    yield Diagnostic(authored.span(*path), "OC404", one.message, one.hint, "warning")
 
 
 def _script(placed: PlacedStep) -> Iterator[tuple[Path, str]]:

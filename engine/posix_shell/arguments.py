@@ -232,7 +232,8 @@ class Arguments(Places):
         takes_data = known.words == "options" or name == "git" or self.script is not None
         for pattern in (known.code_options, None if takes_data else CODE_OPTIONS):
             if pattern is not None and place > head and (pattern.fullmatch(option) or pattern.fullmatch(attached)):
-                yield head, f"stands after an option of '{name}' that may take a command"
+                of = f"'{name}'" if name else "a program that is not known here"
+                yield head, f"stands after an option of {of} that may take a command"
         if self.script is None and (CODE_IN_LONG_OPTION.match(text) or CODE_IN_LONG_OPTION.fullmatch(f"{option}=")):
             yield head, "stands in an option that may take a command"
         if name == "git" and text.startswith(DYNAMIC) and place == self._command_of_git(head):

@@ -143,7 +143,7 @@ _ROWS = (
     (Program("carried", instead=_AS_INPUT, valued_before_host=_SSH_VALUED), "autossh ssh"),
     (
         Program("carried", instead=_AS_INPUT),
-        "clush mosh parallel-ssh pdsh plink psexec pssh salt-call salt-ssh sshpass winexe winrs",
+        "clush mosh parallel-ssh pdsh plink psexec pssh salt-call salt-ssh winexe winrs",
     ),
     (Program("carried", "commands"), "emacs expect m4 nvim rsh tclsh vi vim"),
     (Program("carried", "commands", code_options=re.compile(r"-ex|-iex")), "gdb"),
@@ -178,7 +178,7 @@ _STARTING_SHELLS = (
     ("setuidgid", 1, ""), ("chpst", 0, "uUbePpmodcsfl"), ("tini", 0, "pe"), ("dumb-init", 0, "r"), ("eatmydata", 0, ""),
     ("runcon", 0, "trul"), ("cgexec", 0, "g"), ("firejail", 0, ""), ("torsocks", 0, ""), ("proxychains", 0, "f"),
     ("proxychains4", 0, "f"), ("valgrind", 0, ""), ("faketime", 1, ""), ("caffeinate", 0, "tw"), ("catchsegv", 0, ""),
-    ("softlimit", 0, ""), ("chronic", 0, ""), ("logsave", 1, ""), ("daemonize", 0, "aceoplu"),
+    ("sshpass", 0, "pfdP"), ("softlimit", 0, ""), ("chronic", 0, ""), ("logsave", 1, ""), ("daemonize", 0, "aceoplu"),
 )  # fmt: skip
 """Programs after whose options a command stands, with `Runs`; where none does, they may start a shell."""
 _STARTING_NOTHING = (

@@ -197,7 +197,8 @@ def test_a_hint_says_what_to_write_in_its_place(script: str, hint: str) -> None:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_a_variable_of_env_is_not_evaluated(script: str, shell: Shell) -> None:
     found = evaluated_env(script, shell, ENV)
-    assert [name for name, *_ in found] == ["X"]
+    assert [(one.name, one.computed) for one in found] == [("X", False)]
+    assert evaluated_env(script, shell, {"X": "${{ secrets.a.password }}"}) == ()
     assert evaluated_env(script.replace("X", "N"), shell, ENV) == ()
     assert evaluated_env(script.replace("X", "K"), shell, ENV) == ()
 

@@ -174,7 +174,7 @@ ENV = {"N": "${{ params.x }}", "M": "${{ int(params.x) }}", "K": "5", "L": {"cre
 )  # fmt: skip
 def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> None:
     for shell in ("sh", "bash"):
-        assert [name for name, *_ in evaluated_env(script, shell, ENV)] == ["N"]  # type: ignore[arg-type]
+        assert [one.name for one in evaluated_env(script, shell, ENV)] == ["N"]  # type: ignore[arg-type]
     assert evaluated_env(script, "bash", ENV, INTEGER) == ()
 
 
@@ -189,7 +189,7 @@ def test_other_variables_of_env_are_left_alone(script: str) -> None:
 
 
 def test_a_script_that_cannot_be_followed_is_searched_for_arithmetic() -> None:
-    assert [name for name, *_ in evaluated_env("alias x=y\necho $(( (N) + 1 ))", "sh", ENV)] == ["N"]
+    assert [one.name for one in evaluated_env("alias x=y\necho $(( (N) + 1 ))", "sh", ENV)] == ["N"]
 
 
 def test_other_shells_do_not_evaluate_what_they_compute() -> None:
