@@ -1,10 +1,15 @@
 """In which concurrency group a run is, and which place it gets there: what shares a group shares its places. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from engine.expression import ExpressionError, has_expression, render, to_text
 from schemas.job import Job, OnConflict
 from schemas.workflow import WorkflowSpec
+
+MAX_GROUP = 200
+"""Characters of a group's name, once its expressions are filled in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +107,25 @@ def _surplus(limit: int, holders: Iterable[Holder], waiting: Iterable[Waiter]) -
     return tuple(run for _, run in sorted(wanted)[: max(len(wanted) + 1 - limit, 0)])
 
 
+def named(written: str, params: Mapping[str, Any]) -> str:
+    """The group that a text with expressions names for a run with these params.
+
+    Raises ExpressionError where an expression fails, or the name is empty, too long or not of printable characters.
+    """
+    if not has_expression(written):
+        return written
+    name = to_text(render(written, {"params": params}))
+    if not name.strip() or len(name) > MAX_GROUP or not name.isprintable():
+        shown = f"'{name[:40]}'" if name.isprintable() else "it"
+        raise ExpressionError(f"{shown} is no name of a group: 1 to {MAX_GROUP} printable characters, not blanks alone")
+    return name
+
+
 def group_of_job(job: Job) -> str:
-    """That of a job's runs."""
+    """That of a job's runs, as it is written: what its expressions give is `named`."""
     return job.spec.concurrency.group or job.name
 
 
 def group_of(name: str, spec: WorkflowSpec) -> str:
-    """That of a workflow's runs: by default one that no job has unless it names it."""
+    """That of a workflow's runs, as it is written: by default one that no job has unless it names it."""
     return spec.concurrency.group or f"workflow/{name}"

@@ -8,7 +8,9 @@ from typing import Any
 from engine import recurrence
 from engine.catalog import Catalog
 from engine.checks import everything
+from engine.concurrency import group_of, named
 from engine.contexts import RunFacts
+from engine.expression import ExpressionError
 from engine.graphfacts import NodeRecord
 from engine.graphrehearsal import rehearse_graph
 from engine.graphrepeat import OriginalGraph, taken_over
@@ -76,6 +78,18 @@ class Launch:
     @property
     def concurrency(self) -> Concurrency | None:
         return self.job.concurrency if self.job else None
+
+    @property
+    def group(self) -> str | None:
+        """Its concurrency group; None of an inline job, which nothing can be in the way of.
+
+        Raises ExpressionError where its params give none, which a plan of today's job has made sure of.
+        """
+        if self.concurrency is None:
+            return None
+        name = self.planned.spec.job
+        own = group_of(name, self.job) if isinstance(self.job, WorkflowSpec) else self.concurrency.group or name
+        return named(own, self.planned.params)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +199,29 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
     if isinstance(found, NotRepeatable):
         return Refuse(found.reason, found.message)
     priority = job.spec.priority if job is not None else original.view.priority
-    return Launch(
-        run=run_id(original.view.job, cause),
-        cause=cause,
-        planned=replace(planned, spec=found.spec),
-        job=job.spec if job is not None else None,
-        priority=priority if spec.priority is None else spec.priority,
-        starts_at=spec.not_before,
-        repeats=original,
-        pool=original.pool if spec.at == "original" else None,
-        carried=found.carried,
-        dry_run=spec.dry_run,
+    return _grouped(
+        Launch(
+            run=run_id(original.view.job, cause),
+            cause=cause,
+            planned=replace(planned, spec=found.spec),
+            job=job.spec if job is not None else None,
+            priority=priority if spec.priority is None else spec.priority,
+            starts_at=spec.not_before,
+            repeats=original,
+            pool=original.pool if spec.at == "original" else None,
+            carried=found.carried,
+            dry_run=spec.dry_run,
+        )
     )
+
+
+def _grouped(launch: Launch) -> Launch | Refuse:
+    """By its own plan and params a run may give no group of today's job."""
+    try:
+        launch.group  # noqa: B018 - asked whether there is one
+    except ExpressionError as error:
+        return Refuse("badParams", f"concurrency.group: {error.message}")
+    return launch
 
 
 def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalog, cause: Cause) -> Launch | Refuse:
@@ -218,16 +243,18 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
     carried = taken_over(spec, view, planned.spec, cause)
     if isinstance(carried, NotRepeatable):
         return Refuse(carried.reason, carried.message)
-    return Launch(
-        run=run_id(view.job, cause),
-        cause=cause,
-        planned=planned,
-        job=workflow.spec if workflow is not None else None,
-        priority=view.priority if spec.priority is None else spec.priority,
-        starts_at=spec.not_before,
-        repeats=original,
-        carried_nodes=carried,
-        dry_run=spec.dry_run,
+    return _grouped(
+        Launch(
+            run=run_id(view.job, cause),
+            cause=cause,
+            planned=planned,
+            job=workflow.spec if workflow is not None else None,
+            priority=view.priority if spec.priority is None else spec.priority,
+            starts_at=spec.not_before,
+            repeats=original,
+            carried_nodes=carried,
+            dry_run=spec.dry_run,
+        )
     )
 
 

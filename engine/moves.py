@@ -30,6 +30,8 @@ class Launch:
     job: NodeJob
     plan: PinnedSpec
     params: Mapping[str, Any]
+    group: str | None = None
+    """In which it takes its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, group_of, place
+from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, place
 from engine.judge import Launch
-from schemas.workflow import WorkflowSpec
 
 ALONE = "if nothing else runs"
 
@@ -75,9 +74,7 @@ def places(launches: Iterable[tuple[str, Launch, datetime]], now: datetime) -> d
         concurrency = launch.concurrency
         if begins > now or launch.dry_run or concurrency is None:
             continue
-        name = launch.planned.spec.job
-        own = group_of(name, launch.job) if isinstance(launch.job, WorkflowSpec) else concurrency.group or name
-        group = groups.setdefault(own, _Group())
+        group = groups.setdefault(launch.group or "", _Group())
         demand = Demand(concurrency.on_conflict, concurrency.limit, concurrency.max_queue, launch.priority)
         outcome = group.judged(demand)
         if isinstance(outcome, Replace):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from engine import concurrency
 from engine.catalog import Catalog, connection_of
 from engine.expression import ExpressionError
 from engine.groupvars import Variables
@@ -64,6 +65,14 @@ def checked_params(takes: Mapping[str, Mapping[str, Any]], given: Mapping[str, A
         return refusal.refused
 
 
+def check_group(written: str | None, params: Mapping[str, Any]) -> None:
+    """Raises Refusal where the expressions of a concurrency group give no name with these params."""
+    try:
+        concurrency.named(written or "", params)
+    except ExpressionError as error:
+        raise Refusal("badParams", f"concurrency.group: {error.message}") from error
+
+
 def plan_inline(
     catalog: Catalog,
     name: str,
@@ -96,6 +105,8 @@ def _plan(asked: _Asked) -> Planned | PlanRefused:
     try:
         _refuse_held(asked.catalog, f"Job/{asked.name}" if asked.defined else None)
         params = dict(asked.params) if asked.params_later else params_of(asked.job.params, asked.params)
+        if not asked.params_later:
+            check_group(asked.job.concurrency.group, params)
         targets = _targets(asked)
         _refuse_held(asked.catalog, *(target.identity for target in targets))
         steps = planned_steps(

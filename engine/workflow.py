@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.bounds import MAX_ITEMS
+from engine.concurrency import named
 from engine.expression import ExpressionError, Status, condition, render
 from engine.graphfacts import (
     Child,
@@ -176,6 +177,10 @@ class _Walk:
         checked = checked_params(job.takes, params)
         if isinstance(checked, PlanRefused):
             return End(node, NodeState.FAILED, f"params{where}: {checked.message}")
+        try:
+            group = None if job.group is None else named(job.group, checked)
+        except ExpressionError as error:
+            return End(node, NodeState.FAILED, f"concurrency.group{where}: {error.message}")
         spec = job.plan
         if job.limit is not None:
             try:
@@ -187,7 +192,7 @@ class _Walk:
             spec = narrowed(job, limit)
             if not spec.targets:
                 return End(node, NodeState.FAILED, f"limit{where}: it leaves no target")
-        return Launch(node, number if record.items is not None else None, job, spec, checked)
+        return Launch(node, number if record.items is not None else None, job, spec, checked, group)
 
     def _ended(self, node: PinnedNode, job: NodeJob, record: NodeRecord, children: Mapping[int, Child]) -> End:
         """Of all the runs of a node: as the worst of them."""

@@ -16,8 +16,8 @@ from engine.catalog import Catalog
 from engine.concurrency import group_of, group_of_job
 from engine.expression import ExpressionError, condition_text, has_expression
 from engine.pinned import Loop, PinnedSpec, PinnedTarget
-from engine.planning import checked_params, plan_node
-from engine.refused import PlanRefused
+from engine.planning import check_group, checked_params, plan_node
+from engine.refused import PlanRefused, Refusal
 from engine.selection import matches, members, narrow, select
 from schemas.job import Job
 from schemas.selector import Selection
@@ -39,7 +39,7 @@ class NodeJob:
     pool: str
     priority: int
     group: str | None
-    """Of the job's concurrency; None where any number may run at once."""
+    """Of the job's concurrency, as it is written; None where any number may run at once."""
     slots: int
     queue_timeout: timedelta
     loop: Loop | None = None
@@ -134,6 +134,10 @@ def plan_workflow(
     known = checked_params(workflow.spec.params, params)
     if isinstance(known, PlanRefused):
         return known
+    try:
+        check_group(workflow.spec.concurrency.group, known)
+    except Refusal as refusal:
+        return refusal.refused
     nodes: list[PinnedNode] = []
     for name, node in workflow.spec.jobs.items():
         planned = _node(catalog, workflow, name, node, limit)
@@ -178,7 +182,7 @@ def _job(catalog: Catalog, workflow: Workflow, node: Node, limit: Selection | No
     if job is None:
         return PlanRefused("notAllowed", f"there is no Job '{node.job_ref}' in commit {catalog.commit[:12]}")
     group = group_of_job(job)
-    if group == group_of(workflow.name, workflow.spec):
+    if not has_expression(group) and group == group_of(workflow.name, workflow.spec):
         return PlanRefused("notAllowed", f"job '{job.name}' would wait for this workflow: both are of group '{group}'")
     open_limit = node.limit if node.limit is not None and has_expression(node.limit.to_json()) else None
     limits = [one for one in (limit, None if open_limit else node.limit) if one is not None]

@@ -113,7 +113,10 @@ def _apply(
 
 
 def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime) -> None:
-    """A node's run always waits for its place: `onConflict` is for runs that nobody waits for."""
+    """A node's run always waits for its place: `onConflict` is for runs that nobody waits for.
+
+    Where only its workflow's own run could make room it fails, rather than that each waits for the other.
+    """
     by = facts.run.cause.requested_by
     cause = Cause(
         "workflow",
@@ -132,9 +135,9 @@ def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: date
         params=launch.params,
         pool=job.pool,
         priority=row.priority or job.priority,
-        group=job.group,
+        group=launch.group,
         limit=job.slots,
-        on_conflict="allow" if job.group is None else "queue",
+        on_conflict="allow" if launch.group is None else "fail" if launch.group == row.concurrency else "queue",
         queue_timeout=job.queue_timeout,
         libraries=launch.plan.libraries,
     )

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from engine.catalog import Catalog
-from engine.concurrency import group_of
 from engine.judge import Launch
 from engine.rehearsal import Rehearsal
 from engine.workflowplan import QUEUE_TIMEOUT, PinnedWorkflow
@@ -32,7 +31,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
         params=dict(launch.planned.params),
         pool=launch.pool or (job.runs_on.pool if job else None) or default_pool,
         priority=launch.priority,
-        group=(concurrency.group or spec.job) if concurrency else None,
+        group=launch.group,
         limit=concurrency.limit if concurrency else 1,
         on_conflict=concurrency.on_conflict if concurrency else "allow",
         max_queue=concurrency.max_queue if concurrency else None,
@@ -48,7 +47,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
 
 def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | None) -> NewRun:
     """A workflow's run: no runner takes it, so it is in no pool."""
-    workflow, concurrency = launch.job, launch.concurrency
+    concurrency = launch.concurrency
     return NewRun(
         id=launch.run,
         cause=launch.cause,
@@ -56,7 +55,7 @@ def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | N
         params=dict(launch.planned.params),
         pool=_NO_POOL,
         priority=launch.priority,
-        group=group_of(spec.name, workflow) if isinstance(workflow, WorkflowSpec) else None,
+        group=launch.group,
         limit=concurrency.limit if concurrency else 1,
         on_conflict=concurrency.on_conflict if concurrency else "allow",
         max_queue=concurrency.max_queue if concurrency else None,

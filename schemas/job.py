@@ -137,8 +137,9 @@ class Strategy(Model):
 class Concurrency(Model):
     group: str | None = Field(
         default=None,
-        description="Runs of one group share the limit; by default the name of the job or workflow.",
-        examples=["web-maintenance"],
+        description="Runs of one group share the limit; by default the name of the job or workflow. Expressions in it "
+        "read params.",
+        examples=["web-maintenance", "db-${{ params.database }}"],
     )
     limit: Positive = Field(default=1, description="How many runs of the group at once.", examples=[1])
     on_conflict: OnConflict = Field(default="queueOne", description="What happens to a run over the limit.")

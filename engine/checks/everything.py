@@ -43,6 +43,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "encrypted": ("Credential",),
     "templates": ("NotificationRule", "Job"),
     "workflows": ("Workflow",),
+    "concurrency": ("Job", "Workflow"),
     "discoveries": ("Discovery",),
     "triggers": ("Trigger",),
     "libraries": (*_WITH_STEPS, "StepLibrary"),
@@ -54,7 +55,7 @@ Acts pass them too. Who has no documents of a kind waits for no module that is a
 """
 _OF_ALL: Mapping[str, tuple[str, ...]] = {
     "circles": ("Target", "TargetGroup"),
-    "concurrency": ("Job",),
+    "concurrency": ("Job", "Workflow"),
     "people": ("User",),
     "triggers": ("Trigger",),
 }

@@ -23,7 +23,6 @@ def unevaluated(authored: Authored) -> Iterator[Diagnostic]:
             places = [
                 (param.get("default"), ("spec", "params", name, "default"), False) for name, param in params.items()
             ]
-            places.append((document.spec.concurrency.group, ("spec", "concurrency", "group"), True))
         case Schedule() | RunRequest():
             places = [(document.spec.params, ("spec", "params"), True)]
         case Target():

@@ -12,7 +12,7 @@ from engine.checks.typed import Typing, choices_of, mismatches, of_items
 from engine.checks.typed import given as unfitting
 from engine.checks.typed import params as typed_params
 from engine.concurrency import group_of, group_of_job
-from engine.expression import Reference
+from engine.expression import Reference, has_expression
 from engine.graph import bottom_up, circles, reached, shown
 from engine.inference import BOOL, INT, LIST, TEXT, Lookup, Types
 from schemas.diagnostic import Diagnostic, Related
@@ -150,7 +150,7 @@ class _Graph:
             first.setdefault(node.job_ref or "", name)
         for ref, name in first.items():
             job = self.scope.catalog.jobs.get(ref)
-            if job is None or group_of_job(job) != group:
+            if job is None or group_of_job(job) != group or has_expression(group):
                 continue
             message = f"job '{job.name}' would wait for this workflow: both are of concurrency group '{group}'"
             hint = "give the workflow, or the job, a group of its own"
