@@ -38,6 +38,10 @@ class Capture:
         if self._log is not None and not self._log.full:
             self._log.write(self._masked[stream].feed(data))
 
+    def hide(self, secret: str) -> None:
+        """Mask a secret that came up on the way, in all that the run says from now on. Raises ValueError."""
+        self._masker.add(secret)
+
     def close(self) -> None:
         """Write what was held back. Harmless when repeated."""
         if self._closed:

@@ -64,7 +64,7 @@ def _uses(document: Document) -> Iterator[_Use]:
 
 
 def _settings(authored: Authored, use: _Use, part: Part, guesses: Guesses) -> Iterator[Diagnostic]:
-    ours = {"credentialRef"} if use.kind == "connections" and part.credentials else set()
+    ours = {"credentialRef"} if use.kind == "connections" else set()
     for name in sorted({*part.required} - use.settings.keys()):
         hint = f"{name}: {part.settings[name].get('description', '')}"
         span = authored.span(*use.within, key=True)

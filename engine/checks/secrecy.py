@@ -144,7 +144,7 @@ def _named_by(placed: PlacedStep) -> Iterator[tuple[str, str, str, tuple[str, ..
     step, kind = placed.step, placed.type
     given = step.with_.get("credentialRef") if step.with_ and kind is not None and kind.credentials else None
     if kind is not None and isinstance(given, str):
-        yield "with", given, kind.name, kind.credentials
+        yield "with", given, kind.name, kind.credentials_for(step.with_ or {})
     if isinstance(step.become, Become) and step.become.credential_ref is not None:
         yield "become", step.become.credential_ref, "become", _FITTING["become"]
 

@@ -54,6 +54,8 @@ class Server:
     networks: tuple[str, ...]
     tls: ssl.SSLContext
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    auth: httpx2.Auth | None = field(default=None, repr=False)
+    """What logs in, where that takes more than a header."""
 
 
 @asynccontextmanager
@@ -64,6 +66,7 @@ async def over_http(server: Server, seen: Seen) -> AsyncIterator["TransportStrea
         httpx2.AsyncClient(
             transport=Judged(server, seen),
             headers={**server.headers, "accept-encoding": "identity", "user-agent": "opsconductor"},
+            auth=server.auth,
             timeout=limits,
             trust_env=False,
         ) as client,
@@ -99,6 +102,8 @@ class Judged(httpx2.AsyncBaseTransport):
             raise Forbidden("it is no absolute URL of http or https")
         if url.userinfo:
             raise Forbidden("a URL may not hold a user name or password; name a Credential in 'credentialRef'")
+        if _is_form(request) and url.scheme != "https":
+            raise Forbidden("a secret is sent to an authorization server over https only")
         host = url.raw_host.decode("ascii")
         addresses = await addresses_of(
             host,
@@ -149,6 +154,14 @@ class Judged(httpx2.AsyncBaseTransport):
             self._seen.answer = answer
         response.stream = _Bounded(response.stream, self._seen, answer)
         return response
+
+
+def host_of(url: str) -> str:
+    """The host of a URL as requests name it; empty for what is no URL, of which no request is made."""
+    try:
+        return httpx2.URL(url).raw_host.decode("ascii").strip("[]")
+    except httpx2.InvalidURL:
+        return ""
 
 
 class Answer:
@@ -226,8 +239,13 @@ class _Bounded(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
+def _is_form(request: httpx2.Request) -> bool:
+    """Whether it asks an authorization server for a token; the protocol itself is JSON."""
+    return bool(request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"))
+
+
 def _is_call(request: httpx2.Request) -> bool:
-    if request.method != "POST":
+    if request.method != "POST" or _is_form(request):
         return False
     try:
         return bool(json.loads(request.content).get("method") == "tools/call")

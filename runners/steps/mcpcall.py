@@ -17,7 +17,7 @@ from runners.connections import Exited, Finish, Lost, Session, Stop
 from runners.connections.program import NotStarted, Program, ProgramSession, Running
 from runners.limits import Stream
 from runners.mcp.tool import BadAnswer, Content, Tool, Unlike, Wanted, output_of, shown, values_of
-from runners.secrets import Sealed
+from runners.secrets import Opened, Sealed
 from runners.steps import ReadyStep
 from runners.steps.exchange import until_stopped
 from runners.steps.httprequest import tls
@@ -26,6 +26,7 @@ from runners.steps.reaching import Forbidden, Unreached, is_of_target, writes_ho
 from runners.steps.script import ended_by
 
 if TYPE_CHECKING:
+    import httpx2
     from mcp.client._transport import TransportStreams
 
     from runners.mcp.conversation import Progress
@@ -55,6 +56,7 @@ class McpCall:
 def _load() -> None:
     """In a thread: the SDK takes most of a second to load."""
     importlib.import_module("runners.mcp.http")
+    importlib.import_module("runners.mcp.oauth")
     importlib.import_module("runners.mcp.stdio")
 
 
@@ -144,17 +146,17 @@ def _unanswered(finish: Finish, error: str, strange: int, session: Session) -> O
 
 async def _by_http(found: Given, wanted: Wanted, session: Session) -> Outcome:
     from runners.mcp.conversation import Progress
-    from runners.mcp.http import Seen, Server, over_http
+    from runners.mcp.http import Seen, Server, host_of, over_http
 
     around, inputs = found.around, found.inputs
-    literal = writes_host(found.written.get("url"), url=True)
-    server = Server(
-        inputs["url"],
-        lambda host: literal or is_of_target(host.strip("[]"), around.target),
-        around.networks,
-        tls(inputs.get("caCert"), None),
-        _login(found),
-    )
+    written = {name for name in ("url", "issuer") if writes_host(found.written.get(name), url=True)}
+    literal = {host_of(inputs[name]) for name in written if name in inputs}
+    headers, auth = _login(found, session)
+
+    def authored(host: str) -> bool:
+        return host.strip("[]") in literal or is_of_target(host.strip("[]"), around.target)
+
+    server = Server(inputs["url"], authored, around.networks, tls(inputs.get("caCert"), None), headers, auth)
     seen = Seen()
     progress = Progress(heard=lambda: seen.answered)
     talk = asyncio.ensure_future(_talk(over_http(server, seen), wanted, progress, session))
@@ -186,17 +188,30 @@ async def _by_http(found: Given, wanted: Wanted, session: Session) -> Outcome:
     return _meaning(talk, session, unanswered)
 
 
-def _login(found: Given) -> dict[str, str]:
-    named = found.inputs.get("credentialRef")
+def _login(found: Given, session: Session) -> "tuple[dict[str, str], httpx2.Auth | None]":
+    """The headers that log in, or what does where a token must be asked for first. Raises Unfit and Sealed."""
+    named, issuer = found.inputs.get("credentialRef"), found.inputs.get("issuer")
     if named is None:
-        return {}
+        return {}, None
     credential = found.around.opened(named)
+    if issuer is not None:
+        return {}, _by_client_credentials(found.inputs["url"], issuer, credential, session)
     secret = credential.fields.get("token") or credential.fields.get("value")
     if secret is None:
-        raise Unfit(f"credential '{credential.name}' is no token: an MCP server is logged in to by a bearer token")
+        how = "name the 'issuer' that gives tokens for it" if "password" in credential.fields else "name a token"
+        raise Unfit(f"credential '{credential.name}' is no token, and an MCP server takes bearer tokens: {how}")
     if not secret.isprintable() or not secret.isascii():
         raise Unfit(f"credential '{credential.name}' has characters that no header has")
-    return {"authorization": f"Bearer {secret}"}
+    return {"authorization": f"Bearer {secret}"}, None
+
+
+def _by_client_credentials(url: str, issuer: str, credential: Opened, session: Session) -> "httpx2.Auth":
+    from runners.mcp.oauth import by_client_credentials
+
+    client, secret = credential.username, credential.fields.get("password")
+    if client is None or secret is None:
+        raise Unfit(f"credential '{credential.name}' is no password with a username, which 'issuer' takes for a client")
+    return by_client_credentials(url, issuer, client, secret, session.capture.hide)
 
 
 # --- what became of it -----------------------------------------------------------------------------------------------
@@ -236,6 +251,8 @@ def _meaning(
 
 
 def _failure(error: BaseException, session: Session, unanswered: Callable[[str], Outcome]) -> Outcome:
+    from mcp.client.auth import OAuthFlowError
+
     from runners.mcp.conversation import Cut, Refusal
 
     match error:
@@ -246,6 +263,8 @@ def _failure(error: BaseException, session: Session, unanswered: Callable[[str],
             return Failed(str(error), session.capture.output())
         case Cut():
             return unanswered(str(error))
+        case OAuthFlowError():
+            return unanswered(f"no token was given: {shown(str(error))}")
         case Exception():
             return unanswered(f"{type(error).__name__}: {shown(str(error))}")
         case _:

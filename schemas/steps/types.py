@@ -38,6 +38,8 @@ class StepType:
     """Inputs that a secret may be the whole of."""
     credentials: tuple[str, ...] = ()
     """The types of Credentials that its input `credentialRef` names."""
+    credentials_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Others, by the name of an input that asks for them where it is given."""
     files: frozenset[str] = frozenset()
     """Inputs that are the path of a file in the repository."""
     examples: tuple[Mapping[str, Any], ...] = ()
@@ -46,6 +48,10 @@ class StepType:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name, *self.aliases)
+
+    def credentials_for(self, given: Mapping[str, Any]) -> tuple[str, ...]:
+        """The types that `credentialRef` names beside these inputs."""
+        return next((types for name, types in self.credentials_by.items() if name in given), self.credentials)
 
     @property
     def runner_side(self) -> bool:

@@ -119,7 +119,7 @@ def test_settings_are_checked_by_what_the_lock_says() -> None:
 
     assert found("/srv", credentials=["token"]) == []
     assert found("/srv", credentials=["ssh"]) == ["OC609 credential 'key' is of type token"]
-    assert found("/srv") == ["OC326 'a.shell' takes no 'credentialRef'"]
+    assert found("/srv") == []
     assert found("1", credentials=["token"]) == ["OC326 'folder': it must be text, not a number"]
 
 
