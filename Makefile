@@ -50,7 +50,7 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 	@touch $@
 
 programs:
-	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap
+	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap strace
 
 # What the steps of the libraries work with on a host of the slow tests.
 host-programs:

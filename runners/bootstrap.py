@@ -1,13 +1,18 @@
 """The POSIX bootstrap: how a step runs on a target so that it can always be ended (DEFINITIONS 3).
 
 The command that goes into argv is fixed text. Everything else travels on standard input, whose first line is the
-payload: assignments of this step's data and the text of the bootstrap itself, escaped for `printf %b`. (The text
-travels too because the login shell sees the command first, and csh and fish cannot quote several lines.) From then on
-standard input is only control: any further line ends the step at once (KILL), its end asks the step to end (TERM, and
-KILL after ten seconds). So a runner that dies, or a connection that breaks, ends the step.
+payload: this step's data and the text of the bootstrap itself, as one line of a shell. (The text travels too because
+the login shell sees the command first, and csh and fish cannot quote several lines; and what stands in argv would be in
+every log of commands, and within the reach of a `pkill -f`.) From then on standard input is only control: any further
+line ends the step at once (KILL), its end asks the step to end (TERM, and KILL after ten seconds). So a runner that
+dies, or a connection that breaks, ends the step.
 
 The step runs in a session of its own. `OC1 <id>` is the first line on standard output, before any output of the step;
-the id is that of the session and of its process group. Its script reaches the interpreter by file descriptor.
+the id is that of the process that becomes the leader of the session and of its process group. Its script reaches the
+interpreter by file descriptor.
+
+Every step pays for what stands here: beside the interpreter two programs are started (the shell and setsid) and two
+processes made, one that becomes the step and one that listens. tests/integration/test_step_cost.py counts them.
 """
 
 import re
@@ -16,7 +21,10 @@ from dataclasses import dataclass, field
 
 from schemas.job import Shell
 
-ENTRY = 'exec /bin/sh -c \'IFS= read -r l && p=$(printf %b_ "$l") && unset l && eval "${p%_}"\''
+READ = 'IFS= read -r oc_l && eval "$oc_l"'
+"""What a POSIX shell does with standard input: it runs the first line."""
+
+ENTRY = f"exec /bin/sh -c '{READ}'"
 """The whole command, for every step and every check. POSIX shells, csh and fish read it alike."""
 
 KILL_NOW = b"now\n"
@@ -30,81 +38,98 @@ NO_SETSID = re.compile(rb"^OC1 -$")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
-_RUN = r"""
-oc_setsid=$(command -v setsid) || { echo 'OC1 -'; exit 127; }
-oc_step() {
-  oc_env
-  if [ -n "$oc_dir" ]; then cd -- "$oc_dir" || exit 126; fi
-  exec "$oc_setsid" /bin/sh -c '[ -z "$1" ] || export "$1:$$."; echo "OC1 $$"; exec "$0" /dev/fd/3' \
-    "$oc_shell" "$oc_mark" 3<<OC_END 4<&-
-$oc_script
-OC_END
-}
-exec 4<&0 </dev/null
-if [ -n "$oc_fed" ]; then
-  { printf %s "$oc_stdin"; } 2>/dev/null 4<&- | oc_step &
+
+def _joined(text: str) -> str:
+    """One line: a shell takes a system call for every byte that it reads of it. So these texts have no comments."""
+    return " ".join(text.split())
+
+
+# Looks for setsid where it nearly always is: `command -v` costs a process.
+_BEFORE = _joined(r"""
+if [ -x /usr/bin/setsid ]; then oc_s=/usr/bin/setsid; else oc_s=$(command -v setsid); fi ||
+  { echo "OC1 -"; exit 127; };
+set -- "$oc_s" "$@";
+exec 4<&0 </dev/null;
+""")
+
+# In the process that becomes the step. Nothing of ours is read by name after the step's environment was set, which may
+# have any names: the positional parameters are setsid, what `_Given` has, and last the number of the process.
+_STEP = _joined(r"""
+oc_p=; { read -r oc_p oc_r </proc/self/stat; } 2>/dev/null;
+set -- "$@" "$oc_p";
+""")
+
+# It says its number itself: a shell in between that does so as the leader would be one program more. So for a moment
+# the id is that of a process which leads no session yet, and whoever looks for the session looks for it as well. Where
+# there is no /proc, nobody could look for it, and it does not know its number.
+_BECOME = _joined(r"""
+if [ -n "{number}" ]; then
+  echo "OC1 {number}"; set -- "$1" {interpreter} /dev/fd/3;
 else
-  oc_step </dev/null &
-fi
-oc_group=$!
-(
-  # Ended by TERM while it only listens; from the order on it goes through with it, and the shell waits for it.
-  IFS= read -r oc_line; oc_asked=$?
-  trap '' TERM HUP
-  if [ "$oc_asked" -ne 0 ]; then
-    kill -TERM "-$oc_group"
-    oc_left=100
-    while [ "$oc_left" -gt 0 ] && oc_alive "$oc_group"; do oc_nap; done
-  fi
-  kill -KILL "-$oc_group"
-  oc_kill "$oc_group"
-) <&4 >/dev/null 2>&1 &
-oc_watch=$!
-exec 4<&- >/dev/null 2>&1
-wait "$oc_group"
-oc_status=$?
-kill -TERM "$oc_watch"
-wait "$oc_watch"
-exit "$oc_status"
+  set -- "$1" /bin/sh -c "echo OC1 \$\$; exec \$0 /dev/fd/3" {interpreter};
+fi;
+exec "$@" 3<&3 4<&-;
+""")
+
+# Ended by TERM while it only listens; from the order on it goes through with it, and the shell waits for it. Where the
+# order comes first of all, there is no group yet; later a process of that number alone might be anybody's.
+_WATCH = r"""
+how=TERM left=100;
+if IFS= read -r oc_l; then how=KILL left=0; fi;
+trap "" TERM HUP;
+kill "-$how" "-$oc_g" || kill "-$how" "$oc_g";
+while [ "$left" -gt 0 ] && alive "$oc_g"; do nap; done;
+kill -KILL "-$oc_g";
+slay "$oc_g";
 """
 
+_WAIT = _joined(r"""
+oc_w=$!;
+exec 4<&- >/dev/null 2>&1;
+wait "$oc_g";
+oc_s=$?;
+kill -TERM "$oc_w";
+wait "$oc_w";
+exit "$oc_s"
+""")
+
+# `members` are those of the group or the session, and the process that is to lead them; `slay` is for those that left
+# the group, and the leader cannot.
 _MEMBERS = r"""
-oc_nap() {
-  oc_naps=$((${oc_naps:-0} + 1))
-  if [ "$oc_naps" -le 10 ] && sleep 0.1 2>/dev/null; then oc_left=$((oc_left - 1)); return; fi
-  sleep 1
-  oc_left=$((oc_left - 10))
-}
-oc_members() {
-  for oc_file in /proc/[0-9]*/stat; do
-    { read -r oc_stat <"$oc_file"; } 2>/dev/null || continue
-    oc_pid=${oc_stat%% *}
-    oc_stat=${oc_stat##*) }
-    oc_state=${oc_stat%% *}
-    oc_stat=${oc_stat#* * }
-    oc_pgrp=${oc_stat%% *}
-    oc_stat=${oc_stat#* }
-    oc_session=${oc_stat%% *}
-    case $oc_state in Z|X) continue;; esac
-    if [ "$oc_pgrp" = "$1" ] || [ "$oc_session" = "$1" ]; then echo "$oc_pid"; fi
-  done
-}
-oc_alive() {
-  if [ -r /proc/self/stat ]; then [ -n "$(oc_members "$1")" ]; else kill -0 "-$1" 2>/dev/null; fi
-}
-oc_kill() {
-  [ -r /proc/self/stat ] || return 0
-  for oc_one in $(oc_members "$1"); do kill -KILL "$oc_one"; done 2>/dev/null
-}
+nap() {
+  n=$((${n:-0} + 1));
+  if [ "$n" -le 10 ] && sleep 0.1 2>/dev/null; then left=$((left - 1)); return; fi;
+  sleep 1;
+  left=$((left - 10));
+};
+members() {
+  for f in /proc/[0-9]*/stat; do
+    { read -r x <"$f"; } 2>/dev/null || continue;
+    p=${x%% *}; x=${x##*) };
+    s=${x%% *}; x=${x#* * };
+    g=${x%% *}; x=${x#* };
+    case $s in Z|X) continue;; esac;
+    case " $p $g ${x%% *} " in *" $1 "*) echo "$p";; esac;
+  done;
+};
+alive() {
+  if [ -r /proc/self/stat ]; then [ -n "$(members "$1")" ]; else kill -0 "-$1" || kill -0 "$1"; fi 2>/dev/null;
+};
+slay() {
+  [ -r /proc/self/stat ] || return 0;
+  for p in $(members "$1"); do [ "$p" = "$1" ] || kill -KILL "$p"; done 2>/dev/null;
+};
 """
+
+_WATCHER = _joined(f"({_MEMBERS}{_WATCH}) <&4 >/dev/null 2>&1 &")
 
 _PROVE = r"""
-if [ -n "$oc_order" ]; then kill -KILL "-$oc_group" 2>/dev/null; oc_kill "$oc_group"; fi
-oc_left=${oc_patience}0
-while oc_alive "$oc_group"; do
-  if [ "$oc_left" -le 0 ]; then echo OC1 alive; exit 1; fi
-  oc_nap
-  if [ -n "$oc_order" ]; then kill -KILL "-$oc_group" 2>/dev/null; oc_kill "$oc_group"; fi
+if [ -n "$oc_order" ]; then kill -KILL "-$oc_g" 2>/dev/null; slay "$oc_g"; fi
+left=${oc_patience}0
+while alive "$oc_g"; do
+  if [ "$left" -le 0 ]; then echo OC1 alive; exit 1; fi
+  nap
+  if [ -n "$oc_order" ]; then kill -KILL "-$oc_g" 2>/dev/null; slay "$oc_g"; fi
 done
 echo OC1 gone
 exit 0
@@ -115,14 +140,14 @@ oc_marked() {
   for oc_file in /proc/[0-9]*/environ; do
     [ -O "$oc_file" ] || continue
     {
-      while IFS= read -r oc_line || [ -n "$oc_line" ]; do
-        case $oc_line in *"$oc_mark:"*) ;; *) continue;; esac
-        oc_of=${oc_line#*"$oc_mark:"}
+      while IFS= read -r oc_l || [ -n "$oc_l" ]; do
+        case $oc_l in *"$oc_mark:"*) ;; *) continue;; esac
+        oc_of=${oc_l#*"$oc_mark:"}
         oc_of=${oc_of%%.*}
         case $oc_of in ''|*[!0-9]*) continue;; esac
         # Only of its session: what left that is not ended with a step, and by now its number may be another's.
         oc_pid=${oc_file#/proc/}
-        for oc_one in $(oc_members "$oc_of"); do
+        for oc_one in $(members "$oc_of"); do
           if [ "$oc_one" = "${oc_pid%/environ}" ]; then echo "$oc_of"; fi
         done
       done <"$oc_file"
@@ -130,21 +155,21 @@ oc_marked() {
   done
 }
 oc_live() {
-  for oc_group in $oc_groups; do if oc_alive "$oc_group"; then return 0; fi; done
+  for oc_g in $oc_groups; do if alive "$oc_g"; then return 0; fi; done
   return 1
 }
 oc_wait() {
-  oc_left=${1}0
-  while oc_live && [ "$oc_left" -gt 0 ]; do oc_nap; done
+  left=${1}0
+  while oc_live && [ "$left" -gt 0 ]; do nap; done
 }
 if [ ! -r /proc/self/environ ]; then echo OC1 blind; exit 1; fi
 oc_groups=$(oc_marked)
 oc_wait "$oc_patience"
 if oc_live; then
-  for oc_group in $oc_groups; do if oc_alive "$oc_group"; then kill -TERM "-$oc_group"; fi; done 2>/dev/null
+  for oc_g in $oc_groups; do if alive "$oc_g"; then kill -TERM "-$oc_g"; fi; done 2>/dev/null
   oc_wait 10
-  for oc_group in $oc_groups; do
-    if oc_alive "$oc_group"; then kill -KILL "-$oc_group"; oc_kill "$oc_group"; fi
+  for oc_g in $oc_groups; do
+    if alive "$oc_g"; then kill -KILL "-$oc_g"; slay "$oc_g"; fi
   done 2>/dev/null
   oc_wait 2
 fi
@@ -193,19 +218,33 @@ def payload(command: Command, mark: str = "") -> bytes:
     the number of their session: a later attempt finds them by it (see `take_over`).
     """
     command.checked()
-    exports = "".join(f"export {name}={quoted(value)}\n" for name, value in command.env.items())
+    given = _Given()
     # The first statement gives up the descriptor of the script, so that no process of the step inherits it.
-    script = command.script if command.shell == "python3" else f"exec 3<&-; {command.script}"
-    data = {
-        "oc_shell": INTERPRETERS[command.shell],
-        "oc_script": script,
-        "oc_dir": command.working_dir or "",
-        "oc_fed": "" if command.stdin is None else "1",
-        "oc_stdin": command.stdin or "",
-        "oc_mark": f"{MARK}={mark}" if mark else "",
-    }
-    assignments = "".join(f"{name}={quoted(value)}\n" for name, value in data.items())
-    return line_of(f"oc_env() {{\n:\n{exports}}}\n{assignments}{_MEMBERS}{_RUN}")
+    script = given.place(command.script if command.shell == "python3" else f"exec 3<&-; {command.script}")
+    folder = given.place(command.working_dir) if command.working_dir else None
+    fed = "{ printf %s " + given.place(command.stdin) + "; } 2>/dev/null 4<&- | " if command.stdin is not None else ""
+    environment = [f"export {name}={given.place(value)};" for name, value in command.env.items()]
+    number = f"${{{len(given.values) + 2}}}"
+    step = [
+        f"exec 3<<OC_END\n{script[1:-1]}\nOC_END\n{_STEP}",
+        *environment,
+        f'[ -z "{number}" ] || export "{MARK}={mark}:{number}.";' if mark else "",
+        f"cd -- {folder} || exit 126;" if folder else "",
+        _BECOME.replace("{number}", number).replace("{interpreter}", INTERPRETERS[command.shell]),
+    ]
+    return line_of(f"{_BEFORE}{fed}{{ {' '.join(step)} }} & oc_g=$!; {_WATCHER} {_WAIT}", *given.values)
+
+
+class _Given:
+    """The values of one step, which its text has as positional parameters: no variable of the step can hide them."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+
+    def place(self, value: str) -> str:
+        """Where it stands from _BEFORE on."""
+        self.values.append(value)
+        return f'"${{{len(self.values) + 1}}}"'
 
 
 def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
@@ -213,7 +252,7 @@ def proof(group: int, *, kill: bool, patience: int = 0) -> bytes:
 
     With `kill` its members are ended first. It looks again for `patience` seconds.
     """
-    data = f"oc_group={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
+    data = f"oc_g={int(group)}\noc_order={'1' if kill else ''}\noc_patience={int(patience)}\n"
     return line_of(f"{data}{_MEMBERS}{_PROVE}")
 
 
@@ -235,12 +274,21 @@ def quoted(text: str) -> str:
 
 
 # printf %b: a backslash starts an escape, \0ooo is a byte. A line that is pure ASCII survives every locale.
-_ESCAPES = {byte: chr(byte) if 0x20 <= byte < 0x7F and byte != 0x5C else f"\\0{byte:03o}" for byte in range(256)}
+_ESCAPES = {byte: chr(byte) if 0x20 <= byte < 0x7F and byte not in b"\\'" else f"\\0{byte:03o}" for byte in range(256)}
 _ESCAPES[0x0A] = "\\n"
 _ESCAPES[0x5C] = "\\\\"
 
+_PLAIN = re.compile(r"[\t\n -~]*", re.ASCII)
+# IFS is blank, tab and newline in a shell that has just started; elsewhere a process finds out what a newline is.
+_NEWLINE = 'oc_n=${IFS#??};eval "false${oc_n}:" 2>/dev/null||{ oc_n=$(printf "\\n_");oc_n=${oc_n%_};IFS=" $oc_n";};'
 
-def line_of(text: str) -> bytes:
-    """The line on standard input that runs this script; see ENTRY."""
+
+def line_of(text: str, *values: str) -> bytes:
+    """The line on standard input that runs this script, with these positional parameters; see READ."""
+    script = f"set -- {' '.join(map(quoted, values))};eval {quoted(text)}"
+    if _PLAIN.fullmatch(script):
+        # each newline is within single quotes; no process is needed to read this
+        return f"{_NEWLINE}{script}".replace("\n", "'\"$oc_n\"'").encode("ascii") + b"\n"
     # surrogateescape: bytes that came from a file as they are go out as they are
-    return "".join(map(_ESCAPES.__getitem__, text.encode("utf-8", "surrogateescape"))).encode("ascii") + b"\n"
+    escaped = "".join(map(_ESCAPES.__getitem__, script.encode("utf-8", "surrogateescape")))
+    return f"eval \"$(printf %b '{escaped}')\"\n".encode("ascii")

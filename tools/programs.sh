@@ -3,7 +3,7 @@
 # Uses apt-get as root or through sudo. Where it can do neither it says what to install, and fails.
 set -euo pipefail
 
-declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [sudo]=sudo [git]=git [venv]=python3-venv
+declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [strace]=strace [sudo]=sudo [git]=git [venv]=python3-venv
     [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server

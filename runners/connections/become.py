@@ -13,7 +13,7 @@ from typing import Protocol
 
 import asyncssh
 
-from runners.bootstrap import ENTRY, Unsendable, line_of, quoted
+from runners.bootstrap import READ, Unsendable, line_of, quoted
 from runners.limits import Stream
 
 PROMPT = b"OC1 password for sudo:"
@@ -52,7 +52,7 @@ class Becoming:
             raise Unsendable(f"the password to become '{self.user}' has more than one line, which sudo cannot take")
         return self
 
-    def opening(self, then: str = ENTRY) -> bytes:
+    def opening(self, then: str = READ) -> bytes:
         """The first line of standard input; `then` is what runs as the user. Raises Unsendable."""
         self.checked()
         # -k: nothing that was cached is used, and nothing is cached for the processes of the user who logged in.

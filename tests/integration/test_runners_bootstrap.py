@@ -10,28 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from runners.bootstrap import ENTRY, GREETING, KILL_NOW, Command, Unsendable, payload, proof, take_over
+from runners.bootstrap import ENTRY, GREETING, KILL_NOW, READ, Command, Unsendable, payload, proof, take_over
 from tests.running import Pipe, end, ends, lives
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
-INNER = ENTRY.removeprefix("exec /bin/sh -c '").removesuffix("'")
 EVERY_BYTE = bytes(range(1, 256)).decode("utf-8", "surrogateescape")
 
 
 class Started:
     """A step in one shell, its control in the test's hand."""
 
-    def __init__(self, shell: list[str], command: Command, mark: str = "") -> None:
+    def __init__(
+        self, shell: list[str], command: Command, mark: str = "", *, line: bytes | None = None, reads: str = READ
+    ) -> None:
         if shutil.which(shell[0]) is None:
             pytest.fail(f"no {shell[0]} here; `make test` installs it")
         self.process = subprocess.Popen(
-            [*shell, "-c", INNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*shell, "-c", reads], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.control = self.process.stdin
-        self.control.write(payload(command, mark))
+        self.control.write(payload(command, mark) if line is None else line)
         self.control.flush()
         greeted = GREETING.match(self.process.stdout.readline().rstrip(b"\n"))
         self.group = int(greeted[1]) if greeted else 0
@@ -66,7 +67,7 @@ def run(shell: list[str], command: Command) -> tuple[int, bytes, bytes]:
 
 def proven(shell: list[str], group: int, *, kill: bool, patience: int = 0) -> str:
     asked = subprocess.run(
-        [*shell, "-c", INNER], input=proof(group, kill=kill, patience=patience), capture_output=True, timeout=40
+        [*shell, "-c", READ], input=proof(group, kill=kill, patience=patience), capture_output=True, timeout=40
     )
     return asked.stdout.decode().strip()
 
@@ -113,6 +114,49 @@ def test_the_step_leads_a_session_of_its_own(shell: list[str]) -> None:
     step = Started(shell, Command("python3", "import os\nprint(os.getpid(), os.getpgrp(), os.getsid(0))"))
     code, out, _ = step.result()
     assert (code, out.split()) == (0, [str(step.group).encode()] * 3)
+
+
+def test_a_host_without_proc_runs_steps(shell: list[str]) -> None:
+    command = Command("sh", "exec python3 -c 'import os; print(os.getpid(), os.getpgrp(), os.getsid(0))'", {"A": "x"})
+    step = Started(shell, command, line=payload(command, "m" * 32).replace(b"/proc/self", b"/none"))
+    code, out, said = step.result()
+    assert (code, out.split(), said) == (0, [str(step.group).encode()] * 3, b"")
+
+
+def test_setsid_is_found_where_the_path_has_it(
+    shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = payload(Command("sh", "exit 5")).replace(b"/usr/bin/setsid", b"/none/setsid")
+    assert Started(shell, Command("sh", ""), line=elsewhere).result() == (5, b"", b"")
+    program = shutil.which(shell[0])
+    assert program is not None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    without = Started([program, *shell[1:]], Command("sh", ""), line=elsewhere)
+    assert without.group == 0
+    assert without.result()[0] == 127
+
+
+def test_a_shell_that_splits_words_in_its_own_way_reads_every_line(shell: list[str]) -> None:
+    command = Command("sh", "echo a\necho b\n\nexit 3")
+    assert b"printf %b" not in payload(command)
+    step = Started(shell, command, reads=f"IFS=,; {READ}")
+    assert step.group
+    assert step.result() == (3, b"a\nb\n", b"")
+
+
+async def test_the_order_ends_what_does_not_lead_a_session_yet(shell: list[str], tmp_path: Path, pids: Pipe) -> None:
+    """For a moment there is neither the group nor the session that the first line names."""
+    slow = tmp_path / "setsid"
+    slow.write_text(f"#!/bin/sh\necho $$ >{pids}\nexec sleep 600\n")
+    slow.chmod(0o755)
+    line = payload(Command("sh", f"touch {tmp_path}/ran")).replace(b"/usr/bin/setsid", str(slow).encode())
+    step = Started(shell, Command("sh", ""), line=line)
+    assert await pids.pids(1) == [step.group]
+    assert proven(shell, step.group, kill=True) == "OC1 alive"
+    step.control.close()
+    assert step.result()[0] == 143
+    assert proven(shell, step.group, kill=False) == "OC1 gone"
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(("text", "code"), [("exit 0", 0), ("exit 255", 255), ("kill -9 $$", 137), ("kill $$", 143)])
@@ -220,7 +264,7 @@ def taken_over(shell: list[str], mark: str, *, patience: int = 0) -> str:
 
 
 def told(shell: list[str], check: bytes) -> str:
-    asked = subprocess.run([*shell, "-c", INNER], input=check, capture_output=True, timeout=60)
+    asked = subprocess.run([*shell, "-c", READ], input=check, capture_output=True, timeout=60)
     assert asked.stderr == b""
     return asked.stdout.decode().strip()
 
@@ -326,3 +370,9 @@ def test_the_payload_is_one_line_of_plain_ascii() -> None:
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert all(0x20 <= byte < 0x7F for byte in line[:-1])
+
+
+def test_the_command_is_fixed_text_that_every_login_shell_reads_alike() -> None:
+    """In quotes csh looks for '!' and takes no new line, fish looks for backslashes."""
+    assert f"exec /bin/sh -c '{READ}'" == ENTRY
+    assert set(READ).isdisjoint("'!\\\n")
