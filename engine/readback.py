@@ -29,6 +29,7 @@ from engine.views import (
     SyncView,
     TargetView,
 )
+from engine.waits import Held, Wait
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.envelope import API_VERSION
 from schemas.guard import load
@@ -193,7 +194,20 @@ def parse_run_file(text: str | bytes, slices: Iterable[str | bytes] = ()) -> Run
             rehearsal=status.mapping("strategy", default={}).data if spec.data.get("dryRun") is True else None,
             workflow=is_workflow,
             nodes=_parsed_nodes(status) if is_workflow else (),
+            held=_parsed_place(status.maybe_mapping("place")),
+            wait=_parsed_wait(status.maybe_mapping("waitsFor")),
         )
+
+
+def _parsed_place(data: Facts | None) -> Held | None:
+    return None if data is None else Held(data.text("group"), data.number("number", 0))
+
+
+def _parsed_wait(data: Facts | None) -> Wait | None:
+    if data is None:
+        return None
+    held_by = data.texts("heldBy") if "heldBy" in data.data else ()
+    return Wait(data.maybe_instant("time"), data.maybe_text("group"), held_by)
 
 
 def _parsed_nodes(status: Facts) -> tuple[NodeView, ...]:

@@ -35,6 +35,7 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
+from engine.waits import held_file, wait_file
 from engine.yamltext import plain, stamp, to_yaml
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic
@@ -176,6 +177,7 @@ def _run_status(view: RunView) -> Document:
         "finishedAt": _instant(view.finished_at),
         "reason": plain(view.reason),
         **({"message": plain(view.message)} if view.message else {}),
+        **plain(held_file(view.held) | wait_file(view.wait)),
         "attempt": view.attempt,
         "runner": view.runner,
         "outputs": plain(view.outputs),

@@ -13,6 +13,7 @@ from engine.graphfacts import OpenGate
 from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
 from engine.states import RunState, StepState
 from engine.views import JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from engine.waits import sentence, wait_file
 from schemas.quantities import format_duration
 
 RECENT = 15
@@ -154,8 +155,12 @@ def _unreachable(targets: Iterable[TargetStatusView]) -> Iterator[str]:
 
 def _open(runs: Sequence[RunBrief]) -> Iterator[str]:
     yield from _section("Waiting and running", None if runs else "Nothing waits.")
-    rows = ((_run_link(run), _state(run.state), _cause(run), text(run.reason)) for run in runs[:OPEN])
+    rows = ((_run_link(run), _state(run.state), _cause(run), text(_waits(run) or run.reason)) for run in runs[:OPEN])
     yield from _table(("Run", "", "Because of", ""), rows, more=len(runs) - OPEN)
+
+
+def _waits(run: RunBrief) -> str | None:
+    return sentence(wait_file(run.wait).get("waitsFor"))
 
 
 def _recent(runs: Sequence[RunBrief]) -> Iterator[str]:

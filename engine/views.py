@@ -14,6 +14,7 @@ from engine.graphfacts import NodeRecord, OpenGate
 from engine.identity import Cause, CauseKind, RunId
 from engine.pinned import RUNNER, Phase
 from engine.states import NodeState, RunState, StepState
+from engine.waits import Held, Wait
 from schemas.diagnostic import Diagnostic
 
 RequestState = Literal["accepted", "refused", "done"]
@@ -122,6 +123,10 @@ class RunView:
     workflow: bool = False
     """`job` is the name of a workflow, and `nodes` is its graph in the order of the text."""
     nodes: tuple[NodeView, ...] = ()
+    held: Held | None = None
+    """The place of its concurrency group that it has."""
+    wait: Wait | None = None
+    """Why it waits; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,7 @@ class RunBrief:
     failed: tuple[str, ...] = ()
     dry_run: bool = False
     workflow: bool = False
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,16 @@ class Ran:
     commit: str
     queued_at: datetime
     reason: str | None = None
+    message: str | None = None
+    starts_at: datetime | None = None
+    """Not before this: jitter, or a window."""
+    waits: str | None = None
+    """What it waits for, in words."""
+
+    @property
+    def kept_out(self) -> bool:
+        """Whether it ended without a beginning, since another was in its way when its time had come."""
+        return self.state == "cancelled" and self.reason == "overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,9 @@ def answer(known: Known, instant: datetime) -> Answer:
     fire = _fire(definition, instant)
     found = _Found(known, definition, instant, fire)
     if known.run is not None:
+        if known.run.kept_out:
+            said = (_REASONS["overlap"], *_ran(known.run, definition, instant))
+            return found.says("skipped", said, "overlap", commit=known.run.commit)
         return found.says("run", _ran(known.run, definition, instant), commit=known.run.commit)
     if known.skip is not None and (fire is not None or instant in (known.skip.first, known.skip.last)):
         return found.says("skipped", _skipped(known.skip, definition), known.skip.reason, commit=known.skip_commit)
@@ -150,7 +163,8 @@ def _undecided(found: _Found, known: Known, fire: Fire) -> Answer:
     if instant > known.now:
         if fire.decision == "skipped":
             return found.says("willSkip", (_foretold(found),), fire.reason)
-        return found.says("willRun", ("it is due then; this holds unless the definitions change before",))
+        due = "it is due then; this holds unless the definitions change before"
+        return found.says("willRun", (due, *_jitter(fire.starts_at, instant)))
     if not known.published:
         return found.says("unknown", ("no engine has published any status here",))
     if clock is None:
@@ -177,10 +191,19 @@ def _fire(definition: Definition | None, instant: datetime) -> Fire | None:
 def _ran(run: Ran, definition: Definition | None, instant: datetime) -> tuple[str, ...]:
     late = run.queued_at - instant
     said = f"run {run.id} is {run.state}" + (f" ({run.reason})" if run.reason else "")
+    about = [one for one in (run.message, run.waits) if one is not None]
+    said = ": ".join([said, *about])
+    spread = _jitter(run.starts_at, instant) if definition and definition.schedule.spec.jitter else ()
     if late <= ON_TIME:
-        return (said, "it was looked at on time")
+        return (said, "it was looked at on time", *spread)
     policy = f" by catchUp: {_catch_up(definition.schedule.spec.catch_up)}" if definition else ""
-    return (said, f"it was looked at {format_duration(late)} late, and still ran{policy}")
+    return (said, f"it was looked at {format_duration(late)} late, and still ran{policy}", *spread)
+
+
+def _jitter(starts_at: datetime | None, instant: datetime) -> tuple[str, ...]:
+    if starts_at is None or starts_at <= instant:
+        return ()
+    return (f"it starts {format_duration(starts_at - instant)} later, at {format_instant(starts_at)}: its jitter",)
 
 
 def _skipped(skip: Skips, definition: Definition | None) -> tuple[str, ...]:

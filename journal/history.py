@@ -9,7 +9,8 @@ from engine.identity import RunId
 from engine.pinned import RUNNER
 from engine.states import TARGET_SEVERITY, NodeState, RunState, StepState
 from engine.views import JobView, RunBrief, TargetStatusView
-from journal import facts, outbox, points
+from engine.waits import Wait
+from journal import facts, outbox, places, points
 from journal.portions import portions
 from journal.tables import AnyRow, causes, decisions, evidence, nodes, run_targets, runs, specs
 from schemas.project import Retention
@@ -35,6 +36,8 @@ _SHOWN = (
     runs.c.targets,
     runs.c.rehearsal.is_not(None).label("dry_run"),
     runs.c.workflow,
+    runs.c.concurrency,
+    runs.c.due_at,
 )
 _RANK = {state.value: rank for rank, state in enumerate(TARGET_SEVERITY)}
 
@@ -49,10 +52,11 @@ def _briefs(conn: Connection, rows: Collection[AnyRow]) -> tuple[RunBrief, ...]:
     bad = [row for row in rows if row.state not in _NO_FAILURE]
     failed = _failed(conn, [row.seq for row in bad if not row.workflow])
     failed |= _failed_nodes(conn, [row.seq for row in bad if row.workflow])
-    return tuple(_brief(row, failed.get(row.seq, ())) for row in rows)
+    waits = places.waits(conn, rows)
+    return tuple(_brief(row, failed.get(row.seq, ()), waits.get(row.seq)) for row in rows)
 
 
-def _brief(row: AnyRow, failed: tuple[str, ...]) -> RunBrief:
+def _brief(row: AnyRow, failed: tuple[str, ...], wait: Wait | None) -> RunBrief:
     return RunBrief(
         id=RunId(row.id),
         job=row.job,
@@ -68,6 +72,7 @@ def _brief(row: AnyRow, failed: tuple[str, ...]) -> RunBrief:
         failed=failed,
         dry_run=row.dry_run,
         workflow=row.workflow,
+        wait=wait,
     )
 
 

@@ -3,7 +3,7 @@
 The unique index over (group, slot) is the promise that no place is given twice; what stands here keeps to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, bindparam, func, literal, select, uni
 from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, place
 from engine.identity import RunId
 from engine.states import RunState
+from engine.waits import SHOWN, Wait
 from journal import outbox, points
 from journal.tables import AnyRow, Instant, runs
 from schemas.job import OnConflict
@@ -27,6 +28,8 @@ _LINE = select(runs.c.seq, runs.c.id, runs.c.concurrency, runs.c.slots, runs.c.p
 )
 _ALL_IN_LINE = _LINE.order_by(*_BY_ORDER)
 _NEXT = _ALL_IN_LINE.limit(1)
+_HEAD = _ALL_IN_LINE.limit(SHOWN)
+_HELD = select(runs.c.id).where(_OF_GROUP, runs.c.slot.is_not(None)).order_by(runs.c.slot)
 _LENGTH = select(func.count()).select_from(_LINE.with_only_columns(runs.c.seq).limit(bindparam("most")).subquery())
 _SLOTS = select(runs.c.slot).where(_OF_GROUP, runs.c.slot.is_not(None))
 _WAITING_GROUPS = select(runs.c.concurrency).where(*_WAITS, runs.c.due_at.is_(None)).distinct()
@@ -127,6 +130,28 @@ def give(tx: Connection, row: AnyRow, slot: Slot) -> RunId:
     return RunId(row.id)
 
 
+def waits(conn: Connection, rows: Iterable[AnyRow]) -> dict[int, Wait]:
+    """Why those of the runs wait that do, by seq; `rows` have seq, state, concurrency and due_at."""
+    waiting = [row for row in rows if row.state == RunState.WAITING.value]
+    found: dict[int, Wait] = {row.seq: Wait(until=row.due_at) for row in waiting if row.due_at is not None}
+    groups: dict[str, tuple[tuple[str, ...], frozenset[int]]] = {}
+    for row in waiting:
+        if row.seq in found or row.concurrency is None:
+            continue
+        if row.concurrency not in groups:
+            held = conn.execute(_HELD, {"grp": row.concurrency}).scalars().all()
+            first = frozenset(one.seq for one in conn.execute(_HEAD, {"grp": row.concurrency}))
+            groups[row.concurrency] = (tuple(held), first)
+        held_by, head = groups[row.concurrency]
+        found[row.seq] = Wait(group=row.concurrency, held_by=held_by if row.seq in head else ())
+    return found
+
+
+def _tell_line(tx: Connection, name: str) -> None:
+    """Others have the places now: those that are next say so in their files."""
+    outbox.add_all(tx, tuple(("run", row.id) for row in tx.execute(_HEAD, {"grp": name})))
+
+
 def admit_group(tx: Connection, name: str | None) -> tuple[RunId, ...]:
     """Give the places of the group that are free to those that wait, by priority, then by age."""
     admitted: list[RunId] = []
@@ -135,6 +160,8 @@ def admit_group(tx: Connection, name: str | None) -> tuple[RunId, ...]:
         if number is None:  # nobody overtakes, whatever limit he asks for
             break
         admitted.append(give(tx, row, Slot(number)))
+    if name is not None and admitted:
+        _tell_line(tx, name)
     return tuple(admitted)
 
 
@@ -146,5 +173,5 @@ def admit_all(tx: Connection) -> tuple[RunId, ...]:
 
 
 __all__ = [
-    "Group", "admit_all", "admit_group", "come", "demand_of", "give", "judged", "look", "waits_on",
+    "Group", "admit_all", "admit_group", "come", "demand_of", "give", "judged", "look", "waits", "waits_on",
 ]  # fmt: skip

@@ -56,6 +56,8 @@ def _insert(tx: Connection, view: RunView, plan: NewRun, now: datetime) -> None:
     row = runs.row_of(tx, plan, view.queued_at) | _position(view)
     row |= {"state": (RunState.WAITING if waits else RunState.QUEUED).value, "libraries": dict(view.libraries) or None}
     row |= {"rerun_of": view.rerun_of}
+    if view.wait is not None and view.wait.until is None:
+        row |= {"due_at": None}  # its time had come, and it was let into the line
     if not waits:
         row |= {"slot": _slot(tx, plan), "due_at": None}
     if view.attempt:
@@ -95,7 +97,11 @@ def _slot(tx: Connection, plan: NewRun) -> int | None:
 
 
 def _replaces(view: RunView, plan: NewRun) -> bool:
-    has_come = view.state is not RunState.WAITING or view.starts_at is None or view.starts_at <= view.queued_at
+    if view.wait is not None:
+        has_come = view.wait.until is None
+    else:  # it waits no more, or a version wrote it that did not say why it waits
+        waits = view.state is RunState.WAITING and view.starts_at is not None
+        has_come = not waits or (view.starts_at is not None and view.starts_at <= view.queued_at)
     return plan.on_conflict == "cancelRunning" and plan.group is not None and has_come
 
 

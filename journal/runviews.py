@@ -9,7 +9,9 @@ from engine.pinned import PHASES, RUNNER
 from engine.rehearsal import nodes_of, places_of
 from engine.states import RunState, StepState
 from engine.views import NodeView, RunBrief, RunView, StepView, TargetView
+from engine.waits import Held, Wait
 from journal import graphs, history
+from journal import places as groups
 from journal.causes import cause_from_json
 from journal.portions import portions
 from journal.tables import AnyRow, run_targets, runs, steps
@@ -28,8 +30,12 @@ def get_all(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, RunVi
     for part in portions(wanted):
         rows = conn.execute(select(runs).where(runs.c.id.in_(part))).all()
         places = _places(conn, [row.seq for row in rows])
+        waits = groups.waits(conn, rows)
         graphs_ = graphs.views_of(conn, [row.seq for row in rows if row.workflow])
-        found |= {RunId(row.id): _view(row, places.get(row.seq, {}), graphs_.get(row.seq, ())) for row in rows}
+        found |= {
+            RunId(row.id): _view(row, places.get(row.seq, {}), graphs_.get(row.seq, ()), waits.get(row.seq))
+            for row in rows
+        }
     return found
 
 
@@ -42,7 +48,7 @@ def step_counts(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, i
     return found
 
 
-def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, ...]) -> RunView:
+def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, ...], wait: Wait | None) -> RunView:
     planned = tuple(row.targets) if row.on_targets else (RUNNER,)
     names = [name for name in planned if name in places] + [name for name in places if name not in planned]
     return RunView(
@@ -71,6 +77,8 @@ def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, 
         rehearsal=None if row.rehearsal is None else row.rehearsal["strategy"],
         workflow=row.workflow,
         nodes=nodes if row.rehearsal is None else nodes_of(row.rehearsal),
+        held=None if row.slot is None else Held(row.concurrency, row.slot),
+        wait=wait,
     )
 
 

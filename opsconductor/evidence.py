@@ -22,6 +22,7 @@ from engine.readmodel import (
     parse_sync_file,
     schedule_path,
 )
+from engine.waits import sentence
 from engine.why import Ran
 
 _MOST_COMMITS = 5_000
@@ -132,7 +133,17 @@ def _ran(data: bytes, schedules: tuple[str, ...], instant: datetime) -> Ran | No
         ):
             return None
         queued_at, reason = status.instant("queuedAt"), status.maybe_text("reason")
-        return Ran(file.name, status.text("state"), spec.text("commit"), queued_at, reason)
+        waits_for = status.maybe_mapping("waitsFor")
+        return Ran(
+            file.name,
+            status.text("state"),
+            spec.text("commit"),
+            queued_at,
+            reason,
+            status.maybe_text("message"),
+            spec.maybe_instant("startsAt"),
+            sentence(None if waits_for is None else waits_for.data),
+        )
     except Unreadable:
         return None
 

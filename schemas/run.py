@@ -286,6 +286,25 @@ class RunNode(Written):
     would: NodeWould | None = Field(default=None, description="In a dry run, what it would do.")
 
 
+class RunPlace(Written):
+    """A place of a concurrency group."""
+
+    group: str = Field(description="The group, its expressions filled in.", examples=["web-maintenance"])
+    number: int = Field(ge=0, description="Which of its places, from 0.", examples=[0])
+
+
+class RunWait(Written):
+    """Why it waits: one of the two."""
+
+    time: Instant | None = Field(default=None, description="For this: jitter, notBefore or a window.", examples=[AT])
+    group: str | None = Field(
+        default=None, description="For a place of this concurrency group.", examples=["web-maintenance"]
+    )
+    held_by: Many[str] | None = Field(
+        default=None, description="The runs that had its places when this was written.", examples=[[RUN]]
+    )
+
+
 class RunStatus(Written):
     """What happened so far."""
 
@@ -299,6 +318,8 @@ class RunStatus(Written):
     message: str | None = Field(
         default=None, description="A sentence for people, where the word is not enough.", examples=["no runner took it"]
     )
+    place: RunPlace | None = Field(default=None, description="The place that it has, while it is open.")
+    waits_for: RunWait | None = Field(default=None, description="Why it waits, while it is waiting.")
     attempt: int = Field(ge=0, description="Raised when another runner takes over.", examples=[1])
     runner: str | None = Field(description="The pool and the runner that has or had it.", examples=["default/7b2e"])
     outputs: dict[str, Any] = Field(

@@ -348,6 +348,7 @@ def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
+    from engine.waits import sentence
     from opsconductor.rehearsed import is_dry, standing
 
     status, spec = run["status"], run["spec"]
@@ -361,7 +362,7 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
         _took(status),
         _of_nodes(status) or (f"{good}/{len(spec['targets'])}" if spec.get("targets") and not is_dry(run) else "-"),
         f"{cause.get('kind', '')} {cause.get('name', '')}",
-        str(status.get("reason") or ""),
+        str(status.get("reason") or sentence(status.get("waitsFor")) or ""),
         str(status.get("attempt") or ""),
         str(status.get("runner") or ""),
         str(spec.get("commit") or "")[:12],

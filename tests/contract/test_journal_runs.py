@@ -13,6 +13,7 @@ from engine.identity import Cause, run_id
 from engine.rehearsal import Rehearsal
 from engine.states import RunState, StepState
 from engine.views import RunView, StepView, TargetView
+from engine.waits import SHOWN, Held, Wait
 from journal import acts, evidence, history, leases, outbox, runimport, runs, schedules, steps
 from journal.runs import AlreadyThere, Enqueued, Overlap
 from journal.tables import runs as table
@@ -136,6 +137,41 @@ async def test_whose_time_has_come_is_before_who_comes_after_it(desk, new_run, c
     clock.advance(310)
     assert (await desk.enqueue(new_run("new", group="web"))).state is WAITING
     assert await desk.state(new_run("later").id) == "queued"
+
+
+async def test_a_run_says_what_it_waits_for_and_what_it_has(desk, new_run, clock):
+    """And it is told again when another has the place."""
+    due = clock.now() + timedelta(minutes=5)
+    queued = {"group": "web", "on_conflict": "queue"}
+    claim = await desk.running("one", **queued)
+    for name in ("two", "three"):
+        await desk.enqueue(new_run(name, **queued))
+    await desk.enqueue(new_run("later", starts_at=due, **queued))
+
+    async def view(name):
+        return await desk.see(runs.get, new_run(name).id)
+
+    assert ((await view("one")).held, (await view("one")).wait) == (Held("web", 0), None)
+    assert (await view("three")).wait == Wait(group="web", held_by=(claim.fence.run,))
+    assert (await view("later")).wait == Wait(until=due)
+    (brief,) = await desk.see(history.briefs, table.c.id == new_run("two").id)
+    assert brief.wait == Wait(group="web", held_by=(claim.fence.run,))
+    await desk.do(outbox.advance, "status", await desk.see(outbox.last))
+    await desk.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=clock.now())
+    assert (await view("one")).held is None
+    assert (await view("three")).wait == Wait(group="web", held_by=(new_run("two").id,))
+    told = await desk.see(outbox.pending, "status", 100)
+    assert ("run", new_run("three").id) in told.objects
+
+
+async def test_who_is_far_back_in_line_is_not_told_who_is_before_him(desk, new_run, clock):
+    """Else every end of a run would change the file of everyone that waits."""
+    await desk.enqueue(new_run("first", group="web"))
+    names = [f"n{number:02}" for number in range(SHOWN + 1)]
+    for name in names:
+        await desk.enqueue(new_run(name, group="web", on_conflict="queue"))
+    views = [await desk.see(runs.get, new_run(name).id) for name in names]
+    assert [bool(view.wait.held_by) for view in views] == [True] * SHOWN + [False]
 
 
 async def test_fail_records_a_run_that_has_failed(desk, new_run, clock):

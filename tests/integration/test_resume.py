@@ -13,6 +13,7 @@ from engine.identity import RunId
 from engine.resumption import Unprovable
 from engine.states import NodeState, RunState, StepState
 from engine.views import EngineView, RunView
+from engine.waits import Wait
 from engine.workflowplan import NodeJob, PinnedWorkflow
 from journal import acts, graphs, leases, runs, steps
 from journal.runs import NewRun
@@ -128,6 +129,24 @@ async def test_what_waited_waits_for_the_same(site: Site) -> None:
     due = later.starts_at
     assert due is not None
     assert await new.write(lambda tx: runs.admit(tx, due)) == (later.id,)
+
+
+async def test_who_was_let_into_the_line_is_not_judged_again(site: Site) -> None:
+    """Its time had come, and it waited: whoever came after it and waits too is no reason to send it away."""
+    journal, new = site.store("one"), site.store("two")
+    first, second = (replace(new_run(name), group="rotate", on_conflict="queue") for name in ("first", "second"))
+    later = replace(new_run("later"), group="rotate", starts_at=NOON + timedelta(minutes=1))
+    await handed_over(journal, first)
+    await journal.write(lambda tx: runs.enqueue(tx, later, NOON))
+    await journal.write(lambda tx: runs.admit(tx, NOON + timedelta(minutes=1)))
+    await journal.write(lambda tx: runs.enqueue(tx, second, NOON + timedelta(minutes=2)))
+    await publish(site, journal)
+    await take_in(site, new, planned(first, second, later))
+    assert await new.write(lambda tx: runs.admit(tx, LATER)) == ()
+    before, after = [await new.read(lambda conn, run=run: runs.get(conn, run.id)) for run in (later, second)]
+    assert before is not None
+    assert after is not None
+    assert before.wait == after.wait == Wait(group="rotate", held_by=(first.id,))
 
 
 async def test_a_run_that_cannot_go_on_is_unknown_and_says_why(site: Site) -> None:

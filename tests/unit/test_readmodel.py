@@ -46,6 +46,7 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
+from engine.waits import Held, Wait
 from schemas.diagnostic import Diagnostic
 from schemas.guard import load
 from schemas.run import Run
@@ -208,7 +209,13 @@ def runs(draw: st.DrawFn) -> RunView:
         priority=draw(st.integers(-1000, 1000)),
         starts_at=draw(st.none() | INSTANTS),
         inline=draw(st.booleans()),
+        held=draw(st.none() | st.builds(Held, TEXTS, st.integers(0, 9))),
+        wait=draw(st.none() | st.builds(Wait, INSTANTS) | st.builds(_in_line, TEXTS, st.lists(NAMES, max_size=2))),
     )
+
+
+def _in_line(group: str, held_by: list[str]) -> Wait:
+    return Wait(group=group, held_by=tuple(held_by))
 
 
 @given(view=runs())

@@ -46,6 +46,7 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
+from engine.waits import Held, Wait
 from opsconductor.reference import explain_kind
 from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity
@@ -75,6 +76,9 @@ FULL = RunView(
     (TargetView("a", StepState.FAILED, {"freed": 1}, STEPS, "maxFailures"),), "another-run", 10, LATER, True, "none",
 )  # fmt: skip
 WAITING = RunView(RUN, "rotate", "1f0c" * 10, CAUSE, RunState.WAITING, AT)
+IN_LINE = replace(WAITING, wait=Wait(group="web", held_by=(RUN,)))
+NOT_YET = replace(WAITING, wait=Wait(until=LATER))
+HOLDS = replace(WAITING, state=RunState.QUEUED, held=Held("web", 0))
 WITHOUT_TARGETS = RunView(
     RUN, "rotate", "1f0c" * 10, CAUSE, RunState.FAILED, AT, on_targets=False,
     results=(TargetView(RUNNER, StepState.FAILED, {}, STEPS),),
@@ -148,6 +152,7 @@ SYNC = SyncView(
 DRAWN: dict[str, list[str]] = {
     "Run": [
         *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, SET_OFF, REHEARSED, GRAPH_REHEARSED))),
+        *map(to_yaml, map(run_file, (IN_LINE, NOT_YET, HOLDS))),
         *run_files(LARGE).values(),
     ],
     "JobStatus": [to_yaml(job_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],

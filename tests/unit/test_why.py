@@ -41,6 +41,31 @@ def test_a_run_is_a_fact_and_names_its_commit() -> None:
     assert said.rule == "every: 1h, counted from 1970-01-01T00:00:00Z"
 
 
+def test_a_run_that_another_kept_out_when_its_time_came_is_a_skip() -> None:
+    """A schedule with jitter enqueues before it is known who will be in the way."""
+    starts = parse_instant("2026-06-01T10:00:40Z")
+    ran = Ran("j-1", "cancelled", COMMIT, at("06-01T10:00"), "overlap", "run k-1 was in its way", starts)
+    said = answer(known(run=ran, current=definition(jitter="1m")), at("06-01T10:00"))
+    assert (said.decision, said.reason) == ("skipped", "overlap")
+    assert said.why[1:] == (
+        "run j-1 is cancelled (overlap): run k-1 was in its way",
+        "it was looked at on time",
+        "it starts 40s later, at 2026-06-01T10:00:40Z: its jitter",
+    )
+
+
+def test_a_run_that_waits_says_for_what() -> None:
+    waits = "waits for a place in group web (held by k-1)"
+    said = answer(known(run=Ran("j-1", "waiting", COMMIT, at("06-01T10:00"), waits=waits)), at("06-01T10:00"))
+    assert said.why[0] == f"run j-1 is waiting: {waits}"
+
+
+def test_jitter_is_told_beforehand() -> None:
+    said = answer(known(current=definition(jitter="30m")), at("06-01T13:00"))
+    assert said.decision == "willRun"
+    assert said.why[1].endswith(": its jitter")
+
+
 def test_a_run_that_was_caught_up_says_how_late_and_by_which_rule() -> None:
     said = answer(known(run=Ran("j-1", "succeeded", COMMIT, at("06-01T10:40"))), at("06-01T10:00"))
     assert said.why[1] == "it was looked at 40m late, and still ran by catchUp: {policy: latest, window: 1h}"
