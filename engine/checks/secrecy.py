@@ -8,7 +8,7 @@ from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.sshkeys import host_key_problem
 from engine.expression import ExpressionError, has_expression
 from engine.members import Targets
-from engine.pinned import PlannedStep
+from engine.pinned import PlannedStep, Use, every
 from engine.reach import (
     Refused,
     asks_targets,
@@ -16,8 +16,6 @@ from engine.reach import (
     jumps,
     of_connection,
     of_hop,
-    of_inputs,
-    of_steps,
     refused,
 )
 from engine.refused import Refusal
@@ -26,6 +24,7 @@ from schemas.credential import FIELDS, Credential
 from schemas.diagnostic import Diagnostic, Related
 from schemas.discovery import Discovery
 from schemas.envelope import Document
+from schemas.guesses import Guesses
 from schemas.job import Job, JobSpec
 from schemas.notification import NotificationChannel
 from schemas.project import Project
@@ -66,6 +65,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     yield from _fitting(authored, scope)
     yield from _delivering(authored, scope)
     yield from _of_steps(authored, scope)
+    yield from _of_library_steps(authored, scope)
     yield from _channels(authored, scope)
     if targets_of(authored) is not None:
         yield from _allowed(authored, scope)
@@ -110,6 +110,38 @@ def _of_steps(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
                 yield Diagnostic(span, "OC609", message, f"{what} takes {' or '.join(types)}")
             if credential.name in scope.restricted:
                 yield from forbidden(authored, scope, credential, span)
+
+
+def _of_library_steps(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """The same of what a library's step is given to hand on, or names itself."""
+    guesses, said = Guesses(), set[tuple[Path, str]]()
+    for placed, outer in _library_steps(authored, scope):
+        given = placed.step.with_ or {}
+        for name, what, types in (one for step in every((outer,)) for one in _logins(step)):
+            if has_expression(name) or (placed.path, name) in said:
+                continue
+            said.add((placed.path, name))
+            key = next((key for key, value in given.items() if value == name), None)
+            span = authored.span(*placed.path, *(("uses",) if key is None else ("with", key)))
+            credential = scope.catalog.credentials.get(name)
+            if credential is None and not scope.may_hold("Credential", name):
+                hint = guesses.hint(name, scope.names("Credential"), "define it: 'kind: Credential' with this name")
+                message = f"there is no Credential '{name[:80]}', which this step logs in with"
+                yield Diagnostic(span, "OC305", message, hint)
+            elif credential is not None and types and credential.spec.type not in types:
+                message = f"credential '{name}' is of type {credential.spec.type}"
+                yield Diagnostic(span, "OC609", message, f"{what}, within this step, takes {' or '.join(types)}")
+            if credential is not None and name in scope.restricted:
+                yield from forbidden(authored, scope, credential, span, through=", within this step")
+
+
+def _logins(step: PlannedStep) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """The credential that a step names itself, what it is for, and the types that fit."""
+    if step.become is not None and step.become.credential_ref is not None:
+        yield step.become.credential_ref, "become", _FITTING["become"]
+    if isinstance(step.action, Use) and isinstance(reference := step.action.inputs.get("credentialRef"), str):
+        known = step.action.known
+        yield reference, step.action.type, known.credentials if known is not None else ()
 
 
 def _channels(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
@@ -234,12 +266,6 @@ def _allowed(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
                     related,
                     through=f"; {through} it over {connection}{how}",
                 )
-    for placed, step in _library_steps(authored, scope):
-        for way in (*of_steps((step,)), *of_inputs((), (step,))):
-            if way.credential in restricted and way.credential not in said:
-                said.add(way.credential)
-                span = authored.span(*placed.path, "uses")
-                yield from forbidden(authored, scope, restricted[way.credential], span, through=", within this step")
 
 
 def _same_rule(one: Credential, other: Credential) -> bool:
@@ -280,11 +306,12 @@ def _beside(authored: Authored, scope: Scope) -> Iterator[tuple[str, Targets, Pa
 
 def _library_steps(authored: Authored, scope: Scope) -> Iterator[tuple[PlacedStep, PlannedStep]]:
     """The steps that a library gives, with all that they consist of, as far as they can be planned."""
+    used = [one for one in steps_of(authored) if one.type is None and one.step.uses and use_of(one.step.uses)]
+    if not used:
+        return
     from engine.planned_steps import planned_steps  # it asks for checks that ask for this one
 
-    for placed in steps_of(authored):
-        if placed.type is not None or use_of(placed.step.uses) is None:
-            continue
+    for placed in used:
         alone = JobSpec.model_construct(steps=(placed.step.model_copy(update={"rescue": ()}),))
         try:
             for step in planned_steps(alone, [], {}, scope.catalog.library, plugged=authored.plugged, tolerant=True):
