@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from engine.posix_shell import HOLE, Refusal, evaluates
-from engine.powershell_statements import PIECE, reached, unclosed
+from engine.powershell_statements import BATCH_HINT, PIECE, reached, unclosed
 
 _AT_HEAD = frozenset({"start", "ii", "ipmo", "sal", "nal", "sc", "sajb", "%", "foreach-object", "foreach", "at"})
 """Commands, and short names of such, that evaluate or start what they are given."""
@@ -67,7 +67,7 @@ def _evaluated(text: str, pieces: Sequence[re.Match[str]], offsets: Sequence[int
     for statement in reached(text, pieces):
         first = bisect_left(offsets, statement.start)
         for offset in offsets[first : bisect_left(offsets, statement.end)]:
-            yield offset, Refusal(statement.reason)
+            yield offset, Refusal(statement.reason, hint=BATCH_HINT if "batch file" in statement.reason else "")
 
 
 def _follow(piece: re.Match[str], commands: list[_Command]) -> None:

@@ -21,6 +21,16 @@ _EVALUATING = re.compile(
     r"|\.(?:Invoke|Run|Exec|Start|ShellExecute)\(|\bfunction:|\balias:|\bsc\.exe\b",
     re.IGNORECASE,
 )
+_BATCH = re.compile(
+    r"(?:^|[;|{}(=!\n]|&&)[ \t]*(?:[&.][ \t]*)?"
+    r"(?:\"[^\"\n]*\.(?:bat|cmd)\"|'[^'\n]*\.(?:bat|cmd)'|(?!\$)[^\s\"';|{}()&,=]*\.(?:bat|cmd)(?=[\s;|)}&]|$))",
+    re.IGNORECASE,
+)
+"""A batch file as a command: Windows gives it to cmd, which reads the arguments again (CVE-2024-24576)."""
+BATCH_HINT = (
+    "do it in PowerShell; or set the value with 'env:' and let the batch file read !NAME!, "
+    "after setlocal EnableDelayedExpansion"
+)
 _DEFINING = re.compile(
     r"(?<![\w-])(?:function|filter|class|workflow|trap|using|(?:Set|New|Import)-Alias|sal|nal|ipal|Import-Module|ipmo"
     r"|Add-Type|\w+-Variable|[sgnc]v|tee|PSDefaultParameterValues|Register-ObjectEvent|Set-PSBreakpoint|si|ni"
@@ -66,12 +76,17 @@ class _Statement:
         return frozenset(name.lower() for name in _VARIABLE.findall(self.text)) - _NOWHERE_ELSE
 
     def evaluates(self) -> str | None:
+        if found := _BATCH.search(self.text):
+            return f"'{found[0].strip(_AROUND)}', a batch file, which reads its arguments again as commands"
         plain = self.text.replace('"', "").replace("'", "")
         if found := _EVALUATING.search(self.text) or _EVALUATING.search(plain):
             return f"'{found[0]}', which may evaluate it"
         if _COMPUTED.search(self.text) or _MEMBER.search(self.code):
             return "a command or member whose name is computed"
         return None
+
+
+_AROUND = " \t\n;|{}(=!&\"'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[A-Za-z_/][\w./@+=()~%^-]*(?::[\w./@+=()~%^-]+)*(?: [\w./@
 _DIGIT_FIRST = re.compile(r"[1-9][\w.-]*[ac-df-np-wyzAC-DF-NP-WYZ][\w.-]*", re.ASCII)
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 # What JSON leaves as it is and YAML does not take raw, or takes for a line break.
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 _UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
 """Halves of characters, and the zero byte, which our own reader refuses."""
 

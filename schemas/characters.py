@@ -12,8 +12,14 @@ INSTEAD = "\ufffd"
 _MANY = 100
 """Who has more characters that are refused has no text: nothing of it is read."""
 
-# What YAML 1.2 calls not printable, the byte order mark, and the three characters that only YAML 1.1 breaks lines at.
-_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+# What YAML 1.2 calls not printable, the byte order mark, the three characters that only YAML 1.1 breaks lines at, and
+# those that turn text round: what a reviewer sees is then not what runs (CVE-2021-42574).
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2060-\u2065\u3164\uffa0\U000e0000-\U000e007f]"
+)
+"""Characters without width, which names and sentences of some languages need, and scripts do not."""
 _BREAKS = frozenset("\x85\u2028\u2029")
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _SAVE = "save it as UTF-8 without a byte order mark"
@@ -75,6 +81,9 @@ def _unwanted(file: str, text: str, at: int) -> Refused:
     if character in _BREAKS:
         hint = f'write "\\u{ord(character):04x}" in double quotes'
         return _refused(span, "OC117", f"{name} breaks lines in YAML 1.1 and does not in YAML 1.2", hint, text)
+    if character in _TURNS:
+        hint = f'remove it, or write "\\u{ord(character):04x}" in double quotes, where it is seen'
+        return _refused(span, "OC118", f"{name} turns text round: what is shown is not what is read", hint, text)
     if character == "\0":
         return _refused(span, "OC103", "a zero byte", "remove it; no program takes it", text)
     hint = f'remove it, or write "\\u{ord(character):04x}" in double quotes'

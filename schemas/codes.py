@@ -37,6 +37,7 @@ _TITLES = {
     "OC115": "A text that is too long",
     "OC116": "A file that is too large",
     "OC117": "A line break that is none in YAML 1.2",
+    "OC118": "A character that is not seen",
     "OC121": "Not a regular file",
     "OC122": "Too many files",
     "OC123": "A folder nested too deeply",

@@ -27,6 +27,7 @@ _STEPS = frozenset({"steps", "rescue", "finally"})
 _CLOCK = frozenset({"cron", "rrule", "every", "at", "startAt", "endAt", "calendars", "only", "except", "duration"})
 
 DECIDED_BY: Mapping[str, frozenset[str]] = {
+    "OC118": frozenset(),
     "OC204": frozenset({"from", "data", "sops"}),
     "OC206": frozenset(),
     "OC207": frozenset(),

@@ -41,6 +41,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             lambda: _read(authored, shells, inputs, used, targeted=targeted),
         )
         yield from answer.findings
+        yield from scripts.unseen(authored, steps_of(authored))
         guesses = Guesses()
         for secret in answer.secrets:
             yield from _of_secret(authored, secret, scope, guesses)
@@ -58,6 +59,7 @@ def of_library_step(authored: Authored, spec: LibraryStepSpec, scope: Scope) -> 
         lambda: _read(authored, shells, secret, used, targeted=True),
     )
     yield from answer.findings
+    yield from scripts.unseen(authored, steps_of(authored))
 
 
 def _secret_inputs(authored: Authored, scope: Scope) -> frozenset[Path]:

@@ -8,6 +8,7 @@ from engine.checks.reading import well_marked
 from engine.checks.scope import Path, PlacedStep
 from engine.inference import Lookup
 from engine.numbers import of_params
+from schemas.characters import UNSEEN
 from schemas.diagnostic import Diagnostic
 from schemas.job import Shell, Step
 from schemas.reader import Authored
@@ -26,6 +27,17 @@ def types_of(params: Mapping[str, Mapping[str, Any]], steps: Iterable[PlacedStep
             for name, value in placed.step.outputs.items()
         ),
     )
+
+
+def unseen(authored: Authored, steps: Iterable[PlacedStep]) -> Iterator[Diagnostic]:
+    """The first character of each script that nobody sees, and that its shell reads all the same."""
+    for path, text in (one for placed in steps for one in _script(placed)):
+        if not text.isascii() and (found := UNSEEN.search(text)) is not None:
+            span = authored.span_within(*path, offset=found.start(), length=1)
+            hint = "remove it; where the script needs it, let printf write it by its number"
+            yield Diagnostic(
+                span, "OC118", f"the script holds U+{ord(found[0]):04X}, which is not seen", hint, "warning"
+            )
 
 
 def bound(

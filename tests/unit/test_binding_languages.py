@@ -130,8 +130,23 @@ POWERSHELL = [
     "git pull && npm install ${{ e }}",
     "Copy-Item . $to -Filter ${{ e }}",
     "Get-Item `\n  ${{ e }}",
+    "Get-Content C:\\x.bat; Get-Item ${{ e }}",
+    "Copy-Item ${{ e }} C:\\x.bat",
+    "if ($config.bat) { Get-Item ${{ e }} }",
+    "./x.bat a\nGet-Item ${{ e }}",
 ]
 POWERSHELL_REFUSED = [
+    "./x.bat ${{ e }}",
+    ".\\x.cmd /q ${{ e }}",
+    "C:\\tools\\X.BAT ${{ e }}",
+    "& 'C:\\my tools\\x.bat' ${{ e }}",
+    '& "C:\\my tools\\x.cmd" ${{ e }}',
+    "x.cmd ${{ e }}",
+    "$r = ./x.bat ${{ e }}",
+    "$x = ${{ e }}; ./x.bat $x",
+    "if ($true) { ./x.bat ${{ e }} }",
+    "git pull && build.cmd ${{ e }}",
+    "./x`.bat ${{ e }}",
     'ssh h "rm ${{ e }}"',
     "$r = ssh h ${{ e }}",
     "(ssh h ${{ e }})",
@@ -213,6 +228,15 @@ def test_a_value_is_refused_where_python_would_evaluate_it_or_takes_none(script:
     refused = bind(script, "python3")
     assert isinstance(refused, tuple), refused
     assert script[refused[0].offset :].startswith("${{ e }}")
+
+
+def test_a_batch_file_is_named_in_the_finding() -> None:
+    """Windows has cmd read the arguments of a batch file again: `a&calc` starts calc (CVE-2024-24576)."""
+    for name in ("./x.bat", "x.cmd"):
+        refused = bind(f"{name} ${{{{ e }}}}", "powershell")
+        assert isinstance(refused, tuple)
+        assert f"'{name}', a batch file" in refused[0].message
+        assert "EnableDelayedExpansion" in refused[0].hint
 
 
 @pytest.mark.parametrize("script", POWERSHELL)

@@ -27,6 +27,8 @@ REFUSED = {
     "an escaped zero byte": (b'a: "x\\0y"\n', "1:4 OC103"),
     "an escape character": (b"a: \x1b[1m", "1:4 OC103"),
     "a control character of the upper half": ("a: \x9b".encode(), "1:4 OC103"),
+    "text turned round": ("é: x\u202ey".encode(), "1:5 OC118"),
+    "text turned round in a comment": ("a: 1 # \u2066x\u2069".encode(), "1:8 OC118"),
     "a line separator": ("é: x\u2028y".encode(), "1:5 OC117"),
     "a next line": ("a: x\x85y".encode(), "1:5 OC117"),
     "an open list": (b"a: [1, 2\n", "1:9 OC104"),
