@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
-from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related, Severity
@@ -98,13 +97,8 @@ def _project(project: Project) -> Iterator[Finding]:
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
-    scripted = placed.is_script or _has_files(placed) or use_of(placed.step.uses) is not None
-    if placed.step.become is not None and not scripted:
-        yield (*placed.path, "become"), "'become' of a step that is no script", "write the step as 'run'"
-
-
-def _has_files(placed: PlacedStep) -> bool:
-    return placed.type is not None and placed.type.needs == "files"
+    if placed.step.become is not None and placed.type is not None and placed.type.runner_side:
+        yield (*placed.path, "become"), "'become' of a step that the runner itself does", "write the step as 'run'"
 
 
 def _schedule(schedule: Schedule) -> Iterator[Finding]:

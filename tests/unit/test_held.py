@@ -27,7 +27,10 @@ def catalog(*documents: str) -> Catalog:
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        ("{steps: [{uses: dummy, become: root}]}", "'become' of a step that is no script is not supported yet"),
+        (
+            "{steps: [{uses: dummy, become: root}]}",
+            "'become' of a step that the runner itself does is not supported yet",
+        ),
     ],
 )
 def test_a_job_that_would_run_otherwise_than_it_is_written_does_not_run(spec: str, reason: str) -> None:

@@ -206,11 +206,13 @@ class Work:
             wire = self.wire
             assert wire is not None
             wire.until = time.monotonic() + self.orders.left
-            shell.open()
-            shell.begin("del", ["/q", path], None)
-            to_its_end(shell)
-            shell.remove()
-            wire.until = None
+            try:
+                shell.open()
+                shell.begin("del", ["/q", path], None)
+                to_its_end(shell)
+                shell.remove()
+            finally:
+                wire.until = None
 
     # --- from the start to the end -----------------------------------------------------------------------------------
 
