@@ -87,6 +87,8 @@ def verdict(catalog: Catalog, happened: Happened) -> Verdict:
 def _judged(catalog: Catalog, trigger: Trigger, happened: Happened) -> Verdict:
     spec, context = trigger.spec, {"event": happened.event}
     webhook = spec.event.webhook
+    if webhook is not None and webhook.provider == "github" and happened.type == "ping":
+        return Ignore("ping", "its sender tried the address")
     if webhook is not None and webhook.events and happened.type not in webhook.events:
         return Ignore("otherEvent", f"it is '{said(happened.type or 'none')}', and not among 'events'")
     if not condition(spec.if_, context):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from journal.errors import Refused
-from opsconductor.address import Pages
+from opsconductor.address import Address, Pages
 from opsconductor.exits import UsageError
 from reconciler.source import Source, parse
 
@@ -85,6 +85,8 @@ class Settings:
     status_remote: str | None = None
     grace: timedelta = timedelta(seconds=30)
     take_over: bool = False
+    webhooks: Address | None = None
+    """Where webhooks are received. None: nowhere."""
     once: bool = False
     paused: bool = False
     dashboard: Pages | None = None

@@ -9,25 +9,24 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 
 import structlog
-from sqlalchemy import Connection
 
 from engine.catalog import DEFAULT_POOL, Catalog
-from engine.states import RunState
 from engine.views import SyncView
-from journal import events, history, leases, runs, workflows
+from journal import leases
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
 from journal.store import Journal
 from opsconductor import exits
 from opsconductor.committed import MirroredFiles
+from opsconductor.idle import failed_since, is_idle
 from opsconductor.settings import Settings
 from opsconductor.showing import Showing
+from opsconductor.webhooks import WebhookDoor
 from reconciler import owner, projection, rebuild
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
-from reconciler.projection import unpublished
 from reconciler.publish import OtherOwner
 from reconciler.resumptions import Resumptions
 from reconciler.statusbranch import StatusBranch
@@ -92,6 +91,7 @@ class Engine:
             own_source=self._status_mirror is self._mirror,
         )
         self._branch: StatusBranch | None = None
+        self._door = WebhookDoor(settings)
 
     @property
     def catalog(self) -> Catalog | None:
@@ -127,6 +127,7 @@ class Engine:
                 else:
                     await self._work(self._stop.wait())
         finally:
+            self._door.close()
             self._mirror.close()
             self._status_mirror.close()
         if self._ending.reason:
@@ -285,14 +286,23 @@ class Engine:
         publishing = asyncio.create_task(self.showing.keep_up(self._branch))
         reaping = asyncio.create_task(Reaper(self._journal, self._clock).run())
         waiting = asyncio.ensure_future(until)
-        parts = {deciding, running, publishing, reaping, watching}
+        receiving = self._door.receive(
+            self._journal,
+            self._clock,
+            self._secrets(),
+            catalog=lambda: self._loop.catalog,
+            pushed=self._wake.poke,
+        )
+        parts = {deciding, running, publishing, reaping, watching, *receiving}
         try:
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
             failed = next((part.exception() for part in done if part.exception() is not None), None)
             self._note(failed)
             self._stop.set()
             self._wake.poke()
-            await asyncio.gather(deciding, return_exceptions=True)
+            for door in receiving:
+                door.cancel()
+            await asyncio.gather(deciding, *receiving, return_exceptions=True)
             await runner.drain(self._settings.grace)
         finally:
             for part in (*parts, waiting):
@@ -301,6 +311,10 @@ class Engine:
         await self._finish()
         if self._bug is not None:
             raise self._bug
+
+    def _secrets(self) -> Secrets:
+        settings = self._settings
+        return Secrets(settings.secrets, settings.secret_variables, restricted=settings.restricted)
 
     def _longest_still(self) -> timedelta:
         assert self._branch is not None
@@ -313,7 +327,7 @@ class Engine:
             self._journal,
             pools=None,
             clock=self._clock,
-            secrets=Secrets(settings.secrets, settings.secret_variables, restricted=settings.restricted),
+            secrets=self._secrets(),
             logs=settings.state.logs,
             may_claim=vigil.sure,
             repository=MirroredFiles(settings.state.mirror),
@@ -363,17 +377,17 @@ class Engine:
         """--once: until a pass was made over everything and nothing is open or unpublished."""
         passes = self._loop.passes
         watch = self._journal.watch()
-        while not (self._loop.passes > passes and await self._journal.read(self._idle)):
+        while not (
+            self._loop.passes > passes and await self._journal.read(lambda conn: is_idle(conn, self._clock.now()))
+        ):
             await watch.changed(timeout=0.5)
-        failed = await self._journal.read(lambda conn: _failed_since(conn, self._started))
+        failed = await self._journal.read(lambda conn: failed_since(conn, self._started))
         if failed or not self._loop.sync.clean:
             self._ending = Ending(exits.FINDINGS)
 
-    def _idle(self, conn: Connection) -> bool:
+    async def _idle(self) -> bool:
         now = self._clock.now()
-        waits = (run for run in runs.open_runs(conn) if not workflows.only_waits(conn, run))
-        due = [run for run in waits if not _starts_later(conn, run, now)]
-        return not due and not events.pending(conn, 1) and not unpublished(conn)
+        return await self._journal.read(lambda conn: is_idle(conn, now))
 
     async def _pause(self, span: timedelta) -> None:
         try:
@@ -381,14 +395,3 @@ class Engine:
                 await self._stop.wait()
         except TimeoutError:
             return
-
-
-def _failed_since(conn: Connection, since: datetime) -> bool:
-    # What the failure of a node means, its workflow's run says.
-    ended = [brief for brief in history.ended(conn, limit=1000) if brief.cause_kind != "workflow"]
-    return any(b.finished_at and b.finished_at >= since and b.state is not RunState.SUCCEEDED for b in ended)
-
-
-def _starts_later(conn: Connection, run: str, now: datetime) -> bool:
-    view = runs.get(conn, run)  # type: ignore[arg-type]
-    return view is not None and view.starts_at is not None and view.starts_at > now

@@ -9,6 +9,7 @@ from schemas.paths import Glob
 from schemas.quantities import Period
 from schemas.rules import chosen, one_of
 
+Provider = Literal["github", "gitlab", "gitea", "generic"]
 RunState = Literal["succeeded", "failed", "cancelled", "timedOut", "unknown"]
 _EVENTS = ("webhook", "run", "definitions")
 _STARTED = ("jobRef", "workflowRef")
@@ -18,9 +19,7 @@ class WebhookEvent(Model):
     """A request to `POST /hooks/<trigger>` whose signature the credential proves."""
 
     credential_ref: Name = Field(description="The secret that signs the requests.", examples=["hook-secret"])
-    provider: Literal["github", "gitlab", "gitea", "generic"] = Field(
-        default="generic", description="How requests are signed, and what `event` looks like."
-    )
+    provider: Provider = Field(default="generic", description="How requests are signed, and what `event` looks like.")
     events: Many[str] = Field(
         default=(),
         description="The kinds of events that count, as the sender names them in its header; of all where left out.",

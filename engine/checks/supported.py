@@ -21,7 +21,6 @@ from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Calendars, Schedule
 from schemas.steps import PLANNED_TYPES, STEP_TYPES
-from schemas.trigger import Trigger
 
 CODE = "OC901"
 LESS = "OC902"
@@ -68,8 +67,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
             yield from _request(document)
         case Credential():
             yield from _credential(document)
-        case Trigger() if document.spec.event.webhook is not None:
-            yield ("spec", "event", "webhook"), "a webhook", "use run or definitions"
         case NotificationChannel():
             yield from _channel(document)
     for placed in steps_of(authored):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.address import DASHBOARD, Pages
+from opsconductor.address import DASHBOARD, Address, Pages
 from opsconductor.address import parse as parse_address
 from opsconductor.cli.options import (
     BranchOption,
@@ -60,6 +60,12 @@ def up(
     grace: Annotated[
         str, typer.Option("--grace", envvar="OPSCONDUCTOR_GRACE", help="How long SIGTERM lets running steps end.")
     ] = "30s",
+    webhooks: Annotated[
+        str,
+        typer.Option(
+            "--webhooks", envvar="OPSCONDUCTOR_WEBHOOKS", metavar="HOST:PORT|off", help="Where webhooks are received."
+        ),
+    ] = "off",
     take_over: Annotated[
         bool,
         typer.Option("--take-over", envvar="OPSCONDUCTOR_TAKE_OVER", help="Take the branch from another engine."),
@@ -99,6 +105,7 @@ def up(
         status_remote=status_remote,
         grace=patience,
         take_over=take_over,
+        webhooks=_address("--webhooks", webhooks),
         once=once,
         paused=paused,
         dashboard=_pages(dashboard, token),
@@ -108,12 +115,16 @@ def up(
 
 def _pages(text: str | None, token: Path | None) -> Pages | None:
     """Where the dashboard is to be, and for whom."""
-    try:
-        address = DASHBOARD if text is None else parse_address(text)
-    except ValueError as error:
-        raise UsageError(f"--dashboard {text!r}: {error}") from error
+    address = DASHBOARD if text is None else _address("--dashboard", text)
     shown = None if token is None else _token(token)
     return None if address is None else Pages(address, chosen=text is not None, token=shown)
+
+
+def _address(option: str, text: str) -> Address | None:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r}: {error}") from error
 
 
 def _token(file: Path) -> str:

@@ -1,8 +1,14 @@
 """Triggers: the end of a run and an accepted commit start others, each exactly once, and never in a circle."""
 
+import json
+import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
+
+from tests import webhooks
 from tests.acceptance.site import HERE, Site, job
 
 Make = Callable[..., Site]
@@ -62,3 +68,61 @@ def test_an_accepted_commit_sets_off_what_watches_its_paths(bare: Site) -> None:
     assert bare.left("told") == ["site/a.txt succeeded"]
     bare.once()
     assert len(_by(bare, "on-change")) == 1
+
+
+HOOKED = """
+    apiVersion: opsconductor/v1
+    kind: Credential
+    metadata: {name: hook}
+    spec: {type: token, from: {file: hook}}
+"""
+
+
+def _port(site: Site) -> int:
+    """Where the newest engine receives webhooks."""
+    found = site.wait(
+        lambda: re.search(r"http://127\.0\.0\.1:(\d+)/hooks/", site.daemons[-1].stderr), what="the receiver"
+    )
+    return int(found[1])
+
+
+def _send(site: Site, trigger: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+    answer = httpx2.post(f"http://127.0.0.1:{_port(site)}/hooks/{trigger}", content=body, headers=headers)
+    return answer.status_code, answer.json()
+
+
+def test_a_signed_webhook_starts_a_job_with_hostile_text_as_mere_data(bare: Site) -> None:
+    """What it says reaches the script as a value; sent again, also after a restart, it starts nothing more."""
+    (bare.secrets / "hook").write_text(webhooks.SECRET)
+    starts = "if: event.ref.endsWith('/main'), jobRef: tell, params: {of: '${{ event.title }}', state: succeeded}"
+    bare.create({
+        "here.yaml": HERE, "tell.yaml": _tell(bare), "hook.yaml": HOOKED,
+        "on-push.yaml": trigger("on-push", "webhook: {credentialRef: hook, provider: github}", starts),
+    })  # fmt: skip
+    bare.up("--webhooks", "127.0.0.1:0")
+    title = "$(touch pwned) `touch pwned`; ${{ 1 + 1 }} \" ' \\ \u202e é"
+    body = json.dumps({"ref": "refs/heads/main", "title": title}).encode()
+    assert _send(bare, "on-push", body, webhooks.github(body)) == (202, {"state": "accepted"})
+    (run,) = bare.wait(lambda: _by(bare, "on-push"), what="a run of the trigger")
+    assert run["status"]["state"] == "succeeded"
+    assert bare.left("told") == [f"{title} succeeded"]
+    assert not list(bare.root.rglob("pwned"))
+    other = json.dumps({"ref": "refs/heads/other", "title": "x"}).encode()
+    assert _send(bare, "on-push", other, webhooks.github(other, delivery="d-2"))[0] == 202
+    assert bare.daemons[-1].stop() == 0
+    bare.up("--webhooks", "127.0.0.1:0")
+    assert _send(bare, "on-push", body, webhooks.github(body)) == (202, {"state": "known"})
+    assert _send(bare, "on-push", body, webhooks.github(body, secret="wrong"))[0] == 401
+    assert bare.daemons[-1].stop() == 0
+    assert len(_by(bare, "on-push")) == 1
+
+
+def test_a_taken_port_is_said_before_anything_is_claimed(bare: Site) -> None:
+    """Nothing was begun: another start needs no --take-over."""
+    bare.create({"here.yaml": HERE})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = bare.run("up", str(bare.source), "--webhooks", f"127.0.0.1:{port}", cwd=bare.root)
+    assert done.returncode == 1
+    assert f"webhooks cannot be received at 127.0.0.1:{port}" in done.stderr
+    assert bare.head() is None

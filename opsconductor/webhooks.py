@@ -1,0 +1,59 @@
+"""The door for webhooks of a running engine: opened before anything is claimed, served while it works."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from socket import socket
+
+import structlog
+
+from engine.catalog import Catalog
+from journal.clock import Clock
+from journal.store import Journal
+from opsconductor.settings import Settings
+from runners.secrets import Secrets
+from schemas.trigger import Trigger
+
+log = structlog.get_logger(__name__)
+
+
+class WebhookDoor:
+    """Where the settings want webhooks received. Raises Refused where nothing can listen there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._where: socket | None = None
+        if settings.webhooks is None or settings.paused or settings.once:
+            return
+        # Only who receives webhooks loads what that needs.
+        from runners.listener.receiver import listening
+
+        self._where = listening(settings.webhooks.host, settings.webhooks.port)
+
+    def receive(
+        self,
+        journal: Journal,
+        clock: Clock,
+        secrets: Secrets,
+        *,
+        catalog: Callable[[], Catalog | None],
+        pushed: Callable[[], None],
+    ) -> tuple[asyncio.Task[None], ...]:
+        """Begin to receive: the task that does, to be cancelled. `pushed` is called after every new push."""
+        if self._where is None:
+            _say_unheard(catalog())
+            return ()
+        from runners.listener.receiver import Receiver, hooks
+
+        receiver = Receiver(journal, secrets, clock, known=lambda: hooks(catalog()), pushed=pushed)
+        return (asyncio.create_task(receiver.serve(self._where)),)
+
+    def close(self) -> None:
+        if self._where is not None:
+            self._where.close()
+
+
+def _say_unheard(catalog: Catalog | None) -> None:
+    triggers: Mapping[str, Trigger] = catalog.triggers if catalog is not None else {}
+    waiting = [name for name, trigger in triggers.items() if trigger.spec.event.webhook is not None]
+    if waiting:
+        hint = "start the engine with --webhooks HOST:PORT"
+        log.warning("triggers wait for webhooks, and none are received", triggers=waiting, hint=hint)

@@ -1,0 +1,265 @@
+"""`POST /hooks/<trigger>`: measured, proven, recorded, answered, in this order. Who is not proven learns nothing.
+
+Whether there is a trigger of that name, and what is wrong with a signature, is for the engine's log and the trigger's
+status alone: both give the same 401.
+"""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from urllib.parse import parse_qs
+
+import structlog
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from engine import payload
+from engine.catalog import Catalog
+from journal import events
+from journal.clock import Clock
+from journal.errors import Refused, Unavailable
+from journal.events import NewEvent, Received
+from journal.store import Journal
+from runners.listener.protocol import server
+from runners.listener.signatures import Incoming, Proven, Unproven, prove
+from runners.secrets import Sealed, Secrets
+from schemas.credential import CredentialSpec
+from schemas.trigger import Provider
+
+log = structlog.get_logger(__name__)
+
+BODY_WITHIN = 10.0
+"""Seconds from the end of the headers to the end of the body."""
+AT_ONCE = 32
+"""Requests that are worked on at once; more are told to come back."""
+_NOTED_EVERY = timedelta(seconds=2)
+_MOST_FIELDS = 20
+_NOBODY = "the secret of a trigger that there is none of"
+_PUSHES = frozenset({"push", "Push Hook", "Tag Push Hook", "create", "delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A trigger that webhooks set off, and what proves them."""
+
+    trigger: str
+    provider: Provider
+    credential: str
+    spec: CredentialSpec
+    labels: Mapping[str, str]
+
+
+def hooks(catalog: Catalog | None) -> Mapping[str, Hook]:
+    """The triggers of these definitions that webhooks set off, by name."""
+    found: dict[str, Hook] = {}
+    for name, trigger in catalog.triggers.items() if catalog is not None else ():
+        webhook = trigger.spec.event.webhook
+        if catalog is None or webhook is None or webhook.credential_ref not in catalog.credentials:
+            continue
+        spec = catalog.credentials[webhook.credential_ref].spec
+        found[name] = Hook(name, webhook.provider, webhook.credential_ref, spec, trigger.metadata.labels)
+    return found
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0: one that is free. Raises Refused where there can be none."""
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        found = socket.socket(family, kind, proto)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind(address)
+        except OSError:
+            found.close()
+            raise
+    except OSError as error:
+        raise Refused(f"webhooks cannot be received at {host}:{port}: {error.strerror or error}") from error
+    return found
+
+
+class Receiver:
+    """Serves until cancelled. `known` gives the hooks in force; `pushed` is called after every new push."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        known: Callable[[], Mapping[str, Hook]],
+        pushed: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._secrets = secrets
+        self._clock = clock
+        self._known = known
+        self._pushed = pushed
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._rejected: Counter[tuple[str, str, str]] = Counter()
+
+    async def serve(self, where: socket.socket) -> None:
+        """Answer at this socket; cancelled, it takes no more and ends what it is at."""
+        host, port = where.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        log.info("webhooks are received", address=f"http://{shown}:{port}/hooks/TRIGGER")
+        if not ip_address(host).is_loopback:
+            log.warning("webhooks come in unencrypted from other machines; put a proxy with TLS before it")
+        app = Starlette(routes=[Route("/hooks/{trigger}", self._answer, methods=["POST"])])
+        running = server(app)
+        serving = asyncio.create_task(running.serve(sockets=[where]))
+        noting = asyncio.create_task(self._note_rejected())
+        try:
+            await asyncio.wait({serving, noting}, return_when=asyncio.FIRST_COMPLETED)
+            for part in (serving, noting):
+                if part.done():
+                    part.result()
+        finally:
+            running.should_exit = True
+            noting.cancel()
+            await asyncio.gather(serving, noting, return_exceptions=True)
+            with suppress(Unavailable):
+                await self._note()
+
+    async def _answer(self, request: Request) -> JSONResponse:
+        if self._places.locked():
+            return _said(503, "busy; send it again later", {"retry-after": "5"})
+        async with self._places:
+            try:
+                return await self._received(request)
+            except Unavailable as error:
+                log.warning("a webhook could not be recorded", error=str(error))
+                return _said(503, "it cannot be recorded now; send it again later", {"retry-after": "30"})
+
+    async def _received(self, request: Request) -> JSONResponse:
+        body = await _body(request)
+        if isinstance(body, JSONResponse):
+            return body
+        incoming = Incoming(_headers(request), body)
+        name = request.path_params["trigger"]
+        hook = self._known().get(name)
+        try:
+            secret = _NOBODY if hook is None else await asyncio.to_thread(self._secret, hook)
+        except Sealed as error:
+            log.error("a webhook cannot be verified", trigger=name, error=str(error))
+            self._rejected[name, "sealed", str(error)] += 1
+            return _said(503, "it cannot be verified now; send it again later", {"retry-after": "60"})
+        proof = prove("generic" if hook is None else hook.provider, secret, incoming, self._clock.now())
+        if hook is None or isinstance(proof, Unproven):
+            if hook is not None and isinstance(proof, Unproven):
+                self._rejected[name, proof.reason, proof.message] += 1
+            return _said(401, "not accepted", {"www-authenticate": "Signature"})
+        return await self._proven(hook, proof, incoming)
+
+    def _secret(self, hook: Hook) -> str:
+        opened = self._secrets.open(hook.credential, hook.spec, labels=hook.labels)
+        return opened.get("token" if hook.spec.type == "token" else "value")
+
+    async def _proven(self, hook: Hook, proof: Proven, incoming: Incoming) -> JSONResponse:
+        data = _json_of(incoming)
+        if data is None:
+            self._rejected[hook.trigger, "badType", "its content is neither JSON nor a form with JSON in it"] += 1
+            return _said(415, "send application/json")
+        try:
+            await asyncio.to_thread(payload.read, data)
+        except payload.NotJson as error:
+            self._rejected[hook.trigger, "badPayload", str(error)] += 1
+            return _said(400, str(error))
+        new = NewEvent(
+            hook.trigger, proof.key, "webhook", self._clock.now(),
+            type=proof.type, delivery=proof.delivery, payload=data,
+        )  # fmt: skip
+        received = await self._journal.write(lambda tx: events.receive(tx, new))
+        log.info("webhook received", trigger=hook.trigger, type=proof.type, delivery=proof.delivery, answer=received)
+        if received == "new" and proof.type in _PUSHES:
+            self._pushed()
+        return _ANSWERS[received]()
+
+    # --- what was turned away ---
+
+    async def _note_rejected(self) -> None:
+        while True:
+            await asyncio.sleep(_NOTED_EVERY.total_seconds())
+            with suppress(Unavailable):
+                await self._note()
+
+    async def _note(self) -> None:
+        """However many they are: one record an hour and reason."""
+        found = dict(self._rejected)
+        if not found:
+            return
+        now = self._clock.now()
+
+        def change(tx: Connection) -> None:
+            for (trigger, reason, message), times in found.items():
+                events.reject(tx, trigger, reason, message, times, now)
+
+        await self._journal.write(change)
+        self._rejected.subtract(found)
+        self._rejected = +self._rejected
+        for (trigger, reason, message), times in found.items():
+            log.warning("webhooks were turned away", trigger=trigger, reason=reason, message=message, times=times)
+
+
+def _said(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Every connection carries one request: who wants to be slow must connect anew, and is counted."""
+    body = {"message": text} if status >= 400 else {"state": text}
+    return JSONResponse(body, status, headers={**(headers or {}), "connection": "close", "cache-control": "no-store"})
+
+
+_ANSWERS: Mapping[Received, Callable[[], JSONResponse]] = {
+    "new": lambda: _said(202, "accepted"),
+    "known": lambda: _said(202, "known"),
+    "conflict": lambda: _said(409, "this delivery came before with other content"),
+    "full": lambda: _said(503, "too many events wait; send it again later", {"retry-after": "30"}),
+}
+
+
+async def _body(request: Request) -> bytes | JSONResponse:
+    """The body, or the answer to one that is too large or too slow. Nothing beyond the limit is kept."""
+    too_large = f"at most {payload.MAX_BYTES >> 20} MiB"
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:12]) > payload.MAX_BYTES:
+        return _said(413, too_large)
+    found = bytearray()
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for part in request.stream():
+                found += part
+                if len(found) > payload.MAX_BYTES:
+                    return _said(413, too_large)
+    except TimeoutError:
+        return _said(408, "the body took too long")
+    except ClientDisconnect:
+        return _said(400, "the body ended early")
+    return bytes(found)
+
+
+def _headers(request: Request) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in request.headers.items():
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+def _json_of(incoming: Incoming) -> bytes | None:
+    """The JSON of a body: all of it, or the field `payload` of a form, as forges can be told to send it."""
+    kind = (incoming.headers.get("content-type") or ("",))[0].partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        return incoming.body
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            fields = parse_qs(incoming.body.decode("ascii"), strict_parsing=True, max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            return None
+        return fields["payload"][0].encode() if len(fields.get("payload", ())) == 1 else None
+    return None

@@ -1,0 +1,183 @@
+"""Whether a request comes from who knows the secret, and which event it is. Pure: the time is told.
+
+What is proven is what counts: where a signature covers the body alone, the body is what tells an event from others,
+since whoever caught a signed request could send it again under any other delivery id. Sources: GitHub "Validating
+webhook deliveries"; GitLab "Webhooks" (secret token, signing token); Gitea "Webhooks"; the Standard Webhooks
+specification.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from schemas.trigger import Provider
+
+REPLAY_WINDOW = timedelta(minutes=5)
+"""How far the time that a sender signed may lie from ours."""
+_MOST_SIGNATURES = 10
+_ID = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
+_HEX = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request. `headers` have lower-case names, each with all its values in order."""
+
+    headers: Mapping[str, tuple[str, ...]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """It comes from who knows the secret. `key` tells the event from all others of this sender."""
+
+    key: str
+    delivery: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """It does not, or nobody can tell. `reason` is one word; the message is for the log, not for the sender."""
+
+    reason: str
+    message: str
+
+
+class _Odd(Exception):  # noqa: N818 - named after the header
+    """A header stands twice, or holds what no sender writes."""
+
+
+def prove(provider: Provider, secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
+    """Judge a request by the scheme of its provider. Never raises, whatever the request holds."""
+    try:
+        return _SCHEMES[provider](secret, incoming, now)
+    except _Odd as odd:
+        return Unproven("badHeader", str(odd))
+
+
+def _github(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
+    delivery, kind = _named(incoming, "x-github-delivery"), _named(incoming, "x-github-event")
+    return _by_body(secret, incoming, "x-hub-signature-256", "sha256=", delivery, kind)
+
+
+def _gitea(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
+    """Forgejo is a Gitea with names of its own beside the old ones."""
+    delivery = _named(incoming, "x-gitea-delivery") or _named(incoming, "x-forgejo-delivery")
+    kind = _named(incoming, "x-gitea-event") or _named(incoming, "x-forgejo-event")
+    header = "x-gitea-signature" if "x-gitea-signature" in incoming.headers else "x-forgejo-signature"
+    return _by_body(secret, incoming, header, "", delivery, kind)
+
+
+def _gitlab(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
+    kind = _named(incoming, "x-gitlab-event")
+    if "webhook-signature" in incoming.headers:
+        return _standard(secret, incoming, now, kind)
+    given = _value(incoming, "x-gitlab-token")
+    if given is None:
+        return Unproven("notSigned", "there is neither a webhook-signature nor an x-gitlab-token")
+    if not _same(given, secret):
+        return Unproven("badSignature", "the token is another one")
+    delivery = _named(incoming, "idempotency-key") or _named(incoming, "x-gitlab-event-uuid")
+    return Proven(f"delivery/{delivery}" if delivery else _body_key(incoming), delivery, kind)
+
+
+def _generic(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
+    if "webhook-signature" in incoming.headers:
+        return _standard(secret, incoming, now, None)
+    if "x-hub-signature-256" in incoming.headers:
+        return _by_body(secret, incoming, "x-hub-signature-256", "sha256=", None, None)
+    given = _value(incoming, "authorization")
+    if given is None:
+        return Unproven("notSigned", "there is neither a webhook-signature, an x-hub-signature-256 nor a bearer token")
+    scheme, _, token = given.partition(" ")
+    if not _same(token.strip(), secret) or scheme.lower() != "bearer":
+        return Unproven("badSignature", "the token is another one")
+    delivery = _named(incoming, "idempotency-key")
+    return Proven(f"delivery/{delivery}" if delivery else f"unnamed/{uuid4()}", delivery)
+
+
+_SCHEMES: Mapping[Provider, Callable[[str, Incoming, datetime], Proven | Unproven]] = {
+    "github": _github,
+    "gitlab": _gitlab,
+    "gitea": _gitea,
+    "generic": _generic,
+}
+
+
+def _by_body(
+    secret: str, incoming: Incoming, header: str, mark: str, delivery: str | None, kind: str | None
+) -> Proven | Unproven:
+    """HMAC-SHA256 over the bytes of the body, in hexadecimal digits."""
+    given = _value(incoming, header)
+    if given is None:
+        return Unproven("notSigned", f"there is no {header}")
+    if not given.startswith(mark) or not _HEX.fullmatch(given[len(mark) :]):
+        return Unproven("badSignature", f"{header} is not {mark or 'the hexadecimal digits of'} an HMAC-SHA256")
+    wanted = hmac.digest(secret.encode(), incoming.body, "sha256").hex()
+    if not hmac.compare_digest(wanted, given[len(mark) :].lower()):
+        return Unproven("badSignature", "the signature is not that of this body by this secret")
+    return Proven(_body_key(incoming), delivery, kind)
+
+
+def _standard(secret: str, incoming: Incoming, now: datetime, kind: str | None) -> Proven | Unproven:
+    """Standard Webhooks: HMAC-SHA256 over id, time and body, in base64; several while a secret is being changed."""
+    identity, stamp = _named(incoming, "webhook-id"), _value(incoming, "webhook-timestamp")
+    given = _value(incoming, "webhook-signature") or ""
+    if identity is None or stamp is None or not re.fullmatch(r"[0-9]{1,12}", stamp, re.ASCII):
+        return Unproven("badHeader", "webhook-id or webhook-timestamp is not there, or is none")
+    signed = f"{identity}.{stamp}.".encode() + incoming.body
+    wanted = hmac.digest(_standard_key(secret), signed, "sha256")
+    # All of them are looked at, so that the time taken says nothing about which one was right.
+    right = [
+        hmac.compare_digest(wanted, _decoded(one.removeprefix("v1,")))
+        for one in given.split(" ")[:_MOST_SIGNATURES]
+        if one.startswith("v1,")
+    ]
+    if not any(right):
+        return Unproven("badSignature", "no signature is that of this body by this secret")
+    if abs(now.timestamp() - int(stamp)) > REPLAY_WINDOW.total_seconds():
+        return Unproven("tooOld", "it was signed more than five minutes ago, or the clocks differ by as much")
+    return Proven(f"id/{identity}", identity, kind)
+
+
+def _standard_key(secret: str) -> bytes:
+    return _decoded(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text.encode(), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _same(given: str, secret: str) -> bool:
+    """In a time that says nothing about either, their lengths included."""
+    one, other = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (given, secret))
+    return hmac.compare_digest(one, other)
+
+
+def _body_key(incoming: Incoming) -> str:
+    return f"body/{hashlib.sha256(incoming.body).hexdigest()}"
+
+
+def _value(incoming: Incoming, header: str) -> str | None:
+    values = incoming.headers.get(header, ())
+    if len(values) > 1:
+        raise _Odd(f"{header} stands there {len(values)} times")
+    return values[0] if values else None
+
+
+def _named(incoming: Incoming, header: str) -> str | None:
+    """An id or a name: printable ASCII, at most 200 characters; GitLab's names of events have blanks."""
+    value = _value(incoming, header)
+    if value is not None and not _ID.fullmatch(value.replace(" ", "_")):
+        raise _Odd(f"{header} holds what no sender writes")
+    return value

@@ -1,0 +1,221 @@
+"""The receiver, by real requests: what is accepted, what is turned away, and that nobody can hold it up."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from engine.payload import MAX_BYTES
+from journal import events
+from journal.clock import SystemClock
+from journal.store import Journal
+from runners.listener import protocol, receiver
+from runners.listener.receiver import Hook, Receiver, listening
+from runners.secrets import Secrets
+from schemas.credential import CredentialSpec
+from tests import node_programs
+from tests.webhooks import CASES, SECRET, bearer, gitea, github, gitlab, standard
+
+VARIABLE = "OPSCONDUCTOR_SECRET_HOOK"
+SPEC = CredentialSpec.model_validate({"type": "token", "from": {"env": VARIABLE}})
+BODY = b'{"ref": "refs/heads/main"}'
+
+
+@dataclass
+class Door:
+    """A receiver that runs, its journal, and a client of it."""
+
+    journal: Journal
+    address: tuple[str, int]
+    client: httpx2.AsyncClient
+    pushes: list[None] = field(default_factory=list)
+
+    async def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx2.Response:
+        return await self.client.post(f"/hooks/{path}", content=body, headers=headers)
+
+    async def events(self, trigger: str) -> list[events.EventRow]:
+        return list(await self.journal.read(lambda conn: events.recent(conn, trigger, 1000)))
+
+    async def until(self, holds: Callable[[], Any]) -> Any:
+        async with asyncio.timeout(30):
+            while not (found := await holds()):
+                await asyncio.sleep(0.02)
+            return found
+
+
+@pytest_asyncio.fixture
+async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
+    monkeypatch.setattr(protocol, "HEADERS_WITHIN", 0.3)
+    monkeypatch.setattr(receiver, "BODY_WITHIN", 0.5)
+    clock = SystemClock()
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=clock)
+    known = {
+        name: Hook(name, name, "hook", SPEC, {})  # type: ignore[arg-type]
+        for name in ("github", "gitlab", "gitea", "generic")
+    }
+    closed = CredentialSpec.model_validate({"type": "token", "from": {"env": "OPSCONDUCTOR_SECRET_NONE"}})
+    known["sealed"] = Hook("sealed", "github", "other", closed, {})
+    pushes: list[None] = []
+    served = Receiver(
+        journal,
+        Secrets(None, {VARIABLE: SECRET}),
+        clock,
+        known=lambda: known,
+        pushed=lambda: pushes.append(None),
+    )
+    where = listening("127.0.0.1", 0)
+    serving = asyncio.create_task(served.serve(where))
+    host, port = where.getsockname()
+    async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
+        yield Door(journal, (host, port), client, pushes)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    where.close()
+    await journal.close()
+
+
+async def test_each_provider_is_received_and_recorded_before_it_is_answered(door: Door) -> None:
+    """202, and the event is in the journal as it came; a push wakes who reads the repository."""
+    gitlab_body, gitea_body = ((CASES / f"{name}-push.json").read_bytes() for name in ("gitlab", "gitea"))
+    for path, body, headers in (
+        ("github", BODY, github(BODY)),
+        ("gitlab", gitlab_body, gitlab()),
+        ("gitea", gitea_body, gitea(gitea_body)),
+        ("generic", BODY, standard(BODY, door.journal.clock.now())),
+    ):
+        answer = await door.post(path, body, headers)
+        assert (answer.status_code, answer.json()) == (202, {"state": "accepted"})
+        (event,) = await door.events(path)
+        assert event.state == "pending"
+        assert await door.journal.read(lambda conn, seq=event.seq: events.payload(conn, seq)) == body
+    assert len(door.pushes) == 3
+
+
+async def test_what_came_before_is_known_and_never_recorded_twice(door: Door) -> None:
+    """Sent again, or caught and sent under another id; a known id with another body is a conflict."""
+    assert (await door.post("github", BODY, github(BODY))).json() == {"state": "accepted"}
+    assert (await door.post("github", BODY, github(BODY))).json() == {"state": "known"}
+    assert (await door.post("github", BODY, github(BODY, delivery="d-2"))).json() == {"state": "known"}
+    assert (await door.post("github", b"{}", github(b"{}"))).status_code == 409
+    assert len(await door.events("github")) == 1
+    answers = await asyncio.gather(*(door.post("generic", BODY, bearer("same")) for _ in range(8)))
+    assert sorted(answer.json()["state"] for answer in answers) == ["accepted", *["known"] * 7]
+
+
+async def test_who_is_not_proven_learns_nothing(door: Door) -> None:
+    """A wrong secret and a trigger that there is none of look the same; the trigger's record counts what came."""
+    wrong = await door.post("github", BODY, github(BODY, secret="wrong-horse-battery"))
+    nobody = await door.post("nobody", BODY, github(BODY))
+    for _ in range(20):
+        await door.post("github", BODY, {})
+    assert wrong.status_code == nobody.status_code == 401
+    assert wrong.content == nobody.content
+    assert {key: value for key, value in wrong.headers.items() if key != "date"} == {
+        key: value for key, value in nobody.headers.items() if key != "date"
+    }
+
+    async def counted() -> bool:
+        return {event.reason: event.times for event in await door.events("github")} == {
+            "badSignature": 1,
+            "notSigned": 20,
+        }
+
+    await door.until(counted)
+    assert await door.events("nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("github", b"x" * (MAX_BYTES + 1), {}, 413),
+        ("github", b"not json", github(b"not json"), 400),
+        ("github", b"[" * 500, github(b"[" * 500), 400),
+        ("github", BODY, {**github(BODY), "content-type": "text/plain"}, 415),
+        ("github", b"payload=%7B%7D&payload=1", {**github(b"payload=%7B%7D&payload=1"),
+                                                 "content-type": "application/x-www-form-urlencoded"}, 415),
+        ("github", b"payload=%7B%22a%22%3A1%7D", {**github(b"payload=%7B%22a%22%3A1%7D"),
+                                                  "content-type": "application/x-www-form-urlencoded"}, 202),
+        ("sealed", BODY, github(BODY), 503),
+    ],
+)  # fmt: skip
+async def test_each_fault_has_its_answer(
+    door: Door, path: str, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    """Too large, no JSON, no type that is read; a form with JSON in it is taken, as GitHub sends it by default."""
+    assert (await door.post(path, body, headers)).status_code == status
+
+
+async def test_other_methods_and_places_are_none(door: Door) -> None:
+    """There is nothing but POST /hooks/<trigger>."""
+    assert (await door.client.get("/hooks/github")).status_code == 405
+    assert (await door.client.post("/", content=BODY)).status_code == 404
+
+
+async def _raw(door: Door, data: bytes) -> bytes:
+    """All that comes back on a connection that says this and then nothing more, until it is closed."""
+    reader, writer = await asyncio.open_connection(*door.address)
+    writer.write(data)
+    await writer.drain()
+    try:
+        async with asyncio.timeout(20):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+async def test_who_is_slow_is_cut_off(door: Door) -> None:
+    """Headers that do not end, a body that does not come; a body without a length ends at the limit all the same."""
+    assert await _raw(door, b"POST /hooks/github HTTP/1.1\r\nhost: x\r\nx-slow: ") == b""
+    assert await _raw(door, b"") == b""
+    begun = b"POST /hooks/github HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{"
+    assert (await _raw(door, begun)).startswith(b"HTTP/1.1 408 ")
+    endless = b"POST /hooks/github HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    # closed while there is more on the way: the kernel may drop the answer with it
+    assert (await _raw(door, endless + chunk * 20)).startswith((b"HTTP/1.1 413 ", b""))
+    assert await door.events("github") == []
+    assert (await _raw(door, b"POST /hooks/github HTTP/1.1\r\n" + b"a: " + b"b" * 20_000)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_hundreds_of_idle_connections_keep_nobody_out(door: Door) -> None:
+    """There are only so many at once, and each idle one ends soon."""
+    idle = [await asyncio.open_connection(*door.address) for _ in range(protocol.MOST_CONNECTIONS)]
+
+    async def served() -> bool:
+        try:
+            return (await door.post("github", BODY, github(BODY))).status_code == 202
+        except httpx2.HTTPError:
+            return False
+
+    await door.until(served)
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_too_many_undecided_events_are_turned_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sender is told to come back, and nothing of what waits is lost."""
+    monkeypatch.setattr(events, "MOST_WAITING", 2)
+    answers = [(await door.post("generic", BODY, bearer(str(n)))).status_code for n in range(3)]
+    assert answers == [202, 202, 503]
+
+
+@pytest.mark.slow
+async def test_every_payload_that_github_publishes_is_received(door: Door) -> None:
+    """The examples of @octokit/webhooks-examples: all are JSON that we read, and each is an event of its own."""
+    index = node_programs.module("@octokit/webhooks-examples") / "api.github.com" / "index.json"
+    sent: set[bytes] = set()
+    monitored = [(one["name"], example) for one in json.loads(index.read_text()) for example in one["examples"]]
+    assert len(monitored) > 200
+    for number, (name, example) in enumerate(monitored):
+        body = json.dumps(example).encode()
+        answer = await door.post("github", body, github(body, name, f"d-{number}"))
+        assert answer.json() == {"state": "known" if body in sent else "accepted"}, name
+        sent.add(body)

@@ -1,0 +1,127 @@
+"""Who sent a webhook is proven by the provider's own scheme, and nothing else proves it."""
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runners.listener.signatures import Incoming, Proven, Unproven, prove
+from schemas.trigger import Provider
+from tests import webhooks
+from tests.webhooks import CASES, SECRET, bearer, gitea, github, gitlab, many, standard
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+BODY = b'{"ref": "refs/heads/main"}'
+GITLAB_BODY, GITEA_BODY = ((CASES / f"{name}-push.json").read_bytes() for name in ("gitlab", "gitea"))
+
+
+def _prove(provider: Provider, headers: Mapping[str, str], body: bytes = BODY, now: datetime = NOW) -> Any:
+    return prove(provider, SECRET, Incoming(many(headers), body), now)
+
+
+@pytest.mark.parametrize(
+    ("provider", "headers", "body", "type_"),
+    [
+        ("github", github(BODY), BODY, "push"),
+        ("gitea", gitea(GITEA_BODY), GITEA_BODY, "push"),
+        ("gitlab", gitlab(), GITLAB_BODY, "Push Hook"),
+        ("gitlab", {**standard(GITLAB_BODY, NOW), "x-gitlab-event": "Push Hook"}, GITLAB_BODY, "Push Hook"),
+        ("generic", standard(BODY, NOW), BODY, None),
+        ("generic", bearer("d-1"), BODY, None),
+        ("generic", {"x-hub-signature-256": f"sha256={webhooks.hex_of(BODY)}"}, BODY, None),
+    ],
+)
+def test_the_right_secret_is_proven_and_the_event_named(
+    provider: Provider, headers: dict[str, str], body: bytes, type_: str | None
+) -> None:
+    """The same request gives the same key, so that sent again it is known."""
+    found = _prove(provider, headers, body)
+    assert isinstance(found, Proven)
+    assert found.type == type_
+    assert _prove(provider, headers, body).key == found.key
+
+
+@pytest.mark.parametrize(
+    ("provider", "headers"),
+    [
+        ("github", github(BODY, secret="wrong-horse-battery")),
+        ("github", github(BODY + b" ")),
+        ("github", {"x-hub-signature": "sha1=" + "0" * 40}),
+        ("github", {**github(BODY), "x-hub-signature-256": webhooks.hex_of(BODY)}),
+        ("github", gitea(BODY)),
+        ("github", bearer()),
+        ("gitea", gitea(BODY, secret="wrong-horse-battery")),
+        ("gitea", bearer()),
+        ("gitlab", gitlab(secret="wrong")),
+        ("gitlab", gitlab(secret="")),
+        # a wrong signature is not rescued by a right token
+        ("gitlab", {**gitlab(), **standard(BODY, NOW, key=b"another")}),
+        ("generic", {"authorization": f"Basic {SECRET}"}),
+        ("generic", {"authorization": SECRET}),
+        ("generic", {}),
+        ("generic", {**standard(BODY, NOW), "webhook-id": "msg-2"}),
+        ("generic", {**standard(BODY, NOW), "webhook-timestamp": "1"}),
+        ("generic", {**standard(BODY, NOW), "webhook-signature": "v1,"}),
+        ("generic", {**standard(BODY, NOW), "webhook-signature": "v2,AAAA v1,!"}),
+    ],
+)
+def test_nothing_else_is(provider: Provider, headers: dict[str, str]) -> None:
+    """Another secret, another body, another scheme."""
+    assert isinstance(_prove(provider, headers), Unproven)
+
+
+def test_a_signed_time_holds_for_five_minutes_either_way() -> None:
+    """The delivery's time is part of what is signed, so nobody can freshen it."""
+    headers = standard(BODY, NOW)
+    for away in (timedelta(minutes=4), timedelta(minutes=-4)):
+        assert isinstance(_prove("generic", headers, now=NOW + away), Proven)
+    for away in (timedelta(minutes=6), timedelta(minutes=-6)):
+        assert _prove("generic", headers, now=NOW + away).reason == "tooOld"
+
+
+def test_a_caught_body_is_the_same_event_under_any_delivery_id() -> None:
+    """GitHub and Gitea do not sign the id: who caught a request can write another one over it."""
+    assert _prove("github", github(BODY, delivery="a")).key == _prove("github", github(BODY, delivery="b")).key
+    assert _prove("gitea", gitea(BODY, delivery="a")).key == _prove("gitea", gitea(BODY, delivery="b")).key
+
+
+def test_a_secret_of_standard_webhooks_may_be_written_in_base64() -> None:
+    """As `whsec_...`, the way their tools write it."""
+    key = b"0123456789abcdef"
+    incoming = Incoming(many(standard(BODY, NOW, key=key)), BODY)
+    secret = f"whsec_{base64.b64encode(key).decode()}"
+    assert isinstance(prove("generic", secret, incoming, NOW), Proven)
+
+
+def test_a_header_that_stands_twice_proves_nothing() -> None:
+    """Two programs on the way may not read two different ones."""
+    headers = many(github(BODY))
+    doubled = {**headers, "x-hub-signature-256": headers["x-hub-signature-256"] * 2}
+    assert prove("github", SECRET, Incoming(doubled, BODY), NOW) == Unproven(
+        "badHeader", "x-hub-signature-256 stands there 2 times"
+    )
+
+
+_NAMES = sorted(
+    {name for made in (github(b""), gitea(b""), gitlab(), standard(b"", NOW), bearer("x")) for name in made}
+)
+_VALUES = st.one_of(
+    st.text(max_size=80),
+    st.sampled_from(["sha256=", "sha256=" + "é" * 64, "v1," * 20, "Bearer", "9" * 400, "\x00", "\ud800", "a" * 9000]),
+)
+
+
+@given(
+    provider=st.sampled_from(["github", "gitlab", "gitea", "generic"]),
+    headers=st.dictionaries(st.sampled_from(_NAMES), st.lists(_VALUES, max_size=3).map(tuple)),
+    body=st.binary(max_size=50),
+)
+def test_whatever_a_stranger_sends_it_is_unproven_and_breaks_nothing(
+    provider: Provider, headers: dict[str, tuple[str, ...]], body: bytes
+) -> None:
+    """No header, however odd, raises or proves."""
+    assert isinstance(prove(provider, SECRET, Incoming(headers, body), NOW), Unproven)
