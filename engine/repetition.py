@@ -72,7 +72,7 @@ def repeated(asked: RunRequestSpec, original: Original, spec: PinnedSpec) -> Rep
             raise _Refusal(nothing.reason, nothing.message)
         places = tuple(_places(asked, original, spec))
         if not places:
-            raise _Refusal("noTargets", "nothing of it is left to do again")
+            raise _Refusal("noTargets", _why_nothing(asked, original))
         carried = {place: records for place in places if (records := _carried(asked, original, spec, place))}
         _refuse_lost_text(spec, carried)
     except _Refusal as refusal:
@@ -98,6 +98,14 @@ def _places(asked: RunRequestSpec, original: Original, spec: PinnedSpec) -> Iter
             wanted = state is not StepState.SUCCEEDED
         if wanted and name in limited:
             yield name
+
+
+def _why_nothing(asked: RunRequestSpec, original: Original) -> str:
+    lost = [result.name for result in original.view.results if result.state is StepState.UNKNOWN]
+    if asked.failed_only and lost:
+        where = "" if lost[0] == RUNNER else f" on {lost[0]}"
+        return f"nothing of it failed; nobody knows how it ended{where}: look there, then resume it by fromStep"
+    return "nothing of it is left to do again"
 
 
 def _limited(limit: Selection | None, spec: PinnedSpec) -> frozenset[str]:

@@ -147,6 +147,12 @@ class Asked:
         return self.followed.run if self.followed else None
 
     @property
+    def refused(self) -> bool:
+        """Whether the engine has said no."""
+        answer = self.followed.answer if self.followed else None
+        return bool(answer and answer["status"]["state"] == "refused")
+
+    @property
     def code(self) -> int:
         return self.followed.code if self.followed else exits.OK
 
@@ -199,7 +205,8 @@ def told(asked: Asked) -> int:
     elif asked.run is not None and is_dry(asked.run):
         typer.echo(printable("\n".join(lines(asked.run))))
     elif asked.run is not None and not is_open(asked.run):
-        say_what_failed(asked.run)
+        if not asked.refused:  # else the run is what the request was about, and has nothing to do with the answer
+            say_what_failed(asked.run)
         typer.echo(asked.run["metadata"]["name"])
     return asked.code
 

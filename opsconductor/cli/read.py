@@ -360,7 +360,7 @@ def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
         standing(run),
         str(status.get("startedAt") or "-"),
         _took(status),
-        _of_nodes(status) or (f"{good}/{len(spec['targets'])}" if spec.get("targets") and not is_dry(run) else "-"),
+        "-" if is_dry(run) else _of_nodes(status) or (f"{good}/{len(spec['targets'])}" if spec.get("targets") else "-"),
         f"{cause.get('kind', '')} {cause.get('name', '')}",
         str(status.get("reason") or sentence(status.get("waitsFor")) or ""),
         str(status.get("attempt") or ""),

@@ -110,6 +110,7 @@ def test_a_workflow_is_shown_as_a_graph_and_nothing_of_it_runs(site: Site) -> No
     assert (run["spec"]["dryRun"], run["spec"]["workflow"]) == (True, "release")
     assert {node["state"] for node in run["status"]["nodes"].values()} == {"skipped"}
     assert site.runs("work") == [], "no node has had a run"
+    assert "nodes" not in site.run("get", "runs").stdout, "no node has ended, since none was to begin"
     assert site.text("workflows/release.yaml") == "", "a workflow that has only been rehearsed has never run"
     assert site.run("get", "gates", "-o", "json").stdout.count('"Gate"') == 0
     refused = site.run("rerun", name, "--failed-only", "--wait")

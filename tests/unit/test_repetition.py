@@ -156,3 +156,10 @@ def test_text_that_was_kept_is_taken_over() -> None:
     found = repeated(asked("resume", limit={"names": ["t2"]}), was, READS)
     assert isinstance(found, Repetition)
     assert found.carried["t2"][0].stdout == "71\n"
+
+
+def test_a_run_that_nobody_knows_the_end_of_did_not_fail() -> None:
+    """What to do about it is said where nothing else is left."""
+    found = repeated(asked(failedOnly=True), original(t1=(S.UNKNOWN,), t2=(S.SUCCEEDED,)), SPEC)
+    assert isinstance(found, NotRepeatable)
+    assert (found.reason, "nobody knows how it ended on t1" in found.message) == ("noTargets", True)
