@@ -14,6 +14,8 @@ from opsconductor.status import StatusReader
 from opsconductor.terminal import chatter
 from opsconductor.workspace import Workspace
 
+NOBODY_YET = "no engine was seen here yet; start one with 'opsconductor up', then ask again: it refuses what it finds"
+
 
 @dataclass(frozen=True, slots=True)
 class Followed:
@@ -34,11 +36,11 @@ def follow(
     until = clock() + patience.total_seconds()
     shown, answer, run = "", None, None
     while clock() < until:
-        status = _look(workspace)
+        status, away = _look(workspace)
         answer = status.read(f"requests/{request}.yaml") if status else None
         run = _run_of(status, answer)
         blocked = _blocked(status) if answer is None else None
-        line = blocked or _line(answer, run)
+        line = NOBODY_YET if status is None and not away else blocked or _line(answer, run)
         if line != shown:
             chatter(line)
             shown = line
@@ -50,6 +52,12 @@ def follow(
         time.sleep(pause.total_seconds())
     chatter(f"still open after {int(patience.total_seconds())} s; it goes on without us")
     return Followed(exits.STILL_OPEN, answer, run)
+
+
+def say_if_nobody_listens(workspace: Workspace) -> None:
+    """Whoever does not wait for an answer must hear that nobody is there to give one."""
+    if _look(workspace) == (None, False):
+        chatter(NOBODY_YET)
 
 
 def is_open(run: dict[str, Any]) -> bool:
@@ -75,12 +83,12 @@ def say_what_failed(run: dict[str, Any]) -> None:
                 chatter(f"        {said}")
 
 
-def _look(workspace: Workspace) -> StatusReader | None:
-    """A remote that is away for a moment is no reason to stop waiting."""
+def _look(workspace: Workspace) -> tuple[StatusReader | None, bool]:
+    """What is seen, and whether nothing can be: a remote that is away for a moment is no reason to stop waiting."""
     try:
-        return workspace.status()
+        return workspace.status(), False
     except Unavailable:
-        return None
+        return None, True
 
 
 def _blocked(status: StatusReader | None) -> str | None:

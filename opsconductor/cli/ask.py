@@ -174,7 +174,7 @@ def ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
 
 def pushed(kind: str, about: str, spec: dict[str, Any], call: Call) -> Asked:
     """Push the act, and follow it where that was asked for."""
-    from opsconductor.follow import follow
+    from opsconductor.follow import follow, say_if_nobody_listens
 
     workspace = call.workspace
     name = act_name(about, datetime.now(UTC))
@@ -189,6 +189,7 @@ def pushed(kind: str, about: str, spec: dict[str, Any], call: Call) -> Asked:
     commit = workspace.push_act(name, text, on_branch=call.on_branch)
     chatter(f"asked: {name} (commit {commit[:12]})")
     if call.patience is None:
+        say_if_nobody_listens(workspace)
         chatter("follow it with --wait, or look: opsconductor get runs")
         return Asked(name, workspace, None)
     followed = follow(workspace, name, patience=call.patience, pause=workspace.pause, clock=time.monotonic)

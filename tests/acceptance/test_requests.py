@@ -164,6 +164,16 @@ def test_run_with_wait_ends_where_no_commit_was_ever_accepted(bare: Site) -> Non
     assert done.stdout == ""
 
 
+def test_who_asks_where_no_engine_was_hears_of_it(bare: Site) -> None:
+    from tests.acceptance.site import HERE
+
+    bare.create({"here.yaml": HERE, "count.yaml": COUNT})
+    bare.pulled()
+    done = bare.run("run", "count")
+    assert done.returncode == 0
+    assert "no engine was seen here yet; start one with 'opsconductor up'" in done.stderr
+
+
 @pytest.mark.slow
 def test_acts_work_while_the_definitions_branch_is_broken(here: Site) -> None:
     """Run, exec and cancel go by the last good commit; a broken act on main does not block definitions."""
