@@ -138,7 +138,7 @@ def upcoming(
     left_out = dropped(catalog, begin, end)
     data = [fire.to_json() for fire in found]
     rows = [
-        (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or "")
+        (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or _starts(f))
         for f in data
     ]
     if output in ("table", "wide") and len(rows) > _MOST_ROWS:
@@ -177,6 +177,11 @@ def logs(
     workspace = Workspace.open(repo, remote=remote, branch=branch, offline=offline)
     reader = Reader(workspace, workspace.state_folder(state), target=target, step=step)
     return reader.show(run, follow=follow)
+
+
+def _starts(fire: dict[str, Any]) -> str:
+    later = fire["startsAt"] is not None and fire["startsAt"] != fire["instant"]
+    return f"starts {fire['startsAt']}" if later else ""
 
 
 _MOST_ROWS = 50

@@ -13,6 +13,7 @@ import structlog
 
 from tests.performance import (
     fan_out,
+    groups,
     journal_rate,
     latency,
     memory,
@@ -36,6 +37,7 @@ PARTS: Mapping[str, Callable[[Path], Awaitable[list[Row]]]] = {
     "memory": memory.rows,
     "history": packed_history.rows,
     "schedules": schedules.rows,
+    "groups": groups.rows,
     "fanout": fan_out.rows,
 }
 
