@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from engine import builtin
 from engine.plugins import NO_PARTS
+from engine.calendarfile import CalendarFile
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
@@ -46,6 +47,8 @@ class Catalog:
     channels: Mapping[str, NotificationChannel] = field(default_factory=dict)
     rules: Mapping[str, NotificationRule] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    calendar_files: Mapping[str, CalendarFile] = field(default_factory=dict, repr=False)
+    """The iCalendar files that calendars name, by their paths: what the commit has of them."""
     windows: Mapping[str, Window] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     users: Mapping[str, User] = field(default_factory=dict)

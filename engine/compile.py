@@ -1,14 +1,17 @@
 """From parsed files to a catalog, or to everything that is wrong with them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from engine.calendarfile import CalendarFile, CalendarFileError
+from engine.calendarfile import read as read_calendar
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
-from engine.checks.files import files_of, templates_of
+from engine.checks.files import calendars_of, files_of, templates_of
 from engine.checks.scope import Scope
 from engine.globs import matches
 from engine.plugins import knowing
@@ -23,6 +26,10 @@ TEMPLATE_READ = 128 * 1024
 """Bytes of a template of which a commit is still asked whether it can be read."""
 TEMPLATES_READ = 4 * 1024 * 1024
 """The same of all templates together, in the order of their paths."""
+CALENDAR_READ = 1024 * 1024
+"""Bytes of an iCalendar file."""
+CALENDARS_READ = 4 * 1024 * 1024
+"""The same of all of them together, in the order of their paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,25 @@ def mentioned(files: Iterable[ParsedFile]) -> frozenset[str]:
 def rendered(files: Iterable[ParsedFile], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
     """What the templates hold that steps render; those apart which only a run has the time to read."""
     documents = (authored.document for file in files for authored in file.documents)
+    paths = {path for document in documents for path in templates_of(document)}
+    return _within(paths, content, TEMPLATE_READ, TEMPLATES_READ)
+
+
+def dated(files: Iterable[ParsedFile], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
+    """What the iCalendar files hold that calendars name; without those that are too large."""
+    documents = (authored.document for file in files for authored in (*file.documents, *file.mended))
+    paths = {path for document in documents for path in calendars_of(document)}
+    return _within(paths, content, CALENDAR_READ, CALENDARS_READ)
+
+
+def _within(
+    paths: Iterable[str], content: Callable[[str], bytes | None], most: int, together: int
+) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    left = TEMPLATES_READ
-    for path in sorted({path for document in documents for path in templates_of(document)}):
+    left = together
+    for path in sorted(paths):
         data = content(path)
-        if data is not None and len(data) <= min(TEMPLATE_READ, left):
+        if data is not None and len(data) <= min(most, left):
             found[path] = data
             left -= len(data)
     return found
@@ -97,6 +118,7 @@ def compile_files(
     libraries: Vendored = NO_LIBRARIES,
     present: frozenset[str] | None = None,
     templates: Mapping[str, bytes] = MappingProxyType({}),
+    calendar_files: Mapping[str, bytes] = MappingProxyType({}),
     every: Every = in_turn,
     before: Compiled | None = None,
     last: bool = False,
@@ -105,7 +127,7 @@ def compile_files(
 
     `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `present`
     are those of the files `mentioned` that are there; None where nobody has looked. `templates` are those
-    `rendered`, by their paths. `before` is a former commit of the same repository: it changes no answer, and saves
+    `rendered` and `calendar_files` those `dated`, by their paths. `before` is a former commit of the same repository: it changes no answer, and saves
     asking again what it has answered. `last` says that no commit follows.
     """
     parsed = sorted(files, key=lambda file: file.file)
@@ -124,6 +146,7 @@ def compile_files(
         libraries=libraries_of(libraries),
         plugged=plugged,
         parts=libraries.plugins.parts,
+        calendar_files=_readable(calendar_files),
     )
     scope = Scope(
         catalog,
@@ -135,6 +158,7 @@ def compile_files(
         unsettled=seen.unsettled,
         present=present,
         templates=templates,
+        calendar_files=calendar_files,
     )
     former = before.checked if before else None
     checked = everything.about_definitions(scope, unread=unread, every=every, before=former, last=last)
@@ -230,6 +254,15 @@ def _catalog(commit: str, definitions: Sequence[Authored], project: Project | No
         users=named("User"),
         origin=origin,
     )
+
+
+def _readable(files: Mapping[str, bytes]) -> dict[str, CalendarFile]:
+    """Of the others `engine.checks.calendars` says what is wrong with them."""
+    found: dict[str, CalendarFile] = {}
+    for path, data in files.items():
+        with suppress(CalendarFileError):
+            found[path] = read_calendar(data)
+    return found
 
 
 _NO_PROJECT = Project.model_validate({"apiVersion": "opsconductor/v1", "kind": "Project", "metadata": {"name": "none"}})

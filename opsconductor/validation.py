@@ -15,6 +15,7 @@ from engine.compile import (
     PROJECT_FILE,
     Compiled,
     compile_files,
+    dated,
     included,
     looked_at,
     mentioned,
@@ -101,6 +102,7 @@ def _report(
             libraries=libraries,
             present=frozenset(filter(holds, mentioned(parsed))),
             templates=rendered(parsed, small),
+            calendar_files=dated(parsed, small),
             every=on_all_cores,
             last=True,
         )

@@ -11,6 +11,7 @@ from engine.compile import (
     PROJECT_FILE,
     Compiled,
     compile_files,
+    dated,
     included,
     looked_at,
     mentioned,
@@ -92,6 +93,7 @@ class Definitions:
             libraries=libraries,
             present=present,
             templates=templates,
+            calendar_files=dated(files, partial(self._objects.file, commit)),
             before=self._last,
         )
         return self._last

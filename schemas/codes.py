@@ -109,6 +109,7 @@ _TITLES = {
     "OC507": "A recurrence rule that cannot be used",
     "OC508": "Holidays of a country that nobody lists",
     "OC509": "A file that the repository does not have",
+    "OC510": "An iCalendar file that cannot be used",
     # 6xx: security
     "OC601": "An ssh connection without host keys",
     "OC602": "A host key, or a person's key, that cannot be read",

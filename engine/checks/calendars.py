@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from engine import calendarfile
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
 from engine.checks.times import fires_on, is_readable, rule
@@ -41,6 +42,8 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield from _rule(authored, text, ("spec", "rrules", index))
         if document.spec.holidays is not None:
             yield from _holidays(authored, document.spec.holidays)
+        if document.spec.ics is not None:
+            yield from _file(authored, document.spec.ics, scope)
     elif isinstance(document, Schedule) and document.spec.calendars != Calendars():
         yield from _never(authored, document, scope)
 
@@ -70,6 +73,22 @@ def _holidays(authored: Authored, wanted: Holidays) -> Iterator[Diagnostic]:
         span = authored.span("spec", "holidays", "subdivision")
         message = f"country {wanted.country} has no subdivision '{wanted.subdivision}'"
         yield Diagnostic(span, "OC508", message, hint)
+
+
+def _file(authored: Authored, path: str, scope: Scope) -> Iterator[Diagnostic]:
+    """An iCalendar file that is there must be one that can be used: what it cannot say would be no day."""
+    if scope.present is None or path not in scope.present:
+        return  # engine.checks.files
+    data, span = scope.calendar_files.get(path), authored.span("spec", "ics")
+    if data is None:
+        message = f"{path[:200]} is larger than 1 MiB, or all iCalendar files together are larger than 4 MiB"
+        yield Diagnostic(span, "OC510", message, "leave out events that are over, or split the calendar")
+        return
+    try:
+        calendarfile.read(data)
+    except calendarfile.CalendarFileError as error:
+        hint = "export it again, or write the days as 'dates' or 'rrules'"
+        yield Diagnostic(span, "OC510", f"{path[:200]}: {error}", hint)
 
 
 @lru_cache(maxsize=1)

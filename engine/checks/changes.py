@@ -40,6 +40,7 @@ class Facts:
     templates: Mapping[str, bytes]
     files: frozenset[str]
     """What globs match, where there are any."""
+    calendar_files: Mapping[str, bytes]
     users: Mapping[str, frozenset[str]]
 
 
@@ -64,6 +65,7 @@ def _facts(scope: Scope, users: Mapping[str, frozenset[str]]) -> Facts:
         present=scope.present,
         templates=scope.templates,
         files=scope.files if scope.globs else frozenset(),
+        calendar_files=scope.calendar_files,
         users=users,
     )
 

@@ -83,6 +83,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC507": _CLOCK,
     "OC508": frozenset({"country", "holidays"}),
     "OC509": frozenset(),
+    "OC510": frozenset(),
     "OC601": frozenset({"hostKeys"}),
     "OC602": frozenset(),
     "OC603": _CHOICE | _STEPS | {"runsOn", "pool", "pools", "commitStatus", "uses", "connection", "defaults"},

@@ -56,6 +56,12 @@ def templates_of(document: Document) -> Iterator[str]:
             yield source
 
 
+def calendars_of(document: Document) -> Iterator[str]:
+    """The iCalendar file that a calendar names."""
+    if isinstance(document, Calendar) and document.spec.ics is not None:
+        yield document.spec.ics
+
+
 def connections_of(document: Document) -> Iterator[tuple[Connections, Path]]:
     """Where a document says how hosts are reached."""
     if isinstance(document, Target):

@@ -4,22 +4,17 @@ An iCalendar file is not read here. Where one stands in `only`, nobody can tell;
 out more days than these.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import lru_cache
-from typing import Any
+from datetime import date
 
-from engine import rrule, rulewalls
+from engine.calendars import Days, days_of, holidays_of, names_days
 from schemas.calendar import Calendar, CalendarSpec
 from schemas.schedule import Calendars
 
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 """Of these years holidays are known."""
 _MOST_RULES = 8
-_SECOND = timedelta(seconds=1)
-
-Days = Callable[[date], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,48 +53,16 @@ def left(wanted: Calendars, known: Mapping[str, Calendar]) -> Left | None:
 
 def _read(spec: CalendarSpec) -> tuple[Days, ...] | None:
     """All of its days; None where some are not known."""
-    if spec.ics is not None or not all(_names_days(text) for text in spec.rrules):
+    if spec.ics is not None or not all(names_days(text) for text in spec.rrules):
         return None
     return tuple(_some(spec)) if _knows(spec) else None
 
 
 def _knows(spec: CalendarSpec) -> bool:
-    return spec.holidays is None or _holidays(spec.holidays.country, spec.holidays.subdivision) is not None
+    return spec.holidays is None or holidays_of(spec.holidays.country, spec.holidays.subdivision) is not None
 
 
 def _some(spec: CalendarSpec) -> Iterable[Days]:
     """Those of its days that are known."""
-    if spec.dates:
-        yield frozenset(date.fromisoformat(day) for day in spec.dates).__contains__
-    yield from (_of_rule(text) for text in spec.rrules if _names_days(text))
-    if spec.holidays is not None and (found := _holidays(spec.holidays.country, spec.holidays.subdivision)) is not None:
-        yield lambda day: day in found
-
-
-def _names_days(text: str) -> bool:
-    try:
-        rule = rrule.parse(text)
-    except rrule.RuleError:
-        return False
-    return rule.whole_days and rule.names_days
-
-
-def _of_rule(text: str) -> Days:
-    return lambda day: day in _year_of(text, day.year)
-
-
-@lru_cache(maxsize=4096)
-def _year_of(text: str, year: int) -> frozenset[date]:
-    first, after = datetime(year, 1, 1), datetime(year + 1, 1, 1)  # noqa: DTZ001 -- days have no zone
-    return frozenset(wall.date() for wall in rulewalls.walls_of(text, None).after(first, after - _SECOND))
-
-
-@lru_cache(maxsize=64)
-def _holidays(country: str, subdivision: str | None) -> Any:
-    """The holidays of a country, which know each year when it is asked for; None where there are none."""
-    import holidays
-
-    try:
-        return holidays.country_holidays(country, subdiv=subdivision)
-    except (NotImplementedError, KeyError):
-        return None
+    known = spec.model_copy(update={"rrules": tuple(filter(names_days, spec.rrules)), "ics": None})
+    return days_of(known, {}, "UTC")
