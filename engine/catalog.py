@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine import builtin
-from engine.plugins import NO_PARTS
 from engine.calendarfile import CalendarFile
+from engine.plugins import NO_PARTS
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential

@@ -97,9 +97,7 @@ def dated(files: Iterable[ParsedFile], content: Callable[[str], bytes | None]) -
     return _within(paths, content, CALENDAR_READ, CALENDARS_READ)
 
 
-def _within(
-    paths: Iterable[str], content: Callable[[str], bytes | None], most: int, together: int
-) -> dict[str, bytes]:
+def _within(paths: Iterable[str], content: Callable[[str], bytes | None], most: int, together: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     left = together
     for path in sorted(paths):
@@ -127,8 +125,8 @@ def compile_files(
 
     `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `present`
     are those of the files `mentioned` that are there; None where nobody has looked. `templates` are those
-    `rendered` and `calendar_files` those `dated`, by their paths. `before` is a former commit of the same repository: it changes no answer, and saves
-    asking again what it has answered. `last` says that no commit follows.
+    `rendered` and `calendar_files` those `dated`, by their paths. `before` is a former commit of the same repository:
+    it changes no answer, and saves asking again what it has answered. `last` says that no commit follows.
     """
     parsed = sorted(files, key=lambda file: file.file)
     plugged = libraries.plugins.step_types

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal
 
 from engine import recurrence
+from engine.admission import Admission, Admitted, KeptOut
 from engine.recurrence import TICK, next_due
 from schemas.quantities import format_instant
 from schemas.schedule import ScheduleSpec, Suspension
@@ -33,10 +35,11 @@ class ScheduleClock:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An instant that runs."""
+    """An instant that runs; later where jitter says so, or where windows put it off: then at `starts_at`."""
 
     schedule: str
     instant: datetime
+    starts_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,17 @@ def decide(
     *,
     zone_default: str | None = None,
     suspended: bool = False,
+    admission: Admission | None = None,
 ) -> Decided:
     """Decide every due instant in (clock.considered_until, now], each once.
 
-    `suspended` says that the whole project is. Memory is bounded by the runs of `catchUp` and of the last 30 seconds,
-    however long nobody looked. Before another spec becomes active, decide the old one up to that moment.
+    `suspended` says that the whole project is; `admission` is what calendars and windows say. Memory is bounded by the
+    runs of `catchUp` and of the last 30 seconds, and by the days and windows that lie in between, however long nobody
+    looked. Before another spec becomes active, decide the old one up to that moment.
     """
     if now <= clock.considered_until:  # the clock was set back: nothing is decided twice
         return Decided((), (), clock.considered_until)
-    schedule = _Schedule(name, spec, zone_default)
+    schedule = _Schedule(name, spec, zone_default, admission)
     lost = _clamped(clock.lost_until, clock.considered_until, now)
     held = _clamped(_suspended_until(spec, now, suspended), lost, now)
     skipped = [
@@ -87,8 +92,16 @@ def decide(
     ]
     late = _clamped(now - ON_TIME - TICK, held, now)
     caught, uncaught = schedule.caught_up(held, late, now)
-    runs = (*caught, *recurrence.instants(spec, late, now, zone_default=zone_default))
-    return Decided(tuple(Due(name, instant) for instant in runs), joined([*skipped, *uncaught], runs), now)
+    on_time = recurrence.instants(spec, late, now, zone_default=zone_default)
+    runs, kept_out = [], []
+    for instant, first_seen in chain(((one, now) for one in caught), ((one, None) for one in on_time)):
+        match schedule.judged(instant, first_seen):
+            case Due() as due:
+                runs.append(due)
+            case Skips() as skip:
+                kept_out.append(skip)
+    instants = [due.instant for due in runs]
+    return Decided(tuple(runs), joined([*skipped, *uncaught, *kept_out], instants), now)
 
 
 def joined(skips: Iterable[Skips], runs: Iterable[datetime] = ()) -> tuple[Skips, ...]:
@@ -142,6 +155,7 @@ class _Schedule:
     name: str
     spec: ScheduleSpec
     zone_default: str | None
+    admission: Admission | None = None
 
     def skips(self, after: datetime, until: datetime, reason: SkipReason) -> Iterator[Skips]:
         """All due instants in (after, until], as at most one record."""
@@ -152,15 +166,57 @@ class _Schedule:
         """The late instants in (after, until]: those that run all the same, and the others."""
         policy = self.spec.catch_up
         window = _clamped(now - policy.window - TICK, after, until)
-        missed = [*self.skips(after, window, "missed")]
-        if policy.policy == "none":
-            return (), [*missed, *self.skips(window, until, "missed")]
-        most = 1 if policy.policy == "latest" else policy.max
-        beyond: SkipReason = "missed" if policy.policy == "latest" else "catchUpMax"
-        runs = recurrence.newest(self.spec, window, until, most, zone_default=self.zone_default)
-        if not runs:
-            return (), missed
-        return runs, [*missed, *self.skips(window, runs[0] - TICK, beyond)]
+        open_, skipped = self.opened(after, until)
+        runs: tuple[datetime, ...] = ()
+        if policy.policy != "none":
+            runs = self.newest(open_, window, 1 if policy.policy == "latest" else policy.max)
+        late = runs[0] - TICK if runs else until
+        beyond: SkipReason = "catchUpMax" if policy.policy == "all" else "missed"
+        for begin, end in open_:
+            skipped += self.skips(begin, min(end, window), "missed")
+            skipped += self.skips(max(begin, window), min(end, late), beyond)
+        return runs, skipped
+
+    def opened(self, after: datetime, until: datetime) -> tuple[list[tuple[datetime, datetime]], list[Skips]]:
+        """The parts of (after, until] in which instants may run, oldest first, and what is kept out of the others."""
+        if self.admission is None or self.admission.is_open:
+            return [(after, until)], []
+        parts: list[tuple[datetime, datetime]] = []
+        skipped: list[Skips] = []
+        while after < until:
+            due = next(recurrence.instants(self.spec, after, until, zone_default=self.zone_default), None)
+            if due is None:
+                break
+            steady = self.admission.steady_until(due)
+            end = until if steady is None else min(until, steady - TICK)
+            match self.admission.at(due):
+                case KeptOut(reason=reason):
+                    skipped += self.skips(due - TICK, end, reason)
+                case Admitted():
+                    parts.append((due - TICK, end))
+            after = end
+        return parts, skipped
+
+    def newest(self, parts: list[tuple[datetime, datetime]], after: datetime, count: int) -> tuple[datetime, ...]:
+        """The newest `count` instants of these parts that come after `after`, oldest first."""
+        found: tuple[datetime, ...] = ()
+        for begin, end in reversed(parts):
+            if max(begin, after) < end and len(found) < count:
+                most = count - len(found)
+                more = recurrence.newest(self.spec, max(begin, after), end, most, zone_default=self.zone_default)
+                found = (*more, *found)
+        return found
+
+    def judged(self, instant: datetime, first_seen: datetime | None) -> Due | Skips:
+        """What becomes of an instant that is not missed. `first_seen` where it is late: it cannot start before."""
+        if self.admission is None:
+            return Due(self.name, instant)
+        match self.admission.at(instant, first_seen):
+            case KeptOut(reason=reason):
+                return Skips(self.name, instant, instant, 1, reason)
+            case Admitted(starts_at=starts_at):
+                later = starts_at > max(instant, first_seen or instant)
+                return Due(self.name, instant, starts_at if later else None)
 
 
 def _suspended_until(spec: ScheduleSpec, now: datetime, project: bool) -> datetime | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from engine import cron, recurrence, rrule, rulewalls, zones
+from engine.admission import Admission
 from engine.fires import Dropped, Fire, fires_of
 from engine.plan_times import clock_change
 from engine.recurrence import TICK
@@ -14,9 +15,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LOOKS_BACK = (timedelta(days=1), timedelta(days=40), timedelta(days=400), timedelta(days=10 * 366))
 
 
-def fire_at(schedule: Schedule, instant: datetime, *, zone_default: str | None, suspended: bool = False) -> Fire | None:
+def fire_at(
+    schedule: Schedule,
+    instant: datetime,
+    *,
+    zone_default: str | None,
+    suspended: bool = False,
+    admission: Admission | None = None,
+) -> Fire | None:
     """The fire of a schedule at exactly this instant; None where it is not due then."""
-    found = fires_of(schedule, instant, instant + TICK, zone_default=zone_default, suspended=suspended)
+    found = fires_of(
+        schedule, instant, instant + TICK, zone_default=zone_default, suspended=suspended, admission=admission
+    )
     return next(iter(found), None)
 
 

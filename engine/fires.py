@@ -1,14 +1,16 @@
 """The days ahead: which schedules fire when, and which due instants will be skipped (CONTRACT 3)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from engine import recurrence, zones
+from engine.admission import Admission, Admissions, Admitted, KeptOut
 from engine.catalog import Catalog
 from engine.decide import SkipReason
 from engine.recurrence import TICK
+from engine.windows import Blocked
 from schemas.quantities import format_instant
 from schemas.schedule import Schedule, Suspension
 
@@ -24,7 +26,11 @@ class Fire:
     decision: Literal["run", "skipped"]
     reason: SkipReason | None
     starts_at: datetime | None
-    """After jitter; None where skipped."""
+    """After jitter, and after the windows that put it off; None where skipped."""
+    held_by: tuple[str, ...] = ()
+    """The calendars or windows that keep it out, or put it off, as in `Window/freeze`."""
+    blocked: Blocked | None = None
+    """What these windows say."""
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `next -o json`."""
@@ -36,6 +42,7 @@ class Fire:
             "decision": self.decision,
             "reason": self.reason,
             "startsAt": self.starts_at and format_instant(self.starts_at),
+            "heldBy": list(self.held_by),
         }
 
 
@@ -68,11 +75,18 @@ class Dropped:
 
 def upcoming(catalog: Catalog, start: datetime, end: datetime) -> tuple[Fire, ...]:
     """Every due instant in [start, end), by instant, then schedule, as if the engine were always on time."""
-    project = catalog.project.spec
+    project, admissions = catalog.project.spec, Admissions(catalog)
     fires = (
         fire
-        for schedule in catalog.live_schedules.values()
-        for fire in fires_of(schedule, start, end, zone_default=project.defaults.time_zone, suspended=project.suspend)
+        for name, schedule in catalog.live_schedules.items()
+        for fire in fires_of(
+            schedule,
+            start,
+            end,
+            zone_default=project.defaults.time_zone,
+            suspended=project.suspend,
+            admission=admissions.of(name),
+        )
     )
     return tuple(sorted(fires, key=lambda fire: (fire.instant, fire.schedule)))
 
@@ -89,23 +103,32 @@ def dropped(catalog: Catalog, start: datetime, end: datetime) -> tuple[Dropped, 
 
 
 def fires_of(
-    schedule: Schedule, start: datetime, end: datetime, *, zone_default: str | None = None, suspended: bool = False
+    schedule: Schedule,
+    start: datetime,
+    end: datetime,
+    *,
+    zone_default: str | None = None,
+    suspended: bool = False,
+    admission: Admission | None = None,
 ) -> Iterator[Fire]:
-    """The due instants of one schedule in [start, end), oldest first."""
+    """The due instants of one schedule in [start, end), oldest first. `admission`: what calendars and windows say."""
+    said = admission or Admission(schedule)
     spec = schedule.spec
     time_zone = recurrence.zone_of(spec, zone_default)
     where = zones.zone(time_zone)
     for instant in recurrence.instants(spec, start - TICK, end - TICK, zone_default=zone_default):
-        held = suspended or _is_suspended(spec.suspend, instant)
-        yield Fire(
-            schedule=schedule.name,
-            instant=instant,
-            local=instant.astimezone(where),
-            time_zone=time_zone,
-            decision="skipped" if held else "run",
-            reason="suspended" if held else None,
-            starts_at=None if held else recurrence.starts_at(schedule.name, spec, instant),
-        )
+        fire = Fire(schedule.name, instant, instant.astimezone(where), time_zone, "skipped", "suspended", None)
+        if suspended or _is_suspended(spec.suspend, instant):
+            yield fire
+            continue
+        match said.at(instant):
+            case KeptOut(reason=reason, names=names, blocked=blocked):
+                kind = "Window" if reason == "window" else "Calendar"
+                held_by = tuple(f"{kind}/{name}" for name in names)
+                yield replace(fire, reason=reason, held_by=held_by, blocked=blocked)
+            case Admitted(starts_at=starts_at, deferred_by=blocked):
+                held_by = tuple(f"Window/{name}" for name in blocked.windows) if blocked else ()
+                yield replace(fire, decision="run", reason=None, starts_at=starts_at, held_by=held_by, blocked=blocked)
 
 
 def _is_suspended(suspend: bool | Suspension, instant: datetime) -> bool:

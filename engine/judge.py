@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine import recurrence
+from engine.admission import Admitted, KeptOut, judged
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.concurrency import group_of, named
@@ -19,10 +20,12 @@ from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
 from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
+from engine.windows import Windows, subjects_of
 from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
 from schemas.job import Concurrency, Job, JobSpec
+from schemas.quantities import format_instant
 from schemas.reader import Authored
 from schemas.selector import Selection
 from schemas.workflow import WorkflowSpec
@@ -147,6 +150,22 @@ def checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judge
         found for found in everything.about_acts(catalog, (authored,), broken=frozenset()) if found.severity == "error"
     ]
     return Refuse("invalid", f"{errors[0].span}: {errors[0].message}") if errors else judgement
+
+
+def heeding(judgement: Judgement, request: RunRequest, windows: Windows, catalog: Catalog, now: datetime) -> Judgement:
+    """The same where no window concerns the run that a person asks for; else it starts later, or it is refused."""
+    if not isinstance(judgement, Launch) or judgement.dry_run or not catalog.windows:
+        return judgement
+    begins = max(judgement.starts_at or now, now)
+    subjects = subjects_of(judgement.planned.spec, catalog, requested=True, labels=request.metadata.labels)
+    match judged(begins, windows.of_all(subjects)):
+        case Admitted(starts_at=starts_at, deferred_by=blocked):
+            return judgement if blocked is None else replace(judgement, starts_at=starts_at)
+        case KeptOut(names=names, blocked=blocked):
+            until = blocked.until if blocked is not None else None
+            then = f"; from {format_instant(until)} on it may" if until is not None else ""
+            said = ", ".join(f"Window/{name}" for name in names)
+            return Refuse("window", f"{said}: it may not start at {format_instant(begins)}{then}")
 
 
 def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | Refuse:

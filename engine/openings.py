@@ -62,6 +62,11 @@ class Openings:
         index = bisect_right(self._starts, instant)
         return self._found[index] if index < len(self._found) else None
 
+    def change_after(self, instant: datetime) -> datetime | None:
+        """The first later instant at which it opens or closes; None where it never does."""
+        now, later = self.at(instant), self.after(instant)
+        return now.end if now is not None else later.start if later is not None else None
+
     def between(self, start: datetime, end: datetime) -> Iterator[Opening]:
         """Those that have an instant in [start, end), oldest first."""
         opening = self.at(start) or self.after(start)

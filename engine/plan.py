@@ -47,11 +47,11 @@ class Plan:
     starts_later: tuple[Start, ...] = ()
     """Requests that the commit brings and that start no run before `end`: their `notBefore` lies there or beyond."""
     blocked_by: tuple[Block, ...] = ()
-    """Windows in which runs of head would start, by window and cause. This version does not hold them back."""
+    """Windows in which runs of head would start, by window and cause: they are skipped, or start when it ends."""
     permissions: tuple[Need, ...] = ()
     """What whoever brings the commit must be allowed to, and who is: by the Policies of base for what it changes, and
     by those then in force for what its acts ask for. Empty where there is no Policy. This version enforces none."""
-    not_acted_on: tuple[Literal["windows", "policies"], ...] = ()
+    not_acted_on: tuple[Literal["policies"], ...] = ()
     """What this version works out and does not act on yet, where either side has it."""
     findings: tuple[Diagnostic, ...] = ()
     inherited: frozenset[Diagnostic] = frozenset()
@@ -134,8 +134,5 @@ def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
         cut=times.cut,
         targets=reach.targets(),
         credentials=reach.credentials(),
-        not_acted_on=(
-            *(("windows",) if base.windows or head.windows else ()),
-            *(("policies",) if base.policies or head.policies else ()),
-        ),
+        not_acted_on=("policies",) if base.policies or head.policies else (),
     )

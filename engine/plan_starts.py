@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from engine.catalog import Catalog
-from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, scheduled
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, judge, scheduled
 from engine.pinned import PinnedSpec
 from engine.plan_places import Place, places
 from engine.plan_times import ScheduleChange
 from engine.refused import PlanRefused
-from engine.windows import Blocked, Subject, Windows
+from engine.windows import Blocked, Windows, subjects_of
 from engine.workflowplan import PinnedWorkflow
 from schemas.act import RunRequest
 from schemas.reader import Authored
@@ -35,7 +35,7 @@ class Start:
     reason: str | None = None
     message: str | None = None
     blocked: Blocked | None = None
-    """The windows in which it would start. This version does not act on it."""
+    """The windows in which it would have started: they put it off, or refuse it."""
 
 
 def starts(
@@ -84,13 +84,8 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
     match judgement:
         case Launch(planned=planned, dry_run=True):
             return Start(authored.identity, "acts", message=_rehearses(planned.spec)), None
-        case Launch(planned=planned, starts_at=starts_at):
-            names = _reached(planned.spec)
-            job, begins = planned.spec.job, starts_at or now
-            known = None if request.spec.job_ref is None else catalog.jobs.get(job)
-            labels = (known or request).metadata.labels
-            blocked = windows.of(Subject(job, labels, frozenset(names), requested=True)).at(begins)
-            return Start(authored.identity, "starts", job, names, begins, blocked=blocked), judgement
+        case Launch():
+            return _launched(authored.identity, judgement, request, catalog, now, windows)
         case Refuse(reason=reason, message=message):
             return Start(authored.identity, "refused", reason=reason, message=message), None
         case Cancel(run=run):
@@ -102,6 +97,23 @@ def _judged(authored: Authored, catalog: Catalog, now: datetime, windows: Window
 def _rehearses(spec: PinnedSpec | PinnedWorkflow) -> str:
     what = "workflow" if isinstance(spec, PinnedWorkflow) else "job"
     return f"rehearses {what} {spec.job}; nothing runs"
+
+
+def _launched(
+    cause: str, launch: Launch, request: RunRequest, catalog: Catalog, now: datetime, windows: Windows
+) -> tuple[Start, Launch | None]:
+    """A run that a person asks for, where windows let it start."""
+    spec = launch.planned.spec
+    begins = max(launch.starts_at or now, now)
+    subjects = subjects_of(spec, catalog, requested=True, labels=request.metadata.labels)
+    start = Start(cause, "starts", spec.job, _reached(spec), begins, blocked=windows.of_all(subjects).at(begins))
+    match heeding(launch, request, windows, catalog, now):
+        case Launch(starts_at=starts_at) as heeded:
+            return replace(start, starts_at=starts_at or now), heeded
+        case Refuse(reason=reason, message=message):
+            return replace(start, verdict="refused", reason=reason, message=message), None
+        case _:
+            return start, launch
 
 
 def _reached(spec: PinnedSpec | PinnedWorkflow) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from itertools import islice
 from typing import Literal
 
 from engine import dst, recurrence, zones
+from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.decide import fingerprint, next_due, restarts
 from engine.fires import Dropped, Fire, fires_of
 from engine.plan_documents import Documents
 from engine.recurrence import TICK
-from engine.windows import Blocked, Windows
+from engine.windows import Blocked
 from schemas.schedule import Schedule
 
 ClockChange = Literal["gap", "fold", "offset"]
@@ -38,14 +39,15 @@ _CHOSEN_BY_WINDOWS = frozenset({"Job", "Target", "TargetGroup"})
 
 @dataclass(frozen=True, slots=True)
 class PlannedFire:
-    """A due instant, whether clocks change right there, and the windows in which its run would start.
-
-    `blocked` is for runs only: what is skipped for another reason comes to no window. This version does not act on it.
-    """
+    """A due instant, and whether clocks change right there."""
 
     fire: Fire
     clock_change: ClockChange | None = None
-    blocked: Blocked | None = None
+
+    @property
+    def blocked(self) -> Blocked | None:
+        """The windows in which its run would start: they keep it out, or put it off."""
+        return self.fire.blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +103,11 @@ class _Side:
 
     catalog: Catalog
     live: Mapping[str, Schedule]
-    windows: Windows
+    admissions: Admissions
 
     @classmethod
     def of(cls, catalog: Catalog) -> "_Side":
-        return cls(catalog, catalog.live_schedules, Windows(catalog))
+        return cls(catalog, catalog.live_schedules, Admissions(catalog))
 
     @property
     def zone_default(self) -> str | None:
@@ -119,14 +121,16 @@ class _Side:
         if name is None or name not in self.live:
             return Fires()
         schedule = self.live[name]
-        found = fires_of(schedule, start, end, zone_default=self.zone_default, suspended=self.suspended)
-        fires = tuple(islice(found, most + 1))
-        rules = self.windows.of_schedule(schedule)
-        listed = (
-            replace(planned, blocked=rules.at(planned.fire.starts_at) if planned.fire.starts_at else None)
-            for planned in flagged(schedule, fires[:most], start)
+        found = fires_of(
+            schedule,
+            start,
+            end,
+            zone_default=self.zone_default,
+            suspended=self.suspended,
+            admission=self.admissions.of(name),
         )
-        return Fires(tuple(listed), more=len(fires) > most)
+        fires = tuple(islice(found, most + 1))
+        return Fires(tuple(flagged(schedule, fires[:most], start)), more=len(fires) > most)
 
     def mark(self, name: str) -> str:
         return fingerprint(self.live[name].spec, zone_default=self.zone_default, suspended=self.suspended)

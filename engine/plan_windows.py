@@ -50,7 +50,7 @@ def _instants(fires: Fires) -> dict[str, list[datetime]]:
     found: dict[str, list[datetime]] = {}
     for planned in fires.listed:
         for window in _names(planned.blocked):
-            found.setdefault(window, []).append(planned.fire.starts_at or planned.fire.instant)
+            found.setdefault(window, []).append(planned.fire.instant)
     return found
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from engine import recurrence, zones
+from engine.admission import Admission
 from engine.decide import ON_TIME, SkipReason, Skips
 from engine.dueness import fire_at, neighbours, rule, why_not
 from engine.fires import Fire
@@ -54,6 +55,8 @@ class Definition:
     """Whether the whole project is."""
     held: str | None = None
     """Why this version does not act on it."""
+    admission: Admission | None = None
+    """What its calendars and windows say."""
     in_force: bool = True
     """False where the definitions in force are known and do not have it."""
 
@@ -108,7 +111,9 @@ def answer(known: Known, instant: datetime) -> Answer:
             return found.says("skipped", said, "overlap", commit=known.run.commit)
         return found.says("run", _ran(known.run, definition, instant), commit=known.run.commit)
     if known.skip is not None and (fire is not None or instant in (known.skip.first, known.skip.last)):
-        return found.says("skipped", _skipped(known.skip, definition), known.skip.reason, commit=known.skip_commit)
+        return found.says(
+            "skipped", _skipped(known.skip, definition, fire), known.skip.reason, commit=known.skip_commit
+        )
     if definition is None or fire is None:
         return found.says("notDue", found.why_not())
     return _undecided(found, known, fire)
@@ -163,8 +168,7 @@ def _undecided(found: _Found, known: Known, fire: Fire) -> Answer:
     if instant > known.now:
         if fire.decision == "skipped":
             return found.says("willSkip", (_foretold(found),), fire.reason)
-        due = "it is due then; this holds unless the definitions change before"
-        return found.says("willRun", (due, *_jitter(fire.starts_at, instant)))
+        return found.says("willRun", _will_run(fire, instant))
     if not known.published:
         return found.says("unknown", ("no engine has published any status here",))
     if clock is None:
@@ -185,7 +189,21 @@ def _undecided(found: _Found, known: Known, fire: Fire) -> Answer:
 def _fire(definition: Definition | None, instant: datetime) -> Fire | None:
     if definition is None:
         return None
-    return fire_at(definition.schedule, instant, zone_default=definition.zone_default, suspended=definition.suspended)
+    return fire_at(
+        definition.schedule,
+        instant,
+        zone_default=definition.zone_default,
+        suspended=definition.suspended,
+        admission=definition.admission,
+    )
+
+
+def _will_run(fire: Fire, instant: datetime) -> tuple[str, ...]:
+    holds = "this holds unless the definitions change before"
+    if fire.held_by and fire.starts_at is not None:
+        put_off = f"{', '.join(fire.held_by)}: its run starts at {format_instant(fire.starts_at)}, when that ends"
+        return (f"it is due then; {holds}", put_off)
+    return (f"it is due then; {holds}", *_jitter(fire.starts_at, instant))
 
 
 def _ran(run: Ran, definition: Definition | None, instant: datetime) -> tuple[str, ...]:
@@ -195,7 +213,7 @@ def _ran(run: Ran, definition: Definition | None, instant: datetime) -> tuple[st
     said = ": ".join([said, *about])
     spread = _jitter(run.starts_at, instant) if definition and definition.schedule.spec.jitter else ()
     if late <= ON_TIME:
-        return (said, "it was looked at on time", *spread)
+        return (said, "it was looked at on time", *(_put_off(definition, instant) or spread))
     policy = f" by catchUp: {_catch_up(definition.schedule.spec.catch_up)}" if definition else ""
     return (said, f"it was looked at {format_duration(late)} late, and still ran{policy}", *spread)
 
@@ -206,8 +224,17 @@ def _jitter(starts_at: datetime | None, instant: datetime) -> tuple[str, ...]:
     return (f"it starts {format_duration(starts_at - instant)} later, at {format_instant(starts_at)}: its jitter",)
 
 
-def _skipped(skip: Skips, definition: Definition | None) -> tuple[str, ...]:
+def _put_off(definition: Definition | None, instant: datetime) -> tuple[str, ...]:
+    fire = _fire(definition, instant)
+    if fire is None or not fire.held_by or fire.starts_at is None:
+        return ()
+    return (f"{', '.join(fire.held_by)} put its start off to {format_instant(fire.starts_at)}",)
+
+
+def _skipped(skip: Skips, definition: Definition | None, fire: Fire | None) -> tuple[str, ...]:
     said = _reason(skip.reason, definition)
+    if fire is not None and fire.held_by and fire.reason == skip.reason:
+        said = f"{said}: {', '.join(fire.held_by)}"
     if skip.count == 1:
         return (said,)
     span = f"{format_instant(skip.first)} to {format_instant(skip.last)}"
@@ -229,7 +256,10 @@ def _foretold(found: _Found) -> str:
     definition = found.definition
     if definition is not None and found.fire is not None and found.fire.reason == "suspended":
         return f"the schedule is suspended{_suspension(definition)}"
-    return _REASONS.get(str(found.fire.reason), "it will be skipped") if found.fire else "it will be skipped"
+    if found.fire is None:
+        return "it will be skipped"
+    by = f": {', '.join(found.fire.held_by)}" if found.fire.held_by else ""
+    return _REASONS.get(str(found.fire.reason), "it will be skipped") + by
 
 
 _REASONS = {

@@ -8,15 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 from engine.catalog import Catalog
 from engine.members import Members
 from engine.openings import Openings
+from engine.pinned import PinnedSpec
 from engine.selection import matches
+from engine.workflowplan import NodeJob, PinnedWorkflow
 from schemas.calendar import JobSelection, WindowSpec
 from schemas.job import Job
 from schemas.schedule import Schedule
+from schemas.workflow import Workflow
 
 _MOST_STEPS = 1_000
 """So many openings are looked at for the end of a block."""
@@ -57,11 +61,11 @@ class Rules:
     def __init__(
         self, denying: Iterable["Known"], allowing: Iterable[frozenset["Known"]], *, requested: bool = False
     ) -> None:
-        self._denying = tuple(one for one in denying if one.spec.requests == "deny" or not requested)
-        self._allowing = tuple(
+        self.denying = tuple(one for one in denying if one.spec.requests == "deny" or not requested)
+        self.allowing = tuple(
             group for group in allowing if not requested or any(one.spec.requests == "deny" for one in group)
         )
-        self._requested = requested
+        self.requested = requested
         self._block: tuple[datetime, datetime | None] | None = None
         """The last block looked at: from where, and its end."""
         self.asked = 0
@@ -70,8 +74,7 @@ class Rules:
     @property
     def windows(self) -> tuple[str, ...]:
         """The names of all that can block, sorted."""
-        known = {*self._denying, *(one for group in self._allowing for one in group)}
-        return tuple(sorted(one.name for one in known))
+        return tuple(sorted({one.name for one in self._all}))
 
     def at(self, instant: datetime) -> Blocked | None:
         """What blocks a start at the instant."""
@@ -85,18 +88,29 @@ class Rules:
             until=self._free(instant),
         )
 
+    def change_after(self, instant: datetime) -> datetime | None:
+        """The first later instant at which one of the windows opens or closes; None where none does."""
+        moments = [one.openings.change_after(instant) for one in self._all]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    @property
+    def _all(self) -> Iterator["Known"]:
+        yield from self.denying
+        for group in self.allowing:
+            yield from group
+
     @cached_property
     def _cost(self) -> int:
-        return len(self._denying) + sum(map(len, self._allowing))
+        return len(self.denying) + sum(map(len, self.allowing))
 
     def _blocking(self, instant: datetime) -> Iterator["Known"]:
         self.asked += self._cost
-        yield from (one for one in self._denying if one.openings.at(instant) is not None)
+        yield from (one for one in self.denying if one.openings.at(instant) is not None)
         for group in self._closed(instant):
-            yield from (one for one in group if one.spec.requests == "deny" or not self._requested)
+            yield from (one for one in group if one.spec.requests == "deny" or not self.requested)
 
     def _closed(self, instant: datetime) -> Iterator[frozenset["Known"]]:
-        return (group for group in self._allowing if not any(one.openings.at(instant) for one in group))
+        return (group for group in self.allowing if not any(one.openings.at(instant) for one in group))
 
     def _free(self, instant: datetime) -> datetime | None:
         """The first instant from this one on at which nothing blocks. Asked often within one block, it looks once."""
@@ -120,7 +134,7 @@ class Rules:
         """The same instant where nothing blocks; else a later one before which something surely does."""
         self.asked += self._cost
         moments = [instant]
-        for one in self._denying:
+        for one in self.denying:
             if (opening := one.openings.at(instant)) is not None:
                 if opening.end is None:
                     return None
@@ -169,6 +183,9 @@ class Windows:
         allowing = {one: names for one, names in reached.items() if one.spec.effect == "allow"}
         groups = {frozenset(one for one in allowing if each in allowing[one]) for each in _places(subject)}
         key = (frozenset(denying), frozenset(group for group in groups if group), subject.requested)
+        return self._made(key)
+
+    def _made(self, key: tuple[frozenset[Known], frozenset[frozenset[Known]], bool]) -> Rules:
         if key not in self._rules:
             self._rules[key] = Rules(key[0], key[1], requested=key[2])
         return self._rules[key]
@@ -181,8 +198,25 @@ class Windows:
         return Rules((one for one in chosen if one.spec.effect == "deny"), [allowing] if allowing else ())
 
     def of_schedule(self, schedule: Schedule) -> Rules:
-        """Those that concern the runs that a schedule starts."""
-        return self.of(self.started_by(schedule))
+        """Those that concern the runs that a schedule starts. Of a workflow, those that concern one of its jobs."""
+        workflow = self._catalog.workflows.get(schedule.spec.workflow_ref or "")
+        return self.of(self.started_by(schedule)) if workflow is None else self.of_all(self.parts_of(workflow))
+
+    def parts_of(self, workflow: Workflow, *, requested: bool = False) -> tuple[Subject, ...]:
+        """What a workflow starts: itself, which is no job, and its jobs."""
+        nodes = (node for node in workflow.spec.jobs.values() if node.job_ref is not None)
+        jobs = (job for node in nodes if (job := self._catalog.jobs.get(node.job_ref or "")) is not None)
+        parts = (Subject(job.name, job.metadata.labels, self.targets_of(job), requested) for job in jobs)
+        return (Subject(None, requested=requested), *parts)
+
+    def of_all(self, subjects: Iterable[Subject]) -> Rules:
+        """Those that concern one of several that start as a whole."""
+        every = [self.of(subject) for subject in subjects]
+        if len(every) == 1:
+            return every[0]
+        denying = {one for rules in every for one in rules.denying}
+        allowing = {group for rules in every for group in rules.allowing}
+        return self._made((frozenset(denying), frozenset(allowing), any(rules.requested for rules in every)))
 
     def started_by(self, schedule: Schedule) -> Subject:
         """What a schedule starts: its job on the targets that its limit leaves."""
@@ -206,6 +240,26 @@ class Windows:
         """The places of a subject that a window concerns."""
         places = _places(subject)
         return places if one.spec.targets is None else places & frozenset(self._members.chosen(one.spec.targets))
+
+
+def subjects_of(
+    spec: PinnedSpec | PinnedWorkflow,
+    catalog: Catalog,
+    *,
+    requested: bool,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Subject, ...]:
+    """What a run starts. `labels` are those of a job that stands in a request."""
+    if isinstance(spec, PinnedWorkflow):
+        plans = [node.action.plan for node in spec.nodes if isinstance(node.action, NodeJob)]
+        return (Subject(None, requested=requested), *(_of_plan(plan, catalog, requested, {}) for plan in plans))
+    return (_of_plan(spec, catalog, requested, labels),)
+
+
+def _of_plan(plan: PinnedSpec, catalog: Catalog, requested: bool, labels: Mapping[str, str]) -> Subject:
+    job = catalog.jobs.get(plan.job)
+    named = job.metadata.labels if job is not None else labels
+    return Subject(plan.job, named, frozenset(target.name for target in plan.targets), requested)
 
 
 def _places(subject: Subject) -> frozenset[str | None]:

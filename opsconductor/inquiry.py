@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.readmodel import considered_until
 from engine.recurrence import next_due
@@ -126,4 +127,5 @@ def _definition(catalog: Catalog | None, names: tuple[str, ...], called: str) ->
         return None
     project = catalog.project.spec
     held = catalog.held_for(schedule)
-    return Definition(schedule, called, project.defaults.time_zone, project.suspend, held)
+    admission = Admissions(catalog).of(schedule.name)
+    return Definition(schedule, called, project.defaults.time_zone, project.suspend, held, admission)

@@ -214,18 +214,11 @@ def verdicts(plan: Plan) -> Iterator[str]:
         )
     if plan.permissions:
         yield "This version does not enforce policies yet: whoever can push may do what needs a permission here."
-    if _anything_blocked(plan):
-        yield "This version does not hold runs back by windows yet: what is marked as blocked runs all the same."
     if plan.base_findings:
         yield (
             f"The base has {_count(len(plan.base_findings), 'error')} itself: an earlier commit is in force. "
             "Compared with nothing."
         )
-
-
-def _anything_blocked(plan: Plan) -> bool:
-    fires = (planned for change in plan.schedules for side in (change.before, change.after) for planned in side.listed)
-    return bool(plan.blocked_by) or any(planned.blocked for planned in fires)
 
 
 def block_text(block: Block, mark: Callable[[str], str]) -> str:
@@ -242,7 +235,7 @@ def cut_text(cut: Cut, mark: Callable[[str], str] = str) -> str:
 
 
 def blocked_text(blocked: Blocked, where: tzinfo | None = None) -> str:
-    """What blocks a start and what would become of it; instants in the zone `where`, else in UTC."""
+    """What blocks a start and what becomes of it; instants in the zone `where`, else in UTC."""
     names = ", ".join(blocked.windows[:_WINDOWS_SHOWN]) + (", ..." if len(blocked.windows) > _WINDOWS_SHOWN else "")
     if blocked.action == "skip":
         then = "skipped"
@@ -252,7 +245,7 @@ def blocked_text(blocked: Blocked, where: tzinfo | None = None) -> str:
         then = f"deferred to {format_instant(blocked.until)}"
     else:
         then = f"deferred to {blocked.until.astimezone(where).isoformat(sep=' ', timespec='seconds')}"
-    return f"blocked by {names}: would be {then}"
+    return f"blocked by {names}: {then}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -335,7 +328,8 @@ _CLOCK_CHANGES = {
 def _fire_line(planned: PlannedFire) -> str:
     fire = planned.fire
     local = fire.local.isoformat(sep=" ", timespec="seconds")
-    skipped = f"  skipped: {fire.reason}" if fire.decision == "skipped" else ""
+    by = f" ({', '.join(fire.held_by)})" if fire.held_by and not planned.blocked else ""
+    skipped = f"  skipped: {fire.reason}{by}" if fire.decision == "skipped" else ""
     changed = f"  ! {_CLOCK_CHANGES[planned.clock_change]}" if planned.clock_change else ""
     blocked = f"  ! {blocked_text(planned.blocked, fire.local.tzinfo)}" if planned.blocked else ""
     return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}{blocked}"

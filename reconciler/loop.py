@@ -370,7 +370,8 @@ class Loop:
     # --- acts ---------------------------------------------------------------------------------------------------
 
     async def _judge_acts(self, sighting: Sighting) -> None:
-        if self._catalog is None:
+        windows = self._schedules.windows
+        if self._catalog is None or windows is None:
             return
         head = sighting.heads.get(self.outlook.requests_ref)
         found, malformed = await self._door.news(head)
@@ -382,6 +383,7 @@ class Loop:
             now,
             baseline=frozenset(self._accepted.baseline),
             lost=self._lost,
+            windows=windows,
             rejected=self.sync.observed if self.sync.rejected else None,
             between=lambda: self._schedules.decide(self._moment()),
         )

@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from engine.catalog import Catalog
 from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
-from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, judge, refused_by_age
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, judge, refused_by_age
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
+from engine.windows import Windows
 from journal import acts, facts, runs, steprecords
 from journal.store import Journal
 from reconciler.answers import Answer
@@ -114,14 +115,15 @@ class Requests:
         *,
         baseline: frozenset[str],
         lost: frozenset[str],
+        windows: Windows,
         rejected: str | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
         `baseline` are names that were there when the first commit was judged, `lost` those whose answer may
-        have gone with the store. `rejected` is a newer commit that is not in force. Between portions of many acts
-        `between` is called, so that nothing else waits long.
+        have gone with the store. `windows` are those in force, `rejected` is a newer commit that is not. Between
+        portions of many acts `between` is called, so that nothing else waits long.
         """
         by_name: dict[str, Found] = {}
         for one in found:
@@ -139,7 +141,8 @@ class Requests:
         rest = {name: one for name, one in unanswered.items() if name not in late}
         commits = await asyncio.to_thread(self._commits, rest.values())
         for number, (name, one) in enumerate(rest.items(), start=1):
-            await self._judge(one, commits[one.head, one.authored.file], first[name], catalog, now, rejected)
+            commit = commits[one.head, one.authored.file]
+            await self._judge(one, commit, first[name], catalog, windows, now, rejected)
             if between is not None and number % _PORTION == 0:
                 await between()
         return len(unanswered)
@@ -169,6 +172,7 @@ class Requests:
         commit: CommitInfo,
         first_seen: datetime,
         catalog: Catalog,
+        windows: Windows,
         now: datetime,
         rejected: str | None,
     ) -> None:
@@ -180,6 +184,7 @@ class Requests:
         elif isinstance(act, RunRequest):
             facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), found.authored, catalog)
+            judgement = heeding(judgement, act, windows, catalog, now)
             if isinstance(judgement, Refuse) and rejected is not None:
                 judgement = _with_newer(judgement, rejected)
             rehearsal: Rehearsal | None = None

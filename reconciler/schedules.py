@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy import Connection
 
+from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, next_due, restarts
 from engine.identity import RunId
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
+from engine.windows import Windows
 from journal import runs, schedules
 from journal.schedules import ClockRow
 from journal.store import Journal
@@ -41,6 +43,7 @@ class Schedules:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._catalog: Catalog | None = None
+        self._admissions: Admissions | None = None
         self._clocks: dict[str, ScheduleClock] = {}
         self._agenda = Agenda({})
 
@@ -52,6 +55,11 @@ class Schedules:
     def soonest(self, count: int) -> tuple[tuple[datetime, str], ...]:
         """The next due instants, each with its schedule: one a schedule. May be asked from another thread."""
         return self._agenda.first(count)
+
+    @property
+    def windows(self) -> Windows | None:
+        """The windows in force."""
+        return self._admissions.windows if self._admissions is not None else None
 
     def view(self, name: str, clock: ClockRow) -> ScheduleView | None:
         """The clock of a schedule with what the definitions say of it; None where it is not defined any more."""
@@ -91,7 +99,7 @@ class Schedules:
         await self._journal.write(change)
         # What is in force still is due when it was: most commits change few of many schedules.
         still = {name for name in self._clocks if name in wanted and name not in changed}
-        self._catalog = catalog
+        self._catalog, self._admissions = catalog, Admissions(catalog)
         self._clocks = {name: ScheduleClock(row.considered_until, row.lost_until) for name, row in wanted.items()}
         self._agenda = Agenda(
             {
@@ -134,6 +142,7 @@ class Schedules:
 
     async def _decide_from(self, clock: ScheduleClock, name: str, catalog: Catalog, now: datetime) -> "int | _Behind":
         project = catalog.project.spec
+        assert self._admissions is not None
         decided = decide(
             name,
             catalog.schedules[name].spec,
@@ -141,8 +150,9 @@ class Schedules:
             now,
             zone_default=project.defaults.time_zone,
             suspended=project.suspend,
+            admission=self._admissions.of(name),
         )
-        launches = [(due, scheduled(catalog, name, due.instant)) for due in decided.runs]
+        launches = [(due, _launch(catalog, due)) for due in decided.runs]
         mark = self._mark(name, catalog)
 
         def change(tx: Connection) -> "tuple[RunId, ...] | _Behind":
@@ -171,6 +181,11 @@ class Schedules:
     def _next_of(self, name: str, after: datetime) -> datetime | None:
         assert self._catalog is not None
         return _next(self._catalog, name, after)
+
+
+def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:
+    launch = scheduled(catalog, due.schedule, due.instant)
+    return launch if isinstance(launch, PlanRefused) else replace(launch, starts_at=due.starts_at)
 
 
 def _next(catalog: Catalog, name: str, after: datetime) -> datetime | None:

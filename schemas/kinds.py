@@ -47,8 +47,6 @@ NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
     {
         "Discovery": "nothing is scanned",
         "NotificationRule": "nothing is sent",
-        "Calendar": "no schedule heeds it",
-        "Window": "runs start inside and outside of it alike",
         "Policy": "whoever may push may do everything",
     }
 )

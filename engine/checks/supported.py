@@ -19,7 +19,7 @@ from schemas.notification import NotificationChannel
 from schemas.policy import User
 from schemas.project import Project
 from schemas.reader import Authored
-from schemas.schedule import Calendars, Schedule
+from schemas.schedule import Schedule
 from schemas.steps import PLANNED_TYPES, STEP_TYPES
 
 CODE = "OC901"
@@ -102,8 +102,6 @@ def _schedule(schedule: Schedule) -> Iterator[Finding]:
     spec = schedule.spec
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-    if spec.calendars != Calendars():
-        yield ("spec", "calendars"), "'calendars'", ""
 
 
 def _request(request: RunRequest) -> Iterator[Finding]:
