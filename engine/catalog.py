@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from engine import builtin
-from engine.calendarfile import CalendarFile
 from engine.plugins import NO_PARTS
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
@@ -24,6 +24,9 @@ from schemas.steps.declared import NONE
 from schemas.target import Target, TargetGroup
 from schemas.trigger import Trigger
 from schemas.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.calendarfile import CalendarFile
 
 DEFAULT_POOL = "default"
 _USABLE = ("ssh", "winrm", "http", "local")
@@ -47,7 +50,7 @@ class Catalog:
     channels: Mapping[str, NotificationChannel] = field(default_factory=dict)
     rules: Mapping[str, NotificationRule] = field(default_factory=dict)
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
-    calendar_files: Mapping[str, CalendarFile] = field(default_factory=dict, repr=False)
+    calendar_files: Mapping[str, "CalendarFile"] = field(default_factory=dict, repr=False)
     """The iCalendar files that calendars name, by their paths: what the commit has of them."""
     windows: Mapping[str, Window] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)

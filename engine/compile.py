@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.calendarfile import CalendarFile, CalendarFileError
-from engine.calendarfile import read as read_calendar
 from engine.catalog import Catalog
 from engine.checks import everything
 from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
@@ -20,6 +18,9 @@ from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, librar
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
+
+if TYPE_CHECKING:
+    from engine.calendarfile import CalendarFile
 
 PROJECT_FILE = "opsconductor.yaml"
 TEMPLATE_READ = 128 * 1024
@@ -116,7 +117,7 @@ def compile_files(
     libraries: Vendored = NO_LIBRARIES,
     present: frozenset[str] | None = None,
     templates: Mapping[str, bytes] = MappingProxyType({}),
-    calendar_files: Mapping[str, bytes] = MappingProxyType({}),
+    calendar_files: Mapping[str, bytes] | None = None,
     every: Every = in_turn,
     before: Compiled | None = None,
     last: bool = False,
@@ -144,7 +145,7 @@ def compile_files(
         libraries=libraries_of(libraries),
         plugged=plugged,
         parts=libraries.plugins.parts,
-        calendar_files=_readable(calendar_files),
+        calendar_files=_readable(calendar_files or {}),
     )
     scope = Scope(
         catalog,
@@ -254,8 +255,13 @@ def _catalog(commit: str, definitions: Sequence[Authored], project: Project | No
     )
 
 
-def _readable(files: Mapping[str, bytes]) -> dict[str, CalendarFile]:
+def _readable(files: Mapping[str, bytes]) -> "dict[str, CalendarFile]":
     """Of the others `engine.checks.calendars` says what is wrong with them."""
+    if not files:
+        return {}
+    from engine.calendarfile import CalendarFileError  # few have any: rules take long to load
+    from engine.calendarfile import read as read_calendar
+
     found: dict[str, CalendarFile] = {}
     for path, data in files.items():
         with suppress(CalendarFileError):

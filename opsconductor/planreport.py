@@ -328,10 +328,11 @@ _CLOCK_CHANGES = {
 def _fire_line(planned: PlannedFire) -> str:
     fire = planned.fire
     local = fire.local.isoformat(sep=" ", timespec="seconds")
-    by = f" ({', '.join(fire.held_by)})" if fire.held_by and not planned.blocked else ""
+    by = f" ({', '.join(fire.held_by)})" if fire.held_by else ""
     skipped = f"  skipped: {fire.reason}{by}" if fire.decision == "skipped" else ""
     changed = f"  ! {_CLOCK_CHANGES[planned.clock_change]}" if planned.clock_change else ""
-    blocked = f"  ! {blocked_text(planned.blocked, fire.local.tzinfo)}" if planned.blocked else ""
+    put_off = planned.blocked if fire.decision == "run" else None
+    blocked = f"  ! {blocked_text(put_off, fire.local.tzinfo)}" if put_off else ""
     return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}{blocked}"
 
 

@@ -6,7 +6,6 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from engine import calendarfile
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
 from engine.checks.times import fires_on, is_readable, rule
@@ -77,8 +76,10 @@ def _holidays(authored: Authored, wanted: Holidays) -> Iterator[Diagnostic]:
 
 def _file(authored: Authored, path: str, scope: Scope) -> Iterator[Diagnostic]:
     """An iCalendar file that is there must be one that can be used: what it cannot say would be no day."""
-    if scope.present is None or path not in scope.present:
-        return  # engine.checks.files
+    if scope.present is None or scope.calendar_files is None or path not in scope.present:
+        return  # that it is there is for engine.checks.files to say
+    from engine import calendarfile
+
     data, span = scope.calendar_files.get(path), authored.span("spec", "ics")
     if data is None:
         message = f"{path[:200]} is larger than 1 MiB, or all iCalendar files together are larger than 4 MiB"

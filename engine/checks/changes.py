@@ -40,7 +40,7 @@ class Facts:
     templates: Mapping[str, bytes]
     files: frozenset[str]
     """What globs match, where there are any."""
-    calendar_files: Mapping[str, bytes]
+    calendar_files: Mapping[str, bytes] | None
     users: Mapping[str, frozenset[str]]
 
 

@@ -157,8 +157,9 @@ class Scope:
     """Of the files that documents name, those that are there; None where nobody has looked."""
     templates: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """What the templates hold that steps render, by their paths, as far as they were read."""
-    calendar_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """What the iCalendar files hold that calendars name, by their paths, as far as they were read."""
+    calendar_files: Mapping[str, bytes] | None = field(default=None, repr=False)
+    """What the iCalendar files hold that calendars name, by their paths, without those that are too large; None where
+    nobody has read them."""
     _names: dict[tuple[str, ...], Names] = field(default_factory=dict, repr=False, compare=False)
     _labelled: dict[str, Members] = field(default_factory=dict, repr=False, compare=False)
     _renamed: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False, compare=False)

@@ -234,6 +234,7 @@ def test_fires_are_shown_with_the_offset_of_their_own_pass() -> None:
         "decision": "run",
         "reason": None,
         "startsAt": "2026-10-25T00:30:00Z",
+        "heldBy": [],
     }
     hourly = upcoming(
         catalog({"name": "h", **HOURLY, "timeZone": "Europe/Berlin"}),

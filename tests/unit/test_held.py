@@ -44,14 +44,12 @@ def test_a_job_that_would_run_otherwise_than_it_is_written_does_not_run(spec: st
 
 
 def test_a_schedule_that_is_held_or_whose_job_is_does_not_fire() -> None:
-    every, days = "every: 1h", "calendars: {except: [days]}"
+    every = "every: 1h"
     found = catalog(
         f"{HEAD}kind: Job\nmetadata: {{name: held}}\nspec: {{steps: [{{uses: dummy, become: root}}]}}\n",
-        f"{HEAD}kind: Calendar\nmetadata: {{name: days}}\nspec: {{dates: ['2026-11-21']}}\n",
         f"{HEAD}kind: Schedule\nmetadata: {{name: a}}\nspec: {{jobRef: plain, {every}}}\n",
         f"{HEAD}kind: Schedule\nmetadata: {{name: b}}\nspec: {{jobRef: held, {every}}}\n",
-        f"{HEAD}kind: Schedule\nmetadata: {{name: c}}\nspec: {{jobRef: plain, {every}, {days}}}\n",
     )
 
     assert {fire.schedule for fire in upcoming(found, START, START + timedelta(days=1))} == {"a"}
-    assert set(found.held) == {"Job/held", "Schedule/c"}
+    assert set(found.held) == {"Job/held"}
