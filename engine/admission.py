@@ -95,6 +95,10 @@ class Admissions:
             self._of[name] = self._made(self._catalog.schedules[name])
         return self._of[name]
 
+    def schedule(self, name: str) -> Admission | None:
+        """The same; None where there is no such schedule."""
+        return self.of(name) if name in self._catalog.schedules else None
+
     @cached_property
     def windows(self) -> Windows:
         """The windows of the commit."""

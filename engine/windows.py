@@ -190,6 +190,11 @@ class Windows:
             self._rules[key] = Rules(key[0], key[1], requested=key[2])
         return self._rules[key]
 
+    def change_after(self, instant: datetime) -> datetime | None:
+        """The first later instant at which any of the windows opens or closes; None where none does."""
+        moments = (one.openings.change_after(instant) for one in self._known)
+        return min((moment for moment in moments if moment is not None), default=None)
+
     def together(self, names: Iterable[str]) -> Rules:
         """The rules of these windows, as if all of them concerned one subject."""
         wanted = frozenset(names)

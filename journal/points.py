@@ -30,6 +30,8 @@ POINTS: dict[str, Between] = {
     "admit.committed": Between("the waiting run has the slot", "a runner has claimed it"),
     "overlap.uncommitted": Between("a run's time has come, and its place is taken", "its end is in the journal"),
     "overlap.committed": Between("its end for an overlap is in the journal", "the end is on the status branch"),
+    "put-off.uncommitted": Between("a run's time has come, in a window", "its later start is in the journal"),
+    "put-off.committed": Between("the later start of a run is in the journal", "the window ends and it is queued"),
     "expire.uncommitted": Between("the run's queue timeout has passed", "its end as timedOut is in the journal"),
     "expire.committed": Between("its end as timedOut is in the journal", "the end is on the status branch"),
     "cancel.uncommitted": Between("the act that cancels is in git", "the wish is in the journal"),

@@ -22,6 +22,7 @@ from journal.points import reach
 from journal.store import Journal
 from reconciler import rebuild, trust
 from reconciler.accepted import ACCEPTED, Accepted, text_of
+from reconciler.closures import Closures
 from reconciler.definitions import Definitions, guarded
 from reconciler.lookout import Sighting
 from reconciler.mirror import Mirror
@@ -77,6 +78,7 @@ class Loop:
         self._door = RequestsDoor(journal, requests)
         self._requests = Requests(journal, objects)
         self._schedules = Schedules(journal)
+        self._closures = Closures(journal)
         self._workflows = Workflows(journal)
         self._triggers = Triggers(journal)
         self._catalog: Catalog | None = None
@@ -213,7 +215,7 @@ class Loop:
         if not self._decides:
             return self.outlook.pace
         now = self._clock.now()
-        wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake)]
+        wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake), self._closures.next]
         waits = [instant - now for instant in wakes if instant is not None]
         return max(min([self.outlook.pace, *waits]), timedelta(0))
 
@@ -370,8 +372,8 @@ class Loop:
     # --- acts ---------------------------------------------------------------------------------------------------
 
     async def _judge_acts(self, sighting: Sighting) -> None:
-        windows = self._schedules.windows
-        if self._catalog is None or windows is None:
+        admissions = self._schedules.admissions
+        if self._catalog is None or admissions is None:
             return
         head = sighting.heads.get(self.outlook.requests_ref)
         found, malformed = await self._door.news(head)
@@ -383,7 +385,7 @@ class Loop:
             now,
             baseline=frozenset(self._accepted.baseline),
             lost=self._lost,
-            windows=windows,
+            windows=admissions.windows,
             rejected=self.sync.observed if self.sync.rejected else None,
             between=lambda: self._schedules.decide(self._moment()),
         )
@@ -395,6 +397,8 @@ class Loop:
     async def _tend(self) -> None:
         """Start what waited for its time or its slot, and end what waited too long."""
         now = self._clock.now()
+        if self._catalog is not None and self._schedules.admissions is not None:
+            await self._closures.heed(self._catalog, self._schedules.admissions, now)
 
         def change(tx: Connection) -> None:
             runs.expire(tx, now)

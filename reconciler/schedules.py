@@ -15,7 +15,6 @@ from engine.identity import RunId
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
-from engine.windows import Windows
 from journal import runs, schedules
 from journal.schedules import ClockRow
 from journal.store import Journal
@@ -57,9 +56,9 @@ class Schedules:
         return self._agenda.first(count)
 
     @property
-    def windows(self) -> Windows | None:
-        """The windows in force."""
-        return self._admissions.windows if self._admissions is not None else None
+    def admissions(self) -> Admissions | None:
+        """What calendars and windows say, in force."""
+        return self._admissions
 
     def view(self, name: str, clock: ClockRow) -> ScheduleView | None:
         """The clock of a schedule with what the definitions say of it; None where it is not defined any more."""

@@ -123,6 +123,26 @@ def overlapping(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def deferred(site: Site, crash: str) -> Daemon:
+    """A schedule's only instant falls into a window that puts its run off."""
+    due = _soon()
+    site.shut("quick", until=due + timedelta(seconds=3))
+    site.define(at={"quick": due})
+    return site.start(crash)
+
+
+def put_off(site: Site, crash: str) -> Daemon:
+    """A run waits for its time, and when that comes a window has begun that holds it."""
+    commit = site.define(every={"quick": 1})
+    daemon = site.start(crash)
+    site.until_applied(commit, daemon)
+    due = _soon()
+    site.ask("ask-later", jobRef="pair", notBefore=due.isoformat())
+    site.until_branch(lambda seen: seen.act("ask-later") is not None, daemon)
+    site.shut("pair", until=due + timedelta(seconds=4))
+    return daemon
+
+
 def waited_too_long(site: Site, crash: str) -> Daemon:
     """A run waits for a slot longer than its queueTimeout."""
     commit = site.define(every={"quick": 1})
@@ -259,10 +279,14 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("admit.committed", overlapping),
     Scenario("overlap.uncommitted", kept_out),
     Scenario("overlap.committed", kept_out),
+    Scenario("put-off.uncommitted", put_off),
+    Scenario("put-off.committed", put_off),
     Scenario("expire.uncommitted", waited_too_long),
     Scenario("expire.committed", waited_too_long),
     Scenario("cancel.uncommitted", cancelled),
     Scenario("cancel.committed", cancelled),
+    Scenario("decide.uncommitted", deferred),
+    Scenario("decide.committed", deferred, fast=True),
     Scenario("decide.uncommitted", at_work, 3),
     Scenario("decide.committed", at_work, 3),
     Scenario("settle.uncommitted", at_work),

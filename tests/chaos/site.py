@@ -374,6 +374,18 @@ class Site:
         self.notes_pushed += 1
         return commit
 
+    def shut(self, job: str, *, until: datetime) -> str:
+        """Push a window that has begun: no run of the job starts before its end; the commit."""
+        spec = {
+            "effect": "deny",
+            "from": "2026-01-01T00:00:00Z",
+            "until": until.isoformat(),
+            "jobs": {"names": [job]},
+            "requests": "deny",
+            "blocked": "defer",
+        }
+        return self.push(MAIN, {"definitions/window.yaml": _text(_document("Window", "shut", spec))}, message="shut")
+
     def resume(self) -> str:
         """Push the schedules' return after `settle`; the commit. Their clocks begin anew."""
         self._project = {**self._project, "suspend": False}

@@ -1,0 +1,63 @@
+"""Runs that have not ended, as far as windows ask for them; and starts that are put off."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from engine.identity import RunId
+from engine.standing import Standing
+from engine.states import RunState
+from journal import outbox, points
+from journal.causes import cause_from_json
+from journal.tables import AnyRow, runs
+
+_OPEN = runs.c.finished_at.is_(None)
+_SHOWN = (
+    runs.c.id, runs.c.job, runs.c.cause, runs.c.targets, runs.c.workflow, runs.c.state, runs.c.attempt, runs.c.due_at,
+)  # fmt: skip
+
+
+def standing(conn: Connection) -> tuple[Standing, ...]:
+    """The open runs, oldest first, without those of workflows' nodes."""
+    query = select(*_SHOWN).where(_OPEN, runs.c.parent.is_(None), runs.c.wish.is_(None)).order_by(runs.c.seq)
+    return tuple(_standing(row) for row in conn.execute(query))
+
+
+def _standing(row: AnyRow) -> Standing:
+    waits = row.state == RunState.WAITING.value
+    begun = row.state == RunState.RUNNING.value or row.attempt > 0
+    return Standing(
+        run=RunId(row.id),
+        job=row.job,
+        cause=cause_from_json(row.cause),
+        targets=frozenset(row.targets),
+        workflow=row.workflow,
+        phase="waits" if waits else "begun" if begun else "queued",
+        due_at=row.due_at,
+    )
+
+
+def any_due(conn: Connection, now: datetime) -> bool:
+    """Whether a run waits whose time has come since `admit` last looked."""
+    waits = (_OPEN, runs.c.state == RunState.WAITING.value, runs.c.due_at <= now)
+    return conn.execute(select(runs.c.id).where(*waits).limit(1)).first() is not None
+
+
+def start_at(tx: Connection, run: RunId, instant: datetime, now: datetime) -> bool:
+    """Let a run that waits start at another time; its queueTimeout counts from then. False: it waits no longer."""
+    row = tx.execute(
+        select(runs.c.seq, runs.c.due_at, runs.c.queue_deadline)
+        .where(runs.c.id == run, _OPEN, runs.c.state == RunState.WAITING.value)
+        .with_for_update()
+    ).first()
+    if row is None:
+        return False
+    points.record("put-off")
+    moved = instant - (row.due_at or now)
+    tx.execute(
+        update(runs)
+        .where(runs.c.seq == row.seq)
+        .values(due_at=instant, starts_at=instant, queue_deadline=row.queue_deadline and row.queue_deadline + moved)
+    )
+    outbox.add(tx, "run", run)
+    return True
