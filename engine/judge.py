@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from engine import recurrence
@@ -154,13 +155,28 @@ def checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judge
 
 def heeding(judgement: Judgement, request: RunRequest, windows: Windows, catalog: Catalog, now: datetime) -> Judgement:
     """The same where no window concerns the run that a person asks for; else it starts later, or it is refused."""
-    if not isinstance(judgement, Launch) or judgement.dry_run or not catalog.windows:
+    if not isinstance(judgement, Launch) or judgement.dry_run:
         return judgement
-    begins = max(judgement.starts_at or now, now)
-    subjects = subjects_of(judgement.planned.spec, catalog, requested=True, labels=request.metadata.labels)
+    return held_back(judgement, windows, catalog, now, requested=True, labels=request.metadata.labels)
+
+
+def held_back(
+    launch: Launch,
+    windows: Windows,
+    catalog: Catalog,
+    now: datetime,
+    *,
+    requested: bool = False,
+    labels: Mapping[str, str] = MappingProxyType({}),
+) -> Launch | Refuse:
+    """What windows make of a run that would start now, or later. `labels` are those of a job that has no document."""
+    if not catalog.windows:
+        return launch
+    begins = max(launch.starts_at or now, now)
+    subjects = subjects_of(launch.planned.spec, catalog, requested=requested, labels=labels)
     match judged(begins, windows.of_all(subjects)):
         case Admitted(starts_at=starts_at, deferred_by=blocked):
-            return judgement if blocked is None else replace(judgement, starts_at=starts_at)
+            return launch if blocked is None else replace(launch, starts_at=starts_at)
         case KeptOut(names=names, blocked=blocked):
             until = blocked.until if blocked is not None else None
             then = f"; from {format_instant(until)} on it may" if until is not None else ""

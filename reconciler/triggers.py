@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from sqlalchemy import Connection
 from engine import payload, triggers
 from engine.catalog import Catalog
 from engine.identity import RunId, compact
-from engine.judge import Refuse
+from engine.judge import Refuse, held_back
 from engine.triggers import Fire, Happened, Ignore, Verdict
+from engine.windows import Windows
 from journal import events, runs
 from journal.events import EventRow, NewEvent, Watch
 from journal.store import Journal
@@ -30,6 +32,7 @@ class Triggers:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._turn = asyncio.Lock()
+        self._windows: tuple[Catalog, Windows] | None = None
         self.active: Catalog | None = None
         """The definitions in force."""
 
@@ -60,11 +63,23 @@ class Triggers:
     async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
         happened = await self._happened(event)
         verdict = happened if isinstance(happened, Refuse) else await asyncio.to_thread(_judged, catalog, happened)
+        if isinstance(verdict, Fire):
+            verdict = self._heeding(verdict, catalog, now)
         state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
         if state is not None:
             reason = None if isinstance(verdict, Fire) else verdict.reason
             log.info("event decided", trigger=event.trigger, key=event.key, decision=state, reason=reason, run=run)
         return run is not None
+
+    def _heeding(self, fire: Fire, catalog: Catalog, now: datetime) -> Verdict:
+        """A trigger is no person: every window holds what it starts."""
+        if self._windows is None or self._windows[0] is not catalog:
+            self._windows = (catalog, Windows(catalog))
+        match held_back(fire.launch, self._windows[1], catalog, now):
+            case Refuse() as refused:
+                return refused
+            case launch:
+                return replace(fire, launch=launch)
 
     async def _happened(self, event: EventRow) -> Happened | Refuse:
         if event.kind == "run":
