@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId, run_id
 from engine.judge import Launch, scheduled
+from engine.windows import Windows
 from journal import acts, runs, schedules
 from journal.clock import SystemClock
 from journal.store import Journal
@@ -92,14 +94,16 @@ async def test_an_act_that_one_process_refused_is_not_done_by_another(tmp_path: 
     asked = [Found(act, "a" * 40) for act in read(text.encode(), "requests/ask.yaml").documents]
     loop = asyncio.get_running_loop()
 
+    known: dict[str, Any] = {"baseline": frozenset(), "lost": frozenset(), "windows": Windows(_catalog())}
+
     async def other() -> None:
-        await Requests(journal, _Asked()).answer(asked, _catalog(), DUE, baseline=frozenset(), lost=frozenset())
+        await Requests(journal, _Asked()).answer(asked, _catalog(), DUE, **known)
         await journal.write(lambda tx: runs.cancel(tx, holder, reason=None, by=None, now=DUE))
 
     def meanwhile() -> None:
         asyncio.run_coroutine_threadsafe(other(), loop).result()
 
-    await Requests(journal, _Asked(meanwhile)).answer(asked, _catalog(), DUE, baseline=frozenset(), lost=frozenset())
+    await Requests(journal, _Asked(meanwhile)).answer(asked, _catalog(), DUE, **known)
 
     answer = (await journal.read(lambda conn: acts.seen(conn, ["ask"])))["ask"]
     assert (answer.state, answer.reason) == ("refused", "overlap")
