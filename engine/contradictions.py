@@ -125,7 +125,8 @@ def _numbers(schema: Schema) -> Iterator[_Found]:
     if first == least and above == "exclusiveMinimum":
         first += step
     if first > most or (first == most and under == "exclusiveMaximum"):
-        kind = f"multiple of {schema['multipleOf']}" if "multipleOf" in schema else "whole number"
+        kind = f"multiple of {schema['multipleOf']}" if "multipleOf" in schema else "number"
+        kind = f"whole {kind}" if "integer" in _types(schema) and "number" not in _types(schema) else kind
         yield _Found((above,), f"no {kind} is {between}", frozenset({"number"}))
 
 

@@ -9,23 +9,26 @@ Known differences of the library (common-expression-language) from the CEL speci
 bytes, string() takes no boolean and no null, and `1.` or `.x` are not read.
 """
 
-import importlib.util
 import json
 import math
-import re
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from importlib.machinery import PathFinder
-from types import ModuleType
 from typing import Any
 
+from engine import cellibrary
 from engine.bounds import MAX_TEXT, Bounds, TooMuch, Withheld, measure
+from engine.cellibrary import ExpressionError, short
 from engine.syntax import SyntaxProblem, find_end, parse
 from engine.syntaxtree import TYPE_NAMES, Call, Comprehension, Ident, Node, children, path_of
 from schemas.quantities import format_instant
+
+__all__ = [
+    "FUNCTIONS", "MAX_EXPRESSION", "METHODS", "STATUS_FUNCTIONS", "Expression", "ExpressionError", "Hole", "Literal",
+    "Reference", "Status", "compile_text", "condition", "condition_text", "evaluate", "has_expression", "render", "split",
+    "texts_of", "to_text",
+]  # fmt: skip
 
 MAX_EXPRESSION = 2_048
 """Bytes of one expression."""
@@ -42,16 +45,6 @@ METHODS = frozenset(
 )  # fmt: skip
 
 _OPEN = "${{"
-
-
-class ExpressionError(Exception):
-    """An expression that cannot be read, or failed. `offset` and `length` count code points within its CEL text."""
-
-    def __init__(self, message: str, offset: int = 0, length: int = 1) -> None:
-        super().__init__(message)
-        self.message = message
-        self.offset = offset
-        self.length = length
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +167,7 @@ def compile_text(cel: str) -> Expression:
         raise ExpressionError(problem.message, problem.offset, problem.length) from problem
     found = _Findings()
     found.walk(tree)
-    _program(cel)
+    cellibrary.program(cel)
     return Expression(cel, tree, tuple(found.occurrences), frozenset(found.functions))
 
 
@@ -188,9 +181,9 @@ def evaluate(cel: str, context: Mapping[str, Any], *, status: Status = Status())
     try:
         values = {root: _needed(context[root], paths) for root, paths in _paths(expression).items() if root in context}
         Bounds(values).check(expression.tree)
-        return _plain(_run(expression, values, status))
+        return _plain(cellibrary.run(cel, values, _answers(status)))
     except TooMuch as problem:
-        raise ExpressionError(f"'{_short(cel)}': {problem}", 0, len(cel)) from problem
+        raise ExpressionError(f"'{short(cel)}': {problem}", 0, len(cel)) from problem
 
 
 def condition(value: str | bool | None, context: Mapping[str, Any], *, status: Status = Status()) -> bool:
@@ -200,7 +193,7 @@ def condition(value: str | bool | None, context: Mapping[str, Any], *, status: S
     text = condition_text(value)
     result = evaluate(text, context, status=status)
     if not isinstance(result, bool):
-        raise ExpressionError(f"the condition '{_short(text)}' is {to_text(result)!r}, not true or false", 0, len(text))
+        raise ExpressionError(f"the condition '{short(text)}' is {to_text(result)!r}, not true or false", 0, len(text))
     return result
 
 
@@ -344,50 +337,14 @@ def _needed(value: Any, paths: list[tuple[str, ...]]) -> Any:
     return {key: _needed(value[key], rest) for key, rest in by_key.items() if key in value}
 
 
-@lru_cache(maxsize=1024)
-def _program(cel: str) -> Any:
-    try:
-        return _library().compile(cel)
-    except Exception as problem:
-        message = re.split(r"Syntax error: |ERROR: <input>:\d+:\d+: ", str(problem))[-1].split("\n")[0]
-        raise ExpressionError(f"'{_short(cel)}' is no expression: {message}", 0, len(cel)) from problem
-    except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
-        raise _panic(problem, cel) from None
-
-
-def _run(expression: Expression, values: Mapping[str, Any], status: Status) -> Any:
-    cel = expression.text
-    functions = {
+def _answers(status: Status) -> dict[str, Callable[[], bool]]:
+    """What the functions that ask how things stand give."""
+    return {
         "success": lambda: not (status.failed or status.cancelled or status.skipped),
         "failure": lambda: status.failed,
         "cancelled": lambda: status.cancelled,
         "always": lambda: True,
     }
-    try:
-        context = _library().Context(variables=dict(values), functions=functions)
-        return _program(cel).execute(context)
-    except ExpressionError:
-        raise
-    except KeyError as problem:
-        raise ExpressionError(f"'{_short(cel)}': there is no '{problem.args[0]}'", 0, len(cel)) from problem
-    except Exception as problem:
-        raise ExpressionError(f"'{_short(cel)}': {_explained(str(problem))}", 0, len(cel)) from problem
-    except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
-        raise _panic(problem, cel) from None
-
-
-def _explained(message: str) -> str:
-    """The library's message without its advice about its own functions."""
-    if message.startswith("No such overload"):
-        return "the types do not fit; nothing is converted unasked (int(x), double(x), string(x) do), null has no order"
-    return message.partition(". Check ")[0].partition("\n")[0]
-
-
-def _panic(problem: BaseException, cel: str) -> BaseException:
-    # pyo3 turns a panic of the Rust code into a BaseException of its own; everything else of that rank is not for us.
-    if type(problem).__name__ == "PanicException":
-        return ExpressionError(f"'{_short(cel)}' makes the expression library fail", 0, len(cel))
-    return problem
 
 
 def _plain(value: Any) -> Any:
@@ -422,26 +379,3 @@ def _data(value: Any) -> Any:
             return {key: _data(value[key]) for key in sorted(value)}  # the library gives them in any order
         case _:
             raise TooMuch(f"a result of type {type(value).__name__} is no data")
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 80 else f"{line[:77]}..."
-
-
-def _library() -> ModuleType:
-    """The library's compiled module, loaded when the first expression is met.
-
-    `import cel` would load its command line too, with everything that draws on a terminal: half a second.
-    """
-    name = "cel.cel"
-    if (loaded := sys.modules.get(name)) is not None:
-        return loaded
-    package = importlib.util.find_spec("cel")
-    spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
-    if spec is None or spec.loader is None:
-        raise ImportError("common-expression-language is not installed as expected: it has no module cel.cel")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.modules[name] = module
-    return module

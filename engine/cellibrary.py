@@ -1,0 +1,85 @@
+"""The CEL library (common-expression-language) as we use it: loaded late, its failures as errors of ours."""
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any
+
+
+class ExpressionError(Exception):
+    """An expression that cannot be read, or failed. `offset` and `length` count code points within its CEL text."""
+
+    def __init__(self, message: str, offset: int = 0, length: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.length = length
+
+
+@lru_cache(maxsize=1024)
+def program(cel: str) -> Any:
+    """A text as the library's program. Raises ExpressionError."""
+    try:
+        return _library().compile(cel)
+    except Exception as problem:
+        message = re.split(r"Syntax error: |ERROR: <input>:\d+:\d+: ", str(problem))[-1].split("\n")[0]
+        raise ExpressionError(f"'{short(cel)}' is no expression: {message}", 0, len(cel)) from problem
+    except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
+        raise _panic(problem, cel) from None
+
+
+def run(cel: str, values: Mapping[str, Any], functions: Mapping[str, Callable[[], bool]]) -> Any:
+    """What the expression gives, in the library's types. Raises ExpressionError."""
+    try:
+        context = _library().Context(variables=dict(values), functions=dict(functions))
+        return program(cel).execute(context)
+    except ExpressionError:
+        raise
+    except KeyError as problem:
+        raise ExpressionError(f"'{short(cel)}': there is no '{problem.args[0]}'", 0, len(cel)) from problem
+    except Exception as problem:
+        raise ExpressionError(f"'{short(cel)}': {_explained(str(problem))}", 0, len(cel)) from problem
+    except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
+        raise _panic(problem, cel) from None
+
+
+def _explained(message: str) -> str:
+    """The library's message without its advice about its own functions."""
+    if message.startswith("No such overload"):
+        return "the types do not fit; nothing is converted unasked (int(x), double(x), string(x) do), null has no order"
+    return message.partition(". Check ")[0].partition("\n")[0]
+
+
+def _panic(problem: BaseException, cel: str) -> BaseException:
+    # pyo3 turns a panic of the Rust code into a BaseException of its own; everything else of that rank is not for us.
+    if type(problem).__name__ == "PanicException":
+        return ExpressionError(f"'{short(cel)}' makes the expression library fail", 0, len(cel))
+    return problem
+
+
+def short(text: str) -> str:
+    """A text as one line of a message."""
+    line = " ".join(text.split())
+    return line if len(line) <= 80 else f"{line[:77]}..."
+
+
+def _library() -> ModuleType:
+    """The library's compiled module, loaded when the first expression is met.
+
+    `import cel` would load its command line too, with everything that draws on a terminal: half a second.
+    """
+    name = "cel.cel"
+    if (loaded := sys.modules.get(name)) is not None:
+        return loaded
+    package = importlib.util.find_spec("cel")
+    spec = PathFinder.find_spec(name, package.submodule_search_locations if package else None)
+    if spec is None or spec.loader is None:
+        raise ImportError("common-expression-language is not installed as expected: it has no module cel.cel")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
