@@ -122,6 +122,8 @@ class LogFile:
                 self._left -= written
 
     def _opened(self) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        with contextlib.suppress(FileNotFoundError):  # only the first step of a target finds no folder
+            return os.open(self._path, flags, 0o640)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self._path, flags, 0o640)

@@ -1,14 +1,25 @@
 """What a step costs the host that it runs on, in processes, programs and bytes: counted, since time is anybody's."""
 
+import logging
 import re
 import subprocess
 from collections import Counter
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from runners.bootstrap import ENTRY, READ, Command, line_of, payload
+from runners.connections import Exited, Stop
 from runners.connections.become import Becoming
+from runners.connections.login import SshPlace
+from runners.connections.ssh import SshSession
+from runners.limits import Capture
+from runners.masking import Masker
+from runners.sessions import SshConnections
+from tests.openssh import OpenSsh, openssh
+
+__all__ = ["openssh"]
 
 MARK = "0123456789abcdef" * 2
 ECHO = Command("sh", "echo ok")
@@ -74,3 +85,30 @@ def test_becoming_another_user_starts_no_shell_twice(tmp_path: Path) -> None:
     opening = Becoming("nobody").opening().decode()
     assert opening.count("/bin/sh") == 1
     assert counted(tmp_path, "dash", "-c", READ, given=line_of("exit 0"))["fork"] == 0
+
+
+async def test_steps_on_one_connection_cost_a_channel_and_a_request_each(
+    openssh: OpenSsh, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No terminal and no environment is asked for, and nobody logs in again. asyncssh's own log is what is counted."""
+    place = SshPlace("web-01", openssh.host, openssh.port, openssh.user, (openssh.host_key,), openssh.private_key)
+    connections = SshConnections()
+
+    async def step() -> None:
+        assert await SshSession(place, connections, Capture(Masker()), Stop(), mark=MARK).execute(ECHO) == Exited(0)
+
+    asyncssh.set_debug_level(3)
+    asyncssh.set_log_level(logging.DEBUG)
+    try:
+        await step()
+        caplog.clear()
+        for _ in range(3):
+            await step()
+    finally:
+        asyncssh.set_debug_level(1)
+        asyncssh.set_log_level(logging.NOTSET)
+        await connections.close()
+    sent = Counter(found[1] for line in caplog.messages if (found := re.search(r"Sent MSG_(\w+)", line)))
+    assert sent["CHANNEL_OPEN"] == sent["CHANNEL_REQUEST"] == sent["CHANNEL_DATA"] == 3
+    assert sent.total() - sent["IGNORE"] <= 4 * 3
+    assert not [name for name in sent if name.startswith(("KEX", "USERAUTH"))]
