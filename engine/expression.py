@@ -26,8 +26,8 @@ from schemas.quantities import format_instant
 
 __all__ = [
     "FUNCTIONS", "MAX_EXPRESSION", "METHODS", "STATUS_FUNCTIONS", "Expression", "ExpressionError", "Hole", "Literal",
-    "Reference", "Status", "compile_text", "condition", "condition_text", "evaluate", "has_expression", "render", "split",
-    "texts_of", "to_text",
+    "Reference", "Status", "compile_text", "condition", "condition_text", "evaluate", "has_expression", "render",
+    "split", "texts_of", "to_text",
 ]  # fmt: skip
 
 MAX_EXPRESSION = 2_048
