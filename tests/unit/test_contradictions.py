@@ -27,7 +27,7 @@ NOTHING_FITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a whole multiple": (
         {"type": "integer", "multipleOf": 2.5, "minimum": 6, "maximum": 9},
-        "no multiple of 2.5 is at least 6 and at most 9",
+        "no whole multiple of 2.5 is at least 6 and at most 9",
     ),
     "characters": (
         {"type": "string", "minLength": 3, "maxLength": 2},
