@@ -9,6 +9,7 @@ from engine.standing import Standing
 from engine.states import RunState
 from journal import outbox, points
 from journal.causes import cause_from_json
+from journal.runs import NewRun
 from journal.tables import AnyRow, runs
 
 _OPEN = runs.c.finished_at.is_(None)
@@ -41,6 +42,34 @@ def any_due(conn: Connection, now: datetime) -> bool:
     """Whether a run waits whose time has come since `admit` last looked."""
     waits = (_OPEN, runs.c.state == RunState.WAITING.value, runs.c.due_at <= now)
     return conn.execute(select(runs.c.id).where(*waits).limit(1)).first() is not None
+
+
+def crowd(tx: Connection, new: NewRun) -> RunId | None:
+    """One of those that leave no place for a run that is put off to the end of a window; None where there is one.
+
+    Who was put off to the same instant before comes first. Of a hundred that a window holds, those that could only end
+    for an overlap when it is over need not be there: the journal and the status branch would hold nothing else.
+    """
+    most = _places(new)
+    if most is None or new.group is None or new.starts_at is None:
+        return None
+    waiting = (_OPEN, runs.c.state == RunState.WAITING.value, runs.c.concurrency == new.group)
+    before = (runs.c.due_at == new.starts_at, runs.c.priority >= new.priority)
+    found = tx.execute(select(runs.c.id).where(*waiting, *before).order_by(runs.c.seq).limit(most)).scalars().all()
+    return RunId(found[0]) if len(found) >= most else None
+
+
+def _places(new: NewRun) -> int | None:
+    """How many runs of its group can start or wait at one instant; None: any number, or each is to have its end."""
+    match new.on_conflict:
+        case "skip":
+            return new.limit
+        case "queueOne":
+            return new.limit + 1
+        case "queue":
+            return None if new.max_queue is None else new.limit + new.max_queue
+        case "allow" | "fail" | "cancelRunning":
+            return None
 
 
 def start_at(tx: Connection, run: RunId, instant: datetime, now: datetime) -> bool:

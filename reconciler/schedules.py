@@ -15,7 +15,7 @@ from engine.identity import RunId
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
-from journal import runs, schedules
+from journal import runs, schedules, standing
 from journal.schedules import ClockRow
 from journal.store import Journal
 from reconciler.agenda import Agenda
@@ -203,6 +203,12 @@ def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:
             return None
 
 
+def _crowded(tx: Connection, new: runs.NewRun) -> runs.Overlap | None:
+    """Of all that one window puts off, only so many as can start or wait when it ends."""
+    other = standing.crowd(tx, new) if runs.there(tx, new.cause) is None else None
+    return None if other is None else runs.Overlap(other)
+
+
 def _record(
     tx: Connection,
     name: str,
@@ -220,7 +226,8 @@ def _record(
             log.warning("nothing to run", schedule=name, instant=due.instant.isoformat(), why=launch.message)
             skips.append(Skips(name, due.instant, due.instant, 1, "noTargets"))
             continue
-        result = runs.enqueue(tx, new_run(launch, catalog), now)
+        new = new_run(launch, catalog)
+        result = crowded if (crowded := _crowded(tx, new)) is not None else runs.enqueue(tx, new, now)
         if isinstance(result, runs.Overlap):
             skips.append(Skips(name, due.instant, due.instant, 1, "overlap"))
         else:

@@ -1,5 +1,6 @@
 """`get`, `describe`, `history`, `next`, `logs`: what is defined and what happened, read by git alone."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -137,10 +138,7 @@ def upcoming(
     found = fires(catalog, begin, end)
     left_out = dropped(catalog, begin, end)
     data = [fire.to_json() for fire in found]
-    rows = [
-        (f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], f["reason"] or _starts(f))
-        for f in data
-    ]
+    rows = [(f["local"], f["timeZone"] or "UTC", f["instant"], f["schedule"], f["decision"], _why(f)) for f in data]
     if output in ("table", "wide") and len(rows) > _MOST_ROWS:
         chatter(f"the first {_MOST_ROWS} of {len(rows)}; narrow --within, or ask with -o json")
         rows = rows[:_MOST_ROWS]
@@ -179,9 +177,17 @@ def logs(
     return reader.show(run, follow=follow)
 
 
+def _why(fire: Mapping[str, Any]) -> str:
+    return f"{fire['reason']}{_held_by(fire)}" if fire["reason"] else _starts(fire)
+
+
+def _held_by(fire: Mapping[str, Any]) -> str:
+    return f" ({', '.join(fire['heldBy'])})" if fire.get("heldBy") else ""
+
+
 def _starts(fire: dict[str, Any]) -> str:
     later = fire["startsAt"] is not None and fire["startsAt"] != fire["instant"]
-    return f"starts {fire['startsAt']}" if later else ""
+    return f"starts {fire['startsAt']}{_held_by(fire)}" if later else ""
 
 
 _MOST_ROWS = 50

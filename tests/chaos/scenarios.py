@@ -125,7 +125,7 @@ def overlapping(site: Site, crash: str) -> Daemon:
 
 def deferred(site: Site, crash: str) -> Daemon:
     """A schedule's only instant falls into a window that puts its run off."""
-    due = _soon()
+    due = _soon() + timedelta(seconds=12)  # its commit must be in force by then
     site.shut("quick", until=due + timedelta(seconds=3))
     site.define(at={"quick": due})
     return site.start(crash)
@@ -136,7 +136,7 @@ def put_off(site: Site, crash: str) -> Daemon:
     commit = site.define(every={"quick": 1})
     daemon = site.start(crash)
     site.until_applied(commit, daemon)
-    due = _soon()
+    due = _soon() + timedelta(seconds=6)
     site.ask("ask-later", jobRef="pair", notBefore=due.isoformat())
     site.until_branch(lambda seen: seen.act("ask-later") is not None, daemon)
     site.shut("pair", until=due + timedelta(seconds=4))
@@ -286,7 +286,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("cancel.uncommitted", cancelled),
     Scenario("cancel.committed", cancelled),
     Scenario("decide.uncommitted", deferred),
-    Scenario("decide.committed", deferred, fast=True),
+    Scenario("decide.committed", deferred),
     Scenario("decide.uncommitted", at_work, 3),
     Scenario("decide.committed", at_work, 3),
     Scenario("settle.uncommitted", at_work),

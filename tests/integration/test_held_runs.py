@@ -1,0 +1,154 @@
+"""Runs that windows hold: put off, judged again when their time comes, let go, cancelled. On a real journal."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from engine.catalog import Catalog
+from engine.identity import RunId
+from engine.states import RunState
+from engine.views import RunView
+from journal import runs, schedules
+from journal.clock import SystemClock
+from journal.store import Journal
+from reconciler.closures import Closures
+from reconciler.schedules import Schedules
+from schemas.quantities import format_instant
+from tests.catalogs import catalog, job, local_target
+
+T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+class Bench:
+    """Schedules and closures on a journal, told the time in minutes after T0."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.schedules = Schedules(journal)
+        self.closures = Closures(journal)
+        self.catalog: Catalog | None = None
+
+    async def adopt(self, at: float, *documents: str) -> None:
+        self.catalog = catalog(*documents)
+        await self.schedules.adopt(self.catalog, T0 + at * MINUTE)
+
+    async def look(self, at: float) -> None:
+        """One pass: what is due is decided, what windows say is heeded, what waits is admitted."""
+        now = T0 + at * MINUTE
+        await self.schedules.decide(now)
+        assert self.catalog is not None
+        assert self.schedules.admissions is not None
+        await self.closures.heed(self.catalog, self.schedules.admissions, now)
+        await self.journal.write(lambda tx: runs.admit(tx, now))
+
+    async def seen(self) -> list[RunView]:
+        ids: tuple[RunId, ...] = tuple(run.id for run in await self.journal.read(runs.recent))
+        found = await self.journal.read(lambda conn: runs.get_all(conn, ids))
+        return sorted(found.values(), key=lambda run: run.cause.instant)
+
+    async def told(self) -> list[str]:
+        """`1 queued`, `2 waiting until 10`, `3 cancelled`: by minutes."""
+        return [
+            f"{(run.cause.instant - T0) / MINUTE:g} {run.state}"
+            + (f" until {(run.starts_at - T0) / MINUTE:g}" if run.starts_at and run.state is RunState.WAITING else "")
+            for run in await self.seen()
+        ]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    yield Bench(journal)
+    await journal.close()
+
+
+def window(name: str, begin: float, end: float, rest: str = "blocked: defer") -> str:
+    times = f"from: {format_instant(T0 + begin * MINUTE)}, until: {format_instant(T0 + end * MINUTE)}"
+    return f"kind: Window\nmetadata: {{name: {name}}}\nspec: {{effect: deny, {times}, {rest}}}\n"
+
+
+def work(on_conflict: str = "queueOne", every: str = "1m") -> tuple[str, str, str]:
+    concurrency = f"  targets: {{names: [here]}}\n  concurrency: {{onConflict: {on_conflict}}}\n"
+    schedule = f"kind: Schedule\nmetadata: {{name: often}}\nspec: {{jobRef: greet, every: {every}}}\n"
+    return local_target("here"), job("greet", spec=concurrency), schedule
+
+
+async def test_of_all_that_a_window_puts_off_only_so_many_are_there_as_can_start_or_wait(bench: Bench) -> None:
+    """A hundred instants in a window are two runs and one record, and not a storm at its end."""
+    await bench.adopt(0, *work(), window("w", 0.5, 100.5))
+    for minute in range(1, 101):
+        await bench.look(minute)
+
+    assert await bench.told() == ["1 waiting until 100.5", "2 waiting until 100.5"]
+    (skips,) = await bench.journal.read(lambda conn: schedules.day(conn, T0.date()))
+    assert (skips.reason, skips.count, skips.first) == ("overlap", 98, T0 + 3 * MINUTE)
+
+    await bench.look(100.5)
+    assert await bench.told() == ["1 queued", "2 waiting until 100.5"]
+
+
+@pytest.mark.parametrize(("on_conflict", "left"), [("skip", 1), ("allow", 5), ("queue", 5)])
+async def test_how_many_are_put_off_is_for_the_job_to_say(bench: Bench, on_conflict: str, left: int) -> None:
+    await bench.adopt(0, *work(on_conflict), window("w", 0.5, 5.5))
+    for minute in range(1, 6):
+        await bench.look(minute)
+    assert len(await bench.seen()) == left
+
+
+async def test_another_window_that_has_come_meanwhile_holds_it_further(bench: Bench) -> None:
+    await bench.adopt(0, *work(every="10m"), window("w", 5, 15))
+    await bench.look(10)
+    assert await bench.told() == ["10 waiting until 15"]
+    await bench.adopt(12, *work(every="10m"), window("w", 5, 15), window("v", 14, 18))
+    await bench.look(12)
+    await bench.look(15)
+    assert await bench.told() == ["10 waiting until 18"]
+    await bench.look(18)
+    assert await bench.told() == ["10 queued"]
+
+
+async def test_one_that_skips_ends_it(bench: Bench) -> None:
+    await bench.adopt(0, *work(every="10m"), window("w", 5, 15))
+    await bench.look(10)
+    await bench.adopt(12, *work(every="10m"), window("w", 5, 15), window("v", 14, 18, "blocked: skip"))
+    await bench.look(15)
+    (run,) = await bench.seen()
+    assert (run.state, run.reason) == (RunState.CANCELLED, "window: Window/v")
+
+
+async def test_it_starts_as_soon_as_nothing_holds_it_any_more(bench: Bench) -> None:
+    await bench.adopt(0, *work(every="10m"), window("w", 5, 60))
+    await bench.look(10)
+    await bench.adopt(12, *work(every="10m"), window("w", 5, 13))
+    await bench.look(12)
+    assert await bench.told() == ["10 waiting until 13"]
+    await bench.adopt(12.5, *work(every="10m"))
+    await bench.look(12.5)
+    await bench.look(12.6)
+    assert await bench.told() == ["10 queued"]
+
+
+async def test_what_waits_for_its_place_is_held_by_a_window_that_begins(bench: Bench) -> None:
+    """The first has the only place; the second must not begin when that is free, in the window."""
+    await bench.adopt(0, *work(), window("w", 2.5, 5.5))
+    await bench.look(1)
+    await bench.look(2)
+    assert await bench.told() == ["1 queued", "2 waiting"]
+    await bench.look(2.5)
+    first, _ = await bench.seen()
+    now = T0 + 2.6 * MINUTE
+    await bench.journal.write(lambda tx: runs.cancel(tx, first.id, reason=None, by=None, now=now))
+    await bench.look(2.6)
+    assert await bench.told() == ["1 cancelled", "2 waiting until 5.5"]
+    await bench.look(5.5)
+    assert (await bench.told())[:2] == ["1 cancelled", "2 queued"]
+
+
+async def test_its_queue_timeout_counts_from_when_it_may_start(bench: Bench) -> None:
+    await bench.adopt(0, *work(every="10m"), window("w", 5, 300))
+    await bench.look(10)
+    await bench.journal.write(lambda tx: runs.expire(tx, T0 + 299 * MINUTE))
+    assert await bench.told() == ["10 waiting until 300"]
