@@ -185,7 +185,7 @@ def _held_by(fire: Mapping[str, Any]) -> str:
     return f" ({', '.join(fire['heldBy'])})" if fire.get("heldBy") else ""
 
 
-def _starts(fire: dict[str, Any]) -> str:
+def _starts(fire: Mapping[str, Any]) -> str:
     later = fire["startsAt"] is not None and fire["startsAt"] != fire["instant"]
     return f"starts {fire['startsAt']}{_held_by(fire)}" if later else ""
 
