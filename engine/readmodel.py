@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from engine import graphfile, placefile
+from engine import eventfile, graphfile, placefile
 from engine.graphfacts import OpenGate
 from engine.identity import RunId
 from engine.readback import (
@@ -34,6 +34,7 @@ from engine.views import (
     SyncView,
     TargetStatusView,
     TargetView,
+    TriggerView,
 )
 from engine.waits import held_file, wait_file
 from engine.yamltext import plain, stamp, to_yaml
@@ -48,7 +49,7 @@ __all__ = [
     "job_path", "job_status",
     "parse_decisions", "parse_request_status", "parse_run_file", "parse_schedule_status", "parse_sync_file", "plain",
     "request_path", "request_status", "run_file", "run_files", "run_path", "schedule_path", "schedule_status",
-    "sync_file", "target_path", "target_status", "to_yaml", "workflow_path",
+    "sync_file", "target_path", "target_status", "to_yaml", "trigger_path", "trigger_status", "workflow_path",
     "workflow_status",
 ]  # fmt: skip
 
@@ -91,6 +92,10 @@ def target_path(name: str) -> str:
 
 def request_path(name: str) -> str:
     return f"requests/{name}.yaml"
+
+
+def trigger_path(name: str) -> str:
+    return f"triggers/{name}.yaml"
 
 
 def decisions_folder(day: date) -> str:
@@ -258,6 +263,11 @@ def request_status(view: RequestView) -> Document:
     if view.at is not None:
         status["at"] = stamp(view.at)
     return _document("RequestStatus", view.name, ({"spec": spec} if spec else {}) | {"status": status})
+
+
+def trigger_status(view: TriggerView) -> Document:
+    """It has at least one event."""
+    return _document("TriggerStatus", view.name, {"status": eventfile.status(view)})
 
 
 def gate_file(gate: OpenGate, *, advisory: bool) -> Document:

@@ -217,6 +217,33 @@ class RequestView:
     requested_by: str | None = None
 
 
+EventState = Literal["pending", "started", "ignored", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """What set a trigger off and what became of it. `times`: how many requests that were turned away it stands for."""
+
+    key: str
+    at: datetime
+    state: EventState
+    type: str | None = None
+    delivery: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    run: str | None = None
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerView:
+    """A trigger's recent past: its newest events, the last one first, and how many are remembered by state."""
+
+    name: str
+    events: tuple[EventView, ...]
+    counts: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineView:
     """Who owns the status branch. `closed` is when it stopped in order, None while it is at work."""

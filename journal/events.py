@@ -12,11 +12,11 @@ from typing import Literal
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, or_, select, update
 
 from engine.identity import RunId
+from engine.views import EventState
 from journal import outbox, points
 from journal.tables import AnyRow, Instant, events, runs, watches
 
 EventKind = Literal["webhook", "run", "definitions", "rejected"]
-EventState = Literal["pending", "started", "ignored", "refused"]
 MOST_WAITING = 1_000
 """Events that may wait to be decided; further webhooks are turned away until some are."""
 MOST_WAITING_BYTES = 64 << 20

@@ -1,7 +1,8 @@
 """The outbox: which objects have changed, written in the transaction of the change.
 
 A consumer reads the distinct objects after its cursor, does its work, and moves the cursor; doing it again is
-harmless. Order is the order of commits. Topics: run job workflow gate schedule target request decision sync.
+harmless. Order is the order of commits. Topics: run job workflow gate schedule target request trigger
+decision sync.
 """
 
 from dataclasses import dataclass, field

@@ -14,8 +14,17 @@ from sqlalchemy import Connection
 from engine import readmodel, statuspage
 from engine.gates import ADVISORY
 from engine.identity import RunId
-from engine.views import JobView, OverviewView, RequestView, ScheduleView, SyncView, TargetStatusView
-from journal import acts, census, facts, graphs, history, outbox, runs, schedules
+from engine.views import (
+    EventView,
+    JobView,
+    OverviewView,
+    RequestView,
+    ScheduleView,
+    SyncView,
+    TargetStatusView,
+    TriggerView,
+)
+from journal import acts, census, events, facts, graphs, history, outbox, runs, schedules
 from journal.portions import portions
 from journal.store import Journal
 from reconciler.publish import BranchGone, Publisher
@@ -163,6 +172,8 @@ class Projection:
             writes |= _file(readmodel.target_path(name), readmodel.target_status(targets[name]))
         for name, row in acts.seen(conn, by_topic.get("request", ())).items():
             writes |= _file(readmodel.request_path(name), readmodel.request_status(_request(row)))
+        for name in by_topic.get("trigger", ()):
+            writes |= _file(readmodel.trigger_path(name), _trigger(conn, name))
         clocks = schedules.clocks(conn)
         for name in by_topic.get("schedule", ()):
             view = self._schedule(name, clocks[name]) if name in clocks else None
@@ -270,6 +281,27 @@ def _request(row: acts.ActRow) -> RequestView:
         action=row.action,
         requested_by=row.requested_by,
     )
+
+
+def _trigger(conn: Connection, name: str) -> Mapping[str, object] | None:
+    found = events.recent(conn, name)
+    if not found:
+        return None
+    shown = (
+        EventView(
+            one.key,
+            one.arrived_at,
+            one.state,
+            type=one.type,
+            delivery=one.delivery,
+            reason=one.reason,
+            message=one.message,
+            run=one.run,
+            times=one.times,
+        )
+        for one in found
+    )
+    return readmodel.trigger_status(TriggerView(name, tuple(shown), events.counts(conn, name)))
 
 
 def _days(conn: Connection, keys: Iterable[str]) -> Writes:

@@ -15,6 +15,7 @@ from engine.catalog import Catalog
 from engine.identity import RunId, compact
 from engine.judge import Refuse, held_back
 from engine.triggers import Fire, Happened, Ignore, Verdict
+from engine.views import EventState
 from engine.windows import Windows
 from journal import events, runs
 from journal.events import EventRow, NewEvent, Watch
@@ -123,7 +124,7 @@ def _judged(catalog: Catalog, happened: Happened) -> Verdict:
 
 def _settle(
     tx: Connection, event: EventRow, verdict: Verdict, catalog: Catalog, now: datetime
-) -> tuple[events.EventState | None, RunId | None]:
+) -> tuple[EventState | None, RunId | None]:
     """Do what was judged and record it. Nothing happens where another process has done so meanwhile."""
     if not events.is_pending(tx, event.seq):
         return None, None
@@ -140,7 +141,7 @@ def _settle(
 
 def _start(
     tx: Connection, event: EventRow, fire: Fire, catalog: Catalog, now: datetime
-) -> tuple[events.EventState, RunId | None]:
+) -> tuple[EventState, RunId | None]:
     dedupe = catalog.triggers[event.trigger].spec.dedupe
     if fire.dedupe is not None and dedupe is not None:
         other = events.same_before(tx, event, fire.dedupe, dedupe.window)

@@ -53,8 +53,8 @@ NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
 """Kinds that this version reads and checks, and what it means that it does no more."""
 STATUS_KINDS = frozenset(
     {
-        "Run", "JobStatus", "WorkflowStatus", "ScheduleStatus", "TargetStatus", "RequestStatus", "SyncStatus", "Gate",
-        "Decision", "DiscoveryReport",
+        "Run", "JobStatus", "WorkflowStatus", "ScheduleStatus", "TargetStatus", "RequestStatus", "TriggerStatus",
+        "SyncStatus", "Gate", "Decision", "DiscoveryReport",
     }
 )  # fmt: skip
 """Kinds that only the engine writes, to the status branch."""

@@ -124,6 +124,49 @@ class RequestStatus(StatusDocument):
     status: Answer = Field(description="What became of it.")
 
 
+class SeenEvent(Written):
+    """What set a trigger off, and what became of it."""
+
+    event: str = Field(
+        description="Which one, by a key that no other has.",
+        examples=["run/rotate-web-logs-20261121T001500Z-9f31c2a07b"],
+    )
+    at: Instant = Field(description="When it came.", examples=[AT])
+    state: Literal["pending", "started", "ignored", "refused"] = Field(description="What became of it.")
+    type: str | None = Field(default=None, description="What its sender calls it.", examples=["push"])
+    delivery: str | None = Field(default=None, description="Its sender's id of it.", examples=["72d3162e-cc78"])
+    reason: str | None = Field(default=None, description="Why nothing was started, one word.", examples=["condition"])
+    message: str | None = Field(default=None, description="The same for people.", examples=["its 'if' was false"])
+    run: str | None = Field(default=None, description="The run that it started, or was one with.", examples=[RUN])
+    times: int | None = Field(
+        default=None, ge=2, description="How many requests of an hour it stands for; else one.", examples=[40]
+    )
+
+
+class EventCounts(Written):
+    """How many of the events that are remembered came to what."""
+
+    pending: int = Field(ge=0, description="Not decided yet.", examples=[0])
+    started: int = Field(ge=0, description="A run was started.", examples=[3])
+    ignored: int = Field(ge=0, description="Nothing was to be done.", examples=[12])
+    refused: int = Field(ge=0, description="Something was wrong with it.", examples=[1])
+
+
+class SeenEvents(Written):
+    """The recent past of a trigger."""
+
+    last_event: SeenEvent = Field(description="The newest.")
+    counts: EventCounts = Field(description="Of all that are remembered.")
+    events: Many[SeenEvent] = Field(max_length=20, description="The newest, the last one first.")
+
+
+class TriggerStatus(StatusDocument):
+    """What set a trigger off lately, and what became of it."""
+
+    kind: Literal["TriggerStatus"] = Field(description="TriggerStatus.")
+    status: SeenEvents = Field(description="Its recent past.")
+
+
 # --- decisions ---
 
 
@@ -323,6 +366,7 @@ STATUS_MODELS: Mapping[str, type[StatusDocument]] = MappingProxyType(
         "ScheduleStatus": ScheduleStatus,
         "TargetStatus": TargetStatus,
         "RequestStatus": RequestStatus,
+        "TriggerStatus": TriggerStatus,
         "SyncStatus": SyncStatus,
         "Gate": Gate,
         "Decision": Decision,

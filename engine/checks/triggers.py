@@ -1,17 +1,20 @@
 """Triggers: the names in their expressions, and runs that set each other off without end."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import islice
 
 from engine.checks.parameters import taker_of
 from engine.checks.reading import Fault, Read, faults, judged, read
 from engine.checks.scope import Scope
-from engine.checks.typed import given, mismatches, nothing_known
+from engine.checks.typed import Typing, given, mismatches, texts_within, within
+from engine.eventshapes import Shape, shape_of, unknown_field
 from engine.expression import Reference
 from engine.graph import bottom_up, circles, shown
-from engine.inference import BOOL
+from engine.inference import BOOL, Types
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
+from schemas.guesses import Names
 from schemas.reader import Authored
 from schemas.span import Span
 from schemas.trigger import Trigger
@@ -32,29 +35,46 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """The expressions of one trigger."""
     if not isinstance(authored.document, Trigger):
         return
-    spec, typing = authored.document.spec, nothing_known()
+    spec = authored.document.spec
+    shape = shape_of(spec.event)
+    typing = Typing(lambda path: _types(shape, path), lambda path: _choices(shape, path))
+    judge = partial(_judge, shape)
     if isinstance(spec.if_, str):
         for one in read(authored, spec.if_, ("spec", "if"), condition=True):
-            wrong = tuple(judged(authored, one, _judge)) if isinstance(one, Read) else (one,)
+            wrong = tuple(judged(authored, one, judge)) if isinstance(one, Read) else (one,)
             yield from wrong or (mismatches(authored, one, typing, BOOL) if isinstance(one, Read) else ())
-    yield from faults(authored, spec.params, ("spec", "params"), _judge)
+    yield from faults(authored, spec.params, ("spec", "params"), judge)
     taker = taker_of(scope, spec.job_ref, spec.workflow_ref)
     for name, value in spec.params.items():
         schema = taker.params.get(name) if taker is not None else None
         if schema is not None and schema.get("secret") is not True:
             yield from given(authored, value, ("spec", "params", name), schema, typing)
     if spec.dedupe is not None:
-        yield from faults(authored, spec.dedupe.key, ("spec", "dedupe", "key"), _judge)
+        yield from faults(authored, spec.dedupe.key, ("spec", "dedupe", "key"), judge)
         if "${{" not in spec.dedupe.key:
             hint = "write an expression over 'event', as in ${{ event.head_commit.id }}"
             message = "the key is the same for all events: one run a window"
             yield Diagnostic(authored.span("spec", "dedupe", "key"), "OC407", message, hint, "warning")
 
 
-def _judge(reference: Reference, _: bool) -> Fault | None:
+def _types(shape: Shape, path: tuple[str, ...]) -> Types:
+    return within(shape, path[1:]) if path[0] == "event" and shape else None
+
+
+def _choices(shape: Shape, path: tuple[str, ...]) -> frozenset[str]:
+    return texts_within(shape, path[1:]) if path[0] == "event" and shape else frozenset()
+
+
+def _judge(shape: Shape, reference: Reference, _: bool) -> Fault | None:
     root = reference.path[0]
     if root == "event":
-        return None
+        unknown = unknown_field(shape, reference.path[1:])
+        if unknown is None:
+            return None
+        name, known = unknown
+        near = Names(known).near(name)
+        hint = f"did you mean '{near}'?" if near else f"there are {', '.join(known)}"
+        return Fault("OC402", f"an event of this kind has no '{name[:80]}'", hint)
     code = "OC606" if root == "secrets" else "OC402"
     return Fault(code, f"there is no '{root}' here", _ELSEWHERE.get(root) or "there is event")
 

@@ -132,6 +132,17 @@ def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> 
     return types if types is None or sure else types | inference.NULL
 
 
+def within(shape: Mapping[str, Any], path: tuple[str, ...]) -> Types:
+    """The types of what a path leads to in a value of this JSON Schema; None where it says nothing of it."""
+    return inference.of_schema(_below(shape, path))
+
+
+def texts_within(shape: Mapping[str, Any], path: tuple[str, ...]) -> frozenset[str]:
+    """The texts that a path may read there, where an `enum` lists them."""
+    listed = _below(shape, path).get("enum")
+    return frozenset(listed) if isinstance(listed, list) else frozenset()
+
+
 def choices_of(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> frozenset[str]:
     """The texts that `params.<name>` may be, where its `enum` lists them."""
     param = declared.get(path[1], {}) if len(path) == 2 and path[0] in ("params", "inputs") else {}

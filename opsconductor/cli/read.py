@@ -197,12 +197,14 @@ STATUS_FOLDERS = {
     "Schedule": "schedules",
     "Target": "targets",
     "RunRequest": "requests",
+    "Trigger": "triggers",
 }
 _STATUS_KINDS = {
     "JobStatus": "jobs",
     "ScheduleStatus": "schedules",
     "TargetStatus": "targets",
     "RequestStatus": "requests",
+    "TriggerStatus": "triggers",
     "WorkflowStatus": "workflows",
     "DiscoveryReport": "discoveries",
     "Gate": "gates",
@@ -314,7 +316,7 @@ def _about(item: dict[str, Any]) -> str:
 def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
     if not status:
         return ("", "")
-    last = status.get("lastRun") or status.get("lastDecision") or {}
+    last = status.get("lastRun") or status.get("lastDecision") or status.get("lastEvent") or {}
     state = status.get("state") or last.get("state") or last.get("reason") or last.get("decision") or ""
     return (str(state), str(status.get("run") or last.get("run") or ""))
 

@@ -16,6 +16,7 @@ from opsconductor.terminal import chatter, printable
 
 if TYPE_CHECKING:
     from engine.why import Answer
+    from opsconductor.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def why(
-    schedule: Annotated[str, typer.Argument(help="The schedule.")],
+    schedule: Annotated[str, typer.Argument(metavar="SCHEDULE", help="The schedule, or trigger/NAME.")],
     instant: Annotated[str | None, typer.Argument(help="RFC 3339; the last decided and the next by default.")] = None,
     output: OutputOption = "table",
     repo: RepoOption = ".",
@@ -32,11 +33,20 @@ def why(
     branch: BranchOption = "main",
     offline: OfflineOption = False,
 ) -> int:
-    """Say what was decided for an instant, or will be, and why. Exit 1 where there is no such schedule."""
+    """Say what was decided for an instant, or will be, and why; of trigger/NAME what became of its newest events.
+
+    Exit 1 where there is no such schedule or trigger.
+    """
     from opsconductor.inquiry import Inquiry
+    from opsconductor.workspace import Workspace
     from schemas.quantities import parse_instant
 
     check_format(output)
+    if schedule.startswith("trigger/"):
+        if instant is not None:
+            raise UsageError("an instant is asked for of a schedule; a trigger tells of its newest events")
+        name = schedule.removeprefix("trigger/")
+        return _of_trigger(name, Workspace.open(repo, remote=remote, branch=branch, offline=offline), output)
     try:
         asked = parse_instant(instant) if instant is not None else None
     except ValueError as error:
@@ -56,6 +66,33 @@ def why(
     else:
         show(Table((), (), {"schedule": schedule, "answers": [_data(answer) for answer in answers]}), output)
     return exits.OK
+
+
+def _of_trigger(name: str, workspace: "Workspace", output: str) -> int:
+    """What became of the newest events of a trigger."""
+    catalog, status = workspace.definitions().catalog, workspace.status()
+    known = sorted(catalog.triggers) if catalog is not None else []
+    found = status.read(f"triggers/{name}.yaml") if status is not None else None
+    if found is None and name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        chatter(f"there is no Trigger {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return exits.FINDINGS
+    events = found["status"]["events"] if found is not None else []
+    if output in ("table", "wide"):
+        lines = [line for event in events for line in _event_lines(event)] or ["nothing has set it off yet"]
+        typer.echo("\n".join(printable(line.replace("\n", " ")) for line in lines))
+    else:
+        show(Table((), (), {"trigger": name, "events": events}), output)
+    return exits.OK
+
+
+def _event_lines(event: dict[str, Any]) -> Iterator[str]:
+    reason = f": {event['reason']}" if event.get("reason") else ""
+    many = f" ({event['times']} times within the hour)" if event.get("times") else ""
+    yield f"{event['at']} {event.get('type') or event['event']}: {event['state']}{reason}{many}"
+    for key in ("message", "run", "delivery"):
+        if event.get(key):
+            yield f"  {event[key]}" if key == "message" else f"  {key}: {event[key]}"
 
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")

@@ -126,3 +126,36 @@ def test_a_taken_port_is_said_before_anything_is_claimed(bare: Site) -> None:
     assert done.returncode == 1
     assert f"webhooks cannot be received at 127.0.0.1:{port}" in done.stderr
     assert bare.head() is None
+
+
+def test_get_and_why_tell_what_became_of_events(bare: Site) -> None:
+    """From the status branch alone: what was started, ignored and refused, and why."""
+    bare.create({
+        "here.yaml": HERE, "build.yaml": BUILD, "tell.yaml": _tell(bare),
+        "after.yaml": trigger("after", "run: {jobs: [build]}",
+            "if: event.params.broken, jobRef: tell, params: {of: x, state: '${{ event.run }}'}"),
+        "never.yaml": trigger("never", "definitions: {}", "jobRef: build"),
+    })  # fmt: skip
+    bare.up()
+    bare.asked("quiet", "jobRef: build")
+    bare.asked("loud", "jobRef: build, params: {broken: true}")
+
+    def both() -> Any:
+        status = bare.status("triggers/after.yaml")
+        return status if status and status["counts"]["ignored"] == status["counts"]["refused"] == 1 else None
+
+    events = bare.wait(both, what="two decided events")["events"]
+    assert [(event["state"], event["reason"]) for event in events] == [
+        ("refused", "badParams"),
+        ("ignored", "condition"),
+    ]
+    bare.pulled()
+    assert re.search(r"after +refused", bare.run("get", "triggers").stdout)
+    told = bare.run("why", "trigger/after").stdout
+    assert "refused: badParams" in told
+    assert "its 'if' was false" in told
+    assert bare.run("why", "trigger/never").stdout == "nothing has set it off yet\n"
+    as_data = bare.json("why", "trigger/after", "-o", "json")["events"]
+    assert [event["event"] for event in as_data] == [event["event"] for event in events]
+    unknown = bare.run("why", "trigger/aftr")
+    assert (unknown.returncode, "did you mean 'after'" in unknown.stderr) == (1, True)

@@ -24,6 +24,7 @@ from engine.readmodel import (
     sync_file,
     target_status,
     to_yaml,
+    trigger_status,
     workflow_status,
 )
 from engine.states import NodeState, RunState, StepState
@@ -33,6 +34,7 @@ from engine.views import (
     ConditionView,
     DecisionView,
     EngineView,
+    EventView,
     JobView,
     NodeView,
     RequestState,
@@ -45,6 +47,7 @@ from engine.views import (
     SyncView,
     TargetStatusView,
     TargetView,
+    TriggerView,
 )
 from engine.waits import Held, Wait
 from opsconductor.reference import explain_kind
@@ -149,6 +152,10 @@ SYNC = SyncView(
     (Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC203", "'use' is unknown", "did you mean 'uses'?"),
      Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC999", "no page", severity="warning")),
 )  # fmt: skip
+EVENTS = (
+    EventView("rejected/badSignature/20261121T00", AT, "refused", None, None, "badSignature", "another one", None, 40),
+    EventView("body/0", AT, "started", "push", "d-1", None, None, RUN),
+)
 DRAWN: dict[str, list[str]] = {
     "Run": [
         *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, SET_OFF, REHEARSED, GRAPH_REHEARSED))),
@@ -170,6 +177,7 @@ DRAWN: dict[str, list[str]] = {
         to_yaml(target_status(view))
         for view in (TargetStatusView("a"), TargetStatusView("a", StepState.UNREACHABLE, RUN, AT, AT))
     ],
+    "TriggerStatus": [to_yaml(trigger_status(TriggerView("t", EVENTS, {"started": 1, "refused": 40})))],
     "RequestStatus": [
         to_yaml(request_status(view))
         for view in (RequestView("r", "done"), RequestView("r", "refused", "no", RUN, AT, "No.", "start", "ana@b.org"))
