@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from engine.identity import RunId
 from engine.standing import Standing
@@ -19,8 +19,9 @@ _SHOWN = (
 
 
 def standing(conn: Connection) -> tuple[Standing, ...]:
-    """The open runs, oldest first, without those of workflows' nodes."""
-    query = select(*_SHOWN).where(_OPEN, runs.c.parent.is_(None), runs.c.wish.is_(None)).order_by(runs.c.seq)
+    """The open runs, oldest first; of workflows' nodes only those that wait."""
+    shown = or_(runs.c.parent.is_(None), runs.c.state == RunState.WAITING.value)
+    query = select(*_SHOWN).where(_OPEN, shown, runs.c.wish.is_(None)).order_by(runs.c.seq)
     return tuple(_standing(row) for row in conn.execute(query))
 
 

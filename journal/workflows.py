@@ -10,6 +10,7 @@ from engine.contexts import RunFacts
 from engine.graphfacts import Facts, OpenGate
 from engine.identity import Cause, RunId, run_id
 from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
+from engine.pinned import PinnedSpec
 from engine.states import NodeState, RunState, is_final
 from engine.workflow import advance
 from engine.workflowplan import PinnedWorkflow
@@ -19,6 +20,7 @@ from journal.tables import AnyRow
 from journal.tables import runs as table
 
 OpenGateOf = Callable[[PinnedWorkflow, Facts, Ask], OpenGate]
+StartOf = Callable[[PinnedSpec, Cause], datetime | None]
 _OPEN = select(table.c.id).where(table.c.finished_at.is_(None), table.c.workflow).order_by(table.c.seq)
 _LED = (RunState.QUEUED.value, RunState.RUNNING.value)
 _BEGUN = {"state": RunState.RUNNING.value, "attempt": 1, "queue_deadline": None}
@@ -62,8 +64,11 @@ def has_news(conn: Connection, run: RunId, now: datetime) -> bool:
     return row.state == RunState.QUEUED.value or bool(advance(*found, now))
 
 
-def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf) -> bool:
-    """Do what is to be done next of a run; False where that is nothing. `gate` says what an opened gate shows."""
+def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf, starts: StartOf = lambda *_: None) -> bool:
+    """Do what is to be done next of a run; False where that is nothing.
+
+    `gate` says what an opened gate shows, `starts` when windows let a node's run start; None: at once.
+    """
     found = known(tx, run, now)
     row = _row(tx, run)
     if found is None or row is None:
@@ -74,7 +79,7 @@ def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf) -> bool
         tx.execute(update(table).where(table.c.seq == row.seq).values(started_at=row.started_at or now, **_BEGUN))
     moves = advance(plan, facts, now)
     for move in moves:
-        _apply(tx, row, plan, facts, move, now, gate)
+        _apply(tx, row, plan, facts, move, now, gate, starts)
     if moves or begins:
         outbox.add(tx, "run", run)
     return bool(moves or begins)
@@ -85,7 +90,14 @@ def _row(conn: Connection, run: RunId) -> AnyRow | None:
 
 
 def _apply(
-    tx: Connection, row: AnyRow, plan: PinnedWorkflow, facts: Facts, move: Move, now: datetime, gate: OpenGateOf
+    tx: Connection,
+    row: AnyRow,
+    plan: PinnedWorkflow,
+    facts: Facts,
+    move: Move,
+    now: datetime,
+    gate: OpenGateOf,
+    starts: StartOf,
 ) -> None:
     match move:
         case Begin(node=node, items=items, cleanup=cleanup):
@@ -97,7 +109,7 @@ def _apply(
             graphs.begin(tx, row.seq, node.id, NodeState.WAITING, now, until=until, gate=opened)
             outbox.add(tx, "gate", opened.digest)
         case Launch():
-            _launch(tx, row, facts, move, now)
+            _launch(tx, row, facts, move, now, starts)
         case End(node=node):
             graphs.end(tx, row.seq, move, now)
             if (opened_ := facts.records[node.id].gate) is not None:
@@ -112,7 +124,7 @@ def _apply(
             assert_never(move)
 
 
-def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime) -> None:
+def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime, starts: StartOf) -> None:
     """A node's run always waits for its place: `onConflict` is for runs that nobody waits for.
 
     Where only its workflow's own run could make room it fails, rather than that each waits for the other.
@@ -140,6 +152,7 @@ def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: date
         on_conflict="allow" if launch.group is None else "fail" if launch.group == row.concurrency else "queue",
         queue_timeout=job.queue_timeout,
         libraries=launch.plan.libraries,
+        starts_at=starts(launch.plan, cause),
     )
     runs.enqueue(tx, new, now)
     graphs.caused(tx, row.seq, launch.node.id, new.id)
@@ -163,4 +176,4 @@ def give_up(tx: Connection, run: RunId, reason: str, now: datetime) -> None:
         runs.end(tx, row, RunState.UNKNOWN, reason=reason, now=now)
 
 
-__all__ = ["OpenGateOf", "give_up", "has_news", "known", "led", "only_waits", "step"]
+__all__ = ["OpenGateOf", "StartOf", "give_up", "has_news", "known", "led", "only_waits", "step"]

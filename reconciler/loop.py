@@ -325,6 +325,8 @@ class Loop:
         self._triggers.active = catalog
         reach("definitions.adopted")
         before = self.outlook.pace
+        if self._schedules.admissions is not None:
+            self._workflows.heeded = (catalog, self._schedules.admissions.windows)
         self._catalog, self.outlook.in_force = catalog, catalog.project
         if self.outlook.pace < before:
             self._wake.poke()  # who waits for the source waits as long as was right until now

@@ -3,11 +3,16 @@
 from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection
 
 from engine import gates
+from engine.catalog import Catalog
 from engine.graphfacts import Facts, OpenGate
-from engine.identity import RunId
+from engine.identity import Cause, RunId
 from engine.moves import Ask
+from engine.pinned import PinnedSpec
+from engine.standing import is_requested, opens
+from engine.windows import Windows, subjects_of
 from engine.workflow import wakes_at
 from engine.workflowplan import PinnedWorkflow
 from journal import workflows
@@ -24,16 +29,21 @@ class Workflows:
         self._journal = journal
         self.next_wake: datetime | None = None
         """When `lead` has something to do that no commit of the journal announces."""
+        self.heeded: tuple[Catalog, Windows] | None = None
+        """The windows in force, and the definitions that they belong to."""
 
     async def lead(self, now: datetime) -> None:
         """Take every workflow's run as far as it goes by itself."""
         wakes = [await self._lead_one(run, now) for run in await self._journal.read(workflows.led)]
         self.next_wake = min((wake for wake in wakes if wake is not None), default=None)
 
+    def _step(self, tx: Connection, run: RunId, now: datetime) -> bool:
+        return workflows.step(tx, run, now, gate=_opened(now), starts=_starts(self.heeded, now))
+
     async def _lead_one(self, run: RunId, now: datetime) -> datetime | None:
         try:
             while await self._journal.read(lambda conn: workflows.has_news(conn, run, now)):
-                if not await self._journal.write(lambda tx: workflows.step(tx, run, now, gate=_opened(now))):
+                if not await self._journal.write(lambda tx: self._step(tx, run, now)):
                     break
             found = await self._journal.read(lambda conn: workflows.known(conn, run, now))
             return wakes_at(*found) if found is not None else None
@@ -44,6 +54,16 @@ class Workflows:
             reason = f"an error of ours: {type(error).__name__}"
             await self._journal.write(lambda tx: workflows.give_up(tx, run, reason, now))
             return None
+
+
+def _starts(heeded: tuple[Catalog, Windows] | None, now: datetime) -> workflows.StartOf:
+    def starts(plan: PinnedSpec, cause: Cause) -> datetime | None:
+        if heeded is None or not heeded[0].windows:
+            return None
+        catalog, windows = heeded
+        return opens(windows.of_all(subjects_of(plan, catalog, requested=is_requested(cause))), now)
+
+    return starts
 
 
 def _opened(now: datetime) -> workflows.OpenGateOf:

@@ -15,6 +15,7 @@ from journal.clock import SystemClock
 from journal.store import Journal
 from reconciler.closures import Closures
 from reconciler.schedules import Schedules
+from reconciler.workflows import Workflows
 from schemas.quantities import format_instant
 from tests.catalogs import catalog, job, local_target
 
@@ -29,6 +30,7 @@ class Bench:
         self.journal = journal
         self.schedules = Schedules(journal)
         self.closures = Closures(journal)
+        self.workflows = Workflows(journal)
         self.catalog: Catalog | None = None
 
     async def adopt(self, at: float, *documents: str) -> None:
@@ -43,6 +45,8 @@ class Bench:
         assert self.schedules.admissions is not None
         await self.closures.heed(self.catalog, self.schedules.admissions, now)
         await self.journal.write(lambda tx: runs.admit(tx, now))
+        self.workflows.heeded = (self.catalog, self.schedules.admissions.windows)
+        await self.workflows.lead(now)
 
     async def seen(self) -> list[RunView]:
         ids: tuple[RunId, ...] = tuple(run.id for run in await self.journal.read(runs.recent))
@@ -152,3 +156,39 @@ async def test_its_queue_timeout_counts_from_when_it_may_start(bench: Bench) -> 
     await bench.look(10)
     await bench.journal.write(lambda tx: runs.expire(tx, T0 + 299 * MINUTE))
     assert await bench.told() == ["10 waiting until 300"]
+
+
+FLOW = (
+    "kind: Workflow\nmetadata: {name: flow}\n"
+    "spec: {jobs: {first: {wait: 5m}, then: {jobRef: greet, needs: [first]}}}\n",
+    "kind: Schedule\nmetadata: {name: flowing}\nspec: {workflowRef: flow, every: 1h}\n",
+)
+
+
+async def nodes(bench: Bench) -> list[tuple[str, float | None]]:
+    """The states of the runs of nodes, and the minutes at which those start that wait for their time."""
+    found = [run for run in await bench.seen() if run.cause.kind == "workflow"]
+    return [(str(run.state), (run.starts_at - T0) / MINUTE if run.starts_at else None) for run in found]
+
+
+@pytest.mark.parametrize("blocked", ["skip", "defer"])
+async def test_a_node_of_a_workflow_that_has_begun_waits_for_the_end_of_a_window(bench: Bench, blocked: str) -> None:
+    """A deployment that was approved at night does not happen in the window that has begun since."""
+    documents = (*work(every="10h")[:2], *FLOW, window("w", 62, 80, f"blocked: {blocked}, jobs: {{names: [greet]}}"))
+    await bench.adopt(0, *documents)
+    await bench.look(60)
+    await bench.look(65)
+    assert await nodes(bench) == [("waiting", 80)]
+    await bench.look(80)
+    assert await nodes(bench) == [("queued", 80)]
+
+
+async def test_a_node_that_waits_is_let_go_where_its_window_is_taken_away(bench: Bench) -> None:
+    documents = (*work(every="10h")[:2], *FLOW)
+    await bench.adopt(0, *documents, window("w", 62, 80))
+    await bench.look(60)
+    await bench.look(65)
+    await bench.adopt(66, *documents)
+    await bench.look(66)
+    await bench.look(66.1)
+    assert await nodes(bench) == [("queued", 66)]
