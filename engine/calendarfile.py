@@ -22,6 +22,7 @@ MAX_TIMES = 5_000
 MAX_COUNT = 10_000
 """COUNT of a rule: to know its last, all are walked."""
 MAX_LENGTH = timedelta(days=3_660)
+_YEARS = range(20, 9_980)
 _DAY = timedelta(days=1)
 _MARGIN = 2 * _DAY
 """More than two time zones lie apart."""
@@ -90,8 +91,8 @@ class CalendarFile:
         return hash(self._data)
 
     def holds(self, day: date, zone: str) -> bool:
-        """Whether an event touches the day, as clocks in the zone show it."""
-        return day in self._of_year(day.year, zone)
+        """Whether an event touches the day, as clocks in the zone show it. Of the ends of time it knows nothing."""
+        return day.year in _YEARS and day in self._of_year(day.year, zone)
 
     def _of_year(self, year: int, zone: str) -> frozenset[date]:
         key = (year, zone)
@@ -114,7 +115,7 @@ def read(data: bytes) -> CalendarFile:
         raise CalendarFileError(f"it has more than {MAX_EVENTS:,} events")
     try:
         calendar = icalendar.Calendar.from_ical(data)
-    except (ValueError, KeyError, IndexError, RecursionError) as error:
+    except Exception as error:  # noqa: BLE001 -- whatever its parser trips over: an odd parameter gave an AttributeError
         raise CalendarFileError(f"it is no iCalendar file: {_one_line(error)}") from None
     if calendar.name != "VCALENDAR":
         raise CalendarFileError("it is no iCalendar file: it does not begin with BEGIN:VCALENDAR")
@@ -151,6 +152,8 @@ def _event(component: "Component", moved: Mapping[str, tuple[Any, ...]]) -> _Eve
         return _read(component, start, moved.get(str(component.get("UID", "")), ()))
     except (ValueError, OverflowError) as error:
         raise CalendarFileError(f"event '{name}': {_one_line(error)}") from None
+    except (AttributeError, TypeError):  # a list where there may be one, a period where there must be a time
+        raise CalendarFileError(f"event '{name}': one of its times is given twice, or is none") from None
 
 
 def _read(component: "Component", start: Any, moved: tuple[Any, ...]) -> _Event:

@@ -49,6 +49,14 @@ TOKENS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "required", "minimum", "1e308", "-1", "enum", "const", "format", "uniqueItems", "default", "schema",
             "value", "multipleOf", "0", "true", "null",
         ),
+        "calendarfile": (
+            "BEGIN:VCALENDAR\r\n", "END:VCALENDAR\r\n", "BEGIN:VEVENT\r\n", "END:VEVENT\r\n", "BEGIN:VTIMEZONE\r\n",
+            "END:VTIMEZONE\r\n", "BEGIN:STANDARD\r\n", "DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE",
+            "RECURRENCE-ID", "TZID", "UID", "STATUS:CANCELLED", ";VALUE=DATE", ";VALUE=PERIOD", ";TZID=Europe/Berlin",
+            ":", ";", ",", "=", "\"", "/", "\r\n", "\n ", "20261224", "T100000", "Z", "00010101", "99991231T235959",
+            "FREQ=DAILY", "FREQ=SECONDLY", "COUNT=99999999", "UNTIL=", "INTERVAL=", "BYDAY=", "P9999999999D", "-P1D",
+            "PT", "+9999", "٣", "\x00", "\ufeff",
+        ),
     }
 )  # fmt: skip
 """Words that mean something to a target."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from engine.binding import Bound, bind
+from engine.calendarfile import CalendarFileError
+from engine.calendarfile import read as read_calendar
 from engine.compile import compile_files
 from engine.cron import CronError, parse
 from engine.expression import ExpressionError, Hole, Literal, compile_text, condition_text, split
@@ -148,8 +150,22 @@ def params(data: bytes) -> None:
     assert not (problems and faults)
 
 
+def calendarfile(data: bytes) -> None:
+    """Bytes are a calendar, of which each day can be asked in any zone, or a CalendarFileError in one short line."""
+    try:
+        file = read_calendar(data)
+    except CalendarFileError as error:
+        assert str(error)
+        assert "\n" not in str(error)
+        assert len(str(error)) < 500
+        return
+    for zone in ("UTC", "Pacific/Apia"):
+        for day in (date(1, 1, 1), date(2026, 12, 24), date(9999, 12, 31)):
+            assert file.holds(day, zone) in (True, False)
+
+
 TARGETS: Mapping[str, Target] = MappingProxyType(
-    {found.__name__: found for found in (guard, reader, expression, cron, quantity, shell, params)}
+    {found.__name__: found for found in (guard, reader, expression, cron, quantity, shell, params, calendarfile)}
 )
 
 
