@@ -290,8 +290,14 @@ def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
     expired = tx.execute(_EXPIRED, {"now": now}).all()
     for row in expired:
         points.record("expire")
-        end(tx, row, RunState.TIMED_OUT, reason="queueTimeout", now=now)
+        end(tx, row, RunState.TIMED_OUT, reason="queueTimeout", now=now, message=_waited_for(row))
     return tuple(RunId(row.id) for row in expired)
+
+
+def _waited_for(row: AnyRow) -> str:
+    if row.state == RunState.WAITING.value and row.concurrency is not None:
+        return f"no place in group {row.concurrency} became free in time"
+    return "no runner took it in time"
 
 
 def end(

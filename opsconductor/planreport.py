@@ -333,7 +333,9 @@ def _fire_line(planned: PlannedFire) -> str:
     changed = f"  ! {_CLOCK_CHANGES[planned.clock_change]}" if planned.clock_change else ""
     put_off = planned.blocked if fire.decision == "run" else None
     blocked = f"  ! {blocked_text(put_off, fire.local.tzinfo)}" if put_off else ""
-    return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{skipped}{changed}{blocked}"
+    spread = put_off is None and fire.starts_at is not None and fire.starts_at != fire.instant
+    starts = f"  starts {format_instant(fire.starts_at)}" if spread and fire.starts_at is not None else ""
+    return f"{local} {fire.time_zone}  {format_instant(fire.instant)}{starts}{skipped}{changed}{blocked}"
 
 
 def start_text(start: Start, mark: Callable[[str], str], targets: Callable[[Sequence[str]], str]) -> str:

@@ -252,6 +252,7 @@ async def test_a_run_that_waits_too_long_is_timed_out_and_says_why(desk, new_run
     assert await desk.do(runs.expire, clock.now()) == (new_run("one").id,)
     view = await desk.see(runs.get, new_run("one").id)
     assert (view.state, view.reason, view.finished_at) == (RunState.TIMED_OUT, "queueTimeout", clock.now())
+    assert view.message == "no runner took it in time"
     assert await desk.state(new_run("two").id) == "queued"
 
 
