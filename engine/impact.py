@@ -237,7 +237,7 @@ class _Graph:
                     field = "timeZone"
             if field is not None:
                 yield (Link(identity, f"left to spec.defaults.{field}", project),)
-            elif settings.suspend and authored.document.kind == "Schedule":
+            elif settings.suspend and authored.document.kind in ("Schedule", "Trigger"):
                 yield (Link(identity, "suspended by spec.suspend", project),)
 
 

@@ -1,7 +1,7 @@
 """What a merge would change, said by the functions that then do it. Pure: the same trees and instant, the same plan."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -16,6 +16,7 @@ from engine.plan_starts import Start, starts
 from engine.plan_times import Cut, ScheduleChange
 from engine.plan_windows import Block
 from engine.prune import removed_too_much
+from engine.triggers import Happened, of_commit, set_off
 from engine.zones import Source, source
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 
@@ -63,9 +64,17 @@ class Plan:
 
 
 def plan(
-    base: Compiled, head: Compiled, now: datetime, horizon: timedelta = DEFAULT_HORIZON, *, names: tuple[str, str]
+    base: Compiled,
+    head: Compiled,
+    now: datetime,
+    horizon: timedelta = DEFAULT_HORIZON,
+    *,
+    names: tuple[str, str],
+    paths: Collection[str] = (),
 ) -> Plan:
     """Compare two trees. `names` are what base and head are called. Fires are those in [now, now + horizon).
+
+    `paths` are those that differ between the two, of all files: they set triggers off.
 
     Where only the prune guard refuses `head`, its effects are given all the same: a person may accept it by name.
     """
@@ -88,7 +97,8 @@ def plan(
         found = _with_effects(found, base.catalog or Catalog("", head.catalog.project), head.catalog)
     # Acts are judged whatever becomes of their commit: against the definitions that are then in force.
     active = head.catalog if accepted else base.catalog
-    begun = starts(active, base.acts, head.acts, found.schedules if accepted else (), now) if active else ()
+    heard = _heard(base.catalog, head.catalog, paths, now) if accepted else ()
+    begun = starts(active, base.acts, head.acts, found.schedules if accepted else (), now, heard) if active else ()
     later = tuple(one for one in begun if one.starts_at is not None and one.starts_at >= found.end)
     found = replace(found, starts_at_once=tuple(one for one in begun if one not in later), starts_later=later)
     blocks = (
@@ -99,6 +109,16 @@ def plan(
         found,
         blocked_by=tuple(sorted(blocks, key=lambda one: (one.window, one.cause))),
         permissions=_permissions(base, head, documents, active),
+    )
+
+
+def _heard(base: Catalog | None, head: Catalog | None, paths: Collection[str], now: datetime) -> tuple[Happened, ...]:
+    """The events of the commit: which triggers it sets off, and what they are told."""
+    if base is None or head is None:
+        return ()
+    return tuple(
+        Happened(name, f"commit/{head.commit}", now, of_commit(head.commit, base.commit, asked))
+        for name, asked in set_off(base, head, paths).items()
     )
 
 

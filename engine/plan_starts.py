@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from engine.catalog import Catalog
-from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, judge, scheduled
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, held_back, judge, scheduled
 from engine.pinned import PinnedSpec
 from engine.plan_places import Place, places
 from engine.plan_times import ScheduleChange
 from engine.refused import PlanRefused
+from engine.triggers import Fire, Happened, Ignore, verdict
 from engine.windows import Blocked, Windows, subjects_of
 from engine.workflowplan import PinnedWorkflow
 from schemas.act import RunRequest
@@ -27,7 +28,7 @@ class Start:
     """
 
     cause: str
-    """`RunRequest/x` or `Schedule/x`."""
+    """`RunRequest/x`, `Schedule/x` or `Trigger/x`."""
     verdict: Literal["starts", "waits", "refused", "acts"]
     job: str | None = None
     targets: tuple[str, ...] = ()
@@ -44,22 +45,29 @@ def starts(
     after: Iterable[Authored],
     schedules: Iterable[ScheduleChange],
     now: datetime,
+    events: Iterable[Happened] = (),
 ) -> tuple[Start, ...]:
-    """By cause. An act whose name the base has is consumed already; of two of one name the first counts."""
+    """By cause. An act whose name the base has is consumed already; of two of one name the first counts.
+
+    `events` are those of the commit itself: the triggers that it sets off.
+    """
     known = {authored.identity for authored in before}
     fresh: dict[str, Authored] = {}
     for authored in after:
         if authored.identity not in known:
             fresh.setdefault(authored.identity, authored)
     windows = Windows(catalog)
-    # In the order of the engine: acts as they stand in the tree, and then what is due.
+    # In the order of the engine: triggers, acts as they stand in the tree, and then what is due.
+    set_off = tuple(one for event in events for one in _set_off(event, catalog, now, windows))
     found = [
+        *set_off,
         *(_judged(authored, catalog, now, windows) for authored in fresh.values()),
         *_due_at_once(schedules, catalog, now),
     ]
     placed = places(((start.cause, launch, start.starts_at or now) for start, launch in found if launch), now)
-    acts, due = found[: len(fresh)], found[len(fresh) :]
-    ordered = (*sorted(acts, key=lambda one: one[0].cause), *sorted(due, key=lambda one: one[0].cause))
+    ends = (len(set_off), len(set_off) + len(fresh))
+    parts = found[: ends[0]], found[ends[0] : ends[1]], found[ends[1] :]
+    ordered = [one for part in parts for one in sorted(part, key=lambda one: one[0].cause)]
     return tuple(_placed(start, placed.get(start.cause, Place())) for start, _ in ordered)
 
 
@@ -114,6 +122,26 @@ def _launched(
             return replace(start, verdict="refused", reason=reason, message=message), None
         case _:
             return start, launch
+
+
+def _set_off(
+    event: Happened, catalog: Catalog, now: datetime, windows: Windows
+) -> Iterator[tuple[Start, Launch | None]]:
+    """The run that a trigger starts because of the commit; nothing where its `if` says no."""
+    cause = f"Trigger/{event.trigger}"
+    match verdict(catalog, event):
+        case Fire(launch=launch):
+            spec = launch.planned.spec
+            held = held_back(launch, windows, catalog, now)
+            start = Start(cause, "starts", spec.job, _reached(spec), now)
+            if isinstance(held, Refuse):
+                yield replace(start, verdict="refused", reason=held.reason, message=held.message), None
+            else:
+                yield replace(start, starts_at=held.starts_at or now), held
+        case Refuse(reason=reason, message=message):
+            yield Start(cause, "refused", reason=reason, message=message), None
+        case Ignore():
+            return
 
 
 def _reached(spec: PinnedSpec | PinnedWorkflow) -> tuple[str, ...]:

@@ -99,6 +99,17 @@ class Repository:
         except git.GitCommandError:
             return None
 
+    def changed(self, before: str, now: str | None) -> tuple[str, ...]:
+        """The paths that differ between two commits; None: the files on disk that git does not ignore."""
+        from reconciler.objects import Objects
+
+        if now is not None:
+            return Objects(self.git_dir).changed(before, now)
+        git = self._repo.git
+        edited = git.diff("--name-only", "-z", "--no-renames", "--no-ext-diff", before)
+        added = git.ls_files("--others", "--exclude-standard", "-z")
+        return tuple(sorted({path for text in (edited, added) for path in text.split("\0") if path}))
+
     def head_of(self, ref: str, *, fetch: bool = True) -> str | None:
         """The commit of a branch where it really lives: the remote's after a fetch, or this repository's own."""
         import git

@@ -52,7 +52,14 @@ def plan(
     before = _commit(repository, "--base", base)
     name, after = _head(repository, head)
     _warn_if_apart(repository, base, before, head)
-    compared = compare(validate_commit(repository.git_dir, before).compiled, after, begin, span, names=(before, name))
+    compared = compare(
+        validate_commit(repository.git_dir, before).compiled,
+        after,
+        begin,
+        span,
+        names=(before, name),
+        paths=repository.changed(before, None if name == ON_DISK else name),
+    )
     as_output = {"text": as_text, "json": as_json, "markdown": as_markdown}[output]
     typer.echo(as_output(compared), nl=output != "markdown")
     return exits.FINDINGS if has_errors(compared.findings) else exits.OK

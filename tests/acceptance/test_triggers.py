@@ -128,6 +128,27 @@ def test_a_taken_port_is_said_before_anything_is_claimed(bare: Site) -> None:
     assert bare.head() is None
 
 
+def test_a_plan_says_what_a_commit_will_set_off(bare: Site) -> None:
+    """By the files on disk or by commits, new files too. An `if` that says no starts nothing."""
+    watching = trigger("on-change", "definitions: {paths: ['site/**']}",
+        "if: event.count < 3, jobRef: tell, params: {of: x, state: '${{ event.paths[0] }}'}")  # fmt: skip
+    fine = watching.replace("name: on-change", "name: fine").replace("'${{ event.paths[0] }}'", "succeeded")
+    bare.create({"here.yaml": HERE, "tell.yaml": _tell(bare), "t.yaml": watching, "u.yaml": fine})
+    folder = bare.pulled()
+    (folder / "site").mkdir()
+    (folder / "site" / "new.txt").write_text("1")
+    (folder / "definitions" / "v.yaml").write_text(fine.replace("name: fine", "name: brought"))
+    found = bare.json("plan", "--base", "HEAD", "--format", "json")["startsAtOnce"]
+    assert [(one["cause"], one["verdict"], one["reason"], one["targets"]) for one in found] == [
+        ("Trigger/fine", "starts", None, ["here"]),
+        ("Trigger/on-change", "refused", "badParams", []),
+    ]
+    base = bare.head("main")
+    head = bare.commit({f"site/{number}": "1" for number in range(3)})
+    bare.pulled()
+    assert bare.json("plan", "--base", str(base), "--head", head, "--format", "json")["startsAtOnce"] == []
+
+
 def test_get_and_why_tell_what_became_of_events(bare: Site) -> None:
     """From the status branch alone: what was started, ignored and refused, and why."""
     bare.create({
