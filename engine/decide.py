@@ -164,6 +164,8 @@ class _Schedule:
 
     def caught_up(self, after: datetime, until: datetime, now: datetime) -> tuple[tuple[datetime, ...], list[Skips]]:
         """The late instants in (after, until]: those that run all the same, and the others."""
+        if next(recurrence.instants(self.spec, after, until, zone_default=self.zone_default), None) is None:
+            return (), []  # most are on time, and the rest of this costs several walks
         policy = self.spec.catch_up
         window = _clamped(now - policy.window - TICK, after, until)
         open_, skipped = self.opened(after, until)

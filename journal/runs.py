@@ -1,11 +1,12 @@
 """Runs: caused once, admitted one a slot, ended once. Every function takes the transaction that it is part of."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, select, union_all, update
+from sqlalchemy import CompoundSelect, Connection, Select, bindparam, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
 from engine.concurrency import Demand, InTheWay, Replace, Slot
@@ -18,6 +19,7 @@ from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflowplan import PinnedWorkflow
 from journal import acts, events, graphs, outbox, places, points, specs, steprecords
 from journal.causes import cause_to_json
+from journal.portions import portions
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
 from journal.tables import AnyRow, Instant, causes, runs
@@ -25,8 +27,8 @@ from schemas.job import OnConflict
 
 __all__ = [
     "OVERLAP", "AlreadyThere", "CancelAnswer", "Enqueue", "Enqueued", "NewRun", "Overlap", "Slot", "admit",
-    "cancel", "counts", "end", "ended", "enqueue", "expire", "get", "get_all", "next_wake", "open_runs", "recent",
-    "row_of", "step_counts", "there",
+    "cancel", "counts", "end", "ended", "enqueue", "enqueue_all", "expire", "get", "get_all", "next_wake",
+    "open_runs", "recent", "row_of", "step_counts", "there",
 ]  # fmt: skip
 
 
@@ -95,6 +97,7 @@ _KNOWN = union_all(
     select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key")),
 )
 _ADD_RUN = insert(runs).returning(runs.c.seq)
+_ADD_RUNS = insert(runs)
 _TO_END = (runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state, runs.c.workflow)
 _EXPIRED = select(*_TO_END).where(
     _OPEN,
@@ -156,6 +159,66 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     return Enqueued(new.id, RunState(row["state"]))
 
 
+def enqueue_all(
+    tx: Connection,
+    news: Sequence[NewRun],
+    now: datetime,
+    *,
+    one: Callable[[Connection, NewRun, datetime], Enqueue] = enqueue,
+) -> list[Enqueue]:
+    """As `one` of each, one after another; those that are due and that no other run concerns are recorded together.
+
+    Most that are due at one time have a group of their own and nobody in it: one statement records hundreds of them.
+    """
+    alone = _alone(tx, news, now)
+    if alone:
+        points.record("enqueue")
+        plans = specs.keep_all(tx, [new.spec for new in alone.values() if isinstance(new.spec, PinnedSpec)])
+        rows = [
+            row_of(tx, new, now, plan=plan) | _position(_first_place(new), now)
+            for new, plan in zip(alone.values(), plans, strict=True)
+        ]
+        tx.execute(_ADD_RUNS, rows)
+        told = ((("run", new.id), (topic_of(new.spec), new.spec.job)) for new in alone.values())
+        outbox.add_all(tx, tuple(topic for topics in told for topic in topics))
+    return [
+        Enqueued(new.id, RunState.QUEUED) if number in alone else one(tx, new, now) for number, new in enumerate(news)
+    ]
+
+
+def _alone(tx: Connection, news: Sequence[NewRun], now: datetime) -> dict[int, NewRun]:
+    """The jobs' runs that are due and new, and whose group has no other open run, by their place in the list."""
+    times = Counter(new.group for new in news)
+    plain = {
+        number: new
+        for number, new in enumerate(news)
+        if isinstance(new.spec, PinnedSpec)
+        and new.rehearsal is None
+        and not new.carried
+        and (new.starts_at is None or new.starts_at <= now)
+        and (new.group is None or times[new.group] == 1)
+    }
+    keys = [new.cause.key for new in plain.values()]
+    groups = [new.group for new in plain.values() if new.group is not None]
+    known = {key for part in portions(keys) for key in tx.execute(_known_of(part)).scalars()}
+    busy = {group for part in portions(groups) for group in tx.execute(_busy_of(part)).scalars()}
+    return {number: new for number, new in plain.items() if new.cause.key not in known and new.group not in busy}
+
+
+def _first_place(new: NewRun) -> Slot:
+    return Slot(None if new.group is None or new.on_conflict == "allow" else 0)
+
+
+def _known_of(keys: list[str]) -> CompoundSelect[Any]:
+    return union_all(
+        select(runs.c.cause_key).where(runs.c.cause_key.in_(keys)), select(causes.c.key).where(causes.c.key.in_(keys))
+    )
+
+
+def _busy_of(groups: list[str]) -> Select[Any]:
+    return select(runs.c.concurrency).where(_OPEN, runs.c.concurrency.in_(groups)).distinct()
+
+
 def _position(slot: Slot | InTheWay | None, now: datetime) -> dict[str, Any]:
     match slot:
         case Slot(number=number):
@@ -202,8 +265,8 @@ def there(tx: Connection, cause: Cause) -> AlreadyThere | None:
     return None if found is None else AlreadyThere(RunId(found[0]), RunState(found[1]))
 
 
-def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
-    """What the journal holds of a run that was caused at `now`, its place apart; its plan is kept."""
+def row_of(tx: Connection, new: NewRun, now: datetime, *, plan: str | None = None) -> dict[str, Any]:
+    """What the journal holds of a run that was caused at `now`, its place apart; its plan is kept, or is as `plan`."""
     due_at = new.starts_at if new.starts_at is not None and new.starts_at > now else None
     return {
         "id": new.id,
@@ -211,7 +274,7 @@ def row_of(tx: Connection, new: NewRun, now: datetime) -> dict[str, Any]:
         "cause": cause_to_json(new.cause),
         "job": new.spec.job,
         "commit": new.spec.commit,
-        "spec": specs.keep(tx, new.spec),
+        "spec": plan or specs.keep(tx, new.spec),
         "params": dict(new.params),
         "targets": (
             list(new.spec.reached)

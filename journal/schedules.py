@@ -1,6 +1,6 @@
 """Schedules: how far each was considered, and what was decided."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC as _UTC
 from datetime import date, datetime, time, timedelta
@@ -12,6 +12,7 @@ from engine.decide import Decided, ScheduleClock, SkipReason, Skips
 from engine.identity import RunId
 from engine.views import DecisionView
 from journal import outbox, points
+from journal.portions import portions
 from journal.tables import AnyRow, decisions, schedules
 
 
@@ -49,6 +50,17 @@ _MOVE = (
 )
 
 
+_MOVE_ON = (
+    update(schedules)
+    .where(schedules.c.name == bindparam("which"))
+    .values(
+        fingerprint=bindparam("to_fingerprint"),
+        considered_until=bindparam("to_until", type_=schedules.c.considered_until.type),
+        lost_until=None,
+    )
+)
+
+
 def clocks(conn: Connection) -> Mapping[str, ClockRow]:
     """The clocks of all known schedules, by name."""
     # One step into the index for each schedule: years of decisions are not looked at.
@@ -67,6 +79,24 @@ def clocks(conn: Connection) -> Mapping[str, ClockRow]:
 def considered_until(conn: Connection, name: str) -> datetime | None:
     """Up to when a schedule is decided, as its clock has it now; None where it has none."""
     return conn.execute(select(schedules.c.considered_until).where(schedules.c.name == name)).scalar_one_or_none()
+
+
+def considered_untils(conn: Connection, names: Collection[str]) -> Mapping[str, datetime]:
+    """The same of each that has a clock."""
+    query = select(schedules.c.name, schedules.c.considered_until)
+    return {
+        name: until for part in portions(names) for name, until in conn.execute(query.where(schedules.c.name.in_(part)))
+    }
+
+
+def move_clocks(tx: Connection, decided: Mapping[str, tuple[str, datetime]]) -> None:
+    """Schedules that have a clock are decided up to these instants, each with its fingerprint; the loss is over."""
+    if decided:
+        rows = [
+            {"which": name, "to_fingerprint": fingerprint, "to_until": until}
+            for name, (fingerprint, until) in decided.items()
+        ]
+        tx.execute(_MOVE_ON, rows)
 
 
 def put_clock(
@@ -150,10 +180,70 @@ def record(tx: Connection, decided: Decided, runs: Mapping[datetime, RunId], now
     Consecutive skips for one reason are one record, also with those recorded before. An instant that is decided
     already stays as it is. The clock is moved by `put_clock`, in the same transaction.
     """
+    record_all(tx, ((decided, runs),), now)
+
+
+def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime, RunId]]], now: datetime) -> None:
+    """As `record` of each; no schedule is among them twice, and where there are several each has a clock."""
+    rows = {schedule: found for decided, runs in every for schedule, found in _rows_of(decided, runs).items()}
+    last = _newest(tx, tuple(rows))
+    added: list[dict[str, Any]] = []
+    told: dict[tuple[str, str], None] = {}
+    for schedule, found in rows.items():
+        for row in found:
+            before = last.get(schedule)
+            if before is not None and row["first"] <= before["last"]:
+                continue
+            points.record("decide")
+            if before is not None and _joins(before, row):
+                _extend(tx, before, row)
+            else:
+                before = row | {"decided_at": now}
+                added.append(before)
+            last[schedule] = before
+            told[("schedule", schedule)] = None
+            if row["verdict"] == "skipped":
+                told[("decision", before["first"].astimezone(_UTC).date().isoformat())] = None
+    if added:
+        tx.execute(_ADD, added)
+    outbox.add_all(tx, tuple(told))
+
+
+def _rows_of(decided: Decided, runs: Mapping[datetime, RunId]) -> dict[str, list[dict[str, Any]]]:
+    """By schedule, oldest first; those of one that has nothing to keep are none."""
     rows = [_run_row(due.schedule, due.instant, runs.get(due.instant)) for due in decided.runs]
     rows += [_skip_row(skip) for skip in decided.skips]
+    found: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: cast(datetime, row["first"])):
-        _keep(tx, row | {"decided_at": now})
+        found.setdefault(row["schedule"], []).append(row)
+    return found
+
+
+def _newest(conn: Connection, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The newest record of each schedule that has one. Several are asked for together where they have clocks."""
+    if len(names) == 1:
+        rows = conn.execute(_LAST, {"name": next(iter(names))})
+        return {row.schedule: dict(row._mapping) for row in rows}
+    one = decisions.alias()
+    seq = select(one.c.seq).where(one.c.schedule == schedules.c.name).order_by(one.c.last.desc()).limit(1)
+    query = select(decisions).select_from(decisions).join(schedules, decisions.c.seq == seq.scalar_subquery())
+    return {
+        row.schedule: dict(row._mapping)
+        for part in portions(names)
+        for row in conn.execute(query.where(schedules.c.name.in_(part)))
+    }
+
+
+def _joins(before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return bool(row["verdict"] == before["verdict"] == "skipped" and row["reason"] == before["reason"])
+
+
+def _extend(tx: Connection, before: dict[str, Any], row: Mapping[str, Any]) -> None:
+    """A record of skips goes on; one that is not written yet is written longer."""
+    before["last"] = row["last"]
+    before["times"] += row["times"]
+    if "seq" in before:
+        tx.execute(_EXTEND, {"which": before["seq"], "to_last": row["last"], "more": row["times"]})
 
 
 def take_back(tx: Connection, run: RunId) -> None:
@@ -183,22 +273,6 @@ def _skip_row(skip: Skips) -> dict[str, Any]:
         "reason": skip.reason,
         "run": None,
     }
-
-
-def _keep(tx: Connection, row: dict[str, Any]) -> None:
-    last = tx.execute(_LAST, {"name": row["schedule"]}).first()
-    if last is not None and row["first"] <= last.last:
-        return
-    points.record("decide")
-    joins = last is not None and row["verdict"] == last.verdict == "skipped" and row["reason"] == last.reason
-    if joins and last is not None:
-        tx.execute(_EXTEND, {"which": last.seq, "to_last": row["last"], "more": row["times"]})
-    else:
-        tx.execute(_ADD, row)
-    outbox.add(tx, "schedule", row["schedule"])
-    if row["verdict"] == "skipped":
-        first: datetime = last.first if joins and last is not None else row["first"]
-        outbox.add(tx, "decision", first.astimezone(_UTC).date().isoformat())
 
 
 def day(conn: Connection, on: date) -> tuple[Skips, ...]:

@@ -1,5 +1,6 @@
 """Plans of runs, kept by their content: runs of one commit on the same targets share one row."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, insert, literal, select
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, bindparam, insert, literal, select
 from engine import pinned, workflowplan
 from engine.pinned import PinnedSpec
 from engine.workflowplan import PinnedWorkflow
+from journal.portions import portions
 from journal.tables import specs
 
 _BODY = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
@@ -21,6 +23,19 @@ def keep(tx: Connection, spec: PinnedSpec | PinnedWorkflow) -> str:
     if tx.execute(_THERE, {"digest": digest}).first() is None:
         tx.execute(_ADD, {"digest": digest, "body": body})
     return digest
+
+
+def keep_all(tx: Connection, plans: Iterable[PinnedSpec]) -> list[str]:
+    """Keep the plans, and give the digest of each."""
+    bodies = [pinned.dump(plan) for plan in plans]
+    digests = [pinned.digest(body) for body in bodies]
+    new = dict(zip(digests, bodies, strict=True))
+    for part in portions(tuple(new)):
+        for digest in tx.execute(select(specs.c.digest).where(specs.c.digest.in_(part))).scalars():
+            del new[digest]
+    if new:
+        tx.execute(_ADD, [{"digest": digest, "body": body} for digest, body in new.items()])
+    return digests
 
 
 def load(conn: Connection, digest: str) -> PinnedSpec:

@@ -1,7 +1,6 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,6 +15,7 @@ from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
 from journal import runs, schedules, standing
+from journal.errors import Refused, Unavailable
 from journal.schedules import ClockRow
 from journal.store import Journal
 from reconciler.agenda import Agenda
@@ -34,6 +34,17 @@ class _Behind:
     """Another process has decided the schedule up to `until`: decide again from there."""
 
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Deciding:
+    """What was decided for one schedule, from `clock` on, and what it starts; it is not recorded yet."""
+
+    name: str
+    mark: str
+    clock: ScheduleClock
+    decided: Decided
+    launches: tuple[tuple[Due, Launch | PlanRefused], ...]
 
 
 class Schedules:
@@ -126,22 +137,25 @@ class Schedules:
         return started
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
-        """Changes that wait at one time share a transaction of the journal; they are made in the order of the names."""
-        every = (self._decide_one(name, catalog, now) for name in names)
-        outcomes = await asyncio.gather(*every, return_exceptions=True)  # none goes on behind our back
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return sum(outcome for outcome in outcomes if isinstance(outcome, int))
+        """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
+        everyone = [self._decided(name, catalog, now) for name in names]
+        try:
+            outcomes = await self._journal.write(lambda tx: _record_all(tx, everyone, catalog, now))
+        except (Unavailable, Refused):
+            raise
+        except Exception as error:
+            if len(names) == 1:
+                raise
+            log.warning("schedules that are due together are decided one by one", error=str(error), count=len(names))
+            return sum([await self._decide_together((name,), catalog, now) for name in names])
+        behind = [one.name for one, outcome in zip(everyone, outcomes, strict=True) if isinstance(outcome, _Behind)]
+        started = sum(self._note(one, outcome) for one, outcome in zip(everyone, outcomes, strict=True))
+        return started + (await self._decide_together(behind, catalog, now) if behind else 0)
 
-    async def _decide_one(self, name: str, catalog: Catalog, now: datetime) -> int:
-        while isinstance(outcome := await self._decide_from(self._clocks[name], name, catalog, now), _Behind):
-            self._clocks[name] = replace(self._clocks[name], considered_until=outcome.until)
-        return outcome
-
-    async def _decide_from(self, clock: ScheduleClock, name: str, catalog: Catalog, now: datetime) -> "int | _Behind":
+    def _decided(self, name: str, catalog: Catalog, now: datetime) -> "_Deciding":
         project = catalog.project.spec
         assert self._admissions is not None
+        clock = self._clocks[name]
         decided = decide(
             name,
             catalog.schedules[name].spec,
@@ -151,25 +165,20 @@ class Schedules:
             suspended=project.suspend,
             admission=self._admissions.of(name),
         )
-        launches = [(due, _launch(catalog, due)) for due in decided.runs]
-        mark = self._mark(name, catalog)
+        launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
+        return _Deciding(name, self._mark(name, catalog), clock, decided, launches)
 
-        def change(tx: Connection) -> "tuple[RunId, ...] | _Behind":
-            # Another process may have decided meanwhile: what it skipped must not run, and what it did not see be lost.
-            until = schedules.considered_until(tx, name)
-            if until is not None and until > clock.considered_until:
-                return _Behind(until)
-            return _record(tx, name, mark, decided, launches, catalog, now)
-
-        outcome = await self._journal.write(change)
+    def _note(self, one: "_Deciding", outcome: "tuple[RunId, ...] | _Behind") -> int:
+        """Keep what has become of it; gives the number of runs."""
         if isinstance(outcome, _Behind):
-            return outcome
-        self._clocks[name] = replace(clock, considered_until=decided.considered_until)
-        self._agenda.set(name, self._next_of(name, decided.considered_until))
+            self._clocks[one.name] = replace(one.clock, considered_until=outcome.until)
+            return 0
+        self._clocks[one.name] = replace(one.clock, considered_until=one.decided.considered_until)
+        self._agenda.set(one.name, self._next_of(one.name, one.decided.considered_until))
         for run in outcome:
-            log.info("run enqueued", run=run, schedule=name)
-        for skip in decided.skips:
-            log.info("due instants skipped", schedule=name, reason=skip.reason, count=skip.count)
+            log.info("run enqueued", run=run, schedule=one.name)
+        for skip in one.decided.skips:
+            log.info("due instants skipped", schedule=one.name, reason=skip.reason, count=skip.count)
         return len(outcome)
 
     def _mark(self, name: str, catalog: Catalog) -> str:
@@ -203,37 +212,57 @@ def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:
             return None
 
 
-def _crowded(tx: Connection, new: runs.NewRun) -> runs.Overlap | None:
-    """Of all that one window puts off, only so many as can start or wait when it ends."""
+def _enqueue(tx: Connection, new: runs.NewRun, now: datetime) -> runs.Enqueue:
+    """Of all that one window puts off, only so many are recorded as can start or wait when it ends."""
     other = standing.crowd(tx, new) if runs.there(tx, new.cause) is None else None
-    return None if other is None else runs.Overlap(other)
+    return runs.enqueue(tx, new, now) if other is None else runs.Overlap(other)
 
 
-def _record(
-    tx: Connection,
-    name: str,
-    mark: str,
-    decided: Decided,
-    launches: Iterable[tuple[Due, Launch | PlanRefused]],
-    catalog: Catalog,
-    now: datetime,
-) -> tuple[RunId, ...]:
-    """Enqueue what runs, turn what cannot into a skip, and move the clock: all or nothing."""
-    enqueued: dict[datetime, RunId] = {}
-    skips = list(decided.skips)
-    for due, launch in launches:
+def _record_all(
+    tx: Connection, everyone: Sequence[_Deciding], catalog: Catalog, now: datetime
+) -> "list[tuple[RunId, ...] | _Behind]":
+    """Enqueue what runs, turn what cannot into a skip, and move the clocks: all or nothing."""
+    # Another process may have decided meanwhile: what it skipped must not run, and what it did not see be lost.
+    untils = schedules.considered_untils(tx, [one.name for one in everyone])
+    ours = [one for one in everyone if untils.get(one.name, one.clock.considered_until) <= one.clock.considered_until]
+    launches = [(one, due, launch) for one in ours for due, launch in one.launches if isinstance(launch, Launch)]
+    results = runs.enqueue_all(tx, [new_run(launch, catalog) for _, _, launch in launches], now, one=_enqueue)
+    enqueued: dict[str, dict[datetime, RunId]] = {one.name: {} for one in ours}
+    for (one, due, launch), result in zip(launches, results, strict=True):
+        if not isinstance(result, runs.Overlap):
+            enqueued[one.name][due.instant] = launch.run
+    kept = [(_as_it_was_recorded(one, enqueued[one.name]), enqueued[one.name]) for one in ours]
+    _keep(tx, [(one, *pair) for one, pair in zip(ours, kept, strict=True)], untils, now)
+    return [
+        tuple(enqueued[one.name].values()) if one.name in enqueued else _Behind(untils[one.name]) for one in everyone
+    ]
+
+
+def _as_it_was_recorded(one: _Deciding, enqueued: Mapping[datetime, RunId]) -> Decided:
+    """The decision, where what did not come to a run is a skip."""
+    skips = list(one.decided.skips)
+    for due, launch in one.launches:
         if isinstance(launch, PlanRefused):
-            log.warning("nothing to run", schedule=name, instant=due.instant.isoformat(), why=launch.message)
-            skips.append(Skips(name, due.instant, due.instant, 1, "noTargets"))
-            continue
-        new = new_run(launch, catalog)
-        result = crowded if (crowded := _crowded(tx, new)) is not None else runs.enqueue(tx, new, now)
-        if isinstance(result, runs.Overlap):
-            skips.append(Skips(name, due.instant, due.instant, 1, "overlap"))
-        else:
-            enqueued[due.instant] = launch.run
-    kept = tuple(due for due in decided.runs if due.instant in enqueued)
-    ordered = tuple(sorted(skips, key=lambda skip: skip.first))
-    schedules.record(tx, replace(decided, runs=kept, skips=ordered), enqueued, now)
-    schedules.put_clock(tx, name, fingerprint=mark, considered_until=decided.considered_until)
-    return tuple(enqueued.values())
+            log.warning("nothing to run", schedule=one.name, instant=due.instant.isoformat(), why=launch.message)
+            skips.append(Skips(one.name, due.instant, due.instant, 1, "noTargets"))
+        elif due.instant not in enqueued:
+            skips.append(Skips(one.name, due.instant, due.instant, 1, "overlap"))
+    kept = tuple(due for due in one.decided.runs if due.instant in enqueued)
+    return replace(one.decided, runs=kept, skips=tuple(sorted(skips, key=lambda skip: skip.first)))
+
+
+def _keep(
+    tx: Connection,
+    found: Sequence[tuple[_Deciding, Decided, Mapping[datetime, RunId]]],
+    known: Mapping[str, datetime],
+    now: datetime,
+) -> None:
+    """Record the decisions, and move the clocks; one that another process has forgotten begins again where we are."""
+    schedules.record_all(tx, [(decided, enqueued) for one, decided, enqueued in found if one.name in known], now)
+    schedules.move_clocks(
+        tx, {one.name: (one.mark, decided.considered_until) for one, decided, _ in found if one.name in known}
+    )
+    for one, decided, enqueued in found:
+        if one.name not in known:
+            schedules.record(tx, decided, enqueued, now)
+            schedules.put_clock(tx, one.name, fingerprint=one.mark, considered_until=decided.considered_until)
