@@ -10,7 +10,8 @@ from engine import gates
 from engine.identity import Cause, RunId, run_id
 from engine.states import NodeState, RunState
 from engine.views import RunView
-from engine.workflowplan import PinnedWorkflow, plan_workflow
+from engine.waits import Held
+from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from journal import census, graphs, history, leases, outbox, runimport, runresume, runs, workflows
 from journal.runs import Enqueued, NewRun
 from schemas.project import Retention
@@ -258,3 +259,45 @@ def _other_gate(node: Any) -> Any:
     if gate is None:
         return node
     return replace(node, record=replace(node.record, gate=replace(gate, digest=f"sha256:{'1' * 64}")))
+
+
+SHARED = """kind: Workflow
+metadata: {name: release}
+spec:
+  params: {db: {type: string, default: a}}
+  concurrency: {group: "db-${{ params.db }}"}
+  jobs:
+    one: {jobRef: tidy, params: {db: b}}
+    two: {jobRef: tidy, params: {db: "${{ params.db }}"}, needs: [one]}
+"""
+TIDY = """kind: Job
+metadata: {name: tidy}
+spec:
+  params: {db: {type: string}}
+  targets: {names: [here]}
+  concurrency: {group: "db-${{ params.db }}", onConflict: skip}
+  steps: [{run: ":"}]
+"""
+
+
+async def test_a_group_is_named_as_a_node_starts_and_one_that_only_its_workflow_could_free_fails(desk: Desk) -> None:
+    """Each would wait for the other until one of them had waited too long."""
+    known = catalog(local_target("here"), TIDY, SHARED)
+    found = plan_workflow(known, known.workflows["release"], params={})
+    assert isinstance(found, PlannedWorkflow)
+    new = replace(a_release(), spec=found.spec, params=found.params, group="db-a")
+    assert await desk.enqueue(new) == Enqueued(new.id, RunState.QUEUED)
+    leading = Leading(desk, new.id)
+    await leading.lead()
+    (first,) = [run for run in await desk.see(runs.open_runs) if run != new.id]
+    held = await desk.see(runs.get, first)
+    assert held.held == Held("db-b", 0)
+    await leading.work()
+    await leading.lead()
+    view = await leading.view()
+    assert await leading.nodes() == {"one": "succeeded", "two": "failed"}
+    assert view.state is RunState.FAILED
+    (second,) = view.nodes[1].record.runs
+    failed = await desk.see(runs.get, second)
+    assert (failed.state, failed.reason) == (RunState.FAILED, "overlap")
+    assert new.id in failed.message

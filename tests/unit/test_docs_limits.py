@@ -7,6 +7,7 @@ import pytest
 from engine import (
     binding,
     bounds,
+    concurrency,
     cron,
     entries,
     expression,
@@ -21,6 +22,7 @@ from engine import (
     syntax,
     unfolding,
     userschema,
+    waits,
 )
 from engine.checks import selections, times, triggers, windows
 from engine.recurrence import HORIZON
@@ -55,6 +57,8 @@ OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
         f"with its JSON Schema | {schemasteps.FREE:,}, and {schemasteps.EACH} for each",
         f"match nothing | {selections.MOST_COMPARED:,};",
         f"a chain of triggers | {triggers.MAX_CHAIN} |",
+        f"its expressions filled in | {concurrency.MAX_GROUP} characters",
+        f"has its places | the {waits.SHOWN} that are next",
         f"its text | {expression.MAX_EXPRESSION // KIB} KiB; {syntax.MAX_HOLE:,} characters",
         f"in one script | {binding.MAX_HOLES} |",
         f"height of its tree | {syntax.MAX_NESTING}, {syntax.MAX_HEIGHT} |",
