@@ -5,14 +5,17 @@ from typing import Any
 from engine.views import EventView, TriggerView
 from engine.yamltext import plain, stamp
 
+REJECTED = "rejected/"
+"""How the keys of what was turned away begin: requests that nobody proved to have sent."""
 _STATES = ("pending", "started", "ignored", "refused")
 
 
 def status(view: TriggerView) -> dict[str, Any]:
-    """The newest events, the last one first and also as `lastEvent`; there is at least one."""
+    """The newest events, the last one first; there is at least one. `lastEvent` is what came last and was proven."""
     shown = [_event(one) for one in view.events]
+    proven = (one for one in shown if not one["event"].startswith(REJECTED))
     counts = {state: view.counts.get(state, 0) for state in _STATES}
-    return {"lastEvent": shown[0], "counts": counts, "events": shown}
+    return {"lastEvent": next(proven, shown[0]), "counts": counts, "events": shown}
 
 
 def _event(view: EventView) -> dict[str, Any]:

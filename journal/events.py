@@ -210,10 +210,18 @@ def same_before(conn: Connection, event: EventRow, dedupe: str, window: timedelt
     return conn.execute(_DEDUPED, asked).scalar_one_or_none()
 
 
-def recent(conn: Connection, trigger: str, limit: int = 20) -> tuple[EventRow, ...]:
-    """The newest events of a trigger, newest first."""
-    query = select(*_COLUMNS).where(events.c.trigger == trigger).order_by(events.c.seq.desc()).limit(limit)
-    return tuple(_row(row) for row in conn.execute(query))
+def recent(conn: Connection, trigger: str, limit: int = 15, *, rejected: int = 5) -> tuple[EventRow, ...]:
+    """The newest events of a trigger, newest first, with the newest records of what was turned away.
+
+    They have places of their own: whoever sends rubbish must not drive what happened out of sight.
+    """
+    newest = select(*_COLUMNS).where(events.c.trigger == trigger).order_by(events.c.seq.desc())
+    turned_away = events.c.kind == "rejected"
+    rows = [
+        *conn.execute(newest.where(~turned_away).limit(limit)),
+        *conn.execute(newest.where(turned_away).limit(rejected)),
+    ]
+    return tuple(sorted(map(_row, rows), key=lambda one: one.seq, reverse=True))
 
 
 def counts(conn: Connection, trigger: str) -> Mapping[str, int]:

@@ -155,7 +155,7 @@ class EventCounts(Written):
 class SeenEvents(Written):
     """The recent past of a trigger."""
 
-    last_event: SeenEvent = Field(description="The newest.")
+    last_event: SeenEvent = Field(description="The newest that was proven, where there is one.")
     counts: EventCounts = Field(description="Of all that are remembered.")
     events: Many[SeenEvent] = Field(max_length=20, description="The newest, the last one first.")
 

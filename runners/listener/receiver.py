@@ -40,7 +40,9 @@ BODY_WITHIN = 10.0
 """Seconds from the end of the headers to the end of the body."""
 AT_ONCE = 32
 """Requests that are worked on at once; more are told to come back."""
-_NOTED_EVERY = timedelta(seconds=2)
+NOTED_WITHIN = timedelta(seconds=2)
+QUIET = timedelta(minutes=1)
+"""How long after a note of requests that were turned away the next one is made: a flood must not fill the branch."""
 _MOST_FIELDS = 20
 _NOBODY = "the secret of a trigger that there is none of"
 _PUSHES = frozenset({"push", "Push Hook", "Tag Push Hook", "create", "delete"})
@@ -150,7 +152,6 @@ class Receiver:
         try:
             secret = _NOBODY if hook is None else await asyncio.to_thread(self._secret, hook)
         except Sealed as error:
-            log.error("a webhook cannot be verified", trigger=name, error=str(error))
             self._rejected[name, "sealed", str(error)] += 1
             return _said(503, "it cannot be verified now; send it again later", {"retry-after": "60"})
         proof = prove("generic" if hook is None else hook.provider, secret, incoming, self._clock.now())
@@ -188,9 +189,11 @@ class Receiver:
 
     async def _note_rejected(self) -> None:
         while True:
-            await asyncio.sleep(_NOTED_EVERY.total_seconds())
-            with suppress(Unavailable):
-                await self._note()
+            await asyncio.sleep(NOTED_WITHIN.total_seconds())
+            if self._rejected:
+                with suppress(Unavailable):
+                    await self._note()
+                await asyncio.sleep(QUIET.total_seconds())
 
     async def _note(self) -> None:
         """However many they are: one record an hour and reason."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Door:
 async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
     monkeypatch.setattr(protocol, "HEADERS_WITHIN", 0.3)
     monkeypatch.setattr(receiver, "BODY_WITHIN", 0.5)
+    monkeypatch.setattr(receiver, "NOTED_WITHIN", timedelta(seconds=0.1))
+    monkeypatch.setattr(receiver, "QUIET", timedelta(seconds=0.1))
     clock = SystemClock()
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=clock)
     known = {
@@ -198,6 +201,20 @@ async def test_hundreds_of_idle_connections_keep_nobody_out(door: Door) -> None:
     await door.until(served)
     for _, writer in idle:
         writer.close()
+
+
+async def test_a_flood_does_not_hide_what_happened(door: Door) -> None:
+    """Records of what was turned away have places of their own among the newest events."""
+    await door.post("github", BODY, github(BODY))
+    now = door.journal.clock.now()
+
+    def flood(tx: Any) -> None:
+        for hour in range(50):
+            events.reject(tx, "github", "notSigned", "nothing", 1000, now + timedelta(hours=hour))
+
+    await door.journal.write(flood)
+    recent = await door.journal.read(lambda conn: events.recent(conn, "github"))
+    assert [event.kind for event in recent] == [*["rejected"] * 5, "webhook"]
 
 
 async def test_too_many_undecided_events_are_turned_away(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,7 @@ def test_an_event_cannot_choose_a_credential() -> None:
     ("text", "event", "type_", "reason"),
     [
         (trigger("  if: event.go\n", HOOK), {"go": False}, None, "condition"),
+        (trigger("  if: has(event.go)\n", HOOK), {}, None, "condition"),
         (trigger("", PUSHES), {}, "release", "otherEvent"),
         (trigger("", PUSHES), {}, None, "otherEvent"),
         (trigger("  if: event.ref == 'x'\n", HOOK), {"zen": "Keep it simple."}, "ping", "ping"),
