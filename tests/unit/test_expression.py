@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bounds import states
+from engine.bounds import compiling, states
 from engine.expression import (
     ExpressionError,
     Hole,
@@ -186,6 +186,13 @@ COSTLY = [
     ("x.all(i, s.matches('(a{100}){100}b'))", {"x": THOUSAND, "s": "a" * 65_000}),
     ("s.matches('(((a{10}){10}){10}){10}b')", {"s": "a" * 65_000}),
     ("x.all(i, s.matches(p + p))", {"x": THOUSAND, "s": "a", "p": "b"}),
+    # Compiling a pattern is work too, and it is done anew in each round.
+    ("x.filter(i, 'a'.matches('\\\\w{100}x'))", {"x": [0] * 100}),
+    ("x.filter(i, 'a'.matches('[\\\\w-]{50}'))", {"x": THOUSAND}),
+    ("x.filter(i, 'a'.matches('(?i)\\\\p{L}{20}'))", {"x": THOUSAND}),
+    ("x.filter(i, 'a'.matches('(\\\\d{10}){10}'))", {"x": THOUSAND}),
+    ("x.filter(i, 'a'.matches('(?x) a {1000}'))", {"x": [0]}),
+    ("'a'.matches('(?ix:a {9} {9})')", {}),
     ("s + s", {"s": "a" * 40_000}),
     ("s", {"s": "a" * 65_537}),
     ("+".join(["s"] * 250), {"s": "a" * 60_000}),
@@ -208,6 +215,7 @@ AFFORDABLE = [
     ("x.exists(i, i.name == 'n999')", {"x": [{"name": f"n{n}", "tags": ["a", "b"]} for n in range(1000)]}, True),
     ("s.matches('^(ok|done) [0-9]{1,3}$')", {"s": "x" * 65_000}, False),
     ("lines.all(l, l.matches('^[a-z]+=\\\\d*$'))", {"lines": ["abc=12"] * 1000}, True),
+    ("lines.all(l, l.matches('^\\\\w+ \\\\d{1,3}$'))", {"lines": ["abc 12"] * 500}, True),
     ("s.contains('b')", {"s": "a" * 65_536}, False),
     ("size(m[k].map(i, i))", {"m": {"a": THOUSAND, "b": THOUSAND}, "k": "a"}, 1000),
 ]
@@ -216,6 +224,12 @@ AFFORDABLE = [
 @pytest.mark.parametrize(("cel", "context", "found"), AFFORDABLE)
 def test_ordinary_work_is_allowed(cel: str, context: dict[str, object], found: object) -> None:
     assert evaluate(cel, context) == found
+
+
+def test_what_a_pattern_costs_to_compile_grows_with_its_classes() -> None:
+    assert compiling("abc") < 1_000 < compiling(r"\d") < compiling(r"\w") < compiling(r"(?i)\w")
+    assert compiling(r"[^\W_]{10}") > 10 * 10_000
+    assert compiling("[[:alpha:]]") > compiling("[a-z]")
 
 
 def test_states_of_a_pattern_multiply_with_counted_repetitions() -> None:
