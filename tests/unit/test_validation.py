@@ -307,13 +307,16 @@ def test_wide_characters_and_tabs_keep_the_mark_below(folder: Path) -> None:
 
 def test_nothing_in_a_document_moves_the_cursor(folder: Path) -> None:
     """Escape sequences, and characters that turn the direction of writing, are shown and not sent."""
-    (folder / "definitions" / "p.yaml").write_text(f'{POOL}spec: {{"\\e[2J\u202e": 1}}\n')
+    (folder / "definitions" / "p.yaml").write_text(f'{POOL}spec: {{"\\e[2J\\u202e": 1}}\n')
 
     text = as_text(validate_paths(folder))
 
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\\x1b[2J\\u202e" in text
+
+    (folder / "definitions" / "p.yaml").write_text(f'{POOL}spec: {{"\u202e": 1}}\n')
+    assert "\u202e" not in as_text(validate_paths(folder))
 
 
 def test_a_long_line_is_cut_around_the_place(folder: Path) -> None:
