@@ -1,0 +1,138 @@
+"""Events in the journal: decided once, in order, whoever decides and how often; two with one key are one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from engine import triggers as rules
+from journal import events, runs
+from journal.clock import SystemClock
+from journal.events import EventRow, NewEvent
+from journal.store import Journal
+from reconciler.triggers import Triggers
+from tests.catalogs import catalog
+
+AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+JOB = """\
+kind: Job
+metadata: {name: deploy}
+spec:
+  params: {version: {type: string}}
+  concurrency: {onConflict: allow}
+  steps: [{uses: dummy}]
+"""
+KEY = "kind: Credential\nmetadata: {name: key}\nspec: {type: token, from: {file: key}}\n"
+TRIGGER = """\
+kind: Trigger
+metadata: {name: t}
+spec:
+  event: {webhook: {credentialRef: key}}
+  jobRef: deploy
+  params: {version: "${{ event.version }}"}
+  dedupe: {key: "${{ event.version }}", window: 10m}
+"""
+
+
+@pytest_asyncio.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    opened = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    yield opened
+    await opened.close()
+
+
+async def _came(journal: Journal, key: str, event: Mapping[str, Any], at: datetime = AT) -> str:
+    new = NewEvent("t", key, "webhook", at, payload=json.dumps(event).encode())
+    return await journal.write(lambda tx: events.receive(tx, new))
+
+
+async def _events(journal: Journal) -> list[EventRow]:
+    return sorted(await journal.read(lambda conn: events.recent(conn, "t")), key=lambda event: event.seq)
+
+
+def _deciding(journal: Journal) -> Triggers:
+    found = Triggers(journal)
+    found.active = catalog(JOB, KEY, TRIGGER)
+    return found
+
+
+async def test_many_deciders_at_once_start_one_run_an_event(journal: Journal) -> None:
+    """Two engines, a pass and a wake: the journal says who was first."""
+    for number in range(5):
+        assert await _came(journal, f"k{number}", {"version": f"v{number}"}) == "new"
+    deciders = [_deciding(journal) for _ in range(4)]
+    await asyncio.gather(*(one.decide(AT) for one in deciders for _ in range(3)))
+    found = await _events(journal)
+    assert [event.state for event in found] == ["started"] * 5
+    assert len({event.run for event in found}) == 5
+    assert len(await journal.read(runs.open_runs)) == 5
+    left = [await journal.read(lambda conn, seq=event.seq: events.payload(conn, seq)) for event in found]
+    assert left == [None] * 5
+
+
+async def test_two_events_with_one_key_within_the_window_are_one(journal: Journal) -> None:
+    """From the arrival of the one that started a run; after the window the key counts again."""
+    deciding = _deciding(journal)
+    for key, minutes in (("a", 0), ("b", 9), ("c", 11)):
+        await _came(journal, key, {"version": "v1"}, AT + timedelta(minutes=minutes))
+        await deciding.decide(AT + timedelta(minutes=minutes))
+    found = await _events(journal)
+    assert [(event.state, event.reason) for event in found] == [
+        ("started", None),
+        ("ignored", "duplicate"),
+        ("started", None),
+    ]
+    assert found[1].run == found[0].run
+
+
+async def test_an_event_that_trips_over_a_bug_keeps_no_other_from_being_decided(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused, and the next one starts its run."""
+    real = rules.verdict
+
+    def buggy(*arguments: Any) -> Any:
+        if arguments[1].key == "bad":
+            raise RuntimeError("a bug")
+        return real(*arguments)
+
+    monkeypatch.setattr(rules, "verdict", buggy)
+    await _came(journal, "bad", {})
+    await _came(journal, "good", {"version": "v1"})
+    await _deciding(journal).decide(AT)
+    assert [(event.state, event.reason) for event in await _events(journal)] == [
+        ("refused", "error"),
+        ("started", None),
+    ]
+
+
+async def test_what_started_a_run_starts_none_again_when_its_record_is_gone(journal: Journal) -> None:
+    """The cause of a run is kept for ever: a delivery that comes again after years finds it."""
+    deciding = _deciding(journal)
+    await _came(journal, "k", {"version": "v1"})
+    await deciding.decide(AT)
+    (before,) = await _events(journal)
+    await journal.write(lambda tx: events.forget(tx, ()))
+    assert await _came(journal, "k", {"version": "v1"}, AT + timedelta(days=400)) == "new"
+    await deciding.decide(AT + timedelta(days=400))
+    (after,) = await _events(journal)
+    assert after.run == before.run
+    assert len(await journal.read(runs.open_runs)) == 1
+
+
+async def test_only_so_many_decided_events_are_kept(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go; what waits stays."""
+    monkeypatch.setattr(events, "MOST_KEPT", 50)
+    deciding = _deciding(journal)
+    for number in range(200):
+        await _came(journal, f"k{number}", {"nothing": "of use"})
+        if number < 190:
+            await deciding.decide(AT)
+    kept = await journal.read(lambda conn: events.counts(conn, "t"))
+    assert kept["refused"] == 40
+    assert kept["pending"] == 10
