@@ -17,7 +17,6 @@ from engine.compile import PROJECT_FILE, Compiled
 from journal import facts, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
-from journal.events import NewEvent
 from journal.points import reach
 from journal.store import Journal
 from reconciler import rebuild, trust
@@ -31,7 +30,7 @@ from reconciler.outlook import Outlook
 from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
-from reconciler.triggers import Triggers, of_commit
+from reconciler.triggers import Triggers, heard_of
 from reconciler.wake import Wake
 from reconciler.workflows import Workflows
 from schemas.diagnostic import Diagnostic
@@ -314,7 +313,8 @@ class Loop:
 
     async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted) -> None:
         # With its clocks in one transaction: a new schedule is considered from when its commit was accepted.
-        heard = await self._heard(catalog)
+        before = self._catalog if self._decides else None
+        heard = await asyncio.to_thread(heard_of, before, catalog, self._objects, self._clock.now())
 
         def also(tx: Connection) -> None:
             facts.put(tx, ACCEPTED, accepted.to_json())
@@ -324,11 +324,11 @@ class Loop:
         self._accepted = accepted
         self._triggers.active = catalog
         reach("definitions.adopted")
-        before = self.outlook.pace
+        pace = self.outlook.pace
         if self._schedules.admissions is not None:
             self._workflows.heeded = (catalog, self._schedules.admissions.windows)
         self._catalog, self.outlook.in_force = catalog, catalog.project
-        if self.outlook.pace < before:
+        if self.outlook.pace < pace:
             self._wake.poke()  # who waits for the source waits as long as was right until now
         self._say(replace(self.sync, applied=catalog.commit))
 
@@ -336,14 +336,6 @@ class Loop:
         """Of the acts on both branches, by the commit of definitions that is being judged."""
         on_requests = await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
         return frozenset(one.authored.document.name for one in (*self._acts, *on_requests))
-
-    async def _heard(self, catalog: Catalog) -> tuple[NewEvent, ...]:
-        """The events of a commit that takes the place of another one."""
-        before = self._catalog
-        if before is None or not self._decides or before.commit == catalog.commit:
-            return ()
-        paths = await asyncio.to_thread(self._objects.changed, before.commit, catalog.commit)
-        return of_commit(before, catalog, paths, self._clock.now())
 
     async def all_acts(self) -> tuple[Found, ...]:
         """All acts on both branches, as they were last seen."""

@@ -21,6 +21,7 @@ from journal import events, runs
 from journal.events import EventRow, NewEvent, Watch
 from journal.store import Journal
 from reconciler.launches import new_run
+from reconciler.objects import Objects
 
 log = structlog.get_logger(__name__)
 
@@ -98,8 +99,14 @@ class Triggers:
         return Happened(event.trigger, event.key, event.arrived_at, data, type=event.type)
 
 
-def of_commit(before: Catalog, after: Catalog, paths: Iterable[str], now: datetime) -> tuple[NewEvent, ...]:
+def heard_of(before: Catalog | None, after: Catalog, objects: Objects, now: datetime) -> tuple[NewEvent, ...]:
     """The events of a commit that takes the place of another one, for each trigger that it sets off."""
+    if before is None or before.commit == after.commit:
+        return ()
+    if not objects.has(before.commit):  # swept from the mirror after its history was rewritten
+        log.warning("what the commit changes is not known: it sets no trigger off", commit=after.commit)
+        return ()
+    paths = objects.changed(before.commit, after.commit)
     key = f"commit/{after.commit}/{compact(now)}"
     return tuple(
         NewEvent(
