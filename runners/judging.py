@@ -52,7 +52,7 @@ class Judge:
         """What is recorded of an outcome: exit codes and declared outputs judged, all text masked."""
         step = self.step
         outcome, declared = self._with_outputs(outcome, facts)
-        outputs = {**self._masked(output_of(outcome).values), **declared}
+        outputs = {**self.masker.masked(dict(output_of(outcome).values)), **declared}
         state, output = state_of(outcome), output_of(outcome)
         again, why_not = self._again(outcome, facts)
         notes = [text for text in (error_of(outcome), facts.file.note if facts.file else None, why_not) if text]
@@ -72,18 +72,6 @@ class Judge:
             continued=step.continue_on_error and state in FORGIVABLE and not (facts.stopped and facts.by_run),
             again=again,
         )
-
-    def _masked(self, value: Any) -> Any:
-        """The outputs that the step type itself gives, masked."""
-        match value:
-            case str():
-                return visible(self.masker.mask(value))
-            case dict():
-                return {key: self._masked(one) for key, one in value.items()}
-            case list():
-                return [self._masked(one) for one in value]
-            case _:
-                return value
 
     def _again(self, outcome: Outcome, facts: Facts) -> tuple[bool, str | None]:
         """Whether the author wants another attempt; or why that cannot be said."""

@@ -101,6 +101,30 @@ class Masker:
             case _:
                 return self.holds_secret(str(value))
 
+    def masked(self, value: Any) -> Any:
+        """Plain data as people may see it: nothing known is left in texts, keys and numbers; a masked number is text."""
+        match value:
+            case str():
+                return visible(self.mask(value))
+            case dict():
+                return self._masked_map(value)
+            case list() | tuple():
+                return [self.masked(one) for one in value]
+            case _ if self.holds_secret(value):
+                return visible(self.mask(str(value)))
+            case _:
+                return value
+
+    def _masked_map(self, value: dict[str, Any]) -> dict[str, Any]:
+        """None of its entries is lost where two keys are the same once they are masked."""
+        found: dict[str, Any] = {}
+        for key, one in value.items():
+            name = shown = visible(self.mask(key))
+            while shown in found:
+                shown = f"{name} ({len(found) + 1})"
+            found[shown] = self.masked(one)
+        return found
+
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of `data` could be the beginning of a secret: the longest such end."""
         most = next((n for n in range(min(_STEM - 1, len(data)), 0, -1) if data[-n:] in self._starts), 0)

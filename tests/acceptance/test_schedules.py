@@ -27,13 +27,13 @@ MEASURE = job(
 
 def test_every_and_at_start_runs_on_time(site: Make) -> None:
     """`at` once, `every` at each multiple since 1970; both with params of their own."""
-    when = soon(5)
-    here = site({
-        "measure.yaml": MEASURE,
+    here = site({"measure.yaml": MEASURE})
+    here.up()
+    when = soon(6)  # of a busy engine, too, a commit is in force by then
+    here.commit({
         "once.yaml": schedule("once", "measure", f"at: {when}, params: {{unit: litres}}"),
         "often.yaml": schedule("often", "measure", "every: 3s, params: {unit: metres}"),
     })  # fmt: skip
-    here.up()
     here.wait(lambda: _of(here, "once") and len(_of(here, "often")) >= 2, what="a run of `once`, two of `often`")
     here.daemons[0].stop()
     (once,) = _of(here, "once")

@@ -288,3 +288,49 @@ def test_a_program_cannot_forge_the_seal() -> None:
     masker = Masker(["secret"])
     assert not masker.holds_secret(sealed_text(masker, f"{SEAL}***".encode()))
     assert sealed_text(Masker(), f"a{SEAL}b\0c".encode()) == "a\ufffdb\ufffdc"
+
+
+_KNOWN = ["s3cr3t-api-key-value", "48213907", "271828182845904"]
+_parts = st.one_of(
+    st.sampled_from(_KNOWN),
+    st.sampled_from([48213907, 148213907, -48213907, 48213907.5, 271828182845904, 3, 2.5, True, None]),
+    st.text(max_size=8),
+    st.tuples(st.text(max_size=4), st.sampled_from(_KNOWN), st.text(max_size=4)).map("".join),
+)
+_keys = st.one_of(
+    st.sampled_from(_KNOWN), st.text(max_size=4), st.sampled_from(_KNOWN).map(lambda key: f"x-{key}"), st.just("***")
+)
+_data = st.recursive(
+    _parts,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_keys, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+def _size(value: object) -> int:
+    match value:
+        case dict():
+            return 1 + sum(map(_size, value.values()))
+        case list():
+            return 1 + sum(map(_size, value))
+        case _:
+            return 1
+
+
+@given(_data)
+def test_of_data_nothing_known_is_left_and_no_entry_is_lost(value: object) -> None:
+    masker = Masker(_KNOWN)
+
+    found = masker.masked(value)
+
+    assert not masker.holds_secret(found)
+    assert _size(found) == _size(value)
+    if not masker.holds_secret(value):
+        assert found == value
+
+
+def test_keys_that_are_the_same_once_they_are_masked_stay_apart() -> None:
+    secrets = ("s3cr3t-api-key-value", "an0ther-api-key-value")
+    found = Masker(secrets).masked({**dict.fromkeys(secrets, 1), "pin": 5})
+
+    assert found == {"***": 1, "*** (2)": 1, "pin": 5}
