@@ -102,7 +102,7 @@ class Masker:
                 return self.holds_secret(str(value))
 
     def masked(self, value: Any) -> Any:
-        """Plain data as people may see it: nothing known is left in texts, keys and numbers; a masked number is text."""
+        """Plain data as people may see it: texts, keys and numbers without what is known; a masked number is text."""
         match value:
             case str():
                 return visible(self.mask(value))
