@@ -50,7 +50,7 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 	@touch $@
 
 programs:
-	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap strace
+	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap strace gcc libc-headers
 
 # What the steps of the libraries work with on a host of the slow tests.
 host-programs:
@@ -90,7 +90,7 @@ test-all: test test-slow
 
 # Not part of test-all: the extra has to be built here, with a compiler and the headers of Kerberos.
 test-kerberos: $(VENV)/.dev
-	@tools/programs.sh krb5kdc kadmin.local krb5-config gcc
+	@tools/programs.sh krb5kdc kadmin.local krb5-config gcc libc-headers
 	@$(PIP) --editable '.[kerberos]'
 	$(BIN)/python -m tests.wsman.kerberos
 

@@ -7,13 +7,15 @@ declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=
     [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server
-    [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc)
+    [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc [libc-headers]=libc6-dev)
 
 present() {
     if [[ $1 == venv ]]; then
         "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null
     elif [[ $1 == postgres ]]; then # Debian keeps it apart for each version
         compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null
+    elif [[ $1 == libc-headers ]]; then # what a C compiler needs besides itself; Debian only recommends it
+        [[ -e /usr/include/stdio.h ]]
     else
         PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null
     fi
