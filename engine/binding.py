@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, assert_never
 
-from engine import posix_shell, powershell_script, python_script
+from engine import posix_shell, powershell_env, powershell_script, python_script
 from engine.expression import ExpressionError, Hole, Literal, split
 from engine.inference import Lookup
 from engine.numbers import is_number, unknown
@@ -29,6 +29,7 @@ ENV_HINT = (
     "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
     "case $NAME in ''|*[!0-9]*) exit 2;; esac"
 )
+POWERSHELL_HINT = "call the command itself with the value as an argument: Get-Item -LiteralPath $env:NAME"
 _SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
 _OWN_NAME = re.compile(r"(?<![A-Za-z0-9_])OC[0-9]+(?![A-Za-z0-9_])", re.IGNORECASE)
 
@@ -127,7 +128,7 @@ def _bound(script: str, shell: Shell) -> _Answer | tuple[BindError, ...]:
         for hole, found in zip(holes, written, strict=True)
         if isinstance(found, Refusal)
     )
-    texts = iter(_text(number, one) for number, one in enumerate(written, start=1))
+    texts = iter(_text(number, one, shell) for number, one in enumerate(written, start=1))
     text = "".join(part.text if isinstance(part, Literal) else next(texts) for part in parts)
     return _Answer(Bound(text, tuple(hole.cel for hole in holes)), refused)
 
@@ -164,10 +165,12 @@ def _error(hole: Hole, found: Refusal) -> BindError:
     return BindError(hole.offset, hole.length, f"the expression '{_short(hole.cel)}' {found.reason}", hint)
 
 
-def _text(number: int, found: str | Refusal) -> str:
+def _text(number: int, found: str | Refusal, shell: Shell) -> str:
     """What is written for a hole; of one that is refused, as it is for a number."""
     if not isinstance(found, Refusal):
         return found
+    if shell == "python3":
+        return f"OC{number}"
     return _variable(number, found.of_number) if found.of_number is not None else ""
 
 
@@ -200,7 +203,18 @@ def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, Ev
                 name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT, computed=not sink.hint)
                 for name, sink in found.items()
             }
-        case "python3" | "powershell" | "cmd":
+        case "python3":
+            in_python = python_script.sinks(_with_names(split(script))[0], names)
+            return {
+                name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint, computed=False)
+                for name, sink in in_python.items()
+            }
+        case "powershell":
+            return {
+                name: EvaluatedEnv(name, f"'env' sets '{name}', which {reason}", POWERSHELL_HINT, computed=False)
+                for name, reason in powershell_env.evaluated(text, names).items()
+            }
+        case "cmd":
             return {}
         case _:
             assert_never(shell)
@@ -260,6 +274,11 @@ def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
 
 
 def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
+    return list(python_script.readings(*_with_names(parts)).values())
+
+
+def _with_names(parts: Sequence[Literal | Hole]) -> tuple[str, dict[str, int]]:
+    """The script with a name for each expression, and where those are."""
     names: dict[str, int] = {}
     pieces: list[str] = []
     at = 0
@@ -268,7 +287,7 @@ def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
             names[f"OC{len(names) + 1}"] = at
         pieces.append(part.text if isinstance(part, Literal) else f"OC{len(names)}")
         at += len(pieces[-1])
-    return list(python_script.readings("".join(pieces), names).values())
+    return "".join(pieces), names
 
 
 def _short(text: str) -> str:

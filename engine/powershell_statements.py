@@ -117,6 +117,11 @@ def reached(text: str, pieces: Sequence[re.Match[str]]) -> Iterator[Reached]:
             yield Reached(statement.start, statement.end, reason)
 
 
+def statements(text: str, pieces: Sequence[re.Match[str]]) -> list[str]:
+    """The statements that stand in no brackets, without comments and disguise."""
+    return [one.text for one in _statements(text, pieces)]
+
+
 def unclosed(text: str, pieces: Sequence[re.Match[str]]) -> int | None:
     """From where on the script cannot be followed; None where it can to its end.
 

@@ -8,42 +8,63 @@ import ast
 import io
 import tokenize
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from engine.posix_shell import HOLE, Refusal, evaluates
 from engine.posix_shell.pieces import DYNAMIC
 from engine.posix_shell.programs import is_shell
+from engine.python_calls import EVALUATING, EVALUATING_OF, OF_COROUTINES, OF_SQL, SHELL_TEXT, STARTING, called, is_safe
+from engine.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
+from engine.python_names import Names, named, shown
+from engine.python_statements import NUMBERS, followed, result_of
 
-_EVALUATING = frozenset(
-    {
-        "eval", "exec", "__import__", "system", "popen", "getoutput", "getstatusoutput", "import_module",
-        "literal_eval", "run_path", "run_module", "create_subprocess_shell", "exec_command", "runsource", "runcode",
-        "interact", "timeit", "subprocess_shell", "invoke_shell", "executescript", "find_spec", "load_module",
-        "exec_module", "startfile", "popen2", "popen3", "popen4", "cmd_run", "sendline",
-    }
-)  # fmt: skip
-"""Calls that may evaluate whatever is in their arguments, by the last part of their name."""
-_EVALUATING_OF = {
-    "pickle": (), "cPickle": (), "marshal": (), "dill": (), "shelve": (), "jsonpickle": (), "cloudpickle": (),
-    "code": (), "codeop": (), "timeit": (), "runpy": (), "commands": (), "pexpect": (),
-    "yaml": ("load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"),
-}  # fmt: skip
-"""Modules of which all functions, or those named, do so."""
-_STARTING = frozenset(
-    {"run", "Popen", "call", "check_call", "check_output", "create_subprocess_exec", "subprocess_exec", "spawn", "sudo",
-     "local", "posix_spawn", "posix_spawnp", "create_process", "runcmd", "Command", "execv", "execve", "execvp",
-     "execvpe", "execl", "execle", "execlp", "execlpe", "spawnv", "spawnve", "spawnvp", "spawnvpe", "spawnl", "spawnle",
-     "spawnlp", "spawnlpe"}
-)  # fmt: skip
-"""Calls that start a command whose words are their arguments."""
-_OF_SQL = frozenset({"execute", "executemany"})
-"""Calls that evaluate their first argument; values go into the second."""
-_OF_COROUTINES = frozenset({"asyncio", "anyio", "trio", "curio"})
 _ARGUMENTS = ("args", "argv", "cmd", "command")
 _BUILT_IN = frozenset({"eval", "exec", "compile", "__import__"})
+HINT = (
+    "give it to a program as a word of its own, as in subprocess.run(['ls', '--', x]); or make it a number, as in "
+    "int(x), or one quoted word, as in shlex.quote(x)"
+)
+_IN_ORDER: frozenset[State] = frozenset({"command"})
+_QUOTED: frozenset[State] = frozenset({"quoted"})
 _DEEPEST = 200
 """Nodes of a script within each other."""
 _NO_PLACE = "stands where Python takes no value"
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """What becomes of a value by way of variables."""
+
+    first: str
+    last: str
+    reason: str
+    hint: str = HINT
+
+    def of(self, name: str) -> str:
+        """What becomes of the value `name`."""
+        first, last = shown(self.first), shown(self.last)
+        return f"'{last}', which {self.reason}" if first == last else f"'{first}', and so '{last}', which {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What is known of the names of a script."""
+
+    states: Mapping[str, frozenset[State]]
+    """Of those that hold a value."""
+    constants: Mapping[str, str]
+    names: Names
+
+    @property
+    def modules(self) -> set[str]:
+        return self.names.modules
+
+    def results(self, call: ast.Call) -> list[str] | None:
+        """The names of what a function of the script returns."""
+        return result_of(call, self.names) or None
 
 
 def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
@@ -63,12 +84,47 @@ def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
     if (reason := _refused_in_all(tree)) is not None:
         return {name: name if name in commented else Refusal(reason) for name in names}
     try:
-        found = _Walk(names).found(tree)
+        found = _found(tree, names)
     except RecursionError:
         return {name: Refusal("stands in a script that is too deep to be followed") for name in names}
     found |= _strings(text, tokens, names)
     found |= {name: name for name in commented}
     return {name: found.get(name, Refusal("stands in a string or within a word")) for name in names}
+
+
+def sinks(text: str, env: Sequence[str]) -> dict[str, Sink]:
+    """Of variables of the environment: those that the script evaluates."""
+    try:
+        return _sinks(_parsed(text), frozenset(), frozenset(env))[1]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}  # a script that Python does not read evaluates nothing
+
+
+def _found(tree: ast.Module, holes: Mapping[str, int]) -> dict[str, str | Refusal]:
+    found, evaluated = _sinks(tree, frozenset(holes), frozenset())
+    for name, sink in evaluated.items():
+        if not isinstance(found.get(name), Refusal):
+            # A number is no command.
+            found[name] = Refusal(f"becomes {sink.of(name)}", of_number="bare", hint=sink.hint)
+    return found
+
+
+def _sinks(
+    tree: ast.Module, holes: frozenset[str], env: frozenset[str]
+) -> tuple[dict[str, str | Refusal], dict[str, Sink]]:
+    """What is found where the holes stand, and what becomes of them and of `env` by way of variables."""
+    names = named(tree, holes, env)
+    flows = followed(tree, names)
+    sources = (*holes, *(f"${name}" for name in env))
+    values = reached(flows, sources)
+    known = Values({one: values.states[one] for one in values.states if one not in holes}, flows.constants(), names)
+    lists = [ast.Expr(value=one) for one in (*flows.joined, *flows.commands())]
+    walk = _Walk(holes, known).walk(ast.Module(body=[*tree.body, *lists], type_ignores=[]))
+    found: dict[str, Sink] = {}
+    for name, (first, last) in values.culprits(walk.sinks).items():
+        if name in sources:
+            found[name.lstrip("$")] = Sink(first, last, walk.sinks[last])
+    return walk.holes, found
 
 
 def _parsed(text: str) -> ast.Module:
@@ -143,11 +199,9 @@ def _refused_in_all(tree: ast.Module) -> str | None:
                 return "stands in a script that may run commands by 'shell='"
             case ast.Name(id=name, ctx=ast.Load()) if name in _BUILT_IN and id(node) not in called:
                 return f"stands in a script that gives '{name}' another name"
-            case ast.Attribute(attr=name) if name in _EVALUATING and id(node) not in called:
+            case ast.Attribute(attr=name) if name in EVALUATING and id(node) not in called:
                 return f"stands in a script that gives '{name}' another name"
-            case ast.alias(name=name, asname=str()) if (
-                name in _EVALUATING or name in _STARTING or name in _EVALUATING_OF
-            ):
+            case ast.alias(name=name, asname=str()) if name in EVALUATING or name in STARTING or name in EVALUATING_OF:
                 return f"stands in a script that gives '{name}' another name"
     return None
 
@@ -155,14 +209,18 @@ def _refused_in_all(tree: ast.Module) -> str | None:
 class _Walk:
     """One pass over the tree, from the top; what holds for a node holds for all below it."""
 
-    def __init__(self, names: Mapping[str, int]) -> None:
-        self._names = names
-        self._found: dict[str, str | Refusal] = {}
+    def __init__(self, holes: Iterable[str], values: Values) -> None:
+        self._holes = frozenset(holes)
+        self._values = values
+        self.holes: dict[str, str | Refusal] = {}
+        """What is found of each."""
+        self.sinks: dict[str, str] = {}
+        """Variables that take a value, and why none may stand there."""
         self._holding: set[int] = set()
-        """Nodes with a hole in them."""
+        """Nodes with a value in them."""
         self._evaluated: dict[int, str | None] = {}
 
-    def found(self, tree: ast.Module) -> dict[str, str | Refusal]:
+    def walk(self, tree: ast.Module) -> Self:
         self._hold(tree)
         waiting: list[tuple[ast.AST, str | None, bool]] = [(tree, None, False)]
         while waiting:
@@ -172,24 +230,38 @@ class _Walk:
                 continue
             is_list = isinstance(node, ast.List | ast.Tuple | ast.BinOp | ast.Starred)
             reason = refusal or (self._of_list(node) if is_list and not listed else None)
+            if isinstance(node, ast.Call) and called(node.func)[0] in NUMBERS:
+                reason = None
             for child in ast.iter_child_nodes(node):
                 waiting.append((child, reason or self._below(node, child), is_list))
-        return self._found
+        return self
 
     def _hold(self, tree: ast.Module) -> None:
-        above = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-        for node in ast.walk(tree):
-            if any(name in self._names for name in _named(node)):
-                holder: ast.AST | None = node
-                while holder is not None and id(holder) not in self._holding:
+        above: dict[int, list[ast.AST]] = defaultdict(list)
+        nodes = list(ast.walk(tree))
+        for node in nodes:
+            for child in ast.iter_child_nodes(node):
+                above[id(child)].append(node)
+        for node in nodes:
+            waiting = [node] if self._variable(node) or any(name in self._holes for name in _named(node)) else []
+            while waiting:
+                holder = waiting.pop()
+                if id(holder) not in self._holding:
                     self._holding.add(id(holder))
-                    holder = above.get(id(holder))
+                    waiting += above[id(holder)]
+
+    def _variable(self, node: ast.AST) -> str | None:
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            return None
+        return node.id if node.id in self._values.states else None
 
     def _name(self, node: ast.AST, refusal: str | None) -> None:
+        if (variable := self._variable(node)) is not None and refusal:
+            self.sinks.setdefault(variable, refusal)
         for name in _named(node):
-            if name in self._names:
+            if name in self._holes and not isinstance(self.holes.get(name), Refusal):
                 loads = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-                self._found[name] = Refusal(refusal or _NO_PLACE) if refusal or not loads else name
+                self.holes[name] = Refusal(refusal or _NO_PLACE) if refusal or not loads else name
 
     def _below(self, node: ast.AST, child: ast.AST) -> str | None:
         """Why no value may stand anywhere in this child of the node."""
@@ -197,7 +269,8 @@ class _Walk:
             case ast.Attribute(attr="format" | "format_map"):
                 return "stands in the place of a format"
             case ast.Call(func=func) if child is func:
-                return "stands in the place of a function" if isinstance(child, ast.Name) else None
+                is_hole = isinstance(child, ast.Name) and child.id in self._holes
+                return "stands in the place of a function" if is_hole else None
             case ast.Call():
                 return self._of_call(node, child)
             case ast.keyword(arg="executable" | "preexec_fn"):
@@ -207,16 +280,20 @@ class _Walk:
         return None
 
     def _of_call(self, call: ast.Call, child: ast.AST) -> str | None:
-        name, base = _called(call.func)
+        name, base = called(call.func)
         if name is None:
             return "stands in a call of what is not known here"
-        functions = _EVALUATING_OF.get(base)
-        of_module = functions is not None and (not functions or name in functions) and not _is_safe(call)
-        if name in _EVALUATING or of_module or (name == "compile" and not base):
+        functions = EVALUATING_OF.get(base)
+        of_module = functions is not None and (not functions or name in functions) and not is_safe(call)
+        if name in SHELL_TEXT and call.args and child is call.args[0] and self._is_spoken(child):
+            return None
+        if _by_shell(call) or name in EVALUATING or of_module or (name == "compile" and not base):
             return "stands in a call that may evaluate it"
-        if name in _OF_SQL and call.args and child is call.args[0]:
+        if name == "getattr" and self._is_module(call):
+            return "stands in the place of a function"
+        if name in OF_SQL and call.args and child is call.args[0]:
             return "stands in a text that a database evaluates; give it the value as a parameter"
-        if is_shell(name) or (name in _STARTING and not (name == "run" and base in _OF_COROUTINES)):
+        if is_shell(name) or (name in STARTING and not (name == "run" and base in OF_COROUTINES)):
             return self._of_started(call, name, child)
         return None
 
@@ -239,13 +316,31 @@ class _Walk:
             return None
         return _reason(words)
 
+    def _is_module(self, call: ast.Call) -> bool:
+        return bool(call.args) and isinstance(call.args[0], ast.Name) and call.args[0].id in self._values.modules
+
+    def _is_spoken(self, node: ast.expr) -> bool:
+        """Whether all values in a text for sh are words that are quoted."""
+        if isinstance(node, ast.Name):
+            return self._values.states.get(node.id, frozenset()) == _IN_ORDER
+        found = spoken(node)
+        if found is None or not stands_bare(found[0]):
+            return False
+        return all(
+            is_quote(one)
+            or id(one) not in self._holding
+            or (isinstance(one, ast.Name) and self._values.states.get(one.id) == _QUOTED)
+            for one in found[1]
+        )
+
     def _given(self, call: ast.Call) -> list[str]:
         """The words that a call gives to a program."""
         arguments: list[ast.expr] = [*call.args]
         arguments += [one.value for one in call.keywords if one.arg in _ARGUMENTS]
         words = [word for argument in arguments for word in self._words(argument)]
         # os.spawnlp has a mode first.
-        return words[1:] if words[:1] == [DYNAMIC] and len(words) > 1 else words
+        has_mode = words[:1] == [DYNAMIC] and len(words) > 1 and not (is_list(arguments[0]))
+        return words[1:] if has_mode else words
 
     def _words(self, node: ast.AST) -> list[str]:
         match node:
@@ -260,6 +355,13 @@ class _Walk:
                 return self._words(value)
             case ast.Constant(value=str() as text):
                 return [text]
+            case ast.Name(id=name) if name in self._values.constants:
+                return [self._values.constants[name]]
+            case ast.Name(id=name) if self._values.states.get(name) == _IN_ORDER:
+                return [DYNAMIC]
+            case ast.Call() if (results := self._values.results(node)) is not None:
+                states = (self._values.states.get(one, frozenset()) for one in results)
+                return [HOLE if any(one - _IN_ORDER for one in states) else DYNAMIC]
         return [HOLE if id(node) in self._holding else DYNAMIC]
 
 
@@ -276,19 +378,7 @@ def _reason(words: Sequence[str]) -> str | None:
     return next((refusal.reason for refusal in evaluates(words).values()), None)
 
 
-def _called(function: ast.expr) -> tuple[str | None, str]:
-    """The last part of what is called, and what stands before it; None where it is computed."""
-    match function:
-        case ast.Name(id=name):
-            return name, ""
-        case ast.Attribute(attr=name, value=ast.Name(id=base)):
-            return name, base
-        case ast.Attribute(attr=name):
-            return name, "?"
-    return None, ""
-
-
-def _is_safe(call: ast.Call) -> bool:
-    """`yaml.load(x, Loader=yaml.SafeLoader)`."""
-    given = [*call.args[1:], *(one.value for one in call.keywords)]
-    return any("Safe" in (_called(one)[0] or "") for one in given)
+def _by_shell(call: ast.Call) -> bool:
+    """`shell=True`"""
+    given = (one.value for one in call.keywords if one.arg == "shell")
+    return any(not (isinstance(one, ast.Constant) and one.value is False) for one in given)

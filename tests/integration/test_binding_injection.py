@@ -12,6 +12,7 @@ import pytest
 from engine.binding import Bound, bind, prelude
 from schemas.job import Shell
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
+from tests.python_scripts import RUN
 
 CANARY = "pwned"
 """A program on the PATH of every script here; when it runs, it leaves a file behind."""
@@ -191,7 +192,6 @@ RUN_BY_VARIABLE_IN_BASH = [
     'function f { "${@:2}"; }; f a ${{ e }}',
     "x=${{ e }}; [[ -v $x ]]",
 ]
-RUN_BY_PYTHON: list[str] = []
 NASTY = (
     CANARY,
     f"$({CANARY})",
@@ -200,6 +200,7 @@ NASTY = (
     f"/; s/.*/{CANARY}/e; s/a/",
     f'system("{CANARY}")',
     f"__import__('os').system('{CANARY}')",
+    f"'; {CANARY} #'",
 )
 
 # Each script writes what it read to standard output; the second part says what that is for a value.
@@ -416,7 +417,7 @@ def test_what_is_refused_would_have_run(script: str, trap: Path) -> None:
     [
         *((program, "sh", one) for program in ("dash", "busybox sh", "bash") for one in RUN_BY_VARIABLE),
         *(("bash", "bash", one) for one in RUN_BY_VARIABLE_IN_BASH),
-        *(("python3", "python3", one) for one in RUN_BY_PYTHON),
+        *(("python3", "python3", one) for one in RUN),
     ],
 )
 def test_what_is_refused_by_way_of_a_variable_would_have_run(

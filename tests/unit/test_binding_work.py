@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.binding import bind
+from engine.binding import bind, evaluated_env
 from engine.posix_shell import HOLE, readings
 from engine.posix_shell.table import PROGRAMS
 from engine.syntax import find_end
@@ -104,6 +104,17 @@ def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
 )
 def test_a_powershell_script_is_read_in_proportion_to_its_length(unit: str) -> None:
     assert _ratio(lambda: _seconds_to_bind(unit, 4 * SIZE), lambda: _seconds_to_bind(unit, SIZE)) < ENOUGH
+
+
+@pytest.mark.parametrize("unit", ["$a=$env:X;", "{$a=$env:X}", "iex $a\n", "pwsh ", "& $a ", '& "'])
+def test_the_env_of_a_powershell_script_is_followed_in_proportion_to_its_length(unit: str) -> None:
+    def seconds(size: int) -> float:
+        script = "& {" + unit * (size // len(unit)) + "\n}; iex $env:X"
+        begin = time.process_time()
+        evaluated_env(script, "powershell", {"X": "${{ params.x }}", str(begin): "a"})
+        return time.process_time() - begin
+
+    assert _ratio(lambda: seconds(4 * SIZE), lambda: seconds(SIZE)) < ENOUGH
 
 
 @pytest.mark.parametrize("unit", ["'a', ", "f(1), ", "['a'], ", "{'a': 1}, ", "('a' + 'b'), ", "run(['a']), "])

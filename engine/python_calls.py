@@ -1,0 +1,49 @@
+"""What a call in a script for Python makes of its arguments, by the name of what is called."""
+
+import ast
+
+EVALUATING = frozenset(
+    {
+        "eval", "exec", "__import__", "system", "popen", "getoutput", "getstatusoutput", "import_module",
+        "run_path", "run_module", "create_subprocess_shell", "exec_command", "runsource", "runcode",
+        "interact", "timeit", "subprocess_shell", "invoke_shell", "executescript", "find_spec", "load_module",
+        "exec_module", "startfile", "popen2", "popen3", "popen4", "cmd_run", "sendline",
+    }
+)  # fmt: skip
+"""Calls that may evaluate whatever is in their arguments, by the last part of their name."""
+EVALUATING_OF = {
+    "pickle": (), "cPickle": (), "marshal": (), "dill": (), "shelve": (), "jsonpickle": (), "cloudpickle": (),
+    "code": (), "codeop": (), "timeit": (), "runpy": (), "commands": (), "pexpect": (),
+    "yaml": ("load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"),
+}  # fmt: skip
+"""Modules of which all functions, or those named, do so."""
+STARTING = frozenset(
+    {"run", "Popen", "call", "check_call", "check_output", "create_subprocess_exec", "subprocess_exec", "spawn", "sudo",
+     "local", "posix_spawn", "posix_spawnp", "create_process", "runcmd", "Command", "execv", "execve", "execvp",
+     "execvpe", "execl", "execle", "execlp", "execlpe", "spawnv", "spawnve", "spawnvp", "spawnvpe", "spawnl", "spawnle",
+     "spawnlp", "spawnlpe"}
+)  # fmt: skip
+"""Calls that start a command whose words are their arguments."""
+OF_SQL = frozenset({"execute", "executemany"})
+"""Calls that evaluate their first argument; values go into the second."""
+OF_COROUTINES = frozenset({"asyncio", "anyio", "trio", "curio"})
+SHELL_TEXT = frozenset({"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"})
+"""Calls whose first argument sh reads."""
+
+
+def called(function: ast.expr) -> tuple[str | None, str]:
+    """The last part of what is called, and what stands before it; None where it is computed."""
+    match function:
+        case ast.Name(id=name):
+            return name, ""
+        case ast.Attribute(attr=name, value=ast.Name(id=base)):
+            return name, base
+        case ast.Attribute(attr=name):
+            return name, "?"
+    return None, ""
+
+
+def is_safe(call: ast.Call) -> bool:
+    """`yaml.load(x, Loader=yaml.SafeLoader)`."""
+    given = [*call.args[1:], *(one.value for one in call.keywords)]
+    return any("Safe" in (called(one)[0] or "") for one in given)

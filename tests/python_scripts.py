@@ -1,0 +1,180 @@
+"""Scripts for Python in which variables take a value on: to what evaluates it, or as data."""
+
+RUN = [
+    "import os\nx = ${{ e }}\nos.system(x)",
+    "import os\nx = ${{ e }}\nos.system(f'ls {x}')",
+    "import os\nx = ${{ e }}\nos.system('ls ' + x)",
+    "import os\nx = ${{ e }}\nos.system('ls %s' % x)",
+    "import os\nx = ${{ e }}\nos.system('ls {}'.format(x))",
+    "import os\nx = ${{ e }}\nc = ' '.join(['ls', x])\nos.system(c)",
+    "import os\na, b = 'ls', ${{ e }}\nos.system(a + ' ' + b)",
+    "import os\n(a, *b) = ['ls', ${{ e }}]\nos.system(b[0])",
+    "import os\nfor x in [${{ e }}]:\n    os.system(x)",
+    "import os\nxs = ['a', ${{ e }}]\nfor x in xs:\n    os.system(x)",
+    "import os\n[os.system(x) for x in ${{ e }}.split('|')]",
+    "import os\ndef f(a, b='x'):\n    os.system(b)\nf(1, ${{ e }})",
+    "import os\ndef f(a):\n    os.system(a)\nf(a=${{ e }})",
+    "import os\ndef f(*a):\n    os.system(a[0])\nf(${{ e }})",
+    "import os\ndef f(**k):\n    os.system(k['a'])\nf(a=${{ e }})",
+    "import os\ndef f(a):\n    return 'ls; ' + a\nos.system(f(${{ e }}))",
+    "import os\ndef f(a):\n    return 'ls; ' + a\nx = f(${{ e }})\nos.system(x)",
+    "import os\ndef g(c):\n    os.system(c)\ndef f(a):\n    g('ls; ' + a)\nf(${{ e }})",
+    "import os\nf = lambda a: os.system(a)\nf(${{ e }})",
+    "import os\nlist(map(lambda a: os.system(a), [${{ e }}]))",
+    "import os\ndef f(a):\n    os.system(a)\nlist(map(f, [${{ e }}]))",
+    (
+        "import os, threading\n"
+        "def f(a):\n"
+        "    os.system(a)\n"
+        "t = threading.Thread(target=f, args=(${{ e }},))\n"
+        "t.start()\n"
+        "t.join()"
+    ),
+    (
+        "import os\n"
+        "class A:\n"
+        "    def __init__(self, c):\n"
+        "        self.c = c\n"
+        "    def go(self):\n"
+        "        os.system(self.c)\n"
+        "A(${{ e }}).go()"
+    ),
+    "import os\nclass A:\n    def go(self, c):\n        os.system(c)\nA().go(${{ e }})",
+    "import os\nif (x := ${{ e }}):\n    os.system(x)",
+    "import os, contextlib\nwith contextlib.nullcontext(${{ e }}) as x:\n    os.system(x)",
+    "import os\nmatch ${{ e }}:\n    case x:\n        os.system(x)",
+    "from os import system as s\nx = ${{ e }}\ns(x)",
+    "from os import system\nx = ${{ e }}\nsystem(x)",
+    "import subprocess\nr = subprocess.run\nx = ${{ e }}\nr(x)",
+    "import subprocess as sp\nx = ${{ e }}\nsp.run(x, shell=True)",
+    "import subprocess\nx = ${{ e }}\nsubprocess.run(['sh', '-c', x])",
+    "import subprocess\nx = ${{ e }}\nsubprocess.run('ls ' + x, shell=True)",
+    "import subprocess\nx = ${{ e }}\nc = ['sh', '-c', x]\nsubprocess.run(c)",
+    "import subprocess\nc = ['sh']\nc.append('-c')\nc.append(${{ e }})\nsubprocess.run(c)",
+    "import subprocess\nc = ['sh', '-c']\nc += [${{ e }}]\nsubprocess.run(c)",
+    "import subprocess\nc = ['sh', '-c']\nsubprocess.run(c + [${{ e }}])",
+    "import subprocess\nc = ['sh', '-c']\nx = ${{ e }}\nsubprocess.run([*c, x])",
+    "import subprocess\nsh = 'sh'\nx = ${{ e }}\nsubprocess.run([sh, '-c', x])",
+    "import subprocess\nc = []\nc.append(${{ e }})\nsubprocess.run(c)",
+    "import subprocess\ndef run(*c):\n    subprocess.run(c)\nx = ${{ e }}\nrun('sh', '-c', x)",
+    "import subprocess\ndef go(c):\n    subprocess.run(c)\nx = ${{ e }}\ngo(['sh', '-c', x])",
+    "import subprocess\nx = ${{ e }}\nc = x.split()\nsubprocess.run(c)",
+    "x = ${{ e }}\nexec(compile(x, 'a', 'exec'))",
+    "x = ${{ e }}\nc = compile(x, 'a', 'exec')\nexec(c)",
+    "x = ${{ e }}\neval(x)",
+    "import os\nx = ${{ e }}\nos.popen(x).read()",
+    "import pty\nx = ${{ e }}\npty.spawn(['sh', '-c', x])",
+    "import os\nx = ${{ e }}\nos.execvp('sh', ['sh', '-c', x])",
+    "import os\nx = ${{ e }}\nos.execlp(x, x)",
+    "import os, json\nd = json.loads('[\"a\"]')\nd[0] = ${{ e }}\nos.system(d[0])",
+    "import os\nd = {}\nd['k'] = ${{ e }}\nos.system(d['k'])",
+    "import os, shlex\nx = shlex.quote(${{ e }})\nos.system(f\"ls '{x}'\")",
+    "import os, shlex\nx = shlex.quote(${{ e }})\nos.system(f'sh -c {x}')",
+    "import os\ndef f():\n    global x\n    x = ${{ e }}\nf()\nos.system(x)",
+    "import os\ns = ''\ns += ${{ e }}\nos.system(s)",
+    "import os\ndef f():\n    yield ${{ e }}\nfor x in f():\n    os.system(x)",
+]
+"""A program in the value runs, if such a script is bound in spite of the refusal."""
+EVALUATED = [
+    "x = ${{ e }}\n__import__(x)",
+    "import importlib\nx = ${{ e }}\nimportlib.import_module(x)",
+    "import os\nx = ${{ e }}\ngetattr(os, x)()",
+    "import pickle\nx = ${{ e }}\npickle.loads(x.encode())",
+    "import yaml\nx = ${{ e }}\nyaml.load(x, Loader=yaml.Loader)",
+    "import sqlite3\nc = sqlite3.connect('x')\nq = 'select ' + ${{ e }}\nc.execute(q)",
+]
+"""The value decides what is loaded, called or asked of a database."""
+DATA = [
+    "x = ${{ e }}\nprint(int(x) + 1)",
+    "import os\nx = ${{ e }}\nn = int(x)\nos.system(f'kill {n}')",
+    "import os\nx = ${{ e }}\nos.system(f'kill {int(x)}')",
+    "import os\nx = ${{ int(e) }}\nos.system(f'kill {x}')",
+    "import json\nd = json.loads(${{ e }})\nfor k in d:\n    print(k, d[k])",
+    "x = ${{ e }}\nwith open(x) as f:\n    print(f.read())",
+    "import subprocess\nx = ${{ e }}\nsubprocess.run(['ls', x], check=True)",
+    "import subprocess\nx = ${{ e }}\nc = ['ls', '-l', x]\nsubprocess.run(c, check=True)",
+    (
+        "import subprocess\n"
+        "x = ${{ e }}\n"
+        "c = ['ls']\n"
+        "if x:\n"
+        "    c.append(x)\n"
+        "c += ['-l', x]\n"
+        "c.extend([x])\n"
+        "subprocess.run(c + [x], check=True)"
+    ),
+    "import subprocess\nc = []\nc.append('ls')\nc.append(${{ e }})\nsubprocess.run(c)",
+    "import subprocess, sys\nx = ${{ e }}\nsubprocess.run([sys.executable, 'x.py', x])",
+    "import subprocess\ntool = '/usr/bin/ls'\nx = ${{ e }}\nsubprocess.run([tool, x])",
+    "import subprocess, shutil\ntool = shutil.which('ls')\nx = ${{ e }}\nsubprocess.run([tool, x])",
+    (
+        "import subprocess\n"
+        "def run(*c):\n"
+        "    print('+', *c)\n"
+        "    subprocess.run(c, check=True)\n"
+        "x = ${{ e }}\n"
+        "run('ls', '-l', x)"
+    ),
+    (
+        "import subprocess\n"
+        "def sh(cmd):\n"
+        "    return subprocess.run(cmd, check=True, capture_output=True, text=True).stdout\n"
+        "x = ${{ e }}\n"
+        "print(sh(['ls', x]))"
+    ),
+    "import subprocess\nx = ${{ e }}\nfor c in (['ls', x], ['df', x]):\n    subprocess.run(c)",
+    "import subprocess\nx = ${{ e }}\ncs = [['ls', x], ['df', x]]\nfor c in cs:\n    subprocess.run(c)",
+    (
+        "import subprocess\n"
+        "def build(x):\n"
+        "    c = ['ls']\n"
+        "    c.append(x)\n"
+        "    return c\n"
+        "c = build(${{ e }})\n"
+        "subprocess.run(c)"
+    ),
+    "import subprocess\ndef build(x):\n    return ['ls', x]\ny = ${{ e }}\nsubprocess.run(build(y))",
+    "import os\ndef a(cmd):\n    os.system(cmd)\ncmd = ${{ e }}\na('ls')\nprint(cmd)",
+    "import os, shlex\nx = ${{ e }}\nos.system('ls ' + shlex.quote(x))",
+    "import os, shlex\nq = shlex.quote(${{ e }})\nos.system(f'ls -- {q}')",
+    "import os, shlex\nq = shlex.quote(${{ e }})\nc = f'ls -- {q}'\nos.system(c)",
+    "import os\nx = ${{ e }}\nos.system('ls')\nprint(x)",
+    "import logging\nx = ${{ e }}\nlogging.info('run %s', x)",
+    (
+        "import urllib.request, json\n"
+        "x = ${{ e }}\n"
+        "r = urllib.request.Request('https://' + x, method='POST')\n"
+        "with urllib.request.urlopen(r) as a:\n"
+        "    print(json.load(a))"
+    ),
+    (
+        "import requests\n"
+        "x = ${{ e }}\n"
+        "r = requests.get(f'https://{x}/api', timeout=5)\n"
+        "r.raise_for_status()\n"
+        "print(r.json()['a'])"
+    ),
+    "from pathlib import Path\np = Path(${{ e }})\nfor f in p.glob('*.log'):\n    f.unlink()",
+    (
+        "import subprocess\n"
+        "from pathlib import Path\n"
+        "for f in Path(${{ e }}).glob('*'):\n"
+        "    subprocess.run(['gzip', str(f)], check=True)"
+    ),
+    "import sqlite3\nx = ${{ e }}\nc = sqlite3.connect('a')\nc.execute('insert into t values (?)', (x,))",
+    "def go(): print(1)\nhandlers = {'a': go}\nh = handlers[${{ e }}]\nh()",
+    "def go(): print(1)\nx = ${{ e }}\nh = {'a': go}.get(x)\nh()",
+    "import os\nx = ${{ e }}\nif x == 'a':\n    c = 'ls'\nelse:\n    c = 'df'\nos.system(c)",
+    "import os\nx = ${{ e }}\nos.environ['X'] = x\nos.system('ls \"$X\"')",
+    "import subprocess\nx = ${{ e }}\nsubprocess.run(['a'], env={'X': x}, cwd=x)",
+    ("import argparse\np = argparse.ArgumentParser()\np.add_argument('a')\na = p.parse_args([${{ e }}])\nprint(a.a)"),
+    "import ast\nx = ${{ e }}\nprint(ast.literal_eval(x))",
+    (
+        "import smtplib\n"
+        "from email.message import EmailMessage\n"
+        "m = EmailMessage()\n"
+        "m['To'] = ${{ e }}\n"
+        "s = smtplib.SMTP('h')\n"
+        "s.send_message(m)"
+    ),
+]

@@ -1,0 +1,144 @@
+"""Variables of a script for Python, and of `env` in Python and PowerShell: what the script does with their values."""
+
+import ast
+
+import pytest
+
+from engine.binding import Bound, bind, evaluated_env
+from engine.python_flows import reached
+from engine.python_names import named
+from engine.python_statements import followed
+from tests.python_scripts import DATA, EVALUATED, RUN
+
+ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}
+EVALUATED_BY_POWERSHELL = [
+    "iex $env:X",
+    'Invoke-Expression "ls $env:X"',
+    "$x = $env:X\niex $x",
+    '$x = "ls $env:X"; $y = $x\niex $y',
+    "& $env:X",
+    "$env:X | iex",
+    '& "$env:X" a',
+    'cmd /c "dir $env:X"',
+    "cmd.exe /c dir $env:X",
+    'powershell -NoProfile -Command "ls $env:X"',
+    "pwsh -c $env:X",
+    "[scriptblock]::Create($env:X)",
+    "foreach ($x in $env:X) { iex $x }",
+    "if ($true) { $x = $env:X; iex $x }",
+    "iex ${env:X}",
+    ". $env:X",
+    '& ("$env:X")',
+    "i`ex $env:X",
+    "$x = $env:X\n& $x",
+]
+DATA_OF_POWERSHELL = [
+    "Get-Item $env:X",
+    "$x = $env:X; Write-Host $x",
+    "iex 'ls $env:X'",
+    "Invoke-Command -ScriptBlock { Get-Item $using:y }; Get-Item $env:X",
+    "& 'C:\\x.exe' $env:X",
+    "& $exe $env:Y; Write-Host $env:X",
+    "iex $y; $z = $env:X",
+    "# iex $env:X\nGet-Item $env:X",
+    'git commit -m "$env:X & more"',
+    "Start-Process notepad $env:X",
+    "& { Get-Item $env:X }",
+    "$x = $env:X; $x | ForEach-Object { $_ }",
+    "$x=1; iex $x\nWrite-Host $env:X",
+    "& $exe --name $env:X",
+    '& "C:\\a\\$v\\x.exe" $env:X',
+    "powershell -File x.ps1 $env:X",
+]
+
+
+@pytest.mark.parametrize("script", [*RUN, *EVALUATED])
+def test_a_value_is_refused_where_a_variable_takes_it_to_what_evaluates(script: str) -> None:
+    refused = bind(script, "python3")
+    assert isinstance(refused, tuple), refused
+    assert script[refused[0].offset :].startswith("${{ e }}")
+
+
+@pytest.mark.parametrize("script", DATA)
+def test_a_variable_that_is_only_data_is_accepted(script: str) -> None:
+    assert isinstance(bind(script, "python3"), Bound), bind(script, "python3")
+    compile(bind(script, "python3").text, "script", "exec")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("script", [*RUN, *EVALUATED])
+def test_a_variable_of_env_that_python_evaluates_gives_a_warning(script: str) -> None:
+    for read in ("os.environ['X']", "os.environ.get('X', '')", "os.getenv('X')"):
+        written = script.replace("${{ e }}", read)
+        assert [(one.name, one.computed) for one in evaluated_env(written, "python3", ENV)] == [("X", False)]
+    written = script.replace("${{ e }}", "os.environ['X']")
+    assert evaluated_env(written, "python3", {"X": "${{ secrets.a.password }}"}) == ()
+    assert evaluated_env(written.replace("'X'", "'N'"), "python3", ENV) == ()
+    assert evaluated_env(written.replace("'X'", "'K'"), "python3", ENV) == ()
+
+
+@pytest.mark.parametrize("script", DATA)
+def test_a_variable_of_env_that_is_only_data_is_left_alone(script: str) -> None:
+    for read in ("os.environ['X']", "os.environ.get('X', '')", "os.getenv('X')"):
+        assert evaluated_env(script.replace("${{ e }}", read), "python3", ENV) == ()
+
+
+@pytest.mark.parametrize("script", EVALUATED_BY_POWERSHELL)
+def test_a_variable_of_env_that_powershell_evaluates_gives_a_warning(script: str) -> None:
+    assert [(one.name, one.computed) for one in evaluated_env(script, "powershell", ENV)] == [("X", False)]
+    assert evaluated_env(script, "powershell", {"X": "${{ secrets.a.password }}"}) == ()
+    assert evaluated_env(script.replace("X", "N"), "powershell", ENV) == ()
+
+
+@pytest.mark.parametrize("script", DATA_OF_POWERSHELL)
+def test_a_variable_of_env_that_is_only_data_in_powershell_is_left_alone(script: str) -> None:
+    assert evaluated_env(script, "powershell", ENV) == ()
+
+
+def test_an_expression_beside_the_variable_of_env_changes_nothing() -> None:
+    script = "import os\nprint(${{ params.y }})\nos.system(os.environ['X'])"
+    assert [one.name for one in evaluated_env(script, "python3", ENV)] == ["X"]
+    assert evaluated_env("os.system(os.environ['X']", "python3", ENV) == ()
+
+
+def test_the_finding_names_the_variables_and_what_to_write() -> None:
+    script = "import os\nx = ${{ params.v }}\ny = f'ls {x}'\nos.system(y)\nprint(${{ params.w }})"
+    refused = bind(script, "python3")
+    assert isinstance(refused, tuple)
+    assert [one.message for one in refused] == [
+        "the expression 'params.v' becomes 'x', and so 'y', which stands in a call that may evaluate it"
+    ]
+    assert "subprocess.run(['ls', '--', x])" in refused[0].hint
+
+
+def test_a_number_may_go_anywhere() -> None:
+    script = "import os\nx = ${{ int(e) }}\nos.system(f'kill {x}')"
+    assert bind(script, "python3") == Bound("import os\nx = OC1\nos.system(f'kill {x}')", ("int(e)",))
+
+
+GROWING = {
+    "copies": lambda n: "v0 = OC1\n" + "".join(f"v{i + 1} = v{i}\n" for i in range(n)),
+    "appends": lambda n: "c = ['ls']\nx = OC1\n" + "c.append(x)\n" * n + "run(c)\n",
+    "lists": lambda n: "x = OC1\nc = ['ls', 'a', 'b']\n" + "run(c + [x])\n" * n,
+    "calls": lambda n: "def f(*a): run(a)\nx = OC1\n" + "f('ls', x)\n" * n,
+    "parameters": lambda n: f"def f({','.join(f'a{i}' for i in range(n))}): 1\nx = OC1\n" + "f(*x, a1=x, **x)\n" * n,
+    "functions-of-a-name": lambda n: "x = OC1\n" + "def f(a): os.system(a)\n" * n + "f(x)\n" * n,
+    "functions-that-are-handed-on": lambda n: "def f(a, b): run(a)\nx = OC1\n" + "map(f, x, y, z)\n" * n,
+    "lambdas": lambda n: "x = OC1\n" + "map(lambda a: a, x)\n" * n,
+    "one-from-many": lambda n: "x = OC1\n" + "".join(f"v{i} = x\nx = v{i}\n" for i in range(n)),
+    "calls-in-calls": lambda n: "def f(a): 1\nx = OC1\n" + "os.system(" + "f(" * 90 + "x, " * n + ")" * 91,
+    "attributes": lambda n: "x = OC1\n" + "a.b = x\nx = a.b\n" * n,
+}
+
+
+@pytest.mark.parametrize("shape", GROWING)
+def test_what_flows_is_linear_in_the_script(shape: str) -> None:
+    """Counted, and not in seconds: what is put down of a script of four times the length is four times as much."""
+    assert _said(GROWING[shape](400)) <= 4.5 * _said(GROWING[shape](100))
+
+
+def _said(script: str) -> int:
+    tree = ast.parse(script)
+    flows = followed(tree, named(tree, frozenset({"OC1"}), frozenset()))
+    edges = sum(len(to) for to in flows.edges.values())
+    words = sum(len(one.elts) for one in flows.commands()) + sum(len(one.elts) for one in flows.joined)
+    return edges + words + sum(len(found) for found in reached(flows, ["OC1"]).states.values())
