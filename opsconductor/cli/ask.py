@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption, StateOption
-from opsconductor.cli.output import Table, check_format, show
+from opsconductor.cli.output import Table, as_yaml, check_format, show
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
 
@@ -184,7 +183,7 @@ def pushed(kind: str, about: str, spec: dict[str, Any], call: Call) -> Asked:
         "metadata": {"name": name},
         "spec": {**spec, **({"reason": call.reason} if call.reason else {})},
     }
-    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    text = as_yaml(document)
     workspace.check_act(text)
     commit = workspace.push_act(name, text, on_branch=call.on_branch)
     chatter(f"asked: {name} (commit {commit[:12]})")

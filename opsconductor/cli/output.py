@@ -1,6 +1,7 @@
 """Facts, displayed: the same rows as a table, as JSON or as YAML."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,11 +46,18 @@ def show(table: Table, output: str) -> None:
         typer.echo(_aligned([(*table.columns, *table.wide)[:width], *(row[:width] for row in table.rows)]))
 
 
+_NUMBER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|(?:\.[0-9]|[0-9])[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9]+)?)")
+
+
 class _Dumper(yaml.SafeDumper):
-    """Scripts as they were written: several lines stay several lines, and a long one is not folded."""
+    """Scripts as they were written: several lines stay several lines, and a long one is not folded.
+
+    What YAML 1.2 reads as a number is quoted where it is text, though the library, which writes 1.1, would not.
+    """
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+        style = "|" if "\n" in text else "'" if _NUMBER.fullmatch(text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _Dumper.represent_text)

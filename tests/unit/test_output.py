@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opsconductor.cli.main import call
 from opsconductor.cli.output import as_yaml
+from schemas.act import RunRequest
+from schemas.reader import read
 
 SCRIPT = "echo one\necho two\n"
 LONG = "find / -type f " + "-name x -o " * 30 + "-name y"
@@ -38,3 +42,22 @@ def test_a_wrong_word_is_answered_with_the_next_step(
 ) -> None:
     assert call(words) == code
     assert said in capsys.readouterr().err
+
+
+@given(
+    st.one_of(
+        st.text(alphabet="0123456789+-.eExXoObfF_:~nulltrueyes ", max_size=9),
+        st.sampled_from(
+            ["08", "0o17", "0x1F", "1_000", "1e3", "+.5", "010", "1:30", "2026-11-21", ".inf", "null", "~"]
+        ),
+    )
+)
+def test_text_stays_text_for_a_reader_of_today(text: str) -> None:
+    """As `requests/<name>.yaml` and `-o yaml` are read: by YAML 1.2."""
+    head = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name: a}\nspec:\n"
+    spec = as_yaml({"jobRef": "a", "params": {"value": text}})
+    read_ = read((head + "".join(f"  {line}\n" for line in spec.splitlines())).encode(), "request.yaml")
+    assert read_.findings == ()
+    (request,) = [one.document for one in read_.documents]
+    assert isinstance(request, RunRequest)
+    assert request.spec.params == {"value": text}
