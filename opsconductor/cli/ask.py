@@ -243,13 +243,21 @@ def _open_run(status: "StatusReader | None", wanted: str) -> str:
 
 
 def meant_run(status: "StatusReader | None", wanted: str) -> str:
-    """The id of the run that is meant, by a unique beginning; what nobody knows is left to the engine to refuse."""
-    names = [run["metadata"]["name"] for run in (status.runs(wanted) if status else ())]
-    if wanted in names:
+    """The id of the run that is meant: by a unique beginning, or the newest of a job or workflow of this name.
+
+    What nobody knows is left to the engine to refuse.
+    """
+    if status is None:
         return wanted
-    if len(names) > 1:
+    if (found := status.run(wanted)) is not None:
+        name = str(found["metadata"]["name"])
+        if wanted in _names(found)[1:]:
+            chatter(f"the newest run of {wanted}: {name}")
+        return name
+    names = [run["metadata"]["name"] for run in status.runs(wanted)]
+    if names:
         raise UsageError(f"{wanted!r} is {len(names)} runs; name one of them: {', '.join(names[:10])}")
-    return str(names[0]) if names else wanted
+    return wanted
 
 
 def _names(run: dict[str, Any]) -> tuple[str, ...]:

@@ -21,7 +21,9 @@ from opsconductor.cli.ask import (
 from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
 from opsconductor.exits import UsageError
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run: its id, or a unique beginning of it.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run: its id, a unique beginning, or a job's name.")
+]
 FromOption = Annotated[str | None, typer.Option("--from-step", metavar="S", help="Begin with this step.")]
 
 

@@ -74,9 +74,13 @@ def test_a_replay_keeps_its_commit_and_a_rerun_at_current_does_not(broken: Site)
     before = len(broken.left("log"))
     assert broken.run("replay", first, "--wait").returncode == 0
     assert len(broken.left("log")) == before + 6
+    second = next(run["metadata"]["name"] for run in broken.runs("work") if run["metadata"]["name"] != first)
+    newest = broken.run("rerun", "work", "--dry-run", "--wait")
+    assert f"the newest run of work: {second}" in newest.stderr
     assert broken.run("rerun", first, "--at", "current", "--limit", "here", "--wait").returncode == 0
     assert broken.left("log")[before + 6 :] == ["new"]
-    commits = {run["metadata"]["name"]: run["spec"]["commit"] for run in broken.runs("work")}
+    done = [run for run in broken.runs("work") if not run["spec"].get("dryRun")]
+    commits = {run["metadata"]["name"]: run["spec"]["commit"] for run in done}
     assert sorted(commits.values()) == sorted([commit, commit, merged])
 
 
