@@ -129,19 +129,31 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
     says that the run is to end: no further ordinary step starts, and none is repeated. Steps of `finally` always run,
     one after another, whatever became of those before them, except where the ending came before anything of this run
     had begun on the target. The target is as its worst step; the ending shows in it only where it kept a step from
-    starting (one that it ended is itself recorded so, and is not `continued`).
+    starting (one that it ended is itself recorded so, and is not `continued`). A target that never began, since too many
+    others had failed, is skipped.
     """
     walk = _Walk({record.key: record for record in records}, ending)
     ordinary = walk.ordinary(plan)
     if isinstance(ordinary, Move):
         return ordinary
-    if ordinary == "cut" and all(record.inherited for record in records):
-        return Done(target_state(records, ending))  # what never began left nothing to clean up
+    if ordinary == "cut" and all(record.inherited for record in records):  # what never began left nothing to clean up
+        return Done(StepState.SKIPPED if ending == "failed" else target_state(records, ending))
     for step in (step for step in plan if step.phase == "finally"):
         found = walk.at(step, None)
         if isinstance(found, Move):
             return found
     return Done(target_state(records, ending if ordinary == "cut" else None))
+
+
+def cannot_succeed(plan: Sequence[PlannedStep], records: Sequence[StepRecord]) -> bool:
+    """Whether the target will not succeed, whatever is still done on it: a step failed, and nothing makes up for that.
+
+    That is certain before the target has ended: its other steps of `finally` may be still to come.
+    """
+    walk = _Walk({record.key: record for record in records}, None)
+    standings = [walk.ordinary(plan)]
+    standings += [walk.at(step, None) for step in plan if step.phase == "finally"]
+    return any(one == "bad" or isinstance(one, Lost) for one in standings)
 
 
 def next_of_item(step: PlannedStep, records: Sequence[StepRecord], *, ending: Cut | None = None) -> Next:

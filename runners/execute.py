@@ -17,7 +17,7 @@ import structlog
 
 from engine.contexts import RunFacts, success_of
 from engine.pinned import RUNNER, PinnedTarget
-from engine.progress import Ending, StepRecord
+from engine.progress import Ending, StepRecord, cannot_succeed
 from engine.states import StepState, run_state
 from engine.strategy import Halt
 from journal import points, runs
@@ -158,7 +158,8 @@ class Execution:
         """Work on the targets in their turn. Gives why something of the run was not started, where that is so."""
         targets = {name: await self._trusting(target) for name, target in self._places()}
         begun = {*self._ended, *(name for name, known in self._claim.records.items() if _began_here(known))}
-        spread = Spread(self._spec, list(targets), self._ended, begun, self._orders)
+        failed = {name for name, known in self._claim.records.items() if cannot_succeed(self._spec.steps, known)}
+        spread = Spread(self._spec, list(targets), self._ended, begun, failed, self._orders)
 
         async def visit(name: str) -> None:
             begun.add(name)
@@ -215,6 +216,9 @@ class Execution:
         walk = Walk(self._work, name, target, self._spec.steps, records, turns=turns)
         state = await walk.run()
         if state is None:
+            return
+        if state is StepState.SKIPPED and turns.halted is not None:  # it never began
+            await self._leave_out(name, turns.halted)
             return
         outputs = walk.outputs()
         stopped = turns.halted if state is StepState.FAILED and success_of(list(walk.records.values())) else None

@@ -57,9 +57,11 @@ class Orders:
 
     async def pause(self, seconds: float) -> bool:
         """Wait; False where something has changed before the time was over."""
+        if seconds <= 0:
+            return True
         news = self._news
         try:
-            async with asyncio.timeout(max(0.0, seconds)):
+            async with asyncio.timeout(seconds):
                 await news.wait()
         except TimeoutError:
             return True

@@ -4,8 +4,10 @@ The decisions are in `engine.strategy`; here they are waited for.
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from heapq import heappop, heappush
 from typing import Protocol
 
 from engine.pinned import PinnedSpec, PlannedStep
@@ -15,6 +17,40 @@ from runners.orders import Orders
 
 Visit = Callable[[str], Awaitable[None]]
 """Does what is to be done on a target."""
+Told = Callable[[str], None]
+"""Hears that a target will not succeed."""
+
+
+class Places:
+    """So many may run at once. They are served in the order in which they ask; those who are to be `first`, before."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
+
+    @asynccontextmanager
+    async def hold(self, *, first: bool = False) -> AsyncIterator[None]:
+        """Wait for a place, and hold it."""
+        loop = asyncio.get_running_loop()
+        mine: asyncio.Future[None] = loop.create_future()
+        heappush(self._waiting, (not first, next(self._numbers), mine))
+        self._serve()
+        try:
+            await mine
+            yield
+        finally:
+            if mine.done() and not mine.cancelled():
+                self._free += 1
+                # not at once: a target that failed asks for its rescue before anybody else is served
+                loop.call_soon(self._serve)
+
+    def _serve(self) -> None:
+        while self._free and self._waiting:
+            _, _, one = heappop(self._waiting)
+            if not one.done():
+                one.set_result(None)
+                self._free -= 1
 
 
 class Turns(Protocol):
@@ -23,8 +59,17 @@ class Turns(Protocol):
     halted: Halt | None
     """Why no further step starts on any target; None as long as they do."""
 
-    def turn(self, name: str, step: PlannedStep) -> AbstractAsyncContextManager[bool]:
-        """Wait for the turn of a step, and hold it. False where something has changed: ask again what comes next."""
+    def turn(
+        self, name: str, step: PlannedStep, *, begun: bool = False, repeats: bool = False
+    ) -> AbstractAsyncContextManager[bool]:
+        """Wait for the turn of a step, and hold it. False where something has changed: ask again what comes next.
+
+        One that has `begun` gets its turn also where no further step starts; one that only `repeats` does not.
+        """
+        ...
+
+    def failed(self, name: str) -> None:
+        """The target will not succeed, whatever is still done on it. To be said before its turn is given on."""
         ...
 
 
@@ -33,22 +78,32 @@ class AtOnce:
 
     halted: Halt | None = None
 
+    def __init__(self, failed: Told = lambda _: None) -> None:
+        self._failed = failed
+
     @asynccontextmanager
-    async def turn(self, name: str, step: PlannedStep) -> AsyncIterator[bool]:
+    async def turn(
+        self, name: str, step: PlannedStep, *, begun: bool = False, repeats: bool = False
+    ) -> AsyncIterator[bool]:
         yield True
+
+    def failed(self, name: str) -> None:
+        self._failed(name)
 
 
 class StepByStep:
-    """Every target of a batch ends a step before any of them starts the next one. `slots` is how many run at once.
+    """Every target of a batch ends a step before any of them starts the next one. `places` is how many run at once.
 
-    A target that failed is waited for until all of it has ended, `finally` included, so that its failure counts before
-    another step starts anywhere.
+    A failure counts as soon as it is certain, before the place of its target is given on: so what may still mend it, a
+    rescue or another attempt, comes before steps of other targets. The next step waits until all of that target has
+    ended, `finally` included.
     """
 
-    def __init__(self, plan: Sequence[PlannedStep], slots: asyncio.Semaphore, orders: Orders) -> None:
+    def __init__(self, plan: Sequence[PlannedStep], places: Places, orders: Orders, failed: Told) -> None:
         self.halted: Halt | None = None
+        self._failed = failed
         self._position = {step.id: n for n, step in enumerate(step for step in plan if step.phase == "steps")}
-        self._slots = slots
+        self._places = places
         self._orders = orders
         self._at: dict[str, int] = {}
 
@@ -66,18 +121,23 @@ class StepByStep:
         self.halted = why
         self._orders.tell()
 
+    def failed(self, name: str) -> None:
+        self._failed(name)
+
     @asynccontextmanager
-    async def turn(self, name: str, step: PlannedStep) -> AsyncIterator[bool]:
+    async def turn(
+        self, name: str, step: PlannedStep, *, begun: bool = False, repeats: bool = False
+    ) -> AsyncIterator[bool]:
         position = self._position.get(step.id) if step.phase == "steps" else None
         if position is not None and self._at.get(name, position) != position:
             self._at[name] = position
             self._orders.tell()
-        free = await self._all_at(position)
-        if not free:
+        anyway = begun or step.phase == "finally"
+        if not anyway and not await self._all_at(position):
             yield False
             return
-        async with self._slots:
-            yield not (self._orders.draining or (position is not None and self._over))
+        async with self._places.hold(first=begun or repeats or position is None):
+            yield not (self._orders.draining or (self._over and not anyway))
 
     @property
     def _over(self) -> bool:
@@ -89,14 +149,15 @@ class StepByStep:
             if self._over or self._orders.draining:
                 return False
             await self._orders.news()
-        return not (position is not None and self._over)
+        return not self._over
 
 
 class Spread:
     """The targets of a run, taken in their turn.
 
     `ended` and `begun` are shared with whoever visits them, and grow. A target that has begun, here or at an earlier
-    runner, is worked on to its end whatever becomes of the others.
+    runner, is worked on to its end whatever becomes of the others. `failed` are those that will not succeed, as far as
+    earlier runners have recorded it.
     """
 
     def __init__(
@@ -105,6 +166,7 @@ class Spread:
         names: Sequence[str],
         ended: Mapping[str, StepState],
         begun: Set[str],
+        failed: Set[str],
         orders: Orders,
     ) -> None:
         self._spec = spec
@@ -112,12 +174,14 @@ class Spread:
         self._ended = ended
         self._begun = begun
         self._orders = orders
-        self._slots = asyncio.Semaphore(max(1, spec.max_parallel))
-        self._steps = StepByStep(spec.steps, self._slots, orders) if spec.order == "stepFirst" else None
-        self.turns: Turns = self._steps or AtOnce()
+        self._places = Places(max(1, spec.max_parallel))
+        self._failed = dict.fromkeys(failed, StepState.FAILED)
+        self._steps = StepByStep(spec.steps, self._places, orders, self._fails) if spec.order == "stepFirst" else None
+        self.turns: Turns = self._steps or AtOnce(self._fails)
 
     async def run(self, visit: Visit) -> Halt | None:
         """Visit the targets, batch by batch. Gives why no other target begins, where that is so."""
+        self._heed()
         for number, batch in enumerate(batches_of(self._names, self._spec.batches)):
             left = [name for name in batch if name not in self._ended]
             if number and left and self._begun.isdisjoint(batch) and not await self._pause():
@@ -132,7 +196,17 @@ class Spread:
     def _halts(self, batch: Sequence[str] = ()) -> Halt | None:
         if self._orders.ending is not None:
             return None  # what does not begin then is cancelled, or out of time
-        return halts(self._ended, batch, self._spec.max_failures, len(self._names))
+        known = {**self._failed, **self._ended}
+        return halts(known, batch, self._spec.max_failures, len(self._names))
+
+    def _fails(self, name: str) -> None:
+        self._failed[name] = StepState.FAILED
+        self._heed()
+
+    def _heed(self) -> None:
+        """Where too many have failed, no further step starts."""
+        if self._steps is not None and self._steps.halted is None and (why := self._halts()) is not None:
+            self._steps.halt(why)
 
     async def _visit_all(self, names: Sequence[str], visit: Visit) -> None:
         if self._steps is not None:
@@ -146,13 +220,12 @@ class Spread:
 
     async def _visit(self, name: str, visit: Visit) -> None:
         if self._steps is None:
-            async with self._slots:
+            async with self._places.hold():
                 if name in self._begun or self._halts() is None:
                     await visit(name)
             return
         await visit(name)
-        if (why := self._halts()) is not None:
-            self._steps.halt(why)
+        self._heed()
         self._steps.leave(name)
 
     async def _pause(self) -> bool:

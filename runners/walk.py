@@ -28,6 +28,8 @@ from engine.progress import (
     Start,
     StepRecord,
     Within,
+    cannot_succeed,
+    counts_as_success,
     next_of_item,
     next_on_target,
     next_within,
@@ -147,18 +149,18 @@ class Walk:
                     await self.work.record.rescue(self.name, step)
                     self.know(replace(self.records[step.phase, step.id], rescued=True))
                 case Each(step=step):
-                    async with self.turns.turn(self.name, step) as free:
+                    async with self.turns.turn(self.name, step, begun=(step.phase, step.id) in self.records) as free:
                         if free and not await looping.done(self, step):
                             return None
                     if not free and orders.draining:
                         return None
                 case Within(step=step, attempt=attempt):
                     self.enter(step)
-                    async with self.turns.turn(self.name, step) as free:
+                    async with self.turns.turn(self.name, step, begun=True) as free:
                         found = await library.done(self, step, attempt, begun=True) if free else None
-                    if found is not None:
-                        self.know(found)
-                    elif free or orders.draining:
+                        if found is not None:
+                            self.know(found)
+                    if found is None and (free or orders.draining):
                         return None
                 case Start(step=step, attempt=attempt, after=after):
                     if orders.draining:
@@ -166,11 +168,11 @@ class Walk:
                     self.enter(step)
                     if after is not None and not await self._paused(step, attempt, after):
                         continue
-                    async with self.turns.turn(self.name, step) as free:
+                    async with self.turns.turn(self.name, step, repeats=attempt > 1) as free:
                         found = await self._step(step, attempt, repeated=after is not None) if free else None
-                    if found is not None:
-                        self.know(found)
-                    elif free:
+                        if found is not None:
+                            self.know(found)
+                    if found is None and free:
                         return None
 
     @property
@@ -202,7 +204,11 @@ class Walk:
         return target_outputs(self.work.claim.spec.outputs, self.place(), self.work.masker)
 
     def know(self, record: StepRecord) -> None:
+        """Go on from what is recorded now. A failure that nothing makes up for counts at once."""
         self.records[record.key] = record
+        of_target = not self.items and self.inside is None
+        if of_target and not counts_as_success(record) and cannot_succeed(self.plan, list(self.records.values())):
+            self.turns.failed(self.name)
 
     def enter(self, step: PlannedStep) -> None:
         if step.phase == "finally" and self.budget.until is None:

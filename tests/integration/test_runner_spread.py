@@ -5,11 +5,13 @@ from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.pinned import PinnedTarget, PlannedStep
+from engine.pinned import Loop, PinnedTarget, PlannedStep
 from engine.states import RunState, StepState
+from schemas.job import Retry
 from tests.running import Bench, Ran, bench, here, script
 
 __all__ = ["bench"]
@@ -21,12 +23,13 @@ def fleet(count: int) -> tuple[PinnedTarget, ...]:
     return tuple(here(f"web-{n:02}") for n in range(count))
 
 
-def noting(file: Path, step: str, rest: str = "true") -> PlannedStep:
+def noting(file: Path, step: str, rest: str = "true", **more: Any) -> PlannedStep:
     """A step that says that it begins and ends on its target; `rest` comes between, with the target as $OC1."""
     return script(
         f'echo "begin {step} $OC1" >> {file}; {rest}; c=$?; echo "end {step} $OC1" >> {file}; exit $c',
         step,
         holes=("target.name",),
+        **more,
     )
 
 
@@ -179,6 +182,116 @@ async def test_step_by_step_too_many_failures_stop_all_before_the_next_step(benc
     assert ends(ran) == dict.fromkeys([f"web-{n:02}" for n in range(4)], FAILED)
     assert [each.reason for each in ran.view.results] == ["maxFailures", None, "maxFailures", "maxFailures"]
     assert (ran.state, ran.view.reason) == (RunState.FAILED, "maxFailures")
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(("budget", "count"), [(0, 1), (2, 3), ("25%", 4)])
+async def test_step_by_step_a_failure_counts_before_its_place_is_given_on(
+    bench: Bench, budget: int | str, count: int, last: bool
+) -> None:
+    """However long `finally` takes: where the first ones fail, no more begin than may fail, and the one beyond."""
+    file = bench.folder / "notes"
+    bye = [script("sleep 0.2", "bye", phase="finally")] if last else []
+    ran = await bench.execute(
+        noting(file, "a", "false"),
+        *bye,
+        targets=fleet(12),
+        order="stepFirst",
+        max_parallel=1,
+        max_failures=budget,
+    )
+    names = [f"web-{n:02}" for n in range(12)]
+    assert begun(file) == names[:count]
+    assert ends(ran) == dict.fromkeys(names[:count], FAILED) | dict.fromkeys(names[count:], SKIPPED)
+    assert [each.reason for each in ran.view.results] == [None] * count + ["maxFailures"] * (12 - count)
+    assert [each.steps for each in ran.view.results[count:]] == [()] * (12 - count)
+    assert (ran.state, ran.view.reason) == (RunState.FAILED, "maxFailures")
+
+
+async def test_step_by_step_no_more_begin_in_a_later_batch_than_may_fail(bench: Bench) -> None:
+    """Of three at a time two may be under way when the last failure that is allowed is passed."""
+    file = bench.folder / "notes"
+    ran = await bench.execute(
+        noting(file, "a", 'test "$OC1" \\< web-04'),
+        targets=fleet(12),
+        order="stepFirst",
+        max_parallel=3,
+        batches=(1, "25%", "100%"),
+        max_failures="20%",
+    )
+    assert 7 <= len(begun(file)) <= 9
+    failed = len(begun(file)) - 4
+    assert Counter(ends(ran).values()) == {OK: 4, FAILED: failed, SKIPPED: 8 - failed}
+
+
+@pytest.mark.parametrize(("mends", "count"), [("true", 4), ("false", 1)])
+async def test_step_by_step_a_rescue_decides_before_another_target_begins(bench: Bench, mends: str, count: int) -> None:
+    file = bench.folder / "notes"
+    ran = await bench.execute(
+        noting(file, "a", 'test "$OC1" != web-00'),
+        noting(file, "mend", mends, phase="rescue"),
+        noting(file, "bye", phase="finally"),
+        targets=fleet(4),
+        order="stepFirst",
+        max_parallel=1,
+        max_failures=0,
+    )
+    names = [f"web-{n:02}" for n in range(4)]
+    assert begun(file) == names[:count]
+    assert [step for what, step, where in notes(file) if (what, where) == ("begin", "web-00")] == ["a", "mend", "bye"]
+    first = OK if mends == "true" else FAILED
+    assert ends(ran) == {"web-00": first} | dict.fromkeys(names[1:], OK if count == 4 else SKIPPED)
+
+
+async def test_step_by_step_another_attempt_decides_before_another_target_begins(bench: Bench) -> None:
+    file = bench.folder / "notes"
+    ran = await bench.execute(
+        noting(file, "a", "false", retry=Retry(maxAttempts=3)),
+        targets=fleet(4),
+        order="stepFirst",
+        max_parallel=1,
+        max_failures=0,
+    )
+    assert [where for what, _, where in notes(file) if what == "begin"] == ["web-00"] * 3
+    assert Counter(ends(ran).values()) == {FAILED: 1, SKIPPED: 3}
+
+
+@pytest.mark.parametrize("order", ["targetFirst", "stepFirst"])
+async def test_a_failure_that_an_earlier_runner_recorded_counts_at_once(bench: Bench, order: str) -> None:
+    """The target has not ended: its `finally` was under way when the runner was stopped."""
+    file, go, up = bench.folder / "notes", bench.pipe("go"), bench.pipe("up")
+    run = await bench.enqueue(
+        noting(file, "a", f'test "$OC1" != web-00 || exit 1; echo > {up}; read x < {go}'),
+        noting(file, "bye", f"echo > {up}; read x < {go}", phase="finally"),
+        noting(file, "late", phase="finally"),
+        targets=fleet(4),
+        order=order,
+        max_parallel=2,
+        max_failures=0,
+    )
+    bench.start()
+    await up.lines(2)  # web-00 in `finally`, and web-01 in the step that it began before
+    draining = asyncio.create_task(bench.drain(timedelta(seconds=20)))
+    go.let_go(2)
+    await draining
+    bench.start()
+    go.let_go(1)
+    ran = await bench.ended(run)
+    assert sorted(begun(file)) == ["web-00", "web-01"]
+    assert ends(ran) == {"web-00": FAILED, "web-01": OK, "web-02": SKIPPED, "web-03": SKIPPED}
+
+
+async def test_step_by_step_a_loop_that_had_begun_is_ended_when_nothing_else_starts(bench: Bench) -> None:
+    """Its runner was lost: what nobody knows of the loop becomes unknown, and the other targets do not begin."""
+    file = bench.folder / "notes"
+    each = noting(file, "each", loop=Loop(["x", "y"], "i", 1))
+    run = await bench.enqueue(each, targets=fleet(3), order="stepFirst", max_failures=0, max_parallel=1)
+    await bench.lose(each, target="web-01")
+    await bench.cancel(run)
+    bench.start()
+    ran = await bench.ended(run)
+    assert not file.exists()
+    assert set(ends(ran)) == {"web-00", "web-01", "web-02"}
 
 
 async def test_a_slow_target_holds_nobody_else_up(bench: Bench) -> None:

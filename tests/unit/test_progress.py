@@ -18,6 +18,7 @@ from engine.progress import (
     Rescued,
     Start,
     StepRecord,
+    cannot_succeed,
     counts_as_success,
     next_of_item,
     next_on_target,
@@ -68,7 +69,9 @@ A, B, AGAIN, F, G = step("a"), step("b"), step("i", idempotent=True), step("f", 
         ([A, B], [record(A, S.CANCELLED)], "cancelled", Done(S.CANCELLED)),
         # Where nothing had begun there is nothing to clean up; what another run did there is not this one's.
         ([A, F], [], "cancelled", Done(S.CANCELLED)),
-        ([A, F], [], "failed", Done(S.FAILED)),
+        ([A, F], [], "failed", Done(S.SKIPPED)),
+        ([A, B, F], [record(A, S.SUCCEEDED, inherited=True)], "failed", Done(S.SKIPPED)),
+        ([A, B], [record(A, S.SUCCEEDED)], "failed", Done(S.FAILED)),
         ([A, B, F], [record(A, S.SUCCEEDED, inherited=True)], "timedOut", Done(S.TIMED_OUT)),
         ([A, B, F], [record(A, S.SUCCEEDED, inherited=True), record(B, S.FAILED)], "timedOut", Start(F, 1)),
         ([A, B, F], [record(A, S.SKIPPED)], "cancelled", Start(F, 1)),
@@ -303,3 +306,32 @@ def test_a_walk_with_rescues_starts_every_step_at_most_as_often_as_consented(
     if any(one.state is S.UNKNOWN for one in known.values()):
         assert state is S.UNKNOWN
     assert {one.id for one in plan if one.phase == "finally"} <= {one.id for one in known.values()}
+
+
+@pytest.mark.parametrize(
+    ("plan", "records", "certain"),
+    [
+        ([A, B], [], False),
+        ([A, B, F], [record(A, S.SUCCEEDED)], False),
+        ([A, B, F], [record(A, S.FAILED)], True),
+        ([A, B, F], [record(A, S.UNREACHABLE)], True),
+        ([A, B, F], [record(A, S.FAILED, continued=True)], False),
+        ([A, B, F], [replace(record(A, S.FAILED), again=True)], False),
+        ([A, B, F], [record(A, S.RUNNING)], True),
+        ([AGAIN, F], [record(AGAIN, S.RUNNING)], False),
+        ([A, F, G], [record(A, S.SUCCEEDED), record(F, S.FAILED)], True),
+        ([A, F, G], [record(A, S.SUCCEEDED), record(F, S.RUNNING)], True),
+        # A rescue may mend it, of the step or of the job, until it has failed itself.
+        ([R, F], [record(A, S.FAILED)], False),
+        ([R, F], [record(A, S.FAILED), record(RM, S.FAILED)], True),
+        ([R, F], [record(A, S.UNKNOWN)], True),
+        ([A, JR, F], [record(A, S.FAILED)], False),
+        ([A, JR, F], [record(A, S.FAILED), record(JR, S.FAILED)], True),
+        ([A, JR, F], [record(A, S.UNKNOWN)], True),
+        ([R, JR, F], [record(A, S.FAILED), record(RM, S.FAILED)], False),
+    ],
+)
+def test_a_failure_is_certain_when_nothing_can_mend_it(
+    plan: list[PlannedStep], records: list[StepRecord], certain: bool
+) -> None:
+    assert cannot_succeed(plan, records) is certain

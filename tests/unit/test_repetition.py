@@ -58,6 +58,13 @@ def names(found: Repetition | NotRepeatable) -> list[str]:
     return [one.name for one in found.spec.targets]
 
 
+def test_what_never_began_did_not_fail() -> None:
+    """Too many failures kept them from it: what failed is done again without them, and a resume takes them."""
+    halted = original(t1=(S.FAILED, done("a", S.FAILED)), t2=(S.SKIPPED,), t3=(S.SKIPPED,))
+    assert names(repeated(asked(failedOnly=True), halted, SPEC)) == ["t1"]
+    assert names(repeated(asked("resume"), halted, SPEC)) == ["t1", "t2", "t3"]
+
+
 def carried(found: Repetition | NotRepeatable) -> dict[str, list[tuple[str, StepState]]]:
     assert isinstance(found, Repetition), found
     return {place: [(one.id, one.state) for one in records] for place, records in found.carried.items()}
