@@ -2,6 +2,7 @@
 
 `bind` replaces each `${{ e }}` of a `run` by a variable (OC1, OC2, ... in the order of the text) as it must be written
 at that place, or says why no value may stand there. `prelude` sets the variables; it is put before the bound script.
+What reads the scripts of a shell is loaded with the first of them that has an expression.
 """
 
 import base64
@@ -11,11 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, assert_never
 
-from engine import posix_shell, powershell_env, powershell_script, python_script
 from engine.expression import ExpressionError, Hole, Literal, split
 from engine.inference import Lookup
 from engine.numbers import is_number, unknown
-from engine.posix_shell import HOLE, Reading, Refusal
+from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
 from schemas.job import Shell
 
 MAX_HOLES = 256
@@ -152,6 +152,8 @@ def _written(parts: Sequence[Literal | Hole], shell: Shell) -> list[str | Refusa
         case "python3":
             return _python(parts)
         case "powershell":
+            from engine import powershell_script
+
             text, offsets = _marked(parts)
             return powershell_script.readings(text, offsets)
         case "cmd":
@@ -198,18 +200,24 @@ def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, Ev
         return {}  # a finding of its own
     match shell:
         case "sh" | "bash":
-            found = posix_shell.sinks(text, shell)
+            from engine.posix_shell import scan
+
+            found = scan.sinks(text, shell)
             return {
                 name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT, computed=not sink.hint)
                 for name, sink in found.items()
             }
         case "python3":
+            from engine import python_script
+
             in_python = python_script.sinks(_with_names(split(script))[0], names)
             return {
                 name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint, computed=False)
                 for name, sink in in_python.items()
             }
         case "powershell":
+            from engine import powershell_env
+
             return {
                 name: EvaluatedEnv(name, f"'env' sets '{name}', which {reason}", POWERSHELL_HINT, computed=False)
                 for name, reason in powershell_env.evaluated(text, names).items()
@@ -258,9 +266,11 @@ def _assignments(shell: Shell, values: Sequence[str]) -> Iterator[str]:
                 assert_never(shell)
 
 
-def _posix(parts: Sequence[Literal | Hole], shell: posix_shell.Dialect) -> list[str | Refusal]:
+def _posix(parts: Sequence[Literal | Hole], shell: Dialect) -> list[str | Refusal]:
+    from engine.posix_shell import scan
+
     text, offsets = _marked(parts)
-    found = posix_shell.readings(text, offsets, shell)
+    found = scan.readings(text, offsets, shell)
     return [
         reading if isinstance(reading, Refusal) else _variable(number, reading)
         for number, reading in enumerate((found[offset] for offset in offsets), start=1)
@@ -274,6 +284,8 @@ def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
 
 
 def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
+    from engine import python_script
+
     return list(python_script.readings(*_with_names(parts)).values())
 
 

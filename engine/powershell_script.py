@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from engine.posix_shell import HOLE, Refusal, evaluates
+from engine.posix_shell.pieces import HOLE, Refusal
+from engine.posix_shell.started import evaluates
 from engine.powershell_statements import BATCH_HINT, PIECE, reached, unclosed
 
 _AT_HEAD = frozenset({"start", "ii", "ipmo", "sal", "nal", "sc", "sajb", "%", "foreach-object", "foreach", "at"})

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.posix_shell import HOLE, readings
+from engine.posix_shell.pieces import HOLE
+from engine.posix_shell.scan import readings
 from engine.python_calls import called
 
 State = Literal["text", "quoted", "command"]

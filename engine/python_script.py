@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from engine.posix_shell import HOLE, Refusal, evaluates
-from engine.posix_shell.pieces import DYNAMIC
+from engine.posix_shell.pieces import DYNAMIC, HOLE, Refusal
 from engine.posix_shell.programs import is_shell
+from engine.posix_shell.started import evaluates
 from engine.python_calls import EVALUATING, EVALUATING_OF, OF_COROUTINES, OF_SQL, SHELL_TEXT, STARTING, called, is_safe
 from engine.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
 from engine.python_names import Names, named, shown

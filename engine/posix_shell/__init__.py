@@ -29,9 +29,3 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
 
 Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 """
-
-from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
-from engine.posix_shell.scan import readings, sinks
-from engine.posix_shell.started import evaluates
-
-__all__ = ["HOLE", "Dialect", "Reading", "Refusal", "evaluates", "readings", "sinks"]

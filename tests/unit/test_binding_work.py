@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from engine.binding import bind, evaluated_env
-from engine.posix_shell import HOLE, readings
+from engine.posix_shell.pieces import HOLE
+from engine.posix_shell.scan import readings
 from engine.posix_shell.table import PROGRAMS
 from engine.syntax import find_end
 

@@ -13,6 +13,18 @@ NEVER = {"asyncssh", "apprise", "mcp", "sqlalchemy", "asyncio", "jinja2", "pygit
 RARELY = {"engine.recurrence", "engine.rulewalls", "engine.checks.nameddays", "schemas.status", "schemas.publish"}
 """What a plain repository does not ask for."""
 PLAIN = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
+SCRIPT = """\
+apiVersion: opsconductor/v1
+kind: Target
+metadata: {name: here}
+spec: {connections: {local: {}}}
+---
+apiVersion: opsconductor/v1
+kind: Job
+metadata: {name: plain}
+spec: {targets: {names: [here]}, steps: [{run: "echo"}]}
+"""
+SCANNERS = {"engine.posix_shell.scan", "engine.python_script", "engine.powershell_script"}
 PROGRAM = """
 import json, sys
 from opsconductor.cli.main import call
@@ -43,3 +55,14 @@ def test_expressions_are_loaded_where_there_is_one(tmp_path: Path, text: str, ex
     (tmp_path / "definitions" / "x.yaml").write_text(text)
 
     assert ("cel.cel" in loaded(tmp_path)) is expected
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"), [("echo a", set()), ("echo ${{ job.name }}", {"engine.posix_shell.scan"})]
+)
+def test_scripts_are_scanned_where_there_is_an_expression(tmp_path: Path, script: str, expected: set[str]) -> None:
+    (tmp_path / "definitions").mkdir()
+    (tmp_path / "opsconductor.yaml").write_text((SAMPLE / "opsconductor.yaml").read_text())
+    (tmp_path / "definitions" / "x.yaml").write_text(SCRIPT.replace("echo", script))
+
+    assert loaded(tmp_path) & SCANNERS == expected
