@@ -60,8 +60,8 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("a JSON web token", r"(?<!-)eyJ[A-Za-z0-9_-]{10,}+\.eyJ[A-Za-z0-9_-]{10,}+\.[A-Za-z0-9_-]{10,}+"),
 )
 """What it is, and its pattern. But for the head of a private key each has a word of _LONG characters or more."""
-_FORM = re.compile("(?<![A-Za-z0-9_])(?:" + "|".join(f"({pattern})" for _, pattern in _FORMS) + ")")
-_FORM_BYTES = re.compile(_FORM.pattern.encode())
+# These patterns are large, and few files need one: `re` reads each when it is first asked for, and keeps it.
+_FORM = "(?<![A-Za-z0-9_])(?:" + "|".join(f"({pattern})" for _, pattern in _FORMS) + ")"
 _LONG = 20
 _WORD = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-/+"
 _TO_WORDS = bytes(byte if byte in _WORD else 32 for byte in range(256))
@@ -70,8 +70,7 @@ _PUBLIC = b"AAAA"
 _LEAST_LETTERS = 6
 """So many different characters has what is no row of x's."""
 
-_URL = re.compile(r"""://[^\s/?#@:"'`<>\\]*:(?P<value>[^\s/?#@"'`<>\\]+)@(?!sha256:)""")
-_URL_BYTES = re.compile(_URL.pattern.encode())
+_URL = r"""://[^\s/?#@:"'`<>\\]*:(?P<value>[^\s/?#@"'`<>\\]+)@(?!sha256:)"""
 
 _KEYS = ("api", "access", "private", "secret", "auth", "encryption", "master")
 _SECRET_WORD = rf"(?:passw(?:or)?d|passphrase|secret|token|_pwd|(?:{'|'.join(_KEYS)})[_-]?key)"
@@ -81,8 +80,8 @@ _QUOTED = r"""(?P<quote>\\?["'])(?P<quoted>[^"'\n\r\\]+)"""
 _BARE = r"""(?P<bare>[^\s"'`\\;|&<>(){}\[\],]+)"""
 _LITERAL = f"(?:{_QUOTED}|{_BARE})"
 _COMMAND, _HEADER = "a secret on a command line", "a secret in a header"
-_SAID: tuple[tuple[tuple[bytes, ...], str, re.Pattern[str]], ...] = tuple(
-    (tuple(map(str.encode, words)), what, re.compile(pattern))
+_SAID: tuple[tuple[tuple[bytes, ...], str, str], ...] = tuple(
+    (tuple(map(str.encode, words)), what, pattern)
     for words, what, pattern in (
         (("sshpass",), _COMMAND, rf"sshpass[ \t]{{1,8}}-p[ \t]{{0,8}}{_LITERAL}"),
         (
@@ -115,11 +114,11 @@ _SAID: tuple[tuple[tuple[bytes, ...], str, re.Pattern[str]], ...] = tuple(
     )
 )
 """Of what people write on command lines and in headers: words of which each has one, what it is, its pattern."""
-_ASSIGNED = re.compile(
+_ASSIGNED = (
     rf"(?P<name>(?i:{_SECRET_WORD}))(?:=(?![=~>]){_LITERAL}"
     r"""|(?:[ \t]{1,4}=[ \t]{1,4}|\\?["'][ \t]{0,4}:[ \t]{0,4})(?P<mark>\\?["'])(?P<text>[^"'\n\r\\]+))"""
 )
-_KEY = re.compile(rb"(?i)(?:" + _SECRET_WORD.encode() + rb"|authorization)[\"']?[ \t]{0,8}:(?![ \t]{0,8}[\"']?\$\{\{)")
+_KEY = rb"(?i)(?:" + _SECRET_WORD.encode() + rb"|authorization)[\"']?[ \t]{0,8}:(?![ \t]{0,8}[\"']?\$\{\{)"
 
 _NAME = re.compile(
     r"(?:password|passwd|passphrase|secret|token|authorization|(?:api|access|private|secret|auth|encryption|master)key)$"
@@ -173,7 +172,7 @@ def shown(data: bytes) -> Shown:
     """
     naming = _is_naming(data.lower())
     forms = _has_forms(data)
-    urls = b"://" in data and _URL_BYTES.search(data) is not None
+    urls = b"://" in data and re.search(_URL.encode(), data) is not None
     asked = _SAID if naming or b"-p" in data or b"-u" in data else ()
     said = [(what, pattern) for words, what, pattern in asked if any(map(data.__contains__, words))]
     if not (naming or forms or urls or said):
@@ -185,7 +184,7 @@ def shown(data: bytes) -> Shown:
         *islice(_commands(text, said), MAX_FINDINGS),
         *islice(_assignments(text), MAX_FINDINGS if naming else 0),
     ]
-    return Shown(_placed(text, found) if found else (), naming and _KEY.search(data) is not None)
+    return Shown(_placed(text, found) if found else (), naming and re.search(_KEY, data) is not None)
 
 
 def _is_naming(lower: bytes) -> bool:
@@ -197,7 +196,7 @@ def _is_naming(lower: bytes) -> bool:
 def _has_forms(data: bytes) -> bool:
     """Looked for in long words only, of which most files have few."""
     long = [word for word in data.translate(_TO_WORDS).split() if len(word) >= _LONG and not word.startswith(_PUBLIC)]
-    return (long and _FORM_BYTES.search(b" ".join(long)) is not None) or b"PRIVATE KEY" in data
+    return (long and re.search(_FORM.encode(), b" ".join(long)) is not None) or b"PRIVATE KEY" in data
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -209,21 +208,21 @@ class _Found:
 
 
 def _forms(text: str) -> Iterator[_Found]:
-    for match in _FORM.finditer(text):
+    for match in re.finditer(_FORM, text):
         what = _FORMS[(match.lastindex or 1) - 1][0]
         if "EXAMPLE" not in match[0] and (len(set(match[0][4:])) >= _LEAST_LETTERS or what == "a private key"):
             yield _Found(False, *match.span(), what)
 
 
 def _urls(text: str) -> Iterator[_Found]:
-    for match in _URL.finditer(text):
+    for match in re.finditer(_URL, text):
         if not (stands_for_a_secret(match["value"]) or _COMPUTED.search(match["value"])):
             yield _Found(False, *match.span("value"), "a password in a URL")
 
 
-def _commands(text: str, said: list[tuple[str, re.Pattern[str]]]) -> Iterator[_Found]:
+def _commands(text: str, said: list[tuple[str, str]]) -> Iterator[_Found]:
     for what, pattern in said:
-        for match in pattern.finditer(text):
+        for match in re.finditer(pattern, text):
             group, value = _value(match)
             words = match.groupdict()
             program = next((name for name in _PROGRAMS if words.get(name)), None)
@@ -238,7 +237,7 @@ def _commands(text: str, said: list[tuple[str, re.Pattern[str]]]) -> Iterator[_F
 
 
 def _assignments(text: str) -> Iterator[_Found]:
-    for match in _ASSIGNED.finditer(text):
+    for match in re.finditer(_ASSIGNED, text):
         group, value = _value(match)
         if group == "bare" and not match["name"].isupper() and not any(map(str.isdigit, value)):
             continue  # the name of a variable, as in f(token=token), or prose
