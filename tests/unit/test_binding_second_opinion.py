@@ -29,7 +29,7 @@ WORDS: list[tuple[str, Shell]] = [
 
 
 UNREADABLE = {POSIX["here-document-of-two"][0], POSIX["after-everything"][0]}
-UNREADABLE_POWERSHELL = {"git checkout ${{ e }} -- ."}
+UNREADABLE_POWERSHELL = {"git checkout ${{ e }} -- .", "./x.bat a\nGet-Item ${{ e }}"}
 """Right scripts that a grammar takes for wrong."""
 
 
