@@ -129,8 +129,8 @@ def next_on_target(plan: Sequence[PlannedStep], records: Sequence[StepRecord], *
     says that the run is to end: no further ordinary step starts, and none is repeated. Steps of `finally` always run,
     one after another, whatever became of those before them, except where the ending came before anything of this run
     had begun on the target. The target is as its worst step; the ending shows in it only where it kept a step from
-    starting (one that it ended is itself recorded so, and is not `continued`). A target that never began, since too many
-    others had failed, is skipped.
+    starting (one that it ended is itself recorded so, and is not `continued`). A target that never began, since too
+    many others had failed, is skipped.
     """
     walk = _Walk({record.key: record for record in records}, ending)
     ordinary = walk.ordinary(plan)

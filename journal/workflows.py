@@ -1,10 +1,11 @@
 """Workflows' runs: begun once they have their place, and led from node to node by what `engine.workflow` decides."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from engine.contexts import RunFacts
 from engine.graphfacts import Facts, OpenGate
@@ -16,7 +17,8 @@ from engine.workflow import advance
 from engine.workflowplan import PinnedWorkflow
 from journal import graphs, outbox, points, runs, specs
 from journal.causes import cause_from_json
-from journal.tables import AnyRow
+from journal.tables import AnyRow, cursors
+from journal.tables import outbox as changes
 from journal.tables import runs as table
 
 OpenGateOf = Callable[[PinnedWorkflow, Facts, Ask], OpenGate]
@@ -26,9 +28,35 @@ _LED = (RunState.QUEUED.value, RunState.RUNNING.value)
 _BEGUN = {"state": RunState.RUNNING.value, "attempt": 1, "queue_deadline": None}
 
 
-def led(conn: Connection) -> tuple[RunId, ...]:
+_TRIMMED = select(func.min(cursors.c.seq))
+_TOUCHED = (
+    select(func.coalesce(table.c.parent, table.c.id))
+    .join(changes, changes.c.key == table.c.id)
+    .where(changes.c.topic == "run", changes.c.seq > bindparam("after"))
+    .distinct()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
     """The workflows' runs that have their place and have not ended, oldest first."""
-    return tuple(RunId(run) for run in conn.execute(_OPEN.where(table.c.state.in_(_LED))).scalars())
+
+    runs: tuple[RunId, ...]
+    touched: frozenset[RunId]
+    """Those of which something has changed since, or one of whose nodes' runs has; there may be others among them."""
+    seen: int
+    """What `led` takes the next time."""
+
+
+def led(conn: Connection, seen: int | None) -> Led:
+    """What is open, and what has changed of it: a few statements, however many are open. `seen` None: all of it."""
+    open_ = tuple(RunId(run) for run in conn.execute(_OPEN.where(table.c.state.in_(_LED))).scalars())
+    last = outbox.last(conn)
+    if last == seen:
+        return Led(open_, frozenset(), last)
+    if seen is None or (conn.execute(_TRIMMED).scalar_one() or 0) > seen:  # what came since may be gone already
+        return Led(open_, frozenset(open_), last)
+    return Led(open_, frozenset(RunId(run) for run in conn.execute(_TOUCHED, {"after": seen}).scalars()), last)
 
 
 def only_waits(conn: Connection, run: RunId) -> bool:
@@ -176,4 +204,4 @@ def give_up(tx: Connection, run: RunId, reason: str, now: datetime) -> None:
         runs.end(tx, row, RunState.UNKNOWN, reason=reason, now=now)
 
 
-__all__ = ["OpenGateOf", "StartOf", "give_up", "has_news", "known", "led", "only_waits", "step"]
+__all__ = ["Led", "OpenGateOf", "StartOf", "give_up", "has_news", "known", "led", "only_waits", "step"]

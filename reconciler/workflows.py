@@ -1,5 +1,6 @@
 """Leads workflows' runs: what `engine.workflow` decides is written, one transaction a decision, until it waits."""
 
+import asyncio
 from datetime import datetime
 
 import structlog
@@ -29,13 +30,41 @@ class Workflows:
         self._journal = journal
         self.next_wake: datetime | None = None
         """When `lead` has something to do that no commit of the journal announces."""
+        self._leading = asyncio.Lock()
+        self._seen: int | None = None
+        self._due: set[RunId] = set()
+        """Those that are to be led: something of them has changed."""
+        self._wakes: dict[RunId, datetime | None] = {}
+        """When each of those that were led goes on by itself."""
         self.heeded: tuple[Catalog, Windows] | None = None
         """The windows in force, and the definitions that they belong to."""
 
     async def lead(self, now: datetime) -> None:
-        """Take every workflow's run as far as it goes by itself."""
-        wakes = [await self._lead_one(run, now) for run in await self._journal.read(workflows.led)]
-        self.next_wake = min((wake for wake in wakes if wake is not None), default=None)
+        """Take every workflow's run as far as it goes by itself. One of which nothing has changed is not looked at."""
+        async with self._leading:
+            await self._lead(now)
+
+    async def _lead(self, now: datetime) -> None:
+        seen = self._seen
+        found = await self._journal.read(lambda conn: workflows.led(conn, seen))
+        self._seen = found.seen
+        self._due |= found.touched
+        for run in found.runs:
+            wake = self._wakes.get(run)
+            if run in self._due or run not in self._wakes or (wake is not None and wake <= now):
+                await self._lead_due(run, now)
+        for gone in self._wakes.keys() - set(found.runs):
+            del self._wakes[gone]
+        self._due &= set(found.runs)
+        self.next_wake = min((wake for wake in self._wakes.values() if wake is not None), default=None)
+
+    async def _lead_due(self, run: RunId, now: datetime) -> None:
+        self._due.discard(run)  # before it is looked at: what changes meanwhile is looked at again
+        try:
+            self._wakes[run] = await self._lead_one(run, now)
+        except BaseException:
+            self._due.add(run)
+            raise
 
     def _step(self, tx: Connection, run: RunId, now: datetime) -> bool:
         return workflows.step(tx, run, now, gate=_opened(now), starts=_starts(self.heeded, now))

@@ -187,14 +187,31 @@ async def test_a_run_that_we_cannot_lead_ends_unknown_and_closes_its_gates(desk:
 
 async def test_a_timeout_ends_it(desk: Desk) -> None:
     leading = await begun(desk)
-    assert await desk.see(workflows.led) == (leading.run,)
+    found = await desk.see(workflows.led, None)
+    assert (found.runs, found.touched) == ((leading.run,), {leading.run})
     desk.clock.advance(7201)
     await leading.lead()
     await leading.lead()
     assert await desk.state(leading.run) == "timedOut"
     (brief,) = [one for one in await desk.see(history.ended) if one.workflow]
     assert brief.failed == ("build", "ask", "ship", "rest")
-    assert await desk.see(workflows.led) == ()
+    assert (await desk.see(workflows.led, None)).runs == ()
+
+
+async def test_only_those_are_looked_at_of_which_something_has_changed(desk: Desk) -> None:
+    leading = await begun(desk)
+    seen = (await desk.see(workflows.led, None)).seen
+    assert await desk.see(workflows.led, seen) == workflows.Led((leading.run,), frozenset(), seen)
+    await desk.do(outbox.add, "job", "build")
+    other = await desk.see(workflows.led, seen)
+    assert (other.runs, other.touched) == ((leading.run,), frozenset())
+    await desk.do(outbox.add, "run", (await leading.view()).nodes[0].record.runs[0])
+    assert leading.run in (await desk.see(workflows.led, other.seen)).touched, "a run of its nodes has changed"
+    seen = (await desk.see(workflows.led, other.seen)).seen
+    await desk.do(outbox.add, "sync", "sync")
+    await desk.do(outbox.advance, "test", seen + 1)
+    await desk.do(outbox.trim)
+    assert leading.run in (await desk.see(workflows.led, seen)).touched, "what had changed is not on record any more"
 
 
 async def test_its_runs_are_kept_while_it_goes_on(desk: Desk) -> None:
