@@ -148,20 +148,38 @@ class _Walk:
         stops = ended or (failed and not node.continue_on_error)
         more = [] if stops else [number for number in range(wanted) if number not in children]
         places = (1 if job.loop is None else job.loop.max_parallel) - len(open_)
-        launches = [self._launch(node, job, record, number) for number in more[: max(places, 0)]]
-        wrong = [one for one in launches if isinstance(one, End)]
+        launches, wrong = self._next_launches(node, job, record, more, places)
         if missing := [run for run in record.runs if run not in {child.run for child in children.values()}]:
             if not open_:
                 yield End(node, NodeState.UNKNOWN, f"its run {missing[0]} is not to be had any more")
             return
-        if not wrong:
-            yield from launches
-        elif not open_:
-            yield wrong[0]
-        if not launches and not open_ and not more:
-            yield self._ended(node, job, record, children)
+        yield from launches
+        if not launches and not open_:
+            yield self._ended(node, job, record, children, wrong)
 
-    def _launch(self, node: PinnedNode, job: NodeJob, record: NodeRecord, number: int) -> Launch | End:
+    def _next_launches(
+        self, node: PinnedNode, job: NodeJob, record: NodeRecord, numbers: list[int], places: int
+    ) -> tuple[list[Launch], dict[int, str]]:
+        """What of these items may start now, and why those before them cannot: they count as failed.
+
+        They are not recorded: what one is given follows from the same records each time.
+        """
+        launches: list[Launch] = []
+        wrong: dict[int, str] = {}
+        for number in numbers:
+            if len(launches) >= places:
+                break
+            found = self._launch(node, job, record, number)
+            if isinstance(found, Launch):
+                launches.append(found)
+                continue
+            wrong[number] = found
+            if not node.continue_on_error:
+                return [], wrong
+        return launches, wrong
+
+    def _launch(self, node: PinnedNode, job: NodeJob, record: NodeRecord, number: int) -> Launch | str:
+        """A run of the node's job; or why it cannot be."""
         context = context_of(self.plan, self.facts)
         where = ""
         if record.items is not None and job.loop is not None:
@@ -173,36 +191,43 @@ class _Walk:
             for name, value in job.params.items():
                 params[name] = render(value, context, status=status)
         except ExpressionError as error:
-            return End(node, NodeState.FAILED, f"params.{name}{where}: {error.message}")
+            return f"params.{name}{where}: {error.message}"
         checked = checked_params(job.takes, params)
         if isinstance(checked, PlanRefused):
-            return End(node, NodeState.FAILED, f"params{where}: {checked.message}")
+            return f"params{where}: {checked.message}"
         try:
             group = None if job.group is None else named(job.group, checked)
         except ExpressionError as error:
-            return End(node, NodeState.FAILED, f"concurrency.group{where}: {error.message}")
+            return f"concurrency.group{where}: {error.message}"
         spec = job.plan
         if job.limit is not None:
             try:
                 limit = Selection.model_validate(render(job.limit.to_json(), context, status=status))
             except ExpressionError as error:
-                return End(node, NodeState.FAILED, f"limit{where}: {error.message}")
+                return f"limit{where}: {error.message}"
             except ValueError:
-                return End(node, NodeState.FAILED, f"limit{where}: its expressions do not give texts")
+                return f"limit{where}: its expressions do not give texts"
             spec = narrowed(job, limit)
             if not spec.targets:
-                return End(node, NodeState.FAILED, f"limit{where}: it leaves no target")
+                return f"limit{where}: it leaves no target"
         return Launch(node, number if record.items is not None else None, job, spec, checked, group)
 
-    def _ended(self, node: PinnedNode, job: NodeJob, record: NodeRecord, children: Mapping[int, Child]) -> End:
-        """Of all the runs of a node: as the worst of them."""
+    def _ended(
+        self,
+        node: PinnedNode,
+        job: NodeJob,
+        record: NodeRecord,
+        children: Mapping[int, Child],
+        wrong: Mapping[int, str],
+    ) -> End:
+        """Of all the runs of a node: as the worst of them. `wrong` are the items that could not be started."""
         if record.items is None:
             child = children.get(0)
             if child is None:
-                return self._cut(node)
+                return End(node, NodeState.FAILED, wrong[0]) if wrong else self._cut(node)
             return End(node, self._node_state(child, record), _why(child), dict(child.outputs))
         wanted = len(record.items)
-        states = [self._node_state(child, record) for child in children.values()]
+        states = [*(self._node_state(child, record) for child in children.values()), *(NodeState.FAILED for _ in wrong)]
         if self.facts.ending is not None and not record.cleanup and len(children) < wanted:
             states.append(_OF_ENDING[self.facts.ending])
         outputs = {
@@ -211,8 +236,10 @@ class _Walk:
         }
         bad = [one for one in states if one is not NodeState.SUCCEEDED]
         reason = f"{len(bad)} of {wanted} items did not succeed" if bad else None
-        if bad and len(children) < wanted:
-            reason = f"{reason}, {wanted - len(children)} did not begin"
+        if bad and (left := wanted - len(children) - len(wrong)):
+            reason = f"{reason}, {left} did not begin"
+        if wrong:
+            reason = f"{reason}; {next(iter(wrong.values()))}"
         return End(node, NodeState(workflow_state(states).value), reason, outputs)
 
     def _node_state(self, child: Child, record: NodeRecord) -> NodeState:

@@ -30,7 +30,7 @@ PLACES = "  targets: {names: [here]}\n  params: {p: {type: string, default: x}}\
 
 def planned(jobs: str, rest: str = "") -> PinnedWorkflow:
     text = f"kind: Workflow\nmetadata: {{name: w}}\nspec:\n  params: {{x: {{}}}}\n{rest}  jobs:\n{jobs}"
-    known = catalog(local_target("here"), job("work", spec=PLACES), text)
+    known = catalog(local_target("here", "{site: here}"), job("work", spec=PLACES), text)
     found = plan_workflow(known, known.workflows["w"], params={})
     assert hasattr(found, "spec"), found
     return found.spec
@@ -73,7 +73,14 @@ class World:
                 self.records[node.id] = replace(known, runs=(*known.runs, here[item or 0].run))
                 assert all(is_final(self.records[needed].state) for needed in node.needs), "it did not wait"
             case End(node=node, state=state):
-                self._to(node.id, state, ended_at=self.now, outputs=move.outputs, continued=move.continued)
+                self._to(
+                    node.id,
+                    state,
+                    ended_at=self.now,
+                    reason=move.reason,
+                    outputs=move.outputs,
+                    continued=move.continued,
+                )
                 self.ended.append(node.id)
             case Stop(run=run):
                 for here in self.children.values():
@@ -207,6 +214,106 @@ def test_a_run_that_is_gone_is_not_started_again() -> None:
     world.settle()
     assert world.finished is not None
     assert world.finished.state is RunState.UNKNOWN
+
+
+OK, BAD, LOST, CANCELLED = RunState.SUCCEEDED, RunState.FAILED, RunState.UNKNOWN, RunState.CANCELLED
+OPEN = RunState.RUNNING
+
+
+def each(items: str, rest: str = "", more: str = "params: {p: '${{ i }}'}") -> World:
+    """A node that has begun its job for these items."""
+    written = f"forEach: {{items: {items}, as: i{rest}}}, {more}"
+    world = World(planned(f"    a: {{jobRef: work, {written}}}\n"))
+    (begin,) = world.moves()
+    world.apply(begin)
+    return world
+
+
+def began(world: World) -> list[int]:
+    """The items that may begin now."""
+    return [move.item or 0 for move in world.moves() if isinstance(move, Launch)]
+
+
+@pytest.mark.parametrize(
+    ("parallel", "forgives", "ended", "begins"),
+    [
+        (1, False, {}, [0]),
+        (1, False, {0: OPEN}, []),
+        (1, False, {0: OK}, [1]),
+        (1, False, {0: BAD}, []),
+        (1, False, {0: OK, 1: LOST}, []),
+        (1, True, {0: BAD}, [1]),
+        (1, True, {0: BAD, 1: CANCELLED}, [2]),
+        (2, False, {}, [0, 1]),
+        (2, False, {0: OPEN, 1: OPEN}, []),
+        (2, False, {0: OK, 1: OPEN}, [2]),
+        (2, False, {0: BAD, 1: OPEN}, []),
+        (2, False, {0: OPEN, 1: BAD}, []),
+        (2, True, {0: BAD, 1: OPEN}, [2]),
+        (3, False, {0: OK, 1: OK, 2: BAD}, []),
+        (9, False, {}, [0, 1, 2, 3]),
+    ],
+)
+def test_which_items_begin(parallel: int, forgives: bool, ended: dict[int, RunState], begins: list[int]) -> None:
+    world = each("[w, x, y, z]", f", maxParallel: {parallel}")
+    if forgives:
+        (node,) = world.plan.nodes
+        world.plan = replace(world.plan, nodes=(replace(node, continue_on_error=True),))
+    world.children["a"] = {number: Child(RunId(f"a-{number}"), state) for number, state in ended.items()}
+    assert began(world) == begins
+
+
+def test_after_an_item_that_failed_the_node_ends_when_those_beside_it_have() -> None:
+    world = each("[w, x, y, z]", ", maxParallel: 2")
+    world.settle()
+    world.end("a", 0, BAD)
+    world.settle()
+    assert world.open_children() == [("a", 1)]
+    world.end("a", 1, OK)
+    (end,) = world.moves()
+    assert isinstance(end, End)
+    assert (end.state, end.reason) == (NodeState.FAILED, "1 of 4 items did not succeed, 2 did not begin")
+
+
+STRANGE = {
+    "params": "params: {p: '${{ i }}'}",
+    "expression": "params: {p: '${{ i.name }}'}",
+    "limit": "params: {p: x}, limit: {selector: {matchLabels: {site: '${{ i }}'}}}",
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "items", "why"),
+    [
+        ("params", "[here, 3, there]", "params of item 1: "),
+        ("expression", "[{name: here}, 3, {name: there}]", "params.p of item 1: "),
+        ("limit", "[here, elsewhere, here]", "limit of item 1: it leaves no target"),
+    ],
+)
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_an_item_that_cannot_be_started_is_one_that_failed(what: str, items: str, why: str, parallel: int) -> None:
+    """With continueOnError the others go on, and what they give is kept."""
+    world = each(items, f", maxParallel: {parallel}", f"{STRANGE[what]}, continueOnError: true")
+    while not world.finished:
+        world.settle()
+        for node, number in world.open_children():
+            world.end(node, number, OK)
+    assert sorted(world.children["a"]) == [0, 2]
+    assert world.records["a"].outputs == {"o": [1, None, 1]}
+    assert (world.state("a"), world.records["a"].continued) == (NodeState.FAILED, True)
+    assert why in (world.records["a"].reason or "")
+
+
+def test_an_item_that_cannot_be_started_keeps_the_later_ones_from_starting() -> None:
+    world = each("[here, 3, there]")
+    world.settle()
+    world.end("a", 0, OK)
+    (end,) = world.moves()
+    assert isinstance(end, End)
+    assert end.state is NodeState.FAILED
+    assert end.outputs == {"o": [1, None, None]}
+    assert end.reason is not None
+    assert end.reason.startswith("1 of 3 items did not succeed, 1 did not begin; params of item 1: ")
 
 
 def test_words_of_strangers_do_not_count() -> None:
