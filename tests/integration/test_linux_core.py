@@ -31,6 +31,19 @@ async def test_file(steps: Steps) -> None:
     assert "no user" in await steps.refuses("linux-core/file@1", path="/etc/motd", owner="nobody-at-all")
 
 
+async def test_the_mode_and_the_owner_of_a_file(steps: Steps) -> None:
+    """A new owner takes setuid away, and numbers are owners too."""
+    await steps.changes("linux-core/file@1", path="/srv/tool", content="x", mode="4755", owner="nobody")
+    assert steps.see("stat -c '%a %U' /srv/tool") == "4755 nobody\n"
+    await steps.changes("linux-core/file@1", path="/srv/tool", owner="0", group="8", mode="6750")
+    assert steps.see("stat -c '%a %u %g' /srv/tool") == "6750 0 8\n"
+    await steps.changes("linux-core/file@1", path="/srv/numbers", state="directory", owner="4711", group="4712")
+    assert steps.see("stat -c '%u %g' /srv/numbers") == "4711 4712\n"
+    await steps.changes("linux-core/file@1", path="/srv/numbered", state="link", target="x", owner="4711", group="0")
+    assert steps.see("stat -c '%u %g' /srv/numbered; readlink /srv/numbered") == "4711 0\nx\n"
+    assert (await steps.outputs("linux-core/file@1", path="/dev/null", mode="0666", owner="root"))["changed"] is False
+
+
 async def test_line(steps: Steps) -> None:
     steps.see("printf '#a 1\\nb\\na 2\\nend' > /etc/example; chmod 640 /etc/example; ln -s example /etc/linked")
     await steps.changes("linux-core/line@1", path="/etc/linked", match="^a ", line="a $(x) \\1 & 3")

@@ -68,6 +68,17 @@ def test_a_script_is_read_by_the_shells_of_all_systems(script: Path, shell: str)
     subprocess.run([*shell.split(), "-n", str(script)], check=True, capture_output=True)
 
 
+def test_scripts_that_replace_a_file_do_it_by_the_same_text() -> None:
+    """A step is one script, so the text is repeated; what is mended in one is mended in all."""
+    scripts = {path.name: path.read_text() for path in FOLDER.glob("*/steps/*.sh")}
+    begin, end = "# --- beside a file", "# --- end of it ---\n"
+    of = {name: text[text.index(begin) : text.index(end)] for name, text in scripts.items() if begin in text}
+
+    assert set(of) == {*("backup.sh", "file.sh", "line.sh", "mysql-dump.sh", "postgresql-dump.sh", "sqlite-dump.sh")}
+    assert len(set(of.values())) == 1
+    assert [name for name, text in scripts.items() if re.search(r"\$\$|\.part\b|\.new\b", text)] == []
+
+
 def test_every_script_belongs_to_a_step() -> None:
     named = {f"{name}/{step_of(name, step).spec.script}" for name, step in STEPS}
     there = {f"{path.parts[-3]}/{path.name}" for path in FOLDER.glob("*/steps/*") if path.suffix != ".yaml"}

@@ -10,7 +10,7 @@ fi
 [ -n "$WHEN" ] && [ -n "$RUN" ] || fail "an entry needs 'schedule' and 'command'"
 id -- "$RUN_AS" >/dev/null 2>&1 || fail "there is no user '$RUN_AS'"
 # cron reads every file there without a dot in its name; a half-written one has one
-new=/etc/cron.d/.$NAME.opsconductor
+new=$(mktemp /etc/cron.d/.opsconductor.XXXXXXXXXX)
 trap 'rm -f -- "$new"' EXIT
 {
     echo "# written by OpsConductor (linux-core/cron)"

@@ -16,8 +16,11 @@ if [ "$PERSIST" = true ]; then
     line="$KEY = $VALUE"
     if [ "$(cat -- "$file" 2>/dev/null)" != "$line" ]; then
         mkdir -p /etc/sysctl.d
-        printf '%s\n' "$line" >"$file.new"
-        mv -f -- "$file.new" "$file"
+        new=$(mktemp /etc/sysctl.d/.opsconductor.XXXXXXXXXX)
+        trap 'rm -f -- "$new"' EXIT
+        printf '%s\n' "$line" >"$new"
+        chmod 0644 "$new"
+        mv -f -- "$new" "$file"
         changed=true
     fi
 fi

@@ -21,15 +21,17 @@ fi
 systemd-analyze calendar -- "$WHEN" >/dev/null || fail "'$WHEN' is no time that systemd knows"
 id -- "$RUN_AS" >/dev/null 2>&1 || fail "there is no user '$RUN_AS'"
 
+new=
+trap '[ -z "$new" ] || rm -f -- "$new"' EXIT
 put() {
-    cat >"$folder/.$1.new"
-    chmod 0644 "$folder/.$1.new"
-    if [ -e "$folder/$1" ] && cmp -s -- "$folder/.$1.new" "$folder/$1"; then
-        rm -f -- "$folder/.$1.new"
-    else
-        mv -f -- "$folder/.$1.new" "$folder/$1"
+    new=$(mktemp "$folder/.opsconductor.XXXXXXXXXX")
+    cat >"$new"
+    chmod 0644 "$new"
+    if [ ! -e "$folder/$1" ] || ! cmp -s -- "$new" "$folder/$1"; then
+        mv -f -- "$new" "$folder/$1"
         changed=true
     fi
+    rm -f -- "$new"
 }
 mkdir -p "$folder"
 put "$NAME.service" <<END
