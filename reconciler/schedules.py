@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE = 256
 """Schedules that are decided together."""
+_LATER = "a bug of ours: what is due is decided one by one, and what fails then in a minute again"
+_TRIED_AGAIN = timedelta(minutes=1)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -138,19 +140,33 @@ class Schedules:
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
-        everyone = [self._decided(name, catalog, now) for name in names]
+        everyone = [one for name in names if (one := self._tried(name, catalog, now)) is not None]
         try:
             outcomes = await self._journal.write(lambda tx: _record_all(tx, everyone, catalog, now))
         except (Unavailable, Refused):
             raise
-        except Exception as error:
-            if len(names) == 1:
-                raise
-            log.warning("schedules that are due together are decided one by one", error=str(error), count=len(names))
-            return sum([await self._decide_together((name,), catalog, now) for name in names])
+        except Exception:
+            log.exception(_LATER, schedules=[one.name for one in everyone])
+            if len(everyone) == 1:
+                self._put_off(everyone[0].name, now)
+                return 0
+            return sum([await self._decide_together((one.name,), catalog, now) for one in everyone])
         behind = [one.name for one, outcome in zip(everyone, outcomes, strict=True) if isinstance(outcome, _Behind)]
         started = sum(self._note(one, outcome) for one, outcome in zip(everyone, outcomes, strict=True))
         return started + (await self._decide_together(behind, catalog, now) if behind else 0)
+
+    def _tried(self, name: str, catalog: Catalog, now: datetime) -> "_Deciding | None":
+        """One that trips over a bug of ours keeps no other from being decided."""
+        try:
+            return self._decided(name, catalog, now)
+        except Exception:
+            log.exception(_LATER, schedules=[name])
+            self._put_off(name, now)
+            return None
+
+    def _put_off(self, name: str, now: datetime) -> None:
+        """Its clock stays where it is: what is due now is accounted for when it can be."""
+        self._agenda.set(name, now + _TRIED_AGAIN)
 
     def _decided(self, name: str, catalog: Catalog, now: datetime) -> "_Deciding":
         project = catalog.project.spec

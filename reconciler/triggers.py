@@ -18,6 +18,7 @@ from engine.triggers import Fire, Happened, Ignore, Verdict
 from engine.views import EventState
 from engine.windows import Windows
 from journal import events, runs
+from journal.errors import Refused, Unavailable
 from journal.events import EventRow, NewEvent, Watch
 from journal.store import Journal
 from reconciler.launches import new_run
@@ -26,6 +27,7 @@ from reconciler.objects import Objects
 log = structlog.get_logger(__name__)
 
 _PORTION = 50
+_BUG = "a bug of ours: the event is refused"
 
 
 class Triggers:
@@ -64,14 +66,30 @@ class Triggers:
 
     async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
         happened = await self._happened(event)
-        verdict = happened if isinstance(happened, Refuse) else await asyncio.to_thread(_judged, catalog, happened)
-        if isinstance(verdict, Fire):
-            verdict = self._heeding(verdict, catalog, now)
-        state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
+        verdict = (
+            happened if isinstance(happened, Refuse) else await asyncio.to_thread(self._judged, happened, catalog, now)
+        )
+        try:
+            state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
+        except (Unavailable, Refused):
+            raise
+        except Exception as error:
+            log.exception(_BUG, trigger=event.trigger, key=event.key)
+            verdict = _refused_for(error)
+            state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
         if state is not None:
             reason = None if isinstance(verdict, Fire) else verdict.reason
             log.info("event decided", trigger=event.trigger, key=event.key, decision=state, reason=reason, run=run)
         return run is not None
+
+    def _judged(self, happened: Happened, catalog: Catalog, now: datetime) -> Verdict:
+        """An event that trips over a bug of ours is refused: it must not keep all later ones from being decided."""
+        try:
+            verdict = triggers.verdict(catalog, happened)
+            return self._heeding(verdict, catalog, now) if isinstance(verdict, Fire) else verdict
+        except Exception as error:
+            log.exception(_BUG, trigger=happened.trigger, key=happened.key)
+            return _refused_for(error)
 
     def _heeding(self, fire: Fire, catalog: Catalog, now: datetime) -> Verdict:
         """A trigger is no person: every window holds what it starts."""
@@ -120,13 +138,8 @@ def heard_of(before: Catalog | None, after: Catalog, objects: Objects, now: date
     )
 
 
-def _judged(catalog: Catalog, happened: Happened) -> Verdict:
-    """An event that trips over a bug of ours is refused: it must not keep all later ones from being decided."""
-    try:
-        return triggers.verdict(catalog, happened)
-    except Exception as error:
-        log.exception("a bug of ours: the event is refused", trigger=happened.trigger, key=happened.key)
-        return Refuse("error", f"a bug of ours: {type(error).__name__}; please send us the engine's log")
+def _refused_for(error: Exception) -> Refuse:
+    return Refuse("error", f"a bug of ours: {type(error).__name__}; please send us the engine's log")
 
 
 def _settle(

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId, run_id
 from engine.judge import Launch, scheduled
@@ -60,6 +62,33 @@ async def test_an_instant_that_one_process_skipped_is_not_run_by_another(tmp_pat
     assert decision is not None
     assert (decision.decision, decision.reason) == ("skipped", "overlap")
     assert [run.id for run in await journal.read(runs.recent)] == [holder]
+    await journal.close()
+
+
+async def test_a_schedule_that_meets_a_bug_of_ours_keeps_no_other_from_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it end the engine; what was due is accounted for once it can be decided."""
+    where = "  targets: {names: [here]}\n  concurrency: {onConflict: allow}\n"
+    due = "kind: Schedule\nmetadata: {name: NAME}\nspec: {jobRef: greet, every: 1m}\n"
+    named = [due.replace("NAME", name) for name in ("first", "poison", "second")]
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    found = Schedules(journal)
+    await found.adopt(catalog(local_target("here"), job("greet", spec=where), *named), T0)
+
+    def at_fault(catalog: Catalog, name: str, instant: datetime) -> Any:
+        if name == "poison":
+            raise ZeroDivisionError("a bug")
+        return scheduled(catalog, name, instant)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reconciler.schedules.scheduled", at_fault)
+        assert await found.decide(DUE) == 2
+        assert found.next_due == DUE + timedelta(minutes=1), "it is not asked again at once"
+
+    assert await found.decide(DUE + timedelta(minutes=1)) == 3 + 1
+    decision = await journal.read(lambda conn: schedules.decision(conn, "poison", DUE))
+    assert decision is not None and decision.decision == "run"
     await journal.close()
 
 
