@@ -14,10 +14,10 @@ from typing import Any, get_args
 from engine.certainty import fault_of
 from engine.identity import CauseKind
 from engine.states import RunState, StepState
-from engine.syntaxtree import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select, path_of
+from engine.syntaxtree import Call, Collection, Comprehension, Constant, Ident, Index, Node, Select
 
 Types = frozenset[str] | None
-"""The types a value may have, of those in WORDS; None where that is not known."""
+"""The types a value may have, of those in WORDS; None where that is not known; none at all where there is no value."""
 Lookup = Callable[[tuple[str, ...]], Types]
 """The types of a member path, as in (params, n)."""
 Choices = Callable[[tuple[str, ...]], frozenset[str]]
@@ -35,6 +35,8 @@ WORDS: Mapping[str, str] = {
     "time": "an instant",
     "duration": "a duration",
 }
+ABSENT: frozenset[str] = frozenset()
+"""Of a member that there cannot be, since the schema of what it is read from is closed."""
 BOOL, TEXT, INT, LIST = frozenset({"bool"}), frozenset({"text"}), frozenset({"int"}), frozenset({"list"})
 NULL = frozenset({"null"})
 _NUMBERS = frozenset({"int", "double"})
@@ -68,6 +70,9 @@ _FUNCTIONS = {
 }  # fmt: skip
 ITEM = "[]"
 """Stands in a path for any item of a list: (params, names, []) is what params.names[0] reads."""
+_Bound = Mapping[str, tuple[str, ...]]
+"""What macros call the items that they walk, and the paths of these; empty where nothing is known of them."""
+_UNBOUND: _Bound = {}
 _STATES: Mapping[str, frozenset[str]] = {
     "steps": frozenset(StepState),
     "jobs": frozenset(RunState) | {StepState.SKIPPED},
@@ -99,7 +104,7 @@ def nothing_listed(_: tuple[str, ...]) -> frozenset[str]:
 def infer(tree: Node, lookup: Lookup, choices: Choices = nothing_listed) -> tuple[Types, tuple[Mismatch, ...]]:
     """The types an expression may give, and what in it cannot fit."""
     reader = _Inference(lookup, choices)
-    types = reader.of(tree, frozenset())
+    types = reader.of(tree, _UNBOUND)
     return types, tuple(reader.found)
 
 
@@ -142,6 +147,11 @@ def of_value(value: Any) -> Types:
     return None
 
 
+def is_list(types: Types) -> bool:
+    """Whether it is certainly a list, wherever it is anything."""
+    return types is not None and types - NULL == LIST
+
+
 def said(types: Iterable[str]) -> str:
     """`text or a whole number`. That it may be nothing as well is left out where it may be something."""
     names = set(types)
@@ -160,12 +170,12 @@ class _Inference:
     found: list[Mismatch] = field(default_factory=list)
     paths: dict[tuple[str, ...], Types] = field(default_factory=dict)
 
-    def of(self, node: Node, bound: frozenset[str]) -> Types:
+    def of(self, node: Node, bound: _Bound) -> Types:
         match node:
             case Constant():
                 return _constant(node)
             case Ident(name=name):
-                return None if name in bound else self.lookup((name,))
+                return self.lookup(bound.get(name, (name,))) if bound.get(name, (name,)) else None
             case Select() | Index():
                 return self._member(node, bound)
             case Collection(items=items):
@@ -179,40 +189,77 @@ class _Inference:
             case Call():
                 return self._call(node, bound)
 
-    def _member(self, node: Select | Index, bound: frozenset[str]) -> Types:
+    def _member(self, node: Select | Index, bound: _Bound) -> Types:
         if isinstance(node, Select) and node.tested:
             return BOOL
-        path = path_of(node)
-        if path and path[0] not in bound:
+        path = self._where(node, bound)
+        if path and ITEM not in path:
             return self._path(node, path)
         base = self.of(node.base, bound)
+        by_number = False
         if isinstance(node, Index):
             self.of(node.index, bound)
-        self._has_members(node, base)
-        walked = path_of(node.base)
-        return self.lookup((*walked, ITEM)) if walked and walked[0] not in bound and base == LIST else None
+            by_number = not (isinstance(node.index, Constant) and node.index.kind == "string")
+        self._has_members(node, base, by_number=by_number)
+        return self._there(node, path) if path and self.lookup(path[:-1]) != ABSENT else None
+
+    def _where(self, node: Node, bound: _Bound) -> tuple[str, ...]:
+        """The path that a node reads, with ITEM for any item of a list; empty where that is not known."""
+        match node:
+            case Ident(name=name):
+                return bound.get(name, (name,))
+            case Select(base=base, field=key) | Index(base=base, index=Constant(kind="string", text=key)):
+                path = self._where(base, bound)
+                return (*path, key) if path else ()
+            case Index(base=base):
+                return self._item(self._where(base, bound))
+        return ()
+
+    def _item(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """The path of the items of what another path reads, where that is a list."""
+        return (*path, ITEM) if path and is_list(self.lookup(path)) else ()
 
     def _path(self, node: Node, path: tuple[str, ...]) -> Types:
         """A path is read often in one expression, and said to be wrong once."""
         if path not in self.paths:
             for end in range(1, len(path)):
-                self._has_members(node, self.lookup(path[:end]))
-            self.paths[path] = self.lookup(path)
+                base = self._there(node, path[:end])
+                self._has_members(node, base)
+                if self.lookup(path[:end]) == ABSENT:
+                    break
+            else:
+                self._there(node, path)
+            self.paths[path] = self.lookup(path) or None
         return self.paths[path]
 
-    def _has_members(self, node: Node, base: Types) -> None:
-        if base is not None and not base & _WALKED:
-            self._wrong(node, f"{said(base)} has no members", "read a member of a mapping, or an item of a list")
+    def _there(self, node: Node, path: tuple[str, ...]) -> Types:
+        """The types of a path; it is said where there cannot be such a member."""
+        types = self.lookup(path)
+        if types == ABSENT:
+            hint = "the schema lists under 'properties' what there is, and allows nothing else"
+            self._wrong(node, f"there is no '{path[-1][:80]}' in it", hint)
+        return types or None
 
-    def _walk(self, node: Comprehension, bound: frozenset[str]) -> Types:
+    def _has_members(self, node: Node, base: Types, *, by_number: bool = False) -> None:
+        if not base:
+            return
+        if not base & _WALKED:
+            self._wrong(node, f"{said(base)} has no members", "read a member of a mapping, or an item of a list")
+        elif is_list(base) and not by_number:
+            hint = "read an item by its number, as in x[0], or ask them all: x.exists(one, one > 5)"
+            self._wrong(node, "a list has no members", hint)
+
+    def _walk(self, node: Comprehension, bound: _Bound) -> Types:
         walked = self.of(node.walked, bound)
         if walked is not None and not walked & _WALKED:
             self._wrong(node.walked, f"{node.macro}() walks a list, and this is {said(walked)}", "")
+        # The keys of a mapping are walked, not what stands there.
+        item = self._item(self._where(node.walked, bound))
         for body in node.bodies:
-            self.of(body, bound | {node.variable})
+            self.of(body, {**bound, node.variable: item})
         return frozenset({"list"}) if node.macro in ("map", "filter") else BOOL
 
-    def _call(self, node: Call, bound: frozenset[str]) -> Types:
+    def _call(self, node: Call, bound: _Bound) -> Types:
         parts = [part for part in (node.receiver, *node.arguments) if part is not None]
         types = [self.of(part, bound) for part in parts]
         first = types[0] if types else None
@@ -233,7 +280,7 @@ class _Inference:
         result = _FUNCTIONS.get(node.name)
         return frozenset({result}) if result is not None else None
 
-    def _operator(self, node: Call, types: list[Types], bound: frozenset[str]) -> Types:
+    def _operator(self, node: Call, types: list[Types], bound: _Bound) -> Types:
         name = node.name.removeprefix("unary ")
         if name == "?:":
             self._truth(node.arguments[0], types[0])
@@ -282,10 +329,10 @@ class _Inference:
             hint = "nothing is converted unasked: int(x), double(x) and string(x) do"
             self._wrong(node, f"'{name}' does not compare {said(left)} with {said(right)}", hint)
 
-    def _one_of(self, read: Node, types: Types, written: Node, bound: frozenset[str]) -> None:
+    def _one_of(self, read: Node, types: Types, written: Node, bound: _Bound) -> None:
         """Texts that are compared with what has a few values only, and none of these."""
-        path = path_of(read)
-        known = path and path[0] not in bound and (len(path) > 1 or types is not None)
+        path = self._where(read, bound)
+        known = path and (len(path) > 1 or types is not None)
         values = (_values(path) or self.choices(path)) if known else frozenset[str]()
         texts = written.items if isinstance(written, Collection) and not written.is_map else (written,)
         for text in texts if values else ():

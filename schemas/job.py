@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
-from schemas.quantities import Duration, Period, Positive, Share
+from schemas.quantities import Duration, Period, Positive, PositiveShare, Share
 from schemas.rules import exactly_one, has, none_of, published, when
 from schemas.selector import Selection
 from schemas.target import Become, UserName
@@ -125,7 +125,7 @@ class RunsOn(Model):
 class Strategy(Model):
     order: Literal["targetFirst", "stepFirst"] = Field(default="targetFirst", description="Which comes first.")
     max_parallel: Positive = Field(default=20, description="How many targets at once.", examples=[20])
-    batches: Many[Share] = Field(
+    batches: Many[PositiveShare] = Field(
         default=("100%",), description="Shares of all targets, one after another.", examples=[[1, "25%", "100%"]]
     )
     pause_between: Duration = Field(default=timedelta(0), description="Pause between batches.", examples=["30s"])

@@ -39,6 +39,7 @@ _LIMITS = f"(?:{up_to(3660)}d)?(?:{up_to(3660 * 24)}h)?(?:[0-9]{{1,6}}m)?(?:[0-9
 DURATION = f"^(?=.){_LIMITS}$"
 PERIOD = f"^(?=.*[1-9]){_LIMITS}$"
 """A duration that is not nothing."""
+POSITIVE_SHARE = f"^(?=.*[1-9])(?=.{{2,4}}$){up_to(100)}%$"
 SHARE = f"^(?=.{{2,4}}$){up_to(100)}%$"
 
 _INSIDE = r"(?![/~])(?!(?:.*/)?\.\.(?:/|$))"

@@ -74,6 +74,12 @@ def _share(value: object) -> object:
     return value
 
 
+def _some_share(value: object) -> object:
+    if _share(value) in (0, "0%", "00%", "000%"):
+        raise ValueError('a share of nothing; write a whole number from 1 on, or a percentage from "1%" to "100%"')
+    return value
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
@@ -105,4 +111,12 @@ Share = Annotated[
     BeforeValidator(_share),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": patterns.SHARE}]}),
 ]
+PositiveShare = Annotated[
+    int | str,
+    BeforeValidator(_some_share),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": patterns.POSITIVE_SHARE}]}
+    ),
+]
+"""A share that is not nothing."""
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]

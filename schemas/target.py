@@ -114,7 +114,21 @@ _TO_A_HOST = ("ssh", "winrm", "rdp")
 
 class TargetSpec(Model):
     model_config = published(
-        when({"required": ["connections"], "properties": {"connections": any_of(*_TO_A_HOST)}}, has("host"))
+        when({"required": ["connections"], "properties": {"connections": any_of(*_TO_A_HOST)}}, has("host")),
+        # Where ssh is only used by steps that name it, the cross-checks ask for the keys.
+        when(
+            {
+                "required": ["connections"],
+                "properties": {"connections": has("ssh"), "defaultConnection": {"const": "ssh"}},
+            },
+            {
+                "properties": {
+                    "connections": {
+                        "properties": {"ssh": {"required": ["hostKeys"], "properties": {"hostKeys": {"minItems": 1}}}}
+                    }
+                }
+            },
+        ),
     )
 
     host: Host | None = Field(default=None, description="Name or address.", examples=["web-01.example.org"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
-from engine.checks.times import fires_on, is_readable, rule
+from engine.checks.times import LOOKED_AT, fires_on, is_readable, rule
 from engine.cron import parse
 from schemas.calendar import Calendar, Holidays
 from schemas.diagnostic import Diagnostic, Related
@@ -143,11 +143,12 @@ def _none_left(authored: Authored, spec: ScheduleSpec, scope: Scope) -> Iterator
         return
     first, last, all_of_them = looked
     key = "only" if spec.calendars.only else "except"
-    between = "" if all_of_them else f" from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+    between = "" if all_of_them else f" in the years looked at, {first:%Y-%m-%d} to {last:%Y-%m-%d},"
     message = f"none of its instants{between} is on a day that its calendars leave: the schedule never fires"
     names = (*spec.calendars.only, *spec.calendars.except_)
+    hint = _HINT if all_of_them else _HINT + LOOKED_AT
     yield Diagnostic(
-        authored.span("spec", "calendars", key, key=True), "OC504", message, _HINT, "warning", _of(names, scope)
+        authored.span("spec", "calendars", key, key=True), "OC504", message, hint, "warning", _of(names, scope)
     )
 
 

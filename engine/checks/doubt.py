@@ -38,7 +38,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC302": frozenset({"name", "previousNames"}),
     "OC303": frozenset(),
     "OC304": frozenset(),
-    "OC305": frozenset({"kinds", "requires", "library"}),
+    "OC305": frozenset({"requires", "library"}),
     "OC306": frozenset(),
     "OC307": _CHOICE
     | {"kinds", "select", "matchLabels", "matchExpressions", "jobRef", "allowedFor", "labels", "networks"},

@@ -14,7 +14,7 @@ from engine.checks.rendered import Place, places
 from engine.checks.results import Results
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.secrecy import forbidden
-from engine.checks.typed import Typing, mismatches, of_items
+from engine.checks.typed import Items, Typing, mismatches, of_loop
 from engine.checks.typed import given as unfitting
 from engine.checks.unevaluated import unevaluated
 from engine.inference import Lookup, Types
@@ -229,12 +229,14 @@ class _Reader:
         # Within its own `items` a loop has no item yet; a name of a loop around may be the same.
         known = loop is not None and place.own is not None and place.items - place.own.loops == {loop.as_}
         # An item that hides the step's own state is not one of the states.
-        items = of_items(loop.items) if loop is not None and known and loop.as_ not in OWN else None
+        item = of_loop(loop.as_, loop.items) if loop is not None and known and loop.as_ not in OWN else Items("")
+        if item.walked and item.walked[0] in place.items:
+            item = Items("")  # it walks the item of a loop around it
 
         def lookup(path: tuple[str, ...]) -> Types:
-            if known and loop is not None and path == (loop.as_,):
-                return items
-            return None if path[0] in place.items else self.results.types(path, bare=place.bare)
+            if path[0] in place.items and path[0] != item.name:
+                return None
+            return item.looked_up(path, lambda other: self.results.types(other, bare=place.bare))
 
         def choices(path: tuple[str, ...]) -> frozenset[str]:
             return frozenset() if path[0] in place.items else self.results.choices(path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from engine.checks.scope import OBJECT_KINDS, Path, Scope
 from engine.checks.sshkeys import public_key_problem
-from schemas.diagnostic import Diagnostic, Related, Severity
+from schemas.diagnostic import Diagnostic, Related, Rest, Severity
 from schemas.guesses import Guesses, Names
 from schemas.kinds import MODELS
 from schemas.notification import NotificationRule
@@ -106,7 +106,8 @@ def _told(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[
         hint = guesses.hint(name, scope.names(*kinds), "define it, or remove it here")
         span = authored.span("spec", "select", "names", index)
         what = " or ".join(rule.spec.select.kinds) or "object with the name"
-        yield Diagnostic(span, "OC305", f"there is no {what} '{name}'", hint)
+        missing = Diagnostic(span, "OC305", f"there is no {what} '{name}'", hint)
+        yield missing.resting_on((Rest(("kind",)), Rest(("spec", "select", "kinds"))))
 
 
 def _protected(authored: Authored, project: Project, scope: Scope) -> Iterator[Diagnostic]:

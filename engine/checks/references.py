@@ -9,7 +9,7 @@ from engine.expression import has_expression
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.calendar import Window
 from schemas.credential import Credential
-from schemas.diagnostic import Diagnostic
+from schemas.diagnostic import Diagnostic, Rest
 from schemas.discovery import Discovery
 from schemas.envelope import Document
 from schemas.guesses import Guesses
@@ -47,7 +47,15 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         if reference.kind == "RunnerPool" and reference.name == DEFAULT_POOL:
             continue  # the pool of `up`, which needs no document
         message = f"there is no {reference.kind} '{reference.name}'"
-        yield Diagnostic(authored.span(*reference.path), "OC305", message, _hint(reference, scope, guesses))
+        missing = Diagnostic(authored.span(*reference.path), "OC305", message, _hint(reference, scope, guesses))
+        yield missing.resting_on(_rests(reference.path))
+
+
+def _rests(path: Path) -> Iterator[Rest]:
+    """What makes it a reference: the kind of the document, and the type of a step whose input it is."""
+    yield Rest(("kind",))
+    if "with" in path:
+        yield Rest((*path[: path.index("with")], "uses"))
 
 
 def references_of(authored: Authored) -> Iterator[Reference]:

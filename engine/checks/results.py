@@ -110,7 +110,8 @@ class Results:
 
         typing = Typing(lookup)
         for name, (_, placed) in self.steps.items():
-            for output, schema in self.gives.get(placed.path, {}).items() if placed.step.for_each is None else ():
+            gives = placed.type.results if placed.type is not None else self.gives.get(placed.path, {})
+            for output, schema in gives.items() if placed.step.for_each is None else ():
                 types = inference.of_schema(schema)
                 found[name, output] = types | NULL if types is not None else None
             for output, value in placed.step.outputs.items():

@@ -30,14 +30,16 @@ MOST_COMPARED = 1_000_000
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """Selectors that match no target, jobs and limits that are left with none."""
     document = authored.document
-    if scope.lacks("Target", "TargetGroup"):
+    if scope.lacks("Target"):
         return  # who is missing may be among those
     for selection, path in selections_of(authored):
         if isinstance(document, Workflow) and has_expression(selection.to_json()):
             continue  # who is chosen is known when it runs
         selectors = list(_empty_selectors(authored, selection, path, scope))
         yield from selectors
-        if not selectors and not scope.members.chosen(selection) and _exist(selection, scope):
+        if selectors or not _is_known(selection, scope):
+            continue
+        if not scope.members.chosen(selection) and _exist(selection, scope):
             yield _nothing(authored, path, "chooses no target")
     if isinstance(document, TargetGroup) and (selector := document.spec.selector) is not None:
         if not scope.members.selected(selector):
@@ -52,6 +54,12 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         yield from _allowed_for(authored, document, scope)
     else:
         yield from _objects(authored, scope)
+
+
+def _is_known(selection: Selection, scope: Scope) -> bool:
+    """Whether it can be said whom it chooses: labels are those of targets alone, members those of groups."""
+    groups = bool(selection.groups) or (selection.exclude is not None and bool(selection.exclude.groups))
+    return not (groups and scope.lacks("TargetGroup"))
 
 
 def _exist(selection: Selection, scope: Scope) -> bool:
@@ -81,13 +89,13 @@ def _limit(
     authored: Authored, limit: Selection | None, path: Path, job_ref: str | None, scope: Scope
 ) -> Iterator[Diagnostic]:
     job = scope.catalog.jobs.get(job_ref or "")
-    if limit is None or job is None:
+    if limit is None or job is None or not _is_known(limit, scope):
         return
     chosen = scope.members.chosen(limit)
     if job.spec.targets is None:
         span, hint = authored.span(*path, key=True), "remove the limit, or give the job targets"
         yield Diagnostic(span, "OC307", f"job '{job.name}' has no targets to limit", hint, "warning")
-    elif chosen and not chosen & scope.members.chosen(job.spec.targets):
+    elif chosen and _is_known(job.spec.targets, scope) and not chosen & scope.members.chosen(job.spec.targets):
         yield _nothing(authored, path, f"leaves none of the targets of job '{job.name}'")
 
 

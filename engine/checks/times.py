@@ -18,6 +18,8 @@ from schemas.policy import User
 from schemas.reader import Authored
 from schemas.schedule import Schedule, ScheduleSpec
 
+LOOKED_AT = "; a check looks at the same years whenever it is asked: from 2028 on where nothing says from when"
+"""Of findings that name the days of a look."""
 _NO_SUCH_DAY = "no month of the ones it names has such a day"
 _NINE_YEARS = 9 * 366
 _FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)

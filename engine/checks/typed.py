@@ -1,6 +1,7 @@
 """Expressions that cannot give what is asked for, or compare what cannot be compared."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from engine import inference
@@ -9,6 +10,7 @@ from engine.checks.scope import Path
 from engine.expression import Expression, ExpressionError, compile_text
 from engine.inference import Choices, Lookup, Mismatch, Types
 from engine.literals import NotLiteralError, literal
+from engine.syntaxtree import path_of
 from engine.userschema import faults_of
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.reader import Authored
@@ -102,14 +104,40 @@ def _literal(authored: Authored, one: Read, schema: Mapping[str, Any], code: str
         yield Diagnostic(span, code, f"the expression gives a value that is not taken: {message}")
 
 
-def of_items(items: Any) -> Types:
-    """The types of the items of a loop, where they are written out, as a list or in one expression; else None."""
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What an item of a loop is called, and what is known of it: its types, or the path that is walked."""
+
+    name: str
+    types: Types = None
+    walked: tuple[str, ...] = ()
+
+    def looked_up(self, path: tuple[str, ...], others: Lookup) -> Types:
+        """The types of a path for which the item stands, and of any other by `others`."""
+        if path[0] != self.name:
+            return others(path)
+        if self.walked:
+            return others((*self.walked, inference.ITEM, *path[1:])) if inference.is_list(others(self.walked)) else None
+        return self.types if len(path) == 1 else None
+
+
+def of_loop(name: str, items: Any) -> Items:
+    """What the items of a loop are, where they are written out, as a list or in one expression, or read from a path."""
     if isinstance(items, str):
         try:
             found = found_in(items, condition=False)
-            items = literal(compile_text(found[0].cel).tree) if len(found) == 1 and found[0].whole else None
+            tree = compile_text(found[0].cel).tree if len(found) == 1 and found[0].whole else None
+            if tree is None:
+                return Items(name)
+            if walked := path_of(tree):
+                return Items(name, walked=walked if walked[0] != name else ())
+            items = literal(tree)
         except (ExpressionError, NotLiteralError):
-            return None
+            return Items(name)
+    return Items(name, _of_each(items))
+
+
+def _of_each(items: Any) -> Types:
     if not isinstance(items, list | tuple) or not items:
         return None
     found_types = [None if isinstance(item, str) and OPEN in item else inference.of_value(item) for item in items]
@@ -126,7 +154,7 @@ def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> 
     if param is None or param.get("secret") is True:
         return None
     if len(path) > 2:
-        return inference.of_schema(_below(param, path[2:]))
+        return within(param, path[2:])
     types = inference.of_schema(param)
     sure = param.get("required") is True or "default" in param
     return types if types is None or sure else types | inference.NULL
@@ -134,12 +162,13 @@ def params(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...]) -> 
 
 def within(shape: Mapping[str, Any], path: tuple[str, ...]) -> Types:
     """The types of what a path leads to in a value of this JSON Schema; None where it says nothing of it."""
-    return inference.of_schema(_below(shape, path))
+    below = _below(shape, path)
+    return inference.of_schema(below) if below is not None else inference.ABSENT
 
 
 def texts_within(shape: Mapping[str, Any], path: tuple[str, ...]) -> frozenset[str]:
     """The texts that a path may read there, where an `enum` lists them."""
-    listed = _below(shape, path).get("enum")
+    listed = (_below(shape, path) or {}).get("enum")
     return frozenset(listed) if isinstance(listed, list) else frozenset()
 
 
@@ -150,19 +179,38 @@ def choices_of(declared: Mapping[str, Mapping[str, Any]], path: tuple[str, ...])
     return frozenset(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else frozenset()
 
 
-def _below(schema: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    """The schema of an item or a property; empty where it is not written out."""
+def _below(schema: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """The schema of an item or a property; empty where it is not written out, None where there cannot be any."""
     for part in path:
-        below = schema.get("items") if part == inference.ITEM else (schema.get("properties") or {}).get(part)
+        below = _of_items(schema) if part == inference.ITEM else _of_member(schema, part)
+        if below is False:
+            return None
         if not isinstance(below, Mapping):
             return {}
         schema = below
     return schema
 
 
+def _of_items(schema: Mapping[str, Any]) -> Any:
+    """Where the first items have schemas of their own, nothing is said of any item."""
+    return schema.get("items") if "prefixItems" not in schema else None
+
+
+def _of_member(schema: Mapping[str, Any], name: str) -> Any:
+    """False where there cannot be such a member."""
+    named = schema.get("properties") or {}
+    if name in named:
+        return named[name]
+    return schema.get("additionalProperties") if schema.get("type") == "object" else None
+
+
 def _hint(types: frozenset[str], wanted: frozenset[str]) -> str:
     if types & inference.TEXT and wanted & inference.INT:
         return "int(x) makes a number of a text"
+    if types - inference.NULL == {"map"}:
+        return "read a member of it; outputs of a job with targets are by target: jobs.<id>.outputs.<name>['web-01']"
+    if inference.is_list(types):
+        return "read an item of it by its number, as in x[0]"
     if wanted & inference.TEXT:
         return "string(x) makes a text of it"
     return "compare it with something, as in x == 1" if wanted == inference.BOOL else ""

@@ -14,7 +14,7 @@ from engine import dst, recurrence, zones
 from engine.catalog import Catalog
 from engine.checks.nameddays import Left, left
 from engine.checks.scope import Path, Scope
-from engine.checks.times import covers, ever, is_readable
+from engine.checks.times import LOOKED_AT, covers, ever, is_readable
 from engine.cron import parse
 from engine.recurrence import TICK
 from engine.windows import Rules, Windows
@@ -144,7 +144,7 @@ class _Held:
 
     @property
     def message(self) -> str:
-        span = "" if self.all else f" from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}"
+        span = "" if self.all else f" in the years looked at, {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d},"
         but = ", but for some when clocks change," if self.seldom else ""
         runs = "hardly ever runs" if self.seldom else "never runs"
         return (
@@ -173,6 +173,7 @@ def about_schedule(authored: Authored, schedule: Schedule, scope: Scope) -> Iter
     given = {"cron": spec.cron, "rrule": spec.rrule, "every": spec.every, "at": spec.at}
     clock = next(field for field, value in given.items() if value is not None)
     hint = "choose another time, or say with 'jobs' or 'targets' whom the window means, or let it 'blocked: defer'"
+    hint += "" if held.all else LOOKED_AT
     related = _related(sorted(held.windows), scope)
     yield Diagnostic(authored.span("spec", clock), "OC504", held.message, hint, "warning", related)
 

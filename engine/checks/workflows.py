@@ -8,13 +8,13 @@ from typing import Any
 
 from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.scope import Path, Scope
-from engine.checks.typed import Typing, choices_of, mismatches, of_items
+from engine.checks.typed import Items, Typing, choices_of, mismatches, of_loop
 from engine.checks.typed import given as unfitting
 from engine.checks.typed import params as typed_params
 from engine.concurrency import group_of, group_of_job
 from engine.expression import Reference, has_expression
 from engine.graph import bottom_up, circles, reached, shown
-from engine.inference import BOOL, INT, LIST, TEXT, Lookup, Types
+from engine.inference import BOOL, INT, LIST, NULL, TEXT, Types
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses
@@ -23,6 +23,7 @@ from schemas.span import Span
 from schemas.workflow import Gate, Node, Workflow
 
 RUN_FIELDS = frozenset({"id", "job", "commit", "instant", "attempt", "cause"})
+_MAP = frozenset({"map"})
 _OF_NODE = frozenset({"state", "outputs"})
 _ELSEWHERE = {
     "steps": "a workflow sees its jobs: jobs.<id>.state, jobs.<id>.outputs",
@@ -77,19 +78,6 @@ def _deciders(gate: Gate, scope: Scope) -> Set[str]:
                 return known
             known.add(name)
     return known
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """What an item of a loop is called, and its types where they are known."""
-
-    name: str
-    types: Types
-
-    def at(self, path: tuple[str, ...], others: Lookup) -> Types:
-        if path[0] != self.name:
-            return others(path)
-        return self.types if len(path) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -176,7 +164,7 @@ class _Graph:
         yield from self._read(self.document.spec.outputs, ("spec", "outputs"), None)
 
     def _read(
-        self, value: Any, path: Path, own: str | None, *, item: "_Item | None" = None, wanted: Types = None
+        self, value: Any, path: Path, own: str | None, *, item: Items | None = None, wanted: Types = None
     ) -> Iterator[Diagnostic]:
         def judge(reference: Reference, _: bool) -> Fault | None:
             return self._fault(reference, own, item.name if item is not None else None)
@@ -191,17 +179,17 @@ class _Graph:
             wrong = tuple(judged(self.authored, one, judge))
             yield from wrong or mismatches(self.authored, one, typing, wanted)
 
-    def _typing(self, item: "_Item | None") -> Typing:
+    def _typing(self, item: Items | None) -> Typing:
         if item is None:
             return self.typing
         return Typing(
-            lambda path: item.at(path, self._types),
+            lambda path: item.looked_up(path, self._types),
             lambda path: frozenset() if path[0] == item.name else self._choices(path),
         )
 
     @staticmethod
-    def _item(node: Node) -> "_Item | None":
-        return _Item(node.for_each.as_, of_items(node.for_each.items)) if node.for_each is not None else None
+    def _item(node: Node) -> Items | None:
+        return of_loop(node.for_each.as_, node.for_each.items) if node.for_each is not None else None
 
     @cached_property
     def typing(self) -> Typing:
@@ -214,11 +202,25 @@ class _Graph:
         match path:
             case ("params", *_):
                 return typed_params(self.document.spec.params, path)
+            case ("jobs", name, "outputs", output):
+                return self._types_of_output(name, output)
+            case ("jobs", _, "outputs") | ("jobs",):
+                return _MAP
             case ("jobs", _, "state") | ("run", "id" | "job" | "commit" | "instant"):
                 return TEXT
             case ("run", "attempt"):
                 return INT
         return None
+
+    def _types_of_output(self, name: str, output: str) -> Types:
+        """By target, where the job has targets; of a loop, a list with one value an item."""
+        node = self.nodes.get(name)
+        job = self.scope.catalog.jobs.get(node.job_ref or "") if node is not None else None
+        if node is None or job is None or output not in job.spec.outputs:
+            return None
+        if node.for_each is not None:
+            return LIST | NULL
+        return _MAP | NULL if job.spec.targets is not None else None
 
     def _given(self, name: str, node: Node) -> Iterator[Diagnostic]:
         """Params whose expressions cannot give what the job asks for."""

@@ -77,7 +77,7 @@ class Declared(BaseModel):
             name,
             inputs=self.inputs,
             required=frozenset(self.required),
-            outputs=frozenset(self.outputs),
+            results=self.outputs,
             needs=self.needs,
             over=self.over,
             description=self.description,

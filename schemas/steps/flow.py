@@ -1,6 +1,6 @@
 """Step types that do nothing to a target: they wait, judge, tell, or stand in for others in tests."""
 
-from schemas.steps.types import StepType, choice, duration, several, text, whole_number
+from schemas.steps.types import StepType, choice, duration, said_of, several, text, whole_number
 
 TYPES = (
     StepType(
@@ -55,7 +55,7 @@ TYPES = (
             "format": choice("What the text is; text by default.", "text", "html", "markdown"),
         },
         required=frozenset({"channel", "text"}),
-        outputs=frozenset({"id"}),
+        results=said_of(id="string"),
         needs="nothing",
         examples=({"channel": "web-oncall", "text": "rotate failed on ${{ target.name }}"},),
     ),

@@ -15,12 +15,13 @@ without any."""
 
 @dataclass(frozen=True, slots=True)
 class StepType:
-    """Inputs as JSON Schema properties, outputs by name."""
+    """Inputs as JSON Schema properties, results by name."""
 
     name: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     required: frozenset[str] = frozenset()
-    outputs: frozenset[str] = frozenset()
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What later steps read of it, by name, as JSON Schemas. A step that did not run has nothing of it."""
     needs: Needs = "commands"
     over: str | None = None
     """The connection it always uses."""
@@ -44,6 +45,11 @@ class StepType:
     """Inputs that are the path of a file in the repository."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Values of `with`, the first as people need it most."""
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """The names of its results."""
+        return frozenset(self.results)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,6 +112,11 @@ def size(description: str, *examples: str) -> Input:
 
 def anything(description: str, *examples: Any) -> Input:
     return {"description": description, "examples": [*examples]}
+
+
+def said_of(**types: str) -> Mapping[str, Mapping[str, Any]]:
+    """Results, each of one type."""
+    return {name: {"type": one} for name, one in types.items()}
 
 
 def mapping(description: str, example: Mapping[str, Any], *, values: Mapping[str, Any] | None = None) -> Input:
