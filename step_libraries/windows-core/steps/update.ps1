@@ -40,7 +40,14 @@ if (-not $install -or [Environment]::UserInteractive) {
     exit 0
 }
 $folder = Join-Path -Path $env:ProgramData -ChildPath ("opsconductor-" + [guid]::NewGuid())
-New-Item -ItemType Directory -Path $folder | Out-Null
+# made with its own rights, which nothing inherits over: what SYSTEM runs and answers is no ordinary user's to write
+$rights = New-Object System.Security.AccessControl.DirectorySecurity
+$rights.SetSecurityDescriptorSddlForm("D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)", "Access")
+if ($PSVersionTable.PSEdition -eq "Core") {
+    [System.IO.FileSystemAclExtensions]::CreateDirectory($rights, $folder) | Out-Null
+} else {
+    [System.IO.Directory]::CreateDirectory($folder, $rights) | Out-Null
+}
 $name = Split-Path -Path $folder -Leaf
 try {
     $answer = Join-Path -Path $folder -ChildPath "answer.json"
