@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.acceptance.site import HERE, MAIN, REQUESTS, Site
+from tests.running import ends
 
 Make = Callable[..., Site]
 
@@ -182,12 +184,40 @@ def test_a_cancelled_workflow_cancels_its_runs_and_cleans_up(made: Make) -> None
     assert site.answered("stop")["state"] == "done"
 
 
-def test_a_workflow_that_runs_out_of_time_ends_its_runs(made: Make) -> None:
-    site = made(workflow("late", "a: {wait: 1h}\nb: {jobRef: work, needs: [a], params: {n: never}}", "timeout: 1s"))
+def test_a_workflow_that_runs_out_of_time_ends_its_runs(made: Make, tmp_path: Path) -> None:
+    """The job of a node is under way then: it is ended on its target, and its `finally` runs."""
+    long = f"""
+        apiVersion: opsconductor/v1
+        kind: Job
+        metadata: {{name: long}}
+        spec:
+          targets: {{names: [here]}}
+          steps:
+            - run: echo $$ > {tmp_path}/pid; sleep 600; echo survived > {tmp_path}/survived
+          finally:
+            - run: echo tidied > {tmp_path}/tidied
+    """
+    site = made(
+        workflow(
+            "late",
+            """
+            a: {wait: 1h}
+            long: {jobRef: long}
+            b: {jobRef: work, needs: [a, long], params: {n: never}}
+            """,
+            "timeout: 5s",
+        ),
+        long=long,
+    )
     site.up()
     run = site.asked("ask", "workflowRef: late")
     assert run["status"]["state"] == "timedOut"
-    assert nodes_of(run) == {"a": "timedOut", "b": "timedOut"}
+    assert nodes_of(run) == {"a": "timedOut", "long": "timedOut", "b": "timedOut"}
+    child = site.run_file(run["status"]["nodes"]["long"]["run"])
+    assert child["status"]["reason"] == "the workflow ran out of time"
+    assert ends(int((tmp_path / "pid").read_text()))
+    assert (tmp_path / "tidied").exists()
+    assert not (tmp_path / "survived").exists()
 
 
 # --- gates ------------------------------------------------------------------------------------------------------------

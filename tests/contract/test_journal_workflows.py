@@ -5,15 +5,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from engine import gates
 from engine.identity import Cause, RunId, run_id
-from engine.states import NodeState, RunState
+from engine.moves import End
+from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
 from engine.views import RunView
 from engine.waits import Held
 from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from journal import census, graphs, history, leases, outbox, runimport, runresume, runs, workflows
 from journal.runs import Enqueued, NewRun
+from journal.tables import nodes
 from schemas.project import Retention
 from tests.catalogs import catalog, job, local_target
 from tests.contract.conftest import Desk
@@ -212,6 +215,31 @@ async def test_only_those_are_looked_at_of_which_something_has_changed(desk: Des
     await desk.do(outbox.advance, "test", seen + 1)
     await desk.do(outbox.trim)
     assert leading.run in (await desk.see(workflows.led, seen)).touched, "what had changed is not on record any more"
+
+
+@pytest.mark.parametrize("before", NodeState)
+async def test_a_node_goes_only_where_the_table_lets_it(desk: Desk, before: NodeState) -> None:
+    """Whatever is asked of the journal: a node that has ended stays as it is."""
+    leading = await begun(desk)
+    now = desk.clock.now()
+    (seq,) = await desk.see(lambda conn: conn.execute(select(nodes.c.run).distinct()).scalars().all())
+    plan = next(one for one in planned().nodes if one.id == "ask")
+    after = {}
+    for state in NodeState:
+        where = (nodes.c.run == seq, nodes.c.node == "ask")
+        await desk.do(lambda tx, where=where: tx.execute(update(nodes).where(*where).values(state=before.value)))
+        try:
+            if is_final(state):
+                await desk.do(graphs.end, seq, End(plan, state), now)
+            else:
+                await desk.do(graphs.begin, seq, "ask", state, now)
+        except ValueError as error:
+            assert str(error) == f"node ask is {before} and cannot become {state}"
+        else:
+            after[state] = (await leading.nodes())["ask"]
+            continue
+        assert (await leading.nodes())["ask"] == before.value
+    assert after == {state: state.value for state in NODE_TRANSITIONS[before]}
 
 
 async def test_its_runs_are_kept_while_it_goes_on(desk: Desk) -> None:

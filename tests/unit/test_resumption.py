@@ -47,8 +47,13 @@ CATALOG = catalog(
     written("mends", "    - {id: a, run: 'true', rescue: [{run: 'echo ${{ steps.a.stdout }}'}]}\n"),
     written("tries", TRIES),
     "kind: Schedule\nmetadata: {name: nightly}\nspec: {jobRef: three, every: 1h}\n",
+    "kind: Workflow\nmetadata: {name: release}\nspec: {jobs: {first: {jobRef: three}, ask: {approval: {}}}}\n",
 )
 CAUSE = Cause("request", "ask", NOON, requested_by="ana@example.org")
+
+
+def node(name: str | None) -> Cause:
+    return Cause("workflow", "release-20261121T120000Z-0123456789", NOON, node=name)
 
 
 def step(name: str, state: StepState = S.SUCCEEDED, *, continued: bool = False) -> StepView:
@@ -120,6 +125,11 @@ def test_targets_are_those_of_the_file() -> None:
         (run("three", id="three-20261121T120000Z-0123456789"), "its name does not follow"),
         (run("three", cause=Cause("schedule", "nightly", NOON)), None),
         (run("reads", cause=Cause("schedule", "nightly", NOON)), "no Schedule 'nightly' starts the job 'reads'"),
+        (run("three", cause=node("first")), None),
+        (run("reads", cause=node("first")), "no node 'first' runs the job 'reads'"),
+        (run("three", cause=node("ask")), "no node 'ask' runs the job 'three'"),
+        (run("three", cause=node("gone")), "no node 'gone' runs the job 'three'"),
+        (run("three", cause=node(None)), "no node 'None' runs the job 'three'"),
     ],
 )
 def test_it_goes_on_or_says_why_not(view: RunView, why: str | None) -> None:
