@@ -1,6 +1,7 @@
-"""Concurrency groups: what shares one states one limit, and its name is made of params alone."""
+"""Concurrency groups: one limit each, names of params alone, and no workflows that wait for each other's places."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from engine.checks.reading import Fault, Read, judged, named, read
@@ -8,8 +9,10 @@ from engine.checks.scope import Path, Scope
 from engine.checks.typed import Typing, choices_of, mismatches
 from engine.checks.typed import params as typed_params
 from engine.concurrency import group_of, group_of_job
-from engine.expression import Reference
+from engine.expression import Reference, has_expression
+from engine.graph import circles
 from schemas.diagnostic import Diagnostic, Related
+from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses
 from schemas.job import Job
 from schemas.reader import Authored
@@ -47,6 +50,11 @@ def _fault(reference: Reference, params: Mapping[str, Mapping[str, Any]], guesse
 
 
 def check(scope: Scope) -> Iterator[Diagnostic]:
+    yield from _limits(scope)
+    yield from _crosswise(scope)
+
+
+def _limits(scope: Scope) -> Iterator[Diagnostic]:
     """That all of one group state one limit. Of a name with expressions, those that write the same text."""
     first: dict[str, tuple[Authored, int]] = {}
     for authored, group, limit in _groups(scope):
@@ -63,3 +71,48 @@ def _groups(scope: Scope) -> Iterator[tuple[Authored, str, int]]:
         yield scope.authored("Job", name), group_of_job(job), job.spec.concurrency.limit
     for name, workflow in scope.catalog.workflows.items():
         yield scope.authored("Workflow", name), group_of(name, workflow.spec), workflow.spec.concurrency.limit
+
+
+def _crosswise(scope: Scope) -> Iterator[Diagnostic]:
+    """Workflows that hold the places which each other's jobs wait for: one finding a circle of groups.
+
+    That of a workflow and its own job, which is an error, is found with the workflow (`engine.checks.workflows`).
+    """
+    held = _held_while_waiting(scope)
+    for circle in islice(circles({group: tuple(below) for group, below in held.items()}), MAX_FINDINGS):
+        ways = list(zip(circle, [*circle[1:], circle[0]], strict=True))
+        *before, (workflow, node, job) = (held[group][wanted] for group, wanted in ways)
+        said = ", and ".join(
+            f"a run of '{by}' holds '{group}' while its job '{runs}' waits for '{wanted}'"
+            for (by, _, runs), (group, wanted) in zip(
+                [(workflow, node, job), *before], [ways[-1], *ways[:-1]], strict=True
+            )
+        )
+        hint = "give one of these workflows, or of these jobs, a group that is not in the circle"
+        related = tuple(
+            Related(scope.authored("Workflow", by).span("spec", "jobs", at, "jobRef"), f"'{by}' runs '{runs}'")
+            for by, at, runs in before[:10]
+        )
+        span = scope.authored("Workflow", workflow).span("spec", "jobs", node, "jobRef")
+        message = f"these may wait for each other until queueTimeout: {said}"
+        yield Diagnostic(span, "OC324", message, hint, "warning", related)
+
+
+def _held_while_waiting(scope: Scope) -> dict[str, dict[str, tuple[str, str, str]]]:
+    """By the group that a workflow holds and one that a job of it waits for: the workflow, the node and the job.
+
+    Groups whose names expressions make are left out, and so is who takes no place.
+    """
+    found: dict[str, dict[str, tuple[str, str, str]]] = {}
+    for name, workflow in scope.catalog.workflows.items():
+        group = group_of(name, workflow.spec)
+        if has_expression(group) or workflow.spec.concurrency.on_conflict == "allow":
+            continue
+        for node_id, node in workflow.spec.jobs.items():
+            job = scope.catalog.jobs.get(node.job_ref or "")
+            if job is None or job.spec.concurrency.on_conflict == "allow":
+                continue
+            wanted = group_of_job(job)
+            if wanted != group and not has_expression(wanted):
+                found.setdefault(group, {}).setdefault(wanted, (name, node_id, job.name))
+    return found

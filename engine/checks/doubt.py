@@ -58,7 +58,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC321": frozenset(),
     "OC322": frozenset({"jump", "=ssh", "=connections"}),
     "OC323": frozenset(),
-    "OC324": frozenset({"jobRef", "concurrency", "group"}),
+    "OC324": frozenset({"jobRef", "concurrency", "group", "onConflict"}),
     "OC325": frozenset(),
     "OC326": frozenset({"plugins", "plugin", "name", "with"}),
     "OC340": frozenset(),

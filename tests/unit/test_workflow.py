@@ -13,9 +13,10 @@ from engine.contexts import RunFacts
 from engine.graphfacts import Child, Facts, NodeRecord, OpenGate, Verdict, good
 from engine.identity import Cause, RunId
 from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
+from engine.refused import PlanRefused
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
 from engine.workflow import advance, wakes_at
-from engine.workflowplan import PinnedWorkflow, dump, load, plan_workflow
+from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, dump, load, plan_workflow
 from tests.catalogs import catalog, job, local_target
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
@@ -314,6 +315,22 @@ def test_an_item_that_cannot_be_started_keeps_the_later_ones_from_starting() -> 
     assert end.outputs == {"o": [1, None, None]}
     assert end.reason is not None
     assert end.reason.startswith("1 of 3 items did not succeed, 1 did not begin; params of item 1: ")
+
+
+@pytest.mark.parametrize(("group", "fits"), [("work", False), ("other", True), (None, True)])
+def test_a_workflow_that_its_own_job_would_wait_for_is_refused(group: str | None, fits: bool) -> None:
+    """Validation says so before (OC324); what is planned all the same does not wait for itself."""
+    text = "kind: Workflow\nmetadata: {name: w}\nspec: {jobs: {a: {jobRef: work}}}\n"
+    known = catalog(local_target("here"), job("work", spec=PLACES), text)
+    written = known.workflows["w"]
+    concurrency = written.spec.concurrency.model_copy(update={"group": group})
+    shared = written.model_copy(update={"spec": written.spec.model_copy(update={"concurrency": concurrency})})
+    found = plan_workflow(known, shared, params={})
+    if fits:
+        assert isinstance(found, PlannedWorkflow)
+    else:
+        message = "node 'a': job 'work' would wait for this workflow: both are of group 'work'"
+        assert found == PlanRefused("notAllowed", message)
 
 
 def test_words_of_strangers_do_not_count() -> None:
