@@ -23,9 +23,11 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     arguments   whether a command evaluates the value in one of its words
     inputs      what a command makes of its standard input
     started     the same for commands that scripts in other languages start
+    blocks      functions, loops, branches and brackets
+    followed    a script that was read to its end
     flows       the variables that a script computes with or evaluates
     wrappers    functions that run their arguments
-    digits      variables that a script asks for digits
+    digits      where a script has asked a variable for digits
 
 Sources: POSIX.1-2024 XCU 2.2-2.10; bash manual 3.1, 3.2.4, 3.5, 6.5.
 """

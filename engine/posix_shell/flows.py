@@ -8,34 +8,30 @@ The same holds for `eval "$x"` and all else that evaluates: which words do is as
 
 import itertools
 import re
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
-from engine.posix_shell.arguments import Arguments, assigned_name
-from engine.posix_shell.digits import checked
+from engine.posix_shell.arguments import Arguments
+from engine.posix_shell.digits import Digits
+from engine.posix_shell.followed import ELEMENT, INPUT, POSITIONAL, Followed, assigned, output_of
 from engine.posix_shell.options import COMPUTING
 from engine.posix_shell.pieces import DYNAMIC, Word
 from engine.posix_shell.programs import program
 from engine.posix_shell.variables import COMPUTED_NAMES
 
-INPUT = "<input>"
-"""What goes through a pipe or a here-document, to whoever reads it."""
-POSITIONAL = "@"
-"""`$1`, `$2`, ..., of the script and of its functions."""
-
-_READ = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*|[0-9@*])")
-_USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]")
+_READ = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})")
+_USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]|\$\{!#")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
 _PARAMETER = re.compile(r"([!#]?)([A-Za-z_][A-Za-z0-9_]*|[0-9@*]+)(\[[^\]]*\]?)?(.?)(.?)", re.DOTALL)
-_COMMAND = re.compile(r"(?:^|[;&|({!]|\b(?:then|do|else|if|while|until)\b)[ \t]*(?=case\b|\[\[)", re.MULTILINE)
 _ARITHMETIC = re.compile(r"\(\([^()\n]*(?:\([^()\n]*\)[^()\n]*)*|\$\[[^\]\n]*|\blet[ \t][^\n;&|]*")
 _EVALUATING_LINE = re.compile(r"(?:\beval\b|\b(?:ba|da|a|k|z)?sh[ \t]+-[a-z]*c\b)[^\n]*")
 _SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
+_OF_DIGITS = re.compile(r"[ \t]+(?:\[0-9\]|\[\[:digit:\]\]|\\\.|[\^$()+*?0-9-]|\{[0-9,]+\})++(?:[ \t]+\]\])?", re.ASCII)
+"""A pattern that only digits, dots and dashes match."""
+_PROMPTS = frozenset({"PS0", "PS4", "PROMPT_COMMAND"})
+"""Their texts are expanded once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,8 @@ def computing(name: str) -> Sink:
 
 
 def _called(name: str) -> str:
+    if name.endswith("()"):
+        return f"what '{name[:-2]}' prints"
     return f"'{name}'" if name.isidentifier() else "a variable" if name == INPUT else "an argument of the script"
 
 
@@ -77,85 +75,65 @@ class Flows:
     """Names that `declare -i` makes numbers: what is assigned to them is computed."""
     mappings: set[str] = field(default_factory=set)
     """Arrays whose subscripts are text."""
+    spelled: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By name: the names that stand in its text, which bash puts in where it computes that."""
+    anywhere: set[str] = field(default_factory=set)
+    """Names whose values may go to any variable."""
 
-    def reached(self, sinks: Mapping[str, Sink], checked: frozenset[str]) -> dict[str, Sink]:
-        """Every name whose value goes to one of these, directly or not; without those that the script checks."""
+    def reached(self, sinks: Mapping[str, Sink], *, spelled: bool) -> dict[str, Sink]:
+        """Every name whose value goes to one of these, directly or not; `spelled`: or by its name."""
         found: dict[str, Sink] = {}
         waiting = [*sinks.items()]
+        if waiting:
+            waiting += ((name, waiting[0][1]) for name in self.anywhere)
         while waiting:
             name, sink = waiting.pop()
-            if name not in found and name not in checked:
+            if name not in found:
                 found[name] = sink
                 waiting += ((source, sink) for source in self.sources.get(name, ()))
+                if spelled:
+                    waiting += ((source, sink) for source in self.spelled.get(name, ()))
         return found
 
 
-@dataclass(frozen=True)
-class Followed:
-    """A script that was followed to its end."""
-
-    text: str
-    commands: tuple[Arguments, ...]
-    functions: frozenset[str]
-    arithmetic: Sequence[tuple[int, int]]
-    """Places in the text, as the others."""
-    parameters: Sequence[tuple[int, int]]
-    """`${...}`"""
-    others: Sequence[tuple[int, int]]
-    """Scripts of others, which are not followed."""
-    bodies: Sequence[tuple[int, int]]
-    """Here-documents."""
-    reads: Sequence[tuple[int, str]]
-    """Where the values of variables are put in, in order."""
-
-    def names_in(self, start: int, end: int) -> Iterator[str]:
-        """The variables whose values are put in between these places."""
-        for _, name in self.reads[bisect_left(self._read_places, start) : bisect_left(self._read_places, end)]:
-            yield POSITIONAL if name[0] in "0123456789@*" else name
-
-    @cached_property
-    def _read_places(self) -> list[int]:
-        return [at for at, _ in self.reads]
-
-    @cached_property
-    def pipes_all(self) -> bool:
-        """Whether more goes through a pipe than the words of the command before it: `{ ...; } | x`."""
-        return any(
-            one.command.piped and (one.command.compound or not self.functions.isdisjoint(one.called))
-            for one in self.commands
-        )
-
-
-def sinks(script: Followed, evaluated: Mapping[str, Sink]) -> dict[str, Sink]:
+def sinks(script: Followed, evaluated: Mapping[str, Sink], digits: Digits) -> dict[str, Sink]:
     """Names whose value the script computes, or which flow into those that it evaluates."""
     flows = Flows()
     text = script.text
     for one in script.commands:
-        _Reading(script, one).into(flows)
+        _Reading(script, one, digits).into(flows)
+    flows.sources["BASH_ARGV"].add(POSITIONAL)
     for start, end in script.arithmetic:
-        flows.sinks.update(_used(text[start:end]))
+        flows.sinks.update(_unless(digits, start, _used(text[start:end])))
+        flows.sinks.update(script.outputs_named_in(start, end))
     for start, end in script.others:
-        flows.sinks.update(computed_at_least(text[start:end]))
+        flows.sinks.update(_unless(digits, start, computed_at_least(text[start:end])))
     for start, end in script.parameters:
-        flows.sinks.update(_of_parameter(text[start:end], flows.mappings))
+        flows.sinks.update(_unless(digits, start, _of_parameter(text[start:end], flows.mappings)))
         if (match := _DEFAULT.match(text, start, end)) is not None:
-            flows.sources[match[1]].update(_read(text, match.end(), end))
+            flows.sources[match[1]].update(_unless(digits, start, _read(text, match.end(), end)))
     for start, end in script.bodies:
-        flows.sources[INPUT].update(_read(text, start, end))
+        flows.sources[INPUT].update(_unless(digits, start, _read(text, start, end)))
+        flows.spelled[INPUT].update(_used(text[start:end]))
     for name, start, end in flows.assigned:
         if name in flows.integers or name in COMPUTED_NAMES:
             flows.sinks.update(_used(text[text.find("=", start, end) + 1 : end]))
     # A number of bash, such as RANDOM, is computed whenever it is assigned.
     flows.sinks.update(name for name in COMPUTED_NAMES if name in flows.sources)
-    asked = checked(text, _tests(script))
     numbers = {name: computing(name) for name in (*flows.sinks, *COMPUTED_NAMES)}
-    return flows.reached(evaluated, asked) | flows.reached(numbers, asked - COMPUTED_NAMES)
+    by_name = any(text.startswith("!", start) for start, _ in script.parameters)
+    return flows.reached(evaluated, spelled=by_name) | flows.reached(numbers, spelled=True)
+
+
+def _unless(digits: Digits, at: int, names: Iterable[str]) -> Iterator[str]:
+    """Those of the names that may hold more than digits there."""
+    return (name for name in names if not digits.hold(name, at))
 
 
 def computed_at_least(text: str) -> frozenset[str]:
     """Of a script that cannot be followed: the names that stand in its arithmetic."""
     found = {name for match in _ARITHMETIC.finditer(text) for name in _used(match[0])}
-    return frozenset(found - checked(text, (match.end() for match in _COMMAND.finditer(text))))
+    return frozenset(found)
 
 
 def evaluated_at_least(text: str) -> dict[str, Sink]:
@@ -170,24 +148,23 @@ def read_at_least(text: str) -> frozenset[str]:
     return frozenset(name for name in _read(text, 0, len(text)) if name.isidentifier())
 
 
-def _tests(script: Followed) -> Iterator[int]:
-    for one in script.commands:
-        if one.heads and one.called[-1] in ("case", "[["):
-            yield one.command.words[one.heads[-1]].start
-
-
 def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
     """The names that take a value which stands in this command."""
     command = arguments.command
     place = command.places.get(hole)
+    if (name := output_of(arguments)) is not None:
+        yield name
     if command.piped or script.pipes_all or hole in command.body_holes:
         yield INPUT
     if place is None:
         return
     word = command.words[place]
+    yield "_"
     if word.process:
         yield INPUT
-    if (name := _assigned(arguments, place, word)) is not None:
+    if _captures(script, command.words):
+        yield "BASH_REMATCH"
+    if (name := assigned(arguments, place, word)) is not None:
         yield name
     called = arguments.called[-1:]
     if called and called[0] in ("for", "select") and place > arguments.heads[-1] + 1:
@@ -196,31 +173,31 @@ def targets(script: Followed, arguments: Arguments, hole: int) -> Iterator[str]:
         yield POSITIONAL
 
 
-def _assigned(arguments: Arguments, place: int, word: Word) -> str | None:
-    if arguments.assigns(place):
-        return assigned_name(word.text)
-    element = _ELEMENT.match(word.text)
-    return element[1] if element and place == arguments.first else None
-
-
 @dataclass
 class _Reading:
     """What one command says about names."""
 
     script: Followed
     arguments: Arguments
+    digits: Digits
 
     def into(self, flows: Flows) -> None:
         command = self.arguments.command
         for place, word in enumerate(command.words):
-            if (name := _assigned(self.arguments, place, word)) is not None:
+            if (name := assigned(self.arguments, place, word)) is not None:
                 flows.sources[name].update(self._read(word))
+                flows.spelled[name].update(self._spelled(word))
                 flows.assigned.append((name, word.start, word.end))
+                if name in _PROMPTS:
+                    flows.sinks.add(name)
             flows.sinks.update(used for item in word.items for used in self._of_item(item, name, flows))
         if command.piped or self.script.pipes_all:
             flows.sources[INPUT].update(name for word in command.words for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.redirected for name in self._read(word))
         flows.sources[INPUT].update(name for word in command.words if word.process for name in self._read(word))
+        for start, end in command.fed:
+            flows.spelled[INPUT].update(self._spelled(Word(start=start, end=end)))
+        self._printed(flows)
         if self.arguments.starts_shell:
             flows.sinks.update(name for word in command.words for name in computed_at_least(self._raw(word)))
         if self.arguments.heads and not command.pattern:
@@ -228,27 +205,59 @@ class _Reading:
             self._called(flows, self.arguments.called[-1], command.words[head], command.words[head + 1 :])
 
     def _called(self, flows: Flows, name: str, head: Word, words: list[Word]) -> None:
-        if element := _ELEMENT.match(head.text):
+        if element := ELEMENT.match(head.text):
             if element[1] not in flows.mappings:
-                flows.sinks.update(_used(_subscript(self._raw(head))))
+                flows.sinks.update(self._used(_subscript(self._raw(head)), head))
         elif name == "let":
-            flows.sinks.update(used for word in words for used in _used(self._raw(word)))
+            flows.sinks.update(used for word in words for used in self._used(self._raw(word), word))
         elif program(name).words == "names":
+            self._elements(flows, words)
             self._declared(flows, words)
         elif name == "[[":
             self._compared(flows, words)
         elif name in ("for", "select") and words:
             flows.sources[words[0].text].update(read for word in words[1:] for read in self._read(word))
+            flows.spelled[words[0].text].update(one for word in words[1:] for one in self._spelled(word))
             if len(words) == 1:
                 flows.sources[words[0].text].add(POSITIONAL)
         elif name == "set" or name in self.script.functions:
             flows.sources[POSITIONAL].update(read for word in words for read in self._read(word))
+            flows.spelled[POSITIONAL].update(
+                one for word in words if " " not in word.text for one in self._spelled(word)
+            )
         elif name in ("read", "mapfile", "readarray", "getopts"):
+            self._elements(flows, words)
             self._reads(flows, name, words)
         elif name == "unset":
             flows.sinks.update(read for word in words for read in self._read(word))
         elif name in ("printf", "test", "["):
+            if any(word.text.startswith("-v") for word in words):
+                self._elements(flows, words)
             self._named_after_v(flows, name, words)
+
+    def _printed(self, flows: Flows) -> None:
+        """What goes to the output of a function, to `$_`, and to what `[[ =~ ]]` finds."""
+        command = self.arguments.command
+        if (output := output_of(self.arguments)) is not None:
+            for word in (*command.words, *command.redirected):
+                flows.sources[output].update(self._read(word))
+            for start, end in command.fed:
+                flows.sources[output].update(self.script.names_in(start, end))
+            flows.spelled[output].update(one for word in command.words for one in self._spelled(word))
+            called = self.arguments.called[-1]
+            if called in self.script.functions:
+                flows.sources[output].add(f"{called}()")
+        if self.script.reads_last:
+            flows.sources["_"].update(name for word in command.words for name in self._read(word))
+        if _captures(self.script, command.words):
+            flows.sources["BASH_REMATCH"].update(name for word in command.words for name in self._read(word))
+
+    def _elements(self, flows: Flows, words: list[Word]) -> None:
+        """`declare a[n]=x`, `read a[n]`: n is computed."""
+        for word in words:
+            element = ELEMENT.match(word.text)
+            if element is not None and element[1] not in flows.mappings:
+                flows.sinks.update(self._used(_subscript(self._raw(word)), word))
 
     def _declared(self, flows: Flows, words: list[Word]) -> None:
         flags = "".join(word.text for word in words if word.text[:1] in "-+")
@@ -266,7 +275,7 @@ class _Reading:
         for at, word in enumerate(words):
             if word.text in COMPUTING and not word.quoted:
                 beside = words[at + 1 : at + 2] + (words[at - 1 : at] if word.text not in ("-v", "-R") else [])
-                flows.sinks.update(used for one in beside for used in _used(self._raw(one)))
+                flows.sinks.update(used for one in beside for used in self._used(self._raw(one), one))
 
     def _reads(self, flows: Flows, name: str, words: list[Word]) -> None:
         source = POSITIONAL if name == "getopts" else INPUT
@@ -274,6 +283,10 @@ class _Reading:
             flows.sources[default].add(source)
         for word in words:
             flows.sinks.update(self._read(word))
+            if word.text.startswith(DYNAMIC):
+                flows.anywhere.add(source)
+            if word.text.startswith("-C"):
+                flows.sinks.add(source)
             if _NAME.fullmatch(word.text):
                 flows.sources[word.text].add(source)
 
@@ -287,25 +300,43 @@ class _Reading:
     def _of_item(self, item: Word, array: str | None, flows: Flows) -> Iterator[str]:
         """`a=([n]=x)` computes n."""
         if item.text.startswith("[") and array not in flows.mappings:
-            yield from _used(_subscript(self._raw(item)))
+            yield from self._used(_subscript(self._raw(item)), item)
 
     def _raw(self, word: Word) -> str:
         return self.script.text[word.start : word.end]
 
     def _read(self, word: Word) -> Iterator[str]:
-        return _read(self.script.text, word.start, word.end)
+        yield from _unless(self.digits, word.start, _read(self.script.text, word.start, word.end))
+        yield from self.script.outputs_in(word.start, word.end)
+
+    def _used(self, text: str, word: Word) -> Iterator[str]:
+        return _unless(self.digits, word.start, _used(text))
+
+    def _spelled(self, word: Word) -> Iterator[str]:
+        """Names in a text that may be computed later; not what a program of another name is told."""
+        raw = self._raw(word)
+        told = ("$(" in raw or "`" in raw) and "echo" not in raw and "printf" not in raw
+        return self._used(word.text if told else raw, word)
 
 
 def _read(text: str, start: int, end: int) -> Iterator[str]:
     """Names whose values stand in a part of the text."""
     for match in _READ.finditer(text, max(start, 0), max(end, 0)):
-        yield match[1] if match[1][0] not in "0123456789@*" else POSITIONAL
+        yield match[1] if match[1][0] not in "0123456789@*#" else POSITIONAL
 
 
 def _used(text: str) -> Iterator[str]:
     """Names in arithmetic, with a `$` or without."""
     for match in _USED.finditer(text):
         yield POSITIONAL if match[0][0] == "$" else match[0]
+
+
+def _captures(script: Followed, words: list[Word]) -> bool:
+    """Whether `[[ x =~ y ]]` may leave more than digits in BASH_REMATCH."""
+    at = next((at for at, word in enumerate(words) if word.text == "=~" and not word.quoted), None)
+    if at is None or words[0].text != "[[":
+        return False
+    return _OF_DIGITS.fullmatch(script.text, words[at].end, words[-1].end) is None
 
 
 def _subscript(raw: str) -> str:

@@ -27,9 +27,16 @@ class Lists(Documents):
         self._defined: str | None = None
         """The function whose body comes next."""
         self._nesting = 0
+        self.marks: list[tuple[int, str]] = []
+        """Words and operators that give a script its structure, and where they stand; in order."""
+
+    def _mark(self, kind: str, at: int | None = None) -> None:
+        self.marks.append((self._at if at is None else at, kind))
 
     def commands(self, close: str | None) -> None:
         self._enter()
+        if close:
+            self._mark("$(")
         frames: list[Case | str] = []
         command = self._fresh()
         waiting = len(self._pending)
@@ -49,6 +56,7 @@ class Lists(Documents):
                 if len(self._pending) != waiting:
                     raise Unsure("a here-document begins after the end of its substitution")
                 self._at += 1
+                self._mark(")$")
                 self._finish(command)
                 self._depth -= 1
                 return
@@ -107,6 +115,7 @@ class Lists(Documents):
             return command
         if frames and isinstance(frames[-1], Case) and frames[-1].state == "subject" and command.name() == "case":
             raise Unsure("'case' is spread over lines")
+        self._mark("\n")
         self._finish(command)
         return self._fresh()
 
@@ -135,16 +144,20 @@ class Lists(Documents):
             if case is None or case.state != "body":
                 raise Unsure("';;' stands outside 'case'")
             case.state = "pattern"
+            self._mark(";;")
         elif self._take("&&") or self._take("||"):
             chained = True
+            self._mark("&&")
         elif self._take("&"):
-            pass
+            self._mark("&")
         elif self._take(";"):
+            self._mark(";")
             if self._document_within:
                 # bash 5.2 loses it: `$(cat <<E ... echo a; echo b)` runs `echo a echo b`.
                 raise Unsure("';' follows a here-document within a substitution; begin a new line instead")
         elif self._take("|&") or self._take("|"):
             command.piped = True
+            self._mark("|")
         self._finish(command)
         following = self._fresh(chained=chained)
         if command.piped:
@@ -168,6 +181,7 @@ class Lists(Documents):
         if not command.words and not command.compound:
             self._at += 1
             frames.append("(")
+            self._mark("(" if self._defined is None else "f(")
             self._open_scope(certain=False)
             self._place(command)
             return command
@@ -180,8 +194,10 @@ class Lists(Documents):
         if case and case.state == "pattern":
             case.state = "body"
             command.pattern = True
+            self._mark("arm")
         elif case is None and frames:
             frames.pop()
+            self._mark(")")
             self._finish(command)
             self._close_scope()
             command = self._fresh()
@@ -197,6 +213,7 @@ class Lists(Documents):
         if self._defined is not None and word.text != "{":
             raise Unsure("the body of a function stands in no brackets")
         if command.words and self._take_array(word):
+            command.words.append(word)
             return command
         case = frames[-1] if frames and isinstance(frames[-1], Case) else None
         if case and case.state != "body":
@@ -209,7 +226,10 @@ class Lists(Documents):
             if word.text == "esac" and case:
                 frames.pop()
             self._nesting += word.text in _OPENING
+            if word.text in _OPENING:
+                self._mark(word.text, word.start)
             if word.text in _CLOSING:
+                self._mark(word.text)
                 command.compound = True
                 if word.text == "}":
                     self._close_scope()
@@ -217,6 +237,8 @@ class Lists(Documents):
                     self._nesting -= 1
                 return command
             if word.text in _LEADING and not command.compound:
+                if word.text not in _OPENING:
+                    self._mark("f{" if word.text == "{" and self._defined is not None else word.text)
                 if word.text == "{":
                     self._open_scope(certain=command.certain)
                 self._place(command)
@@ -246,6 +268,7 @@ class Lists(Documents):
         if case.state == "pattern":
             if word.text == "esac" and not word.quoted and not command.words:
                 frames.pop()
+                self._mark("esac")
                 self._nesting -= 1
                 self._finish(command)
                 command = self._fresh()

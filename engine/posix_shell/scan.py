@@ -6,9 +6,9 @@ from dataclasses import replace
 from functools import cached_property
 
 from engine.posix_shell.arguments import AS_COMMAND, Arguments
+from engine.posix_shell.blocks import Blocks
+from engine.posix_shell.digits import Digits
 from engine.posix_shell.flows import (
-    POSITIONAL,
-    Followed,
     Sink,
     computed_at_least,
     computing,
@@ -17,6 +17,7 @@ from engine.posix_shell.flows import (
     targets,
 )
 from engine.posix_shell.flows import sinks as sinks_of
+from engine.posix_shell.followed import POSITIONAL, Followed, output
 from engine.posix_shell.given import Given, as_values
 from engine.posix_shell.inputs import Inputs, made_of_input
 from engine.posix_shell.lists import Lists
@@ -55,6 +56,7 @@ def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
 _SINGLE_QUOTED = re.compile(r"'[^']*'")
 _DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ESCAPED = re.compile(r"\\([$`\\\"])")
+_COMPUTES = ("((", "let ", "[")
 _DEEPEST = 4
 """Scripts within scripts that are followed, and functions that run functions."""
 _RUNS = "which runs its arguments as a command"
@@ -63,8 +65,8 @@ _HINT = "give the value to a program that takes it as data, in double quotes, as
 
 
 def _unquoted(raw: str) -> str | None:
-    """The text of a quoted word, as a script that is read once more; None where it has no `$` to be read then."""
-    if "$" not in raw:
+    """The text of a quoted word, as a script that is read once more; None where it reads no variables then."""
+    if "$" not in raw and not any(mark in raw for mark in _COMPUTES):
         return None
     if _SINGLE_QUOTED.fullmatch(raw):
         return raw[1:-1]
@@ -214,10 +216,15 @@ class Scan(Lists):
         evaluated: dict[str, Sink] = {}
         for name, refusal in self._direct:
             evaluated.setdefault(name, Sink(name, f"which {refusal.reason}", refusal.hint or _HINT))
-        for code, dialect in self._inner():
+        for code, dialect, at in self._inner():
             for name, sink in self._of_inner(code, dialect):
-                evaluated.setdefault(name, sink)
-        return sinks_of(self.followed, evaluated)
+                if not self._digits.hold(name, at):
+                    evaluated.setdefault(name, sink)
+        return sinks_of(self.followed, evaluated, self._digits)
+
+    @cached_property
+    def _digits(self) -> Digits:
+        return Digits(self.followed)
 
     @cached_property
     def _direct(self) -> list[tuple[str, Refusal]]:
@@ -238,7 +245,9 @@ class Scan(Lists):
 
     def _of_words(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
         for place, word in enumerate(arguments.command.words):
-            names = [*self.followed.names_in(word.start, word.end)]
+            names = [
+                name for name in self.followed.names_in(word.start, word.end) if not self._digits.hold(name, word.start)
+            ]
             if not names or (word.subscript and "=" in word.text):
                 continue  # of an array's element bash computes what stands in brackets
             refusal = self._judged(arguments, place)
@@ -276,21 +285,25 @@ class Scan(Lists):
             refusal = self._inputs.refusal(command, within=within, compound=compound) if places else None
             if refusal is not None:
                 yield from ((name, refusal) for start, end in places for name in self.followed.names_in(start, end))
+                called = self._arguments(command).called[-1:]
+                if not within and called and called[0] in self.functions:
+                    yield output(called[0]), refusal
 
     # --- scripts within the script ------------------------------------------------------------------------------------
 
-    def _inner(self) -> Iterator[tuple[str, Dialect]]:
-        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`."""
+    def _inner(self) -> Iterator[tuple[str, Dialect, int]]:
+        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`; and where."""
         for arguments in self.followed.commands:
             dialect: Dialect = "bash" if "bash" in arguments.called else self.dialect
             if arguments.takes_code:
-                raws = (self._text[word.start : word.end] for word in arguments.command.words)
-                yield from ((code, dialect) for raw in raws if (code := _unquoted(raw)) is not None)
+                for word in arguments.command.words:
+                    if (code := _unquoted(self._text[word.start : word.end])) is not None:
+                        yield code, dialect, word.start
             if arguments.command.scripts and made_of_input(arguments, frozenset(self.functions)) != "data":
-                yield from ((self._text[start:end], dialect) for start, end in arguments.command.scripts)
+                yield from ((self._text[start:end], dialect, start) for start, end in arguments.command.scripts)
         for start, end in self.others:
             if self._text.startswith("`", end - 1):
-                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect
+                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect, start
 
     def _of_inner(self, code: str, dialect: Dialect) -> Iterator[tuple[str, Sink]]:
         if self._within >= _DEEPEST:
@@ -299,7 +312,7 @@ class Scan(Lists):
         else:
             found = _sinks(code, dialect, self._within + 1)
         # A script has arguments and input of its own.
-        return ((name, sink) for name, sink in found.items() if name.isidentifier() and sink.hint)
+        return ((name, sink) for name, sink in found.items() if name.isidentifier())
 
     @cached_property
     def followed(self) -> Followed:
@@ -312,5 +325,6 @@ class Scan(Lists):
             parameters=self.parameters,
             others=self.others,
             bodies=self.bodies,
+            blocks=Blocks(self.marks, len(self._text)),
             reads=self.reads,
         )

@@ -9,7 +9,7 @@ from engine.posix_shell.source import BREAKS, Source
 _NAME_AFTER_DOLLAR = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-]", re.ASCII)
 
 
-_READ = re.compile(r"\$\{?!?([A-Za-z_][A-Za-z0-9_]*|[0-9@*])", re.ASCII)
+_READ = re.compile(r"\$\{?!?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})", re.ASCII)
 _PLAIN = re.compile(rf"[^ \t\n;&|<>()\\'\"$`{HOLE}]+")
 _PLAIN_IN_QUOTES = re.compile(rf'[^\\"$`{HOLE}]+')
 

@@ -132,7 +132,7 @@ def test_a_number_in_arithmetic_is_written_without_quotes() -> None:
         "n=${{ x }}\n[[ $n =~ ^[0-9]+$ ]] || { echo no >&2; exit 2; }\necho $((n))",
         "n=${{ x }}\nif [[ $n =~ ^[0-9]+$ ]]; then echo $((n)); fi",
         "n=${{ x }}\nif ! [[ $n =~ ^[0-9]+$ ]]; then exit 1; fi; echo $((n))",
-        "n=${{ x }}\nif true; then case $n in *[!0-9]*) n=0;; esac; fi; echo $((n))",
+        "n=${{ x }}\nif true; then case $n in *[!0-9]*) n=0;; esac; echo $((n)); fi",
         "for n in ${{ x }}; do case $n in *[!0-9]*) continue ;; esac; echo $((n)); done",
         "m=${{ x }}\necho $m; n=5; RANDOM=$n",
     ],
