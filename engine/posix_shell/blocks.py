@@ -75,7 +75,9 @@ def _after(top: Block, kind: str, at: int, length: int) -> Block:
         block = Block(kind, at, length, top, top.function)
         block.function = block if kind in FUNCTIONS else top.function
         return block
-    opened = next((block for block in top.chain() if block.kind in _CLOSES.get(kind, ())), None)
+    if kind not in _CLOSES:
+        return top
+    opened = next((block for block in top.chain() if block.kind in _CLOSES[kind]), None)
     if opened is None or opened.outer is None:
         return top
     for block in top.chain():

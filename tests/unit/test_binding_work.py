@@ -71,6 +71,17 @@ SHAPES: dict[str, Callable[[int], str]] = {
     "arrays": lambda n: f"a=(ls {HOLE})\n" + 'a+=("$v")\n"${a[@]}"\n' * (n // 21),
     "checks": lambda n: "case $n in *[!0-9]*) ;; esac\n" * (n // 29) + f"n={HOLE}\n((n))",
     "almost-checks": lambda n: "case $n in " * (n // 11) + HOLE,
+    "tests-of-many-names": lambda n: (
+        f"v={HOLE}\n" + "".join(f"case $n{i} in *[!0-9]*) exit 2;; esac; m=$n{i}\n" for i in range(n // 48)) + "((m))"
+    ),
+    "tests-and-assignments": lambda n: f"n={HOLE}\n" + "[[ $n =~ ^[0-9]+$ ]] || exit 2\nn=$m; ((n))\n" * (n // 48),
+    "uses-after-a-test": lambda n: f"n={HOLE}\ncase $n in *[!0-9]*) exit 2;; esac\n" + "((n))\n" * (n // 6),
+    "an-arm-that-does-not-end": lambda n: (
+        f"n={HOLE}\n[[ $n =~ ^[0-9]+$ ]] || {{ " + 'echo "$a b" c; ' * (n // 15) + "}"
+    ),
+    "blocks": lambda n: f"n={HOLE}\n" + "if a; then { (b); }; fi\n" * (n // 24) + "((n))",
+    "blocks-in-blocks": lambda n: f"n={HOLE}\n" + "{ if a; then " * (n // 24) + "((n))" + "; fi; }" * (n // 24),
+    "outputs-of-functions": lambda n: f"f() {{ echo {HOLE}; }}\n" + 'x=$(f); y="$(f)"\n' * (n // 18) + "((x))",
     "settings-of-git": lambda n: "git config " + "-c a=b " * (n // 7) + HOLE,
     "descriptors": lambda n: "1" * (n // 2) + "x" + " >1" * (n // 6) + f" {HOLE}",
 }
