@@ -150,6 +150,6 @@ def test_four_times_the_size_is_not_sixteen_times_the_cost(shape: str) -> None:
     project = read(PROJECT.encode(), "opsconductor.yaml")
     _validated(small, project)
     with _no_garbage():
-        ratio = _ratio(lambda: _validated(large, project), lambda: _validated(small, project), 9)
+        ratio = _ratio(lambda: _validated(large, project), lambda: _validated(small, project), 5)
 
-    assert ratio <= 9
+    assert ratio <= 5
