@@ -1,6 +1,7 @@
 """What a schedule's due instants come to: each is decided once, to run or to be skipped for a reason. Pure."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,6 +21,9 @@ __all__ = [
 ]  # fmt: skip
 ON_TIME = timedelta(seconds=30)
 """An instant first looked at no later than this is on time; later ones go by `catchUp`."""
+_MOST_LOOKS = 2_000
+"""So often calendars and windows are asked about what is late; what is older than these looks reach is missed."""
+_FIRST_REACH = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def joined(skips: Iterable[Skips], runs: Iterable[datetime] = ()) -> tuple[Skips
         if (
             before is not None
             and (before.schedule, before.reason) == (skip.schedule, skip.reason)
-            and not any(before.last < run < skip.first for run in between)
+            and bisect_right(between, before.last) == bisect_right(between, skip.first)
         ):
             result[-1] = replace(before, last=skip.last, count=before.count + skip.count)
         else:
@@ -168,7 +172,8 @@ class _Schedule:
             return (), []  # most are on time, and the rest of this costs several walks
         policy = self.spec.catch_up
         window = _clamped(now - policy.window - TICK, after, until)
-        open_, skipped = self.opened(after, until)
+        seen, open_, skipped = self.reached(after, until)
+        skipped += self.skips(after, seen, "missed")
         runs: tuple[datetime, ...] = ()
         if policy.policy != "none":
             runs = self.newest(open_, window, 1 if policy.policy == "latest" else policy.max)
@@ -179,25 +184,55 @@ class _Schedule:
             skipped += self.skips(max(begin, window), min(end, late), beyond)
         return runs, skipped
 
-    def opened(self, after: datetime, until: datetime) -> tuple[list[tuple[datetime, datetime]], list[Skips]]:
-        """The parts of (after, until] in which instants may run, oldest first, and what is kept out of the others."""
+    def reached(
+        self, after: datetime, until: datetime
+    ) -> tuple[datetime, list[tuple[datetime, datetime]], list[Skips]]:
+        """The parts of (after, until] as `opened` has them, and the instant from which on they were looked at.
+
+        Where jitter is longer than the time between two changes every instant is a part of its own, and of a long
+        outage there are more than can be looked at. Then only the newest are.
+        """
         if self.admission is None or self.admission.is_open:
-            return [(after, until)], []
+            return after, [(after, until)], []
+        seen, parts, skipped = until, list[tuple[datetime, datetime]](), list[Skips]()
+        reach = _FIRST_REACH
+        while seen > after:
+            begin = max(after, until - reach)
+            found = self.opened(self.admission, begin, until)
+            if found is None:
+                break
+            seen, (parts, skipped) = begin, found
+            reach *= 4
+        return seen, parts, skipped
+
+    def opened(
+        self, admission: Admission, after: datetime, until: datetime
+    ) -> tuple[list[tuple[datetime, datetime]], list[Skips]] | None:
+        """The parts of (after, until] in which instants may run, oldest first, and what is kept out of the others.
+
+        None where that takes more than so many looks.
+        """
         parts: list[tuple[datetime, datetime]] = []
         skipped: list[Skips] = []
-        while after < until:
-            due = next(recurrence.instants(self.spec, after, until, zone_default=self.zone_default), None)
+        end, open_ = after, False
+        ahead = recurrence.instants(self.spec, after, until, zone_default=self.zone_default)
+        for _ in range(_MOST_LOOKS):
+            if (due := next(ahead, None)) is not None and due <= end:  # a long part is not walked through
+                ahead = recurrence.instants(self.spec, end, until, zone_default=self.zone_default)
+                due = next(ahead, None)
             if due is None:
-                break
-            steady = self.admission.steady_until(due)
+                return parts, skipped
+            steady = admission.steady_until(due)
             end = until if steady is None else min(until, steady - TICK)
-            match self.admission.at(due):
+            match admission.at(due):
                 case KeptOut(reason=reason):
                     skipped += self.skips(due - TICK, end, reason)
+                    open_ = False
                 case Admitted():
-                    parts.append((due - TICK, end))
-            after = end
-        return parts, skipped
+                    begin = parts.pop()[0] if open_ else due - TICK
+                    parts.append((begin, end))
+                    open_ = True
+        return None
 
     def newest(self, parts: list[tuple[datetime, datetime]], after: datetime, count: int) -> tuple[datetime, ...]:
         """The newest `count` instants of these parts that come after `after`, oldest first."""

@@ -113,7 +113,7 @@ class Walls:
         until = self.rule.until
         if until is None or until.endswith("Z"):
             return _NEVER
-        return _read(until) if "T" in until else _read(until) + timedelta(days=1, seconds=-1)
+        return _read(until)
 
     def _counted(self, until: datetime) -> datetime:
         """The last of COUNT where it comes before `until`, else that. What was counted is not counted again."""

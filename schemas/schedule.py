@@ -60,7 +60,10 @@ class ScheduleSpec(Model):
     )
     rrule: str | None = Field(
         default=None,
-        description="RFC 5545 rule in local time, counted from startAt; lines of EXDATE may follow.",
+        description=(
+            "RFC 5545 rule in local time, counted from startAt; lines of EXDATE may follow. "
+            "UNTIL is inclusive; a day without a time is its midnight, with which it begins."
+        ),
         examples=["FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18;BYMINUTE=0;BYSECOND=0"],
     )
     every: Period | None = Field(

@@ -313,3 +313,37 @@ def one_record(one: Skips, other: Skips, runs: dict[int, int | None]) -> bool:
     """Whether two records should have been one."""
     between = any(one.last < NOON + minute * MINUTE < other.first for minute in runs)
     return one.reason == other.reason and not between
+
+
+JITTERED = {"every": "5s", "jitter": "1h"}
+BUSY = {"no": {"effect": "deny", "cron": "0 * * * *", "duration": "10m", "timeZone": "UTC"}}
+
+
+def test_an_outage_in_which_every_instant_has_its_own_verdict_costs_a_bounded_number_of_looks() -> None:
+    """With jitter as long as windows are apart, 172,800 instants would be asked about one by one."""
+    found = catalog(JITTERED, windows=BUSY)
+    asked: dict[int, int] = {}
+    for days in (1, 10, 100):
+        admission = Admissions(found).of("s")
+        decided = decide(
+            "s", found.schedules["s"].spec, ScheduleClock(NOON - timedelta(days=days)), NOON, admission=admission
+        )
+        asked[days] = admission.windows.asked
+        assert len(decided.skips) < 2_000
+        assert len(decided.runs) + sum(skip.count for skip in decided.skips) == days * 86_400 // 5
+        late = [due for due in decided.runs if due.instant < NOON - ON_TIME]
+        assert len(late) == 1, "the latest that no window keeps out is caught up"
+        assert decided.skips[0].first == NOON - timedelta(days=days) + timedelta(seconds=5)
+        assert decided.skips[0].reason == "missed", "what is older than the looks reach"
+    assert asked[100] == asked[10] == asked[1]
+    assert asked[100] < 10_000
+
+
+def test_of_what_is_late_the_newest_is_as_if_each_was_looked_at() -> None:
+    """The bound changes what is said of old instants alone."""
+    found = catalog(JITTERED | {"catchUp": {"policy": "all", "max": 50}}, windows=BUSY)
+    now = NOON + 20 * MINUTE
+    short, long = look(found, now - timedelta(minutes=60), now), look(found, now - timedelta(days=10), now)
+    assert short.runs == long.runs
+    first = short.runs[0].instant
+    assert [skip for skip in short.skips if skip.first > first] == [skip for skip in long.skips if skip.first > first]

@@ -32,6 +32,8 @@ def cases() -> list[Any]:
 
 def _cases() -> Iterator[Any]:
     for file in sorted(CASES.glob("*.yaml")):
+        if file.stem == "golden-times":  # of tests/golden_times.py, in a shape of its own
+            continue
         loaded = load(file.read_bytes(), file.name)
         assert not loaded.findings
         for case in loaded.documents[0]:  # type: ignore[union-attr]
