@@ -20,8 +20,14 @@ from schemas.trigger import Provider
 
 REPLAY_WINDOW = timedelta(minutes=5)
 """How far the time that a sender signed may lie from ours."""
+SHORTEST_SECRET = 8
+"""Bytes of a secret that proves anything; what is shorter can be guessed from outside."""
+SHORTEST_KEY = 16
+"""Bytes of a key that is written as `whsec_...`; Standard Webhooks asks for 24, and some senders make do with less."""
 _MOST_SIGNATURES = 10
+_BASE64 = "whsec_"
 _ID = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)
+_ONE_ALPHABET = str.maketrans("-_", "+/")
 _HEX = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
@@ -54,12 +60,23 @@ class _Odd(Exception):  # noqa: N818 - named after the header
     """A header stands twice, or holds what no sender writes."""
 
 
+class _Unfit(Exception):  # noqa: N818 - named after the secret
+    """The secret that we have can prove nothing. The message says what to do and quotes none of it."""
+
+
 def prove(provider: Provider, secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
-    """Judge a request by the scheme of its provider. Never raises, whatever the request holds."""
+    """Judge a request by the scheme of its provider. Never raises, whatever the request and the secret hold.
+
+    A secret that anybody could guess, or that cannot be read as what it says it is, proves nothing: `badSecret`.
+    """
     try:
+        if len(_bytes(secret.strip())) < SHORTEST_SECRET:
+            raise _Unfit(f"the secret has fewer than {SHORTEST_SECRET} characters; make a longer one at the sender")
         return _SCHEMES[provider](secret, incoming, now)
     except _Odd as odd:
         return Unproven("badHeader", str(odd))
+    except _Unfit as unfit:
+        return Unproven("badSecret", str(unfit))
 
 
 def _github(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
@@ -120,7 +137,7 @@ def _by_body(
         return Unproven("notSigned", f"there is no {header}")
     if not given.startswith(mark) or not _HEX.fullmatch(given[len(mark) :]):
         return Unproven("badSignature", f"{header} is not {mark or 'the hexadecimal digits of'} an HMAC-SHA256")
-    wanted = hmac.digest(secret.encode(), incoming.body, "sha256").hex()
+    wanted = hmac.digest(_bytes(secret), incoming.body, "sha256").hex()
     if not hmac.compare_digest(wanted, given[len(mark) :].lower()):
         return Unproven("badSignature", "the signature is not that of this body by this secret")
     return Proven(_body_key(incoming), delivery, kind)
@@ -136,7 +153,7 @@ def _standard(secret: str, incoming: Incoming, now: datetime, kind: str | None) 
     wanted = hmac.digest(_standard_key(secret), signed, "sha256")
     # All of them are looked at, so that the time taken says nothing about which one was right.
     right = [
-        hmac.compare_digest(wanted, _decoded(one.removeprefix("v1,")))
+        hmac.compare_digest(wanted, _decoded(one.removeprefix("v1,")) or b"")
         for one in given.split(" ")[:_MOST_SIGNATURES]
         if one.startswith("v1,")
     ]
@@ -148,19 +165,36 @@ def _standard(secret: str, incoming: Incoming, now: datetime, kind: str | None) 
 
 
 def _standard_key(secret: str) -> bytes:
-    return _decoded(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
+    """The key that a secret is. Raises _Unfit: no key at all would be one that everybody has."""
+    if not secret.startswith(_BASE64):
+        return _bytes(secret)
+    # Senders write either alphabet of base64, with its padding or without: one text is the same key in all of them.
+    text = secret.removeprefix(_BASE64).translate(_ONE_ALPHABET).rstrip("=")
+    key = _decoded(text + "=" * (-len(text) % 4))
+    if key is None:
+        raise _Unfit(f"what follows {_BASE64} in the secret is no base64; copy all of it from the sender again")
+    if len(key) < SHORTEST_KEY:
+        raise _Unfit(
+            f"the secret after {_BASE64} has fewer than {SHORTEST_KEY} bytes; copy all of it, or make a longer one"
+        )
+    return key
 
 
-def _decoded(text: str) -> bytes:
+def _decoded(text: str) -> bytes | None:
     try:
         return base64.b64decode(text.encode(), validate=True)
     except (binascii.Error, ValueError):
-        return b""
+        return None
+
+
+def _bytes(text: str) -> bytes:
+    """Every text has some, also one with halves of characters in it, which no sender writes."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _same(given: str, secret: str) -> bool:
     """In a time that says nothing about either, their lengths included."""
-    one, other = (hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest() for text in (given, secret))
+    one, other = (hashlib.sha256(_bytes(text)).digest() for text in (given, secret))
     return hmac.compare_digest(one, other)
 
 

@@ -1,12 +1,12 @@
 """Who sent a webhook is proven by the provider's own scheme, and nothing else proves it."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runners.listener.signatures import Incoming, Proven, Unproven, prove
@@ -97,6 +97,77 @@ def test_a_secret_of_standard_webhooks_may_be_written_in_base64() -> None:
     assert isinstance(prove("generic", secret, incoming, NOW), Proven)
 
 
+_KEY = b"\xfb\xff" * 13
+"""Its base64 has both signs in which the alphabets differ, and padding."""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [base64.b64encode(_KEY), base64.urlsafe_b64encode(_KEY),
+     base64.b64encode(_KEY).rstrip(b"="), base64.urlsafe_b64encode(_KEY).rstrip(b"=")],
+)  # fmt: skip
+@pytest.mark.parametrize("provider", ["generic", "gitlab"])
+def test_either_alphabet_with_or_without_padding_is_the_same_key(provider: Provider, written: bytes) -> None:
+    """What a copy may lose or a sender may write otherwise changes nothing of the key."""
+    headers = standard(BODY, NOW, key=_KEY)
+    assert isinstance(prove(provider, f"whsec_{written.decode()}", Incoming(many(headers), BODY), NOW), Proven)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("whsec_", "fewer than 8 characters"),
+        ("whsec_" + "=" * 8, "fewer than 16 bytes"),
+        ("whsec_" + base64.b64encode(b"x" * 15).decode(), "fewer than 16 bytes"),
+        ("whsec_" + "A" * 41, "no base64"),
+        ("whsec_" + "A" * 20 + "\n" + "A" * 20, "no base64"),
+        ("whsec_" + "é" * 40, "no base64"),
+        ("whsec_" + "\ud800" * 40, "no base64"),
+    ],
+)
+@pytest.mark.parametrize("key", [b"", b"x" * 15, bytes(30)])
+@pytest.mark.parametrize("provider", ["generic", "gitlab"])
+def test_a_key_that_cannot_be_read_proves_nothing(provider: Provider, secret: str, said: str, key: bytes) -> None:
+    """No key at all would be one that everybody has. Its owner is told what is wrong, and no part of it."""
+    found = prove(provider, secret, Incoming(many(standard(BODY, NOW, key=key)), BODY), NOW)
+    assert isinstance(found, Unproven)
+    assert (found.reason, said in found.message) == ("badSecret", True)
+    assert secret.removeprefix("whsec_") not in found.message or secret == "whsec_"
+
+
+@pytest.mark.parametrize("secret", ["", " " * 20, "\n", "short-1"])
+@pytest.mark.parametrize(
+    ("provider", "made"),
+    [
+        ("github", lambda secret: github(BODY, secret=secret)),
+        ("gitea", lambda secret: gitea(BODY, secret=secret)),
+        ("gitlab", lambda secret: gitlab(secret=secret)),
+        ("gitlab", lambda secret: standard(BODY, NOW, key=secret.encode())),
+        ("generic", lambda secret: bearer(secret=secret)),
+        ("generic", lambda secret: github(BODY, secret=secret)),
+        ("generic", lambda secret: standard(BODY, NOW, key=secret.encode())),
+    ],
+)
+def test_a_secret_that_can_be_guessed_proves_nothing(
+    provider: Provider, made: Callable[[str], dict[str, str]], secret: str
+) -> None:
+    """An empty file, a blank line, a few characters: by no scheme, though the sender knows it."""
+    found = prove(provider, secret, Incoming(many(made(secret)), BODY), NOW)
+    assert isinstance(found, Unproven)
+    assert found.reason == "badSecret"
+
+
+@pytest.mark.parametrize(
+    ("provider", "header", "mark"),
+    [("gitlab", "x-gitlab-token", ""), ("generic", "authorization", "Bearer ")],
+)
+def test_half_characters_are_no_secret_and_break_nothing(provider: Provider, header: str, mark: str) -> None:
+    """In the request as in the secret itself."""
+    for secret, sent in ((SECRET, "\ud800"), ("\ud800" * 8, SECRET)):
+        found = prove(provider, secret, Incoming({header: (mark + sent,)}, BODY), NOW)
+        assert found == Unproven("badSignature", "the token is another one")
+
+
 def test_a_header_that_stands_twice_proves_nothing() -> None:
     """Two programs on the way may not read two different ones."""
     headers = many(github(BODY))
@@ -120,6 +191,7 @@ _VALUES = st.one_of(
     headers=st.dictionaries(st.sampled_from(_NAMES), st.lists(_VALUES, max_size=3).map(tuple)),
     body=st.binary(max_size=50),
 )
+@example(provider="gitlab", headers={"x-gitlab-token": ("\ud800",)}, body=b"")
 def test_whatever_a_stranger_sends_it_is_unproven_and_breaks_nothing(
     provider: Provider, headers: dict[str, tuple[str, ...]], body: bytes
 ) -> None:
