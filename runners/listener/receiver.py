@@ -1,7 +1,7 @@
 """`POST /hooks/<trigger>`: measured, proven, recorded, answered, in this order. Who is not proven learns nothing.
 
-Whether there is a trigger of that name, and what is wrong with a signature, is for the engine's log and the trigger's
-status alone: both give the same 401.
+Whether there is a trigger of that name, whether its secret can be read, and what is wrong with a signature, is for the
+engine's log and the trigger's status alone: all of them give the same 401.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import structlog
 from sqlalchemy import Connection
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -28,6 +28,7 @@ from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.events import NewEvent, Received
 from journal.store import Journal
+from runners.listener.bodies import Bodies, Unread
 from runners.listener.protocol import server
 from runners.listener.signatures import Incoming, Proven, Unproven, prove
 from runners.secrets import Sealed, Secrets
@@ -36,10 +37,8 @@ from schemas.trigger import Provider
 
 log = structlog.get_logger(__name__)
 
-BODY_WITHIN = 10.0
-"""Seconds from the end of the headers to the end of the body."""
 AT_ONCE = 32
-"""Requests that are worked on at once; more are told to come back."""
+"""Requests that are worked on at once, once all of them is there; more are told to come back."""
 NOTED_WITHIN = timedelta(seconds=2)
 QUIET = timedelta(minutes=1)
 """How long after a note of requests that were turned away the next one is made: a flood must not fill the branch."""
@@ -106,6 +105,7 @@ class Receiver:
         self._clock = clock
         self._known = known
         self._pushed = pushed
+        self._bodies = Bodies()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._rejected: Counter[tuple[str, str, str]] = Counter()
 
@@ -133,33 +133,37 @@ class Receiver:
                 await self._note()
 
     async def _answer(self, request: Request) -> JSONResponse:
+        # The body is read before there is a place for it: a stranger who sends slowly must not hold one.
+        body = await self._bodies.read(request)
+        if not isinstance(body, bytes):
+            return _UNREAD[body]()
         if self._places.locked():
-            return _said(503, "busy; send it again later", {"retry-after": "5"})
+            return _busy()
         async with self._places:
             try:
-                return await self._received(request)
+                return await self._received(request.path_params["trigger"], Incoming(_headers(request), body))
             except Unavailable as error:
                 log.warning("a webhook could not be recorded", error=str(error))
                 return _said(503, "it cannot be recorded now; send it again later", {"retry-after": "30"})
 
-    async def _received(self, request: Request) -> JSONResponse:
-        body = await _body(request)
-        if isinstance(body, JSONResponse):
-            return body
-        incoming = Incoming(_headers(request), body)
-        name = request.path_params["trigger"]
+    async def _received(self, name: str, incoming: Incoming) -> JSONResponse:
         hook = self._known().get(name)
+        proof = await self._proof(hook, incoming)
+        if hook is not None and isinstance(proof, Proven):
+            return await self._proven(hook, proof, incoming)
+        if hook is not None and isinstance(proof, Unproven):
+            self._rejected[name, proof.reason, proof.message] += 1
+        return _said(401, "not accepted", {"www-authenticate": "Signature"})
+
+    async def _proof(self, hook: Hook | None, incoming: Incoming) -> Proven | Unproven:
+        now = self._clock.now()
+        if hook is None:
+            return prove("generic", _NOBODY, incoming, now)
         try:
-            secret = _NOBODY if hook is None else await asyncio.to_thread(self._secret, hook)
+            secret = await asyncio.to_thread(self._secret, hook)
         except Sealed as error:
-            self._rejected[name, "sealed", str(error)] += 1
-            return _said(503, "it cannot be verified now; send it again later", {"retry-after": "60"})
-        proof = prove("generic" if hook is None else hook.provider, secret, incoming, self._clock.now())
-        if hook is None or isinstance(proof, Unproven):
-            if hook is not None and isinstance(proof, Unproven):
-                self._rejected[name, proof.reason, proof.message] += 1
-            return _said(401, "not accepted", {"www-authenticate": "Signature"})
-        return await self._proven(hook, proof, incoming)
+            return Unproven("sealed", str(error))
+        return prove(hook.provider, secret, incoming, now)
 
     def _secret(self, hook: Hook) -> str:
         opened = self._secrets.open(hook.credential, hook.spec, labels=hook.labels)
@@ -219,32 +223,22 @@ def _said(status: int, text: str, headers: Mapping[str, str] | None = None) -> J
     return JSONResponse(body, status, headers={**(headers or {}), "connection": "close", "cache-control": "no-store"})
 
 
+def _busy() -> JSONResponse:
+    return _said(503, "busy; send it again later", {"retry-after": "5"})
+
+
+_UNREAD: Mapping[Unread, Callable[[], JSONResponse]] = {
+    "large": lambda: _said(413, f"at most {payload.MAX_BYTES >> 20} MiB"),
+    "slow": lambda: _said(408, "the body took too long"),
+    "crowded": _busy,
+    "ended": lambda: _said(400, "the body ended early"),
+}
 _ANSWERS: Mapping[Received, Callable[[], JSONResponse]] = {
     "new": lambda: _said(202, "accepted"),
     "known": lambda: _said(202, "known"),
     "conflict": lambda: _said(409, "this delivery came before with other content"),
     "full": lambda: _said(503, "too many events wait; send it again later", {"retry-after": "30"}),
 }
-
-
-async def _body(request: Request) -> bytes | JSONResponse:
-    """The body, or the answer to one that is too large or too slow. Nothing beyond the limit is kept."""
-    too_large = f"at most {payload.MAX_BYTES >> 20} MiB"
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:12]) > payload.MAX_BYTES:
-        return _said(413, too_large)
-    found = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WITHIN):
-            async for part in request.stream():
-                found += part
-                if len(found) > payload.MAX_BYTES:
-                    return _said(413, too_large)
-    except TimeoutError:
-        return _said(408, "the body took too long")
-    except ClientDisconnect:
-        return _said(400, "the body ended early")
-    return bytes(found)
 
 
 def _headers(request: Request) -> Mapping[str, tuple[str, ...]]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from engine.payload import MAX_BYTES
 from journal import events
 from journal.clock import SystemClock
 from journal.store import Journal
-from runners.listener import protocol, receiver
+from runners.listener import bodies, protocol, receiver
 from runners.listener.receiver import Hook, Receiver, listening
 from runners.secrets import Secrets
 from schemas.credential import CredentialSpec
@@ -28,6 +30,19 @@ SPEC = CredentialSpec.model_validate({"type": "token", "from": {"env": VARIABLE}
 BODY = b'{"ref": "refs/heads/main"}'
 
 
+class Vault(dict[str, str]):
+    """Variables that can be made to be slow to read, as a secret on another machine may be."""
+
+    def __init__(self, found: dict[str, str]) -> None:
+        super().__init__(found)
+        self.readable = threading.Event()
+        self.readable.set()
+
+    def __getitem__(self, name: str) -> str:
+        assert self.readable.wait(60)
+        return super().__getitem__(name)
+
+
 @dataclass
 class Door:
     """A receiver that runs, its journal, and a client of it."""
@@ -35,6 +50,7 @@ class Door:
     journal: Journal
     address: tuple[str, int]
     client: httpx2.AsyncClient
+    vault: Vault
     pushes: list[None] = field(default_factory=list)
 
     async def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx2.Response:
@@ -53,7 +69,7 @@ class Door:
 @pytest_asyncio.fixture
 async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
     monkeypatch.setattr(protocol, "HEADERS_WITHIN", 0.3)
-    monkeypatch.setattr(receiver, "BODY_WITHIN", 0.5)
+    monkeypatch.setattr(bodies, "BODY_WITHIN", 0.5)
     monkeypatch.setattr(receiver, "NOTED_WITHIN", timedelta(seconds=0.1))
     monkeypatch.setattr(receiver, "QUIET", timedelta(seconds=0.1))
     clock = SystemClock()
@@ -64,10 +80,13 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     }
     closed = CredentialSpec.model_validate({"type": "token", "from": {"env": "OPSCONDUCTOR_SECRET_NONE"}})
     known["sealed"] = Hook("sealed", "github", "other", closed, {})
+    half = CredentialSpec.model_validate({"type": "token", "from": {"env": "OPSCONDUCTOR_SECRET_HALF"}})
+    known["half"] = Hook("half", "generic", "half", half, {})
     pushes: list[None] = []
+    vault = Vault({VARIABLE: SECRET, "OPSCONDUCTOR_SECRET_HALF": "whsec_half-a-copy"})
     served = Receiver(
         journal,
-        Secrets(None, {VARIABLE: SECRET}),
+        Secrets(None, vault),
         clock,
         known=lambda: known,
         pushed=lambda: pushes.append(None),
@@ -76,7 +95,8 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     serving = asyncio.create_task(served.serve(where))
     host, port = where.getsockname()
     async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
-        yield Door(journal, (host, port), client, pushes)
+        yield Door(journal, (host, port), client, vault, pushes)
+    vault.readable.set()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     where.close()
@@ -112,16 +132,22 @@ async def test_what_came_before_is_known_and_never_recorded_twice(door: Door) ->
 
 
 async def test_who_is_not_proven_learns_nothing(door: Door) -> None:
-    """A wrong secret and a trigger that there is none of look the same; the trigger's record counts what came."""
+    """A wrong secret, one that cannot be read or used, and a trigger that there is none of all look the same; the
+    trigger's record counts what came, and says what its owner must do."""
     wrong = await door.post("github", BODY, github(BODY, secret="wrong-horse-battery"))
-    nobody = await door.post("nobody", BODY, github(BODY))
+    others = [
+        await door.post("nobody", BODY, github(BODY)),
+        await door.post("sealed", BODY, github(BODY)),
+        await door.post("half", BODY, standard(BODY, door.journal.clock.now(), key=b"")),
+    ]
     for _ in range(20):
         await door.post("github", BODY, {})
-    assert wrong.status_code == nobody.status_code == 401
-    assert wrong.content == nobody.content
-    assert {key: value for key, value in wrong.headers.items() if key != "date"} == {
-        key: value for key, value in nobody.headers.items() if key != "date"
-    }
+    for other in others:
+        assert wrong.status_code == other.status_code == 401
+        assert wrong.content == other.content
+        assert {key: value for key, value in wrong.headers.items() if key != "date"} == {
+            key: value for key, value in other.headers.items() if key != "date"
+        }
 
     async def counted() -> bool:
         return {event.reason: event.times for event in await door.events("github")} == {
@@ -130,6 +156,10 @@ async def test_who_is_not_proven_learns_nothing(door: Door) -> None:
         }
 
     await door.until(counted)
+    for trigger, reason, said in (("sealed", "sealed", "OPSCONDUCTOR_SECRET_NONE"), ("half", "badSecret", "copy all")):
+        (event,) = await door.until(lambda trigger=trigger: door.events(trigger))
+        assert event.reason == reason
+        assert said in str(event.message)
     assert await door.events("nobody") == []
 
 
@@ -144,7 +174,6 @@ async def test_who_is_not_proven_learns_nothing(door: Door) -> None:
                                                  "content-type": "application/x-www-form-urlencoded"}, 415),
         ("github", b"payload=%7B%22a%22%3A1%7D", {**github(b"payload=%7B%22a%22%3A1%7D"),
                                                   "content-type": "application/x-www-form-urlencoded"}, 202),
-        ("sealed", BODY, github(BODY), 503),
     ],
 )  # fmt: skip
 async def test_each_fault_has_its_answer(
@@ -182,10 +211,78 @@ async def test_who_is_slow_is_cut_off(door: Door) -> None:
     assert (await _raw(door, begun)).startswith(b"HTTP/1.1 408 ")
     endless = b"POST /hooks/github HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    # closed while there is more on the way: the kernel may drop the answer with it
-    assert (await _raw(door, endless + chunk * 20)).startswith((b"HTTP/1.1 413 ", b""))
+    # one byte too many, and nothing after it: were more on the way, the kernel might drop the answer with it
+    assert (await _raw(door, endless + chunk * (MAX_BYTES >> 16) + b"1\r\nx")).startswith(b"HTTP/1.1 413 ")
     assert await door.events("github") == []
     assert (await _raw(door, b"POST /hooks/github HTTP/1.1\r\n" + b"a: " + b"b" * 20_000)).startswith(b"HTTP/1.1 400 ")
+
+
+def _be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is slow is not cut off while the test lasts."""
+    monkeypatch.setattr(protocol, "HEADERS_WITHIN", 60.0)
+    monkeypatch.setattr(bodies, "BODY_WITHIN", 60.0)
+
+
+STALLED = b"POST /hooks/nobody HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n{"
+
+
+async def test_bodies_that_do_not_come_keep_nobody_out(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They hold no place of those that are worked on; of too many the oldest are given up, and the newest go on."""
+    _be_patient(monkeypatch)
+    stalled = [await asyncio.open_connection(*door.address) for _ in range(bodies.MOST_UNDER_WAY + 10)]
+    for _, writer in stalled:
+        writer.write(STALLED)
+        await writer.drain()
+    async with asyncio.timeout(30):
+        for reader, _ in stalled[:10]:
+            assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+    for n in range(40):
+        assert (await door.post("generic", BODY, bearer(f"d-{n}"))).status_code == 202
+    newest, writer = stalled[-1]
+    writer.write(b" " * 899_999)
+    async with asyncio.timeout(30):
+        assert (await newest.read()).startswith(b"HTTP/1.1 401 ")
+    for _, writer in stalled:
+        writer.close()
+
+
+async def test_half_bodies_share_one_budget_of_bytes(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest makes room, even where there are few; and what was given up counts no longer."""
+    _be_patient(monkeypatch)
+    monkeypatch.setattr(bodies, "MOST_BYTES", 1_500_000)
+    halves = [await asyncio.open_connection(*door.address) for _ in range(2)]
+    for _, writer in halves:
+        writer.write(STALLED + b" " * 800_000)
+        await writer.drain()
+    async with asyncio.timeout(30):
+        # whichever came second is the newer one
+        done, waiting = await asyncio.wait(
+            {asyncio.create_task(reader.read(), name=str(at)) for at, (reader, _) in enumerate(halves)},
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        (given_up,) = done
+        assert given_up.result().startswith(b"HTTP/1.1 503 ")
+        body = b'"' + b"x" * 600_000 + b'"'
+        assert (await door.post("generic", body, bearer("d-1"))).status_code == 202
+    for reading in waiting:
+        assert reading.cancel()
+    for _, writer in halves:
+        writer.close()
+
+
+async def test_more_than_are_worked_on_at_once_are_told_to_come_back(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None waits in a queue without an end; those that have a place are answered."""
+    _be_patient(monkeypatch)
+    door.vault.readable.clear()
+    sent = [asyncio.create_task(door.post("generic", BODY, bearer(f"d-{n}"))) for n in range(receiver.AT_ONCE + 5)]
+    async with asyncio.timeout(30):
+        answers = [await first for first in islice(asyncio.as_completed(sent), 5)]
+    assert [answer.status_code for answer in answers] == [503] * 5
+    assert {answer.headers["retry-after"] for answer in answers} == {"5"}
+    door.vault.readable.set()
+    assert sorted(answer.status_code for answer in await asyncio.gather(*sent)) == [202] * receiver.AT_ONCE + [503] * 5
 
 
 async def test_hundreds_of_idle_connections_keep_nobody_out(door: Door) -> None:
@@ -222,6 +319,16 @@ async def test_too_many_undecided_events_are_turned_away(door: Door, monkeypatch
     monkeypatch.setattr(events, "MOST_WAITING", 2)
     answers = [(await door.post("generic", BODY, bearer(str(n)))).status_code for n in range(3)]
     assert answers == [202, 202, 503]
+
+
+async def test_the_bodies_that_wait_have_one_budget(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few they are: what fits is taken, to the byte, and what does not is told to come back."""
+    monkeypatch.setattr(events, "MOST_WAITING_BYTES", 2 * len(BODY) + 2)
+    answers = [(await door.post("generic", BODY, bearer(str(n)))).status_code for n in range(3)]
+    small = await door.post("generic", b"{}", bearer("small"))
+    last = await door.post("generic", b"1", bearer("last"))
+    assert [*answers, small.status_code, last.status_code] == [202, 202, 503, 202, 503]
+    assert last.json() == {"message": "too many events wait; send it again later"}
 
 
 @pytest.mark.slow

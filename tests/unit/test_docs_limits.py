@@ -28,6 +28,7 @@ from engine.checks import selections, times, triggers, windows
 from engine.recurrence import HORIZON
 from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
 from runners.connections import sshfiles
+from runners.listener import bodies, protocol, receiver
 from runners.mcp import measure
 from runners.steps import sync
 from schemas import characters, envelope, guard, job
@@ -72,6 +73,8 @@ OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
         f"a script as a file | {repository.MOST // MIB} MiB, {scriptfiles.MOST // MIB} MiB |",
         f"folders deep | {sshfiles.MOST_LISTED:,}, {sync.MOST:,}; {sync.DEEPEST} |",
         f"its memory | {rendering.MOST // MIB} MiB; {renderer.SECONDS} seconds, {renderer.MEMORY // MIB} MiB |",
+        f"works on at once | {protocol.MOST_CONNECTIONS}, {receiver.AT_ONCE} |",
+        f"under way at once; together | {bodies.MOST_UNDER_WAY}; {bodies.MOST_BYTES // MIB} MiB;",
         f"tries at once | {trying.AT_ONCE} |",
         f"one message, in one call | {measure.MESSAGE // MIB} MiB, {measure.PARTS:,} parts; {OF_A_CALL} |",
         f"in `sync.yaml` | {readmodel.MAX_FINDINGS} |",
