@@ -47,6 +47,8 @@ class Word:
     start: int = -1
     end: int = -1
     """Where it stands in the script, once it is read whole."""
+    split: list[tuple[int, int]] = field(default_factory=list)
+    """Where expansions stand without quotes, which may become several words."""
     process: bool = False
     """It is `<( ... )`."""
     array: bool = False

@@ -61,6 +61,9 @@ _DEEPEST = 4
 """Scripts within scripts that are followed, and functions that run functions."""
 _RUNS = "which runs its arguments as a command"
 _RUNS_HINT = "write the command in the script, and give the function only its arguments"
+_SPLITTING = frozenset({"[", "test", "find", "tar"})
+"""Programs that evaluate some of their operators and options."""
+_SPLIT_HINT = 'put it in double quotes, as in "$x"'
 _HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
 
 
@@ -82,6 +85,14 @@ def _is_harmless(code: str, dialect: Dialect) -> bool:
         return False
     found = readings(*marked, dialect)
     return not any(isinstance(reading, Refusal) for reading in found.values())
+
+
+def _split(arguments: Arguments) -> Refusal | None:
+    """Why no value may stand in this command without quotes: of several words some may be operators or options."""
+    called = next((name for name in reversed(arguments.called) if name in _SPLITTING), None)
+    if called is None or arguments.command.pattern:
+        return None
+    return Refusal(f"stands without quotes in a command with '{called}', which may evaluate it", hint=_SPLIT_HINT)
 
 
 class Scan(Lists):
@@ -113,6 +124,10 @@ class Scan(Lists):
 
     def _refusal(self, command: Command, hole: int, reading: Reading) -> Refusal | None:
         arguments = self._arguments(command)
+        place = command.places.get(hole)
+        split = _split(arguments) if place else None
+        if place and split and any(start <= hole < end for start, end in command.words[place].split):
+            return replace(split, of_number=reading)
         evaluated = arguments.evaluate(hole)
         if evaluated is not None and arguments.called == ("let",) and hole in command.places:
             return replace(evaluated, of_number=reading, hint="")  # as in `$(( ))`
@@ -250,6 +265,9 @@ class Scan(Lists):
             ]
             if not names or (word.subscript and "=" in word.text):
                 continue  # of an array's element bash computes what stands in brackets
+            if place and (split := _split(arguments)) is not None:
+                found = (name for start, end in word.split for name in self.followed.names_in(start, end))
+                yield from ((name, split) for name in found if not self._digits.hold(name, word.start))
             refusal = self._judged(arguments, place)
             if refusal is not None and not self._runs_arguments(word, refusal):
                 yield from ((name, refusal) for name in names)

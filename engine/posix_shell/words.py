@@ -53,7 +53,9 @@ class Words(Source, ABC):
                 self._at += 1
                 self._double(word)
             elif char in "$`":
+                begin = self._at
                 self._expansion(word, quoted=False)
+                word.split.append((begin, self._at))
             else:
                 self._plain(_PLAIN, word)
         if self._at == start:

@@ -80,6 +80,20 @@ RUN = [
     "get() { echo ${{ e }}; }; get | sh",
     'y=${{ e }}; w=y; ${!w}',
 ]  # fmt: skip
+OPTION = f"-v a[$({CANARY})]"
+SPLIT = [
+    *((f"y=${{{{ e }}}}; {test}", value) for test in
+      ("[ $y = prod ]", "[ prod = $y ]", "[ -n $y ]", "[ $y -gt 3 ]", "test $y -gt 3", "[ x$y = x ]", "[ ${y} = a ]")
+      for value in (f"x -o {OPTION} -o x",)),
+    ("y=${{ e }}; [ $y ]", OPTION),
+    ("f() { [ $1 = a ]; }; f ${{ e }}", f"x -o {OPTION} -o x"),
+    ("[ $(echo ${{ e }}) = a ]", f"x -o {OPTION} -o x"),
+    ("y=${{ e }}; find . -maxdepth 0 -name $y", f"x -o -exec {CANARY} ;"),
+    (
+        "for f in ${{ e }}; do tar cf /dev/null $f; done",
+        f"/etc/hostname --checkpoint=1 --checkpoint-action=exec={CANARY}",
+    ),
+]  # fmt: skip
 ACCEPTED = [
     f"n=${{{{ e }}}}; {CHECK}; echo $((n))",
     f"n=${{{{ e }}}}; {CHECK}; f() {{ echo $((n)); }}; for i in 1 2; do f; done",
@@ -111,6 +125,17 @@ def test_what_computes_a_text_is_refused_and_a_number_is_not(script: str, trap: 
 def test_what_runs_a_text_is_refused(script: str, trap: Path) -> None:
     assert isinstance(bind(script, "bash"), tuple)
     run("bash", _runs(script, CANARY), trap)
+    assert sprung(trap)
+
+
+@pytest.mark.parametrize(("script", "value"), SPLIT)
+def test_a_variable_without_quotes_is_refused_where_its_words_may_be_evaluated(
+    script: str,
+    value: str,
+    trap: Path,
+) -> None:
+    assert isinstance(bind(script, "bash"), tuple)
+    run("bash", _runs(script, value), trap)
     assert sprung(trap)
 
 

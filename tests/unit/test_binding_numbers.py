@@ -116,7 +116,7 @@ def test_a_number_in_arithmetic_is_written_without_quotes() -> None:
         "n=${{ x }}; m=$n; n=1; echo $(( k ))",
         "n=${{ x }}\necho '$((n))'",
         "n=${{ x }}\n# $((n))",
-        "n=${{ x }}\n[ $n -gt 5 ]",
+        'n=${{ x }}\n[ "$n" -gt 5 ]',
         "n=${{ x }}\necho ${n:-1} ${n%%.*} ${n/a/b} ${#n} ${n:1} ${n:0:3}",
         "declare -A m\nk=${{ x }}\nm[$k]=1\necho ${m[$k]}",
         "declare -i count=1\nx=${{ x }}",
@@ -181,7 +181,7 @@ def test_a_variable_of_env_that_is_no_number_is_not_computed(script: str) -> Non
 @pytest.mark.parametrize(
     "script", ["echo $((M + 1)) $((K + L)) $N",
                "case $N in *[!0-9]*) exit 2;; esac; echo $((N))",
-               "[ $N -gt 5 ]", "$((",
+               '[ "$N" -gt 5 ]', "$((",
                "echo '$((N))'"],
 )  # fmt: skip
 def test_other_variables_of_env_are_left_alone(script: str) -> None:
