@@ -4,6 +4,7 @@ A command may have a hundred thousand words and hundreds of values. So its words
 that matters, and a question about a value looks only at the nearest word of a kind.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
@@ -16,6 +17,7 @@ from engine.posix_shell.options import (
     CODE_OPTIONS,
     COMMAND_OPTION,
     COMPUTING,
+    GIT_COMMANDS,
     GIT_KEY,
     SED_OPTIONS,
 )
@@ -238,6 +240,8 @@ class Arguments(Places):
             yield head, "stands in an option that may take a command"
         if name == "git" and text.startswith(DYNAMIC) and place == self._command_of_git(head):
             yield head, "stands in the place of the command after 'git'"
+        if name == "git" and self._runs_by_git(head, option, attached):
+            yield head, "stands where git takes a command"
         if name == "git" and self._sets_git:
             yield from self._in_setting(head, text, self.texts[place - 1])
         if known.remote and ":" in text.split(DYNAMIC, 1)[0]:
@@ -279,6 +283,14 @@ class Arguments(Places):
         if head not in self._commands_of_git:
             self._commands_of_git[head] = git_command(self.texts, head)
         return self._commands_of_git[head]
+
+    def _runs_by_git(self, head: int, option: str, attached: str) -> bool:
+        at = self._command_of_git(head)
+        words = self.texts[at : at + 2]
+        known = GIT_COMMANDS.get(words[0] if words else "")
+        if known is None:
+            return False
+        return words[1:] == [known] or any(re.fullmatch(known, one) is not None for one in (option, attached))
 
     def _in_setting(self, head: int, text: str, before: str) -> Iterator[tuple[int, str]]:
         if text.startswith(DYNAMIC) and (before in ("config", "set") or before.startswith("-")):

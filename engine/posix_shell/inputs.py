@@ -45,6 +45,10 @@ _FILE_OPTION = re.compile(r"-[A-Za-z]*[fK]|--(file|makefile|config)")
 _FILE_GIVEN = re.compile(r"(-[A-Za-z]*[fK]|--(file|makefile|config)=)(-|/dev/stdin|/dev/fd/0|/proc/self/fd/0)")
 _MAY_READ = frozenset({"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"})
 """Programs that read commands from their input in some cases, beside awk, shells and interpreters."""
+_SED_RUNS = re.compile(
+    r"(?:^|[;{}\n!])[ \t]*+[0-9$,]*+[ \t]*+e(?:[ ;\n]|$)|[^A-Za-z0-9\s-][gpiImM0-9]*e[gpiImM0-9]*[ \t]*(?:$|[;}\n])"
+)
+"""The command `e` of sed, and the flag of its `s`: they run what is in the input."""
 _SEPARATORS = re.compile(r"[;&|()\n]+")
 
 
@@ -131,6 +135,8 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
         return _made_by_runner(name, rest)
     if name in _SSHS:
         return "unknown" if within else _made_elsewhere(texts, after_options(texts, head + 1, 1, _SSH_VALUED))
+    if known.language == "sed" and any(map(_SED_RUNS.search, rest)):
+        return "commands"
     if name in _TAKING_FILES and _takes_file(rest):
         return "commands"
     if name in ("su", "runuser", "sg", "script"):

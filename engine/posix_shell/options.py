@@ -14,6 +14,15 @@ GIT_KEY = re.compile(
     re.IGNORECASE,
 )
 """Settings of git that hold commands."""
+GIT_COMMANDS = {
+    "rebase": r"-[a-zA-Z]*x|--exe?c?",
+    "difftool": r"-[a-zA-Z]*x|--ext[cmd]*",
+    "grep": r"-[a-zA-Z]*O|--open[a-z-]*",
+    "filter-branch": r"--[a-z]+-filter|--setup",
+    "bisect": "run",
+    "submodule": "foreach",
+}
+"""By command of git: its options that take a command, or its word after which one stands."""
 LONG_WITH_VALUE = frozenset(
     {
         "--user", "--group", "--other-user", "--host", "--prompt", "--chdir", "--role", "--type", "--close-from",

@@ -87,9 +87,11 @@ _ROWS = (
         Program(input="data"),
         "age ansible-vault brotli bunzip2 comm cpio csplit dd dos2unix envsubst expand find fmt hexdump http "
         "https iconv join ldapadd ldapmodify lp lpr lz4 mosquitto_pub msmtp mutt netcat nl numfmt od pr pv rev rg "
-        "sendmail service sha224sum sha384sum shuf split sponge strings systemd-cat tac ts unexpand unix2dos "
+        "sendmail service sha224sum sha384sum shuf sponge strings systemd-cat tac ts unexpand unix2dos "
         "update-ca-certificates vault wall write xclip xmllint xxd yq zcat",
     ),
+    (Program(input="data", code_options=re.compile(r"--f(i(l(t(er?)?)?)?)?|-[ce]")), "split"),
+    (Program(code_options=re.compile(r"-[PH]|--p(a(g(er?)?)?)?|--html|-[ce]")), "man"),
     (Program(input="data", code_options=re.compile(r"-[ce]")), "nc ncat"),
     (Program(input="data", code_options=re.compile(r"--upload-pack|--receive-pack|--exec")), "git"),
     (Program(input="data", code_options=re.compile(r"-e|--rsh|--rsync-path"), remote=True), "rsync"),
@@ -97,8 +99,8 @@ _ROWS = (
     (
         Program("options", "data"),
         "ab aws az b2sum borg certbot chpasswd cryptsetup ffmpeg gpg helm htpasswd install iperf3 iptables "
-        "mariadb-dump mysqldump nmap openssl pg_dump pg_dumpall pg_restore ps rclone restic snmpget snmpwalk sort "
-        "svn tcpdump traceroute unzip wrk",
+        "mariadb-dump mysqldump nmap openssl pg_dump pg_dumpall pg_restore ps rclone restic snmpget snmpwalk "
+        "svn traceroute unzip wrk",
     ),
     (
         Program(
@@ -108,6 +110,8 @@ _ROWS = (
         ),
         "tar",
     ),
+    (Program("options", "data", code_options=re.compile(r"--co[a-z-]*")), "sort"),
+    (Program("options", "data", code_options=re.compile(r"-[A-Za-z]*z")), "tcpdump"),
     (Program("options", "data", code_options=re.compile(r"-E|-D|--define")), "rpm"),
     (Program("options", "data", code_options=re.compile(r"-TT|--unzip-command")), "zip"),
     (Program("options", "data", code_options=re.compile(r"-o|-S"), remote=True), "scp"),

@@ -70,6 +70,17 @@ COMPUTED = [
     'f() { local a=("$@"); (( a[0] )); }; f ${{ e }}',
     "f() { read -r $1 <<< ${{ e }}; }; f res; (( res ))",
 ]  # fmt: skip
+BY_OPTION = [
+    "split --filter=${{ e }} f", "split --filt ${{ e }} f", "sort --compress-prog=${{ e }} f", "man -P ${{ e }} ls",
+    "tcpdump -z ${{ e }}", "git rebase -x ${{ e }} main", "git rebase --exec=${{ e }}", "git difftool -y -x ${{ e }}",
+    "git grep -O${{ e }} a", "git bisect run ${{ e }}", "git submodule foreach ${{ e }}",
+    "git filter-branch --tree-filter ${{ e }}", "echo ${{ e }} | sed e", "echo ${{ e }} | sed 's/x/y/ge'",
+]  # fmt: skip
+TAKEN_AS_DATA = [
+    "git cherry-pick -x ${{ e }}", "git grep ${{ e }}", "git rebase ${{ e }}", "sort -k 2 ${{ e }}",
+    "split -b 1M ${{ e }}",
+    "git clean -x ${{ e }}", "echo ${{ e }} | sed 's/a/e/'", "echo ${{ e }} | sed -e 's/e/a/g'",
+]  # fmt: skip
 RUN = [
     'y=${{ e }}; [[ $y =~ ^(.*)$ ]]; eval "${BASH_REMATCH[1]}"',
     "y=${{ e }}; [[ $y =~ .* ]]; $BASH_REMATCH",
@@ -119,6 +130,16 @@ def test_what_computes_a_text_is_refused_and_a_number_is_not(script: str, trap: 
     assert isinstance(bind(script.replace("${{ e }}", "${{ int(e) }}"), "bash"), Bound)
     run("bash", _runs(script, SUBSCRIPT), trap)
     assert sprung(trap)
+
+
+@pytest.mark.parametrize("script", BY_OPTION)
+def test_options_that_take_a_command_are_known(script: str) -> None:
+    assert isinstance(bind(script, "sh"), tuple)
+
+
+@pytest.mark.parametrize("script", TAKEN_AS_DATA)
+def test_the_same_programs_take_data(script: str) -> None:
+    assert isinstance(bind(script, "sh"), Bound), bind(script, "sh")
 
 
 @pytest.mark.parametrize("script", RUN)
