@@ -101,25 +101,34 @@ def _gitlab(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven
         return Unproven("notSigned", "there is neither a webhook-signature nor an x-gitlab-token")
     if not _same(given, secret):
         return Unproven("badSignature", "the token is another one")
-    delivery = _named(incoming, "idempotency-key") or _named(incoming, "x-gitlab-event-uuid")
-    return Proven(f"delivery/{delivery}" if delivery else _body_key(incoming), delivery, kind)
+    return _by_delivery(_named(incoming, "idempotency-key") or _named(incoming, "x-gitlab-event-uuid"), kind)
 
 
 def _generic(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:
     if "webhook-signature" in incoming.headers:
         return _standard(secret, incoming, now, None)
     if "x-hub-signature-256" in incoming.headers:
-        return _by_body(secret, incoming, "x-hub-signature-256", "sha256=", None, None)
+        return _by_body(secret, incoming, "x-hub-signature-256", "sha256=", _any_delivery(incoming), None)
     given = _value(incoming, "authorization")
     if given is None:
         return Unproven("notSigned", "there is neither a webhook-signature, an x-hub-signature-256 nor a bearer token")
     scheme, _, token = given.partition(" ")
     if not _same(token.strip(), secret) or scheme.lower() != "bearer":
         return Unproven("badSignature", "the token is another one")
-    delivery = _named(incoming, "idempotency-key")
-    return Proven(f"delivery/{delivery}" if delivery else f"unnamed/{uuid4()}", delivery)
+    return _by_delivery(_any_delivery(incoming), None)
 
 
+def _by_delivery(delivery: str | None, kind: str | None) -> Proven:
+    """Of a token, which signs nothing: the sender's id alone tells events apart; without one each is another."""
+    return Proven(f"delivery/{delivery}" if delivery else f"unnamed/{uuid4()}", delivery, kind)
+
+
+def _any_delivery(incoming: Incoming) -> str | None:
+    """The id that a sender of whom nothing is known gives to what it may send again."""
+    return next((found for header in _DELIVERY if (found := _named(incoming, header)) is not None), None)
+
+
+_DELIVERY = ("idempotency-key", "webhook-id", "x-github-delivery", "x-gitea-delivery", "x-gitlab-event-uuid")
 _SCHEMES: Mapping[Provider, Callable[[str, Incoming, datetime], Proven | Unproven]] = {
     "github": _github,
     "gitlab": _gitlab,
@@ -140,7 +149,7 @@ def _by_body(
     wanted = hmac.digest(_bytes(secret), incoming.body, "sha256").hex()
     if not hmac.compare_digest(wanted, given[len(mark) :].lower()):
         return Unproven("badSignature", "the signature is not that of this body by this secret")
-    return Proven(_body_key(incoming), delivery, kind)
+    return Proven(_signed_key(incoming, delivery, kind), delivery, kind)
 
 
 def _standard(secret: str, incoming: Incoming, now: datetime, kind: str | None) -> Proven | Unproven:
@@ -198,8 +207,10 @@ def _same(given: str, secret: str) -> bool:
     return hmac.compare_digest(one, other)
 
 
-def _body_key(incoming: Incoming) -> str:
-    return f"body/{hashlib.sha256(incoming.body).hexdigest()}"
+def _signed_key(incoming: Incoming, delivery: str | None, kind: str | None) -> str:
+    """The same delivery with the same body is the same event; without an id the same body of the same name is."""
+    named = f"{delivery or ''}\n{kind or ''}\n".encode()
+    return f"{'delivery' if delivery else 'body'}/{hashlib.sha256(named + incoming.body).hexdigest()}"
 
 
 def _value(incoming: Incoming, header: str) -> str | None:
