@@ -16,11 +16,13 @@ from schemas.schedule import ScheduleSpec, Suspension
 
 SkipReason = Literal["overlap", "window", "calendar", "suspended", "missed", "catchUpMax", "noTargets", "storeLost"]
 __all__ = [
-    "ON_TIME", "Decided", "Due", "ScheduleClock", "SkipReason", "Skips", "decide", "fingerprint", "joined", "next_due",
-    "restarts",
+    "AHEAD", "ON_TIME", "Decided", "Due", "ScheduleClock", "SkipReason", "Skips", "decide", "fingerprint", "joined",
+    "next_due", "restarts",
 ]  # fmt: skip
 ON_TIME = timedelta(seconds=30)
 """An instant first looked at no later than this is on time; later ones go by `catchUp`."""
+AHEAD = timedelta(hours=1)
+"""A schedule that is decided further ahead than this was decided by a clock that was wrong."""
 _MOST_LOOKS = 2_000
 """So often calendars and windows are asked about what is late; what is older than these looks reach is missed."""
 _FIRST_REACH = timedelta(minutes=1)
@@ -35,6 +37,12 @@ class ScheduleClock:
 
     considered_until: datetime
     lost_until: datetime | None = None
+    ran: tuple[datetime, ...] = ()
+    """Later instants, rising, that run all the same: decided before a clock was set back. They stay as they are."""
+
+    def implausible(self, now: datetime) -> bool:
+        """Whether it was set while the machine's clock was wrong: what is ahead of `now` is to be decided again."""
+        return self.considered_until - now > AHEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ def decide(
     """
     if now <= clock.considered_until:  # the clock was set back: nothing is decided twice
         return Decided((), (), clock.considered_until)
-    schedule = _Schedule(name, spec, zone_default, admission)
+    schedule = _Schedule(name, spec, zone_default, admission, clock.ran)
     lost = _clamped(clock.lost_until, clock.considered_until, now)
     held = _clamped(_suspended_until(spec, now, suspended), lost, now)
     skipped = [
@@ -99,12 +107,14 @@ def decide(
     on_time = recurrence.instants(spec, late, now, zone_default=zone_default)
     runs, kept_out = [], []
     for instant, first_seen in chain(((one, now) for one in caught), ((one, None) for one in on_time)):
+        if instant in clock.ran:
+            continue
         match schedule.judged(instant, first_seen):
             case Due() as due:
                 runs.append(due)
             case Skips() as skip:
                 kept_out.append(skip)
-    instants = [due.instant for due in runs]
+    instants = [*clock.ran, *(due.instant for due in runs)]
     return Decided(tuple(runs), joined([*skipped, *uncaught, *kept_out], instants), now)
 
 
@@ -160,9 +170,17 @@ class _Schedule:
     spec: ScheduleSpec
     zone_default: str | None
     admission: Admission | None = None
+    ran: tuple[datetime, ...] = ()
 
     def skips(self, after: datetime, until: datetime, reason: SkipReason) -> Iterator[Skips]:
-        """All due instants in (after, until], as at most one record."""
+        """All due instants in (after, until], as at most one record, and one more for each that ran in between."""
+        for ran in self.ran:
+            if after < ran <= until:
+                yield from self._skips(after, ran - TICK, reason)
+                after = ran
+        yield from self._skips(after, until, reason)
+
+    def _skips(self, after: datetime, until: datetime, reason: SkipReason) -> Iterator[Skips]:
         if after < until and (found := recurrence.span(self.spec, after, until, zone_default=self.zone_default)):
             yield Skips(self.name, found.first, found.last, found.count, reason)
 

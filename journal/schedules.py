@@ -1,6 +1,7 @@
 """Schedules: how far each was considered, and what was decided."""
 
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC as _UTC
 from datetime import date, datetime, time, timedelta
@@ -168,6 +169,40 @@ def put_clocks(tx: Connection, changed: Mapping[str, ClockRow]) -> None:
     outbox.add_all(tx, tuple(("schedule", name) for name in changed))
 
 
+def set_back(tx: Connection, name: str, to: datetime, kept: Callable[[datetime], tuple[datetime, int]]) -> None:
+    """A clock that was ahead goes back to `to`: skips of what has not come yet are taken back, runs stay.
+
+    `kept` gives the last instant up to `to`, and the number, of a record that begins at an instant before `to`.
+    """
+    beyond = (decisions.c.schedule == name, decisions.c.verdict == "skipped", decisions.c.last > to)
+    for row in tx.execute(select(decisions).where(*beyond)).all():
+        this = decisions.c.seq == row.seq
+        if row.first > to:
+            tx.execute(delete(decisions).where(this))
+        else:
+            last, times = kept(row.first)
+            tx.execute(update(decisions).where(this).values(last=last, times=times))
+        outbox.add(tx, "decision", row.first.astimezone(_UTC).date().isoformat())
+    mine = schedules.c.name == name
+    tx.execute(update(schedules).where(mine).values(considered_until=to, lost_until=None))
+    tx.execute(update(schedules).where(mine, schedules.c.considered_from > to).values(considered_from=to))
+    outbox.add(tx, "schedule", name)
+
+
+def ran_ahead(conn: Connection) -> Mapping[str, tuple[datetime, ...]]:
+    """The instants that run beyond what their schedules are considered until, rising: a clock was set back."""
+    query = (
+        select(decisions.c.schedule, decisions.c.first)
+        .join(schedules, decisions.c.schedule == schedules.c.name)
+        .where(decisions.c.verdict == "run", decisions.c.last > schedules.c.considered_until)
+        .order_by(decisions.c.first)
+    )
+    found: dict[str, tuple[datetime, ...]] = {}
+    for name, instant in conn.execute(query):
+        found[name] = (*found.get(name, ()), instant)
+    return found
+
+
 def forget(tx: Connection, name: str) -> None:
     """The schedule is gone; should it come back, its clock starts anew. Its decisions stay."""
     if tx.execute(delete(schedules).where(schedules.c.name == name)).rowcount:
@@ -190,9 +225,11 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
     added: list[dict[str, Any]] = []
     told: dict[tuple[str, str], None] = {}
     for schedule, found in rows.items():
+        before, ahead = _around(tx, last.get(schedule), found[0]["first"])
         for row in found:
-            before = last.get(schedule)
-            if before is not None and row["first"] <= before["last"]:
+            while ahead and ahead[0]["last"] < row["first"]:
+                before = ahead.popleft()
+            if ahead and ahead[0]["first"] <= row["last"]:
                 continue
             points.record("decide")
             if before is not None and _joins(before, row):
@@ -200,7 +237,6 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
             else:
                 before = row | {"decided_at": now}
                 added.append(before)
-            last[schedule] = before
             told[("schedule", schedule)] = None
             if row["verdict"] == "skipped":
                 told[("decision", before["first"].astimezone(_UTC).date().isoformat())] = None
@@ -232,6 +268,18 @@ def _newest(conn: Connection, names: Collection[str]) -> dict[str, dict[str, Any
         for part in portions(names)
         for row in conn.execute(query.where(schedules.c.name.in_(part)))
     }
+
+
+def _around(
+    conn: Connection, newest: dict[str, Any] | None, first: datetime
+) -> tuple[dict[str, Any] | None, deque[dict[str, Any]]]:
+    """The record before an instant, and those from it on, oldest first: there are some where a clock was set back."""
+    if newest is None or newest["last"] < first:
+        return newest, deque()
+    mine = select(decisions).where(decisions.c.schedule == newest["schedule"])
+    before = conn.execute(mine.where(decisions.c.last < first).order_by(decisions.c.last.desc()).limit(1)).first()
+    later = conn.execute(mine.where(decisions.c.last >= first).order_by(decisions.c.last))
+    return None if before is None else dict(before._mapping), deque(dict(row._mapping) for row in later)
 
 
 def _joins(before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:

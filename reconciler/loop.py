@@ -197,6 +197,7 @@ class Loop:
         await self._take_in(sighting)
         if self._decides:
             await self._schedules.decide(now)
+            self._say(replace(self.sync, ahead=self._schedules.ahead(now)))
             await self._triggers.decide(now)
             await self._judge_acts(sighting)
             await self._schedules.decide(self._moment())

@@ -309,6 +309,8 @@ def _days(conn: Connection, keys: Iterable[str]) -> Writes:
     for key in keys:
         day = date.fromisoformat(key)
         files = readmodel.decision_files(day, schedules.day(conn, day))
+        if not files:  # a clock that was ahead may have made it, and been set back
+            writes[f"{readmodel.decisions_folder(day)}/{day:%d}.yaml"] = None
         writes |= {path: text.encode() for path, text in files.items()}
     return writes
 

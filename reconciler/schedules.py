@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
+from engine import recurrence
 from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, next_due, restarts
@@ -28,6 +30,8 @@ _AT_ONCE = 256
 """Schedules that are decided together."""
 _LATER = "a bug of ours: what is due is decided one by one, and what fails then in a minute again"
 _TRIED_AGAIN = timedelta(minutes=1)
+_ODD = timedelta(minutes=5)
+"""Clocks are set by less without anybody being told."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +62,9 @@ class Schedules:
         self._admissions: Admissions | None = None
         self._clocks: dict[str, ScheduleClock] = {}
         self._agenda = Agenda({})
+        self._furthest = _LONG_AGO
+        """No clock is further."""
+        self._warned = False
 
     @property
     def next_due(self) -> datetime | None:
@@ -85,7 +92,14 @@ class Schedules:
             fingerprint=clock.fingerprint,
             considered_from=clock.considered_from,
             last=clock.last,
-            next_due=_next(catalog, name, max(clock.considered_from, clock.last.instant if clock.last else _LONG_AGO)),
+            next_due=_next(
+                catalog,
+                name,
+                max(
+                    clock.considered_from,
+                    min(clock.considered_until, clock.last.instant if clock.last else _LONG_AGO),
+                ),
+            ),
             suspended=_suspension(schedule.spec, project=catalog.project.spec.suspend),
         )
 
@@ -112,7 +126,9 @@ class Schedules:
         # What is in force still is due when it was: most commits change few of many schedules.
         still = {name for name in self._clocks if name in wanted and name not in changed}
         self._catalog, self._admissions = catalog, Admissions(catalog)
-        self._clocks = {name: ScheduleClock(row.considered_until, row.lost_until) for name, row in wanted.items()}
+        ran = await self._journal.read(schedules.ran_ahead)
+        self._clocks = {name: replace(row.clock, ran=ran.get(name, ())) for name, row in wanted.items()}
+        self._furthest = max((clock.considered_until for clock in self._clocks.values()), default=_LONG_AGO)
         self._agenda = Agenda(
             {
                 name: self._agenda.of(name) if name in still else self._next_of(name, clock.considered_until)
@@ -133,10 +149,46 @@ class Schedules:
         catalog = self._catalog
         if catalog is None:
             return 0
+        await self._set_back(catalog, now)
+        self._warn(self.ahead(now))
         due, started = self._agenda.until(now), 0
         for first in range(0, len(due), _AT_ONCE):
             started += await self._decide_together(due[first : first + _AT_ONCE], catalog, now)
         return started
+
+    def ahead(self, now: datetime) -> datetime | None:
+        """Until when schedules are decided, where that is minutes after `now`: the clock was set back."""
+        if self._furthest - now > _ODD:
+            self._furthest = max((clock.considered_until for clock in self._clocks.values()), default=_LONG_AGO)
+        return self._furthest if self._furthest - now > _ODD else None
+
+    def _warn(self, until: datetime | None) -> None:
+        if until is not None and not self._warned:
+            log.warning("the clock was set back: schedules are decided further ahead", until=until.isoformat())
+        self._warned = until is not None
+
+    async def _set_back(self, catalog: Catalog, now: datetime) -> None:
+        """What a clock decided that was far ahead is decided again as its time comes, but for what runs already."""
+        names = [name for name, clock in self._clocks.items() if clock.implausible(now)] if self.ahead(now) else []
+        if not names:
+            return
+        zone = catalog.project.spec.defaults.time_zone
+
+        def change(tx: Connection) -> None:
+            for name in names:
+                spec = catalog.schedules[name].spec
+                schedules.set_back(tx, name, now, partial(_until, spec, now, zone))
+
+        await self._journal.write(change)
+        log.warning(
+            "the clock was ahead: schedules are decided again from now on; what they started stays",
+            schedules=len(names),
+            until=self._furthest.isoformat(),
+        )
+        ran = await self._journal.read(schedules.ran_ahead)
+        for name in names:
+            self._clocks[name] = ScheduleClock(now, ran=ran.get(name, ()))
+            self._agenda.set(name, self._next_of(name, now))
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
@@ -189,7 +241,11 @@ class Schedules:
         if isinstance(outcome, _Behind):
             self._clocks[one.name] = replace(one.clock, considered_until=outcome.until)
             return 0
-        self._clocks[one.name] = replace(one.clock, considered_until=one.decided.considered_until)
+        until = one.decided.considered_until
+        self._clocks[one.name] = replace(
+            one.clock, considered_until=until, ran=tuple(instant for instant in one.clock.ran if instant > until)
+        )
+        self._furthest = max(self._furthest, until)
         self._agenda.set(one.name, self._next_of(one.name, one.decided.considered_until))
         for run in outcome:
             log.info("run enqueued", run=run, schedule=one.name)
@@ -214,6 +270,12 @@ def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:
 
 def _next(catalog: Catalog, name: str, after: datetime) -> datetime | None:
     return next_due(catalog.schedules[name].spec, after, zone_default=catalog.project.spec.defaults.time_zone)
+
+
+def _until(spec: ScheduleSpec, now: datetime, zone: str | None, first: datetime) -> tuple[datetime, int]:
+    """What is left, up to `now`, of a record of skips that begins at `first`."""
+    span = recurrence.span(spec, first - recurrence.TICK, now, zone_default=zone)
+    return (first, 1) if span is None else (max(span.last, first), span.count)
 
 
 def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:

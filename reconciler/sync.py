@@ -5,6 +5,7 @@ from datetime import datetime
 
 from engine.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
 from schemas.diagnostic import Diagnostic
+from schemas.quantities import format_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class Sync:
 
     status_trouble: str | None = None
     """Why the status does not go to the branch that the Project names, where it does not."""
+
+    ahead: datetime | None = None
+    """Until when schedules are decided, where the clock was set back and shows an earlier time."""
 
     @property
     def clean(self) -> bool:
@@ -60,6 +64,9 @@ def _conditions(sync: Sync) -> tuple[_Found, ...]:
         stalled = ("Stalled", "True", "RequestsUnreadable", sync.requests_trouble)
     elif sync.status_trouble is not None:
         stalled = ("Stalled", "True", "StatusBranchRefused", sync.status_trouble)
+    elif sync.ahead is not None:
+        until = format_instant(sync.ahead)
+        stalled = ("Stalled", "True", "ClockSetBack", f"schedules are decided until {until}: until then none fires")
     return (ready, stalled)
 
 

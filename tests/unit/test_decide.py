@@ -309,3 +309,22 @@ def test_times_left_out_belong_to_the_end_of_their_gap(start: str, end: str, cou
 @pytest.mark.parametrize("spec", [{"cron": "30 * * * *"}, {"every": "1h"}, {"cron": "30 4 * * *"}])
 def test_nothing_is_left_out_of_what_follows_elapsed_time(spec: dict[str, str]) -> None:
     assert dropped(catalog({"name": "a", "timeZone": "Europe/Berlin", "dst": {"gap": "skip"}, **spec}), *SPRING) == ()
+
+
+@pytest.mark.parametrize("policy", ["none", "latest", "all"])
+@pytest.mark.parametrize("suspended", [False, True])
+def test_what_ran_before_the_clock_was_set_back_is_neither_run_nor_skipped(policy: str, suspended: bool) -> None:
+    ran = (at("09:00:00"), at("11:00:00"), at("12:00:00"))
+    hourly = spec(**HOURLY, catchUp={"policy": policy, "window": "3h", "max": 2})
+    found = decide("s", hourly, ScheduleClock(at("07:30:00"), ran=ran), NOON, suspended=suspended)
+    left = {due.instant for due in found.runs}
+    for skip in found.skips:
+        inside = recurrence.instants(hourly, skip.first - recurrence.TICK, skip.last)
+        left |= (covered := set(inside))
+        assert len(covered) == skip.count
+    assert left == {at("08:00:00"), at("10:00:00")}
+
+
+def test_a_clock_is_implausible_when_it_is_more_than_an_hour_ahead() -> None:
+    assert not ScheduleClock(NOON).implausible(at("11:00:00"))
+    assert ScheduleClock(NOON).implausible(at("10:59:59"))
