@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine.admission import Admissions, Admitted, KeptOut, judged
+from engine.admission import Admissions, Admitted, KeptOut, Verdict, judged
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId
 from engine.windows import Rules, Subject
@@ -17,9 +17,10 @@ _FAR = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A run that has not ended; of workflows' nodes those that wait: what has begun belongs to the workflow's own run.
+    """A run that has not ended; a workflow's node that has begun is none, and belongs to the workflow's own run.
 
     `phase`: it waits for its time (`due_at`) or for its place, a runner may begin it at any moment, or it has begun.
+    `inline`: its steps stood in a request, and so did its labels, which are not known here.
     """
 
     run: RunId
@@ -29,6 +30,7 @@ class Standing:
     workflow: bool
     phase: Literal["waits", "queued", "begun"]
     due_at: datetime | None = None
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,17 @@ class End:
 
 
 def judged_again(run: Standing, admissions: Admissions, catalog: Catalog, now: datetime) -> StartAt | End | None:
-    """What the windows in force make of a run now; None: nothing changes."""
+    """What the windows in force make of a run now; None: nothing changes.
+
+    One that no runner has begun is held like one whose time comes now, though it has its place: where no runner is
+    free, that may be hours before it begins.
+    """
     rules = _rules(run, admissions, catalog)
     match run.phase:
         case "waits":
-            return _waiting(run, rules, admissions, now)
+            return _waiting(run, rules, admissions, catalog, now)
         case "queued":
-            return None  # it has its place, and a runner is about to begin it
+            return _node(run, rules, now) if run.cause.kind == "workflow" else _held(rules, now)
         case "begun":
             blocked = rules.at(now)
             if blocked is None or blocked.running != "cancel":
@@ -60,11 +66,18 @@ def judged_again(run: Standing, admissions: Admissions, catalog: Catalog, now: d
             return End(f"{_names(blocked.windows)}: no run may go on (running: cancel)")
 
 
-def _waiting(run: Standing, rules: Rules, admissions: Admissions, now: datetime) -> StartAt | End | None:
+def _waiting(
+    run: Standing, rules: Rules, admissions: Admissions, catalog: Catalog, now: datetime
+) -> StartAt | End | None:
     if run.cause.kind == "workflow":
         return _node(run, rules, now)
     if run.due_at is not None and run.due_at > now:
-        return _sooner(run, run.due_at, admissions, now)
+        return _sooner(run, run.due_at, rules, admissions, catalog, now)
+    return _held(rules, now)
+
+
+def _held(rules: Rules, now: datetime) -> StartAt | End | None:
+    """What becomes of a run that would begin now."""
     match judged(now, rules):
         case Admitted(starts_at=starts_at):
             return StartAt(starts_at) if starts_at > now else None
@@ -85,13 +98,25 @@ def opens(rules: Rules, now: datetime) -> datetime | None:
     return None if blocked is None else blocked.until or now.replace(microsecond=0) + _FAR
 
 
-def _sooner(run: Standing, due_at: datetime, admissions: Admissions, now: datetime) -> StartAt | None:
-    """A schedule's run that windows put off, where these have changed since."""
-    schedule = admissions.schedule(run.cause.name) if run.cause.kind == "schedule" else None
-    if schedule is None:
-        return None
-    verdict = schedule.at(run.cause.instant, now)
+def _sooner(
+    run: Standing, due_at: datetime, rules: Rules, admissions: Admissions, catalog: Catalog, now: datetime
+) -> StartAt | None:
+    """A run that windows put off, where these have changed since. When it was to start without them, its cause says."""
+    verdict: Verdict | None
+    if run.cause.kind == "schedule":  # its jitter is the schedule's to say
+        schedule = admissions.schedule(run.cause.name)
+        verdict = schedule.at(run.cause.instant, now) if schedule is not None else None
+    else:
+        verdict = judged(max(run.cause.instant, now), rules) if _is_known(run, catalog) else None
     return StartAt(verdict.starts_at) if isinstance(verdict, Admitted) and verdict.starts_at < due_at else None
+
+
+def _is_known(run: Standing, catalog: Catalog) -> bool:
+    """Whether it is certain which windows concern the run. One that others may hold too waits as it was told to."""
+    if run.workflow:
+        return run.job in catalog.workflows
+    by_labels = (one.spec.jobs is not None and one.spec.jobs.selector is not None for one in catalog.windows.values())
+    return not (run.inline and any(by_labels))
 
 
 def is_requested(cause: Cause) -> bool:

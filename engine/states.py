@@ -44,7 +44,10 @@ _RUN_ENDS = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, 
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     # failed: its time has come, another has its place, and it was told to fail then
     RunState.WAITING: _RUN_ENDS - {RunState.SUCCEEDED} | {RunState.QUEUED},
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}),
+    # back to waiting: nobody had begun it, and a window holds it
+    RunState.QUEUED: frozenset(
+        {RunState.WAITING, RunState.RUNNING, RunState.CANCELLED, RunState.TIMED_OUT, RunState.UNKNOWN}
+    ),
     # back to queued: its runner was lost, another takes over
     RunState.RUNNING: _RUN_ENDS | {RunState.QUEUED},
     **{end: frozenset() for end in _RUN_ENDS},

@@ -118,17 +118,14 @@ class Rules:
             begin, end = self._block
             if begin <= instant and (end is None or instant < end):
                 return end
-        end = self._looked_for(instant)
-        self._block = (instant, end)
-        return end
-
-    def _looked_for(self, instant: datetime) -> datetime | None:
+        begin = instant
         for _ in range(_MOST_STEPS):
             later = self._later(instant)
             if later is None or later == instant:
+                self._block = (begin, later)
                 return later
             instant = later
-        return None
+        return None  # not kept: an end that was not found from here may be found from later on
 
     def _later(self, instant: datetime) -> datetime | None:
         """The same instant where nothing blocks; else a later one before which something surely does."""

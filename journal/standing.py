@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from engine.identity import RunId
 from engine.standing import Standing
@@ -15,14 +15,32 @@ from journal.tables import AnyRow, runs
 _OPEN = runs.c.finished_at.is_(None)
 _SHOWN = (
     runs.c.id, runs.c.job, runs.c.cause, runs.c.targets, runs.c.workflow, runs.c.state, runs.c.attempt, runs.c.due_at,
+    runs.c.inline,
 )  # fmt: skip
+_QUEUED = runs.c.state == RunState.QUEUED.value
+_NOT_BEGUN = or_(runs.c.state == RunState.WAITING.value, and_(_QUEUED, runs.c.attempt == 0))
+_STANDING = select(*_SHOWN).where(_OPEN, or_(runs.c.parent.is_(None), _NOT_BEGUN), runs.c.wish.is_(None))
 
 
 def standing(conn: Connection) -> tuple[Standing, ...]:
-    """The open runs, oldest first; of workflows' nodes only those that wait."""
-    shown = or_(runs.c.parent.is_(None), runs.c.state == RunState.WAITING.value)
-    query = select(*_SHOWN).where(_OPEN, shown, runs.c.wish.is_(None)).order_by(runs.c.seq)
-    return tuple(_standing(row) for row in conn.execute(query))
+    """The open runs, oldest first; of workflows' nodes only those that no runner has begun."""
+    return tuple(_standing(row) for row in conn.execute(_STANDING.order_by(runs.c.seq)))
+
+
+def fresh(conn: Connection, since: datetime, now: datetime) -> tuple[Standing, ...]:
+    """Those of them that came or began since, and those that wait and whose time has come."""
+    news = or_(
+        and_(runs.c.state == RunState.WAITING.value, runs.c.due_at <= now),
+        and_(_QUEUED, runs.c.queued_at >= since),
+        and_(runs.c.state == RunState.RUNNING.value, runs.c.started_at >= since),
+    )
+    return tuple(_standing(row) for row in conn.execute(_STANDING.where(news).order_by(runs.c.seq)))
+
+
+def still(tx: Connection, run: Standing) -> bool:
+    """Whether the run stands as it was read: a runner may have begun it since, or have ended it."""
+    row = tx.execute(_STANDING.where(runs.c.id == run.run).with_for_update()).first()
+    return row is not None and _standing(row) == run
 
 
 def _standing(row: AnyRow) -> Standing:
@@ -36,13 +54,8 @@ def _standing(row: AnyRow) -> Standing:
         workflow=row.workflow,
         phase="waits" if waits else "begun" if begun else "queued",
         due_at=row.due_at,
+        inline=row.inline,
     )
-
-
-def any_due(conn: Connection, now: datetime) -> bool:
-    """Whether a run waits whose time has come since `admit` last looked."""
-    waits = (_OPEN, runs.c.state == RunState.WAITING.value, runs.c.due_at <= now)
-    return conn.execute(select(runs.c.id).where(*waits).limit(1)).first() is not None
 
 
 def crowd(tx: Connection, new: NewRun) -> RunId | None:
@@ -74,10 +87,13 @@ def _places(new: NewRun) -> int | None:
 
 
 def start_at(tx: Connection, run: RunId, instant: datetime, now: datetime) -> bool:
-    """Let a run that waits start at another time; its queueTimeout counts from then. False: it waits no longer."""
+    """Let a run that no runner has begun start at another time; its queueTimeout counts from then. False: one has.
+
+    One that has its place gives it back, and asks for one when its time comes.
+    """
     row = tx.execute(
         select(runs.c.seq, runs.c.due_at, runs.c.queue_deadline)
-        .where(runs.c.id == run, _OPEN, runs.c.state == RunState.WAITING.value)
+        .where(runs.c.id == run, _OPEN, _NOT_BEGUN)
         .with_for_update()
     ).first()
     if row is None:
@@ -87,7 +103,13 @@ def start_at(tx: Connection, run: RunId, instant: datetime, now: datetime) -> bo
     tx.execute(
         update(runs)
         .where(runs.c.seq == row.seq)
-        .values(due_at=instant, starts_at=instant, queue_deadline=row.queue_deadline and row.queue_deadline + moved)
+        .values(
+            state=RunState.WAITING.value,
+            slot=None,
+            due_at=instant,
+            starts_at=instant,
+            queue_deadline=row.queue_deadline and row.queue_deadline + moved,
+        )
     )
     outbox.add(tx, "run", run)
     return True

@@ -153,6 +153,7 @@ class Engine:
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
         for reaped in lost:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
+        await self._loop.heed(now)
         await self._branch.projection.begin()
 
     async def _claim_one(self) -> owner.Found | None:

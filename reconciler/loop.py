@@ -392,8 +392,7 @@ class Loop:
     async def _tend(self) -> None:
         """Start what waited for its time or its slot, and end what waited too long."""
         now = self._clock.now()
-        if self._catalog is not None and self._schedules.admissions is not None:
-            await self._closures.heed(self._catalog, self._schedules.admissions, now)
+        await self.heed(now)
 
         def change(tx: Connection) -> None:
             runs.expire(tx, now)
@@ -401,3 +400,8 @@ class Loop:
 
         await self._journal.write(change)
         await self._workflows.lead(self._moment())
+
+    async def heed(self, now: datetime) -> None:
+        """Hold what windows hold. Before the first runner claims, too: a window may have begun while nobody looked."""
+        if self._catalog is not None and self._schedules.admissions is not None:
+            await self._closures.heed(self._catalog, self._schedules.admissions, now)

@@ -3,19 +3,24 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, select
 
 from engine.catalog import Catalog
 from engine.identity import RunId
+from engine.judge import ActFacts, Launch, heeding, judge
 from engine.states import RunState
 from engine.views import RunView
-from journal import runs, schedules
+from journal import leases, runs, schedules, tables
 from journal.clock import SystemClock
 from journal.store import Journal
 from reconciler.closures import Closures
+from reconciler.launches import new_run
 from reconciler.schedules import Schedules
 from reconciler.workflows import Workflows
+from schemas.act import RunRequest
 from schemas.quantities import format_instant
 from tests.catalogs import catalog, job, local_target
 
@@ -192,3 +197,143 @@ async def test_a_node_that_waits_is_let_go_where_its_window_is_taken_away(bench:
     await bench.look(66)
     await bench.look(66.1)
     assert await nodes(bench) == [("queued", 66)]
+
+
+async def claimed(bench: Bench, at: float) -> list[RunId]:
+    """What a runner takes at a minute."""
+    now = T0 + at * MINUTE
+    await bench.journal.write(lambda tx: leases.register(tx, "default/r", "default", "h", now))
+    got = await bench.journal.write(lambda tx: leases.claim(tx, "default/r", None, 8, now, 1000.0))
+    return [claim.fence.run for claim in got]
+
+
+async def asked(bench: Bench, at: float, name: str = "ask", **spec: Any) -> RunId:
+    """A person's request, judged and recorded at a minute."""
+    envelope = {"apiVersion": "opsconductor/v1", "kind": "RunRequest", "metadata": {"name": name, "labels": {"a": "b"}}}
+    request, now = RunRequest.model_validate({**envelope, "spec": spec}), T0 + at * MINUTE
+    assert bench.catalog is not None
+    assert bench.schedules.admissions is not None
+    judgement = judge(request, ActFacts(now, now, "a@b"), bench.catalog, now)
+    launch = heeding(judgement, request, bench.schedules.admissions.windows, bench.catalog, now)
+    assert isinstance(launch, Launch)
+    new = new_run(launch, bench.catalog)
+    await bench.journal.write(lambda tx: runs.enqueue(tx, new, now))
+    return launch.run
+
+
+async def wished(bench: Bench) -> list[str | None]:
+    def read(conn: Connection) -> list[str | None]:
+        return list(conn.execute(select(tables.runs.c.wish_reason).where(tables.runs.c.wish.is_not(None))).scalars())
+
+    return await bench.journal.read(read)
+
+
+async def test_what_is_queued_and_nobody_has_begun_is_put_off_by_a_window_that_begins(bench: Bench) -> None:
+    """A backlog must not drain into a freeze; at its end they begin in the order in which they were."""
+    await bench.adopt(0, *work("allow", "10m"), window("w", 25, 35))
+    await bench.look(10)
+    await bench.look(20)
+    await bench.look(25)
+    assert await bench.told() == ["10 waiting until 35", "20 waiting until 35"]
+    assert await claimed(bench, 26) == []
+    await bench.look(35)
+    first, second = (await bench.seen())[:2]
+    assert (await claimed(bench, 36))[:2] == [first.id, second.id]
+
+
+async def test_what_is_queued_gives_its_place_back_and_gets_it_again(bench: Bench) -> None:
+    """Its queueTimeout does not run in the window; what came behind it comes after it."""
+    await bench.adopt(0, *work(), window("w", 2.5, 300))
+    await bench.look(1)
+    await bench.look(2)
+    await bench.look(2.5)
+    assert await bench.told() == ["1 waiting until 300", "2 waiting until 300"]
+    assert all(run.held is None for run in await bench.seen())
+    await bench.journal.write(lambda tx: runs.expire(tx, T0 + 299 * MINUTE))
+    await bench.look(300)
+    assert (await bench.told())[:2] == ["1 queued", "2 waiting until 300"]
+
+
+async def test_what_is_queued_ends_where_the_window_skips(bench: Bench) -> None:
+    await bench.adopt(0, *work(every="10m"), window("w", 15, 600, "blocked: skip"))
+    await bench.look(10)
+    await bench.look(15)
+    (run,) = await bench.seen()
+    assert (run.state, run.reason) == (RunState.CANCELLED, "window: Window/w")
+
+
+async def test_a_request_that_may_start_in_the_window_keeps_its_place(bench: Bench) -> None:
+    await bench.adopt(0, *work(every="10h")[:2], window("w", 5, 600, "running: cancel"))
+    run = await asked(bench, 4, jobRef="greet")
+    await bench.look(5)
+    assert await claimed(bench, 6) == [run]
+    await bench.look(7)
+    assert await wished(bench) == []
+
+
+async def test_what_has_begun_since_the_last_look_is_told_to_end_where_no_run_may_go_on(bench: Bench) -> None:
+    """A request that was judged before the window began and recorded after it, and that a runner took at once."""
+    await bench.adopt(0, *work(every="10h")[:2], window("w", 5, 600, "running: cancel, requests: deny"))
+    await bench.look(4)
+    await bench.look(5)
+    await asked(bench, 4.9, jobRef="greet")
+    assert len(await claimed(bench, 5.5)) == 1
+    await bench.look(6)
+    assert await wished(bench) == ["Window/w: no run may go on (running: cancel)"]
+
+
+async def test_what_a_runner_has_begun_meanwhile_is_not_ended_by_a_window_that_lets_it_finish(bench: Bench) -> None:
+    """It was queued when the windows were looked at, and begun before that was written."""
+    await bench.adopt(0, *work(every="10m"), window("w", 15, 600, "blocked: skip"))
+    await bench.look(10)
+    real = bench.journal.write
+
+    async def late(change: Any) -> Any:
+        bench.journal.write = real  # type: ignore[method-assign]
+        await claimed(bench, 15)
+        return await real(change)
+
+    bench.journal.write = late  # type: ignore[method-assign]
+    assert bench.catalog is not None
+    assert bench.schedules.admissions is not None
+    await bench.closures.heed(bench.catalog, bench.schedules.admissions, T0 + 15 * MINUTE)
+    (run,) = await bench.seen()
+    assert (run.state, await wished(bench)) == (RunState.RUNNING, [])
+
+
+async def test_whose_time_comes_in_a_window_that_has_begun_since_is_held(bench: Bench) -> None:
+    """Between the openings of windows, too: nothing but its time says that it is to be judged."""
+    documents = (*work(every="10h")[:2],)
+    await bench.adopt(0, *documents)
+    await asked(bench, 1, jobRef="greet", notBefore=format_instant(T0 + 10 * MINUTE))
+    await bench.adopt(5, *documents, window("w", 8, 20, "requests: deny, blocked: defer"))
+    for minute in (5, 8, 10):
+        await bench.look(minute)
+    assert await bench.told() == ["10 waiting until 20"]
+
+
+@pytest.mark.parametrize(("not_before", "then"), [(None, "8"), (50, "50")])
+async def test_a_request_starts_as_soon_as_nothing_holds_it_any_more(
+    bench: Bench, not_before: int | None, then: str
+) -> None:
+    """And not before the time that it names."""
+    await bench.adopt(0, *work()[:2], window("w", 5, 10_000, "requests: deny, blocked: defer"))
+    spec = {} if not_before is None else {"notBefore": format_instant(T0 + not_before * MINUTE)}
+    await asked(bench, 6, jobRef="greet", **spec)
+    assert (await bench.told())[0].endswith("waiting until 10000")
+    await bench.adopt(8, *work()[:2])
+    await bench.look(8)
+    (run,) = await bench.seen()
+    assert run.starts_at == T0 + int(then) * MINUTE
+    await bench.look(51)
+    assert [str(one.state) for one in await bench.seen()] == ["queued"]
+
+
+async def test_a_job_of_a_request_that_its_labels_may_hold_waits_as_it_was_told(bench: Bench) -> None:
+    """Its labels are not in the journal: who cannot know that it is free does not let it go."""
+    held = window("w", 5, 100, "requests: deny, blocked: defer, jobs: {selector: {matchLabels: {a: b}}}")
+    await bench.adopt(0, *work()[:2], held)
+    await asked(bench, 6, "own", job={"steps": [{"uses": "dummy"}]})
+    await bench.adopt(7, *work()[:2], held, window("v", 500, 600))
+    await bench.look(7)
+    assert (await bench.told())[0].endswith("waiting until 100")

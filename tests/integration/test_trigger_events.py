@@ -16,6 +16,7 @@ from journal.clock import SystemClock
 from journal.events import EventKind, EventRow, NewEvent
 from journal.store import Journal
 from reconciler.triggers import Triggers
+from schemas.quantities import format_instant
 from tests.catalogs import catalog
 
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -148,3 +149,22 @@ async def test_only_so_many_decided_events_are_kept(journal: Journal, monkeypatc
     kept = await journal.read(lambda conn: events.counts(conn, "t"))
     assert kept["refused"] < 50 + 100, "it is looked at with every hundredth"
     assert kept["pending"] == 10
+
+
+@pytest.mark.parametrize(("blocked", "told"), [("skip", [("refused", "window")]), ("defer", [("started", None)])])
+async def test_windows_hold_what_a_trigger_starts(
+    journal: Journal, blocked: str, told: list[tuple[str, str | None]]
+) -> None:
+    """It is no person: `requests: allow`, which is the default, does not let it through."""
+    until = AT + timedelta(hours=1)
+    times = f"from: {format_instant(AT - timedelta(hours=1))}, until: {format_instant(until)}"
+    window = f"kind: Window\nmetadata: {{name: w}}\nspec: {{effect: deny, {times}, blocked: {blocked}}}\n"
+    deciding = Triggers(journal)
+    deciding.active = catalog(JOB, KEY, TRIGGER, window)
+    await _came(journal, "k", {"version": "v1"})
+    await deciding.decide(AT)
+    assert [(event.state, event.reason) for event in await _events(journal)] == told
+    ids = tuple(await journal.read(runs.open_runs))
+    found = await journal.read(lambda conn: runs.get_all(conn, ids))
+    waits = [("waiting", until)] if blocked == "defer" else []
+    assert [(str(run.state), run.starts_at) for run in found.values()] == waits

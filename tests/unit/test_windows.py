@@ -390,3 +390,14 @@ def test_a_year_of_questions_is_answered_quickly_enough_to_ask_for_every_fire() 
     start = datetime(2026, 1, 1, tzinfo=UTC)
     found = [rules.at(start + timedelta(minutes=10) * n) for n in range(52_560)]
     assert sum(one is not None for one in found) == 365 * 48
+
+
+def test_an_end_that_is_too_far_to_be_found_is_found_from_later_on() -> None:
+    """By turns they are open for two days, each for a minute; what is asked at first must not answer for ever."""
+    days = {"effect": "deny", "duration": "1m", "timeZone": "UTC"}
+    turns = catalog(even={**days, "cron": "*/2 * 21,22 11 *"}, odd={**days, "cron": "1-59/2 * 21,22 11 *"})
+    rules = Windows(turns).of(Subject("here"))
+    first, later = rules.at(at("2026-11-21T00:00:30Z")), rules.at(at("2026-11-22T23:00:30Z"))
+    assert first is not None
+    assert later is not None
+    assert (first.until, later.until) == (None, at("2026-11-23T00:00:00Z"))
