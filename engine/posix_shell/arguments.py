@@ -6,11 +6,12 @@ that matters, and a question about a value looks only at the nearest word of a k
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from engine.posix_shell.given import Given, given
 from engine.posix_shell.heads import after_options
+from engine.posix_shell.inlineprograms import awk_starts_commands, code_starts_commands
 from engine.posix_shell.options import (
     AWK_OPTIONS,
     CODE_IN_LONG_OPTION,
@@ -41,6 +42,22 @@ def assigned_name(text: str) -> str | None:
     return match[0].rstrip("+=") if match else None
 
 
+_INLINE = "let the script start the command, with the value as one of its arguments"
+
+
+def starts_commands(names: Sequence[str], texts: Sequence[str]) -> str | None:
+    """The first of the programs called whose own program, among the words after it, starts commands."""
+    for at, name in enumerate(names):
+        if is_awk(name):
+            found = any(map(awk_starts_commands, texts[at + 1 :]))
+        else:
+            code = program(name).language == "code" and len(texts) > at + 1
+            found = code and any(map(code_starts_commands, texts[at + 1 :]))
+        if found:
+            return name
+    return None
+
+
 class Arguments(Places):
     """The words of one command that is read whole."""
 
@@ -65,6 +82,10 @@ class Arguments(Places):
         """Why a value in the word at this place would be evaluated, or None: an expression's, or a variable's."""
         if self.command.pattern:
             return None
+        if self._starting is not None:
+            return Refusal(
+                f"is given to a program of '{self._starting}' in the script that starts commands", hint=_INLINE
+            )
         if self.assigns(place):
             name = assigned_name(self.texts[place]) or ""
             if EVALUATED_NAMES.fullmatch(name):
@@ -76,6 +97,11 @@ class Arguments(Places):
         if head in self._taking_data and place != head:
             return self._computed(head, place)
         return self._reason(place)
+
+    @cached_property
+    def _starting(self) -> str | None:
+        """Whose program stands among the words and starts commands: with a value, for all that anybody knows."""
+        return starts_commands(self.names, self.texts)
 
     def _reason(self, place: int) -> Refusal | None:
         if place in self._head_places:

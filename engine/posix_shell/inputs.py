@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import zip_longest
 
-from engine.posix_shell.arguments import Arguments
+from engine.posix_shell.arguments import Arguments, starts_commands
 from engine.posix_shell.heads import after_options, heads
 from engine.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.posix_shell.places import last_of
@@ -145,6 +145,8 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
         return "commands"
     if known.executes is not None:
         return "unknown" if _ATTACHING.intersection(rest) else "data"
+    if starts_commands(names[head:], texts[head:]) is not None:
+        return "commands"
     if known.language == "awk":
         return "unknown" if _takes_file(rest) else "data"
     if known.interprets:
