@@ -190,6 +190,11 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
     if missing is not None:
         return Refuse("unknownTarget", f"{missing} does not exist in commit {catalog.commit[:12]}; nothing was started")
     if spec.job is not None:
+        if request.name in catalog.jobs or request.name in catalog.workflows:
+            # Its run goes by the request's name: it would count among the job's, and set off who listens for them.
+            return Refuse(
+                "nameTaken", f"steps of its own run by the name of the request, and '{request.name}' is a job's"
+            )
         planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit, labels=request.metadata.labels)
         return _launch(request.name, None, cause, planned, spec)
     if spec.workflow_ref is not None:

@@ -72,6 +72,13 @@ def test_an_inline_job_runs_under_the_name_of_its_request() -> None:
     assert (found.planned.spec.job, found.job) == ("ask", None)
 
 
+def test_an_inline_job_takes_no_jobs_name() -> None:
+    """Its run would count among the job's, and set off what listens for the job's ends."""
+    spec = "{job: {targets: {names: [web-01]}, steps: [{run: uptime}]}}"
+    found = judge(request(spec, name="restart"), facts(), CATALOG, NOW)
+    assert isinstance(found, Refuse) and found.reason == "nameTaken"
+
+
 def test_a_cancel_names_its_run_and_who_asked() -> None:
     found = judge(request("{action: cancel, run: restart-x, reason: wrong host}"), facts(), CATALOG, NOW)
     assert found == Cancel("restart-x", by="ana@example.org", reason="wrong host")  # type: ignore[arg-type]
