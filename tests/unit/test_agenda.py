@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.agenda import Agenda
@@ -17,6 +17,7 @@ def _due(kept: dict[str, datetime | None], now: datetime) -> tuple[str, ...]:
     return tuple(name for _, name in found)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, instants), st.lists(st.tuples(names, instants)))
 def test_it_tells_what_is_due_however_often_it_was_set(begin: dict[str, datetime | None], changes: list) -> None:  # type: ignore[type-arg]
     agenda, kept = Agenda(begin), dict(begin)

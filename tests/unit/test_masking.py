@@ -317,6 +317,7 @@ def _size(value: object) -> int:
             return 1
 
 
+@settings(deadline=None)
 @given(_data)
 def test_of_data_nothing_known_is_left_and_no_entry_is_lost(value: object) -> None:
     masker = Masker(_KNOWN)

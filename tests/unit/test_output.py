@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsconductor.cli.main import call
@@ -44,6 +44,7 @@ def test_a_wrong_word_is_answered_with_the_next_step(
     assert said in capsys.readouterr().err
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.text(alphabet="0123456789+-.eExXoObfF_:~nulltrueyes ", max_size=9),
