@@ -138,8 +138,9 @@ def test_gates_and_waits_say_what_they_would_ask_and_wait() -> None:
 def test_items_are_gone_through_where_they_are_known() -> None:
     found = of(
         '    eu: {jobRef: ship, forEach: {items: "${{ params.x }}", as: one}, params: {n: "${{ one }}"}}\n'
-        '    us: {jobRef: call, needs: [eu], forEach: {items: "${{ jobs.eu.outputs }}", as: one}, '
-        'params: {n: "${{ one }}"}}\n',
+        '    made: {jobRef: build, forEach: {items: [a, b], as: tag}, params: {tag: "${{ tag }}"}}\n'
+        '    us: {jobRef: call, needs: [made], forEach: {items: "${{ jobs.made.outputs.v }}", as: one}, '
+        'params: {n: "${{ size(one) }}"}}\n',
         {"x": [3, 11]},
     )
     known = would(found)["eu"]
@@ -148,7 +149,7 @@ def test_items_are_gone_through_where_they_are_known() -> None:
     steps = [run["targets"]["web"]["steps"][0]["would"]["verdict"] for run in known["runs"]]
     assert steps == ["run", "skip"]
     later = would(found)["us"]
-    assert later["knownOnlyAtRunTime"] == ["jobs.eu.outputs"]
+    assert later["knownOnlyAtRunTime"] == ["jobs.made.outputs.v"]
     (run,) = later["runs"]
     assert "item" not in run
     assert run["steps"][0]["would"]["knownOnlyAtRunTime"] == ["params.n > 0"]
