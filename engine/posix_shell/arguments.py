@@ -45,17 +45,17 @@ def assigned_name(text: str) -> str | None:
 _INLINE = "let the script start the command, with the value as one of its arguments"
 
 
-def starts_commands(names: Sequence[str], texts: Sequence[str]) -> str | None:
-    """The first of the programs called whose own program, among the words after it, starts commands."""
-    for at, name in enumerate(names):
-        if is_awk(name):
-            found = any(map(awk_starts_commands, texts[at + 1 :]))
-        else:
-            code = program(name).language == "code" and len(texts) > at + 1
-            found = code and any(map(code_starts_commands, texts[at + 1 :]))
-        if found:
-            return name
+def _starts_commands(names: Sequence[str], texts: Sequence[str]) -> str | None:
+    """A program that is called whose own program, among the words after it, starts commands. Reads each word once."""
+    for is_one, starts in ((is_awk, awk_starts_commands), (_is_coded, code_starts_commands)):
+        first = next((at for at, name in enumerate(names) if is_one(name)), len(names))
+        if any(map(starts, texts[first + 1 :])):
+            return names[first]
     return None
+
+
+def _is_coded(name: str) -> bool:
+    return program(name).language == "code"
 
 
 class Arguments(Places):
@@ -82,9 +82,9 @@ class Arguments(Places):
         """Why a value in the word at this place would be evaluated, or None: an expression's, or a variable's."""
         if self.command.pattern:
             return None
-        if self._starting is not None:
+        if self.starting is not None:
             return Refusal(
-                f"is given to a program of '{self._starting}' in the script that starts commands", hint=_INLINE
+                f"is given to a program of '{self.starting}' in the script that starts commands", hint=_INLINE
             )
         if self.assigns(place):
             name = assigned_name(self.texts[place]) or ""
@@ -99,9 +99,9 @@ class Arguments(Places):
         return self._reason(place)
 
     @cached_property
-    def _starting(self) -> str | None:
+    def starting(self) -> str | None:
         """Whose program stands among the words and starts commands: with a value, for all that anybody knows."""
-        return starts_commands(self.names, self.texts)
+        return _starts_commands(self.names, self.texts)
 
     def _reason(self, place: int) -> Refusal | None:
         if place in self._head_places:

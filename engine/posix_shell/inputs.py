@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import zip_longest
 
-from engine.posix_shell.arguments import Arguments, starts_commands
+from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.heads import after_options, heads
 from engine.posix_shell.pieces import DYNAMIC, Command, Refusal
 from engine.posix_shell.places import last_of
@@ -97,6 +97,8 @@ def made_of_input(arguments: Arguments, functions: frozenset[str]) -> Input:
     """What the command does with its input. Functions, and the commands within `{ }`, are judged by themselves."""
     if not arguments.heads or arguments.names[arguments.heads[-1]] in functions:
         return "data"
+    if arguments.starting is not None:
+        return "commands"
     if "xargs" in arguments.called or "parallel" in arguments.called:
         return _made_of_words(arguments)
     return _made(arguments.names, arguments.texts, arguments.heads, within=False)
@@ -145,8 +147,6 @@ def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, 
         return "commands"
     if known.executes is not None:
         return "unknown" if _ATTACHING.intersection(rest) else "data"
-    if starts_commands(names[head:], texts[head:]) is not None:
-        return "commands"
     if known.language == "awk":
         return "unknown" if _takes_file(rest) else "data"
     if known.interprets:
