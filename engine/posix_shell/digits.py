@@ -53,7 +53,7 @@ _EXITING = re.compile(
     r"(?:[ \t]*;)?\s*\}",
     re.ASCII | re.DOTALL,
 )
-_DEFINED = re.compile(r"(\w++)[ \t]*\(\)|\bfunction[ \t]+(\w++)", re.ASCII)
+_DEFINED = re.compile(r"(?<!\w)(\w++)[ \t]*\(\)|\bfunction[ \t]+(\w++)", re.ASCII)
 _STRAIGHT = frozenset({"", ";", "\n", "&", "then", "else", "do", "{", "f{", "(", "f(", "$(", "arm"})
 """Marks after which a command surely runs where its block does."""
 _TOLD = frozenset({"echo", "printf", "logger", "exit", "return", "continue", "break", "local", "case"})
@@ -61,7 +61,7 @@ _NAMING = frozenset({"read", "mapfile", "readarray", "getopts", "printf", "wait"
 """They set variables that their words name."""
 _DECLARING = frozenset({"declare", "local", "export", "readonly", "typeset"})
 _TOKEN = re.compile(r"(?<![\w$])(?<!\$\{)[A-Za-z_]\w*", re.ASCII)
-_DEFAULT = re.compile(r"([A-Za-z_]\w*):?=", re.ASCII)
+_DEFAULT = re.compile(r"(?<!\w)([A-Za-z_]\w*+):?=", re.ASCII)
 _NUMBER = re.compile(r"\w+=[\"']?(?:-?[0-9]+|\$\(\([^()]*\)\))[\"']?", re.ASCII)
 _DEEPEST = 40
 """Blocks that are looked through."""

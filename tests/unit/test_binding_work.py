@@ -87,7 +87,13 @@ SHAPES: dict[str, Callable[[int], str]] = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+_LONG = frozenset({"scripts-in-quotes", "scripts-in-backquotes", "words-and-values", "calls-of-a-function", "blocks"})
+"""Those that take longest are left to the slow lane."""
+
+
+@pytest.mark.parametrize(
+    "shape", [pytest.param(name, marks=pytest.mark.slow) if name in _LONG else name for name in SHAPES]
+)
 def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
     """Four times the script is four times the work; sixteen times were a script that blocks whoever validates it."""
     small, large = SHAPES[shape](SIZE), SHAPES[shape](4 * SIZE)
