@@ -211,11 +211,11 @@ def _standing(run: dict[str, Any]) -> str:
     return f"{run['metadata']['name']}: {status['state']}{_with(status.get('reason'))}"
 
 
-def _begun(log: tuple[str, str, Path]) -> tuple[str, float]:
-    """By target, and on each in the order in which the steps began to print."""
-    target, _, file = log
+def _begun(log: tuple[str, str, Path]) -> tuple[str, float, str]:
+    """By target, and on each in the order in which the steps began to print; by name where a clock cannot tell."""
+    target, name, file = log
     stat = file.stat()
-    return (target, getattr(stat, "st_birthtime", stat.st_mtime))
+    return (target, getattr(stat, "st_birthtime", stat.st_mtime), name)
 
 
 def _with(error: str | None) -> str:
