@@ -5,9 +5,9 @@ Changes of many callers share one transaction (group commit), so that a durable 
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -404,6 +404,8 @@ class JournalReader:
         self._journal = journal
         self._worker = worker
         self._closed = False
+        self._watches: set[Watch] = set()
+        self._watching = True
         worker.start()
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -415,9 +417,27 @@ class JournalReader:
         await call.future
         return call.result()
 
-    def watch(self) -> Watch:
-        """As `Journal.watch` of objects; close it."""
-        return self._journal.watch(objects=True)
+    @contextmanager
+    def watch(self) -> Iterator[Watch]:
+        """As `Journal.watch` of objects, while it is open."""
+        watch = self._journal.watch(objects=True)
+        self._watches.add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.discard(watch)
+            watch.close()
+
+    def is_watched(self) -> bool:
+        """Whether to go on watching: not once `stop_watching` was called."""
+        return self._watching
+
+    def stop_watching(self) -> None:
+        """Wake everybody who watches, on whatever loop, to see that it is over."""
+        self._watching = False
+        for watch in tuple(self._watches):
+            with suppress(RuntimeError):  # its loop has been closed
+                watch.loop.call_soon_threadsafe(watch.wake)
 
     def close(self) -> None:
         """End the thread once it has answered what waits. A second call does nothing."""

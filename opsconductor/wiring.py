@@ -129,6 +129,7 @@ async def _dashboard(
     try:
         yield
     finally:
+        reader.stop_watching()  # who follows what happens would keep the listener open
         await server.stop()
         reader.close()
 

@@ -21,7 +21,7 @@ from opsconductor.dashboard.rendering import page
 API = "/api/v1"
 _STATIC = {"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
 _HEARTBEAT = 15.0
-_TOGETHER = 0.5
+_TOGETHER = 0.25
 """Seconds in which what happens is told once."""
 
 Loads = Callable[[Request], Awaitable[Data | None]]
@@ -114,16 +114,15 @@ def _events(facts: Facts) -> Answers:
 
 
 async def _changes(facts: Facts) -> AsyncIterator[str]:
-    """A word whenever something happened: the page asks for the rest. It ends when the reader goes."""
-    watch = facts.journal.watch()
-    try:
+    """A word whenever something happened: the page asks for the rest. It ends when the reader goes, or the engine."""
+    with facts.journal.watch() as watch:
         yield "retry: 3000\n\n"
-        while True:
+        while facts.journal.is_watched():
             changed = await watch.changed(timeout=_HEARTBEAT)
+            if not facts.journal.is_watched():
+                break
             yield "event: changed\ndata: {}\n\n" if changed else ": still here\n\n"
             await asyncio.sleep(_TOGETHER)
-    finally:
-        watch.close()
 
 
 async def _trouble(request: Request, error: HTTPException) -> Response:

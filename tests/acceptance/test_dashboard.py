@@ -173,6 +173,23 @@ def test_what_happens_is_told_at_once(here: Site, pages: Pages) -> None:
     here.answered("again")
 
 
+def test_who_follows_is_let_go_when_the_engine_stops(site: Any) -> None:
+    """Nothing but what the engine says of its stop stands in the log, and it does not wait for the reader."""
+    made: Site = site({"greet.yaml": GREET})
+    engine = made.up("--dashboard", "127.0.0.1:0")
+    connection = http.client.HTTPConnection(*pages_of(made).place, timeout=30)
+    try:
+        connection.request("GET", "/events")
+        stream = connection.getresponse()
+        assert stream.readline() == b"retry: 3000\n"
+        assert engine.stop() == 0
+        assert b"Traceback" not in stream.read()
+    finally:
+        connection.close()
+    assert "Traceback" not in engine.stderr
+    assert "stopped in order" in engine.stderr
+
+
 def test_past_loopback_a_token_is_needed(site: Any, tmp_path: Any) -> None:
     made: Site = site({"greet.yaml": GREET})
     refused = made.run("up", str(made.source), "--dashboard", "0.0.0.0:0")
