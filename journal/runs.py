@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, Literal
 
 from sqlalchemy import CompoundSelect, Connection, Select, bindparam, func, insert, select, union_all, update
@@ -169,21 +170,27 @@ def enqueue_all(
     """As `one` of each, one after another; those that are due and that no other run concerns are recorded together.
 
     Most that are due at one time have a group of their own and nobody in it: one statement records hundreds of them.
+    All keep their order, which is the order in which places are given.
     """
     alone = _alone(tx, news, now)
-    if alone:
-        points.record("enqueue")
-        plans = specs.keep_all(tx, [new.spec for new in alone.values() if isinstance(new.spec, PinnedSpec)])
-        rows = [
-            row_of(tx, new, now, plan=plan) | _position(_first_place(new), now)
-            for new, plan in zip(alone.values(), plans, strict=True)
-        ]
-        tx.execute(_ADD_RUNS, rows)
-        told = ((("run", new.id), (topic_of(new.spec), new.spec.job)) for new in alone.values())
-        outbox.add_all(tx, tuple(topic for topics in told for topic in topics))
-    return [
-        Enqueued(new.id, RunState.QUEUED) if number in alone else one(tx, new, now) for number, new in enumerate(news)
+    enqueued: list[Enqueue] = []
+    for together, part in groupby(enumerate(news), key=lambda numbered: numbered[0] in alone):
+        portion = [new for _, new in part]
+        enqueued += _enqueue_alone(tx, portion, now) if together else [one(tx, new, now) for new in portion]
+    return enqueued
+
+
+def _enqueue_alone(tx: Connection, news: Sequence[NewRun], now: datetime) -> list[Enqueue]:
+    points.record("enqueue")
+    plans = specs.keep_all(tx, [new.spec for new in news if isinstance(new.spec, PinnedSpec)])
+    rows = [
+        row_of(tx, new, now, plan=plan) | _position(_first_place(new), now)
+        for new, plan in zip(news, plans, strict=True)
     ]
+    tx.execute(_ADD_RUNS, rows)
+    told = ((("run", new.id), (topic_of(new.spec), new.spec.job)) for new in news)
+    outbox.add_all(tx, tuple(topic for topics in told for topic in topics))
+    return [Enqueued(new.id, RunState.QUEUED) for new in news]
 
 
 def _alone(tx: Connection, news: Sequence[NewRun], now: datetime) -> dict[int, NewRun]:

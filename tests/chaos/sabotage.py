@@ -41,13 +41,14 @@ def _unfenced(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _cause_key() -> None:
     """The table of runs is made without its unique keys, and nobody looks a cause up: it may have several runs."""
-    from sqlalchemy import UniqueConstraint
+    from sqlalchemy import UniqueConstraint, false, select
 
     from journal import runs, tables
 
     for constraint in [one for one in tables.runs.constraints if isinstance(one, UniqueConstraint)]:
         tables.runs.constraints.remove(constraint)
     runs.there = lambda tx, cause: None
+    runs._known_of = lambda keys: select(tables.runs.c.cause_key).where(false())  # type: ignore[assignment, return-value]
 
 
 def _looks() -> None:
