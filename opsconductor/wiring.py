@@ -120,11 +120,11 @@ async def _dashboard(
     """The pages, while the engine is at work."""
     from opsconductor.dashboard.access import Access
     from opsconductor.dashboard.app import application
-    from opsconductor.dashboard.facts import Facts
     from opsconductor.dashboard.server import Server
+    from opsconductor.dashboard.sources import Sources
 
     reader = journal.reader("dashboard")
-    server = Server(application(Facts(engine, reader, clock, logs), Access(token)), listening)
+    server = Server(application(Sources(engine, reader, clock, logs), Access(token)), listening)
     server.start()
     try:
         yield

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -15,54 +15,58 @@ from starlette.types import ASGIApp
 
 from journal.errors import Unavailable
 from opsconductor.dashboard.access import Access, Guarded
-from opsconductor.dashboard.facts import Data, Facts
+from opsconductor.dashboard.pages import PAGES
+from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
 from opsconductor.dashboard.rendering import page
+from opsconductor.dashboard.sources import Data, Sources
 
 API = "/api/v1"
 _STATIC = {"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
+_NAVIGATION = tuple((each.path, each.name) for each in PAGES if each.name)
 _HEARTBEAT = 15.0
 _TOGETHER = 0.25
 """Seconds in which what happens is told once."""
 
-Loads = Callable[[Request], Awaitable[Data | None]]
 Answers = Callable[[Request], Awaitable[Response]]
 
 
-def application(facts: Facts, access: Access) -> ASGIApp:
+def application(sources: Sources, access: Access) -> ASGIApp:
     """The whole dashboard as an ASGI application."""
     routes = [
-        *_page("/", "now", lambda _: facts.now(), api="/now"),
-        *_page("/runs/{run}", "run", lambda request: facts.run(request.path_params["run"])),
-        Route("/runs/{run}/log", _html("log", lambda request: _log(facts, request))),
-        Route("/events", _events(facts)),
+        *(route for each in PAGES for route in _routes(sources, each)),
+        Route("/events", _events(sources)),
         Route("/healthz", _alive),
-        Route("/readyz", _ready(facts)),
+        Route("/readyz", _ready(sources)),
         Route("/static/{name}", _static),
     ]
     handlers: dict[Any, Any] = {HTTPException: _trouble, Unavailable: _away}
     return Guarded(Starlette(routes=routes, exception_handlers=handlers), access)
 
 
-def _page(path: str, template: str, load: Loads, *, api: str | None = None) -> list[Route]:
-    async def data(request: Request) -> Response:
-        return _json(await _found(load, request))
-
-    return [Route(path, _html(template, load)), Route(f"{API}{api or path}", data)]
-
-
-def _html(template: str, load: Loads) -> Answers:
+def _routes(sources: Sources, each: Page) -> list[Route]:
     async def shown(request: Request) -> Response:
-        found = await _found(load, request)
-        here = request.url.path
-        beside = f"{API}{'/now' if here == '/' else here.removesuffix('/log')}"
-        at = found.get("at") or found["shown"]["at"]
-        return HTMLResponse(page(template, here=here, json=beside, **found | {"at": at}))
+        found = await _found(sources, each, request)
+        around = {"here": request.url.path, "json": _beside(each, request), "navigation": _NAVIGATION}
+        return HTMLResponse(page(each.template, **around, **found))
 
-    return shown
+    async def data(request: Request) -> Response:
+        return _json(await _found(sources, each, request))
+
+    return [Route(each.path, shown), Route(f"{API}{each.api or each.path}", data)]
 
 
-async def _found(load: Loads, request: Request) -> Data:
-    found = await load(request)
+def _beside(each: Page, request: Request) -> str:
+    """Where the JSON of a page is: the same question, put to the API."""
+    path = API + (each.api or request.url.path)
+    return f"{path}?{request.url.query}" if request.url.query else path
+
+
+async def _found(sources: Sources, each: Page, request: Request) -> Data:
+    path: Mapping[str, str] = request.path_params
+    try:
+        found = await each.load(sources, Asked(path, dict(request.query_params)))
+    except UnfitQuery as error:
+        raise HTTPException(400, str(error)) from error
     if found is None:
         raise HTTPException(404, "there is no such thing, or retention has removed it")
     return found
@@ -72,27 +76,17 @@ def _json(data: Data, status: int = 200) -> Response:
     return Response(json.dumps(data, ensure_ascii=False, default=str), status, media_type="application/json")
 
 
-async def _log(facts: Facts, request: Request) -> Data | None:
-    query = request.query_params
-    line = query.get("line", "")
-    if line and not (line.isdecimal() and len(line) <= 12):
-        raise HTTPException(400, "'line' is a number from 1 on")
-    return await facts.log(
-        request.path_params["run"], query.get("target", ""), query.get("step", ""), int(line) if line else None
-    )
-
-
 async def _alive(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _ready(facts: Facts) -> Answers:
+def _ready(sources: Sources) -> Answers:
     """Ready is who has definitions in force and can read the journal."""
 
     async def ready(_: Request) -> Response:
-        if facts.engine.catalog is None:
+        if sources.engine.catalog is None:
             return PlainTextResponse("no commit is in force yet\n", 503)
-        await facts.ping()
+        await sources.ping()
         return PlainTextResponse("ok\n")
 
     return ready
@@ -106,20 +100,20 @@ async def _static(request: Request) -> Response:
     return Response(text, headers={"Content-Type": _STATIC[name], "Cache-Control": "max-age=3600"})
 
 
-def _events(facts: Facts) -> Answers:
+def _events(sources: Sources) -> Answers:
     async def events(_: Request) -> Response:
-        return StreamingResponse(_changes(facts), media_type="text/event-stream")
+        return StreamingResponse(_changes(sources), media_type="text/event-stream")
 
     return events
 
 
-async def _changes(facts: Facts) -> AsyncIterator[str]:
+async def _changes(sources: Sources) -> AsyncIterator[str]:
     """A word whenever something happened: the page asks for the rest. It ends when the reader goes, or the engine."""
-    with facts.journal.watch() as watch:
+    with sources.journal.watch() as watch:
         yield "retry: 3000\n\n"
-        while facts.journal.is_watched():
+        while sources.journal.is_watched():
             changed = await watch.changed(timeout=_HEARTBEAT)
-            if not facts.journal.is_watched():
+            if not sources.journal.is_watched():
                 break
             yield "event: changed\ndata: {}\n\n" if changed else ": still here\n\n"
             await asyncio.sleep(_TOGETHER)

@@ -90,9 +90,10 @@ def test_a_run_is_a_sentence_its_steps_and_its_file(here: Site, pages: Pages) ->
     name = here.runs("nasty")[-1]["metadata"]["name"]
     (run,) = here.json("get", "runs", name, "-o", "json")["items"]
     found = pages.data(f"/api/v1/runs/{name}")
-    shown = found.pop("shown")
+    shown, at = found.pop("shown"), found.pop("at")
 
     assert found == run
+    assert at > run["status"]["finishedAt"]
     assert shown["sentence"].startswith("after ")
     assert shown["sentence"].endswith("first in step talk on here: exit code 3")
     assert [(step["id"], step["state"], step["log"]) for step in shown["places"][0]["steps"]] == [

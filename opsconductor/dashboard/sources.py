@@ -1,0 +1,41 @@
+"""What pages are made of: the engine that runs, the journal's read side, the clock, the logs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.catalog import Catalog
+from engine.views import SyncView
+from journal.clock import Clock
+from journal.store import JournalReader
+
+Data = dict[str, Any]
+"""What a page shows, as plain data: the HTML and the JSON beside it are made of one value, so they cannot disagree."""
+
+
+class Engine(Protocol):
+    """What the running engine knows without asking the journal. Everything it gives is frozen."""
+
+    @property
+    def catalog(self) -> Catalog | None: ...
+
+    def sync(self) -> SyncView: ...
+
+    def soonest(self, count: int) -> Iterable[tuple[datetime, str]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What every page may ask. The journal may be read by any number of them at once."""
+
+    engine: Engine
+    journal: JournalReader
+    clock: Clock
+    logs: Path
+    """The folder of the logs, one folder a run."""
+
+    async def ping(self) -> None:
+        """Raises Unavailable where the journal cannot be read."""
+        await self.journal.read(lambda conn: conn.exec_driver_sql("SELECT 1").scalar_one())
