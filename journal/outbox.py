@@ -52,19 +52,20 @@ def add_all(tx: Connection, objects: tuple[tuple[str, str], ...]) -> None:
     """Say that several objects have changed."""
     if not objects:
         return
-    _in_commit_order(tx)
+    in_commit_order(tx)
     tx.info[TOLD] = True
     tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
 
 
 def add_selected(tx: Connection, topic: str, keys: Select[tuple[str]]) -> None:
     """Say that every object has changed whose key the query gives, in its order. The database does it by itself."""
-    _in_commit_order(tx)
+    in_commit_order(tx)
     tx.info[TOLD] = True
     tx.execute(insert(outbox).from_select(["key", "topic"], keys.add_columns(literal(topic))))
 
 
-def _in_commit_order(tx: Connection) -> None:
+def in_commit_order(tx: Connection) -> None:
+    """Hold until the commit what every transaction holds that numbers rows which a cursor reads."""
     # SQLite has one writer at a time. Elsewhere a later number could be committed, and passed by a cursor, before
     # an earlier one: whoever writes to the outbox holds this row until its commit.
     if tx.dialect.name != "sqlite":

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from journal import faults, outbox, points, sqlite
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
+from journal.noticetables import channels, messages, notices, tallies
 from journal.savepoint import in_savepoint
 from journal.tables import (
     PRODUCT,
@@ -72,6 +73,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     6: _with_workflows,
     7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
     8: _with_queues,
+    9: lambda connection: metadata.create_all(connection, tables=[notices, tallies, messages, channels]),
 }
 """How a journal of the version before becomes one of this version."""
 

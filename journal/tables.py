@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 8
+VERSION = 9
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -47,12 +47,13 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
-def _json() -> JSON:
+def json_value() -> JSON:
+    """A column of JSON, where None is the database's own null."""
     return JSON(none_as_null=True)
 
 
 # SQLite counts rows by INTEGER alone; PostgreSQL must not run out of 32 bits.
-_Seq = BigInteger().with_variant(Integer, "sqlite")
+Seq = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData()
 
@@ -73,19 +74,19 @@ specs = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("id", String(100), nullable=False, unique=True),
     # Exactly once: whatever crashes and whoever repeats, one cause is one run.
     Column("cause_key", String, nullable=False, unique=True),
-    Column("cause", _json(), nullable=False),
+    Column("cause", json_value(), nullable=False),
     Column("job", String, nullable=False),
     Column("commit", String, nullable=False),
     # An imported run has no spec: the status branch does not hold it.
     Column("spec", ForeignKey("specs.digest"), nullable=True),
-    Column("params", _json(), nullable=False),
-    Column("targets", _json(), nullable=False),
+    Column("params", json_value(), nullable=False),
+    Column("targets", json_value(), nullable=False),
     Column("on_targets", Boolean, nullable=False),
-    Column("libraries", _json()),
+    Column("libraries", json_value()),
     Column("rerun_of", String(100)),
     Column("pool", String, nullable=False),
     Column("priority", Integer, nullable=False, default=0),
@@ -112,9 +113,9 @@ runs = Table(
     Column("lease_until", Float),
     Column("wish", String),
     Column("wish_reason", String),
-    Column("outputs", _json()),
+    Column("outputs", json_value()),
     # Of a dry run, all that it says: it has no steps and no targets of its own. Null where it is a run.
-    Column("rehearsal", _json()),
+    Column("rehearsal", json_value()),
     # No runner takes a workflow's run; its plan is a graph.
     Column("workflow", Boolean, nullable=False, default=False, server_default=false()),
     # The workflow's run that a node's run belongs to.
@@ -173,7 +174,7 @@ run_targets = Table(
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
     Column("target", String, primary_key=True),
     Column("state", String, nullable=False),
-    Column("outputs", _json()),
+    Column("outputs", json_value()),
     Column("reason", String),
     Column("ended_at", Instant, nullable=False),
     Index("run_targets_by_target", "target", "run"),
@@ -183,7 +184,7 @@ run_targets = Table(
 steps = Table(
     "steps",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), nullable=False),
     Column("target", String, nullable=False),
     Column("phase", String, nullable=False),
@@ -196,7 +197,7 @@ steps = Table(
     Column("ended_at", Instant),
     Column("exit_code", Integer),
     Column("duration", Float),
-    Column("outputs", _json()),
+    Column("outputs", json_value()),
     Column("stdout", Text),
     Column("stderr", Text),
     Column("stdout_tail", Text),
@@ -214,26 +215,26 @@ nodes = Table(
     # Of the graph of a workflow's run: all from the beginning, in the order of the text.
     "nodes",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), nullable=False),
     Column("node", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("job", String),
-    Column("needs", _json(), nullable=False),
+    Column("needs", json_value(), nullable=False),
     Column("state", String, nullable=False),
     Column("started_at", Instant),
     Column("until", Instant),
     Column("ended_at", Instant),
     Column("reason", Text),
-    Column("outputs", _json()),
-    Column("items", _json()),
-    Column("runs", _json()),
+    Column("outputs", json_value()),
+    Column("items", json_value()),
+    Column("runs", json_value()),
     Column("continued", Boolean, nullable=False, default=False),
     Column("cleanup", Boolean, nullable=False, default=False),
     Column("inherited", Boolean, nullable=False, default=False),
     # A gate, once it is open: what is approved is its digest.
     Column("digest", String(71), unique=True),
-    Column("gate", _json()),
+    Column("gate", json_value()),
     UniqueConstraint("run", "node", name="nodes_once_a_run"),
 )
 
@@ -241,7 +242,7 @@ verdicts = Table(
     # What people said at gates: one of them once a gate.
     "verdicts",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("node", ForeignKey("nodes.seq", ondelete="CASCADE"), nullable=False),
     Column("by", String, nullable=False),
     Column("approved", Boolean, nullable=False),
@@ -255,7 +256,7 @@ evidence = Table(
     # Results from runners that had lost their lease: kept, and without effect on anything settled.
     "evidence",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("run", String(100), nullable=False, index=True),
     Column("token", Integer, nullable=False),
     Column("what", String, nullable=False),
@@ -264,7 +265,7 @@ evidence = Table(
     Column("step", String),
     Column("attempt", Integer),
     Column("state", String, nullable=False),
-    Column("detail", _json(), nullable=False),
+    Column("detail", json_value(), nullable=False),
     Column("at", Instant, nullable=False),
 )
 
@@ -281,7 +282,7 @@ schedules = Table(
 decisions = Table(
     "decisions",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("schedule", String, nullable=False),
     Column("first", Instant, nullable=False),
     Column("last", Instant, nullable=False),
@@ -326,7 +327,7 @@ events = Table(
     # What set triggers off, and what became of it. A key is taken once, so that a delivery sent again is known.
     "events",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("trigger", String, nullable=False),
     Column("key", String, nullable=False),
     Column("kind", String, nullable=False),
@@ -363,7 +364,7 @@ runners = Table(
 outbox = Table(
     "outbox",
     metadata,
-    Column("seq", _Seq, primary_key=True, autoincrement=True),
+    Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("topic", String, nullable=False),
     Column("key", String, nullable=False),
     sqlite_autoincrement=True,
@@ -380,5 +381,5 @@ facts = Table(
     "facts",
     metadata,
     Column("key", String, primary_key=True),
-    Column("value", _json()),
+    Column("value", json_value()),
 )

@@ -1,0 +1,86 @@
+"""The tables of what may have to be told, and of the messages that tell it."""
+
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text, or_
+
+from journal.tables import Instant, Seq, json_value, metadata
+
+notices = Table(
+    # What happened that somebody may want to be told of, in the order in which it was recorded.
+    "notices",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    # Of what happened, to what, and which time it was: recorded again it is the same notice.
+    Column("id", String(32), nullable=False, unique=True),
+    Column("type", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("run", String(100)),
+    Column("data", json_value(), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+tallies = Table(
+    # What a rule has to remember of an object: how often in a row it failed, and whether that was told.
+    "tallies",
+    metadata,
+    Column("rule", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("matched", Integer, nullable=False, default=0),
+    Column("told", Boolean, nullable=False, default=False),
+    sqlite_with_rowid=False,
+)
+
+messages = Table(
+    # What is to be delivered, and what became of it.
+    "messages",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("channel", String, nullable=False),
+    Column("pool", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("user", String),
+    # Messages of one channel and key leave in their order.
+    Column("order_key", String, nullable=False),
+    # Events that make one message have this in common, while it is held.
+    Column("group_key", String(32)),
+    Column("hold_until", Instant),
+    Column("context", json_value(), nullable=False),
+    Column("template", json_value()),
+    # Set once, by the first attempt: later ones and replays send the same words.
+    Column("subject", Text),
+    Column("text", Text),
+    Column("format", String),
+    Column("notices", json_value(), nullable=False),
+    Column("count", Integer, nullable=False, default=1),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("first_at", Instant),
+    Column("delivered_at", Instant),
+    Column("error", Text),
+    Column("runner", String),
+    Column("lease_until", Float),
+    Column("token", Integer, nullable=False, default=0),
+    Index("messages_by_channel", "channel", "seq"),
+    sqlite_autoincrement=True,
+)
+_UNDELIVERED = or_(messages.c.state == "waiting", messages.c.state == "sending")
+Index("messages_open", messages.c.pool, messages.c.seq, sqlite_where=_UNDELIVERED, postgresql_where=_UNDELIVERED)
+_GATHERING = messages.c.group_key.is_not(None)
+Index("messages_by_group", messages.c.group_key, sqlite_where=_GATHERING, postgresql_where=_GATHERING)
+
+channels = Table(
+    # Where messages go, as the commit in force says.
+    "channels",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("pool", String, nullable=False),
+    Column("spec", json_value(), nullable=False),
+    Column("commit", String, nullable=False),
+    sqlite_with_rowid=False,
+)
