@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from opsconductor.dashboard.graphdrawing import drawing
 from schemas.quantities import format_duration
 
 STATES = {
@@ -33,7 +34,7 @@ def _environment() -> Environment:
         "short": lambda commit: str(commit or "")[:12],
         "data": data,
     }
-    environment.globals["shapes"] = STATES
+    environment.globals |= {"shapes": STATES, "drawing": drawing}
     return environment
 
 
