@@ -77,11 +77,6 @@ def clocks(conn: Connection) -> Mapping[str, ClockRow]:
     }
 
 
-def considered_until(conn: Connection, name: str) -> datetime | None:
-    """Up to when a schedule is decided, as its clock has it now; None where it has none."""
-    return conn.execute(select(schedules.c.considered_until).where(schedules.c.name == name)).scalar_one_or_none()
-
-
 def considered_untils(conn: Connection, names: Collection[str]) -> Mapping[str, datetime]:
     """The same of each that has a clock."""
     query = select(schedules.c.name, schedules.c.considered_until)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from journal import acts, outbox, runviews, schedules
+from journal import acts, outbox, runviews
 from journal.tables import metadata
 from journal.tables import runs as table
 from tests.contract.conftest import Desk
@@ -51,7 +51,6 @@ async def test_what_other_suites_ask_compiles_too(desk: Desk) -> None:
     await desk.see(runviews.counts)
     await desk.see(runviews.open_runs)
     await desk.see(runviews.step_counts, [run])
-    await desk.see(schedules.considered_until, "nightly")
 
 
 @pytest.mark.slow
