@@ -16,7 +16,7 @@ from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
 from engine.progress import Ending, StepRecord
 from engine.states import RUN_TRANSITIONS, RunState, StepState
-from journal import evidence, outbox, points, runs, specs
+from journal import evidence, happenings, outbox, points, runs, specs
 from journal.causes import cause_from_json
 from journal.errors import FenceLost
 from journal.fence import Fence
@@ -78,6 +78,7 @@ _QUEUED = (
     select(
         table.c.seq,
         table.c.id,
+        table.c.job,
         table.c.token,
         table.c.attempt,
         table.c.spec,
@@ -188,6 +189,7 @@ def claim(
         ],
     )
     outbox.add_all(tx, tuple(("run", row.id) for row in rows))
+    happenings.runs_began(tx, [(RunId(row.id), row.job) for row in rows if row.attempt == 0], now)
     before = [row.seq for row in rows if row.attempt > 0 or row.rerun_of is not None]
     records, targets = (records_of(tx, before), _ended_targets(tx, before)) if before else ({}, {})
     return tuple(
@@ -248,6 +250,7 @@ def void(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
 def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
     points.record("reap")
     run = RunId(row.id)
+    happenings.runner_lost(tx, row.runner, now)
     tx.execute(_COUNT_LOST, {"which": row.seq})
     if row.lost + 1 >= MOST_LOST:
         unprove(tx, row.seq, "its runner was lost; nothing proves an end", now)

@@ -5,16 +5,17 @@ the order of the notices (`reconciler.notices`), each exactly once.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from engine.identity import RunId
-from journal import facts, outbox
+from journal import facts, outbox, points
 from journal.noticetables import notices
+from journal.portions import portions
 from journal.tables import AnyRow
 from schemas.notification import EventName
 
@@ -62,20 +63,33 @@ class NoticeRow:
 
 
 _COLUMNS = tuple(notices.c[each.name] for each in fields(NoticeRow))
-_KNOWN = select(exists().where(notices.c.id == bindparam("known")))
+_KNOWN = select(notices.c.id).where(notices.c.id.in_(bindparam("ids", expanding=True)))
 _ADD = insert(notices)
 _AFTER = select(*_COLUMNS).where(notices.c.seq > bindparam("after")).order_by(notices.c.seq).limit(bindparam("most"))
 
 
 def happened(tx: Connection, notice: Notice) -> bool:
     """Record it, in the transaction of the change that it is about. False, and nothing changes, where it is known."""
-    if tx.execute(_KNOWN, {"known": notice.id}).scalar_one():
-        return False
-    outbox.in_commit_order(tx)
-    row = {"id": notice.id, "type": notice.type, "at": notice.at, "kind": notice.kind, "name": notice.name}
-    tx.execute(_ADD, row | {"run": notice.run, "data": dict(notice.data)})
-    tx.info[outbox.TOLD] = True
-    return True
+    return happened_all(tx, (notice,)) == 1
+
+
+def happened_all(tx: Connection, found: Sequence[Notice]) -> int:
+    """As `happened` of each; how many are new."""
+    by_id = {notice.id: notice for notice in found}
+    for part in portions(tuple(by_id)):
+        for known in tx.execute(_KNOWN, {"ids": part}).scalars():
+            del by_id[known]
+    if by_id:
+        points.record("notice")
+        outbox.in_commit_order(tx)
+        tx.execute(_ADD, [_values(name, notice) for name, notice in by_id.items()])
+        tx.info[outbox.TOLD] = True
+    return len(by_id)
+
+
+def _values(name: str, notice: Notice) -> dict[str, Any]:
+    told = {"type": notice.type, "at": notice.at, "kind": notice.kind, "name": notice.name, "run": notice.run}
+    return {"id": name, **told, "data": dict(notice.data)}
 
 
 def pending(conn: Connection, limit: int = 500) -> tuple[NoticeRow, ...]:

@@ -73,6 +73,11 @@ POINTS: dict[str, Between] = {
     "event.committed": Between("the event is in the journal", "what becomes of it is"),
     "trigger.uncommitted": Between("an event is in the journal", "its run, or why there is none, is"),
     "trigger.committed": Between("an event's run is in the journal", "what became of it is on the status branch"),
+    # journal: notifications
+    "notice.uncommitted": Between(
+        "what somebody may want to know has happened", "it and its notice are in the journal"
+    ),
+    "notice.committed": Between("a notice is in the journal", "what the rules make of it is"),
     # journal: leases
     "register.uncommitted": Between("the runner's process has started", "the runner is in the journal"),
     "register.committed": Between("the runner is in the journal", "its first claim is in the journal"),

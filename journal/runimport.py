@@ -149,7 +149,7 @@ def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
     import_places(tx, row.seq, view, now)
     graphs.take_in(tx, row.seq, view.nodes)
     ended(
-        tx, view.id, row.job, None, now, workflow=row.workflow
+        tx, view.id, row.job, None, now, workflow=row.workflow, tells=False
     )  # who waits for its slot is admitted when all is taken in
     return True
 

@@ -18,7 +18,7 @@ from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflowplan import PinnedWorkflow
-from journal import acts, events, graphs, outbox, places, points, specs, steprecords
+from journal import acts, events, graphs, happenings, outbox, places, points, specs, steprecords
 from journal.causes import cause_to_json
 from journal.portions import portions
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
@@ -385,10 +385,21 @@ def end(
     ended(tx, RunId(row.id), row.job, row.concurrency, now, workflow=row.workflow)
 
 
-def ended(tx: Connection, run: RunId, job: str, group: str | None, now: datetime, *, workflow: bool = False) -> None:
-    """What follows from every end of a run."""
+def ended(
+    tx: Connection,
+    run: RunId,
+    job: str,
+    group: str | None,
+    now: datetime,
+    *,
+    workflow: bool = False,
+    tells: bool = True,
+) -> None:
+    """What follows from every end of a run. `tells`: nobody was told of it before."""
     outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", job)))
     acts.run_ended(tx, run, now)
+    if tells:
+        happenings.run_ended(tx, run, now)
     events.run_ended(tx, run, now)
     places.admit_group(tx, group)
 

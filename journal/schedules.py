@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from engine.decide import Decided, ScheduleClock, SkipReason, Skips
 from engine.identity import RunId
 from engine.views import DecisionView
-from journal import outbox, points
+from journal import happenings, outbox, points
 from journal.portions import portions
 from journal.tables import AnyRow, decisions, schedules
 
@@ -237,6 +237,9 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
                 told[("decision", before["first"].astimezone(_UTC).date().isoformat())] = None
     if added:
         tx.execute(_ADD, added)
+        for row in added:
+            if row["verdict"] == "skipped":
+                happenings.skipped(tx, row["schedule"], row["first"], row["last"], row["times"], row["reason"], now)
     outbox.add_all(tx, tuple(told))
 
 

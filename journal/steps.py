@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.pinned import RUNNER, Phase
 from engine.states import STEP_TRANSITIONS, RunState, StepState, is_final
-from journal import evidence, outbox, points
+from journal import evidence, happenings, outbox, points
 from journal.errors import AlreadyStarted, FenceLost
 from journal.evidence import Evidence
 from journal.fence import Fence
@@ -225,6 +225,7 @@ def end_target(
     tx.execute(_END_TARGET, row)
     if target != RUNNER:
         outbox.add_all(tx, (("run", fence.run), ("target", target)))
+        happenings.target_ended(tx, target, state, fence.run, now)
 
 
 def _held(tx: Connection, fence: Fence, aftermath: evidence.Aftermath | None = None) -> int:

@@ -15,7 +15,7 @@ from engine.pinned import PinnedSpec
 from engine.states import NodeState, RunState, is_final
 from engine.workflow import advance
 from engine.workflowplan import PinnedWorkflow
-from journal import graphs, outbox, points, runs, specs
+from journal import graphs, happenings, outbox, points, runs, specs
 from journal.causes import cause_from_json
 from journal.tables import AnyRow, cursors
 from journal.tables import outbox as changes
@@ -105,6 +105,7 @@ def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf, starts:
     begins = row.state == RunState.QUEUED.value
     if begins:
         tx.execute(update(table).where(table.c.seq == row.seq).values(started_at=row.started_at or now, **_BEGUN))
+        happenings.runs_began(tx, [(run, row.job)], now, workflow=True)
     moves = advance(plan, facts, now)
     for move in moves:
         _apply(tx, row, plan, facts, move, now, gate, starts)
@@ -136,6 +137,7 @@ def _apply(
             opened = gate(plan, facts, move)
             graphs.begin(tx, row.seq, node.id, NodeState.WAITING, now, until=until, gate=opened)
             outbox.add(tx, "gate", opened.digest)
+            happenings.gate_opened(tx, facts.run.id, row.job, node.id, opened, until=until, now=now)
         case Launch():
             _launch(tx, row, facts, move, now, starts)
         case End(node=node):

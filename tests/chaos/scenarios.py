@@ -317,6 +317,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("event.committed", set_off, fast=True),
     Scenario("trigger.uncommitted", set_off, 2),
     Scenario("trigger.committed", set_off),
+    Scenario("notice.uncommitted", at_work, 3),
+    Scenario("notice.committed", at_work, 3),
     Scenario("register.uncommitted", first_start),
     Scenario("register.committed", first_start),
     Scenario("renew.uncommitted", renewed, 2),
