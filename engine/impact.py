@@ -52,14 +52,24 @@ def impact(catalog: Catalog, kind: str, name: str, acts: Iterable[Authored] = ()
     they say too much, what the engine does decides: a job reaches the targets that its selection gives, and the
     credentials that its runs would be given. A library and the pool `default` need no document.
     """
-    start = f"{kind}/{name}"
-    graph = _Graph(catalog, tuple(acts))
-    found = graph.leaning_on(start)
-    if start not in graph.documents and not found:
-        return None
-    users = {holder: Impact(holder, "uses", way) for holder, way in found.items()}
-    mentions = {link.holder: Impact(link.holder, "names", (link,)) for link in graph.mentions_of(start)}
-    return tuple(one for _, one in sorted({**mentions, **users}.items()))
+    return Impacts(catalog, acts).of(kind, name)
+
+
+class Impacts:
+    """The same for many documents of one commit, whose references are gathered once."""
+
+    def __init__(self, catalog: Catalog, acts: Iterable[Authored] = ()) -> None:
+        self._graph = _Graph(catalog, tuple(acts))
+
+    def of(self, kind: str, name: str) -> tuple[Impact, ...] | None:
+        """As `impact` says."""
+        start = f"{kind}/{name}"
+        found = self._graph.leaning_on(start)
+        if start not in self._graph.documents and not found:
+            return None
+        users = {holder: Impact(holder, "uses", way) for holder, way in found.items()}
+        mentions = {link.holder: Impact(link.holder, "names", (link,)) for link in self._graph.mentions_of(start)}
+        return tuple(one for _, one in sorted({**mentions, **users}.items()))
 
 
 def unread(compiled: Compiled) -> tuple[Diagnostic, ...]:

@@ -52,6 +52,11 @@ def to_yaml(document: Mapping[str, Any]) -> str:
     return "".join(_open_mapping(document, "", MAX_DEPTH)) if document else "{}\n"
 
 
+def one_line(value: Any) -> str:
+    """A value of what `to_yaml` takes as text on one line, without an end."""
+    return _flow(value, MAX_DEPTH)
+
+
 def plain(value: Any, depth: int = 32) -> Any:
     """Foreign data (outputs, params) as data that can be written and read by anyone.
 

@@ -1,12 +1,13 @@
 """What pages are made of: the engine that runs, the journal's read side, the clock, the logs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.catalog import Catalog
+from engine.impact import Impacts
 from engine.views import SyncView
 from journal.clock import Clock
 from journal.store import JournalReader
@@ -26,6 +27,20 @@ class Engine(Protocol):
     def soonest(self, count: int) -> Iterable[tuple[datetime, str]]: ...
 
 
+class Kept:
+    """What is worked out of a commit once, and asked for by many pages. Two that ask at once may both work it out."""
+
+    def __init__(self) -> None:
+        self._impacts: tuple[Catalog, Impacts] | None = None
+
+    def impacts(self, catalog: Catalog) -> Impacts:
+        """Who leans on whom in these definitions; the first answer of a large commit takes a moment."""
+        kept = self._impacts
+        if kept is None or kept[0] is not catalog:
+            kept = self._impacts = (catalog, Impacts(catalog))
+        return kept[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What every page may ask. The journal may be read by any number of them at once."""
@@ -35,6 +50,7 @@ class Sources:
     clock: Clock
     logs: Path
     """The folder of the logs, one folder a run."""
+    kept: Kept = field(default_factory=Kept)
 
     async def ping(self) -> None:
         """Raises Unavailable where the journal cannot be read."""

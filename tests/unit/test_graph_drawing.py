@@ -4,7 +4,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsconductor.dashboard.graphdrawing import MOST, drawing
@@ -31,6 +31,7 @@ def test_a_line_past_a_column_passes_beside_its_boxes() -> None:
     assert not middle.y <= passes <= middle.y + drawn.box_height
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 25).flatmap(
         lambda count: st.lists(st.sets(st.integers(0, count - 1), max_size=4), min_size=count, max_size=count)
