@@ -110,6 +110,12 @@ def waiting(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
     return briefs(conn, and_(_OPEN, runs.c.state != RunState.RUNNING.value), limit=limit)
 
 
+def open_of(conn: Connection, name: str, *, by_group: bool, limit: int) -> tuple[RunBrief, ...]:
+    """The open runs of a concurrency group, or else of a job or workflow, newest first."""
+    column = runs.c.concurrency if by_group else runs.c.job
+    return briefs(conn, and_(_OPEN, column == name), limit=limit)
+
+
 def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
     """Ended runs, newest first."""
     return briefs(conn, _ENDED, limit=limit)

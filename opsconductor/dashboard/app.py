@@ -21,7 +21,11 @@ from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
 
 API = "/api/v1"
-_STATIC = {"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
+_STATIC = {
+    "style.css": "text/css; charset=utf-8",
+    "charts.css": "text/css; charset=utf-8",
+    "live.js": "text/javascript; charset=utf-8",
+}
 _NAVIGATION = tuple((each.path, each.name) for each in PAGES if each.name)
 _HEARTBEAT = 15.0
 _TOGETHER = 0.25

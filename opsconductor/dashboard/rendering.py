@@ -13,7 +13,7 @@ from schemas.quantities import format_duration
 
 STATES = {
     "waiting": "◔", "queued": "◔", "running": "▶", "succeeded": "✓", "failed": "✗", "cancelled": "⊘",
-    "timedOut": "⧖", "unknown": "?", "unreachable": "⇎", "skipped": "–", "pending": "◔", "dry run": "≈",
+    "timedOut": "⊖", "unknown": "?", "unreachable": "⇎", "skipped": "–", "pending": "◔", "dry run": "≈",
 }  # fmt: skip
 """A shape for each state: colour alone tells nobody who does not see it."""
 
@@ -34,7 +34,7 @@ def _environment() -> Environment:
         "short": lambda commit: str(commit or "")[:12],
         "data": data,
     }
-    environment.globals |= {"shapes": STATES, "drawing": drawing}
+    environment.globals |= {"shapes": STATES, "drawing": drawing, "numbers": lambda count: range(1, count + 1)}
     return environment
 
 

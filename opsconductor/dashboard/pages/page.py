@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from opsconductor.dashboard.sources import Data, Sources
+from schemas.quantities import parse_instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +34,25 @@ class Page:
     api: str | None = None
     name: str | None = None
     """What the navigation calls it; None: it is reached from other pages."""
+
+
+def number_of(query: Mapping[str, str], name: str, default: int) -> int:
+    """A number from 1 on. Raises UnfitQuery for anything else."""
+    text = query.get(name) or str(default)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 12 and int(text) > 0):
+        raise UnfitQuery(f"'{name}' is a number from 1 on")
+    return int(text)
+
+
+def instant_of(query: Mapping[str, str], name: str) -> datetime | None:
+    """An instant, where the query has it. Raises UnfitQuery for what is none."""
+    text = query.get(name)
+    if not text:
+        return None
+    try:
+        found = parse_instant(text)
+    except (ValueError, OverflowError) as error:
+        raise UnfitQuery(f"'{name}' is an instant, as in 2026-11-21T20:15:00Z") from error
+    if not 2000 <= found.year < 9000:
+        raise UnfitQuery(f"'{name}' is an instant from the year 2000 on")
+    return found

@@ -2,12 +2,15 @@
 "use strict";
 (() => {
   const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+  const forms = {
+    tick: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
+  };
   const localise = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
       const instant = new Date(time.dateTime);
       if (!Number.isNaN(instant.valueOf())) {
         time.title = time.textContent;
-        time.textContent = zone.format(instant);
+        time.textContent = (forms[time.dataset.form] || zone).format(instant);
       }
     }
   };

@@ -1,0 +1,129 @@
+"""The pages of jobs, over HTTP: what a job did, what starts it, when; one engine serves them all."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.acceptance.site import HERE, Site, job, schedule
+from tests.acceptance.test_dashboard import Pages, pages_of
+
+NASTY = job("nasty", "- {id: talk, run: 'echo \"<b>no\" >&2; exit 3'}", "params: {who: {type: string, default: a}}")
+GREET = job("greet", "- {id: greet, run: 'echo hello; echo world'}", "concurrency: {group: greetings, limit: 2}")
+YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
+AFTER = """
+    apiVersion: opsconductor/v1
+    kind: Trigger
+    metadata: {name: after-nasty}
+    spec: {event: {run: {jobs: [nasty], states: [timedOut]}}, jobRef: greet}
+"""
+FLOW = """
+    apiVersion: opsconductor/v1
+    kind: Workflow
+    metadata: {name: flow, labels: {team: web}}
+    spec: {jobs: {one: {jobRef: greet}, two: {jobRef: greet, needs: [one]}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("pages")).prepare()
+    documents = {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "yearly.yaml": YEARLY}
+    site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW})
+    site.up("--dashboard", "127.0.0.1:0")
+    site.asked("first", "jobRef: greet")
+    site.asked("second", "jobRef: nasty")
+    site.commit({"greet.yaml": GREET.replace("echo world", "echo moon")})
+    site.in_force()
+    site.asked("third", "jobRef: greet")
+    site.asked("fourth", "workflowRef: flow")
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def pages(here: Site) -> Pages:
+    return pages_of(here)
+
+
+def test_a_job_says_how_it_did_and_what_starts_it(here: Site, pages: Pages) -> None:
+    found, page = pages.data("/api/v1/jobs/greet"), pages.page("/jobs/greet")
+
+    assert found["inARow"]["count"] == 4
+    assert found["sentence"].startswith("It succeeded the last 4 times, usually it takes ")
+    assert [rate["share"] for rate in found["rates"]] == [1.0, 1.0, 1.0]
+    assert [bar["changed"] for bar in found["trend"]["bars"]] == [False, True, False, False]
+    assert [one["schedule"] for one in found["schedules"]] == ["yearly"]
+    assert [one["on"] for one in found["triggers"]] == ["a run of nasty that ended timedOut"]
+    assert found["workflows"] == ["flow"]
+    assert found["next"][0]["local"].endswith("-01-01T02:00:00+01:00")
+    assert (found["group"]["name"], found["group"]["limit"], found["group"]["open"]) == ("greetings", 2, [])
+    assert found["definition"]["commit"] == here.head("main")
+    assert "echo moon" in found["definition"]["text"]
+    for shown in ("yearly", "echo moon", 'href="/workflows/flow"', *(one["run"] for one in found["runs"])):
+        assert shown in page
+
+
+def test_a_job_that_fails_says_where(here: Site, pages: Pages) -> None:
+    found = pages.data("/api/v1/jobs/nasty")
+
+    assert found["sentence"].startswith("It failed the last time")
+    assert [(one["target"], one["step"], one["error"]) for one in found["failures"]] == [
+        ("here", "talk", "exit code 3")
+    ]
+    assert "talk on here: exit code 3" in pages.page("/jobs/nasty")
+    assert "&lt;b&gt;no" in pages.page("/jobs/nasty")
+
+
+def test_a_workflow_has_such_a_page_too(here: Site, pages: Pages) -> None:
+    found = pages.data("/api/v1/workflows/flow")
+    assert (found["workflow"], found["inARow"]["count"], found["labels"]) == (True, 1, {"team": "web"})
+    assert pages.ask("/jobs/flow")[0] == 404
+    assert pages.ask("/workflows/greet")[0] == 404
+
+
+def test_the_list_of_runs_goes_on_before_a_run(here: Site, pages: Pages) -> None:
+    runs = [one["run"] for one in pages.data("/api/v1/jobs/greet")["runs"]]
+    older = pages.data(f"/api/v1/jobs/greet?before={runs[0]}")
+    assert [one["run"] for one in older["runs"]] == runs[1:]
+    assert pages.data("/api/v1/jobs/greet?before=nosuch")["runs"] == []
+
+
+def grid(pages: Pages, query: str = "") -> dict[str, Any]:
+    return {row["job"]: row for row in pages.data(f"/api/v1/grid{query}")["rows"]}
+
+
+def test_the_grid_has_a_mark_for_each_run(here: Site, pages: Pages) -> None:
+    rows, page = grid(pages), pages.page("/grid")
+
+    assert {name: row["last"] for name, row in rows.items()} == {
+        "flow": "succeeded",
+        "greet": "succeeded",
+        "nasty": "failed",
+    }
+    assert [cell["changed"] for cell in rows["greet"]["cells"]] == [False, True, False, False]
+    assert [cell["x"] for cell in rows["greet"]["cells"]] == sorted(cell["x"] for cell in rows["greet"]["cells"])
+    assert "1 of the 3 jobs that ran in these 24h failed the last time: nasty." in page
+    for row in rows.values():
+        for cell in row["cells"]:
+            assert len(re.findall(f'href="/runs/{cell["run"]}"', page)) == 2, "in the drawing and in the table"
+
+
+def test_the_grid_is_filtered_by_its_address(here: Site, pages: Pages) -> None:
+    assert set(grid(pages, "?name=GREE")) == {"greet"}
+    assert set(grid(pages, "?label=team=web")) == {"flow"}
+    assert set(grid(pages, "?label=team=db")) == set()
+    assert set(grid(pages, "?state=failed")) == {"nasty"}
+    assert set(grid(pages, "?range=6h&until=2026-01-01T00:00:00Z")) == set()
+    before = pages.data("/api/v1/grid?range=6h&until=2026-01-01T00:00:00Z")
+    assert {one["job"] for one in before["quiet"]} == {"flow", "greet", "nasty"}
+
+
+@pytest.mark.parametrize(
+    "query", ["range=1h", "state=green", "page=0", "page=x", "until=now", "until=0001-01-01T00:00:00Z"]
+)
+def test_a_query_that_means_nothing_is_told(pages: Pages, query: str) -> None:
+    status, _, text = pages.ask(f"/grid?{query}")
+    assert status == 400
+    assert f"'{query.partition('=')[0]}' is" in text

@@ -1,0 +1,74 @@
+"""What pages draw of the pasts of jobs, by any database."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from engine.pinned import PinnedSpec
+from engine.states import RunState, StepState
+from journal import history, leases, steps, trends
+from journal.steps import StepEnd
+from journal.trends import FirstError
+from tests.contract.conftest import START, a_spec
+
+
+def spec_of(commit: str, *targets: str) -> PinnedSpec:
+    return replace(a_spec("rotate", *targets), commit=commit * 40)
+
+
+async def test_marks_are_the_newest_runs_of_one_job(desk, new_run):
+    for name in ("one", "two", "three"):
+        await desk.enqueue(new_run(name))
+    await desk.enqueue(new_run("other", job="tidy"))
+    newest = await desk.see(trends.marks, "rotate", workflow=False, limit=2)
+    assert [mark.id for mark in newest] == [new_run("three").id, new_run("two").id]
+    older = await desk.see(trends.marks, "rotate", workflow=False, limit=5, before=new_run("two").id)
+    assert [mark.id for mark in older] == [new_run("one").id]
+    assert await desk.see(trends.marks, "rotate", workflow=True, limit=2) == ()
+    assert (newest[0].began, newest[0].seconds) == (START, None)
+
+
+async def test_who_was_active_and_how_the_newest_run_stands(desk, new_run):
+    await desk.running("one")
+    await desk.enqueue(new_run("two"))
+    await desk.enqueue(new_run("other", job="tidy"))
+    begin, end = START - timedelta(hours=1), START + timedelta(hours=1)
+    found = await desk.see(trends.active, begin, end)
+    assert [(one.name, one.runs, one.last) for one in found] == [
+        ("rotate", 2, RunState.QUEUED),
+        ("tidy", 1, RunState.QUEUED),
+    ]
+    running = await desk.see(trends.active, begin, end, RunState.RUNNING)
+    assert [(one.name, one.runs) for one in running] == [("rotate", 1)]
+    assert await desk.see(trends.active, begin, START) == ()
+    assert await desk.see(trends.looked_back_to) is None
+
+
+async def test_a_commit_changed_a_job_where_it_changed_its_plan(desk, new_run):
+    """The commit alone says nothing: most of them change other jobs."""
+    plans = [spec_of("a", "web-01"), spec_of("b", "web-01"), spec_of("c", "web-01", "web-02")]
+    for number, spec in enumerate(plans):
+        await desk.enqueue(new_run(f"run-{number}", spec=spec))
+    found = await desk.see(trends.marks, "rotate", workflow=False, limit=9)
+    assert await desk.see(trends.changed, found, most=10) == {new_run("run-2").id}
+    assert await desk.see(trends.changed, found, most=0) == frozenset()
+
+
+async def test_where_a_run_went_wrong_first(desk, new_run):
+    claim = await desk.running()
+    for target in ("web-01", "web-02"):
+        await desk.do(steps.start, claim.fence, target, "steps", "space", 1, desk.clock.now())
+        failed = StepEnd(StepState.FAILED, 75, 0.1, error=f"no space on {target}")
+        await desk.do(steps.end, claim.fence, target, "steps", "space", 1, failed, desk.clock.now())
+    await desk.do(leases.finish, claim.fence, RunState.FAILED, now=desk.clock.now())
+    run = claim.fence.run
+    assert await desk.see(trends.first_errors, [run]) == {run: FirstError("web-01", "space", "no space on web-01")}
+    assert await desk.see(trends.first_errors, [new_run("none").id]) == {}
+
+
+async def test_who_is_in_a_group_now(desk, new_run):
+    await desk.enqueue(new_run("one", group="web"))
+    await desk.enqueue(new_run("two", group="web"))
+    await desk.enqueue(new_run("three"))
+    found = await desk.see(history.open_of, "web", by_group=True, limit=5)
+    assert [brief.id for brief in found] == [new_run("two").id, new_run("one").id]
+    assert len(await desk.see(history.open_of, "rotate", by_group=False, limit=2)) == 2
