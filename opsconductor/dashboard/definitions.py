@@ -34,7 +34,7 @@ _SOURCES = {
     "command": "a program of the runner",
     "plugin": "a plug-in",
 }
-_OWN_PAGES = {"Job": "jobs", "Target": "targets"}
+_OWN_PAGES = {"Job": "jobs", "Workflow": "workflows", "Target": "targets"}
 
 
 def address(kind: str, name: str) -> str:

@@ -51,7 +51,7 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
             "sentence": _sentence(past, started.get("next", []), at, defined=subject.document is not None),
             **past,
             **started,
-            "definition": definition(catalog, subject),
+            "definition": definition(catalog, subject, at),
             "labels": {} if subject.document is None else dict(subject.document.metadata.labels),
             "description": None if subject.document is None else subject.document.metadata.description,
         }

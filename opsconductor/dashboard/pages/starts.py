@@ -9,6 +9,7 @@ from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.fires import fires_of
 from engine.yamltext import stamp
+from opsconductor.dashboard.definitions import address, document_of
 from opsconductor.dashboard.sources import Data
 from schemas.job import Job
 from schemas.quantities import format_duration
@@ -123,17 +124,17 @@ def _next(catalog: Catalog, subject: Subject, at: datetime) -> list[Data]:
     return [fire.to_json() for fire in sorted(found, key=lambda fire: (fire.instant, fire.schedule))[: 2 * _STARTS]]
 
 
-def definition(catalog: Catalog | None, subject: Subject) -> Data | None:
-    """Its text, as it stands in the commit in force."""
-    authored = None if catalog is None else catalog.origin.get(subject.identity)
-    if catalog is None or authored is None:
+def definition(catalog: Catalog | None, subject: Subject, at: datetime) -> Data | None:
+    """Its text in the commit in force, and where it is written; None where it is not defined any more."""
+    kind, _, name = subject.identity.partition("/")
+    found = None if catalog is None else document_of(catalog, kind, name, at)
+    if catalog is None or found is None:
         return None
-    span = authored.span()
-    lines = authored.places.layout.lines[span.line - 1 : span.end_line]
     return {
-        "file": authored.file,
-        "line": span.line,
+        "href": address(kind, name),
+        "file": found["file"],
+        "line": found["line"],
         "commit": catalog.commit,
-        "text": "\n".join(line.rstrip("\r\n") for line in lines[:_MOST_LINES]),
-        "more": len(lines) > _MOST_LINES,
+        "lines": found["lines"][:_MOST_LINES],
+        "more": len(found["lines"]) > _MOST_LINES,
     }
