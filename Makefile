@@ -54,7 +54,7 @@ programs:
 
 # What the steps of the libraries work with on a host of the slow tests.
 host-programs:
-	@tools/programs.sh cron logrotate sysctl journalctl sqlite3 psql postgres mariadb mariadbd \
+	@tools/programs.sh cron logrotate sysctl journalctl rabbitmq-server sqlite3 psql postgres mariadb mariadbd \
 		rsync ping traceroute zstd xz curl openssl
 
 # An editor's language server, a workflow checker and a schema, for slow tests; the lock file names no registry.

@@ -111,6 +111,10 @@ class WebhookChannel(_Channel):
 class AmqpChannel(_Channel):
     """CloudEvents to an exchange of RabbitMQ."""
 
+    model_config = published(
+        when(has("security", "none"), none_of("credentialRef", "caCert")), when(has("deadLetterExchange"), has("queue"))
+    )
+
     type: Literal["amqp"] = Field(description=_TYPE)
     credential_ref: Name | None = Field(default=None, description="Login of the broker.", examples=["rabbit-login"])
     server: Host = Field(description="Host of the broker.", examples=["mq.example.org"])
@@ -121,6 +125,37 @@ class AmqpChannel(_Channel):
     routing_key: str = Field(
         default="", max_length=255, description="Routing key; the event's name by default.", examples=["ops.run"]
     )
+    ca_cert: Certificate | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
+    queue: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=250,
+        description="A durable queue that the channel declares and binds to all of the exchange, a durable topic.",
+        examples=["ops.audit"],
+    )
+    dead_letter_exchange: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="Where the queue puts what its consumers reject; declared with a queue '<queue>.dead'.",
+        examples=["ops.dead"],
+    )
+
+    @model_validator(mode="after")
+    def _no_login_in_clear(self) -> "AmqpChannel":
+        if self.security == "none" and self.credential_ref is not None:
+            raise ValueError("'credentialRef' needs security tls: no login is sent in clear text")
+        if self.security == "none" and self.ca_cert is not None:
+            raise ValueError("'caCert' needs security tls: nothing is shown without")
+        return self
+
+    @model_validator(mode="after")
+    def _dead_letters_of_a_queue(self) -> "AmqpChannel":
+        if self.dead_letter_exchange is not None and self.queue is None:
+            raise ValueError("'deadLetterExchange' is that of a queue; name one in 'queue'")
+        return self
 
 
 class PluginChannel(_Channel):

@@ -7,7 +7,7 @@ declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=
     [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server
-    [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc [libc-headers]=libc6-dev)
+    [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc [rabbitmq-server]=rabbitmq-server [libc-headers]=libc6-dev)
 
 present() {
     if [[ $1 == venv ]]; then

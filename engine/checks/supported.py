@@ -15,7 +15,6 @@ from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
-from schemas.notification import NotificationChannel
 from schemas.policy import User
 from schemas.project import Project
 from schemas.reader import Authored
@@ -67,8 +66,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
             yield from _request(document)
         case Credential():
             yield from _credential(document)
-        case NotificationChannel():
-            yield from _channel(document)
     for placed in steps_of(authored):
         yield from _step(placed)
 
@@ -108,11 +105,6 @@ def _request(request: RunRequest) -> Iterator[Finding]:
     spec = request.spec
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-
-
-def _channel(channel: NotificationChannel) -> Iterator[Finding]:
-    if channel.spec.type == "amqp":
-        yield ("spec", "type"), "a channel to an exchange (amqp)", "use webhook"
 
 
 def _credential(credential: Credential) -> Iterator[Finding]:

@@ -78,6 +78,7 @@ DOOR: Door[Channel] = Door(
     "opsconductor.channels",
     "notification channel",
     {
+        "amqp": "runners.deliveries.amqp:Amqp",
         "apprise": "runners.deliveries.byapprise:ByApprise",
         "email": "runners.deliveries.email:Email",
         "slack": "runners.deliveries.chat:Slack",

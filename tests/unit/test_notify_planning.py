@@ -3,7 +3,7 @@
 import pytest
 
 from engine.pinned import dump, load
-from engine.planning import Planned, PlanRefused, plan_run
+from engine.planning import Planned, plan_run
 from tests.planned import tree
 
 SLACK = "kind: NotificationChannel\nmetadata: {name: ops}\nspec: {type: slack, credentialRef: url}\n"
@@ -11,7 +11,6 @@ URL = "kind: Credential\nmetadata: {name: url}\nspec: {type: token, from: {file:
 MINE = URL.replace("}}", "}, allowedFor: {matchLabels: {a: b}}}")
 FAR = "kind: NotificationChannel\nmetadata: {name: ops}\nspec: {type: slack, url: 'https://x.example/', pool: far}\n"
 POOL = "kind: RunnerPool\nmetadata: {name: far}\n"
-QUEUE = "kind: NotificationChannel\nmetadata: {name: ops}\nspec: {type: amqp, server: mq.example.org, exchange: e}\n"
 
 
 def job(channel: str = "ops", more: str = "") -> str:
@@ -47,11 +46,3 @@ def test_the_pool_of_the_channel_may_run_the_job() -> None:
     compiled = tree(job(more=", runsOn: {pool: far}"), FAR, POOL)
     assert compiled.catalog is not None
     assert isinstance(plan_run(compiled.catalog, compiled.catalog.jobs["j"], params={}), Planned)
-
-
-def test_a_channel_that_this_version_cannot_serve_holds_its_jobs() -> None:
-    compiled = tree(job(), QUEUE)
-    assert [one.code for one in compiled.findings] == ["OC901"]
-    assert compiled.catalog is not None
-    refused = plan_run(compiled.catalog, compiled.catalog.jobs["j"], params={})
-    assert isinstance(refused, PlanRefused) and "amqp" in refused.message
