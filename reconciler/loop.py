@@ -4,7 +4,7 @@ Each part is its own transaction and may be repeated: a pass that was cut off an
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.points import reach
 from journal.store import Journal
-from reconciler import rebuild, trust
+from reconciler import beside, rebuild, trust
 from reconciler.accepted import ACCEPTED, Accepted, text_of
 from reconciler.closures import Closures
 from reconciler.definitions import Definitions, guarded
@@ -128,7 +128,12 @@ class Loop:
         """Pass after pass until `stop` is set; trouble with git or the store is waited out."""
         parts: set[asyncio.Task[None]] = {asyncio.create_task(self._watch_source())}
         if self._decides:
-            parts |= {asyncio.create_task(part) for part in (self._lead_workflows(), self._hear_events())}
+            others = (
+                beside.lead_workflows(self._workflows, self._journal, self._clock, self._moment),
+                beside.hear_events(self._triggers, self._journal, self._moment),
+                beside.work_ahead(self._schedules, self._clock),
+            )
+            parts |= {asyncio.create_task(part) for part in others}
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -146,30 +151,6 @@ class Loop:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, stopped, return_exceptions=True)
-
-    async def _lead_workflows(self) -> None:
-        """Where a run has ended, or somebody has said yes, the next node need not wait for a pass."""
-        watch = self._journal.watch(objects=True)
-        while True:
-            wake = self._workflows.next_wake
-            wait = None if wake is None else max((wake - self._clock.now()).total_seconds(), 0.05)
-            await watch.changed(timeout=wait)
-            await self._outlasting("workflows wait", self._workflows.lead)
-
-    async def _hear_events(self) -> None:
-        """Where a run has ended, or a webhook has come, its triggers need not wait for a pass."""
-        watch = self._journal.watch(objects=True)
-        while True:
-            await watch.changed()
-            if self._triggers.any:
-                await self._outlasting("triggers wait", self._triggers.decide)
-
-    async def _outlasting(self, waiting: str, do: Callable[[datetime], Awaitable[object]]) -> None:
-        try:
-            await do(self._moment())
-        except Unavailable as error:
-            log.warning(waiting, error=str(error), seconds=error.retry_after.total_seconds())
-            await asyncio.sleep(error.retry_after.total_seconds())
 
     async def _watch_source(self) -> None:
         while True:

@@ -21,6 +21,7 @@ from journal.errors import Refused, Unavailable
 from journal.schedules import ClockRow
 from journal.store import Journal
 from reconciler.agenda import Agenda
+from reconciler.beforehand import Beforehand, Foreseen
 from reconciler.launches import new_run
 from schemas.schedule import ScheduleSpec, Suspension
 
@@ -51,6 +52,8 @@ class _Deciding:
     clock: ScheduleClock
     decided: Decided
     launches: tuple[tuple[Due, Launch | PlanRefused], ...]
+    then: Callable[[], datetime | None]
+    """The due instant after these."""
 
 
 class Schedules:
@@ -62,6 +65,7 @@ class Schedules:
         self._admissions: Admissions | None = None
         self._clocks: dict[str, ScheduleClock] = {}
         self._agenda = Agenda({})
+        self._beforehand = Beforehand(self._due_until, self._foreseen)
         self._furthest = _LONG_AGO
         """No clock is further."""
         self._warned = False
@@ -126,6 +130,7 @@ class Schedules:
         # What is in force still is due when it was: most commits change few of many schedules.
         still = {name for name in self._clocks if name in wanted and name not in changed}
         self._catalog, self._admissions = catalog, Admissions(catalog)
+        self._beforehand.forget()
         ran = await self._journal.read(schedules.ran_ahead)
         self._clocks = {name: replace(row.clock, ran=ran.get(name, ())) for name, row in wanted.items()}
         self._furthest = max((clock.considered_until for clock in self._clocks.values()), default=_LONG_AGO)
@@ -143,6 +148,10 @@ class Schedules:
         if old is None or restarts(old.fingerprint, mark, now):
             return ClockRow(fingerprint=mark, considered_from=now, considered_until=now, lost_until=None)
         return replace(old, fingerprint=mark)
+
+    def work_ahead(self, now: datetime) -> float:
+        """Work out some of what is due soon. Gives the seconds after which it wants to be called again."""
+        return self._beforehand.work(now)
 
     async def decide(self, now: datetime) -> int:
         """Decide everything that is due; gives the number of runs that were enqueued. A quiet look costs nothing."""
@@ -221,10 +230,18 @@ class Schedules:
         self._agenda.set(name, now + _TRIED_AGAIN)
 
     def _decided(self, name: str, catalog: Catalog, now: datetime) -> "_Deciding":
+        clock, mark = self._clocks[name], self._mark(name, catalog)
+        foreseen = self._beforehand.take(name)
+        if foreseen is not None and (known := foreseen.at(clock, now)) is not None:
+            return _Deciding(name, mark, clock, known, ((known.runs[0], foreseen.launch),), lambda: foreseen.next)
+        decided = self._decision(name, catalog, clock, now)
+        launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
+        return _Deciding(name, mark, clock, decided, launches, lambda: self._next_of(name, decided.considered_until))
+
+    def _decision(self, name: str, catalog: Catalog, clock: ScheduleClock, now: datetime) -> Decided:
         project = catalog.project.spec
         assert self._admissions is not None
-        clock = self._clocks[name]
-        decided = decide(
+        return decide(
             name,
             catalog.schedules[name].spec,
             clock,
@@ -233,8 +250,23 @@ class Schedules:
             suspended=project.suspend,
             admission=self._admissions.of(name),
         )
-        launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
-        return _Deciding(name, self._mark(name, catalog), clock, decided, launches)
+
+    def _due_until(self, until: datetime) -> Sequence[str]:
+        return self._agenda.until(until)
+
+    def _foreseen(self, name: str) -> Foreseen | None:
+        """What is decided when the next instant of a schedule is due; None where that is more than one run."""
+        catalog, clock, instant = self._catalog, self._clocks.get(name), self._agenda.of(name)
+        if catalog is None or clock is None or instant is None or instant <= clock.considered_until:
+            return None
+        try:
+            decided = self._decision(name, catalog, clock, instant)
+            if decided.skips or [due.instant for due in decided.runs] != [instant]:
+                return None
+            return Foreseen(clock, decided, _launch(catalog, decided.runs[0]), self._next_of(name, instant))
+        except Exception:
+            log.debug("a bug of ours: it trips again when it is due, and is told then", schedule=name, exc_info=True)
+            return None
 
     def _note(self, one: "_Deciding", outcome: "tuple[RunId, ...] | _Behind") -> int:
         """Keep what has become of it; gives the number of runs."""
@@ -246,7 +278,7 @@ class Schedules:
             one.clock, considered_until=until, ran=tuple(instant for instant in one.clock.ran if instant > until)
         )
         self._furthest = max(self._furthest, until)
-        self._agenda.set(one.name, self._next_of(one.name, one.decided.considered_until))
+        self._agenda.set(one.name, one.then())
         for run in outcome:
             log.info("run enqueued", run=run, schedule=one.name)
         for skip in one.decided.skips:

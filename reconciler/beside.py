@@ -1,0 +1,53 @@
+"""What goes on beside the passes: workflows, triggers, and what is due soon. Each part runs until it is cancelled."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import structlog
+
+from journal.clock import Clock
+from journal.errors import Unavailable
+from journal.store import Journal
+from reconciler.schedules import Schedules
+from reconciler.triggers import Triggers
+from reconciler.workflows import Workflows
+
+log = structlog.get_logger(__name__)
+
+Moment = Callable[[], datetime]
+"""Now, as a time up to which may be decided; raises Unavailable."""
+
+
+async def lead_workflows(workflows: Workflows, journal: Journal, clock: Clock, moment: Moment) -> None:
+    """Where a run has ended, or somebody has said yes, the next node need not wait for a pass."""
+    watch = journal.watch(objects=True)
+    while True:
+        wake = workflows.next_wake
+        wait = None if wake is None else max((wake - clock.now()).total_seconds(), 0.05)
+        await watch.changed(timeout=wait)
+        await _outlasting("workflows wait", workflows.lead, moment)
+
+
+async def hear_events(triggers: Triggers, journal: Journal, moment: Moment) -> None:
+    """Where a run has ended, or a webhook has come, its triggers need not wait for a pass."""
+    watch = journal.watch(objects=True)
+    while True:
+        await watch.changed()
+        if triggers.any:
+            await _outlasting("triggers wait", triggers.decide, moment)
+
+
+async def work_ahead(schedules: Schedules, clock: Clock) -> None:
+    """What is due soon is worked out in small portions while there is time."""
+    while True:
+        pause = schedules.work_ahead(clock.now())
+        await asyncio.sleep(pause)
+
+
+async def _outlasting(waiting: str, do: Callable[[datetime], Awaitable[object]], moment: Moment) -> None:
+    try:
+        await do(moment())
+    except Unavailable as error:
+        log.warning(waiting, error=str(error), seconds=error.retry_after.total_seconds())
+        await asyncio.sleep(error.retry_after.total_seconds())
