@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, NewType
 
 RunId = NewType("RunId", str)
@@ -50,6 +51,7 @@ class Cause:
         return f"{self.kind}/{self.name}/{compact(self.instant)}"
 
 
+@lru_cache(maxsize=256)  # thousands may be due at one instant
 def compact(instant: datetime) -> str:
     """`20261121T020000Z`."""
     return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -205,11 +205,11 @@ def _alone(tx: Connection, news: Sequence[NewRun], now: datetime) -> dict[int, N
         and (new.starts_at is None or new.starts_at <= now)
         and (new.group is None or times[new.group] == 1)
     }
-    keys = [new.cause.key for new in plain.values()]
+    keys = {number: new.cause.key for number, new in plain.items()}
     groups = [new.group for new in plain.values() if new.group is not None]
-    known = {key for part in portions(keys) for key in tx.execute(_known_of(part)).scalars()}
+    known = {key for part in portions(list(keys.values())) for key in tx.execute(_known_of(part)).scalars()}
     busy = {group for part in portions(groups) for group in tx.execute(_busy_of(part)).scalars()}
-    return {number: new for number, new in plain.items() if new.cause.key not in known and new.group not in busy}
+    return {number: new for number, new in plain.items() if keys[number] not in known and new.group not in busy}
 
 
 def _first_place(new: NewRun) -> Slot:
