@@ -25,13 +25,17 @@ class Variables:
                 self._holders.setdefault(inner, []).append(name)
 
     def of(self, target: Target) -> dict[str, Any]:
+        return {key: value for key, (value, _) in self.given(target).items()}
+
+    def given(self, target: Target) -> dict[str, tuple[Any, str]]:
+        """By key the value, and the group that it is from."""
         if not any(group.spec.vars for group in self.groups.values()):
             return {}
         near = [name for name, group in self.groups.items() if _holds(group, target)]
-        found: dict[str, Any] = {}
+        found: dict[str, tuple[Any, str]] = {}
         for name in self._by_distance(near):
             for key, value in self.groups[name].spec.vars.items():
-                found.setdefault(key, value)
+                found.setdefault(key, (value, name))
         return found
 
     def _by_distance(self, near: Iterable[str]) -> Iterator[str]:

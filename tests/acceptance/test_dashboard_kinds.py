@@ -160,3 +160,38 @@ def test_an_act_is_shown_with_its_answer(pages: Pages) -> None:
 def test_each_document_of_these_kinds_has_a_page(pages: Pages, kind: str) -> None:
     for name in names(pages.data(f"/api/v1/kinds/{kind}")):
         assert f"<h1>{name}</h1>" in pages.page(f"/kinds/{kind}/{name}")
+
+
+def test_targets_are_listed_with_how_they_did(pages: Pages) -> None:
+    found, page = pages.data("/api/v1/targets"), pages.page("/targets")
+    rows = {one["name"]: one for one in found["targets"]}
+    assert rows["here"]["state"] == "succeeded" and rows["here"]["well"] == "1 of the last 1 ended well"
+    assert rows["web-01"]["state"] is None and rows["web-01"]["beats"] == []
+    assert found["sentence"] == "All 1 targets here that were used ended well last time; 1 were never used."
+    assert page.count("<rect ") == 1 and 'aria-label="1 of the last 1 ended well"' in page
+    assert [one["name"] for one in pages.data("/api/v1/targets?q=role=web")["targets"]] == ["web-01"]
+
+
+def test_a_target_tells_which_jobs_choose_it_and_why(pages: Pages) -> None:
+    found, page = pages.data("/api/v1/targets/web-01"), pages.page("/targets/web-01")
+    assert {one["job"]: one["why"] for one in found["jobs"]} == {
+        "audit": ["by labels: role=web"],
+        "sweep": ["by group webs, which holds it by its name"],
+    }
+    assert found["groups"] == ["webs"]
+    assert {one["name"]: (one["value"], one["group"]) for one in found["vars"]} == {
+        "appDir": ("/srv/app", None), "colour": ("blue", "webs"), "dbPassword": ("•••", None),
+    }  # fmt: skip
+    (ssh,) = found["connections"]
+    assert ssh["default"] and {one["name"] for one in ssh["settings"]} == {"credentialRef", "hostKeys"}
+    assert '<a href="/kinds/Credential/web-key">web-key</a>' in page
+    assert found["tested"] == {"recorded": False, "command": "opsconductor target test web-01"}
+    assert found["facts"] == {"kernel": "6.1.0"}
+    assert HOSTILE not in page and "correct-horse" not in page + str(found)
+
+
+def test_a_target_shows_its_last_ends(pages: Pages) -> None:
+    (beat,) = pages.data("/api/v1/targets/here")["beats"]
+    assert (beat["job"], beat["state"]) == ("greet", "succeeded")
+    assert f'href="/runs/{beat["run"]}"' in pages.page("/targets/here")
+    assert pages.ask("/targets/nosuch")[0] == 404

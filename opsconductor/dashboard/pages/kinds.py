@@ -8,7 +8,7 @@ from engine.yamltext import stamp
 from journal import acts
 from journal.acts import ActRow
 from opsconductor.dashboard.definitions import about, address, document_of, entries, kind_called, matching, users_of
-from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
+from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery, number_of
 from opsconductor.dashboard.sources import Data, Sources
 from schemas.kinds import ACTS, MODELS, NOT_ACTED_ON
 
@@ -77,10 +77,7 @@ def words_of(asked: Asked) -> str:
 
 def page_number(asked: Asked) -> int:
     """The portion of a list that is asked for, from 1. Raises UnfitQuery."""
-    text = asked.query.get("page", "1")
-    if not (text.isascii() and text.isdecimal() and 0 < len(text) <= 6 and int(text)):
-        raise UnfitQuery("'page' is a number from 1 on")
-    return int(text)
+    return number_of(asked.query, "page", 1)
 
 
 def portion(found: list[Data], number: int, size: int = _A_PAGE) -> Data:
