@@ -55,7 +55,7 @@ programs:
 # What the steps of the libraries work with on a host of the slow tests.
 host-programs:
 	@tools/programs.sh cron logrotate sysctl journalctl rabbitmq-server sqlite3 psql postgres mariadb mariadbd \
-		rsync ping traceroute zstd xz curl openssl
+		rsync ping traceroute zstd xz curl openssl promtool
 
 # An editor's language server, a workflow checker and a schema, for slow tests; the lock file names no registry.
 NODE_PROGRAMS := tests/node_programs/node_modules

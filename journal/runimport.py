@@ -15,7 +15,7 @@ from engine.pinned import RUNNER
 from engine.rehearsal import Rehearsal
 from engine.states import RUN_TRANSITIONS, NodeState, RunState, StepState
 from engine.views import RunView, StepView, TargetView
-from journal import acts, evidence, graphs, leases, outbox, points, schedules
+from journal import acts, counts, evidence, graphs, leases, outbox, points, schedules
 from journal.causes import cause_to_json
 from journal.runs import ended, there
 from journal.tables import AnyRow, causes, run_targets, runs, steps
@@ -85,6 +85,7 @@ def import_run(tx: Connection, view: RunView, now: datetime, *, message: str | N
     if view.rehearsal is not None:
         outbox.add(tx, "run", view.id)
         return True
+    counts.run_known(tx, "workflow" if view.workflow else "job", view.job, state, now if lost else view.finished_at)
     import_places(tx, seq, view, now)
     graphs.take_in(tx, seq, view.nodes, lost_at=now if lost else None)
     outbox.add_all(tx, (("run", view.id), ("workflow" if view.workflow else "job", view.job)))

@@ -19,6 +19,7 @@ from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflowplan import PinnedWorkflow
 from journal import acts, events, graphs, happenings, outbox, places, points, specs, steprecords
+from journal import counts as counted
 from journal.causes import cause_to_json
 from journal.portions import portions
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
@@ -399,6 +400,7 @@ def ended(
     outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", job)))
     acts.run_ended(tx, run, now)
     if tells:
+        counted.run_ended(tx, run)
         happenings.run_ended(tx, run, now)
     events.run_ended(tx, run, now)
     places.admit_group(tx, group)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from engine.decide import Decided, ScheduleClock, SkipReason, Skips
 from engine.identity import RunId
 from engine.views import DecisionView
-from journal import happenings, outbox, points
+from journal import counts, happenings, outbox, points
 from journal.portions import portions
 from journal.tables import AnyRow, decisions, schedules
 
@@ -219,6 +219,7 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
     last = _newest(tx, tuple(rows))
     added: list[dict[str, Any]] = []
     told: dict[tuple[str, str], None] = {}
+    fresh: list[dict[str, Any]] = []
     for schedule, found in rows.items():
         before, ahead = _around(tx, last.get(schedule), found[0]["first"])
         for row in found:
@@ -227,6 +228,7 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
             if ahead and ahead[0]["first"] <= row["last"]:
                 continue
             points.record("decide")
+            fresh.append(dict(row))
             if before is not None and _joins(before, row):
                 _extend(tx, before, row)
             else:
@@ -240,6 +242,7 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
         for row in added:
             if row["verdict"] == "skipped":
                 happenings.skipped(tx, row["schedule"], row["first"], row["last"], row["times"], row["reason"], now)
+    counts.decided(tx, fresh, now)
     outbox.add_all(tx, tuple(told))
 
 

@@ -4,6 +4,7 @@ Changes of many callers share one transaction (group commit), so that a durable 
 """
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -15,8 +16,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine, insert, inspect, make_url, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from journal import faults, outbox, points, sqlite
+from journal import facts, faults, outbox, points, sqlite
 from journal.clock import Clock
+from journal.counts import counts
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.noticetables import channels, messages, notices, tallies
 from journal.savepoint import in_savepoint
@@ -73,7 +75,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     6: _with_workflows,
     7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
     8: _with_queues,
-    9: lambda connection: metadata.create_all(connection, tables=[notices, tallies, messages, channels]),
+    9: lambda connection: metadata.create_all(connection, tables=[notices, tallies, messages, channels, counts]),
 }
 """How a journal of the version before becomes one of this version."""
 
@@ -165,6 +167,7 @@ class _Worker(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
             self._drop()
             translated = faults.translated(error)
+            self.failed(translated)
             for call in batch:
                 call.error = translated
         self.answered(batch)
@@ -185,6 +188,9 @@ class _Worker(threading.Thread):
     def serve(self, batch: list[_Call[Any]]) -> None:
         raise NotImplementedError
 
+    def failed(self, error: BaseException) -> None:
+        """None of a batch was done."""
+
     def answered(self, batch: list[_Call[Any]]) -> None:
         _resolve(batch, ())
 
@@ -195,6 +201,8 @@ class _Writer(_Worker):
         self._watches = watches
         self._changed = False
         self._told = False
+        self.fault: str | None = None
+        """Why the last batch could not be written; None once one was."""
 
     def serve(self, batch: list[_Call[Any]]) -> None:
         self._changed = self._told = False
@@ -226,6 +234,7 @@ class _Writer(_Worker):
             changes(tx)
             points.uncommitted()
         points.committed()
+        self.fault = None
         # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
         self._changed = before is None or sqlite.changes(tx) != before
         self._told = outbox.TOLD in tx.info
@@ -233,6 +242,9 @@ class _Writer(_Worker):
     def answered(self, batch: list[_Call[Any]]) -> None:
         woken = (watch for watch in tuple(self._watches) if self._told or not watch.objects)
         _resolve(batch, woken if self._changed else ())
+
+    def failed(self, error: BaseException) -> None:
+        self.fault = f"{type(error).__name__}: {error}"
 
 
 class _Reader(_Worker):
@@ -361,6 +373,22 @@ class Journal:
         """What the query returns, from one consistent snapshot that holds everything written before the call."""
         return await self._call(self._reader, query)
 
+    async def unwritable(self, *, patience: float = 3.0) -> str | None:
+        """Why the journal cannot be written, asking for `patience` seconds at most; None where it can.
+
+        It takes the lock that every change takes. Where the last change was refused something is written too: a disk
+        that is full gives locks to everybody.
+        """
+        faulty = self._writer.fault is not None
+        try:
+            async with asyncio.timeout(patience):
+                await self.write(_probed if faulty else _looked)
+        except TimeoutError:
+            return f"it took longer than {patience:g} s to begin a change"
+        except (Unavailable, Refused) as error:
+            return error.message
+        return None
+
     async def _call(self, worker: _Worker, function: Callable[[Connection], T]) -> T:
         if self._closed:
             raise Unavailable("the journal is closed")
@@ -449,13 +477,21 @@ class JournalReader:
             self._worker.done.result()
 
 
+def _looked(_: Connection) -> None:
+    """A change of nothing."""
+
+
+def _probed(tx: Connection) -> None:
+    facts.put(tx, "journal.probe", secrets.token_hex(8))
+
+
 def _prepare(connection: Connection, place: str) -> None:
     """Create the tables in an empty database, or bring them to this version."""
     names = set(inspect(connection).get_table_names())
     if not names:
         metadata.create_all(connection)
-        facts = {"product": PRODUCT, "version": str(VERSION)}
-        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in facts.items()])
+        known_by = {"product": PRODUCT, "version": str(VERSION)}
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in known_by.items()])
         return
     known: dict[str, str] = {}
     if "meta" in names:

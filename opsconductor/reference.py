@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from opsconductor.libraryreference import library_pages
+from opsconductor.metrics.page import metrics_page
 from schemas.codes import CODES
 from schemas.kinds import MODELS, NOT_ACTED_ON
 from schemas.publish import schema
@@ -343,6 +344,7 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "kinds.md").write_text(kinds_page(), "utf-8")
     (folder / "codes.md").write_text(codes_page(), "utf-8")
+    (folder / "metrics.md").write_text(metrics_page(), "utf-8")
     for name, text in schema_files().items():
         (folder / "schemas").mkdir(exist_ok=True)
         (folder / "schemas" / name).write_text(text, "utf-8")

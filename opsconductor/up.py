@@ -19,6 +19,7 @@ from journal.reaper import Reaper
 from journal.store import Journal
 from opsconductor import exits
 from opsconductor.committed import MirroredFiles
+from opsconductor.health import Pulse, Working
 from opsconductor.idle import failed_since, is_idle
 from opsconductor.settings import Settings
 from opsconductor.showing import Showing
@@ -40,6 +41,8 @@ from schemas.project import DEFAULT_STATUS_REF
 log = structlog.get_logger(__name__)
 
 _AWAY_PAUSE = timedelta(seconds=5)
+_TURN = 0.5
+"""Seconds between two signs that the event loop turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,9 @@ class Engine:
         self._wake = Wake(settings.source.path)
         self._bug: BaseException | None = None
         self._started = clock.now()
+        self._turned = clock.monotonic()
+        self._vigil: Vigil | None = None
+        self._runner_here: Runner | None = None
         news = asyncio.Event()
         self._loop = Loop(
             journal=journal,
@@ -106,6 +112,28 @@ class Engine:
         """The next due instants, each with its schedule."""
         return self._loop.schedules.soonest(count)
 
+    def pulse(self) -> Pulse:
+        """How the engine is."""
+        loop, vigil, runner = self._loop, self._vigil, self._runner_here
+        return Pulse(
+            now=self._clock.monotonic(),
+            started_at=self._started,
+            turned=self._turned,
+            tried=loop.tried,
+            passed=loop.passed,
+            seen=loop.seen,
+            pace=loop.outlook.pace,
+            commit=loop.sync.applied,
+            paused=self._settings.paused,
+            claimed=self.showing.engine is not None and vigil is not None and vigil.holds,
+            stopping=self._stop.is_set(),
+            working=None if runner is None else Working(len(runner.active), runner.capacity),
+        )
+
+    async def unwritable(self) -> str | None:
+        """Why the journal cannot be written now; None where it can. May be asked from any thread's loop."""
+        return await self._journal.unwritable()
+
     def stop(self) -> None:
         """Begin the drained stop: nothing new is decided or claimed, what runs may end within the grace time."""
         self._stop.set()
@@ -113,6 +141,7 @@ class Engine:
 
     async def run(self) -> int:
         """From the first look to the drained stop; gives the exit code. Raises Refused where it cannot start."""
+        turning = asyncio.create_task(self._turn())
         try:
             async with self._wake:
                 await self._begin()
@@ -127,12 +156,19 @@ class Engine:
                 else:
                     await self._work(self._stop.wait())
         finally:
+            turning.cancel()
             self._door.close()
             self._mirror.close()
             self._status_mirror.close()
         if self._ending.reason:
             log.error("stopped", reason=self._ending.reason)
         return self._ending.code
+
+    async def _turn(self) -> None:
+        """Say, as long as this loop turns, that it does: whoever asks is on another thread."""
+        while True:
+            self._turned = self._clock.monotonic()
+            await asyncio.sleep(_TURN)
 
     # --- beginning ----------------------------------------------------------------------------------------------
 
@@ -280,7 +316,8 @@ class Engine:
         assert self._branch is not None
         vigil = Vigil(self._clock, self._branch.look, self._longest_still)
         self._loop.sure = vigil.sure
-        runner = self._runner(vigil)
+        self._vigil = vigil
+        runner = self._runner_here = self._runner(vigil)
         watching = asyncio.create_task(vigil.keep())
         deciding = asyncio.create_task(self._loop.run(self._stop))
         running = asyncio.create_task(runner.run())

@@ -7,17 +7,17 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import structlog
 
+from journal import spans
 from journal.clock import Clock, SystemClock
 from journal.errors import Refused
 from journal.store import Journal
 from opsconductor import exits
 from opsconductor.address import Address
 from opsconductor.lock import held
-from opsconductor.settings import Settings
+from opsconductor.settings import Settings, StateFolder
 from opsconductor.up import Engine
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
         signals.install()
         if listening is not None and settings.dashboard is not None:
             token = settings.dashboard.token
-            shown = _dashboard(listening, token, engine, journal, clock, settings.state.logs)
+            shown = _dashboard(listening, token, engine, journal, clock, settings.state)
             await stack.enter_async_context(shown)
             log.info("the dashboard listens", address=pages)
         code = await engine.run()
@@ -115,20 +115,27 @@ def _listening(settings: Settings) -> socket.socket | None:
 
 @asynccontextmanager
 async def _dashboard(
-    listening: socket.socket, token: str | None, engine: Engine, journal: Journal, clock: Clock, logs: Path
+    listening: socket.socket, token: str | None, engine: Engine, journal: Journal, clock: Clock, state: StateFolder
 ) -> AsyncIterator[None]:
     """The pages, while the engine is at work."""
     from opsconductor.dashboard.access import Access
     from opsconductor.dashboard.app import application
     from opsconductor.dashboard.server import Server
     from opsconductor.dashboard.sources import Sources
+    from opsconductor.metrics.meter import Meter
+    from opsconductor.metrics.scraping import Metrics
 
     reader = journal.reader("dashboard")
-    server = Server(application(Sources(engine, reader, clock, logs), Access(token)), listening)
+    meter = Meter(clock.monotonic)
+    unwatch = spans.watch(meter.watch)
+    metrics = Metrics(engine, reader, clock, journal_file=state.journal, meter=meter)
+    sources = Sources(engine, reader, clock, state.logs)
+    server = Server(application(sources, Access(token), metrics), listening)
     server.start()
     try:
         yield
     finally:
+        unwatch()
         reader.stop_watching()  # who follows what happens would keep the listener open
         await server.stop()
         reader.close()

@@ -4,6 +4,7 @@ Each part is its own transaction and may be repeated: a pass that was cut off an
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from journal import facts, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.points import reach
+from journal.spans import span
 from journal.store import Journal
 from reconciler import beside, rebuild, trust
 from reconciler.accepted import ACCEPTED, Accepted, text_of
@@ -90,6 +92,9 @@ class Loop:
         self.sync = Sync()
         self.passes = 0
         """How many passes were made over everything that was seen."""
+        self.tried = self.passed = self.seen = -math.inf
+        """When the last pass ended, the last one that was whole, and the last look that saw the source: by the clock's
+        seconds. May be read from another thread."""
 
     @property
     def catalog(self) -> Catalog | None:
@@ -160,17 +165,23 @@ class Loop:
     async def look(self) -> None:
         """See what the source has; the next pass takes it in."""
         await self.outlook.look()
+        if self.outlook.sighting.trouble is None:
+            self.seen = self._clock.monotonic()
         self._news.set()
         self._told()
 
     async def _guarded_pass(self) -> timedelta:
         self._news.clear()
         try:
-            await self.once()
+            with span("reconcile"):
+                await self.once()
+            self.passed = self._clock.monotonic()
             return await self._until_next()
         except Unavailable as error:
             log.warning("the pass is made again later", error=str(error), seconds=error.retry_after.total_seconds())
             return error.retry_after
+        finally:
+            self.tried = self._clock.monotonic()
 
     async def once(self) -> None:
         """One pass over everything that was seen."""
@@ -248,7 +259,7 @@ class Loop:
             await self._remember(replace(self._accepted, trusted=head))
             log.warning("commit rejected", commit=head, findings=len(compiled.findings))
             for found in compiled.findings[:_MOST_FINDINGS_LOGGED]:
-                log.warning(found.message, at=str(found.span), code=found.code, hint=found.hint or None)
+                log.warning(found.message, commit=head, at=str(found.span), code=found.code, hint=found.hint or None)
         else:
             # Everything due until now belongs to the definitions that were in force until now.
             if self._decides:

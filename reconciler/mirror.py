@@ -18,6 +18,7 @@ from pygit2.enums import RepositoryOpenFlag
 
 from journal.errors import Refused, Unavailable
 from journal.points import reach
+from journal.spans import span
 from reconciler import refusals
 from reconciler.gitprogram import LIMIT, SOON, Broken, Finished, Git, Locked, RefMissing, explain
 from reconciler.mirrorcopy import DURABLE, Copy
@@ -72,7 +73,8 @@ class Mirror:
 
     async def poll(self, branch_refs: Sequence[str]) -> Mapping[str, str | None]:
         """What the source has at these refs now, full commit ids; None for a ref it does not have. Fetches nothing."""
-        listed = await self._listed(branch_refs)
+        with span("git", operation="poll"):
+            listed = await self._listed(branch_refs)
         return {ref: listed.get(ref) for ref in branch_refs}
 
     async def branches(self) -> tuple[str, ...]:
@@ -87,7 +89,8 @@ class Mirror:
         """
         for ref in refs:
             _check_ref(ref)
-        fetched = await self._copy.mended(lambda: self._fetch(refs))
+        with span("git", operation="fetch"):
+            fetched = await self._copy.mended(lambda: self._fetch(refs))
         if await asyncio.to_thread(self._packs) > _MANY_PACKS:  # each fetch leaves one
             await self.tidy()
         reach("mirror.fetched")
@@ -115,7 +118,8 @@ class Mirror:
             _check_id(expected)
         async with self._copy.held():
             try:
-                await self._push(local_commit, ref, expected)
+                with span("git", operation="push"):
+                    await self._push(local_commit, ref, expected)
             except Broken:
                 self._copy.condemn()
                 raise

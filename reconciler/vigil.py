@@ -48,6 +48,11 @@ class Vigil:
             self._gaps += 1
         return self._gaps == self._seen_after
 
+    @property
+    def holds(self) -> bool:
+        """What `sure` said last. Changes nothing, and may be asked from another thread."""
+        return self._gaps == self._seen_after
+
     async def keep(self) -> None:
         """Keep watch for ever. Raises OtherOwner."""
         looking: asyncio.Task[None] | None = None

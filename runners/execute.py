@@ -10,7 +10,7 @@ end is not proven is unknown. A run with targets that are not done is handed ove
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -23,6 +23,7 @@ from engine.strategy import Halt
 from journal import points, runs
 from journal.errors import FenceLost
 from journal.leases import Claim
+from journal.spans import span
 from runners.attempt import Reach
 from runners.certificates import names_certificates, with_certificates
 from runners.connections import GRACE
@@ -51,6 +52,8 @@ class Execution:
         self._tools = tools
         self._orders = Orders(claim.ending)
         self._masker = Masker()
+        self.note: Callable[..., None] = lambda **_: None
+        """Is told how the run ended."""
         self._keys = Keyring(tools.secrets, self._masker)
         self._ended: dict[str, StepState] = dict(claim.ended_targets)
         self._outputs: dict[str, Mapping[str, Any]] = {}
@@ -74,6 +77,18 @@ class Execution:
             self._log,
             self.abandon,
         )
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What its span is told: which run it is, of which definitions."""
+        return {
+            "run": self.run_id,
+            "job": self._spec.job,
+            "commit": self._spec.commit,
+            "cause": self._claim.cause.kind,
+            "attempt": self._claim.attempt,
+            "targets": len(self._spec.targets),
+        }
 
     # --- what others tell it ---------------------------------------------------------------------------------------
 
@@ -192,6 +207,7 @@ class Execution:
         outputs = await self._run_outputs()
         points.reach("run.walked")
         await self._record.finish(state, outputs, halt)
+        self.note(state=state.value)
         self._log.info("run finished", state=state.value)
 
     async def _run_outputs(self) -> dict[str, Any]:
@@ -214,7 +230,9 @@ class Execution:
     async def _walk(self, name: str, target: PinnedTarget | None, turns: Turns) -> None:
         records = {record.key: record for record in self._claim.records.get(name, ())}
         walk = Walk(self._work, name, target, self._spec.steps, records, turns=turns)
-        state = await walk.run()
+        with span("target", target=name if target else None) as note:
+            state = await walk.run()
+            note(state=state and state.value)
         if state is None:
             return
         if state is StepState.SKIPPED and turns.halted is not None:  # it never began

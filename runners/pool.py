@@ -20,6 +20,7 @@ from journal import leases, points
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.leases import LEASE, Renewed
+from journal.spans import span
 from journal.store import Journal
 from journal.tables import runs as table
 from runners.connections import GRACE, PROOF, Limits
@@ -108,6 +109,11 @@ class Runner:
         self._gave_way = False
         self._strays: dict[RunId, int] = {}
         self._log = log.bind(runner=settings.name)
+
+    @property
+    def capacity(self) -> int:
+        """How many runs are worked on here at once."""
+        return self._settings.max_runs
 
     @property
     def active(self) -> frozenset[RunId]:
@@ -226,6 +232,10 @@ class Runner:
         self._active[execution.run_id] = (execution, task)
 
     async def _execute(self, execution: Execution) -> None:
+        with span("run", **execution.facts) as execution.note:
+            await self._execute_to_the_end(execution)
+
+    async def _execute_to_the_end(self, execution: Execution) -> None:
         try:
             await execution.run()
         except* Refused as refused:

@@ -39,6 +39,7 @@ from engine.states import StepState
 from journal import points
 from journal.clock import Clock
 from journal.leases import Claim
+from journal.spans import span
 from journal.steps import StepEnd
 from journal.store import Journal
 from runners import library, logs, looping
@@ -320,7 +321,7 @@ class Walk:
             case _:
                 assert_never(prepared)
         stop = Stop()
-        with work.orders.running(self.name, step, stop):
+        with span("step", step=step.id, attempt=attempt) as note, work.orders.running(self.name, step, stop):
             if not await work.record.start(self.name, step, attempt):
                 return await self.lose(step, attempt)
             if work.record.lost:
@@ -341,6 +342,7 @@ class Walk:
             repeatable = not by_run and stop.why != "cancelled" and self.has_time(step, attempt)
             facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable)
             ended = Judge(step, place, work.masker, env).judged(outcome, facts)
+            note(state=ended.state.value)
             await work.record.end(self.name, step, attempt, ended)
         return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
 

@@ -7,7 +7,8 @@ declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=
     [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
     [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server
-    [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc [rabbitmq-server]=rabbitmq-server [libc-headers]=libc6-dev)
+    [promtool]=prometheus [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc
+    [rabbitmq-server]=rabbitmq-server [libc-headers]=libc6-dev)
 
 present() {
     if [[ $1 == venv ]]; then
@@ -55,6 +56,7 @@ echo "installing Debian packages: ${wanted[*]}" >&2
 install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends)
 "${as_root[@]}" apt-get update --quiet >&2 || refuse "apt-get update failed"
 "${install[@]}" "${wanted[@]}" </dev/null >&2 || refuse "apt-get install failed"
-if [[ " ${wanted[*]} " == *" openssh-server "* && -n $made_policy && -d /run/systemd/system ]]; then
-    "${as_root[@]}" systemctl disable ssh.service ssh.socket >&2 || true
+if [[ -n $made_policy && -d /run/systemd/system ]]; then # nor at the next start
+    [[ " ${wanted[*]} " != *" openssh-server "* ]] || "${as_root[@]}" systemctl disable ssh.service ssh.socket >&2 || true
+    [[ " ${wanted[*]} " != *" prometheus "* ]] || "${as_root[@]}" systemctl disable prometheus.service >&2 || true
 fi

@@ -14,11 +14,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from journal.errors import Unavailable
+from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
 from opsconductor.dashboard.pages import PAGES
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
 from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.metrics.scraping import Metrics
 
 API = "/api/v1"
 _STATIC = {
@@ -34,13 +36,14 @@ _TOGETHER = 0.25
 Answers = Callable[[Request], Awaitable[Response]]
 
 
-def application(sources: Sources, access: Access) -> ASGIApp:
+def application(sources: Sources, access: Access, metrics: Metrics) -> ASGIApp:
     """The whole dashboard as an ASGI application."""
     routes = [
         *(route for each in PAGES for route in _routes(sources, each)),
         Route("/events", _events(sources)),
-        Route("/healthz", _alive),
+        Route("/healthz", _alive(sources)),
         Route("/readyz", _ready(sources)),
+        Route("/metrics", _metrics(metrics)),
         Route("/static/{name}", _static),
     ]
     handlers: dict[Any, Any] = {HTTPException: _trouble, Unavailable: _away}
@@ -80,20 +83,32 @@ def _json(data: Data, status: int = 200) -> Response:
     return Response(json.dumps(data, ensure_ascii=False, default=str), status, media_type="application/json")
 
 
-async def _alive(_: Request) -> Response:
-    return PlainTextResponse("ok\n")
+def _alive(sources: Sources) -> Answers:
+    async def alive(request: Request) -> Response:
+        return _probed(request, health.alive(sources.engine.pulse()))
+
+    return alive
 
 
 def _ready(sources: Sources) -> Answers:
-    """Ready is who has definitions in force and can read the journal."""
-
-    async def ready(_: Request) -> Response:
-        if sources.engine.catalog is None:
-            return PlainTextResponse("no commit is in force yet\n", 503)
-        await sources.ping()
-        return PlainTextResponse("ok\n")
+    async def ready(request: Request) -> Response:
+        return _probed(request, health.ready(sources.engine.pulse(), await sources.engine.unwritable()))
 
     return ready
+
+
+def _probed(request: Request, parts: tuple[health.Part, ...]) -> Response:
+    """`ok`, or 503 and what is not; `?verbose` names every part."""
+    status = 200 if all(part.trouble is None for part in parts) else 503
+    return PlainTextResponse(health.text(parts, whole="verbose" in request.query_params), status)
+
+
+def _metrics(metrics: Metrics) -> Answers:
+    async def scraped(request: Request) -> Response:
+        text, content_type = await metrics.scraped(request.headers.get("accept", ""))
+        return Response(text, headers={"Content-Type": content_type})
+
+    return scraped
 
 
 async def _static(request: Request) -> Response:

@@ -11,6 +11,7 @@ from engine.impact import Impacts
 from engine.views import SyncView
 from journal.clock import Clock
 from journal.store import JournalReader
+from opsconductor.health import Pulse
 
 Data = dict[str, Any]
 """What a page shows, as plain data: the HTML and the JSON beside it are made of one value, so they cannot disagree."""
@@ -23,6 +24,10 @@ class Engine(Protocol):
     def catalog(self) -> Catalog | None: ...
 
     def sync(self) -> SyncView: ...
+
+    def pulse(self) -> Pulse: ...
+
+    async def unwritable(self) -> str | None: ...
 
     def soonest(self, count: int) -> Iterable[tuple[datetime, str]]: ...
 
@@ -51,7 +56,3 @@ class Sources:
     logs: Path
     """The folder of the logs, one folder a run."""
     kept: Kept = field(default_factory=Kept)
-
-    async def ping(self) -> None:
-        """Raises Unavailable where the journal cannot be read."""
-        await self.journal.read(lambda conn: conn.exec_driver_sql("SELECT 1").scalar_one())

@@ -1,0 +1,166 @@
+"""Counts that only grow, for whoever measures: kept in the transaction of what they count, so no restart loses one.
+
+Retention removes runs and decisions, and with them what could be counted afterwards; so it is counted when it happens.
+What is taken in from a status branch happened elsewhere: it sets times, and counts nothing.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Float, Integer, String, Table, bindparam, insert, select, update
+
+from engine.identity import RunId
+from engine.states import RunState
+from journal.tables import AnyRow, Instant, metadata, runs
+
+BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+"""Upper edges of the classes of durations, in seconds. Their numbers are kept: a change of them needs a new version."""
+NO_CLASS = -1
+"""The class of a run that never started: it has no duration."""
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("what", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("detail", String, primary_key=True),
+    Column("size", Integer, primary_key=True),
+    Column("times", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("last", Instant),
+    sqlite_with_rowid=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often something happened, and the sum of how long it took in seconds.
+
+    `what`: `run` (kind job or workflow, its name, the state it ended in), `late` (of the pool `name`: from when a run
+    was due until it started), `due` (kind run or skipped, the reason), `streak` (failures in a row up to now).
+    `size` is the number of a class of BOUNDS, one more than the last for what took longer; or NO_CLASS.
+    """
+
+    what: str
+    kind: str
+    name: str
+    detail: str
+    size: int
+    times: int
+    seconds: float
+    last: datetime | None
+
+
+_NOT_FAILED = (RunState.SUCCEEDED.value, RunState.CANCELLED.value)
+_KEY = (counts.c.what, counts.c.kind, counts.c.name, counts.c.detail, counts.c.size)
+_THIS = [column == bindparam(f"of_{column.key}") for column in _KEY]
+_ADD = (
+    update(counts)
+    .where(*_THIS)
+    .values(
+        times=counts.c.times + bindparam("more"),
+        seconds=counts.c.seconds + bindparam("longer"),
+        last=bindparam("at", type_=Instant),
+    )
+)
+_SET = update(counts).where(*_THIS).values(times=bindparam("to"))
+_MARK = (
+    update(counts)
+    .where(*_THIS, counts.c.last < bindparam("at", type_=Instant))
+    .values(last=bindparam("at", type_=Instant))
+)
+_RUN = select(
+    runs.c.job,
+    runs.c.workflow,
+    runs.c.state,
+    runs.c.cause,
+    runs.c.pool,
+    runs.c.queued_at,
+    runs.c.starts_at,
+    runs.c.started_at,
+    runs.c.finished_at,
+    runs.c.rehearsal.is_not(None).label("dry"),
+).where(runs.c.id == bindparam("run"))
+
+
+def size_of(seconds: float) -> int:
+    """The number of the class that so many seconds fall into."""
+    return bisect_left(BOUNDS, seconds)
+
+
+def run_ended(tx: Connection, run: RunId) -> None:
+    """Count an end that is recorded in this transaction. A dry run is none."""
+    row = tx.execute(_RUN, {"run": run}).one()
+    if row.dry:
+        return
+    kind = "workflow" if row.workflow else "job"
+    took = _seconds(row.started_at, row.finished_at)
+    _add(tx, ("run", kind, row.job, row.state, NO_CLASS if took is None else size_of(took)), 1, took, row.finished_at)
+    if row.state in _NOT_FAILED:
+        if row.state == RunState.SUCCEEDED.value:
+            tx.execute(_SET, _of(("streak", kind, row.job, "", 0)) | {"to": 0})
+    else:
+        _add(tx, ("streak", kind, row.job, "", 0), 1, None, row.finished_at)
+    late = _seconds(_due(row), row.started_at)
+    if late is not None and not row.workflow:
+        _add(tx, ("late", "", row.pool, "", size_of(late)), 1, late, row.finished_at)
+
+
+def run_known(tx: Connection, kind: str, job: str, state: RunState, at: datetime | None) -> None:
+    """Remember when a run ended that is taken in from elsewhere. It is not counted."""
+    if at is None:
+        return
+    key = ("run", kind, job, state.value, NO_CLASS)
+    if tx.execute(_MARK, _of(key) | {"at": at}).rowcount == 0 and not _known(tx, key):
+        _insert(tx, key, 0, 0.0, at)
+
+
+def decided(tx: Connection, rows: Iterable[Mapping[str, Any]], now: datetime) -> None:
+    """Count due instants: `rows` are records of decisions with their verdict, reason and times."""
+    found: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        found[row["verdict"], row["reason"] or ""] += row["times"]
+    for (verdict, reason), times in sorted(found.items()):
+        _add(tx, ("due", verdict, "", reason, NO_CLASS), times, None, now)
+
+
+def every(conn: Connection) -> tuple[Count, ...]:
+    """All of them: some ten a job."""
+    return tuple(Count(*row) for row in conn.execute(select(*(counts.c[each.name] for each in fields(Count)))))
+
+
+_Key = tuple[str, str, str, str, int]
+
+
+def _add(tx: Connection, key: _Key, times: int, seconds: float | None, at: datetime) -> None:
+    if tx.execute(_ADD, _of(key) | {"more": times, "longer": seconds or 0.0, "at": at}).rowcount == 0:
+        _insert(tx, key, times, seconds or 0.0, at)
+
+
+def _insert(tx: Connection, key: _Key, times: int, seconds: float, at: datetime) -> None:
+    row = dict(zip((column.key for column in _KEY), key, strict=True))
+    tx.execute(insert(counts), row | {"times": times, "seconds": seconds, "last": at})
+
+
+def _known(tx: Connection, key: _Key) -> bool:
+    return tx.execute(select(counts.c.times).where(*_THIS), _of(key)).first() is not None
+
+
+def _of(key: _Key) -> dict[str, Any]:
+    return {f"of_{column.key}": value for column, value in zip(_KEY, key, strict=True)}
+
+
+def _due(row: AnyRow) -> datetime:
+    if row.starts_at is not None:
+        return row.starts_at  # type: ignore[no-any-return]
+    # Of a request the instant is the committer's, by a clock that nobody has checked.
+    return datetime.fromisoformat(row.cause["instant"]) if row.cause["kind"] == "schedule" else row.queued_at
+
+
+def _seconds(begin: datetime | None, end: datetime | None) -> float | None:
+    return None if begin is None or end is None else max(0.0, (end - begin).total_seconds())

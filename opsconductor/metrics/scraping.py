@@ -1,0 +1,62 @@
+"""Asking for what a scrape shows. Only here is anything read."""
+
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+
+from journal import measures
+from journal.clock import Clock
+from journal.errors import Unavailable
+from journal.store import JournalReader
+from opsconductor import health
+from opsconductor.dashboard.sources import Engine
+from opsconductor.metrics.meter import Meter
+from opsconductor.metrics.series import Scrape, Sizes, series
+
+
+class Metrics:
+    """Answers scrapes of one engine. `journal_file` is the file of its journal."""
+
+    def __init__(
+        self, engine: Engine, journal: JournalReader, clock: Clock, *, journal_file: Path, meter: Meter
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._file = journal_file
+        self._version = version("opsconductor")
+        self._meter = meter
+
+    async def scraped(self, accept: str) -> tuple[bytes, str]:
+        """The answer, and its content type. Where the journal cannot be read, what it would say is absent."""
+        from opsconductor.metrics.exposition import exposed
+
+        pulse = self._engine.pulse()
+        parts = health.ready(pulse, await self._engine.unwritable())
+        try:
+            measured = await self._journal.read(measures.read)
+        except Unavailable:
+            measured = None
+        scrape = Scrape(
+            at=self._clock.now(),
+            version=self._version,
+            pulse=pulse,
+            ready=all(part.trouble is None for part in parts),
+            sync=self._engine.sync(),
+            catalog=self._engine.catalog,
+            measures=measured,
+            sizes=_sizes(self._file),
+        )
+        return exposed((*series(scrape), *self._meter.series()), accept)
+
+
+def _sizes(file: Path) -> Sizes:
+    files = {"journal": file, "wal": file.with_name(file.name + "-wal")}
+    return Sizes({name: _size(path) for name, path in files.items()}, shutil.disk_usage(file.parent).free)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # there is no write-ahead log just now
+        return 0

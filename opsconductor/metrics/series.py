@@ -1,0 +1,219 @@
+"""The series of one scrape, as plain values, from what the journal measured and what the engine shows of itself."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import accumulate
+
+from engine.catalog import DEFAULT_POOL, Catalog
+from engine.views import SyncView
+from journal.counts import BOUNDS, NO_CLASS, Count
+from journal.measures import Measures
+from opsconductor.health import Pulse
+from opsconductor.metrics.described import OTHERS, OWN_SERIES
+
+_ENDS = ("succeeded", "failed")
+"""Shown as 0 for a job that never ended so: what begins at nought can be seen to grow."""
+_NO_FAILURE = ("succeeded", "cancelled")
+_EVERY_POOL = "*"
+
+Labels = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A histogram: how many were at most each of BOUNDS, at last all of them; and their sum in seconds."""
+
+    up_to: tuple[int, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of the store's files, by what they are, and what is left on the disk."""
+
+    files: Mapping[str, int]
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What is asked for once a scrape. `measures` None: the journal cannot be read, and its metrics are absent."""
+
+    at: datetime
+    version: str
+    pulse: Pulse
+    ready: bool
+    sync: SyncView
+    catalog: Catalog | None
+    measures: Measures | None
+    sizes: Sizes
+
+
+Series = tuple[str, Labels, float | Spread]
+"""The name without its beginning, the values of its labels, and its value."""
+
+
+def series(scrape: Scrape) -> Iterator[Series]:
+    """All series, each once. Those of one metric follow one another."""
+    yield from _of_engine(scrape)
+    yield from _of_definitions(scrape)
+    if scrape.measures is not None:
+        yield from _of_journal(scrape.measures, _Names.of(scrape.catalog), scrape.at)
+
+
+def _of_engine(scrape: Scrape) -> Iterator[Series]:
+    pulse = scrape.pulse
+    yield "build_info", (scrape.version,), 1
+    yield "start_time_seconds", (), pulse.started_at.timestamp()
+    yield "ready", (), scrape.ready
+    yield "claim_held", (), pulse.claimed
+    yield "loop_age_seconds", (), pulse.since(pulse.turned)
+    for name, moment in (("reconcile_age_seconds", pulse.passed), ("source_age_seconds", pulse.seen)):
+        if (age := pulse.since(moment)) != float("inf"):
+            yield name, (), age
+    working = pulse.working
+    yield "runners", (_EVERY_POOL,), working is not None
+    yield "runner_runs", (_EVERY_POOL,), working.runs if working else 0
+    yield "runner_capacity", (_EVERY_POOL,), working.capacity if working else 0
+    for file, size in scrape.sizes.files.items():
+        yield "store_bytes", (file,), size
+    yield "state_free_bytes", (), scrape.sizes.free
+
+
+def _of_definitions(scrape: Scrape) -> Iterator[Series]:
+    sync, catalog = scrape.sync, scrape.catalog
+    for role, commit in (("applied", sync.applied), ("observed", sync.observed)):
+        if commit is not None:
+            yield "commit_info", (role, commit), 1
+    yield "commit_in_force", (), any(one.type == "Ready" and one.status == "True" for one in sync.conditions)
+    for severity in ("error", "warning"):
+        yield "findings", (severity,), sum(found.severity == severity for found in sync.findings)
+    if catalog is not None:
+        kinds = {"Job": catalog.jobs, "Workflow": catalog.workflows, "Schedule": catalog.schedules,
+                 "Target": catalog.targets, "Trigger": catalog.triggers}  # fmt: skip
+        for kind, documents in kinds.items():
+            yield "definitions", (kind,), len(documents)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Which names have series of their own. What else the journal knows is too many, or gone from the definitions."""
+
+    own: frozenset[Labels] = frozenset()
+    known: frozenset[Labels] = frozenset()
+    left_out: int = 0
+    pools: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, catalog: Catalog | None) -> "_Names":
+        if catalog is None:
+            return cls()
+        named = [(name, "job") for name in catalog.jobs] + [(name, "workflow") for name in catalog.workflows]
+        own = frozenset(sorted(named)[:OWN_SERIES])
+        return cls(
+            own, frozenset(named), len(named) - len(own), _few({DEFAULT_POOL, *catalog.pools}), _few(catalog.channels)
+        )
+
+    def job(self, name: str, kind: str) -> Labels:
+        return (name, kind) if (name, kind) in self.own else (OTHERS, kind)
+
+
+def _few(names: Collection[str]) -> frozenset[str]:
+    return frozenset(sorted(names)[:OWN_SERIES])
+
+
+def _among(names: Collection[str], name: str) -> str:
+    return name if name in names else OTHERS
+
+
+def _of_journal(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
+    open_: dict[Labels, float] = defaultdict(float)
+    for runs in measures.open:
+        open_[*names.job(runs.job, runs.kind), runs.state] += runs.count
+    yield from _all("runs_open", open_)
+    yield from _of_ends([one for one in measures.counts if one.what == "run"], names)
+    streaks = dict.fromkeys(names.own, 0.0)
+    for one in measures.counts:
+        if one.what == "streak" and (labels := (one.name, one.kind)) in names.own:
+            streaks[labels] = one.times
+    yield from _all("job_consecutive_failures", streaks)
+    yield "jobs_without_series", (), names.left_out
+    yield from _of_schedules(measures.counts)
+    yield from _of_queues(measures, names, at)
+    yield "gates_open", (), measures.gates
+    for consumer, behind in measures.behind:
+        yield "outbox_lag_entries", (consumer,), behind
+    yield from _of_messages(measures, names, at)
+
+
+def _of_ends(ends: list[Count], names: _Names) -> Iterator[Series]:
+    finished: dict[Labels, float] = {(*labels, state): 0 for labels in sorted(names.own) for state in _ENDS}
+    spreads: dict[Labels, list[Count]] = {labels: [] for labels in sorted(names.own)}
+    success: dict[Labels, float] = {}
+    failure: dict[Labels, float] = {}
+    for one in ends:
+        if (one.name, one.kind) not in names.known:
+            continue  # of a job that is gone: added to the others, its past would look like news
+        labels = names.job(one.name, one.kind)
+        key = (*labels, one.detail)
+        finished[key] = finished.get(key, 0) + one.times
+        spreads.setdefault(labels, []).append(one)
+        if one.last is not None and labels[0] != OTHERS:
+            if one.detail == "succeeded":
+                success[labels] = max(success.get(labels, 0.0), one.last.timestamp())
+            elif one.detail not in _NO_FAILURE:
+                failure[labels] = max(failure.get(labels, 0.0), one.last.timestamp())
+    yield from _all("runs_finished_total", finished)
+    for labels, counts in spreads.items():
+        yield "run_duration_seconds", labels, _spread(counts)
+    yield from _all("job_last_success_timestamp_seconds", success)
+    yield from _all("job_last_failure_timestamp_seconds", failure)
+
+
+def _of_schedules(counts: tuple[Count, ...]) -> Iterator[Series]:
+    due: dict[Labels, float] = {("run", ""): 0}
+    due |= {(one.kind, one.detail): one.times for one in counts if one.what == "due"}
+    yield from _all("due_instants_total", due)
+
+
+def _of_queues(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
+    waiting: dict[Labels, float] = {(pool,): 0 for pool in sorted(names.pools)}
+    oldest: dict[Labels, float] = dict(waiting)
+    late: dict[Labels, list[Count]] = {pool: [] for pool in waiting}
+    for queue in measures.queues:
+        pool: Labels = (_among(names.pools, queue.pool),)
+        waiting[pool] = waiting.get(pool, 0) + queue.count
+        oldest[pool] = max(oldest.get(pool, 0), (at - queue.oldest).total_seconds())
+    for one in measures.counts:
+        if one.what == "late":
+            late.setdefault((_among(names.pools, one.name),), []).append(one)
+    yield from _all("queue_runs", waiting)
+    yield from _all("queue_oldest_seconds", oldest)
+    for pool, counts in late.items():
+        yield "run_lateness_seconds", pool, _spread(counts)
+
+
+def _of_messages(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
+    waiting: dict[Labels, float] = {}
+    oldest: dict[Labels, float] = {}
+    for one in measures.messages:
+        key = (_among(names.channels, one.channel), one.state)
+        waiting[key] = waiting.get(key, 0) + one.count
+        oldest[key] = max(oldest.get(key, 0), (at - one.oldest).total_seconds())
+    yield from _all("messages_open", waiting)
+    yield from _all("messages_oldest_seconds", oldest)
+
+
+def _all(name: str, values: Mapping[Labels, float]) -> Iterator[Series]:
+    return ((name, labels, value) for labels, value in values.items())
+
+
+def _spread(counts: Collection[Count]) -> Spread:
+    classes = [0] * (len(BOUNDS) + 1)
+    for one in counts:
+        if one.size != NO_CLASS:
+            classes[one.size] += one.times
+    return Spread(tuple(accumulate(classes)), sum(one.seconds for one in counts))
