@@ -206,22 +206,26 @@ class _Writer(_Worker):
 
     def serve(self, batch: list[_Call[Any]]) -> None:
         self._changed = self._told = False
-        if not (len(batch) == 1 and self._served_alone(batch[0])):
+        if not self._served_plainly(batch):
             self._commit(lambda tx: _apply_all(tx, batch))
 
-    def _served_alone(self, call: _Call[Any]) -> bool:
-        """Make a single change without a savepoint. Where it fails nothing has happened, and it is made again."""
+    def _served_plainly(self, batch: list[_Call[Any]]) -> bool:
+        """Make the changes without savepoints, which are two statements of three.
 
-        def alone(tx: Connection) -> None:
-            call.value = call.function(tx)
+        Where one fails, which is rare, nothing has happened, and all are made again, each in its own.
+        """
+
+        def plainly(tx: Connection) -> None:
+            for call in batch:
+                call.value = call.function(tx)
 
         try:
-            self._commit(alone)
+            self._commit(plainly)
         except DBAPIError as error:
             if faults.spoils_the_transaction(error):
                 raise
             return False
-        except Exception:  # noqa: BLE001 - the change will raise it again, in its savepoint
+        except Exception:  # noqa: BLE001 - the change that raised it will do so again, in its savepoint
             return False
         return True
 
