@@ -110,5 +110,5 @@ async def test_steps_on_one_connection_cost_a_channel_and_a_request_each(
         await connections.close()
     sent = Counter(found[1] for line in caplog.messages if (found := re.search(r"Sent MSG_(\w+)", line)))
     assert sent["CHANNEL_OPEN"] == sent["CHANNEL_REQUEST"] == sent["CHANNEL_DATA"] == 3
-    assert sent.total() - sent["IGNORE"] <= 4 * 3
+    assert sent.total() <= 4 * 3  # no packet without content among them
     assert not [name for name in sent if name.startswith(("KEX", "USERAUTH"))]
