@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 from journal.errors import Unavailable
 from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
-from opsconductor.dashboard.pages import PAGES
-from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
+from opsconductor.dashboard.pages import FILES, PAGES
+from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
 from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.metrics.scraping import Metrics
@@ -33,6 +33,7 @@ _HEARTBEAT = 15.0
 _TOGETHER = 0.25
 """Seconds in which what happens is told once."""
 
+T = TypeVar("T")
 Answers = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,6 +41,7 @@ def application(sources: Sources, access: Access, metrics: Metrics) -> ASGIApp:
     """The whole dashboard as an ASGI application."""
     routes = [
         *(route for each in PAGES for route in _routes(sources, each)),
+        *(Route(each.path, _file(sources, each)) for each in FILES),
         Route("/events", _events(sources)),
         Route("/healthz", _alive(sources)),
         Route("/readyz", _ready(sources)),
@@ -52,12 +54,12 @@ def application(sources: Sources, access: Access, metrics: Metrics) -> ASGIApp:
 
 def _routes(sources: Sources, each: Page) -> list[Route]:
     async def shown(request: Request) -> Response:
-        found = await _found(sources, each, request)
+        found = await _found(sources, each.load, request)
         around = {"here": request.url.path, "json": _beside(each, request), "navigation": _NAVIGATION}
         return HTMLResponse(page(each.template, **around, **found))
 
     async def data(request: Request) -> Response:
-        return _json(await _found(sources, each, request))
+        return _json(await _found(sources, each.load, request))
 
     return [Route(each.path, shown), Route(f"{API}{each.api or each.path}", data)]
 
@@ -68,10 +70,17 @@ def _beside(each: Page, request: Request) -> str:
     return f"{path}?{request.url.query}" if request.url.query else path
 
 
-async def _found(sources: Sources, each: Page, request: Request) -> Data:
+def _file(sources: Sources, each: File) -> Answers:
+    async def file(request: Request) -> Response:
+        return Response(await _found(sources, each.load, request), media_type=each.media_type)
+
+    return file
+
+
+async def _found(sources: Sources, load: Callable[[Sources, Asked], Awaitable[T | None]], request: Request) -> T:
     path: Mapping[str, str] = request.path_params
     try:
-        found = await each.load(sources, Asked(path, dict(request.query_params)))
+        found = await load(sources, Asked(path, dict(request.query_params)))
     except UnfitQuery as error:
         raise HTTPException(400, str(error)) from error
     if found is None:

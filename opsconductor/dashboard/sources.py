@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from engine.impact import Impacts
 from engine.views import SyncView
 from journal.clock import Clock
 from journal.store import JournalReader
+from opsconductor.dashboard.ahead import Ahead, ahead
 from opsconductor.health import Pulse
 
 Data = dict[str, Any]
@@ -37,6 +38,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._impacts: tuple[Catalog, Impacts] | None = None
+        self._ahead: tuple[Catalog, datetime, Ahead] | None = None
 
     def impacts(self, catalog: Catalog) -> Impacts:
         """Who leans on whom in these definitions; the first answer of a large commit takes a moment."""
@@ -44,6 +46,13 @@ class Kept:
         if kept is None or kept[0] is not catalog:
             kept = self._impacts = (catalog, Impacts(catalog))
         return kept[1]
+
+    def ahead(self, catalog: Catalog, start: datetime, length: timedelta) -> Ahead:
+        """What is due from a full hour on."""
+        kept = self._ahead
+        if kept is None or kept[0] is not catalog or kept[1] != start or kept[2].end != start + length:
+            kept = self._ahead = (catalog, start, ahead(catalog, start, start + length))
+        return kept[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.site import HERE, Site, job, schedule
+from tests.acceptance.site import HERE, Site, job, schedule, soon
 from tests.acceptance.test_dashboard import Pages, pages_of
 
 NASTY = job("nasty", "- {id: talk, run: 'echo \"<b>no\" >&2; exit 3'}", "params: {who: {type: string, default: a}}")
-GREET = job("greet", "- {id: greet, run: 'echo hello; echo world'}", "concurrency: {group: greetings, limit: 2}")
+GREET = job("greet", "- {id: greet, run: 'echo hello; echo world'}", "concurrency: {group: greetings}")
 YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
+TIDY = job("tidy", "- {id: tidy, run: 'true'}", "concurrency: {group: greetings}")
+# From tomorrow on: no run of theirs may come between.
+HOURLY = schedule("hourly", "tidy", f'cron: "59 * * * *", timeZone: Europe/Berlin, startAt: {soon(86_400)}')
+TOO = schedule("hourly-too", "tidy", f'cron: "59 * * * *", timeZone: UTC, startAt: {soon(86_400)}')
+OFTEN = schedule("often", "tidy", f"every: 1m, startAt: {soon(86_400)}")
+CLOSED = """
+    apiVersion: opsconductor/v1
+    kind: Window
+    metadata: {name: closed}
+    spec: {effect: deny, cron: "0 3 * * 1", duration: 2h, timeZone: Europe/Berlin, jobs: {names: [nasty]}}
+"""
 AFTER = """
     apiVersion: opsconductor/v1
     kind: Trigger
@@ -30,6 +41,7 @@ FLOW = """
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("pages")).prepare()
     documents = {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "yearly.yaml": YEARLY}
+    documents |= {"tidy.yaml": TIDY, "hourly.yaml": HOURLY, "too.yaml": TOO, "often.yaml": OFTEN, "closed.yaml": CLOSED}
     site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW})
     site.up("--dashboard", "127.0.0.1:0")
     site.asked("first", "jobRef: greet")
@@ -58,7 +70,7 @@ def test_a_job_says_how_it_did_and_what_starts_it(here: Site, pages: Pages) -> N
     assert [one["on"] for one in found["triggers"]] == ["a run of nasty that ended timedOut"]
     assert found["workflows"] == ["flow"]
     assert found["next"][0]["local"].endswith("-01-01T02:00:00+01:00")
-    assert (found["group"]["name"], found["group"]["limit"], found["group"]["open"]) == ("greetings", 2, [])
+    assert (found["group"]["name"], found["group"]["limit"], found["group"]["open"]) == ("greetings", 1, [])
     assert found["definition"]["commit"] == here.head("main")
     assert any("echo moon" in line["text"] for line in found["definition"]["lines"])
     for shown in ("yearly", "echo moon", 'href="/workflows/flow"', *(one["run"] for one in found["runs"])):
@@ -117,7 +129,7 @@ def test_the_grid_is_filtered_by_its_address(here: Site, pages: Pages) -> None:
     assert set(grid(pages, "?state=failed")) == {"nasty"}
     assert set(grid(pages, "?range=6h&until=2026-01-01T00:00:00Z")) == set()
     before = pages.data("/api/v1/grid?range=6h&until=2026-01-01T00:00:00Z")
-    assert {one["job"] for one in before["quiet"]} == {"flow", "greet", "nasty"}
+    assert {one["job"] for one in before["quiet"]} == {"flow", "greet", "nasty", "tidy"}
 
 
 @pytest.mark.parametrize(
@@ -127,3 +139,41 @@ def test_a_query_that_means_nothing_is_told(pages: Pages, query: str) -> None:
     status, _, text = pages.ask(f"/grid?{query}")
     assert status == 400
     assert f"'{query.partition('=')[0]}' is" in text
+
+
+def test_the_week_ahead_is_a_map_and_a_list(here: Site, pages: Pages) -> None:
+    found, page = pages.data("/api/v1/schedule?zone=Europe/Berlin"), pages.page("/schedule?zone=Europe/Berlin")
+
+    assert len(found["week"]) == 7
+    assert all([one["hour"] for one in day["hours"]] == list(range(24)) for day in found["week"])
+    hourly = [one for one in found["fires"] if one["schedule"] == "hourly"]
+    assert hourly and all(one["starts"] == {"kind": "job", "name": "tidy"} for one in hourly)
+    counted = sum(one["runs"] + one["skipped"] for day in found["week"] for one in day["hours"])
+    assert 7 * 24 - 24 <= counted <= 2 * (7 * 24 + 1)
+    assert {one["schedule"] for one in found["frequent"]} == {"often"}
+    assert found["collisions"][0] | {"minute": ""} == {
+        "minute": "",
+        "group": "greetings",
+        "places": 1,
+        "schedules": ["hourly", "hourly-too"],
+        "count": 2,
+    }
+    assert any("closed" in one["windows"] for day in found["week"] for one in day["hours"])
+    assert "often" in page and "hourly" in page and "which has 1 place" in page
+
+
+def test_the_week_ahead_is_narrowed_by_its_address(here: Site, pages: Pages) -> None:
+    assert {one["schedule"] for one in pages.data("/api/v1/schedule?name=TOO")["fires"]} == {"hourly-too"}
+    all_ = pages.data("/api/v1/schedule")
+    later = pages.data(f"/api/v1/schedule?from={all_['later']}")
+    assert later["fires"][0]["instant"] == all_["later"]
+    assert pages.ask("/schedule?zone=Mars/Olympus")[0] == 400
+    assert pages.ask("/schedule?crowd=0")[0] == 400
+
+
+def test_the_week_ahead_as_a_calendar_file(here: Site, pages: Pages) -> None:
+    status, headers, text = pages.ask("/schedule.ics?name=too")
+    assert (status, headers["Content-Type"]) == (200, "text/calendar; charset=utf-8")
+    assert text.startswith("BEGIN:VCALENDAR\r\n") and text.endswith("END:VCALENDAR\r\n")
+    assert text.count("BEGIN:VEVENT") == text.count("SUMMARY:tidy\r\n") > 100
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))

@@ -1,11 +1,12 @@
 """The pages, in the order of the navigation."""
 
-from opsconductor.dashboard.pages import grid, job, kinds, log, now, run, targets
-from opsconductor.dashboard.pages.page import Page
+from opsconductor.dashboard.pages import grid, job, kinds, log, now, run, schedule, targets
+from opsconductor.dashboard.pages.page import File, Page
 
 PAGES: tuple[Page, ...] = (
     now.PAGE,
     grid.PAGE,
+    schedule.PAGE,
     job.JOB,
     job.WORKFLOW,
     run.PAGE,
@@ -13,3 +14,5 @@ PAGES: tuple[Page, ...] = (
     *targets.PAGES,
     *kinds.PAGES,
 )
+FILES: tuple[File, ...] = (schedule.ICS,)
+"""What is no page."""

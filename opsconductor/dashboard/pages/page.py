@@ -36,6 +36,18 @@ class Page:
     """What the navigation calls it; None: it is reached from other pages."""
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """An address that gives a file, such as a calendar or a picture: no page, and no JSON beside it.
+
+    `load` gives the text, or None where there is no such thing, and raises UnfitQuery.
+    """
+
+    path: str
+    media_type: str
+    load: Callable[[Sources, Asked], Awaitable[str | None]]
+
+
 def number_of(query: Mapping[str, str], name: str, default: int) -> int:
     """A number from 1 on. Raises UnfitQuery for anything else."""
     text = query.get(name) or str(default)

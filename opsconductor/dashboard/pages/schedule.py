@@ -1,0 +1,191 @@
+"""The week ahead: how much is due when, what is kept out, what gets in each other's way."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+
+from engine import zones
+from engine.catalog import Catalog
+from engine.fires import Fire
+from engine.identity import compact
+from engine.yamltext import stamp
+from opsconductor.dashboard.ahead import Ahead, Collision, Open, collisions, named_days
+from opsconductor.dashboard.icalendar import Event, calendar
+from opsconductor.dashboard.pages.briefs import usual_seconds
+from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery, instant_of, number_of
+from opsconductor.dashboard.sources import Data, Sources
+
+DAYS = 7
+_LISTED = 50
+_SHOWN = 50
+_CROWD = 10
+_CLASHES = 20
+_HEATS = 5
+_EVENTS = 1_000
+_ASKED = 100
+_SHORTEST = timedelta(minutes=5)
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+async def load(sources: Sources, asked: Asked) -> Data:
+    """The query has `zone` for the map, `from` for the list, `name` for both, `crowd` for what counts as a crowd."""
+    at, catalog, query = sources.clock.now(), sources.engine.catalog, asked.query
+    zone = query.get("zone") or (catalog and catalog.project.spec.defaults.time_zone) or "UTC"
+    try:
+        zones.zone(zone)
+    except ValueError as error:
+        raise UnfitQuery("'zone' is the name of a time zone, as in Europe/Berlin") from error
+    crowd, name, begin = number_of(query, "crowd", _CROWD), query.get("name", ""), instant_of(query, "from") or at
+    asked_for = {"at": stamp(at), "zone": zone, "crowd": crowd, "name": name, "from": stamp(begin)}
+    if catalog is None:
+        return asked_for | {"sentence": "No commit is in force yet: nothing is due.", "week": None}
+    found = await asyncio.to_thread(sources.kept.ahead, catalog, full_hour(at), DAYS * _DAY + _HOUR)
+    fires = [one for one in found.fires if one.instant >= at and name.lower() in one.schedule.lower()]
+    listed = [one for one in fires if one.instant >= begin]
+    clashes = sorted(collisions(catalog, found, crowd), key=lambda one: (one.minute, one.group or ""))
+    return asked_for | {
+        "sentence": _sentence(fires, found, clashes),
+        "week": _week(catalog, found, fires, zone, at),
+        "frequent": [{"schedule": one.schedule, "count": one.count} for one in found.frequent],
+        "windows": [_window(one) for one in found.open[:_SHOWN]],
+        "changes": [{"zone": one.zone, "instant": stamp(one.instant), "minutes": one.minutes} for one in found.changes],
+        "dropped": [one.to_json() for one in found.dropped[:_SHOWN]],
+        "collisions": [_collision(one) for one in clashes[:_CLASHES]],
+        "moreCollisions": max(len(clashes) - _CLASHES, 0),
+        "fires": [one.to_json() | {"starts": _starts(catalog, one.schedule)} for one in listed[:_LISTED]],
+        "later": stamp(listed[_LISTED].instant) if len(listed) > _LISTED else None,
+        "count": len(listed),
+        "zones": sorted({zone, "UTC", *(one.time_zone for one in found.fires)}),
+    }
+
+
+PAGE = Page("/schedule", "schedule", load, name="Schedule")
+
+
+async def calendar_file(sources: Sources, asked: Asked) -> str:
+    """What will run, as an iCalendar file; `name` as on the page. An entry is as long as such a run usually takes."""
+    at, catalog, name = sources.clock.now(), sources.engine.catalog, asked.query.get("name", "").lower()
+    if catalog is None:
+        return calendar("OpsConductor", (), at)
+    found = await asyncio.to_thread(sources.kept.ahead, catalog, full_hour(at), DAYS * _DAY + _HOUR)
+    runs = [one for one in found.fires if one.decision == "run" and name in one.schedule.lower()][:_EVENTS]
+    jobs = {one.schedule: str(_starts(catalog, one.schedule)["name"]) for one in runs}
+    known = sorted(set(jobs.values()))[:_ASKED]
+    usual = await sources.journal.read(lambda conn: {job: usual_seconds(conn, job) for job in known})
+    events = (
+        Event(
+            uid=f"{one.schedule}-{compact(one.instant)}@opsconductor",
+            start=one.starts_at or one.instant,
+            length=max(timedelta(seconds=usual.get(jobs[one.schedule]) or 0), _SHORTEST),
+            summary=jobs[one.schedule],
+            description=f"schedule {one.schedule}, {one.local.isoformat(timespec='minutes')} {one.time_zone}",
+        )
+        for one in runs
+    )
+    return calendar("OpsConductor", events, at)
+
+
+ICS = File("/schedule.ics", "text/calendar; charset=utf-8", calendar_file)
+
+
+def full_hour(at: datetime) -> datetime:
+    """The hour that has begun."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _sentence(fires: Sequence[Fire], found: Ahead, clashes: Sequence[Collision]) -> str:
+    runs = sum(one.decision == "run" for one in fires) + sum(one.count for one in found.frequent)
+    kept_out = sum(one.decision != "run" for one in fires)
+    parts = [f"{runs} run{'s are' if runs != 1 else ' is'} due in the coming week"]
+    if kept_out:
+        parts.append(f"{kept_out} instants are skipped by calendars, windows or a suspension")
+    if clashes:
+        parts.append(f"at {len({one.minute for one in clashes})} minutes runs get in each other's way or crowd")
+    if found.changes:
+        parts.append(f"clocks change in {', '.join(dict.fromkeys(one.zone for one in found.changes))}")
+    return "; ".join(parts) + "."
+
+
+def _week(catalog: Catalog, found: Ahead, fires: Iterable[Fire], zone: str, at: datetime) -> list[Data]:
+    """The rows of the map: a count for each hour of the clock, which an hour that comes twice shares."""
+    where = zones.zone(zone)
+    runs: Counter[tuple[date, int]] = Counter()
+    skipped: Counter[tuple[date, int]] = Counter()
+    for fire in fires:
+        local = fire.instant.astimezone(where)
+        (runs if fire.decision == "run" else skipped)[local.date(), local.hour] += 1
+    most = max(runs.values(), default=1)
+    days = named_days(catalog, at.astimezone(where).date(), DAYS, zone)
+    return [
+        {
+            "day": day.isoformat(),
+            "weekday": f"{day:%a}",
+            "calendars": list(names),
+            "hours": [
+                _cell(found, hours.get(hour, []), at)
+                | {
+                    "hour": hour,
+                    "runs": runs[day, hour],
+                    "skipped": skipped[day, hour],
+                    "heat": -(-_HEATS * runs[day, hour] // most),
+                }
+                for hour in range(24)
+            ],
+        }
+        for day, names in days.items()
+        for hours in (_hours(day, zone),)
+    ]
+
+
+def _cell(found: Ahead, hours: Sequence[datetime], at: datetime) -> Data:
+    return {
+        "from": stamp(hours[0]) if hours else None,
+        "past": not hours or hours[-1] + _HOUR <= at,
+        "windows": sorted({one.window for one in _open_in(found.open, hours)}),
+    }
+
+
+def _hours(day: date, zone: str) -> Mapping[int, list[datetime]]:
+    """The instants at which the hours of a local day begin; none, or two, where clocks change."""
+    where = zones.zone(zone)
+    at = datetime.combine(day, time.min, tzinfo=where).astimezone(UTC)
+    found: dict[int, list[datetime]] = {}
+    while (local := at.astimezone(where)).date() == day:
+        found.setdefault(local.hour, []).append(at)
+        at += _HOUR
+    return found
+
+
+def _open_in(found: Iterable[Open], hours: Iterable[datetime]) -> Iterator[Open]:
+    """The deny windows that are open in one of these hours."""
+    for one in found:
+        if one.effect == "deny" and any(one.start < at + _HOUR and (one.end is None or at < one.end) for at in hours):
+            yield one
+
+
+def _window(one: Open) -> Data:
+    return {
+        "window": one.window,
+        "effect": one.effect,
+        "start": stamp(one.start),
+        "end": one.end and stamp(one.end),
+    }
+
+
+def _collision(one: Collision) -> Data:
+    return {
+        "minute": stamp(one.minute),
+        "group": one.group,
+        "places": one.places,
+        "schedules": list(islice(one.schedules, 20)),
+        "count": len(one.schedules),
+    }
+
+
+def _starts(catalog: Catalog, name: str) -> Data:
+    spec = catalog.schedules[name].spec
+    kind = "job" if spec.job_ref else "workflow" if spec.workflow_ref else "discovery"
+    return {"kind": kind, "name": spec.job_ref or spec.workflow_ref or spec.discovery_ref}
