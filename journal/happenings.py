@@ -25,7 +25,14 @@ _FAILURES: Mapping[RunState, EventName] = {
 }
 _NEVER_RAN = frozenset({"missed", "catchUpMax", "storeLost"})
 _OF = select(
-    runs.c.job, runs.c.workflow, runs.c.state, runs.c.reason, runs.c.started_at, runs.c.finished_at, runs.c.inline
+    runs.c.job,
+    runs.c.workflow,
+    runs.c.state,
+    runs.c.reason,
+    runs.c.cause,
+    runs.c.started_at,
+    runs.c.finished_at,
+    runs.c.inline,
 ).where(runs.c.id == bindparam("which"))
 _BEGINS = func.coalesce(runs.c.starts_at, runs.c.queued_at)
 _NOT_BEGUN = (
@@ -35,24 +42,26 @@ _NOT_BEGUN = (
     runs.c.parent.is_(None),
 )
 _LATE = (
-    select(runs.c.id, runs.c.job, runs.c.workflow, _BEGINS.label("due"))
+    select(runs.c.id, runs.c.job, runs.c.workflow, runs.c.cause, _BEGINS.label("due"))
     .where(*_NOT_BEGUN, _BEGINS.op("<=")(bindparam("until", type_=Instant)))
     .order_by(runs.c.seq)
 )
 _NEXT_LATE = select(func.min(_BEGINS)).where(*_NOT_BEGUN, _BEGINS.op(">")(bindparam("since", type_=Instant)))
 
 
-def runs_began(tx: Connection, begun: Iterable[tuple[RunId, str]], now: datetime, *, workflow: bool = False) -> None:
-    """Runs (with their jobs) that somebody has begun, for the first time."""
+def runs_began(
+    tx: Connection, begun: Iterable[tuple[RunId, str, Mapping[str, Any]]], now: datetime, *, workflow: bool = False
+) -> None:
+    """Runs, with their jobs and causes as the tables have them, that somebody has begun, for the first time."""
     kind: Kind = "Workflow" if workflow else "Job"
-    happened_all(tx, [Notice("run.started", now, kind, job, run, run) for run, job in begun])
+    happened_all(tx, [Notice("run.started", now, kind, job, run, run, _of_cause(cause)) for run, job, cause in begun])
 
 
 def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
     """A run that has ended. The first that succeeds after failures is `run.recovered`, whatever lies between."""
     row = tx.execute(_OF, {"which": run}).one()
     kind: Kind = "Workflow" if row.workflow else "Job"
-    data: dict[str, Any] = {"state": row.state}
+    data: dict[str, Any] = {"state": row.state, **_of_cause(row.cause)}
     if row.reason is not None:
         data["reason"] = row.reason
     if row.started_at is not None and row.finished_at is not None:
@@ -123,8 +132,18 @@ def next_late(conn: Connection, now: datetime) -> datetime | None:
     return None if due is None else due + LATE_AFTER
 
 
+def _of_cause(cause: Mapping[str, Any]) -> dict[str, Any]:
+    return {"cause": {"kind": cause["kind"], "name": cause["name"]}}
+
+
 def _late(row: AnyRow, now: datetime) -> Notice:
     run = RunId(row.id)
     return Notice(
-        "run.late", now, "Workflow" if row.workflow else "Job", row.job, run, run, {"due": format_instant(row.due)}
+        "run.late",
+        now,
+        "Workflow" if row.workflow else "Job",
+        row.job,
+        run,
+        run,
+        {"due": format_instant(row.due), **_of_cause(row.cause)},
     )

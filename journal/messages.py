@@ -1,13 +1,18 @@
 """Messages: what is to be delivered to whom, written by the rules and delivered by runners of the channel's pool."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
+from journal import points
 from journal.noticetables import channels, messages
+from journal.tables import Instant
+
+MOST_NOTICES = 1_000
+"""Of a message that tells many events, so many are kept by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +50,67 @@ class Channel:
 
 _KNOWN = select(exists().where(messages.c.id == bindparam("known")))
 _ADD = insert(messages)
+_GATHERING = (
+    select(messages.c.seq, messages.c.context, messages.c.notices, messages.c.count)
+    .where(
+        messages.c.group_key == bindparam("grp"),
+        messages.c.state == "waiting",
+        messages.c.attempts == 0,
+        messages.c.hold_until > bindparam("now", type_=Instant),
+    )
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+_ADD_TO = (
+    update(messages)
+    .where(messages.c.seq == bindparam("which"))
+    .values(
+        context=bindparam("seen", type_=messages.c.context.type),
+        notices=bindparam("told", type_=messages.c.notices.type),
+        count=bindparam("many"),
+    )
+)
+_NEWEST = (
+    select(messages.c.rule, messages.c.group_key, messages.c.created_at)
+    .where(messages.c.channel == bindparam("via"))
+    .order_by(messages.c.seq.desc())
+    .limit(200)
+)
 
 
 def write(tx: Connection, new: NewMessage) -> bool:
     """Write a message to be delivered. False, and nothing changes, where it was written before."""
     if tx.execute(_KNOWN, {"known": new.id}).scalar_one():
         return False
+    points.record("message")
     row = {name: getattr(new, name) for name in new.__slots__}
     row |= {"context": dict(new.context), "notices": list(new.notices), "state": "waiting"}
     row["template"] = None if new.template is None else dict(new.template)
     tx.execute(_ADD, row)
     return True
+
+
+def gather(tx: Connection, new: NewMessage, context: Callable[[Mapping[str, Any], int], dict[str, Any]]) -> bool:
+    """Add what the message tells to one of its group that is held still. False: there is none.
+
+    `context` makes the context of a message that tells one more event; it is given the number of all.
+    """
+    row = tx.execute(_GATHERING, {"grp": new.group_key, "now": new.created_at}).first()
+    if row is None:
+        return False
+    if not set(row.notices).isdisjoint(new.notices):
+        return True
+    points.record("message")
+    count = row._mapping["count"] + new.count
+    known = [*row.notices, *new.notices][:MOST_NOTICES]
+    tx.execute(_ADD_TO, {"which": row.seq, "told": known, "many": count, "seen": context(row.context, count)})
+    return True
+
+
+def lately(conn: Connection, channel: str, rule: str, since: datetime) -> int:
+    """How many messages of a rule, held ones apart, were written for a channel since; of the newest some hundred."""
+    newest = conn.execute(_NEWEST, {"via": channel}).all()
+    return sum(1 for row in newest if row.rule == rule and row.group_key is None and row.created_at > since)
 
 
 def set_channels(tx: Connection, wanted: Iterable[Channel]) -> None:

@@ -108,6 +108,11 @@ def advance(tx: Connection, seq: int) -> None:
         facts.put(tx, CURSOR, seq)
 
 
+def last(conn: Connection) -> int:
+    """The number of the newest notice; 0 where there is none."""
+    return conn.execute(select(func.max(notices.c.seq))).scalar_one() or 0
+
+
 def recent(conn: Connection, limit: int = 50) -> tuple[NoticeRow, ...]:
     """The newest notices, newest first."""
     return tuple(_row(row) for row in conn.execute(select(*_COLUMNS).order_by(notices.c.seq.desc()).limit(limit)))
@@ -115,7 +120,7 @@ def recent(conn: Connection, limit: int = 50) -> tuple[NoticeRow, ...]:
 
 def trim(tx: Connection, keep: int, before: datetime) -> int:
     """Remove decided notices that are older than `before`, and of the others all but the newest `keep`; how many."""
-    newest: int = tx.execute(select(func.max(notices.c.seq))).scalar_one() or 0
+    newest = last(tx)
     done = notices.c.seq <= decided(tx)
     old = (notices.c.at < before) | (notices.c.seq <= newest - keep)
     return tx.execute(delete(notices).where(done, old)).rowcount

@@ -78,6 +78,8 @@ POINTS: dict[str, Between] = {
         "what somebody may want to know has happened", "it and its notice are in the journal"
     ),
     "notice.committed": Between("a notice is in the journal", "what the rules make of it is"),
+    "message.uncommitted": Between("a notice is in the journal", "its messages are, and the rules' cursor"),
+    "message.committed": Between("a message and the rules' cursor are in the journal", "a runner has claimed it"),
     # journal: leases
     "register.uncommitted": Between("the runner's process has started", "the runner is in the journal"),
     "register.committed": Between("the runner is in the journal", "its first claim is in the journal"),

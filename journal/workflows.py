@@ -105,7 +105,7 @@ def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf, starts:
     begins = row.state == RunState.QUEUED.value
     if begins:
         tx.execute(update(table).where(table.c.seq == row.seq).values(started_at=row.started_at or now, **_BEGUN))
-        happenings.runs_began(tx, [(run, row.job)], now, workflow=True)
+        happenings.runs_began(tx, [(run, row.job, row.cause)], now, workflow=True)
     moves = advance(plan, facts, now)
     for move in moves:
         _apply(tx, row, plan, facts, move, now, gate, starts)

@@ -9,12 +9,15 @@ import structlog
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.store import Journal
+from reconciler.notices import Notices
 from reconciler.schedules import Schedules
 from reconciler.triggers import Triggers
 from reconciler.workflows import Workflows
 
 log = structlog.get_logger(__name__)
 
+_BREATH = 0.2
+"""Seconds."""
 Moment = Callable[[], datetime]
 """Now, as a time up to which may be decided; raises Unavailable."""
 
@@ -36,6 +39,16 @@ async def hear_events(triggers: Triggers, journal: Journal, moment: Moment) -> N
         await watch.changed()
         if triggers.any:
             await _outlasting("triggers wait", triggers.decide, moment)
+
+
+async def tell(notices: Notices, journal: Journal, moment: Moment) -> None:
+    """Where something has happened, whoever is to be told need not wait for a pass; what comes together is one look."""
+    watch = journal.watch(objects=True)
+    while True:
+        await watch.changed()
+        if notices.any:
+            await _outlasting("notifications wait", notices.decide, moment)
+            await asyncio.sleep(_BREATH)
 
 
 async def work_ahead(schedules: Schedules, clock: Clock) -> None:

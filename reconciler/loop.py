@@ -27,6 +27,7 @@ from reconciler.closures import Closures
 from reconciler.definitions import Definitions, guarded
 from reconciler.lookout import Sighting
 from reconciler.mirror import Mirror
+from reconciler.notices import Notices
 from reconciler.objects import NoSuchCommit, Objects
 from reconciler.outlook import Outlook
 from reconciler.requests import Found, Requests, RequestsDoor
@@ -82,12 +83,16 @@ class Loop:
         self._closures = Closures(journal)
         self._workflows = Workflows(journal)
         self._triggers = Triggers(journal)
+        self.notices = Notices(journal)
+        """What the rules make of what happens."""
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
         self._looked_at: tuple[str, bool] | None = None
         """The head that was judged last, and whether a person had named it."""
         self._acts: tuple[Found, ...] = ()
         self._lost: frozenset[str] = frozenset()
+        self._late: datetime | None = None
+        """When the next run will be late, unless it begins before."""
         self._news = asyncio.Event()
         self.sync = Sync()
         self.passes = 0
@@ -136,6 +141,7 @@ class Loop:
             others = (
                 beside.lead_workflows(self._workflows, self._journal, self._clock, self._moment),
                 beside.hear_events(self._triggers, self._journal, self._moment),
+                beside.tell(self.notices, self._journal, self._moment),
                 beside.work_ahead(self._schedules, self._clock),
             )
             parts |= {asyncio.create_task(part) for part in others}
@@ -207,7 +213,7 @@ class Loop:
         if not self._decides:
             return self.outlook.pace
         now = self._clock.now()
-        wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake), self._closures.next]
+        wakes = [self._schedules.next_due, await self._journal.read(runs.next_wake), self._closures.next, self._late]
         waits = [instant - now for instant in wakes if instant is not None]
         return max(min([self.outlook.pace, *waits]), timedelta(0))
 
@@ -265,6 +271,7 @@ class Loop:
             if self._decides:
                 await self._schedules.decide(now)
                 await self._triggers.decide(now)
+                await self.notices.decide(now)
             await self._accept(compiled.catalog, head, now)
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
 
@@ -312,10 +319,11 @@ class Loop:
         def also(tx: Connection) -> None:
             facts.put(tx, ACCEPTED, accepted.to_json())
             self._triggers.adopt(tx, catalog, heard, now)
+            self.notices.adopt(tx, catalog)
 
         await self._schedules.adopt(catalog, now, also=also)
         self._accepted = accepted
-        self._triggers.active = catalog
+        self._triggers.active = self.notices.active = catalog
         reach("definitions.adopted")
         pace = self.outlook.pace
         if self._schedules.admissions is not None:
@@ -392,6 +400,8 @@ class Loop:
 
         await self._journal.write(change)
         await self._workflows.lead(self._moment())
+        self._late = await self.notices.see_late(now)
+        await self.notices.decide(self._moment())
 
     async def heed(self, now: datetime) -> None:
         """Hold what windows hold. Before the first runner claims, too: a window may have begun while nobody looked."""

@@ -112,6 +112,14 @@ def set_off(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def told(site: Site, crash: str) -> Daemon:
+    """Runs end, and a rule tells it by a channel."""
+    commit = site.define(every=STEADY, told=True)
+    daemon = site.start(crash)
+    site.until_applied(commit, daemon, or_death=True)
+    return daemon
+
+
 def overlapping(site: Site, crash: str) -> Daemon:
     """A run waits for the slot that another of its group holds."""
     commit = site.define(every={"quick": 1})
@@ -319,6 +327,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("trigger.committed", set_off),
     Scenario("notice.uncommitted", at_work, 3),
     Scenario("notice.committed", at_work, 3),
+    Scenario("message.uncommitted", told, 2),
+    Scenario("message.committed", told, 2),
     Scenario("register.uncommitted", first_start),
     Scenario("register.committed", first_start),
     Scenario("renew.uncommitted", renewed, 2),

@@ -330,6 +330,7 @@ class Site:
         at: Mapping[str, datetime] | None = None,
         keep: int = 200,
         triggers: bool = False,
+        told: bool = False,
     ) -> str:
         """Push all definitions, with a schedule for each of these jobs; the commit."""
         self.triggers = triggers
@@ -361,6 +362,7 @@ class Site:
                     f"definitions/{name}.yaml": _text(_document("Trigger", name, spec))
                     for name, spec in (TRIGGERS if triggers else {}).items()
                 },
+                **({"definitions/told.yaml": _text(*_TOLD)} if told else {}),
             },
             message="definitions",
         )
@@ -585,3 +587,10 @@ class _Plain(yaml.SafeDumper):
 
 def _text(*documents: Mapping[str, Any]) -> str:
     return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False)
+
+
+_TOLD = (
+    # Nobody listens at that port: what is told waits.
+    _document("NotificationChannel", "sink", {"type": "webhook", "url": "http://127.0.0.1:9/"}),
+    _document("NotificationRule", "ends", {"events": ["run.succeeded", "run.failed"], "channels": ["sink"]}),
+)

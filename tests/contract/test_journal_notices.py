@@ -1,5 +1,6 @@
 """Notices and messages: recorded once, read in their order, kept as long as they are wanted."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from journal import messages, notices
@@ -51,3 +52,15 @@ async def test_a_message_is_written_once(desk: Desk) -> None:
 async def test_channels_are_those_of_the_commit_in_force(desk: Desk) -> None:
     await desk.do(messages.set_channels, [Channel("oncall", "default", {"type": "slack"}, "1f0c")])
     await desk.do(messages.set_channels, [])
+
+
+async def test_events_of_a_group_are_added_to_its_message_while_that_is_held(desk: Desk) -> None:
+    first = replace(a_message(), group_key="g", hold_until=START + timedelta(minutes=2))
+    grow = lambda before, count: {**before, "count": count}  # noqa: E731
+    assert not await desk.do(messages.gather, first, grow)
+    await desk.do(messages.write, first)
+    later = replace(first, notices=("n2",), created_at=START + timedelta(minutes=1))
+    assert await desk.do(messages.gather, later, grow)
+    assert await desk.do(messages.gather, later, grow)  # the same again adds nothing
+    assert not await desk.do(messages.gather, replace(later, created_at=START + timedelta(minutes=2)), grow)
+    assert await desk.see(messages.lately, "oncall", "failures", START - timedelta(minutes=1)) == 0

@@ -1,0 +1,258 @@
+"""What the rules of a commit make of an event: whom it is told, by which channel, when, and together with what. Pure.
+
+An event is told by a rule where the rule names it, selects one of its objects, and `when` lets it pass. Nothing is
+ever lost to quiet hours: it is held until they end, and what was held for one of them is one message.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from engine.catalog import Catalog
+from engine.openings import Openings
+from engine.selection import matches
+from schemas.calendar import WindowSpec
+from schemas.notification import EventName, NotificationRuleSpec, ObjectSelection, Quiet, When
+
+SUCCESSES: frozenset[str] = frozenset({"run.succeeded", "run.recovered"})
+RECOVERIES: frozenset[str] = frozenset({"run.recovered", "target.recovered", "sync.recovered"})
+FAILURES: frozenset[str] = frozenset({"run.failed", "run.timedOut", "run.unknown", "target.unreachable", "sync.failed"})
+OF_TARGETS_WAIT = timedelta(seconds=30)
+"""So long events of targets are collected by a rule that does not say: a network that is away is one message."""
+_MOST_QUIETS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object that an event is about. `labels` are empty where it is not defined (any more)."""
+
+    kind: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `data` is as its notice has it; `id` tells it from all others."""
+
+    id: str
+    type: EventName
+    at: datetime
+    kind: str
+    name: str
+    run: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a rule remembers of an object: events that counted since the last recovery, and whether one was told."""
+
+    matched: int = 0
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message to be written: what happened is told by one rule, by one channel.
+
+    `group`: while it is held, events of the same group are added to it. `id` is the same whenever it is worked out.
+    """
+
+    id: str
+    rule: str
+    channel: str
+    user: str | None
+    order_key: str
+    hold_until: datetime | None = None
+    group: str | None = None
+
+
+def subjects(event: Event, catalog: Catalog) -> tuple[Subject, ...]:
+    """What the event is about, the nearest first: the object itself, and of a run or a schedule what belongs to it."""
+    found = [(event.kind, event.name)]
+    if event.kind == "Schedule" and (schedule := catalog.schedules.get(event.name)) is not None:
+        spec = schedule.spec
+        named = (("Job", spec.job_ref), ("Workflow", spec.workflow_ref), ("Discovery", spec.discovery_ref))
+        found += [(kind, name) for kind, name in named if name is not None]
+    cause = event.data.get("cause")
+    if isinstance(cause, Mapping) and cause.get("kind") == "schedule":
+        found.append(("Schedule", str(cause.get("name"))))
+    return tuple(Subject(kind, name, _labels(catalog, kind, name)) for kind, name in found)
+
+
+def _labels(catalog: Catalog, kind: str, name: str) -> Mapping[str, str]:
+    if kind == "Project":
+        return catalog.project.metadata.labels
+    document = catalog.by_kind.get(kind, {}).get(name)
+    return {} if document is None else document.metadata.labels
+
+
+def selects(select: ObjectSelection, about: Iterable[Subject]) -> bool:
+    """Whether a rule selects one of what an event is about. Where it names no kinds, any of them may fit."""
+    return any(_fits(select, one) for one in about)
+
+
+def _fits(select: ObjectSelection, one: Subject) -> bool:
+    by_kind = not select.kinds or one.kind in select.kinds
+    by_name = not select.names or one.name in select.names
+    return by_kind and by_name and (select.selector is None or matches(select.selector, one.labels))
+
+
+def told(rule: NotificationRuleSpec, event: Event, memory: Memory) -> tuple[bool, Memory]:
+    """Whether the rule tells an event that it selects, and what it remembers then."""
+    when = rule.when
+    if event.type in RECOVERIES or event.type == "run.succeeded":
+        return _well(rule, event, memory), Memory()
+    if event.type not in rule.events or not _long_enough(when, event) or not _in_a_row(when, event):
+        return False, memory
+    matched = memory.matched + 1
+    tells = _nth(when, matched)
+    return tells, Memory(matched, told=memory.told or (tells and event.type in FAILURES))
+
+
+def _well(rule: NotificationRuleSpec, event: Event, memory: Memory) -> bool:
+    when = rule.when
+    if event.type in RECOVERIES and when.recovered and memory.told:
+        return True
+    asked = event.type in rule.events or (event.type == "run.recovered" and "run.succeeded" in rule.events)
+    if not asked or not _long_enough(when, event):
+        return False
+    # Of a failure that nobody was told of, nobody needs to hear that it is over.
+    of_silence = event.type in RECOVERIES and when.consecutive_failures is not None and not memory.told
+    return not of_silence or "run.succeeded" in rule.events
+
+
+def _long_enough(when: When, event: Event) -> bool:
+    if when.longer_than is None or not event.type.startswith("run."):
+        return True
+    seconds = event.data.get("seconds")
+    return isinstance(seconds, int | float) and timedelta(seconds=seconds) > when.longer_than
+
+
+def _in_a_row(when: When, event: Event) -> bool:
+    """A target that stays away is told once: each run says it again."""
+    failures = event.data.get("failures", 1)
+    if event.type not in FAILURES:
+        return True
+    least = when.consecutive_failures or 1
+    if event.type == "target.unreachable" and when.every_nth is None:
+        return bool(failures == least)
+    return bool(failures >= least)
+
+
+def _nth(when: When, matched: int) -> bool:
+    """Only every nth; of failures in a row the first that is enough, and every nth from there."""
+    if when.every_nth is None:
+        return True
+    return (matched - 1 if when.consecutive_failures else matched) % when.every_nth == 0
+
+
+def drafts(
+    name: str, rule: NotificationRuleSpec, event: Event, about: tuple[Subject, ...], catalog: Catalog, now: datetime
+) -> tuple[Draft, ...]:
+    """The messages by which a rule tells an event: one a channel. Who prefers other channels or hours has them."""
+    found: dict[str, Draft] = {}
+    for channel, user, quiets in _recipients(rule, event, catalog):
+        if channel in found or channel not in catalog.channels or _about_itself(event, channel):
+            continue
+        found[channel] = _draft(name, rule, event, about, channel, user, quiets, now)
+    return tuple(found.values())
+
+
+def _about_itself(event: Event, channel: str) -> bool:
+    """A channel that does not work is not told so by itself."""
+    return event.kind == "NotificationChannel" and event.name == channel
+
+
+def _recipients(
+    rule: NotificationRuleSpec, event: Event, catalog: Catalog
+) -> Iterator[tuple[str, str | None, tuple[Quiet, ...]]]:
+    own = () if rule.quiet is None else (rule.quiet,)
+    for channel in rule.channels:
+        yield channel, None, own
+    for name in rule.users:
+        if (user := catalog.users.get(name)) is None:
+            continue
+        wishes = user.spec.notify
+        asked_for = event.type == "run.recovered" and ("run.recovered" in rule.events or rule.when.recovered)
+        if event.type in SUCCESSES and not wishes.on_success and not asked_for:
+            continue
+        quiets = own if wishes.quiet is None else (*own, wishes.quiet)
+        for channel in wishes.channels:
+            yield channel, name, quiets
+
+
+def _draft(
+    name: str,
+    rule: NotificationRuleSpec,
+    event: Event,
+    about: tuple[Subject, ...],
+    channel: str,
+    user: str | None,
+    quiets: tuple[Quiet, ...],
+    now: datetime,
+) -> Draft:
+    place = (name, channel, user or "")
+    group, wait = _group(rule, event, about)
+    sent_at = now + wait
+    until = after_quiet(quiets, sent_at)
+    if group is None and until > sent_at:
+        group = ("quiet",)
+    key = None if group is None else _digest(*place, *group)
+    order = f"{name}/{'group ' + key if key is not None else event.run or f'{event.kind}/{event.name}'}"
+    made = Draft(_digest(*place, key or "", event.id), name, channel, user, order)
+    return replace(made, group=key, hold_until=until if until > now else None)
+
+
+def _group(
+    rule: NotificationRuleSpec, event: Event, about: tuple[Subject, ...]
+) -> tuple[tuple[str, ...] | None, timedelta]:
+    if rule.group is not None:
+        return ("group", *(_value(by, event, about) for by in rule.group.by)), rule.group.wait
+    if event.kind == "Target":
+        return ("targets", event.type), OF_TARGETS_WAIT
+    return None, timedelta(0)
+
+
+def _value(by: str, event: Event, about: tuple[Subject, ...]) -> str:
+    kinds = {"job": ("Job", "Workflow"), "target": ("Target",), "schedule": ("Schedule",)}.get(by)
+    if kinds is None:
+        return event.type
+    return next((f"{one.kind}/{one.name}" for one in about if one.kind in kinds), "")
+
+
+def crowded(draft: Draft, now: datetime, wait: timedelta) -> Draft:
+    """The same, where the rule has said so much by the channel lately that what comes now is told together."""
+    key = _digest(draft.rule, draft.channel, draft.user or "", "crowd")
+    return replace(draft, group=key, hold_until=now + wait, order_key=f"{draft.rule}/group {key}")
+
+
+def after_quiet(quiets: tuple[Quiet, ...], instant: datetime) -> datetime:
+    """The first instant from this one on that lies in none of them. Hours that never end keep nobody from hearing."""
+    for _ in range(_MOST_QUIETS):
+        ends = [end for quiet in quiets if (end := _end_of(quiet, instant)) is not None]
+        if not ends:
+            return instant
+        instant = max(ends)
+    return instant
+
+
+def _end_of(quiet: Quiet, instant: datetime) -> datetime | None:
+    opening = _openings(quiet).at(instant)
+    return None if opening is None else opening.end
+
+
+@lru_cache(maxsize=256)
+def _openings(quiet: Quiet) -> Openings:
+    spec = WindowSpec.model_construct(
+        effect="deny", cron=quiet.cron, duration=quiet.duration, time_zone=quiet.time_zone
+    )
+    return Openings(spec)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,176 @@
+"""The words of a message whose rule brings none: what happened, why, and where to look; short, for a phone at night.
+
+Pure. The first line says it all; nothing is promised that is not known.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_SAYS = {
+    "run.started": "started",
+    "run.succeeded": "succeeded",
+    "run.failed": "FAILED",
+    "run.recovered": "works again",
+    "run.late": "is late",
+    "run.missed": "did not run",
+    "run.unknown": "ended UNKNOWN",
+    "run.cancelled": "was cancelled",
+    "run.timedOut": "TIMED OUT",
+    "run.noTargets": "had no targets",
+    "run.waitingApproval": "waits for approval",
+    "target.unreachable": "is UNREACHABLE",
+    "target.recovered": "can be reached again",
+    "sync.failed": "new definitions are NOT in force",
+    "sync.recovered": "definitions are in force again",
+    "credential.expiring": "expires",
+    "discovery.changed": "found changes",
+    "runner.lost": "a runner was LOST",
+    "notification.dead": "could not be delivered to",
+}
+_REASONS = {
+    "missed": "the engine was not there in time, or was told to take in less",
+    "catchUpMax": "more were missed than catchUp.max lets run",
+    "storeLost": "the engine's store was lost",
+}
+_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A message as it is sent, as plain text."""
+
+    subject: str
+    text: str
+
+
+def words(context: Mapping[str, Any]) -> Words:
+    """What to say of a context (`engine.noticecontext`), of one event or of several."""
+    events = context.get("events")
+    if events:
+        return _several(events, int(context.get("count") or len(events)), context)
+    return Words(subject_of(context["event"]), "\n".join(_lines(context)))
+
+
+def subject_of(event: Mapping[str, Any]) -> str:
+    """One event in a few words."""
+    says = _SAYS.get(event["type"], event["type"])
+    match event["type"]:
+        case "credential.expiring":
+            return f"Credential {event['name']} {_expiry(event['data'])}"
+        case "notification.dead":
+            return f"A message could not be delivered to {event['name']}"
+        case "runner.lost":
+            return f"A runner of pool {event['name']} was LOST"
+        case "sync.failed" | "sync.recovered":
+            return f"{event['name']}: {says}"
+        case _:
+            return f"{event['name']} {says}"
+
+
+def _expiry(data: Mapping[str, Any]) -> str:
+    what = "is to be rotated" if data.get("what") == "rotateAfter" else "expires"
+    days = data.get("days")
+    if days is None:
+        return what
+    if days <= 0:
+        return "was to be rotated by now" if data.get("what") == "rotateAfter" else "has EXPIRED"
+    return f"{what} in {days} day{'s' if days > 1 else ''}"
+
+
+def _lines(context: Mapping[str, Any]) -> Iterator[str]:
+    event, run = context["event"], context.get("run")
+    if run is not None:
+        yield from _of_run(event, run, context.get("targets") or ())
+    else:
+        yield from _of_data(event)
+    job = context.get("job") or {}
+    if job.get("owner"):
+        yield f"Owner: {job['owner']}"
+    yield from _where(context)
+
+
+def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> Iterator[str]:
+    good = event["type"] in ("run.succeeded", "run.recovered", "run.started", "target.recovered")
+    if run.get("why") and not good:
+        yield f"Why: {run['why']}"
+    if event["type"] == "run.waitingApproval":
+        yield f"Approve it with: opsconductor approve {str(event['data'].get('gate', '')).removeprefix('sha256:')[:12]}"
+        yield f"Closes: {event['data'].get('until')}"
+    failures = event["data"].get("failures")
+    if isinstance(failures, int) and failures > 1:
+        yield f"In a row: {failures}"
+    if event["type"] == "run.recovered":
+        before = event["data"].get("failuresBefore", 1)
+        yield f"After {before} failure{'s' if before != 1 else ''}"
+    if event["type"] == "run.late":
+        yield f"It was to start at {event['data'].get('due')}, and has not begun"
+    if run["failed"] and not good:
+        names = [one["name"] for one in targets if one["name"]][:_NAMED]
+        more = run["failed"] - len(names)
+        yield f"On {run['failed']} of {run['targets']} targets: {', '.join(names)}{f' and {more} more' if more else ''}"
+    tail = next((one["tail"] for one in targets if one.get("tail")), None)
+    if tail and not good:
+        yield "Output:"
+        yield from (f"  {line}" for line in tail.strip().splitlines()[-5:])
+    took = "" if run.get("seconds") is None else f", took {_took(run['seconds'])}"
+    yield f"Run: {run['id']}{took}"
+
+
+def _of_data(event: Mapping[str, Any]) -> Iterator[str]:
+    data = event["data"]
+    match event["type"]:
+        case "run.missed" | "run.noTargets":
+            count, first, last = data.get("count", 1), data.get("from"), data.get("to")
+            yield f"Due: {first}" if count == 1 else f"Due {count} times, from {first} to {last}"
+            yield f"Why: {_REASONS.get(str(data.get('reason')), 'the job chose no target')}"
+        case "sync.failed":
+            yield f"Why: {data.get('message')}"
+            if data.get("applied"):
+                yield f"In force stays commit {str(data['applied'])[:12]}"
+            yield from (f"  {line}" for line in data.get("findings") or ())
+        case "sync.recovered":
+            yield f"In force is commit {str(data.get('applied') or '')[:12]}"
+        case "credential.expiring":
+            yield f"When: {data.get('at')}"
+        case "runner.lost":
+            yield f"Runner: {data.get('runner')}; its runs are started again, or said to be unknown"
+        case "notification.dead":
+            yield f"Tried {data.get('attempts')} times; the last error: {data.get('error')}"
+            yield "It can be sent again: opsconductor notify replay"
+        case _:
+            yield f"{event['kind']}/{event['name']} at {event['time']}"
+
+
+def _where(context: Mapping[str, Any]) -> Iterator[str]:
+    links, run = context.get("links") or {}, context.get("run")
+    link = links.get("run") or links.get("job") or links.get("target") or links.get("sync") or links.get("dashboard")
+    if link:
+        yield f"Look: {link}"
+    elif run is not None:
+        yield f"Look: opsconductor logs {run['id']}"
+
+
+def _several(events: Any, count: int, context: Mapping[str, Any]) -> Words:
+    kinds = {event["type"] for event in events}
+    what = f"{count} × {next(iter(kinds))}" if len(kinds) == 1 else f"{count} events"
+    names = list(dict.fromkeys(str(event["name"]) for event in events))
+    shown = ", ".join(names[:3]) + (f" and {count - 3} more" if count > 3 and len(names) > 3 else "")
+    lines = [f"{event['time']}  {subject_of({**event, 'data': {}})}{_because(event)}" for event in events]
+    if count > len(events):
+        lines.append(f"… and {count - len(events)} more that are not shown")
+    link = (context.get("links") or {}).get("dashboard")
+    lines.append(f"Look: {link}" if link else "Look: opsconductor get runs")
+    return Words(f"{what}: {shown}", "\n".join(lines))
+
+
+def _because(event: Mapping[str, Any]) -> str:
+    return f": {event['why']}" if event.get("why") and not event["type"].endswith(("recovered", "succeeded")) else ""
+
+
+def _took(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

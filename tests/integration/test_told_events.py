@@ -1,0 +1,145 @@
+"""Notices in the journal become messages: each decided once, in order, whoever decides and how often."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from sqlalchemy import select
+
+from engine.catalog import Catalog
+from journal import happenings, notices, runs
+from journal.clock import SystemClock
+from journal.notices import Notice
+from journal.noticetables import channels, messages
+from journal.store import Journal
+from journal.tables import AnyRow
+from reconciler.notices import CROWD, Notices
+from tests.catalogs import catalog
+from tests.contract.conftest import a_run
+
+AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+JOB = "kind: Job\nmetadata: {name: backup}\nspec: {steps: [{uses: dummy}]}\n"
+CHAT = "kind: NotificationChannel\nmetadata: {name: chat}\nspec: {type: slack, url: 'https://chat.example.org/x'}\n"
+RULE = "kind: NotificationRule\nmetadata: {name: failures}\nspec: {events: [run.failed], channels: [chat]%s}\n"
+
+
+@pytest_asyncio.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    opened = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    yield opened
+    await opened.close()
+
+
+async def deciding(journal: Journal, more: str = "") -> Notices:
+    found = Notices(journal)
+    await adopted(journal, found, catalog(JOB, CHAT, RULE % more))
+    return found
+
+
+async def adopted(journal: Journal, by: Notices, definitions: Catalog) -> None:
+    await journal.write(lambda tx: by.adopt(tx, definitions))
+    by.active = definitions
+
+
+async def happened(journal: Journal, *occurrences: Any, type: str = "run.failed", **data: Any) -> None:  # noqa: A002
+    found = [Notice(type, AT, "Job", "backup", str(one), data=data) for one in occurrences]  # type: ignore[arg-type]
+    await journal.write(lambda tx: notices.happened_all(tx, found))
+
+
+async def written(journal: Journal) -> list[AnyRow]:
+    return list(await journal.read(lambda conn: conn.execute(select(messages).order_by(messages.c.seq)).all()))
+
+
+async def test_many_deciders_at_once_write_one_message_an_event(journal: Journal) -> None:
+    """Two engines, a pass and a wake: the cursor says who was first."""
+    await happened(journal, *range(5))
+    deciders = [await deciding(journal) for _ in range(4)]
+    await asyncio.gather(*(one.decide(AT) for one in deciders for _ in range(3)))
+    found = await written(journal)
+    assert [row.notices for row in found] == [[Notice("run.failed", AT, "Job", "backup", str(n)).id] for n in range(5)]
+    assert {(row.channel, row.rule, row.state, row.order_key) for row in found} == {
+        ("chat", "failures", "waiting", "failures/Job/backup")
+    }
+
+
+async def test_what_was_decided_is_not_decided_again_by_another_commit(journal: Journal) -> None:
+    await happened(journal, 1)
+    by = Notices(journal)
+    await adopted(journal, by, catalog(JOB, CHAT))
+    await by.decide(AT)
+    await adopted(journal, by, catalog(JOB, CHAT, RULE % ""))
+    await by.decide(AT)
+    assert await written(journal) == []
+
+
+async def test_what_comes_within_the_wait_is_one_message(journal: Journal) -> None:
+    by = await deciding(journal, ", group: {by: [job], wait: 2m}")
+    await happened(journal, 1, 2)
+    await by.decide(AT)
+    await happened(journal, 3)
+    await by.decide(AT + timedelta(minutes=1))
+    await happened(journal, 4)
+    await by.decide(AT + timedelta(minutes=2))
+    one, other = await written(journal)
+    assert (one.count, other.count) == (3, 1)
+    assert one.hold_until == AT + timedelta(minutes=2)
+    assert [event["type"] for event in one.context["events"]] == ["run.failed"] * 3
+    assert "events" not in other.context
+
+
+async def test_a_flood_is_told_together(journal: Journal) -> None:
+    by = await deciding(journal)
+    await happened(journal, *range(300))
+    await by.decide(AT)
+    found = await written(journal)
+    assert len(found) == CROWD + 1
+    assert (found[-1].count, found[-1].hold_until) == (300 - CROWD, AT + timedelta(minutes=1))
+    await happened(journal, "next")
+    await by.decide(AT + timedelta(minutes=3))
+    assert (await written(journal))[-1].hold_until is None
+
+
+async def test_a_rule_remembers_over_restarts_what_it_told(journal: Journal) -> None:
+    more = ", when: {consecutiveFailures: 2, recovered: true}"
+    for number, (kind, failures) in enumerate((("run.failed", 1), ("run.failed", 2), ("run.recovered", 0))):
+        await happened(journal, number, type=kind, failures=failures)
+        await (await deciding(journal, more)).decide(AT)
+    assert [row.context["event"]["type"] for row in await written(journal)] == ["run.failed", "run.recovered"]
+
+
+async def test_a_message_shows_the_run(journal: Journal) -> None:
+    new = a_run("one", job="backup")
+    await journal.write(lambda tx: runs.enqueue(tx, new, AT))
+    await journal.write(lambda tx: runs.cancel(tx, new.id, reason="enough", by=None, now=AT))
+    by = Notices(journal)
+    by.pages = "https://ops.example.org/"
+    await adopted(journal, by, catalog(JOB, CHAT, RULE.replace("run.failed", "run.cancelled") % ""))
+    await by.decide(AT)
+    (found,) = await written(journal)
+    assert found.context["run"]["state"] == "cancelled"
+    assert found.context["run"]["why"] == "enough"
+    assert found.context["links"]["run"] == f"https://ops.example.org/runs/{new.id}"
+    assert (found.pool, found.order_key) == ("default", f"failures/{new.id}")
+
+
+async def test_where_messages_go_is_as_the_commit_in_force_says(journal: Journal) -> None:
+    by = await deciding(journal)
+    assert await journal.read(lambda conn: conn.execute(select(channels.c.name, channels.c.spec)).all()) == [
+        ("chat", {"type": "slack", "url": "https://chat.example.org/x"})
+    ]
+    await adopted(journal, by, catalog(JOB))
+    assert await journal.read(lambda conn: conn.execute(select(channels)).all()) == []
+
+
+async def test_a_late_run_is_noticed_once(journal: Journal) -> None:
+    await journal.write(lambda tx: runs.enqueue(tx, a_run("one", job="backup"), AT))
+    by = await deciding(journal)
+    assert await by.see_late(AT) == AT + happenings.LATE_AFTER
+    late = AT + happenings.LATE_AFTER
+    for instant in (late, late + timedelta(hours=1)):
+        assert await by.see_late(instant) is None
+    await Notices(journal).see_late(late)
+    assert [row.type for row in await journal.read(notices.pending)] == ["run.late"]

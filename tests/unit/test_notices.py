@@ -1,0 +1,244 @@
+"""Rules of notifications: which events are told, whom, when, and what is told together."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import noticecontext, notices
+from engine.catalog import Catalog
+from engine.notices import OF_TARGETS_WAIT, Event, Memory
+from engine.noticewords import words
+from schemas.notification import NotificationRuleSpec, Quiet
+from tests.catalogs import catalog as compiled
+
+NOW = datetime(2026, 11, 21, 22, 30, tzinfo=UTC)
+NIGHT = {"cron": "0 22 * * *", "duration": "8h", "timeZone": "UTC"}
+DOCUMENTS: tuple[dict[str, Any], ...] = (
+    {
+        "kind": "Job",
+        "metadata": {"name": "backup", "labels": {"team": "data"}},
+        "spec": {"steps": [{"uses": "dummy"}]},
+    },
+    {"kind": "Job", "metadata": {"name": "deploy"}, "spec": {"steps": [{"uses": "dummy"}]}},
+    {"kind": "Schedule", "metadata": {"name": "nightly"}, "spec": {"jobRef": "backup", "every": "1h"}},
+    {
+        "kind": "NotificationChannel",
+        "metadata": {"name": "chat"},
+        "spec": {"type": "slack", "url": "https://c.example/x"},
+    },
+    {
+        "kind": "NotificationChannel",
+        "metadata": {"name": "mail"},
+        "spec": {"type": "slack", "url": "https://m.example/x"},
+    },
+    {"kind": "User", "metadata": {"name": "ana"}, "spec": {"notify": {"channels": ["mail"], "quiet": NIGHT}}},
+    {"kind": "User", "metadata": {"name": "bob"}, "spec": {"notify": {"channels": ["chat"], "onSuccess": True}}},
+)
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    return compiled(*("\n".join(f"{key}: {json.dumps(value)}" for key, value in one.items()) for one in DOCUMENTS))
+
+
+def rule(*events: str, **more: Any) -> NotificationRuleSpec:
+    if "channels" not in more and "users" not in more:
+        more["channels"] = ["chat"]
+    return NotificationRuleSpec.model_validate({"events": list(events), **more})
+
+
+def event(type: str, name: str = "backup", kind: str = "Job", number: int = 0, **data: Any) -> Event:  # noqa: A002
+    return Event(f"{number:032x}", type, NOW, kind, name, f"{name}-{number}", data)  # type: ignore[arg-type]
+
+
+def told(spec: NotificationRuleSpec, *types: str) -> list[int]:
+    """Which of the events are told, by number; failures are counted as the journal does."""
+    memory, found, failures = Memory(), [], 0
+    for number, kind in enumerate(types):
+        failures = failures + 1 if kind in notices.FAILURES else 0 if kind != "run.cancelled" else failures
+        tells, memory = notices.told(spec, event(kind, number=number, failures=failures), memory)
+        found += [number] * tells
+    return found
+
+
+BAD, GOOD, BACK, LATE = "run.failed", "run.succeeded", "run.recovered", "run.timedOut"
+WHEN: tuple[tuple[str, NotificationRuleSpec, tuple[str, ...], list[int]], ...] = (
+    ("every failure", rule(BAD), (BAD, GOOD, BAD, BAD), [0, 2, 3]),
+    ("what the rule does not name", rule(BAD), (LATE, GOOD, "run.started"), []),
+    ("a recovery is a success", rule(GOOD), (BAD, BACK, GOOD), [1, 2]),
+    ("a recovery alone", rule(BACK), (BAD, BACK, GOOD), [1]),
+    ("from the third on", rule(BAD, when={"consecutiveFailures": 3}), (BAD, BAD, BAD, BAD, BACK, BAD), [2, 3]),
+    ("in a row whatever they are", rule(BAD, when={"consecutiveFailures": 3}), (BAD, LATE, BAD), [2]),
+    ("a cancel is no success", rule(BAD, when={"consecutiveFailures": 2}), (BAD, "run.cancelled", BAD), [2]),
+    ("and that it is over", rule(BAD, when={"recovered": True}), (BAD, BACK, GOOD), [0, 1]),
+    ("not that is over what nobody heard of", rule(BAD, BACK, when={"consecutiveFailures": 2}), (BAD, BACK), []),
+    ("nor by recovered", rule(BAD, when={"consecutiveFailures": 2, "recovered": True}), (BAD, BACK, GOOD), []),
+    ("every third", rule(BAD, when={"everyNth": 3}), (BAD,) * 7, [2, 5]),
+    ("the second in a row, and every third then", rule(BAD, when={"consecutiveFailures": 2, "everyNth": 3}),
+     (BAD,) * 8, [1, 4, 7]),
+    ("a target that stays away once", rule("target.unreachable"), ("target.unreachable",) * 4, [0]),
+    ("at the third run", rule("target.unreachable", when={"consecutiveFailures": 3}), ("target.unreachable",) * 4, [2]),
+    ("as often as asked for", rule("target.unreachable", when={"everyNth": 2}), ("target.unreachable",) * 4, [1, 3]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "types", "numbers"), [pytest.param(*case[1:], id=case[0]) for case in WHEN])
+def test_when_says_which_are_told(spec: NotificationRuleSpec, types: tuple[str, ...], numbers: list[int]) -> None:
+    assert told(spec, *types) == numbers
+
+
+def test_only_runs_that_took_longer() -> None:
+    slow = rule(GOOD, "sync.failed", when={"longerThan": "30m"})
+    for seconds, tells in ((1800, False), (1801, True)):
+        assert notices.told(slow, event(GOOD, seconds=seconds), Memory())[0] is tells
+    assert notices.told(slow, event(GOOD), Memory())[0] is False
+    assert notices.told(slow, event("sync.failed", kind="Project"), Memory())[0] is True
+
+
+@pytest.mark.parametrize(
+    ("select", "chosen"),
+    [
+        ({}, True),
+        ({"names": ["backup"]}, True),
+        ({"names": ["deploy"]}, False),
+        ({"kinds": ["Workflow"]}, False),
+        ({"selector": {"matchLabels": {"team": "data"}}}, True),
+        ({"selector": {"matchLabels": {"team": "web"}}}, False),
+        ({"kinds": ["Schedule"], "names": ["nightly"]}, True),
+        ({"kinds": ["Job"], "names": ["nightly"]}, False),
+    ],
+)
+def test_objects_are_selected_by_kind_label_and_name(select: dict[str, Any], chosen: bool, catalog: Catalog) -> None:
+    """An event of a run is also one of the schedule that caused it; one of a schedule also one of its job."""
+    spec = rule(BAD, "run.missed", select=select)
+    of_run = event(BAD, cause={"kind": "schedule", "name": "nightly"})
+    of_schedule = event("run.missed", "nightly", "Schedule")
+    for happened in (of_run, of_schedule):
+        assert notices.selects(spec.select, notices.subjects(happened, catalog)) is chosen
+
+
+def drafts(spec: NotificationRuleSpec, happened: Event, catalog: Catalog, now: datetime = NOW) -> Any:
+    return notices.drafts("r", spec, happened, notices.subjects(happened, catalog), catalog, now)
+
+
+def test_one_message_a_channel_and_the_same_one_again(catalog: Catalog) -> None:
+    spec = rule(BAD, channels=["chat", "mail"], users=["bob"])
+    found = drafts(spec, event(BAD), catalog)
+    assert [(one.channel, one.user, one.hold_until) for one in found] == [("chat", None, None), ("mail", None, None)]
+    assert found == drafts(spec, event(BAD), catalog, NOW + timedelta(days=1))
+    assert len({one.id for one in found} | {one.id for one in drafts(spec, event(BAD, number=1), catalog)}) == 4
+
+
+def test_people_are_told_as_they_prefer(catalog: Catalog) -> None:
+    """Ana hears nothing of success, and nothing at night; that is held until the morning."""
+    spec = rule(BAD, GOOD, users=["ana", "bob"])
+    assert [one.user for one in drafts(spec, event(GOOD), catalog)] == ["bob"]
+    held, at_once = drafts(spec, event(BAD), catalog)
+    assert (held.user, held.channel, held.hold_until) == ("ana", "mail", datetime(2026, 11, 22, 6, tzinfo=UTC))
+    assert (at_once.user, at_once.hold_until) == ("bob", None)
+    assert [one.user for one in drafts(rule(BAD, BACK, users=["ana"]), event(BACK), catalog)] == ["ana"]
+
+
+def test_what_is_held_for_the_night_is_one_message(catalog: Catalog) -> None:
+    spec = rule(BAD, quiet=NIGHT)
+    one, other = (drafts(spec, event(BAD, number=number), catalog)[0] for number in (0, 1))
+    assert one.group == other.group is not None
+    day = drafts(spec, event(BAD), catalog, NOW + timedelta(hours=12))[0]
+    assert (day.group, day.hold_until) == (None, None)
+
+
+def test_five_hundred_targets_make_one_message(catalog: Catalog) -> None:
+    for spec in (rule("target.unreachable"), rule("target.unreachable", group={"by": ["event"], "wait": "2m"})):
+        found = {drafts(spec, event("target.unreachable", f"t{n}", "Target", n), catalog)[0].group for n in range(500)}
+        assert len(found) == 1
+    (one,) = drafts(rule("target.unreachable"), event("target.unreachable", "t1", "Target"), catalog)
+    assert one.hold_until == NOW + OF_TARGETS_WAIT
+
+
+@pytest.mark.parametrize(
+    ("by", "together"), [(["job"], False), (["event"], True), ([], True), (["schedule"], True), (["target"], True)]
+)
+def test_groups_are_what_events_have_in_common(by: list[str], together: bool, catalog: Catalog) -> None:
+    spec = rule(BAD, group={"by": by, "wait": "2m"})
+    one, other = (drafts(spec, event(BAD, name), catalog)[0] for name in ("backup", "deploy"))
+    assert (one.group == other.group) is together
+    assert one.hold_until == NOW + timedelta(minutes=2)
+
+
+def test_a_channel_is_not_told_by_itself_that_it_does_not_work(catalog: Catalog) -> None:
+    spec = rule("notification.dead", channels=["chat", "mail"])
+    found = drafts(spec, event("notification.dead", "chat", "NotificationChannel"), catalog)
+    assert [one.channel for one in found] == ["mail"]
+
+
+def test_quiet_hours_end_by_the_clock_on_the_wall() -> None:
+    """The night when clocks go back is quiet for eight hours too, and no message is lost in the missing hour."""
+    zone = ZoneInfo("Europe/Chisinau")
+    night = Quiet.model_validate({**NIGHT, "timeZone": "Europe/Chisinau"})
+    for day, hour in ((datetime(2026, 10, 24, 23, tzinfo=zone), 5), (datetime(2027, 3, 27, 23, tzinfo=zone), 7)):
+        end = notices.after_quiet((night,), day.astimezone(UTC))
+        assert end.astimezone(zone).hour == hour
+
+
+def test_quiet_hours_without_an_end_keep_nobody_from_hearing() -> None:
+    always = Quiet.model_validate({"cron": "* * * * *", "duration": "2d", "timeZone": "UTC"})
+    assert notices.after_quiet((always,), NOW) == NOW
+
+
+@given(st.integers(0, 60 * 24 * 730), st.integers(1, 20), st.integers(0, 23))
+def test_nothing_is_sent_in_quiet_hours_and_nothing_is_lost(minutes: int, hours: int, begins: int) -> None:
+    quiet = Quiet.model_validate({"cron": f"0 {begins} * * *", "duration": f"{hours}h", "timeZone": "Europe/Chisinau"})
+    instant = NOW + timedelta(minutes=minutes)
+    sent = notices.after_quiet((quiet,), instant)
+    assert instant <= sent <= instant + timedelta(hours=hours + 1)
+    assert notices.after_quiet((quiet,), sent) == sent
+
+
+@given(st.lists(st.sampled_from([BAD, LATE, GOOD, BACK, "run.cancelled", "run.started"]), max_size=40))
+def test_no_recovery_is_told_without_its_failure(types: list[str]) -> None:
+    spec = rule(BAD, when={"consecutiveFailures": 2, "recovered": True})
+    numbers = told(spec, *types)
+    before: str | None = None
+    for number in numbers:
+        if types[number] in (GOOD, BACK):
+            assert before == BAD
+        before = types[number]
+
+
+def test_a_message_of_many_events_names_fifty_and_counts_all(catalog: Catalog) -> None:
+    contexts = [
+        noticecontext.context_of(happened, notices.subjects(happened, catalog), None, catalog, None)
+        for happened in (event("target.unreachable", f"t{n}", "Target", n) for n in range(60))
+    ]
+    whole = contexts[0]
+    for number, more in enumerate(contexts[1:], 2):
+        whole = noticecontext.added(whole, more, number)
+    said = words(whole)
+    assert said.subject == "60 × target.unreachable: t0, t1, t2 and 57 more"
+    assert "… and 10 more that are not shown" in said.text
+    assert len(said.text.splitlines()) == 52
+
+
+EVENTS = (
+    ("credential.expiring", "Credential", {"days": 7, "at": "2026-12-01T00:00:00Z"}, "Credential x expires in 7 days"),
+    ("credential.expiring", "Credential", {"days": 0, "at": "2026-11-01T00:00:00Z"}, "Credential x has EXPIRED"),
+    ("run.missed", "Schedule", {"reason": "missed", "from": "a", "to": "b", "count": 2}, "x did not run"),
+    ("sync.failed", "Project", {"message": "the head has errors"}, "x: new definitions are NOT in force"),
+    ("runner.lost", "RunnerPool", {"runner": "x/1"}, "A runner of pool x was LOST"),
+    ("notification.dead", "NotificationChannel", {"attempts": 9}, "A message could not be delivered to x"),
+)
+
+
+@pytest.mark.parametrize(("kind_of_event", "kind", "data", "subject"), EVENTS)
+def test_the_first_line_says_it_all(
+    kind_of_event: str, kind: str, data: dict[str, Any], subject: str, catalog: Catalog
+) -> None:
+    happened = event(kind_of_event, "x", kind, **data)
+    said = words(noticecontext.context_of(happened, (), None, catalog, "https://ops.example.org/"))
+    assert said.subject == subject
+    assert said.text.endswith(("https://ops.example.org/", "https://ops.example.org/sync")) or "x-0" in said.text
