@@ -23,6 +23,7 @@ from journal.spans import span
 from journal.store import Journal
 from reconciler import beside, rebuild, trust
 from reconciler.accepted import ACCEPTED, Accepted, text_of
+from reconciler.alarms import Alarms
 from reconciler.closures import Closures
 from reconciler.definitions import Definitions, guarded
 from reconciler.lookout import Sighting
@@ -91,6 +92,7 @@ class Loop:
         """The head that was judged last, and whether a person had named it."""
         self._acts: tuple[Found, ...] = ()
         self._lost: frozenset[str] = frozenset()
+        self._alarms = Alarms(journal)
         self._late: datetime | None = None
         """When the next run will be late, unless it begins before."""
         self._news = asyncio.Event()
@@ -401,6 +403,8 @@ class Loop:
         await self._journal.write(change)
         await self._workflows.lead(self._moment())
         self._late = await self.notices.see_late(now)
+        head = self.outlook.sighting.heads.get(self.outlook.branch)
+        await self._alarms.look(self.sync, self._catalog, now, head=head)
         await self.notices.decide(self._moment())
 
     async def heed(self, now: datetime) -> None:
