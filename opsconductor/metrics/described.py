@@ -28,7 +28,8 @@ class Described:
     source: Source = "journal"
 
 
-_JOB = ("job", "kind")
+_JOB = ("name", "kind")
+# Not "job": that label is the scrape job's, and Prometheus would call ours exported_job.
 _GAUGES = (
     ("build_info", ("version",), "1, with the version of the program."),
     ("start_time_seconds", (), "When this process began, as a Unix time."),

@@ -5,12 +5,12 @@ from opsconductor.metrics.described import METRICS, OTHERS, OWN_SERIES, Describe
 _HEAD = f"""# Metrics
 
 What `/metrics` of the dashboard's address shows; `process_*` (memory, open files, processor time) come with it.
-[How to monitor](../how-to/monitor.md) has a scrape configuration, and what else there is.
+[How to monitor](../how-to/monitor.md) has a scrape configuration, alert rules and a Grafana dashboard.
 
 - Durations are in seconds, sizes in bytes, moments are Unix times.
-- No label names a run, a target or a person. `kind` is `job` or `workflow`. Jobs and workflows have series of their own
-  as long as the commit in force has them, the first {OWN_SERIES} of them by name; the others are summed as
-  `job="{OTHERS}"`, and `opsconductor_jobs_without_series` says how many those are.
+- No label names a run, a target or a person. `kind` is `job` or `workflow`, and `name` is its name. They have series of
+  their own as long as the commit in force has them, the first {OWN_SERIES} of them by name; the others are summed as
+  `name="{OTHERS}"`, and `opsconductor_jobs_without_series` says how many those are.
 - What is marked "journal" is counted in the journal, with what it counts: it outlasts restarts, and goes back to nought
   only where the store is lost. What is marked "process" begins at nought with the process. Gauges show what is now.
 - What the journal says is absent while the journal cannot be read.

@@ -15,6 +15,7 @@ from opsconductor.metrics.described import OTHERS, OWN_SERIES
 
 _ENDS = ("succeeded", "failed")
 """Shown as 0 for a job that never ended so: what begins at nought can be seen to grow."""
+_UNSENT = ("waiting", "dead")
 _NO_FAILURE = ("succeeded", "cancelled")
 _EVERY_POOL = "*"
 
@@ -130,7 +131,7 @@ def _among(names: Collection[str], name: str) -> str:
 
 
 def _of_journal(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
-    open_: dict[Labels, float] = defaultdict(float)
+    open_: dict[Labels, float] = defaultdict(float, {(*labels, "running"): 0.0 for labels in sorted(names.own)})
     for runs in measures.open:
         open_[*names.job(runs.job, runs.kind), runs.state] += runs.count
     yield from _all("runs_open", open_)
@@ -197,8 +198,8 @@ def _of_queues(measures: Measures, names: _Names, at: datetime) -> Iterator[Seri
 
 
 def _of_messages(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
-    waiting: dict[Labels, float] = {}
-    oldest: dict[Labels, float] = {}
+    waiting: dict[Labels, float] = {(channel, state): 0 for channel in sorted(names.channels) for state in _UNSENT}
+    oldest: dict[Labels, float] = dict(waiting)
     for one in measures.messages:
         key = (_among(names.channels, one.channel), one.state)
         waiting[key] = waiting.get(key, 0) + one.count

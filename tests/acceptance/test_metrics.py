@@ -1,10 +1,14 @@
 """What Prometheus scrapes from a running engine, and what its probes say; one engine serves most of these."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from opsconductor.metrics.described import METRICS, PREFIX
@@ -16,13 +20,25 @@ NASTY = job("nasty", "- {id: fall, run: exit 3}")
 OFTEN = schedule("often", "greet", "every: 1s")
 YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
 
+ONCALL = """
+    apiVersion: opsconductor/v1
+    kind: NotificationChannel
+    metadata: {name: oncall}
+    spec: {type: webhook, url: "https://example.org/hook"}
+"""
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
+DASHBOARD = DEPLOY / "grafana" / "opsconductor.json"
+
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("metrics")).prepare()
-    site.create({"here.yaml": HERE, "greet.yaml": GREET, "nasty.yaml": NASTY, "yearly.yaml": YEARLY})
+    site.create(
+        {"here.yaml": HERE, "greet.yaml": GREET, "nasty.yaml": NASTY, "yearly.yaml": YEARLY, "oncall.yaml": ONCALL}
+    )
     site.up("--dashboard", "127.0.0.1:0")
     site.asked("first", "jobRef: greet")
     site.asked("second", "jobRef: nasty")
@@ -50,21 +66,21 @@ def samples(text: str) -> Samples:
     }
 
 
-def value(found: Samples, name: str, **labels: str) -> float:
-    return found[name, tuple(sorted(labels.items()))]
+def value(found: Samples, metric: str, /, **labels: str) -> float:
+    return found[metric, tuple(sorted(labels.items()))]
 
 
 def test_runs_are_counted_by_job_and_state(here: Site, pages: Pages) -> None:
     found = samples(scraped(pages))
-    assert value(found, "runs_finished_total", job="greet", kind="job", state="succeeded") == 1
-    assert value(found, "runs_finished_total", job="greet", kind="job", state="failed") == 0
-    assert value(found, "runs_finished_total", job="nasty", kind="job", state="failed") == 1
-    assert value(found, "run_duration_seconds_count", job="nasty", kind="job") == 1
+    assert value(found, "runs_finished_total", name="greet", kind="job", state="succeeded") == 1
+    assert value(found, "runs_finished_total", name="greet", kind="job", state="failed") == 0
+    assert value(found, "runs_finished_total", name="nasty", kind="job", state="failed") == 1
+    assert value(found, "run_duration_seconds_count", name="nasty", kind="job") == 1
     assert value(found, "run_lateness_seconds_count", pool="default") == 2
-    assert value(found, "job_consecutive_failures", job="nasty", kind="job") == 1
-    assert value(found, "job_consecutive_failures", job="greet", kind="job") == 0
-    assert value(found, "job_last_success_timestamp_seconds", job="greet", kind="job") > 1_700_000_000
-    assert ("job_last_success_timestamp_seconds", (("job", "nasty"), ("kind", "job"))) not in found
+    assert value(found, "job_consecutive_failures", name="nasty", kind="job") == 1
+    assert value(found, "job_consecutive_failures", name="greet", kind="job") == 0
+    assert value(found, "job_last_success_timestamp_seconds", name="greet", kind="job") > 1_700_000_000
+    assert ("job_last_success_timestamp_seconds", (("kind", "job"), ("name", "nasty"))) not in found
 
 
 def test_the_engine_says_how_it_is(here: Site, pages: Pages) -> None:
@@ -109,6 +125,70 @@ def test_probes_name_every_part_where_they_are_asked(pages: Pages) -> None:
     assert text.splitlines()[0] == "ok" and "journal: ok\n" in text and "status branch: ok\n" in text
 
 
+def asked_for() -> dict[str, list[str]]:
+    """The expressions of the alert rules and of the Grafana dashboard."""
+    rules = [rule["expr"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    board = json.loads(DASHBOARD.read_text())
+    shown = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    shown += [one["expr"] for one in board["annotations"]["list"]]
+    shown += [one["query"]["query"] for one in board["templating"]["list"] if one["type"] == "query"]
+    return {"alerts": rules, "dashboard": shown}
+
+
+@pytest.mark.parametrize("where", ["alerts", "dashboard"])
+def test_what_alerts_and_the_dashboard_ask_for_is_shown_by_an_engine(pages: Pages, where: str) -> None:
+    """Every metric, and every label that is compared or grouped by."""
+    text = scraped(pages)
+    found = samples(text)
+    labels = {name: {label for one, of in found for label, _ in of if one == name} for name, _ in found}
+    for expression in asked_for()[where]:
+        names = set(re.findall(r"\bopsconductor_(\w+)", expression))
+        assert names or expression.startswith("up{")
+        assert names <= labels.keys(), expression
+        grouped = {name.strip() for by in re.findall(r"by \(([^)]*)\)", expression) for name in by.split(",")}
+        compared = set(re.findall(r"[{,]\s*(\w+)=", expression))
+        known = set().union(*(labels[name] for name in names), {"instance", "job"})
+        assert grouped | compared <= known, expression
+
+
+def test_the_grafana_dashboard_is_whole() -> None:
+    """Panels have ids of their own, lie beside each other, and ask the chosen data source."""
+    board: dict[str, Any] = json.loads(DASHBOARD.read_text())
+    panels = board["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells) and max(x for x, _ in cells) < 24
+    asked = [each["datasource"]["uid"] for panel in panels for each in (panel, *panel["targets"])]
+    assert set(asked) == {"${datasource}"}
+    assert [one["name"] for one in board["templating"]["list"]] == ["datasource", "instance"]
+
+
+@pytest.mark.slow
+def test_the_alert_rules_do_what_their_own_tests_say() -> None:
+    for words in (("check", "rules", ALERTS.name), ("test", "rules", "alerts.test.yaml")):
+        done = subprocess.run(["promtool", *words], cwd=ALERTS.parent, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    alerts = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
+    for each in yaml.safe_load((ALERTS.parent / "alerts.test.yaml").read_text())["tests"]:
+        assert {one["alertname"] for one in each["alert_rule_test"]} == alerts
+
+
+@pytest.mark.slow
+def test_prometheus_understands_what_the_dashboard_asks(tmp_path: Path) -> None:
+    shown = [one for one in asked_for()["dashboard"] if not one.startswith("label_values")]
+    plain = [one.replace("$__rate_interval", "5m").replace("$instance", ".*") for one in shown]
+    rules = [{"record": f"panel:{number}", "expr": expression} for number, expression in enumerate(plain)]
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 def test_promtool_finds_nothing_to_say(pages: Pages) -> None:
     """Prometheus' own judgement of names, help and types."""
@@ -131,7 +211,7 @@ def test_what_was_counted_outlasts_a_restart(tmp_path_factory: pytest.TempPathFa
         for name in ("runs_finished_total", "due_instants_total"):
             for key in (key for key in before if key[0] == name):
                 assert after[key] >= before[key]
-        assert value(after, "runs_finished_total", job="greet", kind="job", state="succeeded") >= 2
+        assert value(after, "runs_finished_total", name="greet", kind="job", state="succeeded") >= 2
         assert value(after, "due_instants_total", decision="run", reason="") >= 2
     finally:
         site.close()

@@ -1,0 +1,83 @@
+"""Probes of real engines that are not well."""
+
+import signal
+import sqlite3
+import sys
+from typing import Any
+
+import pytest
+
+from tests.acceptance import site as sites
+from tests.acceptance.site import Site, job
+from tests.acceptance.test_dashboard import Pages, pages_of
+
+GREET = job("greet", "- {id: greet, run: echo hello}")
+BROKEN = job("greet", "- {id: greet}")
+STOPPABLE = """
+import signal, time
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))
+from opsconductor.cli.main import run
+run()
+"""
+"""The program, whose event loop a signal stops as a call that never returns would."""
+ON = ("--dashboard", "127.0.0.1:0")
+
+
+def troubles(pages: Pages, probe: str) -> set[str]:
+    """The parts that the probe names; none where it is well."""
+    status, _, text = pages.ask(probe)
+    assert (status == 200) == (text == "ok\n")
+    return set() if status == 200 else {line.partition(":")[0] for line in text.splitlines()}
+
+
+def test_without_a_commit_in_force_an_engine_lives_and_is_not_ready(site: Any) -> None:
+    made: Site = site({"greet.yaml": BROKEN})
+    made.start(*ON)
+    pages = pages_of(made)
+    made.wait(lambda: "commit rejected" in made.daemons[-1].stderr, what="the rejection")
+    assert troubles(pages, "/healthz") == set()
+    assert "definitions" in troubles(pages, "/readyz")
+    assert "no commit is in force yet" in pages.ask("/readyz")[2]
+    made.commit({"greet.yaml": GREET})
+    made.in_force()
+    made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness")
+
+
+def test_a_journal_that_somebody_locks_is_named_until_it_is_let_go(site: Any) -> None:
+    made: Site = site({"greet.yaml": GREET})
+    made.up(*ON)
+    pages = pages_of(made)
+    assert troubles(pages, "/readyz") == set()
+    (file,) = made.root.glob("**/journal.sqlite3")
+    with sqlite3.connect(file, isolation_level=None) as locking:
+        locking.execute("BEGIN IMMEDIATE")
+        assert troubles(pages, "/readyz") == {"journal"}
+        assert str(file) not in pages.ask("/readyz")[2]
+        assert troubles(pages, "/healthz") == set()
+        locking.execute("ROLLBACK")
+    made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness")
+
+
+@pytest.mark.slow
+def test_an_event_loop_that_hangs_is_seen_from_outside_of_it(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sites, "PROGRAM", (sys.executable, "-c", STOPPABLE))
+    made: Site = site({"greet.yaml": GREET})
+    engine = made.start(*ON)
+    pages = pages_of(made)
+    made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness")
+    engine.signal(signal.SIGUSR1)
+    made.wait(lambda: "event loop" in troubles(pages, "/healthz"), what="a probe that fails", timeout=120)
+    assert "event loop: it has not turned for" in pages.ask("/healthz")[2]
+    assert pages.ask("/metrics")[0] == 200
+
+
+@pytest.mark.slow
+def test_a_source_that_is_gone_is_named_and_asks_for_no_restart(site: Any) -> None:
+    made: Site = site({"greet.yaml": GREET})
+    made.up(*ON)
+    pages = pages_of(made)
+    away = made.source.rename(made.source.with_name("away"))
+    made.wait(lambda: "source" in troubles(pages, "/readyz"), what="a probe that names the source", timeout=120)
+    assert troubles(pages, "/healthz") == set()
+    away.rename(made.source)
+    made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness", timeout=120)
