@@ -36,6 +36,12 @@ def lines(run: Mapping[str, Any], target: str | None = None, step: str | None = 
         yield from _places(status, target, step)
 
 
+def of_place(place: Mapping[str, Any]) -> Iterator[str]:
+    """What would happen in one place, as a Run file has it."""
+    for one in place.get("steps") or []:
+        yield from _step(one)
+
+
 def _places(told: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
     """What would happen on each target, or on the runner, each after an empty line."""
     places = told.get("targets") or {RUNNER: told}

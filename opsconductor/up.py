@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from secrets import token_hex
+from threading import Lock
 
 import structlog
 
@@ -67,6 +68,8 @@ class Engine:
         self._ending = Ending(exits.OK)
         self._mirror = Mirror(settings.state.mirror, settings.source.text, environment=os.environ)
         self._objects = Objects(self._mirror.path)
+        # For others than the loop, who ask from threads of their own; Objects have one caller at a time.
+        self._committed, self._committed_turn = Objects(self._mirror.path), Lock()
         remote = settings.status_remote
         self._status_mirror = (
             Mirror(settings.state.root / "status.git", remote, environment=os.environ) if remote else self._mirror
@@ -133,6 +136,14 @@ class Engine:
     async def unwritable(self) -> str | None:
         """Why the journal cannot be written now; None where it can. May be asked from any thread's loop."""
         return await self._journal.unwritable()
+
+    def committed(self, commit: str, path: str) -> bytes | None:
+        """A file as a commit has it, as far as both are there. May be asked from another thread."""
+        with self._committed_turn:
+            try:
+                return self._committed.file(commit, path)
+            except (Refused, Unavailable):
+                return None
 
     def stop(self) -> None:
         """Begin the drained stop: nothing new is decided or claimed, what runs may end within the grace time."""

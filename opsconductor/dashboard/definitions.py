@@ -141,6 +141,11 @@ def document_of(catalog: Catalog, kind: str, name: str, at: datetime) -> Data | 
     }
 
 
+def lines_of(document: Document) -> list[Data]:
+    """A document of whatever commit as text, without what looks like a secret."""
+    return _lines(masked(document.to_json()), {})
+
+
 def _lines(shown: Data, links: Mapping[Path, str]) -> list[Data]:
     return [
         {"number": one.number, "text": one.text, "named": one.named, "href": one.href} for one in lines(shown, links)

@@ -32,6 +32,9 @@ class Engine(Protocol):
 
     def soonest(self, count: int) -> Iterable[tuple[datetime, str]]: ...
 
+    def committed(self, commit: str, path: str) -> bytes | None:
+        """A file as a commit has it; None where one of them is not there."""
+
 
 class Kept:
     """What is worked out of a commit once, and asked for by many pages. Two that ask at once may both work it out."""

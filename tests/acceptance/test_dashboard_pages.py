@@ -50,6 +50,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.in_force()
     site.asked("third", "jobRef: greet")
     site.asked("fourth", "workflowRef: flow")
+    site.asked("fifth", "jobRef: nasty, params: {who: b}")
     yield site
     site.close()
 
@@ -80,10 +81,10 @@ def test_a_job_says_how_it_did_and_what_starts_it(here: Site, pages: Pages) -> N
 def test_a_job_that_fails_says_where(here: Site, pages: Pages) -> None:
     found = pages.data("/api/v1/jobs/nasty")
 
-    assert found["sentence"].startswith("It failed the last time")
+    assert found["sentence"].startswith("It failed the last 2 times")
     assert [(one["target"], one["step"], one["error"]) for one in found["failures"]] == [
         ("here", "talk", "exit code 3")
-    ]
+    ] * 2
     assert "talk on here: exit code 3" in pages.page("/jobs/nasty")
     assert "&lt;b&gt;no" in pages.page("/jobs/nasty")
 
@@ -177,3 +178,58 @@ def test_the_week_ahead_as_a_calendar_file(here: Site, pages: Pages) -> None:
     assert text.startswith("BEGIN:VCALENDAR\r\n") and text.endswith("END:VCALENDAR\r\n")
     assert text.count("BEGIN:VEVENT") == text.count("SUMMARY:tidy\r\n") > 100
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+
+
+def test_a_run_says_what_is_new_about_it(here: Site, pages: Pages) -> None:
+    first, third = (run["metadata"]["name"] for run in here.runs("greet")[:2])
+    found = pages.data(f"/api/v1/runs/{third}")["shown"]
+    new = found["difference"]
+    assert (new["run"], new["changed"], new["added"], new["params"]) == (first, ["greet"], [], [])
+    assert new["commit"]["now"] == here.head("main")
+    assert pages.data(f"/api/v1/runs/{first}")["shown"]["difference"] is None
+
+    fifth = here.runs("nasty")[-1]["metadata"]["name"]
+    assert pages.data(f"/api/v1/runs/{fifth}")["shown"]["difference"]["params"] == [
+        {"name": "who", "before": "a", "now": "b"}
+    ]
+    assert "param who" in pages.page(f"/runs/{fifth}")
+
+
+def test_a_run_shows_the_definition_of_its_own_commit(here: Site, pages: Pages) -> None:
+    first, third = (run["metadata"]["name"] for run in here.runs("greet")[:2])
+    old, new = (pages.data(f"/api/v1/runs/{name}")["shown"]["definition"] for name in (first, third))
+    assert (old["same"], new["same"]) == (False, True)
+    assert any("echo world" in line["text"] for line in old["lines"])
+    assert "today it reads otherwise" in pages.page(f"/runs/{first}")
+
+
+def test_a_run_is_drawn_over_time_and_by_targets(here: Site, pages: Pages) -> None:
+    name = here.runs("nasty")[-1]["metadata"]["name"]
+    found = pages.data(f"/api/v1/runs/{name}")["shown"]
+    (bar,) = found["timeline"]["rows"]["here"]["bars"]
+    assert (bar["step"], bar["attempt"], bar["state"]) == ("talk", 1, "failed")
+    assert 0 <= found["timeline"]["waited"] <= bar["x"] <= bar["x"] + bar["width"] <= 101
+    assert found["matrix"] == {
+        "steps": ["talk"],
+        "rows": [{"name": "here", "state": "failed", "states": ["failed"]}],
+        "more": 0,
+    }
+    assert "echo" in found["given"]["text"] and found["given"]["place"] == "here"
+    assert [place["name"] for place in pages.data(f"/api/v1/runs/{name}?only=failed")["shown"]["places"]] == ["here"]
+    assert pages.data(f"/api/v1/runs/{name}?target=nosuch")["shown"]["places"] == []
+    good = here.runs("greet")[0]["metadata"]["name"]
+    assert pages.data(f"/api/v1/runs/{good}?only=failed")["shown"]["places"] == []
+    assert pages.ask(f"/runs/{name}?only=green")[0] == 400
+
+
+def test_a_workflows_run_is_drawn_as_its_graph(here: Site, pages: Pages) -> None:
+    name = here.runs("flow")[-1]["metadata"]["name"]
+    nodes = pages.data(f"/api/v1/runs/{name}")["shown"]["nodes"]
+    page = pages.page(f"/runs/{name}")
+    assert [(node["id"], node["needs"], node["state"]) for node in nodes] == [
+        ("one", [], "succeeded"),
+        ("two", ["one"], "succeeded"),
+    ]
+    assert '<svg class="graph"' in page
+    for node in nodes:
+        assert f'<a href="/runs/{node["runs"][0]}">' in page

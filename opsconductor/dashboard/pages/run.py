@@ -1,47 +1,190 @@
-"""One run: a sentence in words, its steps and targets, its graph."""
+"""One run: a sentence in words, its steps and targets over time, what it was given, what is new about it, its graph."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from engine.contexts import RunFacts
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.pinned import RUNNER, PinnedSpec, is_nested
+from engine.placefile import place as place_file
 from engine.readmodel import run_file
+from engine.rehearsal import rehearse
 from engine.states import StepState
-from engine.views import NodeView, StepView, TargetView
+from engine.views import NodeView, RunView, StepView, TargetView
 from engine.yamltext import stamp
-from journal import runviews
+from journal import attempts, runviews
+from journal.attempts import Attempt, Planned
 from opsconductor.dashboard import sentence
+from opsconductor.dashboard.definitions import lines_of
+from opsconductor.dashboard.differences import differences
 from opsconductor.dashboard.pages.briefs import usual_seconds
-from opsconductor.dashboard.pages.page import Asked, Page
+from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery, number_of
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.dashboard.timeline import timeline
+from opsconductor.rehearsed import of_place
+from schemas.reader import read
+
+_PLACES = 20
+"""Targets that one page shows in full."""
+_MATRIX = 300
+_COLUMNS = 40
+_ATTEMPTS = 4_000
+_LINES = 500
+_GOOD = (StepState.SUCCEEDED, StepState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What is asked for: `only` what failed, one target, a page of the targets."""
+
+    only: bool
+    target: str | None
+    page: int
 
 
 async def load(sources: Sources, asked: Asked) -> Data | None:
-    """A run as its file says it, with what people see beside it."""
-    return await sources.journal.read(lambda conn: _run(conn, asked.path["run"], sources.clock.now()))
+    """A run as its file says it, with what people see beside it. The query has `only`, `target` and `page`."""
+    if (only := asked.query.get("only", "")) not in ("", "failed"):
+        raise UnfitQuery("'only' is failed, or left out")
+    wish = _Wish(bool(only), asked.query.get("target") or None, number_of(asked.query, "page", 1))
+    at = sources.clock.now()
+    found = await sources.journal.read(lambda conn: _run(conn, RunId(asked.path["run"]), wish, at))
+    if found is None:
+        return None
+    data, view, plan = found
+    data["shown"]["given"] = await asyncio.to_thread(_given, view, plan, data["shown"]["places"])
+    data["shown"]["definition"] = await asyncio.to_thread(_definition, sources, view)
+    return data
 
 
 PAGE = Page("/runs/{run}", "run", load)
 
 
-def _run(conn: Connection, name: str, at: datetime) -> Data | None:
-    view = runviews.get(conn, RunId(name))
+def _run(conn: Connection, name: RunId, wish: _Wish, at: datetime) -> tuple[Data, RunView, Planned | None] | None:
+    view = runviews.get(conn, name)
     if view is None:
         return None
     usual = usual_seconds(conn, view.job)
+    every = sentence.places(view)
+    chosen = [place for place in every if _is_wanted(place, wish)]
+    pages = max(-(-len(chosen) // _PLACES), 1)
+    page = min(wish.page, pages)
+    places = chosen[(page - 1) * _PLACES : page * _PLACES]
+    seen = attempts.attempts(conn, name, [place.name for place in places], limit=_ATTEMPTS)
+    plan = attempts.planned(conn, name)
     shown = {
         "usual": usual,
         "sentence": sentence.of_run(view, at, usual),
-        "places": [_place(place) for place in sentence.places(view)],
+        "places": [_place(place) for place in places],
+        "only": "failed" if wish.only else "",
+        "target": wish.target,
+        "page": page,
+        "pages": pages,
+        "begun": len(every),
+        "timeline": timeline(view, _whole(seen), at),
+        "matrix": _matrix(chosen) if view.on_targets and not view.workflow else None,
+        "difference": _difference(conn, plan),
         "nodes": [_node(node) for node in view.nodes],
     }
-    return {"at": stamp(at)} | run_file(view) | {"shown": shown}
+    return {"at": stamp(at)} | run_file(view) | {"shown": shown}, view, plan
+
+
+def _is_wanted(place: TargetView, wish: _Wish) -> bool:
+    if wish.target is not None and place.name != wish.target:
+        return False
+    return not wish.only or place.state not in (*_GOOD, StepState.RUNNING, None)
+
+
+def _whole(seen: Sequence[Attempt]) -> Sequence[Attempt]:
+    """Nothing rather than a part that looks like the whole."""
+    return () if len(seen) == _ATTEMPTS else seen
+
+
+def _difference(conn: Connection, now: Planned | None) -> Data | None:
+    other = None if now is None else attempts.before(conn, now.run)
+    before = None if other is None else attempts.planned(conn, other)
+    return None if now is None or before is None else differences(before, now)
+
+
+# --- what it was given ---
+
+
+def _given(view: RunView, planned: Planned | None, places: Sequence[Data]) -> Data | None:
+    """Inputs of the steps in the first place shown, as far as they were known before the run; secrets by name alone."""
+    spec = None if planned is None else planned.plan
+    if not isinstance(spec, PinnedSpec) or view.rehearsal is not None or not places:
+        return None
+    name = places[0]["name"]
+    alone = replace(spec, targets=tuple(one for one in spec.targets if one.name == name))
+    if spec.on_targets and not alone.targets:
+        return None
+    facts = RunFacts(view.id, view.job, view.commit, view.cause.instant, max(view.attempt, 1), view.cause)
+    found = rehearse(alone, view.params, facts).places[0]
+    return {"place": name, "text": "\n".join(of_place(place_file(found)))}
+
+
+def _definition(sources: Sources, view: RunView) -> Data | None:
+    """The text of its job at its commit, where it stands in the file where it stands today."""
+    catalog = sources.engine.catalog
+    identity = f"{'Workflow' if view.workflow else 'Job'}/{view.job}"
+    known = None if catalog is None or view.inline else catalog.origin.get(identity)
+    if catalog is None or known is None:
+        return None
+    authored = known if view.commit == catalog.commit else None
+    if authored is None:
+        data = sources.engine.committed(view.commit, known.file)
+        documents = () if data is None else read(data, known.file).documents
+        authored = next((one for one in documents if one.identity == identity), None)
+    if authored is None:
+        return None
+    lines = lines_of(authored.document)
+    return {
+        "file": authored.file,
+        "line": authored.span().line,
+        "same": view.commit == catalog.commit or authored.document == known.document,
+        "lines": lines[:_LINES],
+        "more": len(lines) > _LINES,
+    }
+
+
+# --- targets and steps ---
+
+
+def _matrix(places: Sequence[TargetView]) -> Data:
+    """Targets and steps, a state each; what steps consist of is left out."""
+    columns: dict[str, None] = {}
+    for place in places[:_MATRIX]:
+        columns |= dict.fromkeys(sentence.phase_and_step(step) for step in place.steps if not is_nested(step.id))
+    names = list(columns)[:_COLUMNS]
+    return {
+        "steps": names,
+        "rows": [_matrix_row(place, names) for place in places[:_MATRIX]],
+        "more": max(len(places) - _MATRIX, 0),
+    }
+
+
+def _matrix_row(place: TargetView, names: Sequence[str]) -> Data:
+    states: Mapping[str, str] = {sentence.phase_and_step(step): str(step.state) for step in place.steps}
+    return {
+        "name": place.name,
+        "state": place.state and str(place.state),
+        "states": [states.get(name) for name in names],
+    }
 
 
 def _place(place: TargetView) -> Data:
     name = "" if place.name == RUNNER else place.name
-    return {"name": name, "state": place.state and str(place.state), "steps": [_step(step) for step in place.steps]}
+    return {
+        "name": name,
+        "key": place.name,
+        "state": place.state and str(place.state),
+        "reason": place.reason or "",
+        "steps": [_step(step) for step in place.steps],
+    }
 
 
 def _step(step: StepView) -> Data:
@@ -62,11 +205,14 @@ def _step(step: StepView) -> Data:
 
 
 def _node(node: NodeView) -> Data:
+    runs = list(node.record.runs)
     return {
         "id": node.id,
         "kind": node.kind,
         "state": str(node.state),
         "needs": list(node.needs),
-        "runs": list(node.record.runs),
+        "runs": runs,
         "reason": node.record.reason or "",
+        "under": node.job or node.kind,
+        "href": f"/runs/{runs[0]}" if len(runs) == 1 else None,
     }
