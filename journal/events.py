@@ -133,8 +133,9 @@ def watch(tx: Connection, wanted: Iterable[Watch]) -> None:
 
 def receive(tx: Connection, new: NewEvent) -> Received:
     """Record an event to be decided, once. The answer says what is wrong where it is not recorded."""
-    for row in tx.execute(_KNOWN, {"which": new.trigger, "by_key": new.key, "by_delivery": new.delivery}).all():
-        return "known" if row.key == new.key else "conflict"
+    before = tx.execute(_KNOWN, {"which": new.trigger, "by_key": new.key, "by_delivery": new.delivery}).all()
+    if before:
+        return "known" if any(row.key == new.key for row in before) else "conflict"
     count, size = tx.execute(_WAITING).one()
     if count >= MOST_WAITING or size + len(new.payload or b"") > MOST_WAITING_BYTES:
         return "full"

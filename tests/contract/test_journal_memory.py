@@ -260,3 +260,13 @@ async def test_lists_are_newest_first(desk, new_run):
     assert await ids(history.running) == [claim.fence.run]
     assert await ids(history.waiting) == [new_run("d").id]
     assert (await desk.see(history.summary))[RunState.SUCCEEDED] == 1
+
+
+async def test_it_is_known_on_how_many_targets_runs_are_done(desk):
+    """Of more runs than a statement takes; those that are done on none are left out."""
+    one, two, none = [await desk.running(name) for name in ("a", "b", "c")]
+    for claim, target in ((one, "web-01"), (two, "web-01"), (two, "web-02")):
+        await desk.do(steps.end_target, claim.fence, target, StepState.FAILED, {}, desk.clock.now())
+    wanted = [one.fence.run, *(f"r{number}" for number in range(1000)), two.fence.run, none.fence.run]
+    assert await desk.see(history.ended_targets, wanted) == {one.fence.run: 1, two.fence.run: 2}
+    assert await desk.see(history.ended_targets, [two.fence.run]) == {two.fence.run: 2}

@@ -198,7 +198,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
             return
         state = RunState.WAITING
         if delay == 0:
-            if group is not None:
+            if group is not None and conflict != "allow":  # who takes no place looks at nobody
                 self.arrived(group)
             match self.judged(group, conflict, most, priority):
                 case "go":
