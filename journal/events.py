@@ -117,7 +117,7 @@ _DEDUPED = (
 
 def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
     """Record the events of a run's end, in its transaction. Which triggers watch for it, the accepted commit says."""
-    if tx.execute(_RUN_ENDED, {"ended": run, "now": now}).rowcount:
+    if tx.execute(_RUN_ENDED, {"ended": run, "now": now}, execution_options={"preserve_rowcount": True}).rowcount:
         points.record("event")
 
 

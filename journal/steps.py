@@ -47,8 +47,13 @@ _HELD = (
 )
 _NEW = ("target", "phase", "step", "attempt", "name", "state", "token", "started_at", "ended_at", "error", "continued")
 # The fence is checked by the statement itself: a look beforehand would double the cost of every step's record.
-_START = insert(steps).from_select(
-    ["run", *_NEW], _HELD.add_columns(*(bindparam(f"new_{name}", type_=steps.c[name].type) for name in _NEW))
+_START = (
+    insert(steps)
+    .from_select(
+        ["run", *_NEW], _HELD.add_columns(*(bindparam(f"new_{name}", type_=steps.c[name].type) for name in _NEW))
+    )
+    # A driver may forget the number when the cursor is closed, which for an INSERT is at once.
+    .execution_options(preserve_rowcount=True)
 )
 _ATTEMPT = (
     steps.c.target == bindparam("at"),
