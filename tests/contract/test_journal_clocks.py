@@ -75,8 +75,6 @@ async def test_it_is_known_of_many_up_to_when_they_are_decided(desk: Desk) -> No
     asked = [f"s{number}" for number in range(40_000)]
     assert await desk.see(schedules.considered_untils, asked) == {"s1": at(1), "s4321": at(2)}
     assert await desk.see(schedules.considered_untils, ()) == {}
-    assert await desk.see(schedules.considered_until, "s1") == at(1)
-    assert await desk.see(schedules.considered_until, "s2") is None
 
 
 async def test_decisions_of_many_schedules_are_kept_together(desk: Desk) -> None:
