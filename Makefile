@@ -57,7 +57,7 @@ host-programs:
 	@tools/programs.sh cron logrotate sysctl journalctl rabbitmq-server sqlite3 psql postgres mariadb mariadbd \
 		rsync ping traceroute zstd xz curl openssl promtool
 
-# An editor's language server, a workflow checker and a schema, for slow tests; the lock file names no registry.
+# An editor's language server, a workflow checker, a schema and axe, for slow tests; the lock file names no registry.
 NODE_PROGRAMS := tests/node_programs/node_modules
 $(NODE_PROGRAMS)/.made: tests/node_programs/package.json tests/node_programs/package-lock.json
 	@tools/programs.sh node npm

@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A package=([sshd]=openssh-server [ssh-keygen]=openssh-client [busybox]=busybox [strace]=strace [sudo]=sudo [git]=git [venv]=python3-venv
     [nmap]=nmap [node]=nodejs [npm]=npm [cron]=cron [logrotate]=logrotate [sysctl]=procps
-    [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [rsync]=rsync [ping]=iputils-ping
+    [journalctl]=systemd [sqlite3]=sqlite3 [psql]=postgresql-client [postgres]=postgresql [chromium]=chromium [rsync]=rsync [ping]=iputils-ping
     [traceroute]=traceroute [mariadb]=mariadb-client [mariadbd]=mariadb-server
     [promtool]=prometheus [krb5kdc]=krb5-kdc [kadmin.local]=krb5-admin-server [krb5-config]=libkrb5-dev [gcc]=gcc
     [rabbitmq-server]=rabbitmq-server [libc-headers]=libc6-dev)

@@ -24,6 +24,7 @@ from opsconductor.metrics.scraping import Metrics
 
 API = "/api/v1"
 _STATIC = {
+    "icon.svg": "image/svg+xml",
     "style.css": "text/css; charset=utf-8",
     "charts.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",

@@ -1,0 +1,147 @@
+"""Every page that a reader can come to: accessible in both schemes, narrow enough for a phone, and only ever text."""
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Dialog, Page, Response, ViewportSize
+
+from tests import node_programs
+from tests.acceptance.site import Site
+from tests.browser.conftest import OWNED
+
+pytestmark = pytest.mark.slow
+
+EACH = 3
+"""Of pages with one shape of address, such as the runs, so many are visited."""
+PAGES = 200
+WIDE, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=360, height=740)
+NO_PAGE = re.compile(r"/(api|badge|feed|schedule\.ics|metrics)")
+AXE = "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@dataclass
+class Visitor:
+    """A page of the browser that notes what goes wrong on the way."""
+
+    page: Page
+    troubles: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda said: self._note(said.text) if said.type in ("error", "warning") else None)
+        self.page.on("pageerror", lambda error: self._note(str(error)))
+        self.page.on("dialog", self._dismiss)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self._note(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def _note(self, what: str) -> None:
+        self.troubles.append(f"{self.page.url}: {what}")
+
+    def open(self, address: str) -> Response:
+        answer = self.page.goto(address, wait_until="load")
+        assert answer is not None
+        return answer
+
+
+@pytest.fixture(params=["light", "dark"])
+def visitor(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    context = browser.new_context(color_scheme=request.param, viewport=WIDE, reduced_motion="reduce")
+    yield Visitor(context.new_page())
+    context.close()
+
+
+def shape(address: str) -> str:
+    """`/runs/*/log` for the log of any run."""
+    parts = urlsplit(address)
+    first, *rest = parts.path.strip("/").split("/")
+    kept = rest[:1] if first == "kinds" else []
+    return "/".join([first, *kept, *("log" if part == "log" else "*" for part in rest[len(kept) :])])
+
+
+def crawl(visitor: Visitor, start: str) -> Iterator[str]:
+    """The pages that links lead to, each open in the visitor's page when it is given."""
+    seen, found, left = {start}, Counter[str](), deque([start])
+    for _ in range(PAGES):
+        if not left:
+            return
+        address = left.popleft()
+        answer = visitor.open(address)
+        assert answer.status == 200, address
+        yield address
+        links: list[str] = visitor.page.eval_on_selector_all("a[href]", "all => all.map(a => a.getAttribute('href'))")
+        for link in links:
+            there = urldefrag(urljoin(address, link)).url
+            ours = there.startswith(start) and not re.match(
+                r"/(api|badge|feed|schedule\.ics|metrics)", urlsplit(there).path
+            )
+            if ours and there not in seen and found[shape(there)] < EACH:
+                seen.add(there)
+                found[shape(there)] += 1
+                left.append(there)
+
+
+def test_every_page_is_accessible_and_nothing_in_it_is_executed(visitor: Visitor, address: str) -> None:
+    """axe finds nothing, the console is silent, and what jobs print is text."""
+    axe = (node_programs.module("axe-core") / "axe.min.js").read_text()
+    broken, visited = [], []
+    for here in crawl(visitor, address + "/"):
+        visited.append(shape(here))
+        # The page's own policy keeps scripts out that are not its own: the browser puts this one in from outside.
+        visitor.page.evaluate(axe)
+        found = visitor.page.evaluate(
+            "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
+        )
+        broken += [
+            f"{here}: {one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+            for one in found["violations"]
+        ]
+        assert OWNED not in visitor.page.title()
+    assert broken == [], "\n".join(broken)
+    assert visitor.troubles == []
+    assert {"", "runs/*", "runs/*/log", "jobs/*"} <= set(visited)
+
+
+def test_no_page_is_wider_than_a_phone(visitor: Visitor, address: str) -> None:
+    visitor.page.set_viewport_size(PHONE)
+    wide = [
+        (here, width)
+        for here in crawl(visitor, address + "/")
+        if (width := visitor.page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]
+    ]
+    assert wide == []
+
+
+def test_the_keyboard_reaches_the_content_first_and_then_every_link(visitor: Visitor, address: str) -> None:
+    visitor.open(address + "/")
+    visitor.page.keyboard.press("Tab")
+    assert visitor.page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    visitor.page.keyboard.press("Enter")
+    assert visitor.page.evaluate("document.activeElement.id") == "main"
+    visitor.page.keyboard.press("Tab")
+    assert visitor.page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_the_page_follows_what_happens(visitor: Visitor, address: str, site: Site) -> None:
+    """Without a reload: a run that is asked for while the page is open appears in it."""
+    visitor.open(address + "/")
+    site.asked(f"watched-{visitor.page.evaluate('Date.now()')}", "jobRef: greet")
+    newest = site.runs("greet")[-1]["metadata"]["name"]
+    visitor.page.wait_for_selector(f"a[href='/runs/{newest}']")
+    assert visitor.troubles == []
+
+
+def test_everything_is_there_without_scripts(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport=WIDE)
+    page = context.new_page()
+    page.goto(address + "/")
+    page.get_by_role("link", name=re.compile("nasty-")).first.click()
+    assert page.get_by_role("heading", level=1).is_visible()
+    page.get_by_role("link", name=re.compile("log", re.IGNORECASE)).first.click()
+    assert "<script>document.title='owned'</script>" in page.inner_text("main")
+    context.close()
