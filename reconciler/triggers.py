@@ -35,7 +35,8 @@ class Triggers:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held by who decides and by who puts definitions in force: an event of a commit is decided under that commit."""
         self._windows: tuple[Catalog, Windows] | None = None
         self.active: Catalog | None = None
         """The definitions in force."""
@@ -55,7 +56,7 @@ class Triggers:
     async def decide(self, now: datetime) -> int:
         """Decide everything that waits; gives the number of runs that were enqueued."""
         started = 0
-        async with self._turn:
+        async with self.turn:
             while (catalog := self.active) is not None:
                 found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
                 if not found:
