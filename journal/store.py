@@ -27,6 +27,7 @@ from journal.tables import (
     RUNS_IN_LINE,
     RUNS_LATER,
     VERSION,
+    commits,
     events,
     meta,
     metadata,
@@ -63,6 +64,7 @@ def _with_queues(connection: Connection) -> None:
     RUNS_LATER.create(connection)
 
 
+_OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
     3: _executing(
@@ -75,7 +77,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     6: _with_workflows,
     7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
     8: _with_queues,
-    9: lambda connection: metadata.create_all(connection, tables=[notices, tallies, messages, channels, counts]),
+    9: lambda connection: metadata.create_all(connection, tables=_OF_9),
 }
 """How a journal of the version before becomes one of this version."""
 

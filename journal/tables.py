@@ -351,6 +351,18 @@ events = Table(
 _PENDING = events.c.state == "pending"
 Index("events_pending", events.c.seq, sqlite_where=_PENDING, postgresql_where=_PENDING)
 
+commits = Table(
+    # Of definitions: those that were looked at, and what came of each; the newest of them.
+    "commits",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("commit", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("detail", json_value(), nullable=False),
+    sqlite_autoincrement=True,
+)
+
 runners = Table(
     "runners",
     metadata,

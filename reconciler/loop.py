@@ -9,14 +9,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.compile import PROJECT_FILE, Compiled
-from journal import facts, runs
+from journal import commits, facts, runs
 from journal.clock import Clock
+from journal.commits import Judged, Judgement
 from journal.errors import Unavailable
 from journal.points import reach
 from journal.spans import span
@@ -26,6 +28,7 @@ from reconciler.accepted import ACCEPTED, Accepted, text_of
 from reconciler.alarms import Alarms
 from reconciler.closures import Closures
 from reconciler.definitions import Definitions, guarded
+from reconciler.judged import judged
 from reconciler.lookout import Sighting
 from reconciler.mirror import Mirror
 from reconciler.notices import Notices
@@ -254,6 +257,8 @@ class Loop:
             case trust.Frozen(reason=reason, message=message):
                 self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
                 log.warning("frozen", commit=head, reason=reason)
+                said = await self._told_of(head, "frozen", self._clock.now(), reason=message)
+                await self._journal.write(partial(commits.record, judged=said))
             case trust.Trusted(by_name=named):
                 await self._compile(head, named=named)
 
@@ -264,7 +269,8 @@ class Loop:
             await self._remember(self._accepted.looking_at(await self._names_of_acts()))
         now = self._moment()
         if compiled.catalog is None:
-            await self._remember(replace(self._accepted, trusted=head))
+            said = await self._told_of(head, "rejected", now, by_name=named, findings=compiled.findings)
+            await self._remember(replace(self._accepted, trusted=head), said)
             log.warning("commit rejected", commit=head, findings=len(compiled.findings))
             for found in compiled.findings[:_MOST_FINDINGS_LOGGED]:
                 log.warning(found.message, commit=head, at=str(found.span), code=found.code, hint=found.hint or None)
@@ -274,7 +280,9 @@ class Loop:
                 await self._schedules.decide(now)
                 await self._triggers.decide(now)
                 await self.notices.decide(now)
-            await self._accept(compiled.catalog, head, now)
+            more = {"by_name": named, "findings": compiled.findings, "catalogs": (self._catalog, compiled.catalog)}
+            said = await self._told_of(head, "accepted", now, **more)
+            await self._accept(compiled.catalog, head, now, said)
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
 
     def shared(self, project: Project) -> str | None:
@@ -306,26 +314,33 @@ class Loop:
             hint = "the last good commit stays in force; please send us the engine's log"
             return Compiled(None, (), (Diagnostic(start_of("opsconductor.yaml"), "OC125", message, hint),), 0)
 
-    async def _accept(self, catalog: Catalog, head: str, now: datetime) -> None:
+    async def _told_of(self, head: str, verdict: Judgement, at: datetime, **more: Any) -> Judged:
+        """What people will read of a commit that was looked at."""
+        return await asyncio.to_thread(partial(judged, self._objects, head, verdict, at, **more))
+
+    async def _accept(self, catalog: Catalog, head: str, now: datetime, said: Judged) -> None:
         # Whatever becomes of the branch, the commit in force stays in the mirror.
         await asyncio.to_thread(self._mirror.keep, "accepted", head)
         reach("definitions.accepted")
-        await self._take(catalog, now, replace(self._accepted, applied=head, trusted=head))
+        await self._take(catalog, now, replace(self._accepted, applied=head, trusted=head), said)
         log.info("commit in force", commit=head, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
 
-    async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted) -> None:
+    async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted, said: Judged | None = None) -> None:
         # With its clocks in one transaction: a new schedule is considered from when its commit was accepted.
         before = self._catalog if self._decides else None
         heard = await asyncio.to_thread(heard_of, before, catalog, self._objects, self._clock.now())
 
         def also(tx: Connection) -> None:
             facts.put(tx, ACCEPTED, accepted.to_json())
+            if said is not None:
+                commits.record(tx, said)
             self._triggers.adopt(tx, catalog, heard, now)
             self.notices.adopt(tx, catalog)
 
-        await self._schedules.adopt(catalog, now, also=also)
-        self._accepted = accepted
-        self._triggers.active = self.notices.active = catalog
+        async with self._triggers.turn:
+            await self._schedules.adopt(catalog, now, also=also)
+            self._accepted = accepted
+            self._triggers.active = self.notices.active = catalog
         reach("definitions.adopted")
         pace = self.outlook.pace
         if self._schedules.admissions is not None:
@@ -350,8 +365,13 @@ class Loop:
         """Their names."""
         return frozenset(one.authored.document.name for one in await self.all_acts())
 
-    async def _remember(self, accepted: Accepted) -> None:
-        await self._journal.write(partial(facts.put, key=ACCEPTED, value=accepted.to_json()))
+    async def _remember(self, accepted: Accepted, said: Judged | None = None) -> None:
+        def change(tx: Connection) -> None:
+            facts.put(tx, ACCEPTED, accepted.to_json())
+            if said is not None:
+                commits.record(tx, said)
+
+        await self._journal.write(change)
         self._accepted = accepted
 
     def _report(self, head: str, findings: tuple[Diagnostic, ...], *, rejected: bool) -> None:

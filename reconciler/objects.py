@@ -73,6 +73,8 @@ class CommitInfo:
     committed_at: datetime
     parents: tuple[str, ...]
     message: str
+    signed: bool = False
+    """It has a signature. Nobody has looked whether it is a good one."""
 
     @property
     def author(self) -> str:
@@ -202,6 +204,7 @@ class Objects:
                 committed_at=_instant(found.commit_time),
                 parents=tuple(str(parent) for parent in found.parent_ids),
                 message=_text(found.raw_message),
+                signed=found.gpg_signature[0] is not None,
             )
 
     def introduced(self, head: str, path: str) -> CommitInfo:

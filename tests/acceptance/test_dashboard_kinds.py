@@ -46,6 +46,7 @@ FILES = {
         "- {id: look, uses: network/ping@1, with: {host: localhost}}",
         "targets: {selector: {matchLabels: {role: web}}}",
     ),
+    "late.yaml": job("late", "- {id: wait, run: 'true'}"),
     "sweep.yaml": job("sweep", "- {id: look, run: 'true'}", "targets: {groups: [webs], names: [here]}"),
     "nightly.yaml": schedule("nightly", "audit", 'cron: "0 2 * * *", timeZone: UTC'),
     "web.yaml": document("Target", "web-01", WEB, labels="{role: web}", owner="ana", description=f"'{HOSTILE}'"),
@@ -54,8 +55,11 @@ FILES = {
     "release.yaml": document("Workflow", "release", RELEASE),
     "ana.yaml": document("User", "ana", "email: ana@example.org\nteams: [ops]"),
     "policy.yaml": document("Policy", "operators", RULES),
-    "pool.yaml": document("RunnerPool", "default", "labels: {}"),
+    "pool.yaml": document("RunnerPool", "spare", "labels: {}"),
+    "told.yaml": document("Trigger", "told", "event: {definitions: {paths: ['definitions/**']}}\njobRef: late"),
 }  # fmt: skip
+
+ADDED = job("added", "- {id: wait, run: 'true'}")
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site.create(FILES)
     site.up("--dashboard", "127.0.0.1:0")
     site.asked("first", "jobRef: greet")
+    broken = site.commit({"broken.yaml": "apiVersion: opsconductor/v1\nkind: Job\n"}, message=f"Break {HOSTILE}")
+    site.rejected(broken)
+    changed = {"broken.yaml": None, "greet.yaml": FILES["greet.yaml"].replace("hello", "hi"), "pool.yaml": None}
+    site.in_force(site.commit({**changed, "added.yaml": ADDED}, message="Mend it"))
+    site.wait(lambda: [run for run in site.runs("late") if run["status"]["finishedAt"]], what="what the commit set off")
     yield site
     site.close()
 
@@ -83,7 +92,7 @@ def test_every_kind_is_listed_with_its_documents(here: Site, pages: Pages) -> No
 
     assert found["commit"] == here.head("main")
     assert (
-        counts["Job"] == 3 and counts["Workflow"] == counts["Policy"] == counts["Project"] == counts["RunRequest"] == 1
+        counts["Job"] == 5 and counts["Workflow"] == counts["Policy"] == counts["Project"] == counts["RunRequest"] == 1
     )
     assert counts["StepLibrary"] >= 6 and counts["Step"] >= 40
     for kind, count in counts.items():
@@ -156,7 +165,7 @@ def test_an_act_is_shown_with_its_answer(pages: Pages) -> None:
     assert pages.ask("/kinds/Approval/first")[0] == 404
 
 
-@pytest.mark.parametrize("kind", ["Project", "User", "Policy", "Schedule", "RunnerPool", "TargetGroup", "Job"])
+@pytest.mark.parametrize("kind", ["Project", "User", "Policy", "Schedule", "Trigger", "TargetGroup", "Job"])
 def test_each_document_of_these_kinds_has_a_page(pages: Pages, kind: str) -> None:
     for name in names(pages.data(f"/api/v1/kinds/{kind}")):
         assert f"<h1>{name}</h1>" in pages.page(f"/kinds/{kind}/{name}")
@@ -165,10 +174,10 @@ def test_each_document_of_these_kinds_has_a_page(pages: Pages, kind: str) -> Non
 def test_targets_are_listed_with_how_they_did(pages: Pages) -> None:
     found, page = pages.data("/api/v1/targets"), pages.page("/targets")
     rows = {one["name"]: one for one in found["targets"]}
-    assert rows["here"]["state"] == "succeeded" and rows["here"]["well"] == "1 of the last 1 ended well"
+    assert rows["here"]["state"] == "succeeded" and rows["here"]["well"] == "2 of the last 2 ended well"
     assert rows["web-01"]["state"] is None and rows["web-01"]["beats"] == []
     assert found["sentence"] == "All 1 targets here that were used ended well last time; 1 were never used."
-    assert page.count("<rect ") == 1 and 'aria-label="1 of the last 1 ended well"' in page
+    assert page.count("<rect ") == 2 and 'aria-label="2 of the last 2 ended well"' in page
     assert [one["name"] for one in pages.data("/api/v1/targets?q=role=web")["targets"]] == ["web-01"]
 
 
@@ -191,7 +200,26 @@ def test_a_target_tells_which_jobs_choose_it_and_why(pages: Pages) -> None:
 
 
 def test_a_target_shows_its_last_ends(pages: Pages) -> None:
-    (beat,) = pages.data("/api/v1/targets/here")["beats"]
-    assert (beat["job"], beat["state"]) == ("greet", "succeeded")
+    beat, later = pages.data("/api/v1/targets/here")["beats"]
+    assert (beat["job"], beat["state"], later["job"]) == ("greet", "succeeded", "late")
     assert f'href="/runs/{beat["run"]}"' in pages.page("/targets/here")
     assert pages.ask("/targets/nosuch")[0] == 404
+
+
+def test_changes_are_told_with_what_came_of_them(here: Site, pages: Pages) -> None:
+    (run,) = here.runs("late")
+    found, page = pages.data("/api/v1/sync"), pages.page("/sync")
+    mended, broken, first = found["commits"]
+
+    assert found["sentence"] == f"Commit {here.head('main')[:12]} is in force, the newest that was seen."  # type: ignore[index]
+    assert [one["verdict"] for one in found["commits"]] == ["accepted", "rejected", "accepted"]
+    assert mended["subject"] == "Mend it" and mended["author"] == "Ann <ann@example.org>"
+    assert (mended["signed"], mended["verified"]) == (False, False)
+    changes = {what: [one["document"] for one in found["documents"]] for what, found in mended["changes"].items()}
+    assert changes == {"added": ["Job/added"], "changed": ["Job/greet"], "removed": ["RunnerPool/spare"]}
+    assert [(one["trigger"], one["run"]) for one in mended["caused"]] == [("told", run["metadata"]["name"])]
+    assert run["spec"]["commit"] == mended["commit"]
+    assert broken["words"].startswith("rejected: ") and broken["errors"] and broken["findings"][0]["code"]
+    assert first["changes"] is None and first["documents"] == len(FILES) + 1 and first["runs"] == 1
+    assert HOSTILE not in page and "definitions/broken.yaml:" in page
+    assert pages.data("/api/v1/sync?page=2")["commits"] == []
