@@ -36,7 +36,7 @@ class Triggers:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self.turn = asyncio.Lock()
-        """Held by who decides and by who puts definitions in force: an event of a commit is decided under that commit."""
+        """Held by who decides and by who puts definitions in force: a commit's own events are decided under it."""
         self._windows: tuple[Catalog, Windows] | None = None
         self.active: Catalog | None = None
         """The definitions in force."""
