@@ -11,6 +11,7 @@ from pathlib import Path
 from journal.errors import Refused
 from opsconductor.address import Address, Pages
 from opsconductor.exits import UsageError
+from opsconductor.loglines import Format
 from reconciler.source import Source, parse
 
 
@@ -87,6 +88,8 @@ class Settings:
     take_over: bool = False
     webhooks: Address | None = None
     """Where webhooks are received. None: nowhere."""
+    log_format: Format = "text"
+    """How the engine's own log is written."""
     once: bool = False
     paused: bool = False
     dashboard: Pages | None = None

@@ -14,7 +14,7 @@ from journal import spans
 from journal.clock import Clock, SystemClock
 from journal.errors import Refused
 from journal.store import Journal
-from opsconductor import exits
+from opsconductor import exits, loglines
 from opsconductor.address import Address
 from opsconductor.lock import held
 from opsconductor.settings import Settings, StateFolder
@@ -30,7 +30,8 @@ def serve(settings: Settings, *, begun: Callable[[str | None], None] | None = No
 
     `begun` is called with the dashboard's address, if there is one, once the source was read and its branch is ours.
     """
-    configure_logging()
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    loglines.configure(settings.log_format, colours=colours)
     _install_crash_points()
     settings.state.root.parent.mkdir(parents=True, exist_ok=True)
     settings.state.root.mkdir(exist_ok=True, mode=0o700)
@@ -139,22 +140,6 @@ async def _dashboard(
         reader.stop_watching()  # who follows what happens would keep the listener open
         await server.stop()
         reader.close()
-
-
-def configure_logging() -> None:
-    """Events with fields, on stderr; colours only on a terminal and without NO_COLOR."""
-    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def _install_crash_points() -> None:

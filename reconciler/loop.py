@@ -198,6 +198,11 @@ class Loop:
         """One pass over everything that was seen."""
         sighting, now = self.outlook.sighting, self._moment()
         await self._take_in(sighting)
+        with span("decide", commit=self.sync.applied):
+            await self._decide(sighting, now)
+        self.passes += 1
+
+    async def _decide(self, sighting: Sighting, now: datetime) -> None:
         if self._decides:
             await self._schedules.decide(now)
             self._say(replace(self.sync, ahead=self._schedules.ahead(now)))
@@ -205,7 +210,6 @@ class Loop:
             await self._judge_acts(sighting)
             await self._schedules.decide(self._moment())
             await self._tend()
-        self.passes += 1
 
     def _moment(self) -> datetime:
         """Now, as a time up to which may be decided. Raises Unavailable where another may have decided up to it."""

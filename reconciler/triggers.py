@@ -80,7 +80,8 @@ class Triggers:
             state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
         if state is not None:
             reason = None if isinstance(verdict, Fire) else verdict.reason
-            log.info("event decided", trigger=event.trigger, key=event.key, decision=state, reason=reason, run=run)
+            facts = {"decision": state, "reason": reason, "run": run, "commit": catalog.commit}
+            log.info("event decided", trigger=event.trigger, key=event.key, **facts)
         return run is not None
 
     def _judged(self, happened: Happened, catalog: Catalog, now: datetime) -> Verdict:

@@ -19,6 +19,7 @@ from opsconductor.cli.options import (
     StateOption,
 )
 from opsconductor.exits import UsageError
+from opsconductor.loglines import FORMATS, Format
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
     Settings,
@@ -83,6 +84,12 @@ def up(
         Path | None,
         typer.Option("--token", envvar="OPSCONDUCTOR_TOKEN", metavar="FILE", help="What readers of them must show."),
     ] = None,
+    log_format: Annotated[
+        str,
+        typer.Option(
+            "--log-format", envvar="OPSCONDUCTOR_LOG_FORMAT", metavar="text|json", help="How its log is written."
+        ),
+    ] = "text",
 ) -> int:
     """Everything in one process on an embedded store: reconcile, schedule, run, publish, show."""
     from opsconductor.wiring import serve
@@ -106,6 +113,7 @@ def up(
         grace=patience,
         take_over=take_over,
         webhooks=_address("--webhooks", webhooks),
+        log_format=_log_format(log_format),
         once=once,
         paused=paused,
         dashboard=_pages(dashboard, token),
@@ -118,6 +126,13 @@ def _pages(text: str | None, token: Path | None) -> Pages | None:
     address = DASHBOARD if text is None else _address("--dashboard", text)
     shown = None if token is None else _token(token)
     return None if address is None else Pages(address, chosen=text is not None, token=shown)
+
+
+def _log_format(text: str) -> Format:
+    found = next((each for each in FORMATS if each == text), None)
+    if found is None:
+        raise UsageError(f"--log-format {text!r}: it is {' or '.join(FORMATS)}")
+    return found
 
 
 def _address(option: str, text: str) -> Address | None:
@@ -140,7 +155,7 @@ def _token(file: Path) -> str:
 def _begun(settings: Settings, pages: str | None) -> None:
     if settings.source.path is not None:
         remember(settings.source, settings.state.root)
-    if not settings.once:
+    if not settings.once and settings.log_format == "text":  # programs read the log: these words are for people
         _say_where_to_look(settings, pages)
 
 
