@@ -16,6 +16,7 @@ from journal.errors import Refused
 from journal.store import Journal
 from opsconductor import exits, loglines
 from opsconductor.address import Address
+from opsconductor.garbage import settled
 from opsconductor.lock import held
 from opsconductor.settings import Settings, StateFolder
 from opsconductor.up import Engine
@@ -50,7 +51,13 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
         await stack.enter_async_context(_loopback_targets(settings))
         listening = _listening(settings)
         pages = None if listening is None else f"http://{Address(*listening.getsockname()[:2])}/"
-        engine = Engine(settings, journal, clock, begun=begun and (lambda: begun(pages)))
+
+        def told() -> None:
+            settled()
+            if begun is not None:
+                begun(pages)
+
+        engine = Engine(settings, journal, clock, begun=told)
         signals = Signals(engine)
         signals.install()
         if listening is not None and settings.dashboard is not None:
