@@ -31,7 +31,9 @@ def context_of(
         "run": None if run is None else _run(run),
         "job": _job(about, catalog, run),
         "targets": [] if run is None else _targets(run),
-        "links": {} if pages is None else _links(event, about, pages.rstrip("/")),
+        "links": _links(event, about, None if pages is None else pages.rstrip("/")),
+        "events": [],
+        "count": 1,
     }
 
 
@@ -146,7 +148,13 @@ def _job(about: tuple[Subject, ...], catalog: Catalog, run: RunView | None) -> d
     return made
 
 
-def _links(event: Event, about: tuple[Subject, ...], pages: str) -> dict[str, str]:
+def _links(event: Event, about: tuple[Subject, ...], pages: str | None) -> dict[str, str]:
+    """Addresses of pages; those that there are not are empty."""
+    none = dict.fromkeys(SAMPLE["links"], "")
+    return none if pages is None else {**none, **_pages(event, about, pages)}
+
+
+def _pages(event: Event, about: tuple[Subject, ...], pages: str) -> dict[str, str]:
     found = {"dashboard": f"{pages}/"}
     if event.run is not None:
         found["run"] = f"{pages}/runs/{event.run}"

@@ -63,7 +63,7 @@ def _walked(environment: "ImmutableSandboxedEnvironment", tree: "nodes.Template"
     """Names that are set anywhere in the template count as known everywhere in it."""
     from jinja2 import nodes
 
-    every = _below(tree)
+    every = below(tree)
     given = set(environment.globals)
     given |= {node.name for node in every if isinstance(node, nodes.Name) and node.ctx != "load"}
     given |= {node.name for node in every if isinstance(node, nodes.Macro)} | {"loop", "caller", "varargs", "kwargs"}
@@ -153,7 +153,12 @@ def _is_large(node: "nodes.Node") -> bool:
             return False
 
 
-def _below(tree: "nodes.Template") -> "list[nodes.Node]":
+def parsed(text: str) -> "nodes.Template":
+    """The template as a tree. Raises TemplateSyntaxError, RecursionError and ValueError."""
+    return _environment().parse(text)
+
+
+def below(tree: "nodes.Node") -> "list[nodes.Node]":
     """All nodes, in order, by a stack of our own."""
     found: list[nodes.Node] = []
     waiting: list[nodes.Node] = [tree]

@@ -99,6 +99,7 @@ _TITLES = {
     "OC409": "A template that cannot be read",
     "OC410": "A name that a template does not have",
     "OC411": "An expression that always fails",
+    "OC412": "A template that reads what an event does not have",
     # 5xx: time
     "OC501": "An unknown time zone",
     "OC502": "A cron or rrule without a time zone",

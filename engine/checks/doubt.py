@@ -74,6 +74,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC409": frozenset(),
     "OC410": frozenset(),
     "OC411": frozenset(),
+    "OC412": frozenset(),
     "OC501": frozenset(),
     "OC502": frozenset({"timeZone"}),
     "OC503": frozenset(),

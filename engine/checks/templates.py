@@ -7,13 +7,14 @@ from typing import Any
 from engine.checks.files import TEMPLATE
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of
+from engine.messageshape import lacks_of
 from engine.templates import Problem, lacking, problems_in, problems_of
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule
 from schemas.reader import Authored
 from schemas.span import Span
 
-NAMES = frozenset({"event", "run", "job", "targets", "links"})
+NAMES = frozenset({"event", "run", "job", "targets", "links", "events", "count"})
 """What a message knows."""
 
 
@@ -70,6 +71,23 @@ def _about(authored: Authored, rule: NotificationRule) -> Iterator[Diagnostic]:
         for problem in problems_of(text, NAMES) if text else ():
             span = _span(authored, ("spec", "template", field), text or "", problem)
             yield Diagnostic(span, "OC410" if problem.unknown else "OC409", problem.message, problem.hint)
+        if text and not problems_of(text, NAMES):
+            yield from _lacking(authored, rule, field, text)
+
+
+def _lacking(authored: Authored, rule: NotificationRule, field: str, text: str) -> Iterator[Diagnostic]:
+    """What a template reads that is not there with every event of its rule."""
+    for lack in lacks_of(text, rule.spec.events):
+        name = ".".join(lack.read.path)
+        said = Problem("", "", lack.read.line, lack.read.path[-1])
+        span = _span(authored, ("spec", "template", field), text, said)
+        if lack.events:
+            root = lack.read.path[0]
+            message = f"'{root}' has no value with {', '.join(lack.events)}"
+            hint = f"write {{% if {root} %}} around it, or make a rule of its own for {lack.events[0]}"
+            yield Diagnostic(span, "OC412", message, hint, "warning")
+        else:
+            yield Diagnostic(span, "OC410", f"there is no '{name}' in a message", f"there are {', '.join(lack.known)}")
 
 
 def _span(authored: Authored, path: Path, text: str, problem: Problem) -> Span:
