@@ -51,7 +51,7 @@ def whole(conn: Connection) -> tuple[Any, ...]:
     return [str(row) for row in conn.execute(select(*columns).order_by(runs_table.c.seq))], sorted(map(str, told))
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 async def test_runs_that_are_recorded_together(tmp_path_factory: Any, clock: GivenClock, seed: int) -> None:
     folder = tmp_path_factory.mktemp("together")
     alone, together = (Journal.open(f"sqlite:///{folder}/{name}.db", clock=clock) for name in ("alone", "together"))
