@@ -128,6 +128,7 @@ async def _dashboard(
     """The pages, while the engine is at work."""
     from opsconductor.dashboard.access import Access
     from opsconductor.dashboard.app import application
+    from opsconductor.dashboard.lately import Lately
     from opsconductor.dashboard.server import Server
     from opsconductor.dashboard.sources import Sources
     from opsconductor.metrics.meter import Meter
@@ -135,15 +136,17 @@ async def _dashboard(
 
     reader = journal.reader("dashboard")
     meter = Meter(clock.monotonic)
-    unwatch = spans.watch(meter.watch)
+    lately = Lately(clock)
+    unwatches = [spans.watch(each.watch) for each in (meter, lately)]
     metrics = Metrics(engine, reader, clock, journal_file=state.journal, meter=meter)
-    sources = Sources(engine, reader, clock, state.logs)
+    sources = Sources(engine, reader, clock, state.logs, state.journal, lately)
     server = Server(application(sources, Access(token), metrics), listening)
     server.start()
     try:
         yield
     finally:
-        unwatch()
+        for unwatch in unwatches:
+            unwatch()
         reader.stop_watching()  # who follows what happens would keep the listener open
         await server.stop()
         reader.close()

@@ -30,6 +30,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "took": took,
+        "bytes": amount,
         "moment": moment,
         "short": lambda commit: str(commit or "")[:12],
         "data": data,
@@ -60,6 +61,16 @@ def took(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.1f}s" if seconds < 10 else format_duration(timedelta(seconds=round(seconds)))
+
+
+def amount(size: int) -> str:
+    """Bytes for people: `417 B`, `3.2 MiB`."""
+    value, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def moment(text: str | None) -> str:

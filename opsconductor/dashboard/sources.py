@@ -12,6 +12,7 @@ from engine.views import SyncView
 from journal.clock import Clock
 from journal.store import JournalReader
 from opsconductor.dashboard.ahead import Ahead, ahead
+from opsconductor.dashboard.lately import Lately
 from opsconductor.health import Pulse
 
 Data = dict[str, Any]
@@ -67,4 +68,6 @@ class Sources:
     clock: Clock
     logs: Path
     """The folder of the logs, one folder a run."""
+    journal_file: Path
+    lately: Lately
     kept: Kept = field(default_factory=Kept)

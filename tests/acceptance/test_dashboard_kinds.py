@@ -223,3 +223,14 @@ def test_changes_are_told_with_what_came_of_them(here: Site, pages: Pages) -> No
     assert first["changes"] is None and first["documents"] == len(FILES) + 1 and first["runs"] == 1
     assert HOSTILE not in page and "definitions/broken.yaml:" in page
     assert pages.data("/api/v1/sync?page=2")["commits"] == []
+
+
+def test_health_says_whether_the_engine_does_its_work(here: Site, pages: Pages) -> None:
+    found, page = pages.data("/api/v1/health"), pages.page("/health")
+    assert found["ready"] and found["sentence"] == "The engine does its work." and found["sentence"] in page
+    assert all(part["trouble"] is None for part in found["parts"])
+    assert {"fetch", "poll", "push"} <= {one["operation"] for one in found["git"]}
+    assert found["store"]["journal"] > 10_000 and found["store"]["free"] > 0
+    assert found["working"]["capacity"] >= 1 and [one["pool"] for one in found["runners"]] == ["*"]
+    assert (found["queues"], found["dead"], found["unread"]) == ([], [], None)
+    assert found["version"] in page

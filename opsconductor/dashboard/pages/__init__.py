@@ -1,6 +1,6 @@
 """The pages, in the order of the navigation."""
 
-from opsconductor.dashboard.pages import grid, job, kinds, log, now, run, schedule, sync, targets
+from opsconductor.dashboard.pages import grid, health, job, kinds, log, now, run, schedule, sync, targets
 from opsconductor.dashboard.pages.page import File, Page
 
 PAGES: tuple[Page, ...] = (
@@ -13,6 +13,7 @@ PAGES: tuple[Page, ...] = (
     log.PAGE,
     *targets.PAGES,
     sync.PAGE,
+    health.PAGE,
     *kinds.PAGES,
 )
 FILES: tuple[File, ...] = (schedule.ICS,)
