@@ -8,13 +8,14 @@ from typing import Literal
 
 from engine.catalog import Catalog
 from engine.checks.references import references_of
-from engine.checks.scope import Path, selections_of, steps_of
+from engine.checks.scope import OBJECT_KINDS, Path, selections_of, steps_of
 from engine.compile import Compiled
 from engine.members import Members, Targets
 from engine.planning import ways
 from engine.reach import Way, given_by, jumps
 from schemas.diagnostic import Diagnostic
 from schemas.job import Job
+from schemas.notification import NotificationRule
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.selector import Selection
@@ -106,6 +107,8 @@ class _Graph:
             for given in given_by(authored.document):
                 link = Link(identity, _dotted(given.path), f"Credential/{given.credential}")
                 self._links.setdefault(link.held, []).append(link)
+            for link in _told_of(identity, authored, catalog):
+                self._mentions.setdefault(link.held, []).append(link)
             for placed in steps_of(authored):
                 library, slash, _ = (placed.step.uses or "").partition("/")
                 if slash:
@@ -253,6 +256,16 @@ class _Graph:
 
 def _is_mention(holder: str, held: str, path: Path) -> bool:
     return (holder, held) in _MENTIONED_BY or not _MENTIONS.isdisjoint(path)
+
+
+def _told_of(identity: str, authored: Authored, catalog: Catalog) -> Iterator[Link]:
+    """The objects that a rule of notifications names: without them it would be refused."""
+    if not isinstance(authored.document, NotificationRule):
+        return
+    select, by_kind = authored.document.spec.select, catalog.by_kind
+    for index, name in enumerate(select.names):
+        held = (kind for kind in select.kinds or OBJECT_KINDS if name in by_kind.get(kind, ()))
+        yield from (Link(identity, _dotted(("spec", "select", "names", index)), f"{kind}/{name}") for kind in held)
 
 
 def _dotted(path: Path) -> str:

@@ -22,6 +22,8 @@ MOST_WAITING = 1_000
 MOST_WAITING_BYTES = 64 << 20
 MOST_KEPT = 10_000
 """Decided events that are kept of a trigger, so that what is sent again is known."""
+SOON_AFTER = timedelta(minutes=2)
+"""A commit that comes within this time of a run's end may be the run's own."""
 _TRIM_EVERY = 100
 _PENDING = events.c.state == "pending"
 
@@ -112,6 +114,15 @@ _DEDUPED = (
     )
     .order_by(events.c.seq.desc())
     .limit(1)
+)
+
+
+_BY_COMMITS = (
+    select(events.c.arrived_at, runs.c.queued_at, runs.c.finished_at)
+    .join(runs, runs.c.id == events.c.run)
+    .where(events.c.trigger == bindparam("which"), events.c.kind == "definitions", events.c.state == "started")
+    .order_by(events.c.seq.desc())
+    .limit(bindparam("most"))
 )
 
 
@@ -213,6 +224,18 @@ def same_before(conn: Connection, event: EventRow, dedupe: str, window: timedelt
     """The run that another event of the same trigger and key has started within the window before this one."""
     asked = {"which": event.trigger, "same": dedupe, "after": event.arrived_at - window}
     return conn.execute(_DEDUPED, asked).scalar_one_or_none()
+
+
+def in_a_row(conn: Connection, trigger: str, at: datetime, most: int) -> int:
+    """How many commits, one after another, set the trigger off while the run of the one before was open, or at once
+    after it; `at` is when the next one came. At most `most` are looked at.
+    """
+    rows = conn.execute(_BY_COMMITS, {"which": trigger, "most": most}).all()
+    for count, row in enumerate(rows):
+        if not row.queued_at <= at or (row.finished_at is not None and at > row.finished_at + SOON_AFTER):
+            return count
+        at = row.arrived_at
+    return len(rows)
 
 
 def recent(conn: Connection, trigger: str, limit: int = 15, *, rejected: int = 5) -> tuple[EventRow, ...]:

@@ -27,6 +27,8 @@ from reconciler.objects import Objects
 log = structlog.get_logger(__name__)
 
 _PORTION = 50
+IN_A_ROW = 20
+"""So many commits set one trigger off, each while the run of the one before was open or right after it."""
 _BUG = "a bug of ours: the event is refused"
 
 
@@ -171,6 +173,13 @@ def _start(
             message = "an event with the same key came within the window before"
             events.settle(tx, event, "ignored", now, reason="duplicate", message=message, run=other)
             return "ignored", None
+    if event.kind == "definitions" and events.in_a_row(tx, event.trigger, event.arrived_at, IN_A_ROW) >= IN_A_ROW:
+        message = (
+            f"{IN_A_ROW} commits in a row came while the run of the one before was open, or right after it: if the job"
+            " commits to the paths of its own trigger it would run for ever; the next commit that comes later starts it"
+        )
+        events.settle(tx, event, "refused", now, reason="inARow", message=message)
+        return "refused", None
     result = runs.enqueue(tx, new_run(fire.launch, catalog), now)
     if isinstance(result, runs.Overlap):
         message = f"run {result.blocking} of the same group is in its way"

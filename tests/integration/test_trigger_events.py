@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from journal import events, runs
 from journal.clock import SystemClock
 from journal.events import EventKind, EventRow, NewEvent
 from journal.store import Journal
-from reconciler.triggers import Triggers
+from reconciler.triggers import IN_A_ROW, Triggers
 from schemas.quantities import format_instant
 from tests.catalogs import catalog
 
@@ -54,8 +55,8 @@ async def _came(
     return await journal.write(lambda tx: events.receive(tx, new))
 
 
-async def _events(journal: Journal) -> list[EventRow]:
-    return sorted(await journal.read(lambda conn: events.recent(conn, "t")), key=lambda event: event.seq)
+async def _events(journal: Journal, limit: int = 15) -> list[EventRow]:
+    return sorted(await journal.read(lambda conn: events.recent(conn, "t", limit)), key=lambda event: event.seq)
 
 
 def _deciding(journal: Journal) -> Triggers:
@@ -168,3 +169,21 @@ async def test_windows_hold_what_a_trigger_starts(
     found = await journal.read(lambda conn: runs.get_all(conn, ids))
     waits = [("waiting", until)] if blocked == "defer" else []
     assert [(str(run.state), run.starts_at) for run in found.values()] == waits
+
+
+async def test_a_job_that_commits_to_the_paths_of_its_own_trigger_does_not_run_for_ever(journal: Journal) -> None:
+    """Each commit comes while the run of the one before is open; whose time between is longer start as ever."""
+    trigger = "kind: Trigger\nmetadata: {name: t}\nspec: {event: {definitions: {paths: ['**']}}, jobRef: deploy}\n"
+    deciding = Triggers(journal)
+    deciding.active = catalog(JOB, trigger)
+    for number in range(IN_A_ROW + 1):
+        at = AT + timedelta(minutes=number)
+        await _came(journal, f"commit/{number}", {"commit": str(number)}, at, kind="definitions")
+        await deciding.decide(at)
+    states = [(event.state, event.reason) for event in await _events(journal, IN_A_ROW + 1)]
+    assert states == [("started", None)] * IN_A_ROW + [("refused", "inARow")]
+    for run in await journal.read(runs.open_runs):
+        await journal.write(partial(runs.cancel, run=run, reason="over", by=None, now=AT + timedelta(hours=1)))
+    await _came(journal, "commit/later", {"commit": "x"}, AT + timedelta(hours=2), kind="definitions")
+    await deciding.decide(AT + timedelta(hours=2))
+    assert (await _events(journal, IN_A_ROW + 2))[-1].state == "started"

@@ -211,3 +211,19 @@ def test_a_credential_is_used_by_who_hands_it_over_and_beside_steps_of_libraries
     found = leaning(compiled, "Credential", "db-key")
     assert set(found) == {"Target/db", "Job/rotate", "Schedule/nightly", "Workflow/flow", "RunRequest/ask"}
     assert found["Workflow/flow"] == "uses: spec.jobs.a.params.key.credentialRef -> Credential/db-key"
+
+
+def test_a_rule_mentions_the_objects_that_it_names() -> None:
+    """It would be refused without them; that it selects by labels is no reason to keep anything."""
+    channel = (
+        "kind: NotificationChannel\nmetadata: {name: chat}\nspec: {type: slack, url: 'https://chat.example.org/x'}\n"
+    )
+    rule = (
+        "kind: NotificationRule\nmetadata: {name: told}\n"
+        "spec: {events: [run.failed], channels: [chat], select: {kinds: [Job], names: [by-name]}}\n"
+    )
+    fleet = tree(credential("key"), ssh_target("web", "key"), job("by-name", "{names: [web]}"), channel, rule)
+    assert leaning(fleet, "Job", "by-name") == {"NotificationRule/told": "names: spec.select.names[0] -> Job/by-name"}
+    assert leaning(fleet, "NotificationChannel", "chat") == {
+        "NotificationRule/told": "uses: spec.channels[0] -> NotificationChannel/chat"
+    }
