@@ -16,6 +16,7 @@ from engine.expression import ExpressionError, Hole, Literal, split
 from engine.inference import Lookup
 from engine.numbers import is_number, unknown
 from engine.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
+from engine.posix_shell.variables import COMPUTED_NAMES, Sink, computing
 from schemas.job import Shell
 
 MAX_HOLES = 256
@@ -200,9 +201,7 @@ def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, Ev
         return {}  # a finding of its own
     match shell:
         case "sh" | "bash":
-            from engine.posix_shell import scan
-
-            found = scan.sinks(text, shell)
+            found = _posix_sinks(text, shell)
             return {
                 name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT, computed=not sink.hint)
                 for name, sink in found.items()
@@ -267,20 +266,35 @@ def _assignments(shell: Shell, values: Sequence[str]) -> Iterator[str]:
 
 
 def _posix(parts: Sequence[Literal | Hole], shell: Dialect) -> list[str | Refusal]:
-    from engine.posix_shell import scan
+    from engine.posix_shell import plain
 
     text, offsets = _marked(parts)
-    found = scan.readings(text, offsets, shell)
+    found: Sequence[Reading | Refusal] | None = plain.readings(text)
+    if found is None:
+        from engine.posix_shell import scan
+
+        followed = scan.readings(text, offsets, shell)
+        found = [followed[offset] for offset in offsets]
     return [
         reading if isinstance(reading, Refusal) else _variable(number, reading)
-        for number, reading in enumerate((found[offset] for offset in offsets), start=1)
+        for number, reading in enumerate(found, start=1)
     ]
+
+
+def _posix_sinks(text: str, shell: Dialect) -> Mapping[str, Sink]:
+    from engine.posix_shell import plain
+
+    if plain.readings(text) is not None:
+        return {name: computing(name) for name in COMPUTED_NAMES}
+    from engine.posix_shell import scan
+
+    return scan.sinks(text, shell)
 
 
 def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
     """The script with one mark for each expression, and where the marks are."""
     text = "".join(part.text if isinstance(part, Literal) else HOLE for part in parts)
-    return text, [at for at, char in enumerate(text) if char == HOLE]
+    return text, [mark.start() for mark in re.finditer(HOLE, text)]
 
 
 def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:

@@ -3,12 +3,14 @@
 A scanner, not a parser: it follows quoting, substitutions, here-documents and command boundaries closely enough to say
 for each hole whether it stands bare, in double quotes, in a here-document or in a comment. Whatever it does not follow
 for certain, it refuses: a script without holes never comes here, and every refusal can be answered with `env:`.
+Most scripts need not be followed: `plain` reads them many times as fast, or says that it cannot.
 Time and memory are linear in the length of the script, whatever it holds.
 
 Beyond quoting it knows that some commands evaluate their arguments (`eval`, `sh -c`, `ssh`, `sed`, bash's `printf -v`),
 that a shell may read its commands from a pipe or a here-document, and that bash computes array subscripts and `-eq`
 inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the variable.
 
+    plain       scripts of plain commands, which need not be followed
     pieces      words and commands, as far as they are known
     source      the characters of the script, and what is known of each hole
     words       quoting and expansions
@@ -18,7 +20,7 @@ inside `[[ ]]`, which runs `$(...)` found in a value, however it came into the v
     table       what each program makes of its words and of its input
     programs    programs by their names
     options     options after which code stands
-    variables   names of variables that are evaluated
+    variables   names of variables that are evaluated, and what becomes of a value
     heads       the words of a command where a command stands
     arguments   whether a command evaluates the value in one of its words
     inputs      what a command makes of its standard input

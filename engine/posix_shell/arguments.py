@@ -30,6 +30,7 @@ from engine.posix_shell.variables import EVALUATED_NAMES
 AS_COMMAND = "stands in the place of the command"
 _COMMAND_HINT = "write the commands in the script, and let the value choose: case VALUE in a) x ;; b) y ;; esac"
 _TAKING_CODE = frozenset({"eval", "trap", "su", "sg", "runuser", "watch", "flock"})
+_SPLITTING = frozenset({"[", "test", "find", "tar"})
 _ADDRESSING = frozenset({"-p", "-l", "-i"})
 """Options of ssh whose value is no command, nor an option."""
 _EVALUATED_HINT = "write the whole of it in the script, and give the value to the program in another way"
@@ -156,6 +157,11 @@ class Arguments(Places):
     def takes_code(self) -> bool:
         """Whether one of its words may be a script for a shell here, which has the variables of this one."""
         return self.starts_shell or not _TAKING_CODE.isdisjoint(self.called)
+
+    @cached_property
+    def splits(self) -> str | None:
+        """A program here that evaluates some of its operators and options, which a value without quotes may become."""
+        return next((name for name in reversed(self.called) if name in _SPLITTING), None)
 
     @cached_property
     def given(self) -> Given | None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from engine.posix_shell.arguments import Arguments
 from engine.posix_shell.digits import Digits
-from engine.posix_shell.followed import ELEMENT, INPUT, POSITIONAL, Followed, assigned, output_of
+from engine.posix_shell.followed import ELEMENT, POSITIONAL, Followed, assigned, output_of
 from engine.posix_shell.options import COMPUTING
 from engine.posix_shell.pieces import DYNAMIC, Word
 from engine.posix_shell.programs import program
-from engine.posix_shell.variables import COMPUTED_NAMES
+from engine.posix_shell.variables import COMPUTED_NAMES, INPUT, PROMPTS, Sink, computing
 
 _READ = re.compile(r"\$\{?[!#]?([A-Za-z_][A-Za-z0-9_]*|[0-9@*]|#\})")
 _USED = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z_][A-Za-z0-9_]*|\$\{?[0-9@*]|\$\{!#")
@@ -30,36 +30,6 @@ _SINGLE_QUOTED = re.compile(r"'[^'\n]*'")
 _DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*):?=")
 _OF_DIGITS = re.compile(r"[ \t]+(?:\[0-9\]|\[\[:digit:\]\]|\\\.|[\^$()+*?0-9-]|\{[0-9,]+\})++(?:[ \t]+\]\])?", re.ASCII)
 """A pattern that only digits, dots and dashes match."""
-_PROMPTS = frozenset({"PS0", "PS4", "PROMPT_COMMAND"})
-"""Their texts are expanded once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """What becomes of a variable's value: it is computed, or evaluated."""
-
-    name: str
-    """The variable itself, which others flow into."""
-    says: str
-    """To be put after the variable's name."""
-    hint: str = ""
-    """What to do where the value is no number; empty: make it one."""
-
-    def of(self, name: str) -> str:
-        """What becomes of the value of the variable `name`, which flows into this one."""
-        if name == self.name or not (name.isidentifier() and self.name.isidentifier()):
-            return f"{_called(name)}, {self.says}"
-        return f"'{name}', and so '{self.name}', {self.says}"
-
-
-def computing(name: str) -> Sink:
-    return Sink(name, "with which the script computes: bash runs commands in such a value")
-
-
-def _called(name: str) -> str:
-    if name.endswith("()"):
-        return f"what '{name[:-2]}' prints"
-    return f"'{name}'" if name.isidentifier() else "a variable" if name == INPUT else "an argument of the script"
 
 
 @dataclass
@@ -188,7 +158,7 @@ class _Reading:
                 flows.sources[name].update(self._read(word))
                 flows.spelled[name].update(self._spelled(word))
                 flows.assigned.append((name, word.start, word.end))
-                if name in _PROMPTS:
+                if name in PROMPTS:
                     flows.sinks.add(name)
             flows.sinks.update(used for item in word.items for used in self._of_item(item, name, flows))
         if command.piped or self.script.pipes_all:

@@ -10,8 +10,6 @@ from engine.posix_shell.arguments import Arguments, assigned_name
 from engine.posix_shell.blocks import Blocks
 from engine.posix_shell.pieces import Word
 
-INPUT = "<input>"
-"""What goes through a pipe or a here-document, to whoever reads it."""
 POSITIONAL = "@"
 """`$1`, `$2`, ..., of the script and of its functions."""
 ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")

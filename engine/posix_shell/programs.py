@@ -10,6 +10,8 @@ _INTERPRETERS = re.compile(
     r"|sqlplus|bc|dc|guile|ghc|scala|groovy|jshell|R)[0-9.]*"
 )
 """By name and version."""
+_INITIALS = frozenset("prndblRogsmj")
+"""Letters with which these names begin: most words are no program, and many are asked for."""
 _PYTHON = Program(language="code", instead="give it as an argument: python3 -c 'import sys; print(sys.argv[1])' VALUE")
 _INTERPRETER = Program(language="code", instead="give it to a script of its own as an argument")
 _UNKNOWN = Program()
@@ -22,9 +24,14 @@ def program(name: str) -> Program:
     """What is known of the program of this name, without its folders."""
     if (found := PROGRAMS.get(name)) is not None:
         return found
-    if not _INTERPRETERS.fullmatch(name):
+    if not is_interpreter(name):
         return _UNKNOWN
     return _PYTHON if name.startswith("python") else _INTERPRETER
+
+
+def is_interpreter(name: str) -> bool:
+    """Whether it is one that stands in no table, such as perl5.36."""
+    return name[:1] in _INITIALS and _INTERPRETERS.fullmatch(name) is not None
 
 
 def interprets(name: str) -> bool:

@@ -9,9 +9,7 @@ from engine.posix_shell.arguments import AS_COMMAND, Arguments
 from engine.posix_shell.blocks import Blocks
 from engine.posix_shell.digits import Digits
 from engine.posix_shell.flows import (
-    Sink,
     computed_at_least,
-    computing,
     evaluated_at_least,
     read_at_least,
     targets,
@@ -22,6 +20,7 @@ from engine.posix_shell.given import Given, as_values
 from engine.posix_shell.inputs import Inputs, made_of_input
 from engine.posix_shell.lists import Lists
 from engine.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure, Word
+from engine.posix_shell.variables import Sink, computing
 from engine.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
 
 
@@ -61,8 +60,6 @@ _DEEPEST = 4
 """Scripts within scripts that are followed, and functions that run functions."""
 _RUNS = "which runs its arguments as a command"
 _RUNS_HINT = "write the command in the script, and give the function only its arguments"
-_SPLITTING = frozenset({"[", "test", "find", "tar"})
-"""Programs that evaluate some of their operators and options."""
 _SPLIT_HINT = 'put it in double quotes, as in "$x"'
 _HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
 
@@ -89,10 +86,10 @@ def _is_harmless(code: str, dialect: Dialect) -> bool:
 
 def _split(arguments: Arguments) -> Refusal | None:
     """Why no value may stand in this command without quotes: of several words some may be operators or options."""
-    called = next((name for name in reversed(arguments.called) if name in _SPLITTING), None)
-    if called is None or arguments.command.pattern:
+    if arguments.splits is None or arguments.command.pattern:
         return None
-    return Refusal(f"stands without quotes in a command with '{called}', which may evaluate it", hint=_SPLIT_HINT)
+    reason = f"stands without quotes in a command with '{arguments.splits}', which may evaluate it"
+    return Refusal(reason, hint=_SPLIT_HINT)
 
 
 class Scan(Lists):

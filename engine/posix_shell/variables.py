@@ -1,6 +1,7 @@
-"""Names of variables whose values programs or bash itself evaluate."""
+"""Variables whose values programs or bash itself evaluate, and what becomes of a variable's value."""
 
 import re
+from dataclasses import dataclass
 
 EVALUATED_NAMES = re.compile(
     r"[A-Z_]*_COMMAND|ENV|BASH_ENV|PS[0-9]|EDITOR|VISUAL|PAGER|[A-Z_]*PAGER|[A-Z_]*_EDITOR|[A-Z_]*ASKPASS|LD_[A-Z_]*"
@@ -19,3 +20,35 @@ COMPUTED_NAMES = frozenset(
     }
 )  # fmt: skip
 """Variables of bash that are numbers: what is assigned to them is computed."""
+PROMPTS = frozenset({"PS0", "PS4", "PROMPT_COMMAND"})
+"""Their texts are expanded once more."""
+INPUT = "<input>"
+"""What goes through a pipe or a here-document, to whoever reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """What becomes of a variable's value: it is computed, or evaluated."""
+
+    name: str
+    """The variable itself, which others flow into."""
+    says: str
+    """To be put after the variable's name."""
+    hint: str = ""
+    """What to do where the value is no number; empty: make it one."""
+
+    def of(self, name: str) -> str:
+        """What becomes of the value of the variable `name`, which flows into this one."""
+        if name == self.name or not (name.isidentifier() and self.name.isidentifier()):
+            return f"{_called(name)}, {self.says}"
+        return f"'{name}', and so '{self.name}', {self.says}"
+
+
+def computing(name: str) -> Sink:
+    return Sink(name, "with which the script computes: bash runs commands in such a value")
+
+
+def _called(name: str) -> str:
+    if name.endswith("()"):
+        return f"what '{name[:-2]}' prints"
+    return f"'{name}'" if name.isidentifier() else "a variable" if name == INPUT else "an argument of the script"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.binding import bind, evaluated_env
+from engine.posix_shell import plain
 from engine.posix_shell.pieces import HOLE
 from engine.posix_shell.scan import readings
 from engine.posix_shell.table import PROGRAMS
@@ -98,6 +99,25 @@ def test_the_scanner_takes_time_in_proportion_to_the_script(shape: str) -> None:
     """Four times the script is four times the work; sixteen times were a script that blocks whoever validates it."""
     small, large = SHAPES[shape](SIZE), SHAPES[shape](4 * SIZE)
     assert _ratio(lambda: _seconds(large), lambda: _seconds(small)) < ENOUGH
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "a ", "a\n", "a;", "a\"a\"", "a'a'", '"$x" ', "\\\n", "# ", "if ", "if\n#\n", "x=a ", "x= ", "1", "1>f ",
+        "$(a)", "$(", "$(a ", "${x:-a}", '"\\a', "-a --b", "--a-", "[ a ]\n", '[ "a" = "$x" ]; ', "printf a $x|",
+        "tool $x;", "rsync $x ", "sed a | ", "a[", "'[", "read a\n", "a &&\n\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_plain_script_is_told_from_others_in_proportion_to_its_length(unit: str, ends: bool) -> None:
+    def seconds(size: int) -> float:
+        script = f"echo {HOLE}\n" + unit * (size // len(unit)) + ("a" if ends else "((")
+        begin = time.process_time()
+        plain.readings(script)
+        return time.process_time() - begin
+
+    assert _ratio(lambda: seconds(4 * SIZE), lambda: seconds(SIZE)) < ENOUGH
 
 
 @pytest.mark.parametrize(

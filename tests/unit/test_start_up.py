@@ -24,7 +24,7 @@ kind: Job
 metadata: {name: plain}
 spec: {targets: {names: [here]}, steps: [{run: "echo"}]}
 """
-SCANNERS = {"engine.posix_shell.scan", "engine.python_script", "engine.powershell_script"}
+SCANNERS = {"engine.posix_shell.plain", "engine.posix_shell.scan", "engine.python_script", "engine.powershell_script"}
 PROGRAM = """
 import json, sys
 from opsconductor.cli.main import call
@@ -58,7 +58,12 @@ def test_expressions_are_loaded_where_there_is_one(tmp_path: Path, text: str, ex
 
 
 @pytest.mark.parametrize(
-    ("script", "expected"), [("echo a", set()), ("echo ${{ job.name }}", {"engine.posix_shell.scan"})]
+    ("script", "expected"),
+    [
+        ("echo a", set()),
+        ("echo ${{ job.name }}", {"engine.posix_shell.plain"}),
+        ("f() { echo ${{ job.name }}; }; f", {"engine.posix_shell.plain", "engine.posix_shell.scan"}),
+    ],
 )
 def test_scripts_are_scanned_where_there_is_an_expression(tmp_path: Path, script: str, expected: set[str]) -> None:
     (tmp_path / "definitions").mkdir()

@@ -1,0 +1,100 @@
+"""Scripts of plain commands are not followed, and get the verdicts that they would get if they were."""
+
+import random
+
+import pytest
+
+from engine.posix_shell import plain, scan
+from engine.posix_shell.pieces import HOLE, Dialect
+from engine.posix_shell.table import PROGRAMS
+from engine.posix_shell.variables import COMPUTED_NAMES
+from tests.unit.test_binding import BASH, POSIX, REFUSED_BASH, REFUSED_POSIX
+
+PLAIN = (
+    "echo X",
+    'set -eu\nif [ -d "$x" ] && [ "$y" = "X" ]; then\n  cp -r "$x" X  # X\nfi\n',
+    'for a in X b "$c"; do echo "$a" >> "/var/log/X.log" 2>&1; done',
+    'name=X; export NAME="$name"; printf \'%s\\n\' "$NAME" | grep -v "a b" | sed s/a/b/ > f',
+    'curl -fsS "https://example.com/X" -o "$(basename a | tr a b)"',
+    'rsync -a --delete "$from/" "X:/backup/"',
+    "ps aux | awk '{print $2}' \\\n  | xargs kill",
+    'while read -r line; do echo "$line" X; done < list\n',
+    'tool --file "$x" X || exit 1',
+)
+FOLLOWED = (
+    "eval X",
+    "echo X | sh",
+    "echo X | tool",
+    "sed X",
+    "[ -v X ]",
+    'printf "$x" X',
+    "tool -c X",
+    "$x X",
+    "PATH=X ls",
+    "n=X; echo $((n))",
+    "read '$x'; echo X",
+    "x[1]=X",
+    "echo '$(' X ')'",
+    "echo \\$X",
+    "f() { echo X; }",
+    "cat <<E\nX\nE",
+    "COLUMNS=$x; echo X",
+)
+HEADS = (
+    *PROGRAMS, *("tool", "./x.sh", "python3.11", "/usr/bin/env") * 4,
+    *("echo", "printf", "[", "test", "sed", "for") * 8,
+    *("if", "then", "fi", "while", "do", "done", "!", "x=1", 'x="$y"', "PS4=", "LINES=a") * 4,
+)  # fmt: skip
+PIECES = (
+    HOLE, f'"{HOLE}"', "$x", '"$x"', '"${x%.gz}"', "$(date)", '"$(basename "$x")"', "'a $b'", "a", "b.txt", "-c", "-e",
+    "-v", "-n", "-S", "-", "--", "--file=", "-exec", ";", "s/a/b/e", "=", "RANDOM", "x[1]", '"["', "]", "eval", "sh",
+    "'system(1)'", "'{print | x}'", "user@h:", 'ev"al"', 'e$x"val"', "# c", "\\ ", '"\\$"', "\\$", "2>&1", '> "$x"',
+    f"< {HOLE}", "| cat", f"| grep {HOLE}",
+)  # fmt: skip
+
+
+def script(text: str) -> str:
+    return text.replace("X", HOLE)
+
+
+def agrees(text: str, dialect: Dialect) -> bool:
+    """Whether the script is plain. If it is, both say the same of it."""
+    quick = plain.readings(text)
+    if quick is None:
+        return False
+    followed = scan.readings(text, [at for at, char in enumerate(text) if char == HOLE], dialect)
+    assert quick == [*followed.values()], text
+    assert scan.sinks(text, dialect).keys() == COMPUTED_NAMES, text
+    return True
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_a_script_of_plain_commands_is_not_followed(text: str) -> None:
+    assert agrees(script(text), "sh")
+
+
+@pytest.mark.parametrize("text", FOLLOWED)
+def test_any_other_script_is_followed(text: str) -> None:
+    assert plain.readings(script(text)) is None
+
+
+@pytest.mark.parametrize("text", [*POSIX, *BASH])
+def test_what_both_take_they_read_in_the_same_way(text: str) -> None:
+    agrees(text.replace("${{ e }}", HOLE), "bash")
+
+
+@pytest.mark.parametrize("text", [*REFUSED_POSIX, *REFUSED_BASH])
+def test_what_is_refused_is_never_plain(text: str) -> None:
+    assert plain.readings(text.replace("${{ e }}", HOLE)) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_plain_would_be_read_in_the_same_way_if_it_were_followed(seed: int) -> None:
+    chance = random.Random(seed)
+    commands = (
+        " ".join((chance.choice(HEADS), *chance.choices(PIECES, k=chance.randrange(5))))
+        + chance.choice(("\n", "; ", " && ", " | ", " & "))
+        for _ in range(2_000)
+    )
+    texts = ("".join(one) + chance.choice(HEADS) for one in zip(*[commands] * 2, strict=True))
+    assert sum(agrees(text, chance.choice(("sh", "bash"))) for text in texts) > 50
