@@ -29,39 +29,41 @@ _DEEPEST = 10
 """Substitutions within substitutions that are read."""
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*+"
 _MARKS = HOLE + _INNER
-_VARIABLE = rf"\$(?:{_NAME}|[0-9?]|\{{{_NAME}(?:(?::?[-+?]|%%?|##?)[A-Za-z0-9_./*@, -]*+)?\}})|{_INNER}"
-_SINGLE = rf"'[^'{_MARKS}]*+'"
-_DOUBLE = rf'"(?:[^"\\$`{_MARKS}]++|\\[^{_MARKS}]|{_VARIABLE}|{HOLE})*+"'
-_ESCAPED = rf"\\[^\n{_MARKS}]"
-_BARE = rf"[^ \t\n;&|<>()\\'\"$`{_MARKS}]++"
-_PIECES = rf"(?:{_BARE}|{_DOUBLE}|{_SINGLE}|{_VARIABLE}|{HOLE}|{_ESCAPED})"
-_WORD = rf"(?!\#){_PIECES}++"
-_BLANK = r"[ \t](?:[ \t]|\\\n)*+"
-_REDIRECTION = (
-    rf"(?:[0-9]*+(?:>>|>\||<>|>(?![>&|(])|<(?![<&>(]))|&>>?)[ \t]*+{_WORD}"
-    r"|[0-9]*+[<>]&[0-9-](?![^ \t\n;&|<>])"
+_PARAMETER = rf"\$(?:{_NAME}|[0-9?]|\{{{_NAME}(?:(?::?[-+?]|%%?|##?)[A-Za-z0-9_./*@,-]*+)?\}})|{_INNER}"
+_IN_QUOTES = _PARAMETER.replace("*@,-]", "*@, -]")
+_WORD = (
+    rf"(?!\#)(?:[^ \t\n;&|<>()\\'\"$`{_MARKS}]++|'[^'{_MARKS}]*+'|{_PARAMETER}|{HOLE}|\\[^\n{_MARKS}]"
+    rf'|"(?:[^"\\$`{_MARKS}]++|\\[^{_MARKS}]|{_IN_QUOTES}|{HOLE})*+")++'
 )
+_BLANK = r"[ \t](?:[ \t]|\\\n)*+"
 _GAP = r"(?:[ \t\n]|\\\n|\#[^\n]*+)*+"
 _COMMAND = re.compile(
     rf"(?P<before>{_GAP}(?:(?:if|then|elif|else|while|until|do|time|!)(?=[ \t\n]){_GAP})*+)"
-    rf"(?P<body>(?:{_REDIRECTION}|{_WORD}|{_BLANK})++)(?P<comment>(?<=[ \t\n])\#[^\n]*+)?"
+    rf"(?P<body>(?:(?:(?:[0-9]*+(?:>>|>\||<>|>(?![>&|(])|<(?![<&>(]))|&>>?)[ \t]*+)?+{_WORD}"
+    rf"|[0-9]*+[<>]&[0-9-](?![^ \t\n;&|<>])|{_BLANK})++)(?P<comment>(?<=[ \t\n])\#[^\n]*+)?"
     r"(?P<operator>&&|\|\||;(?![;&])|\|(?![|&])|&(?![&>])|\n|\Z)",
     re.DOTALL,
 )
 _REST = re.compile(rf"{_GAP}\Z")
 _SUBSTITUTION = re.compile(rf"\$\((?!\()([^()`#\n{HOLE}]++)\)")
-_TOKEN = re.compile(rf"(?P<redirected>{_REDIRECTION})|(?P<word>{_WORD})|{_BLANK}", re.DOTALL)
-_PIECE = re.compile(rf"{_BARE}|{_DOUBLE}|{_SINGLE}|{_VARIABLE}|{HOLE}|{_ESCAPED}", re.DOTALL)
-_IN_DOUBLE = re.compile(rf"(?P<told>{_VARIABLE}|{HOLE})|\\\n|\\(?P<escaped>.)", re.DOTALL)
-_VALUE = re.compile(rf"'[^']*+'|(?P<double>\"(?:[^\"\\]|\\.)*+\")|\\.|{HOLE}", re.DOTALL)
-_TOLD = re.compile(rf"{_VARIABLE}|{HOLE}")
+# Of a command that was read as above.
+_DOUBLE = r'"(?:[^"\\]|\\.)*+"'
+_PIECES = rf"(?:[^ \t\n;&|<>\\'\"]++|'[^']*+'|{_DOUBLE}|\\.)"
+_TOLD = re.compile(rf"{_IN_QUOTES}|{HOLE}")
+_TOKEN = re.compile(
+    rf"(?P<redirected>[0-9]*+[<>]&[0-9-]|(?:[0-9]*+[<>][<>|]?|&>>?)[ \t]*+{_PIECES}++)|(?P<word>{_PIECES}++)|{_BLANK}",
+    re.DOTALL,
+)
+_PIECE = re.compile(rf"[^\\'\"${_MARKS}]++|'[^']*+'|{_DOUBLE}|\\.|{_PARAMETER}|{HOLE}", re.DOTALL)
+_IN_DOUBLE = re.compile(rf"{_TOLD.pattern}|\\(?:\n|(?P<escaped>.))", re.DOTALL)
+_VALUE = re.compile(rf"'[^']*+'|(?P<double>{_DOUBLE})|\\.|{HOLE}", re.DOTALL)
 _QUOTING = re.compile(r"['\"\\]")
 _NAMES = re.compile(r"[^ \t\n;&|<>/=+]+")
 _HEAD = re.compile(r"([A-Za-z0-9_./:-]++|\[)(?=[ \t]|\Z)")
 _ASSIGNED = re.compile(rf"({_NAME})\+?={_PIECES}*+(?:{_BLANK}|\Z)", re.DOTALL)
 _OPERAND = rf"(?:[A-Za-z0-9_./]++|{_DOUBLE})"
 _TEST = re.compile(
-    rf"(?:\[|test)[ \t]++(?:![ \t]++)?(?:-[a-zA-Z][ \t]++{_OPERAND}|[A-Za-z0-9_./]++|{_DOUBLE}"
+    rf"(?:\[|test)[ \t]++(?:![ \t]++)?(?:(?:-[a-zA-Z][ \t]++)?{_OPERAND}"
     rf"|{_OPERAND}[ \t]++(?:=|==|!=|-(?:eq|ne|lt|le|gt|ge))[ \t]++{_OPERAND})[ \t]*+(?:\][ \t]*+)?",
     re.DOTALL,
 )
@@ -258,6 +260,10 @@ def _is_data(arguments: "Arguments", place: int, word: Word) -> bool:
     )
 
 
+def _in_double(match: re.Match[str]) -> str:
+    return match["escaped"] or "" if match[0][0] == "\\" else DYNAMIC
+
+
 def _word(raw: str) -> Word:
     """A word as `scan` reads it; places count from its start."""
     word = Word(start=0, end=len(raw))
@@ -268,14 +274,14 @@ def _word(raw: str) -> Word:
                 word.add(piece[1:-1])
                 word.quoted = True
             case '"':
-                word.add(_IN_DOUBLE.sub(lambda one: DYNAMIC if one["told"] else one["escaped"] or "", piece[1:-1]))
+                word.add(_IN_DOUBLE.sub(_in_double, piece[1:-1]))
                 word.quoted = True
                 if HOLE in piece:
                     word.holes.append(match.start())
             case "\\":
                 word.add(piece[1])
                 word.quoted = True
-            case "$" | _ if _TOLD.match(piece):
+            case _ if _TOLD.match(piece):
                 word.add(DYNAMIC)
                 if piece == HOLE:
                     word.holes.append(match.start())
