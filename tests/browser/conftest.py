@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import yaml
@@ -70,16 +71,15 @@ def _definitions() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An engine with runs that succeeded, failed, wait for somebody and go on."""
-    here = Site(tmp_path_factory.mktemp("browser")).prepare()
-    here.create(_definitions())
-    here.up("--dashboard", "127.0.0.1:0")
-    for name, spec in (("first", "jobRef: greet"), ("second", "jobRef: nasty"), ("third", "jobRef: pair")):
-        here.asked(name, spec)
-    here.request("going", "jobRef: slow")
-    here.request("shipping", "workflowRef: release")
-    here.wait(lambda: [path for path in here.tree() if path.startswith("gates/")], what="a gate that waits")
-    yield here
-    here.close()
+    with closing(Site(tmp_path_factory.mktemp("browser")).prepare()) as here:
+        here.create(_definitions())
+        here.up("--dashboard", "127.0.0.1:0")
+        for name, spec in (("first", "jobRef: greet"), ("second", "jobRef: nasty"), ("third", "jobRef: pair")):
+            here.asked(name, spec)
+        here.request("going", "jobRef: slow")
+        here.request("shipping", "workflowRef: release")
+        here.wait(lambda: [path for path in here.tree() if path.startswith("gates/")], what="a gate that waits")
+        yield here
 
 
 @pytest.fixture(scope="session")
