@@ -17,6 +17,7 @@ from journal.errors import Unavailable
 from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
 from opsconductor.dashboard.pages import FILES, PAGES
+from opsconductor.dashboard.pages.keys import GO
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
 from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
@@ -28,8 +29,10 @@ _STATIC = {
     "style.css": "text/css; charset=utf-8",
     "charts.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
+    "keys.js": "text/javascript; charset=utf-8",
 }
-_NAVIGATION = tuple((each.path, each.name) for each in PAGES if each.name)
+_KEYS = {to: key for key, (to, _) in GO.items()}
+_NAVIGATION = tuple((each.path, each.name, _KEYS.get(each.path)) for each in PAGES if each.name)
 _HEARTBEAT = 15.0
 _TOGETHER = 0.25
 """Seconds in which what happens is told once."""
@@ -81,7 +84,7 @@ def _file(sources: Sources, each: File) -> Answers:
 async def _found(sources: Sources, load: Callable[[Sources, Asked], Awaitable[T | None]], request: Request) -> T:
     path: Mapping[str, str] = request.path_params
     try:
-        found = await load(sources, Asked(path, dict(request.query_params)))
+        found = await load(sources, Asked(path, dict(request.query_params), str(request.base_url)))
     except UnfitQuery as error:
         raise HTTPException(400, str(error)) from error
     if found is None:

@@ -1,6 +1,21 @@
 """The pages, in the order of the navigation."""
 
-from opsconductor.dashboard.pages import grid, health, job, kinds, log, now, run, schedule, sync, targets
+from opsconductor.dashboard.pages import (
+    badge,
+    feed,
+    grid,
+    health,
+    job,
+    keys,
+    kinds,
+    log,
+    now,
+    run,
+    schedule,
+    sync,
+    targets,
+    wallboard,
+)
 from opsconductor.dashboard.pages.page import File, Page
 
 PAGES: tuple[Page, ...] = (
@@ -15,6 +30,8 @@ PAGES: tuple[Page, ...] = (
     sync.PAGE,
     health.PAGE,
     *kinds.PAGES,
+    wallboard.PAGE,
+    keys.PAGE,
 )
-FILES: tuple[File, ...] = (schedule.ICS,)
+FILES: tuple[File, ...] = (schedule.ICS, feed.FEED, badge.BADGE)
 """What is no page."""

@@ -14,6 +14,8 @@ class Asked:
 
     path: Mapping[str, str]
     query: Mapping[str, str]
+    base: str = "http://127.0.0.1:8420/"
+    """What addresses begin with, as the reader sees them: for what is read elsewhere."""
 
 
 class UnfitQuery(Exception):  # noqa: N818 - named after the query
