@@ -48,6 +48,11 @@ def briefs(conn: Connection, where: ColumnElement[bool] | None = None, *, limit:
     return _briefs(conn, conn.execute(query if where is None else query.where(where)).all())
 
 
+def brief(conn: Connection, run: RunId) -> RunBrief | None:
+    """A run in one line; None where it is not in the journal."""
+    return next(iter(briefs(conn, runs.c.id == run, limit=1)), None)
+
+
 def _briefs(conn: Connection, rows: Collection[AnyRow]) -> tuple[RunBrief, ...]:
     bad = [row for row in rows if row.state not in _NO_FAILURE]
     failed = _failed(conn, [row.seq for row in bad if not row.workflow])

@@ -30,6 +30,7 @@ _STATIC = {
     "charts.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "keys.js": "text/javascript; charset=utf-8",
+    "log.js": "text/javascript; charset=utf-8",
 }
 _KEYS = {to: key for key, (to, _) in GO.items()}
 _NAVIGATION = tuple((each.path, each.name, _KEYS.get(each.path)) for each in PAGES if each.name)

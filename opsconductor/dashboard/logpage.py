@@ -1,16 +1,21 @@
 """A step's log for people: a window of lines of a file of any size, its colours made safe, its first error found."""
 
+import os
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from opsconductor.dashboard import logindex
+from opsconductor.dashboard.logindex import Index
+
 WINDOW = 1000
 """Lines that one page shows."""
+FOLDED = 30
+"""A group of more lines may be folded."""
 _LINE = 4096
-_BLOCK = 1 << 20
-_ERROR = re.compile(rb"\b(?:error|fatal|traceback|failed|panic)\b", re.IGNORECASE)
+_TAIL = 512 * 1024
 _SGR = re.compile(r"\x1b\[([0-9;]{0,32})m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
@@ -25,63 +30,90 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    number: int
+    """`number` counts from 1; None where the lines before it have not been counted yet."""
+
+    number: int | None
     pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Lines of `total` from `first` on, counted from 1. `error` is the first line that says so."""
+    """Lines of `total` from `first` on, counted from 1. `error` is the first line that says so.
 
-    first: int
+    `size` is how far the file was read: not to its end unless `whole`. `first` is None where the lines are the last
+    ones, and those before them are still being counted.
+    """
+
+    first: int | None
     total: int
     lines: tuple[Line, ...]
     error: int | None
     size: int
+    whole: bool = True
 
 
-def window(path: Path, first: int | None) -> Window:
-    """The window that begins at line `first`; None: the last one. The file is read once, a block at a time."""
-    index = _index(path)
-    begin = max(1, index.total - WINDOW + 1) if first is None else max(1, min(first, index.total))
-    return Window(begin, index.total, tuple(_lines(path, index, begin)), index.error, index.size)
+def window(path: Path, first: int | None, index: Index) -> Window:
+    """The window that begins at line `first`, or as far as lines are counted; None: the last one."""
+    if first is None and not index.whole:
+        return Window(None, index.lines, _last(path), index.error, index.size, whole=False)
+    begin = max(1, index.lines - WINDOW + 1) if first is None else max(1, min(first, index.lines))
+    return Window(begin, index.lines, tuple(_lines(path, index, begin)), index.error, index.size, index.whole)
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
-    ends: tuple[int, ...]
-    """How many lines end before each block."""
-    total: int
-    error: int | None
-    size: int
+class Group:
+    """Lines that stand together, and how many they are. What `folds` is long, and parted from others by blank lines."""
+
+    lines: int
+    folds: bool
 
 
-def _index(path: Path) -> _Index:
-    ends, lines, error, size, open_line = [], 0, None, 0, False
+def groups(lines: Sequence[Line]) -> Iterator[Group]:
+    """All lines in order, in groups. Short ones that follow each other are one."""
+    short = begin = 0
+    for end, line in enumerate(lines, start=1):
+        if line.pieces and end < len(lines):
+            continue
+        length, begin = end - begin, end
+        if length <= FOLDED:
+            short += length
+            continue
+        if short:
+            yield Group(short, folds=False)
+        yield Group(length, folds=True)
+        short = 0
+    if short:
+        yield Group(short, folds=False)
+
+
+def _last(path: Path) -> tuple[Line, ...]:
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            ends.append(lines)
-            if error is None and (found := _ERROR.search(block)):
-                error = lines + block.count(b"\n", 0, found.start()) + 1
-            lines += block.count(b"\n")
-            size += len(block)
-            open_line = not block.endswith(b"\n")
-    return _Index(tuple(ends), lines + open_line, error, size)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        rows = file.read(_TAIL).split(b"\n")
+    if rows[-1] == b"":
+        rows.pop()
+    whole = rows if size <= _TAIL else rows[1:] or rows
+    return tuple(_line(None, row[:_LINE]) for row in whole[-WINDOW:])
 
 
-def _lines(path: Path, index: _Index, begin: int) -> Iterator[Line]:
+def _lines(path: Path, index: Index, begin: int) -> Iterator[Line]:
     # The line itself may begin in the block before the one that its predecessor ends in.
     block = max(0, bisect_left(index.ends, begin - 1) - 1)
     with path.open("rb") as file:
-        file.seek(block * _BLOCK)
+        file.seek(block * logindex.BLOCK)
         for _ in range(begin - 1 - (index.ends[block] if index.ends else 0)):
             file.readline()
         for number in range(begin, begin + WINDOW):
             if not (data := file.readline(_LINE)):
                 return
-            while not data.endswith(b"\n") and len(data) >= _LINE and (rest := file.readline(_BLOCK)):
+            while not data.endswith(b"\n") and len(data) >= _LINE and (rest := file.readline(logindex.BLOCK)):
                 data = data[: _LINE - 1] + rest[-1:]  # a line without an end is not held whole
-            yield Line(number, tuple(pieces(data.decode("utf-8", "replace").rstrip("\r\n"))))
+            yield _line(number, data)
+
+
+def _line(number: int | None, data: bytes) -> Line:
+    return Line(number, tuple(pieces(data.decode("utf-8", "replace").rstrip("\r\n"))))
 
 
 def pieces(text: str) -> Iterator[Piece]:

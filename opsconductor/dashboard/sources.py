@@ -13,6 +13,7 @@ from journal.clock import Clock
 from journal.store import JournalReader
 from opsconductor.dashboard.ahead import Ahead, ahead
 from opsconductor.dashboard.lately import Lately
+from opsconductor.dashboard.logindex import Indexes
 from opsconductor.health import Pulse
 
 Data = dict[str, Any]
@@ -41,6 +42,8 @@ class Kept:
     """What is worked out of a commit once, and asked for by many pages. Two that ask at once may both work it out."""
 
     def __init__(self) -> None:
+        self.logs = Indexes()
+        """Where the lines of logs begin."""
         self._impacts: tuple[Catalog, Impacts] | None = None
         self._ahead: tuple[Catalog, datetime, Ahead] | None = None
 

@@ -1,5 +1,6 @@
 """The pages of jobs, over HTTP: what a job did, what starts it, when; one engine serves them all."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,16 @@ CLOSED = """
     metadata: {name: closed}
     spec: {effect: deny, cron: "0 3 * * 1", duration: 2h, timeZone: Europe/Berlin, jobs: {names: [nasty]}}
 """
+CHATTY = job(
+    "chatty",
+    """
+    - id: talk
+      run: 'i=0; while [ $i -lt 40 ]; do echo "line $i"; i=$((i+1)); done; echo; echo "failed: $$"; [ -f "$T/go" ]'
+      env: {T: "${{ params.folder }}"}
+      retry: {maxAttempts: 100, delay: 1s}
+    """,
+    "params: {folder: {type: string, required: true}}",
+)
 AFTER = """
     apiVersion: opsconductor/v1
     kind: Trigger
@@ -42,7 +53,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("pages")).prepare()
     documents = {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "yearly.yaml": YEARLY}
     documents |= {"tidy.yaml": TIDY, "hourly.yaml": HOURLY, "too.yaml": TOO, "often.yaml": OFTEN, "closed.yaml": CLOSED}
-    site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW})
+    site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW, "chatty.yaml": CHATTY})
     site.up("--dashboard", "127.0.0.1:0")
     site.asked("first", "jobRef: greet")
     site.asked("second", "jobRef: nasty")
@@ -130,7 +141,7 @@ def test_the_grid_is_filtered_by_its_address(here: Site, pages: Pages) -> None:
     assert set(grid(pages, "?state=failed")) == {"nasty"}
     assert set(grid(pages, "?range=6h&until=2026-01-01T00:00:00Z")) == set()
     before = pages.data("/api/v1/grid?range=6h&until=2026-01-01T00:00:00Z")
-    assert {one["job"] for one in before["quiet"]} == {"flow", "greet", "nasty", "tidy"}
+    assert {one["job"] for one in before["quiet"]} == {"chatty", "flow", "greet", "nasty", "tidy"}
 
 
 @pytest.mark.parametrize(
@@ -233,3 +244,29 @@ def test_a_workflows_run_is_drawn_as_its_graph(here: Site, pages: Pages) -> None
     assert '<svg class="graph"' in page
     for node in nodes:
         assert f'<a href="/runs/{node["runs"][0]}">' in page
+
+
+def test_a_log_has_its_attempts_and_groups_and_is_followed_while_it_grows(here: Site, pages: Pages) -> None:
+    """The API gives what comes from a line on, which is what the page asks for until the run has ended."""
+    here.request("chatty", f"jobRef: chatty, params: {{folder: {here.effects}}}")
+    name = here.answered("chatty", "accepted", "done")["run"]
+    log = f"/runs/{name}/log?target=here&step=talk"
+
+    def begun() -> Any:
+        status, _, text = pages.ask(f"/api/v1{log}")
+        return status == 200 and len(json.loads(text)["attempts"]) >= 2
+
+    here.wait(begun, what="a second attempt")
+    page = pages.page(log)
+    assert "data-follows=" in page and "/static/log.js" in page
+    first = pages.data(f"/api/v1{log}&attempt=1")
+    assert (first["window"]["total"], first["window"]["error"], len(first["groups"])) == (42, 42, 2)
+    assert "41 lines from 1" in pages.page(f"{log}&attempt=1")
+    from_there = pages.data(f"/api/v1{log}&attempt=1&line=41")["window"]["lines"]
+    assert [line["number"] for line in from_there] == [41, 42]
+    (here.effects / "go").touch()
+    here.wait(lambda: here.run_file(name)["status"]["state"] == "succeeded", what="its end")
+    assert pages.data(f"/api/v1{log}")["ended"] is True
+    assert "data-follows=" not in pages.page(log)
+    assert pages.data(f"/api/v1{log}&attempt=999")["window"] is None
+    assert pages.ask(f"{log}&attempt=x")[0] == 400

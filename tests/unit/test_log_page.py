@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsconductor.dashboard import logpage
-from opsconductor.dashboard.logpage import Piece, pieces, window
+from opsconductor.dashboard import logindex
+from opsconductor.dashboard.logindex import Indexes
+from opsconductor.dashboard.logpage import Line, Piece, Window, groups, pieces
+from opsconductor.dashboard.logpage import window as window_of
+
+
+def window(path: Path, first: int | None) -> Window:
+    """The window of a file that is known whole."""
+    return window_of(path, first, Indexes().of(path, patience=60))
 
 
 def shown(path: Path, first: int | None) -> list[tuple[int, str]]:
@@ -33,7 +40,7 @@ def test_a_window_of_a_file_in_small_blocks(
     file = tmp_path_factory.getbasetemp() / "blocks.log"
     file.write_bytes(b"".join(line + b"\n" for line in data))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logpage, "_BLOCK", 16)
+        patch.setattr(logindex, "BLOCK", 16)
         found = window(file, first)
 
     begin = min(first, max(len(data), 1))
@@ -58,6 +65,55 @@ def test_a_line_without_end_is_cut_and_the_next_one_stands_by_itself(tmp_path: P
 def test_the_first_error_is_found(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("fine\n" * 400_000 + "Fatal: no space\nerror\n")
     assert window(tmp_path / "log", 1).error == 400_001
+
+
+def test_an_error_is_a_word_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("errors=0 noerror\nno_panic failed2\nit FAILED.\n")
+    assert window(tmp_path / "log", 1).error == 3
+
+
+def test_the_end_is_shown_before_the_lines_are_counted(tmp_path: Path) -> None:
+    """A log of any size opens at once; its lines have numbers as soon as they are counted."""
+    file = tmp_path / "log"
+    file.write_text("".join(f"line {number}\n" for number in range(400_000)))
+    indexes = Indexes()
+    first = indexes.of(file, patience=0)
+    assert not first.whole and first.size == logindex.BLOCK
+    found = window_of(file, None, first)
+    assert (found.first, len(found.lines), found.lines[-1]) == (None, 1000, Line(None, (Piece("line 399999"),)))
+    assert window_of(file, 400_000, first).first == first.lines, "as far as they are counted"
+    assert window_of(file, None, indexes.of(file, patience=60)).lines[-1] == Line(400_000, (Piece("line 399999"),))
+
+
+def test_a_log_that_grows_is_read_on_from_where_it_was(tmp_path: Path) -> None:
+    file, indexes, text = tmp_path / "log", Indexes(), ""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logindex, "BLOCK", 64)
+        for number in range(60):
+            text += f"line {number}" + "\n" * (number % 3)
+            file.write_text(text)
+            index = indexes.of(file, patience=60)
+            assert index == Indexes().of(file, patience=60)
+            lines = text.splitlines()
+            assert [line.number for line in window_of(file, 1, index).lines] == list(range(1, len(lines) + 1))
+
+
+def test_another_file_in_its_place_is_read_anew(tmp_path: Path) -> None:
+    file, indexes = tmp_path / "log", Indexes()
+    file.write_text("one\ntwo\n")
+    assert indexes.of(file).lines == 2
+    file.write_text("one\n")
+    assert indexes.of(file).lines == 1
+
+
+def test_long_groups_between_blank_lines_may_be_folded() -> None:
+    def grouped(*texts: str) -> list[tuple[int, bool]]:
+        return [(one.lines, one.folds) for one in groups([Line(1, tuple(pieces(text))) for text in texts])]
+
+    assert grouped("a", "b", "", "c", "", "") == [(6, False)]
+    assert grouped("a", "", *["x"] * 30, "", "b") == [(2, False), (31, True), (1, False)]
+    assert grouped(*["x"] * 31) == [(31, True)]
+    assert grouped() == []
 
 
 @pytest.mark.parametrize(

@@ -1,46 +1,77 @@
 """What one step printed: its attempts, and a window of the last one that printed anything."""
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 
 from engine.identity import RunId
 from engine.pinned import RUNNER
+from engine.states import is_final
 from engine.yamltext import stamp
-from journal import runviews
-from opsconductor.dashboard.logpage import window
-from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
+from journal import history
+from opsconductor.dashboard.logpage import Line, groups, window
+from opsconductor.dashboard.pages.page import Asked, Page, number_of
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.runlog import log_files
 
 
 async def load(sources: Sources, asked: Asked) -> Data | None:
-    """The query has `step`, `target` where there is one, and `line`, where the window begins; else it is the last."""
+    """The query has `step`, `target` where there is one, `attempt`, and `line`, where the window begins.
+
+    Without `attempt` it is the last, without `line` the end.
+    """
     target, step, line = (asked.query.get(name, "") for name in ("target", "step", "line"))
-    if line and not (line.isascii() and line.isdecimal() and len(line) <= 12):
-        raise UnfitQuery("'line' is a number from 1 on")
-    view = await sources.journal.read(lambda conn: runviews.get(conn, RunId(asked.path["run"])))
-    if view is None:
+    first = number_of(asked.query, "line", 1) if line else None
+    attempt = number_of(asked.query, "attempt", 1) if asked.query.get("attempt") else None
+    found = await sources.journal.read(lambda conn: history.brief(conn, RunId(asked.path["run"])))
+    if found is None:
         return None
-    found = await asyncio.to_thread(_logs_of, sources.logs, view.id, target or RUNNER, step)
-    shown = await asyncio.to_thread(window, found[-1], int(line) if line else None) if found else None
+    shown = await asyncio.to_thread(_shown, sources, found.id, (target or RUNNER, step), attempt, first)
     return {
         "at": stamp(sources.clock.now()),
-        "run": view.id,
-        "state": str(view.state),
+        "run": found.id,
+        "state": str(found.state),
+        "ended": is_final(found.state),
         "target": target,
         "step": step,
-        "window": shown and asdict(shown),
+        "line": first,
+        **shown,
     }
 
 
 PAGE = Page("/runs/{run}/log", "log", load)
 
 
-def _logs_of(logs: Path, run: RunId, target: str, step: str) -> list[Path]:
-    """The logs of a step's attempts, oldest first. Only names that are there are compared: nothing asked is a path."""
+def _shown(sources: Sources, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None) -> Data:
+    logs = _logs_of(sources.logs, run, *place)
+    chosen = attempt if attempt is not None else max(logs, default=None)
+    if chosen is None or chosen not in logs:
+        return {"attempts": sorted(logs), "attempt": chosen, "window": None, "groups": []}
+    index = sources.kept.logs.of(logs[chosen])
+    seen = window(logs[chosen], first, index)
+    return {
+        "attempts": sorted(logs),
+        "attempt": chosen,
+        "window": {
+            "first": seen.first,
+            "total": seen.total,
+            "lines": [_line(line) for line in seen.lines],
+            "error": seen.error,
+            "size": seen.size,
+            "whole": seen.whole,
+            "share": round(seen.size / max(logs[chosen].stat().st_size, 1), 3),
+        },
+        "groups": [{"lines": one.lines, "folds": one.folds} for one in groups(seen.lines)],
+    }
+
+
+def _line(line: Line) -> Data:
+    return {"number": line.number, "pieces": [{"text": one.text, "classes": one.classes} for one in line.pieces]}
+
+
+def _logs_of(logs: Path, run: RunId, target: str, step: str) -> dict[int, Path]:
+    """The logs of a step's attempts, by number. Only names that are there are compared: nothing asked is a path."""
     named = [(name, file) for place, name, file in log_files(logs, run) if place == target]
-    return [file for name, file in sorted(named, key=_attempt) if _step_of(name) == step]
+    return {_attempt(name): file for name, file in named if _step_of(name) == step}
 
 
 def _step_of(name: str) -> str:
@@ -50,6 +81,6 @@ def _step_of(name: str) -> str:
     return step if phase == "steps" else f"{phase}/{step}"
 
 
-def _attempt(log: tuple[str, Path]) -> int:
-    attempt = log[0].removesuffix(".log").rpartition(".")[2]
+def _attempt(name: str) -> int:
+    attempt = name.removesuffix(".log").rpartition(".")[2]
     return int(attempt) if attempt.isdecimal() else 0

@@ -18,6 +18,7 @@
 
   let asking = false, again = false;
   const refresh = async () => {
+    if (document.querySelector("[data-follows]")) return; // a log sees to itself
     if (asking) { again = true; return; }
     asking = true;
     try {
