@@ -7,7 +7,6 @@ from typing import Any
 from engine.checks.files import TEMPLATE
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of
-from engine.messageshape import lacks_of
 from engine.templates import Problem, lacking, problems_in, problems_of
 from schemas.diagnostic import Diagnostic
 from schemas.notification import NotificationRule
@@ -77,6 +76,8 @@ def _about(authored: Authored, rule: NotificationRule) -> Iterator[Diagnostic]:
 
 def _lacking(authored: Authored, rule: NotificationRule, field: str, text: str) -> Iterator[Diagnostic]:
     """What a template reads that is not there with every event of its rule."""
+    from engine.messageshape import lacks_of  # it brings all that makes events, for rules with a template of their own
+
     for lack in lacks_of(text, rule.spec.events):
         name = ".".join(lack.read.path)
         said = Problem("", "", lack.read.line, lack.read.path[-1])
