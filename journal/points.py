@@ -80,6 +80,13 @@ POINTS: dict[str, Between] = {
     "notice.committed": Between("a notice is in the journal", "what the rules make of it is"),
     "message.uncommitted": Between("a notice is in the journal", "its messages are, and the rules' cursor"),
     "message.committed": Between("a message and the rules' cursor are in the journal", "a runner has claimed it"),
+    # journal: a message is delivered
+    "message-claim.uncommitted": Between("a message is in the journal", "a runner's claim of it is"),
+    "message-claim.committed": Between("the claim of a message is in the journal", "its words are"),
+    "message-words.uncommitted": Between("the claim of a message is in the journal", "its words are"),
+    "message-words.committed": Between("the words of a message are in the journal", "the other side has it"),
+    "message-end.uncommitted": Between("the other side has a message, or refused it", "what became of it is recorded"),
+    "message-end.committed": Between("what became of an attempt is recorded", "the next claim of its channel is"),
     # journal: leases
     "register.uncommitted": Between("the runner's process has started", "the runner is in the journal"),
     "register.committed": Between("the runner is in the journal", "its first claim is in the journal"),

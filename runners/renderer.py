@@ -10,6 +10,7 @@ import sys
 
 MEMORY = 512 * 1024 * 1024
 SECONDS = 3
+_MARKUP = re.compile(r"[\\`*_\[\]()#<>~|!]")
 _NAME = re.compile(r"'([^']+)' is undefined|.* has no attribute '([^']+)'|.* has no element (\d+)")
 
 
@@ -28,7 +29,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, cache_size=0)
+    escape = asked.get("escape")
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        cache_size=0,
+        autoescape=escape == "html",
+        finalize=_unmarked if escape == "markdown" else None,
+    )
     try:
         size, parts = 0, []
         for part in environment.from_string(asked["template"]).generate(asked["values"]):
@@ -44,6 +52,11 @@ def main() -> None:
     except TemplateError as error:
         answer = {"error": _words(error, asked["template"])}
     json.dump(answer, sys.stdout)
+
+
+def _unmarked(value: object) -> str:
+    """A value as text that no reader of Markdown takes for markup."""
+    return _MARKUP.sub(r"\\\g<0>", str(value))
 
 
 def _words(error: Exception, template: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from runners import renderer
 from runners.childprocess import answer_of
@@ -18,9 +18,14 @@ class NotRendered(Exception):  # noqa: N818 - named after the template
     """Why not; for people. It says nothing of the values but names that the template has."""
 
 
-async def rendered(template: str, values: Mapping[str, Any]) -> str:
-    """The text that a template gives with these values, which must be plain data. Raises NotRendered."""
-    asked = json.dumps({"template": template, "values": dict(values), "most": MOST}).encode()
+async def rendered(
+    template: str, values: Mapping[str, Any], *, escape: Literal["html", "markdown"] | None = None, most: int = MOST
+) -> str:
+    """The text that a template gives with these values, which must be plain data. Raises NotRendered.
+
+    `escape`: values become text that says nothing to readers of this markup. `most`: bytes of the text.
+    """
+    asked = json.dumps({"template": template, "values": dict(values), "most": most, "escape": escape}).encode()
     try:
         async with asyncio.timeout(LONGEST):
             answer = await answer_of(renderer, asked)

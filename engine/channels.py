@@ -1,0 +1,60 @@
+"""A NotificationChannel as a runner needs it: its settings, and what it may open and reach for them. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.catalog import Catalog
+from schemas.credential import CredentialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedChannel:
+    """`spec` is that of the document. `networks` are those of its pool. `refused`: why this version does not use it."""
+
+    spec: Mapping[str, Any]
+    credentials: Mapping[str, CredentialSpec] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    refused: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        credentials = {
+            name: one.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for name, one in self.credentials.items()
+        }
+        return {
+            "spec": dict(self.spec),
+            "credentials": credentials,
+            "networks": list(self.networks),
+            "refused": self.refused,
+        }
+
+    @classmethod
+    def of_json(cls, kept: Mapping[str, Any]) -> "PinnedChannel":
+        credentials = {name: CredentialSpec.model_validate(one) for name, one in kept["credentials"].items()}
+        return cls(kept["spec"], credentials, tuple(kept["networks"]), kept.get("refused"))
+
+
+def pinned(catalog: Catalog, name: str) -> PinnedChannel:
+    """The channel of that name. Raises KeyError."""
+    channel = catalog.channels[name]
+    named = channel.spec.credential_ref
+    credential = catalog.credentials.get(named) if named is not None else None
+    held = (f"NotificationChannel/{name}", f"Credential/{named}")
+    return PinnedChannel(
+        channel.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        {} if credential is None or named is None else {named: credential.spec},
+        tuple(_networks(catalog, pool_of(catalog, name))),
+        next((catalog.held[one] for one in held if one in catalog.held), None),
+    )
+
+
+def pool_of(catalog: Catalog, name: str) -> str:
+    """Whose runners deliver by the channel. Raises KeyError."""
+    return catalog.channels[name].spec.pool or catalog.default_pool
+
+
+def _networks(catalog: Catalog, pool: str) -> Iterator[str]:
+    if pool in catalog.pools:
+        yield from catalog.pools[pool].spec.networks

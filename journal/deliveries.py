@@ -1,0 +1,318 @@
+"""The life of messages after they are written: claimed by a runner, tried until they are there, or dead.
+
+Every claim raises the message's token; who holds an older one changes nothing any more. Messages of one channel and
+key leave in their order: only the first of them that is neither delivered nor dead may be claimed. A message is sent
+at least once, always with the same id and the same words.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
+
+from journal import notices, outbox, points
+from journal.notices import Notice
+from journal.noticetables import channels, messages
+from journal.tables import AnyRow, Instant
+
+LEASE = timedelta(minutes=2)
+"""How long an attempt may take, its rendering included; a runner ends its own before that."""
+DEADLINE = timedelta(hours=24)
+"""A message that could not be delivered for so long after its first attempt is dead."""
+_LONGEST = 500
+
+_WAITING = messages.c.state == "waiting"
+_SENDING = messages.c.state == "sending"
+_EARLIER = messages.alias("earlier")
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to say what became of a message."""
+
+    seq: int
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message to deliver. `text` None: it was not rendered yet. `pinned` None: its channel is not defined any more.
+
+    `attempts` counts this one. `commit` is the one that the channel is read from.
+    """
+
+    hold: Hold
+    id: str
+    channel: str
+    rule: str
+    user: str | None
+    attempts: int
+    first_at: datetime
+    context: Mapping[str, Any]
+    template: Mapping[str, Any] | None
+    subject: str | None
+    text: str | None
+    format: str | None
+    pinned: Mapping[str, Any] | None
+    commit: str | None
+
+
+def _due(now: str) -> ColumnElement[bool]:
+    at = bindparam(now, type_=Instant)
+    return and_(
+        _WAITING,
+        or_(messages.c.next_at.is_(None), messages.c.next_at <= at),
+        or_(messages.c.hold_until.is_(None), messages.c.hold_until <= at),
+    )
+
+
+_FIRST_OF_ITS_KEY = ~exists(
+    select(_EARLIER.c.seq).where(
+        _EARLIER.c.channel == messages.c.channel,
+        _EARLIER.c.order_key == messages.c.order_key,
+        _EARLIER.c.seq < messages.c.seq,
+        _EARLIER.c.state.in_(("waiting", "sending")),
+    )
+)
+_WITH_CHANNELS = messages.outerjoin(channels, channels.c.name == messages.c.channel)
+_POOL = func.coalesce(channels.c.pool, messages.c.pool)
+"""A channel that moved to another pool takes along what waits for it."""
+_CLAIMABLE = (
+    select(messages, channels.c.spec.label("pinned"), channels.c.commit.label("as_of"))
+    .select_from(_WITH_CHANNELS)
+    .where(_due("now"), _FIRST_OF_ITS_KEY, messages.c.channel.not_in(bindparam("shut", expanding=True)))
+    .order_by(messages.c.seq)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=messages)
+)
+_CLAIMABLE_IN_POOLS = _CLAIMABLE.where(_POOL.in_(bindparam("pools", expanding=True)))
+_CLAIM = (
+    update(messages)
+    .where(messages.c.seq == bindparam("which"), _WAITING)
+    .values(
+        state="sending",
+        token=messages.c.token + 1,
+        attempts=messages.c.attempts + 1,
+        first_at=func.coalesce(messages.c.first_at, bindparam("now", type_=Instant)),
+        runner=bindparam("by"),
+        lease_until=bindparam("until"),
+    )
+)
+_HELD = and_(messages.c.seq == bindparam("which"), messages.c.token == bindparam("held"), _SENDING)
+_BACK = {"state": "waiting", "runner": None, "lease_until": None}
+_HASTEN = (
+    update(messages)
+    .where(messages.c.channel.in_(bindparam("via", expanding=True)), _WAITING, messages.c.next_at.is_not(None))
+    .values(next_at=None)
+)
+_LOST = select(messages.c.seq).where(_SENDING, messages.c.lease_until < bindparam("now"))
+_NEXT_TRY, _NEXT_RELEASE = (
+    select(func.min(at)).where(_WAITING, at > bindparam("now", type_=Instant))
+    for at in (messages.c.next_at, messages.c.hold_until)
+)
+
+
+def claim(
+    tx: Connection,
+    runner: str,
+    pools: Collection[str] | None,
+    room: Mapping[str, int],
+    limit: int,
+    now: datetime,
+    monotonic: float,
+    *,
+    each: int,
+) -> tuple[Claimed, ...]:
+    """Take up to `limit` due messages of channels of the pools (None: of every pool), oldest first.
+
+    `room` says for some channels how many more of them may be under way, `each` for all others.
+    """
+    if limit <= 0 or (pools is not None and not pools):
+        return ()
+    found: list[AnyRow] = []
+    left = dict(room)
+    while len(found) < limit:
+        rows = _claimable(tx, pools, [name for name, free in left.items() if free <= 0], limit - len(found), now)
+        taken = []
+        for row in rows:
+            left.setdefault(row.channel, each)
+            if left[row.channel] > 0:
+                left[row.channel] -= 1
+                taken.append(row)
+        if not taken:
+            break
+        points.record("message-claim")
+        until = monotonic + LEASE.total_seconds()
+        tx.execute(_CLAIM, [{"which": row.seq, "by": runner, "until": until, "now": now} for row in taken])
+        found += taken
+    return tuple(_claimed(row, now) for row in found)
+
+
+def _claimable(
+    tx: Connection, pools: Collection[str] | None, shut: list[str], most: int, now: datetime
+) -> list[AnyRow]:
+    asked: dict[str, Any] = {"now": now, "shut": shut, "most": most}
+    if pools is None:
+        return list(tx.execute(_CLAIMABLE, asked).all())
+    return list(tx.execute(_CLAIMABLE_IN_POOLS, asked | {"pools": sorted(pools)}).all())
+
+
+def claimable(conn: Connection, pools: Collection[str] | None, shut: Iterable[str], now: datetime) -> bool:
+    """Whether `claim` would find something in other channels than these."""
+    asked: dict[str, Any] = {"now": now, "shut": sorted(shut), "most": 1}
+    if pools is None:
+        return conn.execute(_CLAIMABLE, asked).first() is not None
+    return conn.execute(_CLAIMABLE_IN_POOLS, asked | {"pools": sorted(pools)}).first() is not None
+
+
+def next_due(conn: Connection, now: datetime) -> datetime | None:
+    """When the next of those messages is due that are not due yet."""
+    at = (conn.execute(query, {"now": now}).scalar_one() for query in (_NEXT_TRY, _NEXT_RELEASE))
+    return min((one for one in at if one is not None), default=None)
+
+
+def rendered(tx: Connection, hold: Hold, subject: str, text: str, form: str) -> bool:
+    """Keep the words that every attempt sends. False: the message is not held any more."""
+    points.record("message-words")
+    values = {"subject": subject, "text": text, "format": form}
+    return _of_hold(tx, hold, values)
+
+
+def delivered(tx: Connection, hold: Hold, channel: str, now: datetime) -> bool:
+    """It is there. What waits for its time in the same channel need not wait any longer. False: not held any more."""
+    points.record("message-end")
+    values = {"state": "delivered", "delivered_at": now, "error": None, "runner": None, "lease_until": None}
+    if not _of_hold(tx, hold, values):
+        return False
+    hasten(tx, (channel,))
+    tx.info[outbox.TOLD] = True
+    return True
+
+
+def later(tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime) -> bool:
+    """It is tried again at `next_at`, or dead where it was tried for long enough. False: not held any more."""
+    if now - claimed.first_at >= DEADLINE:
+        return dead(tx, claimed, f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}", now)
+    points.record("message-end")
+    return _of_hold(tx, claimed.hold, _BACK | {"error": error[:_LONGEST], "next_at": next_at})
+
+
+def dead(tx: Connection, claimed: Claimed, error: str, now: datetime) -> bool:
+    """It is not tried any more until somebody says so; rules are told, but of messages that tell of such. False: as
+    above."""
+    points.record("message-end")
+    if not _of_hold(tx, claimed.hold, _BACK | {"state": "dead", "error": error[:_LONGEST], "next_at": None}):
+        return False
+    row = tx.execute(select(messages).where(messages.c.seq == claimed.hold.seq)).one()
+    _told(tx, row, now)
+    return True
+
+
+def give_back(tx: Connection, hold: Hold) -> bool:
+    """The attempt was not made or its end is not known: anybody may make it again, at once."""
+    return _of_hold(tx, hold, _BACK)
+
+
+def away(tx: Connection, channel: str, error: str, now: datetime) -> int:
+    """The channel cannot be reached: the time of all that would be sent now begins, and of who waited too long ends.
+
+    So that they need not be tried one by one before they are dead. The number of those that are.
+    """
+    due = and_(_due("now"), messages.c.channel == bindparam("via"))
+    asked = {"now": now, "via": channel}
+    tx.execute(update(messages).where(due, messages.c.first_at.is_(None)).values(first_at=now), asked)
+    late = and_(due, messages.c.first_at <= now - DEADLINE)
+    rows = tx.execute(select(messages).where(late).order_by(messages.c.seq), asked).all()
+    if rows:
+        points.record("message-end")
+        why = f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}"[:_LONGEST]
+        which = [{"which": row.seq} for row in rows]
+        ended = update(messages).where(messages.c.seq == bindparam("which"), _WAITING)
+        tx.execute(ended.values(state="dead", error=why, next_at=None), which)
+        for row in tx.execute(select(messages).where(messages.c.seq.in_([row.seq for row in rows]))).all():
+            _told(tx, row, now)
+    return len(rows)
+
+
+def reclaim(tx: Connection, monotonic: float | None) -> int:
+    """Let messages be claimed again whose lease is over (None: all that are under way); how many."""
+    over = _SENDING if monotonic is None else and_(_SENDING, messages.c.lease_until < monotonic)
+    return tx.execute(update(messages).where(over).values(_BACK)).rowcount
+
+
+def lost(conn: Connection, monotonic: float) -> bool:
+    """Whether `reclaim` would find something."""
+    return conn.execute(_LOST.limit(1), {"now": monotonic}).first() is not None
+
+
+def hasten(tx: Connection, names: Collection[str]) -> None:
+    """What waits for its time in these channels need not wait any longer."""
+    tx.execute(_HASTEN, {"via": list(names)})
+
+
+def pinned(conn: Connection, names: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """The channels of these names, as the commit in force has them."""
+    query = select(channels.c.name, channels.c.spec).where(channels.c.name.in_(names))
+    return {row.name: row.spec for row in conn.execute(query)}
+
+
+def replay(tx: Connection, *, channel: str | None = None, id: str | None = None) -> int:  # noqa: A002 - as it is called
+    """Have dead messages sent again, as they were: all, those of a channel, or one (by a unique beginning of its id).
+
+    Their time begins anew. The number of them.
+    """
+    chosen: list[ColumnElement[bool]] = [messages.c.state == "dead"]
+    if channel is not None:
+        chosen.append(messages.c.channel == channel)
+    if id is not None:
+        chosen.append(messages.c.id.startswith(id, autoescape=True))
+    touched = tx.execute(select(messages.c.channel).where(*chosen).distinct()).scalars().all()
+    again = {"state": "waiting", "attempts": 0, "first_at": None, "next_at": None, "hold_until": None}
+    count = tx.execute(update(messages).where(*chosen).values(again)).rowcount
+    if count:
+        outbox.add_all(tx, tuple(("channel", name) for name in touched))
+    return count
+
+
+def _of_hold(tx: Connection, hold: Hold, values: Mapping[str, Any]) -> bool:
+    asked = {"which": hold.seq, "held": hold.token}
+    return bool(tx.execute(update(messages).where(_HELD).values(values), asked).rowcount)
+
+
+def _told(tx: Connection, row: AnyRow, now: datetime) -> None:
+    """A message about dead messages that is dead itself tells nobody: nobody would be told of that one either."""
+    outbox.add(tx, "channel", row.channel)
+    types = {one["type"] for one in (row.context.get("events") or [row.context.get("event") or {}]) if "type" in one}
+    if types == {"notification.dead"}:
+        return
+    data = {
+        "message": row.id,
+        "rule": row.rule,
+        "subject": row.subject,
+        "attempts": row.attempts,
+        "error": row.error,
+        "tells": sorted(types),
+    }
+    occurrence = f"{row.id}/{row.token}"
+    notices.happened(tx, Notice("notification.dead", now, "NotificationChannel", row.channel, occurrence, data=data))
+
+
+def _claimed(row: AnyRow, now: datetime) -> Claimed:
+    return Claimed(
+        hold=Hold(row.seq, row.token + 1),
+        id=row.id,
+        channel=row.channel,
+        rule=row.rule,
+        user=row.user,
+        attempts=row.attempts + 1,
+        first_at=row.first_at or now,
+        context=row.context,
+        template=row.template,
+        subject=row.subject,
+        text=row.text,
+        format=row.format,
+        pinned=row.pinned,
+        commit=row.as_of,
+    )

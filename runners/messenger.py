@@ -1,0 +1,267 @@
+"""The messenger of a runner: claims messages of its pools, and tries each until it is there, or dead.
+
+It holds no message of its own: what it works on is in the journal, and when it dies another sends it again, under the
+same id. How its channels do it knows for itself: a new messenger asks each anew.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar, assert_never
+
+import structlog
+from sqlalchemy import Connection
+
+from engine.channels import PinnedChannel
+from engine.delivery import Circuit, pause
+from journal import deliveries
+from journal.clock import Clock
+from journal.deliveries import Claimed
+from journal.errors import Refused, Unavailable
+from journal.store import Journal
+from runners.deliveries import Delivered, Delivery, Later, Message, Never
+from runners.pool import Pools
+from runners.repository import NoRepository, Repository
+from runners.secrets import Secrets
+from runners.sending import sent
+from runners.wording import Wording, event_of, worded
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+AT_ONCE = 16
+"""Messages of one messenger that are under way."""
+OF_A_CHANNEL = 4
+"""Of them, by one channel."""
+_RENDERED_AT_ONCE = 2
+_POLL = 5.0
+"""Seconds after which the journal is asked even where nothing told us to."""
+_BREATH = 0.05
+"""Seconds between two looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of a channel, as its document was then: a corrected one is asked anew."""
+
+    pinned: Mapping[str, Any] | None
+    circuit: Circuit
+
+
+class Messenger:
+    """`run` works until `drain` has finished, or until it is cancelled: what was under way then is sent again."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        name: str,
+        pools: Pools | None,
+        clock: Clock,
+        secrets: Secrets,
+        restricted: bool = False,
+        may_claim: Callable[[], bool] = lambda: True,
+        repository: Repository | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`name`, `pools`, `may_claim` and `repository` as of a Runner. `chance` gives numbers from 0 to 1."""
+        self._journal = journal
+        self._name = name
+        self._pools = pools
+        self._clock = clock
+        self._secrets = secrets
+        self._restricted = restricted
+        self._may_claim = may_claim
+        self._repository = repository or NoRepository()
+        self._chance = chance
+        self._known: dict[str, _Known] = {}
+        self._active: dict[asyncio.Task[None], Claimed] = {}
+        self._rendering = asyncio.Semaphore(_RENDERED_AT_ONCE)
+        self._news = asyncio.Event()
+        self._draining = asyncio.Event()
+
+    def poke(self) -> None:
+        """Look at once."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Deliver what is due, as it becomes due. Raises Refused where the journal cannot be used."""
+        watch = self._journal.watch(objects=True)
+        drained = asyncio.ensure_future(self._draining.wait())
+        try:
+            while not self._draining.is_set():
+                self._news.clear()
+                rest = await self._looked()
+                changed = asyncio.ensure_future(watch.changed(rest))
+                news = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait({changed, news, drained}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                news.cancel()
+                await asyncio.sleep(_BREATH)
+            while self._active:
+                await asyncio.wait(tuple(self._active))
+        finally:
+            drained.cancel()
+            watch.close()
+            await self._stop()
+
+    async def drain(self, grace: timedelta) -> None:
+        """Claim nothing more; attempts have `grace` to end, and are given back then."""
+        self._draining.set()
+        if self._active:
+            await asyncio.wait(tuple(self._active), timeout=grace.total_seconds())
+        left = tuple(self._active.values())
+        await self._stop()
+        for claimed in left:
+            with contextlib.suppress(Unavailable):
+                await self._journal.write(partial(deliveries.give_back, hold=claimed.hold))
+
+    async def _stop(self) -> None:
+        tasks = tuple(self._active)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _looked(self) -> float:
+        """Claim what is due; gives how many seconds it may take until the next look."""
+        try:
+            await self._look()
+            return await self._rest()
+        except Unavailable as error:
+            log.warning("messages wait", error=error.message)
+            return min(_POLL, error.retry_after.total_seconds())
+
+    async def _look(self) -> None:
+        pools = self._pools() if self._pools is not None else None
+        await self._ask_anew()
+        now, free = self._clock.now(), AT_ONCE - len(self._active)
+        room = self._room()
+        if free <= 0 or not self._may_claim():
+            return
+        shut = [name for name, left in room.items() if left <= 0]
+        found = await self._journal.read(
+            lambda conn: (
+                deliveries.claimable(conn, pools, shut, now),
+                deliveries.lost(conn, self._clock.monotonic()),
+            )
+        )
+        if any(found):
+            for claimed in await self._journal.write(lambda tx: self._claimed(tx, pools, room, free)):
+                task = asyncio.create_task(self._attempt(claimed), name=f"message {claimed.id}")
+                self._active[task] = claimed
+                task.add_done_callback(self._ended)
+
+    def _claimed(
+        self, tx: Connection, pools: frozenset[str] | None, room: Mapping[str, int], free: int
+    ) -> tuple[Claimed, ...]:
+        monotonic = self._clock.monotonic()
+        deliveries.reclaim(tx, monotonic)
+        return deliveries.claim(tx, self._name, pools, room, free, self._clock.now(), monotonic, each=OF_A_CHANNEL)
+
+    def _room(self) -> dict[str, int]:
+        now = self._clock.now()
+        under_way = Counter(claimed.channel for claimed in self._active.values())
+        names = {*under_way, *self._known}
+        return {name: self._circuit(name).room(now, under_way[name], OF_A_CHANNEL) for name in names}
+
+    def _circuit(self, name: str) -> Circuit:
+        return self._known[name].circuit if name in self._known else Circuit()
+
+    async def _ask_anew(self) -> None:
+        """Forget how those channels did whose documents have changed; what waits for them need not wait any longer."""
+        if not self._known:
+            return
+        names = sorted(self._known)
+        pinned = await self._journal.read(lambda conn: deliveries.pinned(conn, names))
+        changed = [name for name in names if pinned.get(name) != self._known[name].pinned]
+        if changed:
+            await self._journal.write(lambda tx: deliveries.hasten(tx, changed))
+            for name in changed:
+                self._known.pop(name, None)
+
+    async def _rest(self) -> float:
+        now = self._clock.now()
+        due = await self._journal.read(lambda conn: deliveries.next_due(conn, now))
+        waits = [due, *(known.circuit.until for known in self._known.values())]
+        seconds = [(at - now).total_seconds() for at in waits if at is not None and at > now]
+        return max(min([_POLL, *seconds]), _BREATH)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._active[task]
+        self._news.set()
+
+    # --- one attempt -----------------------------------------------------------------------------------------------
+
+    async def _attempt(self, claimed: Claimed) -> None:
+        try:
+            delivery = await self._delivery(claimed)
+            if delivery is not None:
+                await self._record(claimed, delivery)
+        except Refused as error:
+            log.error("a message is left as it is", id=claimed.id, error=error.message)
+        except Exception as error:  # a bug of ours loses no message, and ends no messenger
+            log.exception("a bug of ours: a message waits", id=claimed.id)
+            await self._record(claimed, Later(f"a bug of ours: {type(error).__name__}", fate="unknown"))
+
+    async def _delivery(self, claimed: Claimed) -> Delivery | None:
+        """What became of it; None where another has it meanwhile."""
+        if claimed.pinned is None or claimed.commit is None:
+            return Never(f"there is no NotificationChannel '{claimed.channel}' any more")
+        pinned = PinnedChannel.of_json(claimed.pinned)
+        wording = await self._wording(claimed, str(pinned.spec["type"]))
+        if wording is None:
+            return None
+        event = event_of(claimed.context, claimed.rule, claimed.user)
+        message = Message(claimed.id, wording.subject, wording.text, wording.format, event)
+        read = partial(self._repository.read, claimed.commit)
+        return await sent(message, pinned, self._secrets, read, restricted=self._restricted)
+
+    async def _wording(self, claimed: Claimed, channel: str) -> Wording | None:
+        """The words: those of the first attempt, kept before they are sent. None where another has the message."""
+        if claimed.text is not None:
+            return Wording(claimed.subject or "", claimed.text, claimed.format or "text")  # type: ignore[arg-type]
+        async with self._rendering:
+            made = await worded(claimed.context, claimed.template, channel)
+        kept = await self._written(
+            lambda tx: deliveries.rendered(tx, claimed.hold, made.subject, made.text, made.format)
+        )
+        return made if kept else None
+
+    async def _record(self, claimed: Claimed, delivery: Delivery) -> None:
+        now, name = self._clock.now(), claimed.channel
+        match delivery:
+            case Delivered():
+                self._known.pop(name, None)
+                await self._written(lambda tx: deliveries.delivered(tx, claimed.hold, name, now))
+            case Never(error=error):
+                log.warning("message not delivered", id=claimed.id, channel=name, error=error)
+                await self._written(lambda tx: deliveries.dead(tx, claimed, error, now))
+            case Later(error=error, after=after):
+                next_at = now + pause(claimed.attempts, self._chance(), after)
+                circuit = self._circuit(name).failed(now, self._chance(), after)
+                self._known[name] = _Known(claimed.pinned, circuit)
+                log.warning("message not delivered yet", id=claimed.id, channel=name, error=error, next=str(next_at))
+                await self._written(lambda tx: _failed(tx, claimed, error, now, next_at, away=circuit.is_open))
+            case _:
+                assert_never(delivery)
+
+    async def _written(self, change: Callable[[Connection], T]) -> T:
+        """Outlast a journal that is away for a while; after that the lease decides."""
+        while True:
+            try:
+                return await self._journal.write(change)
+            except Unavailable as error:
+                log.warning("journal cannot be written", error=error.message)
+                await asyncio.sleep(error.retry_after.total_seconds())
+
+
+def _failed(tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime, *, away: bool) -> None:
+    deliveries.later(tx, claimed, error, now, next_at)
+    if away:
+        deliveries.away(tx, claimed.channel, error, now)

@@ -1,0 +1,60 @@
+"""One attempt to deliver one message by a channel, with what only the runner may open."""
+
+import asyncio
+from dataclasses import replace
+from typing import assert_never
+
+from engine.channels import PinnedChannel
+from engine.pinned import PinnedSpec
+from runners.certificates import certificate
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel, deliverer
+from runners.doors import NoPart
+from runners.keyring import Keyring
+from runners.masking import Masker
+from runners.repository import NoFile, Read
+from runners.secrets import Opened, Sealed, Secrets
+
+LONGEST = 60.0
+"""Seconds that a channel may take; ours end themselves before that."""
+
+
+async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: Read, *, restricted: bool) -> Delivery:
+    """Hand it over. Nothing that is said of it holds a secret. `read` gives the files of the channel's commit."""
+    if pinned.refused is not None:
+        return Never(pinned.refused)
+    masker = Masker()
+    keys = Keyring(secrets, masker)
+    plan = PinnedSpec(job="notification", commit="", steps=(), credentials=dict(pinned.credentials))
+
+    def opened(name: str) -> Opened:
+        if name in pinned.credentials and pinned.credentials[name].allowed_for is not None:
+            raise Sealed(f"credential '{name}' is for the steps of jobs (allowedFor): name another in the channel")
+        return keys.get(name)
+
+    try:
+        async with asyncio.timeout(LONGEST):
+            await asyncio.to_thread(keys.open_all, plan)
+            spec = pinned.spec
+            if isinstance(ca := spec.get("caCert"), str):
+                spec = {**spec, "caCert": await asyncio.to_thread(certificate, ca, read)}
+            kind, settings = deliverer(spec)
+            by = channel(kind, Limits(pinned.networks, restricted))
+            return _masked(await by.deliver(message, settings, opened), masker)
+    except (NoPart, NoFile) as error:
+        return Never(masker.mask(str(error)))
+    except TimeoutError:
+        return Later(f"no answer within {LONGEST:.0f} s", fate="unknown")
+    except Exception as error:  # noqa: BLE001 - a plug-in's channel: what it does not foresee must lose no message
+        return Later(masker.mask(f"the channel failed: {type(error).__name__}: {error}"), fate="unknown")
+
+
+def _masked(delivery: Delivery, masker: Masker) -> Delivery:
+    match delivery:
+        case Delivered():
+            return delivery
+        case Later(error=error):
+            return replace(delivery, error=masker.mask(error))
+        case Never(error=error):
+            return Never(masker.mask(error))
+        case _:
+            assert_never(delivery)
