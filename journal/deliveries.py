@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from journal import notices, outbox, points
 from journal.notices import Notice
@@ -21,10 +33,16 @@ LEASE = timedelta(minutes=2)
 """How long an attempt may take, its rendering included; a runner ends its own before that."""
 DEADLINE = timedelta(hours=24)
 """A message that could not be delivered for so long after its first attempt is dead."""
+KEPT = timedelta(days=7)
+"""So long what was delivered is kept."""
+DEAD_KEPT = timedelta(days=90)
+"""So long dead letters can be sent again."""
 _LONGEST = 500
 
-_WAITING = messages.c.state == "waiting"
-_SENDING = messages.c.state == "sending"
+# As literals: an index of some states is not used where a state is a parameter.
+_WAITING = messages.c.state == literal_column("'waiting'")
+_SENDING = messages.c.state == literal_column("'sending'")
+_DEAD = messages.c.state == literal_column("'dead'")
 _EARLIER = messages.alias("earlier")
 
 
@@ -73,7 +91,7 @@ _FIRST_OF_ITS_KEY = ~exists(
         _EARLIER.c.channel == messages.c.channel,
         _EARLIER.c.order_key == messages.c.order_key,
         _EARLIER.c.seq < messages.c.seq,
-        _EARLIER.c.state.in_(("waiting", "sending")),
+        or_(_EARLIER.c.state == literal_column("'waiting'"), _EARLIER.c.state == literal_column("'sending'")),
     )
 )
 _WITH_CHANNELS = messages.outerjoin(channels, channels.c.name == messages.c.channel)
@@ -165,6 +183,12 @@ def claimable(conn: Connection, pools: Collection[str] | None, shut: Iterable[st
     if pools is None:
         return conn.execute(_CLAIMABLE, asked).first() is not None
     return conn.execute(_CLAIMABLE_IN_POOLS, asked | {"pools": sorted(pools)}).first() is not None
+
+
+def untried(conn: Connection, now: datetime) -> bool:
+    """Whether a message is under way, or due and was never tried since its channel was away."""
+    query = select(messages.c.seq).where(or_(_SENDING, and_(_due("now"), messages.c.first_at.is_(None)))).limit(1)
+    return conn.execute(query, {"now": now}).first() is not None
 
 
 def next_due(conn: Connection, now: datetime) -> datetime | None:
@@ -263,7 +287,7 @@ def replay(tx: Connection, *, channel: str | None = None, id: str | None = None)
 
     Their time begins anew. The number of them.
     """
-    chosen: list[ColumnElement[bool]] = [messages.c.state == "dead"]
+    chosen: list[ColumnElement[bool]] = [_DEAD]
     if channel is not None:
         chosen.append(messages.c.channel == channel)
     if id is not None:
@@ -274,6 +298,15 @@ def replay(tx: Connection, *, channel: str | None = None, id: str | None = None)
     if count:
         outbox.add_all(tx, tuple(("channel", name) for name in touched))
     return count
+
+
+def trim(tx: Connection, now: datetime) -> int:
+    """Remove what was delivered KEPT ago, and dead letters DEAD_KEPT after they were written; how many."""
+    delivered_ = messages.c.state == literal_column("'delivered'")
+    old = or_(
+        and_(delivered_, messages.c.delivered_at < now - KEPT), and_(_DEAD, messages.c.created_at < now - DEAD_KEPT)
+    )
+    return tx.execute(delete(messages).where(old)).rowcount
 
 
 def _of_hold(tx: Connection, hold: Hold, values: Mapping[str, Any]) -> bool:

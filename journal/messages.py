@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
-from journal import points
+from journal import outbox, points
 from journal.noticetables import channels, messages
 from journal.tables import Instant
 
@@ -40,7 +40,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel as the commit in force has it: `spec` as documents write it, for the runner that delivers."""
+    """A channel as the commit in force has it: `spec` is an `engine.channels.PinnedChannel` as JSON."""
 
     name: str
     pool: str
@@ -87,6 +87,7 @@ def write(tx: Connection, new: NewMessage) -> bool:
     row |= {"context": dict(new.context), "notices": list(new.notices), "state": "waiting"}
     row["template"] = None if new.template is None else dict(new.template)
     tx.execute(_ADD, row)
+    tx.info[outbox.TOLD] = True  # whoever delivers need not wait for its next look
     return True
 
 

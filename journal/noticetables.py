@@ -70,7 +70,17 @@ messages = Table(
     sqlite_autoincrement=True,
 )
 _UNDELIVERED = or_(messages.c.state == "waiting", messages.c.state == "sending")
-Index("messages_open", messages.c.pool, messages.c.seq, sqlite_where=_UNDELIVERED, postgresql_where=_UNDELIVERED)
+Index("messages_open", messages.c.seq, sqlite_where=_UNDELIVERED, postgresql_where=_UNDELIVERED)
+Index(
+    "messages_in_line",
+    messages.c.channel,
+    messages.c.order_key,
+    messages.c.seq,
+    sqlite_where=_UNDELIVERED,
+    postgresql_where=_UNDELIVERED,
+)
+_DEAD = messages.c.state == "dead"
+Index("messages_dead", messages.c.channel, messages.c.seq, sqlite_where=_DEAD, postgresql_where=_DEAD)
 _GATHERING = messages.c.group_key.is_not(None)
 Index("messages_by_group", messages.c.group_key, sqlite_where=_GATHERING, postgresql_where=_GATHERING)
 

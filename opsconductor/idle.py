@@ -1,4 +1,4 @@
-"""When `up --once` is done: nothing is open, undecided or unpublished."""
+"""When `up --once` is done: nothing is open, undecided, unpublished, or to be told that was not tried."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from engine.identity import RunId
 from engine.states import RunState
-from journal import events, history, runs, workflows
+from journal import deliveries, events, history, runs, workflows
 from reconciler.projection import unpublished
 
 
@@ -14,7 +14,8 @@ def is_idle(conn: Connection, now: datetime) -> bool:
     """Whether nothing is left to do before somebody asks, decides or changes something, or a later time comes."""
     waits = (run for run in runs.open_runs(conn) if not workflows.only_waits(conn, run))
     due = any(not _starts_later(conn, run, now) for run in waits)
-    return not due and not events.pending(conn, 1) and not unpublished(conn)
+    told = not deliveries.untried(conn, now)
+    return not due and not events.pending(conn, 1) and told and not unpublished(conn)
 
 
 def failed_since(conn: Connection, since: datetime) -> bool:

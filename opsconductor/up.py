@@ -13,7 +13,7 @@ import structlog
 
 from engine.catalog import DEFAULT_POOL, Catalog
 from engine.views import SyncView
-from journal import leases
+from journal import deliveries, leases
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
@@ -35,6 +35,7 @@ from reconciler.statusbranch import StatusBranch
 from reconciler.vigil import Vigil
 from reconciler.wake import Wake
 from runners.connections.local import LocalSettings
+from runners.messenger import Messenger
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
 from schemas.project import DEFAULT_STATUS_REF
@@ -198,6 +199,7 @@ class Engine:
         self.showing.engine = found.own
         now = self._clock.now()
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
+        await self._journal.write(lambda tx: deliveries.reclaim(tx, None))
         for reaped in lost:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
         await self._loop.heed(now)
@@ -331,7 +333,9 @@ class Engine:
         runner = self._runner_here = self._runner(vigil)
         watching = asyncio.create_task(vigil.keep())
         deciding = asyncio.create_task(self._loop.run(self._stop))
+        messenger = self._messenger(vigil)
         running = asyncio.create_task(runner.run())
+        telling = asyncio.create_task(messenger.run())
         publishing = asyncio.create_task(self.showing.keep_up(self._branch))
         reaping = asyncio.create_task(Reaper(self._journal, self._clock).run())
         waiting = asyncio.ensure_future(until)
@@ -342,7 +346,7 @@ class Engine:
             catalog=lambda: self._loop.catalog,
             pushed=self._wake.poke,
         )
-        parts = {deciding, running, publishing, reaping, watching, *receiving}
+        parts = {deciding, running, telling, publishing, reaping, watching, *receiving}
         try:
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
             failed = next((part.exception() for part in done if part.exception() is not None), None)
@@ -352,7 +356,7 @@ class Engine:
             for door in receiving:
                 door.cancel()
             await asyncio.gather(deciding, *receiving, return_exceptions=True)
-            await runner.drain(self._settings.grace)
+            await asyncio.gather(runner.drain(self._settings.grace), messenger.drain(self._settings.grace))
         finally:
             for part in (*parts, waiting):
                 part.cancel()
@@ -386,6 +390,19 @@ class Engine:
                 lock=settings.state.runner_lock,
                 local=LocalSettings(restricted=settings.restricted),
             ),
+        )
+
+    def _messenger(self, vigil: Vigil) -> Messenger:
+        """One messenger for the channels of every pool."""
+        return Messenger(
+            self._journal,
+            name=f"{DEFAULT_POOL}/{token_hex(2)}",
+            pools=None,
+            clock=self._clock,
+            secrets=self._secrets(),
+            restricted=self._settings.restricted,
+            may_claim=vigil.sure,
+            repository=MirroredFiles(self._settings.state.mirror),
         )
 
     def _note(self, error: BaseException | None) -> None:

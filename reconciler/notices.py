@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from engine import noticecontext
 from engine import notices as rules
 from engine.catalog import Catalog
+from engine.channels import pinned, pool_of
 from engine.identity import RunId
 from engine.notices import Draft, Event, Memory, Subject
 from engine.views import RunView
@@ -164,12 +165,11 @@ class _Judging:
         return draft if self._lately[place] <= CROWD else rules.crowded(draft, self._now, _CROWD_WAIT)
 
     def _message(self, draft: Draft, rule: NotificationRuleSpec, context: dict[str, Any], event: Event) -> NewMessage:
-        channel = self._catalog.channels[draft.channel].spec
         template = rule.template.model_dump(mode="json", exclude_none=True)
         return NewMessage(
             id=draft.id,
             channel=draft.channel,
-            pool=channel.pool or self._catalog.default_pool,
+            pool=pool_of(self._catalog, draft.channel),
             rule=draft.rule,
             user=draft.user,
             order_key=draft.order_key,
@@ -204,9 +204,8 @@ def _write(tx: Connection, message: NewMessage) -> bool:
 
 
 def _channels(catalog: Catalog) -> Iterator[Channel]:
-    for name, channel in catalog.channels.items():
-        spec = channel.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-        yield Channel(name, channel.spec.pool or catalog.default_pool, spec, catalog.commit)
+    for name in catalog.channels:
+        yield Channel(name, pool_of(catalog, name), pinned(catalog, name).to_json(), catalog.commit)
 
 
 __all__ = ["CROWD", "KEEP", "KEEP_FOR", "Notices"]

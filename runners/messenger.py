@@ -42,6 +42,7 @@ OF_A_CHANNEL = 4
 _RENDERED_AT_ONCE = 2
 _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
+_TRIMMED_EVERY = timedelta(hours=1)
 _BREATH = 0.05
 """Seconds between two looks."""
 
@@ -81,6 +82,7 @@ class Messenger:
         self._repository = repository or NoRepository()
         self._chance = chance
         self._known: dict[str, _Known] = {}
+        self._trimmed: datetime | None = None
         self._active: dict[asyncio.Task[None], Claimed] = {}
         self._rendering = asyncio.Semaphore(_RENDERED_AT_ONCE)
         self._news = asyncio.Event()
@@ -132,10 +134,17 @@ class Messenger:
         """Claim what is due; gives how many seconds it may take until the next look."""
         try:
             await self._look()
+            await self._trim()
             return await self._rest()
         except Unavailable as error:
             log.warning("messages wait", error=error.message)
             return min(_POLL, error.retry_after.total_seconds())
+
+    async def _trim(self) -> None:
+        now = self._clock.now()
+        if self._trimmed is None or now - self._trimmed >= _TRIMMED_EVERY:
+            await self._journal.write(lambda tx: deliveries.trim(tx, now))
+            self._trimmed = now
 
     async def _look(self) -> None:
         pools = self._pools() if self._pools is not None else None

@@ -1,0 +1,185 @@
+"""The life of messages in the journal: claimed by one at a time, in their order, until they are there or dead."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from journal import deliveries, messages, notices
+from journal.deliveries import DEADLINE, Claimed
+from journal.messages import Channel, NewMessage
+from journal.noticetables import messages as table
+from tests.contract.conftest import START, Desk
+
+EVENT = {"type": "run.failed", "kind": "Job", "name": "backup", "id": "n", "time": "2026-11-21T00:15:00Z", "data": {}}
+
+
+def a_message(name: str, **more: Any) -> NewMessage:
+    made = NewMessage(name, "chat", "default", "failures", name, {"event": EVENT}, (f"n-{name}",), START)
+    return replace(made, **more)
+
+
+async def written(desk: Desk, *wanted: NewMessage) -> None:
+    await desk.do(messages.set_channels, [Channel("chat", "default", {"spec": {"type": "slack"}}, "1f0c")])
+    for one in wanted:
+        await desk.do(messages.write, one)
+
+
+async def claim(desk: Desk, limit: int = 10, pools: Any = None, each: int = 4, **room: int) -> tuple[Claimed, ...]:
+    now, monotonic = desk.clock.now(), desk.clock.monotonic()
+    return await desk.do(deliveries.claim, "default/1", pools, room, limit, now, monotonic, each=each)
+
+
+async def state(desk: Desk, name: str) -> str:
+    def asked(conn: Connection) -> str:
+        return str(conn.execute(select(table.c.state).where(table.c.id == name)).scalar_one())
+
+    return await desk.see(asked)
+
+
+def names(found: tuple[Claimed, ...]) -> list[str]:
+    return [one.id for one in found]
+
+
+async def test_a_message_is_one_messengers_until_its_lease_is_over(desk: Desk) -> None:
+    """Whoever comes back late changes nothing: the message has another token by then."""
+    await written(desk, a_message("one"))
+    (first,) = await claim(desk)
+    assert await claim(desk) == ()
+    desk.clock.advance(deliveries.LEASE.total_seconds() + 1)
+    assert await desk.see(deliveries.lost, desk.clock.monotonic())
+    assert await desk.do(deliveries.reclaim, desk.clock.monotonic()) == 1
+    (second,) = await claim(desk)
+    assert (first.attempts, second.attempts, second.id) == (1, 2, "one")
+    assert not await desk.do(deliveries.delivered, first.hold, "chat", START)
+    assert await desk.do(deliveries.delivered, second.hold, "chat", START)
+    assert not await desk.do(deliveries.give_back, second.hold)
+    assert await state(desk, "one") == "delivered"
+
+
+async def test_a_start_lets_go_of_what_was_under_way(desk: Desk) -> None:
+    await written(desk, a_message("one"), a_message("held", hold_until=START + timedelta(days=1)))
+    assert await desk.see(deliveries.untried, START)
+    await claim(desk)
+    assert await desk.see(deliveries.untried, START)
+    assert await desk.do(deliveries.reclaim, None) == 1
+    assert not await desk.see(deliveries.untried, START)
+    assert names(await claim(desk)) == ["one"]
+
+
+async def test_messages_of_one_key_leave_in_their_order(desk: Desk) -> None:
+    """The second waits for the first, however often that is tried; others pass by."""
+    await written(desk, a_message("one", order_key="run"), a_message("two", order_key="run"), a_message("other"))
+    one, other = await claim(desk)
+    assert (one.id, other.id) == ("one", "other")
+    await desk.do(deliveries.later, one, "no", desk.clock.now(), desk.clock.now() + timedelta(seconds=5))
+    assert await claim(desk) == ()
+    assert await desk.see(deliveries.next_due, desk.clock.now()) == desk.clock.now() + timedelta(seconds=5)
+    desk.clock.advance(5)
+    (again,) = await claim(desk)
+    await desk.do(deliveries.delivered, again.hold, "chat", desk.clock.now())
+    assert names(await claim(desk)) == ["two"]
+
+
+async def test_words_are_kept_once_and_only_by_who_holds_the_message(desk: Desk) -> None:
+    await written(desk, a_message("one"))
+    (first,) = await claim(desk)
+    assert await desk.do(deliveries.rendered, first.hold, "s", "t", "text")
+    await desk.do(deliveries.reclaim, None)
+    assert not await desk.do(deliveries.rendered, first.hold, "other", "words", "text")
+    (second,) = await claim(desk)
+    assert (second.subject, second.text, second.format) == ("s", "t", "text")
+
+
+async def test_claims_heed_room_pools_and_the_time(desk: Desk) -> None:
+    held = a_message("held", hold_until=START + timedelta(minutes=2))
+    await written(desk, *(a_message(str(number)) for number in range(6)), a_message("away", channel="mail"), held)
+    assert await claim(desk, pools=()) == ()
+    assert await claim(desk, pools=("other",)) == ()
+    assert not await desk.see(deliveries.claimable, None, ["chat", "mail"], START)
+    assert await desk.see(deliveries.claimable, ("default",), ["chat"], START)
+    assert names(await claim(desk, chat=2)) == ["0", "1", "away"]
+    assert names(await claim(desk, limit=3, pools=("default",))) == ["2", "3", "4"]
+    assert names(await claim(desk, chat=0)) == []
+    desk.clock.advance(120)
+    assert names(await claim(desk)) == ["5", "held"]
+
+
+async def test_a_channel_that_moves_takes_along_what_waits(desk: Desk) -> None:
+    await written(desk, a_message("one"))
+    await desk.do(messages.set_channels, [Channel("chat", "far", {"spec": {"type": "teams"}}, "2f0c")])
+    assert await claim(desk, pools=("default",)) == ()
+    (found,) = await claim(desk, pools=("far",))
+    assert (found.pinned, found.commit) == ({"spec": {"type": "teams"}}, "2f0c")
+    assert await desk.see(deliveries.pinned, ["chat", "mail"]) == {"chat": {"spec": {"type": "teams"}}}
+
+
+async def test_a_day_after_its_first_attempt_a_message_is_dead_and_that_is_told_once(desk: Desk) -> None:
+    await written(desk, a_message("one"))
+    (first,) = await claim(desk)
+    await desk.do(deliveries.later, first, "no", desk.clock.now(), desk.clock.now())
+    desk.clock.advance(DEADLINE.total_seconds())
+    (last,) = await claim(desk)
+    assert await desk.do(deliveries.later, last, "status 500", desk.clock.now(), desk.clock.now())
+    assert await state(desk, "one") == "dead"
+    (notice,) = await desk.see(notices.pending)
+    assert (notice.type, notice.kind, notice.name) == ("notification.dead", "NotificationChannel", "chat")
+    assert notice.data["error"] == "not delivered within 24 h: status 500"
+    assert notice.data["attempts"] == 2
+
+
+async def test_a_dead_letter_about_dead_letters_tells_nobody(desk: Desk) -> None:
+    context = {"event": {**EVENT, "type": "notification.dead"}}
+    await written(desk, a_message("one", context=context), a_message("two", context={"events": [context["event"]]}))
+    for one in await claim(desk):
+        assert await desk.do(deliveries.dead, one, "no", START)
+    assert await desk.see(notices.pending) == ()
+
+
+async def test_what_waits_for_a_channel_that_is_away_dies_with_it(desk: Desk) -> None:
+    """A thousand messages need no thousand days: the first failure starts the time of all that would be sent."""
+    await written(desk, *(a_message(str(number)) for number in range(3)))
+    assert await desk.do(deliveries.away, "chat", "no", desk.clock.now()) == 0
+    desk.clock.advance(DEADLINE.total_seconds() - 1)
+    assert await desk.do(deliveries.away, "chat", "no", desk.clock.now()) == 0
+    desk.clock.advance(1)
+    assert await desk.do(deliveries.away, "chat", "no", desk.clock.now()) == 3
+    assert len(await desk.see(notices.pending)) == 3
+
+
+async def test_replay_sends_dead_letters_as_they_were(desk: Desk) -> None:
+    await written(desk, a_message("abc1"), a_message("abd2"), a_message("mail1", channel="mail"), a_message("fine"))
+    for one in await claim(desk):
+        if one.id == "fine":
+            await desk.do(deliveries.delivered, one.hold, "chat", START)
+        else:
+            await desk.do(deliveries.rendered, one.hold, "s", f"words of {one.id}", "text")
+            await desk.do(deliveries.dead, one, "no", START)
+    assert await desk.do(deliveries.replay, id="abc") == 1
+    assert await desk.do(deliveries.replay, channel="mail") == 1
+    assert await desk.do(deliveries.replay) == 1
+    assert await desk.do(deliveries.replay) == 0
+    found = await claim(desk)
+    assert names(found) == ["abc1", "abd2", "mail1"]
+    assert [(one.text, one.attempts) for one in found] == [(f"words of {one.id}", 1) for one in found]
+
+
+async def test_a_success_hastens_what_waits(desk: Desk) -> None:
+    await written(desk, a_message("one"), a_message("two"))
+    one, two = await claim(desk)
+    await desk.do(deliveries.later, one, "no", desk.clock.now(), desk.clock.now() + timedelta(minutes=15))
+    await desk.do(deliveries.delivered, two.hold, "chat", desk.clock.now())
+    assert names(await claim(desk)) == ["one"]
+
+
+async def test_what_is_over_is_kept_for_a_while(desk: Desk) -> None:
+    """Dead letters longer than the others: somebody may yet want them."""
+    await written(desk, *map(a_message, ("one", "two", "three")))
+    one, two, _ = await claim(desk)
+    await desk.do(deliveries.delivered, one.hold, "chat", START)
+    await desk.do(deliveries.dead, two, "no", START)
+    assert await desk.do(deliveries.trim, START + deliveries.KEPT) == 0
+    assert await desk.do(deliveries.trim, START + deliveries.KEPT + timedelta(seconds=1)) == 1
+    assert await desk.do(deliveries.trim, START + deliveries.DEAD_KEPT + timedelta(seconds=1)) == 1
+    assert await state(desk, "three") == "sending"
