@@ -34,6 +34,22 @@ CHATTY = job(
     """,
     "params: {folder: {type: string, required: true}}",
 )
+TOLD = """
+    apiVersion: opsconductor/v1
+    kind: NotificationChannel
+    metadata: {name: chat}
+    spec: {type: slack, url: "https://chat.example.org/hook"}
+    ---
+    apiVersion: opsconductor/v1
+    kind: NotificationRule
+    metadata: {name: third}
+    spec: {events: [run.failed], select: {names: [nasty]}, when: {consecutiveFailures: 9}, channels: [chat]}
+    ---
+    apiVersion: opsconductor/v1
+    kind: NotificationRule
+    metadata: {name: web}
+    spec: {events: [run.failed], select: {selector: {matchLabels: {team: web}}}, channels: [chat]}
+"""
 AFTER = """
     apiVersion: opsconductor/v1
     kind: Trigger
@@ -53,7 +69,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("pages")).prepare()
     documents = {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "yearly.yaml": YEARLY}
     documents |= {"tidy.yaml": TIDY, "hourly.yaml": HOURLY, "too.yaml": TOO, "often.yaml": OFTEN, "closed.yaml": CLOSED}
-    site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW, "chatty.yaml": CHATTY})
+    site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW, "chatty.yaml": CHATTY, "told.yaml": TOLD})
     site.up("--dashboard", "127.0.0.1:0")
     site.asked("first", "jobRef: greet")
     site.asked("second", "jobRef: nasty")
@@ -98,6 +114,16 @@ def test_a_job_that_fails_says_where(here: Site, pages: Pages) -> None:
     ] * 2
     assert "talk on here: exit code 3" in pages.page("/jobs/nasty")
     assert "&lt;b&gt;no" in pages.page("/jobs/nasty")
+
+
+def test_a_job_says_who_would_be_told_if_it_failed_now(here: Site, pages: Pages) -> None:
+    assert pages.data("/api/v1/jobs/greet")["told"] == []
+    (flow,) = pages.data("/api/v1/workflows/flow")["told"]
+    assert flow == {"rule": "web", "tells": True, "channel": "chat", "user": None, "heldUntil": None}
+    (nasty,) = pages.data("/api/v1/jobs/nasty")["told"]
+    assert (nasty["rule"], nasty["tells"]) == ("third", False)
+    assert nasty["because"] == "it tells from 9 failures in a row on, and this would be number 3"
+    assert 'href="/kinds/NotificationChannel/chat"' in pages.page("/workflows/flow")
 
 
 def test_a_workflow_has_such_a_page_too(here: Site, pages: Pages) -> None:

@@ -19,6 +19,7 @@ from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
 from opsconductor.dashboard.pages.starts import Subject, definition, starters, subject_of
 from opsconductor.dashboard.rendering import took
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.dashboard.told import told_of_failure
 from schemas.job import Job
 
 _COUNTED = 1000
@@ -40,7 +41,14 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
         before = asked.query.get("before")
         if before is not None and len(before) > 100:
             raise UnfitQuery("'before' is the id of a run")
-        found = await sources.journal.read(lambda conn: _past(conn, subject, RunId(before) if before else None, at))
+
+        def look(conn: Connection) -> tuple[Data | None, list[Data]]:
+            past = _past(conn, subject, RunId(before) if before else None, at)
+            if catalog is None or subject.document is None:
+                return past, []
+            return past, told_of_failure(conn, catalog, subject, None if past is None else past["usual"], at)
+
+        found, told = await sources.journal.read(look)
         if found is None and subject.document is None:
             return None
         past, started = found or _nothing(), {} if catalog is None else starters(catalog, subject, at)
@@ -51,6 +59,7 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
             "sentence": _sentence(past, started.get("next", []), at, defined=subject.document is not None),
             **past,
             **started,
+            "told": told,
             "definition": definition(catalog, subject, at),
             "labels": {} if subject.document is None else dict(subject.document.metadata.labels),
             "description": None if subject.document is None else subject.document.metadata.description,
