@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp
 from journal.errors import Unavailable
 from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
+from opsconductor.dashboard.openapi import described
 from opsconductor.dashboard.pages import FILES, PAGES
 from opsconductor.dashboard.pages.keys import GO
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
@@ -47,6 +49,7 @@ def application(sources: Sources, access: Access, metrics: Metrics) -> ASGIApp:
     routes = [
         *(route for each in PAGES for route in _routes(sources, each)),
         *(Route(each.path, _file(sources, each)) for each in FILES),
+        Route(f"{API}/openapi.json", _described),
         Route("/events", _events(sources)),
         Route("/healthz", _alive(sources)),
         Route("/readyz", _ready(sources)),
@@ -91,6 +94,10 @@ async def _found(sources: Sources, load: Callable[[Sources, Asked], Awaitable[T 
     if found is None:
         raise HTTPException(404, "there is no such thing, or retention has removed it")
     return found
+
+
+async def _described(_: Request) -> Response:
+    return _json(described(PAGES, version("opsconductor"), API))
 
 
 def _json(data: Data, status: int = 200) -> Response:

@@ -79,7 +79,21 @@ async def load(sources: Sources, asked: Asked) -> Data:
     }
 
 
-PAGE = Page("/grid", "grid", load, name="Grid")
+PAGE = Page(
+    "/grid",
+    "grid",
+    load,
+    name="Grid",
+    asks={
+        "range": "How long: 24h where left out.",
+        "until": "Its end, an instant; now where left out.",
+        "name": "A part of the name.",
+        "label": "A label as `key` or `key=value`.",
+        "state": "The state of the last run.",
+        "page": "From 1 on.",
+    },
+    gives=("from", "to", "range", "filter", "sentence", "rows", "page", "pages"),
+)
 
 
 def _fits(one: Active, catalog: Catalog | None, name: str, label: str) -> bool:

@@ -47,7 +47,11 @@ async def load(sources: Sources, _: Asked) -> Data:
         return head | _NOTHING | {"unread": error.message}
 
 
-PAGE = Page("/health", "health", load, name="Health")
+PAGE = Page(
+    "/health", "health", load, name="Health",
+    gives=("ready", "sentence", "parts", "version", "startedAt", "upSeconds", "clock", "paused", "git", "store",
+           "working", "unread", "runners", "queues", "open", "gates", "behind", "messages", "dead"),
+)  # fmt: skip
 
 _NOTHING: Data = {"unread": None, "runners": [], "queues": [], "open": [], "gates": 0, "behind": [], "messages": [],
                   "dead": []}  # fmt: skip

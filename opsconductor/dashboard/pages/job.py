@@ -68,8 +68,10 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
     return load
 
 
-JOB = Page("/jobs/{name}", "job", _loader(workflow=False))
-WORKFLOW = Page("/workflows/{name}", "job", _loader(workflow=True))
+_ASKS = {"before": "The id of the run before which the list begins."}
+_GIVES = ("job", "workflow", "sentence", "usual", "inARow", "rates", "trend", "failures", "runs", "older", "definition")
+JOB = Page("/jobs/{name}", "job", _loader(workflow=False), asks=_ASKS, gives=_GIVES)
+WORKFLOW = Page("/workflows/{name}", "job", _loader(workflow=True), asks=_ASKS, gives=_GIVES)
 
 
 # --- what was ---

@@ -27,4 +27,4 @@ async def load(sources: Sources, _: Asked) -> Data:
     return {"at": stamp(sources.clock.now()), "keys": keys}
 
 
-PAGE = Page("/keys", "keys", load)
+PAGE = Page("/keys", "keys", load, gives=("keys",))

@@ -60,11 +60,18 @@ async def document(sources: Sources, asked: Asked) -> Data | None:
     return head | shown | {"usedBy": users_of(users or ())}
 
 
+SEARCHED = {"q": "Words that must stand in the name, the description, a label (`role=web`) or the owner.",
+            "page": "From 1 on."}  # fmt: skip
+_LISTED = ("commit", "q", "total", "page", "pages", "documents")
 PAGES = (
-    Page("/kinds", "kinds", index, name="Definitions"),
-    Page("/kinds/{kind}", "kind", listed),
-    Page("/kinds/{kind}/{name}", "document", document),
-)
+    Page("/kinds", "kinds", index, name="Definitions", asks=SEARCHED, gives=(*_LISTED, "kinds")),
+    Page("/kinds/{kind}", "kind", listed, asks=SEARCHED, gives=(*_LISTED, "kind", "about", "notActedOn")),
+    Page(
+        "/kinds/{kind}/{name}", "document", document,
+        gives=("commit", "kind", "name", "description", "owner", "labels", "held", "href", "file", "line",
+               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy"),
+    ),
+)  # fmt: skip
 
 
 def words_of(asked: Asked) -> str:

@@ -38,7 +38,17 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     }
 
 
-PAGE = Page("/runs/{run}/log", "log", load)
+PAGE = Page(
+    "/runs/{run}/log",
+    "log",
+    load,
+    asks={
+        "step": "The step.",
+        "target": "The target, where it has one.",
+        "line": "The first line; else the last ones.",
+    },
+    gives=("run", "state", "target", "step", "window"),
+)
 
 
 def _shown(sources: Sources, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None) -> Data:

@@ -25,7 +25,10 @@ async def load(sources: Sources, _: Asked) -> Data:
     return {"at": stamp(at), "sync": sync_file(sources.engine.sync())["status"], **found, "next": _next(sources.engine)}
 
 
-PAGE = Page("/", "now", load, api="/now", name="Now")
+PAGE = Page(
+    "/", "now", load, api="/now", name="Now",
+    gives=("sync", "gates", "failing", "open", "ended", "next"),
+)  # fmt: skip
 
 
 def _next(engine: Engine) -> list[Data]:

@@ -1,7 +1,7 @@
 """A page: an address, a template, and the facts that both it and the JSON beside it are made of."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from opsconductor.dashboard.sources import Data, Sources
@@ -36,6 +36,10 @@ class Page:
     api: str | None = None
     name: str | None = None
     """What the navigation calls it; None: it is reached from other pages."""
+    asks: Mapping[str, str] = field(default_factory=dict)
+    """What its query may have, each with a sentence: for the description of the API."""
+    gives: tuple[str, ...] = ()
+    """The names at the top of what it gives, `at` apart; there may be more."""
 
 
 @dataclass(frozen=True, slots=True)

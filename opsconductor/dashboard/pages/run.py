@@ -61,7 +61,13 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     return data
 
 
-PAGE = Page("/runs/{run}", "run", load)
+PAGE = Page(
+    "/runs/{run}",
+    "run",
+    load,
+    asks={"only": "`failed`: only the targets that did not succeed.", "target": "One target.", "page": "From 1 on."},
+    gives=("apiVersion", "kind", "metadata", "spec", "status", "shown"),
+)
 
 
 def _run(conn: Connection, name: RunId, wish: _Wish, at: datetime) -> tuple[Data, RunView, Planned | None] | None:

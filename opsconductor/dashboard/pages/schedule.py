@@ -62,7 +62,19 @@ async def load(sources: Sources, asked: Asked) -> Data:
     }
 
 
-PAGE = Page("/schedule", "schedule", load, name="Schedule")
+PAGE = Page(
+    "/schedule",
+    "schedule",
+    load,
+    name="Schedule",
+    asks={
+        "zone": "The time zone of the map.",
+        "from": "The instant at which the list begins.",
+        "name": "A part of the schedule's name.",
+        "crowd": "How many at once are a crowd.",
+    },
+    gives=("zone", "crowd", "name", "from", "sentence", "week"),
+)
 
 
 async def calendar_file(sources: Sources, asked: Asked) -> str:

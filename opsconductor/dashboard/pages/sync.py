@@ -34,7 +34,10 @@ async def load(sources: Sources, asked: Asked) -> Data:
     }
 
 
-PAGE = Page("/sync", "sync", load, name="Changes")
+PAGE = Page(
+    "/sync", "sync", load, name="Changes",
+    asks={"page": "From 1 on."}, gives=("sentence", "sync", "page", "more", "runsAmong", "commits"),
+)  # fmt: skip
 
 
 def _commits(conn: Connection, catalog: Catalog | None, after: int) -> tuple[list[Data], bool]:

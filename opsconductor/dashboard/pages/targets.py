@@ -15,7 +15,7 @@ from journal import heartbeats, history
 from journal.heartbeats import Beat
 from opsconductor.dashboard.definitions import address, entries, matching
 from opsconductor.dashboard.documentlines import masked
-from opsconductor.dashboard.pages.kinds import page_number, portion, words_of
+from opsconductor.dashboard.pages.kinds import SEARCHED, page_number, portion, words_of
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.reasons import reasons
 from opsconductor.dashboard.sources import Data, Sources
@@ -63,7 +63,17 @@ async def one(sources: Sources, asked: Asked) -> Data | None:
     return head | (_defined(catalog, target) if catalog is not None and target is not None else _UNDEFINED)
 
 
-PAGES = (Page("/targets", "targets", listed, name="Targets"), Page("/targets/{name}", "target", one))
+PAGES = (
+    Page(
+        "/targets", "targets", listed, name="Targets", asks=SEARCHED,
+        gives=("commit", "q", "total", "page", "pages", "sentence", "notWell", "targets"),
+    ),
+    Page(
+        "/targets/{name}", "target", one,
+        gives=("commit", "name", "defined", "state", "unreachableSince", "beats", "well", "tested", "host", "os",
+               "labels", "description", "owner", "connections", "jobs", "jobsTotal", "vars", "facts", "groups"),
+    ),
+)  # fmt: skip
 
 _UNDEFINED: Data = {
     "host": None, "os": None, "labels": {}, "description": "", "owner": "", "connections": [], "jobs": [],

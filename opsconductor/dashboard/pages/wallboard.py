@@ -29,7 +29,10 @@ async def load(sources: Sources, asked: Asked) -> Data:
     }  # fmt: skip
 
 
-PAGE = Page("/wallboard", "wallboard", load)
+PAGE = Page(
+    "/wallboard", "wallboard", load,
+    gives=("well", "headline", "failing", "more", "running", "waiting", "gates", "commit", "next"),
+)  # fmt: skip
 
 
 def _headline(failing: int, *, stale: bool, applied: str | None) -> str:
