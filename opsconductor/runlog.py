@@ -1,21 +1,26 @@
 """Showing what the steps of a run printed, from wherever it can be had."""
 
+import asyncio
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import typer
 
+from engine.identity import RunId
 from engine.pinned import RUNNER
 from engine.states import RunState, is_final
-from journal.errors import Unavailable
+from journal.errors import Refused, Unavailable
 from opsconductor import exits
 from opsconductor.rehearsed import is_dry, lines
 from opsconductor.settings import StateFolder
 from opsconductor.terminal import chatter, printable
 from opsconductor.workspace import Workspace
 from runners.logs import FETCHED
+from runners.logstore import LogStore
 
 _PAUSE_SECONDS = 0.3
 _CHUNK = 1 << 16
@@ -25,9 +30,13 @@ class Reader:
     """Prints the log files of one run: each below its heading, or line by line as `TARGET STEP | line` where those of
     several targets come at once."""
 
-    def __init__(self, workspace: Workspace, state: StateFolder, *, target: str | None, step: str | None) -> None:
+    def __init__(
+        self, workspace: Workspace, state: StateFolder, *, target: str | None, step: str | None, url: str | None = None
+    ) -> None:
         self._workspace = workspace
         self._logs = state.logs
+        self._url = url
+        self._folder: TemporaryDirectory[str] | None = None
         self._target = target
         self._step = step
         self._read: dict[Path, int] = {}
@@ -53,6 +62,8 @@ class Reader:
         if follow:
             self._interleaved = self._target is None and len(found["spec"].get("targets") or []) > 1
             found = self._follow(found)
+        if not any(log_files(self._logs, found["metadata"]["name"])):
+            self._fetch(found["metadata"]["name"])
         self._print_new(found["metadata"]["name"])
         self.end()
         if follow:
@@ -75,6 +86,19 @@ class Reader:
                 look_again = time.monotonic() + self._workspace.pause.total_seconds()
                 found = self._seen(name) or found
         return found
+
+    def _fetch(self, run: str) -> None:
+        """From where logs are kept, if it is known and has them: into a folder that goes with this reader."""
+        if self._url is None:
+            return
+        self._folder = TemporaryDirectory(prefix="opsconductor-logs-")
+        folder = Path(self._folder.name)
+        try:
+            store = LogStore.open(self._url, os.environ)
+            if asyncio.run(store.fetch_run(RunId(run), folder)):
+                self._logs = folder
+        except (Unavailable, Refused) as error:
+            chatter(error.message)
 
     def _find(self, run: str) -> dict[str, Any] | None:
         status = self._workspace.status()
@@ -162,8 +186,12 @@ class Reader:
         if not any(step.get("log") for _, step in steps):
             chatter(f"{_standing(run)}; nothing was printed")
         else:
-            chatter(f"the logs of this run are not in {self._logs}; --state names the engine's state folder, if it")
-            chatter("is on this machine. The status branch has the end of what failed, and no more")
+            also = "" if self._url is None else f", nor at {self._url}"
+            chatter(
+                f"the logs of this run are not in {self._logs}{also}; --state names the engine's state folder, if it"
+            )
+            chatter("is on this machine, and --logs where it keeps logs besides. The status branch has the end of what")
+            chatter("failed, and no more")
         for target, step in steps:
             if step.get("error") or step.get("stdoutTail") or step.get("stderrTail"):
                 _show_tails(target, step)
@@ -179,11 +207,15 @@ def log_files(logs: Path, run: str) -> Iterator[tuple[str, str, Path]]:
 
     What the run has fetched from its targets lies beside them and is none, whatever it is called.
     """
-    for folder in logs.glob(f"*/*/*/{run}"):
-        for file in folder.glob("*/**/*.log"):
-            target, *name = file.relative_to(folder).parts
-            if name[0] != FETCHED:
-                yield target, "/".join(name), file
+    return named_logs((file for folder in logs.glob(f"*/*/*/{run}") for file in folder.glob("*/**/*.log")), logs)
+
+
+def named_logs(files: Iterable[Path], logs: Path) -> Iterator[tuple[str, str, Path]]:
+    """The same of files that are known; none of them is looked at."""
+    for file in files:
+        target, *name = file.relative_to(logs).parts[4:]  # after year, month, day and run
+        if name and name[0] != FETCHED:
+            yield target, "/".join(name), file
 
 
 def _is_of(step: str, wanted: str) -> bool:

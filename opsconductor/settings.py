@@ -88,6 +88,8 @@ class Settings:
     take_over: bool = False
     webhooks: Address | None = None
     """Where webhooks are received. None: nowhere."""
+    logs: str | None = None
+    """Where logs of ended runs are kept besides the state folder: a folder, or a bucket by its URL."""
     log_format: Format = "text"
     """How the engine's own log is written."""
     once: bool = False

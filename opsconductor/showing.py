@@ -6,7 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from sqlalchemy import Connection
 
+from engine.identity import RunId
 from engine.views import EngineView, ScheduleView, SyncView
 from journal import history, outbox, schedules
 from journal.clock import Clock
@@ -18,7 +20,7 @@ from reconciler.loop import Loop
 from reconciler.projection import SYNC_KEY
 from reconciler.publish import Publisher
 from reconciler.statusbranch import StatusBranch
-from runners import logs
+from runners import logs, uploads
 from schemas.project import Retention
 
 log = structlog.get_logger(__name__)
@@ -47,6 +49,8 @@ class Showing:
         self._shown: SyncView | None = None
         self.engine: EngineView | None = None
         """Who has claimed the branch, once it is claimed."""
+        self.logs_kept = False
+        """Whether logs are also kept at a place of their own."""
         self.followed: str | None = None
         """The commit in force whose status branch was taken up, or could not be."""
 
@@ -140,7 +144,12 @@ class Showing:
         for run in gone:
             await asyncio.to_thread(logs.remove, self._logs, run)
         if gone:
-            await self._journal.write(lambda tx: history.swept(tx, gone))
+            await self._journal.write(lambda tx: self._swept(tx, gone))
+
+    def _swept(self, tx: Connection, gone: tuple[RunId, ...]) -> None:
+        history.swept(tx, gone)
+        if self.logs_kept:
+            uploads.removed(tx, gone)
 
     async def show_sync(self) -> None:
         """Put what the loop knows into the outbox when it has changed."""

@@ -22,6 +22,7 @@ from opsconductor import exits
 from opsconductor.committed import MirroredFiles
 from opsconductor.health import Pulse, Working
 from opsconductor.idle import failed_since, is_idle
+from opsconductor.logkeeping import LogKeeping
 from opsconductor.settings import Settings
 from opsconductor.showing import Showing
 from opsconductor.webhooks import WebhookDoor
@@ -102,6 +103,8 @@ class Engine:
         )
         self._branch: StatusBranch | None = None
         self._door = WebhookDoor(settings)
+        self.keeping = LogKeeping(settings, journal, clock)
+        self.showing.logs_kept = self.keeping.store is not None
 
     @property
     def catalog(self) -> Catalog | None:
@@ -346,7 +349,8 @@ class Engine:
             catalog=lambda: self._loop.catalog,
             pushed=self._wake.poke,
         )
-        parts = {deciding, running, telling, publishing, reaping, watching, *receiving}
+        keeping = await self.keeping.begin()
+        parts = {deciding, running, telling, publishing, reaping, watching, *receiving, *keeping}
         try:
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
             failed = next((part.exception() for part in done if part.exception() is not None), None)
@@ -428,6 +432,7 @@ class Engine:
                 await self._branch.close()
         except (Unavailable, Refused, OtherOwner, TimeoutError) as error:
             log.warning("the last status could not be published; the next start does it", error=str(error))
+        await self.keeping.finish(self._settings.grace)
         log.info("stopped in order")
 
     async def _watch_only(self) -> None:

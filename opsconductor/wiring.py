@@ -139,7 +139,7 @@ async def _dashboard(
     lately = Lately(clock)
     unwatches = [spans.watch(each.watch) for each in (meter, lately)]
     metrics = Metrics(engine, reader, clock, journal_file=state.journal, meter=meter)
-    sources = Sources(engine, reader, clock, state.logs, state.journal, lately)
+    sources = Sources(engine, reader, clock, state.logs, state.journal, lately, engine.keeping.store)
     server = Server(application(sources, Access(token), metrics), listening)
     server.start()
     try:

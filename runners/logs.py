@@ -43,6 +43,21 @@ def files_of(run: RunId, instant: datetime, target: str) -> str:
     return f"{day:%Y}/{day:%m}/{day:%d}/{run}/{target}/{FETCHED}"
 
 
+def folder_of(run: RunId) -> str | None:
+    """The folder of a run's logs, relative to the folder of logs; None for what is no name of a run."""
+    named = _RUN.fullmatch(run)
+    return "/".join((*named.groups(), run)) if named is not None else None
+
+
+def files_in(root: Path, run: RunId) -> tuple[str, ...]:
+    """The logs of a run, relative to `root`, sorted; what it has fetched from its targets lies beside them."""
+    folder = folder_of(run)
+    if folder is None:
+        return ()
+    found = (file.relative_to(root) for file in (root / folder).glob("*/**/*.log") if file.is_file())
+    return tuple(sorted(name.as_posix() for name in found if name.parts[5] != FETCHED))
+
+
 def remove(root: Path, run: RunId) -> bool:
     """Remove a run's logs, and the folders of its day, month and year where they are empty then. False: there are none.
 

@@ -29,6 +29,15 @@ SecretDirOption = Annotated[
     Path | None,
     typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
 ]
+LogsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--logs",
+        envvar="OPSCONDUCTOR_LOGS",
+        metavar="URL",
+        help="Where logs are kept too: /folder or s3://bucket/folder.",
+    ),
+]
 RestrictedOption = Annotated[
     bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
 ]

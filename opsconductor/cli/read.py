@@ -9,6 +9,7 @@ import typer
 from opsconductor import exits
 from opsconductor.cli.options import (
     BranchOption,
+    LogsOption,
     OfflineOption,
     OutputOption,
     RemoteOption,
@@ -165,15 +166,16 @@ def logs(
     branch: BranchOption = "main",
     offline: OfflineOption = False,
     state: StateOption = None,
+    logs: LogsOption = None,
 ) -> int:
-    """What the steps printed: from the state folder on this machine, else the tails that the status branch has."""
+    """What the steps printed: from the state folder on this machine, else from --logs, else the tails on the branch."""
     from opsconductor.runlog import Reader
     from opsconductor.workspace import Workspace
 
     if follow and offline:
         raise UsageError("-f follows the run as it goes on; it cannot be --offline")
     workspace = Workspace.open(repo, remote=remote, branch=branch, offline=offline)
-    reader = Reader(workspace, workspace.state_folder(state), target=target, step=step)
+    reader = Reader(workspace, workspace.state_folder(state), target=target, step=step, url=logs)
     return reader.show(run, follow=follow)
 
 

@@ -12,6 +12,7 @@ from opsconductor.address import DASHBOARD, Address, Pages
 from opsconductor.address import parse as parse_address
 from opsconductor.cli.options import (
     BranchOption,
+    LogsOption,
     OutputOption,
     RepoOption,
     RestrictedOption,
@@ -84,6 +85,7 @@ def up(
         Path | None,
         typer.Option("--token", envvar="OPSCONDUCTOR_TOKEN", metavar="FILE", help="What readers of them must show."),
     ] = None,
+    logs: LogsOption = None,
     log_format: Annotated[
         str,
         typer.Option(
@@ -113,6 +115,7 @@ def up(
         grace=patience,
         take_over=take_over,
         webhooks=_address("--webhooks", webhooks),
+        logs=logs,
         log_format=_log_format(log_format),
         once=once,
         paused=paused,

@@ -15,6 +15,7 @@ from opsconductor.dashboard.ahead import Ahead, ahead
 from opsconductor.dashboard.lately import Lately
 from opsconductor.dashboard.logindex import Indexes
 from opsconductor.health import Pulse
+from runners.logstore import LogStore
 
 Data = dict[str, Any]
 """What a page shows, as plain data: the HTML and the JSON beside it are made of one value, so they cannot disagree."""
@@ -73,4 +74,6 @@ class Sources:
     """The folder of the logs, one folder a run."""
     journal_file: Path
     lately: Lately
+    log_store: LogStore | None = None
+    """Where logs are kept besides, if anywhere."""
     kept: Kept = field(default_factory=Kept)

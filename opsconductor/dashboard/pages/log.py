@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from engine.identity import RunId
 from engine.pinned import RUNNER
@@ -11,7 +12,8 @@ from journal import history
 from opsconductor.dashboard.logpage import Line, groups, window
 from opsconductor.dashboard.pages.page import Asked, Page, number_of
 from opsconductor.dashboard.sources import Data, Sources
-from opsconductor.runlog import log_files
+from opsconductor.runlog import log_files, named_logs
+from runners.logstore import LogStore
 
 
 async def load(sources: Sources, asked: Asked) -> Data | None:
@@ -25,7 +27,10 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     found = await sources.journal.read(lambda conn: history.brief(conn, RunId(asked.path["run"])))
     if found is None:
         return None
-    shown = await asyncio.to_thread(_shown, sources, found.id, (target or RUNNER, step), attempt, first)
+    place = (target or RUNNER, step)
+    shown = await asyncio.to_thread(_shown, sources, sources.logs, found.id, place, attempt, first)
+    if not shown["attempts"] and sources.log_store is not None:
+        shown = await _kept(sources, sources.log_store, found.id, place, attempt, first)
     return {
         "at": stamp(sources.clock.now()),
         "run": found.id,
@@ -51,8 +56,10 @@ PAGE = Page(
 )
 
 
-def _shown(sources: Sources, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None) -> Data:
-    logs = _logs_of(sources.logs, run, *place)
+def _shown(
+    sources: Sources, root: Path, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None
+) -> Data:
+    logs = _logs_of(root, run, *place)
     chosen = attempt if attempt is not None else max(logs, default=None)
     if chosen is None or chosen not in logs:
         return {"attempts": sorted(logs), "attempt": chosen, "window": None, "groups": []}
@@ -76,6 +83,19 @@ def _shown(sources: Sources, run: RunId, place: tuple[str, str], attempt: int | 
 
 def _line(line: Line) -> Data:
     return {"number": line.number, "pieces": [{"text": one.text, "classes": one.classes} for one in line.pieces]}
+
+
+async def _kept(
+    sources: Sources, store: LogStore, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None
+) -> Data:
+    """The same of logs that only the place for logs has. What is fetched for it is gone with the answer."""
+    target, step = place
+    with TemporaryDirectory(prefix="opsconductor-log-") as folder:
+        root = Path(folder)
+        named = named_logs([root / name for name in await store.names(run)], root)
+        wanted = [file for where, name, file in named if where == target and _step_of(name) == step]
+        await store.fetch_run(run, root, frozenset(file.relative_to(root).as_posix() for file in wanted))
+        return await asyncio.to_thread(_shown, sources, root, run, place, attempt, first)
 
 
 def _logs_of(logs: Path, run: RunId, target: str, step: str) -> dict[int, Path]:

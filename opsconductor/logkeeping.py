@@ -1,0 +1,42 @@
+"""Logs besides the state folder: what `--logs` asks for, from the engine's side."""
+
+import asyncio
+import os
+from datetime import timedelta
+
+import structlog
+
+from journal.clock import Clock
+from journal.errors import Refused, Unavailable
+from journal.store import Journal
+from opsconductor.settings import Settings
+from runners.logstore import LogStore
+from runners.uploads import Uploads, off
+
+log = structlog.get_logger(__name__)
+
+
+class LogKeeping:
+    """`store` is where logs are kept, if anywhere. Raises Refused for a URL that names no such place."""
+
+    def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self.store = None if settings.logs is None else LogStore.open(settings.logs, os.environ)
+        self._uploads = None if self.store is None else Uploads(journal, clock, settings.state.logs, self.store)
+
+    async def begin(self) -> set[asyncio.Task[None]]:
+        """What works on it beside the engine. Where nothing is to be kept, nothing waits for it either."""
+        if self._uploads is None:
+            await self._journal.write(off)
+            return set()
+        return {asyncio.create_task(self._uploads.keep_up())}
+
+    async def finish(self, within: timedelta) -> None:
+        """Bring what is left, as far as there is time."""
+        if self._uploads is None:
+            return
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self._uploads.finish()
+        except (Unavailable, Refused, TimeoutError) as error:
+            log.warning("some logs were not brought to their place; the next start does it", error=str(error))

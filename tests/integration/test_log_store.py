@@ -1,0 +1,187 @@
+"""Where logs are kept: a folder, and a bucket of a real server, by one suite; and how they get there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engine.identity import RunId
+from engine.states import RunState
+from journal import facts, leases, outbox
+from journal.errors import Refused, Unavailable
+from journal.store import Journal
+from runners import uploads
+from runners.logs import FETCHED, files_in, folder_of
+from runners.logstore import LogStore
+from runners.uploads import CONSUMER, Uploads
+from tests.buckets import Buckets, buckets
+from tests.contract.conftest import Desk, GivenClock, a_run
+
+RUN = RunId("rotate-20261121T001500Z-9f31c2a07b")
+OTHER = RunId("rotate-20261121T001500Z-9f31c2a07c")
+STEPS = f"{folder_of(RUN)}/web-01/steps.space.1.log"
+ROUND = f"{folder_of(RUN)}/web-01/steps.each[0].wörk.1.log"
+RESCUE = f"{folder_of(RUN)}/web-01/steps.rotate/rescue.mend.1.log"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Buckets]:
+    with buckets() as found:
+        yield found
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, server: Buckets, monkeypatch: pytest.MonkeyPatch) -> LogStore:
+    if request.param == "folder":
+        return LogStore.open(str(tmp_path / "kept"), {})
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = "b" + "".join(char for char in request.node.name.lower() if char.isalnum())[-40:]
+    return LogStore.open(server.make(bucket) + "/some/where", server.environment)
+
+
+def written(root: Path, *names: str, text: str = "hello\n") -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+async def test_what_is_kept_can_be_had_again(store: LogStore, tmp_path: Path) -> None:
+    logs, back = tmp_path / "logs", tmp_path / "back"
+    written(logs, STEPS, ROUND, RESCUE)
+    for name in (STEPS, ROUND, RESCUE, STEPS):
+        await store.put(name, logs / name)
+    assert sorted(await store.names(RUN)) == sorted([STEPS, ROUND, RESCUE])
+    assert await store.names(OTHER) == []
+    assert await store.fetch_run(RUN, back)
+    assert files_in(back, RUN) == files_in(logs, RUN)
+    assert (back / ROUND).read_text() == "hello\n"
+    assert not await store.fetch_run(OTHER, back)
+
+
+async def test_a_large_log_passes_in_parts(store: LogStore, tmp_path: Path) -> None:
+    written(tmp_path / "logs", STEPS, text="0123456789abcdef" * (1 << 20))
+    await store.put(STEPS, tmp_path / "logs" / STEPS)
+    await store.fetch(STEPS, tmp_path / "back")
+    assert (tmp_path / "back").stat().st_size == 16 << 20
+
+
+async def test_what_is_removed_is_gone_and_again_is_harmless(store: LogStore, tmp_path: Path) -> None:
+    written(tmp_path / "logs", STEPS)
+    await store.put(STEPS, tmp_path / "logs" / STEPS)
+    await store.remove(RUN)
+    await store.remove(RUN)
+    assert await store.names(RUN) == []
+    with pytest.raises(Unavailable, match="cannot be had"):
+        await store.fetch(STEPS, tmp_path / "back")
+
+
+async def test_a_file_that_is_gone_is_left_out(store: LogStore, tmp_path: Path) -> None:
+    await store.put(STEPS, tmp_path / "logs" / STEPS)
+    assert await store.names(RUN) == []
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "gs://bucket/x", "s3://", "s3://user:pass@bucket/x", "https://host/b"])
+def test_what_is_no_place_for_logs_is_refused(url: str) -> None:
+    with pytest.raises(Refused, match="logs go to a folder") as refused:
+        LogStore.open(url, {})
+    assert "pass" not in refused.value.message
+
+
+async def test_a_bucket_that_is_not_there_is_said_in_a_line(server: Buckets, tmp_path: Path) -> None:
+    written(tmp_path, STEPS)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        store = LogStore.open("s3://nosuch", server.environment)
+        with pytest.raises(Unavailable) as away:
+            await store.put(STEPS, tmp_path / STEPS)
+    assert "\n" not in away.value.message and "not-a-real-secret" not in away.value.message
+
+
+# --- how they get there ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Ended(Desk):
+    """A desk with runs that leave logs."""
+
+    root: Path = Path()
+
+    async def ran(self, name: str) -> RunId:
+        await self.enqueue(a_run(name))
+        (claim,) = await self.claim()
+        await self.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=self.clock.now())
+        return self.logged(claim.fence.run)
+
+    def logged(self, run: RunId) -> RunId:
+        written(self.root, f"{folder_of(run)}/web-01/steps.space.1.log", f"{folder_of(run)}/web-01/{FETCHED}/a.log")
+        return run
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Ended]:
+    clock = GivenClock()
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.db", clock=clock)
+    yield Ended(journal, clock, root=tmp_path / "logs")
+    await journal.close()
+
+
+def of(desk: Ended, store: LogStore) -> Uploads:
+    return Uploads(desk.journal, desk.clock, desk.root, store)
+
+
+async def test_ended_runs_are_brought_once_and_those_that_go_on_are_not(desk: Ended, store: LogStore) -> None:
+    ended = await desk.ran("one")
+    goes_on = desk.logged((await desk.running("two")).fence.run)
+    await of(desk, store).finish()
+    assert await store.names(ended) == [f"{folder_of(ended)}/web-01/steps.space.1.log"]
+    assert await store.names(goes_on) == []
+    assert await desk.see(outbox.position, CONSUMER) == await desk.see(outbox.last)
+
+
+async def test_nothing_is_forgotten_while_the_place_is_away(desk: Ended, tmp_path: Path) -> None:
+    blocked = tmp_path / "kept"
+    store = LogStore.open(str(blocked), {})
+    blocked.rmdir()
+    blocked.write_text("not a folder")
+    runs = [await desk.ran(f"n{number}") for number in range(30)]
+    keeping = of(desk, store)
+    with pytest.raises(Unavailable):
+        await keeping.finish()
+    assert await desk.see(outbox.position, CONSUMER) < await desk.see(outbox.last)
+    blocked.unlink()
+    await of(desk, LogStore.open(str(blocked), {})).finish()
+    assert all([await store.names(run) for run in runs])
+
+
+async def test_what_ends_is_brought_as_it_ends(desk: Ended, store: LogStore) -> None:
+    keeping = asyncio.create_task(of(desk, store).keep_up())
+    try:
+        run = await desk.ran("one")
+        async with asyncio.timeout(30):
+            while not await store.names(run):
+                await asyncio.sleep(0.02)
+    finally:
+        keeping.cancel()
+
+
+async def test_what_retention_removes_is_removed_there_too(desk: Ended, store: LogStore) -> None:
+    run = await desk.ran("one")
+    await of(desk, store).finish()
+    await desk.do(uploads.removed, (run, RunId("nothing-was-kept-of-this")))
+    await of(desk, store).finish()
+    assert await store.names(run) == []
+    assert await desk.see(facts.get, uploads.GONE) == []
+
+
+async def test_who_keeps_logs_nowhere_holds_the_outbox_up_no_longer(desk: Ended, store: LogStore) -> None:
+    await desk.ran("one")
+    await of(desk, store).finish()
+    await desk.ran("two")
+    await desk.do(uploads.off)
+    assert await desk.see(outbox.position, CONSUMER) == 0
+    await desk.do(outbox.advance, "status", await desk.see(outbox.last))
+    assert await desk.do(outbox.trim) > 0
