@@ -106,6 +106,10 @@ class Engine:
         self.keeping = LogKeeping(settings, journal, clock)
         self.showing.logs_kept = self.keeping.store is not None
 
+    def show_at(self, pages: str | None) -> None:
+        """Where people can open the dashboard, for links in messages."""
+        self._loop.notices.pages = pages
+
     @property
     def catalog(self) -> Catalog | None:
         """The definitions in force."""

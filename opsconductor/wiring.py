@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from ipaddress import ip_address
 
 import structlog
 
@@ -58,6 +59,7 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
                 begun(pages)
 
         engine = Engine(settings, journal, clock, begun=told)
+        engine.show_at(None if listening is None else _for_others(listening))
         signals = Signals(engine)
         signals.install()
         if listening is not None and settings.dashboard is not None:
@@ -119,6 +121,13 @@ def _listening(settings: Settings) -> socket.socket | None:
             raise
         log.warning("there are no pages: " + error.message, hint="--dashboard HOST:PORT chooses another address")
         return None
+
+
+def _for_others(listening: socket.socket) -> str | None:
+    """The pages' address as messages give it; None where only who sits at this machine could open it."""
+    host, port = listening.getsockname()[:2]
+    place = ip_address(host)
+    return None if place.is_loopback or place.is_unspecified else f"http://{Address(host, port)}"
 
 
 @asynccontextmanager

@@ -46,7 +46,6 @@ MODELS: Mapping[str, type[Document]] = MappingProxyType(
 NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
     {
         "Discovery": "nothing is scanned",
-        "NotificationRule": "nothing is sent",
         "Policy": "whoever may push may do everything",
     }
 )

@@ -73,16 +73,10 @@ def _fields(authored: Authored) -> Iterator[Finding]:
 def _without_effect(document: Document) -> Iterator[tuple[Path, str]]:
     if isinstance(document, Project) and document.spec.commit_status is not None:
         yield ("spec", "commitStatus"), "'commitStatus'"
-    if isinstance(document, User):
-        if document.spec.signing_keys:
-            yield ("spec", "signingKeys"), "'signingKeys' (who answers a gate is known by 'email' alone)"
-        if "notify" in document.spec.model_fields_set:
-            yield ("spec", "notify"), "'notify' (nobody is told anything)"
-    if isinstance(document, Credential):
-        if document.spec.rotate_after is not None:
-            yield ("spec", "rotateAfter"), "'rotateAfter'"
-        if document.spec.expires_at is not None:
-            yield ("spec", "expiresAt"), "'expiresAt'"
+    if isinstance(document, User) and document.spec.signing_keys:
+        yield ("spec", "signingKeys"), "'signingKeys' (who answers a gate is known by 'email' alone)"
+    if isinstance(document, Credential) and document.spec.rotate_after is not None and document.sops is None:
+        yield ("spec", "rotateAfter"), "'rotateAfter' of a secret that sops did not encrypt (its age is not known)"
 
 
 def _project(project: Project) -> Iterator[Finding]:

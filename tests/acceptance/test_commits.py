@@ -226,14 +226,11 @@ def test_what_is_not_supported_yet_says_so(site: Make) -> None:
     here = site({"hello.yaml": HELLO})
     folder = here.pulled()
     (folder / "definitions" / "failed.yaml").write_text(
-        "apiVersion: opsconductor/v1\nkind: NotificationRule\nmetadata: {name: again}\n"
-        "spec: {events: [run.failed], channels: [chat]}\n"
+        "apiVersion: opsconductor/v1\nkind: Policy\nmetadata: {name: again}\n"
+        "spec: {rules: [{subjects: [ana], verbs: [run]}]}\n"
     )
     done = here.run("validate")
-    assert (
-        "definitions/failed.yaml:2:7: OC902 warning: this version does not act on kind NotificationRule yet"
-        in done.stdout
-    )
+    assert "definitions/failed.yaml:2:7: OC902 warning: this version does not act on kind Policy yet" in done.stdout
 
 
 @pytest.mark.slow
