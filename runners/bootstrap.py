@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 from schemas.job import Shell
 
-READ = 'IFS= read -r oc_l && eval "$oc_l"'
-"""What a POSIX shell does with standard input: it runs the first line."""
+READ = 'case ${KSH_VERSION-} in *" KSH "*) echo "OC1 ksh"; exit 127;; esac; IFS= read -r oc_l && eval "$oc_l"'
+"""What a POSIX shell does with standard input: it runs the first line. A descendant of pdksh says so and ends."""
 
 ENTRY = f"exec /bin/sh -c '{READ}'"
 """The whole command, for every step and every check. POSIX shells, csh and fish read it alike."""
@@ -34,7 +34,14 @@ MARK = "OPSCONDUCTOR_STEP"
 """The variable of a step's processes that says which step of which run they belong to."""
 
 GREETING = re.compile(rb"^OC1 ([1-9][0-9]{0,9})$")
-NO_SETSID = re.compile(rb"^OC1 -$")
+UNFIT = {
+    b"OC1 -": "the host has no 'setsid' (util-linux or busybox), without which a step cannot be ended",
+    # mksh runs a program for printf: what it prints, standard input among it, stands in the arguments of a process, and
+    # more than an argument can hold is lost in silence. lksh, which has its own, has hung.
+    b"OC1 ksh": "the host's /bin/sh is an mksh or another descendant of pdksh, which cannot keep what a step is given "
+    "to itself; make it dash, bash or busybox",
+}
+"""Lines instead of the greeting: why no step can run on the host."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import asyncssh
 
-from runners.bootstrap import READ, Unsendable, line_of, quoted
+from runners.bootstrap import READ, UNFIT, Unsendable, line_of, quoted
 from runners.limits import Stream
 
 PROMPT = b"OC1 password for sudo:"
@@ -117,6 +117,7 @@ class Dialog(asyncssh.SSHClientSession[bytes]):
         """Look for the line of the bootstrap's shell. What a login shell prints before it is dropped."""
         *lines, rest = (self._noise + data).split(b"\n")
         if READY not in lines:
+            self.said += b"".join(UNFIT[line].encode() for line in lines if line in UNFIT)
             self._noise = rest[-_NOISE:]
             return
         at = lines.index(READY)

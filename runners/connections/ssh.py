@@ -9,7 +9,7 @@ from typing import Protocol
 import asyncssh
 
 from journal import points
-from runners.bootstrap import ENTRY, GREETING, KILL_NOW, NO_SETSID, Command, Unsendable, payload, proof, take_over
+from runners.bootstrap import ENTRY, GREETING, KILL_NOW, UNFIT, Command, Unsendable, payload, proof, take_over
 from runners.connections import (
     DRAIN,
     GRACE,
@@ -221,8 +221,8 @@ class SshSession:
     def _exited(self, step: "_Exec", code: int) -> Finish:
         if step.group is not None:
             return Exited(code)
-        if step.no_setsid:
-            return Refused("the host has no 'setsid' (util-linux or busybox), without which a step cannot be ended")
+        if step.unfit is not None:
+            return Refused(step.unfit)
         if not step.is_admitted:
             return Refused(step.problem())
         said = visible(self.capture.output().stderr).strip().splitlines()
@@ -303,7 +303,7 @@ class _Exec(Dialog):
         super().__init__(becoming)
         loop = asyncio.get_running_loop()
         self.group: int | None = None
-        self.no_setsid = False
+        self.unfit: str | None = None
         self.code: int | None = None
         self.signal: str | None = None
         self.deaf = False
@@ -353,7 +353,7 @@ class _Exec(Dialog):
                 self._before = None
                 self._capture.feed("stdout", b"\n".join([*lines[at + 1 :], rest]))
                 return
-            self.no_setsid = self.no_setsid or NO_SETSID.match(line) is not None
+            self.unfit = self.unfit or UNFIT.get(line)
         self._before = rest[-_NOISE:]
 
     @staticmethod

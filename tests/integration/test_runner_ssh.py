@@ -18,7 +18,8 @@ from engine.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unkn
 from engine.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.bootstrap import Command
-from runners.connections import Stop
+from runners.connections import Refused, Stop
+from runners.connections.become import Becoming
 from runners.connections.login import SshPlace
 from runners.connections.ssh import SshSession
 from runners.limits import Capture
@@ -28,6 +29,7 @@ from runners.steps import ReadyStep
 from runners.steps.script import Script
 from schemas.credential import CredentialSpec, Source
 from schemas.target import Connections, SshConnection
+from tests import openssh as servers
 from tests.openssh import OpenSsh, openssh, own_openssh
 from tests.running import Bench, Pipe, bench, end, ends, lives, script
 
@@ -128,6 +130,21 @@ async def test_a_folder_that_is_not_there_fails_the_step(openssh: OpenSsh, hand:
     assert isinstance(outcome, Failed), outcome
     assert "/no/such" in outcome.error
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("become", [None, Becoming("root")], ids=["", "become"])
+async def test_a_host_whose_shell_descends_from_pdksh_is_refused(tmp_path: Path, become: Becoming | None) -> None:
+    server = servers.start(tmp_path / "sshd", options='SetEnv "KSH_VERSION=@(#)MIRBSD KSH R59 2020/10/31"')
+    connections = SshConnections()
+    try:
+        session = SshSession(place_of(server), connections, Capture(Masker()), Stop(), become=become)
+        refused = await session.execute(Command("sh", f"touch {tmp_path}/ran"))
+    finally:
+        await connections.close()
+        server.stop()
+    assert isinstance(refused, Refused)
+    assert "make it dash, bash or busybox" in refused.error
+    assert not (tmp_path / "ran").exists()
 
 
 async def test_a_process_left_behind_does_not_hang_its_step(openssh: OpenSsh, hand: Hand) -> None:

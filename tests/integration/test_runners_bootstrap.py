@@ -123,6 +123,14 @@ def test_a_host_without_proc_runs_steps(shell: list[str]) -> None:
     assert (code, out.split(), said) == (0, [str(step.group).encode()] * 3, b"")
 
 
+def test_a_shell_that_descends_from_pdksh_says_so_and_runs_nothing(shell: list[str]) -> None:
+    """mksh would show standard input in the arguments of a process. Its name is what it is known by."""
+    named = {**os.environ, "KSH_VERSION": "@(#)MIRBSD KSH R59 2020/10/31"}
+    asked = subprocess.run([*shell, "-c", READ], input=payload(Command("sh", "echo ran")), capture_output=True,
+                           env=named, check=False)  # fmt: skip
+    assert (asked.returncode, asked.stdout) == (127, b"OC1 ksh\n")
+
+
 def test_setsid_is_found_where_the_path_has_it(
     shell: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
