@@ -15,6 +15,7 @@ FORKS = 50
 """How many targets each contestant works on at once."""
 COMMAND = "echo ok"
 STEPS = 10
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,21 @@ class Fleet:
     key: Path
     known_hosts: Path
 
+    def processor(self) -> float:
+        """Seconds that the processors have worked for the server: logins, shells and commands so far."""
+        return sum(map(_worked, [self.server.process.pid, *self.server.sessions()]))
+
     def hosts(self, count: int) -> list[str]:
         return [f"127.{1 + number // 60_000}.{number // 240 % 250}.{1 + number % 240}" for number in range(count)]
+
+
+def _worked(pid: int) -> float:
+    """Seconds of a process and of those that it has waited for."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0  # it has ended: who waited for it counts it
+    return sum(int(fields[number]) for number in (11, 12, 13, 14)) / _TICKS
 
 
 @contextmanager
