@@ -21,6 +21,7 @@ COMMANDS = {
     "impact": ("impact",),
     "explain": ("schema", "explain"),
     "target": ("target",),
+    "notify": ("notify",),
     "plugin": ("plugin",),
     "library": ("library",),
 }

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from journal import deliveries, messages, notices
+from journal import deliveries, letters, messages, notices
 from journal.deliveries import DEADLINE, Claimed
+from journal.letters import ChannelState
 from journal.messages import Channel, NewMessage
 from journal.noticetables import messages as table
 from tests.contract.conftest import START, Desk
@@ -183,3 +184,21 @@ async def test_what_is_over_is_kept_for_a_while(desk: Desk) -> None:
     assert await desk.do(deliveries.trim, START + deliveries.KEPT + timedelta(seconds=1)) == 1
     assert await desk.do(deliveries.trim, START + deliveries.DEAD_KEPT + timedelta(seconds=1)) == 1
     assert await state(desk, "three") == "sending"
+
+
+async def test_what_people_are_shown_of_messages(desk: Desk) -> None:
+    await written(desk, *map(a_message, ("one", "two", "three")), a_message("lost", channel="gone"))
+    one, two, three, lost = await claim(desk)
+    await desk.do(deliveries.rendered, one.hold, "backup FAILED", "t", "text")
+    await desk.do(deliveries.dead, one, "status 404", START)
+    await desk.do(deliveries.later, two, "status 500", START, START + timedelta(minutes=1))
+    await desk.do(deliveries.delivered, three.hold, "mail", START)
+    await desk.do(deliveries.dead, lost, "no", START)
+    assert await desk.see(letters.counts) == {"waiting": 1, "dead": 2}
+    assert [one.id for one in await desk.see(letters.recent)] == ["lost", "three", "two", "one"]
+    assert [one.id for one in await desk.see(letters.waiting)] == ["two"]
+    (found,) = await desk.see(letters.dead, channel="chat", id="o")
+    assert (found.subject, found.error, found.tells) == ("backup FAILED", "status 404", ("run.failed",))
+    chat, gone = await desk.see(letters.states)
+    assert chat == ChannelState("chat", True, 1, 1, START, START, "status 500")
+    assert gone == ChannelState("gone", False, 0, 1, None, None, None)

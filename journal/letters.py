@@ -1,0 +1,135 @@
+"""What is known of messages, for pages and the status branch: what waits, what is dead, and how channels do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+
+from journal.noticetables import channels, messages
+from journal.tables import AnyRow
+
+_WAITING = messages.c.state == literal_column("'waiting'")
+_SENDING = messages.c.state == literal_column("'sending'")
+_DEAD = messages.c.state == literal_column("'dead'")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message, as people are shown it. `tells` are the events that it is about, `subject` None: never tried."""
+
+    id: str
+    channel: str
+    rule: str
+    user: str | None
+    subject: str | None
+    tells: tuple[str, ...]
+    run: str | None
+    count: int
+    state: str
+    attempts: int
+    error: str | None
+    created_at: datetime
+    first_at: datetime | None
+    next_at: datetime | None
+    delivered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """How a channel does. `failing`: the oldest message that was tried in vain and still waits; `error` is its last."""
+
+    name: str
+    defined: bool
+    waiting: int
+    dead: int
+    last_delivered: datetime | None
+    failing_since: datetime | None
+    error: str | None
+
+
+def dead(
+    conn: Connection,
+    *,
+    channel: str | None = None,
+    id: str | None = None,  # noqa: A002 - as it is called
+    limit: int | None = 50,
+) -> tuple[Letter, ...]:
+    """Dead letters, oldest first: all, those of a channel, or those whose id begins so."""
+    chosen: list[ColumnElement[bool]] = [_DEAD]
+    if channel is not None:
+        chosen.append(messages.c.channel == channel)
+    if id is not None:
+        chosen.append(messages.c.id.startswith(id, autoescape=True))
+    return _letters(conn.execute(select(messages).where(*chosen).order_by(messages.c.seq).limit(limit)).all())
+
+
+def waiting(conn: Connection, limit: int = 50) -> tuple[Letter, ...]:
+    """Messages that wait or are under way, oldest first."""
+    query = select(messages).where(_WAITING | _SENDING).order_by(messages.c.seq).limit(limit)
+    return _letters(conn.execute(query).all())
+
+
+def recent(conn: Connection, limit: int = 50) -> tuple[Letter, ...]:
+    """The newest messages, newest first."""
+    return _letters(conn.execute(select(messages).order_by(messages.c.seq.desc()).limit(limit)).all())
+
+
+def counts(conn: Connection) -> dict[str, int]:
+    """How many messages wait (those under way with them) and are dead."""
+    query = select(func.count()).select_from(messages)
+    return {
+        "waiting": conn.execute(query.where(_WAITING | _SENDING)).scalar_one(),
+        "dead": conn.execute(query.where(_DEAD)).scalar_one(),
+    }
+
+
+def states(conn: Connection) -> tuple[ChannelState, ...]:
+    """Every channel of the commit in force, and those that dead letters are for, by name."""
+    defined = set(conn.execute(select(channels.c.name)).scalars())
+    named = set(conn.execute(select(messages.c.channel).where(_DEAD).distinct()).scalars())
+    return tuple(state(conn, name) for name in sorted(defined | named))
+
+
+def state(conn: Connection, name: str) -> ChannelState:
+    """How one channel does."""
+    of_channel = messages.c.channel == name
+    count = select(func.count()).select_from(messages).where(of_channel)
+    tried = select(messages.c.first_at, messages.c.error).where(of_channel, _WAITING, messages.c.error.is_not(None))
+    oldest = conn.execute(tried.order_by(messages.c.seq).limit(1)).first()
+    last = select(messages.c.delivered_at).where(of_channel, messages.c.state == literal_column("'delivered'"))
+    return ChannelState(
+        name,
+        conn.execute(select(channels.c.name).where(channels.c.name == name)).first() is not None,
+        conn.execute(count.where(_WAITING | _SENDING)).scalar_one(),
+        conn.execute(count.where(_DEAD)).scalar_one(),
+        conn.execute(last.order_by(messages.c.seq.desc()).limit(1)).scalar_one_or_none(),
+        oldest.first_at if oldest is not None else None,
+        oldest.error if oldest is not None else None,
+    )
+
+
+def _letters(rows: Iterable[AnyRow]) -> tuple[Letter, ...]:
+    return tuple(map(_letter, rows))
+
+
+def _letter(row: AnyRow) -> Letter:
+    events = row.context.get("events") or [row.context.get("event") or {}]
+    run = row.context.get("run") or {}
+    return Letter(
+        id=row.id,
+        channel=row.channel,
+        rule=row.rule,
+        user=row.user,
+        subject=row.subject,
+        tells=tuple(sorted({str(one["type"]) for one in events if "type" in one})),
+        run=run.get("id"),
+        count=row._mapping["count"],
+        state=row.state,
+        attempts=row.attempts,
+        error=row.error,
+        created_at=row.created_at,
+        first_at=row.first_at,
+        next_at=row.next_at,
+        delivered_at=row.delivered_at,
+    )

@@ -1,0 +1,129 @@
+"""Notifications as their users meet them: a channel is tried, a failure is told, and nothing is lost on the way."""
+
+import http.server
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.acceptance.site import Site, credential, job
+
+Make = Callable[[Mapping[str, str]], Site]
+
+
+@dataclass
+class Sink:
+    """A webhook's receiver. `status` is what it answers next."""
+
+    url: str = ""
+    status: int = 200
+    got: list[tuple[dict[str, str], dict[str, object]]] = field(default_factory=list)
+
+    @property
+    def ids(self) -> list[object]:
+        return [event["id"] for _, event in self.got]
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    made = Sink()
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            made.got.append((dict(self.headers), json.loads(body)))
+            self.send_response(made.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    made.url = f"http://127.0.0.1:{server.server_address[1]}/"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def channel(url: str, name: str = "ops", more: str = "") -> str:
+    return f"""apiVersion: opsconductor/v1
+kind: NotificationChannel
+metadata: {{name: {name}}}
+spec: {{type: webhook, url: "{url}"{more}}}
+"""
+
+
+RULE = """apiVersion: opsconductor/v1
+kind: NotificationRule
+metadata: {name: failures}
+spec:
+  events: [run.failed]
+  channels: [ops]
+  template: {subject: "{{ job.name }} {{ run.state }}"}
+"""
+
+
+def test_a_channel_is_tried_with_the_secrets_of_this_machine(bare: Site, sink: Sink) -> None:
+    (bare.secrets / "hook-key").write_text("geheim-4711")
+    key = credential("hook-key", "type: token, from: {file: hook-key}")
+    more = ", credentialRef: hook-key"
+    bare.create({"ops.yaml": channel(sink.url, more=more), "key.yaml": key})
+    bare.pulled()
+    folder = ("--secret-dir", str(bare.secrets))
+    good = bare.json("notify", "test", "ops", "-o", "json", *folder)
+    headers, event = sink.got[0]
+    assert (good["channel"], good["ok"], good["id"]) == ("ops", True, event["id"])
+    assert event["type"] == "opsconductor.test"
+    assert headers["X-Hub-Signature-256"].startswith("sha256=")
+    sink.status = 404
+    bad = bare.run("notify", "test", "ops", *folder)
+    assert bad.returncode == 1 and "status 404" in bad.stdout
+    unknown = bare.run("notify", "test", "nobody", *folder)
+    assert (unknown.returncode, unknown.stderr) == (1, "there is no NotificationChannel 'nobody'; there are: ops\n")
+
+
+def test_a_failure_is_told_once_it_can_be_whatever_happens_to_the_engine(site: Make, sink: Sink) -> None:
+    """The sink fails, the engine is killed, and the message arrives with the id that it had all along."""
+    sink.status = 500
+    made = site({"ops.yaml": channel(sink.url), "rule.yaml": RULE, "wrong.yaml": job("wrong", "- run: exit 3")})
+    daemon = made.up()
+    made.request("try", "jobRef: wrong")
+    made.wait(lambda: sink.got, what="the first attempt")
+    daemon.signal(signal.SIGKILL)
+    daemon.ended()
+    sink.status = 200
+    before = len(sink.got)
+    again = made.up()
+    made.wait(lambda: len(sink.got) > before, what="the next attempt")
+    assert again.stop() == 0
+    assert len(set(sink.ids)) == 1
+    event = sink.got[-1][1]
+    assert event["type"] == "opsconductor.run.failed"
+    data = event["data"]
+    assert isinstance(data, dict) and data["message"]["subject"] == "wrong failed"
+
+
+@pytest.mark.slow
+def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
+    sink.status = 410
+    made = site({"ops.yaml": channel(sink.url), "rule.yaml": RULE, "wrong.yaml": job("wrong", "- run: exit 3")})
+    made.up()
+    made.request("try", "jobRef: wrong")
+    state = ("--source", str(made.source), "--state", str(made.state))
+    made.wait(lambda: made.json("notify", "replay", "--list", "-o", "json", *state)["messages"], what="a dead letter")
+    (letter,) = made.json("notify", "replay", "--list", "-o", "json", *state)["messages"]
+    assert (letter["channel"], letter["rule"], letter["error"]) == ("ops", "failures", "status 410")
+    assert made.run("notify", "replay", "0000", *state).returncode == 1
+    sink.status = 200
+    sent = made.json("notify", "replay", letter["id"][:8], "-o", "json", *state)
+    assert (sent["replayed"], sent["messages"][0]["id"]) == (1, letter["id"])
+    made.wait(lambda: len(sink.got) > 1, what="it to arrive")
+    assert sink.ids == [letter["id"], letter["id"]]
+    made.wait(lambda: not made.json("notify", "replay", "--list", "-o", "json", *state)["messages"])
