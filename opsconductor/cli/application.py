@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": ("schema", "explain"),
     "target": ("target",),
     "notify": ("notify",),
+    "site": ("site",),
     "plugin": ("plugin",),
     "library": ("library",),
 }

@@ -47,17 +47,32 @@ Answers = Callable[[Request], Awaitable[Response]]
 def application(sources: Sources, access: Access, metrics: Metrics) -> ASGIApp:
     """The whole dashboard as an ASGI application."""
     routes = [
-        *(route for each in PAGES for route in _routes(sources, each)),
-        *(Route(each.path, _file(sources, each)) for each in FILES),
-        Route(f"{API}/openapi.json", _described),
+        *_shown(sources),
         Route("/events", _events(sources)),
         Route("/healthz", _alive(sources)),
         Route("/readyz", _ready(sources)),
         Route("/metrics", _metrics(metrics)),
+    ]
+    return Guarded(_answering(routes), access)
+
+
+def pages_alone(sources: Sources) -> ASGIApp:
+    """What shows facts, and nothing of a process that is at work; asked by nobody but this program."""
+    return _answering(_shown(sources))
+
+
+def _answering(routes: list[Route]) -> ASGIApp:
+    handlers: dict[Any, Any] = {HTTPException: _trouble, Unavailable: _away}
+    return Starlette(routes=routes, exception_handlers=handlers)
+
+
+def _shown(sources: Sources) -> list[Route]:
+    return [
+        *(route for each in PAGES for route in _routes(sources, each)),
+        *(Route(each.path, _file(sources, each)) for each in FILES),
+        Route(f"{API}/openapi.json", _described),
         Route("/static/{name}", _static),
     ]
-    handlers: dict[Any, Any] = {HTTPException: _trouble, Unavailable: _away}
-    return Guarded(Starlette(routes=routes, exception_handlers=handlers), access)
 
 
 def _routes(sources: Sources, each: Page) -> list[Route]:
