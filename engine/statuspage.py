@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from engine.graphfacts import OpenGate
 from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
 from engine.states import RunState, StepState
-from engine.views import JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from engine.views import DeadLettersView, JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
 from engine.waits import sentence, wait_file
 from schemas.quantities import format_duration
 
@@ -197,9 +197,14 @@ def _suspended(schedules: Iterable[ScheduleView]) -> Iterator[str]:
         yield from _table(("Schedule", "Why"), rows, more=len(held) - FAILING)
 
 
-def _dead_letters(count: int) -> Iterator[str]:
-    if count:
-        yield from _section("Dead letters", f"{count} notification{'s' * (count != 1)} could not be delivered.")
+def _dead_letters(letters: Sequence[DeadLettersView]) -> Iterator[str]:
+    if not letters:
+        return
+    count = sum(one.count for one in letters)
+    says = f"{count} notification{'s' * (count != 1)} could not be delivered. `opsconductor notify replay` sends "
+    yield from _section("Dead letters", says + ("them again." if count != 1 else "it again."))
+    rows = ((text(one.channel), str(one.count), _time(one.since), text(one.error)) for one in letters[:FAILING])
+    yield from _table(("Channel", "Messages", "Since", "Last error"), rows, more=len(letters) - FAILING)
 
 
 def _section(title: str, says: str | None = None) -> Iterator[str]:

@@ -276,6 +276,16 @@ class SyncView:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadLettersView:
+    """Messages that a channel could not deliver: how many, since when, and what was wrong with the newest."""
+
+    channel: str
+    count: int
+    since: datetime
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OverviewView:
     """What the front page shows: `open` are waiting, queued and running runs, `recent` ended ones, the newest first."""
 
@@ -288,7 +298,7 @@ class OverviewView:
     workflows: tuple[JobView, ...] = ()
     gates: tuple[OpenGate, ...] = ()
     """Those that wait for people, the oldest first."""
-    dead_letters: int = 0
+    dead_letters: tuple[DeadLettersView, ...] = ()
 
 
 __all__ = [

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
+from engine.views import DeadLettersView
 from journal.noticetables import channels, messages
 from journal.tables import AnyRow
 
@@ -62,6 +63,18 @@ def dead(
     if id is not None:
         chosen.append(messages.c.id.startswith(id, autoescape=True))
     return _letters(conn.execute(select(messages).where(*chosen).order_by(messages.c.seq).limit(limit)).all())
+
+
+def dead_by_channel(conn: Connection) -> tuple[DeadLettersView, ...]:
+    """How many dead letters each channel has, by its name; of a hundred channels at most."""
+    newest = func.max(messages.c.seq).label("newest")
+    query = select(
+        messages.c.channel, func.count().label("many"), func.min(messages.c.created_at).label("since"), newest
+    )
+    rows = conn.execute(query.where(_DEAD).group_by(messages.c.channel).order_by(messages.c.channel).limit(100)).all()
+    errors = select(messages.c.seq, messages.c.error).where(messages.c.seq.in_([row.newest for row in rows]))
+    said = {row.seq: row.error for row in conn.execute(errors)}
+    return tuple(DeadLettersView(row.channel, row.many, row.since, said.get(row.newest)) for row in rows)
 
 
 def waiting(conn: Connection, limit: int = 50) -> tuple[Letter, ...]:

@@ -24,7 +24,7 @@ from engine.views import (
     TargetStatusView,
     TriggerView,
 )
-from journal import acts, census, events, facts, graphs, history, outbox, runs, schedules
+from journal import acts, census, events, facts, graphs, history, letters, outbox, runs, schedules
 from journal.portions import portions
 from journal.store import Journal
 from reconciler.publish import BranchGone, Publisher
@@ -221,6 +221,7 @@ class Projection:
             recent=history.ended(conn, limit=20),
             workflows=tuple(view for _, view in sorted(self._workflows.items())),
             gates=graphs.open_gates(conn),
+            dead_letters=letters.dead_by_channel(conn),
             schedules=tuple(view for view in views if view is not None),
             targets=tuple(view for _, view in sorted(self._targets.items())),
         )

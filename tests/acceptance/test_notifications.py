@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.acceptance.site import Site, credential, job
+from tests.acceptance.site import STATUS, Site, credential, job
 
 Make = Callable[[Mapping[str, str]], Site]
 
@@ -121,9 +121,16 @@ def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     (letter,) = made.json("notify", "replay", "--list", "-o", "json", *state)["messages"]
     assert (letter["channel"], letter["rule"], letter["error"]) == ("ops", "failures", "status 410")
     assert made.run("notify", "replay", "0000", *state).returncode == 1
+    page = made.wait(lambda: _page(made) if "Dead letters" in _page(made) else None, what="the dead letter on the page")
+    assert "1 notification could not be delivered." in page and "| ops | 1 |" in page
     sink.status = 200
     sent = made.json("notify", "replay", letter["id"][:8], "-o", "json", *state)
     assert (sent["replayed"], sent["messages"][0]["id"]) == (1, letter["id"])
     made.wait(lambda: len(sink.got) > 1, what="it to arrive")
     assert sink.ids == [letter["id"], letter["id"]]
     made.wait(lambda: not made.json("notify", "replay", "--list", "-o", "json", *state)["messages"])
+    made.wait(lambda: "Dead letters" not in _page(made), what="the page without it")
+
+
+def _page(site: Site) -> str:
+    return site.git("show", f"{STATUS}:README.md")

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from engine.views import DeadLettersView
 from journal import deliveries, letters, messages, notices
 from journal.deliveries import DEADLINE, Claimed
 from journal.letters import ChannelState
@@ -199,6 +200,10 @@ async def test_what_people_are_shown_of_messages(desk: Desk) -> None:
     assert [one.id for one in await desk.see(letters.waiting)] == ["two"]
     (found,) = await desk.see(letters.dead, channel="chat", id="o")
     assert (found.subject, found.error, found.tells) == ("backup FAILED", "status 404", ("run.failed",))
+    assert await desk.see(letters.dead_by_channel) == (
+        DeadLettersView("chat", 1, START, "status 404"),
+        DeadLettersView("gone", 1, START, "no"),
+    )
     chat, gone = await desk.see(letters.states)
     assert chat == ChannelState("chat", True, 1, 1, START, START, "status 500")
     assert gone == ChannelState("gone", False, 0, 1, None, None, None)

@@ -12,7 +12,16 @@ from markdown_it import MarkdownIt
 from engine.identity import RunId
 from engine.states import RunState, StepState
 from engine.statuspage import page, text
-from engine.views import ConditionView, JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from engine.views import (
+    ConditionView,
+    DeadLettersView,
+    JobView,
+    OverviewView,
+    RunBrief,
+    ScheduleView,
+    SyncView,
+    TargetStatusView,
+)
 from schemas.diagnostic import Diagnostic
 from schemas.span import Span
 
@@ -125,3 +134,12 @@ def test_the_page_is_bounded() -> None:
     )
     assert len(page(many)) < 40_000
     assert "And 950 more." in page(many)
+
+
+def test_dead_letters_are_shown_by_channel_with_the_way_to_send_them() -> None:
+    assert "Dead letters" not in page(OverviewView(SyncView()))
+    letters = (DeadLettersView("chat", 2, AT, "status 404"), DeadLettersView("mail", 1, AT, "a | b <b>"))
+    shown = page(OverviewView(SyncView(), dead_letters=letters))
+    assert "3 notifications could not be delivered. `opsconductor notify replay` sends them again." in shown
+    assert "| chat | 2 | 2026-11-21" in shown and "| status 404 |" in shown
+    assert "<b>" not in shown
