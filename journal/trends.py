@@ -3,18 +3,24 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import cast
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from engine.decide import SkipReason, Skips
 from engine.identity import RunId
 from engine.states import NodeState, RunState, StepState
 from journal.portions import portions
-from journal.tables import AnyRow, nodes, runs, specs, steps
+from journal.tables import AnyRow, decisions, nodes, runs, specs, steps
 
 LOOKED_BACK = 20_000
 """So many of the newest runs are looked through for what was active."""
+UNPLANNED = ("missed", "overlap", "catchUpMax", "noTargets", "storeLost")
+"""Why something is skipped that calendars, windows and people have not asked for."""
+_JOINED = timedelta(days=30)
+"""Skips one after another are one record; so far back it is looked for one that goes on."""
 _BEGAN = func.coalesce(runs.c.started_at, runs.c.queued_at)
 _MARKED = (
     runs.c.seq, runs.c.id, runs.c.state, runs.c.commit, runs.c.spec, runs.c.queued_at, runs.c.started_at,
@@ -168,3 +174,27 @@ def first_errors(conn: Connection, wanted: Sequence[RunId]) -> Mapping[RunId, Fi
     for row in conn.execute(bad.order_by(nodes.c.seq)):
         found.setdefault(known[row.run], FirstError(None, row.node, row.reason or row.state))
     return found
+
+
+def last_ended(conn: Connection, name: str, *, workflow: bool) -> RunState | None:
+    """How the newest run of a job or workflow ended that has ended; dry runs are none. Cheap: many are asked."""
+    query = select(runs.c.state).where(
+        runs.c.job == name,
+        runs.c.workflow.is_(workflow),
+        runs.c.finished_at.is_not(None),
+        runs.c.rehearsal.is_(None),
+    )
+    found = conn.execute(query.order_by(runs.c.seq.desc()).limit(1)).scalar()
+    return None if found is None else RunState(found)
+
+
+def missed(conn: Connection, since: datetime, *, limit: int) -> tuple[Skips, ...]:
+    """What was due since then and did not run, though nobody had planned that; the newest first."""
+    query = select(decisions).where(
+        decisions.c.verdict == "skipped",
+        decisions.c.first >= since - _JOINED,
+        decisions.c.last >= since,
+        decisions.c.reason.in_(UNPLANNED),
+    )
+    rows = conn.execute(query.order_by(decisions.c.first.desc()).limit(limit))
+    return tuple(Skips(row.schedule, row.first, row.last, row.times, cast(SkipReason, row.reason)) for row in rows)

@@ -145,6 +145,11 @@ class Engine:
         """Why the journal cannot be written now; None where it can. May be asked from any thread's loop."""
         return await self._journal.unwritable()
 
+    @property
+    def source(self) -> str:
+        """Where definitions come from, as anybody may see it."""
+        return self._settings.source.address
+
     def committed(self, commit: str, path: str) -> bytes | None:
         """A file as a commit has it, as far as both are there. May be asked from another thread."""
         with self._committed_turn:

@@ -35,6 +35,10 @@ class Engine(Protocol):
 
     def soonest(self, count: int) -> Iterable[tuple[datetime, str]]: ...
 
+    @property
+    def source(self) -> str:
+        """Where definitions come from: a path, or a URL without a login."""
+
     def committed(self, commit: str, path: str) -> bytes | None:
         """A file as a commit has it; None where one of them is not there."""
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from engine.decide import Skips
 from engine.pinned import PinnedSpec
 from engine.states import RunState, StepState
-from journal import history, leases, steps, trends
+from journal import history, leases, schedules, steps, trends
 from journal.steps import StepEnd
 from journal.trends import FirstError
 from tests.contract.conftest import START, a_spec
@@ -63,6 +64,25 @@ async def test_where_a_run_went_wrong_first(desk, new_run):
     run = claim.fence.run
     assert await desk.see(trends.first_errors, [run]) == {run: FirstError("web-01", "space", "no space on web-01")}
     assert await desk.see(trends.first_errors, [new_run("none").id]) == {}
+
+
+async def test_how_the_newest_ended_run_stands(desk, new_run):
+    assert await desk.see(trends.last_ended, "rotate", workflow=False) is None
+    claim = await desk.running()
+    await desk.enqueue(new_run("two"))
+    assert await desk.see(trends.last_ended, "rotate", workflow=False) is None
+    await desk.do(leases.finish, claim.fence, RunState.FAILED, now=desk.clock.now())
+    assert await desk.see(trends.last_ended, "rotate", workflow=False) is RunState.FAILED
+
+
+async def test_what_was_missed_is_what_nobody_had_planned(desk):
+    skips = (
+        Skips("nightly", START - timedelta(days=3), START - timedelta(hours=1), 3, "missed"),
+        Skips("nightly", START - timedelta(days=9), START - timedelta(days=8), 2, "missed"),
+        Skips("other", START - timedelta(hours=2), START - timedelta(hours=2), 1, "calendar"),
+    )
+    await desk.do(schedules.import_skips, skips, desk.clock.now())
+    assert await desk.see(trends.missed, START - timedelta(days=1), limit=5) == skips[:1]
 
 
 async def test_who_is_in_a_group_now(desk, new_run):

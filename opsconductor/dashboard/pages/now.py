@@ -1,34 +1,97 @@
 """What needs somebody, what is going on, what comes next."""
 
 from datetime import datetime, timedelta
+from math import isfinite
 
 from sqlalchemy import Connection
 
 from engine import zones
 from engine.catalog import Catalog
+from engine.decide import Skips
 from engine.gates import ADVISORY
 from engine.readmodel import gate_file, sync_file
+from engine.states import RunState
 from engine.views import RunBrief
+from engine.waits import sentence, wait_file
 from engine.yamltext import stamp
-from journal import graphs, history
+from journal import graphs, happenings, history, trends
+from journal.notices import Notice
+from journal.trends import FirstError
+from opsconductor.dashboard.forges import commit_at, line_at
 from opsconductor.dashboard.pages.briefs import brief_of, usual_seconds
 from opsconductor.dashboard.pages.page import Asked, Page
+from opsconductor.dashboard.rendering import took
 from opsconductor.dashboard.sources import Data, Engine, Sources
 
-_NEXT, _OPEN, _ENDED = 15, 100, 15
+_NEXT, _OPEN, _ENDED, _LATE, _MISSED, _NAMED = 15, 100, 15, 50, 50, 3
+_OVERDUE = timedelta(seconds=30)
+"""What is due is decided within a second or two."""
+_RECENT = timedelta(hours=24)
+_WISHED = (None, RunState.SUCCEEDED, RunState.CANCELLED)
 
 
 async def load(sources: Sources, _: Asked) -> Data:
     """The first page."""
     at, catalog = sources.clock.now(), sources.engine.catalog
     found = await sources.journal.read(lambda conn: _now(conn, catalog, at))
-    return {"at": stamp(at), "sync": sync_file(sources.engine.sync())["status"], **found, "next": _next(sources.engine)}
+    next_ = _next(sources.engine)
+    sync = sync_file(sources.engine.sync())["status"]
+    return {
+        "at": stamp(at),
+        "sentence": _sentence(found, next_, sync, at),
+        "sync": sync | {"findings": [_finding(sources.engine, sync, one) for one in sync["findings"]]},
+        "source": _source(sources.engine, sync),
+        **found,
+        "overdue": [one for one in next_ if at - datetime.fromisoformat(one["instant"]) > _OVERDUE],
+        "next": next_,
+    }
 
 
 PAGE = Page(
     "/", "now", load, api="/now", name="Now",
     gives=("sync", "gates", "failing", "open", "ended", "next"),
 )  # fmt: skip
+
+
+def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
+    failing, running = found["failing"], sum(one["state"] == "running" for one in found["open"])
+    parts = []
+    if not sync["appliedCommit"]:
+        parts.append("No commit is in force yet")
+    elif sync["observedCommit"] != sync["appliedCommit"]:
+        parts.append("The newest commit is not in force")
+    if failing:
+        named = ", ".join(one["job"] for one in failing[:_NAMED])
+        more = f" and {len(failing) - _NAMED} more" if len(failing) > _NAMED else ""
+        parts.append(f"{named}{more} {'fail' if len(failing) > 1 else 'fails'}")
+    else:
+        parts.append("Nothing fails")
+    if found["late"]:
+        parts.append(f"{len(found['late'])} run{'s are' if len(found['late']) > 1 else ' is'} late")
+    if found["gates"]:
+        parts.append(f"{len(found['gates'])} wait{'s' if len(found['gates']) == 1 else ''} for people")
+    parts.append(f"{running} run{'s' if running == 1 else ''}" if running else "nothing runs")
+    if next_:
+        ahead = max((datetime.fromisoformat(next_[0]["instant"]) - at).total_seconds(), 0.0)
+        parts.append(f"{next_[0]['starts']} is next, in {took(ahead)}")
+    return ", ".join(parts) + "."
+
+
+def _source(engine: Engine, sync: Data) -> Data:
+    """How fresh all of this is. Seconds; None for what has not happened yet."""
+    pulse = engine.pulse()
+    seen, passed = pulse.since(pulse.seen), pulse.since(pulse.passed)
+    return {
+        "seen": round(seen, 1) if isfinite(seen) else None,
+        "reconciled": round(passed, 1) if isfinite(passed) else None,
+        "every": pulse.pace.total_seconds(),
+        "href": sync["appliedCommit"] and commit_at(engine.source, sync["appliedCommit"]),
+    }
+
+
+def _finding(engine: Engine, sync: Data, found: Data) -> Data:
+    commit = sync["observedCommit"]
+    return found | {"href": commit and line_at(engine.source, commit, found["file"], found["line"])}
 
 
 def _next(engine: Engine) -> list[Data]:
@@ -44,6 +107,7 @@ def _due(catalog: Catalog, name: str, instant: datetime) -> Data:
     zone = spec.time_zone or catalog.project.spec.defaults.time_zone or "UTC"
     return {
         "schedule": name,
+        "kind": "job" if spec.job_ref else "workflow" if spec.workflow_ref else "discovery",
         "starts": spec.job_ref or spec.workflow_ref or spec.discovery_ref,
         "instant": stamp(instant),
         "local": instant.astimezone(zones.zone(zone)).isoformat(timespec="minutes"),
@@ -59,6 +123,8 @@ def _now(conn: Connection, catalog: Catalog | None, at: datetime) -> Data:
         "gates": [gate_file(gate, advisory=ADVISORY) for gate in graphs.open_gates(conn)],
         "failing": _failing(conn, catalog),
         "open": [_open(brief, at, done.get(brief.id, 0), usual[brief.job]) for brief in open_],
+        "late": [_late(notice, at) for notice in happenings.late(conn, at, ())[:_LATE]],
+        "missed": [_missed(skips) for skips in trends.missed(conn, at - _RECENT, limit=_MISSED)],
         "ended": [brief_of(brief) for brief in history.ended(conn, limit=_ENDED)],
     }
 
@@ -67,17 +133,40 @@ def _failing(conn: Connection, catalog: Catalog | None) -> list[Data]:
     """Jobs and workflows that are defined and whose newest run was none that one could wish for."""
     if catalog is None:
         return []
-    pasts = [history.job(conn, name) for name in history.jobs(conn) if name in catalog.jobs]
-    pasts += [history.workflow(conn, name) for name in history.workflows(conn) if name in catalog.workflows]
+    named = [(name, False) for name in catalog.jobs] + [(name, True) for name in catalog.workflows]
+    bad = [one for one in named if trends.last_ended(conn, one[0], workflow=one[1]) not in _WISHED]
+    pasts = [history.workflow(conn, name) if workflow else history.job(conn, name) for name, workflow in bad]
+    errors = trends.first_errors(conn, [past.last.id for past in pasts if past.last is not None][:_OPEN])
     return [
         {"job": past.name, "failures": past.consecutive_failures, "last": brief_of(past.last),
+         "first": _first(errors.get(past.last.id)),
          "lastSuccess": past.last_success and brief_of(past.last_success)}
         for past in sorted(pasts, key=lambda past: past.name)
         if past.consecutive_failures and past.last is not None
     ]  # fmt: skip
 
 
+def _first(found: FirstError | None) -> Data | None:
+    return None if found is None else {"target": found.target, "step": found.step, "error": found.error}
+
+
+def _late(notice: Notice, at: datetime) -> Data:
+    due = datetime.fromisoformat(str(notice.data["due"]))
+    return {"run": notice.run, "job": notice.name, "due": stamp(due), "by": round((at - due).total_seconds(), 1)}
+
+
+def _missed(skips: Skips) -> Data:
+    return {
+        "schedule": skips.schedule,
+        "from": stamp(skips.first),
+        "to": stamp(skips.last),
+        "count": skips.count,
+        "reason": skips.reason,
+    }
+
+
 def _open(run: RunBrief, at: datetime, done: int, usual: float | None) -> Data:
     """One that has not ended: how far it is, and how long such a run usually takes."""
     since = (at - (run.started_at or run.queued_at)) / timedelta(seconds=1)
-    return brief_of(run) | {"since": round(max(since, 0.0), 3), "usual": usual, "done": done}
+    waits = sentence(wait_file(run.wait).get("waitsFor"))
+    return brief_of(run) | {"waits": waits, "since": round(max(since, 0.0), 3), "usual": usual, "done": done}
