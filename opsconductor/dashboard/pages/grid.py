@@ -21,10 +21,12 @@ RANGES: Mapping[str, timedelta] = {
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
 }
-_ROWS = 25
+_ROWS = 20
 """Jobs that one page shows."""
-_CELLS = 120
-"""Runs of a job that one page shows."""
+_CELLS = 72
+"""Runs of a job that one page shows: six hours of what starts every five minutes."""
+_TOLD = 5
+"""So many of the newest runs of a job stand in the table in any case."""
 _COMPARED = 60
 _NAMED = 5
 _TICKS = 6
@@ -72,6 +74,7 @@ async def load(sources: Sources, asked: Asked) -> Data:
         "later": stamp(min(end + RANGES[span], at)) if end < at else None,
         "until": stamp(end) if end != at else "",
         "filter": wanted,
+        "told": _TOLD,
         "ranges": list(RANGES),
         "states": list(RunState),
         "ticks": [stamp(begin + (end - begin) * number / _TICKS) for number in range(_TICKS)],
@@ -128,6 +131,7 @@ def _row(conn: Connection, one: Active, begin: datetime, end: datetime, at: date
     shown = [mark for mark in newest if begin <= mark.began < end]
     usual = _usual(newest)
     changed = trends.changed(conn, newest, most=_COMPARED)
+    cells = [_cell(mark, usual, mark.id in changed, begin, end, at) for mark in reversed(shown)]
     return {
         "job": one.name,
         "workflow": one.workflow,
@@ -136,7 +140,7 @@ def _row(conn: Connection, one: Active, begin: datetime, end: datetime, at: date
         "usual": usual,
         "bad": sum(mark.state in _BAD for mark in shown),
         "leftOut": max(one.runs - len(shown), 0),
-        "cells": [_cell(mark, usual, mark.id in changed, begin, end, at) for mark in reversed(shown)],
+        "cells": cells,
     }
 
 

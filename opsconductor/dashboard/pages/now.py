@@ -61,9 +61,10 @@ def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
     elif sync["observedCommit"] != sync["appliedCommit"]:
         parts.append("The newest commit is not in force")
     if failing:
-        named = ", ".join(one["job"] for one in failing[:_NAMED])
-        more = f" and {len(failing) - _NAMED} more" if len(failing) > _NAMED else ""
-        parts.append(f"{named}{more} {'fail' if len(failing) > 1 else 'fails'}")
+        names = [one["job"] for one in failing[:_NAMED]]
+        names += [f"{len(failing) - _NAMED} more"] if len(failing) > _NAMED else []
+        named = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+        parts.append(f"{named} {'fail' if len(names) > 1 else 'fails'}")
     else:
         parts.append("Nothing fails")
     if found["late"]:
