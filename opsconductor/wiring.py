@@ -15,7 +15,7 @@ from journal import spans
 from journal.clock import Clock, SystemClock
 from journal.errors import Refused
 from journal.store import Journal
-from opsconductor import exits, loglines
+from opsconductor import exits, loglines, traces
 from opsconductor.address import Address
 from opsconductor.garbage import settled
 from opsconductor.lock import held
@@ -49,6 +49,8 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
     journal = Journal.open(f"sqlite:///{settings.state.journal}", clock=clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
+        if (end_traces := traces.begin(os.environ)) is not None:
+            stack.push_async_callback(asyncio.to_thread, end_traces)
         await stack.enter_async_context(_loopback_targets(settings))
         listening = _listening(settings)
         pages = None if listening is None else f"http://{Address(*listening.getsockname()[:2])}/"
