@@ -44,6 +44,14 @@ class _Behind:
 
 
 @dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What was recorded of a decision: what came to a run, and what was skipped, also for what was in its way."""
+
+    runs: tuple[RunId, ...]
+    skips: tuple[Skips, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Deciding:
     """What was decided for one schedule, from `clock` on, and what it starts; it is not recorded yet."""
 
@@ -268,7 +276,7 @@ class Schedules:
             log.debug("a bug of ours: it trips again when it is due, and is told then", schedule=name, exc_info=True)
             return None
 
-    def _note(self, one: "_Deciding", outcome: "tuple[RunId, ...] | _Behind") -> int:
+    def _note(self, one: "_Deciding", outcome: "_Recorded | _Behind") -> int:
         """Keep what has become of it; gives the number of runs."""
         if isinstance(outcome, _Behind):
             self._clocks[one.name] = replace(one.clock, considered_until=outcome.until)
@@ -279,11 +287,11 @@ class Schedules:
         )
         self._furthest = max(self._furthest, until)
         self._agenda.set(one.name, one.then())
-        for run in outcome:
+        for run in outcome.runs:
             log.info("run enqueued", run=run, schedule=one.name)
-        for skip in one.decided.skips:
+        for skip in outcome.skips:
             log.info("due instants skipped", schedule=one.name, reason=skip.reason, count=skip.count)
-        return len(outcome)
+        return len(outcome.runs)
 
     def _mark(self, name: str, catalog: Catalog) -> str:
         project = catalog.project.spec
@@ -330,7 +338,7 @@ def _enqueue(tx: Connection, new: runs.NewRun, now: datetime) -> runs.Enqueue:
 
 def _record_all(
     tx: Connection, everyone: Sequence[_Deciding], catalog: Catalog, now: datetime
-) -> "list[tuple[RunId, ...] | _Behind]":
+) -> "list[_Recorded | _Behind]":
     """Enqueue what runs, turn what cannot into a skip, and move the clocks: all or nothing."""
     # Another process may have decided meanwhile: what it skipped must not run, and what it did not see be lost.
     untils = schedules.considered_untils(tx, [one.name for one in everyone])
@@ -341,10 +349,13 @@ def _record_all(
     for (one, due, launch), result in zip(launches, results, strict=True):
         if not isinstance(result, runs.Overlap):
             enqueued[one.name][due.instant] = launch.run
-    kept = [(_as_it_was_recorded(one, enqueued[one.name]), enqueued[one.name]) for one in ours]
-    _keep(tx, [(one, *pair) for one, pair in zip(ours, kept, strict=True)], untils, now)
+    kept = {one.name: _as_it_was_recorded(one, enqueued[one.name]) for one in ours}
+    _keep(tx, [(one, kept[one.name], enqueued[one.name]) for one in ours], untils, now)
     return [
-        tuple(enqueued[one.name].values()) if one.name in enqueued else _Behind(untils[one.name]) for one in everyone
+        _Recorded(tuple(enqueued[one.name].values()), kept[one.name].skips)
+        if one.name in kept
+        else _Behind(untils[one.name])
+        for one in everyone
     ]
 
 

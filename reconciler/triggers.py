@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -73,18 +73,18 @@ class Triggers:
             happened if isinstance(happened, Refuse) else await asyncio.to_thread(self._judged, happened, catalog, now)
         )
         try:
-            state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
+            settled = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
         except (Unavailable, Refused):
             raise
         except Exception as error:
             log.exception(_BUG, trigger=event.trigger, key=event.key)
             verdict = _refused_for(error)
-            state, run = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
-        if state is not None:
-            reason = None if isinstance(verdict, Fire) else verdict.reason
-            facts = {"decision": state, "reason": reason, "run": run, "commit": catalog.commit}
-            log.info("event decided", trigger=event.trigger, key=event.key, **facts)
-        return run is not None
+            settled = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
+        if settled is None:
+            return False
+        facts = {"decision": settled.state, "reason": settled.reason, "run": settled.run, "commit": catalog.commit}
+        log.info("event decided", trigger=event.trigger, key=event.key, **facts)
+        return settled.state == "started"
 
     def _judged(self, happened: Happened, catalog: Catalog, now: datetime) -> Verdict:
         """An event that trips over a bug of ours is refused: it must not keep all later ones from being decided."""
@@ -146,44 +146,48 @@ def _refused_for(error: Exception) -> Refuse:
     return Refuse("error", f"a bug of ours: {type(error).__name__}; please send us the engine's log")
 
 
-def _settle(
-    tx: Connection, event: EventRow, verdict: Verdict, catalog: Catalog, now: datetime
-) -> tuple[EventState | None, RunId | None]:
-    """Do what was judged and record it. Nothing happens where another process has done so meanwhile."""
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """What became of an event; `run` is what it started, or what another one like it had started."""
+
+    state: EventState
+    reason: str | None = None
+    message: str | None = None
+    run: RunId | None = None
+    dedupe: str | None = None
+
+
+def _settle(tx: Connection, event: EventRow, verdict: Verdict, catalog: Catalog, now: datetime) -> _Settled | None:
+    """Do what was judged and record it. None, and nothing happens, where another process has done so meanwhile."""
     if not events.is_pending(tx, event.seq):
-        return None, None
+        return None
     match verdict:
-        case Fire(launch=launch, dedupe=dedupe):
-            return _start(tx, event, Fire(launch, dedupe), catalog, now)
+        case Fire():
+            settled = _started(tx, event, verdict, catalog, now)
         case Ignore(reason=reason, message=message):
-            events.settle(tx, event, "ignored", now, reason=reason, message=message)
-            return "ignored", None
+            settled = _Settled("ignored", reason, message)
         case Refuse(reason=reason, message=message):
-            events.settle(tx, event, "refused", now, reason=reason, message=message)
-            return "refused", None
+            settled = _Settled("refused", reason, message)
+    told = {field.name: getattr(settled, field.name) for field in fields(settled) if field.name != "state"}
+    events.settle(tx, event, settled.state, now, **told)
+    return settled
 
 
-def _start(
-    tx: Connection, event: EventRow, fire: Fire, catalog: Catalog, now: datetime
-) -> tuple[EventState, RunId | None]:
+def _started(tx: Connection, event: EventRow, fire: Fire, catalog: Catalog, now: datetime) -> _Settled:
+    """Start the run, unless something that only the journal knows is in its way."""
     dedupe = catalog.triggers[event.trigger].spec.dedupe
     if fire.dedupe is not None and dedupe is not None:
         other = events.same_before(tx, event, fire.dedupe, dedupe.window)
         if other is not None:
             message = "an event with the same key came within the window before"
-            events.settle(tx, event, "ignored", now, reason="duplicate", message=message, run=other)
-            return "ignored", None
+            return _Settled("ignored", "duplicate", message, run=other)
     if event.kind == "definitions" and events.in_a_row(tx, event.trigger, event.arrived_at, IN_A_ROW) >= IN_A_ROW:
         message = (
             f"{IN_A_ROW} commits in a row came while the run of the one before was open, or right after it: if the job"
             " commits to the paths of its own trigger it would run for ever; the next commit that comes later starts it"
         )
-        events.settle(tx, event, "refused", now, reason="inARow", message=message)
-        return "refused", None
+        return _Settled("refused", "inARow", message)
     result = runs.enqueue(tx, new_run(fire.launch, catalog), now)
     if isinstance(result, runs.Overlap):
-        message = f"run {result.blocking} of the same group is in its way"
-        events.settle(tx, event, "refused", now, reason="overlap", message=message)
-        return "refused", None
-    events.settle(tx, event, "started", now, run=result.run, dedupe=fire.dedupe)
-    return "started", result.run
+        return _Settled("refused", "overlap", f"run {result.blocking} of the same group is in its way")
+    return _Settled("started", run=result.run, dedupe=fire.dedupe)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId, run_id
@@ -53,7 +54,10 @@ async def test_an_instant_that_one_process_skipped_is_not_run_by_another(tmp_pat
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
     first, second = await _decider(journal), await _decider(journal)
     holder = await _holder(journal)
-    await first.decide(DUE)
+    with capture_logs() as logged:
+        await first.decide(DUE)
+    told = {"event": "due instants skipped", "schedule": "often", "reason": "overlap", "count": 1}
+    assert [told.items() <= line.items() for line in logged] == [True], "who reads the log alone sees it too"
     await journal.write(lambda tx: runs.cancel(tx, holder, reason=None, by=None, now=DUE))
 
     await second.decide(DUE + timedelta(seconds=1))
