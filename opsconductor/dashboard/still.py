@@ -60,6 +60,11 @@ class Still:
         found = upcoming(self.catalog, self.at, self.at + _AHEAD)
         return tuple((fire.instant, fire.schedule) for fire in found[:count])
 
+    @property
+    def source(self) -> str:
+        """Not known of a state folder alone: nothing is linked to a forge."""
+        return ""
+
     def committed(self, commit: str, path: str) -> bytes | None:
         try:
             return Objects(self.mirror).file(commit, path)
