@@ -4,7 +4,9 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import urldefrag, urljoin, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Response, ViewportSize
@@ -144,4 +146,16 @@ def test_everything_is_there_without_scripts(browser: Browser, address: str) -> 
     assert page.get_by_role("heading", level=1).is_visible()
     page.get_by_role("link", name=re.compile("log", re.IGNORECASE)).first.click()
     assert "<script>document.title='owned'</script>" in page.inner_text("main")
+    context.close()
+
+
+def test_times_are_in_the_readers_zone_and_unmistakable(browser: Browser, address: str) -> None:
+    """A date that one half of the world reads as another day is no date."""
+    context = browser.new_context(locale="en-US", timezone_id="Australia/Adelaide", viewport=WIDE)
+    page = context.new_page()
+    page.goto(address + "/")
+    shown = page.locator("#live")
+    instant = datetime.fromisoformat(shown.locator("time").get_attribute("datetime") or "")
+    local = instant.astimezone(ZoneInfo("Australia/Adelaide"))
+    assert shown.inner_text() == f"as of {local:%Y-%m-%d %H:%M:%S} Australia/Adelaide"
     context.close()

@@ -1,9 +1,10 @@
 // Everything works without this: it shows times in the viewer's zone, and takes in the page anew when something happened.
 "use strict";
 (() => {
-  const zone = new Intl.DateTimeFormat(undefined, { dateStyle: "short", timeStyle: "medium" });
+  // Sweden writes 2026-11-21 22:19:05, which nobody reads as another day; English names of months go with the page.
+  const zone = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
   const forms = {
-    tick: new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
+    tick: new Intl.DateTimeFormat("en-GB", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
   };
   const localise = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
@@ -13,6 +14,7 @@
         time.textContent = (forms[time.dataset.form] || zone).format(instant);
       }
     }
+    for (const name of root.querySelectorAll(".viewer-zone")) name.textContent = zone.resolvedOptions().timeZone;
   };
   localise(document);
 
