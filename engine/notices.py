@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from engine.catalog import Catalog
@@ -246,8 +245,8 @@ def _end_of(quiet: Quiet, instant: datetime) -> datetime | None:
     return None if opening is None else opening.end
 
 
-@lru_cache(maxsize=256)
 def _openings(quiet: Quiet) -> Openings:
+    # Not kept: whoever asks may be another thread, and what Openings keep is changed by every question.
     spec = WindowSpec.model_construct(
         effect="deny", cron=quiet.cron, duration=quiet.duration, time_zone=quiet.time_zone
     )

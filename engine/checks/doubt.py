@@ -61,6 +61,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC324": frozenset({"jobRef", "concurrency", "group", "onConflict"}),
     "OC325": frozenset(),
     "OC326": frozenset({"plugins", "plugin", "name", "with"}),
+    "OC327": frozenset(),
     "OC340": frozenset(),
     "OC341": frozenset(),
     "OC401": frozenset(),

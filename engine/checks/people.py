@@ -26,6 +26,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield from _policy(authored, document, scope)
         case NotificationRule():
             yield from _told(authored, document, scope)
+            yield from _unreached(authored, document, scope)
         case Project():
             yield from _protected(authored, document, scope)
 
@@ -108,6 +109,17 @@ def _told(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[
         what = " or ".join(rule.spec.select.kinds) or "object with the name"
         missing = Diagnostic(span, "OC305", f"there is no {what} '{name}'", hint)
         yield missing.resting_on((Rest(("kind",)), Rest(("spec", "select", "kinds"))))
+
+
+def _unreached(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[Diagnostic]:
+    """Users whom the rule would tell, and who have no channel: they would hear of nothing."""
+    for index, name in enumerate(rule.spec.users):
+        user = scope.catalog.users.get(name)
+        if user is not None and not user.spec.notify.channels:
+            span = authored.span("spec", "users", index)
+            place = Related(scope.authored("User", name).span("metadata", "name"), f"user '{name}'")
+            hint = "give the User spec.notify.channels, or name a channel in the rule's 'channels'"
+            yield Diagnostic(span, "OC327", f"no channel reaches '{name}'", hint, "warning", related=(place,))
 
 
 def _protected(authored: Authored, project: Project, scope: Scope) -> Iterator[Diagnostic]:

@@ -265,3 +265,20 @@ async def test_a_run_that_ends_before_it_began_sets_triggers_off_too(desk: Desk,
     await desk.enqueue(a_run())
     await desk.do(runs.cancel, a_run().id, reason=None, by="ann", now=clock.now())
     assert [one.key for one in await desk.see(events.pending)] == [f"run/{a_run().id}"]
+
+
+async def test_commits_in_a_row_are_those_that_came_while_the_run_of_the_one_before_was_open(desk: Desk) -> None:
+    """Or right after it: then the run may have made the commit."""
+    for number in range(3):
+        new = a_run(str(number), group=None)
+        await desk.do(runs.enqueue, new, START)
+        at = START + timedelta(minutes=number)
+        await desk.do(events.happened, NewEvent("deploy", f"commit/{number}", "definitions", at, payload=b"{}"))
+        (event,) = await desk.see(events.pending)
+        await desk.do(events.settle, event, "started", at, run=new.id)
+    later = START + timedelta(hours=1)
+    assert await desk.see(events.in_a_row, "deploy", later, 10) == 3
+    assert await desk.see(events.in_a_row, "deploy", later, 2) == 2
+    await desk.do(runs.cancel, new.id, reason=None, by=None, now=START + timedelta(minutes=5))
+    assert await desk.see(events.in_a_row, "deploy", later, 10) == 0
+    assert await desk.see(events.in_a_row, "deploy", START + timedelta(minutes=6), 10) == 3
