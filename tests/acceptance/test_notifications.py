@@ -6,20 +6,27 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.acceptance.site import STATUS, Site, credential, job
+from tests.wallclock import WallClock
 
 Make = Callable[[Mapping[str, str]], Site]
 
 
 @dataclass
 class Sink:
-    """A webhook's receiver. `status` is what it answers next."""
+    """A webhook's receiver. `status` is what it answers next; `fault` what it does instead: hang, half, drop."""
 
     url: str = ""
     status: int = 200
+    fault: str | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+    taken: list[dict[str, object]] = field(default_factory=list)
+    """The events that it said yes to."""
     got: list[tuple[dict[str, str], dict[str, object]]] = field(default_factory=list)
 
     @property
@@ -34,7 +41,17 @@ def sink() -> Iterator[Sink]:
     class Answers(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            made.got.append((dict(self.headers), json.loads(body)))
+            event = json.loads(body)
+            made.got.append((dict(self.headers), event))
+            if made.fault is not None:
+                if made.fault == "hang":
+                    made.over.wait(60)
+                if made.fault == "half":
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+                self.close_connection = True
+                return
+            if made.status == 200:
+                made.taken.append(event)
             self.send_response(made.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -47,6 +64,7 @@ def sink() -> Iterator[Sink]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield made
+    made.over.set()
     server.shutdown()
     thread.join()
     server.server_close()
@@ -130,6 +148,38 @@ def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     assert sink.ids == [letter["id"], letter["id"]]
     made.wait(lambda: not made.json("notify", "replay", "--list", "-o", "json", *state)["messages"])
     made.wait(lambda: "Dead letters" not in _page(made), what="the page without it")
+
+
+@pytest.mark.slow
+def test_a_faulty_sink_for_hours_and_a_dying_engine_lose_nothing(site: Make, sink: Sink, tmp_path: Path) -> None:
+    """Nothing is lost, ids and words stay, and what a run has to tell arrives in its order."""
+    clock = WallClock(tmp_path)
+    rule = RULE.replace("[run.failed]", "[run.started, run.failed]")
+    made = site({"ops.yaml": channel(sink.url), "rule.yaml": rule, "wrong.yaml": job("wrong", "- run: exit 3")})
+    runs = [f"try-{number}" for number in range(3)]
+    for hour, fault in enumerate(("drop", "hang", "500", "half", "drop", "500", "hang")):
+        clock.set(timedelta(hours=3 * hour))
+        sink.fault, sink.status = (None, 500) if fault == "500" else (fault, 200)
+        before = len(sink.got)
+        daemon = made.up(env=clock.environment)
+        if hour == 0:
+            for name in runs:
+                made.request(name, "jobRef: wrong")
+            made.wait(lambda: sum(run["status"]["state"] == "failed" for run in made.runs()) == len(runs))
+        made.wait(lambda before=before: len(sink.got) > before, what=f"an attempt after {3 * hour} hours")  # type: ignore[misc]
+        daemon.signal(signal.SIGKILL)
+        daemon.ended()
+    assert not sink.taken
+    sink.fault, sink.status = None, 200
+    clock.set(timedelta(hours=22))
+    made.up(env=clock.environment)
+    made.wait(lambda: len({str(event["id"]) for event in sink.taken}) == 2 * len(runs), what="all of them")
+    assert set(sink.ids) == {event["id"] for event in sink.taken}
+    assert len({json.dumps(event, sort_keys=True) for _, event in sink.got}) == 2 * len(runs)
+    by_run: dict[str, list[str]] = {}
+    for event in sink.taken:
+        by_run.setdefault(str(event["subject"]), []).append(str(event["type"]))
+    assert list(by_run.values()) == [["opsconductor.run.started", "opsconductor.run.failed"]] * len(runs)
 
 
 def _page(site: Site) -> str:
