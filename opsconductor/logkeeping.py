@@ -24,12 +24,17 @@ class LogKeeping:
         self.store = None if settings.logs is None else LogStore.open(settings.logs, os.environ)
         self._uploads = None if self.store is None else Uploads(journal, clock, settings.state.logs, self.store)
 
-    async def begin(self) -> set[asyncio.Task[None]]:
-        """What works on it beside the engine. Where nothing is to be kept, nothing waits for it either."""
-        if self._uploads is None:
-            await self._journal.write(off)
-            return set()
-        return {asyncio.create_task(self._uploads.keep_up())}
+    async def keep_up(self) -> None:
+        """Bring what ends, for ever. Where nothing is to be kept, nothing waits for it either."""
+        if self._uploads is not None:
+            await self._uploads.keep_up()
+        while True:
+            try:
+                await self._journal.write(off)
+            except Unavailable as error:
+                await asyncio.sleep(error.retry_after.total_seconds())
+            else:
+                await asyncio.Event().wait()
 
     async def finish(self, within: timedelta) -> None:
         """Bring what is left, as far as there is time."""

@@ -358,8 +358,8 @@ class Engine:
             catalog=lambda: self._loop.catalog,
             pushed=self._wake.poke,
         )
-        keeping = await self.keeping.begin()
-        parts = {deciding, running, telling, publishing, reaping, watching, *receiving, *keeping}
+        keeping = asyncio.create_task(self.keeping.keep_up())
+        parts = {deciding, running, telling, publishing, reaping, watching, keeping, *receiving}
         try:
             done, _ = await asyncio.wait({waiting, *parts}, return_when=asyncio.FIRST_COMPLETED)
             failed = next((part.exception() for part in done if part.exception() is not None), None)

@@ -136,7 +136,7 @@ def _of_journal(measures: Measures, names: _Names, at: datetime) -> Iterator[Ser
         open_[*names.job(runs.job, runs.kind), runs.state] += runs.count
     yield from _all("runs_open", open_)
     yield from _of_ends([one for one in measures.counts if one.what == "run"], names)
-    streaks = dict.fromkeys(names.own, 0.0)
+    streaks = dict.fromkeys(sorted(names.own), 0.0)
     for one in measures.counts:
         if one.what == "streak" and (labels := (one.name, one.kind)) in names.own:
             streaks[labels] = one.times

@@ -1,0 +1,103 @@
+"""The series of a scrape: bounded by the definitions, however much there is and whatever was there before."""
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from engine.catalog import Catalog
+from engine.views import SyncView
+from journal.counts import BOUNDS, NO_CLASS, Count
+from journal.measures import Measures, OpenRuns, Queue
+from opsconductor.health import Pulse
+from opsconductor.metrics.described import BY_NAME, OTHERS, OWN_SERIES, PREFIX
+from opsconductor.metrics.meter import Meter
+from opsconductor.metrics.series import Scrape, Sizes, Spread, series
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOTHING = Measures((), (), (), (), 0, ())
+PULSE = Pulse(
+    now=100.0, started_at=NOW, turned=99.0, tried=-math.inf, passed=-math.inf, seen=-math.inf,
+    pace=timedelta(seconds=30), commit=None, paused=False, claimed=False, stopping=False, working=None,
+)  # fmt: skip
+SCRAPE = Scrape(NOW, "0", PULSE, False, SyncView(), None, NOTHING, Sizes({}, 0))
+
+
+def catalog(count: int) -> Any:
+    class Some(Catalog):
+        """Names alone are looked at."""
+
+    found = object.__new__(Some)
+    empty: dict[str, Any] = {}
+    for name in ("workflows", "schedules", "targets", "triggers", "pools", "channels"):
+        object.__setattr__(found, name, empty)
+    object.__setattr__(found, "jobs", dict.fromkeys((f"j{number:04}" for number in range(count)), None))
+    return found
+
+
+def ended(job: str, state: str = "succeeded", times: int = 1, size: int = 3) -> Count:
+    return Count("run", "job", job, state, size, times, 2.0 * times, NOW)
+
+
+def shown(scrape: Scrape) -> dict[tuple[str, tuple[str, ...]], float | Spread]:
+    found = list(series(scrape))
+    assert len({each[:2] for each in found}) == len(found), "a series is shown once"
+    for name, labels, _ in found:
+        assert len(labels) == len(BY_NAME[PREFIX + name].labels), name
+    return {(name, labels): value for name, labels, value in found}
+
+
+def test_past_so_many_jobs_the_others_are_summed_and_said() -> None:
+    measures = replace(NOTHING, counts=tuple(ended(f"j{number:04}") for number in range(OWN_SERIES + 50)))
+    found = shown(replace(SCRAPE, catalog=catalog(OWN_SERIES + 50), measures=measures))
+    assert found["runs_finished_total", ("j0000", "job", "succeeded")] == 1
+    assert found["runs_finished_total", (OTHERS, "job", "succeeded")] == 50
+    assert found["jobs_without_series", ()] == 50
+    jobs = {labels[0] for name, labels in found if name == "run_duration_seconds"}
+    assert len(jobs) == OWN_SERIES + 1
+
+
+def test_what_was_counted_of_a_job_that_is_gone_is_not_shown() -> None:
+    measures = replace(NOTHING, counts=(ended("gone"),), open=(OpenRuns("job", "gone", "running", 1),))
+    found = shown(replace(SCRAPE, catalog=catalog(1), measures=measures))
+    assert not any("gone" in labels for _, labels in found)
+    assert ("runs_finished_total", (OTHERS, "job", "succeeded")) not in found
+    assert found["runs_open", (OTHERS, "job", "running")] == 1
+
+
+def test_classes_add_up_and_what_never_started_has_no_duration() -> None:
+    counts = (ended("j0000", size=0), ended("j0000", "failed", 2, len(BOUNDS)), ended("j0000", "timedOut", 4, NO_CLASS))
+    found = shown(replace(SCRAPE, catalog=catalog(1), measures=replace(NOTHING, counts=counts)))
+    spread = found["run_duration_seconds", ("j0000", "job")]
+    assert isinstance(spread, Spread)
+    assert spread.up_to == (*[1] * len(BOUNDS), 3)
+    assert found["runs_finished_total", ("j0000", "job", "timedOut")] == 4
+
+
+def test_a_queue_of_a_pool_that_is_gone_is_seen_all_the_same() -> None:
+    queues = (Queue("old", 2, NOW - timedelta(minutes=5)), Queue("older", 1, NOW - timedelta(minutes=9)))
+    found = shown(replace(SCRAPE, catalog=catalog(0), measures=replace(NOTHING, queues=queues)))
+    assert found["queue_runs", (OTHERS,)] == 3
+    assert found["queue_oldest_seconds", (OTHERS,)] == 540
+    assert found["queue_runs", ("default",)] == 0
+
+
+def test_without_the_journal_the_engine_still_says_how_it_is() -> None:
+    found = shown(replace(SCRAPE, measures=None))
+    assert found["loop_age_seconds", ()] == 1
+    assert ("source_age_seconds", ()) not in found
+    assert ("queue_runs", ("default",)) not in found
+
+
+def test_spans_are_measured_by_what_they_are_and_how_they_ended() -> None:
+    clock = iter([0.0, 2.0, 10.0, 10.3, 20.0])
+    meter = Meter(lambda: next(clock))
+    meter.watch("git", {"operation": "push"})(None, {})
+    meter.watch("git", {"operation": "push"})(OSError(), {})
+    meter.watch("something else", {})(None, {})
+    assert [
+        (name, labels, spread.seconds) for name, labels, spread in meter.series() if isinstance(spread, Spread)
+    ] == [
+        ("git_duration_seconds", ("push", "failed"), 10.3 - 10.0),
+        ("git_duration_seconds", ("push", "succeeded"), 2.0),
+    ]
