@@ -34,6 +34,8 @@ class StepRecord:
     """It failed, and its author wants another attempt (retry)."""
     rescued: bool = False
     """It failed, and the steps of a rescue made up for it."""
+    started_at: datetime | None = None
+    """When this attempt began; None where nobody need know."""
     ended_at: datetime | None = None
     inherited: bool = False
     """It is the result of another run, which this one repeats from a later step."""

@@ -84,6 +84,7 @@ def _record(row: AnyRow) -> StepRecord:
         continued=row.continued,
         again=row.again,
         rescued=row.rescued,
+        started_at=row.started_at,
         ended_at=row.ended_at,
         inherited=row.inherited,
     )

@@ -39,7 +39,8 @@ async def done(walk: "Walk", step: PlannedStep, attempt: int, *, begun: bool) ->
             return record_of(step, attempt, ended, Output())
     if not begun and not await work.record.start(walk.name, step, attempt):
         return await walk.lose(step, attempt)
-    began, limit = walk.now(), walk.limit_of(step)
+    began = _began(walk, step) if begun else walk.now()
+    limit = walk.limit_of(step, began)
     inner = walk.into(found, step, attempt, limit)
     state = await inner.run()
     if state is None:
@@ -54,6 +55,14 @@ async def done(walk: "Walk", step: PlannedStep, attempt: int, *, begun: bool) ->
     await work.record.end(walk.name, step, attempt, ended)
     walk.leave(step)
     return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
+
+
+def _began(walk: "Walk", step: PlannedStep) -> float:
+    """When an attempt began that goes on here, by the loop: its time went on while it had no runner."""
+    known = walk.records.get((step.phase, step.id))
+    if known is None or known.started_at is None:
+        return walk.now()
+    return walk.now() - max(0.0, (walk.work.tools.clock.now() - known.started_at).total_seconds())
 
 
 def _stopped(outcome: Outcome, ending: Ending | None) -> Why | None:

@@ -366,17 +366,17 @@ class Walk:
             session.capture.close()
 
     def _limit(self, step: PlannedStep, stop: Stop) -> asyncio.TimerHandle | None:
-        found = self.limit_of(step)
+        found = self.limit_of(step, self.now())
         if found is None:
             return None
         return asyncio.get_running_loop().call_at(found[0], stop.order, "timedOut", found[1])
 
-    def limit_of(self, step: PlannedStep) -> tuple[float, str] | None:
-        """When the time of a step that begins now is over, and why: its own, its library step's, or that of finally."""
+    def limit_of(self, step: PlannedStep, began: float) -> tuple[float, str] | None:
+        """When the time of a step is over, and why: its own, its library step's, or that of finally."""
         limits: list[tuple[float, str]] = [] if self.limit is None else [self.limit]
         if step.timeout is not None:
             message = f"its time limit of {format_duration(step.timeout)} passed"
-            limits.append((self.now() + step.timeout.total_seconds(), message))
+            limits.append((began + step.timeout.total_seconds(), message))
         if self.budget.until is not None:
             message = f"the time limit of finally ({format_duration(self.work.tools.finally_limit)}) passed"
             limits.append((self.budget.until, message))

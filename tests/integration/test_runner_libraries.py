@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from engine.pinned import PinnedSpec, dump, load
 from engine.states import RunState, StepState
+from journal.tables import steps
 from tests.libraries import HERE, catalog, job, library, planned
 from tests.running import Bench, Ran, bench
 
@@ -282,6 +284,31 @@ async def test_another_runner_goes_on_within_it(bench: Bench, idempotent: bool) 
     assert done.states()["t"] is end
     assert done.states()["t.second"] is end
     assert done.steps()["t.first"].attempts == 1
+
+
+async def test_its_time_goes_on_while_it_has_no_runner(bench: Bench) -> None:
+    """Once it is over nothing of it begins again; what was running then has no recorded end, and gets none."""
+    told, go = bench.pipe("told"), bench.pipe("go")
+    use = f"{{id: t, uses: logs/told@1, with: {{pipe: '{told}', go: '{go}'}}, idempotent: true, timeout: 30m}}"
+    spec = spec_of(f"    - {use}\n")
+    run = await bench.enqueue(*spec.steps, targets=spec.targets)
+    bench.start()
+    await told.lines(2)
+
+    await bench.drain(timedelta(0))
+    earlier = bench.clock.now() - timedelta(hours=1)
+    await bench.journal.write(
+        lambda tx: tx.execute(update(steps).where(steps.c.step == "t").values(started_at=earlier))
+    )
+    bench.start()
+    done = await bench.ended(run)
+
+    assert done.states() == {
+        "t": StepState.UNKNOWN,
+        "t.first": StepState.SUCCEEDED,
+        "t.second": StepState.UNKNOWN,
+    }
+    assert done.steps()["t.second"].attempts == 1
 
 
 async def test_a_run_keeps_its_libraries_whatever_is_merged_while_it_waits(bench: Bench) -> None:
