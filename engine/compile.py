@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ from engine.catalog import Catalog
 from engine.checks import everything
 from engine.checks.doubt import DECIDED_BY_PROJECT, names_of, stands, touches
 from engine.checks.files import calendars_of, files_of, templates_of
+from engine.checks.memory import remembered
 from engine.checks.scope import Scope
 from engine.globs import matches
 from engine.plugins import knowing
 from engine.spreading import Every, in_turn
 from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, libraries_of
 from schemas.diagnostic import Diagnostic, has_errors, in_order
+from schemas.envelope import Document
 from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import Authored, ParsedFile
 
@@ -58,7 +61,12 @@ def included(paths: Iterable[str], project: Project | None) -> tuple[str, ...]:
 
     Without a Project that can be read its default globs hold, so that all findings are shown at once.
     """
-    globs = project.spec.include if project else DEFAULT_INCLUDE
+    return _chosen(tuple(paths), tuple(project.spec.include if project else DEFAULT_INCLUDE))
+
+
+@lru_cache(maxsize=2)
+def _chosen(paths: tuple[str, ...], globs: tuple[str, ...]) -> tuple[str, ...]:
+    """Remembered from commit to commit: most change what files hold, and not which there are."""
     chosen = (path for path in paths if path == PROJECT_FILE or any(matches(glob, path) for glob in globs))
     return tuple(sorted(path for path in chosen if not is_apart(path)))
 
@@ -78,23 +86,42 @@ def looked_at(project: Project | None) -> tuple[str, ...]:
     return (*(project.spec.include if project else DEFAULT_INCLUDE), *EVERY_GLOB)
 
 
-def mentioned(files: Iterable[ParsedFile]) -> frozenset[str]:
-    """The files of the tree that documents name by their paths from the root."""
-    documents = (authored.document for file in files for authored in (*file.documents, *file.mended))
-    return frozenset(path for document in documents for path, _ in files_of(document))
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The files of the tree that documents name by their paths from the root: all, and those of which more is read."""
+
+    files: frozenset[str]
+    templates: frozenset[str]
+    calendars: frozenset[str]
 
 
-def rendered(files: Iterable[ParsedFile], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
+def named(files: Iterable[ParsedFile]) -> Named:
+    """What documents name; of those at fault, too, but for templates, which nothing renders then."""
+    found: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+    for file in files:
+        for documents, sorts in ((file.documents, (0, 1, 2)), (file.mended, (0, 2))):
+            for authored in documents:
+                names = remembered(authored, "files", (), partial(_named_by, authored.document))
+                if names is not None:
+                    for sort in sorts:
+                        found[sort].update(names[sort])
+    return Named(*map(frozenset, found))
+
+
+def _named_by(document: Document) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] | None:
+    """The files, templates and calendars that one document names; None, as most do not name any."""
+    files = tuple(path for path, _ in files_of(document))
+    templates = tuple(templates_of(document))
+    return (files, templates, tuple(calendars_of(document))) if files or templates else None
+
+
+def rendered(paths: Iterable[str], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
     """What the templates hold that steps render; those apart which only a run has the time to read."""
-    documents = (authored.document for file in files for authored in file.documents)
-    paths = {path for document in documents for path in templates_of(document)}
     return _within(paths, content, TEMPLATE_READ, TEMPLATES_READ)
 
 
-def dated(files: Iterable[ParsedFile], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
+def dated(paths: Iterable[str], content: Callable[[str], bytes | None]) -> dict[str, bytes]:
     """What the iCalendar files hold that calendars name; without those that are too large."""
-    documents = (authored.document for file in files for authored in (*file.documents, *file.mended))
-    paths = {path for document in documents for path in calendars_of(document)}
     return _within(paths, content, CALENDAR_READ, CALENDARS_READ)
 
 
@@ -125,7 +152,7 @@ def compile_files(
     """Check the documents of a commit as a whole. Same files, same findings, in the same order.
 
     `extra` are findings about the tree itself (symlinks, odd names); their errors forbid the catalog as well. `present`
-    are those of the files `mentioned` that are there; None where nobody has looked. `templates` are those
+    are those of the files `named` that are there; None where nobody has looked. `templates` are those
     `rendered` and `calendar_files` those `dated`, by their paths. `before` is a former commit of the same repository:
     it changes no answer, and saves asking again what it has answered. `last` says that no commit follows.
     """

@@ -18,7 +18,7 @@ from engine.compile import (
     dated,
     included,
     looked_at,
-    mentioned,
+    named,
     project_to_read_by,
     rendered,
 )
@@ -95,14 +95,15 @@ def _report(
         parsed = on_all_cores(lambda file: read(file[1], file[0]), documents)
         of_libraries = (file_of(path, data) for path, data in files.items() if is_vendored(path))
         libraries = vendored(of_libraries, files.get(LOCK_FILE))
+        names = named(parsed)
         compiled: Compiled = compile_files(
             commit,
             parsed,
             extra=extra,
             libraries=libraries,
-            present=frozenset(filter(holds, mentioned(parsed))),
-            templates=rendered(parsed, small),
-            calendar_files=dated(parsed, small),
+            present=frozenset(filter(holds, names.files)),
+            templates=rendered(names.templates, small),
+            calendar_files=dated(names.calendars, small),
             every=on_all_cores,
             last=True,
         )

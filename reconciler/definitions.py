@@ -14,7 +14,7 @@ from engine.compile import (
     dated,
     included,
     looked_at,
-    mentioned,
+    named,
     project_to_read_by,
     rendered,
 )
@@ -84,8 +84,9 @@ class Definitions:
         snapshot = self._objects.snapshot(commit, looked_at(project))
         files = [self._parsed.file(path, snapshot.files[path].id) for path in included(snapshot.files, project)]
         libraries = self._libraries(snapshot.files)
-        present = frozenset(path for path in mentioned(files) if self._objects.holds(commit, path))
-        templates = rendered(files, partial(self._objects.file, commit))
+        names = named(files)
+        present = frozenset(path for path in names.files if self._objects.holds(commit, path))
+        templates = rendered(names.templates, partial(self._objects.file, commit))
         self._last = compile_files(
             commit,
             files,
@@ -93,7 +94,7 @@ class Definitions:
             libraries=libraries,
             present=present,
             templates=templates,
-            calendar_files=dated(files, partial(self._objects.file, commit)),
+            calendar_files=dated(names.calendars, partial(self._objects.file, commit)),
             before=self._last,
         )
         return self._last
