@@ -186,8 +186,9 @@ def claimable(conn: Connection, pools: Collection[str] | None, shut: Iterable[st
 
 
 def untried(conn: Connection, now: datetime) -> bool:
-    """Whether a message is under way, or due and was never tried since its channel was away."""
-    query = select(messages.c.seq).where(or_(_SENDING, and_(_due("now"), messages.c.first_at.is_(None)))).limit(1)
+    """Whether a message is under way, or due, first of its key, and was neither tried nor put off with its channel."""
+    next_ = and_(_due("now"), messages.c.first_at.is_(None), _FIRST_OF_ITS_KEY)
+    query = select(messages.c.seq).where(or_(_SENDING, next_)).limit(1)
     return conn.execute(query, {"now": now}).first() is not None
 
 

@@ -6,15 +6,18 @@ from sqlalchemy import Connection
 
 from engine.identity import RunId
 from engine.states import RunState
-from journal import deliveries, events, history, runs, workflows
+from journal import deliveries, events, history, notices, runs, workflows
 from reconciler.projection import unpublished
 
 
-def is_idle(conn: Connection, now: datetime) -> bool:
-    """Whether nothing is left to do before somebody asks, decides or changes something, or a later time comes."""
+def is_idle(conn: Connection, now: datetime, *, telling: bool) -> bool:
+    """Whether nothing is left to do before somebody asks, decides or changes something, or a later time comes.
+
+    `telling`: whether there are rules that decide what is told.
+    """
     waits = (run for run in runs.open_runs(conn) if not workflows.only_waits(conn, run))
     due = any(not _starts_later(conn, run, now) for run in waits)
-    told = not deliveries.untried(conn, now)
+    told = not (telling and notices.pending(conn, 1)) and not deliveries.untried(conn, now)
     return not due and not events.pending(conn, 1) and told and not unpublished(conn)
 
 

@@ -457,9 +457,7 @@ class Engine:
         """--once: until a pass was made over everything and nothing is open or unpublished."""
         passes = self._loop.passes
         watch = self._journal.watch()
-        while not (
-            self._loop.passes > passes and await self._journal.read(lambda conn: is_idle(conn, self._clock.now()))
-        ):
+        while not (self._loop.passes > passes and await self._idle()):
             await watch.changed(timeout=0.5)
         failed = await self._journal.read(lambda conn: failed_since(conn, self._started))
         if failed or not self._loop.sync.clean:
@@ -467,7 +465,8 @@ class Engine:
 
     async def _idle(self) -> bool:
         now = self._clock.now()
-        return await self._journal.read(lambda conn: is_idle(conn, now))
+        telling = self._loop.notices.any
+        return await self._journal.read(lambda conn: is_idle(conn, now, telling=telling))
 
     async def _pause(self, span: timedelta) -> None:
         try:

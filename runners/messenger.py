@@ -256,7 +256,9 @@ class Messenger:
                 circuit = self._circuit(name).failed(now, self._chance(), after)
                 self._known[name] = _Known(claimed.pinned, circuit)
                 log.warning("message not delivered yet", id=claimed.id, channel=name, error=error, next=str(next_at))
-                await self._written(lambda tx: _failed(tx, claimed, error, now, next_at, away=circuit.is_open))
+                await self._written(
+                    lambda tx: _failed(tx, claimed, error, now, next_at, away=circuit.until is not None)
+                )
             case _:
                 assert_never(delivery)
 

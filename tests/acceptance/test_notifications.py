@@ -128,6 +128,15 @@ def test_a_failure_is_told_once_it_can_be_whatever_happens_to_the_engine(site: M
     assert isinstance(data, dict) and data["message"]["subject"] == "wrong failed"
 
 
+def test_once_tells_before_it_ends_and_waits_for_no_second_try(site: Make, sink: Sink) -> None:
+    sink.status = 500
+    made = site({"ops.yaml": channel(sink.url), "rule.yaml": RULE, "wrong.yaml": job("wrong", "- run: exit 3")})
+    assert made.once().returncode == 0
+    made.request("try", "jobRef: wrong")
+    assert made.once().returncode == 1
+    assert len(sink.got) == 1
+
+
 @pytest.mark.slow
 def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     sink.status = 410

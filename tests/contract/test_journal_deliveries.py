@@ -77,6 +77,8 @@ async def test_messages_of_one_key_leave_in_their_order(desk: Desk) -> None:
     assert (one.id, other.id) == ("one", "other")
     await desk.do(deliveries.later, one, "no", desk.clock.now(), desk.clock.now() + timedelta(seconds=5))
     assert await claim(desk) == ()
+    await desk.do(deliveries.delivered, other.hold, "mail", desk.clock.now())
+    assert not await desk.see(deliveries.untried, desk.clock.now()), "the second waits for the first"
     assert await desk.see(deliveries.next_due, desk.clock.now()) == desk.clock.now() + timedelta(seconds=5)
     desk.clock.advance(5)
     (again,) = await claim(desk)
