@@ -198,6 +198,17 @@ def ran_ahead(conn: Connection) -> Mapping[str, tuple[datetime, ...]]:
     return found
 
 
+def ran_after(conn: Connection, since: Mapping[str, datetime]) -> Mapping[str, tuple[datetime, ...]]:
+    """The instants of these names that run after the one that is given for each, rising."""
+    found: dict[str, tuple[datetime, ...]] = {}
+    for name, until in since.items():
+        mine = (decisions.c.schedule == name, decisions.c.verdict == "run", decisions.c.last > until)
+        instants = conn.execute(select(decisions.c.first).where(*mine).order_by(decisions.c.first)).scalars().all()
+        if instants:
+            found[name] = tuple(instants)
+    return found
+
+
 def forget(tx: Connection, name: str) -> None:
     """The schedule is gone; should it come back, its clock starts anew. Its decisions stay."""
     if tx.execute(delete(schedules).where(schedules.c.name == name)).rowcount:
@@ -239,9 +250,9 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
                 told[("decision", before["first"].astimezone(_UTC).date().isoformat())] = None
     if added:
         tx.execute(_ADD, added)
-        for row in added:
-            if row["verdict"] == "skipped":
-                happenings.skipped(tx, row["schedule"], row["first"], row["last"], row["times"], row["reason"], now)
+    for row in fresh:
+        if row["verdict"] == "skipped":
+            happenings.skipped(tx, row["schedule"], row["first"], row["last"], row["times"], row["reason"], now)
     counts.decided(tx, fresh, now)
     outbox.add_all(tx, tuple(told))
 

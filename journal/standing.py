@@ -18,6 +18,7 @@ _SHOWN = (
     runs.c.inline,
 )  # fmt: skip
 _QUEUED = runs.c.state == RunState.QUEUED.value
+_IN_LINE = and_(runs.c.state == RunState.WAITING.value, runs.c.due_at.is_(None))
 _NOT_BEGUN = or_(runs.c.state == RunState.WAITING.value, and_(_QUEUED, runs.c.attempt == 0))
 _STANDING = select(*_SHOWN).where(_OPEN, or_(runs.c.parent.is_(None), _NOT_BEGUN), runs.c.wish.is_(None))
 
@@ -28,10 +29,10 @@ def standing(conn: Connection) -> tuple[Standing, ...]:
 
 
 def fresh(conn: Connection, since: datetime, now: datetime) -> tuple[Standing, ...]:
-    """Those of them that came or began since, and those that wait and whose time has come."""
+    """Those of them that came or began since, also into the line of a group, and those whose time has come."""
     news = or_(
         and_(runs.c.state == RunState.WAITING.value, runs.c.due_at <= now),
-        and_(_QUEUED, runs.c.queued_at >= since),
+        and_(or_(_QUEUED, _IN_LINE), runs.c.queued_at >= since),
         and_(runs.c.state == RunState.RUNNING.value, runs.c.started_at >= since),
     )
     return tuple(_standing(row) for row in conn.execute(_STANDING.where(news).order_by(runs.c.seq)))

@@ -22,10 +22,13 @@ class Agenda:
         self._drop_outdated()
         return self._order[0][0] if self._order else None
 
-    def until(self, now: datetime) -> tuple[str, ...]:
-        """The names that are due at `now` or before, in the order of their instants; they stay until they are set."""
-        found = []
-        while (earliest := self.earliest) is not None and earliest <= now:
+    def until(self, now: datetime, most: int | None = None) -> tuple[str, ...]:
+        """The names that are due at `now` or before, in the order of their instants; they stay until they are set.
+
+        At most `most` of them, where that is given: the others cost nothing.
+        """
+        found: list[tuple[datetime, str]] = []
+        while (earliest := self.earliest) is not None and earliest <= now and (most is None or len(found) < most):
             found.append(heappop(self._order))
         for entry in found:
             heappush(self._order, entry)

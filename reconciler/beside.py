@@ -38,7 +38,7 @@ async def hear_events(triggers: Triggers, journal: Journal, moment: Moment) -> N
     while True:
         await watch.changed()
         if triggers.any:
-            await _outlasting("triggers wait", triggers.decide, moment)
+            await _outlasting("triggers wait", lambda _: triggers.decide(moment), moment)
 
 
 async def tell(notices: Notices, journal: Journal, moment: Moment) -> None:
@@ -54,7 +54,7 @@ async def tell(notices: Notices, journal: Journal, moment: Moment) -> None:
 async def work_ahead(schedules: Schedules, clock: Clock) -> None:
     """What is due soon is worked out in small portions while there is time."""
     while True:
-        pause = schedules.work_ahead(clock.now())
+        pause = await schedules.work_ahead(clock.now())
         await asyncio.sleep(pause)
 
 

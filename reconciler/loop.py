@@ -206,10 +206,13 @@ class Loop:
         if self._decides:
             await self._schedules.decide(now)
             self._say(replace(self.sync, ahead=self._schedules.ahead(now)))
-            await self._triggers.decide(now)
+            await self._triggers.portion(self._moment)  # the rest is decided beside the passes
             await self._judge_acts(sighting)
-            await self._schedules.decide(self._moment())
+            await self._decide_schedules()
             await self._tend()
+
+    async def _decide_schedules(self) -> None:
+        await self._schedules.decide(self._moment())
 
     def _moment(self) -> datetime:
         """Now, as a time up to which may be decided. Raises Unavailable where another may have decided up to it."""
@@ -282,7 +285,7 @@ class Loop:
             # Everything due until now belongs to the definitions that were in force until now.
             if self._decides:
                 await self._schedules.decide(now)
-                await self._triggers.decide(now)
+                await self._triggers.decide(self._moment, between=self._decide_schedules)
                 await self.notices.decide(now)
             more = {"by_name": named, "findings": compiled.findings, "catalogs": (self._catalog, compiled.catalog)}
             said = await self._told_of(head, "accepted", now, **more)
@@ -408,7 +411,7 @@ class Loop:
             lost=self._lost,
             windows=admissions.windows,
             rejected=self.sync.observed if self.sync.rejected else None,
-            between=lambda: self._schedules.decide(self._moment()),
+            between=self._decide_schedules,
         )
         await self._door.answered(head)
         self._acts = ()

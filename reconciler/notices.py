@@ -7,7 +7,7 @@ it had not recorded, and comes to the same messages.
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,10 @@ KEEP_FOR = timedelta(days=30)
 """Notices that are kept: the newest, and none that is older."""
 
 
+_LOOK_AGAIN = timedelta(minutes=1)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class Notices:
     """Decides the notices that the journal holds, under the definitions in force. `pages`: the dashboard's address."""
 
@@ -47,6 +51,8 @@ class Notices:
         self._journal = journal
         self._turn = asyncio.Lock()
         self._late: set[RunId] = set()
+        self._next_late: datetime | None = None
+        self._seen_late = _LONG_AGO
         self.active: Catalog | None = None
         """The definitions in force."""
         self.pages: str | None = None
@@ -77,15 +83,23 @@ class Notices:
         return written
 
     async def see_late(self, now: datetime) -> datetime | None:
-        """Notice the runs that have not begun in time; when to look again."""
-        found = await self._journal.read(lambda conn: happenings.late(conn, now, self._late))
-        if found:
-            await self._journal.write(lambda tx: notices.happened_all(tx, found))
+        """Notice the runs that have not begun in time; when to look again.
+
+        Of ten thousand that wait all are looked at when one of them becomes late, and else once a minute.
+        """
+        became = self._next_late is not None and now >= self._next_late
+        if became or not self._seen_late <= now < self._seen_late + _LOOK_AGAIN:
+            await self._note_late(now)
+            self._seen_late = now
+        self._next_late = await self._journal.read(lambda conn: happenings.next_late(conn, now))
+        return self._next_late
+
+    async def _note_late(self, now: datetime) -> None:
+        while found := await self._journal.read(lambda conn: happenings.late(conn, now, self._late)):
+            await self._journal.write(lambda tx, found=found: notices.happened_all(tx, found))  # type: ignore[misc]
             self._late |= {notice.run for notice in found if notice.run is not None}
-        open_ = await self._journal.read(runs.open_runs) if len(self._late) > KEEP else None
-        if open_ is not None:
-            self._late &= set(open_)
-        return await self._journal.read(lambda conn: happenings.next_late(conn, now))
+        if len(self._late) > KEEP:
+            self._late &= set(await self._journal.read(runs.open_runs))
 
     def _judged(self, conn: Connection, catalog: Catalog, now: datetime) -> "_Judged | None":
         found = notices.pending(conn, _PORTION)

@@ -1,7 +1,7 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -11,18 +11,17 @@ from sqlalchemy import Connection
 from engine import recurrence
 from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, next_due, restarts
-from engine.identity import RunId
+from engine.decide import Decided, Due, ScheduleClock, decide, fingerprint, next_due, restarts
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
-from journal import runs, schedules, standing
+from journal import schedules
 from journal.errors import Refused, Unavailable
 from journal.schedules import ClockRow
 from journal.store import Journal
 from reconciler.agenda import Agenda
-from reconciler.beforehand import Beforehand, Foreseen
-from reconciler.launches import new_run
+from reconciler.beforehand import Beforehand, Foreseen, Question
+from reconciler.decisions import Behind, Deciding, Recorded, record_all
 from schemas.schedule import ScheduleSpec, Suspension
 
 log = structlog.get_logger(__name__)
@@ -36,34 +35,6 @@ _ODD = timedelta(minutes=5)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class _Behind:
-    """Another process has decided the schedule up to `until`: decide again from there."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """What was recorded of a decision: what came to a run, and what was skipped, also for what was in its way."""
-
-    runs: tuple[RunId, ...]
-    skips: tuple[Skips, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Deciding:
-    """What was decided for one schedule, from `clock` on, and what it starts; it is not recorded yet."""
-
-    name: str
-    mark: str
-    clock: ScheduleClock
-    decided: Decided
-    launches: tuple[tuple[Due, Launch | PlanRefused], ...]
-    then: Callable[[], datetime | None]
-    """The due instant after these."""
-
-
 class Schedules:
     """Keeps the clocks of the active schedules in memory, and every decision in the journal."""
 
@@ -73,7 +44,7 @@ class Schedules:
         self._admissions: Admissions | None = None
         self._clocks: dict[str, ScheduleClock] = {}
         self._agenda = Agenda({})
-        self._beforehand = Beforehand(self._due_until, self._foreseen)
+        self._beforehand = Beforehand(self._due_until, self._question)
         self._furthest = _LONG_AGO
         """No clock is further."""
         self._warned = False
@@ -137,9 +108,9 @@ class Schedules:
         await self._journal.write(change)
         # What is in force still is due when it was: most commits change few of many schedules.
         still = {name for name in self._clocks if name in wanted and name not in changed}
+        ran = await self._ran_ahead(catalog, {name: row.considered_until for name, row in wanted.items()})
         self._catalog, self._admissions = catalog, Admissions(catalog)
         self._beforehand.forget()
-        ran = await self._journal.read(schedules.ran_ahead)
         self._clocks = {name: replace(row.clock, ran=ran.get(name, ())) for name, row in wanted.items()}
         self._furthest = max((clock.considered_until for clock in self._clocks.values()), default=_LONG_AGO)
         self._agenda = Agenda(
@@ -157,9 +128,18 @@ class Schedules:
             return ClockRow(fingerprint=mark, considered_from=now, considered_until=now, lost_until=None)
         return replace(old, fingerprint=mark)
 
-    def work_ahead(self, now: datetime) -> float:
+    async def _ran_ahead(self, catalog: Catalog, untils: Mapping[str, datetime]) -> Mapping[str, tuple[datetime, ...]]:
+        """What runs beyond the clocks of schedules, also what ran under a former name: it is not to run again."""
+        former = {old: name for name in untils for old in catalog.schedules[name].metadata.previous_names}
+        since = {old: untils[name] for old, name in former.items()}
+        found = dict(await self._journal.read(schedules.ran_ahead))
+        for old, instants in (await self._journal.read(lambda conn: schedules.ran_after(conn, since))).items():
+            found[former[old]] = tuple(sorted({*found.get(former[old], ()), *instants}))
+        return found
+
+    async def work_ahead(self, now: datetime) -> float:
         """Work out some of what is due soon. Gives the seconds after which it wants to be called again."""
-        return self._beforehand.work(now)
+        return await self._beforehand.work(now)
 
     async def decide(self, now: datetime) -> int:
         """Decide everything that is due; gives the number of runs that were enqueued. A quiet look costs nothing."""
@@ -202,7 +182,7 @@ class Schedules:
             schedules=len(names),
             until=self._furthest.isoformat(),
         )
-        ran = await self._journal.read(schedules.ran_ahead)
+        ran = await self._ran_ahead(catalog, dict.fromkeys(names, now))
         for name in names:
             self._clocks[name] = ScheduleClock(now, ran=ran.get(name, ()))
             self._agenda.set(name, self._next_of(name, now))
@@ -211,7 +191,7 @@ class Schedules:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
         everyone = [one for name in names if (one := self._tried(name, catalog, now)) is not None]
         try:
-            outcomes = await self._journal.write(lambda tx: _record_all(tx, everyone, catalog, now))
+            outcomes = await self._journal.write(lambda tx: record_all(tx, everyone, catalog, now))
         except (Unavailable, Refused):
             raise
         except Exception:
@@ -220,11 +200,11 @@ class Schedules:
                 self._put_off(everyone[0].name, now)
                 return 0
             return sum([await self._decide_together((one.name,), catalog, now) for one in everyone])
-        behind = [one.name for one, outcome in zip(everyone, outcomes, strict=True) if isinstance(outcome, _Behind)]
+        behind = [one.name for one, outcome in zip(everyone, outcomes, strict=True) if isinstance(outcome, Behind)]
         started = sum(self._note(one, outcome) for one, outcome in zip(everyone, outcomes, strict=True))
         return started + (await self._decide_together(behind, catalog, now) if behind else 0)
 
-    def _tried(self, name: str, catalog: Catalog, now: datetime) -> "_Deciding | None":
+    def _tried(self, name: str, catalog: Catalog, now: datetime) -> "Deciding | None":
         """One that trips over a bug of ours keeps no other from being decided."""
         try:
             return self._decided(name, catalog, now)
@@ -237,48 +217,34 @@ class Schedules:
         """Its clock stays where it is: what is due now is accounted for when it can be."""
         self._agenda.set(name, now + _TRIED_AGAIN)
 
-    def _decided(self, name: str, catalog: Catalog, now: datetime) -> "_Deciding":
+    def _decided(self, name: str, catalog: Catalog, now: datetime) -> "Deciding":
         clock, mark = self._clocks[name], self._mark(name, catalog)
         foreseen = self._beforehand.take(name)
         if foreseen is not None and (known := foreseen.at(clock, now)) is not None:
-            return _Deciding(name, mark, clock, known, ((known.runs[0], foreseen.launch),), lambda: foreseen.next)
+            return Deciding(name, mark, clock, known, ((known.runs[0], foreseen.launch),), lambda: foreseen.next)
         decided = self._decision(name, catalog, clock, now)
         launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
-        return _Deciding(name, mark, clock, decided, launches, lambda: self._next_of(name, decided.considered_until))
+        return Deciding(name, mark, clock, decided, launches, lambda: self._next_of(name, decided.considered_until))
 
     def _decision(self, name: str, catalog: Catalog, clock: ScheduleClock, now: datetime) -> Decided:
-        project = catalog.project.spec
         assert self._admissions is not None
-        return decide(
-            name,
-            catalog.schedules[name].spec,
-            clock,
-            now,
-            zone_default=project.defaults.time_zone,
-            suspended=project.suspend,
-            admission=self._admissions.of(name),
+        return _decision(name, catalog, self._admissions, clock, now)
+
+    def _due_until(self, until: datetime, most: int) -> Sequence[str]:
+        return self._agenda.until(until, most)
+
+    def _question(self, name: str) -> Question | None:
+        catalog, admissions = self._catalog, self._admissions
+        clock, instant = self._clocks.get(name), self._agenda.of(name)
+        if catalog is None or admissions is None or clock is None or instant is None:
+            return None
+        return (
+            None if instant <= clock.considered_until else partial(_foreseen, name, catalog, admissions, clock, instant)
         )
 
-    def _due_until(self, until: datetime) -> Sequence[str]:
-        return self._agenda.until(until)
-
-    def _foreseen(self, name: str) -> Foreseen | None:
-        """What is decided when the next instant of a schedule is due; None where that is more than one run."""
-        catalog, clock, instant = self._catalog, self._clocks.get(name), self._agenda.of(name)
-        if catalog is None or clock is None or instant is None or instant <= clock.considered_until:
-            return None
-        try:
-            decided = self._decision(name, catalog, clock, instant)
-            if decided.skips or [due.instant for due in decided.runs] != [instant]:
-                return None
-            return Foreseen(clock, decided, _launch(catalog, decided.runs[0]), self._next_of(name, instant))
-        except Exception:
-            log.debug("a bug of ours: it trips again when it is due, and is told then", schedule=name, exc_info=True)
-            return None
-
-    def _note(self, one: "_Deciding", outcome: "_Recorded | _Behind") -> int:
+    def _note(self, one: "Deciding", outcome: "Recorded | Behind") -> int:
         """Keep what has become of it; gives the number of runs."""
-        if isinstance(outcome, _Behind):
+        if isinstance(outcome, Behind):
             self._clocks[one.name] = replace(one.clock, considered_until=outcome.until)
             return 0
         until = one.decided.considered_until
@@ -301,6 +267,33 @@ class Schedules:
     def _next_of(self, name: str, after: datetime) -> datetime | None:
         assert self._catalog is not None
         return _next(self._catalog, name, after)
+
+
+def _decision(name: str, catalog: Catalog, admissions: Admissions, clock: ScheduleClock, now: datetime) -> Decided:
+    project = catalog.project.spec
+    return decide(
+        name,
+        catalog.schedules[name].spec,
+        clock,
+        now,
+        zone_default=project.defaults.time_zone,
+        suspended=project.suspend,
+        admission=admissions.of(name),
+    )
+
+
+def _foreseen(
+    name: str, catalog: Catalog, admissions: Admissions, clock: ScheduleClock, instant: datetime
+) -> Foreseen | None:
+    """What is decided when the next instant of a schedule is due; None where that is more than one run."""
+    try:
+        decided = _decision(name, catalog, admissions, clock, instant)
+        if decided.skips or [due.instant for due in decided.runs] != [instant]:
+            return None
+        return Foreseen(clock, decided, _launch(catalog, decided.runs[0]), _next(catalog, name, instant))
+    except Exception:
+        log.debug("a bug of ours: it trips again when it is due, and is told then", schedule=name, exc_info=True)
+        return None
 
 
 def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:
@@ -328,62 +321,3 @@ def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:
             return ""
         case _:
             return None
-
-
-def _enqueue(tx: Connection, new: runs.NewRun, now: datetime) -> runs.Enqueue:
-    """Of all that one window puts off, only so many are recorded as can start or wait when it ends."""
-    other = standing.crowd(tx, new) if runs.there(tx, new.cause) is None else None
-    return runs.enqueue(tx, new, now) if other is None else runs.Overlap(other)
-
-
-def _record_all(
-    tx: Connection, everyone: Sequence[_Deciding], catalog: Catalog, now: datetime
-) -> "list[_Recorded | _Behind]":
-    """Enqueue what runs, turn what cannot into a skip, and move the clocks: all or nothing."""
-    # Another process may have decided meanwhile: what it skipped must not run, and what it did not see be lost.
-    untils = schedules.considered_untils(tx, [one.name for one in everyone])
-    ours = [one for one in everyone if untils.get(one.name, one.clock.considered_until) <= one.clock.considered_until]
-    launches = [(one, due, launch) for one in ours for due, launch in one.launches if isinstance(launch, Launch)]
-    results = runs.enqueue_all(tx, [new_run(launch, catalog) for _, _, launch in launches], now, one=_enqueue)
-    enqueued: dict[str, dict[datetime, RunId]] = {one.name: {} for one in ours}
-    for (one, due, launch), result in zip(launches, results, strict=True):
-        if not isinstance(result, runs.Overlap):
-            enqueued[one.name][due.instant] = launch.run
-    kept = {one.name: _as_it_was_recorded(one, enqueued[one.name]) for one in ours}
-    _keep(tx, [(one, kept[one.name], enqueued[one.name]) for one in ours], untils, now)
-    return [
-        _Recorded(tuple(enqueued[one.name].values()), kept[one.name].skips)
-        if one.name in kept
-        else _Behind(untils[one.name])
-        for one in everyone
-    ]
-
-
-def _as_it_was_recorded(one: _Deciding, enqueued: Mapping[datetime, RunId]) -> Decided:
-    """The decision, where what did not come to a run is a skip."""
-    skips = list(one.decided.skips)
-    for due, launch in one.launches:
-        if isinstance(launch, PlanRefused):
-            log.warning("nothing to run", schedule=one.name, instant=due.instant.isoformat(), why=launch.message)
-            skips.append(Skips(one.name, due.instant, due.instant, 1, "noTargets"))
-        elif due.instant not in enqueued:
-            skips.append(Skips(one.name, due.instant, due.instant, 1, "overlap"))
-    kept = tuple(due for due in one.decided.runs if due.instant in enqueued)
-    return replace(one.decided, runs=kept, skips=tuple(sorted(skips, key=lambda skip: skip.first)))
-
-
-def _keep(
-    tx: Connection,
-    found: Sequence[tuple[_Deciding, Decided, Mapping[datetime, RunId]]],
-    known: Mapping[str, datetime],
-    now: datetime,
-) -> None:
-    """Record the decisions, and move the clocks; one that another process has forgotten begins again where we are."""
-    schedules.record_all(tx, [(decided, enqueued) for one, decided, enqueued in found if one.name in known], now)
-    schedules.move_clocks(
-        tx, {one.name: (one.mark, decided.considered_until) for one, decided, _ in found if one.name in known}
-    )
-    for one, decided, enqueued in found:
-        if one.name not in known:
-            schedules.record(tx, decided, enqueued, now)
-            schedules.put_clock(tx, one.name, fingerprint=one.mark, considered_until=decided.considered_until)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -27,9 +27,16 @@ from reconciler.objects import Objects
 log = structlog.get_logger(__name__)
 
 _PORTION = 50
+_LONGEST = 0.25
+"""Seconds after which a portion ends, how many events soever are left of it."""
 IN_A_ROW = 20
 """So many commits set one trigger off, each while the run of the one before was open or right after it."""
+Between = Callable[[], Awaitable[object]]
 _BUG = "a bug of ours: the event is refused"
+
+
+async def _nothing() -> None:
+    return None
 
 
 class Triggers:
@@ -55,17 +62,32 @@ class Triggers:
         for event in heard:
             events.happened(tx, event)
 
-    async def decide(self, now: datetime) -> int:
-        """Decide everything that waits; gives the number of runs that were enqueued."""
-        started = 0
-        async with self.turn:
-            while (catalog := self.active) is not None:
-                found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
-                if not found:
-                    break
-                for event in found:
-                    started += await self._decide_one(event, catalog, now)
+    async def decide(self, moment: Callable[[], datetime], *, between: Between = _nothing) -> int:
+        """Decide everything that waits; gives the number of runs that were enqueued.
+
+        `moment` is asked for each event, since a thousand of them take a while in which windows open and close.
+        `between` is called after every portion: what else is due must not wait for all of them.
+        """
+        started, more = 0, True
+        while more:
+            some, more = await self.portion(moment)
+            started += some
+            await between()
         return started
+
+    async def portion(self, moment: Callable[[], datetime]) -> tuple[int, bool]:
+        """Decide some of what waits, for a quarter of a second; the runs enqueued, and whether more may wait."""
+        started, clock = 0, asyncio.get_running_loop()
+        async with self.turn:
+            if (catalog := self.active) is None:
+                return 0, False
+            found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
+            until = clock.time() + _LONGEST
+            for number, event in enumerate(found, 1):
+                started += await self._decide_one(event, catalog, moment())
+                if clock.time() > until:
+                    return started, number < len(found) or number == _PORTION
+        return started, len(found) == _PORTION
 
     async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
         happened = await self._happened(event)

@@ -1,7 +1,7 @@
 """Whether a request comes from who knows the secret, and which event it is. Pure: the time is told.
 
-What is proven is what counts: where a signature covers the body alone, the body is what tells an event from others,
-since whoever caught a signed request could send it again under any other delivery id. Sources: GitHub "Validating
+An event is its delivery id and its body together: a sender that repeats a delivery sends the same of both, and two
+events with the same bytes have two ids (ADR 0034). Sources: GitHub "Validating
 webhook deliveries"; GitLab "Webhooks" (secret token, signing token); Gitea "Webhooks"; the Standard Webhooks
 specification.
 """

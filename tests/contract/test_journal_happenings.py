@@ -65,13 +65,16 @@ async def test_a_runner_that_is_lost_with_many_runs_is_one_notice(desk: Desk) ->
     assert (await told(desk)).count(("runner.lost", "default")) == 1
 
 
-async def test_a_record_of_missed_instants_is_one_notice(desk: Desk) -> None:
+async def test_each_decision_that_misses_instants_is_a_notice(desk: Desk) -> None:
+    """Also where one record of the journal holds them all: who is not told of the second night thinks it was well."""
     await desk.do(schedules.put_clock, "nightly", fingerprint="f", considered_until=START)
-    for first, reason in ((1, "missed"), (2, "missed"), (3, "calendar"), (4, "noTargets")):
-        instant = START + timedelta(hours=first)
-        skips = (Skips("nightly", instant, instant, 1, reason),)  # type: ignore[arg-type]
-        await desk.do(schedules.record, Decided((), skips, instant), {}, START)
-    assert await told(desk) == [("run.missed", "nightly"), ("run.noTargets", "nightly")]
+    for first, last, reason in ((1, 3, "missed"), (4, 4, "missed"), (5, 5, "calendar"), (6, 6, "noTargets")):
+        begin, end = START + timedelta(hours=first), START + timedelta(hours=last)
+        skips = (Skips("nightly", begin, end, last - first + 1, reason),)  # type: ignore[arg-type]
+        await desk.do(schedules.record, Decided((), skips, end), {}, START)
+    assert await told(desk) == [("run.missed", "nightly")] * 2 + [("run.noTargets", "nightly")]
+    found = await desk.see(notices.pending)
+    assert [notice.data["count"] for notice in found] == [3, 1, 1]
 
 
 async def test_a_run_that_does_not_begin_in_time_is_late_once(desk: Desk) -> None:

@@ -57,6 +57,20 @@ async def test_what_ran_ahead_of_its_time_does_not_run_again(bench: Bench) -> No
     assert told == sorted(told)
 
 
+async def test_nor_under_another_name(bench: Bench) -> None:
+    """A rename keeps what is decided, ahead of the clock too."""
+    target, greet, often = work("allow", "30m")
+    await bench.adopt(0, target, greet, often)
+    await bench.look(180)
+    before = await instants(bench)
+    renamed = often.replace("name: often", "name: frequent, previousNames: [often]")
+    await bench.adopt(61, target, greet, renamed)
+    await bench.look(61)
+    await bench.look(180)
+    await bench.look(211)
+    assert await instants(bench) == [*before, 210]
+
+
 async def test_a_clock_that_was_a_little_ahead_is_waited_for(bench: Bench) -> None:
     await bench.adopt(0, *work("allow", "10m"))
     await bench.look(40)

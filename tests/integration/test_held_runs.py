@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import Connection, select
 
 from engine.catalog import Catalog
-from engine.identity import RunId
+from engine.identity import Cause, RunId, run_id
 from engine.judge import ActFacts, Launch, heeding, judge
+from engine.planning import plan_run
+from engine.refused import PlanRefused
 from engine.states import RunState
 from engine.views import RunView
 from journal import leases, runs, schedules, tables
@@ -337,3 +339,49 @@ async def test_a_job_of_a_request_that_its_labels_may_hold_waits_as_it_was_told(
     await bench.adopt(7, *work()[:2], held, window("v", 500, 600))
     await bench.look(7)
     assert (await bench.told())[0].endswith("waiting until 100")
+
+
+async def test_who_came_into_the_line_while_a_window_opened_is_held_too(bench: Bench) -> None:
+    """Judged a moment before it opened, and written a moment after all were judged by it."""
+    await bench.adopt(0, *work("queue", "1d"), window("freeze", 30, 90, "blocked: defer, requests: deny"))
+    assert bench.catalog is not None
+    for name, at in (("one", 0), ("two", 29.99)):
+        asked = judge_start(bench.catalog, name)
+        await bench.journal.write(
+            lambda tx, asked=asked, at=at: runs.enqueue(tx, new_run(asked, bench.catalog), T0 + at * MINUTE)  # type: ignore[misc, arg-type]
+        )
+        if name == "one":
+            (claim,) = await bench.journal.write(lambda tx: leases.claim(tx, "default/r", ("default",), 1, T0, 1.0))
+            await bench.look(30)
+    await bench.look(31)
+    await bench.journal.write(lambda tx: leases.finish(tx, claim.fence, RunState.SUCCEEDED, now=T0 + 40 * MINUTE))
+    await bench.look(40)
+    assert sorted(await bench.told()) == ["0 succeeded", "0 waiting until 90"]
+
+
+def judge_start(definitions: Catalog, name: str) -> Launch:
+    """What a request of that name starts."""
+    cause = Cause("request", name, T0, requested_by="ada@example.org")
+    greet = definitions.jobs["greet"]
+    planned = plan_run(definitions, greet, params={})
+    assert not isinstance(planned, PlanRefused)
+    return Launch(run=run_id("greet", cause), cause=cause, planned=planned, job=greet.spec)
+
+
+async def test_places_are_given_in_the_order_of_due_instants(bench: Bench) -> None:
+    """Not schedule by schedule, where several of one job are caught up together."""
+    target, greet, _ = work("queue")
+    every = "catchUp: {policy: all, window: 6h, max: 9}"
+    halves = [
+        f"kind: Schedule\nmetadata: {{name: {name}}}\n"
+        f"spec: {{jobRef: greet, cron: '{minute} * * * *', timeZone: UTC, {every}}}\n"
+        for name, minute in (("a-half", 30), ("b-full", 0))
+    ]
+    await bench.adopt(1, target, greet, *halves)
+    await bench.look(216)
+    rows = await bench.journal.read(
+        lambda conn: conn.execute(select(tables.runs.c.cause).order_by(tables.runs.c.seq)).scalars().all()
+    )
+    instants = [row["instant"] for row in rows]
+    assert len(instants) == 7
+    assert instants == sorted(instants)

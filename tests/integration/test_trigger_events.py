@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,11 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     await opened.close()
 
 
+def given(at: datetime) -> Callable[[], datetime]:
+    """A clock that stands still."""
+    return lambda: at
+
+
 async def _came(
     journal: Journal, key: str, event: Mapping[str, Any], at: datetime = AT, *, kind: EventKind = "webhook"
 ) -> str:
@@ -70,7 +75,7 @@ async def test_many_deciders_at_once_start_one_run_an_event(journal: Journal) ->
     for number in range(5):
         assert await _came(journal, f"k{number}", {"version": f"v{number}"}) == "new"
     deciders = [_deciding(journal) for _ in range(4)]
-    await asyncio.gather(*(one.decide(AT) for one in deciders for _ in range(3)))
+    await asyncio.gather(*(one.decide(given(AT)) for one in deciders for _ in range(3)))
     found = await _events(journal)
     assert [event.state for event in found] == ["started"] * 5
     assert len({event.run for event in found}) == 5
@@ -84,7 +89,7 @@ async def test_two_events_with_one_key_within_the_window_are_one(journal: Journa
     deciding = _deciding(journal)
     for key, minutes in (("a", 0), ("b", 9), ("c", 11)):
         await _came(journal, key, {"version": "v1"}, AT + timedelta(minutes=minutes))
-        await deciding.decide(AT + timedelta(minutes=minutes))
+        await deciding.decide(given(AT + timedelta(minutes=minutes)))
     found = await _events(journal)
     assert [(event.state, event.reason) for event in found] == [
         ("started", None),
@@ -108,7 +113,7 @@ async def test_an_event_that_trips_over_a_bug_keeps_no_other_from_being_decided(
     monkeypatch.setattr(rules, "verdict", buggy)
     await _came(journal, "bad", {})
     await _came(journal, "good", {"version": "v1"})
-    await _deciding(journal).decide(AT)
+    await _deciding(journal).decide(given(AT))
     assert [(event.state, event.reason) for event in await _events(journal)] == [
         ("refused", "error"),
         ("started", None),
@@ -119,11 +124,11 @@ async def test_what_started_a_run_starts_none_again_when_its_record_is_gone(jour
     """The cause of a run is kept for ever: a delivery that comes again after years finds it."""
     deciding = _deciding(journal)
     await _came(journal, "k", {"version": "v1"})
-    await deciding.decide(AT)
+    await deciding.decide(given(AT))
     (before,) = await _events(journal)
     await journal.write(lambda tx: events.forget(tx, ()))
     assert await _came(journal, "k", {"version": "v1"}, AT + timedelta(days=400)) == "new"
-    await deciding.decide(AT + timedelta(days=400))
+    await deciding.decide(given(AT + timedelta(days=400)))
     (after,) = await _events(journal)
     assert after.run == before.run
     assert len(await journal.read(runs.open_runs)) == 1
@@ -146,7 +151,7 @@ async def test_only_so_many_decided_events_are_kept(journal: Journal, monkeypatc
     for number in range(200):
         await _came(journal, f"k{number}", {"nothing": "of use"})
         if number < 190:
-            await deciding.decide(AT)
+            await deciding.decide(given(AT))
     kept = await journal.read(lambda conn: events.counts(conn, "t"))
     assert kept["refused"] < 50 + 100, "it is looked at with every hundredth"
     assert kept["pending"] == 10
@@ -163,7 +168,7 @@ async def test_windows_hold_what_a_trigger_starts(
     deciding = Triggers(journal)
     deciding.active = catalog(JOB, KEY, TRIGGER, window)
     await _came(journal, "k", {"version": "v1"})
-    await deciding.decide(AT)
+    await deciding.decide(given(AT))
     assert [(event.state, event.reason) for event in await _events(journal)] == told
     ids = tuple(await journal.read(runs.open_runs))
     found = await journal.read(lambda conn: runs.get_all(conn, ids))
@@ -179,11 +184,41 @@ async def test_a_job_that_commits_to_the_paths_of_its_own_trigger_does_not_run_f
     for number in range(IN_A_ROW + 1):
         at = AT + timedelta(minutes=number)
         await _came(journal, f"commit/{number}", {"commit": str(number)}, at, kind="definitions")
-        await deciding.decide(at)
+        await deciding.decide(given(at))
     states = [(event.state, event.reason) for event in await _events(journal, IN_A_ROW + 1)]
     assert states == [("started", None)] * IN_A_ROW + [("refused", "inARow")]
     for run in await journal.read(runs.open_runs):
         await journal.write(partial(runs.cancel, run=run, reason="over", by=None, now=AT + timedelta(hours=1)))
     await _came(journal, "commit/later", {"commit": "x"}, AT + timedelta(hours=2), kind="definitions")
-    await deciding.decide(AT + timedelta(hours=2))
+    await deciding.decide(given(AT + timedelta(hours=2)))
     assert (await _events(journal, IN_A_ROW + 2))[-1].state == "started"
+
+
+async def test_a_window_that_opens_while_many_events_are_decided_counts_from_then_on(journal: Journal) -> None:
+    """Each is decided by the time that it is, not by the time when the first one was."""
+    deciding = Triggers(journal)
+    wall = (
+        "kind: Window\nmetadata: {name: wall}\n"
+        "spec: {effect: deny, from: 2026-11-21T12:00:10Z, until: 2026-11-21T13:00:00Z, blocked: skip, requests: deny}\n"
+    )
+    deciding.active = catalog(JOB, KEY, TRIGGER, wall)
+    for number in range(20):
+        await _came(journal, f"e{number}", {"version": f"v{number}"})
+    seconds = iter(range(100))
+    await deciding.decide(lambda: AT + timedelta(seconds=next(seconds)))
+    assert [event.state for event in await _events(journal, 20)] == ["started"] * 10 + ["refused"] * 10
+
+
+async def test_between_the_portions_of_many_events_others_have_their_turn(journal: Journal) -> None:
+    deciding = _deciding(journal)
+    for number in range(120):
+        await _came(journal, f"e{number}", {"version": f"v{number}"})
+    left = []
+
+    async def between() -> None:
+        left.append(len(await journal.read(lambda conn: events.pending(conn, 200))))
+
+    await deciding.decide(given(AT), between=between)
+    assert left[-1] == 0
+    assert len(left) > 2
+    assert left == sorted(left, reverse=True)

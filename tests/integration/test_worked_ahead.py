@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 import reconciler.schedules
 from engine.catalog import Catalog
 from engine.decide import decide
+from journal import schedules as schedules_of_journal
 from journal.clock import SystemClock
 from journal.store import Journal
 from journal.tables import decisions, runs
@@ -22,7 +23,8 @@ KINDS = {
     "often": "every: 20s",
     "minutely": "cron: '* * * * *', timeZone: Europe/Chisinau",
     "late": "cron: '* * * * *', timeZone: UTC, jitter: 40s",
-    "noon": "cron: '0 12 * * *', timeZone: UTC",
+    "noon": "cron: '0 12 * * *', timeZone: UTC, catchUp: {policy: none}",
+    "never-late": "cron: '*/2 * * * *', timeZone: UTC, catchUp: {policy: none}",
     "held": "every: 1m, suspend: {reason: a rest, until: 2026-11-21T12:01:10Z}",
     "over": "every: 30s, endAt: 2026-11-21T12:02:00Z",
     "days": "every: 1m, calendars: {except: [rest]}",
@@ -77,8 +79,8 @@ async def test_it_is_what_would_be_decided(tmp_path: Path, monkeypatch: pytest.M
         await schedules.adopt(definitions, T0)
         when_due[ahead] = 0
         for now in walk:
-            while ahead and schedules.work_ahead(now - timedelta(seconds=1)) < 1:
-                pass
+            if ahead:
+                await _ahead(schedules, now - timedelta(seconds=1))
             asked.clear()
             await schedules.decide(now)
             when_due[ahead] += len(asked)
@@ -88,6 +90,37 @@ async def test_it_is_what_would_be_decided(tmp_path: Path, monkeypatch: pytest.M
     assert found[True] == found[False]
     assert len(found[True]) > 50
     assert when_due[True] < when_due[False], "nothing was worked out ahead"
+
+
+async def test_what_was_worked_out_is_for_its_time_and_its_clock_alone(tmp_path: Path) -> None:
+    """A machine that slept starts nothing hours late, and what another process has decided is not decided again."""
+    definitions = _catalog()
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+    async def of(name: str, instant: datetime) -> tuple[str, str | None] | None:
+        found = await journal.read(lambda conn: schedules_of_journal.decision(conn, name, instant))
+        return found and (found.decision, found.reason)
+
+    slept = Schedules(journal)
+    await slept.adopt(definitions, T0)
+    await _ahead(slept, noon - timedelta(seconds=10))
+    await slept.decide(noon + timedelta(hours=5))
+    assert await of("noon", noon) == ("skipped", "missed")
+
+    tomorrow = noon + timedelta(days=1)
+    await _ahead(slept, tomorrow - timedelta(seconds=10))
+    other = Schedules(journal)
+    await other.adopt(definitions, tomorrow - timedelta(seconds=9))
+    await other.decide(tomorrow + timedelta(seconds=40))
+    assert await slept.decide(tomorrow + timedelta(seconds=20)) == 0
+    assert await of("noon", tomorrow) == ("skipped", "missed")
+    await journal.close()
+
+
+async def _ahead(schedules: Schedules, now: datetime) -> None:
+    while await schedules.work_ahead(now) < 1:
+        pass
 
 
 async def test_other_definitions_forget_what_was_worked_out(tmp_path: Path) -> None:
@@ -100,8 +133,7 @@ async def test_other_definitions_forget_what_was_worked_out(tmp_path: Path) -> N
         for level in ("1", "2")
     )
     await schedules.adopt(before, T0)
-    while schedules.work_ahead(T0) < 1:
-        pass
+    await _ahead(schedules, T0)
     await schedules.adopt(after, T0)
     await schedules.decide(T0 + timedelta(minutes=1))
 
