@@ -1,5 +1,7 @@
 """The bootstrap in every shell that may be /bin/sh somewhere: what it starts, and that it can always end it."""
 
+import asyncio
+import contextlib
 import os
 import secrets
 import shutil
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runners.bootstrap import ENTRY, GREETING, KILL_NOW, READ, Command, Unsendable, payload, proof, take_over
-from tests.running import Pipe, end, ends, lives
+from tests.running import PATIENCE, Pipe, end, ends, lives
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 EVERY_BYTE = bytes(range(1, 256)).decode("utf-8", "surrogateescape")
@@ -215,10 +217,26 @@ async def test_a_line_of_control_ends_the_step_at_once(shell: list[str], pids: P
     assert proven(shell, step.group, kill=False) == "OC1 gone"
 
 
+def children(of: int) -> list[int]:
+    """The processes that a process has begun, and that have not ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            number, rest = stat.read_text().split(" ", 1)
+            state, parent = rest.rpartition(") ")[2].split()[:2]
+            if int(parent) == of and state != "Z":
+                found.append(int(number))
+    return found
+
+
 async def test_a_bootstrap_that_is_killed_takes_the_step_along(shell: list[str], pids: Pipe) -> None:
     """As soon as its input ends, which the end of the connection brings about."""
     step = Started(shell, Command("sh", f"echo $$ >{pids}; exec sleep 600"))
     (leader,) = await pids.pids(1)
+    # Who listens is begun right after the step: a shell that dies in between, in some milliseconds, leaves it alone.
+    async with asyncio.timeout(PATIENCE):
+        while len(children(step.process.pid)) < 2:
+            await asyncio.sleep(0.005)
     step.process.kill()
     step.process.wait()
     step.control.close()
