@@ -529,3 +529,10 @@ def files(documents: Sequence[str]) -> dict[str, str]:
 
 def _indented(text: str, by: int) -> str:
     return "\n".join(" " * by + line if line.strip() else line for line in text.splitlines())
+
+
+@contextlib.contextmanager
+def prepared(root: Path) -> Iterator[Site]:
+    """A site to begin with; what it started is ended, also where it does not get ready."""
+    with contextlib.closing(Site(root).prepare()) as site:
+        yield site

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.site import HERE, Site, job, schedule
+from tests.acceptance.site import HERE, Site, job, prepared, schedule
 
 HOSTILE = "<script>alert(1)</script>\\033]0;title\\007\\033[31mred\\033[0m error: no"
 NASTY = job(
@@ -60,13 +60,14 @@ def pages_of(site: Site) -> Pages:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("dashboard")).prepare()
-    site.create({"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "pair.yaml": PAIR, "yearly.yaml": YEARLY})
-    site.up("--dashboard", "127.0.0.1:0")
-    site.asked("first", "jobRef: greet")
-    site.asked("second", "jobRef: nasty")
-    yield site
-    site.close()
+    with prepared(tmp_path_factory.mktemp("dashboard")) as site:
+        site.create(
+            {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "pair.yaml": PAIR, "yearly.yaml": YEARLY}
+        )
+        site.up("--dashboard", "127.0.0.1:0")
+        site.asked("first", "jobRef: greet")
+        site.asked("second", "jobRef: nasty")
+        yield site
 
 
 @pytest.fixture(scope="module")

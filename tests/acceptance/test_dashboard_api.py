@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.site import Site
+from tests.acceptance.site import Site, prepared
 from tests.acceptance.test_dashboard import Pages, pages_of
 from tests.acceptance.test_dashboard_kinds import FILES
 
@@ -17,12 +17,11 @@ SCHEMATHESIS = "from schemathesis.cli import schemathesis; schemathesis()"
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("api")).prepare()
-    site.create({name: text for name, text in FILES.items() if name != "told.yaml"})
-    site.up("--dashboard", "127.0.0.1:0")
-    site.asked("first", "jobRef: greet")
-    yield site
-    site.close()
+    with prepared(tmp_path_factory.mktemp("api")) as site:
+        site.create({name: text for name, text in FILES.items() if name != "told.yaml"})
+        site.up("--dashboard", "127.0.0.1:0")
+        site.asked("first", "jobRef: greet")
+        yield site
 
 
 @pytest.fixture(scope="module")

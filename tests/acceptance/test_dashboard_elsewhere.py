@@ -6,7 +6,7 @@ from xml.etree import ElementTree as Xml
 import feedparser
 import pytest
 
-from tests.acceptance.site import HERE, Site, job
+from tests.acceptance.site import HERE, Site, job, prepared
 from tests.acceptance.test_dashboard import Pages, pages_of
 
 FLAKY = job("flaky", "- {id: look, run: 'test -e \"$EFFECTS/good\"', env: {EFFECTS: EFFECTS_HERE}}")
@@ -14,13 +14,12 @@ FLAKY = job("flaky", "- {id: look, run: 'test -e \"$EFFECTS/good\"', env: {EFFEC
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("elsewhere")).prepare()
-    flaky = FLAKY.replace("EFFECTS_HERE", str(site.effects))
-    site.create({"here.yaml": HERE, "flaky.yaml": flaky, "calm.yaml": job("calm", "- {id: go, run: 'true'}")})
-    site.up("--dashboard", "127.0.0.1:0")
-    site.asked("first", "jobRef: flaky")
-    yield site
-    site.close()
+    with prepared(tmp_path_factory.mktemp("elsewhere")) as site:
+        flaky = FLAKY.replace("EFFECTS_HERE", str(site.effects))
+        site.create({"here.yaml": HERE, "flaky.yaml": flaky, "calm.yaml": job("calm", "- {id: go, run: 'true'}")})
+        site.up("--dashboard", "127.0.0.1:0")
+        site.asked("first", "jobRef: flaky")
+        yield site
 
 
 @pytest.fixture(scope="module")

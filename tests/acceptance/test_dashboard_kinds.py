@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.site import HERE, Site, job, schedule
+from tests.acceptance.site import HERE, Site, job, prepared, schedule
 from tests.acceptance.test_dashboard import Pages, pages_of
 
 HOSTILE = "<script>alert(1)</script>"
@@ -64,17 +64,18 @@ ADDED = job("added", "- {id: wait, run: 'true'}")
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("dashboard")).prepare()
-    site.create(FILES)
-    site.up("--dashboard", "127.0.0.1:0")
-    site.asked("first", "jobRef: greet")
-    broken = site.commit({"broken.yaml": "apiVersion: opsconductor/v1\nkind: Job\n"}, message=f"Break {HOSTILE}")
-    site.rejected(broken)
-    changed = {"broken.yaml": None, "greet.yaml": FILES["greet.yaml"].replace("hello", "hi"), "pool.yaml": None}
-    site.in_force(site.commit({**changed, "added.yaml": ADDED}, message="Mend it"))
-    site.wait(lambda: [run for run in site.runs("late") if run["status"]["finishedAt"]], what="what the commit set off")
-    yield site
-    site.close()
+    with prepared(tmp_path_factory.mktemp("dashboard")) as site:
+        site.create(FILES)
+        site.up("--dashboard", "127.0.0.1:0")
+        site.asked("first", "jobRef: greet")
+        broken = site.commit({"broken.yaml": "apiVersion: opsconductor/v1\nkind: Job\n"}, message=f"Break {HOSTILE}")
+        site.rejected(broken)
+        changed = {"broken.yaml": None, "greet.yaml": FILES["greet.yaml"].replace("hello", "hi"), "pool.yaml": None}
+        site.in_force(site.commit({**changed, "added.yaml": ADDED}, message="Mend it"))
+        site.wait(
+            lambda: [run for run in site.runs("late") if run["status"]["finishedAt"]], what="what the commit set off"
+        )
+        yield site
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.site import HERE, Site, job, schedule, soon
+from tests.acceptance.site import HERE, Site, job, prepared, schedule, soon
 from tests.acceptance.test_dashboard import Pages, pages_of
 
 NASTY = job("nasty", "- {id: talk, run: 'echo \"<b>no\" >&2; exit 3'}", "params: {who: {type: string, default: a}}")
@@ -66,20 +66,25 @@ FLOW = """
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("pages")).prepare()
-    documents = {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "yearly.yaml": YEARLY}
-    documents |= {"tidy.yaml": TIDY, "hourly.yaml": HOURLY, "too.yaml": TOO, "often.yaml": OFTEN, "closed.yaml": CLOSED}
-    site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW, "chatty.yaml": CHATTY, "told.yaml": TOLD})
-    site.up("--dashboard", "127.0.0.1:0")
-    site.asked("first", "jobRef: greet")
-    site.asked("second", "jobRef: nasty")
-    site.commit({"greet.yaml": GREET.replace("echo world", "echo moon")})
-    site.in_force()
-    site.asked("third", "jobRef: greet")
-    site.asked("fourth", "workflowRef: flow")
-    site.asked("fifth", "jobRef: nasty, params: {who: b}")
-    yield site
-    site.close()
+    with prepared(tmp_path_factory.mktemp("pages")) as site:
+        documents = {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "yearly.yaml": YEARLY}
+        documents |= {
+            "tidy.yaml": TIDY,
+            "hourly.yaml": HOURLY,
+            "too.yaml": TOO,
+            "often.yaml": OFTEN,
+            "closed.yaml": CLOSED,
+        }
+        site.create({**documents, "after.yaml": AFTER, "flow.yaml": FLOW, "chatty.yaml": CHATTY, "told.yaml": TOLD})
+        site.up("--dashboard", "127.0.0.1:0")
+        site.asked("first", "jobRef: greet")
+        site.asked("second", "jobRef: nasty")
+        site.commit({"greet.yaml": GREET.replace("echo world", "echo moon")})
+        site.in_force()
+        site.asked("third", "jobRef: greet")
+        site.asked("fourth", "workflowRef: flow")
+        site.asked("fifth", "jobRef: nasty, params: {who: b}")
+        yield site
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from opsconductor.metrics.described import METRICS, PREFIX
-from tests.acceptance.site import HERE, Site, job, schedule
+from tests.acceptance.site import HERE, Site, job, prepared, schedule
 from tests.acceptance.test_dashboard import Pages, pages_of
 
 GREET = job("greet", "- {id: greet, run: echo hello}")
@@ -35,15 +35,14 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("metrics")).prepare()
-    site.create(
-        {"here.yaml": HERE, "greet.yaml": GREET, "nasty.yaml": NASTY, "yearly.yaml": YEARLY, "oncall.yaml": ONCALL}
-    )
-    site.up("--dashboard", "127.0.0.1:0")
-    site.asked("first", "jobRef: greet")
-    site.asked("second", "jobRef: nasty")
-    yield site
-    site.close()
+    with prepared(tmp_path_factory.mktemp("metrics")) as site:
+        site.create(
+            {"here.yaml": HERE, "greet.yaml": GREET, "nasty.yaml": NASTY, "yearly.yaml": YEARLY, "oncall.yaml": ONCALL}
+        )
+        site.up("--dashboard", "127.0.0.1:0")
+        site.asked("first", "jobRef: greet")
+        site.asked("second", "jobRef: nasty")
+        yield site
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +198,7 @@ def test_promtool_finds_nothing_to_say(pages: Pages) -> None:
 
 @pytest.mark.slow
 def test_what_was_counted_outlasts_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
-    site = Site(tmp_path_factory.mktemp("again")).prepare()
-    try:
+    with prepared(tmp_path_factory.mktemp("again")) as site:
         site.create({"here.yaml": HERE, "greet.yaml": GREET, "often.yaml": OFTEN})
         engine = site.up("--dashboard", "127.0.0.1:0")
         site.wait(lambda: len(site.runs("greet")) >= 2, what="two runs")
@@ -213,5 +211,3 @@ def test_what_was_counted_outlasts_a_restart(tmp_path_factory: pytest.TempPathFa
                 assert after[key] >= before[key]
         assert value(after, "runs_finished_total", name="greet", kind="job", state="succeeded") >= 2
         assert value(after, "due_instants_total", decision="run", reason="") >= 2
-    finally:
-        site.close()

@@ -2,13 +2,12 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.acceptance.site import HERE, Site, job, schedule
+from tests.acceptance.site import HERE, Site, job, prepared, schedule
 from tests.acceptance.test_dashboard import pages_of
 
 CORPUS = (
@@ -71,7 +70,7 @@ def _definitions() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An engine with runs that succeeded, failed, wait for somebody and go on."""
-    with closing(Site(tmp_path_factory.mktemp("browser")).prepare()) as here:
+    with prepared(tmp_path_factory.mktemp("browser")) as here:
         here.create(_definitions())
         here.up("--dashboard", "127.0.0.1:0")
         for name, spec in (("first", "jobRef: greet"), ("second", "jobRef: nasty"), ("third", "jobRef: pair")):
