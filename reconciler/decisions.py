@@ -1,6 +1,6 @@
 """What was decided of schedules goes into the journal: runs, skips and clocks in one change, or nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -42,7 +42,7 @@ class Deciding:
     clock: ScheduleClock
     decided: Decided
     launches: tuple[tuple[Due, Launch | PlanRefused], ...]
-    then: Callable[[], datetime | None]
+    next: datetime | None
     """The due instant after these."""
 
 

@@ -1,5 +1,6 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -189,7 +190,13 @@ class Schedules:
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
-        everyone = [one for name in names if (one := self._tried(name, catalog, now)) is not None]
+        questions = [(name, self._asked(name, catalog, now)) for name in names]
+        # Of a fleet of thousands one plan takes hundreds of milliseconds, in which leases are to be renewed.
+        tried = await asyncio.to_thread(lambda: [(name, _tried(name, question)) for name, question in questions])
+        for name, found in tried:
+            if found is None:
+                self._put_off(name, now)
+        everyone = [found for _, found in tried if found is not None]
         try:
             outcomes = await self._journal.write(lambda tx: record_all(tx, everyone, catalog, now))
         except (Unavailable, Refused):
@@ -204,31 +211,19 @@ class Schedules:
         started = sum(self._note(one, outcome) for one, outcome in zip(everyone, outcomes, strict=True))
         return started + (await self._decide_together(behind, catalog, now) if behind else 0)
 
-    def _tried(self, name: str, catalog: Catalog, now: datetime) -> "Deciding | None":
-        """One that trips over a bug of ours keeps no other from being decided."""
-        try:
-            return self._decided(name, catalog, now)
-        except Exception:
-            log.exception(_LATER, schedules=[name])
-            self._put_off(name, now)
-            return None
-
     def _put_off(self, name: str, now: datetime) -> None:
         """Its clock stays where it is: what is due now is accounted for when it can be."""
         self._agenda.set(name, now + _TRIED_AGAIN)
 
-    def _decided(self, name: str, catalog: Catalog, now: datetime) -> "Deciding":
+    def _asked(self, name: str, catalog: Catalog, now: datetime) -> "Callable[[], Deciding]":
+        """What any thread may ask: the decision of a schedule, from values that stay as they are."""
+        assert self._admissions is not None
         clock, mark = self._clocks[name], self._mark(name, catalog)
         foreseen = self._beforehand.take(name)
         if foreseen is not None and (known := foreseen.at(clock, now)) is not None:
-            return Deciding(name, mark, clock, known, ((known.runs[0], foreseen.launch),), lambda: foreseen.next)
-        decided = self._decision(name, catalog, clock, now)
-        launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
-        return Deciding(name, mark, clock, decided, launches, lambda: self._next_of(name, decided.considered_until))
-
-    def _decision(self, name: str, catalog: Catalog, clock: ScheduleClock, now: datetime) -> Decided:
-        assert self._admissions is not None
-        return _decision(name, catalog, self._admissions, clock, now)
+            launches = ((known.runs[0], foreseen.launch),)
+            return lambda: Deciding(name, mark, clock, known, launches, foreseen.next)
+        return partial(_decided, name, mark, catalog, self._admissions, clock, now)
 
     def _due_until(self, until: datetime, most: int) -> Sequence[str]:
         return self._agenda.until(until, most)
@@ -238,9 +233,9 @@ class Schedules:
         clock, instant = self._clocks.get(name), self._agenda.of(name)
         if catalog is None or admissions is None or clock is None or instant is None:
             return None
-        return (
-            None if instant <= clock.considered_until else partial(_foreseen, name, catalog, admissions, clock, instant)
-        )
+        if instant <= clock.considered_until:
+            return None
+        return partial(_foreseen, name, catalog, admissions, clock, instant)
 
     def _note(self, one: "Deciding", outcome: "Recorded | Behind") -> int:
         """Keep what has become of it; gives the number of runs."""
@@ -252,7 +247,7 @@ class Schedules:
             one.clock, considered_until=until, ran=tuple(instant for instant in one.clock.ran if instant > until)
         )
         self._furthest = max(self._furthest, until)
-        self._agenda.set(one.name, one.then())
+        self._agenda.set(one.name, one.next)
         for run in outcome.runs:
             log.info("run enqueued", run=run, schedule=one.name)
         for skip in outcome.skips:
@@ -280,6 +275,23 @@ def _decision(name: str, catalog: Catalog, admissions: Admissions, clock: Schedu
         suspended=project.suspend,
         admission=admissions.of(name),
     )
+
+
+def _tried(name: str, question: Callable[[], Deciding]) -> Deciding | None:
+    """One that trips over a bug of ours keeps no other from being decided."""
+    try:
+        return question()
+    except Exception:
+        log.exception(_LATER, schedules=[name])
+        return None
+
+
+def _decided(
+    name: str, mark: str, catalog: Catalog, admissions: Admissions, clock: ScheduleClock, now: datetime
+) -> Deciding:
+    decided = _decision(name, catalog, admissions, clock, now)
+    launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
+    return Deciding(name, mark, clock, decided, launches, _next(catalog, name, decided.considered_until))
 
 
 def _foreseen(
