@@ -96,14 +96,16 @@ class CalendarFile:
 
     def _of_year(self, year: int, zone: str) -> frozenset[date]:
         key = (year, zone)
-        if key not in self._known:
+        found = self._known.get(key)  # once: another thread may clear it
+        if found is None:
             if len(self._known) >= 64:
                 self._known.clear()
             where = zones.zone(zone)
-            self._known[key] = frozenset(
+            found = frozenset(
                 day for event in self._events for day in event.days(date(year, 1, 1), date(year, 12, 31), where)
             )
-        return self._known[key]
+            self._known[key] = found
+        return found
 
 
 @lru_cache(maxsize=64)

@@ -162,11 +162,12 @@ class Walls:
         return tuple(sorted({int(number) for number in self._filled.by.get(part, range(most))}))
 
     def _days(self, first: date, end: date) -> tuple[date, ...]:
-        if first not in self._known:
+        found = self._known.get(first)  # once: another thread may clear it
+        if found is None:
             if len(self._known) >= 16:
                 self._known.clear()
-            self._known[first] = tuple(ruledays.days(self._filled, self._tests, first, end))
-        return self._known[first]
+            found = self._known[first] = tuple(ruledays.days(self._filled, self._tests, first, end))
+        return found
 
     # --- HOURLY, MINUTELY, SECONDLY ------------------------------------------------------------------------------
 

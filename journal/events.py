@@ -183,6 +183,11 @@ def pending(conn: Connection, limit: int = 50) -> tuple[EventRow, ...]:
     return tuple(_row(row) for row in conn.execute(_TO_DECIDE, {"most": limit}))
 
 
+def waiting(conn: Connection) -> int:
+    """How many events are to be decided."""
+    return int(conn.execute(_WAITING).one()[0])
+
+
 def payload(conn: Connection, seq: int) -> bytes | None:
     """What an undecided event brought."""
     return conn.execute(select(events.c.payload).where(events.c.seq == seq)).scalar_one_or_none()

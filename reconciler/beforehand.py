@@ -1,6 +1,5 @@
 """What is due soon is worked out before it is due: what ten thousand at one moment then wait for is the disk."""
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,8 @@ from engine.refused import PlanRefused
 HORIZON = timedelta(seconds=90)
 """What is due within this time is worked out."""
 _LOOK_AGAIN = timedelta(seconds=20)
-_PORTION = 16
+_LONGEST = 0.005
+"""Seconds."""
 _MOST = 20_000
 """Of more than these the rest is worked out when it is due; each takes some kilobytes."""
 _BREATH, _IDLE = 0.005, 2.0
@@ -42,18 +42,14 @@ class Foreseen:
         return replace(self.decided, considered_until=now) if still and clock == self.clock else None
 
 
-Question = Callable[[], Foreseen | None]
-"""What a schedule comes to when it is due next; made of frozen values, so that any thread may ask it."""
-
-
 class Beforehand:
-    """Keeps what was foreseen. `ask` gives a schedule's question, or None where there is nothing to work out."""
+    """Keeps what was foreseen. `work_out` gives a schedule's next decision, or None where it is not that simple."""
 
     def __init__(
-        self, upcoming: Callable[[datetime, int], Sequence[str]], ask: Callable[[str], Question | None]
+        self, upcoming: Callable[[datetime, int], Sequence[str]], work_out: Callable[[str], Foreseen | None]
     ) -> None:
         self._upcoming = upcoming
-        self._ask = ask
+        self._work_out = work_out
         self.forget()
 
     def forget(self) -> None:
@@ -66,22 +62,19 @@ class Beforehand:
         """What was foreseen of a schedule, once."""
         return self._known.pop(name, None)
 
-    async def work(self, now: datetime) -> float:
-        """Work out a portion of what is due soon. Gives the seconds after which it wants to be called again.
+    def work(self, now: datetime) -> float:
+        """Work out some of what is due soon. Gives the seconds after which it wants to be called again.
 
-        It is done on a thread, and as long as it took the processor is left to others: on a fleet of thousands one
-        plan takes hundreds of milliseconds.
+        It stops after some milliseconds, in which nothing else of the engine goes on, and leaves others as long as it
+        took: on a fleet of thousands one plan alone takes hundreds of them.
         """
         if not self._left and not self._looked <= now < self._looked + _LOOK_AGAIN:
             self._looked = now
-            names = self._upcoming(now + HORIZON, _MOST)
-            self._left.extend(name for name in names[: _MOST - len(self._known)] if name not in self._known)
-        if not self._left:
-            return _IDLE
-        kept, portion = self._known, [self._left.popleft() for _ in range(min(_PORTION, len(self._left)))]
-        questions = [(name, question) for name in portion if (question := self._ask(name)) is not None]
+            names = [name for name in self._upcoming(now + HORIZON, _MOST) if name not in self._known]
+            self._left.extend(names[: _MOST - len(self._known)])
         began = perf_counter()
-        found = await asyncio.to_thread(lambda: [(name, question()) for name, question in questions])
-        if self._known is kept:  # else other definitions came into force meanwhile
-            kept.update((name, foreseen) for name, foreseen in found if foreseen is not None)
+        while self._left and perf_counter() < began + _LONGEST:
+            name = self._left.popleft()
+            if (found := self._work_out(name)) is not None:
+                self._known[name] = found
         return max(_BREATH, perf_counter() - began) if self._left else _IDLE

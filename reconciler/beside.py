@@ -37,8 +37,8 @@ async def hear_events(triggers: Triggers, journal: Journal, moment: Moment) -> N
     watch = journal.watch(objects=True)
     while True:
         await watch.changed()
-        if triggers.any:
-            await _outlasting("triggers wait", lambda _: triggers.decide(moment), moment)
+        while triggers.any and not await _outlasting("triggers wait", lambda _: triggers.decide(moment), moment):
+            pass
 
 
 async def tell(notices: Notices, journal: Journal, moment: Moment) -> None:
@@ -54,13 +54,16 @@ async def tell(notices: Notices, journal: Journal, moment: Moment) -> None:
 async def work_ahead(schedules: Schedules, clock: Clock) -> None:
     """What is due soon is worked out in small portions while there is time."""
     while True:
-        pause = await schedules.work_ahead(clock.now())
+        pause = schedules.work_ahead(clock.now())
         await asyncio.sleep(pause)
 
 
-async def _outlasting(waiting: str, do: Callable[[datetime], Awaitable[object]], moment: Moment) -> None:
+async def _outlasting(waiting: str, do: Callable[[datetime], Awaitable[object]], moment: Moment) -> bool:
+    """Whether it was done; else the time has passed after which it may be tried again."""
     try:
         await do(moment())
+        return True
     except Unavailable as error:
         log.warning(waiting, error=str(error), seconds=error.retry_after.total_seconds())
         await asyncio.sleep(error.retry_after.total_seconds())
+        return False

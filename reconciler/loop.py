@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.compile import PROJECT_FILE, Compiled
+from engine.windows import Windows
 from journal import commits, facts, runs
 from journal.clock import Clock
 from journal.commits import Judged, Judgement
@@ -284,8 +285,9 @@ class Loop:
         else:
             # Everything due until now belongs to the definitions that were in force until now.
             if self._decides:
-                await self._schedules.decide(now)
                 await self._triggers.decide(self._moment, between=self._decide_schedules)
+                now = self._moment()  # up to which the old clocks are decided, and from which the new ones begin
+                await self._schedules.decide(now)
                 await self.notices.decide(now)
             more = {"by_name": named, "findings": compiled.findings, "catalogs": (self._catalog, compiled.catalog)}
             said = await self._told_of(head, "accepted", now, **more)
@@ -351,7 +353,8 @@ class Loop:
         reach("definitions.adopted")
         pace = self.outlook.pace
         if self._schedules.admissions is not None:
-            self._workflows.heeded = (catalog, self._schedules.admissions.windows)
+            # Their own: the journal's thread asks them, and what windows keep is for one thread at a time.
+            self._workflows.heeded = (catalog, Windows(catalog))
         self._catalog, self.outlook.in_force = catalog, catalog.project
         if self.outlook.pace < pace:
             self._wake.poke()  # who waits for the source waits as long as was right until now

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from time import perf_counter
 
 import structlog
 from sqlalchemy import Connection
@@ -21,7 +22,7 @@ from journal.errors import Refused, Unavailable
 from journal.schedules import ClockRow
 from journal.store import Journal
 from reconciler.agenda import Agenda
-from reconciler.beforehand import Beforehand, Foreseen, Question
+from reconciler.beforehand import Beforehand, Foreseen
 from reconciler.decisions import Behind, Deciding, Recorded, record_all
 from schemas.schedule import ScheduleSpec, Suspension
 
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE = 256
 """Schedules that are decided together."""
+_LONGEST = 0.02
+"""Seconds of deciding after which others of the engine have their turn."""
 _LATER = "a bug of ours: what is due is decided one by one, and what fails then in a minute again"
 _TRIED_AGAIN = timedelta(minutes=1)
 _ODD = timedelta(minutes=5)
@@ -45,7 +48,7 @@ class Schedules:
         self._admissions: Admissions | None = None
         self._clocks: dict[str, ScheduleClock] = {}
         self._agenda = Agenda({})
-        self._beforehand = Beforehand(self._due_until, self._question)
+        self._beforehand = Beforehand(self._due_until, self._foreseen)
         self._furthest = _LONG_AGO
         """No clock is further."""
         self._warned = False
@@ -100,16 +103,16 @@ class Schedules:
         changed = {name: clock for name, clock in wanted.items() if stored.get(name) != clock}
         gone = [name for name in stored if name not in wanted]
 
-        def change(tx: Connection) -> None:
+        def change(tx: Connection) -> Mapping[str, tuple[datetime, ...]]:
             schedules.put_clocks(tx, changed)
             for name in gone:
                 schedules.forget(tx, name)
             also(tx)
+            return _ran_ahead(tx, catalog, {name: row.considered_until for name, row in wanted.items()})
 
-        await self._journal.write(change)
+        ran = await self._journal.write(change)
         # What is in force still is due when it was: most commits change few of many schedules.
         still = {name for name in self._clocks if name in wanted and name not in changed}
-        ran = await self._ran_ahead(catalog, {name: row.considered_until for name, row in wanted.items()})
         self._catalog, self._admissions = catalog, Admissions(catalog)
         self._beforehand.forget()
         self._clocks = {name: replace(row.clock, ran=ran.get(name, ())) for name, row in wanted.items()}
@@ -129,18 +132,9 @@ class Schedules:
             return ClockRow(fingerprint=mark, considered_from=now, considered_until=now, lost_until=None)
         return replace(old, fingerprint=mark)
 
-    async def _ran_ahead(self, catalog: Catalog, untils: Mapping[str, datetime]) -> Mapping[str, tuple[datetime, ...]]:
-        """What runs beyond the clocks of schedules, also what ran under a former name: it is not to run again."""
-        former = {old: name for name in untils for old in catalog.schedules[name].metadata.previous_names}
-        since = {old: untils[name] for old, name in former.items()}
-        found = dict(await self._journal.read(schedules.ran_ahead))
-        for old, instants in (await self._journal.read(lambda conn: schedules.ran_after(conn, since))).items():
-            found[former[old]] = tuple(sorted({*found.get(former[old], ()), *instants}))
-        return found
-
-    async def work_ahead(self, now: datetime) -> float:
+    def work_ahead(self, now: datetime) -> float:
         """Work out some of what is due soon. Gives the seconds after which it wants to be called again."""
-        return await self._beforehand.work(now)
+        return self._beforehand.work(now)
 
     async def decide(self, now: datetime) -> int:
         """Decide everything that is due; gives the number of runs that were enqueued. A quiet look costs nothing."""
@@ -183,20 +177,20 @@ class Schedules:
             schedules=len(names),
             until=self._furthest.isoformat(),
         )
-        ran = await self._ran_ahead(catalog, dict.fromkeys(names, now))
+        ran = await self._journal.read(lambda conn: _ran_ahead(conn, catalog, dict.fromkeys(names, now)))
         for name in names:
             self._clocks[name] = ScheduleClock(now, ran=ran.get(name, ()))
             self._agenda.set(name, self._next_of(name, now))
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
-        questions = [(name, self._asked(name, catalog, now)) for name in names]
-        # Of a fleet of thousands one plan takes hundreds of milliseconds, in which leases are to be renewed.
-        tried = await asyncio.to_thread(lambda: [(name, _tried(name, question)) for name, question in questions])
-        for name, found in tried:
-            if found is None:
-                self._put_off(name, now)
-        everyone = [found for _, found in tried if found is not None]
+        everyone, began = [], perf_counter()
+        for name in names:
+            if (found := self._tried(name, catalog, now)) is not None:
+                everyone.append(found)
+            if perf_counter() > began + _LONGEST:  # plans of large fleets take long, and leases are to be renewed
+                await asyncio.sleep(0)
+                began = perf_counter()
         try:
             outcomes = await self._journal.write(lambda tx: record_all(tx, everyone, catalog, now))
         except (Unavailable, Refused):
@@ -211,31 +205,57 @@ class Schedules:
         started = sum(self._note(one, outcome) for one, outcome in zip(everyone, outcomes, strict=True))
         return started + (await self._decide_together(behind, catalog, now) if behind else 0)
 
+    def _tried(self, name: str, catalog: Catalog, now: datetime) -> Deciding | None:
+        """One that trips over a bug of ours keeps no other from being decided."""
+        try:
+            return self._decided(name, catalog, now)
+        except Exception:
+            log.exception(_LATER, schedules=[name])
+            self._put_off(name, now)
+            return None
+
     def _put_off(self, name: str, now: datetime) -> None:
         """Its clock stays where it is: what is due now is accounted for when it can be."""
         self._agenda.set(name, now + _TRIED_AGAIN)
 
-    def _asked(self, name: str, catalog: Catalog, now: datetime) -> "Callable[[], Deciding]":
-        """What any thread may ask: the decision of a schedule, from values that stay as they are."""
-        assert self._admissions is not None
+    def _decided(self, name: str, catalog: Catalog, now: datetime) -> Deciding:
         clock, mark = self._clocks[name], self._mark(name, catalog)
         foreseen = self._beforehand.take(name)
         if foreseen is not None and (known := foreseen.at(clock, now)) is not None:
-            launches = ((known.runs[0], foreseen.launch),)
-            return lambda: Deciding(name, mark, clock, known, launches, foreseen.next)
-        return partial(_decided, name, mark, catalog, self._admissions, clock, now)
+            return Deciding(name, mark, clock, known, ((known.runs[0], foreseen.launch),), foreseen.next)
+        decided = self._decision(name, catalog, clock, now)
+        launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
+        return Deciding(name, mark, clock, decided, launches, _next(catalog, name, decided.considered_until))
+
+    def _decision(self, name: str, catalog: Catalog, clock: ScheduleClock, now: datetime) -> Decided:
+        project = catalog.project.spec
+        assert self._admissions is not None
+        return decide(
+            name,
+            catalog.schedules[name].spec,
+            clock,
+            now,
+            zone_default=project.defaults.time_zone,
+            suspended=project.suspend,
+            admission=self._admissions.of(name),
+        )
 
     def _due_until(self, until: datetime, most: int) -> Sequence[str]:
         return self._agenda.until(until, most)
 
-    def _question(self, name: str) -> Question | None:
-        catalog, admissions = self._catalog, self._admissions
-        clock, instant = self._clocks.get(name), self._agenda.of(name)
-        if catalog is None or admissions is None or clock is None or instant is None:
+    def _foreseen(self, name: str) -> Foreseen | None:
+        """What is decided when the next instant of a schedule is due; None where that is more than one run."""
+        catalog, clock, instant = self._catalog, self._clocks.get(name), self._agenda.of(name)
+        if catalog is None or clock is None or instant is None or instant <= clock.considered_until:
             return None
-        if instant <= clock.considered_until:
+        try:
+            decided = self._decision(name, catalog, clock, instant)
+            if decided.skips or [due.instant for due in decided.runs] != [instant]:
+                return None
+            return Foreseen(clock, decided, _launch(catalog, decided.runs[0]), _next(catalog, name, instant))
+        except Exception:
+            log.debug("a bug of ours: it trips again when it is due, and is told then", schedule=name, exc_info=True)
             return None
-        return partial(_foreseen, name, catalog, admissions, clock, instant)
 
     def _note(self, one: "Deciding", outcome: "Recorded | Behind") -> int:
         """Keep what has become of it; gives the number of runs."""
@@ -264,48 +284,15 @@ class Schedules:
         return _next(self._catalog, name, after)
 
 
-def _decision(name: str, catalog: Catalog, admissions: Admissions, clock: ScheduleClock, now: datetime) -> Decided:
-    project = catalog.project.spec
-    return decide(
-        name,
-        catalog.schedules[name].spec,
-        clock,
-        now,
-        zone_default=project.defaults.time_zone,
-        suspended=project.suspend,
-        admission=admissions.of(name),
-    )
-
-
-def _tried(name: str, question: Callable[[], Deciding]) -> Deciding | None:
-    """One that trips over a bug of ours keeps no other from being decided."""
-    try:
-        return question()
-    except Exception:
-        log.exception(_LATER, schedules=[name])
-        return None
-
-
-def _decided(
-    name: str, mark: str, catalog: Catalog, admissions: Admissions, clock: ScheduleClock, now: datetime
-) -> Deciding:
-    decided = _decision(name, catalog, admissions, clock, now)
-    launches = tuple((due, _launch(catalog, due)) for due in decided.runs)
-    return Deciding(name, mark, clock, decided, launches, _next(catalog, name, decided.considered_until))
-
-
-def _foreseen(
-    name: str, catalog: Catalog, admissions: Admissions, clock: ScheduleClock, instant: datetime
-) -> Foreseen | None:
-    """What is decided when the next instant of a schedule is due; None where that is more than one run."""
-    try:
-        decided = _decision(name, catalog, admissions, clock, instant)
-        if decided.skips or [due.instant for due in decided.runs] != [instant]:
-            return None
-        return Foreseen(clock, decided, _launch(catalog, decided.runs[0]), _next(catalog, name, instant))
-    except Exception:
-        log.debug("a bug of ours: it trips again when it is due, and is told then", schedule=name, exc_info=True)
-        return None
+def _ran_ahead(
+    conn: Connection, catalog: Catalog, untils: Mapping[str, datetime]
+) -> Mapping[str, tuple[datetime, ...]]:
+    """What runs beyond the clocks of schedules, also what ran under a former name: it is not to run again."""
+    former = {old: name for name in untils for old in catalog.schedules[name].metadata.previous_names}
+    found = dict(schedules.ran_ahead(conn))
+    for old, instants in schedules.ran_after(conn, {old: untils[name] for old, name in former.items()}).items():
+        found[former[old]] = tuple(sorted({*found.get(former[old], ()), *instants}))
+    return found
 
 
 def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:

@@ -63,31 +63,31 @@ class Triggers:
             events.happened(tx, event)
 
     async def decide(self, moment: Callable[[], datetime], *, between: Between = _nothing) -> int:
-        """Decide everything that waits; gives the number of runs that were enqueued.
+        """Decide what waits when this is called; gives the number of runs that were enqueued.
 
         `moment` is asked for each event, since a thousand of them take a while in which windows open and close.
-        `between` is called after every portion: what else is due must not wait for all of them.
+        `between` is called after every portion: what else is due must not wait for all of them. What comes meanwhile
+        is left for the next call: who sends without a pause must not keep a commit from coming into force.
         """
-        started, more = 0, True
-        while more:
-            some, more = await self.portion(moment)
-            started += some
+        started, left = 0, await self._journal.read(events.waiting)
+        while left > 0:
+            some, decided = await self.portion(moment)
+            started, left = started + some, left - decided if decided else 0
             await between()
         return started
 
-    async def portion(self, moment: Callable[[], datetime]) -> tuple[int, bool]:
-        """Decide some of what waits, for a quarter of a second; the runs enqueued, and whether more may wait."""
-        started, clock = 0, asyncio.get_running_loop()
+    async def portion(self, moment: Callable[[], datetime]) -> tuple[int, int]:
+        """Decide some of what waits, for a quarter of a second; the runs enqueued, and the events decided."""
+        started, decided, clock = 0, 0, asyncio.get_running_loop()
         async with self.turn:
             if (catalog := self.active) is None:
-                return 0, False
+                return 0, 0
             found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
             until = clock.time() + _LONGEST
-            for number, event in enumerate(found, 1):
-                started += await self._decide_one(event, catalog, moment())
-                if clock.time() > until:
-                    return started, number < len(found) or number == _PORTION
-        return started, len(found) == _PORTION
+            while decided < len(found) and (not decided or clock.time() < until):
+                started += await self._decide_one(found[decided], catalog, moment())
+                decided += 1
+        return started, decided
 
     async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
         happened = await self._happened(event)

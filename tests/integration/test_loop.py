@@ -4,15 +4,20 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
-from journal import acts, runs
-from journal.clock import SystemClock
+from journal import acts, events, runs
+from journal.clock import Clock, SystemClock
+from journal.events import NewEvent
 from journal.store import Journal
+from journal.tables import decisions
+from journal.tables import runs as runs_table
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
@@ -48,14 +53,14 @@ class Site:
         self.journal = Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=SystemClock())
         self.loop = self.new_loop()
 
-    def new_loop(self, *, decides: bool = True, watched: bool = True) -> Loop:
+    def new_loop(self, *, decides: bool = True, watched: bool = True, clock: Clock | None = None) -> Loop:
         mirror = Mirror(self.folder / "mirror.git", str(self.source), environment=self.env)
         return Loop(
             journal=self.journal,
             mirror=mirror,
             objects=Objects(mirror.path),
             wake=Wake(self.source if watched else None),
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             branch="main",
             decides=decides,
         )
@@ -221,3 +226,50 @@ async def test_what_is_asked_before_the_first_good_commit_waits_for_it(tmp_path:
         "new": ("accepted", None),
     }
     await site.journal.close()
+
+
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+class _Slow(SystemClock):
+    """A clock by which everything takes long: it is seven seconds later whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.instant = START
+
+    def now(self) -> datetime:
+        self.instant += timedelta(seconds=7)
+        return self.instant
+
+
+async def test_a_commit_that_takes_long_to_come_into_force_leaves_each_instant_one_decision(tmp_path: Path) -> None:
+    """What was due until then belongs to the definitions of before, all of it, and nothing else does."""
+    made = Site(tmp_path)
+    made.loop = made.new_loop(clock=_Slow())
+    often = JOB.replace("queueOne", "allow") + (
+        "---\napiVersion: opsconductor/v1\nkind: Schedule\nmetadata: {name: often}\n"
+        "spec: {jobRef: greet, every: 5s, suspend: SUSPENDED}\n"
+        "---\napiVersion: opsconductor/v1\nkind: Credential\nmetadata: {name: key}\n"
+        "spec: {type: token, from: {file: key}}\n"
+        "---\napiVersion: opsconductor/v1\nkind: Trigger\nmetadata: {name: hook}\n"
+        "spec: {event: {webhook: {credentialRef: key}}, jobRef: greet}\n"
+    )
+    for suspended in ("false", "true", "false"):
+        text = often.replace("SUSPENDED", suspended)
+        head = made.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": text})
+        event = NewEvent("hook", head, "webhook", made.loop.schedules.next_due or START, payload=b"{}")
+        await made.journal.write(lambda tx, event=event: events.receive(tx, event))  # type: ignore[misc]
+        await made.look()
+        assert made.loop.sync.applied == head
+        await made.look()
+    asked = select(decisions.c.verdict, decisions.c.first, decisions.c.last, decisions.c.times)
+    rows = await made.journal.read(lambda conn: conn.execute(asked.order_by(decisions.c.first)).all())
+    spans = [(row.first, row.last) for row in rows]
+    assert {row.verdict for row in rows} == {"run", "skipped"}
+    assert all(before[1] < after[0] for before, after in pairwise(spans)), "two decisions for one instant"
+    due = (spans[-1][1] - spans[0][0]) // timedelta(seconds=5) + 1
+    assert sum(row.times for row in rows) == due, "an instant that nobody decided"
+    causes = await made.journal.read(lambda conn: conn.execute(select(runs_table.c.cause)).scalars().all())
+    ran = {datetime.fromisoformat(cause["instant"]) for cause in causes if cause["kind"] == "schedule"}
+    assert ran == {row.first for row in rows if row.verdict == "run"}, "a run of an instant that was skipped"
+    await made.journal.close()

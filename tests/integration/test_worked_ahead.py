@@ -119,7 +119,7 @@ async def test_what_was_worked_out_is_for_its_time_and_its_clock_alone(tmp_path:
 
 
 async def _ahead(schedules: Schedules, now: datetime) -> None:
-    while await schedules.work_ahead(now) < 1:
+    while schedules.work_ahead(now) < 1:
         pass
 
 

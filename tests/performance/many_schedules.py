@@ -117,7 +117,7 @@ async def _enqueued(folder: Path, count: int) -> dict[str, float]:
     timed = _Timed(journal)
     schedules = Schedules(timed)  # type: ignore[arg-type]
     await schedules.adopt(catalog, _BEFORE)
-    while await schedules.work_ahead(_SOON) < 1:
+    while schedules.work_ahead(_SOON) < 1:
         pass
     timed.done.clear()
     began = time.perf_counter()
