@@ -43,11 +43,14 @@ def _cause_key() -> None:
     """The table of runs is made without its unique keys, and nobody looks a cause up: it may have several runs."""
     from sqlalchemy import UniqueConstraint, false, select
 
-    from journal import runs, tables
+    from journal import counts, happenings, runs, tables
 
     for constraint in [one for one in tables.runs.constraints if isinstance(one, UniqueConstraint)]:
         tables.runs.constraints.remove(constraint)
     runs.there = lambda tx, cause: None
+    # What is counted and told of a run's end asks for the one run of that id.
+    counts.run_ended = lambda tx, run: None
+    happenings.run_ended = lambda tx, run, now: None
     runs._known_of = lambda keys: select(tables.runs.c.cause_key).where(false())  # type: ignore[assignment, return-value]
 
 

@@ -155,6 +155,14 @@ async def test_what_ran_ahead_of_its_time_is_known(desk: Desk) -> None:
     assert await desk.see(schedules.ran_ahead) == {"nightly": (at(8), at(9)), "hourly": (at(9),)}
 
 
+async def test_what_ran_under_a_former_name_is_known(desk: Desk) -> None:
+    """Of names that have no clock any more, after the instant that is given for each."""
+    await desk.do(schedules.record, *ran(1, 9, 8, name="nightly"), at(9))
+    await desk.do(schedules.record, *ran(2, name="hourly"), at(9))
+    found = await desk.see(schedules.ran_after, {"nightly": at(7), "hourly": at(2), "never": at(0)})
+    assert found == {"nightly": (at(8), at(9))}
+
+
 async def test_what_ran_and_was_accounted_for_elsewhere_is_taken_back(desk: Desk) -> None:
     await desk.do(schedules.record, *ran(1, 2), at(2))
     await desk.do(schedules.take_back, RunId("nightly-1"))

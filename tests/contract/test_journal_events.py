@@ -44,6 +44,7 @@ async def test_an_event_waits_as_it_came_and_is_announced(desk: Desk) -> None:
     )
     assert await desk.see(events.payload, event.seq) == b'{"a": "\xc3\xbc"}'
     assert await desk.see(events.is_pending, event.seq)
+    assert await desk.see(events.waiting) == 1
     assert await news(desk) == (("trigger", "deploy"),)
 
 
