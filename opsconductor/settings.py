@@ -96,6 +96,8 @@ class Settings:
     paused: bool = False
     dashboard: Pages | None = None
     """None: there is none."""
+    public_url: str | None = None
+    """Where people open the dashboard, as https://ops.example.org: for links in what is read elsewhere."""
 
     @property
     def secrets(self) -> Path:

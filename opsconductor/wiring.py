@@ -19,7 +19,7 @@ from opsconductor import exits, loglines, traces
 from opsconductor.address import Address
 from opsconductor.garbage import settled
 from opsconductor.lock import held
-from opsconductor.settings import Settings, StateFolder
+from opsconductor.settings import Settings
 from opsconductor.up import Engine
 
 log = structlog.get_logger(__name__)
@@ -61,12 +61,11 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
                 begun(pages)
 
         engine = Engine(settings, journal, clock, begun=told)
-        engine.show_at(None if listening is None else _for_others(listening))
+        engine.show_at(settings.public_url or (None if listening is None else _for_others(listening)))
         signals = Signals(engine)
         signals.install()
-        if listening is not None and settings.dashboard is not None:
-            token = settings.dashboard.token
-            shown = _dashboard(listening, token, engine, journal, clock, settings.state)
+        if listening is not None:
+            shown = _dashboard(listening, settings, engine, journal, clock)
             await stack.enter_async_context(shown)
             log.info("the dashboard listens", address=pages)
         code = await engine.run()
@@ -134,10 +133,10 @@ def _for_others(listening: socket.socket) -> str | None:
 
 @asynccontextmanager
 async def _dashboard(
-    listening: socket.socket, token: str | None, engine: Engine, journal: Journal, clock: Clock, state: StateFolder
+    listening: socket.socket, settings: Settings, engine: Engine, journal: Journal, clock: Clock
 ) -> AsyncIterator[None]:
     """The pages, while the engine is at work."""
-    from opsconductor.dashboard.access import Access
+    from opsconductor.dashboard.access import Access, host_of
     from opsconductor.dashboard.app import application
     from opsconductor.dashboard.lately import Lately
     from opsconductor.dashboard.server import Server
@@ -145,13 +144,15 @@ async def _dashboard(
     from opsconductor.metrics.meter import Meter
     from opsconductor.metrics.scraping import Metrics
 
+    state, public = settings.state, settings.public_url
+    access = Access(settings.dashboard.token if settings.dashboard is not None else None, host_of(public))
     reader = journal.reader("dashboard")
     meter = Meter(clock.monotonic)
     lately = Lately(clock)
     unwatches = [spans.watch(each.watch) for each in (meter, lately)]
     metrics = Metrics(engine, reader, clock, journal_file=state.journal, meter=meter)
-    sources = Sources(engine, reader, clock, state.logs, state.journal, lately, engine.keeping.store)
-    server = Server(application(sources, Access(token), metrics), listening)
+    sources = Sources(engine, reader, clock, state.logs, state.journal, lately, engine.keeping.store, public)
+    server = Server(application(sources, access, metrics), listening)
     server.start()
     try:
         yield

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.address import DASHBOARD, Address, Pages
+from opsconductor.address import DASHBOARD, Address, Pages, parse_public
 from opsconductor.address import parse as parse_address
 from opsconductor.cli.options import (
     BranchOption,
@@ -85,6 +85,15 @@ def up(
         Path | None,
         typer.Option("--token", envvar="OPSCONDUCTOR_TOKEN", metavar="FILE", help="What readers of them must show."),
     ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            "--public-url",
+            envvar="OPSCONDUCTOR_PUBLIC_URL",
+            metavar="URL",
+            help="Where people open them, for links in messages: https://ops.example.org.",
+        ),
+    ] = None,
     logs: LogsOption = None,
     log_format: Annotated[
         str,
@@ -120,6 +129,7 @@ def up(
         once=once,
         paused=paused,
         dashboard=_pages(dashboard, token),
+        public_url=_public(public_url),
     )
     return serve(settings, begun=None if paused else lambda pages: _begun(settings, pages))
 
@@ -145,6 +155,13 @@ def _address(option: str, text: str) -> Address | None:
         raise UsageError(f"{option} {text!r}: {error}") from error
 
 
+def _public(text: str | None) -> str | None:
+    try:
+        return parse_public(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"--public-url: {error}") from error
+
+
 def _token(file: Path) -> str:
     try:
         found = file.read_text().strip()
@@ -167,6 +184,8 @@ def _say_where_to_look(settings: Settings, pages: str | None) -> None:
     chatter(f"OpsConductor serves {where}, branch {settings.branch}. Where to look:")
     if pages is not None:
         chatter(f"    {pages}    # the dashboard: in a browser")
+    if settings.public_url is not None:
+        chatter(f"    {settings.public_url}/    # the same, as links in messages have it")
     chatter(f"    opsconductor get runs -C {where}")
     known = settings.state.root in (default_state(settings.source), remembered(settings.source))
     state = "" if known else f" --state {settings.state.root}"

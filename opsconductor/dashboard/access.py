@@ -9,6 +9,7 @@ import binascii
 import hmac
 from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
@@ -29,6 +30,13 @@ OPEN_TO_ALL = frozenset({"/healthz", "/readyz"})
 """What a probe may ask without a token: it tells nobody anything but that the engine lives."""
 
 
+def host_of(public_url: str | None) -> str | None:
+    """The host of an address of pages, as a Host header has it before its port."""
+    if public_url is None:
+        return None
+    return _name(urlsplit(public_url).netloc)
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a listener on this host."""
     if host == "localhost":
@@ -41,16 +49,21 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`token` None: everybody who reaches the listener may read, so it listens on loopback only."""
+    """`token` None: everybody who reaches the listener may read, so it listens on loopback only.
+
+    `public`: the host by which a proxy on this machine, which knows who may read, is asked for the pages.
+    """
 
     token: str | None = None
+    public: str | None = None
 
     def refusal(self, method: str, path: str, headers: Headers) -> Response | None:
         """The answer to a request that may not pass; None lets it pass."""
         if method not in ("GET", "HEAD"):
             return PlainTextResponse("this is read-only: act by commits\n", 405, {"Allow": "GET, HEAD"})
         if self.token is None:
-            return None if is_loopback(_name(headers.get("host", ""))) else _misdirected()
+            name = _name(headers.get("host", "")).lower()
+            return None if is_loopback(name) or (name and name == self.public) else _misdirected()
         if path in OPEN_TO_ALL or _shows(headers.get("authorization", ""), self.token):
             return None
         return PlainTextResponse(

@@ -103,7 +103,8 @@ def _file(sources: Sources, each: File) -> Answers:
 async def _found(sources: Sources, load: Callable[[Sources, Asked], Awaitable[T | None]], request: Request) -> T:
     path: Mapping[str, str] = request.path_params
     try:
-        found = await load(sources, Asked(path, dict(request.query_params), str(request.base_url)))
+        base = f"{sources.public_url}/" if sources.public_url else str(request.base_url)
+        found = await load(sources, Asked(path, dict(request.query_params), base))
     except UnfitQuery as error:
         raise HTTPException(400, str(error)) from error
     if found is None:

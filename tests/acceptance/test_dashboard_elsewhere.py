@@ -17,7 +17,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with prepared(tmp_path_factory.mktemp("elsewhere")) as site:
         flaky = FLAKY.replace("EFFECTS_HERE", str(site.effects))
         site.create({"here.yaml": HERE, "flaky.yaml": flaky, "calm.yaml": job("calm", "- {id: go, run: 'true'}")})
-        site.up("--dashboard", "127.0.0.1:0")
+        site.up("--dashboard", "127.0.0.1:0", "--public-url", "https://ops.example.org/")
         site.asked("first", "jobRef: flaky")
         yield site
 
@@ -46,6 +46,7 @@ def test_the_feed_tells_of_failures_and_recoveries(here: Site, pages: Pages) -> 
     assert not after.bozo and after.version == "atom10"
     assert [entry.title for entry in after.entries] == ["flaky works again", "flaky: failed"]
     assert after.entries[1].id == before.entries[0].id and after.feed.id == before.feed.id
+    assert after.entries[0].link.startswith("https://ops.example.org/runs/")
     assert after.entries[0].link.endswith(f"/runs/{here.runs('flaky')[1]['metadata']['name']}")
     assert after.entries[0].updated == after.feed.updated
     assert pages.data("/api/v1/wallboard")["headline"] == "All is well"

@@ -72,7 +72,7 @@ def test_a_failing_job_makes_one_message_and_another_when_it_works_again(bare: S
         "here.yaml": HERE, "backup.yaml": BACKUP.replace("MENDED_FILE", str(mended)),
         "rule.yaml": RULE, "sink.yaml": CHANNEL % sink.url,
     })  # fmt: skip
-    bare.up()
+    bare.up(env={"OPSCONDUCTOR_PUBLIC_URL": "https://ops.example.org/"})
     bare.asked("one", "jobRef: backup")
     (failed,) = bare.wait(lambda: list(sink.taken), what="a message")
     assert failed["type"].endswith("run.failed")
@@ -80,7 +80,7 @@ def test_a_failing_job_makes_one_message_and_another_when_it_works_again(bare: S
     assert message["subject"] == "backup FAILED"
     assert "step dump on here" in message["text"]
     assert "disk is full" in message["text"]
-    assert "opsconductor logs backup-" in message["text"]
+    assert "Look: https://ops.example.org/runs/backup-" in message["text"]
     mended.touch()
     bare.asked("two", "jobRef: backup")
     bare.asked("three", "jobRef: backup")

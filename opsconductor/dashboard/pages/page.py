@@ -15,7 +15,7 @@ class Asked:
     path: Mapping[str, str]
     query: Mapping[str, str]
     base: str = "http://127.0.0.1:8420/"
-    """What addresses begin with, as the reader sees them: for what is read elsewhere."""
+    """What addresses in what is read elsewhere begin with: the public address, else as this reader sees it."""
 
 
 class UnfitQuery(Exception):  # noqa: N818 - named after the query
