@@ -164,7 +164,8 @@ def test_a_faulty_sink_for_hours_and_a_dying_engine_lose_nothing(site: Make, sin
     """Nothing is lost, ids and words stay, and what a run has to tell arrives in its order."""
     clock = WallClock(tmp_path)
     rule = RULE.replace("[run.failed]", "[run.started, run.failed]")
-    made = site({"ops.yaml": channel(sink.url), "rule.yaml": rule, "wrong.yaml": job("wrong", "- run: exit 3", "concurrency: {onConflict: allow}")})
+    wrong = job("wrong", "- run: exit 3", "concurrency: {onConflict: allow}")
+    made = site({"ops.yaml": channel(sink.url), "rule.yaml": rule, "wrong.yaml": wrong})
     runs = [f"try-{number}" for number in range(3)]
     for hour, fault in enumerate(("drop", "hang", "500", "half", "drop", "500", "hang")):
         clock.set(timedelta(hours=3 * hour))
