@@ -1,14 +1,17 @@
 """Masking: no known secret leaves a runner, in the forms in which secrets usually turn up in output.
 
 Covered: the text itself, each line of a text of several lines, base64 and base32 (every alignment, wrapped or not),
-URL-encoded, hexadecimal, escaped for JSON, shells, HTML and XML, or as a literal of Python or C, UTF-16LE
-(`runners.secretforms`). Not covered: whatever a program computes from a secret otherwise. The documentation says so.
+URL-encoded, hexadecimal, escaped for JSON, shells, HTML and XML, or as a literal of Python or C, UTF-16, and base64 of
+it (`runners.secretforms`). Not covered: whatever a program computes from a secret otherwise. The documentation says so.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
-from runners.secretforms import anchors, forms
+from ahocorasick_rs import BytesAhoCorasick
+
+from runners.secretforms import forms
 
 MASK = "***"
 SEAL = "\ufdd0"
@@ -16,74 +19,45 @@ SEAL = "\ufdd0"
 `visible` takes it away. Output of programs cannot contain it: `sealed_text` replaces it."""
 
 _STEM = 4
+_HEAD = 32
+"""Bytes of a pattern that are searched for; the rest is compared where they stand. So what a search needs grows with
+the number of patterns, and not with the length of a secret."""
+
+Span = tuple[int, int]
 
 
 class Masker:
     """Knows the secrets of one run. Secrets may be added while it is in use; they count from then on."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._patterns: tuple[bytes, ...] = ()
-        self._anchors: tuple[bytes, ...] = ()
-        self._groups: dict[bytes, tuple[bytes, ...]] = {}
-        self._stems: dict[bytes, tuple[bytes, ...]] = {}
-        self._starts: frozenset[bytes] = frozenset()
+        self._known = _Patterns(frozenset())
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Raises TooShort."""
-        self._patterns = tuple(sorted({*self._patterns, *forms(secret)}, key=len, reverse=True))
-        self._anchors = tuple(dict.fromkeys((*self._anchors, *anchors(secret))))
-        self._groups = _grouped(self._patterns, self._anchor_of)
-        self._stems = _grouped(self._patterns, lambda pattern: pattern[:_STEM])
-        self._starts = frozenset(stem[:length] for stem in self._stems for length in range(1, _STEM))
-
-    def _anchor_of(self, pattern: bytes) -> bytes:
-        """What is in all data that has this pattern; most forms of a secret share one, so one search rules out many."""
-        return next((anchor for anchor in self._anchors if anchor in pattern), pattern)
+        self._known = _Patterns(self._known.all | forms(secret))
 
     @property
     def longest(self) -> int:
         """Length in bytes of the longest pattern, 0 without secrets."""
-        return len(self._patterns[0]) if self._patterns else 0
+        return self._known.longest
 
-    def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Where secrets stand in `data`, merged, in order."""
-        found: list[tuple[int, int]] = []
-        for anchor, patterns in self._groups.items():
-            if anchor not in data:
-                continue
-            for pattern in patterns:
-                at = data.find(pattern)
-                while at >= 0:
-                    found.append((at, at + len(pattern)))
-                    # by one, not by the length: an overlap with itself is masked to its end
-                    at = data.find(pattern, at + 1)
-        if len(found) < 2:
-            return found
-        found.sort()
-        merged = [found[0]]
-        for start, end in found[1:]:
-            if start < merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-            else:
-                merged.append((start, end))
-        return merged
+    def spans(self, data: bytes) -> list[Span]:
+        """Where secrets stand in `data`, merged, in order. Takes time in proportion to `data`, some 100 MB a second."""
+        return _merged(sorted(self._known.found(data)))
 
     def mask_bytes(self, data: bytes, mark: bytes = MASK.encode()) -> bytes:
         """`data` with every secret replaced."""
-        spans = self.spans(data)
-        if not spans:
-            return data
         parts, last = [], 0
-        for start, end in spans:
+        for start, end in self.spans(data):
             parts += [data[last:start], mark]
             last = end
-        return b"".join([*parts, data[last:]])
+        return b"".join([*parts, data[last:]]) if parts else data
 
     def mask(self, text: str) -> str:
         """`text` with every secret replaced."""
-        if not self._patterns:
+        if not self.longest:
             return text
         return self.mask_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
 
@@ -127,58 +101,110 @@ class Masker:
 
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of `data` could be the beginning of a secret: the longest such end."""
-        most = next((n for n in range(min(_STEM - 1, len(data)), 0, -1) if data[-n:] in self._starts), 0)
-        for stem, patterns in self._stems.items():
-            # the longest pattern is the first: no more than all of it but one byte can be a beginning
-            if (at := data.find(stem, max(0, len(data) - len(patterns[0]) + 1))) >= 0:
-                most = max(most, _overlap(stem, patterns, data, at))
-        return most
+        return self._known.unfinished(data)
 
 
-def _grouped(patterns: tuple[bytes, ...], key: Callable[[bytes], bytes]) -> dict[bytes, tuple[bytes, ...]]:
-    """By key, and in the order given, longest first, within each."""
-    found: dict[bytes, tuple[bytes, ...]] = {}
-    for pattern in patterns:
-        found[key(pattern)] = (*found.get(key(pattern), ()), pattern)
-    return found
+class _Patterns:
+    """What is looked for, and how: by Aho-Corasick, so that the number of patterns hardly counts."""
+
+    def __init__(self, every: frozenset[bytes]) -> None:
+        self.all = every
+        self.longest = max(map(len, every), default=0)
+
+    @cached_property
+    def _heads(self) -> tuple[BytesAhoCorasick, list[tuple[bytes, ...]]]:
+        return _automaton(self.all, lambda pattern: pattern[:_HEAD])
+
+    @cached_property
+    def _stems(self) -> tuple[BytesAhoCorasick, list[tuple[bytes, ...]]]:
+        return _automaton(self.all, lambda pattern: pattern[:_STEM])
+
+    @cached_property
+    def _starts(self) -> frozenset[bytes]:
+        return frozenset(pattern[:length] for pattern in self.all for length in range(1, _STEM))
+
+    def found(self, data: bytes) -> Iterator[Span]:
+        """Where patterns stand, in no order; of those with one beginning the longest only."""
+        if not self.all:
+            return
+        automaton, groups = self._heads
+        for number, at, _ in automaton.find_matches_as_indexes(data, overlapping=True):
+            for pattern in groups[number]:
+                if data.startswith(pattern, at):
+                    yield at, at + len(pattern)
+                    break
+
+    def unfinished(self, data: bytes) -> int:
+        """See Masker."""
+        if not self.all:
+            return 0
+        # no more than all of the longest but one byte can be a beginning
+        end = data[max(0, len(data) - self.longest + 1) :]
+        automaton, groups = self._stems
+        for number, at, _ in automaton.find_matches_as_indexes(end, overlapping=True):
+            rest = end[at:]
+            if any(len(pattern) > len(rest) and pattern.startswith(rest) for pattern in groups[number]):
+                return len(rest)
+        return next((n for n in range(min(_STEM - 1, len(end)), 0, -1) if end[-n:] in self._starts), 0)
 
 
-def _overlap(stem: bytes, patterns: tuple[bytes, ...], data: bytes, at: int) -> int:
-    """Length of the longest end of `data`, from `at` on, that one of the patterns begins with and is longer than."""
-    while at >= 0:
-        end = data[at:]
-        if any(len(pattern) > len(end) and pattern.startswith(end) for pattern in patterns):
-            return len(end)
-        at = data.find(stem, at + 1)
-    return 0
+def _automaton(
+    patterns: Iterable[bytes], key: Callable[[bytes], bytes]
+) -> tuple[BytesAhoCorasick, list[tuple[bytes, ...]]]:
+    """Finds the keys; beside it the patterns of each, longest first, by its number."""
+    groups: dict[bytes, list[bytes]] = {}
+    for pattern in sorted(patterns, key=len, reverse=True):
+        groups.setdefault(key(pattern), []).append(pattern)
+    return BytesAhoCorasick(list(groups)), [tuple(group) for group in groups.values()]
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Of sorted spans those that overlap as one."""
+    merged: list[Span] = []
+    for start, end in spans:
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 class MaskedStream:
-    """Masks a stream that comes in chunks, across their borders. Holds back only what may be the start of a secret."""
+    """Masks a stream that comes in chunks, across their borders, as all of it at once would be masked.
+
+    Holds back only what may be the start of a secret: less than the longest pattern, whatever the stream says.
+    """
 
     def __init__(self, masker: Masker) -> None:
         self._masker = masker
         self._held = b""
+        self._hidden = 0
+        """How much of what is held back belongs to a secret whose mask was given out."""
 
     def feed(self, chunk: bytes) -> bytes:
         """What may be written now."""
         if not self._masker.longest:
             return chunk
         data = self._held + chunk if self._held else chunk
-        hold = self._masker.unfinished(data)
-        cut = len(data) - hold
-        spans = self._masker.spans(data)
-        # a secret that is complete and touches the held end is masked whole now
-        for start, end in spans:
-            if start < cut < end:
-                cut = end if self._masker.unfinished(data[start:]) <= len(data) - end else start
-        self._held = data[cut:]
-        return self._masker.mask_bytes(data[:cut]) if spans else data[:cut]
+        return self._given(data, len(data) - self._masker.unfinished(data))
 
     def finish(self) -> bytes:
         """The rest, at the end of the stream."""
-        rest, self._held = self._held, b""
-        return self._masker.mask_bytes(rest)
+        return self._given(self._held, len(self._held))
+
+    def _given(self, data: bytes, until: int) -> bytes:
+        """Give out what begins before `until`; all secrets that do are complete."""
+        hidden, last = self._hidden, 0
+        parts: list[bytes] = []
+        spans = self._masker.spans(data)
+        for start, end in _merged([(0, hidden), *spans]) if hidden else spans:
+            told = hidden > 0 and start == 0
+            if start >= until and not told:
+                break
+            parts += [data[last:start]] if told else [data[last:start], MASK.encode()]
+            last = end
+        self._held, self._hidden = data[until:], max(0, last - until)
+        return b"".join([*parts, data[last:until]]) if parts else data[:until]
 
 
 def sealed_text(masker: Masker, data: bytes, *, skip: int = 0) -> str:

@@ -18,7 +18,6 @@ SHORTEST = 4
 """A secret of fewer characters would mask half of every log; it is refused."""
 
 _SHORTEST_PART = 6
-_SHORTEST_ANCHOR = 5
 
 
 class TooShort(ValueError):  # noqa: N818 - named after the secret, which is at fault
@@ -31,26 +30,15 @@ def forms(secret: str) -> frozenset[bytes]:
         raise TooShort(f"the secret has fewer than {SHORTEST} characters, too few to be kept out of logs")
     raw = secret.encode("utf-8", "surrogateescape")
     found = set(_encodings(raw))
+    # what `powershell -EncodedCommand` takes
+    found |= set(_in_digits(_utf16(secret), base64.b64encode, 6, ()))
     for text in _parts(secret):
         found |= set(_texts(text))
     return frozenset(form for form in found if len(form) >= SHORTEST)
 
 
-def anchors(secret: str) -> Iterator[bytes]:
-    """Short texts of which most forms hold one: in data without it, they need not be looked for one by one."""
-    for text in _parts(secret):  # letters and digits, no escaping changes
-        yield from _piece(rb"[A-Za-z0-9]+", text.encode("utf-8", "surrogateescape"))
-    raw = secret.encode("utf-8", "surrogateescape")
-    yield from _piece(rb"[0-9]+", raw.hex().encode())  # the same in small and in large digits
-    for digits in _in_digits(raw, base64.b64encode, 6, (76, 64)):  # the same in both alphabets
-        yield from _piece(rb"[A-Za-z0-9]+", digits)
-    yield b"\0"  # UTF-16
-
-
-def _piece(of: bytes, form: bytes) -> Iterator[bytes]:
-    longest: bytes = max(re.findall(of, form), key=len, default=b"")
-    if len(longest) >= _SHORTEST_ANCHOR:
-        yield longest
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")
 
 
 def _parts(secret: str) -> Iterator[str]:
@@ -66,7 +54,8 @@ def _telling(line: str) -> bool:
 
 def _texts(text: str) -> Iterator[bytes]:
     yield text.encode("utf-8", "surrogateescape")
-    yield text.encode("utf-16-le", "surrogatepass")
+    yield _utf16(text)
+    yield text.encode("utf-16-be", "surrogatepass")
     for escaped in (*_for_shells(text), *_for_json(text), *_for_source(text), *_for_markup(text)):
         yield escaped.encode("utf-8", "surrogateescape")
 

@@ -16,6 +16,7 @@ from tests.performance import (
     groups,
     journal_rate,
     latency,
+    masking,
     memory,
     packed_history,
     reconcile,
@@ -38,6 +39,7 @@ PARTS: Mapping[str, Callable[[Path], Awaitable[list[Row]]]] = {
     "history": packed_history.rows,
     "schedules": schedules.rows,
     "groups": groups.rows,
+    "masking": masking.rows,
     "fanout": fan_out.rows,
 }
 

@@ -114,8 +114,20 @@ def test_wrapped_base64_of_a_long_secret_is_masked(secret: str, width: int) -> N
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_utf16_is_masked(secret: str) -> None:
-    assert Masker([secret]).mask_bytes(b"<" + secret.encode("utf-16-le") + b">") == b"<***>"
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_masked(secret: str, coding: str) -> None:
+    assert Masker([secret]).mask_bytes(b"<" + secret.encode(coding) + b">") == b"<***>"
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("before", ["", "$", "$p='", "Connect -Password '"])
+def test_a_command_that_powershell_was_given_in_base64_is_masked(secret: str, before: str) -> None:
+    """`powershell -EncodedCommand` takes base64 of UTF-16."""
+    encoded = base64.b64encode(f"{before}{secret}'".encode("utf-16-le")).decode()
+    head, mask, tail = Masker([secret]).mask(encoded).partition("***")
+    assert mask
+    assert len(head) <= -(-len(before) * 16 // 6)
+    assert len(tail) <= 8
 
 
 def test_every_line_of_a_secret_of_several_lines_is_masked() -> None:
@@ -225,6 +237,60 @@ def test_borders_of_chunks_hide_no_secret(case: tuple[list[str], list[bytes]]) -
     whole = b"".join(chunks)
     if not masker.spans(whole):
         assert out == whole
+
+
+@given(tight_streams())
+@settings(max_examples=400, deadline=None)
+def test_a_stream_is_masked_as_all_of_it_at_once_would_be(case: tuple[list[str], list[bytes]]) -> None:
+    known, chunks = case
+    masker = Masker(known)
+    stream = MaskedStream(masker)
+    assert b"".join([*map(stream.feed, chunks), stream.finish()]) == masker.mask_bytes(b"".join(chunks))
+
+
+@given(tight_streams())
+@settings(deadline=None)
+def test_what_is_found_is_what_a_plain_search_finds(case: tuple[list[str], list[bytes]]) -> None:
+    """Each pattern looked for by itself, at each place: what Aho-Corasick is to be as good as."""
+    known, chunks = case
+    data = b"".join(chunks)
+    hidden = {
+        at + inner
+        for pattern in {form for secret in known for form in forms(secret)}
+        for at in range(len(data))
+        if data.startswith(pattern, at)
+        for inner in range(len(pattern))
+    }
+    assert {place for span in Masker(known).spans(data) for place in range(*span)} == hidden
+
+
+@pytest.mark.parametrize("secret", ["aaaa", "hunter2h", "abcabc" * 40])
+def test_output_that_repeats_a_secret_without_end_takes_no_memory(secret: str) -> None:
+    """A host that was given a secret which ends as it begins could otherwise make the runner hold all that it says."""
+    stream = MaskedStream(Masker([secret]))
+    chunk = (secret[:-1] * 4096).encode()[:65536]
+    shown = b"".join(stream.feed(chunk) for _ in range(64))
+    assert len(stream._held) < stream._masker.longest
+    assert secret.encode() not in shown
+
+
+def test_a_secret_is_given_out_as_soon_as_it_is_complete() -> None:
+    stream = MaskedStream(Masker(["secret"]))
+    assert stream.feed(b"a secr") == b"a "
+    assert stream.feed(b"et b") == b"*** b"
+
+
+@pytest.mark.parametrize("added", ["the-second-one", "se"])
+def test_a_secret_that_came_up_on_the_way_counts_from_then_on(added: str) -> None:
+    masker = Masker(["the-first-one"])
+    stream = MaskedStream(masker)
+    before = stream.feed(b"the-second-one the-fir")
+    if len(added) < 4:
+        with pytest.raises(TooShort):
+            masker.add(added)
+        return
+    masker.add(added)
+    assert before + stream.feed(b"st-one the-second-one\n") == b"the-second-one *** ***\n"
 
 
 def test_a_stream_holds_back_only_the_start_of_a_secret() -> None:
