@@ -50,6 +50,8 @@ class Compiled:
     """All that is well formed, errors or not: to be looked at, never to be acted on."""
     checked: everything.Checked | None = field(default=None, repr=False, compare=False)
     """For the commit after this one."""
+    whole: bool = True
+    """Every file that may hold a definition could be read, whatever is wrong with what the definitions say."""
 
     def refused(self, findings: Iterable[Diagnostic]) -> "Compiled":
         """The same commit, not to be used because of further findings."""
@@ -164,6 +166,7 @@ def compile_files(
     acts = tuple(authored for authored in documents if authored.is_act)
     findings = [*extra, *(found for file in parsed for found in file.findings if found not in file.about_acts)]
     about_acts = [found for file in parsed for found in file.about_acts]
+    whole = not has_errors(findings)
 
     unread = {finding.span.file for finding in findings}
     seen = _Seen.of(definitions, mended, parsed)
@@ -205,6 +208,7 @@ def compile_files(
         definitions=tuple(definitions),
         readable=catalog,
         checked=checked,
+        whole=whole,
     )
 
 

@@ -3,34 +3,33 @@
 With no Policy at all, whoever can push may do everything. From the first Policy on, only what a rule allows: a person
 may do something when an `allow` rule names them (or a team of theirs), the verb and the document, and no `deny` rule
 does. A deny holds whatever its conditions say. Of several rules that allow, one is enough; of its conditions all must
-hold. A change is judged on both of its sides: the document as it was and where it stood, and as it is to be; so
-nothing gets out of a rule's reach by a new label, name or file.
+hold. `engine.needs` says which permissions a change or an act needs, `engine.permits` whether they are there.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, lru_cache
 
 from engine.catalog import Catalog
 from engine.globs import matches as path_matches
-from engine.plan_documents import Documents
 from engine.selection import matches
-from schemas.act import Approval, RunRequest
 from schemas.policy import Conditions, Policy, Rule, User, Verb
 from schemas.reader import Authored
-
-What = Literal["added", "changed", "moved", "removed", "renamed", "asked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """What a rule is asked about: a document, and the file it stands in."""
+    """What a rule is asked about: a document, and the file it stands in.
+
+    `file` and `labels` are None of what has none that its author could not choose freely, as a job within a request:
+    no rule that asks for them allows it, and each that denies does.
+    """
 
     kind: str
     name: str
-    file: str
-    labels: Mapping[str, str]
+    file: str | None
+    labels: Mapping[str, str] | None
 
     @classmethod
     def of(cls, authored: Authored) -> "Thing":
@@ -84,21 +83,6 @@ class Grant:
     terms: tuple[Terms, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """A permission that a commit needs. `grants` are empty where nobody has it."""
-
-    document: str
-    """`Kind/name`: as it is to be, or what is gone."""
-    verb: Verb
-    what: What
-    about: str
-    """What the verb is done to: the document itself, or the job that a request starts."""
-    grants: tuple[Grant, ...]
-    denied: tuple[str, ...] = ()
-    """Policies that deny it to somebody."""
-
-
 @dataclass(frozen=True)
 class Permissions:
     """The Policies and Users of one commit."""
@@ -116,8 +100,23 @@ class Permissions:
 
     def grants(self, verb: Verb, things: tuple[Thing, ...]) -> tuple[tuple[Grant, ...], tuple[str, ...]]:
         """Everybody who may do it to each of the things, by terms; and the Policies that deny it to somebody."""
-        about = tuple(self._about(verb, thing) for thing in things)
-        return self._granted(about)
+        return self._granted(tuple(self._about(verb, thing) for thing in things))
+
+    def kept_from(self, file: str) -> tuple[tuple[Grant, ...], tuple[str, ...]] | None:
+        """Everybody who may change a file that is no document, where a rule over `paths` denies it to somebody; None
+        where none does. Nobody has to be allowed to: it is free unless a document uses it."""
+        about = tuple(number for number, (_, rule) in enumerate(self._rules) if _keeps(rule, file))
+        if not about:
+            return None
+        denied = {user: self._answer(user, about) for user in sorted(self.users)}
+        free = tuple(user for user, answer in denied.items() if answer == Denied())
+        policies = {policy for answer in denied.values() if isinstance(answer, Denied) for policy in answer.policies}
+        return ((Grant(free, (Terms(),)),) if free else ()), tuple(sorted(policies))
+
+    @property
+    def over_paths(self) -> bool:
+        """Whether it matters to any rule where a document stands."""
+        return any(rule.objects.paths for _, rule in self._rules)
 
     def _about(self, verb: Verb, thing: Thing) -> tuple[int, ...]:
         """The rules, by number, that speak of it."""
@@ -142,7 +141,7 @@ class Permissions:
             by_terms: dict[tuple[Terms, ...], list[str]] = {}
             denied: set[str] = set()
             for user in sorted(self.users):
-                match _all([self._answer(user, numbers) for numbers in about]):
+                match together(self._answer(user, numbers) for numbers in about):
                     case Allowed(terms=terms):
                         by_terms.setdefault(terms, []).append(user)
                     case Denied(policies=policies):
@@ -157,89 +156,47 @@ def of(catalog: Catalog) -> Permissions:
     return Permissions(catalog.policies, catalog.users)
 
 
-def needed(
-    in_force: Permissions, base: Iterable[Authored], head: Iterable[Authored], documents: Documents
-) -> tuple[Need, ...]:
-    """The permissions to change what a commit changes, by document; none where there is no Policy.
-
-    `documents` is what became of them. Written otherwise (order, comments) is no change; moved to another file is one
-    where a Policy has rules about `paths`, and none where that is the same to all of them.
-    """
-    if not in_force.policies:
-        return ()
-    old, new = _by_identity(base), _by_identity(head)
-    renamed = {one.after: one.before for one in documents.renamed}
-    changed = frozenset(documents.changed)
-    by_path = any(rule.objects.paths for one in in_force.policies.values() for rule in one.spec.rules)
-    found = []
-    for identity, authored in new.items():
-        before = old.get(renamed.get(identity, identity))
-        what = _what(before, authored, renamed=identity in renamed, changed=identity in changed)
-        if what is not None and (what != "moved" or by_path):
-            found.append(_need(in_force, identity, what, *([before] if before is not None else []), authored))
-    gone = old.keys() - new.keys() - set(renamed.values())
-    found += (_need(in_force, identity, "removed", old[identity]) for identity in gone)
-    return tuple(sorted(found, key=lambda need: need.document))
-
-
-def asked(in_force: Permissions, acts: Iterable[Authored], catalog: Catalog) -> tuple[Need, ...]:
-    """The permissions that new acts need: to run or cancel a job, or to approve. None where there is no Policy."""
-    if not in_force.policies:
-        return ()
-    return tuple(need for authored in acts if (need := _asked(in_force, authored, catalog)) is not None)
-
-
-def _asked(in_force: Permissions, authored: Authored, catalog: Catalog) -> Need | None:
-    act = authored.document
-    verb: Verb
-    match act:
-        case RunRequest():
-            verb, about = "cancel" if act.spec.action == "cancel" else "run", _started(act)
-        case Approval():
-            verb, about = "approve", None
-        case _:
-            return None
-    origin = catalog.origin.get(about or "", authored)
-    grants, denied = in_force.grants(verb, (Thing.of(origin),))
-    return Need(act.identity, verb, "asked", origin.identity, grants, denied)
-
-
-def _started(request: RunRequest) -> str | None:
-    spec = request.spec
-    references = (("Job", spec.job_ref), ("Workflow", spec.workflow_ref), ("Discovery", spec.discovery_ref))
-    return next((f"{kind}/{name}" for kind, name in references if name is not None), None)
-
-
-def _need(in_force: Permissions, identity: str, what: What, *sides: Authored) -> Need:
-    grants, denied = in_force.grants("change", tuple(map(Thing.of, sides)))
-    return Need(identity, "change", what, identity, grants, denied)
-
-
-def _what(before: Authored | None, after: Authored, *, renamed: bool, changed: bool) -> What | None:
-    if before is None:
-        return "added"
-    if renamed:
-        return "renamed"
-    if changed:
-        return "changed"
-    return "moved" if before.file != after.file else None
-
-
-def _by_identity(documents: Iterable[Authored]) -> dict[str, Authored]:
-    first: dict[str, Authored] = {}
+def among(documents: Iterable[Authored]) -> Permissions:
+    """Those of a tree, whether or not its other documents are valid."""
+    policies: dict[str, Policy] = {}
+    users: dict[str, User] = {}
     for authored in documents:
-        first.setdefault(authored.identity, authored)
-    return first
+        match authored.document:
+            case Policy() as policy:
+                policies.setdefault(policy.name, policy)
+            case User() as user:
+                users.setdefault(user.name, user)
+    return Permissions(policies, users)
 
 
 def _speaks_of(rule: Rule, verb: Verb, thing: Thing) -> bool:
-    objects = rule.objects
+    """What is not known of a thing fits a rule that denies, and no rule that allows."""
+    objects, denies = rule.objects, rule.effect == "deny"
     return (
         verb in rule.verbs
         and (not objects.kinds or thing.kind in objects.kinds)
-        and (not objects.paths or any(path_matches(glob, thing.file) for glob in objects.paths))
-        and (objects.selector is None or matches(objects.selector, thing.labels))
+        and (not objects.paths or (denies if thing.file is None else _stands_in(objects.paths, thing.file, denies)))
+        and (objects.selector is None or (denies if thing.labels is None else matches(objects.selector, thing.labels)))
     )
+
+
+def _keeps(rule: Rule, file: str) -> bool:
+    objects = rule.objects
+    if rule.effect != "deny" or "change" not in rule.verbs or objects.kinds or objects.selector is not None:
+        return False
+    return bool(objects.paths) and _stands_in(objects.paths, file, denies=True)
+
+
+def _stands_in(globs: Iterable[str], file: str, denies: bool) -> bool:
+    # What looks like a folder that is denied is denied: `Prod/` is another folder than `prod/`, but not to a reader.
+    if denies:
+        return any(path_matches(_folded(glob), _folded(file)) for glob in globs)
+    return any(path_matches(glob, file) for glob in globs)
+
+
+@lru_cache(maxsize=4096)
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFKC", path).casefold()
 
 
 def _terms(conditions: Conditions) -> Terms:
@@ -247,7 +204,7 @@ def _terms(conditions: Conditions) -> Terms:
     return Terms(conditions.approvals, conditions.signed, conditions.not_requester and conditions.approvals > 0)
 
 
-def _all(answers: list[Answer]) -> Answer:
+def together(answers: Iterable[Answer]) -> Answer:
     """Allowed where each is, on all of their terms."""
     together: Answer = ANYHOW
     denied: list[str] = []

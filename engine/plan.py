@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine import permissions, plan_documents, plan_times, plan_windows
+from engine import needs, permissions, plan_documents, plan_times, plan_windows
 from engine.catalog import Catalog
 from engine.compile import Compiled
-from engine.permissions import Need
+from engine.ingredients import Tree
+from engine.needs import Need
 from engine.plan_documents import Documents
 from engine.plan_reach import CredentialGain, Reach, TargetsChange
 from engine.plan_starts import Start, starts
@@ -108,7 +109,7 @@ def plan(
     return replace(
         found,
         blocked_by=tuple(sorted(blocks, key=lambda one: (one.window, one.cause))),
-        permissions=_permissions(base, head, documents, active),
+        permissions=_permissions(base, head, paths, active),
     )
 
 
@@ -122,15 +123,12 @@ def _heard(base: Catalog | None, head: Catalog | None, paths: Collection[str], n
     )
 
 
-def _permissions(base: Compiled, head: Compiled, documents: Documents, active: Catalog | None) -> tuple[Need, ...]:
-    changing = (
-        permissions.needed(permissions.of(base.catalog), base.definitions, head.definitions, documents)
-        if base.catalog
-        else ()
-    )
+def _permissions(base: Compiled, head: Compiled, paths: Collection[str], active: Catalog | None) -> tuple[Need, ...]:
+    in_force = permissions.among(base.definitions)
+    changing = needs.of_change(in_force, Tree.of(base), Tree.of(head), paths)
     known = {authored.identity for authored in base.acts}
     acts = [authored for authored in head.acts if authored.identity not in known]
-    return (*changing, *(permissions.asked(permissions.of(active), acts, active) if active else ()))
+    return (*changing, *(needs.of_acts(permissions.of(active), acts, active) if active else ()))
 
 
 def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> frozenset[Diagnostic]:

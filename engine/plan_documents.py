@@ -57,6 +57,8 @@ def between(before: Iterable[Authored], after: Iterable[Authored]) -> Documents:
     fields: dict[str, tuple[str, ...]] = {}
     for identity, document in new.items():
         known = old.get(former.get(identity, identity))
+        if known is document:
+            continue  # read once, from the same bytes
         if known is not None and (paths := fields_between(known, document, renamed=identity in former)):
             fields[identity] = paths
     moved = {one.before for one in renamed}

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from engine.needwords import permission_text, permissions_of
 from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
 from engine.plan_times import ScheduleChange
-from opsconductor.planpermissions import permission_text, permissions_of
 from opsconductor.planreport import (
     block_text,
     cut_text,
@@ -73,7 +73,7 @@ def _blocks(plan: Plan, most: int) -> Iterator[str]:
     yield from _part("Starts at once", plan.starts_at_once, _start, most, shown=True)
     yield from _part("Starts after the time looked at", plan.starts_later, _start, most, shown=True)
     yield from _part("Windows that block", plan.blocked_by, lambda block: block_text(block, code), most, shown=True)
-    needed = permissions_of(plan)
+    needed = permissions_of(plan.permissions)
     yield from _part("Permissions needed", needed, lambda one: permission_text(one, code), most, shown=True)
     yield from _part("Credentials newly reachable", plan.credentials, _credential, most, shown=True)
     yield from _part("Targets gained and lost", plan.targets, _targets, most)

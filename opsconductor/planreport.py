@@ -6,13 +6,14 @@ from datetime import tzinfo
 from typing import Any
 
 from engine.fires import Dropped
+from engine.needwords import permission_text, permissions_of
 from engine.plan import Plan
 from engine.plan_reach import CredentialGain, TargetsChange
 from engine.plan_starts import Start
 from engine.plan_times import Cut, Fires, PlannedFire, ScheduleChange
 from engine.plan_windows import Block
 from engine.windows import Blocked
-from opsconductor.planpermissions import need_as_data, permission_text, permissions_of
+from opsconductor.planpermissions import need_as_data
 from opsconductor.report import finding_as_data
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
@@ -143,7 +144,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _part("starts at once", map(_start_line, plan.starts_at_once))
     yield from _part("starts after the time looked at", map(_start_line, plan.starts_later))
     yield from _part("windows that block", (block_text(one, str) for one in plan.blocked_by))
-    yield from _part("permissions needed", (permission_text(one, str) for one in permissions_of(plan)))
+    yield from _part("permissions needed", (permission_text(one, str) for one in permissions_of(plan.permissions)))
     yield from _part("targets", map(_targets_line, plan.targets))
     yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
     yield from _part("findings", map(_finding_line, news(plan)))
@@ -191,7 +192,7 @@ def summary(plan: Plan) -> str:
         ("jobs on other targets", len({one.job for one in plan.targets})),
         ("credentials newly reachable", len(plan.credentials)),
         ("windows that block", len({one.window for one in plan.blocked_by})),
-        ("permissions needed", len(permissions_of(plan))),
+        ("permissions needed", len(permissions_of(plan.permissions))),
     )
     return "; ".join(f"{what}: {count}" for what, count in counts if count) or "no document changes"
 

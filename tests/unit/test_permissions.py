@@ -100,7 +100,7 @@ def test_a_plan_says_who_may_make_its_changes() -> None:
     terms = [{"signed": False, "approvals": 0, "notRequester": False}]
     assert need == {
         "document": "Job/work", "verb": "change", "what": "changed", "about": "Job/work",
-        "grants": [{"users": ["ana", "bo"], "terms": terms}], "deniedBy": [],
+        "grants": [{"users": ["ana", "bo"], "terms": terms}], "deniedBy": [], "uses": None, "approvers": [],
     }  # fmt: skip
     assert (as_data(plan)["notComputed"], as_data(plan)["notActedOn"]) == ([], ["policies"])
     assert "change Job/work: ana, bo" in as_text(plan)
