@@ -3,11 +3,11 @@
 A day is one of the schedule's time zone. Public holidays are those of the locked `holidays` package.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine import rrule, rulewalls, zones
 from schemas.calendar import Calendar, CalendarSpec
@@ -76,8 +76,9 @@ def of_rule(text: str) -> Days:
 
 def holidays_of(country: str, subdivision: str | None) -> Days | None:
     """Public holidays; None where nobody lists them."""
-    found = _holidays(country, subdivision)
-    return None if found is None else lambda day: day in found
+    if not _are_listed(country, subdivision):
+        return None
+    return lambda day: day in _holidays_of_year(country, subdivision, day.year)
 
 
 def names_days(text: str) -> bool:
@@ -99,12 +100,23 @@ def _year_of(text: str, year: int) -> frozenset[date]:
     return frozenset(wall.date() for wall in rulewalls.walls_of(text, None).after(first, after - _SECOND))
 
 
+@lru_cache(maxsize=4096)
+def _holidays_of_year(country: str, subdivision: str | None, year: int) -> frozenset[date]:
+    # A list of its own: what fills itself when it is asked says "no holiday" to a second thread that asks meanwhile.
+    return frozenset(_listed(country, subdivision, year))
+
+
 @lru_cache(maxsize=64)
-def _holidays(country: str, subdivision: str | None) -> Any:
-    """The holidays of a country, which know each year when it is asked for; None where there are none."""
+def _are_listed(country: str, subdivision: str | None) -> bool:
+    try:
+        _listed(country, subdivision)
+    except (NotImplementedError, KeyError):
+        return False
+    return True
+
+
+def _listed(country: str, subdivision: str | None, *years: int) -> Collection[date]:
     import holidays  # where a calendar asks for them: it takes a while
 
-    try:
-        return holidays.country_holidays(country, subdiv=subdivision)
-    except (NotImplementedError, KeyError):
-        return None
+    found: Collection[date] = holidays.country_holidays(country, subdiv=subdivision, years=years, expand=False)
+    return found

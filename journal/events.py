@@ -21,7 +21,10 @@ MOST_WAITING = 1_000
 """Events that may wait to be decided; further webhooks are turned away until some are."""
 MOST_WAITING_BYTES = 64 << 20
 MOST_KEPT = 10_000
-"""Decided events that are kept of a trigger, so that what is sent again is known."""
+"""Decided events that are kept of a trigger, so that what is sent again is known.
+
+And as many that started a run under a dedupe key: whoever sends much that starts nothing must not make us forget them.
+"""
 SOON_AFTER = timedelta(minutes=2)
 """A commit that comes within this time of a run's end may be the run's own."""
 _TRIM_EVERY = 100
@@ -272,10 +275,13 @@ def forget(tx: Connection, defined: Collection[str]) -> None:
 
 
 def _trim(tx: Connection, trigger: str) -> None:
-    newest = select(events.c.seq).where(events.c.trigger == trigger).order_by(events.c.seq.desc())
-    oldest = tx.execute(newest.offset(MOST_KEPT).limit(1)).scalar_one_or_none()
+    mine = events.c.trigger == trigger
+    newest = select(events.c.seq).where(mine).order_by(events.c.seq.desc()).offset(MOST_KEPT).limit(1)
+    newest_key = newest.where(events.c.dedupe.is_not(None))
+    oldest = tx.execute(newest).scalar_one_or_none()
     if oldest is not None:
-        tx.execute(delete(events).where(events.c.trigger == trigger, events.c.seq <= oldest, ~_PENDING))
+        forgotten = or_(events.c.dedupe.is_(None), events.c.seq <= func.coalesce(newest_key.scalar_subquery(), 0))
+        tx.execute(delete(events).where(mine, events.c.seq <= oldest, ~_PENDING, forgotten))
 
 
 def _row(row: AnyRow) -> EventRow:

@@ -68,11 +68,11 @@ class Beforehand:
         It stops after some milliseconds, in which nothing else of the engine goes on, and leaves others as long as it
         took: on a fleet of thousands one plan alone takes hundreds of them.
         """
+        began = perf_counter()
         if not self._left and not self._looked <= now < self._looked + _LOOK_AGAIN:
             self._looked = now
             names = [name for name in self._upcoming(now + HORIZON, _MOST) if name not in self._known]
             self._left.extend(names[: _MOST - len(self._known)])
-        began = perf_counter()
         while self._left and perf_counter() < began + _LONGEST:
             name = self._left.popleft()
             if (found := self._work_out(name)) is not None:

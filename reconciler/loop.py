@@ -197,14 +197,15 @@ class Loop:
 
     async def once(self) -> None:
         """One pass over everything that was seen."""
-        sighting, now = self.outlook.sighting, self._moment()
+        sighting = self.outlook.sighting
         await self._take_in(sighting)
         with span("decide", commit=self.sync.applied):
-            await self._decide(sighting, now)
+            await self._decide(sighting)
         self.passes += 1
 
-    async def _decide(self, sighting: Sighting, now: datetime) -> None:
+    async def _decide(self, sighting: Sighting) -> None:
         if self._decides:
+            now = self._moment()  # not from before the commit was taken in, whose clocks would seem to be ahead
             await self._schedules.decide(now)
             self._say(replace(self.sync, ahead=self._schedules.ahead(now)))
             await self._triggers.portion(self._moment)  # the rest is decided beside the passes

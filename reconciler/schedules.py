@@ -1,11 +1,9 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from time import perf_counter
 
 import structlog
 from sqlalchemy import Connection
@@ -24,19 +22,28 @@ from journal.store import Journal
 from reconciler.agenda import Agenda
 from reconciler.beforehand import Beforehand, Foreseen
 from reconciler.decisions import Behind, Deciding, Recorded, record_all
-from schemas.schedule import ScheduleSpec, Suspension
+from reconciler.turns import in_turns
+from schemas.schedule import Schedule, ScheduleSpec, Suspension
 
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = 256
 """Schedules that are decided together."""
-_LONGEST = 0.02
-"""Seconds of deciding after which others of the engine have their turn."""
 _LATER = "a bug of ours: what is due is decided one by one, and what fails then in a minute again"
 _TRIED_AGAIN = timedelta(minutes=1)
 _ODD = timedelta(minutes=5)
 """Clocks are set by less without anybody being told."""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was made of a schedule's document, which is the same in many commits."""
+
+    document: Schedule
+    zone: str | None
+    suspended: bool
+    mark: str
 
 
 class Schedules:
@@ -47,6 +54,7 @@ class Schedules:
         self._catalog: Catalog | None = None
         self._admissions: Admissions | None = None
         self._clocks: dict[str, ScheduleClock] = {}
+        self._read: dict[str, _Read] = {}
         self._agenda = Agenda({})
         self._beforehand = Beforehand(self._due_until, self._foreseen)
         self._furthest = _LONG_AGO
@@ -99,11 +107,23 @@ class Schedules:
         keeps its clock. `also` is written in the same transaction.
         """
         stored = await self._journal.read(schedules.clocks)
-        wanted = {name: self._clock_for(name, catalog, stored, now) for name in catalog.live_schedules}
-        changed = {name: clock for name, clock in wanted.items() if stored.get(name) != clock}
+        read: dict[str, _Read] = {}
+        wanted: dict[str, ClockRow] = {}
+        changed: dict[str, ClockRow] = {}
+        ahead: list[str] = []
+        async for name, document in in_turns(catalog.live_schedules.items()):
+            read[name] = self._read_of(document, catalog)
+            known = next((old for old in (name, *document.metadata.previous_names) if old in stored), None)
+            wanted[name] = self._clock_for(known, read[name].mark, stored, now)
+            if stored.get(name) != wanted[name]:
+                changed[name] = wanted[name]
+            if known is not None and wanted[name].considered_until < stored[known].considered_until:
+                ahead.append(known)
         gone = [name for name in stored if name not in wanted]
 
         def change(tx: Connection) -> Mapping[str, tuple[datetime, ...]]:
+            for name in ahead:
+                schedules.set_back(tx, name, now, self._left_of(name, now))
             schedules.put_clocks(tx, changed)
             for name in gone:
                 schedules.forget(tx, name)
@@ -111,26 +131,37 @@ class Schedules:
             return _ran_ahead(tx, catalog, {name: row.considered_until for name, row in wanted.items()})
 
         ran = await self._journal.write(change)
-        # What is in force still is due when it was: most commits change few of many schedules.
-        still = {name for name in self._clocks if name in wanted and name not in changed}
-        self._catalog, self._admissions = catalog, Admissions(catalog)
+        clocks: dict[str, ScheduleClock] = {}
+        dues: dict[str, datetime | None] = {}
+        async for name, row in in_turns(wanted.items()):
+            clocks[name] = replace(row.clock, ran=ran.get(name, ()))
+            # What is in force still is due when it was: most commits change few of many schedules.
+            still = name in self._clocks and name not in changed
+            dues[name] = self._agenda.of(name) if still else _next(catalog, name, row.considered_until)
+        self._catalog, self._admissions, self._read = catalog, Admissions(catalog), read
         self._beforehand.forget()
-        self._clocks = {name: replace(row.clock, ran=ran.get(name, ())) for name, row in wanted.items()}
-        self._furthest = max((clock.considered_until for clock in self._clocks.values()), default=_LONG_AGO)
-        self._agenda = Agenda(
-            {
-                name: self._agenda.of(name) if name in still else self._next_of(name, clock.considered_until)
-                for name, clock in self._clocks.items()
-            }
-        )
+        self._clocks, self._agenda = clocks, Agenda(dues)
+        self._furthest = max((clock.considered_until for clock in clocks.values()), default=_LONG_AGO)
 
-    def _clock_for(self, name: str, catalog: Catalog, stored: Mapping[str, ClockRow], now: datetime) -> ClockRow:
-        mark = self._mark(name, catalog)
-        names = (name, *catalog.schedules[name].metadata.previous_names)
-        old = next((stored[known] for known in names if known in stored), None)
-        if old is None or restarts(old.fingerprint, mark, now):
-            return ClockRow(fingerprint=mark, considered_from=now, considered_until=now, lost_until=None)
-        return replace(old, fingerprint=mark)
+    def _read_of(self, document: Schedule, catalog: Catalog) -> _Read:
+        project, known = catalog.project.spec, self._read.get(document.name)
+        zone, suspended = project.defaults.time_zone, project.suspend
+        if known is not None and known.document is document and (known.zone, known.suspended) == (zone, suspended):
+            return known
+        return _Read(document, zone, suspended, fingerprint(document.spec, zone_default=zone, suspended=suspended))
+
+    def _clock_for(self, known: str | None, mark: str, stored: Mapping[str, ClockRow], now: datetime) -> ClockRow:
+        """Of a schedule that the store knows under a name, or not at all."""
+        if known is None or restarts(stored[known].fingerprint, mark, now):
+            # What was decided beyond `now`, before the clock was set back, is taken back: an instant has one decision.
+            # Where nobody knows by which definition it was decided, it stays, and the new one begins after it.
+            begins = now if known is None or known in self._read else max(now, stored[known].considered_until)
+            return ClockRow(fingerprint=mark, considered_from=now, considered_until=begins, lost_until=None)
+        return replace(stored[known], fingerprint=mark)
+
+    def _left_of(self, name: str, now: datetime) -> Callable[[datetime], tuple[datetime, int]]:
+        read = self._read[name]
+        return partial(_until, read.document.spec, now, read.zone)
 
     def work_ahead(self, now: datetime) -> float:
         """Work out some of what is due soon. Gives the seconds after which it wants to be called again."""
@@ -164,12 +195,10 @@ class Schedules:
         names = [name for name, clock in self._clocks.items() if clock.implausible(now)] if self.ahead(now) else []
         if not names:
             return
-        zone = catalog.project.spec.defaults.time_zone
 
         def change(tx: Connection) -> None:
             for name in names:
-                spec = catalog.schedules[name].spec
-                schedules.set_back(tx, name, now, partial(_until, spec, now, zone))
+                schedules.set_back(tx, name, now, self._left_of(name, now))
 
         await self._journal.write(change)
         log.warning(
@@ -184,13 +213,9 @@ class Schedules:
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
-        everyone, began = [], perf_counter()
-        for name in names:
-            if (found := self._tried(name, catalog, now)) is not None:
-                everyone.append(found)
-            if perf_counter() > began + _LONGEST:  # plans of large fleets take long, and leases are to be renewed
-                await asyncio.sleep(0)
-                began = perf_counter()
+        # Plans of large fleets take long.
+        tried = [self._tried(name, catalog, now) async for name in in_turns(names)]
+        everyone = [one for one in tried if one is not None]
         try:
             outcomes = await self._journal.write(lambda tx: record_all(tx, everyone, catalog, now))
         except (Unavailable, Refused):
@@ -215,11 +240,14 @@ class Schedules:
             return None
 
     def _put_off(self, name: str, now: datetime) -> None:
-        """Its clock stays where it is: what is due now is accounted for when it can be."""
+        """Its clock stays where it is: what is due now is accounted for when it can be.
+
+        Unless a commit meanwhile changes its time, or removes it: then nobody can say what was due.
+        """
         self._agenda.set(name, now + _TRIED_AGAIN)
 
     def _decided(self, name: str, catalog: Catalog, now: datetime) -> Deciding:
-        clock, mark = self._clocks[name], self._mark(name, catalog)
+        clock, mark = self._clocks[name], self._read[name].mark
         foreseen = self._beforehand.take(name)
         if foreseen is not None and (known := foreseen.at(clock, now)) is not None:
             return Deciding(name, mark, clock, known, ((known.runs[0], foreseen.launch),), foreseen.next)
@@ -273,11 +301,6 @@ class Schedules:
         for skip in outcome.skips:
             log.info("due instants skipped", schedule=one.name, reason=skip.reason, count=skip.count)
         return len(outcome.runs)
-
-    def _mark(self, name: str, catalog: Catalog) -> str:
-        project = catalog.project.spec
-        spec = catalog.schedules[name].spec
-        return fingerprint(spec, zone_default=project.defaults.time_zone, suspended=project.suspend)
 
     def _next_of(self, name: str, after: datetime) -> datetime | None:
         assert self._catalog is not None

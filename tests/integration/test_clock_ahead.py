@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from journal import schedules
 from journal.clock import SystemClock
 from journal.store import Journal
+from journal.tables import decisions
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync, view
 from tests.integration.test_held_runs import MINUTE, T0, Bench, work
@@ -80,6 +82,52 @@ async def test_a_clock_that_was_a_little_ahead_is_waited_for(bench: Bench) -> No
     assert bench.schedules.ahead(T0 + 36 * MINUTE) is None
     await bench.look(50)
     assert await instants(bench) == [*before, 50]
+
+
+def _suspended(document: str, suspend: str) -> str:
+    return document.replace("every: 5m", f"every: 5m, suspend: {suspend}")
+
+
+async def _decided(bench: Bench) -> list[tuple[str, float, float, int]]:
+    query = select(decisions).order_by(decisions.c.first)
+    rows = await bench.journal.read(lambda conn: conn.execute(query).all())
+    return [(row.verdict, (row.first - T0) / MINUTE, (row.last - T0) / MINUTE, row.times) for row in rows]
+
+
+async def test_a_commit_takes_back_what_a_clock_a_little_ahead_has_skipped(bench: Bench) -> None:
+    """An instant has one decision: skipped beforehand, and run by what came into force before it was due, is none."""
+    target, greet, often = work("allow", "5m")
+    await bench.adopt(0, target, greet, _suspended(often, "true"))
+    await bench.look(40)
+    await bench.look(12)
+    await bench.adopt(12, target, greet, often)
+    for minute in range(15, 51, 5):
+        await bench.look(minute)
+    assert await _decided(bench) == [("skipped", 5, 10, 2), *(("run", m, m, 1) for m in range(15, 51, 5))]
+    assert await instants(bench) == [*range(15, 51, 5)]
+
+
+async def test_also_one_that_renames_the_schedule(bench: Bench) -> None:
+    target, greet, often = work("allow", "5m")
+    await bench.adopt(0, target, greet, _suspended(often, "true"))
+    await bench.look(40)
+    await bench.look(12)
+    await bench.adopt(12, target, greet, often.replace("name: often", "name: frequent, previousNames: [often]"))
+    for minute in range(15, 51, 5):
+        await bench.look(minute)
+    assert await _decided(bench) == [("skipped", 5, 10, 2), *(("run", m, m, 1) for m in range(15, 51, 5))]
+
+
+async def test_where_nobody_knows_how_it_was_decided_it_stays(bench: Bench) -> None:
+    """Such as by another version of ours, before a restart."""
+    target, greet, often = work("allow", "5m")
+    await bench.adopt(0, target, greet, _suspended(often, "true"))
+    await bench.look(40)
+    bench.schedules = Schedules(bench.journal)
+    await bench.adopt(12, target, greet, often)
+    for minute in range(15, 51, 5):
+        await bench.look(minute)
+    assert await _decided(bench) == [("skipped", 5, 40, 8), ("run", 45, 45, 1), ("run", 50, 50, 1)]
 
 
 def test_sync_says_that_the_clock_was_set_back() -> None:

@@ -12,13 +12,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from journal import acts, events, runs
+from engine.compile import Compiled
+from journal import acts, events, facts, runs
 from journal.clock import Clock, SystemClock
 from journal.events import NewEvent
 from journal.store import Journal
 from journal.tables import decisions
 from journal.tables import runs as runs_table
-from reconciler.loop import Loop
+from reconciler.loop import ACCEPTED, Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
 from reconciler.wake import Wake
@@ -231,6 +232,14 @@ async def test_what_is_asked_before_the_first_good_commit_waits_for_it(tmp_path:
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
+class _Set(SystemClock):
+    def __init__(self) -> None:
+        self.instant = START
+
+    def now(self) -> datetime:
+        return self.instant
+
+
 class _Slow(SystemClock):
     """A clock by which everything takes long: it is seven seconds later whenever somebody looks."""
 
@@ -273,3 +282,60 @@ async def test_a_commit_that_takes_long_to_come_into_force_leaves_each_instant_o
     ran = {datetime.fromisoformat(cause["instant"]) for cause in causes if cause["kind"] == "schedule"}
     assert ran == {row.first for row in rows if row.verdict == "run"}, "a run of an instant that was skipped"
     await made.journal.close()
+
+
+async def test_a_machine_that_sleeps_while_a_commit_is_read_wakes_to_no_clock_that_is_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass goes by the time at which it decides: by an older one, what the commit brought would seem to be ahead."""
+    clock = _Set()
+    made = Site(tmp_path)
+    made.loop = made.new_loop(clock=clock)
+    schedule = (
+        "---\napiVersion: opsconductor/v1\nkind: Schedule\nmetadata: {{name: {}}}\n"
+        "spec: {{jobRef: greet, every: 30m, suspend: {}, catchUp: {{policy: all, window: 1d, max: 50}}}}\n"
+    )
+    files = {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB + schedule.format("old", "true")}
+    made.commit(MAIN, files)
+    await made.look()
+    read = made.loop._definitions.load
+
+    async def sleeping(head: str) -> Compiled:
+        clock.instant += timedelta(hours=3)
+        return await read(head)
+
+    monkeypatch.setattr(made.loop._definitions, "load", sleeping)
+    files["definitions/greet.yaml"] = JOB + schedule.format("old", "false") + schedule.format("new", "false")
+    made.commit(MAIN, files)
+    await made.look()
+    monkeypatch.undo()
+    await made.look()
+    rows = await made.journal.read(lambda conn: conn.execute(select(decisions)).all())
+    assert [(row.schedule, row.reason, row.first, row.last, row.times) for row in rows] == [
+        ("old", "suspended", START + timedelta(minutes=30), START + timedelta(hours=3), 6)
+    ]
+    assert made.loop.sync.ahead is None
+    await made.journal.close()
+
+
+async def test_what_a_commit_sets_off_is_decided_by_that_commit(site: Site) -> None:
+    """Nothing decides events between the words that a commit is in force and its being so."""
+    head = site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB.replace("hello", "you")})
+    async with site.loop._triggers.turn:
+        looking = asyncio.create_task(site.look())
+        while site.loop.outlook.sighting.heads.get("main", head) != head:
+            await asyncio.sleep(0.01)
+        done, _ = await asyncio.wait({looking}, timeout=0.5)
+        assert not done
+        before = await site.journal.read(lambda conn: facts.get(conn, ACCEPTED, None))
+        assert head not in str(before)
+    await looking
+    assert site.loop.sync.applied == head
+
+
+async def test_workflows_ask_windows_of_their_own(site: Site) -> None:
+    """They ask on the journal's thread, and what windows keep is for one thread at a time."""
+    heeded, admissions = site.loop._workflows.heeded, site.loop.schedules.admissions
+    assert heeded is not None
+    assert admissions is not None
+    assert heeded[1] is not admissions.windows

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import reconciler.triggers
 from engine import triggers as rules
 from journal import events, runs
 from journal.clock import SystemClock
+from journal.errors import Unavailable
 from journal.events import EventKind, EventRow, NewEvent
 from journal.store import Journal
+from reconciler.beside import hear_events
 from reconciler.triggers import IN_A_ROW, Triggers
 from schemas.quantities import format_instant
 from tests.catalogs import catalog
@@ -222,3 +225,82 @@ async def test_between_the_portions_of_many_events_others_have_their_turn(journa
     assert left[-1] == 0
     assert len(left) > 2
     assert left == sorted(left, reverse=True)
+
+
+async def test_a_key_is_known_within_its_window_whatever_else_comes(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends much that starts nothing makes nobody forget what has started a run."""
+    monkeypatch.setattr(events, "MOST_KEPT", 50)
+    deciding = _deciding(journal)
+    deciding.active = catalog(JOB, KEY, TRIGGER + "  if: \"${{ event.version != 'no' }}\"\n")
+    await _came(journal, "first", {"version": "v1"})
+    await deciding.decide(given(AT))
+    for number in range(220):
+        await _came(journal, f"k{number}", {"version": "no"})
+    await deciding.decide(given(AT))
+    assert (await journal.read(lambda conn: events.counts(conn, "t")))["ignored"] < 50 + 100
+    later = AT + timedelta(minutes=1)
+    await _came(journal, "again", {"version": "v1"}, later)
+    await deciding.decide(given(later))
+    assert [(event.key, event.reason) for event in await _events(journal, 1)] == [("again", "duplicate")]
+
+
+async def test_of_keys_too_only_so_many_are_kept(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MOST_KEPT", 20)
+    for number in range(100):
+        await _came(journal, f"k{number}", {"version": f"v{number}"})
+    await _deciding(journal).decide(given(AT))
+    assert (await journal.read(lambda conn: events.counts(conn, "t")))["started"] <= 40
+
+
+async def test_whoever_sends_without_a_pause_keeps_nothing_else_waiting(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have their turn after each portion, and what comes meanwhile is left for the next call."""
+    monkeypatch.setattr(reconciler.triggers, "_LONGEST", 0)
+    for number in range(3):
+        await _came(journal, f"k{number}", {"version": f"v{number}"})
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        turns += 1
+        assert turns < 10
+        await _came(journal, f"more{turns}", {"version": f"more{turns}"})
+
+    assert await _deciding(journal).decide(given(AT), between=others) == 3
+    assert turns == 3
+    assert await journal.read(events.waiting) == 3
+
+
+async def test_nothing_is_decided_while_another_commit_comes_into_force(journal: Journal) -> None:
+    deciding = _deciding(journal)
+    await _came(journal, "k", {"version": "v1"})
+    async with deciding.turn:
+        waits = asyncio.create_task(deciding.decide(given(AT)))
+        done, _ = await asyncio.wait({waits}, timeout=0.3)
+        assert not done
+        assert await journal.read(events.waiting) == 1
+    assert await waits == 1
+
+
+async def test_a_backlog_is_decided_after_a_pause_though_nothing_new_comes(journal: Journal) -> None:
+    """While it is not known whether the branch is still ours nothing is decided; afterwards all of it is."""
+    deciding, asked = _deciding(journal), 0
+
+    def moment() -> datetime:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise Unavailable("not now", timedelta(seconds=0.05))
+        return AT
+
+    hearing = asyncio.create_task(hear_events(deciding, journal, moment))
+    await _came(journal, "k", {"version": "v1"})
+    async with asyncio.timeout(10):
+        while await journal.read(events.waiting):
+            await asyncio.sleep(0.01)
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+    assert [event.state for event in await _events(journal)] == ["started"]
