@@ -1,6 +1,6 @@
 """An accepted commit as values: every definition by kind and name, checked as a whole. Immutable."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,14 @@ class Catalog:
     def library(self, name: str) -> Library | None:
         """A step library: the repository's own, else the one that the product brings by that name."""
         return self.libraries.get(name) or builtin.library(name)
+
+    def sealed(self, names: Iterable[str]) -> dict[str, str]:
+        """Of these credentials the files of those that are encrypted in place, as they stand in the commit."""
+        files = {name: self.origin[f"Credential/{name}"].places.layout.data for name in names if self._is_sealed(name)}
+        return {name: data.decode() for name, data in files.items()}
+
+    def _is_sealed(self, name: str) -> bool:
+        return name in self.credentials and self.credentials[name].data is not None
 
     @property
     def live_schedules(self) -> Mapping[str, Schedule]:

@@ -14,6 +14,8 @@ class PinnedChannel:
 
     spec: Mapping[str, Any]
     credentials: Mapping[str, CredentialSpec] = field(default_factory=dict)
+    sealed: Mapping[str, str] = field(default_factory=dict)
+    """The files of those that are encrypted in place."""
     networks: tuple[str, ...] = ()
     refused: str | None = None
 
@@ -26,6 +28,7 @@ class PinnedChannel:
         return {
             "spec": dict(self.spec),
             "credentials": credentials,
+            "sealed": dict(self.sealed),
             "networks": list(self.networks),
             "refused": self.refused,
         }
@@ -33,7 +36,8 @@ class PinnedChannel:
     @classmethod
     def of_json(cls, kept: Mapping[str, Any]) -> "PinnedChannel":
         credentials = {name: CredentialSpec.model_validate(one) for name, one in kept["credentials"].items()}
-        return cls(kept["spec"], credentials, tuple(kept["networks"]), kept.get("refused"))
+        sealed = kept.get("sealed", {})
+        return cls(kept["spec"], credentials, sealed, tuple(kept["networks"]), kept.get("refused"))
 
 
 def pinned(catalog: Catalog, name: str) -> PinnedChannel:
@@ -45,6 +49,7 @@ def pinned(catalog: Catalog, name: str) -> PinnedChannel:
     return PinnedChannel(
         channel.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
         {} if credential is None or named is None else {named: credential.spec},
+        catalog.sealed([named] if named is not None else []),
         tuple(_networks(catalog, pool_of(catalog, name))),
         next((catalog.held[one] for one in held if one in catalog.held), None),
     )

@@ -233,6 +233,8 @@ class PinnedSpec:
     jumps: tuple[PinnedTarget, ...] = ()
     """The targets that others are reached through; each has its own jump, and none leads in a circle."""
     credentials: dict[str, CredentialSpec] = field(default_factory=dict)
+    sealed: dict[str, str] = field(default_factory=dict)
+    """The files of those that are encrypted in place, by name: only a runner with a key of theirs can open them."""
     labels: dict[str, str] = field(default_factory=dict)
     """Of the job, or of the request that holds the steps: a credential's `allowedFor` is judged by them."""
     order: Literal["targetFirst", "stepFirst"] = "targetFirst"

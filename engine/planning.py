@@ -126,6 +126,7 @@ def _refuse_held(catalog: Catalog, *identities: str | None) -> None:
 def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]) -> PinnedSpec:
     job, catalog = asked.job, asked.catalog
     variables = Variables(catalog.groups)
+    credentials = _credentials(asked, targets, steps)
     return PinnedSpec(
         job=asked.name,
         commit=catalog.commit,
@@ -133,7 +134,8 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         targets=tuple(pinned_target(target, variables) for target in targets),
         on_targets=job.targets is not None,
         jumps=tuple(pinned_target(hop, variables) for hop in _hops(asked, targets)),
-        credentials=_credentials(asked, targets, steps),
+        credentials=credentials,
+        sealed=catalog.sealed(credentials),
         labels=dict(asked.labels),
         order=job.strategy.order,
         max_parallel=job.strategy.max_parallel,

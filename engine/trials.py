@@ -1,7 +1,7 @@
 """What is tried by `target test`: the connections of chosen targets, with all that they log in with. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.catalog import Catalog
 from engine.groupvars import Variables
@@ -50,6 +50,7 @@ def trials(catalog: Catalog, chosen: Selection | None) -> Trials:
         jumps=tuple(pinned_target(hops[name], variables) for name in sorted(hops)),
         credentials=_credentials(catalog, [*targets, *hops.values()]),
     )
+    plan = replace(plan, sealed=catalog.sealed(plan.credentials))
     return Trials(plan, tuple(_of(plan)))
 
 

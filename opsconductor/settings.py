@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,20 @@ def parse_source(text: str) -> Source:
 def secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """What `from.env` may read."""
     return {name: value for name, value in environment.items() if name.startswith("OPSCONDUCTOR_SECRET_")}
+
+
+def identities(files: Iterable[Path]) -> tuple[Path, ...]:
+    """The files of `--identity`. Raises UsageError where one holds no age key: a runner without it opens nothing."""
+    from runners.secrets.agekeys import NoKey, read
+
+    found = tuple(file.resolve() for file in files)
+    try:
+        read(found)
+    except NoKey as error:
+        raise UsageError(f"--identity: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--identity {error.filename}: {error.strerror}") from error
+    return found
 
 
 def default_state(source: Source) -> Path:
@@ -83,6 +97,8 @@ class Settings:
     secret_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The OPSCONDUCTOR_SECRET_* variables, and nothing else of the environment."""
     restricted: bool = False
+    identities: tuple[Path, ...] = ()
+    """Files with age keys that open what is encrypted for this engine's pools."""
     status_remote: str | None = None
     grace: timedelta = timedelta(seconds=30)
     take_over: bool = False

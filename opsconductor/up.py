@@ -380,7 +380,12 @@ class Engine:
 
     def _secrets(self) -> Secrets:
         settings = self._settings
-        return Secrets(settings.secrets, settings.secret_variables, restricted=settings.restricted)
+        return Secrets(
+            settings.secrets,
+            settings.secret_variables,
+            restricted=settings.restricted,
+            identities=settings.identities,
+        )
 
     def _longest_still(self) -> timedelta:
         assert self._branch is not None

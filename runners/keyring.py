@@ -18,7 +18,7 @@ class Keyring:
         """Open every credential of the plan. One that cannot be opened is no error here: whoever needs it, fails."""
         for name, spec in plan.credentials.items():
             try:
-                opened = self._secrets.open(name, spec, labels=plan.labels)
+                opened = self._secrets.open(name, spec, labels=plan.labels, sealed=plan.sealed.get(name))
                 for secret in opened.secrets:
                     self._masker.add(secret)
                 self._opened[name] = opened

@@ -24,7 +24,8 @@ async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: 
         return Never(pinned.refused)
     masker = Masker()
     keys = Keyring(secrets, masker)
-    plan = PinnedSpec(job="notification", commit="", steps=(), credentials=dict(pinned.credentials))
+    credentials, sealed = dict(pinned.credentials), dict(pinned.sealed)
+    plan = PinnedSpec(job="notification", commit="", steps=(), credentials=credentials, sealed=sealed)
 
     def opened(name: str) -> Opened:
         if name in pinned.credentials and pinned.credentials[name].allowed_for is not None:

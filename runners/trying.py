@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.pinned import PinnedTarget
 from engine.trials import Trial, Trials
@@ -36,7 +36,7 @@ async def tried(
 ) -> tuple[Tried, ...]:
     """Try them, AT_ONCE at a time, each told as it ends; in the order of the trials."""
     masker = Masker()
-    keys = Keyring(secrets, masker)
+    keys = Keyring(replace(secrets, for_jobs=False), masker)
     await asyncio.to_thread(keys.open_all, wanted.plan)
     jumps = {target.name: target for target in wanted.plan.jumps}
     slots = asyncio.Semaphore(AT_ONCE)

@@ -7,10 +7,11 @@ from typing import Any
 from engine.checks.scope import Path, Scope
 from schemas.credential import FIELDS, Credential
 from schemas.diagnostic import Diagnostic, Related
+from schemas.places import Node
 from schemas.reader import Authored
 
 _LEAF = re.compile(
-    r"ENC\[AES256_GCM,data:[A-Za-z0-9+/]*={0,2},iv:[A-Za-z0-9+/]+={0,2},tag:[A-Za-z0-9+/]+={0,2},type:(str|int|float|bool|bytes)\]"
+    r"ENC\[AES256_GCM,data:[A-Za-z0-9+/]*={0,2},iv:[A-Za-z0-9+/]+={0,2},tag:[A-Za-z0-9+/]+={0,2},type:(str|int|float|bool|bytes|time)\]"
 )
 _REGEX = "^data$"
 _OTHERS = ("pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "key_groups")
@@ -33,6 +34,9 @@ def _form(authored: Authored, sops: Mapping[str, Any]) -> Iterator[Diagnostic]:
         hint = "sops encrypts a file as a whole: move the other documents to another file"
         message = "an encrypted credential is alone in its file"
         yield Diagnostic(authored.span("kind"), "OC610", message, hint)
+    for path in _called_data(authored):
+        hint = "give the key another name: sops encrypts every value below a key of that name"
+        yield Diagnostic(authored.span(*path, key=True), "OC610", "a second key is called 'data'", hint)
     if sops.get("encrypted_regex") != _REGEX:
         hint = f"encrypt it with: sops --encrypt --encrypted-regex '{_REGEX}'"
         yield _wrong(authored, "encrypted_regex", f"'encrypted_regex' must be '{_REGEX}'", hint)
@@ -45,6 +49,18 @@ def _form(authored: Authored, sops: Mapping[str, Any]) -> Iterator[Diagnostic]:
     if sops.get("mac_only_encrypted"):
         hint = "encrypt it again without --mac-only-encrypted: the MAC is over the whole document"
         yield _wrong(authored, "mac_only_encrypted", "a MAC over 'data' alone lets anybody change the rest", hint)
+
+
+def _called_data(authored: Authored) -> Iterator[Path]:
+    root = authored.places.layout.roots[authored.index]
+    waiting: list[tuple[Path, Node]] = [((), root)] if root is not None else []
+    while waiting:
+        path, node = waiting.pop()
+        for key, below in (node.children or {}).items():
+            here = (*path, key)
+            if key == "data" and path:
+                yield here
+            waiting.append((here, below))
 
 
 def _wrong(authored: Authored, key: str, message: str, hint: str) -> Diagnostic:

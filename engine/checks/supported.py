@@ -107,8 +107,6 @@ def _credential(credential: Credential) -> Iterator[Finding]:
         yield ("spec", "from", "vault"), "a secret from vault", "use file or env"
     if spec.from_ is not None and spec.from_.command is not None:
         yield ("spec", "from", "command"), "a secret from a command", "use file or env"
-    if credential.data is not None:
-        yield ("data",), "a secret that is encrypted in place", "use spec.from: {file: …}"
 
 
 def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:

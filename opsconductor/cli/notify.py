@@ -8,6 +8,7 @@ import typer
 from opsconductor import exits
 from opsconductor.cli.options import (
     BranchOption,
+    IdentityOption,
     OutputOption,
     RemoteOption,
     RepoOption,
@@ -46,13 +47,14 @@ def test(
     branch: BranchOption = "main",
     state: StateOption = None,
     secret_dir: SecretDirOption = None,
+    identity: IdentityOption = [],  # noqa: B006 - typer makes its own
     restricted: RestrictedOption = False,
 ) -> int:
     """Send one test message by a channel. Exit 1 where it does not arrive.
 
     It is sent from here, with the secrets of this machine: call it where the engine runs, as its user.
     """
-    from opsconductor.settings import secret_variables
+    from opsconductor.settings import identities, secret_variables
     from opsconductor.telling import try_channel
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
@@ -67,7 +69,8 @@ def test(
         chatter(f"there is no NotificationChannel '{channel}'; there are: {known}")
         return exits.FINDINGS
     folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted)
+    keys = identities(identity)
+    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, identities=keys)
     tried = try_channel(catalog, channel, secrets, workspace.content, restricted=restricted)
     row = (tried.channel, tried.type, "ok" if tried.good else "failed", f"{tried.seconds:.1f}s", tried.said)
     columns = ("CHANNEL", "TYPE", "RESULT", "TOOK", "MESSAGE")

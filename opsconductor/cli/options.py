@@ -29,6 +29,15 @@ SecretDirOption = Annotated[
     Path | None,
     typer.Option("--secret-dir", envvar="OPSCONDUCTOR_SECRET_DIR", metavar="DIR", help="What from.file may read."),
 ]
+IdentityOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--identity",
+        envvar="OPSCONDUCTOR_IDENTITY",
+        metavar="FILE",
+        help="age keys that open what is encrypted for it; may repeat.",
+    ),
+]
 LogsOption = Annotated[
     str | None,
     typer.Option(

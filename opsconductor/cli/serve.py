@@ -12,6 +12,7 @@ from opsconductor.address import DASHBOARD, Address, Pages, parse_public
 from opsconductor.address import parse as parse_address
 from opsconductor.cli.options import (
     BranchOption,
+    IdentityOption,
     LogsOption,
     OutputOption,
     RepoOption,
@@ -26,6 +27,7 @@ from opsconductor.settings import (
     Settings,
     StateFolder,
     default_state,
+    identities,
     parse_source,
     secret_variables,
 )
@@ -54,6 +56,7 @@ def up(
     branch: BranchOption = "main",
     state: StateOption = None,
     secret_dir: SecretDirOption = None,
+    identity: IdentityOption = [],  # noqa: B006 - typer makes its own
     restricted: RestrictedOption = False,
     status_remote: Annotated[
         str | None,
@@ -120,6 +123,7 @@ def up(
         secret_dir=secret_dir.resolve() if secret_dir else None,
         secret_variables=secret_variables(os.environ),
         restricted=restricted,
+        identities=identities(identity),
         status_remote=status_remote,
         grace=patience,
         take_over=take_over,

@@ -8,6 +8,7 @@ import typer
 from opsconductor import exits
 from opsconductor.cli.options import (
     BranchOption,
+    IdentityOption,
     RemoteOption,
     RepoOption,
     RestrictedOption,
@@ -43,6 +44,7 @@ def test(
     branch: BranchOption = "main",
     state: StateOption = None,
     secret_dir: SecretDirOption = None,
+    identity: IdentityOption = [],  # noqa: B006 - typer makes its own
     restricted: RestrictedOption = False,
 ) -> int:
     """Log in to targets over each of their connections and do something harmless. Exit 1 where one fails.
@@ -51,7 +53,7 @@ def test(
     """
     from engine.selection import parse_limit
     from engine.trials import trials
-    from opsconductor.settings import secret_variables
+    from opsconductor.settings import identities, secret_variables
     from opsconductor.trying import as_data, as_junit, try_all
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
@@ -70,7 +72,8 @@ def test(
         chatter(f"{limit!r} selects no target" if limit else "there is no target with a connection")
         return exits.FINDINGS
     folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted)
+    keys = identities(identity)
+    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, identities=keys)
     results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=lambda _: None)
     if output == "junit":
         typer.echo(as_junit(results))

@@ -56,6 +56,7 @@ class Hook:
     credential: str
     spec: CredentialSpec
     labels: Mapping[str, str]
+    sealed: str | None = None
 
 
 def hooks(catalog: Catalog | None) -> Mapping[str, Hook]:
@@ -66,7 +67,8 @@ def hooks(catalog: Catalog | None) -> Mapping[str, Hook]:
         if catalog is None or webhook is None or webhook.credential_ref not in catalog.credentials:
             continue
         spec = catalog.credentials[webhook.credential_ref].spec
-        found[name] = Hook(name, webhook.provider, webhook.credential_ref, spec, trigger.metadata.labels)
+        sealed = catalog.sealed([webhook.credential_ref]).get(webhook.credential_ref)
+        found[name] = Hook(name, webhook.provider, webhook.credential_ref, spec, trigger.metadata.labels, sealed)
     return found
 
 
@@ -166,7 +168,7 @@ class Receiver:
         return prove(hook.provider, secret, incoming, now)
 
     def _secret(self, hook: Hook) -> str:
-        opened = self._secrets.open(hook.credential, hook.spec, labels=hook.labels)
+        opened = self._secrets.open(hook.credential, hook.spec, labels=hook.labels, sealed=hook.sealed)
         return opened.get("token" if hook.spec.type == "token" else "value")
 
     async def _proven(self, hook: Hook, proof: Proven, incoming: Incoming) -> JSONResponse:

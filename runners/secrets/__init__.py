@@ -1,8 +1,9 @@
 """Opening credentials. Only runners do it, only for the pools and jobs that the credential names, and only when a run
 needs it.
 
-A Credential is a secret by reference; `runners.secrets.sources` says who reads it. `file` reads below the runner's
+A Credential is a secret by reference, and `runners.secrets.sources` says who reads it: `file` reads below the runner's
 secret folder, `env` reads variables named OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
+Or it is encrypted in place, and `runners.secrets.sops` opens it with the runner's age keys.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,8 @@ from engine.selection import matches
 from runners.doors import NoPart
 from runners.secretforms import SHORTEST
 from runners.secrets.sources import DOOR, Settings
-from schemas.credential import FIELDS, CredentialSpec
+from schemas.credential import FIELDS, Credential, CredentialSpec
+from schemas.reader import read
 
 _FIELD = {
     "ssh": "privateKey",
@@ -61,27 +63,65 @@ class Secrets:
     environ: Mapping[str, str] = field(repr=False)
     pools: Callable[[], frozenset[str]] | None = None
     restricted: bool = False
+    identities: tuple[Path, ...] = ()
+    """Files with the age keys of this runner."""
+    for_jobs: bool = True
+    """False where somebody tries what is on this machine: which jobs a credential is for is not asked."""
 
-    def open(self, name: str, spec: CredentialSpec, *, labels: Mapping[str, str] = MappingProxyType({})) -> Opened:
-        """Read it anew, for a job with these labels. Raises Sealed.
+    def open(
+        self,
+        name: str,
+        spec: CredentialSpec,
+        *,
+        labels: Mapping[str, str] = MappingProxyType({}),
+        sealed: str | None = None,
+    ) -> Opened:
+        """Read it anew, for a job with these labels; `sealed` is its file where it is encrypted in place. Raises
+        Sealed.
 
         Whether the job may use it was judged when the run was planned. It is judged again here, before anything is
-        read: who can write a plan into the journal must not thereby be able to read every secret of the runner.
+        read: who can write a plan into the journal must not thereby be able to read every secret of the runner. What is
+        encrypted in place is judged a third time by what its MAC proves.
         """
+        self._judge(name, spec, labels)
+        if sealed is None:
+            given = self._read(name, spec)
+        else:
+            given, spec = self._unsealed(name, sealed)
+            self._judge(name, spec, labels)
+        fields = {key: _ended(text, key) for key, text in given.items()}
+        username = fields.pop("username", None)
+        if any(len(text.strip()) < SHORTEST for text in fields.values()):
+            raise Sealed(f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs")
+        return Opened(name, spec.username or username, fields)
+
+    def _judge(self, name: str, spec: CredentialSpec, labels: Mapping[str, str]) -> None:
         served = self.pools() if self.pools is not None else None
         if spec.pools and served is not None and not served & set(spec.pools):
             raise Sealed(f"credential '{name}' may not be opened here: it names the pools {', '.join(spec.pools)}")
-        if spec.allowed_for is not None and not matches(spec.allowed_for, labels):
+        if self.for_jobs and spec.allowed_for is not None and not matches(spec.allowed_for, labels):
             has = ", ".join(f"{key}={value}" for key, value in sorted(labels.items())) or "none"
             raise Sealed(
                 f"credential '{name}' is not allowed for this job: its allowedFor does not match the labels that the "
                 f"run was planned with ({has}); give the job the labels, or widen allowedFor, and start a new run"
             )
-        fields = {key: _ended(text, key) for key, text in self._read(name, spec).items()}
-        username = fields.pop("username", None)
-        if any(len(text.strip()) < SHORTEST for text in fields.values()):
-            raise Sealed(f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs")
-        return Opened(name, spec.username or username, fields)
+
+    def _unsealed(self, name: str, text: str) -> tuple[Mapping[str, str], CredentialSpec]:
+        """The fields of a document that proves itself, and what it says of itself."""
+        from runners.secrets import agekeys, sops
+
+        try:
+            fields = sops.unseal(text, agekeys.read(self.identities)).fields
+        except (sops.NotOpened, agekeys.NoKey) as error:
+            raise Sealed(f"credential '{name}' cannot be opened: {error}") from error
+        except OSError as error:
+            raise Sealed(f"credential '{name}' cannot be opened: {error.filename}: {error.strerror}") from error
+        written = next((one.document for one in read(text.encode(), name).documents), None)
+        if not isinstance(written, Credential) or written.name != name:
+            raise Sealed(f"credential '{name}' cannot be opened: its file holds another document")
+        if odd := sorted(fields.keys() - FIELDS[written.spec.type]):
+            raise Sealed(f"credential '{name}' of type {written.spec.type} has no {odd[0]}, which its file gives")
+        return fields, written.spec
 
     def _read(self, name: str, spec: CredentialSpec) -> Mapping[str, str]:
         given = spec.from_.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.from_ is not None else {}
