@@ -1,9 +1,10 @@
 """What was: queries for the pages and files that people read, and the journal's own retention."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
+from sqlalchemy import Boolean, ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select
 
 from engine.identity import RunId
 from engine.pinned import RUNNER
@@ -39,6 +40,14 @@ _SHOWN = (
     runs.c.concurrency,
     runs.c.due_at,
 )
+# Made once: the first page asks them for every job that fails.
+_PAST = (
+    _ENDED, runs.c.job == bindparam("name"), runs.c.workflow == bindparam("workflow", type_=Boolean),
+    runs.c.rehearsal.is_(None),
+)  # fmt: skip
+_LAST = select(*_SHOWN).where(*_PAST).order_by(runs.c.seq.desc()).limit(1)
+_LAST_SUCCESS = _LAST.where(runs.c.state == RunState.SUCCEEDED.value)
+_STATES = select(runs.c.state).where(*_PAST).order_by(runs.c.seq.desc()).limit(_LOOKED_BACK)
 _RANK = {state.value: rank for rank, state in enumerate(TARGET_SEVERITY)}
 
 
@@ -46,6 +55,13 @@ def briefs(conn: Connection, where: ColumnElement[bool] | None = None, *, limit:
     """The newest runs, newest first."""
     query = select(*_SHOWN).order_by(runs.c.seq.desc()).limit(limit)
     return _briefs(conn, conn.execute(query if where is None else query.where(where)).all())
+
+
+def _open(conn: Connection, where: ColumnElement[bool], limit: int) -> tuple[RunBrief, ...]:
+    """The newest open runs, newest first. They are few: sorted, they cost nothing, while who walks along the numbers
+    of all runs until there are enough of them reads the whole journal."""
+    query = select(*_SHOWN).where(_OPEN, where).order_by((runs.c.seq + 0).desc()).limit(limit)
+    return _briefs(conn, conn.execute(query).all())
 
 
 def brief(conn: Connection, run: RunId) -> RunBrief | None:
@@ -107,18 +123,18 @@ def _failed_nodes(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[st
 
 def running(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
     """Running runs, newest first."""
-    return briefs(conn, and_(_OPEN, runs.c.state == RunState.RUNNING.value), limit=limit)
+    return _open(conn, runs.c.state == RunState.RUNNING.value, limit)
 
 
 def waiting(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
     """Waiting and queued runs, newest first."""
-    return briefs(conn, and_(_OPEN, runs.c.state != RunState.RUNNING.value), limit=limit)
+    return _open(conn, runs.c.state != RunState.RUNNING.value, limit)
 
 
 def open_of(conn: Connection, name: str, *, by_group: bool, limit: int) -> tuple[RunBrief, ...]:
     """The open runs of a concurrency group, or else of a job or workflow, newest first."""
     column = runs.c.concurrency if by_group else runs.c.job
-    return briefs(conn, and_(_OPEN, column == name), limit=limit)
+    return _open(conn, column == name, limit)
 
 
 def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
@@ -148,25 +164,34 @@ def failures(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
 
 def job(conn: Connection, name: str) -> JobView:
     """A job's recent past. A dry run is none of it."""
-    return _past_of(conn, name, runs.c.workflow.is_(False))
+    return pasts(conn, [(name, False)])[0]
 
 
 def workflow(conn: Connection, name: str) -> JobView:
     """A workflow's recent past."""
-    return _past_of(conn, name, runs.c.workflow.is_(True))
+    return pasts(conn, [(name, True)])[0]
 
 
-def _past_of(conn: Connection, name: str, kind: ColumnElement[bool]) -> JobView:
-    of_job = and_(_ENDED, runs.c.job == name, runs.c.rehearsal.is_(None), kind)
-    last = briefs(conn, of_job, limit=1)
-    success = briefs(conn, and_(of_job, runs.c.state == RunState.SUCCEEDED.value), limit=1)
-    states = conn.execute(select(runs.c.state).where(of_job).order_by(runs.c.seq.desc()).limit(_LOOKED_BACK)).scalars()
-    failed = 0
-    for state in states:
-        if state in _NO_FAILURE:
-            break
-        failed += 1
-    return JobView(name, last[0] if last else None, success[0] if success else None, failed)
+def pasts(conn: Connection, wanted: Sequence[tuple[str, bool]]) -> tuple[JobView, ...]:
+    """The recent pasts of jobs (name, False) and workflows (name, True), in their order."""
+    asked = [{"name": name, "workflow": is_workflow} for name, is_workflow in wanted]
+    last = [conn.execute(_LAST, one).first() for one in asked]
+    success = [conn.execute(_LAST_SUCCESS, one).first() for one in asked]
+    failed = [_in_a_row(conn, one) for one in asked]
+    rows = {row.seq: row for row in (*last, *success) if row is not None}
+    shown = dict(zip(rows, _briefs(conn, list(rows.values())), strict=True))
+    return tuple(
+        JobView(name, newest and shown[newest.seq], good and shown[good.seq], bad)
+        for (name, _), newest, good, bad in zip(wanted, last, success, failed, strict=True)
+    )
+
+
+def _in_a_row(conn: Connection, asked: Mapping[str, object]) -> int:
+    """How many of its newest runs were failures."""
+    states = conn.execute(_STATES, asked).scalars()
+    found = sum(1 for _ in takewhile(lambda state: state not in _NO_FAILURE, states))
+    states.close()
+    return found
 
 
 def jobs(conn: Connection) -> tuple[str, ...]:

@@ -46,7 +46,9 @@ def _instant(at: datetime) -> str:
 
 
 def _text(value: str) -> str:
-    shown = "".join(char if char == "\n" or char.isprintable() else " " for char in value)
+    shown = value
+    if not value.isprintable():
+        shown = "".join(char if char == "\n" or char.isprintable() else " " for char in value)
     for char in ("\\", ";", ","):
         shown = shown.replace(char, f"\\{char}")
     return shown.replace("\n", "\\n")
@@ -54,6 +56,9 @@ def _text(value: str) -> str:
 
 def _folded(line: str) -> Iterator[str]:
     """A line in pieces of at most 75 octets, none of which ends within a character."""
+    if line.isascii() and len(line) <= _MOST_OCTETS:
+        yield line
+        return
     piece, lead = b"", ""
     for char in line:
         encoded = char.encode("utf-8", "replace")

@@ -130,6 +130,8 @@ def pieces(text: str) -> Iterator[Piece]:
 
 
 def _plain(text: str) -> str:
+    if text.isprintable():
+        return text
     without = _ESCAPE.sub("", text)
     return "".join(char if char == "\t" or char.isprintable() else "�" for char in without)
 

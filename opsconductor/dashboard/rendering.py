@@ -18,9 +18,22 @@ STATES = {
 """A shape for each state: colour alone tells nobody who does not see it."""
 
 
+class _Pages(Environment):
+    """Of the plain data that pages are made of, `one.name` is the key: a miss for an attribute costs as much again."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj and attribute not in _METHODS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_METHODS = frozenset(dir(dict))
+"""What a template calls of a mapping, whatever keys somebody's labels have."""
+
+
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    environment = _Pages(
         loader=PackageLoader("opsconductor.dashboard"),
         autoescape=True,
         finalize=visible,

@@ -67,12 +67,15 @@ async def test_where_a_run_went_wrong_first(desk, new_run):
 
 
 async def test_how_the_newest_ended_run_stands(desk, new_run):
-    assert await desk.see(trends.last_ended, "rotate", workflow=False) is None
+    job = ("rotate", False)
+    assert await desk.see(trends.last_ended, [job]) == {}
     claim = await desk.running()
     await desk.enqueue(new_run("two"))
-    assert await desk.see(trends.last_ended, "rotate", workflow=False) is None
+    await desk.enqueue(new_run("other", job="tidy"))
+    assert await desk.see(trends.last_ended, [job]) == {}
     await desk.do(leases.finish, claim.fence, RunState.FAILED, now=desk.clock.now())
-    assert await desk.see(trends.last_ended, "rotate", workflow=False) is RunState.FAILED
+    assert await desk.see(trends.last_ended, [job, ("rotate", True), ("tidy", False)]) == {job: RunState.FAILED}
+    assert await desk.see(trends.last_ended, []) == {}
 
 
 async def test_what_was_missed_is_what_nobody_had_planned(desk):

@@ -14,7 +14,7 @@ from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
 from engine.views import RunView
 from engine.waits import Held
 from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
-from journal import census, graphs, history, leases, outbox, runimport, runresume, runs, workflows
+from journal import census, graphs, history, leases, outbox, runimport, runresume, runs, trends, workflows
 from journal.runs import Enqueued, NewRun
 from journal.tables import nodes
 from schemas.project import Retention
@@ -186,6 +186,20 @@ async def test_a_run_that_we_cannot_lead_ends_unknown_and_closes_its_gates(desk:
     assert await desk.see(graphs.open_gates) == ()
     await desk.do(outbox.advance, "test", before)
     assert ("gate", digest) in (await desk.see(outbox.pending, "test", 100)).objects
+
+
+async def test_a_job_of_its_name_is_another(desk: Desk, new_run: Any) -> None:
+    await desk.enqueue(new_run("one", job="release"))
+    (claim,) = await desk.claim()
+    await desk.do(leases.finish, claim.fence, RunState.FAILED, now=desk.clock.now())
+    leading = await begun(desk)
+    await desk.do(workflows.give_up, leading.run, "an error of ours", desk.clock.now())
+    workflow, job = ("release", True), ("release", False)
+    ends = await desk.see(trends.last_ended, [job, workflow])
+    assert ends == {job: RunState.FAILED, workflow: RunState.UNKNOWN}
+    pasts = await desk.see(history.pasts, [workflow, job, ("none", False)])
+    assert [past.last and past.last.id for past in pasts] == [leading.run, new_run("one", job="release").id, None]
+    assert [past.consecutive_failures for past in pasts] == [1, 1, 0]
 
 
 async def test_a_timeout_ends_it(desk: Desk) -> None:

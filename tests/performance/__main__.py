@@ -19,6 +19,7 @@ from tests.performance import (
     masking,
     memory,
     packed_history,
+    pages,
     reconcile,
     schedules,
     status_commits,
@@ -40,6 +41,7 @@ PARTS: Mapping[str, Callable[[Path], Awaitable[list[Row]]]] = {
     "schedules": schedules.rows,
     "groups": groups.rows,
     "masking": masking.rows,
+    "pages": pages.rows,
     "fanout": fan_out.rows,
 }
 

@@ -135,8 +135,8 @@ def _failing(conn: Connection, catalog: Catalog | None) -> list[Data]:
     if catalog is None:
         return []
     named = [(name, False) for name in catalog.jobs] + [(name, True) for name in catalog.workflows]
-    bad = [one for one in named if trends.last_ended(conn, one[0], workflow=one[1]) not in _WISHED]
-    pasts = [history.workflow(conn, name) if workflow else history.job(conn, name) for name, workflow in bad]
+    last = trends.last_ended(conn, named)
+    pasts = history.pasts(conn, [one for one in named if last.get(one) not in _WISHED])
     errors = trends.first_errors(conn, [past.last.id for past in pasts if past.last is not None][:_OPEN])
     return [
         {"job": past.name, "failures": past.consecutive_failures, "last": brief_of(past.last),
