@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opsconductor.acts import GATE_DIGITS, voted
 from opsconductor.cli.ask import (
     Call,
     OnBranchOption,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 GateArgument = Annotated[
     str, typer.Argument(metavar="GATE", help="The gate: its digest, or a unique beginning of it. See 'get gates'.")
 ]
-SHOWN = 12
-"""Hexadecimal digits of a digest that people are shown."""
 
 
 def register(app: typer.Typer) -> None:
@@ -67,8 +66,7 @@ def _said(decision: Literal["approve", "reject"], wanted: str, call: Call) -> in
     found = meant_gate(call.workspace.status(), wanted)
     for line in shown(found):
         chatter(line)
-    spec = {"gate": found["metadata"]["name"], "decision": decision}
-    return told(pushed("Approval", decision, spec, call))
+    return told(pushed("Approval", decision, voted(found["metadata"]["name"], decision), call))
 
 
 def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
 
 def short(gate: dict[str, Any]) -> str:
     """The beginning of a gate's digest."""
-    return str(gate["metadata"]["name"]).removeprefix("sha256:")[:SHOWN]
+    return str(gate["metadata"]["name"]).removeprefix("sha256:")[:GATE_DIGITS]
 
 
 def shown(gate: dict[str, Any]) -> Iterator[str]:

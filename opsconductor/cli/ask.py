@@ -1,18 +1,18 @@
 """`run`, `exec`, `cancel`: write the act, commit it, push it; follow it on the status branch when asked to."""
 
 import re
-import secrets
 import shlex
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from opsconductor import exits
+from opsconductor.acts import Act, act_name, because, cancelled, started
 from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption, StateOption
-from opsconductor.cli.output import Table, as_yaml, check_format, show
+from opsconductor.cli.output import Table, check_format, show
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
 
@@ -58,12 +58,9 @@ def run(
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)
     _warn_of_typo(workspace, job)
-    spec: dict[str, Any] = {_reference(workspace, job): job}
-    if param:
-        spec["params"] = dict(_param(text) for text in param)
-        _check_texts(workspace, job, param)
-    if dry_run:
-        spec["dryRun"] = True
+    params = dict(_param(text) for text in param)
+    _check_texts(workspace, job, param)
+    spec = started(job, workflow=_is_workflow(workspace, job), params=params, dry=dry_run)
     call = Call(workspace, reason, on_branch, patience_of(wait, timeout))
     return told(ask(job, with_limit(spec, limit), call))
 
@@ -111,7 +108,7 @@ def cancel(
     """Ask for the end of a run: its steps are ended, `finally` still runs. With --wait: 0 once the run has ended."""
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
     name = _open_run(call.workspace.status(), run)
-    return told(ask("cancel", {"action": "cancel", "run": name}, call))
+    return told(ask("cancel", cancelled(name), call))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,21 +168,15 @@ def ask(about: str, spec: dict[str, Any], call: Call) -> Asked:
     return pushed("RunRequest", about, spec, call)
 
 
-def pushed(kind: str, about: str, spec: dict[str, Any], call: Call) -> Asked:
+def pushed(kind: Literal["RunRequest", "Approval"], about: str, spec: dict[str, Any], call: Call) -> Asked:
     """Push the act, and follow it where that was asked for."""
     from opsconductor.follow import follow, say_if_nobody_listens
 
     workspace = call.workspace
-    name = act_name(about, datetime.now(UTC))
-    document = {
-        "apiVersion": "opsconductor/v1",
-        "kind": kind,
-        "metadata": {"name": name},
-        "spec": {**spec, **({"reason": call.reason} if call.reason else {})},
-    }
-    text = as_yaml(document)
-    workspace.check_act(text)
-    commit = workspace.push_act(name, text, on_branch=call.on_branch)
+    act = Act(kind, act_name(about, datetime.now(UTC)), because(spec, call.reason))
+    name = act.name
+    workspace.check_act(act.text)
+    commit = workspace.push_act(name, act.text, on_branch=call.on_branch)
     chatter(f"asked: {name} (commit {commit[:12]})")
     if call.patience is None:
         say_if_nobody_listens(workspace)
@@ -264,13 +255,6 @@ def _names(run: dict[str, Any]) -> tuple[str, ...]:
     return (run["metadata"]["name"], str(run["spec"].get("job") or run["spec"].get("workflow")))
 
 
-def act_name(about: str, now: datetime) -> str:
-    """A name nobody else gives: what it is about, when, and chance. At most 63 characters."""
-    stamp = now.strftime("%Y%m%dt%H%M%Sz")
-    topic = re.sub(r"[^a-z0-9.-]+", "-", about.lower())[:40].strip(".-")
-    return f"{topic or 'act'}-{stamp}-{secrets.token_hex(3)}"
-
-
 def _param(text: str) -> tuple[str, Any]:
     from schemas.reader import plain
 
@@ -283,11 +267,10 @@ def _param(text: str) -> tuple[str, Any]:
         raise UsageError(f"""-p {text!r}: {error}; text goes in quotes: -p '{key}="..."'""") from error
 
 
-def _reference(workspace: "Workspace", name: str) -> str:
+def _is_workflow(workspace: "Workspace", name: str) -> bool:
     """What a name means here: a job, or a workflow where there is no such job."""
     catalog = workspace.definitions().catalog
-    is_workflow = catalog is not None and name not in catalog.jobs and name in catalog.workflows
-    return "workflowRef" if is_workflow else "jobRef"
+    return catalog is not None and name not in catalog.jobs and name in catalog.workflows
 
 
 def _warn_of_typo(workspace: "Workspace", job: str) -> None:

@@ -1,17 +1,15 @@
 """Facts, displayed: the same rows as a table, as JSON or as YAML."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import typer
-import yaml
 
 from opsconductor.exits import UsageError
+from opsconductor.writtenyaml import as_yaml
 
-_WIDEST = 1 << 20
 FORMATS = ("table", "wide", "json", "yaml")
 
 
@@ -44,28 +42,6 @@ def show(table: Table, output: str) -> None:
     else:
         width = len(table.columns) + (len(table.wide) if output == "wide" else 0)
         typer.echo(_aligned([(*table.columns, *table.wide)[:width], *(row[:width] for row in table.rows)]))
-
-
-_NUMBER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|(?:\.[0-9]|[0-9])[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9]+)?)")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Scripts as they were written: several lines stay several lines, and a long one is not folded.
-
-    What YAML 1.2 reads as a number is quoted where it is text, though the library, which writes 1.1, would not.
-    """
-
-    def represent_text(self, text: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in text else "'" if _NUMBER.fullmatch(text) else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
-
-
-def as_yaml(data: Any) -> str:
-    """The data as YAML for people: keys in their order."""
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDEST)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:

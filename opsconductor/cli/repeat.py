@@ -1,9 +1,11 @@
 """`rerun`, `replay`, `resume`: ask for a run once more, whole, in part, or from where it stopped."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
+from opsconductor.acts import rerun as repeated
+from opsconductor.acts import resumed
 from opsconductor.cli.ask import (
     Call,
     DryRunOption,
@@ -55,8 +57,9 @@ def rerun(
     if at not in ("original", "current"):
         raise UsageError(f"--at {at!r}: original or current")
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    spec = {"failedOnly": failed_only or None, "fromStep": from_step, "at": at, "dryRun": dry_run or None}
-    return _asked("rerun", run, with_limit(spec, limit), call)
+    name = meant_run(call.workspace.status(), run)
+    spec = repeated(name, failed_only=failed_only, from_step=from_step, at=at, dry=dry_run)
+    return told(ask("rerun", with_limit(spec, limit), call))
 
 
 def replay(
@@ -71,7 +74,7 @@ def replay(
 ) -> int:
     """Ask for a run exactly as it was: the same as `rerun --at original`, on all of its targets."""
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    return _asked("rerun", run, {"at": "original"}, call)
+    return told(ask("rerun", repeated(meant_run(call.workspace.status(), run)), call))
 
 
 def resume(
@@ -88,10 +91,5 @@ def resume(
 ) -> int:
     """Ask to go on where a run stopped: on each target that did not succeed, at its first step that is not done."""
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    return _asked("resume", run, with_limit({"fromStep": from_step}, limit), call)
-
-
-def _asked(action: Literal["rerun", "resume"], run: str, spec: dict[str, Any], call: Call) -> int:
-    name = meant_run(call.workspace.status(), run)
-    given = {key: value for key, value in spec.items() if value is not None}
-    return told(ask(action, {"action": action, "run": name, **given}, call))
+    spec = resumed(meant_run(call.workspace.status(), run), from_step)
+    return told(ask("resume", with_limit(spec, limit), call))
