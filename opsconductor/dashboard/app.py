@@ -32,6 +32,7 @@ _STATIC = {
     "charts.css": "text/css; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "keys.js": "text/javascript; charset=utf-8",
+    "copy.js": "text/javascript; charset=utf-8",
     "log.js": "text/javascript; charset=utf-8",
 }
 _KEYS = {to: key for key, (to, _) in GO.items()}

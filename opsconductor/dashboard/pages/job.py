@@ -6,6 +6,7 @@ from statistics import median
 
 from sqlalchemy import Connection
 
+from engine.catalog import Catalog
 from engine.concurrency import group_of, group_of_job
 from engine.expression import has_expression
 from engine.identity import RunId
@@ -13,6 +14,7 @@ from engine.states import RunState, is_final
 from engine.yamltext import stamp
 from journal import history, trends
 from journal.trends import FirstError, Mark
+from opsconductor.dashboard import toact
 from opsconductor.dashboard.drawing import tall
 from opsconductor.dashboard.pages.briefs import brief_of
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
@@ -60,6 +62,7 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
             **past,
             **started,
             "told": told,
+            "acts": _acts(catalog, subject, past, at),
             "definition": definition(catalog, subject, at),
             "labels": {} if subject.document is None else dict(subject.document.metadata.labels),
             "description": None if subject.document is None else subject.document.metadata.description,
@@ -69,9 +72,28 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
 
 
 _ASKS = {"before": "The id of the run before which the list begins."}
-_GIVES = ("job", "workflow", "sentence", "usual", "inARow", "rates", "trend", "failures", "runs", "older", "definition")
+_GIVES = (
+    "job",
+    "workflow",
+    "sentence",
+    "usual",
+    "inARow",
+    "rates",
+    "trend",
+    "failures",
+    "runs",
+    "older",
+    "definition",
+    "acts",
+)
 JOB = Page("/jobs/{name}", "job", _loader(workflow=False), asks=_ASKS, gives=_GIVES)
 WORKFLOW = Page("/workflows/{name}", "job", _loader(workflow=True), asks=_ASKS, gives=_GIVES)
+
+
+def _acts(catalog: Catalog | None, subject: Subject, past: Data, at: datetime) -> list[Data]:
+    """What people may do; nothing about what is not defined any more."""
+    newest = past["runs"][0]["run"] if past.get("runs") else None
+    return [] if subject.document is None else toact.of_subject(subject.document, catalog, newest, at)
 
 
 # --- what was ---

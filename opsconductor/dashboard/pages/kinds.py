@@ -7,6 +7,7 @@ from engine.catalog import Catalog
 from engine.yamltext import stamp
 from journal import acts
 from journal.acts import ActRow
+from opsconductor.dashboard import toact
 from opsconductor.dashboard.definitions import about, address, document_of, entries, kind_called, matching, users_of
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery, number_of
 from opsconductor.dashboard.sources import Data, Sources
@@ -57,7 +58,16 @@ async def document(sources: Sources, asked: Asked) -> Data | None:
     if shown is None:
         return None
     users = await asyncio.to_thread(lambda: sources.kept.impacts(catalog).of(kind, name))
-    return head | shown | {"usedBy": users_of(users or ())}
+    acts_ = await asyncio.to_thread(_acts, sources, catalog, name) if kind == "Schedule" else []
+    return head | shown | {"usedBy": users_of(users or ()), "acts": acts_}
+
+
+def _acts(sources: Sources, catalog: Catalog, name: str) -> list[Data]:
+    """What people may do about a schedule."""
+    authored = catalog.origin[f"Schedule/{name}"]
+    found = sources.engine.committed(catalog.commit, authored.file)
+    text = None if found is None else found.decode("utf-8", "replace")
+    return toact.of_schedule(catalog, name, text, sources.clock.now())
 
 
 SEARCHED = {"q": "Words that must stand in the name, the description, a label (`role=web`) or the owner.",
@@ -69,7 +79,7 @@ PAGES = (
     Page(
         "/kinds/{kind}/{name}", "document", document,
         gives=("commit", "kind", "name", "description", "owner", "labels", "held", "href", "file", "line",
-               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy"),
+               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy", "acts"),
     ),
 )  # fmt: skip
 
@@ -136,5 +146,5 @@ def _act(act: ActRow) -> Data:
         "answeredAt": stamp(act.settled_at),
     }
     nothing: Data = {"file": None, "line": 1, "notActedOn": None, "ownPage": None, "notes": [], "document": {}}
-    nothing |= {"lines": [], "graph": [], "steps": [], "usedBy": {"total": 0, "documents": []}}
+    nothing |= {"lines": [], "graph": [], "steps": [], "usedBy": {"total": 0, "documents": []}, "acts": []}
     return _line_of(act) | nothing | {"answer": answer}

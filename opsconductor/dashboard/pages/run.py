@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from engine.catalog import Catalog
 from engine.contexts import RunFacts
 from engine.identity import RunId
 from engine.pinned import RUNNER, PinnedSpec, is_nested
@@ -16,9 +17,9 @@ from engine.rehearsal import rehearse
 from engine.states import StepState
 from engine.views import NodeView, RunView, StepView, TargetView
 from engine.yamltext import stamp
-from journal import attempts, runviews
+from journal import attempts, runviews, trends
 from journal.attempts import Attempt, Planned
-from opsconductor.dashboard import sentence
+from opsconductor.dashboard import sentence, toact
 from opsconductor.dashboard.definitions import lines_of
 from opsconductor.dashboard.differences import differences
 from opsconductor.dashboard.pages.briefs import usual_seconds
@@ -52,7 +53,8 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
         raise UnfitQuery("'only' is failed, or left out")
     wish = _Wish(bool(only), asked.query.get("target") or None, number_of(asked.query, "page", 1))
     at = sources.clock.now()
-    found = await sources.journal.read(lambda conn: _run(conn, RunId(asked.path["run"]), wish, at))
+    catalog = sources.engine.catalog
+    found = await sources.journal.read(lambda conn: _run(conn, RunId(asked.path["run"]), wish, at, catalog))
     if found is None:
         return None
     data, view, plan = found
@@ -70,7 +72,9 @@ PAGE = Page(
 )
 
 
-def _run(conn: Connection, name: RunId, wish: _Wish, at: datetime) -> tuple[Data, RunView, Planned | None] | None:
+def _run(
+    conn: Connection, name: RunId, wish: _Wish, at: datetime, catalog: Catalog | None
+) -> tuple[Data, RunView, Planned | None] | None:
     view = runviews.get(conn, name)
     if view is None:
         return None
@@ -82,6 +86,7 @@ def _run(conn: Connection, name: RunId, wish: _Wish, at: datetime) -> tuple[Data
     places = chosen[(page - 1) * _PLACES : page * _PLACES]
     seen = attempts.attempts(conn, name, [place.name for place in places], limit=_ATTEMPTS)
     plan = attempts.planned(conn, name)
+    newest = trends.marks(conn, view.job, workflow=view.workflow, limit=1)
     shown = {
         "usual": usual,
         "sentence": sentence.of_run(view, at, usual),
@@ -95,6 +100,7 @@ def _run(conn: Connection, name: RunId, wish: _Wish, at: datetime) -> tuple[Data
         "matrix": _matrix(chosen) if view.on_targets and not view.workflow else None,
         "difference": _difference(conn, plan),
         "nodes": [_node(node) for node in view.nodes],
+        "acts": toact.of_run(view, catalog, newest[0].id if newest else None, at),
     }
     return {"at": stamp(at)} | run_file(view) | {"shown": shown}, view, plan
 
