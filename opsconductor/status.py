@@ -11,6 +11,9 @@ from schemas.reader import plain
 
 _RUN = re.compile(r"-\d{8}T\d{6}Z-[0-9a-f]{10}$")
 """How the name of a run ends; a slice of a large one has a number after it."""
+_LONGEST = 72
+"""Characters of a job's name that the names of its runs begin with."""
+_STATE = re.compile(rb"^  state: (\w+)$", re.MULTILINE)
 
 
 class StatusReader:
@@ -47,6 +50,27 @@ class StatusReader:
             name = str(blob.name).removesuffix(".yaml")
             if name.startswith(prefix) and _RUN.search(name):
                 yield self._whole(_data(blob), folder)
+
+    def newest(self, job: str = "", state: str = "") -> Iterator[dict[str, Any]]:
+        """Runs by the instant of their cause, newest first; of a job or workflow, in a state. Opened as they are asked
+        for, and only where the first lines of their files fit."""
+        try:
+            tree = self._root["runs"]
+        except KeyError:
+            return
+        if not isinstance(tree, pygit2.Tree):
+            return
+        begins, named = f"{job[:_LONGEST]}-" if job else "", []
+        for folder, blob in _files(tree, reverse=True):
+            name = str(blob.name).removesuffix(".yaml")
+            if name.startswith(begins) and (ending := _RUN.search(name)) is not None:
+                named.append((ending[0], name, folder, blob))
+        for _, _, folder, blob in sorted(named, key=lambda one: one[:2], reverse=True):
+            first = _STATE.search(blob.data)
+            if not state or (first is not None and first[1] == state.encode()):
+                run = _data(blob)
+                if not job or job in (run.get("spec", {}).get("job"), run.get("spec", {}).get("workflow")):
+                    yield self._whole(run, folder)
 
     def run(self, name: str) -> dict[str, Any] | None:
         """One run by its id, a unique prefix of it, or a job's or workflow's name (its newest run)."""

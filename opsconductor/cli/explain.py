@@ -22,7 +22,7 @@ def schema(
     ] = None,
 ) -> int:
     """JSON Schema 2020-12, for editors: `# yaml-language-server: $schema=FILE`."""
-    from opsconductor.cli.read import kind_named
+    from opsconductor.kindnames import kind_named
     from schemas.publish import schema as publish
 
     typer.echo(json.dumps(publish(kind_named(kind) if kind else None), indent=2, ensure_ascii=False))

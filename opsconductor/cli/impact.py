@@ -9,8 +9,9 @@ import typer
 from opsconductor import exits
 from opsconductor.cli.options import BranchOption, OfflineOption, OutputOption, RemoteOption, RepoOption
 from opsconductor.cli.output import Table, check_format, show
-from opsconductor.cli.read import KindArgument, kind_named
+from opsconductor.cli.read import KindArgument
 from opsconductor.exits import UsageError
+from opsconductor.kindnames import kind_named
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from opsconductor.cli.options import (
 )
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.exits import UsageError
+from opsconductor.kindnames import STATUS_FOLDERS, kind_named
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
@@ -193,14 +194,6 @@ def _starts(fire: Mapping[str, Any]) -> str:
 
 
 _MOST_ROWS = 50
-STATUS_FOLDERS = {
-    "Job": "jobs",
-    "Workflow": "workflows",
-    "Schedule": "schedules",
-    "Target": "targets",
-    "RunRequest": "requests",
-    "Trigger": "triggers",
-}
 _STATUS_KINDS = {
     "JobStatus": "jobs",
     "ScheduleStatus": "schedules",
@@ -213,32 +206,6 @@ _STATUS_KINDS = {
     "Decision": "decisions",
     "Run": "runs",
 }
-
-
-_SHORT = {
-    "request": "RequestStatus",
-    "group": "TargetGroup",
-    "pool": "RunnerPool",
-    "sync": "SyncStatus",
-    "library": "StepLibrary",
-}
-
-
-def kind_named(text: str) -> str:
-    """`jobs`, `job`, `Job`, `target-groups`, ... as the kind's own name. Raises UsageError with the nearest ones."""
-    import difflib
-
-    from schemas.kinds import MODELS, STATUS_KINDS
-
-    known = {kind.lower(): kind for kind in (*MODELS, *STATUS_KINDS)} | _SHORT
-    wanted = text.lower().replace("-", "").replace("_", "")
-    singular = (wanted, wanted.removesuffix("s"), wanted.removesuffix("es"), wanted.removesuffix("ies") + "y")
-    for form in singular:
-        if form in known:
-            return known[form]
-    near = difflib.get_close_matches(wanted, known, n=1)
-    hint = f"; did you mean {known[near[0]]}?" if near else f"; there are {', '.join(sorted(set(known.values())))}"
-    raise UsageError(f"there is no kind {text!r}{hint}")
 
 
 def _items(workspace: "Workspace", kind: str) -> list[dict[str, Any]]:

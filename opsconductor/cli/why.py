@@ -1,7 +1,6 @@
 """`why`: what was decided for an instant of a schedule, by which rule, from which commit."""
 
 import difflib
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,6 @@ from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
 
 if TYPE_CHECKING:
-    from engine.why import Answer
     from opsconductor.workspace import Workspace
 
 
@@ -38,6 +36,7 @@ def why(
     Exit 1 where there is no such schedule or trigger.
     """
     from opsconductor.inquiry import Inquiry
+    from opsconductor.whyreport import as_data, as_lines
     from opsconductor.workspace import Workspace
     from schemas.quantities import parse_instant
 
@@ -61,10 +60,10 @@ def why(
         return exits.FINDINGS
     answers = inquiry.last_and_next(schedule) if asked is None else (inquiry.answer(schedule, asked),)
     if output in ("table", "wide"):
-        lines = [line for answer in answers for line in _lines(answer)]
+        lines = [line for answer in answers for line in as_lines(answer)]
         typer.echo("\n".join(printable(line.replace("\n", " ")) for line in lines or _NEVER))
     else:
-        show(Table((), (), {"schedule": schedule, "answers": [_data(answer) for answer in answers]}), output)
+        show(Table((), (), {"schedule": schedule, "answers": [as_data(answer) for answer in answers]}), output)
     return exits.OK
 
 
@@ -95,61 +94,4 @@ def _event_lines(event: dict[str, Any]) -> Iterator[str]:
             yield f"  {event[key]}" if key == "message" else f"  {key}: {event[key]}"
 
 
-_COMMIT_ID = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _NEVER = ["nothing was decided yet, and nothing is due"]
-_WORDS = {
-    "run": "ran",
-    "skipped": "skipped",
-    "willRun": "will run",
-    "willSkip": "will be skipped",
-    "pending": "due, and not decided yet",
-    "notConsidered": "due, and never considered",
-    "notDue": "not due",
-    "unknown": "due, and it is not known what was decided",
-}
-
-
-def _lines(answer: "Answer") -> Iterator[str]:
-    from schemas.quantities import format_instant
-
-    reason = f": {answer.reason}" if answer.reason else ""
-    when = f"{format_instant(answer.instant)} ({answer.local.isoformat(sep=' ')} {answer.time_zone})"
-    yield f"{answer.schedule} {when}: {_WORDS[answer.decision]}{reason}"
-    yield from (f"  {sentence}" for sentence in answer.why)
-    if answer.rule is not None:
-        yield f"  due by {answer.rule}"
-    if answer.commit is not None:
-        yield f"  definitions: {answer.commit}"
-    if answer.rule is None:
-        near = [("before", answer.before), ("after", answer.after)]
-        said = ", ".join(f"{format_instant(instant)} {side}" for side, instant in near if instant is not None)
-        yield f"  nearest due: {said or 'none'}"
-
-
-def _data(answer: "Answer") -> dict[str, Any]:
-    from schemas.quantities import format_instant
-
-    run = answer.run
-    return {
-        "schedule": answer.schedule,
-        "instant": format_instant(answer.instant),
-        "local": answer.local.isoformat(),
-        "timeZone": answer.time_zone,
-        "decision": answer.decision,
-        "reason": answer.reason,
-        "why": list(answer.why),
-        "rule": answer.rule,
-        "commit": answer.commit if _COMMIT_ID.fullmatch(answer.commit or "") else None,
-        "definitions": answer.commit,
-        "run": run
-        and {
-            "id": run.id,
-            "state": run.state,
-            "reason": run.reason,
-            "queuedAt": format_instant(run.queued_at),
-        },
-        "nearest": {
-            "before": answer.before and format_instant(answer.before),
-            "after": answer.after and format_instant(answer.after),
-        },
-    }
