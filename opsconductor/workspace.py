@@ -32,6 +32,11 @@ class Workspace:
         return self._repository.remote != "."
 
     @property
+    def work_tree(self) -> Path | None:
+        """The folder with the files, None for a bare repository."""
+        return self._repository.work_tree
+
+    @property
     def pause(self) -> timedelta:
         """How long to wait between two looks at the status branch."""
         return timedelta(seconds=2) if self.is_remote else timedelta(milliseconds=300)

@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": ("schema", "explain"),
     "target": ("target",),
     "notify": ("notify",),
+    "credential": ("credential",),
     "site": ("site",),
     "plugin": ("plugin",),
     "library": ("library",),

@@ -19,7 +19,7 @@ from runners.secrets.sources import DOOR, Settings
 from schemas.credential import FIELDS, Credential, CredentialSpec
 from schemas.reader import read
 
-_FIELD = {
+TEXT_FIELD = {
     "ssh": "privateKey",
     "password": "password",
     "token": "token",
@@ -131,7 +131,7 @@ class Secrets:
             except (OSError, ValueError, NoPart) as error:
                 why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 raise Sealed(f"credential '{name}' cannot be opened: {why}") from error
-            fields = {_FIELD[spec.type]: found} if isinstance(found, str) else dict(found)
+            fields = {TEXT_FIELD[spec.type]: found} if isinstance(found, str) else dict(found)
             if odd := sorted(fields.keys() - FIELDS[spec.type]):
                 raise Sealed(f"credential '{name}' of type {spec.type} has no {odd[0]}, which its source gives")
             return fields
