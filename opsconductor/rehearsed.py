@@ -72,14 +72,27 @@ def _graph(nodes: Mapping[str, Any], target: str | None, step: str | None) -> It
 
 
 def _node(name: str, node: Mapping[str, Any]) -> str:
+    job = f" (job {node['job']})" if node.get("job") else ""
+    return f"{name}{job} {of_node(node)}"
+
+
+def of_node(node: Mapping[str, Any]) -> str:
+    """What would become of a node of a Run file, as in `would be skipped: params.keep > 9 is false`."""
     would = node.get("would") or {}
     verdict = str(would.get("verdict"))
     sentence = _NODE_SENTENCES.get(str(node.get("kind")), _SENTENCES["run"]) if verdict == "run" else ""
     sentence = sentence.format(would.get("wait")) or _SENTENCES.get(verdict, "is not told")
     after = f", after {_listed(node['needs'])}" if node.get("needs") and verdict == "run" else ""
-    because = f": {would['because']}" if would.get("because") else ""
-    job = f" (job {node['job']})" if node.get("job") else ""
-    return f"{name}{job} {sentence}{after}{because}"
+    return f"{sentence}{after}{_because(would)}"
+
+
+def of_step(would: Mapping[str, Any]) -> str:
+    """What would become of a step, from its `would`."""
+    return f"{_SENTENCES.get(str(would.get('verdict')), 'is not told')}{_because(would)}"
+
+
+def _because(would: Mapping[str, Any]) -> str:
+    return f": {would['because']}" if would.get("because") else ""
 
 
 def _node_facts(node: Mapping[str, Any], target: str | None, step: str | None) -> Iterator[str]:
@@ -158,10 +171,8 @@ def _strategy(strategy: Mapping[str, Any]) -> Iterator[str]:
 def _step(step: Mapping[str, Any]) -> Iterator[str]:
     would = step.get("would") or {}
     phase = f"{step['phase']}/" if step.get("phase") else ""
-    sentence = _SENTENCES.get(str(would.get("verdict")), "is not told")
-    because = f": {would['because']}" if would.get("because") else ""
     title = f" ({step['name']})" if step.get("name") else ""
-    yield f"{phase}{step['id']}{title} {sentence}{because}"
+    yield f"{phase}{step['id']}{title} {of_step(would)}"
     where = [_said(key, would[key]) for key in _PLACE if key in would]
     if where:
         yield f"    {', '.join(where)}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.site import HERE, Site, job
+from tests.acceptance.test_dashboard import pages_of
 
 Make = Callable[..., Site]
 STEPS = """\
@@ -29,7 +30,7 @@ def site(bare: Site) -> Site:
 
 
 def test_nothing_runs_and_all_is_shown(site: Site) -> None:
-    site.up()
+    site.up("--dashboard", "127.0.0.1:0")
     done = site.run("run", "work", "-p", "keep=5", "--dry-run", "--wait")
     assert done.returncode == 0, done.stderr
     assert "first would run" in done.stdout
@@ -45,6 +46,8 @@ def test_nothing_runs_and_all_is_shown(site: Site) -> None:
     assert "  dry run " in site.run("history", "work").stdout
     assert "dry run" in site.text("README.md")
     assert site.text("jobs/work.yaml") == "", "a job that has only been rehearsed has never run"
+    shown = pages_of(site).page(f"/runs/{name}")
+    assert "second depends: steps.first.outputs.n" in shown and "<td>would run</td>" in shown
 
 
 @pytest.mark.slow
@@ -97,7 +100,7 @@ spec:
 def test_a_workflow_is_shown_as_a_graph_and_nothing_of_it_runs(site: Site) -> None:
     site.commit({"release.yaml": RELEASE})
     site.pulled()
-    daemon = site.up()
+    daemon = site.up("--dashboard", "127.0.0.1:0")
     done = site.run("run", "release", "-p", "keep=5", "--dry-run", "--wait")
     assert done.returncode == 0, done.stderr
     assert "build (job work) would run\n  params:\n    keep = 5\n" in done.stdout
@@ -111,6 +114,9 @@ def test_a_workflow_is_shown_as_a_graph_and_nothing_of_it_runs(site: Site) -> No
     assert {node["state"] for node in run["status"]["nodes"].values()} == {"skipped"}
     assert site.runs("work") == [], "no node has had a run"
     assert "nodes" not in site.run("get", "runs").stdout, "no node has ended, since none was to begin"
+    page = pages_of(site).page(f"/runs/{name}")
+    assert "<td>would be skipped: params.keep &gt; 9 is false</td>" in page
+    assert "would ask for approval, after build</td>" in page
     assert site.text("workflows/release.yaml") == "", "a workflow that has only been rehearsed has never run"
     assert site.run("get", "gates", "-o", "json").stdout.count('"Gate"') == 0
     refused = site.run("rerun", name, "--failed-only", "--wait")

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.contexts import RunFacts
+from engine.graphfile import node as node_file
 from engine.identity import RunId
 from engine.pinned import RUNNER, PinnedSpec, is_nested
 from engine.placefile import place as place_file
 from engine.readmodel import run_file
 from engine.rehearsal import rehearse
-from engine.states import StepState
+from engine.states import NodeState, StepState
 from engine.views import NodeView, RunView, StepView, TargetView
 from engine.yamltext import stamp
 from journal import attempts, runviews, trends
@@ -26,7 +28,7 @@ from opsconductor.dashboard.pages.briefs import usual_seconds
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery, number_of
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.dashboard.timeline import timeline
-from opsconductor.rehearsed import of_place
+from opsconductor.rehearsed import lines, of_node, of_place, of_step
 from schemas.reader import read
 
 _PLACES = 20
@@ -102,7 +104,9 @@ def _run(
         "nodes": [_node(node) for node in view.nodes],
         "acts": toact.of_run(view, catalog, newest[0].id if newest else None, at),
     }
-    return {"at": stamp(at)} | run_file(view) | {"shown": shown}, view, plan
+    file = run_file(view)
+    shown["rehearsed"] = "\n".join(lines(file)) if view.rehearsal is not None else None
+    return {"at": stamp(at)} | file | {"shown": shown}, view, plan
 
 
 def _is_wanted(place: TargetView, wish: _Wish) -> bool:
@@ -180,7 +184,7 @@ def _matrix(places: Sequence[TargetView]) -> Data:
 
 
 def _matrix_row(place: TargetView, names: Sequence[str]) -> Data:
-    states: Mapping[str, str] = {sentence.phase_and_step(step): str(step.state) for step in place.steps}
+    states: Mapping[str, str] = {sentence.phase_and_step(step): _state(step.state, step.would) for step in place.steps}
     return {
         "name": place.name,
         "state": place.state and str(place.state),
@@ -205,15 +209,27 @@ def _step(step: StepView) -> Data:
         "id": step.id,
         "phase": "" if step.phase == "steps" else step.phase,
         "logged": sentence.phase_and_step(step),
-        "state": str(step.state),
+        "state": _state(step.state, step.would),
+        "verdict": "" if step.would is None else of_step(step.would),
         "rescued": step.rescued,
         "continued": step.continued,
         "duration": step.duration,
         "attempts": step.attempts,
-        "error": step.error or "",
+        "error": _unsaid(step.error, step.would),
         "tail": "" if good else step.stderr_tail or step.stdout_tail or "",
         "log": step.log is not None,
     }
+
+
+def _state(state: StepState | NodeState, would: Mapping[str, Any] | None) -> str:
+    """Of a dry run nothing has happened: what would run has the state of that alone."""
+    begins = would is not None and would.get("verdict") in ("run", "depends")
+    return "dry run" if begins and state.value == StepState.SKIPPED.value else str(state)
+
+
+def _unsaid(text: str | None, would: Mapping[str, Any] | None) -> str:
+    """What the verdict of a dry run has not said already."""
+    return "" if not text or (would is not None and text == would.get("because")) else text
 
 
 def _node(node: NodeView) -> Data:
@@ -221,10 +237,11 @@ def _node(node: NodeView) -> Data:
     return {
         "id": node.id,
         "kind": node.kind,
-        "state": str(node.state),
+        "state": _state(node.state, node.would),
+        "verdict": "" if node.would is None else of_node(node_file(node)),
         "needs": list(node.needs),
         "runs": runs,
-        "reason": node.record.reason or "",
+        "reason": _unsaid(node.record.reason, node.would),
         "under": node.job or node.kind,
         "href": f"/runs/{runs[0]}" if len(runs) == 1 else None,
     }
