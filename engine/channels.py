@@ -7,6 +7,11 @@ from typing import Any
 from engine.catalog import Catalog
 from schemas.credential import CredentialSpec
 
+COMMIT_STATUS = "commitStatus"
+"""The channel that tells a forge what came of commits. No document can have that name; it is also its type."""
+LATEST_ONLY = frozenset({COMMIT_STATUS})
+"""Types of channels by which only the newest message of an order key is worth sending."""
+
 
 @dataclass(frozen=True, slots=True)
 class PinnedChannel:

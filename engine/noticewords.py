@@ -64,6 +64,8 @@ def subject_of(event: Mapping[str, Any]) -> str:
             return f"A runner of pool {event['name']} was LOST"
         case "sync.failed" | "sync.recovered":
             return f"{event['name']}: {says}"
+        case "commit.pending" | "commit.success" | "commit.failure":
+            return f"Commit {str(event['data'].get('commit', ''))[:12]}: {event['data'].get('description')}"
         case _:
             return f"{event['name']} {says}"
 

@@ -49,15 +49,22 @@ _LAST_RUNS = select(runs.c.commit).order_by(runs.c.seq.desc()).limit(bindparam("
 _RUNS = select(_LAST_RUNS.c.commit, func.count().label("counted")).group_by(_LAST_RUNS.c.commit)
 
 
-def record(tx: Connection, judged: Judged) -> None:
-    """Remember what came of a commit. Looked at again with the same end, as after a restart, it is no news."""
+def record(tx: Connection, judged: Judged) -> bool:
+    """Remember what came of a commit. Looked at again with the same end, as after a restart, it is no news: False."""
     newest = tx.execute(_NEWEST).first()
     if newest is not None and (newest.commit, newest.verdict) == (judged.commit, judged.verdict):
-        return
+        return False
     row = {"commit": judged.commit, "at": judged.at, "verdict": judged.verdict, "detail": dict(judged.detail)}
     tx.execute(insert(commits), row)
     if newest is not None:
         tx.execute(delete(commits).where(commits.c.seq <= newest.seq + 1 - KEPT))
+    return True
+
+
+def last(conn: Connection) -> str | None:
+    """The commit that was looked at last."""
+    newest = conn.execute(_NEWEST).first()
+    return None if newest is None else str(newest.commit)
 
 
 def recent(conn: Connection, limit: int, after: int = 0) -> tuple[Judged, ...]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from engine.channels import COMMIT_STATUS
 from journal import notices, outbox, points
 from journal.notices import Notice
 from journal.noticetables import channels, messages
@@ -44,6 +45,7 @@ _WAITING = messages.c.state == literal_column("'waiting'")
 _SENDING = messages.c.state == literal_column("'sending'")
 _DEAD = messages.c.state == literal_column("'dead'")
 _EARLIER = messages.alias("earlier")
+_LATER = messages.alias("later")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,16 @@ _HASTEN = (
     update(messages)
     .where(messages.c.channel.in_(bindparam("via", expanding=True)), _WAITING, messages.c.next_at.is_not(None))
     .values(next_at=None)
+)
+_DROP = delete(messages).where(
+    _HELD,
+    exists(
+        select(_LATER.c.seq).where(
+            _LATER.c.channel == messages.c.channel,
+            _LATER.c.order_key == messages.c.order_key,
+            _LATER.c.seq > messages.c.seq,
+        )
+    ),
 )
 _LOST = select(messages.c.seq).where(_SENDING, messages.c.lease_until < bindparam("now"))
 _NEXT_TRY, _NEXT_RELEASE = (
@@ -235,6 +247,12 @@ def dead(tx: Connection, claimed: Claimed, error: str, now: datetime) -> bool:
     return True
 
 
+def outdated(tx: Connection, claimed: Claimed) -> bool:
+    """Drop a message that did not arrive where a newer one of its key waits behind it. False: there is none, or it is
+    not held any more."""
+    return bool(tx.execute(_DROP, {"which": claimed.hold.seq, "held": claimed.hold.token}).rowcount)
+
+
 def give_back(tx: Connection, hold: Hold) -> bool:
     """The attempt was not made or its end is not known: anybody may make it again, at once."""
     return _of_hold(tx, hold, _BACK)
@@ -330,7 +348,11 @@ def _told(tx: Connection, row: AnyRow, now: datetime) -> None:
         "tells": sorted(types),
     }
     occurrence = f"{row.id}/{row.token}"
-    notices.happened(tx, Notice("notification.dead", now, "NotificationChannel", row.channel, occurrence, data=data))
+    if row.channel == COMMIT_STATUS:  # no document of its own: the Project has it
+        about = Notice("notification.dead", now, "Project", row.context["event"]["name"], occurrence, data=data)
+    else:
+        about = Notice("notification.dead", now, "NotificationChannel", row.channel, occurrence, data=data)
+    notices.happened(tx, about)
 
 
 def _claimed(row: AnyRow, now: datetime) -> Claimed:

@@ -70,6 +70,11 @@ _ADD_TO = (
         count=bindparam("many"),
     )
 )
+_OUTDATED = delete(messages).where(
+    messages.c.channel == bindparam("via"),
+    messages.c.order_key == bindparam("key"),
+    messages.c.state.in_(("waiting", "dead")),
+)
 _NEWEST = (
     select(messages.c.rule, messages.c.group_key, messages.c.created_at)
     .where(messages.c.channel == bindparam("via"))
@@ -89,6 +94,11 @@ def write(tx: Connection, new: NewMessage) -> bool:
     tx.execute(_ADD, row)
     tx.info[outbox.TOLD] = True  # whoever delivers need not wait for its next look
     return True
+
+
+def supersede(tx: Connection, channel: str, order_key: str) -> int:
+    """Drop what waits or is dead of a key: something newer of it will be said. What is under way stays; how many."""
+    return tx.execute(_OUTDATED, {"via": channel, "key": order_key}).rowcount
 
 
 def gather(tx: Connection, new: NewMessage, context: Callable[[Mapping[str, Any], int], dict[str, Any]]) -> bool:

@@ -93,6 +93,8 @@ class Engine:
             decides=not settings.paused,
             told=news.set,
         )
+        self._loop.statuses.source = settings.source.address
+        self._loop.statuses.status_here = self._status_mirror is self._mirror
         self.showing = Showing(
             self._loop,
             journal,
@@ -108,7 +110,7 @@ class Engine:
 
     def show_at(self, pages: str | None) -> None:
         """Where people can open the dashboard, for links in messages."""
-        self._loop.notices.pages = pages
+        self._loop.notices.pages = self._loop.statuses.pages = pages
 
     @property
     def catalog(self) -> Catalog | None:

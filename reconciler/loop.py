@@ -28,6 +28,7 @@ from reconciler import beside, rebuild, trust
 from reconciler.accepted import ACCEPTED, Accepted, text_of
 from reconciler.alarms import Alarms
 from reconciler.closures import Closures
+from reconciler.commitstatuses import CommitStatuses
 from reconciler.definitions import Definitions, guarded
 from reconciler.judged import judged
 from reconciler.lookout import Sighting
@@ -90,6 +91,8 @@ class Loop:
         self._triggers = Triggers(journal)
         self.notices = Notices(journal)
         """What the rules make of what happens."""
+        self.statuses = CommitStatuses(branch)
+        """What a forge is told of commits."""
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
         self._looked_at: tuple[str, bool] | None = None
@@ -267,11 +270,18 @@ class Loop:
                 self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
                 log.warning("frozen", commit=head, reason=reason)
                 said = await self._told_of(head, "frozen", self._clock.now(), reason=message)
-                await self._journal.write(partial(commits.record, judged=said))
+                await self._journal.write(partial(self._record, said=said, catalog=self._catalog))
             case trust.Trusted(by_name=named):
                 await self._compile(head, named=named)
 
+    def _record(self, tx: Connection, said: Judged, catalog: Catalog | None) -> None:
+        """Remember what came of a commit, and tell it, by the definitions in force from now on."""
+        if commits.record(tx, said) and self._decides:
+            self.statuses.judged(tx, said, catalog)
+
     async def _compile(self, head: str, *, named: bool) -> None:
+        if self._decides and self.statuses.any:
+            await self._journal.write(partial(self.statuses.seen, commit=head, now=self._moment()))
         compiled = self._of_other_branches(guarded(self._catalog, await self._load(head), accepted_by_name=named))
         self._acts = tuple(Found(authored, head) for authored in compiled.acts)
         if not self._accepted.looked and self._accepted.applied is None:
@@ -343,14 +353,14 @@ class Loop:
         def also(tx: Connection) -> None:
             facts.put(tx, ACCEPTED, accepted.to_json())
             if said is not None:
-                commits.record(tx, said)
+                self._record(tx, said, catalog)
             self._triggers.adopt(tx, catalog, heard, now)
-            self.notices.adopt(tx, catalog)
+            self.notices.adopt(tx, catalog, self.statuses.channel(catalog))
 
         async with self._triggers.turn:
             await self._schedules.adopt(catalog, now, also=also)
             self._accepted = accepted
-            self._triggers.active = self.notices.active = catalog
+            self._triggers.active = self.notices.active = self.statuses.active = catalog
         reach("definitions.adopted")
         pace = self.outlook.pace
         if self._schedules.admissions is not None:
@@ -380,7 +390,7 @@ class Loop:
         def change(tx: Connection) -> None:
             facts.put(tx, ACCEPTED, accepted.to_json())
             if said is not None:
-                commits.record(tx, said)
+                self._record(tx, said, self._catalog)
 
         await self._journal.write(change)
         self._accepted = accepted

@@ -5,7 +5,7 @@ it had not recorded, and comes to the same messages.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -63,9 +63,12 @@ class Notices:
         """Whether there are rules at all."""
         return self.active is not None and bool(self.active.rules)
 
-    def adopt(self, tx: Connection, catalog: Catalog) -> None:
-        """In the transaction that puts a commit in force: where messages go from now on, and what is forgotten."""
-        messages.set_channels(tx, _channels(catalog))
+    def adopt(self, tx: Connection, catalog: Catalog, more: Iterable[Channel] = ()) -> None:
+        """In the transaction that puts a commit in force: where messages go from now on, and what is forgotten.
+
+        `more`: channels that no document of their own defines.
+        """
+        messages.set_channels(tx, (*_channels(catalog), *more))
         if self.active is not None and not self.any:
             notices.advance(tx, notices.last(tx))  # what happened before a rule was in force is not told by it
         named = {(kind, name) for kind, known in catalog.by_kind.items() for name in known}

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, assert_never
 import structlog
 from sqlalchemy import Connection
 
-from engine.channels import PinnedChannel
+from engine.channels import COMMIT_STATUS, LATEST_ONLY, PinnedChannel
 from engine.delivery import Circuit, pause
 from journal import deliveries
 from journal.clock import Clock
@@ -221,7 +221,7 @@ class Messenger:
     async def _delivery(self, claimed: Claimed) -> Delivery | None:
         """What became of it; None where another has it meanwhile."""
         if claimed.pinned is None or claimed.commit is None:
-            return Never(f"there is no NotificationChannel '{claimed.channel}' any more")
+            return Never(_gone(claimed.channel))
         pinned = PinnedChannel.of_json(claimed.pinned)
         wording = await self._wording(claimed, str(pinned.spec["type"]))
         if wording is None:
@@ -250,7 +250,7 @@ class Messenger:
                 await self._written(lambda tx: deliveries.delivered(tx, claimed.hold, name, now))
             case Never(error=error):
                 log.warning("message not delivered", id=claimed.id, channel=name, error=error)
-                await self._written(lambda tx: deliveries.dead(tx, claimed, error, now))
+                await self._written(lambda tx: _never(tx, claimed, error, now))
             case Later(error=error, after=after):
                 next_at = now + pause(claimed.attempts, self._chance(), after)
                 circuit = self._circuit(name).failed(now, self._chance(), after)
@@ -272,7 +272,19 @@ class Messenger:
                 await asyncio.sleep(error.retry_after.total_seconds())
 
 
+def _gone(channel: str) -> str:
+    if channel == COMMIT_STATUS:
+        return "the Project has no 'commitStatus' any more"
+    return f"there is no NotificationChannel '{channel}' any more"
+
+
+def _never(tx: Connection, claimed: Claimed, error: str, now: datetime) -> None:
+    if claimed.channel not in LATEST_ONLY or not deliveries.outdated(tx, claimed):
+        deliveries.dead(tx, claimed, error, now)
+
+
 def _failed(tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime, *, away: bool) -> None:
-    deliveries.later(tx, claimed, error, now, next_at)
+    if claimed.channel not in LATEST_ONLY or not deliveries.outdated(tx, claimed):
+        deliveries.later(tx, claimed, error, now, next_at)
     if away:
         deliveries.away(tx, claimed.channel, error, now)

@@ -2,17 +2,18 @@
 
 from datetime import timedelta
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from schemas.envelope import Document, Many, Model, Name
-from schemas.paths import Branch, BranchRef, Glob
+from schemas.paths import Branch, BranchRef, Certificate, Glob, HttpUrl
 from schemas.quantities import Period, Positive, Share
 
 DEFAULT_INCLUDE = ("definitions/**/*.yaml",)
 DEFAULT_STATUS_REF = "refs/heads/opsconductor/status"
 DEFAULT_REQUESTS_REF = "refs/heads/opsconductor/requests"
+_SEGMENT = r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
 
 
 class Retention(Model):
@@ -68,9 +69,29 @@ class Defaults(Model):
 
 
 class CommitStatus(Model):
-    provider: Literal["github", "gitlab", "gitea"] = Field(description="Whose API is called.")
+    provider: Literal["github", "gitlab", "gitea"] = Field(description="Whose API is called; Forgejo has Gitea's.")
     credential_ref: Name = Field(description="The token to call it with.", examples=["forge-token"])
     pool: Name | None = Field(default=None, description="Whose runners call it.", examples=["default"])
+    url: HttpUrl | None = Field(
+        default=None,
+        description="The API's address; by default that of the host where the source lies.",
+        examples=["https://git.example.org/api/v1"],
+    )
+    repository: Annotated[str, StringConstraints(pattern=rf"^{_SEGMENT}(/{_SEGMENT})+$", max_length=255)] | None = (
+        Field(
+            default=None,
+            description="Owner and name, at GitLab the whole path of the project; by default the source's.",
+            examples=["ops/fleet"],
+        )
+    )
+    context: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._/-]*$", max_length=100)] = Field(
+        default="opsconductor",
+        description="What the status is called there. Two engines that watch one repository need two.",
+        examples=["opsconductor"],
+    )
+    ca_cert: Certificate | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
 
 
 class ProjectSpec(Model):

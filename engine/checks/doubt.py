@@ -97,7 +97,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC609": frozenset({"type", "transport"}),
     "OC610": frozenset({"sops", "data"}),
     "OC611": frozenset({"sops", "age", "pools", "data"}),
-    "OC612": frozenset({"=http", "=connections"}),
+    "OC612": frozenset({"=http", "=connections", "=commitStatus"}),
     "OC901": frozenset({"action", "mode", "targets", "connection"}),
     "OC902": frozenset(),
 }

@@ -10,6 +10,7 @@ from schemas.discovery import Discovery
 from schemas.envelope import Document
 from schemas.notification import NotificationChannel
 from schemas.paths import PEM, is_inside
+from schemas.project import Project
 from schemas.reader import Authored
 from schemas.target import Connections, Target
 
@@ -27,14 +28,21 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield Diagnostic(authored.span(*path), "OC509", message, hint)
 
 
+def _trusting(document: Document) -> Iterator[tuple[object, Path]]:
+    if isinstance(document, NotificationChannel):
+        yield document.spec, ("spec",)
+    if isinstance(document, Project):
+        yield document.spec.commit_status, ("spec", "commitStatus")
+
+
 def files_of(document: Document) -> Iterator[tuple[str, Path]]:
     """The files a document names, and where. A certificate may be written out in the document: it is no file then."""
     if isinstance(document, Calendar) and document.spec.ics is not None:
         yield document.spec.ics, ("spec", "ics")
-    if isinstance(document, NotificationChannel):
-        written = getattr(document.spec, "ca_cert", None)
+    for settings, path in _trusting(document):
+        written = getattr(settings, "ca_cert", None)
         if written is not None and PEM not in written:
-            yield written, ("spec", "caCert")
+            yield written, (*path, "caCert")
     for connections, path in connections_of(document):
         for name in ("winrm", "http"):
             settings = getattr(connections, name)

@@ -71,8 +71,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
 
 
 def _without_effect(document: Document) -> Iterator[tuple[Path, str]]:
-    if isinstance(document, Project) and document.spec.commit_status is not None:
-        yield ("spec", "commitStatus"), "'commitStatus'"
     if isinstance(document, User) and document.spec.signing_keys:
         yield ("spec", "signingKeys"), "'signingKeys' (who answers a gate is known by 'email' alone)"
     if isinstance(document, Credential) and document.spec.rotate_after is not None and document.sops is None:

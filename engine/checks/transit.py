@@ -8,6 +8,7 @@ from engine.checks.files import connections_of
 from engine.checks.scope import steps_of
 from engine.checks.steps import resting_on
 from schemas.diagnostic import Diagnostic, Related
+from schemas.project import CommitStatus, Project, ProjectSpec
 from schemas.reader import Authored
 from schemas.span import Span
 
@@ -20,6 +21,10 @@ def about(authored: Authored, scope: object) -> Iterator[Diagnostic]:
         if connections.http is not None and connections.http.credential_ref is not None:
             at = authored.span(*path, "http", "baseUrl")
             yield from _plain(connections.http.base_url, at, authored.span(*path, "http", "credentialRef"))
+    match authored.document:
+        case Project(spec=ProjectSpec(commit_status=CommitStatus(url=str(url)))):
+            status = ("spec", "commitStatus")
+            yield from _plain(url, authored.span(*status, "url"), authored.span(*status, "credentialRef"))
     for placed in steps_of(authored):
         given = placed.step.with_ or {}
         if placed.type is not None and placed.type.name in _SENT_BY and "credentialRef" in given:

@@ -47,6 +47,12 @@ def signed(body: bytes, key: str) -> tuple[str, str]:
 
 async def posted(place: Place, body: bytes, headers: Headers, limits: Limits) -> Delivery:
     """Post it, within the limits. No redirect is followed. No error holds a URL that is a secret."""
+    answer = await answered(place, body, headers, limits)
+    return meaning(answer) if isinstance(answer, Answer) else answer
+
+
+async def answered(place: Place, body: bytes, headers: Headers, limits: Limits) -> Answer | Later | Never:
+    """The same, for who reads answers in a way of their own. Of one that broke off, its status and headers alone."""
     try:
         tls = trusting(place.ca)
     except ValueError as error:
@@ -65,10 +71,10 @@ async def posted(place: Place, body: bytes, headers: Headers, limits: Limits) ->
     progress = Progress()
     try:
         async with asyncio.timeout(limits.total):
-            return meaning(await exchange(request, progress))
+            return await exchange(request, progress)
     except (TimeoutError, Broken, TooLong) as error:
         if progress.head is not None:
-            return meaning(progress.head)  # it said what became of it: the rest cannot change that
+            return progress.head  # it said what became of it: the rest cannot change that
         if not isinstance(error, TimeoutError):
             return Later(f"{_said(error, place)}; whether it arrived is not known", fate="unknown")
         fate = "unknown" if progress.open else "notSent"
@@ -85,18 +91,19 @@ def meaning(answer: Answer) -> Delivery:
         return Delivered()
     words = f"status {answer.status}"
     if answer.status in _LATER or answer.status >= 500:
-        return Later(words, _after(dict(answer.headers).get("retry-after", "")))
-    return Never(f"{words}: {_line(answer.body)}" if answer.body else words)
+        return Later(words, after_of(dict(answer.headers).get("retry-after", "")))
+    return Never(f"{words}: {line_of(answer.body)}" if answer.body else words)
 
 
-def _after(text: str) -> timedelta | None:
+def after_of(text: str) -> timedelta | None:
     """Retry-After in seconds, an hour at most; a date is not heeded."""
     if text.isascii() and text.isdigit() and len(text) <= 6:
         return min(timedelta(seconds=int(text)), _LONGEST)
     return None
 
 
-def _line(body: bytes) -> str:
+def line_of(body: bytes) -> str:
+    """The beginning of a body, on one line."""
     text = body[:200].decode("utf-8", "replace").strip()
     return "".join(letter if letter.isprintable() else " " for letter in text)
 

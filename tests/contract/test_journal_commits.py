@@ -13,8 +13,10 @@ def a_commit(name: str, verdict: Judgement = "accepted") -> Judged:
 
 
 async def test_the_newest_come_first_and_the_same_end_again_is_no_news(desk: Desk) -> None:
-    for judged in (a_commit("a"), a_commit("b", "rejected"), a_commit("b", "rejected"), a_commit("b"), a_commit("a")):
-        await desk.do(commits.record, judged)
+    assert await desk.see(commits.last) is None
+    wanted = (a_commit("a"), a_commit("b", "rejected"), a_commit("b", "rejected"), a_commit("b"), a_commit("a"))
+    assert [await desk.do(commits.record, judged) for judged in wanted] == [True, True, False, True, True]
+    assert await desk.see(commits.last) == "a" * 40
     found = await desk.see(commits.recent, 10)
     assert found == (a_commit("a"), a_commit("b"), a_commit("b", "rejected"), a_commit("a"))
     assert await desk.see(commits.recent, 2, 1) == found[1:3]

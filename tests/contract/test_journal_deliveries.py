@@ -209,3 +209,33 @@ async def test_what_people_are_shown_of_messages(desk: Desk) -> None:
     chat, gone = await desk.see(letters.states)
     assert chat == ChannelState("chat", True, 1, 1, START, START, "status 500")
     assert gone == ChannelState("gone", False, 0, 1, None, None, None)
+
+
+async def test_what_a_newer_message_makes_untrue_is_dropped(desk: Desk) -> None:
+    """What waits or is dead goes when the newer one is written; what is under way, when it did not arrive."""
+    await written(desk, a_message("first", order_key="k"), a_message("other"))
+    assert await desk.do(messages.supersede, "chat", "k") == 1
+    await desk.do(messages.write, a_message("second", order_key="k"))
+    other, second = await claim(desk)
+    assert (other.id, second.id) == ("other", "second")
+    assert not await desk.do(deliveries.outdated, second)
+    assert await desk.do(messages.supersede, "chat", "k") == 0
+    await desk.do(messages.write, a_message("third", order_key="k"))
+    assert await claim(desk) == ()
+    assert not await desk.do(deliveries.outdated, other)
+    assert await desk.do(deliveries.outdated, second)
+    assert not await desk.do(deliveries.later, second, "no", START, START)
+    (third,) = await claim(desk)
+    assert third.id == "third"
+    assert await desk.do(deliveries.dead, third, "no", START)
+    assert await desk.do(messages.supersede, "chat", "k") == 1
+
+
+async def test_a_dead_status_of_a_commit_is_the_projects(desk: Desk) -> None:
+    event = {**EVENT, "type": "commit.failure", "kind": "Project", "name": "fleet"}
+    await desk.do(messages.set_channels, [Channel("commitStatus", "default", {"spec": {}}, "1f0c")])
+    await desk.do(messages.write, a_message("one", channel="commitStatus", context={"event": event}))
+    (claimed,) = await claim(desk)
+    assert await desk.do(deliveries.dead, claimed, "no", START)
+    [notice] = await desk.see(notices.pending)
+    assert (notice.kind, notice.name, notice.data["tells"]) == ("Project", "fleet", ["commit.failure"])
