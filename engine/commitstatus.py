@@ -104,13 +104,15 @@ def pinned(catalog: Catalog, status: CommitStatus, at: Place, branch: str) -> Pi
     }
     if status.ca_cert is not None:
         spec["caCert"] = status.ca_cert
-    credential = catalog.credentials.get(status.credential_ref)
+    name = status.credential_ref
+    credential = catalog.credentials.get(name)
     pool = catalog.pools.get(pool_of(catalog, status))
     return PinnedChannel(
         spec,
-        {} if credential is None else {status.credential_ref: credential.spec},
-        () if pool is None else tuple(pool.spec.networks),
-        catalog.held.get(f"Credential/{status.credential_ref}"),
+        credentials={} if credential is None else {name: credential.spec},
+        sealed=catalog.sealed([name]),
+        networks=() if pool is None else tuple(pool.spec.networks),
+        refused=catalog.held.get(f"Credential/{name}"),
     )
 
 
