@@ -115,6 +115,11 @@ class Catalog:
         """The pool whose runners take the job: its own, else the project's, else `default`."""
         return job.spec.runs_on.pool or self.default_pool
 
+    def pool_of_trigger(self, trigger: Trigger) -> str:
+        """The pool that proves what sets the trigger off: that of the job it starts, else the project's."""
+        job = self.jobs.get(trigger.spec.job_ref or "")
+        return self.pool_of(job) if job is not None else self.default_pool
+
     @property
     def default_pool(self) -> str:
         """The pool of jobs that name none, and of inline jobs."""

@@ -23,6 +23,8 @@ class PinnedChannel:
     """The files of those that are encrypted in place."""
     networks: tuple[str, ...] = ()
     refused: str | None = None
+    pool: str | None = None
+    """Whose runners deliver by it; None in what an older version kept."""
 
     def to_json(self) -> dict[str, Any]:
         """As the journal keeps it."""
@@ -36,13 +38,15 @@ class PinnedChannel:
             "sealed": dict(self.sealed),
             "networks": list(self.networks),
             "refused": self.refused,
+            "pool": self.pool,
         }
 
     @classmethod
     def of_json(cls, kept: Mapping[str, Any]) -> "PinnedChannel":
         credentials = {name: CredentialSpec.model_validate(one) for name, one in kept["credentials"].items()}
         sealed = kept.get("sealed", {})
-        return cls(kept["spec"], credentials, sealed, tuple(kept["networks"]), kept.get("refused"))
+        networks = tuple(kept["networks"])
+        return cls(kept["spec"], credentials, sealed, networks, kept.get("refused"), kept.get("pool"))
 
 
 def pinned(catalog: Catalog, name: str) -> PinnedChannel:
@@ -57,6 +61,7 @@ def pinned(catalog: Catalog, name: str) -> PinnedChannel:
         catalog.sealed([named] if named is not None else []),
         tuple(_networks(catalog, pool_of(catalog, name))),
         next((catalog.held[one] for one in held if one in catalog.held), None),
+        pool_of(catalog, name),
     )
 
 

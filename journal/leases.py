@@ -47,6 +47,8 @@ class Claim:
     ended_targets: Mapping[str, StepState]
     started_at: datetime
     ending: Ending | None
+    pool: str
+    """That it was queued for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ _QUEUED = (
         table.c.started_at,
         table.c.wish,
         table.c.rerun_of,
+        table.c.pool,
     )
     .where(_OPEN, table.c.state == RunState.QUEUED.value, ~table.c.workflow)
     .order_by(table.c.priority.desc(), table.c.seq)
@@ -204,6 +207,7 @@ def claim(
             ended_targets=targets.get(row.seq, {}),
             started_at=row.started_at or now,
             ending=row.wish,
+            pool=row.pool,
         )
         for row in rows
     )

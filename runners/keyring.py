@@ -14,11 +14,14 @@ class Keyring:
         self._masker = masker
         self._opened: dict[str, Opened | Sealed] = {}
 
-    def open_all(self, plan: PinnedSpec) -> None:
-        """Open every credential of the plan. One that cannot be opened is no error here: whoever needs it, fails."""
+    def open_all(self, plan: PinnedSpec, pool: str | None = None) -> None:
+        """Open every credential of the plan, for the pool that works on it; None where no pool does.
+
+        One that cannot be opened is no error here: whoever needs it, fails.
+        """
         for name, spec in plan.credentials.items():
             try:
-                opened = self._secrets.open(name, spec, labels=plan.labels, sealed=plan.sealed.get(name))
+                opened = self._secrets.open(name, spec, labels=plan.labels, pool=pool, sealed=plan.sealed.get(name))
                 for secret in opened.secrets:
                     self._masker.add(secret)
                 self._opened[name] = opened

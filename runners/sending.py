@@ -34,7 +34,7 @@ async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: 
 
     try:
         async with asyncio.timeout(LONGEST):
-            await asyncio.to_thread(keys.open_all, plan)
+            await asyncio.to_thread(keys.open_all, plan, pinned.pool)
             spec = pinned.spec
             if isinstance(ca := spec.get("caCert"), str):
                 spec = {**spec, "caCert": await asyncio.to_thread(certificate, ca, read)}

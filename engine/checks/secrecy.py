@@ -64,6 +64,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         yield from _source(authored, document)
     yield from _fitting(authored, scope)
     yield from _delivering(authored, scope)
+    yield from _proving(authored, scope)
     yield from _of_steps(authored, scope)
     yield from _of_library_steps(authored, scope)
     yield from _channels(authored, scope)
@@ -198,6 +199,31 @@ def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         place = scope.authored("Credential", credential.name).span("spec", "pools")
         hint = "name the pool there, or deliver from one of them"
         yield Diagnostic(authored.span(*path), "OC603", message, hint, related=(Related(place, "its pools"),))
+
+
+def _proving(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """The secret that proves webhooks: for the trigger, by its labels, and for the pool of what it starts."""
+    trigger = authored.document
+    if not isinstance(trigger, Trigger) or trigger.spec.event.webhook is None:
+        return
+    credential = scope.catalog.credentials.get(trigger.spec.event.webhook.credential_ref)
+    if credential is None:
+        return
+    pool = scope.catalog.pool_of_trigger(trigger)
+    span, origin = (
+        authored.span("spec", "event", "webhook", "credentialRef"),
+        scope.authored("Credential", credential.name),
+    )
+    why = refused(credential.spec, pool, trigger.metadata.labels)
+    if why.by_pool:
+        message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs what this starts"
+        place = Related(origin.span("spec", "pools"), "its pools")
+        yield Diagnostic(span, "OC603", message, "name the pool there, or another credential", related=(place,))
+    if why.by_labels:
+        message = f"credential '{credential.name}' is not allowed for this trigger: its labels do not match"
+        place = Related(origin.span("spec", "allowedFor"), "what it is for")
+        hint = "give the trigger the labels, or widen allowedFor"
+        yield Diagnostic(span, "OC604", message, hint, related=(place,))
 
 
 def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:

@@ -70,9 +70,9 @@ def _exist(selection: Selection, scope: Scope) -> bool:
 
 def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> Iterator[Diagnostic]:
     allowed = credential.spec.allowed_for
-    if allowed is None or scope.lacks("Job"):
+    if allowed is None or scope.lacks("Job") or scope.lacks("Trigger"):
         return
-    if not scope.labelled("Job").selected(allowed):
+    if not any(scope.labelled(kind).selected(allowed) for kind in ("Job", "Trigger")):
         hint = "check its labels; nobody may use the credential now"
         span = authored.span("spec", "allowedFor", key=True)
         yield Diagnostic(span, "OC307", "'allowedFor' matches no job", hint, "warning")

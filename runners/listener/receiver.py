@@ -56,6 +56,7 @@ class Hook:
     credential: str
     spec: CredentialSpec
     labels: Mapping[str, str]
+    pool: str
     sealed: str | None = None
 
 
@@ -68,7 +69,8 @@ def hooks(catalog: Catalog | None) -> Mapping[str, Hook]:
             continue
         spec = catalog.credentials[webhook.credential_ref].spec
         sealed = catalog.sealed([webhook.credential_ref]).get(webhook.credential_ref)
-        found[name] = Hook(name, webhook.provider, webhook.credential_ref, spec, trigger.metadata.labels, sealed)
+        labels, pool = trigger.metadata.labels, catalog.pool_of_trigger(trigger)
+        found[name] = Hook(name, webhook.provider, webhook.credential_ref, spec, labels, pool, sealed)
     return found
 
 
@@ -168,7 +170,7 @@ class Receiver:
         return prove(hook.provider, secret, incoming, now)
 
     def _secret(self, hook: Hook) -> str:
-        opened = self._secrets.open(hook.credential, hook.spec, labels=hook.labels, sealed=hook.sealed)
+        opened = self._secrets.open(hook.credential, hook.spec, labels=hook.labels, pool=hook.pool, sealed=hook.sealed)
         return opened.get("token" if hook.spec.type == "token" else "value")
 
     async def _proven(self, hook: Hook, proof: Proven, incoming: Incoming) -> JSONResponse:

@@ -74,28 +74,34 @@ class Secrets:
         spec: CredentialSpec,
         *,
         labels: Mapping[str, str] = MappingProxyType({}),
+        pool: str | None = None,
         sealed: str | None = None,
     ) -> Opened:
-        """Read it anew, for a job with these labels; `sealed` is its file where it is encrypted in place. Raises
-        Sealed.
+        """Read it anew, for a job with these labels and the pool that works on it (None: no pool does); `sealed` is its
+        file where it is encrypted in place. Raises Sealed.
 
-        Whether the job may use it was judged when the run was planned. It is judged again here, before anything is
-        read: who can write a plan into the journal must not thereby be able to read every secret of the runner. What is
-        encrypted in place is judged a third time by what its MAC proves.
+        Whether the job and its pool may use it was judged when the run was planned. It is judged again here, before
+        anything is read, by the pool that the work was claimed for: a fault in what plans opens no other's secret. What
+        is encrypted in place is judged a third time, by what its MAC proves.
         """
-        self._judge(name, spec, labels)
+        self._judge(name, spec, labels, pool)
         if sealed is None:
             given = self._read(name, spec)
         else:
             given, spec = self._unsealed(name, sealed)
-            self._judge(name, spec, labels)
+            self._judge(name, spec, labels, pool)
         fields = {key: _ended(text, key) for key, text in given.items()}
         username = fields.pop("username", None)
         if any(len(text.strip()) < SHORTEST for text in fields.values()):
             raise Sealed(f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs")
         return Opened(name, spec.username or username, fields)
 
-    def _judge(self, name: str, spec: CredentialSpec, labels: Mapping[str, str]) -> None:
+    def _judge(self, name: str, spec: CredentialSpec, labels: Mapping[str, str], pool: str | None) -> None:
+        if spec.pools and pool is not None and pool not in spec.pools:
+            raise Sealed(
+                f"credential '{name}' may not be opened by pool '{pool}', which this is for: it names the pools "
+                f"{', '.join(spec.pools)}"
+            )
         served = self.pools() if self.pools is not None else None
         if spec.pools and served is not None and not served & set(spec.pools):
             raise Sealed(f"credential '{name}' may not be opened here: it names the pools {', '.join(spec.pools)}")

@@ -75,13 +75,13 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     clock = SystemClock()
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=clock)
     known = {
-        name: Hook(name, name, "hook", SPEC, {})  # type: ignore[arg-type]
+        name: Hook(name, name, "hook", SPEC, {}, "default")  # type: ignore[arg-type]
         for name in ("github", "gitlab", "gitea", "generic")
     }
     closed = CredentialSpec.model_validate({"type": "token", "from": {"env": "OPSCONDUCTOR_SECRET_NONE"}})
-    known["sealed"] = Hook("sealed", "github", "other", closed, {})
+    known["sealed"] = Hook("sealed", "github", "other", closed, {}, "default")
     half = CredentialSpec.model_validate({"type": "token", "from": {"env": "OPSCONDUCTOR_SECRET_HALF"}})
-    known["half"] = Hook("half", "generic", "half", half, {})
+    known["half"] = Hook("half", "generic", "half", half, {}, "default")
     pushes: list[None] = []
     vault = Vault({VARIABLE: SECRET, "OPSCONDUCTOR_SECRET_HALF": "whsec_half-a-copy"})
     served = Receiver(

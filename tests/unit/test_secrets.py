@@ -166,6 +166,24 @@ def test_a_credential_opens_only_in_the_pools_that_it_names(folder: Path, served
             secrets.open("db", given)
 
 
+@pytest.mark.parametrize(
+    ("pool", "opens"), [("dmz", True), ("lab", True), (None, True), ("default", False), ("", False)]
+)
+@pytest.mark.parametrize("served", [None, {"dmz", "default"}])
+def test_a_credential_opens_only_for_work_of_the_pools_that_it_names(
+    pool: str | None, opens: bool, served: set[str] | None
+) -> None:
+    """Whatever other pools the runner serves: one process may serve all of them."""
+    given = spec(pools=["dmz", "lab"], **{"from": {"env": "OPSCONDUCTOR_SECRET_DB"}})
+    pools = None if served is None else lambda: frozenset(served)
+    if opens:
+        secrets = Secrets(None, {"OPSCONDUCTOR_SECRET_DB": SECRET}, pools)
+        assert secrets.open("db", given, pool=pool).get("value") == SECRET
+    else:
+        with pytest.raises(Sealed, match=f"by pool '{pool}', which this is for: it names the pools dmz, lab"):
+            Secrets(None, Untouched(), pools).open("db", given, pool=pool)
+
+
 WEB_ONLY = {"allowedFor": {"matchLabels": {"team": "web"}}, "from": {"env": "OPSCONDUCTOR_SECRET_DB"}}
 
 

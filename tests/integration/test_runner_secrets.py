@@ -1,0 +1,52 @@
+"""What a runner opens for a run, whatever the plan says that it was given."""
+
+import pytest
+
+from engine.states import RunState
+from schemas.credential import CredentialSpec
+from tests.running import Bench, bench, script
+
+__all__ = ["bench"]
+
+SECRET = "correct-horse-battery"
+READS = {"env": {"TOKEN": '${{ secrets["api"].token }}'}}
+
+
+def credential(**more: object) -> dict[str, CredentialSpec]:
+    return {"api": CredentialSpec.model_validate({"type": "token", "from": {"file": "api"}, **more})}
+
+
+@pytest.fixture(autouse=True)
+def _written(bench: Bench) -> None:
+    (bench.secrets / "api").write_text(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "why"),
+    [
+        ({"pools": ["dmz"]}, "may not be opened by pool 'default'"),
+        ({"allowedFor": {"matchLabels": {"team": "web"}}}, "is not allowed for this job"),
+    ],
+)
+async def test_a_plan_that_reaches_for_another_s_credential_fails_in_the_runner_too(
+    bench: Bench, narrowed: dict[str, object], why: str
+) -> None:
+    """Planning refuses it; a plan that was made in spite of that, or written by somebody else, opens nothing."""
+    ran = await bench.execute(
+        script('printf %s "$TOKEN"', **READS), credentials=credential(**narrowed), labels={"team": "db"}
+    )
+    assert ran.state is RunState.FAILED
+    assert why in (ran.steps()["only"].error or "")
+    assert ran.steps()["only"].exit_code is None, "nothing was started"
+
+
+async def test_a_credential_that_the_plan_does_not_have_is_not_opened(bench: Bench) -> None:
+    ran = await bench.execute(script(":", **READS))
+    assert ran.state is RunState.FAILED
+    assert "credential 'api' is not in the run's plan" in (ran.steps()["only"].error or "")
+
+
+async def test_what_the_run_s_pool_and_job_may_have_is_opened(bench: Bench) -> None:
+    wanted = credential(pools=["default"], allowedFor={"matchLabels": {"team": "web"}})
+    ran = await bench.execute(script(f'test "$TOKEN" = {SECRET}', **READS), credentials=wanted, labels={"team": "web"})
+    assert ran.state is RunState.SUCCEEDED
