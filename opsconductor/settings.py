@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from journal.errors import Refused
 from opsconductor.address import Address, Pages
 from opsconductor.exits import UsageError
 from opsconductor.loglines import Format
 from reconciler.source import Source, parse
+from runners.secrets.sources import Host, VaultServer
 
 
 def parse_source(text: str) -> Source:
@@ -26,6 +28,41 @@ def parse_source(text: str) -> Source:
 def secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """What `from.env` may read."""
     return {name: value for name, value in environment.items() if name.startswith("OPSCONDUCTOR_SECRET_")}
+
+
+_OF_PROGRAMS = frozenset({"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "XDG_RUNTIME_DIR", "GNUPGHOME"})
+
+
+def secret_host(environment: Mapping[str, str]) -> Host:
+    """What else of this host secrets may come from: CREDENTIALS_DIRECTORY, OPSCONDUCTOR_PROGRAMS, OPSCONDUCTOR_VAULT_*.
+
+    Raises UsageError.
+    """
+    programs = tuple(Path(one) for one in environment.get("OPSCONDUCTOR_PROGRAMS", "").split(os.pathsep) if one)
+    if odd := [one for one in programs if not one.is_absolute()]:
+        raise UsageError(f"OPSCONDUCTOR_PROGRAMS: '{odd[0]}' is no absolute path")
+    system = environment.get("CREDENTIALS_DIRECTORY")
+    return Host(
+        system=Path(system) if system else None,
+        programs=programs,
+        environ={name: value for name, value in environment.items() if name in _OF_PROGRAMS},
+        vault=_vault(environment),
+    )
+
+
+def _vault(environment: Mapping[str, str]) -> VaultServer | None:
+    url, token = (environment.get(f"OPSCONDUCTOR_VAULT_{name}") for name in ("URL", "TOKEN"))
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
+        raise UsageError("OPSCONDUCTOR_VAULT_URL: it begins with https://; http:// leads no farther than this machine")
+    if not token:
+        raise UsageError("OPSCONDUCTOR_VAULT_TOKEN names the file with the token for OPSCONDUCTOR_VAULT_URL")
+    ca = environment.get("OPSCONDUCTOR_VAULT_CA")
+    return VaultServer(
+        url.rstrip("/"), Path(token), Path(ca) if ca else None, environment.get("OPSCONDUCTOR_VAULT_NAMESPACE") or None
+    )
 
 
 def identities(files: Iterable[Path]) -> tuple[Path, ...]:
@@ -97,6 +134,7 @@ class Settings:
     secret_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The OPSCONDUCTOR_SECRET_* variables, and nothing else of the environment."""
     restricted: bool = False
+    secret_host: Host = field(default_factory=Host)
     identities: tuple[Path, ...] = ()
     """Files with age keys that open what is encrypted for this engine's pools."""
     status_remote: str | None = None

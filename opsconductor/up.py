@@ -386,6 +386,7 @@ class Engine:
             settings.secrets,
             settings.secret_variables,
             restricted=settings.restricted,
+            host=settings.secret_host,
             identities=settings.identities,
         )
 

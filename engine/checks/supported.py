@@ -64,8 +64,6 @@ def _fields(authored: Authored) -> Iterator[Finding]:
             yield from _schedule(document)
         case RunRequest():
             yield from _request(document)
-        case Credential():
-            yield from _credential(document)
     for placed in steps_of(authored):
         yield from _step(placed)
 
@@ -97,14 +95,6 @@ def _request(request: RunRequest) -> Iterator[Finding]:
     spec = request.spec
     if spec.discovery_ref is not None:
         yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-
-
-def _credential(credential: Credential) -> Iterator[Finding]:
-    spec = credential.spec
-    if spec.from_ is not None and spec.from_.vault is not None:
-        yield ("spec", "from", "vault"), "a secret from vault", "use file or env"
-    if spec.from_ is not None and spec.from_.command is not None:
-        yield ("spec", "from", "command"), "a secret from a command", "use file or env"
 
 
 def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:

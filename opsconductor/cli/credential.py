@@ -147,7 +147,7 @@ def check(
     from datetime import UTC, datetime
 
     from opsconductor import credentials
-    from opsconductor.settings import secret_variables
+    from opsconductor.settings import secret_host, secret_variables
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
 
@@ -160,8 +160,8 @@ def check(
         from opsconductor.settings import identities
 
         folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-        keys = identities(identity)
-        secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, identities=keys)
+        keys, host = identities(identity), secret_host(os.environ)
+        secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, host=host, identities=keys)
     found = credentials.checked(compiled.readable, compiled.findings, chosen, datetime.now(UTC), secrets)
     rows = [
         (one.name, one.type, one.source, one.expires or "-", _opens(one.opens), "; ".join(one.problems) or "ok")

@@ -54,7 +54,7 @@ def test(
 
     It is sent from here, with the secrets of this machine: call it where the engine runs, as its user.
     """
-    from opsconductor.settings import identities, secret_variables
+    from opsconductor.settings import identities, secret_host, secret_variables
     from opsconductor.telling import try_channel
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
@@ -69,8 +69,8 @@ def test(
         chatter(f"there is no NotificationChannel '{channel}'; there are: {known}")
         return exits.FINDINGS
     folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-    keys = identities(identity)
-    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, identities=keys)
+    keys, host = identities(identity), secret_host(os.environ)
+    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, host=host, identities=keys)
     tried = try_channel(catalog, channel, secrets, workspace.content, restricted=restricted)
     row = (tried.channel, tried.type, "ok" if tried.good else "failed", f"{tried.seconds:.1f}s", tried.said)
     columns = ("CHANNEL", "TYPE", "RESULT", "TOOK", "MESSAGE")

@@ -29,6 +29,7 @@ from opsconductor.settings import (
     default_state,
     identities,
     parse_source,
+    secret_host,
     secret_variables,
 )
 from opsconductor.terminal import chatter
@@ -123,6 +124,7 @@ def up(
         secret_dir=secret_dir.resolve() if secret_dir else None,
         secret_variables=secret_variables(os.environ),
         restricted=restricted,
+        secret_host=secret_host(os.environ),
         identities=identities(identity),
         status_remote=status_remote,
         grace=patience,

@@ -53,7 +53,7 @@ def test(
     """
     from engine.selection import parse_limit
     from engine.trials import trials
-    from opsconductor.settings import identities, secret_variables
+    from opsconductor.settings import identities, secret_host, secret_variables
     from opsconductor.trying import as_data, as_junit, try_all
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
@@ -72,8 +72,8 @@ def test(
         chatter(f"{limit!r} selects no target" if limit else "there is no target with a connection")
         return exits.FINDINGS
     folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-    keys = identities(identity)
-    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, identities=keys)
+    keys, host = identities(identity), secret_host(os.environ)
+    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, host=host, identities=keys)
     results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=lambda _: None)
     if output == "junit":
         typer.echo(as_junit(results))

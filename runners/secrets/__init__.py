@@ -2,7 +2,8 @@
 needs it.
 
 A Credential is a secret by reference, and `runners.secrets.sources` says who reads it: `file` reads below the runner's
-secret folder, `env` reads variables named OPSCONDUCTOR_SECRET_*; nothing else of the host can be read by a document.
+secret folder, `env` reads variables named OPSCONDUCTOR_SECRET_*, `vault` asks the server and `command` starts the
+programs that the host's owner names; nothing else of the host can be read by a document.
 Or it is encrypted in place, and `runners.secrets.sops` opens it with the runner's age keys.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from engine.selection import matches
 from runners.doors import NoPart
 from runners.secretforms import SHORTEST
-from runners.secrets.sources import DOOR, Settings
+from runners.secrets.sources import DOOR, Host, Settings
 from schemas.credential import FIELDS, Credential, CredentialSpec
 from schemas.reader import read
 
@@ -63,6 +64,7 @@ class Secrets:
     environ: Mapping[str, str] = field(repr=False)
     pools: Callable[[], frozenset[str]] | None = None
     restricted: bool = False
+    host: Host = field(default_factory=Host)
     identities: tuple[Path, ...] = ()
     """Files with the age keys of this runner."""
     for_jobs: bool = True
@@ -133,7 +135,9 @@ class Secrets:
         given = spec.from_.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.from_ is not None else {}
         for source, reference in (_of_plug_in(one) if key == "plugin" else (key, one) for key, one in given.items()):
             try:
-                found = DOOR.factory(source)(Settings(self.folder, self.environ, self.restricted)).read(reference)
+                found = DOOR.factory(source)(Settings(self.folder, self.environ, self.restricted, self.host)).read(
+                    reference
+                )
             except (OSError, ValueError, NoPart) as error:
                 why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 raise Sealed(f"credential '{name}' cannot be opened: {why}") from error

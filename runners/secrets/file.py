@@ -59,6 +59,10 @@ class Files:
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.folder
+        self._system = settings.host.system
 
     def read(self, reference: str) -> str:
+        """From the secret folder; where that has none of the name, from what the system hands to the service."""
+        if self._system is not None and (self._folder is None or not (self._folder / reference).exists()):
+            return read(self._system, reference)
         return read(self._folder, reference)

@@ -14,12 +14,36 @@ from runners.doors import Door
 
 
 @dataclass(frozen=True, slots=True)
+class VaultServer:
+    """A HashiCorp Vault or OpenBao. `token` is the file its token stands in, `ca` the authorities it is trusted by."""
+
+    url: str
+    token: Path
+    ca: Path | None = None
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What else of its host a runner may ask for secrets, as its owner says. By itself: nothing."""
+
+    system: Path | None = None
+    """The folder with the credentials that the system hands to the service (systemd.exec, CREDENTIALS_DIRECTORY)."""
+    programs: tuple[Path, ...] = ()
+    """Those that documents may start."""
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What such a program has for an environment."""
+    vault: VaultServer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the owner of the runner's host says, for sources. `folder` None: no files may be read."""
 
     folder: Path | None
     environ: Mapping[str, str] = field(repr=False)
     restricted: bool = False
+    host: Host = field(default_factory=Host)
 
 
 class SecretSource(Protocol):
@@ -42,7 +66,9 @@ DOOR: Door[SecretSource] = Door(
     "opsconductor.secrets",
     "secret source",
     {
+        "command": "runners.secrets.command:Commands",
         "env": "runners.secrets.env:Variables",
         "file": "runners.secrets.file:Files",
+        "vault": "runners.secrets.vault:Vault",
     },
 )

@@ -38,6 +38,7 @@ from runners.connections.ways import DOOR as CONNECTIONS
 from runners.mcp.tool import Tool
 from runners.repository import Entry, RunFiles
 from runners.secrets.sources import DOOR as SECRETS
+from runners.secrets.sources import Host
 from runners.steps import DOOR as STEPS
 from tests import mcpserver, rdphost
 from tests.openssh import OpenSsh, start
@@ -420,8 +421,23 @@ def over_http(url: str) -> Site:
 
 
 def test_every_built_in_part_is_held_to_the_contract() -> None:
-    """Who adds a part adds its class to this file."""
+    """Who adds a part adds its class to this file, or where its server is."""
+    from tests.contract.test_vault import TestVault
+
     kinds = (StepContract, ConnectionContract, ProbeContract, SecretContract)
     classes = [one for one in globals().values() if isinstance(one, type) and issubclass(one, kinds)]
-    held = {one.name for one in classes if "name" in vars(one)}
+    held = {one.name for one in classes if "name" in vars(one)} | {TestVault.name}
     assert held == STEPS.built_in | CONNECTIONS.built_in | SECRETS.built_in
+
+
+class TestCommand(SecretContract):
+    name = "command"
+
+    def settings(self) -> SecretSettings:
+        return SecretSettings(None, {}, host=Host(programs=(Path("/bin/echo"), Path("/bin/false"))))
+
+    def known(self) -> tuple[Any, str]:
+        return ["echo", "a-long-password"], "a-long-password\n"
+
+    def unknown(self) -> tuple[Any, ...]:
+        return ["sh", "-c", "echo a-long-password"], ["false"], ["/bin/cat", "/etc/hostname"]
