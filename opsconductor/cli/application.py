@@ -11,6 +11,7 @@ from opsconductor import exits
 COMMANDS = {
     "new": ("init",),
     "validate": ("validate",),
+    "fmt": ("fmt",),
     "plan": ("plan",),
     "serve": ("up", "accept", "doctor"),
     "ask": ("run", "exec", "cancel"),
