@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.canonical import NotFormatted, Sealed, canonical
+from engine.canonical import Sealed, canonical
+from engine.commented import NotFormatted
 from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
 from engine.vendored import is_apart
 from opsconductor.exits import UsageError

@@ -61,7 +61,8 @@ def fmt(
 
 def _through() -> int:
     """What editors call: a file comes in, its canonical form goes out."""
-    from engine.canonical import NotFormatted, canonical
+    from engine.canonical import canonical
+    from engine.commented import NotFormatted
 
     data = sys.stdin.buffer.read()
     try:

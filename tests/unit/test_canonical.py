@@ -9,7 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.canonical import NotFormatted, Sealed, canonical
+from engine.canonical import Sealed, canonical
+from engine.commented import NotFormatted
 from schemas.guard import NOTHING, load
 
 ROOT = Path(__file__).parents[2]
