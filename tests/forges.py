@@ -91,6 +91,10 @@ class Forge:
     # --- GitHub, and Gitea after it ---------------------------------------------------------------------------------
 
     def _github(self, asked: Asked, path: str) -> Said:
+        if path == "/user":
+            if self.mine.endswith(("-actions", "[bot]")):  # the token of a run
+                return Said(403, {"message": "Resource not accessible by integration"})
+            return Said(200, {"login": self.mine})
         repository = f"/repos/{self.repository}"
         if not path.startswith(f"{repository}/"):
             return Said(404, {"message": "Not Found"})

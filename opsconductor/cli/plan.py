@@ -35,8 +35,14 @@ def plan(
     ] = None,
     horizon: Annotated[str, typer.Option("--horizon", metavar="DURATION", help="How far to look.")] = "24h",
     output: Annotated[str, typer.Option("--format", help="text, json or markdown.")] = "text",
+    comment: Annotated[
+        bool, typer.Option("--comment", help="In CI: put it into the one comment of the pull request, too.")
+    ] = False,
 ) -> int:
-    """Show what a merge would change. Opens no connection, needs no secret. Exit 1 where head has errors."""
+    """Show what a merge would change. Opens no connection, needs no secret. Exit 1 where head has errors.
+
+    With --comment the forge is called, with the token that CI gives; without one, or where it may not, this says so.
+    """
     from engine.plan import plan as compare
     from opsconductor.planmarkdown import as_markdown
     from opsconductor.planreport import as_json, as_text
@@ -62,7 +68,22 @@ def plan(
     )
     as_output = {"text": as_text, "json": as_json, "markdown": as_markdown}[output]
     typer.echo(as_output(compared), nl=output != "markdown")
+    if comment:
+        _comment(as_markdown(compared))
     return exits.FINDINGS if has_errors(compared.findings) else exits.OK
+
+
+def _comment(text: str) -> None:
+    """A plan that cannot be shown there is a plan all the same."""
+    import os
+
+    from opsconductor.plancomment import NoComment, put, thread_of
+
+    try:
+        said = put(thread_of(os.environ, lambda path: Path(path).read_text(encoding="utf-8")), text)
+    except NoComment as error:
+        said = f"no comment: {error}"
+    chatter(said)
 
 
 def _repository(path: Path) -> "Repository":

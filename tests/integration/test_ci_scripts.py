@@ -5,9 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-import threading
 import venv
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -59,7 +57,7 @@ class Checkout:
         names = {
             f"GIT_{role}_{what}": "x@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
-        foreign = ("GIT_", "OPSCONDUCTOR_", "PIP_", "PYTHON")
+        foreign = ("CI_", "GIT_", "GITHUB_", "GITLAB_", "OPSCONDUCTOR_", "PIP_", "PYTHON")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.environment = {**clean, **names, "PATH": f"{self.programs}:{os.environ['PATH']}"}
         self.environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(self.temp)}
@@ -115,7 +113,7 @@ def scripts(provider: str, package: str | None) -> tuple[list[str], dict[str, st
             [step] = data["steps"]
             return ["\n".join(step["commands"]).replace("$$", "$")], step["environment"]
         case _:
-            parts = [step["run"] for step in steps_of(data) if step.get("name") != "Comment" and "run" in step]
+            parts = [step["run"] for step in steps_of(data) if "run" in step]
             return parts, data["env"]
 
 
@@ -181,75 +179,6 @@ def test_a_mistake_fails_the_check_and_is_reported(provider: str, tmp_path: Path
         [entry] = json.loads((checkout.folder / "gl-code-quality-report.json").read_text())
         assert entry["location"] == {"path": "definitions/p.yaml", "lines": {"begin": 4, "end": 4}}
         assert Xml.fromstring((checkout.folder / "opsconductor-junit.xml").read_text()).get("failures") == "1"
-
-
-class Forge(ThreadingHTTPServer):
-    """Comments on one pull request, over the part of the API of Gitea and Forgejo that the files use."""
-
-    def __init__(self) -> None:
-        self.comments: list[dict[str, Any]] = [
-            {"id": 7, "body": "<!-- opsconductor plan -->\nby a person", "user": {"login": "ana"}}
-        ]
-        super().__init__(("127.0.0.1", 0), ForgeRequest)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/api/v1/repos/o/r/issues"
-
-
-class ForgeRequest(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.answer(200, self.forge.comments if self.path.endswith("/issues/5/comments") else None)
-
-    def do_POST(self) -> None:
-        assert self.path.endswith("/issues/5/comments")
-        number = len(self.forge.comments) + 7
-        self.forge.comments.append({"id": number, "body": self.body(), "user": {"login": "forge-actions"}})
-        self.answer(201, {})
-
-    def do_PATCH(self) -> None:
-        [comment] = [one for one in self.forge.comments if self.path.endswith(f"/issues/comments/{one['id']}")]
-        comment["body"] = self.body()
-        self.answer(200, {})
-
-    @property
-    def forge(self) -> Forge:
-        assert isinstance(self.server, Forge)
-        return self.server
-
-    def body(self) -> str:
-        assert self.headers["Authorization"] == "token t"
-        return str(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["body"])
-
-    def answer(self, status: int, data: object) -> None:
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(json.dumps(data).encode())
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the name in the standard library
-        """Nothing on the test's output."""
-
-
-@pytest.mark.parametrize("provider", ("gitea", "forgejo"))
-def test_the_plan_becomes_one_comment_that_is_kept_up_to_date(provider: str, tmp_path: Path) -> None:
-    [step] = [step for step in steps_of(yaml.safe_load(file_for(provider)[1])) if step.get("name") == "Comment"]
-    forge = Forge()
-    thread = threading.Thread(target=forge.serve_forever)
-    thread.start()
-    environment = {
-        **os.environ, "TOKEN": "t", "ISSUE": f"{forge.address}/5", "COMMENT": f"{forge.address}/comments",
-        "RUNNER_TEMP": str(tmp_path), "no_proxy": "*",
-    }  # fmt: skip
-    try:
-        for text in ("first", "second é"):
-            (tmp_path / "plan.md").write_text(f"<!-- opsconductor plan -->\n{text}\n", "utf-8")
-            subprocess.run(["bash", "-eo", "pipefail", "-c", step["run"]], env=environment, check=True, timeout=60)
-    finally:
-        forge.shutdown()
-        thread.join()
-        forge.server_close()
-
-    assert [comment["body"].split("\n")[1] for comment in forge.comments] == ["by a person", "second é"]
 
 
 @pytest.mark.parametrize("provider", ("github", "gitea"))
