@@ -20,6 +20,7 @@ from engine.readback import (
     parse_sync_file,
 )
 from engine.views import (
+    ChannelView,
     ConditionView,
     DecisionView,
     EngineView,
@@ -45,7 +46,8 @@ from schemas.envelope import API_VERSION
 __all__ = [
     "README", "SYNC", "ConditionView", "DecisionView", "EngineView", "JobView", "OverviewView", "RequestView",
     "RunBrief", "RunView", "ScheduleView", "Skips", "StepView", "SyncView", "TargetStatusView", "TargetView",
-    "Unreadable", "considered_until", "decision_files", "decisions_folder", "finding", "gate_file", "gate_path",
+    "Unreadable", "channel_path", "channel_status", "considered_until", "decision_files", "decisions_folder",
+    "finding", "gate_file", "gate_path",
     "job_path", "job_status",
     "parse_decisions", "parse_request_status", "parse_run_file", "parse_schedule_status", "parse_sync_file", "plain",
     "request_path", "request_status", "run_file", "run_files", "run_path", "schedule_path", "schedule_status",
@@ -96,6 +98,10 @@ def request_path(name: str) -> str:
 
 def trigger_path(name: str) -> str:
     return f"triggers/{name}.yaml"
+
+
+def channel_path(name: str) -> str:
+    return f"channels/{name}.yaml"
 
 
 def decisions_folder(day: date) -> str:
@@ -268,6 +274,20 @@ def request_status(view: RequestView) -> Document:
 def trigger_status(view: TriggerView) -> Document:
     """It has at least one event."""
     return _document("TriggerStatus", view.name, {"status": eventfile.status(view)})
+
+
+def channel_status(view: ChannelView) -> Document:
+    """It has had at least one message. Minutes of the last delivery are left out: not every message is a commit."""
+    hour = view.last_delivered and view.last_delivered.replace(minute=0, second=0, microsecond=0)
+    status: Document = {
+        "state": "working" if view.failing_since is None else "failing",
+        "waiting": view.waiting,
+        "deadLetters": view.dead,
+        "lastDelivered": hour and stamp(hour),
+        "failingSince": view.failing_since and stamp(view.failing_since),
+        "error": None if view.error is None else plain(view.error),
+    }
+    return _document("ChannelStatus", view.name, {"status": status})
 
 
 def gate_file(gate: OpenGate, *, advisory: bool) -> Document:

@@ -245,6 +245,19 @@ class TriggerView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelView:
+    """How a notification channel does. `failing_since`: the first attempt of the oldest message that was tried in vain
+    and waits, None while it works; `waiting` then counts what waits with it."""
+
+    name: str
+    waiting: int = 0
+    dead: int = 0
+    last_delivered: datetime | None = None
+    failing_since: datetime | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineView:
     """Who owns the status branch. `closed` is when it stopped in order, None while it is at work."""
 

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, select
 
 from engine.pinned import RUNNER
 from journal import outbox, schedules
+from journal.noticetables import channels, messages
 from journal.tables import acts, events, nodes, run_targets, runs
 from journal.tables import schedules as clocks
 
@@ -21,6 +22,9 @@ def announce(tx: Connection) -> None:
     outbox.add_selected(tx, "target", select(run_targets.c.target).where(run_targets.c.target != RUNNER).distinct())
     outbox.add_selected(tx, "schedule", select(clocks.c.name))
     outbox.add_selected(tx, "trigger", select(events.c.trigger).distinct())
+    # Those of the commit in force too: of one without messages a file may be left of a store that was lost.
+    outbox.add_selected(tx, "channel", select(channels.c.name))
+    outbox.add_selected(tx, "channel", select(messages.c.channel).distinct())
     outbox.add_all(tx, tuple(("decision", day.isoformat()) for day in schedules.days(tx)))
     outbox.add_selected(tx, "run", select(runs.c.id).order_by(runs.c.seq.desc()))
     answered = select(acts.c.name).where(acts.c.state.is_not(None))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from engine.channels import COMMIT_STATUS
-from journal import notices, outbox, points
+from journal import letters, notices, outbox, points
 from journal.notices import Notice
 from journal.noticetables import channels, messages
 from journal.tables import AnyRow, Instant
@@ -39,6 +39,7 @@ KEPT = timedelta(days=7)
 DEAD_KEPT = timedelta(days=90)
 """So long dead letters can be sent again."""
 _LONGEST = 500
+_HOUR = timedelta(hours=1)
 
 # As literals: an index of some states is not used where a state is a parameter.
 _WAITING = messages.c.state == literal_column("'waiting'")
@@ -121,6 +122,7 @@ _CLAIM = (
     )
 )
 _HELD = and_(messages.c.seq == bindparam("which"), messages.c.token == bindparam("held"), _SENDING)
+_ERROR = select(messages.c.error).where(messages.c.seq == bindparam("which"))
 _BACK = {"state": "waiting", "runner": None, "lease_until": None}
 _HASTEN = (
     update(messages)
@@ -220,10 +222,13 @@ def rendered(tx: Connection, hold: Hold, subject: str, text: str, form: str) -> 
 def delivered(tx: Connection, hold: Hold, channel: str, now: datetime) -> bool:
     """It is there. What waits for its time in the same channel need not wait any longer. False: not held any more."""
     points.record("message-end")
+    last, failed = letters.last_delivered(tx, channel), letters.is_failing(tx, channel)
     values = {"state": "delivered", "delivered_at": now, "error": None, "runner": None, "lease_until": None}
     if not _of_hold(tx, hold, values):
         return False
     hasten(tx, (channel,))
+    if failed or last is None or now - last >= _HOUR or now.hour != last.hour:  # its file names the hour
+        outbox.add(tx, "channel", channel)
     tx.info[outbox.TOLD] = True
     return True
 
@@ -233,7 +238,12 @@ def later(tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: 
     if now - claimed.first_at >= DEADLINE:
         return dead(tx, claimed, f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}", now)
     points.record("message-end")
-    return _of_hold(tx, claimed.hold, _BACK | {"error": error[:_LONGEST], "next_at": next_at})
+    before = tx.execute(_ERROR, {"which": claimed.hold.seq}).scalar()
+    if not _of_hold(tx, claimed.hold, _BACK | {"error": error[:_LONGEST], "next_at": next_at}):
+        return False
+    if error[:_LONGEST] != before:
+        outbox.add(tx, "channel", claimed.channel)
+    return True
 
 
 def dead(tx: Connection, claimed: Claimed, error: str, now: datetime) -> bool:
@@ -320,11 +330,14 @@ def replay(tx: Connection, *, channel: str | None = None, id: str | None = None)
 
 
 def trim(tx: Connection, now: datetime) -> int:
-    """Remove what was delivered KEPT ago, and dead letters DEAD_KEPT after they were written; how many."""
+    """Remove what was delivered KEPT ago, the last of each channel apart, and dead letters DEAD_KEPT after they were
+    written; how many."""
     delivered_ = messages.c.state == literal_column("'delivered'")
-    old = or_(
-        and_(delivered_, messages.c.delivered_at < now - KEPT), and_(_DEAD, messages.c.created_at < now - DEAD_KEPT)
-    )
+    last = select(func.max(messages.c.seq)).where(delivered_).group_by(messages.c.channel)
+    given_up = and_(_DEAD, messages.c.created_at < now - DEAD_KEPT)
+    touched = tx.execute(select(messages.c.channel).where(given_up).distinct()).scalars().all()
+    outbox.add_all(tx, tuple(("channel", name) for name in touched))
+    old = or_(and_(delivered_, messages.c.delivered_at < now - KEPT, messages.c.seq.not_in(last)), given_up)
     return tx.execute(delete(messages).where(old)).rowcount
 
 

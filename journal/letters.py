@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
-from engine.views import DeadLettersView
+from engine.views import ChannelView, DeadLettersView
 from journal.noticetables import channels, messages
 from journal.tables import AnyRow
 
@@ -102,6 +102,51 @@ def states(conn: Connection) -> tuple[ChannelState, ...]:
     defined = set(conn.execute(select(channels.c.name)).scalars())
     named = set(conn.execute(select(messages.c.channel).where(_DEAD).distinct()).scalars())
     return tuple(state(conn, name) for name in sorted(defined | named))
+
+
+_OPEN = _WAITING | _SENDING
+_OF_CHANNEL = messages.c.channel == bindparam("via")
+_FAILING = (
+    select(messages.c.first_at, messages.c.error)
+    .where(_OF_CHANNEL, _OPEN, messages.c.error.is_not(None), messages.c.first_at.is_not(None))
+    .order_by(messages.c.seq)
+    .limit(1)
+)
+_LAST = (
+    select(messages.c.delivered_at)
+    .where(_OF_CHANNEL, messages.c.state == literal_column("'delivered'"))
+    .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+_BEHIND = (
+    select(func.count())
+    .select_from(messages)
+    .where(_OF_CHANNEL, _OPEN, messages.c.hold_until.is_(None) | (messages.c.attempts > 0))
+)
+_GIVEN_UP = select(func.count()).select_from(messages).where(_OF_CHANNEL, _DEAD)
+
+
+def view(conn: Connection, name: str) -> ChannelView | None:
+    """How a channel does, for its file; None where it has no messages. It changes as `outbox` says, and not with each
+    message: what is under way in a channel that works is not counted."""
+    asked = {"via": name}
+    failing, last = conn.execute(_FAILING, asked).first(), conn.execute(_LAST, asked).scalar()
+    dead_letters = conn.execute(_GIVEN_UP, asked).scalar_one()
+    if failing is None:
+        return ChannelView(name, 0, dead_letters, last) if last is not None or dead_letters else None
+    waiting = conn.execute(_BEHIND, asked).scalar_one()
+    return ChannelView(name, waiting, dead_letters, last, failing.first_at, failing.error)
+
+
+def is_failing(conn: Connection, name: str) -> bool:
+    """Whether a message of the channel was tried in vain and is tried again."""
+    return conn.execute(_FAILING, {"via": name}).first() is not None
+
+
+def last_delivered(conn: Connection, name: str) -> datetime | None:
+    """When the newest message that got there got there."""
+    found: datetime | None = conn.execute(_LAST, {"via": name}).scalar()
+    return found
 
 
 def state(conn: Connection, name: str) -> ChannelState:

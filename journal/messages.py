@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
-from journal import outbox, points
+from journal import letters, outbox, points
 from journal.noticetables import channels, messages
 from journal.tables import Instant
 
@@ -92,13 +92,18 @@ def write(tx: Connection, new: NewMessage) -> bool:
     row |= {"context": dict(new.context), "notices": list(new.notices), "state": "waiting"}
     row["template"] = None if new.template is None else dict(new.template)
     tx.execute(_ADD, row)
+    if letters.is_failing(tx, new.channel):  # its file counts what waits
+        outbox.add(tx, "channel", new.channel)
     tx.info[outbox.TOLD] = True  # whoever delivers need not wait for its next look
     return True
 
 
 def supersede(tx: Connection, channel: str, order_key: str) -> int:
     """Drop what waits or is dead of a key: something newer of it will be said. What is under way stays; how many."""
-    return tx.execute(_OUTDATED, {"via": channel, "key": order_key}).rowcount
+    dropped = tx.execute(_OUTDATED, {"via": channel, "key": order_key}).rowcount
+    if dropped:
+        outbox.add(tx, "channel", channel)
+    return dropped
 
 
 def gather(tx: Connection, new: NewMessage, context: Callable[[Mapping[str, Any], int], dict[str, Any]]) -> bool:

@@ -174,6 +174,9 @@ class Projection:
             writes |= _file(readmodel.request_path(name), readmodel.request_status(_request(row)))
         for name in by_topic.get("trigger", ()):
             writes |= _file(readmodel.trigger_path(name), _trigger(conn, name))
+        for name in by_topic.get("channel", ()):
+            seen = letters.view(conn, name)
+            writes |= _file(readmodel.channel_path(name), None if seen is None else readmodel.channel_status(seen))
         clocks = schedules.clocks(conn)
         for name in by_topic.get("schedule", ()):
             view = self._schedule(name, clocks[name]) if name in clocks else None

@@ -53,7 +53,7 @@ NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
 STATUS_KINDS = frozenset(
     {
         "Run", "JobStatus", "WorkflowStatus", "ScheduleStatus", "TargetStatus", "RequestStatus", "TriggerStatus",
-        "SyncStatus", "Gate", "Decision", "DiscoveryReport",
+        "ChannelStatus", "SyncStatus", "Gate", "Decision", "DiscoveryReport",
     }
 )  # fmt: skip
 """Kinds that only the engine writes, to the status branch."""

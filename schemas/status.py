@@ -167,6 +167,34 @@ class TriggerStatus(StatusDocument):
     status: SeenEvents = Field(description="Its recent past.")
 
 
+class Deliveries(Written):
+    """How a notification channel does."""
+
+    state: Literal["working", "failing"] = Field(
+        description="`failing`: a message was tried in vain and is tried again; one at a time asks whether it works."
+    )
+    waiting: int = Field(
+        ge=0,
+        description="Messages that wait until it works again, those apart that quiet hours or a group hold; else 0.",
+        examples=[0],
+    )
+    dead_letters: int = Field(ge=0, description="Messages that were given up, until they are sent again.", examples=[0])
+    last_delivered: Instant | None = Field(
+        description="The hour in which the newest message that got there got there.", examples=["2026-11-21T00:00:00Z"]
+    )
+    failing_since: Instant | None = Field(
+        description="When the oldest message that could not be delivered was first tried.", examples=[AT]
+    )
+    error: str | None = Field(description="What its last attempt said.", examples=["500 from chat.example.org"])
+
+
+class ChannelStatus(StatusDocument):
+    """How a notification channel does; there is none before its first message."""
+
+    kind: Literal["ChannelStatus"] = Field(description="ChannelStatus.")
+    status: Deliveries = Field(description="Its messages.")
+
+
 # --- decisions ---
 
 
@@ -367,6 +395,7 @@ STATUS_MODELS: Mapping[str, type[StatusDocument]] = MappingProxyType(
         "TargetStatus": TargetStatus,
         "RequestStatus": RequestStatus,
         "TriggerStatus": TriggerStatus,
+        "ChannelStatus": ChannelStatus,
         "SyncStatus": SyncStatus,
         "Gate": Gate,
         "Decision": Decision,

@@ -200,6 +200,7 @@ _STATUS_KINDS = {
     "TargetStatus": "targets",
     "RequestStatus": "requests",
     "TriggerStatus": "triggers",
+    "ChannelStatus": "channels",
     "WorkflowStatus": "workflows",
     "DiscoveryReport": "discoveries",
     "Gate": "gates",

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from engine.views import DeadLettersView
-from journal import deliveries, letters, messages, notices
+from engine.views import ChannelView, DeadLettersView
+from journal import deliveries, letters, messages, notices, outbox
 from journal.deliveries import DEADLINE, Claimed
 from journal.letters import ChannelState
 from journal.messages import Channel, NewMessage
@@ -179,14 +179,54 @@ async def test_a_success_hastens_what_waits(desk: Desk) -> None:
 
 async def test_what_is_over_is_kept_for_a_while(desk: Desk) -> None:
     """Dead letters longer than the others: somebody may yet want them."""
-    await written(desk, *map(a_message, ("one", "two", "three")))
-    one, two, _ = await claim(desk)
+    await written(desk, *map(a_message, ("one", "two", "three", "last")))
+    one, two, _, last = await claim(desk)
     await desk.do(deliveries.delivered, one.hold, "chat", START)
+    await desk.do(deliveries.delivered, last.hold, "chat", START)
     await desk.do(deliveries.dead, two, "no", START)
     assert await desk.do(deliveries.trim, START + deliveries.KEPT) == 0
     assert await desk.do(deliveries.trim, START + deliveries.KEPT + timedelta(seconds=1)) == 1
     assert await desk.do(deliveries.trim, START + deliveries.DEAD_KEPT + timedelta(seconds=1)) == 1
     assert await state(desk, "three") == "sending"
+    assert await state(desk, "last") == "delivered", "a channel's file goes on saying when it worked last"
+
+
+async def shown(desk: Desk) -> ChannelView | None:
+    """The file of the channel where the outbox has named it since the last time; then it has to be what it was."""
+    named = ("channel", "chat") in (await desk.see(outbox.pending, "status", 100)).objects
+    await desk.do(outbox.advance, "status", await desk.see(outbox.last))
+    assert named
+    return await desk.see(letters.view, "chat")
+
+
+async def test_the_file_of_a_channel_changes_with_how_it_does_and_not_with_each_message(desk: Desk) -> None:
+    await desk.do(outbox.advance, "status", await desk.see(outbox.last))
+    await written(desk, *map(a_message, ("one", "two", "three", "four")))
+    one, two, three, four = await claim(desk)
+    assert await desk.see(letters.view, "chat") is None
+    await desk.do(deliveries.delivered, one.hold, "chat", START)
+    assert await shown(desk) == ChannelView("chat", last_delivered=START)
+    await desk.do(deliveries.delivered, two.hold, "chat", START + timedelta(minutes=1))
+    assert (await desk.see(outbox.pending, "status", 100)).objects == ()
+    for _ in range(2):
+        await desk.do(deliveries.later, three, "status 500", START, START + timedelta(minutes=1))
+        failing = ChannelView("chat", 2, 0, START + timedelta(minutes=1), START, "status 500")
+        assert await desk.see(letters.view, "chat") == failing
+    assert await shown(desk) == failing
+    await desk.do(messages.write, a_message("five"))
+    await desk.do(messages.write, a_message("held", hold_until=START + timedelta(days=1)))
+    assert await shown(desk) == replace(failing, waiting=3)
+    await desk.do(deliveries.delivered, four.hold, "chat", START + timedelta(minutes=2))
+    assert await shown(desk) == replace(failing, waiting=2, last_delivered=START + timedelta(minutes=2))
+    desk.clock.advance(3600)
+    three, five = await claim(desk)
+    await desk.do(deliveries.delivered, three.hold, "chat", desk.clock.now())
+    works = ChannelView("chat", last_delivered=START + timedelta(minutes=2))
+    assert await shown(desk) == works, "of the newest message that is there"
+    await desk.do(deliveries.dead, five, "status 404", desk.clock.now())
+    assert await shown(desk) == replace(works, dead=1)
+    assert await desk.do(deliveries.replay) == 1
+    assert await shown(desk) == works
 
 
 async def test_what_people_are_shown_of_messages(desk: Desk) -> None:

@@ -137,7 +137,8 @@ async def test_what_a_broker_refuses_is_said_without_the_secret(rabbit: Broker) 
     assert wrong == Never(f"127.0.0.1:{rabbit.tls} refuses the login")
     unknown = await tell(channel(rabbit, virtualHost="/nowhere"))
     assert isinstance(unknown, Later) and "/nowhere" in unknown.error and unknown.fate == "notSent"
-    clash = await tell(channel(rabbit, queue="ops.audit", deadLetterExchange="another"))
+    assert isinstance(await tell(channel(rabbit, queue="ops.once")), Delivered)
+    clash = await tell(channel(rabbit, queue="ops.once", deadLetterExchange="another"))
     assert isinstance(clash, Never) and "inequivalent" in clash.error
 
 

@@ -14,6 +14,7 @@ from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, run_id
 from engine.pinned import PHASES, RUNNER
 from engine.readmodel import (
+    channel_status,
     decision_files,
     gate_file,
     job_status,
@@ -29,6 +30,7 @@ from engine.readmodel import (
 )
 from engine.states import NodeState, RunState, StepState
 from engine.views import (
+    ChannelView,
     ConditionStatus,
     ConditionType,
     ConditionView,
@@ -178,6 +180,10 @@ DRAWN: dict[str, list[str]] = {
         for view in (TargetStatusView("a"), TargetStatusView("a", StepState.UNREACHABLE, RUN, AT, AT))
     ],
     "TriggerStatus": [to_yaml(trigger_status(TriggerView("t", EVENTS, {"started": 1, "refused": 40})))],
+    "ChannelStatus": [
+        to_yaml(channel_status(view))
+        for view in (ChannelView("chat", last_delivered=AT), ChannelView("chat", 2, 1, AT, AT, "500"))
+    ],
     "RequestStatus": [
         to_yaml(request_status(view))
         for view in (RequestView("r", "done"), RequestView("r", "refused", "no", RUN, AT, "No.", "start", "ana@b.org"))
