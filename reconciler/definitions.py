@@ -21,6 +21,7 @@ from engine.compile import (
 from engine.prune import removed_too_much
 from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, vendored
 from reconciler.objects import BlobRef, Objects
+from schemas.diagnostic import has_errors
 from schemas.project import Project
 from schemas.reader import ParsedFile, read
 
@@ -78,6 +79,24 @@ class Definitions:
     async def project(self, commit: str) -> Project | None:
         """The Project of a commit, where it can be read, whether or not the rest is valid."""
         return await asyncio.to_thread(self._project, commit)
+
+    def parsed(self, commit: str) -> tuple[tuple[ParsedFile, ...], bool]:
+        """The files of a commit that hold documents; and whether all that may hold some could be read."""
+        project = project_to_read_by(self._project_file(commit))
+        snapshot = self._objects.snapshot(commit, looked_at(project))
+        files = tuple(self._parsed.file(path, snapshot.files[path].id) for path in included(snapshot.files, project))
+        return files, not has_errors(snapshot.findings)
+
+    def parsed_file(self, path: str, blob: str) -> ParsedFile | None:
+        """One file, by its content; None where it is too large to be read."""
+        try:
+            return self._parsed.file(path, blob)
+        except ValueError:
+            return None
+
+    def settings(self, commit: str) -> tuple[Project | None, Project | None]:
+        """The Project of a commit where it can be read, and the one by whose `include` its files are read."""
+        return self._project(commit), project_to_read_by(self._project_file(commit))
 
     def _load(self, commit: str) -> Compiled:
         project = project_to_read_by(self._project_file(commit))

@@ -2,7 +2,7 @@
 
 All of it is checked. Where the product would do less than is written, that is a warning (OC902). Where something would
 run otherwise than it is written (OC901), it does not run at all (`Catalog.held`): of a definition a warning; an act
-that asks for it is refused, and so is a commit that asks for more trust than this version can give.
+that asks for it is refused.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,6 @@ from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
-from schemas.policy import User
 from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule
@@ -29,8 +28,7 @@ _CONNECTIONS = frozenset({"ssh", "winrm", "local"})
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     document = authored.document
-    strict = authored.is_act or (isinstance(document, Project) and document.spec.verify.mode != "none")
-    severity: Severity = "error" if strict else "warning"
+    severity: Severity = "error" if authored.is_act else "warning"
     for finding in _about(authored, scope):
         yield replace(finding, severity=severity) if finding.code == CODE else finding
 
@@ -58,8 +56,6 @@ Finding = tuple[Path, str, str]
 def _fields(authored: Authored) -> Iterator[Finding]:
     document = authored.document
     match document:
-        case Project():
-            yield from _project(document)
         case Schedule():
             yield from _schedule(document)
         case RunRequest():
@@ -69,15 +65,8 @@ def _fields(authored: Authored) -> Iterator[Finding]:
 
 
 def _without_effect(document: Document) -> Iterator[tuple[Path, str]]:
-    if isinstance(document, User) and document.spec.signing_keys:
-        yield ("spec", "signingKeys"), "'signingKeys' (who answers a gate is known by 'email' alone)"
     if isinstance(document, Credential) and document.spec.rotate_after is not None and document.sops is None:
         yield ("spec", "rotateAfter"), "'rotateAfter' of a secret that sops did not encrypt (its age is not known)"
-
-
-def _project(project: Project) -> Iterator[Finding]:
-    if project.spec.verify.mode != "none":
-        yield ("spec", "verify", "mode"), f"verify mode {project.spec.verify.mode}", "write mode: none"
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:

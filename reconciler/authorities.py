@@ -1,0 +1,127 @@
+"""What a commit says about who may do what: its Users, its Policies, and the signatures its Project asks for.
+
+Also of a commit whose other documents are at fault: trust goes on from it. What cannot be read there gives nobody
+anything: a User without a document has no keys, a Policy that was in force stays, and so does the mode.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from engine.catalog import Catalog
+from engine.compile import PROJECT_FILE, included
+from engine.trust import Authority, Mode
+from reconciler.definitions import Definitions
+from reconciler.history import Differing, History
+from schemas.policy import Policy, User
+from schemas.project import Project
+from schemas.reader import Authored, ParsedFile
+
+_SOMEWHERE = ""
+"""Stands for files that could not be read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file says of people. `faulty`: there is something in it that cannot be read."""
+
+    people: tuple[Authored, ...] = ()
+    faulty: bool = False
+
+    @classmethod
+    def of(cls, parsed: ParsedFile | None) -> "_File":
+        if parsed is None:
+            return cls(faulty=True)
+        wrong = (one for one in parsed.findings if one.severity == "error" and one not in parsed.about_acts)
+        people = tuple(one for one in parsed.documents if isinstance(one.document, User | Policy))
+        return cls(people, any(True for _ in wrong))
+
+
+_PLAIN = _File()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """`project` is None where it cannot be read, `reading` the one by whose `include` files are read all the same."""
+
+    commit: str
+    project: Project | None
+    reading: Project | None
+    files: Mapping[str, _File]
+    """Those that say something of people, or are faulty."""
+
+
+class Authorities:
+    """Reads what commits say. One caller at a time; a commit after the last that was read costs what differs."""
+
+    def __init__(self, definitions: Definitions, history: History) -> None:
+        self._definitions = definitions
+        self._history = history
+        self._last: _Read | None = None
+
+    def of(self, commit: str, before: Mode, good: Catalog | None) -> Authority:
+        """`before` is the mode that holds where the Project cannot be read, `good` the last definitions in force."""
+        read = self._read(commit)
+        users: dict[str, User] = {}
+        policies: dict[str, Policy] = {}
+        for path in sorted(read.files):
+            for authored in read.files[path].people:
+                match authored.document:
+                    case User() as user:
+                        users.setdefault(user.name, user)
+                    case Policy() as policy:
+                        policies.setdefault(policy.name, policy)
+        faulty = read.project is None or any(file.faulty for file in read.files.values())
+        if faulty and good is not None:
+            policies = {**good.policies, **policies}
+        return Authority(read.project.spec.verify.mode if read.project is not None else before, users, policies)
+
+    def documents(self, base: str, commit: str) -> tuple[tuple[Authored, ...], tuple[Authored, ...], tuple[str, ...]]:
+        """The documents of the files that differ, before and after, and all paths that do."""
+        differing = self._history.differing(base, commit)
+        before = self._documents(self._read(base).reading, {one.path: one.old for one in differing})
+        after = self._documents(self._definitions.settings(commit)[1], {one.path: one.new for one in differing})
+        return before, after, tuple(one.path for one in differing)
+
+    def _documents(self, project: Project | None, blobs: Mapping[str, str | None]) -> tuple[Authored, ...]:
+        found: list[Authored] = []
+        for path in included(tuple(blobs), project):
+            blob = blobs[path]
+            parsed = self._definitions.parsed_file(path, blob) if blob is not None else None
+            found += parsed.documents if parsed is not None else ()
+        return tuple(found)
+
+    def _read(self, commit: str) -> _Read:
+        last = self._last
+        if last is None or last.commit != commit:
+            self._last = last = (self._edited(last, commit) if last is not None else None) or self._whole(commit)
+        return last
+
+    def _whole(self, commit: str) -> _Read:
+        parsed, complete = self._definitions.parsed(commit)
+        files = _telling((one.file, _File.of(one)) for one in parsed)
+        if not complete:
+            files[_SOMEWHERE] = _File(faulty=True)
+        return _Read(commit, *self._definitions.settings(commit), files)
+
+    def _edited(self, last: _Read, commit: str) -> _Read | None:
+        """What was read last, with what differs; None where other files may be meant."""
+        differing = {one.path: one for one in self._history.differing(last.commit, commit)}
+        if PROJECT_FILE in differing or _SOMEWHERE in last.files:
+            return None
+        changed = included(tuple(differing), last.reading)
+        kept = {path: file for path, file in last.files.items() if path not in differing}
+        return _Read(
+            commit,
+            last.project,
+            last.reading,
+            {**kept, **_telling((path, self._file(differing[path])) for path in changed)},
+        )
+
+    def _file(self, differing: Differing) -> _File:
+        if differing.new is None:
+            return _File(faulty=differing.irregular)
+        return _File.of(self._definitions.parsed_file(differing.path, differing.new))
+
+
+def _telling(files: Iterable[tuple[str, _File]]) -> dict[str, _File]:
+    return {path: file for path, file in files if file != _PLAIN}

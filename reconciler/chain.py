@@ -1,0 +1,245 @@
+"""How far the branch of definitions is trusted: the chain of commits since the last that was, folded step by step."""
+
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from engine.catalog import Catalog
+from engine.trust import (
+    Authority,
+    Change,
+    MergedBy,
+    Mode,
+    Permits,
+    Signature,
+    SignedBy,
+    Stopped,
+    Unsigned,
+    Untrusted,
+    anybody,
+    judge,
+    stricter,
+    unproven,
+)
+from reconciler.authorities import Authorities
+from reconciler.history import History
+from reconciler.signatures import OneSignature, Signatures, SignedByForge
+from reconciler.signingprograms import TrustUnavailable
+from schemas.policy import User
+
+_LONGEST = 10_000
+"""Commits of a chain: more are for a person to accept at once."""
+_MOST_MERGED = 1_000
+_PORTION = 32
+"""Commits whose signatures are checked beside each other."""
+_AT_ONCE = min(4, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The last commit that is trusted. `mode` is what its Project asks for, or the one before where it cannot be read.
+
+    `named`: a person on the server accepted it by name.
+    """
+
+    commit: str
+    mode: Mode = "none"
+    signature: Signature | None = None
+    """Who answers for it; None: it was not judged now."""
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far the chain is trusted. `stopped` says why not to its end; then `trusted` may be what it was before."""
+
+    trusted: Trusted | None
+    stopped: Stopped | None = None
+    mode: Mode = "none"
+    """The mode in force where the chain ended or was stopped."""
+    named: bool = False
+    """The commit that a person accepted by name was made use of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    base: str
+    commit: str
+    authority: Authority
+    mode: Mode
+
+
+class Chain:
+    """Follows a branch. One caller at a time."""
+
+    def __init__(
+        self,
+        authorities: Authorities,
+        history: History,
+        signatures: Signatures,
+        *,
+        mode: Mode = "none",
+        permits: Permits = anybody,
+    ) -> None:
+        """`mode` is that of the settings; the stricter of it and the trusted commit's is in force."""
+        self._authorities = authorities
+        self._history = history
+        self._signatures = signatures
+        self._mode = mode
+        self._permits = permits
+
+    def stamp(self) -> object:
+        """Changes when the trust file does: then what was stopped is judged again."""
+        return self._signatures.files.stamp()
+
+    def follow(
+        self, head: str, trusted: Trusted | None, *, by_name: str | None, now: datetime, good: Catalog | None = None
+    ) -> Followed:
+        """Judge what the branch gained since the commit that is trusted, at the time that it arrived.
+
+        `by_name` is the commit that a person accepted, where it was not made use of before. `good` are the
+        definitions in force. What was trusted once is not judged again.
+        """
+        if by_name == head:
+            return Followed(self._by_name(head, trusted, good), mode=self._mode, named=True)
+        try:
+            self._signatures.files.keys()
+        except TrustUnavailable as error:
+            return Followed(trusted, Stopped(head, "TrustUnavailable", str(error)), self._mode)
+        if by_name is not None and self._leads_on(by_name, trusted, head):
+            return replace(self._since(self._by_name(by_name, trusted, good), head, now, good), named=True)
+        if trusted is None:
+            return self._first(head, now)
+        if not self._history.contains(head, trusted.commit):
+            return Followed(trusted, rewritten(head, trusted.commit), self._mode)
+        return self._since(trusted, head, now, good)
+
+    def signed(self, commit: str, users: Mapping[str, User], at: datetime) -> Signature:
+        """Who answers for a commit outside the chain, as one that brings an act."""
+        return self._signatures_of([(commit, None, users)], at)[0]
+
+    # --- steps --------------------------------------------------------------------------------------------------
+
+    def _first(self, head: str, now: datetime) -> Followed:
+        """The first commit of all is judged by the settings alone: nobody is there who could speak for it."""
+        signature = self._signatures_of([(head, None, {})], now)[0] if self._mode != "none" else None
+        if signature is not None and (stopped := unproven(head, self._mode, signature)) is not None:
+            return Followed(None, stopped, self._mode)
+        return Followed(Trusted(head, self._authorities.of(head, "none", None).mode, signature), mode=self._mode)
+
+    def _since(self, trusted: Trusted, head: str, now: datetime, good: Catalog | None) -> Followed:
+        if trusted.commit == head:
+            return Followed(trusted, mode=stricter(self._mode, trusted.mode))
+        line = self._history.line(head, trusted.commit, _LONGEST)
+        if line is None:
+            message = f"the branch gained more than {_LONGEST} commits at once; accept its head by name, or push less"
+            return Followed(trusted, Stopped(head, "TooMany", message), self._mode)
+        line = self._from(trusted.commit, line)
+        mode = stricter(self._mode, trusted.mode)
+        while trusted.commit != head:
+            steps = self._steps(trusted, line, good)
+            asked = [(step.commit, step.base, step.authority.users) for step in steps]
+            for step, signature in zip(steps, self._signatures_of(asked, now), strict=True):
+                mode = step.mode
+                if (stopped := judge(self._change(step, signature, now), self._permits)) is not None:
+                    return Followed(trusted, stopped, mode)
+                asks = self._authorities.of(step.commit, step.authority.mode, good).mode
+                trusted = Trusted(step.commit, asks, signature)
+            line = line[len(steps) :]
+        return Followed(trusted, mode=stricter(self._mode, trusted.mode))
+
+    def _from(self, base: str, line: Sequence[str]) -> Sequence[str]:
+        """The part of a line whose commits contain the base: where it was merged into the branch, all from there on."""
+        if self._history.parents(line[0])[:1] == (base,):
+            return line
+        return line[bisect_left(line, True, key=lambda commit: self._history.contains(commit, base)) :]
+
+    def _steps(self, trusted: Trusted, line: Sequence[str], good: Catalog | None) -> list[_Step]:
+        """The next steps. What a commit says of people is known without trusting it; whether it counts is not."""
+        steps: list[_Step] = []
+        base, before = trusted.commit, trusted.mode
+        for commit in line[:_PORTION]:
+            authority = self._authorities.of(base, before, good)
+            mode = stricter(self._mode, authority.mode)
+            if mode != "range":
+                return steps or [_Step(base, line[-1], authority, mode)]
+            steps.append(_Step(base, commit, authority, mode))
+            base, before = commit, authority.mode
+        return steps
+
+    def _change(self, step: _Step, signature: Signature, now: datetime) -> Change:
+        change = Change(step.base, step.commit, step.authority, step.mode, signature, now)
+        if not step.authority.policies:
+            return change
+        before, after, paths = self._authorities.documents(step.base, step.commit)
+        return Change(
+            step.base, step.commit, step.authority, step.mode, signature, now, before=before, after=after, paths=paths
+        )
+
+    def _by_name(self, commit: str, trusted: Trusted | None, good: Catalog | None) -> Trusted:
+        before = trusted.mode if trusted is not None else "none"
+        return Trusted(commit, self._authorities.of(commit, before, good).mode, named=True)
+
+    def _leads_on(self, named: str, trusted: Trusted | None, head: str) -> bool:
+        """Whether the commit that was named lies between what is trusted and the head: a name is of use once."""
+        if trusted is not None and self._history.contains(trusted.commit, named):
+            return False
+        return named in (self._history.line(head, None, _LONGEST) or ())
+
+    # --- signatures ---------------------------------------------------------------------------------------------
+
+    def _signatures_of(
+        self, asked: Iterable[tuple[str, str | None, Mapping[str, User]]], at: datetime
+    ) -> list[Signature]:
+        """Who answers for each commit, given the commit it starts from and the Users there."""
+        wanted = list(asked)
+        found = self._checked([(commit, users) for commit, _, users in wanted], at)
+        return [
+            self._merged(commit, base, users, one, at) if isinstance(one, SignedByForge) else one
+            for (commit, base, users), one in zip(wanted, found, strict=True)
+        ]
+
+    def _checked(self, commits: Sequence[tuple[str, Mapping[str, User]]], at: datetime) -> list[OneSignature]:
+        raw = [(self._history.raw(commit), commit, users) for commit, users in commits]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:  # the work is done by programs
+            return list(threads.map(lambda one: self._signatures.check(one[0], one[1], one[2], at), raw))
+
+    def _merged(
+        self, commit: str, base: str | None, users: Mapping[str, User], forge: SignedByForge, at: datetime
+    ) -> Signature:
+        """Who answers for what a forge signed: those whose commits it merged, where it did nothing but merge them."""
+        named = f"it is by the forge '{forge.forge}'"
+        if len(self._history.parents(commit)) < 2:
+            why = f"{named}, which answers for nobody, and merges nothing; merge with a merge commit, do not squash"
+            return Untrusted("forgeAlone", why)
+        within = self._history.merged(commit, base, _MOST_MERGED)
+        if within is None:
+            return Untrusted("forgeAlone", f"{named} and merges more than {_MOST_MERGED} commits")
+        people: dict[str, SignedBy] = {}
+        for one, signature in zip(within, self._checked([(one, users) for one in within], at), strict=True):
+            match signature:
+                case SignedBy():
+                    people.setdefault(signature.key, signature)
+                case SignedByForge():
+                    if not self._history.only_merges(one):
+                        return Untrusted("forgeAlone", f"{named}, and so is {one[:12]}, which is not only a merge")
+                case Unsigned():
+                    return Untrusted("forgeAlone", f"{named} and merges {one[:12]}, which is not signed")
+                case Untrusted(reason=reason, message=message):
+                    return Untrusted(
+                        reason, f"{named} and merges {one[:12]}, whose signature is not trusted: {message}"
+                    )
+        if not self._history.only_merges(commit):
+            return Untrusted("forgeAlone", f"{named} and holds more than a merge makes by itself; merge it by hand")
+        if not people:
+            return Untrusted("forgeAlone", f"{named}, and nobody signed what it merges")
+        return MergedBy(forge.forge, forge.key, tuple(people.values()))
+
+
+def rewritten(head: str, trusted: str) -> Stopped:
+    """The branch does not contain any more what was trusted."""
+    message = f"the branch was rewritten: {head[:12]} does not descend from {trusted[:12]}"
+    return Stopped(head, "HistoryRewritten", message)

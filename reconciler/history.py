@@ -1,0 +1,114 @@
+"""How commits hang together, read from the mirror: what a branch gained since a commit, and what a merge merged."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import SortMode
+
+from reconciler.mirrorfolder import OpenRepository, intact
+from reconciler.objects import NoSuchCommit
+
+_KIND_OF_ENTRY, _REGULAR = 0o170000, 0o100000
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A path that differs between two commits. `old` and `new` are ids of regular files; None where there is none."""
+
+    path: str
+    old: str | None
+    new: str | None
+    irregular: bool = False
+    """There is something new that is no regular file."""
+
+
+class History:
+    """Reads the mirror at `path`. One caller at a time. Raises NoSuchCommit, and Broken where objects are damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open = OpenRepository(path)
+
+    def raw(self, commit: str) -> bytes:
+        """The commit object as it is stored."""
+        with intact(self._path):
+            return bytes(self._commit(commit).read_raw())
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        with intact(self._path):
+            return tuple(str(parent) for parent in self._commit(commit).parent_ids)
+
+    def contains(self, newer: str, older: str) -> bool:
+        """Whether a commit contains another, or is it. One that the mirror lacks is in no history."""
+        with intact(self._path):
+            repository, found = self._open.get(), self._commit(newer).id
+            if newer == older:
+                return True
+            return older in repository and repository.descendant_of(found, older)
+
+    def line(self, head: str, since: str | None, most: int) -> tuple[str, ...] | None:
+        """The commits along first parents of `head` that `since` does not contain, oldest first.
+
+        None where there are more than `most`.
+        """
+        return self._gained(head, since, most, first_parents=True)
+
+    def merged(self, commit: str, base: str | None, most: int) -> tuple[str, ...] | None:
+        """The other commits that `commit` contains and `base` does not; None where there are more than `most`.
+
+        Without a base, those that its first parent does not contain.
+        """
+        parents = self.parents(commit)
+        hidden = base if base is not None else parents[0] if parents else None
+        found = self._gained(commit, hidden, most + 1, first_parents=False)
+        return None if found is None else tuple(one for one in found if one not in (commit, hidden))
+
+    def only_merges(self, commit: str) -> bool:
+        """Whether a merge of two holds what git makes of them by itself, and nothing that somebody put in besides."""
+        with intact(self._path):
+            repository, found = self._open.get(), self._commit(commit)
+            if len(found.parent_ids) != 2:
+                return False
+            ours, theirs = found.parent_ids
+            index = repository.merge_commits(ours, theirs)
+            if index.conflicts is not None:
+                return False
+            return not list(found.tree.diff_to_index(index).deltas)
+
+    def differing(self, base: str, commit: str) -> tuple[Differing, ...]:
+        """What differs between two commits, by path."""
+        with intact(self._path):
+            deltas = self._commit(base).tree.diff_to_tree(self._commit(commit).tree).deltas
+            found: dict[str, Differing] = {}
+            for delta in deltas:
+                # Without a search for renames each delta is of one path.
+                path, old, new = delta.new_file.path, _blob(delta.old_file), _blob(delta.new_file)
+                found[path] = Differing(path, old, new, irregular=new is None and int(delta.new_file.mode) != 0)
+            return tuple(found[path] for path in sorted(found))
+
+    def _gained(self, head: str, since: str | None, most: int, *, first_parents: bool) -> tuple[str, ...] | None:
+        with intact(self._path):
+            repository = self._open.get()
+            walker = repository.walk(self._commit(head).id, SortMode.TOPOLOGICAL)
+            if first_parents:
+                walker.simplify_first_parent()
+            if since is not None:
+                walker.hide(self._commit(since).id)
+            found: list[str] = []
+            for commit in walker:
+                if len(found) == most:
+                    return None
+                found.append(str(commit.id))
+            return tuple(reversed(found))
+
+    def _commit(self, commit: str) -> pygit2.Commit:
+        found: object = self._open.get().get(commit)
+        if not isinstance(found, pygit2.Commit):
+            raise NoSuchCommit(f"there is no commit {commit} in the mirror")
+        return found
+
+
+def _blob(file: pygit2.DiffFile) -> str | None:
+    regular = int(file.mode) & _KIND_OF_ENTRY == _REGULAR
+    return str(file.id) if regular else None

@@ -1,0 +1,667 @@
+"""Which commits the engine believes: signed and unsigned ones, by real keys, made by real git."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.trust import Change, MergedBy, Mode, Permits, SignedBy, Stopped, anybody
+from reconciler.authorities import Authorities
+from reconciler.chain import Chain, Followed, Trusted
+from reconciler.definitions import Definitions
+from reconciler.history import History
+from reconciler.keyfiles import KeyFiles
+from reconciler.objects import Objects
+from reconciler.signatures import Signatures
+from tests.signing import Gpg, Keys, Repository, SshKey, ran
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {{name: p}}\nspec: {{verify: {{mode: {mode}}}}}\n"
+JOB = "definitions/job.yaml"
+
+
+def user(name: str, *keys: SshKey) -> dict[str, str]:
+    """The file of a User."""
+    listed = ", ".join(f'"{key.public}"' for key in keys)
+    text = f"apiVersion: opsconductor/v1\nkind: User\nmetadata: {{name: {name}}}\n"
+    return {f"definitions/users/{name}.yaml": f"{text}spec: {{email: {name}@example.org, signingKeys: [{listed}]}}\n"}
+
+
+@dataclass
+class Ground:
+    """A repository, keys, a trust file, and the chain that judges."""
+
+    folder: Path
+    repository: Repository
+    keys: Keys
+    lines: list[str] = field(default_factory=list)
+    trust_file: bool = True
+    permits: Permits = anybody
+
+    @property
+    def ana(self) -> SshKey:
+        return self.keys.ssh("ana")
+
+    @property
+    def bob(self) -> SshKey:
+        return self.keys.ssh("bob")
+
+    @property
+    def eve(self) -> SshKey:
+        return self.keys.ssh("eve")
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "trust"
+
+    def chain(self, mode: Mode = "none") -> Chain:
+        if self.trust_file:
+            self.file.write_text("".join(f"{line}\n" for line in self.lines))
+        path = self.repository.path
+        history = History(path)
+        files = KeyFiles(self.file if self.trust_file else None, self.folder / "private")
+        authorities = Authorities(Definitions(Objects(path)), history)
+        return Chain(authorities, history, Signatures(files), mode=mode, permits=self.permits)
+
+    def follow(
+        self, head: str, trusted: str | None, *, mode: Mode = "none", by_name: str | None = None, now: datetime = NOW
+    ) -> Followed:
+        """What comes of the branch, where the commit that is trusted asks for `range`."""
+        before = Trusted(trusted, "range") if trusted is not None else None
+        return self.chain(mode).follow(head, before, by_name=by_name, now=now)
+
+    def root(self, *people: dict[str, str], mode: Mode = "range") -> str:
+        """The first commit, in which ana is a User."""
+        files = {"opsconductor.yaml": PROJECT.format(mode=mode), **user("ana", self.ana)}
+        for one in people:
+            files |= one
+        return self.repository.commit(files)
+
+    def commit(self, text: str, *parents: str, by: SshKey | Path | None = None, at: str | None = None) -> str:
+        return self.repository.commit({JOB: f"# {text}\n"}, *parents, by=by, at=at)
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    (tmp_path / "keys").mkdir()
+    return Ground(tmp_path, Repository.made(tmp_path / "ops.git"), Keys(tmp_path / "keys"))
+
+
+@pytest.fixture
+def gpg(tmp_path: Path) -> Iterator[Gpg]:
+    home = Gpg(tmp_path / "gpg")
+    yield home
+    home.stop()
+
+
+def why(followed: Followed) -> str:
+    assert followed.stopped is not None, followed
+    return followed.stopped.message
+
+
+def at(followed: Followed) -> str | None:
+    return followed.trusted.commit if followed.trusted is not None else None
+
+
+def by(followed: Followed) -> str | None:
+    """The User who answers for what is trusted now."""
+    assert followed.trusted is not None
+    assert isinstance(followed.trusted.signature, SignedBy), followed
+    return followed.trusted.signature.user
+
+
+# --- signed, and by whom ----------------------------------------------------------------------------------------------
+
+
+def test_a_commit_that_a_user_signed_is_trusted(ground: Ground) -> None:
+    root = ground.root()
+    head = ground.commit("a", root, by=ground.ana)
+    followed = ground.follow(head, root)
+    assert followed.stopped is None
+    assert (at(followed), by(followed)) == (head, "ana")
+
+
+def test_a_signer_of_the_trust_file_is_known_as_the_user_of_that_address(ground: Ground) -> None:
+    ground.lines = [f"bob@example.org {ground.bob.public}"]
+    root = ground.root(user("bob"))
+    followed = ground.follow(ground.commit("a", root, by=ground.bob), root)
+    assert by(followed) == "bob"
+
+
+def test_an_unsigned_commit_stops_the_chain(ground: Ground) -> None:
+    root = ground.root()
+    head = ground.commit("a", root)
+    followed = ground.follow(head, root)
+    assert at(followed) == root
+    assert followed.stopped is not None
+    assert (followed.stopped.commit, followed.stopped.reason) == (head, "Unsigned")
+
+
+def test_a_key_that_nobody_has_is_not_trusted_and_named(ground: Ground) -> None:
+    root = ground.root()
+    followed = ground.follow(ground.commit("a", root, by=ground.eve), root)
+    shown = ran("ssh-keygen", "-lf", f"{ground.eve.path}.pub").decode().split()[1]
+    assert shown in why(followed)
+    assert "signingKeys" in why(followed)
+
+
+def test_a_revoked_key_is_not_trusted_also_where_a_user_has_it(ground: Ground) -> None:
+    ground.lines = [f"@revoked {ground.ana.public}"]
+    root = ground.root()
+    assert "revoked" in why(ground.follow(ground.commit("a", root, by=ground.ana), root))
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_list_of_revoked_keys_is_heeded_as_openssh_writes_it(ground: Ground, binary: bool) -> None:
+    ground.lines = ["@revoked-keys gone"]
+    if binary:
+        ran("ssh-keygen", "-q", "-k", "-f", ground.folder / "gone", f"{ground.ana.path}.pub")
+    else:
+        (ground.folder / "gone").write_text(f"{ground.ana.public}\n")
+    root = ground.root(user("bob", ground.bob))
+    assert "revoked" in why(ground.follow(ground.commit("a", root, by=ground.ana), root))
+    assert by(ground.follow(ground.commit("a", root, by=ground.bob), root)) == "bob"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ('valid-before="20261122"', "expired"),
+        ('valid-after="20261123"', "not valid yet"),
+        ('namespaces="file,email"', "does not allow 'git'"),
+    ],
+)
+def test_a_line_of_the_trust_file_says_when_and_for_what(ground: Ground, options: str, said: str) -> None:
+    ground.lines = [f"bob@example.org {options} {ground.bob.public}"]
+    root = ground.root()
+    assert said in why(ground.follow(ground.commit("a", root, by=ground.bob), root))
+
+
+def test_no_user_can_lift_what_the_trust_file_says_of_a_key(ground: Ground) -> None:
+    ground.lines = [f'bob@example.org valid-before="20261101" {ground.bob.public}']
+    root = ground.root(user("bob", ground.bob))
+    assert "expired" in why(ground.follow(ground.commit("a", root, by=ground.bob), root))
+
+
+def test_an_expired_key_cannot_back_date_a_commit(ground: Ground) -> None:
+    """What counts is when the commit arrived: what the committer says of the time is worth nothing."""
+    ground.lines = [f'bob@example.org valid-before="20261101" {ground.bob.public}']
+    root = ground.root()
+    head = ground.commit("a", root, by=ground.bob, at="2026-10-01T00:00:00Z")
+    assert "expired" in why(ground.follow(head, root))
+    assert ground.follow(head, root, now=datetime(2026, 10, 31, tzinfo=UTC)).stopped is None
+
+
+def test_a_committer_that_is_not_the_signer_counts_for_nothing(ground: Ground) -> None:
+    root = ground.root(user("bob", ground.bob))
+    head = ground.repository.commit({JOB: "# a\n"}, root, by=ground.bob, who="ana@example.org")
+    assert by(ground.follow(head, root)) == "bob"
+
+
+def test_two_users_with_one_key_answer_for_nothing(ground: Ground) -> None:
+    root = ground.root(user("bob", ground.ana))
+    assert "several people" in why(ground.follow(ground.commit("a", root, by=ground.ana), root))
+
+
+def test_a_signature_for_another_purpose_is_none(ground: Ground) -> None:
+    """A key that signs files must not sign commits by accident: the namespace tells them apart."""
+    root = ground.root()
+    unsigned = ground.repository.raw(ground.commit("a", root))
+    (ground.folder / "file").write_bytes(unsigned)
+    ran("ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", ground.ana.path, ground.folder / "file")
+    head = ground.repository.stored(_with(unsigned, (ground.folder / "file.sig").read_bytes()))
+    assert "made for 'file'" in why(ground.follow(head, root))
+
+
+# --- certificates -----------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_of_a_trusted_authority_names_its_person(ground: Ground) -> None:
+    authority = ground.keys.ssh("authority")
+    ground.lines = [f"*@example.org cert-authority {authority.public}"]
+    root = ground.root(user("bob"))
+    certificate = ground.keys.certified("bob", authority, "bob@example.org")
+    followed = ground.follow(ground.commit("a", root, by=certificate), root)
+    assert by(followed) == "bob"
+
+
+@pytest.mark.parametrize(
+    ("principals", "validity", "said"),
+    [
+        ("bob@elsewhere.net", "20200101:20400101", "nobody of its names"),
+        ("bob@example.org", "20200101:20210101", "not valid when"),
+        ("bob@example.org,ana@example.org", "20200101:20400101", "several names"),
+    ],
+)
+def test_a_certificate_is_good_for_one_person_for_its_time(
+    ground: Ground, principals: str, validity: str, said: str
+) -> None:
+    authority = ground.keys.ssh("authority")
+    ground.lines = [f"*@example.org cert-authority {authority.public}"]
+    root = ground.root()
+    certificate = ground.keys.certified("bob", authority, principals, validity)
+    assert said in why(ground.follow(ground.commit("a", root, by=certificate), root))
+
+
+@pytest.mark.parametrize("which", ["authority", "bob"])
+def test_a_certificate_falls_with_its_key_and_with_its_authority(ground: Ground, which: str) -> None:
+    authority = ground.keys.ssh("authority")
+    ground.lines = [f"*@example.org cert-authority {authority.public}", f"@revoked {ground.keys.ssh(which).public}"]
+    root = ground.root()
+    certificate = ground.keys.certified("bob", authority, "bob@example.org")
+    assert "revoked" in why(ground.follow(ground.commit("a", root, by=certificate), root))
+
+
+def test_a_certificate_by_a_stranger_is_nobody_s(ground: Ground) -> None:
+    ground.lines = [f"*@example.org cert-authority {ground.keys.ssh('authority').public}"]
+    root = ground.root()
+    certificate = ground.keys.certified("eve", ground.keys.ssh("stranger"), "ana@example.org")
+    assert ground.follow(ground.commit("a", root, by=certificate), root).stopped is not None
+
+
+# --- OpenPGP ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_openpgp_key_of_the_trust_file_is_trusted(ground: Ground, gpg: Gpg) -> None:
+    key = gpg.key("bob@example.org")
+    ground.lines = [f"bob@example.org openpgp:{key}", "@openpgp-keys keys.asc"]
+    gpg.exported(ground.folder / "keys.asc")
+    root = ground.root(user("bob"))
+    head = ground.repository.commit({JOB: "# a\n"}, root, by=key, gnupg=gpg)
+    assert by(ground.follow(head, root)) == "bob"
+    ground.lines.append(f"@revoked openpgp:{key}")
+    assert "revoked" in why(ground.follow(head, root))
+
+
+def test_an_openpgp_key_that_only_lies_in_the_keyring_is_nobody_s(ground: Ground, gpg: Gpg) -> None:
+    key, other = gpg.key("bob@example.org"), gpg.key("eve@example.org")
+    ground.lines = [f"bob@example.org openpgp:{key}", "@openpgp-keys keys.asc"]
+    gpg.exported(ground.folder / "keys.asc")
+    root = ground.root()
+    head = ground.repository.commit({JOB: "# a\n"}, root, by=other, gnupg=gpg)
+    assert "to nobody" in why(ground.follow(head, root))
+
+
+def test_an_openpgp_key_that_has_expired_signs_nothing_more(ground: Ground, gpg: Gpg) -> None:
+    key = gpg.key("bob@example.org", at="20200101T000000", lives="20210101T000000")
+    ground.lines = [f"bob@example.org openpgp:{key}", "@openpgp-keys keys.asc"]
+    gpg.exported(ground.folder / "keys.asc")
+    root = ground.root()
+    raw = ground.repository.raw(ground.repository.commit({JOB: "# a\n"}, root, at="2020-06-01T00:00:00Z"))
+    faked = ("--faked-system-time", "20200601T000000", "--armor", "--detach-sign", "--local-user", key)
+    head = ground.repository.stored(_with(raw, gpg.call(*faked, data=raw)))
+    assert "expired" in why(ground.follow(head, root))
+
+
+# --- odd and tampered objects -----------------------------------------------------------------------------------------
+
+
+def test_a_signature_of_another_commit_proves_nothing(ground: Ground) -> None:
+    root = ground.root()
+    signed = ground.repository.raw(ground.commit("a", root, by=ground.ana))
+    tree = ground.repository.tree({JOB: "# evil\n"}, root)
+    tampered = signed.replace(signed.split(b"\n")[0], f"tree {tree}".encode())
+    assert "did not sign this" in why(ground.follow(ground.repository.stored(tampered), root))
+
+
+def test_a_commit_with_two_signatures_is_odd(ground: Ground) -> None:
+    root = ground.root()
+    signed = ground.repository.raw(ground.commit("a", root, by=ground.ana))
+    header = signed[signed.index(b"gpgsig ") : signed.index(b"\n\n") + 1]
+    twice = signed.replace(header, header + header)
+    assert "two signatures" in why(ground.follow(ground.repository.stored(twice), root))
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        b"-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n",
+        b"-----BEGIN SSH SIGNATURE-----\n%s\n-----END SSH SIGNATURE-----\n" % base64.b64encode(b"SSHSIG\0\0\0\1\0\0\xff"),
+        b"-----BEGIN SIGNED MESSAGE-----\nAAAA\n-----END SIGNED MESSAGE-----\n",
+        b"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n",
+        b"nonsense\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_signature_is_not_believed(ground: Ground, signature: bytes) -> None:
+    root = ground.root()
+    raw = ground.repository.raw(ground.commit("a", root))
+    followed = ground.follow(ground.repository.stored(_with(raw, signature)), root)
+    assert followed.stopped is not None
+    assert followed.stopped.reason == "Untrusted"
+
+
+def test_headers_in_another_order_are_odd(ground: Ground) -> None:
+    """Another reader may see another commit in them than the one that was signed."""
+    root = ground.root()
+    lines = ground.repository.raw(ground.commit("a", root, by=ground.ana)).split(b"\n")
+    assert lines[3].startswith(b"committer")
+    odd = b"\n".join([*lines[:4], b"note x", *lines[4:]])
+    assert "order" in why(ground.follow(ground.repository.stored(odd), root))
+
+
+# --- the chain --------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_signs_with_a_key_that_the_commit_itself_brings(ground: Ground) -> None:
+    root = ground.root()
+    head = ground.repository.commit(user("eve", ground.eve), root, by=ground.eve)
+    assert at(ground.follow(head, root)) == root
+
+
+def test_who_was_added_by_an_admin_may_sign_from_then_on_fetched_together_or_apart(ground: Ground) -> None:
+    root = ground.root()
+    added = ground.repository.commit(user("bob", ground.bob), root, by=ground.ana)
+    changed = ground.commit("by bob", added, by=ground.bob)
+    together = ground.follow(changed, root)
+    assert (at(together), by(together)) == (changed, "bob")
+    apart = ground.follow(changed, at(ground.follow(added, root)))
+    assert (at(apart), by(apart)) == (changed, "bob")
+
+
+def test_an_unsigned_commit_in_between_stops_what_comes_after_it(ground: Ground) -> None:
+    root = ground.root()
+    first = ground.commit("1", root, by=ground.ana)
+    unsigned = ground.commit("2", first)
+    head = ground.commit("3", unsigned, by=ground.ana)
+    followed = ground.follow(head, root)
+    assert at(followed) == first
+    assert followed.stopped is not None
+    assert followed.stopped.commit == unsigned
+
+
+def test_trust_goes_on_from_a_commit_whose_documents_are_not_valid(ground: Ground) -> None:
+    root = ground.root()
+    invalid = ground.repository.commit({JOB: "kind: Job\nspec: [\n"}, root, by=ground.ana)
+    mended = ground.repository.commit({JOB: ""}, invalid, by=ground.ana)
+    assert at(ground.follow(mended, root)) == mended
+
+
+def test_a_project_that_cannot_be_read_does_not_lift_the_mode(ground: Ground) -> None:
+    root = ground.root()
+    broken = ground.repository.commit({"opsconductor.yaml": "kind: [\n"}, root, by=ground.ana)
+    followed = ground.follow(ground.commit("x", broken), root)
+    assert at(followed) == broken
+    assert followed.trusted is not None
+    assert followed.trusted.mode == "range"
+
+
+def test_a_removed_user_signs_nothing_more(ground: Ground) -> None:
+    root = ground.root(user("bob", ground.bob))
+    removed = ground.repository.commit({"definitions/users/bob.yaml": ""}, root, by=ground.ana)
+    followed = ground.follow(ground.commit("x", removed, by=ground.bob), root)
+    assert at(followed) == removed
+
+
+def test_who_signs_a_merge_answers_for_what_it_brings(ground: Ground) -> None:
+    root = ground.root()
+    unsigned = ground.commit("by somebody", root)
+    merge = ground.repository.commit({}, root, unsigned, by=ground.ana, tree=f"{unsigned}^{{tree}}")
+    followed = ground.follow(merge, root)
+    assert (at(followed), by(followed)) == (merge, "ana")
+
+
+def test_a_merge_of_main_into_a_branch_is_judged_over_all_that_it_brings(ground: Ground) -> None:
+    """The branch moves forward to a merge whose first parent is the feature: no step hides in the second parent."""
+    root = ground.root()
+    main = ground.commit("main", root, by=ground.ana)
+    feature = ground.repository.commit({"definitions/b.yaml": "# b\n"}, root)
+    tree = ground.repository.tree({"definitions/b.yaml": "# b\n"}, main)
+    foxtrot = ground.repository.commit({}, feature, main, by=ground.ana, tree=tree)
+    seen: list[Change] = []
+    ground.permits = lambda change: seen.append(change)  # type: ignore[func-returns-value]
+    followed = ground.follow(foxtrot, main)
+    assert (at(followed), by(followed)) == (foxtrot, "ana")
+    assert [(change.base, change.commit) for change in seen] == [(main, foxtrot)]
+
+
+def test_mode_head_asks_for_the_signature_of_the_head_alone(ground: Ground) -> None:
+    root = ground.root(mode="head")
+    head = ground.commit("2", ground.commit("1", root), by=ground.ana)
+    chain = ground.chain()
+    assert chain.follow(head, Trusted(root, "head"), by_name=None, now=NOW).stopped is None
+    unsigned = ground.commit("3", head)
+    assert chain.follow(unsigned, Trusted(root, "head"), by_name=None, now=NOW).stopped is not None
+
+
+def test_in_mode_head_an_unsigned_commit_cannot_bring_the_key_that_signs_the_head(ground: Ground) -> None:
+    root = ground.root(mode="head")
+    brought = ground.repository.commit(user("eve", ground.eve), root)
+    head = ground.commit("2", brought, by=ground.eve)
+    assert ground.chain().follow(head, Trusted(root, "head"), by_name=None, now=NOW).stopped is not None
+
+
+def test_the_stricter_of_settings_and_project_is_in_force(ground: Ground) -> None:
+    root = ground.root(mode="none")
+    head = ground.commit("a", root)
+    chain = ground.chain("none")
+    assert chain.follow(head, Trusted(root, "none"), by_name=None, now=NOW).stopped is None
+    for mode in ("head", "range"):
+        followed = ground.chain(mode).follow(head, Trusted(root, "none"), by_name=None, now=NOW)
+        assert followed.stopped is not None
+        assert followed.mode == mode
+
+
+def test_a_project_that_asks_for_signatures_is_heeded_from_the_next_commit_on(ground: Ground) -> None:
+    root = ground.root(mode="none")
+    asks = ground.repository.commit({"opsconductor.yaml": PROJECT.format(mode="range")}, root)
+    followed = ground.chain().follow(ground.commit("x", asks), Trusted(root, "none"), by_name=None, now=NOW)
+    assert followed.stopped is None, "both came at once: before them nothing was asked for"
+    apart = ground.chain().follow(asks, Trusted(root, "none"), by_name=None, now=NOW).trusted
+    assert ground.chain().follow(ground.commit("x", asks), apart, by_name=None, now=NOW).stopped is not None
+
+
+# --- the first commit -------------------------------------------------------------------------------------------------
+
+
+def test_the_first_commit_is_judged_by_the_settings_alone(ground: Ground) -> None:
+    root = ground.root()
+    assert at(ground.follow(root, None)) == root
+    assert ground.follow(root, None, mode="range").stopped is not None
+    files = {"opsconductor.yaml": PROJECT.format(mode="none"), **user("eve", ground.eve)}
+    own = ground.repository.commit(files, by=ground.eve)
+    assert ground.follow(own, None, mode="head").stopped is not None, "its own Users cannot speak for it"
+    ground.lines = [f"ana@example.org {ground.ana.public}"]
+    signed = ground.commit("x", root, by=ground.ana)
+    assert at(ground.follow(signed, None, mode="range")) == signed
+
+
+# --- a forge ----------------------------------------------------------------------------------------------------------
+
+
+def _forge(ground: Ground) -> SshKey:
+    forge = ground.keys.ssh("forge")
+    ground.lines = [f"@forge example {forge.public}"]
+    return forge
+
+
+def test_a_forge_s_merge_is_answered_for_by_those_whose_commits_it_merges(ground: Ground) -> None:
+    forge = _forge(ground)
+    root = ground.root(user("bob", ground.bob))
+    work = ground.commit("2", ground.commit("1", root, by=ground.bob), by=ground.ana)
+    merge = ground.repository.commit({}, root, work, by=forge, tree=f"{work}^{{tree}}")
+    followed = ground.follow(merge, root)
+    assert followed.trusted is not None
+    signature = followed.trusted.signature
+    assert isinstance(signature, MergedBy)
+    assert {one.user for one in signature.signers} == {"ana", "bob"}
+
+
+@pytest.mark.parametrize("of", ["unsigned", "stranger"])
+def test_a_forge_s_merge_of_what_nobody_answers_for_stops(ground: Ground, of: str) -> None:
+    forge = _forge(ground)
+    root = ground.root()
+    unproven = ground.commit("1", root, by=ground.eve if of == "stranger" else None)
+    work = ground.commit("2", unproven, by=ground.ana)
+    merge = ground.repository.commit({}, root, work, by=forge, tree=f"{work}^{{tree}}")
+    assert unproven[:12] in why(ground.follow(merge, root))
+
+
+def test_a_squash_by_a_forge_has_nobody_to_answer_for_it(ground: Ground) -> None:
+    forge = _forge(ground)
+    root = ground.root()
+    assert "do not squash" in why(ground.follow(ground.commit("x", root, by=forge), root))
+
+
+def test_a_forge_s_merge_may_hold_nothing_but_what_it_merges(ground: Ground) -> None:
+    forge = _forge(ground)
+    root = ground.root()
+    work = ground.commit("1", root, by=ground.ana)
+    tree = ground.repository.tree({"definitions/evil.yaml": "# evil\n"}, work)
+    merge = ground.repository.commit({}, root, work, by=forge, tree=tree)
+    assert "more than a merge" in why(ground.follow(merge, root))
+
+
+def test_a_forge_s_key_stays_one_where_a_user_claims_it(ground: Ground) -> None:
+    forge = _forge(ground)
+    root = ground.root(user("eve", forge))
+    assert ground.follow(ground.commit("x", root, by=forge), root).stopped is not None
+
+
+# --- rewritten history, and a person's word ---------------------------------------------------------------------------
+
+
+def test_rewritten_history_freezes_whoever_signed_it(ground: Ground) -> None:
+    root = ground.root()
+    trusted = ground.commit("1", root, by=ground.ana)
+    other = ground.commit("2", root, by=ground.ana)
+    followed = ground.follow(other, trusted)
+    assert at(followed) == trusted
+    assert followed.stopped is not None
+    assert followed.stopped.reason == "HistoryRewritten"
+    assert at(ground.follow(other, trusted, by_name=other)) == other
+
+
+def test_a_commit_that_was_accepted_by_name_lets_the_chain_go_on(ground: Ground) -> None:
+    root = ground.root()
+    unsigned = ground.commit("1", root)
+    head = ground.commit("2", unsigned, by=ground.ana)
+    followed = ground.follow(head, root, by_name=unsigned)
+    assert (at(followed), followed.named) == (head, True)
+    more = ground.commit("3", head)
+    assert at(ground.follow(more, root, by_name=unsigned)) == head, "the commits after it are judged"
+
+
+def test_a_name_is_of_use_once(ground: Ground) -> None:
+    """What was accepted long ago brings no other history in, and takes nothing back."""
+    root = ground.root()
+    named = ground.commit("1", root)
+    trusted = ground.commit("2", named, by=ground.ana)
+    other = ground.commit("evil", named, by=ground.ana)
+    assert at(ground.follow(other, trusted, by_name=named)) == trusted
+
+
+# --- failing closed ---------------------------------------------------------------------------------------------------
+
+
+def test_without_the_trust_file_nothing_is_believed(ground: Ground) -> None:
+    root = ground.root()
+    head = ground.commit("x", root, by=ground.ana)
+    chain = ground.chain()
+    ground.file.unlink()
+    followed = chain.follow(head, Trusted(root, "none"), by_name=None, now=NOW)
+    assert followed.stopped is not None
+    assert followed.stopped.reason == "TrustUnavailable"
+    assert str(ground.file) in why(followed)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["@unknown x", "ana@example.org", "* ssh-ed25519 A", "@revoked", "@revoked-keys missing", "@forge x", "@forge x y"],
+)
+def test_a_trust_file_that_is_not_understood_makes_nothing_believed(ground: Ground, line: str) -> None:
+    root = ground.root()
+    ground.lines = [f"ana@example.org {ground.ana.public}", line]
+    followed = ground.follow(ground.commit("x", root, by=ground.ana), root)
+    assert followed.stopped is not None
+    assert followed.stopped.reason == "TrustUnavailable"
+
+
+def test_a_trust_file_that_everybody_may_write_is_not_heeded(ground: Ground) -> None:
+    root = ground.root()
+    head = ground.commit("x", root, by=ground.ana)
+    chain = ground.chain()
+    ground.file.chmod(0o666)
+    assert "everybody may write" in why(chain.follow(head, Trusted(root, "range"), by_name=None, now=NOW))
+
+
+def test_a_trust_file_that_was_written_is_read_again(ground: Ground) -> None:
+    root = ground.root()
+    head = ground.commit("x", root, by=ground.bob)
+    chain = ground.chain()
+    before = chain.stamp()
+    assert chain.follow(head, Trusted(root, "range"), by_name=None, now=NOW).stopped is not None
+    ground.file.write_text(f"bob@example.org {ground.bob.public}\n")
+    assert chain.stamp() != before
+    assert chain.follow(head, Trusted(root, "range"), by_name=None, now=NOW).stopped is None
+
+
+@pytest.mark.parametrize("program", ["ssh-keygen", "gpg"])
+def test_without_its_program_no_signature_is_believed(
+    ground: Ground, gpg: Gpg, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = gpg.key("bob@example.org")
+    ground.lines = [f"bob@example.org openpgp:{key}", "@openpgp-keys keys.asc"] if program == "gpg" else []
+    gpg.exported(ground.folder / "keys.asc")
+    root = ground.root()
+    signer = {"by": key, "gnupg": gpg} if program == "gpg" else {"by": ground.ana}
+    head = ground.repository.commit({JOB: "# x\n"}, root, **signer)  # type: ignore[arg-type]
+    (ground.folder / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(ground.folder / "bin"))
+    followed = ground.follow(head, root)
+    assert followed.stopped is not None
+    assert followed.stopped.reason == "TrustUnavailable"
+    assert f"{program} was not found" in why(followed)
+
+
+# --- permission -------------------------------------------------------------------------------------------------------
+
+
+def test_permission_is_asked_for_each_step_under_the_policies_of_its_base(ground: Ground) -> None:
+    policy = (
+        "apiVersion: opsconductor/v1\nkind: Policy\nmetadata: {name: all}\n"
+        "spec: {rules: [{subjects: [ana], verbs: [change]}]}\n"
+    )
+    root = ground.root({"definitions/policy.yaml": policy})
+    first = ground.repository.commit(user("bob", ground.bob), root, by=ground.ana)
+    gone = ground.repository.commit({"definitions/policy.yaml": ""}, first, by=ground.ana)
+    head = ground.commit("x", gone, by=ground.bob)
+    seen: list[Change] = []
+
+    def permits(change: Change) -> Stopped | None:
+        seen.append(change)
+        return None
+
+    ground.permits = permits
+    assert ground.follow(head, root).stopped is None
+    assert [change.base for change in seen] == [root, first, gone]
+    assert [sorted(change.authority.policies) for change in seen] == [["all"], ["all"], []]
+    assert [one.identity for one in seen[0].after] == ["User/bob"]
+    assert [one.identity for one in seen[1].before] == ["Policy/all"]
+    assert seen[1].paths == ("definitions/policy.yaml",)
+
+
+def test_a_policy_that_cannot_be_read_stays_in_force(ground: Ground) -> None:
+    """A slip in its file must not open what it closes."""
+    policy = (
+        "apiVersion: opsconductor/v1\nkind: Policy\nmetadata: {name: all}\n"
+        "spec: {rules: [{subjects: [ana], verbs: [change]}]}\n"
+    )
+    root = ground.root({"definitions/policy.yaml": policy})
+    good = Definitions(Objects(ground.repository.path))._load(root).catalog
+    assert good is not None
+    broken = ground.repository.commit({"definitions/policy.yaml": policy + "nonsense: 1\n"}, root, by=ground.ana)
+    head = ground.commit("x", broken, by=ground.ana)
+    seen: list[Change] = []
+    ground.permits = lambda change: seen.append(change)  # type: ignore[func-returns-value]
+    chain = ground.chain()
+    assert chain.follow(head, Trusted(root, "range"), by_name=None, now=NOW, good=good).stopped is None
+    assert sorted(seen[1].authority.policies) == ["all"]
+
+
+def _with(raw: bytes, signature: bytes) -> bytes:
+    """A commit object that carries this signature."""
+    head, _, message = raw.partition(b"\n\n")
+    return head + b"\ngpgsig " + signature.rstrip(b"\n").replace(b"\n", b"\n ") + b"\n\n" + message
