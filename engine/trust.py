@@ -15,12 +15,13 @@ from schemas.policy import Policy, User
 from schemas.reader import Authored
 
 Mode = Literal["none", "head", "range"]
-_STRICTNESS: tuple[Mode, ...] = ("none", "head", "range")
+MODES: tuple[Mode, ...] = ("none", "head", "range")
+"""From the laxest to the strictest."""
 
 
 def stricter(one: Mode, other: Mode) -> Mode:
     """The mode that asks for more."""
-    return max(one, other, key=_STRICTNESS.index)
+    return max(one, other, key=MODES.index)
 
 
 # --- who answers for a commit -----------------------------------------------------------------------------------------
@@ -90,6 +91,12 @@ def signers(signature: Signature) -> tuple[SignedBy, ...]:
             assert_never(signature)
 
 
+def actor(signature: Signature) -> SignedBy | None:
+    """The one person who did it; None where nobody is known, or where several answer together."""
+    people = signers(signature)
+    return people[0] if len({(one.user, one.principal) for one in people}) == 1 else None
+
+
 # --- a step of the chain ----------------------------------------------------------------------------------------------
 
 
@@ -152,6 +159,8 @@ def unproven(commit: str, mode: Mode, signature: Signature) -> Stopped | None:
             return None
         case Unsigned():
             return Stopped(commit, "Unsigned", f"commit {commit[:12]} is not signed, and verify: {mode} asks for it")
+        case Untrusted(reason="unverifiable", message=message):
+            return Stopped(commit, "TrustUnavailable", message)
         case Untrusted(message=message):
             return Stopped(commit, "Untrusted", f"the signature of commit {commit[:12]} is not trusted: {message}")
         case _:

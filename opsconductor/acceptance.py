@@ -9,9 +9,8 @@ from journal.errors import Refused
 from journal.store import Journal
 from opsconductor.exits import UsageError
 from opsconductor.settings import StateFolder
+from reconciler.accepted import ACCEPTANCE
 from reconciler.objects import Objects
-
-FACT = "acceptance"
 
 
 def accept(state: StateFolder, commit: str) -> None:
@@ -31,6 +30,6 @@ def accept(state: StateFolder, commit: str) -> None:
 async def _record(state: StateFolder, commit: str) -> None:
     journal = Journal.open(f"sqlite:///{state.journal}", clock=SystemClock())
     try:
-        await journal.write(lambda tx: facts.put(tx, FACT, commit))
+        await journal.write(lambda tx: facts.put(tx, ACCEPTANCE, commit))
     finally:
         await journal.close()

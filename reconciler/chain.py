@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
+
+import structlog
 
 from engine.catalog import Catalog
 from engine.trust import (
@@ -24,11 +27,17 @@ from engine.trust import (
     stricter,
     unproven,
 )
+from journal.errors import Refused, Unavailable
 from reconciler.authorities import Authorities
+from reconciler.definitions import Definitions
 from reconciler.history import History
+from reconciler.keyfiles import KeyFiles
 from reconciler.signatures import OneSignature, Signatures, SignedByForge
 from reconciler.signingprograms import TrustUnavailable
+from reconciler.trust import TrustSettings
 from schemas.policy import User
+
+log = structlog.get_logger(__name__)
 
 _LONGEST = 10_000
 """Commits of a chain: more are for a person to accept at once."""
@@ -88,7 +97,7 @@ class Chain:
         self._authorities = authorities
         self._history = history
         self._signatures = signatures
-        self._mode = mode
+        self.mode = mode
         self._permits = permits
 
     def stamp(self) -> object:
@@ -104,17 +113,17 @@ class Chain:
         definitions in force. What was trusted once is not judged again.
         """
         if by_name == head:
-            return Followed(self._by_name(head, trusted, good), mode=self._mode, named=True)
+            return Followed(self._by_name(head, trusted, good), mode=self.mode, named=True)
         try:
             self._signatures.files.keys()
         except TrustUnavailable as error:
-            return Followed(trusted, Stopped(head, "TrustUnavailable", str(error)), self._mode)
+            return Followed(trusted, Stopped(head, "TrustUnavailable", str(error)), self.mode)
         if by_name is not None and self._leads_on(by_name, trusted, head):
             return replace(self._since(self._by_name(by_name, trusted, good), head, now, good), named=True)
         if trusted is None:
             return self._first(head, now)
         if not self._history.contains(head, trusted.commit):
-            return Followed(trusted, rewritten(head, trusted.commit), self._mode)
+            return Followed(trusted, rewritten(head, trusted.commit), self.mode)
         return self._since(trusted, head, now, good)
 
     def signed(self, commit: str, users: Mapping[str, User], at: datetime) -> Signature:
@@ -125,22 +134,22 @@ class Chain:
 
     def _first(self, head: str, now: datetime) -> Followed:
         """The first commit of all is judged by the settings alone: nobody is there who could speak for it."""
-        signature = self._signatures_of([(head, None, {})], now)[0] if self._mode != "none" else None
-        if signature is not None and (stopped := unproven(head, self._mode, signature)) is not None:
-            return Followed(None, stopped, self._mode)
-        return Followed(Trusted(head, self._authorities.of(head, "none", None).mode, signature), mode=self._mode)
+        signature = self._signatures_of([(head, None, {})], now)[0] if self.mode != "none" else None
+        if signature is not None and (stopped := unproven(head, self.mode, signature)) is not None:
+            return Followed(None, stopped, self.mode)
+        return Followed(Trusted(head, self._authorities.of(head, "none", None).mode, signature), mode=self.mode)
 
     def _since(self, trusted: Trusted, head: str, now: datetime, good: Catalog | None) -> Followed:
         if trusted.commit == head:
-            return Followed(trusted, mode=stricter(self._mode, trusted.mode))
+            return Followed(trusted, mode=stricter(self.mode, trusted.mode))
         line = self._history.line(head, trusted.commit, _LONGEST)
         if line is None:
             message = f"the branch gained more than {_LONGEST} commits at once; accept its head by name, or push less"
-            return Followed(trusted, Stopped(head, "TooMany", message), self._mode)
-        line = self._from(trusted.commit, line)
-        mode = stricter(self._mode, trusted.mode)
+            return Followed(trusted, Stopped(head, "TooMany", message), self.mode)
+        left = self._from(trusted.commit, line)
+        mode = stricter(self.mode, trusted.mode)
         while trusted.commit != head:
-            steps = self._steps(trusted, line, good)
+            steps = self._steps(trusted, left, good)
             asked = [(step.commit, step.base, step.authority.users) for step in steps]
             for step, signature in zip(steps, self._signatures_of(asked, now), strict=True):
                 mode = step.mode
@@ -148,8 +157,8 @@ class Chain:
                     return Followed(trusted, stopped, mode)
                 asks = self._authorities.of(step.commit, step.authority.mode, good).mode
                 trusted = Trusted(step.commit, asks, signature)
-            line = line[len(steps) :]
-        return Followed(trusted, mode=stricter(self._mode, trusted.mode))
+            left = left[len(steps) :]
+        return Followed(trusted, mode=stricter(self.mode, trusted.mode))
 
     def _from(self, base: str, line: Sequence[str]) -> Sequence[str]:
         """The part of a line whose commits contain the base: where it was merged into the branch, all from there on."""
@@ -163,7 +172,7 @@ class Chain:
         base, before = trusted.commit, trusted.mode
         for commit in line[:_PORTION]:
             authority = self._authorities.of(base, before, good)
-            mode = stricter(self._mode, authority.mode)
+            mode = stricter(self.mode, authority.mode)
             if mode != "range":
                 return steps or [_Step(base, line[-1], authority, mode)]
             steps.append(_Step(base, commit, authority, mode))
@@ -243,3 +252,24 @@ def rewritten(head: str, trusted: str) -> Stopped:
     """The branch does not contain any more what was trusted."""
     message = f"the branch was rewritten: {head[:12]} does not descend from {trusted[:12]}"
     return Stopped(head, "HistoryRewritten", message)
+
+
+def chain_of(mirror: Path, definitions: Definitions, trust: TrustSettings) -> Chain:
+    """The chain of the mirror's branch, as the settings have it."""
+    history = History(mirror)
+    signatures = Signatures(KeyFiles(trust.file, mirror.parent / "trust"))
+    return Chain(Authorities(definitions, history), history, signatures, mode=trust.mode, permits=anybody)
+
+
+def followed_or_stopped(
+    chain: Chain, head: str, end: Trusted | None, *, by_name: str | None, now: datetime, good: Catalog | None
+) -> Followed:
+    """As `Chain.follow`; a bug of ours on the way is no reason to believe anything."""
+    try:
+        return chain.follow(head, end, by_name=by_name, now=now, good=good)
+    except (Unavailable, Refused):
+        raise
+    except Exception as error:
+        log.exception("a bug of ours: the commit is not trusted", commit=head)
+        message = f"it cannot be judged, by a bug of ours: {type(error).__name__}: {error}"
+        return Followed(end, Stopped(head, "Bug", message), chain.mode)

@@ -6,10 +6,12 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.readmodel import finding, plain
+from engine.trust import Signature
 from engine.yamltext import stamp
 from journal.commits import Judged, Judgement
 from journal.errors import Refused
 from reconciler.objects import Objects
+from reconciler.trust import proof, proves
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 
@@ -28,13 +30,16 @@ def judged(
     reason: str | None = None,
     findings: Iterable[Diagnostic] = (),
     catalogs: tuple[Catalog | None, Catalog] | None = None,
+    signature: Signature | None = None,
 ) -> Judged:
-    """`catalogs` are the definitions before and after, where the commit came into force."""
+    """`catalogs` are the definitions before and after, where the commit came into force; `signature` who answers."""
     found = tuple(findings)
     before, after = catalogs if catalogs is not None else (None, None)
     changes = changes_between(before.origin, after.origin) if before is not None and after is not None else None
     detail = {
         **_about(objects, commit),
+        "verified": proves(signature),
+        "proof": proof(signature, named=by_name) if signature is not None or by_name else None,
         "byName": by_name,
         "reason": reason,
         "errors": sum(one.severity == "error" for one in found),
@@ -58,15 +63,14 @@ def changes_between(before: Mapping[str, Authored], after: Mapping[str, Authored
 
 
 def _about(objects: Objects, commit: str) -> dict[str, Any]:
-    """Who made it, as it claims: nobody has verified the signature that it may have."""
+    """Who made it, as it claims."""
     try:
         info = objects.commit_info(commit)
     except Refused:
-        return {"author": None, "committedAt": None, "subject": None, "signed": False, "verified": False}
+        return {"author": None, "committedAt": None, "subject": None, "signed": False}
     return {
         "author": info.author[:_LETTERS],
         "committedAt": stamp(info.committed_at),
         "subject": info.message.strip().partition("\n")[0][:_LETTERS],
         "signed": info.signed,
-        "verified": False,
     }

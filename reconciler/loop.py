@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.compile import PROJECT_FILE, Compiled
+from engine.trust import stricter
 from engine.windows import Windows
 from journal import commits, facts, runs
 from journal.clock import Clock
@@ -24,9 +25,10 @@ from journal.errors import Unavailable
 from journal.points import reach
 from journal.spans import span
 from journal.store import Journal
-from reconciler import beside, rebuild, trust
-from reconciler.accepted import ACCEPTED, Accepted, text_of
+from reconciler import beside, rebuild
+from reconciler.accepted import ACCEPTANCE, ACCEPTED, Accepted, forget_acceptance, text_of
 from reconciler.alarms import Alarms
+from reconciler.chain import Followed, Trusted, chain_of, followed_or_stopped
 from reconciler.closures import Closures
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.definitions import Definitions, guarded
@@ -40,6 +42,7 @@ from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
 from reconciler.triggers import Triggers, heard_of
+from reconciler.trust import TRUST_NOBODY, UNAVAILABLE, TrustSettings, frozen, proof
 from reconciler.wake import Wake
 from reconciler.workflows import Workflows
 from schemas.diagnostic import Diagnostic
@@ -67,8 +70,9 @@ class Loop:
         branch: str,
         decides: bool = True,
         told: Callable[[], None] = lambda: None,
+        trust: TrustSettings = TRUST_NOBODY,
     ) -> None:
-        """`told` is called when a look is over and when what `sync` says has changed."""
+        """`told` is called when a look is over and when what `sync` says has changed. `trust` is what settings say."""
         self.sure: Callable[[], bool] = lambda: True
         """Whether we may decide: this process did not stand still since it saw the branch as its own."""
         self._journal = journal
@@ -84,7 +88,8 @@ class Loop:
         requests = Objects(mirror.path)
         self._mirror = mirror
         self._door = RequestsDoor(journal, requests)
-        self._requests = Requests(journal, objects)
+        self._chain = chain_of(mirror.path, self._definitions, trust)
+        self._requests = Requests(journal, objects, signed=self._chain.signed)
         self._schedules = Schedules(journal)
         self._closures = Closures(journal)
         self._workflows = Workflows(journal)
@@ -95,15 +100,15 @@ class Loop:
         """What a forge is told of commits."""
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
-        self._looked_at: tuple[str, bool] | None = None
-        """The head that was judged last, and whether a person had named it."""
+        self._looked_at: tuple[str, str | None, object] | None = None
+        """The head that was judged last, the commit that a person had named, and the trust file of then."""
         self._acts: tuple[Found, ...] = ()
         self._lost: frozenset[str] = frozenset()
         self._alarms = Alarms(journal)
         self._late: datetime | None = None
         """When the next run will be late, unless it begins before."""
         self._news = asyncio.Event()
-        self.sync = Sync()
+        self.sync = Sync(verify=trust.mode)
         self.passes = 0
         """How many passes were made over everything that was seen."""
         self.tried = self.passed = self.seen = -math.inf
@@ -123,6 +128,8 @@ class Loop:
     async def start(self) -> None:
         """Take up where the journal says we were: the accepted commit is compiled again, not judged again."""
         self._accepted = Accepted.of(await self._journal.read(lambda conn: facts.get(conn, ACCEPTED, None)))
+        verify = stricter(self._chain.mode, self._accepted.mode)
+        self.sync = replace(self.sync, verify=verify, proof=self._accepted.proof, verified=self._accepted.verified)
         rebuilt = await self._journal.read(lambda conn: facts.get(conn, rebuild.REBUILT, {}))
         self._lost = frozenset(rebuilt.get("lostRequests", ()))
         if self._accepted.applied is None:
@@ -140,7 +147,8 @@ class Loop:
             await self._take(compiled.catalog, self._clock.now(), self._accepted)
             # Where the head is still this commit there is nothing to judge: acts that came meanwhile go first.
             self._acts = tuple(Found(authored, applied) for authored in compiled.acts)
-            self._looked_at = (applied, False)
+            if self._accepted.trusted == applied:
+                self._looked_at = (applied, None, self._chain.stamp())
             self._report(applied, compiled.findings, rejected=False)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -254,42 +262,56 @@ class Loop:
                 log.warning(message)
                 self._say(replace(self.sync, observed=None, trouble=(_NO_BRANCH, message)))
             return
-        by_name = await self._journal.read(lambda conn: facts.get(conn, "acceptance", None))
-        look = (head, text_of(by_name) == head)
-        if look == self._looked_at:
+        by_name = text_of(await self._journal.read(lambda conn: facts.get(conn, ACCEPTANCE, None)))
+        if (head, by_name, self._chain.stamp()) == self._looked_at:
             self._say(replace(self.sync, trouble=None))
             return
-        await self._judge_commit(head, text_of(by_name))
-        self._looked_at = look
+        followed = await self._judge_commit(head, by_name)
+        used = by_name if followed.named else None
+        if used is not None:
+            await self._journal.write(partial(forget_acceptance, commit=used))
+        sure = followed.stopped is None or followed.stopped.reason != UNAVAILABLE
+        self._looked_at = (head, None if used else by_name, self._chain.stamp()) if sure else None
 
-    async def _judge_commit(self, head: str, by_name: str | None) -> None:
-        trusted = self._accepted.trusted
-        descends = trusted is None or await asyncio.to_thread(self._objects.history, trusted, head) != "rewritten"
-        match trust.judge(head, trusted, descends=descends, accepted_by_name=by_name):
-            case trust.Frozen(reason=reason, message=message):
-                self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
-                log.warning("frozen", commit=head, reason=reason)
-                said = await self._told_of(head, "frozen", self._clock.now(), reason=message)
-                await self._journal.write(partial(self._record, said=said, catalog=self._catalog))
-            case trust.Trusted(by_name=named):
-                await self._compile(head, named=named)
+    async def _judge_commit(self, head: str, by_name: str | None) -> Followed:
+        end, now = self._accepted.end, self._clock.now()
+        followed = await asyncio.to_thread(
+            followed_or_stopped, self._chain, head, end, by_name=by_name, now=now, good=self._catalog
+        )
+        trusted, stopped = followed.trusted, followed.stopped
+        self._say(replace(self.sync, verify=followed.mode))
+        seen = stopped is not None or (self.sync.observed == head and self.sync.frozen is None and not followed.named)
+        if trusted is not None and (trusted.commit != self._accepted.trusted or not seen):
+            await self._compile(trusted)
+        if stopped is not None:
+            reason, message = frozen(stopped)
+            if self.sync.frozen != (reason, message):
+                log.warning("frozen", commit=stopped.commit, reason=reason, message=message)
+            self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
+            said = await self._told_of(stopped.commit, "frozen", self._clock.now(), reason=message)
+            await self._journal.write(partial(self._record, said=said, catalog=self._catalog))
+        return followed
 
     def _record(self, tx: Connection, said: Judged, catalog: Catalog | None) -> None:
         """Remember what came of a commit, and tell it, by the definitions in force from now on."""
         if commits.record(tx, said) and self._decides:
             self.statuses.judged(tx, said, catalog)
 
-    async def _compile(self, head: str, *, named: bool) -> None:
+    async def _compile(self, trusted: Trusted) -> None:
+        head, named = trusted.commit, trusted.named
         if self._decides and self.statuses.any:
             await self._journal.write(partial(self.statuses.seen, commit=head, now=self._moment()))
+        about: dict[str, Any] = {"by_name": named, "signature": trusted.signature}
+        judged_before = self._accepted.trusted == head and not named and trusted.signature is None
+        why = (self._accepted.proof if judged_before else None) or proof(trusted.signature, named=named)
         compiled = self._of_other_branches(guarded(self._catalog, await self._load(head), accepted_by_name=named))
         self._acts = tuple(Found(authored, head) for authored in compiled.acts)
         if not self._accepted.looked and self._accepted.applied is None:
             await self._remember(self._accepted.looking_at(await self._names_of_acts()))
         now = self._moment()
         if compiled.catalog is None:
-            said = await self._told_of(head, "rejected", now, by_name=named, findings=compiled.findings)
-            await self._remember(replace(self._accepted, trusted=head), said)
+            said = await self._told_of(head, "rejected", now, findings=compiled.findings, **about)
+            await self._remember(self._accepted.trusting(trusted, why), said)
             log.warning("commit rejected", commit=head, findings=len(compiled.findings))
             for found in compiled.findings[:_MOST_FINDINGS_LOGGED]:
                 log.warning(found.message, commit=head, at=str(found.span), code=found.code, hint=found.hint or None)
@@ -300,9 +322,12 @@ class Loop:
                 now = self._moment()  # up to which the old clocks are decided, and from which the new ones begin
                 await self._schedules.decide(now)
                 await self.notices.decide(now)
-            more = {"by_name": named, "findings": compiled.findings, "catalogs": (self._catalog, compiled.catalog)}
+            more = {"findings": compiled.findings, "catalogs": (self._catalog, compiled.catalog), **about}
             said = await self._told_of(head, "accepted", now, **more)
-            await self._accept(compiled.catalog, head, now, said)
+            await self._accept(
+                compiled.catalog, replace(self._accepted.trusting(trusted, why), applied=head), now, said
+            )
+        self._say(replace(self.sync, proof=why, verified=self._accepted.verified))
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
 
     def shared(self, project: Project) -> str | None:
@@ -338,12 +363,12 @@ class Loop:
         """What people will read of a commit that was looked at."""
         return await asyncio.to_thread(partial(judged, self._objects, head, verdict, at, **more))
 
-    async def _accept(self, catalog: Catalog, head: str, now: datetime, said: Judged) -> None:
+    async def _accept(self, catalog: Catalog, accepted: Accepted, now: datetime, said: Judged) -> None:
         # Whatever becomes of the branch, the commit in force stays in the mirror.
-        await asyncio.to_thread(self._mirror.keep, "accepted", head)
+        await asyncio.to_thread(self._mirror.keep, "accepted", catalog.commit)
         reach("definitions.accepted")
-        await self._take(catalog, now, replace(self._accepted, applied=head, trusted=head), said)
-        log.info("commit in force", commit=head, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
+        await self._take(catalog, now, accepted, said)
+        log.info("commit in force", commit=catalog.commit, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
 
     async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted, said: Judged | None = None) -> None:
         # With its clocks in one transaction: a new schedule is considered from when its commit was accepted.
@@ -426,6 +451,7 @@ class Loop:
             windows=admissions.windows,
             rejected=self.sync.observed if self.sync.rejected else None,
             between=self._decide_schedules,
+            mode=stricter(self._chain.mode, self._catalog.project.spec.verify.mode),
         )
         await self._door.answered(head)
         self._acts = ()

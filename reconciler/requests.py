@@ -15,15 +15,18 @@ from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, judge, refused_by_age
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
+from engine.trust import Mode, Signature, Unsigned
 from engine.windows import Windows
 from journal import acts, facts, runs, steprecords
 from journal.store import Journal
 from reconciler.answers import Answer
 from reconciler.approvals import heard
+from reconciler.asking import person_of, unsigned
 from reconciler.launches import new_run
 from reconciler.objects import CommitInfo, Objects
 from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
+from schemas.policy import User
 from schemas.reader import Authored, ParsedFile, read
 
 log = structlog.get_logger(__name__)
@@ -43,11 +46,32 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An act, the commit that brought it, when it was first seen, and who answers for it.
+
+    `mode` is the mode of verification in force.
+    """
+
+    found: Found
+    commit: CommitInfo
+    first_seen: datetime
+    by: Signature
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
 class Malformed:
     """A file that is no valid act; it is refused under its file's name."""
 
     name: str
     message: str
+
+
+Signed = Callable[[str, Mapping[str, User], datetime], Signature]
+
+
+def _nobody(commit: str, users: Mapping[str, User], at: datetime) -> Signature:
+    return Unsigned()
 
 
 class RequestsDoor:
@@ -103,9 +127,11 @@ def _malformed(parsed: ParsedFile) -> list[Malformed]:
 class Requests:
     """Judges acts and writes the answer in one transaction with what it causes."""
 
-    def __init__(self, journal: Journal, objects: Objects) -> None:
+    def __init__(self, journal: Journal, objects: Objects, signed: Signed = _nobody) -> None:
+        """`signed` says who answers for a commit, given the Users in force and when it arrived."""
         self._journal = journal
         self._objects = objects
+        self._signed = signed
 
     async def answer(
         self,
@@ -118,12 +144,14 @@ class Requests:
         windows: Windows,
         rejected: str | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
+        mode: Mode = "none",
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
         `baseline` are names that were there when the first commit was judged, `lost` those whose answer may
         have gone with the store. `windows` are those in force, `rejected` is a newer commit that is not. Between
-        portions of many acts `between` is called, so that nothing else waits long.
+        portions of many acts `between` is called, so that nothing else waits long. `mode` says whether acts must be
+        signed.
         """
         by_name: dict[str, Found] = {}
         for one in found:
@@ -140,9 +168,13 @@ class Requests:
         await self._refuse_late(late, now)
         rest = {name: one for name, one in unanswered.items() if name not in late}
         commits = await asyncio.to_thread(self._commits, rest.values())
+        known: dict[str, Signature] = {}
         for number, (name, one) in enumerate(rest.items(), start=1):
             commit = commits[one.head, one.authored.file]
-            await self._judge(one, commit, first[name], catalog, windows, now, rejected)
+            if commit.id not in known:
+                known[commit.id] = await asyncio.to_thread(self._signature, commit, catalog, first[name])
+            asked = Asked(one, commit, first[name], known[commit.id], mode)
+            await self._judge(asked, catalog, windows, now, rejected)
             if between is not None and number % _PORTION == 0:
                 await between()
         return len(unanswered)
@@ -166,32 +198,35 @@ class Requests:
             for path, commit in self._objects.introductions(head, files).items()
         }
 
+    def _signature(self, commit: CommitInfo, catalog: Catalog, at: datetime) -> Signature:
+        return self._signed(commit.id, catalog.users, at) if commit.signed else Unsigned()
+
     async def _judge(
-        self,
-        found: Found,
-        commit: CommitInfo,
-        first_seen: datetime,
-        catalog: Catalog,
-        windows: Windows,
-        now: datetime,
-        rejected: str | None,
+        self, asked: Asked, catalog: Catalog, windows: Windows, now: datetime, rejected: str | None
     ) -> None:
-        act = found.authored.document
-        facts = ActFacts(commit.committed_at, first_seen, commit.committer_email)
-        if isinstance(act, Approval):
-            users, email = catalog.users, facts.requested_by
-            await self._settle(act, act.spec.decision, email, now, lambda tx: heard(tx, act, email, users, now))
+        act, by = asked.found.authored.document, asked.by
+        who = person_of(by, asked.commit.committer_email, catalog.users)
+        if (unproven := unsigned(by, asked.mode)) is not None:
+            action = act.spec.action if isinstance(act, RunRequest) else "approval"
+            await self._settle(act, action, asked.commit.committer_email, now, lambda _: unproven)
+        elif isinstance(act, Approval):
+            proven = asked.mode != "none"
+            await self._settle(
+                act, act.spec.decision, who.email, now, lambda tx: heard(tx, act, who, now, proven=proven)
+            )
         elif isinstance(act, RunRequest):
+            facts = ActFacts(asked.commit.committed_at, asked.first_seen, who.email)
             facts = replace(facts, original=await self._original(act))
-            judgement = checked(judge(act, facts, catalog, now), found.authored, catalog)
+            judgement = checked(judge(act, facts, catalog, now), asked.found.authored, catalog)
             judgement = heeding(judgement, act, windows, catalog, now)
             if isinstance(judgement, Refuse) and rejected is not None:
                 judgement = _with_newer(judgement, rejected)
             rehearsal: Rehearsal | None = None
             if isinstance(judgement, Launch) and judgement.dry_run:
                 rehearsal = await asyncio.to_thread(judgement.rehearsed)
-            by = facts.requested_by
-            await self._settle(act, act.spec.action, by, now, lambda tx: _apply(tx, judgement, catalog, now, rehearsal))
+            await self._settle(
+                act, act.spec.action, who.email, now, lambda tx: _apply(tx, judgement, catalog, now, rehearsal)
+            )
 
     async def _original(self, act: RunRequest) -> Original | OriginalGraph | None:
         """The run that an act wants done again."""

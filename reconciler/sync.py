@@ -1,8 +1,10 @@
 """What the engine knows of its source, as SyncStatus shows it; changed only when a fact changes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from engine.trust import Mode
 from engine.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
@@ -30,6 +32,15 @@ class Sync:
 
     ahead: datetime | None = None
     """Until when schedules are decided, where the clock was set back and shows an earlier time."""
+
+    verify: Mode = "none"
+    """Which commits must be signed."""
+
+    proof: str | None = None
+    """Why the commit that is trusted is, in words."""
+
+    verified: bool = False
+    """A signature, or a person on the server, speaks for that commit."""
 
     @property
     def clean(self) -> bool:
@@ -67,7 +78,21 @@ def _conditions(sync: Sync) -> tuple[_Found, ...]:
     elif sync.ahead is not None:
         until = format_instant(sync.ahead)
         stalled = ("Stalled", "True", "ClockSetBack", f"schedules are decided until {until}: until then none fires")
-    return (ready, stalled)
+    return (ready, stalled, *_verified(sync))
+
+
+def _verified(sync: Sync) -> Iterator[_Found]:
+    """Nothing is said of signatures where nobody asks for them."""
+    if sync.verify == "none":
+        return
+    if sync.frozen is not None:
+        yield ("Verified", "False", *sync.frozen)
+    elif sync.proof is None:
+        yield ("Verified", "Unknown", "NothingTrusted", f"no commit was judged yet; verify: {sync.verify}")
+    elif sync.verified:
+        yield ("Verified", "True", "Trusted", f"the commit is {sync.proof}; verify: {sync.verify}")
+    else:
+        yield ("Verified", "Unknown", "TakenBefore", f"the commit was {sync.proof}; the next: verify: {sync.verify}")
 
 
 def _ready(sync: Sync) -> _Found:

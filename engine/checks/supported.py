@@ -27,7 +27,6 @@ _CONNECTIONS = frozenset({"ssh", "winrm", "local"})
 
 
 def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
-    document = authored.document
     severity: Severity = "error" if authored.is_act else "warning"
     for finding in _about(authored, scope):
         yield replace(finding, severity=severity) if finding.code == CODE else finding

@@ -319,7 +319,7 @@ def test_a_commit_with_two_signatures_is_odd(ground: Ground) -> None:
     "signature",
     [
         b"-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n",
-        b"-----BEGIN SSH SIGNATURE-----\n%s\n-----END SSH SIGNATURE-----\n" % base64.b64encode(b"SSHSIG\0\0\0\1\0\0\xff"),
+        b"-----BEGIN SSH SIGNATURE-----\n%s\n-----END SSH SIGNATURE-----\n" % base64.b64encode(b"SSHSIG\0\0\0\1\0"),
         b"-----BEGIN SIGNED MESSAGE-----\nAAAA\n-----END SIGNED MESSAGE-----\n",
         b"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n",
         b"nonsense\n",
