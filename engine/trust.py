@@ -9,10 +9,11 @@ its documents are valid; one that does not stops the chain until a person accept
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
-from schemas.policy import Policy, User
-from schemas.reader import Authored
+if TYPE_CHECKING:  # the command line reads the settings before it knows whether documents will be
+    from schemas.policy import Policy, User
+    from schemas.reader import Authored
 
 Mode = Literal["none", "head", "range"]
 MODES: tuple[Mode, ...] = ("none", "head", "range")
@@ -105,8 +106,8 @@ class Authority:
     """What a commit says about who may do what. `mode` is what its Project asks for."""
 
     mode: Mode = "none"
-    users: Mapping[str, User] = field(default_factory=dict)
-    policies: Mapping[str, Policy] = field(default_factory=dict)
+    users: "Mapping[str, User]" = field(default_factory=dict)
+    policies: "Mapping[str, Policy]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,8 @@ class Change:
     """The mode in force: the stricter of the settings and `authority`."""
     signature: Signature
     arrived: datetime
-    before: tuple[Authored, ...] = ()
-    after: tuple[Authored, ...] = ()
+    before: "tuple[Authored, ...]" = ()
+    after: "tuple[Authored, ...]" = ()
     paths: tuple[str, ...] = ()
 
 

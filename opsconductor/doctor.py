@@ -1,7 +1,9 @@
 """`doctor`: what the engine needs on this machine and in this repository, each with what to do about it."""
 
 import asyncio
+import contextlib
 import importlib.metadata
+import json
 import os
 import shutil
 import sqlite3
@@ -14,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from engine import zones
+from engine.trust import stricter
+from engine.trustfile import TrustFile
 from journal.errors import Refused, Unavailable
 from opsconductor.settings import StateFolder
+from reconciler.accepted import ACCEPTED, Accepted
 from reconciler.source import Source
+from reconciler.trust import TRUST_NOBODY, TrustSettings
 
 _OLDEST_GIT = (2, 30)
 _LITTLE_SPACE = 1 << 30
@@ -32,9 +38,16 @@ class Check:
     advice: str = ""
 
 
-def examine(source: Source, state: StateFolder, branch: str) -> tuple[Check, ...]:
+def examine(source: Source, state: StateFolder, branch: str, trust: TrustSettings = TRUST_NOBODY) -> tuple[Check, ...]:
     """Look at everything; a check that cannot be made is a check that failed."""
-    return (*_programs(), *_plug_ins(), *_folder(state), *_secrets(state), *_repository(source, branch))
+    return (
+        *_programs(),
+        *_plug_ins(),
+        *_folder(state),
+        *_secrets(state),
+        *_repository(source, branch),
+        *_trust(state, trust),
+    )
 
 
 def show(checks: tuple[Check, ...]) -> str:
@@ -104,6 +117,54 @@ def _secrets(state: StateFolder) -> Iterator[Check]:
     yield Check(
         "secret folder", not loose, f"{folder}: others may read {', '.join(loose)}" if loose else str(folder), advice
     )
+
+
+def _trust(state: StateFolder, trust: TrustSettings) -> Iterator[Check]:
+    """Whose commits come into force: the least that settings ask for, the trust file, and where trust began."""
+    from reconciler.keyfiles import KeyFiles
+    from reconciler.signingprograms import TrustUnavailable
+
+    accepted = _accepted(state)
+    mode = stricter(trust.mode, accepted.mode)
+    unchecked = "; whoever can push is believed" if mode == "none" else ""
+    yield Check("verify", True, f"{mode}{unchecked}")
+    if mode != "none":
+        found = shutil.which("ssh-keygen")
+        yield Check("ssh-keygen", found is not None, found or "not found", "install the OpenSSH client, 8.9 or newer")
+    if trust.file is not None:
+        with tempfile.TemporaryDirectory(prefix="opsconductor-doctor-") as folder:
+            try:
+                said = _told(KeyFiles(trust.file, Path(folder)).keys().file)
+                yield Check("trust file", True, f"{trust.file}: {said}")
+            except TrustUnavailable as error:
+                advice = "until it can be used no new commit comes into force"
+                yield Check("trust file", False, str(error), advice)
+    if accepted.root is not None:
+        commit, _, proof = accepted.root.partition(" ")
+        yield Check("trust root", True, f"{commit[:12]}, {proof}")
+    elif accepted.trusted is not None:
+        yield Check("trust root", True, "not known: it was before this version")
+
+
+def _told(file: TrustFile) -> str:
+    people = len(file.signers) + len(file.openpgp)
+    revoked = len(file.revoked) + len(file.revoked_openpgp)
+    return (
+        f"{people} keys of people, {len(file.authorities)} authorities, {len(file.forges)} keys of forges, "
+        f"{revoked} keys revoked"
+    )
+
+
+def _accepted(state: StateFolder) -> Accepted:
+    """What the journal remembers, without a change to it."""
+    if not state.journal.exists():
+        return Accepted()
+    try:
+        with contextlib.closing(sqlite3.connect(f"{state.journal.as_uri()}?mode=ro", uri=True)) as journal:
+            row = journal.execute("SELECT value FROM facts WHERE key = ?", (ACCEPTED,)).fetchone()
+    except sqlite3.Error:
+        return Accepted()
+    return Accepted.of(json.loads(row[0]) if row and row[0] else None)
 
 
 def _repository(source: Source, branch: str) -> Iterator[Check]:

@@ -14,6 +14,7 @@ from opsconductor.address import Address, Pages
 from opsconductor.exits import UsageError
 from opsconductor.loglines import Format
 from reconciler.source import Source, parse
+from reconciler.trust import TRUST_NOBODY, TrustSettings
 from runners.secrets.sources import Host, VaultServer
 
 
@@ -137,6 +138,10 @@ class Settings:
     secret_host: Host = field(default_factory=Host)
     identities: tuple[Path, ...] = ()
     """Files with age keys that open what is encrypted for this engine's pools."""
+    trust: TrustSettings = TRUST_NOBODY
+    """Which commits must be signed, and by whom."""
+    sign_key: Path | None = None
+    """The engine's own key, with which it signs what it writes to the status branch."""
     status_remote: str | None = None
     grace: timedelta = timedelta(seconds=30)
     take_over: bool = False

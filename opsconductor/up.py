@@ -92,6 +92,7 @@ class Engine:
             branch=settings.branch,
             decides=not settings.paused,
             told=news.set,
+            trust=settings.trust,
         )
         self._loop.statuses.source = settings.source.address
         self._loop.statuses.status_here = self._status_mirror is self._mirror

@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+from engine.trust import MODES
+from opsconductor.exits import UsageError
+from reconciler.trust import TrustSettings
+
 RepoOption = Annotated[
     str,
     typer.Option("--repo", "-C", envvar="OPSCONDUCTOR_REPO", metavar="PATH|URL", help="The definitions repository."),
@@ -50,6 +54,29 @@ LogsOption = Annotated[
 RestrictedOption = Annotated[
     bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
 ]
+VerifyOption = Annotated[
+    str,
+    typer.Option(
+        "--verify",
+        envvar="OPSCONDUCTOR_VERIFY",
+        metavar="none|head|range",
+        help="Which commits must be signed; the stricter of this and the Project is in force.",
+    ),
+]
+TrustOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trust", envvar="OPSCONDUCTOR_TRUST", metavar="FILE", help="Allowed signers, keys of forges, revocations."
+    ),
+]
 OutputOption = Annotated[
     str, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json or yaml.", show_default=True)
 ]
+
+
+def trust_of(verify: str, file: Path | None) -> TrustSettings:
+    """What `--verify` and `--trust` say together."""
+    mode = next((one for one in MODES if one == verify), None)
+    if mode is None:
+        raise UsageError(f"--verify {verify!r}: it is {', '.join(MODES[:-1])} or {MODES[-1]}")
+    return TrustSettings(mode, file.expanduser().resolve() if file else None)

@@ -19,6 +19,9 @@ from opsconductor.cli.options import (
     RestrictedOption,
     SecretDirOption,
     StateOption,
+    TrustOption,
+    VerifyOption,
+    trust_of,
 )
 from opsconductor.exits import UsageError
 from opsconductor.loglines import FORMATS, Format
@@ -59,6 +62,8 @@ def up(
     secret_dir: SecretDirOption = None,
     identity: IdentityOption = [],  # noqa: B006 - typer makes its own
     restricted: RestrictedOption = False,
+    verify: VerifyOption = "none",
+    trust: TrustOption = None,
     status_remote: Annotated[
         str | None,
         typer.Option("--status-remote", envvar="OPSCONDUCTOR_STATUS_REMOTE", metavar="URL", help="Push status there."),
@@ -126,6 +131,7 @@ def up(
         restricted=restricted,
         secret_host=secret_host(os.environ),
         identities=identities(identity),
+        trust=trust_of(verify, trust),
         status_remote=status_remote,
         grace=patience,
         take_over=take_over,
@@ -225,6 +231,8 @@ def doctor(
     repo: RepoOption = ".",
     branch: BranchOption = "main",
     state: StateOption = None,
+    verify: VerifyOption = "none",
+    trust: TrustOption = None,
     output: OutputOption = "table",
 ) -> int:
     """Check what the engine needs on this machine and in this repository; exit 1 where something is missing."""
@@ -235,7 +243,7 @@ def doctor(
     check_format(output)
 
     where = parse_source(source or repo)
-    checks = examine(where, _state(where, state), branch)
+    checks = examine(where, _state(where, state), branch, trust_of(verify, trust))
     if output in ("table", "wide"):
         typer.echo(show(checks))
     else:
