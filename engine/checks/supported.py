@@ -15,7 +15,6 @@ from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
-from schemas.project import Project
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.steps import PLANNED_TYPES, STEP_TYPES
