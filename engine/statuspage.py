@@ -12,7 +12,16 @@ from datetime import UTC, datetime, timedelta
 from engine.graphfacts import OpenGate
 from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
 from engine.states import RunState, StepState
-from engine.views import DeadLettersView, JobView, OverviewView, RunBrief, ScheduleView, SyncView, TargetStatusView
+from engine.views import (
+    ConditionView,
+    DeadLettersView,
+    JobView,
+    OverviewView,
+    RunBrief,
+    ScheduleView,
+    SyncView,
+    TargetStatusView,
+)
 from engine.waits import sentence, wait_file
 from schemas.quantities import format_duration
 
@@ -37,16 +46,19 @@ _ICONS = {
 }
 _SPECIAL = re.compile(r"[^\w ,;'-]|_|^-")
 _NO_CODE = re.compile(r"[`|]|\{[{%#]")
-_FREE_OF_RISK = re.compile(r"[A-Za-z0-9]+(?:[ ./-][A-Za-z0-9]+)*", re.ASCII)
+_FREE_OF_RISK = re.compile(r"[A-Za-z0-9]+(?:(?:[ ./-]|[,;] )[A-Za-z0-9]+)*", re.ASCII)
+_SAID_ABOVE = frozenset({"LastGood"})
+"""Reasons of conditions that say what the page's first lines say."""
 
 
 def page(view: OverviewView) -> str:
     """The page as Markdown. Equal views give equal bytes."""
     sections = (
         ["# Status", ""],
+        _summary(view),
         _sync(view.sync),
         _gates(view.gates),
-        _failing((*view.jobs, *view.workflows)),
+        _failing(_failing_of(view)),
         _unreachable(view.targets),
         _open(view.open),
         _recent(view.recent),
@@ -80,24 +92,50 @@ def _visible(char: str) -> str:
     return "" if kind in ("Cf", "Cs", "Co", "Cn") else char
 
 
-def _sync(sync: SyncView) -> Iterator[str]:
-    active = _commit(sync.applied)
-    if sync.observed is not None and sync.applied is not None and sync.observed != sync.applied:
-        yield f"⚠️ Commit {_commit(sync.observed)} is **not active**: {active} keeps running."
-    elif sync.applied is not None:
-        yield f"Commit {active} is active."
-    else:
-        yield "No commit is active yet."
-    yield f"More in [{SYNC}]({SYNC})."
-    yield ""
-    bad = [
+def _summary(view: OverviewView) -> Iterator[str]:
+    """In one line, whether somebody must look, and where."""
+    counted = (
+        (len(_failing_of(view)), "job fails", "jobs fail", "#failing"),
+        (len(_away(view.targets)), "target is unreachable", "targets are unreachable", "#unreachable"),
+        (len(view.gates), "gate waits for people", "gates wait for people", "#waiting-for-people"),
+        (sum(one.count for one in view.dead_letters), "message is undelivered", "messages are undelivered",
+         "#dead-letters"),
+    )  # fmt: skip
+    found = ["the newest commit is [not in force](sync.yaml)"] if _is_behind(view.sync) else []
+    found += [f"[{count} {one if count == 1 else many}]({place})" for count, one, many, place in counted if count]
+    if found:
+        yield f"❌ **Look at this:** {' · '.join(found)}"
+        yield ""
+    elif view.sync.applied is not None and not _bad(view.sync):
+        yield "✅ **All is well.**"
+        yield ""
+
+
+def _is_behind(sync: SyncView) -> bool:
+    return sync.observed is not None and sync.applied is not None and sync.observed != sync.applied
+
+
+def _bad(sync: SyncView) -> list[ConditionView]:
+    return [
         one
         for one in sync.conditions
         if one.type != "Reconciling" and (one.type == "Stalled") == (one.status == "True")
     ]
+
+
+def _sync(sync: SyncView) -> Iterator[str]:
+    active = _commit(sync.applied)
+    more = f"more in [{SYNC}]({SYNC})"
+    if _is_behind(sync):
+        yield f"⚠️ Commit {_commit(sync.observed)} is **not in force**: {active} stays; {more}."
+    elif sync.applied is not None:
+        yield f"Commit {active} is in force; {more}."
+    else:
+        yield f"No commit is in force yet; {more}."
+    yield ""
+    bad = [one for one in _bad(sync) if one.reason not in _SAID_ABOVE]
     errors = [found for found in sync.findings if found.severity == "error"]
-    for condition in bad:
-        yield f"- **{text(condition.type)}** is {text(condition.status)}: {text(condition.message)}"
+    yield from (f"- {text(condition.message)}" for condition in bad)
     for found in errors[:FINDINGS]:
         yield f"- {text(str(found.span))}: {text(found.code)} {text(found.message)}"
     if len(errors) > FINDINGS:
@@ -123,8 +161,12 @@ def _gates(gates: Sequence[OpenGate]) -> Iterator[str]:
     yield from _table(("Gate", "What runs then", "Approved", "Until", "To approve"), rows, more=len(gates) - OPEN)
 
 
-def _failing(jobs: Iterable[JobView]) -> Iterator[str]:
-    failing = sorted((job for job in jobs if job.consecutive_failures and job.last), key=lambda job: job.name)
+def _failing_of(view: OverviewView) -> list[JobView]:
+    found = (job for job in (*view.jobs, *view.workflows) if job.consecutive_failures and job.last)
+    return sorted(found, key=lambda job: job.name)
+
+
+def _failing(failing: Sequence[JobView]) -> Iterator[str]:
     yield from _section("Failing", None if failing else "Nothing fails.")
     rows = (
         (
@@ -139,12 +181,16 @@ def _failing(jobs: Iterable[JobView]) -> Iterator[str]:
         if job.last
     )
     yield from _table(
-        ("Job", "Last run", "", "Why", "Times in a row", "Last success"), rows, more=len(failing) - FAILING
+        ("Job", "Last run", "State", "Why", "Times in a row", "Last success"), rows, more=len(failing) - FAILING
     )
 
 
+def _away(targets: Iterable[TargetStatusView]) -> list[TargetStatusView]:
+    return sorted((one for one in targets if one.state is StepState.UNREACHABLE), key=lambda one: one.name)
+
+
 def _unreachable(targets: Iterable[TargetStatusView]) -> Iterator[str]:
-    away = sorted((one for one in targets if one.state is StepState.UNREACHABLE), key=lambda one: one.name)
+    away = _away(targets)
     if away:
         yield from _section("Unreachable")
         rows = (
@@ -156,7 +202,7 @@ def _unreachable(targets: Iterable[TargetStatusView]) -> Iterator[str]:
 def _open(runs: Sequence[RunBrief]) -> Iterator[str]:
     yield from _section("Waiting and running", None if runs else "Nothing waits.")
     rows = ((_run_link(run), _state(run.state), _cause(run), text(_waits(run) or run.reason)) for run in runs[:OPEN])
-    yield from _table(("Run", "", "Because of", ""), rows, more=len(runs) - OPEN)
+    yield from _table(("Run", "State", "Because of", "Why"), rows, more=len(runs) - OPEN)
 
 
 def _waits(run: RunBrief) -> str | None:
@@ -176,7 +222,7 @@ def _recent(runs: Sequence[RunBrief]) -> Iterator[str]:
         )
         for run in runs[:RECENT]
     )
-    yield from _table(("Run", "", "Because of", "Ended", "Took", ""), rows)
+    yield from _table(("Run", "State", "Because of", "Ended", "Took", "Why"), rows)
 
 
 def _next(schedules: Iterable[ScheduleView]) -> Iterator[str]:
@@ -266,7 +312,8 @@ def _commit(commit: str | None) -> str:
 def _took(run: RunBrief) -> str:
     if run.started_at is None or run.finished_at is None:
         return ""
-    return format_duration(timedelta(seconds=round((run.finished_at - run.started_at).total_seconds())))
+    seconds = (run.finished_at - run.started_at).total_seconds()
+    return format_duration(timedelta(seconds=round(seconds))) if seconds >= 1 else "under 1s"
 
 
 def _time(instant: datetime | None) -> str:

@@ -49,16 +49,17 @@ def test_the_page_shows_what_fails_waits_ran_and_comes() -> None:
     run = "[rotate 11-21 00:15](runs/2026/11/21/rotate-20261121T001500Z-9f31c2a07b.yaml)"
     assert page(VIEW) == (
         "# Status\n\n"
-        "Commit `bbbbbbbbbb` is active.\nMore in [sync.yaml](sync.yaml).\n\n"
+        "❌ **Look at this:** [1 job fails](#failing) · [1 target is unreachable](#unreachable)\n\n"
+        "Commit `bbbbbbbbbb` is in force; more in [sync.yaml](sync.yaml).\n\n"
         "## Failing\n\n"
-        "| Job | Last run |  | Why | Times in a row | Last success |\n|---|---|---|---|---|---|\n"
+        "| Job | Last run | State | Why | Times in a row | Last success |\n|---|---|---|---|---|---|\n"
         f"| [rotate](jobs/rotate.yaml) | {run} | ❌ failed | web-01, web-02, web-03 and 1 more | 2 | {run} |\n\n"
         "## Unreachable\n\n"
         "| Target | Since |\n|---|---|\n| [web-09](targets/web-09.yaml) | 2026-11-21 00:15 UTC |\n\n"
         "## Waiting and running\n\n"
-        f"| Run |  | Because of |  |\n|---|---|---|---|\n| {run} | ▶️ running | schedule nightly |  |\n\n"
+        f"| Run | State | Because of | Why |\n|---|---|---|---|\n| {run} | ▶️ running | schedule nightly |  |\n\n"
         "## What ran\n\n"
-        "| Run |  | Because of | Ended | Took |  |\n|---|---|---|---|---|---|\n"
+        "| Run | State | Because of | Ended | Took | Why |\n|---|---|---|---|---|---|\n"
         f"| {run} | ❌ failed | schedule nightly | 2026-11-21 00:16 UTC | 1m5s | web-01, web-02, web-03 and 1 more |\n"
         f"| {run} | ✅ succeeded | schedule nightly | 2026-11-21 00:16 UTC | 1m5s |  |\n\n"
         "## What is next\n\n"
@@ -71,7 +72,13 @@ def test_the_page_shows_what_fails_waits_ran_and_comes() -> None:
 
 def test_an_empty_installation_has_a_page_too() -> None:
     shown = page(OverviewView(SyncView()))
-    for line in ("No commit is active yet.", "Nothing fails.", "Nothing waits.", "Nothing yet.", "Nothing is planned."):
+    for line in (
+        "No commit is in force yet; more in [sync.yaml](sync.yaml).",
+        "Nothing fails.",
+        "Nothing waits.",
+        "Nothing yet.",
+        "Nothing is planned.",
+    ):
         assert line in shown
 
 
@@ -79,10 +86,36 @@ def test_a_rejected_commit_is_named_with_its_findings() -> None:
     found = tuple(Diagnostic(Span("a.yaml", n, 3, n, 4), "OC203", "<script>") for n in range(1, 13))
     condition = ConditionView("Ready", "False", "Invalid", "12 findings", AT)
     shown = page(OverviewView(SyncView(None, "a" * 40, "b" * 40, "b" * 40, (condition,), found)))
-    assert "⚠️ Commit `aaaaaaaaaa` is **not active**: `bbbbbbbbbb` keeps running." in shown
-    assert "- **Ready** is False: 12 findings" in shown
+    assert "⚠️ Commit `aaaaaaaaaa` is **not in force**: `bbbbbbbbbb` stays; more in" in shown
+    assert "❌ **Look at this:** the newest commit is [not in force](sync.yaml)\n" in shown
+    assert "- 12 findings\n" in shown
     assert "- `a.yaml:1:3`: OC203 `<script>`" in shown
     assert "- and 2 more" in shown
+
+
+def test_one_line_says_whether_somebody_must_look() -> None:
+    """And leads to where; what the first lines say is not said again."""
+    well = OverviewView(SyncView(observed="b" * 40, applied="b" * 40), jobs=(JobView("fine", GOOD, GOOD, 0),))
+    assert page(well).startswith("# Status\n\n✅ **All is well.**\n\nCommit `bbbbbbbbbb` is in force")
+    letters = (DeadLettersView("chat", 2, AT, "status 404"),)
+    look = page(replace(well, jobs=VIEW.jobs * 2, targets=VIEW.targets, dead_letters=letters))
+    assert "[2 jobs fail](#failing) · [1 target is unreachable](#unreachable) · [2 messages are undelivered]" in look
+    for anchor in re.findall(r"\]\(#([\w-]+)\)", look):
+        assert f"\n## {anchor.replace('-', ' ').capitalize()}\n" in look
+
+    kept = ConditionView("Ready", "False", "LastGood", "commit bbbbbbbbbbbb stays in force", AT)
+    stalled = ConditionView("Stalled", "True", "Invalid", "the head has errors; push a commit that mends them", AT)
+    behind = page(OverviewView(SyncView(None, "a" * 40, "b" * 40, "b" * 40, (kept, stalled))))
+    assert behind.count("stays") == 1
+    assert "- the head has errors; push a commit that mends them\n" in behind
+    away = ConditionView("Ready", "False", "SourceUnavailable", "no route", AT)
+    lost = page(OverviewView(SyncView(None, "b" * 40, "b" * 40, "b" * 40, (away,))))
+    assert "All is well" not in lost and "- no route\n" in lost
+
+
+def test_a_moment_is_no_zero() -> None:
+    short = replace(GOOD, started_at=AT, finished_at=AT + timedelta(milliseconds=300))
+    assert "| under 1s |" in page(replace(VIEW, recent=(short,)))
 
 
 HOSTILE = [
