@@ -142,6 +142,8 @@ class Settings:
     """Which commits must be signed, and by whom."""
     sign_key: Path | None = None
     """The engine's own key, with which it signs what it writes to the status branch."""
+    own: tuple[Path, ...] = ()
+    """Further files of the engine that no document may have read."""
     status_remote: str | None = None
     grace: timedelta = timedelta(seconds=30)
     take_over: bool = False

@@ -389,6 +389,7 @@ class Engine:
             restricted=settings.restricted,
             host=settings.secret_host,
             identities=settings.identities,
+            own=(settings.state.root, *((settings.sign_key,) if settings.sign_key else ()), *settings.own),
         )
 
     def _longest_still(self) -> timedelta:

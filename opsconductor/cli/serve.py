@@ -132,6 +132,7 @@ def up(
         secret_host=secret_host(os.environ),
         identities=identities(identity),
         trust=trust_of(verify, trust),
+        own=() if token is None else (token,),
         status_remote=status_remote,
         grace=patience,
         take_over=take_over,

@@ -67,6 +67,8 @@ class Secrets:
     host: Host = field(default_factory=Host)
     identities: tuple[Path, ...] = ()
     """Files with the age keys of this runner."""
+    own: tuple[Path, ...] = ()
+    """Files and folders of the engine besides its keys that no document may have read."""
     for_jobs: bool = True
     """False where somebody tries what is on this machine: which jobs a credential is for is not asked."""
 
@@ -133,11 +135,12 @@ class Secrets:
 
     def _read(self, name: str, spec: CredentialSpec) -> Mapping[str, str]:
         given = spec.from_.model_dump(mode="json", by_alias=True, exclude_none=True) if spec.from_ is not None else {}
+        token = (self.host.vault.token,) if self.host.vault is not None else ()
+        own = (*self.identities, *token, *self.own)
+        settings = Settings(self.folder, self.environ, self.restricted, self.host, own)
         for source, reference in (_of_plug_in(one) if key == "plugin" else (key, one) for key, one in given.items()):
             try:
-                found = DOOR.factory(source)(Settings(self.folder, self.environ, self.restricted, self.host)).read(
-                    reference
-                )
+                found = DOOR.factory(source)(settings).read(reference)
             except (OSError, ValueError, NoPart) as error:
                 why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
                 raise Sealed(f"credential '{name}' cannot be opened: {why}") from error

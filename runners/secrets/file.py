@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from runners.secrets.sources import Settings
@@ -10,10 +11,11 @@ CAP = 64 * 1024
 """Bytes of the largest secret."""
 
 
-def read(folder: Path | None, name: str) -> str:
+def read(folder: Path | None, name: str, own: Iterable[Path] = ()) -> str:
     """The text of a file below `folder`. Raises ValueError or OSError; no message holds anything of the content.
 
-    Symbolic links may point within the folder (as mounted secrets do), not out of it.
+    Symbolic links may point within the folder (as mounted secrets do), not out of it. What is `own` to the engine is
+    not read, wherever it lies and by whatever name.
     """
     if folder is None:
         raise ValueError("this runner has no secret folder; start it with --secret-dir")
@@ -34,12 +36,26 @@ def read(folder: Path | None, name: str) -> str:
     # NONBLOCK: a FIFO is refused below, it must not be waited for
     descriptor = os.open(found, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
             raise ValueError(f"'{name}' is not a regular file")
+        if any(_is_of(one, root, found, facts) for one in own):
+            raise ValueError(f"'{name}' is the engine's own, and no document may have it read")
         data = stream.read(CAP + 1)
     if len(data) > CAP:
         raise ValueError(f"'{name}' is larger than {CAP // 1024} KiB")
     return text_of(data, name)
+
+
+def _is_of(own: Path, root: Path, found: Path, facts: os.stat_result) -> bool:
+    """Whether an open file is, or lies below, what is the engine's own; the secret folder may lie in its state."""
+    try:
+        if os.path.samestat(own.stat(), facts):
+            return True
+        there = own.resolve()
+    except OSError:
+        return False
+    return found.is_relative_to(there) and there not in root.parents
 
 
 def text_of(data: bytes, name: str) -> str:
@@ -60,9 +76,10 @@ class Files:
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.folder
         self._system = settings.host.system
+        self._own = settings.own
 
     def read(self, reference: str) -> str:
         """From the secret folder; where that has none of the name, from what the system hands to the service."""
         if self._system is not None and (self._folder is None or not (self._folder / reference).exists()):
-            return read(self._system, reference)
-        return read(self._folder, reference)
+            return read(self._system, reference, self._own)
+        return read(self._folder, reference, self._own)

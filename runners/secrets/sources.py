@@ -44,6 +44,8 @@ class Settings:
     environ: Mapping[str, str] = field(repr=False)
     restricted: bool = False
     host: Host = field(default_factory=Host)
+    own: tuple[Path, ...] = ()
+    """Files and folders that are the engine's own, such as its keys and its state: no document has them read."""
 
 
 class SecretSource(Protocol):

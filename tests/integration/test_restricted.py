@@ -22,6 +22,7 @@ from runners.deliveries import DOOR as CHANNELS
 from runners.deliveries import Message, Never
 from runners.secrets import Sealed, Secrets
 from runners.secrets.sources import DOOR as SOURCES
+from runners.secrets.sources import Host
 from runners.sending import sent
 from runners.steps import DOOR as STEPS
 from schemas.credential import CredentialSpec, Source
@@ -257,3 +258,11 @@ def test_no_source_reads_what_lies_outside(bench: Bench, host: Path, source: str
             secrets.open("x", spec)
         assert CANARY not in str(refused.value)
     assert not (host / EFFECT).exists()
+
+
+def test_a_restricted_runner_starts_no_program_for_a_secret_though_it_may_otherwise(host: Path) -> None:
+    spec = CredentialSpec.model_validate({"type": "generic", "from": {"command": ["cat", f"{host}/outside"]}})
+    allowed = Host(programs=(Path("/bin/cat"),))
+    assert Secrets(None, {}, host=allowed).open("x", spec).get("value") == CANARY
+    with pytest.raises(Sealed, match="restricted"):
+        Secrets(None, {}, host=allowed, restricted=True).open("x", spec)

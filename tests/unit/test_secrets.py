@@ -135,6 +135,43 @@ def test_what_is_no_text_of_bearable_size_is_refused_and_not_quoted(folder: Path
         assert "cret" not in str(told)
 
 
+@pytest.mark.parametrize("how", ["itself", "link", "hard link", "system"])
+def test_the_keys_of_the_engine_are_no_secret_of_a_document(folder: Path, how: str) -> None:
+    """Where they lie in the secret folder, or come by the same way as secrets (systemd's credentials)."""
+    from runners.secrets.sources import Host
+
+    system = folder.parent / "system"
+    system.mkdir()
+    key = (system if how == "system" else folder) / "age"
+    key.write_text("AGE-SECRET-KEY-1-of-the-engine")
+    if how == "link":
+        (folder / "other").symlink_to("age")
+    elif how == "hard link":
+        (folder / "other").hardlink_to(key)
+    name = "other" if "link" in how else "age"
+    given = spec(**{"from": {"file": name}})
+    for secrets in (
+        Secrets(folder, {}, host=Host(system=system), identities=(key,)),
+        Secrets(folder, {}, host=Host(system=system), own=(key,)),
+    ):
+        with pytest.raises(Sealed, match="is the engine's own"):
+            secrets.open("x", given)
+    assert Secrets(folder, {}, host=Host(system=system)).open("x", given).get("value").startswith("AGE-SECRET-KEY")
+
+
+def test_the_state_of_the_engine_is_no_secret_of_a_document(tmp_path: Path) -> None:
+    """Where somebody names a secret folder around it. That it lies in the state, as by default, is fine."""
+    state = tmp_path / "state"
+    (state / "secrets").mkdir(parents=True)
+    (state / "daemon.lock").write_text("4711 of the engine")
+    (state / "secrets" / "db").write_text(SECRET)
+    for folder, name in ((tmp_path, "state/daemon.lock"), (state, "daemon.lock"), (tmp_path, "state/secrets/db")):
+        with pytest.raises(Sealed, match="is the engine's own"):
+            Secrets(folder, {}, own=(state,)).open("x", spec(**{"from": {"file": name}}))
+    within = Secrets(state / "secrets", {}, own=(state,)).open("x", spec(**{"from": {"file": "db"}}))
+    assert within.get("value") == SECRET
+
+
 def test_without_a_folder_no_file_is_read() -> None:
     with pytest.raises(Sealed, match="--secret-dir"):
         Secrets(None, {}).open("db", spec(**{"from": {"file": "db"}}))
