@@ -19,6 +19,23 @@ from schemas.notification import EventName, NotificationRuleSpec, ObjectSelectio
 SUCCESSES: frozenset[str] = frozenset({"run.succeeded", "run.recovered"})
 RECOVERIES: frozenset[str] = frozenset({"run.recovered", "target.recovered", "sync.recovered"})
 FAILURES: frozenset[str] = frozenset({"run.failed", "run.timedOut", "run.unknown", "target.unreachable", "sync.failed"})
+LASTING: frozenset[str] = frozenset(
+    {"run.succeeded", "run.failed", "run.recovered", "run.unknown", "run.cancelled", "run.timedOut"}
+)
+"""Events of runs that have ended, which took some time."""
+_OF_RUNS = frozenset({"Job", "Workflow", "Schedule"})
+ABOUT: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(("run.started", "run.late", *sorted(LASTING)), _OF_RUNS),
+    **dict.fromkeys(("run.missed", "run.noTargets"), _OF_RUNS | {"Discovery"}),
+    "run.waitingApproval": frozenset({"Workflow"}),
+    **dict.fromkeys(("target.unreachable", "target.recovered"), frozenset({"Target"})),
+    **dict.fromkeys(("sync.failed", "sync.recovered"), frozenset({"Project"})),
+    "credential.expiring": frozenset({"Credential"}),
+    "discovery.changed": frozenset({"Discovery"}),
+    "runner.lost": frozenset({"RunnerPool"}),
+    "notification.dead": frozenset({"NotificationChannel"}),
+}
+"""The kinds of the objects that `subjects` may give for an event."""
 OF_TARGETS_WAIT = timedelta(seconds=30)
 """So long events of targets are collected by a rule that does not say: a network that is away is one message."""
 _MOST_QUIETS = 16

@@ -86,6 +86,7 @@ _TITLES = {
     "OC325": "A part of a plug-in that the lock does not know",
     "OC326": "Settings that a plug-in does not take",
     "OC327": "A user whom no channel reaches",
+    "OC328": "An event that a rule never tells",
     "OC340": "A commit that removes too much",
     "OC341": "A commit that removes what is protected",
     # 4xx: expressions

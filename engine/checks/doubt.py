@@ -62,6 +62,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC325": frozenset(),
     "OC326": frozenset({"plugins", "plugin", "name", "with"}),
     "OC327": frozenset(),
+    "OC328": frozenset({"events", "select", "kinds", "when", "longerThan", "channels", "users"}),
     "OC340": frozenset(),
     "OC341": frozenset(),
     "OC401": frozenset(),

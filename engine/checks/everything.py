@@ -42,6 +42,7 @@ _OF_ONE: Mapping[str, tuple[str, ...]] = {
     "plaintext": _ANY,
     "encrypted": ("Credential",),
     "templates": ("NotificationRule", "Job"),
+    "rules": ("NotificationRule",),
     "workflows": ("Workflow",),
     "concurrency": ("Job", "Workflow"),
     "discoveries": ("Discovery",),

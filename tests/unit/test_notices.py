@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,7 +13,7 @@ from engine import noticecontext, notices
 from engine.catalog import Catalog
 from engine.notices import OF_TARGETS_WAIT, Event, Memory
 from engine.noticewords import words
-from schemas.notification import NotificationRuleSpec, Quiet
+from schemas.notification import EventName, NotificationRuleSpec, Quiet
 from tests.catalogs import catalog as compiled
 
 NOW = datetime(2026, 11, 21, 22, 30, tzinfo=UTC)
@@ -242,3 +242,9 @@ def test_the_first_line_says_it_all(
     said = words(noticecontext.context_of(happened, (), None, catalog, "https://ops.example.org/"))
     assert said.subject == subject
     assert said.text.endswith(("https://ops.example.org/", "https://ops.example.org/sync")) or "x-0" in said.text
+
+
+def test_of_every_event_it_is_known_what_it_is_about() -> None:
+    """`validate` warns by this table of events that a rule never tells."""
+    assert set(notices.ABOUT) == set(get_args(EventName))
+    assert set(notices.ABOUT) >= notices.LASTING
