@@ -18,17 +18,22 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What is said of a commit. `description` is one line of plain text, made of a public document's own words."""
+    """What is said of a commit. `description` is one line of plain text, made of a public document's own words.
+
+    `occurrence` tells it from the same words at another time; by default the time does.
+    """
 
     commit: str
     state: State
     description: str
     at: datetime
+    occurrence: str | None = None
 
     @property
     def id(self) -> str:
         """The same wherever the same end of the same look is told."""
-        said = "\0".join((COMMIT_STATUS, self.commit, self.state, self.description, format_instant(self.at)))
+        occurrence = self.occurrence or format_instant(self.at)
+        said = "\0".join((COMMIT_STATUS, self.commit, self.state, self.description, occurrence))
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
@@ -46,6 +51,11 @@ def judged(commit: str, verdict: str, detail: Mapping[str, Any], at: datetime) -
             return Status(commit, "failure", _line(_errors(detail)), at)
         case _:
             return Status(commit, "failure", _line(f"not in force: {detail.get('reason') or verdict}"), at)
+
+
+def behind(head: str, stopped: str, reason: str, at: datetime) -> Status:
+    """A commit that does not come into force because of one before it. Looked at again it is no news."""
+    return Status(head, "failure", _line(f"not in force: {reason}"), at, occurrence=stopped)
 
 
 def _in_force(detail: Mapping[str, Any]) -> str:

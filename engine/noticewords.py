@@ -58,6 +58,8 @@ def subject_of(event: Mapping[str, Any]) -> str:
     match event["type"]:
         case "credential.expiring":
             return f"Credential {event['name']} {_expiry(event['data'])}"
+        case "notification.dead" if event.get("kind") == "Project":
+            return f"{event['name']}: the forge could not be told what came of a commit"
         case "notification.dead":
             return f"A message could not be delivered to {event['name']}"
         case "runner.lost":

@@ -83,9 +83,14 @@ _NEWEST = (
 )
 
 
+def known(conn: Connection, id: str) -> bool:  # noqa: A002 - as it is called
+    """Whether a message of that id was written, and is kept still."""
+    return bool(conn.execute(_KNOWN, {"known": id}).scalar_one())
+
+
 def write(tx: Connection, new: NewMessage) -> bool:
     """Write a message to be delivered. False, and nothing changes, where it was written before."""
-    if tx.execute(_KNOWN, {"known": new.id}).scalar_one():
+    if known(tx, new.id):
         return False
     points.record("message")
     row = {name: getattr(new, name) for name in new.__slots__}

@@ -66,9 +66,15 @@ class CommitStatuses:
         if catalog is not None:
             self._tell(tx, catalog, commitstatus.judged(judged.commit, judged.verdict, judged.detail, judged.at))
 
+    def behind(self, tx: Connection, head: str, judged: Judged) -> None:
+        """The head of the branch does not come into force, because of a commit before it."""
+        if self.active is not None and head != judged.commit:
+            reason = str(judged.detail.get("reason") or judged.verdict)
+            self._tell(tx, self.active, commitstatus.behind(head, judged.commit, reason, judged.at))
+
     def _tell(self, tx: Connection, catalog: Catalog, status: Status, *, held_until: datetime | None = None) -> None:
         place, wanted = self._place(catalog), catalog.project.spec.commit_status
-        if not isinstance(place, Place) or wanted is None:
+        if not isinstance(place, Place) or wanted is None or messages.known(tx, status.id):
             return
         project = catalog.project.metadata.name
         message = NewMessage(

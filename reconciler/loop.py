@@ -289,13 +289,18 @@ class Loop:
                 log.warning("frozen", commit=stopped.commit, reason=reason, message=message)
             self._say(replace(self.sync, observed=head, frozen=(reason, message), trouble=None))
             said = await self._told_of(stopped.commit, "frozen", self._clock.now(), reason=message)
-            await self._journal.write(partial(self._record, said=said, catalog=self._catalog))
+            await self._journal.write(partial(self._record, said=said, catalog=self._catalog, head=head))
         return followed
 
-    def _record(self, tx: Connection, said: Judged, catalog: Catalog | None) -> None:
-        """Remember what came of a commit, and tell it, by the definitions in force from now on."""
+    def _record(self, tx: Connection, said: Judged, catalog: Catalog | None, head: str | None = None) -> None:
+        """Remember what came of a commit, and tell it, by the definitions in force from now on.
+
+        `head` does not come into force because of it.
+        """
         if commits.record(tx, said) and self._decides:
             self.statuses.judged(tx, said, catalog)
+        if head is not None and self._decides:
+            self.statuses.behind(tx, head, said)
 
     async def _compile(self, trusted: Trusted) -> None:
         head, named = trusted.commit, trusted.named

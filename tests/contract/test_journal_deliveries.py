@@ -254,7 +254,9 @@ async def test_what_people_are_shown_of_messages(desk: Desk) -> None:
 async def test_what_a_newer_message_makes_untrue_is_dropped(desk: Desk) -> None:
     """What waits or is dead goes when the newer one is written; what is under way, when it did not arrive."""
     await written(desk, a_message("first", order_key="k"), a_message("other"))
+    assert await desk.see(messages.known, "first")
     assert await desk.do(messages.supersede, "chat", "k") == 1
+    assert not await desk.see(messages.known, "first")
     await desk.do(messages.write, a_message("second", order_key="k"))
     other, second = await claim(desk)
     assert (other.id, second.id) == ("other", "second")

@@ -184,3 +184,17 @@ async def test_the_link_leads_to_the_dashboard_or_else_to_the_status_branch(site
     branch = {"github": "tree", "gitlab": "-/tree", "gitea": "src/branch"}[site.forge.provider]
     web = site.forge.api.partition("/api/")[0]
     assert links == [f"{web}/ops/fleet/{branch}/opsconductor/status", "https://ops.example.org/sync"]
+
+
+async def test_a_head_behind_a_commit_that_stops_is_told_once(site: Told) -> None:
+    """The same look again, as where a signature cannot be checked yet, is no news."""
+    site.commit(MAIN, site.files())
+    await site.look()
+    now = site.journal.clock.now()
+    stopped = commitstatuses.Judged("a" * 40, now, "frozen", {"reason": "commit aaaaaaaaaaaa is not signed"})
+    for head in ("b" * 40, "b" * 40, "c" * 40, "a" * 40):
+        await site.journal.write(lambda tx, head=head: site.loop.statuses.behind(tx, head, stopped))  # type: ignore[misc]
+
+    told = [row.context["event"]["data"] for row in await site.rows()][1:]
+    assert [one["commit"] for one in told] == ["b" * 40, "c" * 40]
+    assert {one["description"] for one in told} == {"not in force: commit aaaaaaaaaaaa is not signed"}

@@ -97,6 +97,14 @@ def test_an_end_is_told_under_one_id() -> None:
     assert first.id != commitstatus.judged(COMMIT, "accepted", {}, NOW + timedelta(hours=1)).id
 
 
+def test_a_commit_behind_one_that_stops_is_told_once() -> None:
+    first = commitstatus.behind("b" * 40, COMMIT, "history was rewritten", NOW)
+    assert (first.commit, first.state, first.description) == (
+        "b" * 40, "failure", "not in force: history was rewritten",
+    )  # fmt: skip
+    assert first.id == commitstatus.behind("b" * 40, COMMIT, "history was rewritten", NOW + timedelta(days=1)).id
+
+
 def settings(forge: Forge, **more: Any) -> dict[str, Any]:
     common = {"type": "commitStatus", "credentialRef": "forge", "context": "opsconductor", "branch": "main"}
     return {**common, "provider": forge.provider, "api": forge.api, "repository": forge.repository, **more}
