@@ -1,7 +1,7 @@
 """Reading the status branch: one commit of it, by pygit2, without a work tree."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from schemas.reader import plain
 
 _RUN = re.compile(r"-\d{8}T\d{6}Z-[0-9a-f]{10}$")
 """How the name of a run ends; a slice of a large one has a number after it."""
+MOST_LOOKED_AT = 20_000
 _LONGEST = 72
 """Characters of a job's name that the names of its runs begin with."""
 _STATE = re.compile(rb"^  state: (\w+)$", re.MULTILINE)
@@ -51,9 +52,11 @@ class StatusReader:
             if name.startswith(prefix) and _RUN.search(name):
                 yield self._whole(_data(blob), folder)
 
-    def newest(self, job: str = "", state: str = "") -> Iterator[dict[str, Any]]:
-        """Runs by the instant of their cause, newest first; of a job or workflow, in a state. Opened as they are asked
-        for, and only where the first lines of their files fit."""
+    def newest(self, job: str = "", states: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+        """Runs by the instant of their cause, newest first: of a job or workflow, in one of these states.
+
+        They are read as they are asked for. Where states are given, only the newest MOST_LOOKED_AT are looked at.
+        """
         try:
             tree = self._root["runs"]
         except KeyError:
@@ -65,9 +68,10 @@ class StatusReader:
             name = str(blob.name).removesuffix(".yaml")
             if name.startswith(begins) and (ending := _RUN.search(name)) is not None:
                 named.append((ending[0], name, folder, blob))
-        for _, _, folder, blob in sorted(named, key=lambda one: one[:2], reverse=True):
-            first = _STATE.search(blob.data)
-            if not state or (first is not None and first[1] == state.encode()):
+        found = sorted(named, key=lambda one: one[:2], reverse=True)
+        for _, _, folder, blob in found[:MOST_LOOKED_AT] if states else found:
+            first = _STATE.search(blob.data) if states else None
+            if not states or (first is not None and first[1].decode() in states):
                 run = _data(blob)
                 if not job or job in (run.get("spec", {}).get("job"), run.get("spec", {}).get("workflow")):
                     yield self._whole(run, folder)

@@ -6,9 +6,8 @@ Both walk in git's order and say what `engine.entries` says, so that the same co
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from engine.compile import (
@@ -59,16 +58,34 @@ def validate_paths(root: Path) -> Report:
 
 def validate_commit(git_dir: Path, commit: str) -> Report:
     """All findings in a commit of a repository."""
+    return validate_changed(git_dir, commit, {})
+
+
+def validate_changed(git_dir: Path, commit: str, changes: Mapping[str, bytes | None]) -> Report:
+    """All findings in a commit as it would be with other bytes in some files; None: without the file.
+
+    Nothing is written. Files of more than 1 MiB are not for this.
+    """
     from reconciler.objects import Objects
 
     objects = Objects(git_dir)
-    data = objects.file(commit, PROJECT_FILE)
+
+    def file(path: str) -> bytes | None:
+        return changes[path] if path in changes else objects.file(commit, path)
+
+    data = file(PROJECT_FILE)
     project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
     snapshot = objects.snapshot(commit, looked_at(project))
-    wanted = {*included(snapshot.files, project), *filter(is_apart, snapshot.files)}
-    files = {path: objects.blob(snapshot.files[path].id) for path in sorted(wanted)}
+    there = {path: after for path, after in changes.items() if after is not None}
+    paths = (snapshot.files.keys() - changes.keys()) | there.keys()
+    wanted = sorted({*included(paths, project), *filter(is_apart, paths)})
+    files = {path: there[path] if path in there else objects.blob(snapshot.files[path].id) for path in wanted}
     return _report(
-        commit, files, snapshot.findings, lambda path: objects.holds(commit, path), partial(objects.file, commit)
+        commit,
+        files,
+        snapshot.findings,
+        lambda path: path in there or (path not in changes and objects.holds(commit, path)),
+        file,
     )
 
 

@@ -152,6 +152,11 @@ class Objects:
             found = self._entry(self._commit(commit), path)
             return found is not None and found.filemode & _KIND_OF_ENTRY == _REGULAR
 
+    def exists(self, commit: str, path: str) -> bool:
+        """Whether there is anything at this path: a file, a folder, a link."""
+        with intact(self._path):
+            return self._entry(self._commit(commit), path) is not None
+
     def files(self, commit: str, prefix: str) -> tuple[str, ...]:
         """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted."""
         with intact(self._path):

@@ -25,6 +25,7 @@ COMMANDS = {
     "notify": ("notify",),
     "credential": ("credential",),
     "site": ("site",),
+    "mcp": ("mcp",),
     "plugin": ("plugin",),
     "library": ("library",),
 }

@@ -1,0 +1,1 @@
+"""What agents may ask: tools that look, explain and prepare. None of them changes anything."""

@@ -1,0 +1,136 @@
+"""Lines of logs, a bounded part of them at a time."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from opsconductor.agents import answer as a
+from opsconductor.agents.answer import Data, Found, NoAnswer, Tool
+from opsconductor.agents.sight import Sight
+from opsconductor.runlog import log_files
+
+_RUN = re.compile(r"[a-z0-9][a-z0-9.-]*-\d{8}T\d{6}Z-[0-9a-f]{10}", re.ASCII)
+_LINE = 1_000
+"""Characters of a line."""
+_MOST_CHARACTERS = 60_000
+_END = 1 << 18
+"""Bytes from the end of a log that are looked at for its last lines."""
+_SCANNED = 1 << 26
+"""Bytes of a log that are read to find a line by its number or text."""
+_FILES = 200
+
+
+def read_log(sight: Sight, asked: Data) -> Found:
+    from opsconductor.agents.runs import run_called
+
+    name = str(run_called(sight.status(), asked["run"])["metadata"]["name"])
+    if not _RUN.fullmatch(name):
+        raise NoAnswer("notFound", "a run of this name has no logs")
+    found = list(islice(_logs(sight.logs, name, asked), _FILES))
+    head = {"run": name, "logs": [{key: one[key] for key in ("target", "step", "attempt", "bytes")} for one in found]}
+    nothing: Data = {"lines": [], "firstLine": None, "more": False}
+    if not found:
+        why = "no such log is on this machine: name the engine's state folder with --state, or see explain_failure"
+        return Found(head | nothing | {"note": why})
+    if len(found) > 1:
+        return Found(head | nothing | {"note": "there are several: ask again with a target, step and attempt of these"})
+    return Found(head | _part(found[0]["path"], asked) | {"note": ""})
+
+
+def _part(path: Path, asked: Data) -> Data:
+    most, contains = asked.get("lines", 100), asked.get("contains")
+    if "fromLine" not in asked and contains is None:
+        lines = last_lines(path, most)
+        return {"lines": lines, "firstLine": None, "more": path.stat().st_size > sum(map(len, lines)) + 2 * len(lines)}
+    first = asked.get("fromLine", 1)
+    wanted = ((n, line) for n, line in _numbered(path) if n >= first and (contains is None or contains in line))
+    taken = list(islice(wanted, most + 1))
+    shown = _fitting([f"{number}: {line}" for number, line in taken[:most]])
+    return {"lines": shown, "firstLine": taken[0][0] if taken else None, "more": len(taken) > len(shown)}
+
+
+def tail_of(logs: Path, named: str, count: int) -> list[str] | None:
+    """The last lines of the log that a Run file names; None where this machine has none of that name."""
+    file = _inside(logs, logs / named)
+    return None if file is None else last_lines(file, count)
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines, as text that was cut."""
+    with path.open("rb") as stream:
+        begin = max(stream.seek(0, 2) - _END, 0)
+        stream.seek(begin)
+        data = stream.read(_END)
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
+    if begin:
+        del lines[0]  # its beginning may be missing
+    return _fitting([a.cut(line.rstrip("\r"), _LINE) for line in lines[-count:]], at_end=True)
+
+
+def _fitting(lines: list[str], *, at_end: bool = False) -> list[str]:
+    """As many lines as an answer has place for; the last ones with `at_end`."""
+    left, kept = _MOST_CHARACTERS, []
+    for line in reversed(lines) if at_end else lines:
+        left -= len(line)
+        if left < 0:
+            break
+        kept.append(line)
+    return kept[::-1] if at_end else kept
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+    """Its lines from 1 on, each cut, as far as a log is read. A line without an end takes no memory."""
+    with path.open("rb") as stream:
+        number, read, begun = 1, 0, False
+        while read < _SCANNED and (data := stream.readline(1 << 16)):
+            read += len(data)
+            if not begun:
+                yield number, a.cut(data.decode("utf-8", "replace").rstrip("\r\n"), _LINE)
+            begun = not data.endswith(b"\n")
+            number += not begun
+
+
+def _logs(logs: Path, run: str, asked: Data) -> Iterator[dict[str, Any]]:
+    for target, name, path in sorted(log_files(logs, run), key=lambda one: one[:2]):
+        phase, _, rest = name.removesuffix(".log").partition(".")
+        step, _, attempt = rest.rpartition(".")
+        full = step if phase == "steps" else f"{phase}/{step}"
+        if asked.get("target") not in (None, target) or asked.get("step") not in (None, step, full):
+            continue
+        if asked.get("attempt") not in (None, int(attempt) if attempt.isdecimal() else None):
+            continue
+        if (found := _inside(logs, path)) is not None:
+            number = int(attempt) if attempt.isdecimal() else None
+            size = found.stat().st_size
+            yield {"target": target, "step": full, "attempt": number, "bytes": size, "path": found}
+
+
+def _inside(logs: Path, path: Path) -> Path | None:
+    """The file, where no link of it leads out of the folder of logs."""
+    try:
+        found = path.resolve(strict=True)
+        return found if found.is_relative_to(logs.resolve()) and found.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+TOOLS = (
+    Tool(
+        "read_log", "Lines of a log", "What a step printed: its last lines, those from a line on, or those that hold a "
+        "text. Without a step: which logs a run has. Logs are read on the engine's machine only.", read_log,
+        {
+            "run": a.said(a.RUN, "Its id, a unique beginning of it, or a job's name for its newest run."),
+            "target": {"type": "string", "maxLength": 200, "description": "A target, as the list of logs names it."},
+            "step": {"type": "string", "maxLength": 200, "description": "A step, as the list of logs names it."},
+            "attempt": {"type": "integer", "minimum": 1, "description": "Which attempt."},
+            "fromLine": {"type": "integer", "minimum": 1, "description": "The first line; the last ones by default."},
+            "contains": {"type": "string", "minLength": 1, "maxLength": 200, "description": "Only lines with this."},
+            "lines": a.limit(500, 100),
+        },
+        {"run": a.TEXT, "logs": a.ROWS, "lines": a.TEXTS, "firstLine": {"type": ["integer", "null"]}, "more": a.YES,
+         "note": a.TEXT},
+        needs=("run",),
+    ),
+)  # fmt: skip
