@@ -1,6 +1,7 @@
 """What runs, what failed and why, read from the status branch."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from opsconductor.agents.answer import Data, Found, NoAnswer, Tool
 from opsconductor.agents.logs import tail_of
 from opsconductor.agents.sight import Sight
 from opsconductor.status import StatusReader
+from schemas.quantities import format_instant
 
 _OPEN = ("running", "queued", "waiting")
 _STATES = tuple(str(state) for state in RunState)
 _GOOD = ("succeeded", "skipped", "running")
 _LISTED, _PLACES, _STEPS, _NAMED = 100, 30, 20, 10
 _TAIL_LINES = 40
+_OVERDUE = timedelta(minutes=1)
+"""What is due is decided within seconds, and published within some more."""
 
 
 def now(sight: Sight, _: Data) -> Found:
@@ -30,19 +34,21 @@ def now(sight: Sight, _: Data) -> Found:
     due = sorted(
         (str(one["status"]["next"]), one["metadata"]["name"]) for one in status.each("schedules") if _next(one)
     )
-    at = sight.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = format_instant(sight.now.replace(microsecond=0))
+    overdue = format_instant((sight.now - _OVERDUE).replace(microsecond=0))
     return Found({
         "at": at,
         "statusCommit": status.commit,
         "appliedCommit": sync.get("appliedCommit"),
         "observedCommit": sync.get("observedCommit"),
+        "engine": sync.get("engine"),
         "conditions": _rows(sync.get("conditions"))[:20],
         "findings": _rows(sync.get("findings"))[:20],
         "running": [brief(run) for run in open_],
         "failing": [_failing(one) for one in failing[:_LISTED]],
         "gates": [_gate(one) for one in islice(status.each("gates"), 20)],
-        "late": [{"schedule": name, "due": due_at} for due_at, name in due if due_at < at][:20],
-        "next": [{"schedule": name, "due": due_at} for due_at, name in due if due_at >= at][:20],
+        "late": [{"schedule": name, "due": due_at} for due_at, name in due if due_at < overdue][:20],
+        "next": [{"schedule": name, "due": due_at} for due_at, name in due if due_at >= overdue][:20],
     })  # fmt: skip
 
 
@@ -249,6 +255,7 @@ TOOLS = (
         "now", "What is now", "What runs or waits, what fails, which gates wait for people, what is late, what is "
         "next, and what is wrong with the definitions. Begin here.", now, {},
         {"at": a.TEXT, "statusCommit": a.TEXT, "appliedCommit": a.MAYBE, "observedCommit": a.MAYBE,
+         "engine": {"type": ["object", "null"], "description": "Who publishes this; closed: when it was stopped."},
          "conditions": a.LIST, "findings": a.LIST, "running": a.ROWS, "failing": a.ROWS, "gates": a.ROWS,
          "late": a.ROWS, "next": a.ROWS},
     ),

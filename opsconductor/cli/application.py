@@ -21,11 +21,11 @@ COMMANDS = {
     "why": ("why",),
     "impact": ("impact",),
     "explain": ("schema", "explain"),
+    "mcp": ("mcp",),
     "target": ("target",),
     "notify": ("notify",),
     "credential": ("credential",),
     "site": ("site",),
-    "mcp": ("mcp",),
     "plugin": ("plugin",),
     "library": ("library",),
 }

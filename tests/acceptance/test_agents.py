@@ -102,6 +102,7 @@ async def test_an_agent_finds_what_failed_and_why(here: Site) -> None:
         now = await ask(session, "now")
         assert [(one["name"], one["consecutiveFailures"]) for one in now["failing"]] == [("fails", 2)]
         assert (now["running"], now["appliedCommit"]) == ([], here.head(MAIN))
+        assert now["engine"]["closed"], "it was stopped"
         assert [one["schedule"] for one in now["next"]] == ["nightly"]
 
         listed = await ask(session, "list_runs", state="failed", limit=1)
