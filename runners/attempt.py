@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -107,8 +108,10 @@ async def outcome_of(ready: ReadyStep, session: Session, log: structlog.stdlib.B
 async def _guarded(kind: StepType, ready: ReadyStep, session: Session, log: structlog.stdlib.BoundLogger) -> Outcome:
     try:
         return await kind.run(ready, session)
-    except Exception as error:
-        log.exception("step type failed", step=ready.planned.id)
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+        # as text, since what is told of an exception may quote a secret
+        told = session.capture.masked(traceback.format_exc())
+        log.error("step type failed", step=ready.planned.id, exception=told)
         return Unknown(f"an error in the step type: {type(error).__name__}", session.capture.output())
 
 

@@ -90,6 +90,10 @@ class Execution:
             "targets": len(self._spec.targets),
         }
 
+    def masked(self, text: str) -> str:
+        """A text about the run, without its secrets."""
+        return self._masker.mask(text)
+
     # --- what others tell it ---------------------------------------------------------------------------------------
 
     def wish(self, ending: Ending) -> None:

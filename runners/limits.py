@@ -42,6 +42,10 @@ class Capture:
         """Mask a secret that came up on the way, in all that the run says from now on. Raises ValueError."""
         self._masker.add(secret)
 
+    def masked(self, text: str) -> str:
+        """A text about the step, as people may see it."""
+        return self._masker.mask(text)
+
     def close(self) -> None:
         """Write what was held back. Harmless when repeated."""
         if self._closed:

@@ -5,6 +5,7 @@ It holds no state of its own: what it works on is in the journal, and when it di
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -243,7 +244,8 @@ class Runner:
             self._log.error("run left as it is", run=execution.run_id, error=str(refused.exceptions[0]))
         except* Exception:  # noqa: BLE001
             # a bug of ours ends its run, not the runner
-            self._log.exception("run failed inside the runner", run=execution.run_id)
+            told = execution.masked(traceback.format_exc())
+            self._log.error("run failed inside the runner", run=execution.run_id, exception=told)
             await execution.give_up()
         finally:
             if self._active.get(execution.run_id, (None,))[0] is execution:
