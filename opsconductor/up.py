@@ -33,6 +33,7 @@ from reconciler.objects import Objects
 from reconciler.publish import OtherOwner
 from reconciler.resumptions import Resumptions
 from reconciler.statusbranch import StatusBranch
+from reconciler.statuskey import StatusKey
 from reconciler.vigil import Vigil
 from reconciler.wake import Wake
 from runners.connections.local import LocalSettings
@@ -76,6 +77,8 @@ class Engine:
         self._status_mirror = (
             Mirror(settings.state.root / "status.git", remote, environment=os.environ) if remote else self._mirror
         )
+        sign_key, own = settings.sign_key, settings.state.root / "trust"
+        self._key = StatusKey(sign_key, own) if sign_key is not None else None
         self._wake = Wake(settings.source.path)
         self._bug: BaseException | None = None
         self._started = clock.now()
@@ -263,6 +266,7 @@ class Engine:
             schedule=self.showing.schedule_view,
             sync=self.showing.view,
             interval=self._loop.outlook.interval,
+            key=self._key,
         )
 
     async def _take_in(self, branch: StatusBranch) -> bool:
@@ -290,6 +294,8 @@ class Engine:
             now=now,
             replan=Resumptions(self._objects, head=self._loop.outlook.head, acts=acts).plans,
             in_history=self._in_history,
+            believed=pending.believed,
+            trusts=self._key is not None or self._settings.trust.mode == "none",
         )
         await self._loop.start()
         return True

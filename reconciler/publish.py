@@ -32,6 +32,7 @@ from reconciler.mirror import Mirror
 from reconciler.mirrorfolder import OpenRepository, intact
 from reconciler.objects import Objects
 from reconciler.refusals import PushRejected
+from reconciler.statuskey import StatusKey
 from reconciler.trees import Trees
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,7 @@ class Publisher:
     `open` once, then `publish` and `seen` in any order. Each may raise Unavailable (nothing is lost, come back),
     Refused (a human must allow the push), BranchGone, or OtherOwner. Repeating any call is harmless.
     `claim` is what this engine pushed as its own (see `reconciler.owner`); `on_foreign` is told what was set aside.
+    With a `key` every commit is signed.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Publisher:
         engine_id: str,
         clock: Clock,
         on_foreign: Callable[[Foreign], None] = lambda _: None,
+        key: StatusKey | None = None,
     ) -> None:
         self.ref = ref
         self.claim: EngineView | None = None
@@ -99,6 +102,7 @@ class Publisher:
         self._mirror = mirror
         self._clock = clock
         self._on_foreign = on_foreign
+        self._key = key
         self._objects = Objects(mirror.path)
         self._trees = Trees(mirror.path)
         self._open = OpenRepository(mirror.path)
@@ -187,6 +191,38 @@ class Publisher:
         """The files below a folder of the branch, sorted."""
         return () if self._line is None else self._objects.files(self._line, prefix)
 
+    @property
+    def signs(self) -> bool:
+        return self._key is not None
+
+    def believed(self) -> bool:
+        """Whether what stands on the branch is ours by its signature; without a key, and with no branch, it is."""
+        if self._key is None or self._line is None:
+            return True
+        with intact(self._mirror.path):
+            return self._key.wrote(self._repository()[self._line].read_raw(), self._line)
+
+    async def begin_anew(self) -> None:
+        """Keep what stands on the branch under a name of its own, and go on without any of it."""
+        async with self._turn:
+            tip = self._line
+            if tip is None:
+                return
+            foreign = await self._kept_aside(tip)
+            commit = await asyncio.to_thread(self._emptied, tip)
+            try:
+                await self._mirror.push(commit, self.ref, expected=tip)
+            except PushRejected as rejection:
+                raise Unavailable(f"{self.ref} moved: {rejection.reason}", SOON) from rejection
+            self._advance(commit)
+            self._on_foreign(foreign)
+
+    def _emptied(self, tip: str) -> str:
+        with intact(self._mirror.path):
+            commit = self._commit(self._trees.empty(), "status: begun anew", tip)
+            self._try(self._repository(), commit)
+            return commit
+
     # one publish
 
     async def _published(self, writes: Mapping[str, bytes | None], message: str) -> str | None:
@@ -230,8 +266,8 @@ class Publisher:
             return commit
 
     def _commit(self, tree: str, message: str, parent: str | None) -> str:
-        seconds = int(self._clock.now().timestamp())
-        return self._trees.commit(tree, parent, who=COMMITTER, seconds=seconds, message=marked(message))
+        seconds, sign = int(self._clock.now().timestamp()), self._key.sign if self._key is not None else None
+        return self._trees.commit(tree, parent, who=COMMITTER, seconds=seconds, message=marked(message), sign=sign)
 
     # strangers
 
@@ -259,12 +295,7 @@ class Publisher:
     async def _set_aside(self, tip: str, line: str) -> None:
         """Keep a stranger's commits under a branch of their own and continue our line."""
         if not self._objects.is_ancestor(tip, line):  # an older commit of ours, pushed back by hand, needs no keeping
-            foreign = self._described(tip)
-            with contextlib.suppress(PushRejected):  # there already: we were cut off between the two pushes
-                await self._mirror.push(tip, foreign.kept_as, expected=None)
-            reach("status.set-aside")
-            log.warning("a foreign commit on the status branch was set aside", commit=tip, kept_as=foreign.kept_as)
-            self._on_foreign(foreign)
+            self._on_foreign(await self._kept_aside(tip))
         try:
             await self._mirror.push(line, self.ref, expected=tip)
             self._advance(line)
@@ -278,6 +309,14 @@ class Publisher:
             except PushRejected as rejection:
                 raise Unavailable(f"{self.ref} moved again: {rejection.reason}", SOON) from rejection
             self._advance(commit)
+
+    async def _kept_aside(self, tip: str) -> Foreign:
+        foreign = self._described(tip)
+        with contextlib.suppress(PushRejected):  # there already: we were cut off between the two pushes
+            await self._mirror.push(tip, foreign.kept_as, expected=None)
+        reach("status.set-aside")
+        log.warning("a foreign commit on the status branch was set aside", commit=tip, kept_as=foreign.kept_as)
+        return foreign
 
     def _on_top_of(self, tip: str, line: str) -> str:
         with intact(self._mirror.path):

@@ -56,28 +56,34 @@ class Pending:
     """The branch is to be taken in before anything is decided. `before` is the claim of who wrote it last."""
 
     before: EngineView | None
+    believed: bool = True
+    """What stood on the branch may be taken in: where signing is on, this engine's key had signed it."""
 
 
-async def intend(journal: Journal, own_id: str, before: EngineView | None) -> None:
+async def intend(journal: Journal, own_id: str, before: EngineView | None, *, believed: bool = True) -> bool:
     """Remember whose claim stands on the branch, before ours hides it. Doing it again is harmless.
 
-    The branch is to be taken in where the store is new, or where somebody else wrote it.
+    Gives whether the branch is to be taken in: where the store is new, or where somebody else wrote it.
     """
 
-    def change(tx: Connection) -> None:
-        if before is not None and before.id == own_id and facts.get(tx, _TO_TAKE_IN) is not None:
-            return  # our claim, by a start that was cut off before it took in what it had found
+    def change(tx: Connection) -> bool:
+        known = facts.get(tx, _TO_TAKE_IN)
+        # A start that was cut off before it took in what it had found: our claim, or a branch that it had emptied.
+        if known is not None and (not known.get("believed", True) or (before is not None and before.id == own_id)):
+            return True
         foreign = before is not None and before.id != own_id
         wanted = foreign or facts.get(tx, REBUILT) is None
-        facts.put(tx, _TO_TAKE_IN, {"before": _to_json(before)} if wanted else None)
+        doubted = {} if believed else {"believed": False}
+        facts.put(tx, _TO_TAKE_IN, {"before": _to_json(before), **doubted} if wanted else None)
+        return wanted
 
-    await journal.write(change)
+    return await journal.write(change)
 
 
 async def pending(journal: Journal) -> Pending | None:
     """What is still to be taken in; None where the store has it all."""
     found = await journal.read(lambda conn: facts.get(conn, _TO_TAKE_IN))
-    return None if found is None else Pending(_from_json(found["before"]))
+    return None if found is None else Pending(_from_json(found["before"]), found.get("believed", True))
 
 
 def _to_json(claim: EngineView | None) -> dict[str, str | None] | None:
@@ -108,6 +114,8 @@ async def from_branch(
     now: datetime,
     replan: Replan | None = None,
     in_history: Callable[[str], bool] | None = None,
+    believed: bool = True,
+    trusts: bool = True,
 ) -> Rebuilt:
     """Fill a new store, or take in what another engine did. One transaction: after a crash it is done again.
 
@@ -120,18 +128,21 @@ async def from_branch(
     the status branch alone must not bring definitions in. Where it is not, history was rewritten or the branch is
     forged; it is trusted all the same, so that nothing is in force until somebody has accepted a commit by name.
 
+    What is not `believed` was put aside before: it is as if the engine before had not drained, and had said nothing.
+    Where the branch may not bring a commit in that nobody judged (not `trusts`), the last good one is not heeded.
+
     No file keeps the engine from starting: each is taken in whole or left out, and what was left out is counted and
     logged.
     """
     found = await asyncio.to_thread(_read_all, publisher)
     left_out = dict(found.left_out)
-    drained = before is None or before.closed is not None
+    drained = believed and (before is None or before.closed is not None)
     lost_until = None if drained else now
     wrote = _wrote(before, publisher.engine_id)
-    good = _commit(found.sync.last_good if found.sync else None)
+    good = _commit(found.sync.last_good if found.sync else None) if trusts else None
     applied = good if good and (in_history is None or await asyncio.to_thread(in_history, good)) else None
     plans: Plans = {}
-    if replan is not None and before is not None and before.closed is not None:
+    if replan is not None and trusts and before is not None and before.closed is not None:
         plans = await replan(view for view in found.runs.values() if view.finished_at is None)
 
     def change(tx: Connection) -> None:

@@ -15,6 +15,7 @@ from reconciler.claim import SYNC_FILE, claim_in, named
 from reconciler.mirror import Mirror
 from reconciler.projection import Projection, Schedule
 from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
+from reconciler.statuskey import StatusKey
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ class StatusBranch:
         schedule: Schedule,
         sync: Callable[[], SyncView],
         interval: Callable[[], Awaitable[timedelta]],
+        key: StatusKey | None = None,
     ) -> None:
         """`interval` says how long it takes at most until an engine on this source has looked at its branches."""
         self._mirror = mirror
@@ -48,6 +50,7 @@ class StatusBranch:
         self._schedule = schedule
         self._sync = sync
         self._interval = interval
+        self._key = key
         self._use(self._publisher(ref))
 
     @property
@@ -100,10 +103,16 @@ class StatusBranch:
         self.projection = Projection(self._journal, publisher, schedule=self._schedule, sync=self._sync)
 
     def _publisher(self, ref: str) -> Publisher:
-        return Publisher(self._mirror, ref, engine_id=self._engine_id, clock=self._clock, on_foreign=_said)
+        engine_id, clock = self._engine_id, self._clock
+        return Publisher(self._mirror, ref, engine_id=engine_id, clock=clock, on_foreign=_said, key=self._key)
 
     async def _intending(self, before: EngineView | None) -> None:
-        await rebuild.intend(self._journal, self._engine_id, before)
+        believed = await asyncio.to_thread(self.publisher.believed)
+        wanted = await rebuild.intend(self._journal, self._engine_id, before, believed=believed)
+        if wanted and not believed:
+            # Before our claim: a commit that we sign must not hold what we do not believe.
+            log.error("the status branch is not signed by this engine's key: nothing on it is believed", ref=self.ref)
+            await self.publisher.begin_anew()
 
     async def _claimed(
         self,

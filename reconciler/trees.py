@@ -8,7 +8,7 @@ compressing them again: measured 3 to 5 times faster than pygit2's TreeBuilder o
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pygit2
@@ -49,17 +49,27 @@ class Trees:
         """
         return self._tree(base, _by_first_name(writes.items()))
 
-    def commit(self, tree: str, parent: str | None, *, who: str, seconds: int, message: str) -> str:
-        """A commit by `who` ("Name <email>") at this Unix time, in UTC."""
+    def commit(
+        self,
+        tree: str,
+        parent: str | None,
+        *,
+        who: str,
+        seconds: int,
+        message: str,
+        sign: Callable[[bytes], str] | None = None,
+    ) -> str:
+        """A commit by `who` ("Name <email>") at this Unix time, in UTC. `sign` gives the signature of its content."""
         lines = [f"tree {tree}", *([f"parent {parent}"] if parent else [])]
         lines += [
             f"author {who} {seconds} +0000",
             f"committer {who} {seconds} +0000",
-            "",
-            message.replace("\0", ""),
-            "",
         ]
-        return self._write(ObjectType.COMMIT, "\n".join(lines).encode())
+        said = ["", message.replace("\0", ""), ""]
+        if sign is not None:
+            signature = sign("\n".join([*lines, *said]).encode())
+            lines.append("gpgsig " + signature.replace("\n", "\n "))
+        return self._write(ObjectType.COMMIT, "\n".join([*lines, *said]).encode())
 
     def empty(self) -> str:
         """The tree without entries."""

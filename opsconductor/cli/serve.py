@@ -64,6 +64,15 @@ def up(
     restricted: RestrictedOption = False,
     verify: VerifyOption = "none",
     trust: TrustOption = None,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign-key",
+            envvar="OPSCONDUCTOR_SIGN_KEY",
+            metavar="FILE",
+            help="The SSH key that signs status.",
+        ),
+    ] = None,
     status_remote: Annotated[
         str | None,
         typer.Option("--status-remote", envvar="OPSCONDUCTOR_STATUS_REMOTE", metavar="URL", help="Push status there."),
@@ -132,6 +141,7 @@ def up(
         secret_host=secret_host(os.environ),
         identities=identities(identity),
         trust=trust_of(verify, trust),
+        sign_key=sign_key.expanduser().resolve() if sign_key else None,
         own=() if token is None else (token,),
         status_remote=status_remote,
         grace=patience,

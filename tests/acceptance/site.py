@@ -227,8 +227,9 @@ class Site:
         message: str = "change",
         parent: str | None = None,
         force: bool = False,
+        by: Path | None = None,
     ) -> str:
-        """Commit these files onto the branch (None removes one) and push it: the id of the commit.
+        """Commit these files onto the branch (None removes one) and push it: the id of the commit. `by` signs it.
 
         A name without a folder that is not the Project's goes to `definitions/`.
         """
@@ -259,7 +260,8 @@ class Site:
             lines.append(f"100644 {git('hash-object', '-w', '--stdin', data=data)}\t{path}")
         git("update-index", "--add", "--index-info", data=("\n".join(lines) + "\n").encode())
         parents = ["-p", tip] if tip and not force else []
-        made = git("commit-tree", git("write-tree"), *parents, "-m", message)
+        signing = ("-c", "gpg.format=ssh", "-c", f"user.signingkey={by}") if by is not None else ()
+        made = git(*signing, "commit-tree", git("write-tree"), *parents, *(["-S"] if by else []), "-m", message)
         # a push, as people do it: through the receiving side and its hooks
         self._git(
             self.source,

@@ -1,0 +1,58 @@
+"""The engine's own key: it signs what it writes to the status branch, and knows again what it signed."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.trust import SignedBy
+from journal.errors import Refused
+from reconciler.keyfiles import KeyFiles
+from reconciler.signatures import Signatures
+from reconciler.signingprograms import TrustUnavailable, run
+from schemas.policy import User
+
+_NAME = "engine"
+
+
+class StatusKey:
+    """An SSH key without a passphrase. Its calls may overlap, in any thread."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        """`folder` is the engine's own, for what ssh-keygen is shown. Raises Refused where the key cannot sign."""
+        self.path = path
+        self._files = KeyFiles(None, folder)
+        self._checks = Signatures(self._files)
+        try:
+            done = run("ssh-keygen", "-y", "-P", "", "-f", str(path))
+        except TrustUnavailable as error:
+            raise Refused(f"--sign-key: {error}") from error
+        found = re.match(r"\S+ \S+", done.stdout) if done.returncode == 0 else None
+        if found is None:
+            said = done.stderr.strip().splitlines()[-1:] or ["ssh-keygen does not read it"]
+            raise Refused(
+                f"--sign-key {path}: {said[0]}; make one without a passphrase, which only this user may read: "
+                "ssh-keygen -t ed25519 -N '' -f FILE"
+            )
+        self.public = found[0]
+        document = {"apiVersion": "opsconductor/v1", "kind": "User", "metadata": {"name": _NAME}}
+        self._self = {_NAME: User.model_validate({**document, "spec": {"signingKeys": [self.public]}})}
+        self.sign(b"")
+
+    def sign(self, payload: bytes) -> str:
+        """The signature of a commit, as in its header. Raises Refused where the key does not sign any more."""
+        try:
+            with self._files.room() as name:
+                data = Path(name) / "payload"
+                data.write_bytes(payload)
+                done = run("ssh-keygen", "-Y", "sign", "-n", "git", "-f", str(self.path), data=data)
+        except TrustUnavailable as error:
+            raise Refused(f"the status branch cannot be signed: {error}") from error
+        if done.returncode != 0 or "BEGIN SSH SIGNATURE" not in done.stdout:
+            said = done.stderr.strip().splitlines()[-1:] or ["ssh-keygen does not sign"]
+            raise Refused(f"the status branch cannot be signed with {self.path}: {said[0]}")
+        return done.stdout.strip()
+
+    def wrote(self, raw: bytes, commit: str) -> bool:
+        """Whether this key signed a commit, given the object as it is stored."""
+        now = datetime.now(UTC)  # an engine's key has no time to live
+        return isinstance(self._checks.check(raw, commit, self._self, now), SignedBy)

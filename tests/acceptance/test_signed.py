@@ -1,0 +1,85 @@
+"""Signed commits from outside: what nobody trusted signed changes nothing, until a person on the server says so."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.acceptance.site import MAIN, STATUS, Site, job
+
+Make = Callable[..., Site]
+HELLO = job("hello", "- {id: greet, run: echo hello}")
+OTHER = {"other.yaml": job("other", "- run: echo two")}
+
+
+def key(here: Site, name: str) -> Path:
+    path = here.root / name
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path], check=True)
+    return path
+
+
+def public(path: Path) -> str:
+    return " ".join((path.parent / f"{path.name}.pub").read_text().split()[:2])
+
+
+def conditions(here: Site) -> dict[str, dict[str, str]]:
+    return {condition["type"]: condition for condition in here.sync()["conditions"]}
+
+
+def test_an_unsigned_commit_and_an_unsigned_request_change_nothing_until_somebody_is_trusted(site: Make) -> None:
+    """Unsigned: frozen, and said in sync.yaml; accepted by name it is in force; a signed one needs no word."""
+    here = site({"hello.yaml": HELLO})
+    ana = key(here, "ana")
+    trust = here.root / "trust"
+    trust.write_text(f"ann@example.org {public(ana)}\n")
+    first = here.commit({"more.yaml": job("more", "- run: 'true'")}, by=ana)
+    here.up("--verify", "range", "--trust", str(trust))
+    assert conditions(here)["Verified"]["status"] == "True"
+    assert "ann@example.org" in conditions(here)["Verified"]["message"]
+
+    unsigned = here.commit(OTHER)
+    sync = here.rejected(unsigned)
+    assert sync["appliedCommit"] == first
+    assert conditions(here)["Verified"]["reason"] == "Unsigned"
+    assert conditions(here)["Ready"]["status"] == "False"
+
+    here.request("by-nobody", "jobRef: hello")
+    here.wait(lambda: here.status("requests/by-nobody.yaml"))
+    assert here.status("requests/by-nobody.yaml")["reason"] == "unsigned"
+
+    done = here.run("accept", unsigned, "--source", str(here.source))
+    assert done.returncode == 0, done.stderr
+    here.in_force(unsigned)
+    here.in_force(here.commit({"other.yaml": None}, by=ana))
+    text = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name: by-ana}\nspec: {jobRef: hello}\n"
+    here.commit({"requests/by-ana.yaml": text}, branch="opsconductor/requests", by=ana)
+    (run,) = here.ended("hello")
+    assert run["spec"]["cause"]["requestedBy"] == "ann@example.org"
+
+
+def test_a_lost_store_is_filled_from_a_branch_that_this_engine_signed_and_from_no_other(site: Make) -> None:
+    here = site({"hello.yaml": HELLO})
+    own = key(here, "engine-key")
+    daemon = here.up("--sign-key", str(own))
+    here.request("one", "jobRef: hello")
+    (run,) = here.ended("hello")
+    assert daemon.stop() == 0
+    (here.root / "allowed").write_text(f"engine {public(own)}\n")
+    verify = ("-c", "gpg.format=ssh", "-c", f"gpg.ssh.allowedSignersFile={here.root / 'allowed'}")
+    for commit in here.git("rev-list", STATUS).split():
+        here.git(*verify, "verify-commit", commit)
+
+    here.state.rename(here.root / "lost")
+    daemon = here.up("--sign-key", str(own))
+    here.request("two", "jobRef: hello")
+    names = {one["metadata"]["name"] for one in here.ended("hello", 2)}
+    assert run["metadata"]["name"] in names
+    assert daemon.stop() == 0
+
+    here.state.rename(here.root / "lost-again")
+    forged = here.commit({"runs/forged.yaml": "kind: Run\n"}, branch=STATUS)
+    here.up("--sign-key", str(own))
+    here.wait(lambda: here.head(f"{STATUS}-foreign-{forged[:12]}") == forged)
+    here.wait(lambda: here.status("requests/one.yaml"))
+    assert here.status("requests/one.yaml")["reason"] == "storeLost", "what was answered must not be done again"
+    assert here.runs("hello") == []
+    assert here.head(MAIN) == here.sync()["appliedCommit"]
