@@ -172,21 +172,22 @@ def drafts(
 ) -> tuple[Draft, ...]:
     """The messages by which a rule tells an event: one a channel. Who prefers other channels or hours has them."""
     found: dict[str, Draft] = {}
-    for channel, user, quiets in _recipients(rule, event, catalog):
-        if channel in found or channel not in catalog.channels or _about_itself(event, channel):
+    for channel, user, quiets in recipients(rule, event, catalog):
+        if channel in found or channel not in catalog.channels or about_itself(event, channel):
             continue
         found[channel] = _draft(name, rule, event, about, channel, user, quiets, now)
     return tuple(found.values())
 
 
-def _about_itself(event: Event, channel: str) -> bool:
+def about_itself(event: Event, channel: str) -> bool:
     """A channel that does not work is not told so by itself."""
     return event.kind == "NotificationChannel" and event.name == channel
 
 
-def _recipients(
+def recipients(
     rule: NotificationRuleSpec, event: Event, catalog: Catalog
 ) -> Iterator[tuple[str, str | None, tuple[Quiet, ...]]]:
+    """The channels by which a rule tells an event: each with the user who prefers it, if any, and the quiet hours."""
     own = () if rule.quiet is None else (rule.quiet,)
     for channel in rule.channels:
         yield channel, None, own

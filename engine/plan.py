@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from engine import needs, permissions, plan_documents, plan_times, plan_windows
+from engine import needs, permissions, plan_documents, plan_times, plan_told, plan_windows
 from engine.catalog import Catalog
 from engine.compile import Compiled
 from engine.ingredients import Tree
@@ -15,6 +15,7 @@ from engine.plan_documents import Documents
 from engine.plan_reach import CredentialGain, Reach, TargetsChange
 from engine.plan_starts import Start, starts
 from engine.plan_times import Cut, ScheduleChange
+from engine.plan_told import ToldChange
 from engine.plan_windows import Block
 from engine.prune import removed_too_much
 from engine.triggers import Happened, of_commit, set_off
@@ -48,6 +49,8 @@ class Plan:
     credentials: tuple[CredentialGain, ...] = ()
     starts_later: tuple[Start, ...] = ()
     """Requests that the commit brings and that start no run before `end`: their `notBefore` lies there or beyond."""
+    told: tuple[ToldChange, ...] = ()
+    """What is told of objects to others than before."""
     blocked_by: tuple[Block, ...] = ()
     """Windows in which runs of head would start, by window and cause: they are skipped, or start when it ends."""
     permissions: tuple[Need, ...] = ()
@@ -152,5 +155,6 @@ def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
         cut=times.cut,
         targets=reach.targets(),
         credentials=reach.credentials(),
+        told=plan_told.changes(base, head, found.documents),
         not_acted_on=("policies",) if base.policies or head.policies else (),
     )

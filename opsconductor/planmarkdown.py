@@ -23,6 +23,7 @@ from opsconductor.planreport import (
     verdicts,
     way_text,
 )
+from opsconductor.plantold import told_text
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
@@ -76,6 +77,7 @@ def _blocks(plan: Plan, most: int) -> Iterator[str]:
     needed = permissions_of(plan.permissions)
     yield from _part("Permissions needed", needed, lambda one: permission_text(one, code), most, shown=True)
     yield from _part("Credentials newly reachable", plan.credentials, _credential, most, shown=True)
+    yield from _part("Told to others than before", plan.told, lambda one: told_text(one, code), most)
     yield from _part("Targets gained and lost", plan.targets, _targets, most)
     yield from _part("Schedules", plan.schedules, _schedule, most, shown=True)
     yield from _part("Schedules looked at in part", plan.cut, lambda one: cut_text(one, code), most)

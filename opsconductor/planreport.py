@@ -14,6 +14,7 @@ from engine.plan_times import Cut, Fires, PlannedFire, ScheduleChange
 from engine.plan_windows import Block
 from engine.windows import Blocked
 from opsconductor.planpermissions import need_as_data
+from opsconductor.plantold import told_as_data, told_text
 from opsconductor.report import finding_as_data
 from opsconductor.terminal import printable
 from schemas.diagnostic import Diagnostic
@@ -63,6 +64,7 @@ def as_data(plan: Plan) -> dict[str, Any]:
             }
             for gain in plan.credentials
         ],
+        "told": [told_as_data(one) for one in plan.told],
         "blockedBy": [
             {
                 "window": one.window,
@@ -147,6 +149,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield from _part("permissions needed", (permission_text(one, str) for one in permissions_of(plan.permissions)))
     yield from _part("targets", map(_targets_line, plan.targets))
     yield from _part("credentials newly reachable", map(_credential_line, plan.credentials))
+    yield from _part("told to others than before", map(told_text, plan.told))
     yield from _part("findings", map(_finding_line, news(plan)))
     if plan.inherited:
         yield ""
@@ -191,6 +194,7 @@ def summary(plan: Plan) -> str:
         ("runs that start later", len(plan.starts_later)),
         ("jobs on other targets", len({one.job for one in plan.targets})),
         ("credentials newly reachable", len(plan.credentials)),
+        ("told to others than before", sum(len(one.objects) for one in plan.told)),
         ("windows that block", len({one.window for one in plan.blocked_by})),
         ("permissions needed", len(permissions_of(plan.permissions))),
     )
