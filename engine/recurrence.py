@@ -16,7 +16,7 @@ TICK = timedelta(microseconds=1)
 HORIZON = timedelta(days=40 * 366)
 """How far a search for the next instant looks."""
 _DAY = timedelta(days=1)
-_LOOK_BACK = timedelta(hours=1)
+_LOOK_BACK = timedelta(minutes=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END_OF_TIME = datetime(9990, 1, 1, tzinfo=UTC)
 _BEGIN_OF_TIME = datetime(1, 1, 10, tzinfo=UTC)
@@ -80,6 +80,7 @@ def newest(
     spec: ScheduleSpec, after: datetime, until: datetime, count: int, *, zone_default: str | None = None
 ) -> tuple[datetime, ...]:
     """The newest `count` due instants in (after, until], oldest first."""
+    until = min(until, _over(spec, zone_default))
     if spec.every is not None:
         first, last = _paces(spec, spec.every, *_within(spec, after, until))
         return tuple(_pace(spec, number) for number in range(max(first, last - count + 1), last + 1))
@@ -166,6 +167,7 @@ def _within(spec: ScheduleSpec, after: datetime, until: datetime) -> tuple[datet
 
 def _count(spec: ScheduleSpec, after: datetime, until: datetime, zone_default: str | None) -> int:
     """How many due instants are in (after, until], without walking over those between two changes of clocks."""
+    until = min(until, _over(spec, zone_default))
     count = _wall_counter(spec, zone_of(spec, zone_default))
     if count is None:
         return sum(1 for _ in instants(spec, after, until, zone_default=zone_default))
@@ -182,10 +184,22 @@ def _wall_counter(spec: ScheduleSpec, zone_name: str) -> Callable[[datetime, dat
     """Counts wall times in (begin, end]; None where one must look."""
     if spec.cron is not None:
         return cron.parse(spec.cron).count
-    if spec.rrule is None or rulewalls.until_instant(rrule.parse(spec.rrule)) is not None:
+    if spec.rrule is None:
         return None
     walls = _walls(spec, spec.rrule, zones.zone(zone_name))
     return lambda begin, end: walls.count(begin + TICK, end)
+
+
+def _over(spec: ScheduleSpec, zone_default: str | None) -> datetime:
+    """No instant of the schedule comes after it, by the UNTIL of its rule."""
+    if spec.rrule is None:
+        return _END_OF_TIME
+    where = zones.zone(zone_of(spec, zone_default))
+    walls = _walls(spec, spec.rrule, where)
+    if (until := rulewalls.until_instant(walls.rule)) is not None or walls.last >= _END_OF_TIME.replace(tzinfo=None):
+        return until or _END_OF_TIME
+    # Of a time that comes twice the second, and of one that does not exist the one after the gap.
+    return max(walls.last.replace(tzinfo=where, fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
 def _wall(instant: datetime, offset: timedelta) -> datetime:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from itertools import islice, product
-from math import gcd
+from math import ceil, gcd
 
 from engine import rrule, ruledays
 from engine.rrule import Rule
@@ -76,21 +76,36 @@ class Walls:
 
     def after(self, begin: datetime, until: datetime) -> Iterator[datetime]:
         """Those in [begin, until], EXDATE left out."""
-        until = min(until.replace(microsecond=0), self._last)
+        until = min(until.replace(microsecond=0), self.last)
         found = self._between(max(begin, self._start), until if self.rule.count is None else self._counted(until))
         return (wall for wall in found if wall not in self._left_out)
 
     def count(self, begin: datetime, until: datetime) -> int:
         """How many `after` gives, without walking over the times of whole days where all days are alike."""
+        daily = self._daily
+        if daily is None or self.rule.count is not None or self.rule.exdates:
+            return sum(1 for _ in self.after(begin, until))
+        begin, until = max(begin, self._start), min(until, self.last)
+        if begin.date() >= until.date():
+            return self._of_a_day(begin, until)
         first = datetime.combine(begin.date() + _DAY, time.min)
         last = datetime.combine(until.date(), time.min)
-        daily = self._daily
-        if daily is None or first >= last or last > self._last or self.rule.count is not None or self.rule.exdates:
-            return sum(1 for _ in self.after(begin, until))
-        first = max(first, datetime.combine(self._start.date() + _DAY, time.min))
         within = daily * sum(1 for _ in self._days_between(first.date(), last.date()))
-        edges = (self.after(begin, first - _SECOND), self.after(last, until))
-        return within + sum(1 for edge in edges for _ in edge)
+        return within + self._of_a_day(begin, first - _SECOND) + self._of_a_day(last, until)
+
+    def _of_a_day(self, begin: datetime, until: datetime) -> int:
+        """How many there are in [begin, until], which lie in one day, where each day has as many."""
+        if begin > until or not any(self._days_between(begin.date(), begin.date() + _DAY)):
+            return 0
+        # what begins in the middle of a second begins with the next
+        passed = ceil((begin - datetime.combine(begin.date(), time.min)) / _SECOND)
+        return self._times_before(_second_of(until) + 1) - self._times_before(passed)
+
+    def _times_before(self, second: int) -> int:
+        """How many of its times come before a second of any of its days, found by place."""
+        if self.elapsed:
+            return self._slots.before(second)
+        return bisect_left(range(len(self._clock)), second, key=lambda place: _second_of(self._clock[place]))
 
     @cached_property
     def _daily(self) -> int | None:
@@ -99,7 +114,7 @@ class Walls:
             return None if self.rule.positions else len(self._clock)
         if _SECONDS_OF_DAY // _UNITS[self.rule.frequency] % self.rule.interval:
             return None
-        return sum(1 for _ in self._slots.of_day(0, 0))
+        return self._slots.before(_SECONDS_OF_DAY)
 
     def _days_between(self, first: date, end: date) -> Iterator[date]:
         for _, begin, over in ruledays.periods(self._filled, self._start.date(), first):
@@ -108,7 +123,7 @@ class Walls:
             yield from (day for day in self._days(begin, over) if first <= day < end)
 
     @cached_property
-    def _last(self) -> datetime:
+    def last(self) -> datetime:
         """No wall time comes after it."""
         until = self.rule.until
         if until is None or until.endswith("Z"):
@@ -234,6 +249,19 @@ class _Slots:
             slots = (slot for slot in self._from(first) if slot % self.interval == offset)
         yield from (slot * self.unit + second for slot in slots for second in self.within)
 
+    def before(self, second: int) -> int:
+        """How many there are before a second of a day, where all days are alike: `interval` divides the day."""
+        slot, rest = divmod(second, self.unit)
+        offset = self.base % self.interval
+        if self.interval == 1:
+            slots = bisect_left(range(len(self.clock)), slot, key=self._slot)
+        elif len(self.clock) == self._count:
+            slots = len(range(offset, slot, self.interval))
+        else:
+            slots = sum(1 for named in range(offset, slot, self.interval) if self._names(named))
+        reached = rest > 0 and slot % self.interval == offset and self._names(slot)
+        return slots * len(self.within) + (bisect_left(self.within, rest) if reached else 0)
+
     def _from(self, first: int) -> Iterator[int]:
         """The slots of any day from one on."""
         places = range(len(self.clock))
@@ -257,6 +285,11 @@ def _chosen(places: range, positions: tuple[int, ...]) -> "range | list[int]":
     total = len(places)
     found = {place - 1 if place > 0 else total + place for place in positions if abs(place) <= total}
     return sorted(found)
+
+
+def _second_of(moment: datetime | time) -> int:
+    """The second of its day."""
+    return moment.hour * 3_600 + moment.minute * 60 + moment.second
 
 
 class _ExDates:
