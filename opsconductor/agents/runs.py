@@ -94,9 +94,12 @@ def explain_failure(sight: Sight, asked: Data) -> Found:
 
 def run_called(status: StatusReader, name: str) -> Data:
     """The run of this id or unique beginning, or a job's newest. Raises NoAnswer."""
-    if (found := status.run(name)) is not None:
+    # By names first: a beginning that all runs have, or a job with very many, must not have every file opened.
+    names = list(islice(status.names(name), _NAMED))
+    whole = name if name in names else names[0] if len(names) == 1 else None
+    found = status.run(whole) if whole is not None else next(status.newest(name), None)
+    if found is not None:
         return found
-    names = [str(run["metadata"]["name"]) for run in islice(status.runs(name), _NAMED)]
     if names:
         raise NoAnswer("notFound", f"{name} is the beginning of several runs; name one: {', '.join(names)}")
     raise NoAnswer("notFound", f"there is no run {name}, or retention has removed it; list_runs shows those there are")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.userschema import faults_of, problems_of
 from opsconductor.agents import answer, logs
 from opsconductor.agents.answer import Found, Long, NoAnswer, Tool
+from opsconductor.agents.runs import run_called
 from opsconductor.agents.server import TOOLS
 from opsconductor.status import StatusReader
 from opsconductor.validation import validate_changed, validate_commit
@@ -104,3 +105,23 @@ def commit(repo: pygit2.Repository, files: dict[str, str]) -> str:
         index.add(pygit2.IndexEntry(path, repo.create_blob(text.encode()), pygit2.enums.FileMode.BLOB))
     who = pygit2.Signature("Ann", "ann@example.org", 1, 0)
     return str(repo.create_commit(None, who, who, "x", index.write_tree(repo), []))
+
+
+def test_a_run_is_meant_by_its_id_a_beginning_or_its_job(tmp_path: Path) -> None:
+    repo = pygit2.init_repository(str(tmp_path), bare=True)
+    names = [f"{job}-202611{day}T010000Z-{'0' * 10}" for day, job in (("20", "web"), ("21", "web"), ("22", "web-logs"))]
+    files = {
+        f"runs/2026/11/{name.rpartition('-202611')[2][:2]}/{name}.yaml": (
+            f"metadata:\n  name: {name}\nspec:\n  job: {name.rpartition('-2026')[0]}\nstatus:\n  state: failed\n"
+        )
+        for name in names
+    }
+    status = StatusReader(tmp_path, commit(repo, files))
+    meant = {
+        wanted: run_called(status, wanted)["metadata"]["name"] for wanted in (names[0], "web", "web-l", "web-20261120")
+    }
+    assert meant == {names[0]: names[0], "web": names[1], "web-l": names[2], "web-20261120": names[0]}
+    with pytest.raises(NoAnswer, match=f"several runs; name one: {names[2]}"):
+        run_called(status, "we")
+    with pytest.raises(NoAnswer, match="there is no run other"):
+        run_called(status, "other")
