@@ -4,6 +4,7 @@ Under the URL they have the same names as in the folder of logs. obstore is impo
 """
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,18 @@ _RETRY = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 _CLIENT = {"timeout": "120s", "connect_timeout": "5s"}
 _LATER = timedelta(seconds=10)
 _PART = 1 << 20
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}", re.ASCII)
+_ENDPOINT = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", re.ASCII)
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_MEANS = {
+    "error sending request": "the endpoint of the bucket does not answer: see AWS_ENDPOINT_URL and the network",
+    "NoSuchBucket": "there is no such bucket",
+    "InvalidAccessKeyId": "the key is not known there: see AWS_ACCESS_KEY_ID",
+    "SignatureDoesNotMatch": "the key is not the right one: see AWS_SECRET_ACCESS_KEY",
+    "AccessDenied": "the keys do not allow it",
+    "credential": "there are no keys: see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+}
+"""What a part of the library's text means for people."""
 
 
 class LogStore:
@@ -49,8 +62,9 @@ class LogStore:
                 except (OSError, ValueError) as error:
                     raise Refused(f"--logs {folder}: {error}") from error
             case "s3" if parts.hostname and "@" not in parts.netloc:
-                plain = environment.get("AWS_ENDPOINT_URL", "").startswith("http://")
-                client: Any = _CLIENT | {"allow_http": plain}
+                if not _BUCKET.fullmatch(parts.netloc) or parts.query or parts.fragment:
+                    raise Refused(f"--logs {url[:200]}: write s3://BUCKET or s3://BUCKET/folder")
+                client: Any = _CLIENT | {"allow_http": _is_plain(environment)}
                 retry: Any = _RETRY
                 try:
                     store = obstore.store.S3Store.from_url(url, client_options=client, retry_config=retry)
@@ -108,6 +122,16 @@ class LogStore:
                 await self._store.delete_async(names)
 
 
+def _is_plain(environment: Mapping[str, str]) -> bool:
+    """Whether the endpoint is spoken to without encryption. Raises Refused for what is no endpoint: the library would
+    find out with the first log, and break."""
+    given = {name: environment[name] for name in _ENDPOINTS if environment.get(name)}
+    for name, value in given.items():
+        if not _ENDPOINT.fullmatch(value):
+            raise Refused(f"{name}: write https://HOST or https://HOST:PORT, where the bucket of --logs is")
+    return any(value.startswith("http://") for value in given.values())
+
+
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
     from obstore.exceptions import BaseError
@@ -119,5 +143,8 @@ def _translated(doing: str) -> Iterator[None]:
 
 
 def _said(error: Exception) -> str:
-    """Its first line: what follows are the insides of a library."""
-    return str(error).partition("\n")[0][:500] or type(error).__name__
+    """What it means, where that is known, and its first line: what follows are the insides of a library."""
+    text = str(error)
+    line = text.partition("\n")[0][:500] or type(error).__name__
+    means = next((words for sign, words in _MEANS.items() if sign in text), None)
+    return line if means is None else f"{means} ({line})"

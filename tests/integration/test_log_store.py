@@ -1,6 +1,7 @@
 """Where logs are kept: a folder, and a bucket of a real server, by one suite; and how they get there."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,36 @@ async def test_a_bucket_that_is_not_there_is_said_in_a_line(server: Buckets, tmp
         with pytest.raises(Unavailable) as away:
             await store.put(STEPS, tmp_path / STEPS)
     assert "\n" not in away.value.message and "not-a-real-secret" not in away.value.message
+    assert "there is no such bucket" in away.value.message
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "https://a b", "https://", "ftp://host", "http://host:port"])
+def test_what_is_no_endpoint_is_refused_before_a_log_is_brought(endpoint: str) -> None:
+    """The library breaks by it, and with the engine."""
+    with pytest.raises(Refused, match="AWS_ENDPOINT_URL: write https://HOST"):
+        LogStore.open("s3://bucket/logs", {"AWS_ENDPOINT_URL": endpoint})
+
+
+@pytest.mark.parametrize("url", ["s3://a b", "s3://bucket/x?y=1", "s3://bucket:80", "s3://b"])
+def test_what_is_no_bucket_is_refused(url: str) -> None:
+    with pytest.raises(Refused, match="write s3://BUCKET"):
+        LogStore.open(url, {})
+
+
+async def test_an_endpoint_that_does_not_answer_is_said_in_words(tmp_path: Path) -> None:
+    written(tmp_path, STEPS)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+            "AWS_REGION": "eu-central-1",
+        }  # fmt: skip
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        store = LogStore.open("s3://bucket/logs", environment)
+        with pytest.raises(Unavailable, match="the endpoint of the bucket does not answer"):
+            await store.put(STEPS, tmp_path / STEPS)
 
 
 # --- how they get there ----------------------------------------------------------------------------------------------
