@@ -1,17 +1,21 @@
 """What is special about SQLite: how its connections are set up, checked and closed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, select
 from sqlalchemy.pool import NullPool
 
 from journal import faults
 from journal.encoding import to_json
 from journal.errors import Refused
+from journal.tables import VERSION, meta
 
 BUSY = 5.0
 """Seconds to wait for a lock of another process before the journal is called unavailable."""
+_VERSION = select(meta.c.value).where(meta.c.key == "version")
 _CHECKED_WHOLE = 256 * 1024 * 1024
 _WAL_KEPT = 64 * 1024 * 1024
 
@@ -53,6 +57,23 @@ def _engine(path: Path, begin: str, *, query_only: bool) -> Engine:
 
     engine.dialect.do_begin = take  # type: ignore[method-assign]
     return engine
+
+
+@contextmanager
+def looked_into(path: Path) -> Iterator[Connection | None]:
+    """A journal to read from, that an engine may have open now; None where there is none of this version.
+
+    Nothing is written, not even an upgrade.
+    """
+    if not path.exists():
+        yield None
+        return
+    _, reader = engines(path)
+    with faults.translation(), reader.connect() as connection:
+        names = inspect(connection).get_table_names()
+        known = connection.execute(_VERSION).scalar() if "meta" in names else None
+        yield connection if known == str(VERSION) else None
+    reader.dispose()
 
 
 def check(connection: Connection, path: Path) -> None:

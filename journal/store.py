@@ -33,6 +33,7 @@ from journal.tables import (
     metadata,
     nodes,
     runs,
+    uses,
     verdicts,
     watches,
 )
@@ -78,6 +79,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
     8: _with_queues,
     9: lambda connection: metadata.create_all(connection, tables=_OF_9),
+    10: lambda connection: metadata.create_all(connection, tables=[uses]),
 }
 """How a journal of the version before becomes one of this version."""
 

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 9
+VERSION = 10
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -209,6 +209,20 @@ steps = Table(
     Column("rescued", Boolean, nullable=False, default=False, server_default=false()),
     Column("inherited", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("run", "target", "phase", "step", "attempt", name="steps_one_start_an_attempt"),
+)
+
+uses = Table(
+    # Of credentials by runs; a run that another runner went on with has those of both.
+    "uses",
+    metadata,
+    Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
+    Column("target", String, primary_key=True),
+    Column("credential", String, primary_key=True),
+    Column("token", Integer, primary_key=True),
+    Column("runner", String),
+    Column("at", Instant, nullable=False),
+    Index("uses_by_credential", "credential", "run"),
+    sqlite_with_rowid=False,
 )
 
 nodes = Table(

@@ -3,20 +3,20 @@
 import asyncio
 import hashlib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from engine.outcome import Failed, Outcome, Unknown
-from engine.pinned import PinnedTarget, PlannedStep, Use
+from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Use
 from runners.connections import PROOF, Finish, Refused, Session, Site, Stop, Unusable
 from runners.connections.files import FileSession
 from runners.connections.ways import Ways
 from runners.doors import NoPart
 from runners.keyring import Keyring
 from runners.limits import Capture
-from runners.secrets import Sealed
+from runners.secrets import Opened, Sealed
 from runners.steps import ReadyStep, StepType, step_type
 from runners.steps.script import outcome_of as meaning
 from schemas.steps import Needs
@@ -48,7 +48,7 @@ class Reach:
         name = step.connection or (target.default_connection if target else "local")
         if name is None:
             return _NoSession("the target has no connection that steps could use", capture, stop)
-        site = Site(target, self.keys.get, step.become, self.jumps)
+        site = Site(target, self._opener(target), step.become, self.jumps)
         try:
             session = self.ways.get(name).open(site, capture, stop, mark=_mark(self.identity, site.name, step))
         except (NoPart, Sealed, Unusable) as error:
@@ -57,10 +57,13 @@ class Reach:
             return _NoSession(f"'{_type(step)}' needs files, and connection '{name}' reaches none", capture, stop)
         return session
 
+    def _opener(self, target: PinnedTarget | None) -> Callable[[str], Opened]:
+        return self.keys.opener(target.name if target is not None else RUNNER)
+
     def _programs(self, step: PlannedStep, target: PinnedTarget | None, capture: Capture, stop: Stop) -> Session:
         """The runner's own host, whatever the target is."""
         try:
-            site = Site(target, self.keys.get)
+            site = Site(target, self._opener(target))
             return self.ways.get("local").open(site, capture, stop, mark=_mark(self.identity, site.name, step))
         except (NoPart, Sealed, Unusable) as error:
             return _NoSession(str(error), capture, stop)

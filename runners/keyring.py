@@ -1,5 +1,7 @@
 """The credentials of one run, opened once and together, so that each is masked everywhere from the first step on."""
 
+from collections.abc import Callable
+
 from engine.pinned import PinnedSpec
 from runners.masking import Masker
 from runners.secretforms import TooShort
@@ -7,12 +9,15 @@ from runners.secrets import Opened, Sealed, Secrets
 
 
 class Keyring:
-    """What a run's plan reaches. `masker` learns every secret that is opened."""
+    """What a run's plan reaches. `masker` learns every secret that is opened. What is handed out is remembered by name
+    and target until somebody records it."""
 
     def __init__(self, secrets: Secrets, masker: Masker) -> None:
         self._secrets = secrets
         self._masker = masker
         self._opened: dict[str, Opened | Sealed] = {}
+        self._used: set[tuple[str, str]] = set()
+        self._unrecorded: list[tuple[str, str]] = []
 
     def open_all(self, plan: PinnedSpec, pool: str | None = None) -> None:
         """Open every credential of the plan, for the pool that works on it; None where no pool does.
@@ -38,3 +43,24 @@ class Keyring:
         if isinstance(found, Sealed):
             raise Sealed(str(found))
         return found
+
+    def opener(self, target: str) -> Callable[[str], Opened]:
+        """`get` for what is done at one target."""
+
+        def get(name: str) -> Opened:
+            found = self.get(name)
+            if (target, name) not in self._used:
+                self._used.add((target, name))
+                self._unrecorded.append((target, name))
+            return found
+
+        return get
+
+    def take_uses(self) -> tuple[tuple[str, str], ...]:
+        """What was handed out since this was last asked, as (target, credential); whoever asks records it."""
+        taken, self._unrecorded = tuple(self._unrecorded), []
+        return taken
+
+    def give_back(self, uses: tuple[tuple[str, str], ...]) -> None:
+        """They could not be recorded."""
+        self._unrecorded = [*uses, *self._unrecorded]

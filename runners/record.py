@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from engine.pinned import PlannedStep
 from engine.progress import StepRecord
 from engine.states import RunState, StepState
-from journal import leases, steps
+from journal import leases, steps, uses
 from journal.clock import Clock
 from journal.errors import AlreadyStarted, Unavailable
 from journal.fence import Fence
 from journal.steps import StepEnd
 from journal.store import Journal
+from runners.keyring import Keyring
 
 _LONGEST_PAUSE = 5.0
 """Seconds between two attempts to write."""
@@ -33,8 +34,11 @@ class Record:
     Each raises FenceLost, and Unwritten once `lost` is set: from then on only `end` is tried, once, as evidence.
     """
 
-    def __init__(self, journal: Journal, clock: Clock, fence: Fence, log: structlog.stdlib.BoundLogger) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, fence: Fence, keys: Keyring, log: structlog.stdlib.BoundLogger
+    ) -> None:
         self.lost = False
+        self._keys = keys
         self._journal = journal
         self._clock = clock
         self._fence = fence
@@ -99,6 +103,24 @@ class Record:
 
     async def _write(self, change: Callable[[Connection], T], *, evidence: bool = False) -> T:
         pause = 0.05
+        used = self._keys.take_uses()
+        try:
+            return await self._written(self._with(change, used) if used else change, pause, evidence=evidence)
+        except BaseException:
+            self._keys.give_back(used)
+            raise
+
+    def _with(self, change: Callable[[Connection], T], used: tuple[tuple[str, str], ...]) -> Callable[[Connection], T]:
+        """The change, and which credentials were used until now: a commit of their own would cost as much again."""
+        fence, now = self._fence, self._clock.now()
+
+        def both(tx: Connection) -> T:
+            uses.note(tx, fence, used, now)
+            return change(tx)
+
+        return both
+
+    async def _written(self, change: Callable[[Connection], T], pause: float, *, evidence: bool) -> T:
         while True:
             if self.lost and not evidence:
                 raise Unwritten

@@ -302,7 +302,8 @@ class Walk:
             return await work.record.skip(self.name, step, attempt, f"the steps of finally had used up their {limit}")
         if isinstance(step.action, LibraryCall):
             return await library.done(self, step, attempt, begun=False)
-        prepared = prepare(step, place, work.keys.get, restricted=work.tools.restricted, files=work.files(self.name))
+        opened, files = work.keys.opener(self.name), work.files(self.name)
+        prepared = prepare(step, place, opened, restricted=work.tools.restricted, files=files)
         if isinstance(prepared, Prepared):
             try:
                 ready = await with_script(await with_certificate(prepared.step, work.read), work.read)

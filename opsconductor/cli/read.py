@@ -22,6 +22,7 @@ from opsconductor.kindnames import STATUS_FOLDERS, kind_named
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
+    from opsconductor.settings import StateFolder
     from opsconductor.status import StatusReader
     from opsconductor.workspace import Workspace
 
@@ -68,9 +69,13 @@ def describe(
     remote: RemoteOption = None,
     branch: BranchOption = "main",
     offline: OfflineOption = False,
+    state: StateOption = None,
     output: OutputOption = "yaml",
 ) -> int:
-    """One document whole, with its status beside it."""
+    """One document whole, with its status beside it.
+
+    Which runs opened a Credential is told where the engine runs, from its state folder.
+    """
     from opsconductor.workspace import Workspace
 
     if check_format(output) in ("table", "wide"):
@@ -85,11 +90,31 @@ def describe(
         beside = status.read(f"{STATUS_FOLDERS[wanted]}/{name}.yaml") if status and wanted in STATUS_FOLDERS else None
         if found is not None and beside is not None and "status" not in found:
             found = {**found, "status": beside.get("status", {})}
+        if found is not None and wanted == "Credential":
+            found = _with_uses(found, workspace.state_folder(state))
     if found is None:
         chatter(f"no {wanted} {name!r} found")
         return exits.FINDINGS
     show(Table((), (), found), output)
     return exits.OK
+
+
+def _with_uses(found: dict[str, Any], folder: "StateFolder") -> dict[str, Any]:
+    """The Credential with what opened it, where this machine knows: that stands in the engine's store alone."""
+    from engine.yamltext import stamp
+    from journal import uses
+    from journal.errors import Refused, Unavailable
+
+    try:
+        known = uses.kept_in(folder.journal, found["metadata"]["name"])
+    except (Refused, Unavailable) as error:
+        chatter(error.message)
+        return found
+    if known is None:
+        chatter("which runs opened it is told where the engine runs (--state), and by its dashboard")
+        return found
+    shown = [{"run": one.run, "target": one.target, "runner": one.runner, "at": stamp(one.at)} for one in known]
+    return {**found, "status": {**found.get("status", {}), "uses": shown}}
 
 
 def history(

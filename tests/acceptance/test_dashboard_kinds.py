@@ -133,6 +133,7 @@ def test_of_a_credential_only_what_is_said_about_it_is_shown(pages: Pages) -> No
     assert found["document"]["spec"] == {"type": "ssh", "username": "ops", "pools": ["default"], "expiresAt": EXPIRES}
     assert found["notes"] == ["The secret is in a file in the runner's secret folder.", "It expires in 12 days."]
     assert "web-private" not in page + str(found)
+    assert (found["uses"], "No run that is kept has opened it." in page) == ([], True)
     assert "Job/audit" in {f"{one['kind']}/{one['name']}" for one in found["usedBy"]["documents"]}
 
 

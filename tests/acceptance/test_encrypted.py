@@ -35,6 +35,9 @@ def test_the_engine_with_the_key_opens_it_and_writes_it_nowhere(bare: Site) -> N
     assert run["status"]["state"] == "succeeded", run
     log = bare.run("logs", run["metadata"]["name"])
     assert str(len(CANARY)) in log.stdout, steps_of(run)
+    bare.pulled()
+    (use,) = bare.json("describe", "credential", "db", "--state", str(bare.state), "-o", "json")["status"]["uses"]
+    assert (use["run"], use["target"], bool(use["runner"])) == (run["metadata"]["name"], "here", True)
     assert bare.daemons[0].stop() == 0
     found = [path for path in bare.root.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
     assert found == []

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.states import RunState
+from journal import uses
 from schemas.credential import CredentialSpec
 from tests.running import Bench, bench, script
 
@@ -50,3 +51,14 @@ async def test_what_the_run_s_pool_and_job_may_have_is_opened(bench: Bench) -> N
     wanted = credential(pools=["default"], allowedFor={"matchLabels": {"team": "web"}})
     ran = await bench.execute(script(f'test "$TOKEN" = {SECRET}', **READS), credentials=wanted, labels={"team": "web"})
     assert ran.state is RunState.SUCCEEDED
+
+
+async def test_each_use_is_recorded_by_its_name_alone(bench: Bench) -> None:
+    """Which run, where and by whom; a credential of the plan that nothing was done with is none that was used."""
+    wanted = {**credential(), "spare": credential()["api"]}
+    (bench.secrets / "spare").write_text("another secret")
+    ran = await bench.execute(script(f'test "$TOKEN" = {SECRET}', **READS), credentials=wanted)
+    assert ran.state is RunState.SUCCEEDED
+    (use,) = await bench.journal.read(lambda conn: uses.of_credential(conn, "api"))
+    assert (use.run, use.credential, bool(use.runner)) == (ran.view.id, "api", True)
+    assert await bench.journal.read(lambda conn: uses.of_run(conn, ran.view.id)) == (use,)

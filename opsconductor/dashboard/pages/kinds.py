@@ -5,7 +5,7 @@ from itertools import islice
 
 from engine.catalog import Catalog
 from engine.yamltext import stamp
-from journal import acts
+from journal import acts, uses
 from journal.acts import ActRow
 from opsconductor.dashboard import toact
 from opsconductor.dashboard.definitions import about, address, document_of, entries, kind_called, matching, users_of
@@ -59,7 +59,14 @@ async def document(sources: Sources, asked: Asked) -> Data | None:
         return None
     users = await asyncio.to_thread(lambda: sources.kept.impacts(catalog).of(kind, name))
     acts_ = await asyncio.to_thread(_acts, sources, catalog, name) if kind == "Schedule" else []
-    return head | shown | {"usedBy": users_of(users or ()), "acts": acts_}
+    opened = await _uses(sources, name) if kind == "Credential" else []
+    return head | shown | {"usedBy": users_of(users or ()), "acts": acts_, "uses": opened}
+
+
+async def _uses(sources: Sources, name: str) -> list[Data]:
+    """Which runs opened a credential last: where, and by which runner."""
+    found = await sources.journal.read(lambda conn: uses.of_credential(conn, name))
+    return [{"run": one.run, "target": one.target, "runner": one.runner, "at": stamp(one.at)} for one in found]
 
 
 def _acts(sources: Sources, catalog: Catalog, name: str) -> list[Data]:
@@ -79,7 +86,7 @@ PAGES = (
     Page(
         "/kinds/{kind}/{name}", "document", document,
         gives=("commit", "kind", "name", "description", "owner", "labels", "held", "href", "file", "line",
-               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy", "acts"),
+               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy", "acts", "uses"),
     ),
 )  # fmt: skip
 
@@ -146,5 +153,5 @@ def _act(act: ActRow) -> Data:
         "answeredAt": stamp(act.settled_at),
     }
     nothing: Data = {"file": None, "line": 1, "notActedOn": None, "ownPage": None, "notes": [], "document": {}}
-    nothing |= {"lines": [], "graph": [], "steps": [], "usedBy": {"total": 0, "documents": []}, "acts": []}
+    nothing |= {"lines": [], "graph": [], "steps": [], "usedBy": {"total": 0, "documents": []}, "acts": [], "uses": []}
     return _line_of(act) | nothing | {"answer": answer}
