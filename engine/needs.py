@@ -174,36 +174,29 @@ def of_acts(in_force: Permissions, acts: Iterable[Authored], catalog: Catalog) -
     return tuple(need for authored in acts if (need := of_act(in_force, authored, catalog)) is not None)
 
 
-def of_act(in_force: Permissions, authored: Authored, catalog: Catalog, job: str | None = None) -> Need | None:
-    """What one act needs. `job` is what the run that it names is of: a job's, a workflow's or a request's own name."""
+def of_act(in_force: Permissions, authored: Authored, catalog: Catalog, about: str | None = None) -> Need | None:
+    """What one act needs. `about` is what the run that it names was started from, or the workflow whose gate it
+    answers: `Job/x`, `Workflow/x`; `RunRequest/x` of a job within a request."""
     act = authored.document
     verb: Verb
     match act:
         case RunRequest():
-            verb, about = "cancel" if act.spec.action == "cancel" else "run", _started(act)
+            verb, about = "cancel" if act.spec.action == "cancel" else "run", _started(act) or about
         case Approval():
-            verb, about = "approve", None
+            verb = "approve"
         case _:
             return None
-    thing = _of_run(job, catalog) if about is None and job is not None else _subject(about, authored, catalog)
+    thing = _subject(about or act.identity, catalog)
     grants, denied = in_force.grants(verb, (thing,))
     return Need(act.identity, verb, "asked", f"{thing.kind}/{thing.name}", grants, denied)
 
 
-def _subject(about: str | None, act: Authored, catalog: Catalog) -> Thing:
-    if about is not None and about in catalog.origin:
-        return Thing.of(catalog.origin[about])
+def _subject(identity: str, catalog: Catalog) -> Thing:
+    if identity in catalog.origin:
+        return Thing.of(catalog.origin[identity])
     # Labels, name and file of a request are its author's to choose: no rule that asks for them may go by those.
-    kind, _, name = (about or act.identity).partition("/")
+    kind, _, name = identity.partition("/")
     return Thing(kind, name, None, None)
-
-
-def _of_run(job: str, catalog: Catalog) -> Thing:
-    """What a run was started from, by its name: of a request's own job there is no document."""
-    for kind in ("Job", "Workflow", "Discovery"):
-        if (authored := catalog.origin.get(f"{kind}/{job}")) is not None:
-            return Thing.of(authored)
-    return Thing("RunRequest", job, None, None)
 
 
 def _started(request: RunRequest) -> str | None:

@@ -55,9 +55,9 @@ class Plan:
     """Windows in which runs of head would start, by window and cause: they are skipped, or start when it ends."""
     permissions: tuple[Need, ...] = ()
     """What whoever brings the commit must be allowed to, and who is: by the Policies of base for what it changes, and
-    by those then in force for what its acts ask for. Empty where there is no Policy. This version enforces none."""
+    by those then in force for what its acts ask for. Empty where there is no Policy."""
     not_acted_on: tuple[Literal["policies"], ...] = ()
-    """What this version works out and does not act on yet, where either side has it."""
+    """What is said and nobody is held to: Policies of either side, where base asks for no signatures."""
     findings: tuple[Diagnostic, ...] = ()
     inherited: frozenset[Diagnostic] = frozenset()
     """Those of `findings` that are warnings and stand in base as well: no news for a reviewer."""
@@ -149,6 +149,7 @@ def _inherited(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> fro
 def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
     reach = Reach(base, head, found.documents)
     times = plan_times.changes(base, head, found.documents, found.start, found.end)
+    unsigned = base.project.spec.verify.mode == "none"
     return replace(
         found,
         schedules=times.changed,
@@ -156,5 +157,5 @@ def _with_effects(found: Plan, base: Catalog, head: Catalog) -> Plan:
         targets=reach.targets(),
         credentials=reach.credentials(),
         told=plan_told.changes(base, head, found.documents),
-        not_acted_on=("policies",) if base.policies or head.policies else (),
+        not_acted_on=("policies",) if unsigned and (base.policies or head.policies) else (),
     )

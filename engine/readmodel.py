@@ -356,6 +356,8 @@ def sync_file(view: SyncView) -> Document:
         ],
         "findings": [plain(finding(found)) for found in view.findings[:MAX_FINDINGS]],
     }
+    if view.change is not None:
+        status["change"] = plain(dict(view.change))
     return _document("SyncStatus", "sync", {"status": status})
 
 

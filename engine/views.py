@@ -286,6 +286,8 @@ class SyncView:
     last_good: str | None = None
     conditions: tuple[ConditionView, ...] = ()
     findings: tuple[Diagnostic, ...] = ()
+    change: Mapping[str, Any] | None = None
+    """The commit that waits for approvals, as `sync.yaml` shows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ def _verdict(answer: dict[str, Any] | None, run: dict[str, Any] | None) -> int |
         return None
     if answer["status"]["state"] == "refused":
         return exits.FINDINGS
+    if answer["status"]["state"] == "done" and answer["status"].get("run") is None:
+        return exits.OK  # there is none: a change was answered
     if run is None or is_open(run):
         return None
     asked_to_cancel = answer.get("spec", {}).get("action") == "cancel"

@@ -217,8 +217,11 @@ def verdicts(plan: Plan) -> Iterator[str]:
             f"{_count(len(plan.cut), 'schedule')} with more fires than are looked at: from "
             f"{format_instant(first.until)} on not all is compared; a shorter --horizon is seen whole."
         )
-    if plan.permissions:
-        yield "This version does not enforce policies yet: whoever can push may do what needs a permission here."
+    if plan.permissions and plan.not_acted_on:
+        yield (
+            "The Project of the base says verify: {mode: none}: nobody is held to the permissions, unless the engine "
+            "was started with --verify."
+        )
     if plan.base_findings:
         yield (
             f"The base has {_count(len(plan.base_findings), 'error')} itself: an earlier commit is in force. "

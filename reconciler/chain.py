@@ -254,11 +254,11 @@ def rewritten(head: str, trusted: str) -> Stopped:
     return Stopped(head, "HistoryRewritten", message)
 
 
-def chain_of(mirror: Path, definitions: Definitions, trust: TrustSettings) -> Chain:
+def chain_of(mirror: Path, definitions: Definitions, trust: TrustSettings, permits: Permits) -> Chain:
     """The chain of the mirror's branch, as the settings have it."""
     history = History(mirror)
     signatures = Signatures(KeyFiles(trust.file, mirror.parent / "trust"))
-    return Chain(Authorities(definitions, history), history, signatures, mode=trust.mode, permits=anybody)
+    return Chain(Authorities(definitions, history), history, signatures, mode=trust.mode, permits=permits)
 
 
 def followed_or_stopped(

@@ -18,8 +18,10 @@ from engine.compile import (
     project_to_read_by,
     rendered,
 )
+from engine.ingredients import Tree
+from engine.plugins import knowing
 from engine.prune import removed_too_much
-from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, vendored
+from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, libraries_of, vendored
 from reconciler.objects import BlobRef, Objects
 from schemas.diagnostic import has_errors
 from schemas.project import Project
@@ -97,6 +99,22 @@ class Definitions:
     def settings(self, commit: str) -> tuple[Project | None, Project | None]:
         """The Project of a commit where it can be read, and the one by whose `include` its files are read."""
         return self._project(commit), project_to_read_by(self._project_file(commit))
+
+    def tree(self, commit: str) -> Tree:
+        """What the definitions of a commit say, unchecked: enough to know what a change of them changes."""
+        project = project_to_read_by(self._project_file(commit))
+        snapshot = self._objects.snapshot(commit, looked_at(project))
+        files = [self._parsed.file(path, snapshot.files[path].id) for path in included(snapshot.files, project)]
+        found = self._libraries(snapshot.files)
+        types = found.plugins.step_types
+        documents = knowing((authored for file in files for authored in file.documents), types)
+        about = [one for file in files for one in file.findings if one not in file.about_acts]
+        return Tree(
+            [authored for authored in documents if not authored.is_act],
+            libraries_of(found),
+            types,
+            whole=self._project(commit) is not None and not has_errors([*snapshot.findings, *about]),
+        )
 
     def _load(self, commit: str) -> Compiled:
         project = project_to_read_by(self._project_file(commit))

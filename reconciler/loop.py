@@ -25,10 +25,11 @@ from journal.errors import Unavailable
 from journal.points import reach
 from journal.spans import span
 from journal.store import Journal
-from reconciler import beside, rebuild
+from reconciler import beside, changegate, rebuild
 from reconciler.accepted import ACCEPTANCE, ACCEPTED, Accepted, forget_acceptance, text_of
 from reconciler.alarms import Alarms
 from reconciler.chain import Followed, Trusted, chain_of, followed_or_stopped
+from reconciler.changegate import OpenChange
 from reconciler.closures import Closures
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.definitions import Definitions, guarded
@@ -38,6 +39,7 @@ from reconciler.mirror import Mirror
 from reconciler.notices import Notices
 from reconciler.objects import NoSuchCommit, Objects
 from reconciler.outlook import Outlook
+from reconciler.permits import REJECTED, WAITS, Permits
 from reconciler.requests import Found, Requests, RequestsDoor
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
@@ -88,7 +90,8 @@ class Loop:
         requests = Objects(mirror.path)
         self._mirror = mirror
         self._door = RequestsDoor(journal, requests)
-        self._chain = chain_of(mirror.path, self._definitions, trust)
+        self._permits = Permits(self._definitions)
+        self._chain = chain_of(mirror.path, self._definitions, trust, self._permits)
         self._requests = Requests(journal, objects, signed=self._chain.signed)
         self._schedules = Schedules(journal)
         self._closures = Closures(journal)
@@ -100,8 +103,9 @@ class Loop:
         """What a forge is told of commits."""
         self._catalog: Catalog | None = None
         self._accepted = Accepted()
-        self._looked_at: tuple[str, str | None, object] | None = None
-        """The head that was judged last, the commit that a person had named, and the trust file of then."""
+        self._looked_at: tuple[str, str | None, object, OpenChange | None] | None = None
+        """The head that was judged last, the commit that a person had named, the trust file of then, and what people
+        had said of a change that waited."""
         self._acts: tuple[Found, ...] = ()
         self._lost: frozenset[str] = frozenset()
         self._alarms = Alarms(journal)
@@ -148,7 +152,7 @@ class Loop:
             # Where the head is still this commit there is nothing to judge: acts that came meanwhile go first.
             self._acts = tuple(Found(authored, applied) for authored in compiled.acts)
             if self._accepted.trusted == applied:
-                self._looked_at = (applied, None, self._chain.stamp())
+                self._looked_at = (applied, None, self._chain.stamp(), None)
             self._report(applied, compiled.findings, rejected=False)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -262,24 +266,30 @@ class Loop:
                 log.warning(message)
                 self._say(replace(self.sync, observed=None, trouble=(_NO_BRANCH, message)))
             return
-        by_name = text_of(await self._journal.read(lambda conn: facts.get(conn, ACCEPTANCE, None)))
-        if (head, by_name, self._chain.stamp()) == self._looked_at:
+        named, waits = await self._journal.read(lambda conn: (facts.get(conn, ACCEPTANCE, None), changegate.kept(conn)))
+        by_name = text_of(named)
+        if (head, by_name, self._chain.stamp(), waits) == self._looked_at:
             self._say(replace(self.sync, trouble=None))
             return
-        followed = await self._judge_commit(head, by_name)
+        followed = await self._judge_commit(head, by_name, waits)
         used = by_name if followed.named else None
         if used is not None:
             await self._journal.write(partial(forget_acceptance, commit=used))
         sure = followed.stopped is None or followed.stopped.reason != UNAVAILABLE
-        self._looked_at = (head, None if used else by_name, self._chain.stamp()) if sure else None
+        stamp, waits = self._chain.stamp(), self.sync.change
+        self._looked_at = (head, None if used else by_name, stamp, waits) if sure else None
 
-    async def _judge_commit(self, head: str, by_name: str | None) -> Followed:
+    async def _judge_commit(self, head: str, by_name: str | None, waits: OpenChange | None) -> Followed:
         end, now = self._accepted.end, self._clock.now()
+        self._permits.begin(self._catalog, waits)
         followed = await asyncio.to_thread(
             followed_or_stopped, self._chain, head, end, by_name=by_name, now=now, good=self._catalog
         )
         trusted, stopped = followed.trusted, followed.stopped
-        self._say(replace(self.sync, verify=followed.mode))
+        change = self._permits.waiting if stopped is not None and stopped.reason in (WAITS, REJECTED) else None
+        if change != waits:
+            await self._journal.write(lambda tx: changegate.keep(tx, change))
+        self._say(replace(self.sync, verify=followed.mode, change=change))
         seen = stopped is not None or (self.sync.observed == head and self.sync.frozen is None and not followed.named)
         if trusted is not None and (trusted.commit != self._accepted.trusted or not seen):
             await self._compile(trusted)
@@ -399,7 +409,7 @@ class Loop:
         self._catalog, self.outlook.in_force = catalog, catalog.project
         if self.outlook.pace < pace:
             self._wake.poke()  # who waits for the source waits as long as was right until now
-        self._say(replace(self.sync, applied=catalog.commit))
+        self._say(replace(self.sync, applied=catalog.commit, policies=len(catalog.policies)))
 
     async def _names_of_acts(self) -> frozenset[str]:
         """Of the acts on both branches, by the commit of definitions that is being judged."""
@@ -460,6 +470,8 @@ class Loop:
         )
         await self._door.answered(head)
         self._acts = ()
+        if self.sync.change is not None and await self._journal.read(changegate.kept) != self.sync.change:
+            self._news.set()  # somebody answered it: the next pass judges it again
 
     # --- what waits ---------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -17,12 +18,13 @@ from engine.rehearsal import Rehearsal
 from engine.repetition import Original
 from engine.trust import Mode, Signature, Unsigned
 from engine.windows import Windows
-from journal import acts, facts, runs, steprecords
+from journal import acts, facts, runs, runviews, steprecords
 from journal.store import Journal
 from reconciler.answers import Answer
 from reconciler.approvals import heard
 from reconciler.asking import person_of, unsigned
 from reconciler.launches import new_run
+from reconciler.leave import refusal
 from reconciler.objects import CommitInfo, Objects
 from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
@@ -211,10 +213,15 @@ class Requests:
             await self._settle(act, action, asked.commit.committer_email, now, lambda _: unproven)
         elif isinstance(act, Approval):
             proven = asked.mode != "none"
+            leave = partial(refusal, asked.found.authored, by, asked.mode, catalog)
             await self._settle(
-                act, act.spec.decision, who.email, now, lambda tx: heard(tx, act, who, now, proven=proven)
+                act, act.spec.decision, who.email, now, lambda tx: heard(tx, act, who, now, leave, proven=proven)
             )
         elif isinstance(act, RunRequest):
+            about = await self._of_run(act) if asked.mode != "none" and catalog.policies else None
+            if (forbidden := refusal(asked.found.authored, by, asked.mode, catalog, about)) is not None:
+                await self._settle(act, act.spec.action, who.email, now, lambda _: forbidden)
+                return
             facts = ActFacts(asked.commit.committed_at, asked.first_seen, who.email)
             facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), asked.found.authored, catalog)
@@ -234,6 +241,16 @@ class Requests:
             return None
         run = RunId(act.spec.run)
         return await self._journal.read(lambda conn: steprecords.original(conn, run))
+
+    async def _of_run(self, act: RunRequest) -> str | None:
+        """What the run that an act names was started from, as `Job/x`."""
+        if act.spec.run is None:
+            return None
+        run = RunId(act.spec.run)
+        found = await self._journal.read(lambda conn: runviews.get(conn, run))
+        if found is None:
+            return None
+        return f"{'RunRequest' if found.inline else 'Workflow' if found.nodes else 'Job'}/{found.job}"
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
         """Answer files that are no valid acts."""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from engine.trust import Mode
 from engine.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
+from reconciler.changegate import OpenChange
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
 
@@ -21,6 +22,8 @@ class Sync:
     rejected: bool = False
     frozen: tuple[str, str] | None = None
     """Reason and message, where the head of the branch may not come into force."""
+    change: OpenChange | None = None
+    """What waits for approvals, where a commit does."""
     trouble: tuple[str, str] | None = None
     """Reason and message, where the source cannot be read at present."""
 
@@ -38,6 +41,9 @@ class Sync:
 
     proof: str | None = None
     """Why the commit that is trusted is, in words."""
+
+    policies: int = 0
+    """How many are in force."""
 
     verified: bool = False
     """A signature, or a person on the server, speaks for that commit."""
@@ -58,6 +64,7 @@ def view(sync: Sync, before: SyncView | None, now: datetime) -> SyncView:
         last_good=sync.applied,
         conditions=conditions,
         findings=sync.findings[:50],
+        change=sync.change.shown() if sync.change is not None else None,
     )
 
 
@@ -82,8 +89,11 @@ def _conditions(sync: Sync) -> tuple[_Found, ...]:
 
 
 def _verified(sync: Sync) -> Iterator[_Found]:
-    """Nothing is said of signatures where nobody asks for them."""
+    """Nothing is said of signatures where nobody asks for them, and no Policy leans on them."""
     if sync.verify == "none":
+        if sync.policies:
+            message = f"policies ({sync.policies}) hold nobody: verify is none, so that anybody can be who they say"
+            yield ("Verified", "False", "PoliciesNotEnforced", message)
         return
     if sync.frozen is not None:
         yield ("Verified", "False", *sync.frozen)

@@ -10,6 +10,9 @@ _MENDS = {
     "HistoryRewritten": "push a commit on top of the one in force",
     "Unsigned": "sign it and push it again",
     "Untrusted": "have it signed by somebody who is trusted and push it again",
+    "NotPermitted": "have it signed by somebody who may and push that in its place",
+    "WaitsForApproval": "run 'opsconductor approve {commit}'",
+    "Rejected": "push another in its place",
 }
 UNAVAILABLE = "TrustUnavailable"
 """The reason where nothing can be judged at present: it is tried again at every look."""
@@ -31,7 +34,7 @@ def frozen(stopped: Stopped) -> tuple[str, str]:
     """The reason, and a sentence that says what to do."""
     if stopped.reason == UNAVAILABLE:
         return stopped.reason, stopped.message
-    mends = _MENDS.get(stopped.reason, "push a commit that mends it")
+    mends = _MENDS.get(stopped.reason, "push a commit that mends it").format(commit=stopped.commit[:12])
     message = f"{stopped.message}; {mends}, or run 'opsconductor accept {stopped.commit}' on the server"
     return stopped.reason, message
 

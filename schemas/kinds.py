@@ -46,7 +46,6 @@ MODELS: Mapping[str, type[Document]] = MappingProxyType(
 NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
     {
         "Discovery": "nothing is scanned",
-        "Policy": "whoever may push may do everything",
     }
 )
 """Kinds that this version reads and checks, and what it means that it does no more."""

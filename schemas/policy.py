@@ -17,15 +17,19 @@ class Objects(Model):
     """What a rule is about; every field that is given must match."""
 
     kinds: Many[KindName] = Field(default=(), description="Kinds of documents.", examples=[["Job", "Schedule"]])
-    paths: Many[Glob] = Field(default=(), description="Globs of files.", examples=[["definitions/web/**"]])
+    paths: Many[Glob] = Field(
+        default=(),
+        description="Globs of the files that they stand in; a rule that denies guards every other file there, too.",
+        examples=[["definitions/web/**"]],
+    )
     selector: Selector | None = Field(default=None, description="Documents whose labels match.")
 
 
 class Conditions(Model):
     """What must hold besides."""
 
-    signed: bool = Field(default=False, description="The commit must be signed by a key of its author.")
-    approvals: int = Field(default=0, ge=0, le=100, description="How many other people must approve.", examples=[1])
+    signed: bool = Field(default=False, description="By a key of theirs; so it is wherever Policies hold.")
+    approvals: int = Field(default=0, ge=0, le=100, description="How many people must approve a change.", examples=[1])
     not_requester: bool = Field(default=False, description="Approvals of the requester do not count.")
 
 

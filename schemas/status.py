@@ -252,6 +252,36 @@ class Finding(Written):
     docs: str | None = Field(description="The page of the code.", examples=["docs/codes/OC203.md"])
 
 
+class WantedApprovals(Written):
+    """What documents of a change wait for."""
+
+    documents: Many[str] = Field(description="Which.", examples=[["Job/rotate-web-logs"]])
+    approvals: int = Field(ge=1, description="How many approvals they want.", examples=[2])
+    not_requester: bool = Field(default=False, description="Whether those of who signed the change do not count.")
+    given: Many[str] = Field(default=(), description="Users who have approved.", examples=[["bob"]])
+    by: Many[str] = Field(default=(), description="Users whose approvals would count.", examples=[["ana"]])
+
+
+class WordOnChange(Written):
+    """What one person said of a change."""
+
+    by: str = Field(description="Which User.", examples=["bob"])
+    decision: Literal["approve", "reject"] = Field(description="Yes or no.")
+    request: str = Field(description="The Approval that said it.", examples=["approve-20261121t102000z-4a1b2c"])
+    reason: str = Field(default="", description="Why.", examples=["looks right"])
+
+
+class WaitingChange(Written):
+    """A commit that Policies let come into force when others approve it."""
+
+    gate: str = Field(description="What an Approval names.", examples=[SHA256])
+    commit: str = Field(description="The commit that waits.", examples=[COMMIT])
+    base: str = Field(description="The commit it builds on.", examples=[COMMIT])
+    requested_by: Many[str] = Field(description="Who signed it.", examples=[["bo"]])
+    wants: Many[WantedApprovals] = Field(description="What it waits for.")
+    votes: Many[WordOnChange] = Field(default=(), description="What was said so far.")
+
+
 class Sync(Written):
     """Which commit was seen, and which is in force."""
 
@@ -262,6 +292,9 @@ class Sync(Written):
     conditions: Many[Condition] = Field(description="How it stands.")
     findings: Many[Finding] = Field(
         max_length=50, description="What is wrong with the observed commit, at most 50 findings."
+    )
+    change: WaitingChange | None = Field(
+        default=None, description="The commit that waits for approvals; left out where none does."
     )
 
 

@@ -115,8 +115,8 @@ def _objects(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
                 yield from _unmatched(
                     authored, rule.objects.selector, named or tuple(by_kind), (*path, "selector"), scope
                 )
-            # Nobody is asked about other files: a path to one of them protects nothing.
-            yield from _no_files(authored, rule.objects.paths, (*path, "paths"), scope, anywhere=True)
+            if rule.effect == "allow" or named or rule.objects.selector is not None:  # else it guards all files there
+                yield from _no_files(authored, rule.objects.paths, (*path, "paths"), scope, anywhere=True)
     elif isinstance(document, Trigger) and document.spec.event.definitions is not None:
         paths = document.spec.event.definitions.paths
         yield from _no_files(authored, paths, ("spec", "event", "definitions", "paths"), scope)

@@ -15,6 +15,7 @@ from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
+from schemas.policy import Policy
 from schemas.reader import Authored
 from schemas.schedule import Schedule
 from schemas.steps import PLANNED_TYPES, STEP_TYPES
@@ -38,6 +39,8 @@ def _about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         message = f"this version does not act on kind {kind} yet: {NOT_ACTED_ON[kind]}"
         yield Diagnostic(authored.span("kind"), LESS, message, hint, "warning")
         return
+    if isinstance(authored.document, Policy):
+        yield from _policy(authored, authored.document, scope)
     for path, what in _without_effect(authored.document):
         message = f"{what} is checked, and not acted on yet"
         yield Diagnostic(authored.span(*path, key=True), LESS, message, severity="warning")
@@ -65,6 +68,19 @@ def _fields(authored: Authored) -> Iterator[Finding]:
 def _without_effect(document: Document) -> Iterator[tuple[Path, str]]:
     if isinstance(document, Credential) and document.spec.rotate_after is not None and document.sops is None:
         yield ("spec", "rotateAfter"), "'rotateAfter' of a secret that sops did not encrypt (its age is not known)"
+
+
+def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagnostic]:
+    if scope.catalog.project.spec.verify.mode == "none" and not scope.lacks("Project"):
+        message = "nobody is held to this: the Project says verify: {mode: none}, so that anybody can be who they say"
+        hint = "write verify: {mode: range} in opsconductor.yaml, or start the engine with --verify range"
+        yield Diagnostic(authored.span("kind"), LESS, message, hint, "warning")
+    for number, rule in enumerate(policy.spec.rules):
+        asks = [verb for verb in rule.verbs if verb != "change"]
+        if rule.effect == "allow" and rule.conditions.approvals and asks:
+            message = f"approvals are heard of changes only: this rule allows nobody to {', '.join(asks)}"
+            span = authored.span("spec", "rules", number, "conditions", "approvals")
+            yield Diagnostic(span, LESS, message, "give a workflow an approval gate", "warning")
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from opsconductor.status import StatusReader
 
 GateArgument = Annotated[
-    str, typer.Argument(metavar="GATE", help="The gate: its digest, or a unique beginning of it. See 'get gates'.")
+    str,
+    typer.Argument(
+        metavar="GATE",
+        help="The gate: its digest or a unique beginning of it, see 'get gates'; or a commit that waits for approval.",
+    ),
 ]
+_LEAST = 4
+"""Letters of a commit that are its beginning."""
 
 
 def register(app: typer.Typer) -> None:
@@ -63,8 +69,10 @@ def reject(
 
 
 def _said(decision: Literal["approve", "reject"], wanted: str, call: Call) -> int:
-    found = meant_gate(call.workspace.status(), wanted)
-    for line in shown(found):
+    status = call.workspace.status()
+    change = meant_change(status, wanted)
+    found = {"metadata": {"name": change["gate"]}} if change is not None else meant_gate(status, wanted)
+    for line in shown(found) if change is None else shown_change(change):
         chatter(line)
     return told(pushed("Approval", decision, voted(found["metadata"]["name"], decision), call))
 
@@ -81,6 +89,31 @@ def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
     listed = "; ".join(f"{short(gate)} ({gate['spec']['workflow']}, {gate['spec']['gate']})" for gate in found or gates)
     what = f"{wanted!r} is the beginning of {len(found)} gates" if found else f"no open gate begins with {wanted!r}"
     raise UsageError(f"{what}; there are: {listed}")
+
+
+def meant_change(status: "StatusReader | None", wanted: str) -> dict[str, Any] | None:
+    """The change that waits for approvals, where the text is the beginning of its commit or of its digest."""
+    sync = status.read("sync.yaml") if status is not None else None
+    change = sync["status"].get("change") if sync is not None else None
+    digits = wanted.lower().removeprefix("sha256:")
+    if not isinstance(change, dict) or len(digits) < _LEAST:
+        return None
+    names = (str(change["commit"]), str(change["gate"]).removeprefix("sha256:"))
+    return change if any(name.startswith(digits) for name in names) else None
+
+
+def shown_change(change: dict[str, Any]) -> Iterator[str]:
+    """What a commit that waits would change, and who may approve it, line by line."""
+    yield printable(f"commit {change['commit'][:12]} on {change['base'][:12]}, by {', '.join(change['requestedBy'])}")
+    ends = f"--base {change['base'][:12]} --head {change['commit'][:12]}"
+    yield printable(f"  to see what it changes: opsconductor plan {ends}")
+    for vote in change.get("votes") or ():
+        yield printable(f"  {vote['by']} said {vote['decision']}: {vote.get('reason') or 'no reason given'}")
+    for want in change["wants"]:
+        documents, able = want["documents"], ", ".join(want.get("by") or ()) or "nobody who has not yet"
+        more = f" and {len(documents) - 10} more" if len(documents) > 10 else ""
+        count = f"{len(want.get('given') or ())} of {want['approvals']}"
+        yield printable(f"  {', '.join(documents[:10])}{more}: {count} approved; may approve: {able}")
 
 
 def short(gate: dict[str, Any]) -> str:

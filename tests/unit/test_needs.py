@@ -263,7 +263,7 @@ DENIED = f"{EVERY}, {{subjects: [bo], verbs: [run], effect: deny, objects: {{sel
 OWN_JOB = "{job: {steps: [{run: 'true'}], targets: {names: [here]}}}"
 
 
-def may(spec: str, rule: str, of_run: str | None = None) -> bool:
+def may(spec: str, rule: str, about: str | None = None) -> bool:
     there = catalog(
         local_target("here"),
         job("work").removeprefix(HEAD),
@@ -272,22 +272,22 @@ def may(spec: str, rule: str, of_run: str | None = None) -> bool:
     )
     text = f"{HEAD}kind: RunRequest\nmetadata: {{name: ask, labels: {{team: web}}}}\nspec: {spec}\n"
     (act,) = read(text.encode(), "definitions/web/ask.yaml").documents
-    need = of_act(permissions.of(there), act, there, of_run)
+    need = of_act(permissions.of(there), act, there, about)
     assert need is not None
     return not isinstance(judged((need,), signed("bo")), Forbidden)
 
 
 @pytest.mark.parametrize(
-    ("spec", "rule", "of_run", "allowed"),
+    ("spec", "rule", "about", "allowed"),
     [
         ("{jobRef: work}", WEB, None, True),
         ("{jobRef: work}", WEB.replace("run, cancel", "cancel"), None, False),
         ("{jobRef: gone}", WEB, None, False),
         ("{jobRef: gone}", EVERY, None, True),
-        ("{action: cancel, run: work-1}", WEB, "work", True),
-        ("{action: cancel, run: work-1}", EVERY, "work", False),
-        ("{action: rerun, run: work-1}", WEB, "work", True),
-        ("{action: rerun, run: work-1}", WEB, "gone", False),
+        ("{action: cancel, run: work-1}", WEB, "Job/work", True),
+        ("{action: cancel, run: work-1}", EVERY, "Job/work", False),
+        ("{action: rerun, run: work-1}", WEB, "Job/work", True),
+        ("{action: rerun, run: work-1}", WEB, "Job/gone", False),
         # The labels and the file of a request are its author's: they count for nothing.
         (OWN_JOB, WEB, None, False),
         (OWN_JOB, "{subjects: [web], verbs: [run], objects: {paths: ['definitions/*.yaml']}}", None, False),
@@ -298,5 +298,5 @@ def may(spec: str, rule: str, of_run: str | None = None) -> bool:
         ("{jobRef: work}", DENIED, None, True),
     ],
 )  # fmt: skip
-def test_who_may_ask_for_what(spec: str, rule: str, of_run: str | None, allowed: bool) -> None:
-    assert may(spec, rule, of_run) is allowed
+def test_who_may_ask_for_what(spec: str, rule: str, about: str | None, allowed: bool) -> None:
+    assert may(spec, rule, about) is allowed

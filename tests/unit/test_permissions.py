@@ -106,7 +106,7 @@ def test_a_plan_says_who_may_make_its_changes() -> None:
     assert "change Job/work: ana, bo" in as_text(plan)
     assert "change `Job/work`: `ana`, `bo`" in as_markdown(plan)
     for text in (as_text(plan), as_markdown(plan)):
-        assert "This version does not enforce policies yet" in text
+        assert "nobody is held to the permissions" in text
 
 
 def test_a_commit_is_judged_by_the_policies_it_comes_upon() -> None:

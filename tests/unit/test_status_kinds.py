@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from engine import decide, states
 from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, run_id
+from engine.permits import Want
 from engine.pinned import PHASES, RUNNER
 from engine.readmodel import (
     channel_status,
@@ -53,6 +54,7 @@ from engine.views import (
 )
 from engine.waits import Held, Wait
 from opsconductor.reference import explain_kind
+from reconciler.changegate import OpenChange, Vote
 from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.guard import load
@@ -153,6 +155,10 @@ SYNC = SyncView(
     (ConditionView("Ready", "False", "Invalid", "2 findings", AT),),
     (Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC203", "'use' is unknown", "did you mean 'uses'?"),
      Diagnostic(Span("a.yaml", 1, 1, 1, 4), "OC999", "no page", severity="warning")),
+    OpenChange(
+        f"sha256:{'0' * 64}", "a" * 40, "b" * 40, ("bo",), (Want(("Job/a",), 2, ("ana",), ("cy",), True),),
+        (Vote("ana", True, "yes"), Vote("dee", False, "no", "not now")),
+    ).shown(),
 )  # fmt: skip
 EVENTS = (
     EventView("rejected/badSignature/20261121T00", AT, "refused", None, None, "badSignature", "another one", None, 40),

@@ -1,0 +1,199 @@
+"""Policies where the engine decides: changes that wait, acts by who signed them, and no pretence without signatures."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest_asyncio
+
+from engine.views import SyncView
+from journal import acts, graphs
+from journal.clock import SystemClock
+from journal.store import Journal
+from reconciler import sync
+from reconciler.loop import Loop
+from reconciler.mirror import Mirror
+from reconciler.objects import Objects
+from reconciler.wake import Wake
+from tests.permits import ADMINS, FILES, doc, job, policy
+from tests.signing import Keys, Repository
+
+MAIN, REQUESTS = "refs/heads/main", "refs/heads/opsconductor/requests"
+TEAMS = {"ana": "admins", "bo": "web", "cy": "", "dee": "web"}
+SIGNED = FILES["opsconductor.yaml"].replace("spec: {}", "spec: {verify: {mode: range}}")
+WORK, DUMP, RULES = "definitions/web/work.yaml", "definitions/db/dump.yaml", "definitions/policy.yaml"
+ASKS = policy(
+    ADMINS,
+    "{subjects: [web], verbs: [change], objects: {kinds: [Job]}, conditions: {approvals: 1, notRequester: true}}",
+    "{subjects: [web], verbs: [run, approve]}",
+)
+
+
+class Site:
+    """A repository whose people sign, and the loop on it that has a journal but no runner."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.repository = Repository.made(folder / "ops.git")
+        (folder / "keys").mkdir()
+        self.keys = Keys(folder / "keys")
+        self.journal = Journal.open(f"sqlite:///{folder / 'journal.sqlite3'}", clock=SystemClock())
+        self.loop = self.new_loop()
+
+    def new_loop(self) -> Loop:
+        mirror = Mirror(self.folder / "mirror.git", str(self.repository.path), environment=self.repository.env)
+        return Loop(
+            journal=self.journal, mirror=mirror, objects=Objects(mirror.path), wake=Wake(None), clock=SystemClock(),
+            branch="main",
+        )  # fmt: skip
+
+    def user(self, name: str, teams: str) -> str:
+        public = self.keys.ssh(name).public
+        spec = f'{{email: {name}@example.org, teams: [{teams}], signingKeys: ["{public}"]}}'
+        return doc(f"kind: User\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+
+    async def begin(self, more: Mapping[str, str] = {}) -> str:
+        people = {f"definitions/people/{name}.yaml": self.user(name, teams) for name, teams in TEAMS.items()}
+        head = self.push({**FILES, "opsconductor.yaml": SIGNED, **people, **more})
+        await self.look()
+        assert self.loop.sync.applied == head, self.loop.sync
+        return head
+
+    def push(self, files: Mapping[str, str], *, by: str | None = None, ref: str = MAIN, on: str | None = None) -> str:
+        tip = on or self.repository.git("for-each-ref", "--format=%(objectname)", ref)
+        key = self.keys.ssh(by) if by is not None else None
+        made = self.repository.commit(files, *([tip] if tip else []), by=key, who=f"{by or 'ana'}@example.org")
+        self.repository.git("update-ref", ref, made)
+        return made
+
+    async def look(self) -> None:
+        await self.loop.look()
+        await self.loop.once()
+
+    async def asks(self, name: str, spec: str, *, by: str | None, kind: str = "RunRequest") -> acts.ActRow:
+        """The answer to an act that somebody brings."""
+        text = doc(f"kind: {kind}\nmetadata: {{name: {name}, labels: {{team: web}}}}\nspec: {spec}\n")
+        self.push({f"requests/{name}.yaml": text}, by=by, ref=REQUESTS)
+        await self.look()
+        return (await self.journal.read(lambda conn: acts.seen(conn, (name,))))[name]
+
+    def conditions(self) -> dict[str, tuple[str, str, str]]:
+        seen = sync.view(self.loop.sync, SyncView(), SystemClock().now()).conditions
+        return {one.type: (one.status, one.reason, one.message) for one in seen}
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    await made.journal.close()
+
+
+def said(act: acts.ActRow) -> tuple[str, str | None]:
+    return act.state, act.reason
+
+
+async def test_what_nobody_permits_changes_nothing_and_says_who_could(site: Site) -> None:
+    root = await site.begin()
+    evil = site.push({DUMP: job("dump", "[{run: evil}]", "team: db")}, by="bo")
+    await site.look()
+    assert site.loop.sync.applied == root
+    assert site.loop.sync.frozen is not None
+    reason, message = site.loop.sync.frozen
+    assert reason == "NotPermitted"
+    assert message == (
+        f"commit {evil[:12]}: bo may not: change Job/dump: ana; have it signed by somebody who may and push that in "
+        f"its place, or run 'opsconductor accept {evil}' on the server"
+    )
+    better = site.push({DUMP: job("dump", "[{run: good}]", "team: db")}, by="ana", on=root)
+    await site.look()
+    assert site.loop.sync.applied == better
+
+
+async def test_a_change_waits_for_an_approval_that_somebody_else_signs(site: Site) -> None:
+    root = await site.begin({RULES: ASKS})
+    head = site.push({WORK: job("work", "[{run: uptime}]")}, by="bo")
+    await site.look()
+    assert (site.loop.sync.applied, site.loop.sync.observed) == (root, head)
+    waiting = site.loop.sync.change
+    assert waiting is not None
+    assert site.conditions()["Stalled"][1] == "WaitsForApproval"
+    spec = f"{{gate: '{waiting.digest}', decision: approve}}"
+    assert said(await site.asks("own", spec, by="bo", kind="Approval")) == ("refused", "requester")
+    assert said(await site.asks("stranger", spec, by="cy", kind="Approval")) == ("refused", "notAllowed")
+    assert said(await site.asks("unsigned", spec, by=None, kind="Approval")) == ("refused", "unsigned")
+    other = spec.replace(waiting.digest[-4:], "beef")
+    assert said(await site.asks("other", other, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    assert site.loop.sync.applied == root
+    answer = await site.asks("yes", spec, by="dee", kind="Approval")
+    assert (said(answer), answer.message) == (("done", None), f"dee approved commit {head[:12]}")
+    site.loop = site.new_loop()
+    await site.loop.start()  # what people said outlives the process
+    await site.look()
+    assert (site.loop.sync.applied, site.loop.sync.change) == (head, None)
+    back = site.push({WORK: FILES[WORK]}, by="ana")
+    again = site.push({WORK: job("work", "[{run: uptime}]")}, by="bo")
+    await site.look()
+    assert (site.loop.sync.applied, site.loop.sync.observed) == (back, again)
+    assert said(await site.asks("next-week", spec, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    assert site.loop.sync.applied == back
+
+
+async def test_a_no_stops_a_change_until_another_takes_its_place(site: Site) -> None:
+    root = await site.begin({RULES: ASKS})
+    site.push({WORK: job("work", "[{run: evil}]")}, by="bo")
+    await site.look()
+    assert site.loop.sync.change is not None
+    spec = f"{{gate: '{site.loop.sync.change.digest}', decision: reject, reason: no}}"
+    assert said(await site.asks("no", spec, by="dee", kind="Approval")) == ("done", None)
+    await site.look()
+    assert site.loop.sync.frozen is not None
+    assert site.loop.sync.frozen[0] == "Rejected"
+    yes = spec.replace("reject", "approve")
+    assert said(await site.asks("yes", yes, by="ana", kind="Approval")) == ("done", None)
+    await site.look()
+    assert site.loop.sync.applied == root
+    better = site.push({"readme.md": "x"}, by="bo", on=root)
+    await site.look()
+    assert (site.loop.sync.applied, site.loop.sync.change) == (better, None)
+
+
+async def test_who_signed_an_act_is_who_asks(site: Site) -> None:
+    await site.begin()
+    mine = await site.asks("mine", "{jobRef: work}", by="bo")
+    assert said(mine) == ("accepted", None)
+    theirs = await site.asks("theirs", "{jobRef: dump}", by="bo")
+    assert (said(theirs), theirs.message) == (("refused", "forbidden"), "bo may not: run Job/dump: ana")
+    assert said(await site.asks("nothing", "{jobRef: work}", by="cy")) == ("refused", "forbidden")
+    own = "{job: {steps: [{run: 'true'}], targets: {names: [here]}}}"
+    assert said(await site.asks("own", own, by="bo")) == ("refused", "forbidden")
+    assert said(await site.asks("any", own, by="ana")) == ("accepted", None)
+    stop = f"{{action: cancel, run: {mine.run}}}"
+    assert said(await site.asks("stop-cy", stop, by="cy")) == ("refused", "forbidden")
+    assert said(await site.asks("stop-bo", stop, by="bo")) == ("done", None)
+    again = f"{{action: rerun, run: {mine.run}}}"
+    assert said(await site.asks("again-cy", again, by="cy")) == ("refused", "forbidden")
+    assert said(await site.asks("again-bo", again, by="bo")) == ("accepted", None)
+
+
+async def test_a_gate_wants_the_verb_too(site: Site) -> None:
+    flow = "kind: Workflow\nmetadata: {name: flow}\nspec: {jobs: {ask: {approval: {count: 1}}, do: "
+    rules = policy(ADMINS, "{subjects: [bo], verbs: [run]}", "{subjects: [dee], verbs: [approve]}")
+    await site.begin({"definitions/flow.yaml": doc(f"{flow}{{jobRef: work, needs: [ask]}}}}}}\n"), RULES: rules})
+    assert said(await site.asks("go", "{workflowRef: flow}", by="bo")) == ("accepted", None)
+    await site.look()
+    (gate,) = await site.journal.read(graphs.open_gates)
+    spec = f"{{gate: '{gate.digest}', decision: approve}}"
+    refused = await site.asks("bo-says", spec, by="bo", kind="Approval")
+    assert (said(refused), refused.message) == (("refused", "forbidden"), "bo may not: approve Workflow/flow: ana, dee")
+    assert said(await site.asks("dee-says", spec, by="dee", kind="Approval")) == ("done", None)
+
+
+async def test_without_signatures_nobody_is_held_and_sync_says_so(site: Site) -> None:
+    await site.begin({"opsconductor.yaml": FILES["opsconductor.yaml"]})
+    status, reason, message = site.conditions()["Verified"]
+    assert (status, reason) == ("False", "PoliciesNotEnforced")
+    assert message == "policies (1) hold nobody: verify is none, so that anybody can be who they say"
+    head = site.push({DUMP: job("dump", "[{run: evil}]", "team: db")})
+    await site.look()
+    assert site.loop.sync.applied == head
+    assert said(await site.asks("any", "{jobRef: dump}", by=None)) == ("accepted", None)
