@@ -222,7 +222,7 @@ def test_validate_reads_what_is_on_disk_or_a_commit(site: Make) -> None:
 
 
 def test_what_is_not_supported_yet_says_so(site: Make) -> None:
-    """A kind of the language that this version does not act on is checked, and named with its place as a warning."""
+    """What is checked and not acted on, as a Policy where nobody signs, is named with its place as a warning."""
     here = site({"hello.yaml": HELLO})
     folder = here.pulled()
     (folder / "definitions" / "failed.yaml").write_text(
@@ -230,7 +230,7 @@ def test_what_is_not_supported_yet_says_so(site: Make) -> None:
         "spec: {rules: [{subjects: [ana], verbs: [run]}]}\n"
     )
     done = here.run("validate")
-    assert "definitions/failed.yaml:2:7: OC902 warning: this version does not act on kind Policy yet" in done.stdout
+    assert "definitions/failed.yaml:2:7: OC902 warning: nobody is held to this" in done.stdout
 
 
 @pytest.mark.slow
