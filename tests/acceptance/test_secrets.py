@@ -10,7 +10,11 @@ from urllib.parse import quote
 import pytest
 
 from tests.acceptance.site import HERE, Site, credential, job, schedule, ssh_target, steps_of
+from tests.acceptance.test_dashboard import pages_of
+from tests.acceptance.test_notifications import Sink, channel, sink
 from tests.openssh import OpenSsh
+
+__all__ = ["sink"]
 
 # Characters that each encoding writes in its own way.
 CANARY = 'Kanarie/+"7=&%ü §4711-geel'
@@ -135,6 +139,72 @@ def test_canaries_appear_nowhere(vault: Site) -> None:
     log = vault.run("logs", good["metadata"]["name"])
     assert "seen:" in log.stdout, "the rest of the output is kept"
     assert _leaks_in_text("logs command", log.stdout + log.stderr) == []
+    assert vault.daemons[0].stop() == 0
+    assert leaks_of(vault) == []
+
+
+TELLS = """
+- id: print
+  shell: bash
+  env: {ONE: "${{ secrets.first.value }}", TWO: "${{ secrets.second.password }}"}
+  run: |
+    set -x
+    echo "seen: $ONE"; echo "seen: $TWO" >&2
+    test "$ONE" = "$TWO"
+  rescue:
+    - {uses: notify, with: {channel: ops, text: "it said ${{ steps.print.stdout }} and ${{ steps.print.stderr }}"}}
+    - {run: exit 5}
+"""
+RULE = """apiVersion: opsconductor/v1
+kind: NotificationRule
+metadata: {name: failures}
+spec:
+  events: [run.failed]
+  channels: [ops]
+  template: {subject: "{{ job.name }}", body: "{{ event }} {{ run }} {{ targets }} {{ links }}"}
+"""
+SHOWN = (
+    "/", "/grid", "/runs/RUN", "/runs/RUN/log?target=here&step=print", "/jobs/tells", "/targets", "/targets/here",
+    "/sync", "/health", "/schedule", "/kinds/credential", "/kinds/credential/first", "/kinds/job/tells", "/feed.atom",
+    "/badge/tells.svg", "/schedule.ics", "/api/v1/grid", "/api/v1/jobs/tells", "/api/v1/runs/RUN",
+    "/api/v1/runs/RUN/log?step=print", "/metrics", "/healthz", "/readyz",
+)  # fmt: skip
+READ = (
+    ("logs", "RUN"), ("get", "run", "-o", "json"), ("describe", "run", "RUN", "-o", "json"),
+    ("get", "credential", "-o", "yaml"), ("describe", "job", "tells"), ("history", "tells", "-o", "json"),
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_canaries_appear_in_nothing_that_people_are_shown(vault: Site, sink: Sink) -> None:
+    """Pages, feeds, metrics, messages by rule and by step, and what commands print; with a script that traces itself.
+
+    Slow for the engine that it takes; what each step type writes is held by tests/integration/test_canaries.py.
+    """
+    vault.commit({
+        "ops.yaml": channel(sink.url, more=", credentialRef: first"),
+        "rule.yaml": RULE,
+        "tells.yaml": job("tells", TELLS, "targets: {names: [here]}"),
+    })  # fmt: skip
+    vault.up("--dashboard", "127.0.0.1:0", env={"OPSCONDUCTOR_SECRET_TWO": OTHER})
+    run = vault.asked("tell", "jobRef: tells")
+    assert run["status"]["state"] == "failed", run
+    vault.wait(lambda: len(sink.got) > 1, what="what the step and the rule tell")
+    name, pages = run["metadata"]["name"], pages_of(vault)
+    shown = {path: pages.ask(path.replace("RUN", name)) for path in SHOWN}
+    vault.pulled()
+    read = {words: vault.run(*(word.replace("RUN", name) for word in words)) for words in READ}
+    assert {path: status for path, (status, _, _) in shown.items() if status != 200} == {}
+    assert {words: (done.returncode, done.stderr) for words, done in read.items() if done.returncode != 0} == {}
+    texts = {
+        **{path: f"{headers}{text}" for path, (_, headers, text) in shown.items()},
+        **{" ".join(words): done.stdout + done.stderr for words, done in read.items()},
+        **{f"message {number}": repr(got) for number, got in enumerate(sink.got)},
+    }
+    assert [leak for where, text in texts.items() for leak in _leaks_in_text(where, text)] == []
+    for where in ("/runs/RUN", "/runs/RUN/log?target=here&step=print", "logs RUN"):
+        assert "***" in texts[where], where
+    assert any("***" in text for where, text in texts.items() if where.startswith("message"))
     assert vault.daemons[0].stop() == 0
     assert leaks_of(vault) == []
 
