@@ -5,23 +5,19 @@ Changes of many callers share one transaction (group commit), so that a durable 
 
 import asyncio
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert, inspect, make_url, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
-from journal import facts, faults, outbox, points, sqlite
+from journal import facts, faults, points, sqlite
 from journal.clock import Clock
 from journal.counts import counts
-from journal.errors import FenceLost, Refused, Unavailable
+from journal.errors import Refused, Unavailable
 from journal.noticetables import channels, messages, notices, tallies
-from journal.savepoint import in_savepoint
 from journal.tables import (
     PRODUCT,
     RUNS_IN_LINE,
@@ -37,9 +33,9 @@ from journal.tables import (
     verdicts,
     watches,
 )
+from journal.workers import Call, Reader, Watch, Writer
 
 T = TypeVar("T")
-_MOST_IN_A_BATCH = 512
 
 
 def _executing(*statements: str) -> Callable[[Connection], object]:
@@ -84,246 +80,6 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
 """How a journal of the version before becomes one of this version."""
 
 
-class _Call(Generic[T]):
-    """One change or query on its way to a worker, and its caller's future."""
-
-    __slots__ = ("error", "function", "future", "loop", "value")
-
-    def __init__(self, function: Callable[[Connection], T]) -> None:
-        self.function = function
-        self.loop = asyncio.get_running_loop()
-        # The future carries the call, not an exception: a cancelled caller leaves nothing behind that nobody fetched.
-        self.future: asyncio.Future[None] = self.loop.create_future()
-        self.error: BaseException | None = None
-        self.value: T
-
-    def result(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-class Watch:
-    """Tells one task that something was committed. Wakes that come together are one."""
-
-    def __init__(self, watches: "set[Watch]", *, objects: bool) -> None:
-        self.objects = objects
-        self._watches = watches
-        self._event = asyncio.Event()
-        self.loop = asyncio.get_running_loop()
-        watches.add(self)
-
-    async def changed(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - part of the port
-        """Whether it was told since the last call, waiting `timeout` seconds for it."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._event.wait()
-        except TimeoutError:
-            return False
-        self._event.clear()
-        return True
-
-    def close(self) -> None:
-        self._watches.discard(self)
-
-    def wake(self) -> None:
-        """Called on the watch's own loop."""
-        self._event.set()
-
-
-class _Worker(threading.Thread):
-    """A thread with one connection. It serves calls in order; `serve` is given all that wait."""
-
-    def __init__(self, name: str, engine: Engine) -> None:
-        super().__init__(name=name, daemon=True)
-        self.calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
-        self.done: Future[None] = Future()
-        self._engine = engine
-        self._connection: Connection | None = None
-
-    def run(self) -> None:
-        last = False
-        while not last:
-            batch, last = self._waiting()
-            if batch:
-                self._serve_all(batch)
-        self._drop()
-        self.done.set_result(None)
-
-    def _waiting(self) -> tuple[list[_Call[Any]], bool]:
-        found: list[_Call[Any]] = []
-        call = self.calls.get()
-        try:
-            while call is not None:
-                # Whoever was cancelled before the change began does not want it.
-                if not call.future.cancelled():
-                    found.append(call)
-                if len(found) >= _MOST_IN_A_BATCH:
-                    return found, False
-                call = self.calls.get_nowait()
-        except Empty:
-            return found, False
-        return found, True
-
-    def _serve_all(self, batch: list[_Call[Any]]) -> None:
-        try:
-            self.serve(batch)
-        except BaseException as error:  # noqa: BLE001 - the callers must hear of it, whatever it is
-            self._drop()
-            translated = faults.translated(error)
-            self.failed(translated)
-            for call in batch:
-                call.error = translated
-        self.answered(batch)
-
-    def connection(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
-
-    def _drop(self) -> None:
-        """Forget the connection: after a fault the next batch begins with a fresh one."""
-        if self._connection is not None:
-            with suppress(SQLAlchemyError):
-                self._connection.invalidate()
-                self._connection.close()
-            self._connection = None
-
-    def serve(self, batch: list[_Call[Any]]) -> None:
-        raise NotImplementedError
-
-    def failed(self, error: BaseException) -> None:
-        """None of a batch was done."""
-
-    def answered(self, batch: list[_Call[Any]]) -> None:
-        _resolve(batch, ())
-
-
-class _Writer(_Worker):
-    def __init__(self, engine: Engine, watches: set[Watch]) -> None:
-        super().__init__("journal-writer", engine)
-        self._watches = watches
-        self._changed = False
-        self._told = False
-        self.fault: str | None = None
-        """Why the last batch could not be written; None once one was."""
-
-    def serve(self, batch: list[_Call[Any]]) -> None:
-        self._changed = self._told = False
-        if not self._served_plainly(batch):
-            self._commit(lambda tx: _apply_all(tx, batch))
-
-    def _served_plainly(self, batch: list[_Call[Any]]) -> bool:
-        """Make the changes without savepoints, which are two statements of three.
-
-        Where one fails, which is rare, nothing has happened, and all are made again, each in its own.
-        """
-
-        def plainly(tx: Connection) -> None:
-            for call in batch:
-                call.value = call.function(tx)
-
-        try:
-            self._commit(plainly)
-        except DBAPIError as error:
-            if faults.spoils_the_transaction(error):
-                raise
-            return False
-        except Exception:  # noqa: BLE001 - the change that raised it will do so again, in its savepoint
-            return False
-        return True
-
-    def _commit(self, changes: Callable[[Connection], object]) -> None:
-        tx = self.connection()
-        points.begun()
-        before = sqlite.changes(tx)
-        tx.info.pop(outbox.TOLD, None)
-        with tx.begin():
-            changes(tx)
-            points.uncommitted()
-        points.committed()
-        self.fault = None
-        # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
-        self._changed = before is None or sqlite.changes(tx) != before
-        self._told = outbox.TOLD in tx.info
-
-    def answered(self, batch: list[_Call[Any]]) -> None:
-        woken = (watch for watch in tuple(self._watches) if self._told or not watch.objects)
-        _resolve(batch, woken if self._changed else ())
-
-    def failed(self, error: BaseException) -> None:
-        self.fault = f"{type(error).__name__}: {error}"
-
-
-class _Reader(_Worker):
-    def __init__(self, engine: Engine, name: str = "journal-reader") -> None:
-        super().__init__(name, engine)
-
-    def serve(self, batch: list[_Call[Any]]) -> None:
-        for call in batch:
-            connection = self.connection()
-            try:
-                with connection.begin():
-                    call.value = call.function(connection)
-            except DBAPIError as error:
-                self._drop()
-                call.error = faults.translated(error)
-            except Exception as error:  # noqa: BLE001 - it is the caller's own
-                call.error = error
-
-
-def _apply_all(tx: Connection, batch: list[_Call[Any]]) -> None:
-    for call in batch:
-        _apply(tx, call)
-
-
-def _apply(tx: Connection, call: _Call[Any]) -> None:
-    """Make one change in a savepoint of its own: when it fails, only it fails."""
-    try:
-        call.value = in_savepoint(tx, call.function)
-    except IntegrityError:
-        # Another process was first. Looking again, the change sees what that one wrote.
-        try:
-            call.value = in_savepoint(tx, call.function)
-        except IntegrityError as error:
-            call.error = error
-        except DBAPIError:
-            raise
-        except Exception as error:  # noqa: BLE001
-            call.error = error
-    except DBAPIError as error:
-        if faults.spoils_the_transaction(error):
-            raise
-        call.error = error
-    except FenceLost as error:
-        call.error = error
-        if error.aftermath is not None:
-            error.aftermath(tx)
-            error.aftermath = None
-    except Exception as error:  # noqa: BLE001 - it is the caller's own
-        call.error = error
-
-
-def _resolve(batch: Iterable[_Call[Any]], watches: Iterable[Watch]) -> None:
-    """Tell every caller, waking each loop once."""
-    loops: dict[asyncio.AbstractEventLoop, tuple[list[_Call[Any]], list[Watch]]] = {}
-    for call in batch:
-        loops.setdefault(call.loop, ([], []))[0].append(call)
-    for watch in tuple(watches):
-        loops.setdefault(watch.loop, ([], []))[1].append(watch)
-    for loop, (calls, woken) in loops.items():
-        with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
-            loop.call_soon_threadsafe(_tell, calls, woken)
-
-
-def _tell(calls: list[_Call[Any]], watches: list[Watch]) -> None:
-    for call in calls:
-        if not call.future.done():
-            call.future.set_result(None)
-    for watch in watches:
-        watch.wake()
-
-
 class Journal:
     """One process's door to the journal.
 
@@ -336,8 +92,8 @@ class Journal:
         self.clock = clock
         self._engines = (engine, reading)
         self._watches: set[Watch] = set()
-        self._writer = _Writer(engine, self._watches)
-        self._reader = _Reader(reading)
+        self._writer = Writer(engine, self._watches)
+        self._reader = Reader(reading)
         self._closed = False
         self._writer.start()
         self._reader.start()
@@ -397,17 +153,17 @@ class Journal:
             return error.message
         return None
 
-    async def _call(self, worker: _Worker, function: Callable[[Connection], T]) -> T:
+    async def _call(self, worker: Writer | Reader, function: Callable[[Connection], T]) -> T:
         if self._closed:
             raise Unavailable("the journal is closed")
-        call = _Call(function)
+        call = Call(function)
         worker.calls.put(call)
         await call.future
         return call.result()
 
     def reader(self, name: str) -> "JournalReader":
         """Another reader, on a thread and a connection of its own: what it asks makes nobody else wait."""
-        return JournalReader(self, _Reader(self._engines[1], f"journal-reader-{name}"))
+        return JournalReader(self, Reader(self._engines[1], f"journal-reader-{name}"))
 
     def watch(self, *, objects: bool = False) -> Watch:
         """A watch for the calling task, set after any commit of this process. Other processes must be polled for.
@@ -438,7 +194,7 @@ class Journal:
 class JournalReader:
     """Reads the journal from whatever thread and loop asks. Close it before the journal."""
 
-    def __init__(self, journal: Journal, worker: _Reader) -> None:
+    def __init__(self, journal: Journal, worker: Reader) -> None:
         self._journal = journal
         self._worker = worker
         self._closed = False
@@ -450,7 +206,7 @@ class JournalReader:
         """As `Journal.read`."""
         if self._closed:
             raise Unavailable("the journal is closed")
-        call = _Call(query)
+        call = Call(query)
         self._worker.calls.put(call)
         await call.future
         return call.result()

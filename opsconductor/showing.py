@@ -13,7 +13,8 @@ from engine.views import EngineView, ScheduleView, SyncView
 from journal import history, outbox, schedules
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
-from journal.store import Journal, Watch
+from journal.store import Journal
+from journal.workers import Watch
 from reconciler import sync
 from reconciler.lookout import Sighting
 from reconciler.loop import Loop
