@@ -153,7 +153,7 @@ def _limit(limit: Mapping[str, Any]) -> str:
 
 
 def git_commands(act: Act, ref: str) -> str:
-    """A block for a POSIX shell in any clone: commits the document onto the branch of requests, and pushes it.
+    """A block for a POSIX shell, in any clone or in the repository itself: commits the document for the engine.
 
     It touches neither the files nor the branches of the clone, as `opsconductor run` does not. What is signed by
     `commit.gpgsign` is signed here too.
@@ -161,7 +161,8 @@ def git_commands(act: Act, ref: str) -> str:
     end = delimiter(act.text)
     path, message = shlex.quote(act.path), shlex.quote(act.message)
     return f"""( set -e
-remote=origin branch={shlex.quote(ref)}
+remote="$(git remote | grep -x origin || git remote | head -n 1)"
+remote="${{remote:-.}}" branch={shlex.quote(ref)}
 export GIT_INDEX_FILE="$(mktemp -u)"
 base="$(git ls-remote "$remote" "$branch" | cut -f1)"
 if [ -n "$base" ]; then git fetch --quiet "$remote" "$branch"; fi

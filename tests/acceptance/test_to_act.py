@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,11 +36,17 @@ def pages(here: Site) -> Pages:
     return pages_of(here)
 
 
-def pasted(site: Site, text: str) -> None:
+def pasted(site: Site, text: str, folder: Path | None = None) -> None:
     """The block in a shell, in the clone, as a person would paste it."""
-    here = site.pulled()
     done = subprocess.run(
-        ["sh"], input=text, cwd=here, env=site.environment, text=True, capture_output=True, check=False, timeout=60
+        ["sh"],
+        input=text,
+        cwd=folder or site.pulled(),
+        env=site.environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
 
@@ -60,7 +67,7 @@ def test_a_job_is_asked_for_with_git_alone_and_the_branch_need_not_be_there(here
     files = here.git("ls-tree", "--name-only", "main")
     pasted(here, act["git"])
     assert here.answered(name_in(act))["state"] == "done"
-    pasted(here, act["git"])  # once more: the same document counts once
+    pasted(here, act["git"], here.source)  # once more, where there is no remote: the same document counts once
     assert len(here.ended("greet")) == 1
     assert here.git("ls-tree", "-r", "--name-only", "opsconductor/requests") == act["path"]
     assert here.git("ls-tree", "--name-only", "main") == files
