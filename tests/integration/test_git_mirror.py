@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,6 +226,30 @@ async def test_inherited_git_variables_lead_nowhere(origin: Origin, tmp_path: Pa
     assert not marker.exists()
     assert not (tmp_path / "trace").exists()
     mirror.close()
+
+
+async def test_no_hook_of_this_host_runs(origin: Origin, tmp_path: Path, home: dict[str, str]) -> None:
+    """Neither those of the user's configuration, nor those that a template or a stranger puts into the mirror."""
+    marker = tmp_path / "ran"
+    hooks = tmp_path / "template" / "hooks"
+    hooks.mkdir(parents=True)
+    for name in ("reference-transaction", "pre-push", "post-checkout", "fsmonitor-watchman", "post-rewrite"):
+        (hooks / name).write_text(f"#!/bin/sh\necho {name} $(pwd) >> {marker}\n")
+        (hooks / name).chmod(0o755)
+    settings = f"[core]\nhooksPath = {hooks}\nfsmonitor = {hooks}/fsmonitor-watchman\n"
+    (tmp_path / "home" / ".gitconfig").write_text(f"{settings}[init]\ntemplateDir = {tmp_path}/template\n")
+    mirror = Mirror(tmp_path / "mirror.git", str(origin.path), environment=home)
+    found = (await mirror.fetch([MAIN]))[MAIN]
+    assert found is not None
+    shutil.copytree(hooks, tmp_path / "mirror.git" / "hooks", dirs_exist_ok=True)
+    await mirror.fetch([MAIN])
+    await mirror.push(found, "refs/heads/copy", None)
+    mirror.close()
+    assert "mirror.git" not in marker.read_text(), "who receives a push has hooks of its own, and they are its matter"
+    environment = {**home, "GIT_CONFIG_NOSYSTEM": "1"}
+    update = ["git", "-C", str(tmp_path / "mirror.git"), "update-ref", "refs/heads/control", found]
+    subprocess.run(update, env=environment, check=True)
+    assert "mirror.git" in marker.read_text(), "git by itself would have run them"
 
 
 def stuck_ssh(tmp_path: Path, home: dict[str, str]) -> dict[str, str]:
