@@ -1,6 +1,7 @@
 """ssh-keygen and gpg, which check and make signatures: started with fixed arguments and an empty environment."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,11 +18,15 @@ def run(program: str, *arguments: str, data: Path | None = None) -> "subprocess.
 
     Raises TrustUnavailable where it is not there, or does not end.
     """
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent"}
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": "/nonexistent"}
+    found = shutil.which(program)
+    if found is None:
+        package = "the OpenSSH client" if program == "ssh-keygen" else "GnuPG"
+        raise TrustUnavailable(f"{program} was not found, which signatures need; install {package}")
     try:
         with (data or Path(os.devnull)).open("rb") as given:
             return subprocess.run(
-                [program, *arguments],
+                [found, *arguments],
                 stdin=given,
                 capture_output=True,
                 check=False,
@@ -31,9 +36,6 @@ def run(program: str, *arguments: str, data: Path | None = None) -> "subprocess.
                 errors="replace",
                 start_new_session=True,
             )
-    except FileNotFoundError as error:
-        package = "the OpenSSH client" if program == "ssh-keygen" else "GnuPG"
-        raise TrustUnavailable(f"{program} was not found, which signatures need; install {package}") from error
     except subprocess.TimeoutExpired as error:
         raise TrustUnavailable(f"{program} took longer than {_LIMIT:.0f} s and was stopped") from error
     except OSError as error:
