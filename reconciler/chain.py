@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -126,6 +126,10 @@ class Chain:
             return Followed(trusted, rewritten(head, trusted.commit), self.mode)
         return self._since(trusted, head, now, good)
 
+    def begins(self, head: str) -> bool:
+        """Whether the settings let a commit in as the first one."""
+        return self.mode == "none" or self._unproven_first(head, datetime.now(UTC))[1] is None
+
     def signed(self, commit: str, users: Mapping[str, User], at: datetime) -> Signature:
         """Who answers for a commit outside the chain, as one that brings an act."""
         return self._signatures_of([(commit, None, users)], at)[0]
@@ -134,10 +138,16 @@ class Chain:
 
     def _first(self, head: str, now: datetime) -> Followed:
         """The first commit of all is judged by the settings alone: nobody is there who could speak for it."""
-        signature = self._signatures_of([(head, None, {})], now)[0] if self.mode != "none" else None
-        if signature is not None and (stopped := unproven(head, self.mode, signature)) is not None:
+        signature, stopped = self._unproven_first(head, now)
+        if stopped is not None:
             return Followed(None, stopped, self.mode)
         return Followed(Trusted(head, self._authorities.of(head, "none", None).mode, signature), mode=self.mode)
+
+    def _unproven_first(self, head: str, now: datetime) -> tuple[Signature | None, Stopped | None]:
+        if self.mode == "none":
+            return None, None
+        signature = self._signatures_of([(head, None, {})], now)[0]
+        return signature, unproven(head, self.mode, signature)
 
     def _since(self, trusted: Trusted, head: str, now: datetime, good: Catalog | None) -> Followed:
         if trusted.commit == head:

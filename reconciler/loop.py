@@ -78,7 +78,7 @@ class Loop:
         self.sure: Callable[[], bool] = lambda: True
         """Whether we may decide: this process did not stand still since it saw the branch as its own."""
         self._journal = journal
-        self.outlook = Outlook(mirror, branch)
+        self.outlook = Outlook(mirror, branch, trust)
         """What is seen of the source."""
         self._objects = objects
         self._wake = wake

@@ -4,10 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from journal.errors import Refused, Unavailable
+from reconciler.chain import chain_of
 from reconciler.definitions import Definitions
 from reconciler.lookout import Lookout, Sighting
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
+from reconciler.trust import TRUST_NOBODY, TrustSettings
 from schemas.project import DEFAULT_REQUESTS_REF, Project
 
 LONGEST_SLEEP = timedelta(seconds=30)
@@ -17,7 +19,7 @@ LONGEST_SLEEP = timedelta(seconds=30)
 class Outlook:
     """The last look at the source, and where to look next. One look at a time."""
 
-    def __init__(self, mirror: Mirror, branch: str) -> None:
+    def __init__(self, mirror: Mirror, branch: str, trust: TrustSettings = TRUST_NOBODY) -> None:
         self.branch = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
         """The branch of definitions."""
         self.status_ref: str | None = None
@@ -30,6 +32,7 @@ class Outlook:
         self._lookout = Lookout(mirror)
         # A look is made beside a pass, and Objects have one caller at a time.
         self._ahead = Definitions(Objects(mirror.path))
+        self._first = chain_of(mirror.path, self._ahead, trust)
         self._ahead_turn = asyncio.Lock()
         self._first_requests_ref = DEFAULT_REQUESTS_REF
 
@@ -50,8 +53,11 @@ class Outlook:
         return await self._project_ahead(head)
 
     async def _project_ahead(self, head: str | None) -> Project | None:
+        """Of a commit that the settings do not let in as the first one nothing is heeded, not where status goes either."""
         async with self._ahead_turn:
-            return await self._ahead.project(head) if head else None
+            if head is None or not await asyncio.to_thread(self._first.begins, head):
+                return None
+            return await self._ahead.project(head)
 
     async def interval(self) -> timedelta:
         """How long it takes at most until an engine on this source has looked at its branches."""

@@ -83,3 +83,18 @@ def test_a_lost_store_is_filled_from_a_branch_that_this_engine_signed_and_from_n
     assert here.status("requests/one.yaml")["reason"] == "storeLost", "what was answered must not be done again"
     assert here.runs("hello") == []
     assert here.head(MAIN) == here.sync()["appliedCommit"]
+
+
+def test_an_unsigned_first_commit_does_not_say_where_the_status_goes(site: Make) -> None:
+    """Nothing of it is heeded: else who may push definitions alone could have the engine write to any branch."""
+    here = site({"hello.yaml": HELLO})
+    trust = here.root / "trust"
+    trust.write_text(f"ann@example.org {public(key(here, 'ana'))}\n")
+    project = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: p}\n"
+    here.commit({"opsconductor.yaml": f"{project}spec: {{status: {{ref: refs/heads/release}}}}\n"})
+    here.start("--verify", "head", "--trust", str(trust))
+    here.wait(lambda: here.sync().get("observedCommit") == here.head(MAIN))
+    assert here.sync()["appliedCommit"] is None
+    assert here.head("release") is None
+    done = here.run("doctor", str(here.source), "--verify", "head", "--trust", str(trust))
+    assert f"{trust}: 1 keys of people" in done.stdout
