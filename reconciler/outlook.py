@@ -53,7 +53,7 @@ class Outlook:
         return await self._project_ahead(head)
 
     async def _project_ahead(self, head: str | None) -> Project | None:
-        """Of a commit that the settings do not let in as the first one nothing is heeded, not where status goes either."""
+        """Of a commit that the settings do not let in as the first one nothing is heeded, nor where status goes."""
         async with self._ahead_turn:
             if head is None or not await asyncio.to_thread(self._first.begins, head):
                 return None

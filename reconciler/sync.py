@@ -96,7 +96,8 @@ def _verified(sync: Sync) -> Iterator[_Found]:
             yield ("Verified", "False", "PoliciesNotEnforced", message)
         return
     if sync.frozen is not None:
-        yield ("Verified", "False", *sync.frozen)
+        # What to do stands in Stalled.
+        yield ("Verified", "False", sync.frozen[0], f"the head is not trusted; verify: {sync.verify}")
     elif sync.proof is None:
         yield ("Verified", "Unknown", "NothingTrusted", f"no commit was judged yet; verify: {sync.verify}")
     elif sync.verified:
