@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+from engine.trust import anybody
 from journal.errors import Refused, Unavailable
 from reconciler.chain import chain_of
 from reconciler.definitions import Definitions
@@ -32,7 +33,7 @@ class Outlook:
         self._lookout = Lookout(mirror)
         # A look is made beside a pass, and Objects have one caller at a time.
         self._ahead = Definitions(Objects(mirror.path))
-        self._first = chain_of(mirror.path, self._ahead, trust)
+        self._first = chain_of(mirror.path, self._ahead, trust, permits=anybody)
         self._ahead_turn = asyncio.Lock()
         self._first_requests_ref = DEFAULT_REQUESTS_REF
 
