@@ -1,5 +1,7 @@
 """A secret encrypted in the repository: opened by the engine that has the key, for its step, and nowhere else."""
 
+import pytest
+
 from tests.acceptance.site import HERE, Site, job, steps_of
 from tests.sops import Key, encrypted
 
@@ -19,6 +21,7 @@ USES = """
 """
 
 
+@pytest.mark.slow
 def test_the_engine_with_the_key_opens_it_and_writes_it_nowhere(bare: Site) -> None:
     key = Key.made(bare.root / "home")
     bare.create({
