@@ -289,6 +289,11 @@ class SyncView:
     change: Mapping[str, Any] | None = None
     """The commit that waits for approvals, as `sync.yaml` shows it."""
 
+    @property
+    def signed(self) -> bool:
+        """Whether commits, and so the acts of people, must be signed: nothing is said of it where nobody asks."""
+        return any(one.type == "Verified" for one in self.conditions)
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLettersView:

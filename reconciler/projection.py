@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy import Connection
 
 from engine import readmodel, statuspage
-from engine.gates import ADVISORY
 from engine.identity import RunId
 from engine.views import (
     EventView,
@@ -164,7 +163,7 @@ class Projection:
             writes |= _file(readmodel.workflow_path(name), readmodel.workflow_status(self._workflows[name]))
         for digest in by_topic.get("gate", ()):
             gate = graphs.open_gate(conn, digest)
-            shown = None if gate is None else readmodel.gate_file(gate, advisory=ADVISORY)
+            shown = None if gate is None else readmodel.gate_file(gate, advisory=not self._sync().signed)
             writes |= _file(readmodel.gate_path(digest), shown)
         for name in by_topic.get("job", ()):
             writes |= _file(readmodel.job_path(name), readmodel.job_status(jobs[name]))

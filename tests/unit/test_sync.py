@@ -44,3 +44,14 @@ def test_a_condition_keeps_the_time_of_its_last_transition() -> None:
 
 def test_nothing_changes_while_nothing_changes() -> None:
     assert view(GOOD, view(GOOD, None, NOW), NOW + timedelta(days=1)) == view(GOOD, None, NOW)
+
+
+def test_where_signatures_are_asked_for_it_is_said_whether_the_head_is_trusted() -> None:
+    """Where nobody asks for them, nothing is said: a gate tells by this whether its votes are proven."""
+    asked = replace(GOOD, verify="range", proof="signed by ana with SHA256:a", verified=True)
+    assert conditions(asked)["Verified"] == ("True", "Trusted")
+    assert conditions(replace(asked, frozen=("Unsigned", "sign it")))["Verified"] == ("False", "Unsigned")
+    assert conditions(replace(asked, verified=False))["Verified"] == ("Unknown", "TakenBefore")
+    assert conditions(replace(asked, proof=None))["Verified"] == ("Unknown", "NothingTrusted")
+    assert view(asked, None, NOW).signed
+    assert not view(GOOD, None, NOW).signed

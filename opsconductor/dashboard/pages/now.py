@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from engine import zones
 from engine.catalog import Catalog
 from engine.decide import Skips
-from engine.gates import ADVISORY
 from engine.readmodel import gate_file, sync_file
 from engine.states import RunState
 from engine.views import RunBrief
@@ -33,7 +32,8 @@ _WISHED = (None, RunState.SUCCEEDED, RunState.CANCELLED)
 async def load(sources: Sources, _: Asked) -> Data:
     """The first page."""
     at, catalog = sources.clock.now(), sources.engine.catalog
-    found = await sources.journal.read(lambda conn: _now(conn, catalog, at))
+    advisory = not sources.engine.sync().signed
+    found = await sources.journal.read(lambda conn: _now(conn, catalog, at, advisory=advisory))
     next_ = _next(sources.engine)
     sync = sync_file(sources.engine.sync())["status"]
     return {
@@ -116,12 +116,12 @@ def _due(catalog: Catalog, name: str, instant: datetime) -> Data:
     }
 
 
-def _now(conn: Connection, catalog: Catalog | None, at: datetime) -> Data:
+def _now(conn: Connection, catalog: Catalog | None, at: datetime, *, advisory: bool) -> Data:
     open_ = (*history.running(conn, limit=_OPEN), *history.waiting(conn, limit=_OPEN))
     done = history.ended_targets(conn, [brief.id for brief in open_])
     usual = {name: usual_seconds(conn, name) for name in {brief.job for brief in open_}}
     return {
-        "gates": [gate_file(gate, advisory=ADVISORY) for gate in graphs.open_gates(conn)],
+        "gates": [gate_file(gate, advisory=advisory) for gate in graphs.open_gates(conn)],
         "failing": _failing(conn, catalog),
         "open": [_open(brief, at, done.get(brief.id, 0), usual[brief.job]) for brief in open_],
         "late": [_late(notice, at) for notice in happenings.late(conn, at, ())[:_LATE]],
