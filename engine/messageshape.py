@@ -3,6 +3,7 @@
 Compiling a template would evaluate its constants (DESIGN 5), so the sample is a shape, and reading it is walking it.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     "notification.dead": {"message": "", "rule": "", "error": "", "attempts": 1},
 }
 """What `event.data` may hold of each event."""
+ITEM = "[]"
 _FREE = frozenset({"discovery.changed"})
 """Events whose data is not settled yet."""
 WITHOUT_RUN = frozenset(
@@ -57,6 +59,7 @@ class Read:
     path: tuple[str, ...]
     line: int
     tested: bool
+    """An item of a list, `targets[0]` or one of a loop over them, is `[]` in the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,19 @@ def _lack(read: Read, events: tuple[str, ...]) -> Lack | None:
 def _missing(shape: Any, rest: tuple[str, ...]) -> tuple[str, ...] | None:
     """What there is where the path ends too early; None where it leads somewhere. An empty shape is free."""
     for name in rest:
-        if not isinstance(shape, Mapping) or not shape:
+        if shape is None or shape in ({}, []):
             return None
-        if name not in shape:
-            return tuple(sorted(shape))
-        shape = shape[name]
+        match shape:
+            case [item, *_] if name == ITEM:
+                shape = item
+            case Mapping():
+                if name not in shape:
+                    return tuple(sorted(shape))
+                shape = shape[name]
+            case _ if name == ITEM or hasattr(shape, name):  # what a text or a list can do
+                return None
+            case _:
+                return ()
     return None
 
 
@@ -106,11 +117,28 @@ def reads_of(text: str) -> tuple[Read, ...]:
         every = below(parsed(text))
     except (TemplateSyntaxError, RecursionError, ValueError):
         return ()
-    own = {node.name for node in every if isinstance(node, nodes.Name) and node.ctx != "load"}
+    own = Counter(node.name for node in every if isinstance(node, nodes.Name) and node.ctx != "load")
+    items = {name: path for name, path in _items(every) if own[name] == 1}
     tested = set(_tested(every))
-    return tuple(
-        Read(path, line, path[0] in tested) for path, line in _chains(every) if path[0] in SAMPLE and path[0] not in own
-    )
+    found = []
+    for written, line in _chains(every):
+        path = (*items[written[0]], *written[1:]) if written[0] in items else written
+        if path[0] in SAMPLE and path[0] not in own:
+            found.append(Read(path, line, path[0] in tested))
+    return tuple(found)
+
+
+def _items(every: "list[nodes.Node]") -> "Iterator[tuple[str, tuple[str, ...]]]":
+    """The names of loops over what messages hold, with the path of what they go through."""
+    from jinja2 import nodes
+
+    for node in every:
+        match node:
+            case nodes.For(target=nodes.Name(name=name), iter=nodes.Name(name=over)):
+                yield name, (over, ITEM)
+            case nodes.For(target=nodes.Name(name=name), iter=nodes.Getattr() as over_what):
+                for path, _ in _chains([over_what]):
+                    yield name, (*path, ITEM)
 
 
 def _tested(every: "list[nodes.Node]") -> Iterator[str]:
@@ -147,6 +175,8 @@ def _chains(every: "list[nodes.Node]") -> Iterator[tuple[tuple[str, ...], int]]:
                 names.append(under.attr)
             elif isinstance(under.arg, nodes.Const) and isinstance(under.arg.value, str):
                 names.append(under.arg.value)
+            elif isinstance(under.arg, nodes.Const) and isinstance(under.arg.value, int):
+                names.append(ITEM)
             else:
                 names.clear()  # what an index gives is not known by name; what stands before it is
             under = under.node

@@ -19,6 +19,11 @@ MOST_EVENTS = 50
 _LONGEST = 500
 _TAIL = 1_000
 _GOOD = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
+_GOOD_NEWS = frozenset({"run.started", "run.succeeded", "run.recovered", "target.recovered", "sync.recovered"})
+_CALLS = frozenset(
+    {"run.late", "run.cancelled", "run.noTargets", "run.waitingApproval", "credential.expiring", "discovery.changed"}
+)
+"""Events that somebody should look at, and of which nothing went wrong yet."""
 _OWN_PAGES = {"Job": "jobs", "Target": "targets"}
 
 
@@ -38,11 +43,20 @@ def context_of(
 
 
 def added(context: Mapping[str, Any], more: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """The context of a message that tells one more event; `count` with it. It shows the first, and names the others."""
+    """The context of a message that tells one more event; `count` with it. It shows the worst, and names the others.
+
+    Of several that are as bad the first: who sorts messages by their type must not take a failure for good news.
+    """
     others = list(context.get("events") or [brief(context)])
     if len(others) < MOST_EVENTS:
         others.append(brief(more))
-    return {**context, "events": others, "count": count}
+    shown = more if _badness(more) > _badness(context) else context
+    return {**shown, "events": others, "count": count}
+
+
+def _badness(context: Mapping[str, Any]) -> int:
+    event = context["event"]["type"]
+    return 0 if event in _GOOD_NEWS else 1 if event in _CALLS else 2
 
 
 def brief(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,5 +207,8 @@ SAMPLE: Mapping[str, Any] = {
     },
     "job": {"name": "", "kind": "", "labels": {}, "description": "", "owner": ""},
     "links": {"dashboard": "", "run": "", "job": "", "target": "", "sync": ""},
+    "targets": [{"name": "", "state": "", "step": "", "error": "", "exitCode": 0, "tail": ""}],
+    "events": [{"id": "", "type": "", "time": "", "kind": "", "name": "", "run": "", "why": ""}],
+    "count": 1,
 }  # fmt: skip
 """The shape of a context, for whoever checks a template before it is in force."""

@@ -29,6 +29,8 @@ RECENT = 15
 NEXT = 15
 OPEN = 30
 FAILING = 50
+_NAMED = 3
+"""Targets of a run that did not succeed, by name."""
 FINDINGS = 10
 _LONGEST = 160
 _DIGITS = 12
@@ -173,7 +175,7 @@ def _failing(failing: Sequence[JobView]) -> Iterator[str]:
             _link(job.name, workflow_path(job.name) if job.last.workflow else job_path(job.name)),
             _run_link(job.last),
             _state(job.last.state),
-            text(job.last.reason) or _names(job.last.failed),
+            text(job.last.reason) or _failed(job.last),
             str(job.consecutive_failures),
             _run_link(job.last_success) if job.last_success else "never",
         )
@@ -218,7 +220,7 @@ def _recent(runs: Sequence[RunBrief]) -> Iterator[str]:
             _cause(run),
             _time(run.finished_at),
             _took(run),
-            text(run.reason) or _names(run.failed),
+            text(run.reason) or _failed(run),
         )
         for run in runs[:RECENT]
     )
@@ -301,8 +303,9 @@ def _cause(run: RunBrief) -> str:
     return f"{run.cause_kind} {text(run.cause_name)}"
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(text(name) for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _failed(run: RunBrief) -> str:
+    more = run.failures - len(run.failed[:_NAMED])
+    return ", ".join(text(name) for name in run.failed[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _commit(commit: str | None) -> str:

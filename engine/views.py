@@ -131,7 +131,9 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class RunBrief:
-    """A run in one line. `failed` names the targets that did not succeed, the worst first, at most a few."""
+    """A run in one line. `failed` names the targets that did not succeed, the worst first, at most a few; `failures`
+    is how many there are.
+    """
 
     id: RunId
     job: str
@@ -145,6 +147,7 @@ class RunBrief:
     reason: str | None = None
     targets: int = 0
     failed: tuple[str, ...] = ()
+    failures: int = 0
     dry_run: bool = False
     workflow: bool = False
     wait: Wait | None = None

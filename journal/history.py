@@ -77,7 +77,7 @@ def _briefs(conn: Connection, rows: Collection[AnyRow]) -> tuple[RunBrief, ...]:
     return tuple(_brief(row, failed.get(row.seq, ()), waits.get(row.seq)) for row in rows)
 
 
-def _brief(row: AnyRow, failed: tuple[str, ...], wait: Wait | None) -> RunBrief:
+def _brief(row: AnyRow, failed: Sequence[str], wait: Wait | None) -> RunBrief:
     return RunBrief(
         id=RunId(row.id),
         job=row.job,
@@ -90,14 +90,16 @@ def _brief(row: AnyRow, failed: tuple[str, ...], wait: Wait | None) -> RunBrief:
         finished_at=row.finished_at,
         reason=row.reason,
         targets=len(row.targets),
-        failed=failed,
+        failed=tuple(failed[:_NAMED]),
+        failures=len(failed),
         dry_run=row.dry_run,
         workflow=row.workflow,
         wait=wait,
     )
 
 
-def _failed(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[str, ...]]:
+def _failed(conn: Connection, seqs: Collection[int]) -> dict[int, list[str]]:
+    """The targets that did not succeed, the worst first."""
     good = (StepState.SUCCEEDED.value, StepState.SKIPPED.value)
     found: dict[int, list[tuple[int, str]]] = {}
     for part in portions(seqs):
@@ -106,10 +108,10 @@ def _failed(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[str, ...
             query.where(run_targets.c.run.in_(part), run_targets.c.state.not_in(good))
         ):
             found.setdefault(run, []).append((_RANK[state], name))
-    return {run: tuple(name for _, name in sorted(names)[:_NAMED]) for run, names in found.items()}
+    return {run: [name for _, name in sorted(names)] for run, names in found.items()}
 
 
-def _failed_nodes(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[str, ...]]:
+def _failed_nodes(conn: Connection, seqs: Collection[int]) -> dict[int, list[str]]:
     """Of workflows' runs: the nodes that kept them from succeeding, in the order of the text."""
     found: dict[int, list[str]] = {}
     for part in portions(seqs):
@@ -118,7 +120,7 @@ def _failed_nodes(conn: Connection, seqs: Collection[int]) -> dict[int, tuple[st
         )
         for run, name in conn.execute(query.order_by(nodes.c.seq)):
             found.setdefault(run, []).append(name)
-    return {run: tuple(names[:_NAMED]) for run, names in found.items()}
+    return found
 
 
 def running(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:

@@ -287,7 +287,9 @@ class Requests:
             return answer
 
         if (answer := await self._journal.write(change)) is not None:
-            log.info("request answered", request=act.name, action=action, answer=answer.state, reason=answer.reason)
+            facts = {"run": answer.run, "job": _started_by(act), "reason": answer.reason}
+            given = {name: value for name, value in facts.items() if value is not None}
+            log.info("request answered", request=act.name, action=action, answer=answer.state, **given)
 
 
 def _with_newer(refusal: Refuse, rejected: str) -> Refuse:
@@ -318,3 +320,9 @@ def _apply(
             if isinstance(result, runs.Overlap):
                 return Answer("refused", "overlap", f"run {result.blocking} of the same group is in its way")
             return Answer("accepted" if rehearsal is None else "done", run=judgement.run)
+
+
+def _started_by(act: Document) -> str | None:
+    """The job or workflow that a request names."""
+    spec = getattr(act, "spec", None)
+    return getattr(spec, "job_ref", None) or getattr(spec, "workflow_ref", None)

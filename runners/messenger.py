@@ -243,19 +243,20 @@ class Messenger:
         return made if kept else None
 
     async def _record(self, claimed: Claimed, delivery: Delivery) -> None:
-        now, name = self._clock.now(), claimed.channel
+        now, name, told = self._clock.now(), claimed.channel, _about(claimed)
         match delivery:
             case Delivered():
                 self._known.pop(name, None)
+                log.info("message delivered", **told)
                 await self._written(lambda tx: deliveries.delivered(tx, claimed.hold, name, now))
             case Never(error=error):
-                log.warning("message not delivered", id=claimed.id, channel=name, error=error)
+                log.warning("message not delivered", **told, error=error)
                 await self._written(lambda tx: _never(tx, claimed, error, now))
             case Later(error=error, after=after):
                 next_at = now + pause(claimed.attempts, self._chance(), after)
                 circuit = self._circuit(name).failed(now, self._chance(), after)
                 self._known[name] = _Known(claimed.pinned, circuit)
-                log.warning("message not delivered yet", id=claimed.id, channel=name, error=error, next=str(next_at))
+                log.warning("message not delivered yet", **told, error=error, next=str(next_at))
                 await self._written(
                     lambda tx: _failed(tx, claimed, error, now, next_at, away=circuit.until is not None)
                 )
@@ -270,6 +271,16 @@ class Messenger:
             except Unavailable as error:
                 log.warning("journal cannot be written", error=error.message)
                 await asyncio.sleep(error.retry_after.total_seconds())
+
+
+def _about(claimed: Claimed) -> dict[str, str]:
+    """What a line of the log names of a message: what it tells of, where that is one thing."""
+    event, run = claimed.context.get("event") or {}, claimed.context.get("run") or {}
+    facts = {"event_type": event.get("type"), "run": run.get("id"), "job": run.get("job"), "commit": run.get("commit")}
+    if event.get("kind") == "Target":
+        facts["target"] = event.get("name")
+    found = {"id": claimed.id, "channel": claimed.channel, "rule": claimed.rule, "attempt": str(claimed.attempts)}
+    return found | {name: str(value) for name, value in facts.items() if value}
 
 
 def _gone(channel: str) -> str:

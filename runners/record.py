@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from engine.pinned import PlannedStep
+from engine.pinned import RUNNER, PlannedStep
 from engine.progress import StepRecord
 from engine.states import RunState, StepState
 from journal import leases, steps, uses
@@ -60,6 +60,7 @@ class Record:
         await self._write(
             lambda tx: steps.end(tx, fence, target, step.phase, step.id, attempt, ended, now), evidence=True
         )
+        self._tell(target, step, ended)
 
     async def start_and_end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd) -> None:
         """Start and end of a step that could not be started: it has no effect to lie between them."""
@@ -70,6 +71,14 @@ class Record:
             steps.end(tx, fence, target, step.phase, step.id, attempt, ended, now)
 
         await self._write(change)
+        self._tell(target, step, ended)
+
+    def _tell(self, target: str, step: PlannedStep, ended: StepEnd) -> None:
+        """The engine's log has what did not go well; the rest would be a line for each step of each target."""
+        if ended.state is not StepState.SUCCEEDED:
+            facts = {"target": None if target == RUNNER else target, "exit_code": ended.exit_code, "error": ended.error}
+            given = {name: value for name, value in facts.items() if value is not None}
+            self._log.info("step did not succeed", step=step.id, state=ended.state.value, **given)
 
     async def skip(self, target: str, step: PlannedStep, attempt: int, reason: str) -> StepRecord:
         fence, now = self._fence, self._clock.now()

@@ -7,7 +7,7 @@ from typing import assert_never
 from engine.channels import PinnedChannel
 from engine.pinned import PinnedSpec
 from runners.certificates import certificate
-from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel, deliverer
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel, deliverer, unable
 from runners.doors import NoPart
 from runners.keyring import Keyring
 from runners.masking import Masker
@@ -21,7 +21,7 @@ LONGEST = 60.0
 async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: Read, *, restricted: bool) -> Delivery:
     """Hand it over. Nothing that is said of it holds a secret. `read` gives the files of the channel's commit."""
     if pinned.refused is not None:
-        return Never(pinned.refused)
+        return unable(pinned.refused)
     masker = Masker()
     keys = Keyring(secrets, masker)
     credentials, sealed = dict(pinned.credentials), dict(pinned.sealed)
@@ -42,7 +42,7 @@ async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: 
             by = channel(kind, Limits(pinned.networks, restricted))
             return _masked(await by.deliver(message, settings, opened), masker)
     except (NoPart, NoFile) as error:
-        return Never(masker.mask(str(error)))
+        return unable(masker.mask(str(error)))
     except TimeoutError:
         return Later(f"no answer within {LONGEST:.0f} s", fate="unknown")
     except Exception as error:  # noqa: BLE001 - a plug-in's channel: what it does not foresee must lose no message

@@ -1,6 +1,6 @@
 """The words of messages, and the templates that steps render: such as can be read, over names that are there."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -67,19 +67,28 @@ def _problems(data: bytes) -> tuple[Problem, ...]:
 def _about(authored: Authored, rule: NotificationRule) -> Iterator[Diagnostic]:
     template = rule.spec.template
     for field, text in (("subject", template.subject), ("body", template.body)):
-        for problem in problems_of(text, NAMES) if text else ():
-            span = _span(authored, ("spec", "template", field), text or "", problem)
+        if not text:
+            continue
+        problems = problems_of(text, NAMES)
+        for problem in problems:
+            span = _span(authored, ("spec", "template", field), text, problem)
             yield Diagnostic(span, "OC410" if problem.unknown else "OC409", problem.message, problem.hint)
-        if text and not problems_of(text, NAMES):
-            yield from _lacking(authored, rule, field, text)
+        yield from _lacking(authored, rule, field, text, {(problem.line, problem.word) for problem in problems})
 
 
-def _lacking(authored: Authored, rule: NotificationRule, field: str, text: str) -> Iterator[Diagnostic]:
-    """What a template reads that is not there with every event of its rule."""
-    from engine.messageshape import lacks_of  # it brings all that makes events, for rules with a template of their own
+def _lacking(
+    authored: Authored, rule: NotificationRule, field: str, text: str, told: Collection[tuple[int, str]]
+) -> Iterator[Diagnostic]:
+    """What a template reads that is not there with every event of its rule. `told`: lines and words told already."""
+    from engine.messageshape import (  # it brings all that makes events, for rules with a template of their own
+        ITEM,
+        lacks_of,
+    )
 
     for lack in lacks_of(text, rule.spec.events):
-        name = ".".join(lack.read.path)
+        if (lack.read.line, lack.read.path[-1]) in told:
+            continue
+        name = ".".join(lack.read.path).replace(f".{ITEM}", ITEM)
         said = Problem("", "", lack.read.line, lack.read.path[-1])
         span = _span(authored, ("spec", "template", field), text, said)
         if lack.events:
@@ -88,7 +97,9 @@ def _lacking(authored: Authored, rule: NotificationRule, field: str, text: str) 
             hint = f"write {{% if {root} %}} around it, or make a rule of its own for {lack.events[0]}"
             yield Diagnostic(span, "OC412", message, hint, "warning")
         else:
-            yield Diagnostic(span, "OC410", f"there is no '{name}' in a message", f"there are {', '.join(lack.known)}")
+            there = ", ".join(lack.known)
+            hint = f"there are {there}" if there else "what stands before the last dot is a text, a number or a list"
+            yield Diagnostic(span, "OC410", f"there is no '{name}' in a message", hint)
 
 
 def _span(authored: Authored, path: Path, text: str, problem: Problem) -> Span:

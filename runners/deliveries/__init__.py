@@ -31,8 +31,8 @@ class Delivered:
 class Later:
     """Not now: it is tried again, not before `after` where that is given.
 
-    `fate` is what became of this attempt: nothing was sent; the other side said no; or it was sent, and whether it
-    arrived is not known.
+    `fate` is what became of this attempt: nothing was sent; the other side said no, or ours; or it was sent, and
+    whether it arrived is not known.
     """
 
     error: str
@@ -48,6 +48,14 @@ class Never:
 
 
 Delivery = Delivered | Later | Never
+
+
+def unable(error: Exception | str) -> Later:
+    """Our own side cannot: a secret, a certificate, the pool's networks or the host's settings are in the way.
+
+    No message is at fault, and a commit or the host's owner can mend it: until then they wait, as when nobody answers.
+    """
+    return Later(str(error))
 
 
 @dataclass(frozen=True, slots=True)

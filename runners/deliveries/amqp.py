@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, unable
 from runners.deliveries.plain import cut
 from runners.deliveries.webhook import event_body
 from runners.secrets import Opened, Sealed
@@ -45,14 +45,14 @@ class Amqp:
         try:
             import aiormq
         except ImportError:
-            return Never(_MISSING)
+            return unable(_MISSING)
         # It writes what goes wrong, with addresses and tracebacks, to whoever listens; we say it ourselves.
         logging.getLogger(aiormq.__name__).setLevel(logging.CRITICAL + 1)
         try:
             login = _login(settings, opened)
             tls = None if settings["security"] == "none" else trusting(settings.get("caCert"))
         except (Sealed, ValueError) as error:
-            return Never(str(error))
+            return unable(error)
         sending = _Sending(message, settings, login, tls)
         try:
             async with asyncio.timeout(self._limits.total):
@@ -92,7 +92,7 @@ class _Sending:
             )
             connection = await self._connected(addresses)
         except Forbidden as error:
-            return Never(str(error))
+            return unable(error)
         except wrong.AuthenticationError as error:
             return Never(f"{self._place} takes no login by name and password: {_words(error)}")
         except wrong.ProbableAuthenticationError:

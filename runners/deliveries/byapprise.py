@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runners.childprocess import answer_of
-from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, apprising
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, apprising, unable
 from runners.deliveries.plain import cut
 from runners.deliveries.posting import place_of, sealed
 from runners.secrets import Opened, Sealed
@@ -37,7 +37,7 @@ class ByApprise:
         except Sealed as error:
             return sealed(error)
         if self._limits.restricted:
-            return Never("this runner is restricted: Apprise reaches addresses that nobody judges")
+            return unable("this runner is restricted: Apprise reaches addresses that nobody judges")
         total = self._limits.total
         asked = {"url": place.url.strip(), "title": message.subject, "body": cut(message.text, _LONGEST)}
         asked |= {"format": message.format, "seconds": str(int(total))}

@@ -13,7 +13,7 @@ from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never
+from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, unable
 from runners.deliveries.plain import cut, plain
 from runners.secrets import Opened, Sealed
 from runners.steps.exchange import trusting
@@ -75,7 +75,7 @@ class Email:
             login = _login(settings, opened)
             tls = trusting(settings.get("caCert"))
         except (Sealed, ValueError) as error:
-            return Never(str(error))
+            return unable(error)
         sending = _Sending(made, settings, login, tls)
         try:
             async with asyncio.timeout(self._limits.total):
@@ -119,7 +119,7 @@ class _Sending:
         except (Unreached, aiosmtplib.SMTPException, OSError) as error:
             return Later(f"no connection to {server}: {_words(error)}", fate="notSent")
         except Forbidden as error:
-            return Never(str(error))
+            return unable(error)
         try:
             return await self._spoken(client)
         except aiosmtplib.SMTPResponseException as error:

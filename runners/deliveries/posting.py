@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from runners.deliveries import Delivered, Delivery, Later, Limits, Never
+from runners.deliveries import Delivered, Delivery, Later, Limits, Never, unable
 from runners.secrets import Opened, Sealed
 from runners.steps.exchange import Answer, Broken, Progress, Request, TooLong, exchange, trusting
 from runners.steps.reaching import Forbidden, Unreached
@@ -56,7 +56,7 @@ async def answered(place: Place, body: bytes, headers: Headers, limits: Limits) 
     try:
         tls = trusting(place.ca)
     except ValueError as error:
-        return Never(str(error))
+        return unable(error)
     request = Request(
         "POST",
         place.url,
@@ -82,7 +82,7 @@ async def answered(place: Place, body: bytes, headers: Headers, limits: Limits) 
     except Unreached as error:
         return Later(_said(error, place), fate="notSent")
     except Forbidden as error:
-        return Never(_said(error, place))
+        return unable(_said(error, place))
 
 
 def meaning(answer: Answer) -> Delivery:
@@ -110,8 +110,15 @@ def line_of(body: bytes) -> str:
 
 def _said(error: Exception, place: Place) -> str:
     # Words about a secret URL might hold parts of it: its host, or a piece that is no longer the whole secret.
-    return str(error) if place.written else f"the URL of the credential: {type(error).__name__.lower()}"
+    if place.written:
+        return str(error)
+    if isinstance(error, Forbidden):
+        return (
+            "the URL of the credential leads where channels do not go: to no address of the internet (name its network"
+            " in 'networks' of the RunnerPool where that is meant), or it is no plain URL of http or https"
+        )
+    return f"the URL of the credential: {type(error).__name__.lower()}"
 
 
-def sealed(error: Sealed) -> Never:
-    return Never(str(error))
+def sealed(error: Sealed) -> Later:
+    return unable(error)

@@ -212,6 +212,7 @@ async def test_a_timeout_ends_it(desk: Desk) -> None:
     assert await desk.state(leading.run) == "timedOut"
     (brief,) = [one for one in await desk.see(history.ended) if one.workflow]
     assert brief.failed == ("build", "ask", "ship", "rest")
+    assert brief.failures == 4
     assert (await desk.see(workflows.led, None)).runs == ()
 
 

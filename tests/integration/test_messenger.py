@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest_asyncio
 from sqlalchemy import Connection, select
+from structlog.testing import capture_logs
 
+from engine.noticecontext import SAMPLE
 from journal import deliveries, messages, notices
 from journal.deliveries import DEADLINE
 from journal.messages import Channel, NewMessage
@@ -184,6 +186,23 @@ async def test_a_refusal_is_dead_at_once_and_replayed_when_it_is_mended(post: Po
     post.poke()
     await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
     assert ids(server) == ["one", "two", "one", "two"]
+
+
+async def test_what_our_own_side_cannot_waits_until_it_is_mended(post: Post, server: HttpServer) -> None:
+    """No message is at fault where a secret is missing, and none is lost where the next commit mends it."""
+    await post.channel(f"{server.url}/x", credentialRef="hook")
+    await post.start()
+    with capture_logs() as logs:
+        one = a_message("one")
+        run = {**SAMPLE["run"], "id": "backup-1", "job": "backup", "commit": "1f0c"}
+        await post.write(replace(one, context={**one.context, "run": run}), a_message("two", order_key="other"))
+        await post.until(lambda rows: all(row.state == "waiting" and row.attempts for row in rows.values()))
+        await post.channel(f"{server.url}/x")
+        await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
+    told = [line for line in logs if line["event"] == "message delivered"]
+    assert {line["id"] for line in told} == {"one", "two"}
+    (line,) = (line for line in told if line["id"] == "one")
+    assert (line["run"], line["job"], line["commit"], line["rule"]) == ("backup-1", "backup", "1f0c", "failures")
 
 
 async def test_a_corrected_channel_is_asked_at_once(post: Post, server: HttpServer) -> None:

@@ -19,7 +19,7 @@ from runners.connections.ways import DOOR as CONNECTIONS
 from runners.connections.ways import Settings as WaySettings
 from runners.connections.ways import Ways
 from runners.deliveries import DOOR as CHANNELS
-from runners.deliveries import Message, Never
+from runners.deliveries import Later, Message
 from runners.secrets import Sealed, Secrets
 from runners.secrets.sources import DOOR as SOURCES
 from runners.secrets.sources import Host
@@ -221,7 +221,7 @@ async def test_no_channel_reads_a_file_of_the_runner_s_host(bench: Bench, host: 
     found = await sent(
         Message("id", "s", "t"), channel, Secrets(None, {}), lambda name: files.read("", name), restricted=True
     )
-    assert isinstance(found, Never), found
+    assert isinstance(found, Later), found
     assert CANARY not in found.error
 
 

@@ -33,6 +33,14 @@ RUN = RunView(
         ("{% for t in targets %}{{ t.name }}{% endfor %}{{ targets[0].name }}", []),
         ("{% set run = {'foo': 1} %}{{ run.foo }}", []),
         ("{{ run.id.upper() }}", []),
+        (
+            "{{ run.id.foo }} {{ run.why.foo.bar }} {{ run.seconds.x }}",
+            ["run.id.foo", "run.why.foo.bar", "run.seconds.x"],
+        ),
+        ("{{ targets[0].nme }} {{ events[1].zzz.y }}", ["targets.[].nme", "events.[].zzz.y"]),
+        ("{% for t in targets %}{{ t.nme }}{{ t.error.upper() }}{% endfor %}", ["targets.[].nme"]),
+        ("{% for t in targets %}{% set t = {} %}{{ t.nme }}{% endfor %}", []),
+        ("{% for key in job.labels %}{{ key.foo }}{% endfor %}{{ job.labels.team }}", []),
         ("{{ broken", []),
     ],
 )

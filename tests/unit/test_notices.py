@@ -13,6 +13,7 @@ from engine import noticecontext, notices
 from engine.catalog import Catalog
 from engine.notices import OF_TARGETS_WAIT, Event, Memory
 from engine.noticewords import words
+from runners.wording import event_of
 from schemas.notification import EventName, NotificationRuleSpec, Quiet
 from tests.catalogs import catalog as compiled
 
@@ -222,6 +223,24 @@ def test_a_message_of_many_events_names_fifty_and_counts_all(catalog: Catalog) -
     assert said.subject == "60 × target.unreachable: t0, t1, t2 and 57 more"
     assert "… and 10 more that are not shown" in said.text
     assert len(said.text.splitlines()) == 52
+
+
+def test_a_message_of_good_and_bad_news_is_one_of_the_bad(catalog: Catalog) -> None:
+    """Who sorts messages by their type, as an exchange does by its routing key, must not take it for a good one."""
+    happened = [
+        event("run.started", "backup", "Job", 1),
+        event("run.late", "backup", "Job", 2),
+        event("run.failed", "backup", "Job", 3),
+        event("run.unknown", "other", "Job", 4),
+        event("run.succeeded", "backup", "Job", 5),
+    ]
+    contexts = [noticecontext.context_of(one, notices.subjects(one, catalog), None, catalog, None) for one in happened]
+    whole = contexts[0]
+    for number, more in enumerate(contexts[1:], 2):
+        whole = noticecontext.added(whole, more, number)
+    assert (whole["event"]["type"], whole["event"]["id"], whole["count"]) == ("run.failed", happened[2].id, 5)
+    assert [one["type"] for one in whole["events"]] == [one.type for one in happened]
+    assert event_of(whole, "rule")["type"] == "opsconductor.run.failed"
 
 
 EVENTS = (

@@ -29,9 +29,9 @@ PARSER = MarkdownIt("gfm-like", {"html": True, "linkify": False})
 AT = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)
 BAD = RunBrief(
     RunId("rotate-20261121T001500Z-9f31c2a07b"), "rotate", RunState.FAILED, "schedule", "nightly", AT, AT, AT,
-    AT + timedelta(seconds=65), None, 3, ("web-01", "web-02", "web-03", "web-04"),
+    AT + timedelta(seconds=65), None, 50, ("web-01", "web-02", "web-03", "web-04"), 44,
 )  # fmt: skip
-GOOD = replace(BAD, state=RunState.SUCCEEDED, failed=())
+GOOD = replace(BAD, state=RunState.SUCCEEDED, failed=(), failures=0)
 VIEW = OverviewView(
     sync=SyncView(observed="b" * 40, applied="b" * 40),
     jobs=(JobView("rotate", BAD, GOOD, 2), JobView("fine", GOOD, GOOD, 0)),
@@ -53,14 +53,14 @@ def test_the_page_shows_what_fails_waits_ran_and_comes() -> None:
         "Commit `bbbbbbbbbb` is in force; more in [sync.yaml](sync.yaml).\n\n"
         "## Failing\n\n"
         "| Job | Last run | State | Why | Times in a row | Last success |\n|---|---|---|---|---|---|\n"
-        f"| [rotate](jobs/rotate.yaml) | {run} | ❌ failed | web-01, web-02, web-03 and 1 more | 2 | {run} |\n\n"
+        f"| [rotate](jobs/rotate.yaml) | {run} | ❌ failed | web-01, web-02, web-03 and 41 more | 2 | {run} |\n\n"
         "## Unreachable\n\n"
         "| Target | Since |\n|---|---|\n| [web-09](targets/web-09.yaml) | 2026-11-21 00:15 UTC |\n\n"
         "## Waiting and running\n\n"
         f"| Run | State | Because of | Why |\n|---|---|---|---|\n| {run} | ▶️ running | schedule nightly |  |\n\n"
         "## What ran\n\n"
         "| Run | State | Because of | Ended | Took | Why |\n|---|---|---|---|---|---|\n"
-        f"| {run} | ❌ failed | schedule nightly | 2026-11-21 00:16 UTC | 1m5s | web-01, web-02, web-03 and 1 more |\n"
+        f"| {run} | ❌ failed | schedule nightly | 2026-11-21 00:16 UTC | 1m5s | web-01, web-02, web-03 and 41 more |\n"
         f"| {run} | ✅ succeeded | schedule nightly | 2026-11-21 00:16 UTC | 1m5s |  |\n\n"
         "## What is next\n\n"
         "| When | Schedule | Job |\n|---|---|---|\n"
