@@ -32,7 +32,10 @@ def made(site: Site, clone: Path) -> Daemon:
 
 def engine_under(pid: int) -> int | None:
     for child in descendants(pid):
-        words = (Path("/proc") / str(child) / "cmdline").read_bytes().split(b"\0") if alive(child) else []
+        try:
+            words = (Path("/proc") / str(child) / "cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            continue
         if b"up" in words and any(word.endswith(b"bin/opsconductor") for word in words):
             return child
     return None
