@@ -336,6 +336,7 @@ def parse_schedule_status(text: str | bytes) -> ScheduleView:
         last=_parsed_decision(file.name, status.maybe_mapping("lastDecision")),
         next_due=status.maybe_instant("next"),
         suspended=status.maybe_text("suspended"),
+        considered_until=status.maybe_instant("consideredUntil"),
     )
 
 

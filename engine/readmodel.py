@@ -238,6 +238,8 @@ def schedule_status(view: ScheduleView) -> Document:
         "lastDecision": view.last and _decision(view.last),
         "next": _instant(view.next_due),
     }
+    if view.considered_until is not None:
+        status["consideredUntil"] = stamp(view.considered_until)
     if view.suspended is not None:
         status["suspended"] = plain(view.suspended)
     return _document("ScheduleStatus", view.name, {"status": status})
@@ -250,7 +252,8 @@ def _decision(view: DecisionView) -> Document:
 
 def considered_until(view: ScheduleView) -> datetime:
     """The published mark: a rebuilt store considers instants after it."""
-    return view.considered_from if view.last is None else max(view.considered_from, view.last.instant)
+    decided = view.considered_until or (view.last and view.last.instant)
+    return max(view.considered_from, decided or view.considered_from)
 
 
 def target_status(view: TargetStatusView) -> Document:

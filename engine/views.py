@@ -193,6 +193,8 @@ class ScheduleView:
     next_due: datetime | None = None
     suspended: str | None = None
     """Why it does not fire at present; an empty text where nobody said why."""
+    considered_until: datetime | None = None
+    """Up to where it is decided, where `last` is ahead of that: a clock that was ahead has started runs beforehand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Schedules: how far each was considered, and what was decided."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC as _UTC
 from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 
+import structlog
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from engine.decide import Decided, ScheduleClock, SkipReason, Skips
@@ -15,6 +16,10 @@ from engine.views import DecisionView
 from journal import counts, happenings, outbox, points
 from journal.portions import portions
 from journal.tables import AnyRow, decisions, schedules
+
+log = structlog.get_logger(__name__)
+
+_SKIPPED_TOO = "a bug of ours: a run was started for an instant that is recorded as skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,15 @@ class ClockRow:
     considered_until: datetime
     lost_until: datetime | None = None
     last: DecisionView | None = None
+    mark: datetime | None = None
+    """The newest decided instant that is not ahead of the clock (or where it began), where `last` is ahead of it."""
 
     @property
     def clock(self) -> ScheduleClock:
         return ScheduleClock(self.considered_until, self.lost_until)
 
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=_UTC)
 _LAST = select(decisions).where(decisions.c.schedule == bindparam("name")).order_by(decisions.c.last.desc()).limit(1)
 _ADD = insert(decisions)
 _EXTEND = (
@@ -69,12 +77,22 @@ def clocks(conn: Connection) -> Mapping[str, ClockRow]:
     newest = select(one.c.seq).where(one.c.schedule == schedules.c.name).order_by(one.c.last.desc()).limit(1)
     query = select(decisions).join(schedules, decisions.c.seq == newest.scalar_subquery())
     last = {row.schedule: _decision(row, row.last) for row in conn.execute(query)}
-    return {
+    rows = {
         row.name: ClockRow(
             row.fingerprint, row.considered_from, row.considered_until, row.lost_until, last.get(row.name)
         )
         for row in conn.execute(select(schedules))
     }
+    ahead = [name for name, row in rows.items() if row.last is not None and row.last.instant > row.considered_until]
+    if ahead:
+        behind = newest.where(one.c.last <= schedules.c.considered_until)
+        marks = select(schedules.c.name, decisions.c.last).select_from(
+            decisions.join(schedules, decisions.c.seq == behind.scalar_subquery())
+        )
+        come = {row.name: row.last for row in conn.execute(marks)}
+        for name in ahead:
+            rows[name] = replace(rows[name], mark=max(rows[name].considered_from, come.get(name, _LONG_AGO)))
+    return rows
 
 
 def considered_untils(conn: Connection, names: Collection[str]) -> Mapping[str, datetime]:
@@ -164,51 +182,6 @@ def put_clocks(tx: Connection, changed: Mapping[str, ClockRow]) -> None:
     outbox.add_all(tx, tuple(("schedule", name) for name in changed))
 
 
-def set_back(tx: Connection, name: str, to: datetime, kept: Callable[[datetime], tuple[datetime, int]]) -> None:
-    """A clock that was ahead goes back to `to`: skips of what has not come yet are taken back, runs stay.
-
-    `kept` gives the last instant up to `to`, and the number, of a record that begins at an instant before `to`.
-    """
-    beyond = (decisions.c.schedule == name, decisions.c.verdict == "skipped", decisions.c.last > to)
-    for row in tx.execute(select(decisions).where(*beyond)).all():
-        this = decisions.c.seq == row.seq
-        if row.first > to:
-            tx.execute(delete(decisions).where(this))
-        else:
-            last, times = kept(row.first)
-            tx.execute(update(decisions).where(this).values(last=last, times=times))
-        outbox.add(tx, "decision", row.first.astimezone(_UTC).date().isoformat())
-    mine = schedules.c.name == name
-    tx.execute(update(schedules).where(mine).values(considered_until=to, lost_until=None))
-    tx.execute(update(schedules).where(mine, schedules.c.considered_from > to).values(considered_from=to))
-    outbox.add(tx, "schedule", name)
-
-
-def ran_ahead(conn: Connection) -> Mapping[str, tuple[datetime, ...]]:
-    """The instants that run beyond what their schedules are considered until, rising: a clock was set back."""
-    query = (
-        select(decisions.c.schedule, decisions.c.first)
-        .join(schedules, decisions.c.schedule == schedules.c.name)
-        .where(decisions.c.verdict == "run", decisions.c.last > schedules.c.considered_until)
-        .order_by(decisions.c.first)
-    )
-    found: dict[str, tuple[datetime, ...]] = {}
-    for name, instant in conn.execute(query):
-        found[name] = (*found.get(name, ()), instant)
-    return found
-
-
-def ran_after(conn: Connection, since: Mapping[str, datetime]) -> Mapping[str, tuple[datetime, ...]]:
-    """The instants of these names that run after the one that is given for each, rising."""
-    found: dict[str, tuple[datetime, ...]] = {}
-    for name, until in since.items():
-        mine = (decisions.c.schedule == name, decisions.c.verdict == "run", decisions.c.last > until)
-        instants = conn.execute(select(decisions.c.first).where(*mine).order_by(decisions.c.first)).scalars().all()
-        if instants:
-            found[name] = tuple(instants)
-    return found
-
-
 def forget(tx: Connection, name: str) -> None:
     """The schedule is gone; should it come back, its clock starts anew. Its decisions stay."""
     if tx.execute(delete(schedules).where(schedules.c.name == name)).rowcount:
@@ -228,6 +201,7 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
     """As `record` of each; no schedule is among them twice, and where there are several each has a clock."""
     rows = {schedule: found for decided, runs in every for schedule, found in _rows_of(decided, runs).items()}
     last = _newest(tx, tuple(rows))
+    began = _began(tx, tuple(rows))
     added: list[dict[str, Any]] = []
     told: dict[tuple[str, str], None] = {}
     fresh: list[dict[str, Any]] = []
@@ -237,10 +211,12 @@ def record_all(tx: Connection, every: Collection[tuple[Decided, Mapping[datetime
             while ahead and ahead[0]["last"] < row["first"]:
                 before = ahead.popleft()
             if ahead and ahead[0]["first"] <= row["last"]:
+                if (row["verdict"], ahead[0]["verdict"]) == ("run", "skipped"):
+                    log.warning(_SKIPPED_TOO, schedule=schedule, instant=row["first"].isoformat(), run=row["run"])
                 continue
             points.record("decide")
             fresh.append(dict(row))
-            if before is not None and _joins(before, row):
+            if before is not None and _joins(before, row, began.get(schedule)):
                 _extend(tx, before, row)
             else:
                 before = row | {"decided_at": now}
@@ -294,8 +270,20 @@ def _around(
     return None if before is None else dict(before._mapping), deque(dict(row._mapping) for row in later)
 
 
-def _joins(before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    return bool(row["verdict"] == before["verdict"] == "skipped" and row["reason"] == before["reason"])
+def _began(conn: Connection, names: Collection[str]) -> dict[str, datetime]:
+    """Since when the clock of each goes by one definition."""
+    query = select(schedules.c.name, schedules.c.considered_from)
+    return {
+        row.name: row.considered_from
+        for part in portions(names)
+        for row in conn.execute(query.where(schedules.c.name.in_(part)))
+    }
+
+
+def _joins(before: Mapping[str, Any], row: Mapping[str, Any], began: datetime | None) -> bool:
+    """Skips for one reason are one record, unless the clock started anew between them: no record has two meanings."""
+    alike = row["verdict"] == before["verdict"] == "skipped" and row["reason"] == before["reason"]
+    return bool(alike and (began is None or not before["first"] <= began < row["first"]))
 
 
 def _extend(tx: Connection, before: dict[str, Any], row: Mapping[str, Any]) -> None:

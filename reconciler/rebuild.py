@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from engine import readback, readmodel
 from engine.decide import Skips
 from engine.identity import RunId
-from engine.views import EngineView, RequestView, RunView, ScheduleView, SyncView
+from engine.views import DecisionView, EngineView, RequestView, RunView, ScheduleView, SyncView
 from journal import acts, facts, runimport, runresume, runs, savepoint, schedules
 from journal.store import Journal
 from reconciler.publish import Publisher
@@ -160,7 +160,8 @@ async def from_branch(
         known = schedules.clocks(tx)
         for path, clock in found.clocks.items():
             own = known.get(clock.name)
-            take(path, partial(_import_clock, view=clock, own=own, lost_until=lost_until))
+            ran = [run for run in found.runs.values() if clock.considered_until and run.cause.name == clock.name]
+            take(path, partial(_import_clock, view=clock, own=own, lost_until=lost_until, ran=ran))
         for path, answer in found.answers.items():
             take(path, partial(_import_answer, answer=answer, now=now))
         if good and facts.get(tx, "accepted") is None:
@@ -209,7 +210,9 @@ def _import_clock(
     view: ScheduleView,
     own: schedules.ClockRow | None,
     lost_until: datetime | None,
+    ran: Iterable[RunView] = (),
 ) -> None:
+    """`ran` are its runs, where a clock that was ahead has started some beyond its mark: none is to run again."""
     # Not later, also after a drained stop: what became due while the engine drained was not decided by it.
     mark = readmodel.considered_until(view)
     if own is not None and own.considered_until >= mark:
@@ -222,6 +225,10 @@ def _import_clock(
         considered_until=mark,
         lost_until=lost_until,
     )
+    beyond = (run for run in ran if run.cause.kind == "schedule" and run.cause.instant > mark)
+    for run in sorted(beyond, key=lambda run: run.cause.instant):
+        one = DecisionView(view.name, run.cause.instant, "run", None, run.id)
+        schedules.import_last(tx, one, run.cause.instant)
     if view.last is not None:
         schedules.import_last(tx, view.last, view.last.instant)
 

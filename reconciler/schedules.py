@@ -3,25 +3,26 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
-from engine import recurrence
 from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.decide import Decided, Due, ScheduleClock, decide, fingerprint, next_due, restarts
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
-from journal import schedules
+from journal import schedules, setback
 from journal.errors import Refused, Unavailable
 from journal.schedules import ClockRow
+from journal.setback import Kept
 from journal.store import Journal
+from reconciler import setbacks
 from reconciler.agenda import Agenda
 from reconciler.beforehand import Beforehand, Foreseen
 from reconciler.decisions import Behind, Deciding, Recorded, record_all
+from reconciler.setbacks import Setback, kept_until
 from reconciler.turns import in_turns
 from schemas.schedule import Schedule, ScheduleSpec, Suspension
 
@@ -95,6 +96,7 @@ class Schedules:
                     min(clock.considered_until, clock.last.instant if clock.last else _LONG_AGO),
                 ),
             ),
+            considered_until=clock.mark,
             suspended=_suspension(schedule.spec, project=catalog.project.spec.suspend),
         )
 
@@ -110,31 +112,40 @@ class Schedules:
         read: dict[str, _Read] = {}
         wanted: dict[str, ClockRow] = {}
         changed: dict[str, ClockRow] = {}
-        ahead: list[str] = []
+        ahead: list[Setback] = []
+        kept: set[str] = set()
+        unknown: dict[str, Setback] = {}
         async for name, document in in_turns(catalog.live_schedules.items()):
             read[name] = self._read_of(document, catalog)
-            known = next((old for old in (name, *document.metadata.previous_names) if old in stored), None)
+            names = (name, *document.metadata.previous_names)
+            known = next((old for old in names if old in stored), None)
             wanted[name] = self._clock_for(known, read[name].mark, stored, now)
             if stored.get(name) != wanted[name]:
                 changed[name] = wanted[name]
-            if known is not None and wanted[name].considered_until < stored[known].considered_until:
-                ahead.append(known)
+            if known is None:
+                unknown.update(dict.fromkeys(names, Setback(names)))
+            else:
+                kept.add(known)
+                if wanted[name].considered_until < stored[known].considered_until:
+                    ahead.append(Setback(names, self._left_of(known, now)))
         gone = [name for name in stored if name not in wanted]
+        ahead += [self._removed(name, now) for name in gone if name not in kept and stored[name].considered_until > now]
+        # It was removed while the clock was ahead, and is back before the time has come.
+        again = await self._journal.read(lambda conn: setback.skipped_beyond(conn, unknown, now))
+        ahead += {unknown[name].names: unknown[name] for name, _ in again}.values()
+        back = await setbacks.counted(self._journal, ahead, now)
 
-        def change(tx: Connection) -> Mapping[str, tuple[datetime, ...]]:
-            for name in ahead:
-                schedules.set_back(tx, name, now, self._left_of(name, now))
+        def then(tx: Connection) -> None:
             schedules.put_clocks(tx, changed)
             for name in gone:
                 schedules.forget(tx, name)
             also(tx)
-            return _ran_ahead(tx, catalog, {name: row.considered_until for name, row in wanted.items()})
 
-        ran = await self._journal.write(change)
+        held = await self._journal.write(lambda tx: setbacks.take_back(tx, back, now, catalog, into=wanted, then=then))
         clocks: dict[str, ScheduleClock] = {}
         dues: dict[str, datetime | None] = {}
         async for name, row in in_turns(wanted.items()):
-            clocks[name] = replace(row.clock, ran=ran.get(name, ()))
+            clocks[name] = held[name]
             # What is in force still is due when it was: most commits change few of many schedules.
             still = name in self._clocks and name not in changed
             dues[name] = self._agenda.of(name) if still else _next(catalog, name, row.considered_until)
@@ -156,12 +167,17 @@ class Schedules:
             # What was decided beyond `now`, before the clock was set back, is taken back: an instant has one decision.
             # Where nobody knows by which definition it was decided, it stays, and the new one begins after it.
             begins = now if known is None or known in self._read else max(now, stored[known].considered_until)
-            return ClockRow(fingerprint=mark, considered_from=now, considered_until=begins, lost_until=None)
+            return ClockRow(fingerprint=mark, considered_from=begins, considered_until=begins, lost_until=None)
         return replace(stored[known], fingerprint=mark)
 
-    def _left_of(self, name: str, now: datetime) -> Callable[[datetime], tuple[datetime, int]]:
-        read = self._read[name]
-        return partial(_until, read.document.spec, now, read.zone)
+    def _left_of(self, name: str, now: datetime) -> Kept | None:
+        read = self._read.get(name)
+        return None if read is None else kept_until(read.document.spec, now, read.zone)
+
+    def _removed(self, name: str, now: datetime) -> Setback:
+        read = self._read.get(name)
+        former = read.document.metadata.previous_names if read else ()
+        return Setback((name, *former), self._left_of(name, now))
 
     def work_ahead(self, now: datetime) -> float:
         """Work out some of what is due soon. Gives the seconds after which it wants to be called again."""
@@ -196,20 +212,18 @@ class Schedules:
         if not names:
             return
 
-        def change(tx: Connection) -> None:
-            for name in names:
-                schedules.set_back(tx, name, now, self._left_of(name, now))
-
-        await self._journal.write(change)
+        former = {name: catalog.schedules[name].metadata.previous_names for name in names}
+        every: Sequence[Setback] = [Setback((name, *former[name]), self._left_of(name, now)) for name in names]
+        every = await setbacks.counted(self._journal, every, now)
+        held = await self._journal.write(lambda tx: setbacks.take_back(tx, every, now, catalog))
         log.warning(
             "the clock was ahead: schedules are decided again from now on; what they started stays",
             schedules=len(names),
             until=self._furthest.isoformat(),
         )
-        ran = await self._journal.read(lambda conn: _ran_ahead(conn, catalog, dict.fromkeys(names, now)))
-        for name in names:
-            self._clocks[name] = ScheduleClock(now, ran=ran.get(name, ()))
-            self._agenda.set(name, self._next_of(name, now))
+        for name, clock in held.items():
+            self._clocks[name] = clock
+            self._agenda.set(name, self._next_of(name, clock.considered_until))
 
     async def _decide_together(self, names: Sequence[str], catalog: Catalog, now: datetime) -> int:
         """Decide several in one change of the journal; where that fails, each alone, so that only who fails waits."""
@@ -307,17 +321,6 @@ class Schedules:
         return _next(self._catalog, name, after)
 
 
-def _ran_ahead(
-    conn: Connection, catalog: Catalog, untils: Mapping[str, datetime]
-) -> Mapping[str, tuple[datetime, ...]]:
-    """What runs beyond the clocks of schedules, also what ran under a former name: it is not to run again."""
-    former = {old: name for name in untils for old in catalog.schedules[name].metadata.previous_names}
-    found = dict(schedules.ran_ahead(conn))
-    for old, instants in schedules.ran_after(conn, {old: untils[name] for old, name in former.items()}).items():
-        found[former[old]] = tuple(sorted({*found.get(former[old], ()), *instants}))
-    return found
-
-
 def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:
     launch = scheduled(catalog, due.schedule, due.instant)
     return launch if isinstance(launch, PlanRefused) else replace(launch, starts_at=due.starts_at)
@@ -325,12 +328,6 @@ def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:
 
 def _next(catalog: Catalog, name: str, after: datetime) -> datetime | None:
     return next_due(catalog.schedules[name].spec, after, zone_default=catalog.project.spec.defaults.time_zone)
-
-
-def _until(spec: ScheduleSpec, now: datetime, zone: str | None, first: datetime) -> tuple[datetime, int]:
-    """What is left, up to `now`, of a record of skips that begins at `first`."""
-    span = recurrence.span(spec, first - recurrence.TICK, now, zone_default=zone)
-    return (first, 1) if span is None else (max(span.last, first), span.count)
 
 
 def _suspension(spec: ScheduleSpec, *, project: bool) -> str | None:

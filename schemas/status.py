@@ -69,6 +69,12 @@ class ScheduleClock(Written):
     considered_from: Instant = Field(description="Earlier instants are never caught up.", examples=[AT])
     last_decision: DecidedInstant | None = Field(description="The newest decided instant.")
     next: Instant | None = Field(description="The next due instant; null where there is none.", examples=[AT])
+    considered_until: Instant | None = Field(
+        None,
+        description="Up to where it is decided, where a clock that was ahead has started the run of lastDecision "
+        "before its time; left out otherwise.",
+        examples=[AT],
+    )
     suspended: str | None = Field(
         default=None, description="Why it does not fire at present; left out where it does.", examples=["holidays"]
     )

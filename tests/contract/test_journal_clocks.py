@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from structlog.testing import capture_logs
+
 from engine.decide import Decided, Due, Skips
 from engine.identity import RunId
 from engine.views import DecisionView
-from journal import outbox, schedules
+from journal import outbox, schedules, setback
 from journal.schedules import ClockRow
 from tests.contract.conftest import Desk
 
@@ -117,7 +119,7 @@ async def test_a_clock_that_is_set_back_takes_back_skips_of_what_has_not_come(de
         await desk.do(schedules.record, *ran(9, name=name), at(40))
         await desk.do(schedules.record, skips(26, 30, name=name), {}, at(40))
     await news(desk)
-    await desk.do(schedules.set_back, "nightly", at(5.5), hourly_until)
+    await desk.do(setback.set_back, ("nightly",), at(5.5), hourly_until)
     assert await news(desk) == (("decision", "2026-11-21"), ("decision", "2026-11-22"), ("schedule", "nightly"))
     left = {
         name: [skip for skip in await desk.see(schedules.day, DAY.date()) if skip.schedule == name]
@@ -138,9 +140,68 @@ async def test_a_clock_that_is_set_back_takes_back_skips_of_what_has_not_come(de
 
 async def test_a_clock_that_began_ahead_begins_where_it_is_set_back_to(desk: Desk) -> None:
     await desk.do(schedules.put_clock, "nightly", fingerprint="a", considered_until=at(40))
-    await desk.do(schedules.set_back, "nightly", at(5), hourly_until)
+    await desk.do(setback.set_back, ("nightly",), at(5), hourly_until)
     clock = (await desk.see(schedules.clocks))["nightly"]
     assert (clock.considered_from, clock.considered_until) == (at(5), at(5))
+
+
+async def test_what_nobody_can_count_is_shared_evenly(desk: Desk) -> None:
+    """By whatever definition it was made: what it began before the clock did is of a former one."""
+    for name in ("nightly", "other"):
+        await desk.do(schedules.put_clock, name, fingerprint="a", considered_from=at(4), considered_until=at(9))
+        await desk.do(schedules.record, skips(1, 9, name=name), {}, at(9))
+    await desk.do(setback.set_back, ("nightly",), at(5.5), lambda _: (at(1), 100))
+    await desk.do(setback.set_back, ("other",), at(5), None)
+    assert await desk.see(schedules.day, DAY.date()) == (
+        Skips("nightly", at(1), at(5), 5, "missed"),
+        Skips("other", at(1), at(5), 5, "missed"),
+    )
+
+
+async def test_what_was_skipped_under_former_names_is_taken_back_and_no_clock_goes_forward(desk: Desk) -> None:
+    await desk.do(schedules.put_clock, "hourly", fingerprint="a", considered_from=at(0), considered_until=at(4))
+    await desk.do(schedules.record, skips(1, 4), {}, at(4))
+    await desk.do(schedules.record, skips(6, 9), {}, at(4))
+    names = ("hourly", "nightly")
+    assert sorted(await desk.see(setback.skipped_beyond, (*names, "other"), at(5))) == [("nightly", at(1))]
+    await desk.do(setback.set_back, names, at(5), hourly_until)
+    assert await desk.see(schedules.day, DAY.date()) == (Skips("nightly", at(1), at(5), 5, "missed"),)
+    assert (await desk.see(schedules.clocks))["hourly"].considered_until == at(4)
+
+
+async def test_skips_of_two_definitions_are_two_records(desk: Desk) -> None:
+    await desk.do(schedules.put_clock, "nightly", fingerprint="a", considered_until=at(0))
+    await desk.do(schedules.record, skips(1, 2), {}, at(2))
+    await desk.do(schedules.put_clock, "nightly", fingerprint="b", considered_from=at(2), considered_until=at(2))
+    await desk.do(schedules.record, skips(3, 4), {}, at(4))
+    await desk.do(schedules.record, skips(5, 5), {}, at(5))
+    assert await desk.see(schedules.day, DAY.date()) == (
+        Skips("nightly", at(1), at(2), 2, "missed"),
+        Skips("nightly", at(3), at(5), 3, "missed"),
+    )
+
+
+async def test_a_clock_says_its_newest_decision_that_has_come(desk: Desk) -> None:
+    """Where the newest of all is a run of a clock that was ahead."""
+    for name in ("nightly", "hourly"):
+        await desk.do(schedules.put_clock, name, fingerprint="a", considered_from=at(1), considered_until=at(5))
+        await desk.do(schedules.record, *ran(9, 8, name=name), at(9))
+    await desk.do(schedules.record, skips(3, 4), {}, at(4))
+    clocks = await desk.see(schedules.clocks)
+    assert {name: (clock.mark, clock.last.instant) for name, clock in clocks.items()} == {
+        "nightly": (at(4), at(9)),
+        "hourly": (at(1), at(9)),
+    }
+    await desk.do(schedules.move_clocks, {"nightly": ("a", at(9))})
+    assert (await desk.see(schedules.clocks))["nightly"].mark is None
+
+
+async def test_a_run_of_an_instant_that_is_recorded_as_skipped_is_said(desk: Desk) -> None:
+    await desk.do(schedules.record, skips(1, 4), {}, at(4))
+    with capture_logs() as said:
+        await desk.do(schedules.record, *ran(3), at(4))
+    assert [(one["log_level"], one["schedule"], one["run"]) for one in said] == [("warning", "nightly", "nightly-3")]
+    assert (await desk.see(schedules.decision, "nightly", at(3))).decision == "skipped"
 
 
 async def test_what_ran_ahead_of_its_time_is_known(desk: Desk) -> None:
@@ -149,17 +210,17 @@ async def test_what_ran_ahead_of_its_time_is_known(desk: Desk) -> None:
         await desk.do(schedules.put_clock, name, fingerprint="a", considered_until=at(9))
         await desk.do(schedules.record, *ran(1, 9, 8, name=name), at(9))
     await desk.do(schedules.record, *ran(9, name="without"), at(9))
-    assert await desk.see(schedules.ran_ahead) == {}
-    await desk.do(schedules.set_back, "nightly", at(5), hourly_until)
-    await desk.do(schedules.set_back, "hourly", at(8), hourly_until)
-    assert await desk.see(schedules.ran_ahead) == {"nightly": (at(8), at(9)), "hourly": (at(9),)}
+    assert await desk.see(setback.ran_ahead) == {}
+    await desk.do(setback.set_back, ("nightly",), at(5), hourly_until)
+    await desk.do(setback.set_back, ("hourly",), at(8), hourly_until)
+    assert await desk.see(setback.ran_ahead) == {"nightly": (at(8), at(9)), "hourly": (at(9),)}
 
 
 async def test_what_ran_under_a_former_name_is_known(desk: Desk) -> None:
     """Of names that have no clock any more, after the instant that is given for each."""
     await desk.do(schedules.record, *ran(1, 9, 8, name="nightly"), at(9))
     await desk.do(schedules.record, *ran(2, name="hourly"), at(9))
-    found = await desk.see(schedules.ran_after, {"nightly": at(7), "hourly": at(2), "never": at(0)})
+    found = await desk.see(setback.ran_after, {"nightly": at(7), "hourly": at(2), "never": at(0)})
     assert found == {"nightly": (at(8), at(9))}
 
 
