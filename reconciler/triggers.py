@@ -58,6 +58,8 @@ class Triggers:
     def adopt(self, tx: Connection, catalog: Catalog, heard: Iterable[NewEvent], now: datetime) -> None:
         """In the transaction that puts a commit in force: whose ends are watched from now on, and its own events."""
         events.watch(tx, (Watch(*one) for one in triggers.watched(catalog)))
+        former = {old: name for name, document in catalog.triggers.items() for old in document.metadata.previous_names}
+        events.rename(tx, former)
         events.forget(tx, catalog.triggers)
         for event in heard:
             events.happened(tx, event)

@@ -102,6 +102,30 @@ async def test_two_events_with_one_key_within_the_window_are_one(journal: Journa
     assert found[1].run == found[0].run
 
 
+async def test_a_renamed_trigger_remembers_what_came(journal: Journal) -> None:
+    """Deliveries, dedupe keys, and what waited when it was renamed."""
+    deciding = _deciding(journal)
+    await _came(journal, "first", {"version": "v1"})
+    await deciding.decide(given(AT))
+    await _came(journal, "waits", {"version": "v2"})
+    renamed = catalog(JOB, KEY, TRIGGER.replace("name: t", "name: t2, previousNames: [t]"))
+    await journal.write(lambda tx: deciding.adopt(tx, renamed, (), AT))
+    deciding.active = renamed
+    answers = []
+    for key in ("first", "again"):
+        new = NewEvent("t2", key, "webhook", AT + timedelta(minutes=1), payload=b'{"version": "v1"}')
+        answers.append(await journal.write(lambda tx, new=new: events.receive(tx, new)))
+    assert answers == ["known", "new"]
+    await deciding.decide(given(AT + timedelta(minutes=1)))
+    found = await journal.read(lambda conn: events.recent(conn, "t2"))
+    assert {event.key: (event.state, event.reason) for event in found} == {
+        "first": ("started", None),
+        "waits": ("started", None),
+        "again": ("ignored", "duplicate"),
+    }
+    assert not await _events(journal), "nothing is left under the old name"
+
+
 async def test_an_event_that_trips_over_a_bug_keeps_no_other_from_being_decided(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

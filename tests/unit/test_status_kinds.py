@@ -179,6 +179,7 @@ DRAWN: dict[str, list[str]] = {
             ScheduleView("s", "j", "0123", AT),
             ScheduleView("s", "j", "0123", AT, DecisionView("s", AT, "run", None, RUN), LATER),
             ScheduleView("s", "j", "0123", AT, DecisionView("s", AT, "skipped", "overlap"), None, "no"),
+            ScheduleView("s", "j", "0123", AT, DecisionView("s", LATER, "run", None, RUN), LATER, considered_until=AT),
         )
     ],
     "TargetStatus": [
