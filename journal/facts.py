@@ -9,6 +9,12 @@ from journal.tables import facts
 _GET = select(facts.c.value).where(facts.c.key == bindparam("name"))
 
 
+LOGS_ASIDE = "logs.aside"
+"""Names runs whose logs could not be brought to their place while others could: they hold nobody up."""
+LOGS_GONE = "logs.gone"
+"""Names runs whose logs are to be removed where they are kept."""
+
+
 def get(conn: Connection, key: str, default: Any = None) -> Any:
     """The fact, or `default` where it is not known."""
     found = conn.execute(_GET, {"name": key}).first()

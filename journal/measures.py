@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from engine.states import RunState
-from journal import outbox
+from journal import facts, outbox
 from journal.counts import Count, every
 from journal.noticetables import messages
 from journal.tables import cursors, nodes, runs
@@ -50,7 +50,8 @@ class Measures:
     open: tuple[OpenRuns, ...]
     queues: tuple[Queue, ...]
     behind: tuple[tuple[str, int], ...]
-    """Consumers of the outbox, each with how many entries it has not dealt with."""
+    """Consumers of the outbox, each with how many entries it has not dealt with; and, once there were any, the runs
+    whose logs are set aside (`logs.aside`) or could not yet be removed (`logs.gone`) where logs are kept."""
     gates: int
     messages: tuple[Messages, ...]
 
@@ -75,7 +76,9 @@ def _queues(conn: Connection) -> tuple[Queue, ...]:
 def _behind(conn: Connection) -> tuple[tuple[str, int], ...]:
     last = outbox.last(conn)
     rows = conn.execute(select(cursors.c.consumer, cursors.c.seq).order_by(cursors.c.consumer))
-    return tuple((consumer, max(0, last - seq)) for consumer, seq in rows)
+    lists = ((key, facts.get(conn, key)) for key in (facts.LOGS_ASIDE, facts.LOGS_GONE))
+    left = tuple((key, len(runs_)) for key, runs_ in lists if runs_ is not None)
+    return tuple((consumer, max(0, last - seq)) for consumer, seq in rows) + left
 
 
 def _gates(conn: Connection) -> int:

@@ -53,7 +53,7 @@ _GAUGES = (
     ("runners", ("pool",), "Runners at work in this process; pool `*` serves every pool."),
     ("runner_runs", ("pool",), "Runs that they work on."),
     ("runner_capacity", ("pool",), "Runs that they take at once."),
-    ("outbox_lag_entries", ("consumer",), "Changes that a consumer (`status`, `logs` of --logs) has not dealt with."),
+    ("outbox_lag_entries", ("consumer",), "Changes that a consumer (`status`, `logs` of --logs) has not dealt with; runs whose logs are set aside (`logs.aside`) or not yet removed (`logs.gone`) where logs are kept."),  # noqa: E501
     ("messages_open", ("channel", "state"), "Messages that were not delivered: yet, or (state dead) for good."),
     ("messages_oldest_seconds", ("channel", "state"), "How old the oldest of them is."),
     ("store_bytes", ("file",), "Size of the journal (`journal`) and of its write-ahead log (`wal`)."),

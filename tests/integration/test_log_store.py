@@ -4,13 +4,14 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from engine.identity import RunId
 from engine.states import RunState
-from journal import facts, leases, outbox
+from journal import facts, leases, measures, outbox
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
 from runners import uploads
@@ -206,6 +207,65 @@ async def test_what_retention_removes_is_removed_there_too(desk: Ended, store: L
     await of(desk, store).finish()
     assert await store.names(run) == []
     assert await desk.see(facts.get, uploads.GONE) == []
+
+
+class Picky(LogStore):
+    """A store whose place refuses some things, as a bucket with rights of its own does."""
+
+    def __init__(self, inner: LogStore, *, refuses: tuple[str, ...] = (), removes: bool = True) -> None:
+        super().__init__(inner._store, inner.shown)
+        self._refuses, self._removes = refuses, removes
+
+    async def put(self, name: str, file: Path) -> None:
+        if any(run in name for run in self._refuses):
+            raise Unavailable(f"{name} cannot be kept: the keys do not allow it", timedelta(seconds=10))
+        await super().put(name, file)
+
+    async def remove(self, run: RunId) -> None:
+        if not self._removes:
+            raise Unavailable("the logs cannot be removed: the keys do not allow it", timedelta(seconds=10))
+        await super().remove(run)
+
+
+async def test_logs_are_brought_where_nothing_may_be_removed(desk: Ended, store: LogStore) -> None:
+    """A bucket whose objects are locked, or whose keys may only write, keeps what it has and takes what comes."""
+    old = await desk.ran("old")
+    await of(desk, store).finish()
+    await desk.do(uploads.removed, (old,))
+    new = await desk.ran("new")
+    await of(desk, Picky(store, removes=False)).finish()
+    assert await store.names(new)
+    assert await desk.see(outbox.position, CONSUMER) == await desk.see(outbox.last)
+    assert await desk.see(uploads.left) == uploads.Left(aside=0, gone=1)
+    await of(desk, store).finish()
+    assert await store.names(old) == []
+    assert await desk.see(uploads.left) == uploads.Left(aside=0, gone=0)
+
+
+@pytest.mark.parametrize("before, after", [(1, 1), (1, 0), (0, 40)])
+async def test_one_run_whose_logs_never_get_there_holds_no_other_up(
+    desk: Ended, store: LogStore, before: int, after: int
+) -> None:
+    first = [await desk.ran(f"before{number}") for number in range(before)]
+    bad = await desk.ran("bad")
+    later = [await desk.ran(f"after{number}") for number in range(after)]
+    await of(desk, Picky(store, refuses=(bad,))).finish()
+    assert all([await store.names(run) for run in (*first, *later)])
+    assert await desk.see(outbox.position, CONSUMER) == await desk.see(outbox.last)
+    assert await desk.see(uploads.left) == uploads.Left(aside=1, gone=0)
+    assert ("logs.aside", 1) in (await desk.see(measures.read)).behind
+    await of(desk, store).finish()
+    assert await store.names(bad)
+    assert await desk.see(uploads.left) == uploads.Left(aside=0, gone=0)
+
+
+async def test_many_runs_that_never_get_there_hold_no_other_up(desk: Ended, store: LogStore) -> None:
+    """More than one batch of them."""
+    bad = [await desk.ran(f"bad{number}") for number in range(25)]
+    good = await desk.ran("good")
+    await of(desk, Picky(store, refuses=tuple(bad))).finish()
+    assert await store.names(good)
+    assert await desk.see(uploads.left) == uploads.Left(aside=len(bad), gone=0)
 
 
 async def test_who_keeps_logs_nowhere_holds_the_outbox_up_no_longer(desk: Ended, store: LogStore) -> None:
