@@ -8,7 +8,6 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,9 @@ _PATIENCE = 0.05
 _MOST = 64
 _WORDS = (b"error", b"fatal", b"traceback", b"failed", b"panic")
 _WORD = re.compile(rb"\w")
+_TAIL = 64
+"""Bytes before the place where reading goes on that are looked at again: more than any of the words, and what tells a
+log from another file in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,17 @@ class _Reading:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.Lock()
+        self._goes_on = False
+        self._begin()
+
+    def _begin(self) -> None:
         self._ends: list[int] = []
         self._lines = 0
         self._error: int | None = None
+        self._at_end: int | None = None
         self._open = False
-        self._goes_on = False
-        self.size = 0
+        self._tail = b""
+        self._size = 0
 
     def known(self, patience: float) -> Index:
         """What is known after so many seconds at most; what is not yet goes on being read."""
@@ -54,7 +61,8 @@ class _Reading:
         while not (whole := self._read_block()) and time.monotonic() < until:
             pass
         with self._turn:
-            found = Index(tuple(self._ends), self._lines + self._open, self._error, self.size, whole)
+            error = self._at_end if self._error is None else self._error
+            found = Index(tuple(self._ends), self._lines + self._open, error, self._size, whole)
         if not whole:
             self._go_on()
         return found
@@ -62,18 +70,37 @@ class _Reading:
     def _read_block(self) -> bool:
         """True: there is no more."""
         with self._turn, self._path.open("rb") as file:
-            file.seek(self.size)
-            block = file.read(BLOCK - self.size % BLOCK)
+            file.seek(self._size - len(self._tail))
+            if file.read(len(self._tail)) != self._tail:  # another file in its place
+                self._begin()
+                file.seek(0)
+            block = file.read(BLOCK - self._size % BLOCK)
             if not block:
                 return True
-            if self.size % BLOCK == 0:
+            if self._size % BLOCK == 0:
                 self._ends.append(self._lines)
-            if self._error is None and (found := _first_error(block)) is not None:
-                self._error = self._lines + block.count(b"\n", 0, found) + 1
+            self._look_for_an_error(block)
             self._lines += block.count(b"\n")
             self._open = not block.endswith(b"\n")
-            self.size += len(block)
+            self._size += len(block)
+            self._tail = (self._tail + block)[-_TAIL:]
             return False
+
+    def _look_for_an_error(self, block: bytes) -> None:
+        """A word at the end may yet become another one, and stands only until more has been read."""
+        if self._error is not None:
+            return
+        text = self._tail + block
+        found = _first_error(text, begin=int(self._size > len(self._tail)))
+        self._at_end = None
+        if found is None:
+            return
+        start, end = found
+        line = self._lines - self._tail.count(b"\n") + text.count(b"\n", 0, start) + 1
+        if end < len(text):
+            self._error = line
+        else:
+            self._at_end = line
 
     def _go_on(self) -> None:
         with self._turn:
@@ -97,7 +124,7 @@ class Indexes:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._known: OrderedDict[tuple[int, int], _Reading] = OrderedDict()
+        self._known: OrderedDict[tuple[Path, int, int], _Reading] = OrderedDict()
 
     def of(self, path: Path, patience: float = _PATIENCE) -> Index:
         """What is known of a file, after so many seconds at most. Raises OSError where it cannot be read."""
@@ -105,29 +132,27 @@ class Indexes:
 
     def _reading(self, path: Path) -> _Reading:
         stat = path.stat()
-        key = (stat.st_dev, stat.st_ino)
+        key = (path, stat.st_dev, stat.st_ino)  # a file system gives the number of a file that is gone to the next one
         with self._turn:
-            found = self._known.pop(key, None)
-            if found is None or found.size > stat.st_size:  # another file in its place
-                found = _Reading(path)
+            found = self._known.pop(key) if key in self._known else _Reading(path)
             self._known[key] = found
             while len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return found
 
 
-def _first_error(block: bytes) -> int | None:
-    """Where the first word of an error begins. (A regular expression for it takes ten times as long.)"""
-    lower = block.lower()
-    return min((found for word in _WORDS for found in _alone(lower, word)), default=None)
+def _first_error(text: bytes, begin: int) -> tuple[int, int] | None:
+    """Where the first word of an error is. (A regular expression for it takes ten times as long.)"""
+    lower = text.lower()
+    return min((found for word in _WORDS if (found := _alone(lower, word, begin)) is not None), default=None)
 
 
-def _alone(text: bytes, word: bytes) -> Iterator[int]:
-    """The first place where a word stands by itself."""
-    at = text.find(word)
+def _alone(text: bytes, word: bytes, begin: int) -> tuple[int, int] | None:
+    """The first place from `begin` on where a word stands by itself."""
+    at = text.find(word, begin)
     while at >= 0:
         end = at + len(word)
         if not _WORD.match(text[at - 1 : at] if at else b"") and not _WORD.match(text[end : end + 1]):
-            yield at
-            return
+            return at, end
         at = text.find(word, end)
+    return None

@@ -1,5 +1,6 @@
 """A log as a page: any window of any file, nothing of it executed, and the first error found."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,55 @@ def test_another_file_in_its_place_is_read_anew(tmp_path: Path) -> None:
     assert indexes.of(file).lines == 2
     file.write_text("one\n")
     assert indexes.of(file).lines == 1
+
+
+def test_a_file_of_another_name_that_got_the_number_of_one_that_is_gone_is_another_file(tmp_path: Path) -> None:
+    """As file systems do it at once; here two names of one file stand for it."""
+    first, second, indexes = tmp_path / "first", tmp_path / "second", Indexes()
+    first.write_text("one\n")
+    second.hardlink_to(first)
+    assert indexes.of(first).lines == 1
+    first.unlink()
+    assert indexes.of(second).lines == 1
+
+
+def test_two_who_look_at_one_log_see_the_same(tmp_path: Path) -> None:
+    file, indexes = tmp_path / "log", Indexes()
+    file.write_text("one\nerror\n")
+    assert indexes.of(file) == indexes.of(file) == Indexes().of(file)
+
+
+def test_a_longer_log_in_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
+    """Nor does its number tell it: it may be the same again."""
+    file, indexes = tmp_path / "log", Indexes()
+    file.write_text("one\nerror\n")
+    assert indexes.of(file).error == 2
+    file.write_text("one\ntwo\nthree\nfour\n")
+    assert indexes.of(file) == Indexes().of(file)
+    file.unlink()
+    file.write_text("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\nerror\n")
+    assert indexes.of(file).error == 11
+
+
+_PARTS = st.sampled_from(
+    ["error", "fatal", "traceback", "FAILED", "panic", "fat", "al", "or", "_", "s", " ", ":", "\n"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(_PARTS, min_size=1, max_size=5).map("".join), max_size=12), st.integers(1, 20))
+def test_an_error_is_found_however_the_file_grew_and_wherever_a_block_ends(
+    tmp_path_factory: pytest.TempPathFactory, growth: list[str], block: int
+) -> None:
+    file, indexes, text = tmp_path_factory.getbasetemp() / "words.log", Indexes(), ""
+    file.unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logindex, "BLOCK", block)
+        for part in growth:
+            text += part
+            file.write_text(text)
+            found = re.search(r"(?<!\w)(error|fatal|traceback|failed|panic)(?!\w)", text, re.IGNORECASE)
+            assert indexes.of(file, patience=60).error == (text.count("\n", 0, found.start()) + 1 if found else None)
 
 
 def test_long_groups_between_blank_lines_may_be_folded() -> None:

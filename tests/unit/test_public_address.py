@@ -70,3 +70,9 @@ def test_without_a_public_address_no_name_but_this_machines_passes() -> None:
     assert host_of(None) is None
     refused = Access().refusal("GET", "/", Headers({"host": ""}))
     assert refused is not None and refused.status_code == 421
+
+
+@pytest.mark.parametrize("login", [b"Basic \xe9", b"Basic x", b"Basic", b"Bearer \xe9"])
+def test_a_login_that_is_none_is_refused(login: bytes) -> None:
+    refused = Access("x" * 20).refusal("GET", "/", Headers(raw=[(b"authorization", login)]))
+    assert refused is not None and refused.status_code == 401

@@ -29,7 +29,7 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
         return None
     place = (target or RUNNER, step)
     shown = await asyncio.to_thread(_shown, sources, sources.logs, found.id, place, attempt, first)
-    if not shown["attempts"] and sources.log_store is not None:
+    if not shown["attempts"] and sources.log_store is not None and is_final(found.state):  # they go there at its end
         shown = await _kept(sources, sources.log_store, found.id, place, attempt, first)
     return {
         "at": stamp(sources.clock.now()),
@@ -50,6 +50,7 @@ PAGE = Page(
     asks={
         "step": "The step.",
         "target": "The target, where it has one.",
+        "attempt": "The attempt, from 1 on; else the last.",
         "line": "The first line; else the last ones.",
     },
     gives=("run", "state", "target", "step", "window"),
@@ -63,8 +64,11 @@ def _shown(
     chosen = attempt if attempt is not None else max(logs, default=None)
     if chosen is None or chosen not in logs:
         return {"attempts": sorted(logs), "attempt": chosen, "window": None, "groups": []}
-    index = sources.kept.logs.of(logs[chosen])
-    seen = window(logs[chosen], first, index)
+    try:
+        seen = window(logs[chosen], first, sources.kept.logs.of(logs[chosen]))
+        share = round(seen.size / max(logs[chosen].stat().st_size, 1), 3)
+    except OSError:  # it went while it was looked at
+        return {"attempts": sorted(logs), "attempt": chosen, "window": None, "groups": []}
     return {
         "attempts": sorted(logs),
         "attempt": chosen,
@@ -75,7 +79,7 @@ def _shown(
             "error": seen.error,
             "size": seen.size,
             "whole": seen.whole,
-            "share": round(seen.size / max(logs[chosen].stat().st_size, 1), 3),
+            "share": share,
         },
         "groups": [{"lines": one.lines, "folds": one.folds} for one in groups(seen.lines)],
     }
