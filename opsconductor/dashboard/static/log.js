@@ -24,18 +24,36 @@
     if (!there) list.append(line(found));
     else if (there.textContent !== line(found).textContent) there.replaceWith(line(found)); // its end has come
   };
-  const counting = document.getElementById("counting");
+  const counting = document.getElementById("counting"), empty = !log.querySelector("li");
+  const tell = (text) => {
+    const state = document.getElementById("following");
+    if (state) state.textContent = text;
+    return state;
+  };
+  // The number of the attempt that came after this one, if any has: its lines are another log.
+  const newer = (found) => found.attempts.find((number) => number > found.attempt);
+  const leadOn = (number) => {
+    const link = document.createElement("a"), there = new URL(api);
+    there.pathname = location.pathname;
+    there.searchParams.delete("line");
+    there.searchParams.set("attempt", number);
+    link.href = there;
+    link.textContent = "Look at it";
+    tell(`Attempt ${number} has begun. `)?.append(link);
+  };
   let last = Number(log.dataset.last);
   const follow = async () => {
     if (document.hidden) { setTimeout(follow, pause); return; }
     try {
-      if (!counting) api.searchParams.set("line", last);
+      if (!counting && !empty) api.searchParams.set("line", last);
       const answer = await fetch(api);
       if (answer.ok) {
         const found = await answer.json();
         if (counting) {
           if (found.window && found.window.whole) { location.reload(); return; }
           counting.textContent = `${Math.floor(found.window.share * 100)} %`;
+        } else if (empty) {
+          if (found.ended || found.window?.lines.length || newer(found)) { location.reload(); return; }
         } else if (found.window) {
           const atEnd = innerHeight + scrollY >= document.body.scrollHeight - 40;
           for (const one of found.window.lines) if (one.number >= last) put(one);
@@ -43,9 +61,9 @@
           const items = log.querySelectorAll("li");
           for (let index = 0; index < items.length - most; index++) items[index].remove();
           if (atEnd) scrollTo(0, document.body.scrollHeight);
-          if (found.ended && last >= found.window.total) {
-            const state = document.getElementById("following");
-            if (state) state.textContent = `The run has ended: ${found.state}.`;
+          if (found.window.whole && last >= found.window.total && (found.ended || newer(found))) {
+            if (newer(found)) leadOn(newer(found));
+            else tell(`The run has ended: ${found.state}.`);
             return;
           }
         }
