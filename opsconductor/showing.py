@@ -1,6 +1,7 @@
 """What the engine shows: its status branch follows the journal, for ever."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -56,10 +57,36 @@ class Showing:
         """The commit in force whose status branch was taken up, or could not be."""
 
     async def keep_up(self, branch: StatusBranch) -> None:
-        """Publish what the journal has, until cancelled; look at the branch, and prune, now and then."""
+        """Publish what the journal has, until cancelled, looking at the branch now and then; and prune beside it."""
+        both = (asyncio.create_task(self._publish(branch)), asyncio.create_task(self._tidy()))
+        try:
+            await asyncio.gather(*both)
+        finally:
+            for one in both:
+                one.cancel()
+
+    async def _tidy(self) -> None:
+        """Remove what is past its retention now and then, also while nothing can be published."""
+        # What an earlier engine was killed over goes at once; the first pass comes before any removal of its own.
+        await self._tried(self.sweep_logs)
+        while True:
+            await asyncio.sleep(_PRUNE_EVERY.total_seconds())
+            if self._loop.catalog is not None:  # else nobody knows how long runs are kept
+                await self._tried(self.prune)
+
+    async def _tried(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it, and again until the journal lets it be done."""
+        while True:
+            try:
+                return await work()
+            except (Unavailable, Refused) as error:
+                log.warning("what is past its retention is removed later", error=error.message)
+                pause = error.retry_after if isinstance(error, Unavailable) else _REFUSED_PAUSE
+                await asyncio.sleep(max(pause.total_seconds(), 1.0))
+
+    async def _publish(self, branch: StatusBranch) -> None:
         watch = self._journal.watch(objects=True)
-        pruned = looked = self._clock.monotonic()
-        swept = False
+        looked = self._clock.monotonic()
         while True:
             pause = branch.publisher.min_interval
             every = await self._branch_look_every()
@@ -70,12 +97,6 @@ class Showing:
                     looked = self._clock.monotonic()
                     await branch.look()
                 await branch.projection.publish()
-                if not swept:
-                    await self.sweep_logs()
-                    swept = True
-                if self._clock.monotonic() - pruned > _PRUNE_EVERY.total_seconds():
-                    pruned = self._clock.monotonic()
-                    await self.prune()
             except Unavailable as error:
                 log.warning("status is published later", error=error.message)
                 pause = max(pause, error.retry_after)

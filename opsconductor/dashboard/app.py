@@ -183,4 +183,4 @@ async def _trouble(request: Request, error: HTTPException) -> Response:
 
 
 async def _away(request: Request, error: Unavailable) -> Response:
-    return await _trouble(request, HTTPException(503, f"the journal cannot be read now: {error.message}"))
+    return await _trouble(request, HTTPException(503, f"this cannot be shown now: {error.message}"))

@@ -1,20 +1,25 @@
 """Retention over all that the engine keeps of a run: the journal, the status branch's outbox and the logs."""
 
+import asyncio
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from engine.identity import Cause, RunId, run_id
 from engine.states import RunState
 from engine.views import RunView
 from journal import history, runimport, runs
+from journal.errors import Refused, Unavailable
 from journal.store import Journal
 from opsconductor.settings import Settings, StateFolder, parse_source
 from opsconductor.up import Engine
 from runners import logs
 from runners.logs import LogFile
+from schemas.project import Retention
 
 ROOT = Path(__file__).parents[2]
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -97,4 +102,27 @@ async def test_logs_go_though_the_engine_was_killed_before_it_removed_them(tmp_p
         await Engine(settings, journal, Fixed()).showing.sweep_logs()
         assert {path.name for path in folder.glob("*/*/*/*")} == {new, stray.name}
         assert await journal.read(history.unswept) == ()
+    await journal.close()
+
+
+async def test_what_is_past_its_retention_goes_also_while_nothing_can_be_published(tmp_path: Path) -> None:
+    """The remote is away."""
+    journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=Fixed())
+    settings = Settings(parse_source(str(tmp_path / "away")), StateFolder(tmp_path))
+    engine = Engine(settings, journal, Fixed())
+    old = await ended(journal, settings.state.logs, "old", NOON - timedelta(days=1000))
+    branch = engine._status_branch("opsconductor/status")
+    await journal.write(lambda tx: history.prune(tx, Retention(), NOON))
+    with pytest.raises((Unavailable, Refused)):
+        await branch.projection.publish()
+    showing = asyncio.create_task(engine.showing.keep_up(branch))
+    try:
+        async with asyncio.timeout(60):
+            while await journal.read(history.unswept) and not showing.done():
+                await asyncio.sleep(0.02)
+    finally:
+        showing.cancel()
+        await asyncio.wait({showing})
+    assert not list(settings.state.logs.glob(f"*/*/*/{old}"))
+    assert await journal.read(history.unswept) == ()
     await journal.close()
