@@ -12,6 +12,7 @@ from engine.views import SyncView
 from journal.clock import Clock
 from journal.store import JournalReader
 from opsconductor.dashboard.ahead import Ahead, ahead
+from opsconductor.dashboard.fetched import Fetched
 from opsconductor.dashboard.lately import Lately
 from opsconductor.dashboard.logindex import Indexes
 from opsconductor.health import Pulse
@@ -49,6 +50,8 @@ class Kept:
     def __init__(self) -> None:
         self.logs = Indexes()
         """Where the lines of logs begin."""
+        self.fetched = Fetched()
+        """Logs that only the place for logs has."""
         self._impacts: tuple[Catalog, Impacts] | None = None
         self._ahead: tuple[Catalog, datetime, Ahead] | None = None
 

@@ -35,7 +35,10 @@ def test_a_log_outlives_the_state_folder(site: Any, server: Buckets) -> None:
     assert (asked.returncode, asked.stdout) == (0, "hello from afar\n")
     assert "--logs where it keeps logs besides" in made.run("logs", name).stderr
     made.up("--logs", url, "--dashboard", "127.0.0.1:0")
-    assert "hello from afar" in pages_of(made).page(f"/runs/{name}/log?target=here&step=greet")
+    pages, log = pages_of(made), f"/runs/{name}/log?target=here&step=greet"
+    assert "hello from afar" in pages.page(log)
+    assert pages.data(f"/api/v1{log}&attempt=1")["window"]["total"] == 1
+    assert pages.data(f"/api/v1{log}&attempt=2")["window"] is None
 
 
 def test_once_brings_its_logs_before_it_ends(site: Any, server: Buckets) -> None:

@@ -1,14 +1,15 @@
 """What one step printed: its attempts, and a window of the last one that printed anything."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from engine.identity import RunId
 from engine.pinned import RUNNER
 from engine.states import is_final
 from engine.yamltext import stamp
 from journal import history
+from opsconductor.dashboard.fetched import Fetched
 from opsconductor.dashboard.logpage import Line, groups, window
 from opsconductor.dashboard.pages.page import Asked, Page, number_of
 from opsconductor.dashboard.sources import Data, Sources
@@ -28,9 +29,10 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     if found is None:
         return None
     place = (target or RUNNER, step)
-    shown = await asyncio.to_thread(_shown, sources, sources.logs, found.id, place, attempt, first)
-    if not shown["attempts"] and sources.log_store is not None and is_final(found.state):  # they go there at its end
-        shown = await _kept(sources, sources.log_store, found.id, place, attempt, first)
+    logs = await asyncio.to_thread(_logs_of, sources.logs, found.id, *place)
+    if not logs and sources.log_store is not None and is_final(found.state):  # they go there at its end
+        logs = await _kept(sources.kept.fetched, sources.log_store, found.id, place, attempt)
+    shown = await asyncio.to_thread(_shown, sources, logs, attempt, first)
     return {
         "at": stamp(sources.clock.now()),
         "run": found.id,
@@ -57,10 +59,7 @@ PAGE = Page(
 )
 
 
-def _shown(
-    sources: Sources, root: Path, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None
-) -> Data:
-    logs = _logs_of(root, run, *place)
+def _shown(sources: Sources, logs: Mapping[int, Path], attempt: int | None, first: int | None) -> Data:
     chosen = attempt if attempt is not None else max(logs, default=None)
     if chosen is None or chosen not in logs:
         return {"attempts": sorted(logs), "attempt": chosen, "window": None, "groups": []}
@@ -90,16 +89,17 @@ def _line(line: Line) -> Data:
 
 
 async def _kept(
-    sources: Sources, store: LogStore, run: RunId, place: tuple[str, str], attempt: int | None, first: int | None
-) -> Data:
-    """The same of logs that only the place for logs has. What is fetched for it is gone with the answer."""
+    fetched: Fetched, store: LogStore, run: RunId, place: tuple[str, str], attempt: int | None
+) -> dict[int, Path]:
+    """The logs of a step's attempts that the place for logs has; of them only the one that is shown is fetched."""
     target, step = place
-    with TemporaryDirectory(prefix="opsconductor-log-") as folder:
-        root = Path(folder)
-        named = named_logs([root / name for name in await store.names(run)], root)
-        wanted = [file for where, name, file in named if where == target and _step_of(name) == step]
-        await store.fetch_run(run, root, frozenset(file.relative_to(root).as_posix() for file in wanted))
-        return await asyncio.to_thread(_shown, sources, root, run, place, attempt, first)
+    root = Path("/")
+    named = named_logs([root / name for name in await store.names(run)], root)
+    logs = {_attempt(name): file for where, name, file in named if where == target and _step_of(name) == step}
+    chosen = attempt if attempt is not None else max(logs, default=None)
+    if chosen is not None and chosen in logs:
+        logs[chosen] = await fetched.file(store, logs[chosen].relative_to(root).as_posix())
+    return logs
 
 
 def _logs_of(logs: Path, run: RunId, target: str, step: str) -> dict[int, Path]:
