@@ -31,7 +31,8 @@ def forms(secret: str) -> frozenset[bytes]:
     raw = secret.encode("utf-8", "surrogateescape")
     found = set(_encodings(raw))
     # what `powershell -EncodedCommand` takes
-    found |= set(_in_digits(_utf16(secret), base64.b64encode, 6, ()))
+    for wide in (_utf16(secret), secret.encode("utf-16-be", "surrogatepass")):
+        found |= set(_in_digits(wide, base64.b64encode, 6, ()))
     for text in _parts(secret):
         found |= set(_texts(text))
     return frozenset(form for form in found if len(form) >= SHORTEST)
@@ -144,11 +145,26 @@ def _encodings(raw: bytes) -> Iterator[bytes]:
     yield quote(raw, safe="/").encode()
     yield quote_plus(raw).encode()
     yield re.sub(rb"%[0-9A-F]{2}", lambda m: m[0].lower(), quote(raw, safe="").encode())
-    yield raw.hex().encode()
-    yield raw.hex().upper().encode()
+    yield from _byte_by_byte(raw)
     yield from _in_digits(raw, base64.b64encode, 6, (76, 64))
     yield from _in_digits(raw, base64.urlsafe_b64encode, 6, (76, 64))
     yield from _in_digits(raw, base64.b32encode, 5, (76,))
+
+
+def _byte_by_byte(raw: bytes) -> Iterator[bytes]:
+    """In hexadecimal, as dumps and escapes of every byte have it, in either case."""
+    plain = raw.hex()
+    for text in (plain, plain.upper()):
+        yield text.encode()
+        pairs = [text[at : at + 2] for at in range(0, len(text), 2)]
+        for between in (" ", ":", "-", ", 0x", ",0x", " 0x"):
+            yield between.join(pairs).encode()
+        for before in ("%", "\\x", "\\u00"):
+            yield "".join(before + pair for pair in pairs).encode()
+        for first in (2, 4):  # `xxd` writes two bytes together, wherever the secret begins
+            yield " ".join([text[:first], *(text[at : at + 4] for at in range(first, len(text), 4))]).encode()
+    yield b"".join(b"&#%d;" % byte for byte in raw)
+    yield b"".join(b"&#x%x;" % byte for byte in raw)
 
 
 def _in_digits(raw: bytes, encode: Callable[[bytes], bytes], bits: int, wraps: tuple[int, ...]) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ NASTY = job(
 GREET = job("greet", "- {id: greet, run: 'echo hello; echo world'}")
 PAIR = job("pair", "- {id: go, run: 'echo \"on ${{ target.name }}\"'}", "targets: {names: [here]}")
 YEARLY = schedule("yearly", "greet", 'cron: "0 2 1 1 *", timeZone: Europe/Berlin')
+HELD = schedule("held", "pair", "every: 1h, suspend: {reason: a rest}")
 
 
 class Pages:
@@ -62,7 +63,14 @@ def pages_of(site: Site) -> Pages:
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with prepared(tmp_path_factory.mktemp("dashboard")) as site:
         site.create(
-            {"here.yaml": HERE, "nasty.yaml": NASTY, "greet.yaml": GREET, "pair.yaml": PAIR, "yearly.yaml": YEARLY}
+            {
+                "here.yaml": HERE,
+                "nasty.yaml": NASTY,
+                "greet.yaml": GREET,
+                "pair.yaml": PAIR,
+                "yearly.yaml": YEARLY,
+                "held.yaml": HELD,
+            }
         )
         site.up("--dashboard", "127.0.0.1:0")
         site.asked("first", "jobRef: greet")
@@ -80,8 +88,11 @@ def test_the_first_page_says_what_fails_what_ran_and_what_is_next(here: Site, pa
 
     assert now["sync"]["appliedCommit"] == here.head("main")
     assert [(one["job"], one["failures"]) for one in now["failing"]] == [("nasty", 1)]
-    assert [one["schedule"] for one in now["next"]] == ["yearly"]
-    assert now["next"][0]["local"].endswith("T02:00+01:00")
+    due = [(one["schedule"], one["decision"], one["reason"]) for one in now["next"]]
+    assert due == [("held", "skipped", "suspended"), ("yearly", "run", None)]
+    assert now["next"][1]["local"].endswith("T02:00+01:00")
+    assert "greet is next" in now["sentence"] and "skipped: suspended" in page
+    assert [one["schedule"] for one in pages.data("/api/v1/wallboard")["next"]] == ["yearly"]
     for shown in (here.head("main")[:12], "nasty", "yearly", *(one["run"] for one in now["ended"])):  # type: ignore[index]
         assert shown in page
     assert '<a href="/api/v1/now">' in page

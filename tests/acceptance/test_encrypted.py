@@ -39,6 +39,8 @@ def test_the_engine_with_the_key_opens_it_and_writes_it_nowhere(bare: Site) -> N
     log = bare.run("logs", run["metadata"]["name"])
     assert str(len(CANARY)) in log.stdout, steps_of(run)
     bare.pulled()
+    shown = bare.run("describe", "credential", "db", "--state", str(bare.state)).stdout
+    assert "uses:" in shown and "runner:" in shown
     (use,) = bare.json("describe", "credential", "db", "--state", str(bare.state), "-o", "json")["status"]["uses"]
     assert (use["run"], use["target"], bool(use["runner"])) == (run["metadata"]["name"], "here", True)
     assert bare.daemons[0].stop() == 0

@@ -32,6 +32,13 @@ FORMS: dict[str, Callable[[str], str]] = {
     "URL form": quote_plus,
     "hexadecimal": lambda text: text.encode().hex(),
     "hexadecimal, large": lambda text: text.encode().hex().upper(),
+    "hexadecimal, as od has it": lambda text: text.encode().hex(" "),
+    "hexadecimal, with colons": lambda text: text.encode().hex(":").upper(),
+    "hexadecimal, as xxd has it": lambda text: text.encode().hex(" ", -2),
+    "hexadecimal, as xxd has it from an odd place": lambda text: text.encode().hex(" ", 2 if len(text) % 2 else -2),
+    "URL, every byte": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "C, every byte": lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
+    "XML, every byte": lambda text: "".join(f"&#{byte};" for byte in text.encode()),
     "JSON": lambda text: json.dumps(text)[1:-1],
     "JSON with letters": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     "shell": lambda text: shlex.quote(text)[1:-1],
@@ -190,6 +197,7 @@ def outputs(draw: st.DrawFn) -> tuple[list[str], bytes, list[bytes]]:
     return known, data, [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
+@settings(deadline=None)
 @given(outputs())
 def test_no_form_of_a_secret_passes_a_stream_however_it_is_cut(drawn: tuple[list[str], bytes, list[bytes]]) -> None:
     known, _, chunks = drawn
@@ -201,6 +209,7 @@ def test_no_form_of_a_secret_passes_a_stream_however_it_is_cut(drawn: tuple[list
     assert leaked == set()
 
 
+@settings(deadline=None)
 @given(outputs())
 def test_what_is_no_secret_passes_unchanged(drawn: tuple[list[str], bytes, list[bytes]]) -> None:
     _, data, chunks = drawn
@@ -208,6 +217,7 @@ def test_what_is_no_secret_passes_unchanged(drawn: tuple[list[str], bytes, list[
     assert b"".join([*map(stream.feed, chunks), stream.finish()]) == data
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"se", b"cr", b"et", b"secret", b"x", b"\n"]), max_size=30))
 def test_a_stream_masks_what_the_whole_would(chunks: list[bytes]) -> None:
     masker = Masker(["secret"])
@@ -225,6 +235,7 @@ def tight_streams(draw: st.DrawFn) -> tuple[list[str], list[bytes]]:
     return known, [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
+@settings(deadline=None)
 @given(tight_streams())
 @settings(max_examples=400, deadline=None)
 def test_borders_of_chunks_hide_no_secret(case: tuple[list[str], list[bytes]]) -> None:
@@ -239,6 +250,7 @@ def test_borders_of_chunks_hide_no_secret(case: tuple[list[str], list[bytes]]) -
         assert out == whole
 
 
+@settings(deadline=None)
 @given(tight_streams())
 @settings(max_examples=400, deadline=None)
 def test_a_stream_is_masked_as_all_of_it_at_once_would_be(case: tuple[list[str], list[bytes]]) -> None:
@@ -248,6 +260,7 @@ def test_a_stream_is_masked_as_all_of_it_at_once_would_be(case: tuple[list[str],
     assert b"".join([*map(stream.feed, chunks), stream.finish()]) == masker.mask_bytes(b"".join(chunks))
 
 
+@settings(deadline=None)
 @given(tight_streams())
 @settings(deadline=None)
 def test_what_is_found_is_what_a_plain_search_finds(case: tuple[list[str], list[bytes]]) -> None:

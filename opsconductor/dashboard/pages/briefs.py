@@ -28,6 +28,7 @@ def brief_of(run: RunBrief) -> Data:
         "reason": run.reason,
         "targets": run.targets,
         "failed": list(run.failed),
+        "failures": run.failures,
     }
 
 

@@ -69,7 +69,8 @@ def _entry(feed: Xml.Element, run: RunBrief, base: str, *, recovered: bool) -> N
     _say(entry, "updated", ended)
     _say(entry, "published", ended)
     Xml.SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base}runs/{run.id}")
-    where = f" on {', '.join(run.failed)}" if run.failed else ""
+    more = f" and {run.failures - len(run.failed)} more" if run.failures > len(run.failed) else ""
+    where = f" on {', '.join(run.failed)}{more}" if run.failed else ""
     why = f": {run.reason}" if run.reason else ""
     said = "It succeeded after a failure." if recovered else f"It ended as {run.state}{where}{why}."
     _say(entry, "summary", f"{said} Run {run.id}, started by {run.cause_kind} {run.cause_name}.")

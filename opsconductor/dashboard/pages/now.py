@@ -6,9 +6,12 @@ from math import isfinite
 from sqlalchemy import Connection
 
 from engine import zones
+from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.decide import Skips
+from engine.fires import fires_of
 from engine.readmodel import gate_file, sync_file
+from engine.recurrence import TICK
 from engine.states import RunState
 from engine.views import RunBrief
 from engine.waits import sentence, wait_file
@@ -72,9 +75,10 @@ def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
     if found["gates"]:
         parts.append(f"{len(found['gates'])} wait{'s' if len(found['gates']) == 1 else ''} for people")
     parts.append(f"{running} run{'s' if running == 1 else ''}" if running else "nothing runs")
-    if next_:
-        ahead = max((datetime.fromisoformat(next_[0]["instant"]) - at).total_seconds(), 0.0)
-        parts.append(f"{next_[0]['starts']} is next, in {took(ahead)}")
+    if starting := [one for one in next_ if one["startsAt"]]:
+        first = min(starting, key=lambda one: str(one["startsAt"]))
+        ahead = max((datetime.fromisoformat(first["startsAt"]) - at).total_seconds(), 0.0)
+        parts.append(f"{first['starts']} is next, in {took(ahead)}")
     return ", ".join(parts) + "."
 
 
@@ -99,13 +103,26 @@ def _next(engine: Engine) -> list[Data]:
     catalog = engine.catalog
     if catalog is None:
         return []
+    admissions = Admissions(catalog)
     soonest = ((name, instant) for instant, name in engine.soonest(_NEXT) if name in catalog.schedules)
-    return [_due(catalog, name, instant) for name, instant in soonest]
+    return [_due(catalog, admissions, name, instant) for name, instant in soonest]
 
 
-def _due(catalog: Catalog, name: str, instant: datetime) -> Data:
-    spec = catalog.schedules[name].spec
-    zone = spec.time_zone or catalog.project.spec.defaults.time_zone or "UTC"
+def _due(catalog: Catalog, admissions: Admissions, name: str, instant: datetime) -> Data:
+    """What is due next of a schedule, and what would be decided if it were due now as the definitions are."""
+    project, schedule = catalog.project.spec, catalog.schedules[name]
+    spec, default = schedule.spec, project.defaults.time_zone
+    zone = spec.time_zone or default or "UTC"
+    due = fires_of(
+        schedule,
+        instant,
+        instant + TICK,
+        zone_default=default,
+        suspended=project.suspend,
+        admission=admissions.of(name),
+    )
+    fire = next(due, None)
+    starts = fire and fire.starts_at
     return {
         "schedule": name,
         "kind": "job" if spec.job_ref else "workflow" if spec.workflow_ref else "discovery",
@@ -113,6 +130,10 @@ def _due(catalog: Catalog, name: str, instant: datetime) -> Data:
         "instant": stamp(instant),
         "local": instant.astimezone(zones.zone(zone)).isoformat(timespec="minutes"),
         "timeZone": zone,
+        "decision": fire.decision if fire else "run",
+        "reason": fire and fire.reason,
+        "heldBy": list(fire.held_by) if fire else [],
+        "startsAt": starts and stamp(starts),
     }
 
 

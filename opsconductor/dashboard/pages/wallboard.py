@@ -25,7 +25,7 @@ async def load(sources: Sources, asked: Asked) -> Data:
         "waiting": sum(one["state"] != "running" for one in found["open"]),
         "gates": len(found["gates"]),
         "commit": sync["appliedCommit"],
-        "next": found["next"][:3],
+        "next": [one for one in found["next"] if one["startsAt"]][:3],
     }  # fmt: skip
 
 
