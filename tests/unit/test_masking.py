@@ -235,7 +235,6 @@ def tight_streams(draw: st.DrawFn) -> tuple[list[str], list[bytes]]:
     return known, [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
-@settings(deadline=None)
 @given(tight_streams())
 @settings(max_examples=400, deadline=None)
 def test_borders_of_chunks_hide_no_secret(case: tuple[list[str], list[bytes]]) -> None:
@@ -250,7 +249,6 @@ def test_borders_of_chunks_hide_no_secret(case: tuple[list[str], list[bytes]]) -
         assert out == whole
 
 
-@settings(deadline=None)
 @given(tight_streams())
 @settings(max_examples=400, deadline=None)
 def test_a_stream_is_masked_as_all_of_it_at_once_would_be(case: tuple[list[str], list[bytes]]) -> None:
@@ -260,7 +258,6 @@ def test_a_stream_is_masked_as_all_of_it_at_once_would_be(case: tuple[list[str],
     assert b"".join([*map(stream.feed, chunks), stream.finish()]) == masker.mask_bytes(b"".join(chunks))
 
 
-@settings(deadline=None)
 @given(tight_streams())
 @settings(deadline=None)
 def test_what_is_found_is_what_a_plain_search_finds(case: tuple[list[str], list[bytes]]) -> None:
