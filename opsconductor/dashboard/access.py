@@ -33,7 +33,7 @@ def host_of(public_url: str | None) -> str | None:
     """The host of an address of pages, as a Host header has it before its port."""
     if public_url is None:
         return None
-    return _name(urlsplit(public_url).netloc)
+    return _name(urlsplit(public_url).netloc).lower()
 
 
 def is_loopback(host: str) -> bool:

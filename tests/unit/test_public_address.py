@@ -56,7 +56,7 @@ def test_what_no_link_could_begin_with_is_refused(text: str, said: str) -> None:
     ],
 )
 def test_a_proxy_on_this_machine_may_ask_by_the_public_name(host: str, passes: bool) -> None:
-    access = Access(public=host_of("https://ops.example.org:8443"))
+    access = Access(public=host_of("https://Ops.Example.org:8443"))
     assert (access.refusal("GET", "/", Headers({"host": host})) is None) is passes
 
 
