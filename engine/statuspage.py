@@ -23,6 +23,7 @@ from engine.views import (
     TargetStatusView,
 )
 from engine.waits import sentence, wait_file
+from engine.wellness import Troubles, is_behind, said
 from schemas.quantities import format_duration
 
 RECENT = 15
@@ -96,25 +97,20 @@ def _visible(char: str) -> str:
 
 def _summary(view: OverviewView) -> Iterator[str]:
     """In one line, whether somebody must look, and where."""
-    counted = (
-        (len(_failing_of(view)), "job fails", "jobs fail", "#failing"),
-        (len(_away(view.targets)), "target is unreachable", "targets are unreachable", "#unreachable"),
-        (len(view.gates), "gate waits for people", "gates wait for people", "#waiting-for-people"),
-        (sum(one.count for one in view.dead_letters), "message is undelivered", "messages are undelivered",
-         "#dead-letters"),
-    )  # fmt: skip
-    found = ["the newest commit is [not in force](sync.yaml)"] if _is_behind(view.sync) else []
-    found += [f"[{count} {one if count == 1 else many}]({place})" for count, one, many, place in counted if count]
+    troubles = Troubles(
+        failing=len(_failing_of(view)),
+        unreachable=len(_away(view.targets)),
+        gates=len(view.gates),
+        dead_letters=sum(one.count for one in view.dead_letters),
+    )
+    found = ["the newest commit is [not in force](sync.yaml)"] if is_behind(view.sync) else []
+    found += [f"[{one.words}](#{one.section})" for one in said(troubles)]
     if found:
         yield f"❌ **Look at this:** {' · '.join(found)}"
         yield ""
     elif view.sync.applied is not None and not _bad(view.sync):
         yield "✅ **All is well.**"
         yield ""
-
-
-def _is_behind(sync: SyncView) -> bool:
-    return sync.observed is not None and sync.applied is not None and sync.observed != sync.applied
 
 
 def _bad(sync: SyncView) -> list[ConditionView]:
@@ -128,7 +124,7 @@ def _bad(sync: SyncView) -> list[ConditionView]:
 def _sync(sync: SyncView) -> Iterator[str]:
     active = _commit(sync.applied)
     more = f"more in [{SYNC}]({SYNC})"
-    if _is_behind(sync):
+    if is_behind(sync):
         yield f"⚠️ Commit {_commit(sync.observed)} is **not in force**: {active} stays; {more}."
     elif sync.applied is not None:
         yield f"Commit {active} is in force; {more}."

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from engine.identity import RunId
 from engine.states import StepState
@@ -32,8 +32,24 @@ _LAST = (
 )
 
 
+def _each_unreachable() -> Select[tuple[str | None]]:
+    """From one target to the next by the index, instead of through all ends: SQL has no word for that but recursion."""
+    names = select(func.min(run_targets.c.target).label("name")).cte("names", recursive=True)
+    following = select(func.min(run_targets.c.target)).where(run_targets.c.target > names.c.name).scalar_subquery()
+    names = names.union_all(select(following).where(names.c.name.is_not(None)))
+    ends = run_targets.alias("ends")
+    newest = select(ends.c.state).where(ends.c.target == names.c.name).order_by(ends.c.run.desc()).limit(1)
+    return select(names.c.name).where(newest.correlate(names).scalar_subquery() == StepState.UNREACHABLE.value)
+
+
+_UNREACHABLE = _each_unreachable()
 _STATES = {state.value: state for state in StepState}
 """Of a page of targets thousands are read; the enumeration itself takes a microsecond for each."""
+
+
+def unreachable(conn: Connection) -> frozenset[str]:
+    """The targets that the last run which ended on them could not reach."""
+    return frozenset(str(name) for name in conn.execute(_UNREACHABLE).scalars())
 
 
 def of_targets(conn: Connection, names: Iterable[str], limit: int) -> Mapping[str, tuple[Beat, ...]]:

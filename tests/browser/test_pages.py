@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Response, ViewportSize
 
+from opsconductor.dashboard.pages import PAGES as PAGES_THERE
 from tests import node_programs
 from tests.acceptance.site import Site
 from tests.browser.conftest import OWNED
@@ -66,6 +67,11 @@ def shape(address: str) -> str:
     return "/".join([first, *kept, *("log" if part == "log" else "*" for part in rest[len(kept) :])])
 
 
+def general(shape: str) -> str:
+    """`kinds/*/*` for any kind."""
+    return re.sub(r"^kinds/[^/]+", "kinds/*", shape)
+
+
 def crawl(visitor: Visitor, start: str) -> Iterator[str]:
     """The pages that links lead to, each open in the visitor's page when it is given."""
     seen, found, left = {start}, Counter[str](), deque([start])
@@ -106,7 +112,7 @@ def test_every_page_is_accessible_and_nothing_in_it_is_executed(visitor: Visitor
         assert OWNED not in visitor.page.title()
     assert broken == [], "\n".join(broken)
     assert visitor.troubles == []
-    assert {"", "runs/*", "runs/*/log", "jobs/*"} <= set(visited)
+    assert {general(shape(each.path)) for each in PAGES_THERE} - {general(one) for one in visited} == set()
 
 
 def test_no_page_is_wider_than_a_phone(visitor: Visitor, address: str) -> None:
@@ -136,6 +142,44 @@ def test_the_page_follows_what_happens(visitor: Visitor, address: str, site: Sit
     newest = site.runs("greet")[-1]["metadata"]["name"]
     visitor.page.wait_for_selector(f"a[href='/runs/{newest}']")
     assert visitor.troubles == []
+
+
+def test_more_pages_than_a_browser_has_connections_are_open_at_once(browser: Browser, address: str) -> None:
+    """Those that nobody sees hold none; what is shown again is up to date again."""
+    context = browser.new_context()
+    context.add_init_script(
+        "let hides = false; Object.defineProperty(document, 'hidden', {get: () => hides});"
+        "addEventListener('hide', () => { hides = true; document.dispatchEvent(new Event('visibilitychange')); });"
+        "addEventListener('show', () => { hides = false; document.dispatchEvent(new Event('visibilitychange')); });"
+    )
+    pages = []
+    for _ in range(8):
+        page = context.new_page()
+        page.goto(address + "/health", timeout=20_000)
+        pages.append(page)
+        page.evaluate("dispatchEvent(new Event('hide'))")
+    with (
+        pages[0].expect_request(lambda asked: asked.url.endswith("/events")),
+        pages[0].expect_response(lambda answer: answer.url.endswith("/health")),
+    ):
+        pages[0].evaluate("dispatchEvent(new Event('show'))")
+    context.close()
+
+
+def test_a_page_that_is_not_connected_says_so_until_it_is(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport=WIDE)
+    page = context.new_page()
+    page.goto(address + "/wallboard")
+    before = page.screenshot()
+    page.route("**/events", lambda route: route.abort())
+    page.evaluate("dispatchEvent(new Event('pagehide')); dispatchEvent(new Event('pageshow'))")
+    page.wait_for_selector("#stale")
+    assert page.inner_text("#stale").startswith("Not connected since ")
+    assert page.screenshot() != before
+    page.unroute("**/events")
+    page.wait_for_selector("#stale", state="detached")
+    assert page.evaluate("document.documentElement.dataset.stale") is None
+    context.close()
 
 
 def test_everything_is_there_without_scripts(browser: Browser, address: str) -> None:

@@ -1,10 +1,18 @@
 """For a screen on a wall: whether all is well, in few and large words."""
 
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from engine.wellness import Troubles, is_behind, said
+from journal import heartbeats, letters
+from opsconductor import health
 from opsconductor.dashboard.pages import now
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.sources import Data, Sources
 
 _MOST = 12
+_WELL = "All is well"
 
 
 async def load(sources: Sources, asked: Asked) -> Data:
@@ -13,11 +21,25 @@ async def load(sources: Sources, asked: Asked) -> Data:
     sync = found["sync"]
     failing = [{"job": one["job"], "failures": one["failures"], "since": one["last"]["finishedAt"]}
                for one in found["failing"]]  # fmt: skip
-    stale = not sync["appliedCommit"] or sync["observedCommit"] != sync["appliedCommit"]
+    unreachable, dead = await sources.journal.read(lambda conn: _away(conn, sources))
+    troubles = Troubles(
+        behind=is_behind(sources.engine.sync()),
+        failing=len(failing),
+        unreachable=len(unreachable),
+        dead_letters=dead,
+        late=len(found["late"]),
+        missed=len(found["missed"]),
+        overdue=len(found["overdue"]),
+    )
+    trouble = await _trouble(sources)
+    headline = _headline(troubles, applied=sync["appliedCommit"], ready=trouble is None)
     return {
         "at": found["at"],
-        "well": not failing and not stale,
-        "headline": _headline(len(failing), stale=stale, applied=sync["appliedCommit"]),
+        "well": headline == _WELL,
+        "headline": headline,
+        "notWell": [one.words for one in said(troubles)],
+        "trouble": trouble,
+        "unreachable": unreachable[:_MOST],
         "failing": failing[:_MOST],
         "more": max(0, len(failing) - _MOST),
         "running": [{"job": one["job"], "since": one["since"], "usual": one["usual"]}
@@ -31,13 +53,37 @@ async def load(sources: Sources, asked: Asked) -> Data:
 
 PAGE = Page(
     "/wallboard", "wallboard", load,
-    gives=("well", "headline", "failing", "more", "running", "waiting", "gates", "commit", "next"),
+    gives=("well", "headline", "notWell", "trouble", "unreachable", "failing", "more",
+           "running", "waiting", "gates", "commit", "next"),
 )  # fmt: skip
 
 
-def _headline(failing: int, *, stale: bool, applied: str | None) -> str:
-    if failing:
-        return f"{failing} failing{', and the newest commit is not in force' if stale else ''}"
-    if stale:
-        return "The newest commit is not in force" if applied else "No commit is in force"
-    return "All is well"
+def _away(conn: Connection, sources: Sources) -> tuple[list[str], int]:
+    """The targets that are defined and unreachable, and how many messages were given up."""
+    catalog = sources.engine.catalog
+    names = heartbeats.unreachable(conn).intersection(catalog.targets if catalog is not None else ())
+    return sorted(names), sum(one.count for one in letters.dead_by_channel(conn))
+
+
+async def _trouble(sources: Sources) -> str | None:
+    """Why the engine does not do its work, where it does not; of pages without an engine nothing is said."""
+    pulse = sources.engine.pulse()
+    if pulse.paused and pulse.tried == float("-inf"):
+        return None
+    bad = [part for part in health.ready(pulse, await sources.engine.unwritable()) if part.trouble]
+    return "; ".join(f"{part.name}: {part.trouble}" for part in bad) or None
+
+
+def _headline(troubles: Troubles, *, applied: str | None, ready: bool) -> str:
+    parts = [] if ready else ["The engine does not do its work"]
+    if applied is None:
+        parts.append("no commit is in force")
+    elif troubles.behind:
+        parts.append("the newest commit is not in force")
+    if troubles.failing:
+        parts.insert(0, f"{troubles.failing} failing")
+    parts += [one.words for one in said(replace(troubles, failing=0))]
+    if not parts:
+        return _WELL
+    text = f"{', '.join(parts[:-1])}, and {parts[-1]}" if len(parts) > 1 else parts[0]
+    return text[0].upper() + text[1:]

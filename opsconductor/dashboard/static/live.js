@@ -25,6 +25,7 @@
     asking = true;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.status >= 500) stale();
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       localise(page);
@@ -33,13 +34,51 @@
         // What somebody is reading or has selected stays as it is until it has changed.
         if (now && then && now.innerHTML !== then.innerHTML) now.replaceChildren(...then.childNodes);
       }
+      if (events && events.readyState === EventSource.OPEN) fresh();
+    } catch {
+      stale();
     } finally {
       asking = false;
       if (again) { again = false; refresh(); }
     }
   };
-  const events = new EventSource("/events");
-  events.addEventListener("changed", refresh);
-  events.addEventListener("error", () => { document.getElementById("live").dataset.stale = "true"; });
-  addEventListener("pagehide", () => events.close());
+  const fresh = () => {
+    delete document.documentElement.dataset.stale;
+    document.getElementById("stale")?.remove();
+  };
+  const stale = () => {
+    if (document.getElementById("stale")) return;
+    const said = document.createElement("p");
+    said.id = "stale";
+    said.setAttribute("role", "alert");
+    said.textContent = `Not connected since ${zone.format(new Date())}: what stands here is from before.`;
+    document.querySelector("header").after(said);
+    document.documentElement.dataset.stale = "true";
+  };
+
+  // A browser allows six connections to a host, over all its tabs: a page that nobody sees holds none.
+  let events = null, first = true;
+  const close = () => { if (events) { events.close(); events = null; } };
+  const open = () => {
+    if (events || document.hidden) return;
+    events = new EventSource("/events");
+    events.addEventListener("open", () => {
+      if (document.querySelector("[data-follows]")) fresh();
+      else if (!first) refresh();
+      first = false;
+    });
+    events.addEventListener("changed", refresh);
+    events.addEventListener("error", () => {
+      stale();
+      first = false;
+      // The browser tries again by itself, but not after an answer such as 503.
+      if (events && events.readyState === EventSource.CLOSED) { close(); setTimeout(open, 5000); }
+    });
+  };
+  document.addEventListener("visibilitychange", () => { if (document.hidden) close(); else { first = false; open(); } });
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", open);
+  open();
+  // What only time makes true, such as a run that is late, is in no event.
+  setInterval(() => { if (!document.hidden) refresh(); }, 30000);
 })();
