@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ _STATIC = {
 _KEYS = {to: key for key, (to, _) in GO.items()}
 _NAVIGATION = tuple((each.path, each.name, _KEYS.get(each.path)) for each in PAGES if each.name)
 _HEARTBEAT = 15.0
+MOST_FOLLOWING = 100
+"""Pages that are told at once when something happens."""
 _TOGETHER = 0.25
 """Seconds in which what happens is told once."""
 
@@ -158,13 +161,28 @@ async def _static(request: Request) -> Response:
 
 
 def _events(sources: Sources) -> Answers:
+    following = 0
+
+    async def counted() -> AsyncIterator[str]:
+        nonlocal following
+        following += 1
+        try:
+            async with aclosing(_changes(sources)) as changes:
+                async for word in changes:
+                    yield word
+        finally:
+            following -= 1
+
     async def events(_: Request) -> Response:
-        return StreamingResponse(_changes(sources), media_type="text/event-stream")
+        if following >= MOST_FOLLOWING:
+            said = f"{MOST_FOLLOWING} pages follow already; this one is taken in anew from time to time"
+            raise HTTPException(503, said, {"Retry-After": "30"})
+        return StreamingResponse(counted(), media_type="text/event-stream")
 
     return events
 
 
-async def _changes(sources: Sources) -> AsyncIterator[str]:
+async def _changes(sources: Sources) -> AsyncGenerator[str, None]:
     """A word whenever something happened: the page asks for the rest. It ends when the reader goes, or the engine."""
     with sources.journal.watch() as watch:
         yield "retry: 3000\n\n"
@@ -179,7 +197,7 @@ async def _changes(sources: Sources) -> AsyncIterator[str]:
 async def _trouble(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith(API):
         return _json({"error": error.detail}, error.status_code)
-    return PlainTextResponse(f"{error.detail}\n", error.status_code)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 
 
 async def _away(request: Request, error: Unavailable) -> Response:

@@ -4,17 +4,25 @@ import asyncio
 import socket
 from threading import Thread
 
+import h11
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from journal.errors import Refused
 from opsconductor.address import Pages
-from opsconductor.dashboard.access import is_loopback
+from opsconductor.dashboard.access import OPEN_TO_ALL, is_loopback
 
 log = structlog.get_logger(__name__)
 
-_MOST_READERS = 200
+_MOST_ANSWERS = 200
+"""Requests that are answered at once, probes aside."""
+_MOST_CONNECTIONS = 500
+"""For one more, one that asks for nothing is let go: each takes a file descriptor of the engine."""
+_HEADERS_WITHIN = 10.0
+"""Seconds from a connection, or from the first byte of a later request, until the request's headers are whole."""
 _GRACE = 5.0
 
 
@@ -37,19 +45,76 @@ def listener(pages: Pages) -> socket.socket:
     return found
 
 
+class _Prompt(H11Protocol):
+    """A connection that is let go where it does not ask for anything in time."""
+
+    _silence: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._judge()
+        if len(self.connections) > _MOST_CONNECTIONS:
+            idle = (one for one in self.connections if isinstance(one, _Prompt) and one is not self and one.is_idle)
+            next(idle, self).transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._judge()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._asked()
+        super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is whole, or being answered."""
+        return self.conn.their_state is h11.IDLE
+
+    def _judge(self) -> None:
+        if not self.is_idle:
+            self._asked()
+        elif self._silence is None:
+            self._silence = self.loop.call_later(_HEADERS_WITHIN, self.transport.abort)
+
+    def _asked(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+
+class _Bounded:
+    """Answers so many at once and no more; probes always, so that nobody who reads can make the engine look dead."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        self._application = application
+        self._answering = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in OPEN_TO_ALL:
+            await self._application(scope, receive, send)
+        elif self._answering >= _MOST_ANSWERS:
+            busy = PlainTextResponse("too many are reading; try again soon\n", 503, headers={"Retry-After": "5"})
+            await busy(scope, receive, send)
+        else:
+            self._answering += 1
+            try:
+                await self._application(scope, receive, send)
+            finally:
+                self._answering -= 1
+
+
 class Server:
     """Serves an application on a listening socket until `stop`."""
 
     def __init__(self, application: ASGIApp, listening: socket.socket) -> None:
         config = uvicorn.Config(
-            application,
-            http="h11",
+            _Bounded(application),
+            http=_Prompt,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=_MOST_READERS,
             timeout_keep_alive=10,
             timeout_graceful_shutdown=1,
         )

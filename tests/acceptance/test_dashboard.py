@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opsconductor.dashboard.app import MOST_FOLLOWING
 from tests.acceptance.site import HERE, Site, job, prepared, schedule
 
 HOSTILE = "<script>alert(1)</script>\\033]0;title\\007\\033[31mred\\033[0m error: no"
@@ -188,6 +189,22 @@ def test_what_happens_is_told_at_once(here: Site, pages: Pages) -> None:
     finally:
         connection.close()
     here.answered("again")
+
+
+def test_so_many_pages_follow_and_the_others_are_told_to_ask_again(pages: Pages) -> None:
+    """Who follows takes no room from those who read, and leaves it to another when it goes."""
+    held = []
+    for _ in range(MOST_FOLLOWING):
+        connection = http.client.HTTPConnection(*pages.place, timeout=30)
+        connection.request("GET", "/events")
+        held.append((connection, connection.getresponse()))
+    assert {(answer.status, answer.readline()) for _, answer in held} == {(200, b"retry: 3000\n")}
+    status, headers, _ = pages.ask("/events")
+    assert (status, headers["Retry-After"]) == (503, "30")
+    assert pages.ask("/")[0] == pages.ask("/healthz")[0] == 200
+    for connection, answer in held:
+        answer.close()
+        connection.close()
 
 
 def test_who_follows_is_let_go_when_the_engine_stops(site: Any) -> None:
