@@ -141,6 +141,7 @@ async def from_branch(
     wrote = _wrote(before, publisher.engine_id)
     good = _commit(found.sync.last_good if found.sync else None) if trusts else None
     applied = good if good and (in_history is None or await asyncio.to_thread(in_history, good)) else None
+    former, ahead = _of_former_names(found), _of_marked(found)
     plans: Plans = {}
     if replan is not None and trusts and before is not None and before.closed is not None:
         plans = await replan(view for view in found.runs.values() if view.finished_at is None)
@@ -155,12 +156,13 @@ async def from_branch(
         if before is not None and before.id != publisher.engine_id:
             told = {view.id for view in found.runs.values()} | {RunId(PurePosixPath(path).stem) for path in left_out}
             runimport.end_untold(tx, told, now)
+        for path, last in former:
+            take(path, partial(schedules.import_last, last=last, now=last.instant))
         for path, skips in found.days.items():
             take(path, partial(schedules.import_skips, skips=skips, now=now))
         known = schedules.clocks(tx)
         for path, clock in found.clocks.items():
-            own = known.get(clock.name)
-            ran = [run for run in found.runs.values() if clock.considered_until and run.cause.name == clock.name]
+            own, ran = known.get(clock.name), ahead.get(clock.name, ())
             take(path, partial(_import_clock, view=clock, own=own, lost_until=lost_until, ran=ran))
         for path, answer in found.answers.items():
             take(path, partial(_import_answer, answer=answer, now=now))
@@ -205,6 +207,31 @@ def _wrote(before: EngineView | None, own_id: str) -> runresume.Wrote:
     return "undrained" if before.closed is None else "drained"
 
 
+def _of_marked(found: "_Branch") -> Mapping[str, list[RunView]]:
+    """By schedule the runs of those whose newest decision does not say up to where they are decided."""
+    ran: dict[str, list[RunView]] = {clock.name: [] for clock in found.clocks.values() if clock.considered_until}
+    for run in found.runs.values() if ran else ():
+        if run.cause.kind == "schedule" and run.cause.name in ran:
+            ran[run.cause.name].append(run)
+    return ran
+
+
+def _of_former_names(found: "_Branch") -> list[tuple[str, DecisionView]]:
+    """What ran under names that no clock has, by the run's path, rising: none of it is to run under a new name.
+
+    Which schedule had which name before stands in the definitions, which are read later; a run that is older than the
+    mark of every clock is left out.
+    """
+    clocks = {clock.name for clock in found.clocks.values()}
+    since = min((readmodel.considered_until(clock) for clock in found.clocks.values()), default=None)
+    beyond = [
+        (path, DecisionView(run.cause.name, run.cause.instant, "run", None, run.id))
+        for path, run in found.runs.items()
+        if run.cause.kind == "schedule" and since and run.cause.instant > since and run.cause.name not in clocks
+    ]
+    return sorted(beyond, key=lambda one: one[1].instant)
+
+
 def _import_clock(
     tx: Connection,
     view: ScheduleView,
@@ -225,7 +252,7 @@ def _import_clock(
         considered_until=mark,
         lost_until=lost_until,
     )
-    beyond = (run for run in ran if run.cause.kind == "schedule" and run.cause.instant > mark)
+    beyond = (run for run in ran if run.cause.instant > mark)
     for run in sorted(beyond, key=lambda run: run.cause.instant):
         one = DecisionView(view.name, run.cause.instant, "run", None, run.id)
         schedules.import_last(tx, one, run.cause.instant)

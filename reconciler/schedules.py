@@ -119,7 +119,7 @@ class Schedules:
             read[name] = self._read_of(document, catalog)
             names = (name, *document.metadata.previous_names)
             known = next((old for old in names if old in stored), None)
-            wanted[name] = self._clock_for(known, read[name].mark, stored, now)
+            wanted[name] = self._clock_for(name, known, read[name].mark, stored, now)
             if stored.get(name) != wanted[name]:
                 changed[name] = wanted[name]
             if known is None:
@@ -161,14 +161,20 @@ class Schedules:
             return known
         return _Read(document, zone, suspended, fingerprint(document.spec, zone_default=zone, suspended=suspended))
 
-    def _clock_for(self, known: str | None, mark: str, stored: Mapping[str, ClockRow], now: datetime) -> ClockRow:
+    def _clock_for(
+        self, name: str, known: str | None, mark: str, stored: Mapping[str, ClockRow], now: datetime
+    ) -> ClockRow:
         """Of a schedule that the store knows under a name, or not at all."""
         if known is None or restarts(stored[known].fingerprint, mark, now):
             # What was decided beyond `now`, before the clock was set back, is taken back: an instant has one decision.
             # Where nobody knows by which definition it was decided, it stays, and the new one begins after it.
             begins = now if known is None or known in self._read else max(now, stored[known].considered_until)
             return ClockRow(fingerprint=mark, considered_from=begins, considered_until=begins, lost_until=None)
-        return replace(stored[known], fingerprint=mark)
+        if known == name:
+            return replace(stored[known], fingerprint=mark)
+        # What was decided is known under the former name alone: the new one is published as decided up to here.
+        taken = stored[known]
+        return replace(taken, fingerprint=mark, considered_from=taken.considered_until, last=None, mark=None)
 
     def _left_of(self, name: str, now: datetime) -> Kept | None:
         read = self._read.get(name)
