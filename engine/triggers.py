@@ -19,10 +19,10 @@ from engine.planning import plan_run
 from engine.refused import PlanRefused
 from engine.views import RunView
 from engine.workflowplan import plan_workflow
-from schemas.job import JobSpec
+from schemas.job import Job, JobSpec
 from schemas.quantities import format_instant
 from schemas.trigger import Trigger
-from schemas.workflow import WorkflowSpec
+from schemas.workflow import Workflow, WorkflowSpec
 
 MAX_PATHS = 1_000
 """Paths that the event of a commit names."""
@@ -181,8 +181,14 @@ def watched(catalog: Catalog) -> Iterator[tuple[str, bool, str | None, str]]:
         for state in dict.fromkeys(event.states):
             if not event.jobs and not event.workflows:
                 yield from ((name, workflow, None, state) for workflow in (False, True))
-            yield from ((name, False, job, state) for job in dict.fromkeys(event.jobs))
-            yield from ((name, True, workflow, state) for workflow in dict.fromkeys(event.workflows))
+            yield from ((name, False, job, state) for job in _names(event.jobs, catalog.jobs))
+            yield from ((name, True, workflow, state) for workflow in _names(event.workflows, catalog.workflows))
+
+
+def _names(named: Iterable[str], known: Mapping[str, Job] | Mapping[str, Workflow]) -> Iterable[str]:
+    """These and their former names: a run keeps the name that its job had when it began."""
+    former = (old for name in named if name in known for old in known[name].metadata.previous_names)
+    return dict.fromkeys((*named, *former))
 
 
 def set_off(before: Catalog, after: Catalog, paths: Iterable[str]) -> Mapping[str, tuple[str, ...]]:

@@ -140,6 +140,19 @@ def test_watches_name_jobs_and_workflows_by_state() -> None:
     )
 
 
+def test_watches_name_what_a_job_or_workflow_was_called_before() -> None:
+    """Its run may have begun then."""
+    flow = "kind: Workflow\nmetadata: {name: flow, previousNames: [stream]}\nspec: {jobs: {a: {wait: 1s}}}\n"
+    build = BUILD.replace("name: build", "name: make, previousNames: [build]")
+    ends = trigger("  if: event.job != 'deploy'\n", "run: {jobs: [make], workflows: [flow], states: [failed]}", "ends")
+    assert tuple(watched(catalog(DEPLOY, build, SECRET, flow, ends))) == (
+        ("ends", False, "make", "failed"),
+        ("ends", False, "build", "failed"),
+        ("ends", True, "flow", "failed"),
+        ("ends", True, "stream", "failed"),
+    )
+
+
 def test_a_commit_sets_off_the_triggers_that_were_there_before_it() -> None:
     """By their globs; one that is renamed was there."""
     site = trigger("", "definitions: {paths: ['site/**', '*.md']}")
