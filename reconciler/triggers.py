@@ -199,7 +199,12 @@ def _settle(tx: Connection, event: EventRow, verdict: Verdict, catalog: Catalog,
 
 def _started(tx: Connection, event: EventRow, fire: Fire, catalog: Catalog, now: datetime) -> _Settled:
     """Start the run, unless something that only the journal knows is in its way."""
-    dedupe = catalog.triggers[event.trigger].spec.dedupe
+    trigger = catalog.triggers[event.trigger]
+    for old in trigger.metadata.previous_names:
+        # The cause of a run is kept for ever, by the name that the trigger had then.
+        if (known := runs.there(tx, replace(fire.launch.cause, name=old))) is not None:
+            return _Settled("started", run=known.run, dedupe=fire.dedupe)
+    dedupe = trigger.spec.dedupe
     if fire.dedupe is not None and dedupe is not None:
         other = events.same_before(tx, event, fire.dedupe, dedupe.window)
         if other is not None:

@@ -161,6 +161,24 @@ async def test_what_started_a_run_starts_none_again_when_its_record_is_gone(jour
     assert len(await journal.read(runs.open_runs)) == 1
 
 
+async def test_what_started_a_run_under_a_former_name_starts_none_again(journal: Journal) -> None:
+    """Also where the record is gone: of a store that was filled from the status branch, or after many others."""
+    deciding = _deciding(journal)
+    await _came(journal, "k", {"version": "v1"})
+    await deciding.decide(given(AT))
+    (before,) = await _events(journal)
+    await journal.write(lambda tx: events.forget(tx, ()))
+    deciding.active = catalog(JOB, KEY, TRIGGER.replace("name: t", "name: t2, previousNames: [t]"))
+    for key in ("k", "other"):
+        new = NewEvent("t2", key, "webhook", AT + timedelta(days=4), payload=b'{"version": "v1"}')
+        await journal.write(lambda tx, new=new: events.receive(tx, new))
+    assert await deciding.decide(given(AT + timedelta(days=4)))
+    again, other = sorted(await journal.read(lambda conn: events.recent(conn, "t2")), key=lambda event: event.seq)
+    assert (again.state, again.run) == ("started", before.run)
+    assert (other.state, other.reason, other.run) == ("ignored", "duplicate", before.run)
+    assert len(await journal.read(runs.open_runs)) == 1
+
+
 async def test_of_ends_of_runs_too_only_so_many_are_kept(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MOST_KEPT", 50)
     for number in range(220):
