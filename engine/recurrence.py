@@ -198,6 +198,8 @@ def _over(spec: ScheduleSpec, zone_default: str | None) -> datetime:
     walls = _walls(spec, spec.rrule, where)
     if (until := rulewalls.until_instant(walls.rule)) is not None or walls.last >= _END_OF_TIME.replace(tzinfo=None):
         return until or _END_OF_TIME
+    if walls.last <= _BEGIN_OF_TIME.replace(tzinfo=None):  # east of Greenwich it may lie before the first year
+        return _BEGIN_OF_TIME
     # Of a time that comes twice the second, and of one that does not exist the one after the gap.
     return max(walls.last.replace(tzinfo=where, fold=fold).astimezone(UTC) for fold in (0, 1))
 

@@ -84,3 +84,14 @@ def test_an_outage_of_a_rule_of_seconds_is_not_walked_through(policy: str, end: 
     outage = ScheduleClock(now - timedelta(days=10))
     assert decide("n", schedule, outage, now).skips
     assert _steps(lambda: decide("n", schedule, outage, now)) < 100_000
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
+@pytest.mark.parametrize("end", ["00010101", "00010101T000000", "00010101T000000Z"])
+def test_a_rule_that_ended_in_the_first_year_gives_nothing(zone: str, end: str) -> None:
+    """East of Greenwich that is before all years there are."""
+    rule = spec(f"FREQ=DAILY;UNTIL={end}", timeZone=zone)
+    day = datetime(2026, 11, 21, tzinfo=UTC)
+    assert recurrence.newest(rule, day, day + timedelta(days=3), 2) == ()
+    assert recurrence.span(rule, day, day + timedelta(days=3)) is None
+    assert recurrence.next_due(rule, day) is None
