@@ -66,7 +66,10 @@ class ScheduleClock(Written):
     fingerprint: str = Field(
         description="Of its time fields: when it changes, its clock starts anew.", examples=["0123456789abcdef"]
     )
-    considered_from: Instant = Field(description="Earlier instants are never caught up: when its clock began, or when it was renamed, up to where it was decided.", examples=[AT])
+    considered_from: Instant = Field(
+        description="Earlier instants are never caught up: its clock began here, or was renamed, decided up to here.",
+        examples=[AT],
+    )
     last_decision: DecidedInstant | None = Field(description="The newest decided instant.")
     next: Instant | None = Field(description="The next due instant; null where there is none.", examples=[AT])
     considered_until: Instant | None = Field(
