@@ -117,12 +117,16 @@ def test_every_page_is_accessible_and_nothing_in_it_is_executed(visitor: Visitor
 
 def test_no_page_is_wider_than_a_phone(visitor: Visitor, address: str) -> None:
     visitor.page.set_viewport_size(PHONE)
-    wide = [
-        (here, width)
-        for here in crawl(visitor, address + "/")
-        if (width := visitor.page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]
-    ]
+    axe = (node_programs.module("axe-core") / "axe.min.js").read_text()
+    wide, unreached = [], []
+    for here in crawl(visitor, address + "/"):
+        if (width := visitor.page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]:
+            wide.append((here, width))
+        visitor.page.evaluate(axe)
+        found = visitor.page.evaluate("axe.run(document, {runOnly: ['scrollable-region-focusable']})")
+        unreached += [(here, node["html"][:160]) for one in found["violations"] for node in one["nodes"]]
     assert wide == []
+    assert unreached == [], "what is cut there has to be reached by keyboard"
 
 
 def test_the_keyboard_reaches_the_content_first_and_then_every_link(visitor: Visitor, address: str) -> None:
@@ -142,6 +146,25 @@ def test_the_page_follows_what_happens(visitor: Visitor, address: str, site: Sit
     newest = site.runs("greet")[-1]["metadata"]["name"]
     visitor.page.wait_for_selector(f"a[href='/runs/{newest}']")
     assert visitor.troubles == []
+
+
+def test_what_somebody_does_outlasts_what_happens(visitor: Visitor, address: str, site: Site) -> None:
+    """Typed letters stay, and so does the place of whoever goes by keyboard; single letters lead nowhere."""
+    page = visitor.page
+    page.goto(f"{address}/grid")
+    page.keyboard.press("t")
+    field = page.locator("main input:not([type=hidden])").first
+    field.fill("gre")
+    with page.expect_response(lambda answer: answer.url == f"{address}/grid"):
+        site.asked(f"typing-{page.evaluate('Date.now()')}", "jobRef: greet")
+    assert (field.input_value(), page.url) == ("gre", f"{address}/grid")
+    page.goto(f"{address}/")
+    link = page.locator("main a[href='/jobs/greet']").first
+    link.focus()
+    before = page.inner_html("main")
+    site.asked(f"there-{page.evaluate('Date.now()')}", "jobRef: greet")
+    page.wait_for_function("before => document.getElementById('main').innerHTML !== before", arg=before)
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "/jobs/greet"
 
 
 def test_more_pages_than_a_browser_has_connections_are_open_at_once(browser: Browser, address: str) -> None:

@@ -1,7 +1,7 @@
 // Keys for who prefers them; the page /keys names them all. Where a field is written in, keys are letters.
 "use strict";
 (() => {
-  let going = 0;
+  let going = -Infinity;
   const written = (at) => at.closest("input, textarea, select, [contenteditable]");
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || written(event.target)) return;
@@ -14,6 +14,6 @@
     } else if (performance.now() - going < 1500 && link(event.key)) {
       location.assign(link(event.key).getAttribute("href"));
     }
-    going = event.key === "g" && performance.now() - going > 1500 ? performance.now() : 0;
+    going = event.key === "g" && performance.now() - going > 1500 ? performance.now() : -Infinity;
   });
 })();

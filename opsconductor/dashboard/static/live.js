@@ -18,7 +18,20 @@
   };
   localise(document);
 
-  let asking = false, again = false;
+  // Whoever types, or has selected something to copy, keeps it; whoever goes by keyboard stays where they are.
+  const inUse = (part) => {
+    const at = document.activeElement, chosen = getSelection();
+    if (part.contains(at) && at.matches("input, select, textarea")) return true;
+    return !chosen.isCollapsed && part.contains(chosen.anchorNode);
+  };
+  const placeOf = (part) => {
+    const at = document.activeElement;
+    if (!part.contains(at)) return null;
+    if (at.id) return `#${CSS.escape(at.id)}`;
+    return at.hasAttribute("href") ? `a[href="${CSS.escape(at.getAttribute("href"))}"]` : null;
+  };
+
+  let asking = false, again = false, waiting = 0;
   const refresh = async () => {
     if (document.querySelector("[data-follows]")) return; // a log sees to itself
     if (asking) { again = true; return; }
@@ -31,8 +44,12 @@
       localise(page);
       for (const id of ["main", "live"]) {
         const now = document.getElementById(id), then = page.getElementById(id);
-        // What somebody is reading or has selected stays as it is until it has changed.
-        if (now && then && now.innerHTML !== then.innerHTML) now.replaceChildren(...then.childNodes);
+        // What somebody is reading stays as it is until it has changed, and what they are doing until it is done.
+        if (!now || !then || now.innerHTML === then.innerHTML) continue;
+        if (inUse(now)) { clearTimeout(waiting); waiting = setTimeout(refresh, 2000); continue; }
+        const focused = placeOf(now);
+        now.replaceChildren(...then.childNodes);
+        if (focused) now.querySelector(focused)?.focus({ preventScroll: true });
       }
       if (events && events.readyState === EventSource.OPEN) fresh();
     } catch {
