@@ -61,7 +61,7 @@ class Hook:
 
 
 def hooks(catalog: Catalog | None) -> Mapping[str, Hook]:
-    """The triggers of these definitions that webhooks set off, by name."""
+    """The triggers of these definitions that webhooks set off, by name and former name: who sends knows only one."""
     found: dict[str, Hook] = {}
     for name, trigger in catalog.triggers.items() if catalog is not None else ():
         webhook = trigger.spec.event.webhook
@@ -70,7 +70,8 @@ def hooks(catalog: Catalog | None) -> Mapping[str, Hook]:
         spec = catalog.credentials[webhook.credential_ref].spec
         sealed = catalog.sealed([webhook.credential_ref]).get(webhook.credential_ref)
         labels, pool = trigger.metadata.labels, catalog.pool_of_trigger(trigger)
-        found[name] = Hook(name, webhook.provider, webhook.credential_ref, spec, labels, pool, sealed)
+        hook = Hook(name, webhook.provider, webhook.credential_ref, spec, labels, pool, sealed)
+        found |= dict.fromkeys((name, *trigger.metadata.previous_names), hook)
     return found
 
 
@@ -156,7 +157,7 @@ class Receiver:
         if hook is not None and isinstance(proof, Proven):
             return await self._proven(hook, proof, incoming)
         if hook is not None and isinstance(proof, Unproven):
-            self._rejected[name, proof.reason, proof.message] += 1
+            self._rejected[hook.trigger, proof.reason, proof.message] += 1
         return _said(401, "not accepted", {"www-authenticate": "Signature"})
 
     async def _proof(self, hook: Hook | None, incoming: Incoming) -> Proven | Unproven:

@@ -19,10 +19,11 @@ from journal import events
 from journal.clock import SystemClock
 from journal.store import Journal
 from runners.listener import bodies, protocol, receiver
-from runners.listener.receiver import Hook, Receiver, listening
+from runners.listener.receiver import Hook, Receiver, hooks, listening
 from runners.secrets import Secrets
 from schemas.credential import CredentialSpec
 from tests import node_programs
+from tests.catalogs import catalog
 from tests.webhooks import CASES, SECRET, bearer, gitea, github, gitlab, standard
 
 VARIABLE = "OPSCONDUCTOR_SECRET_HOOK"
@@ -51,6 +52,7 @@ class Door:
     address: tuple[str, int]
     client: httpx2.AsyncClient
     vault: Vault
+    known: dict[str, Hook]
     pushes: list[None] = field(default_factory=list)
 
     async def post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx2.Response:
@@ -95,7 +97,7 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     serving = asyncio.create_task(served.serve(where))
     host, port = where.getsockname()
     async with httpx2.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
-        yield Door(journal, (host, port), client, vault, pushes)
+        yield Door(journal, (host, port), client, vault, known, pushes)
     vault.readable.set()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
@@ -118,6 +120,33 @@ async def test_each_provider_is_received_and_recorded_before_it_is_answered(door
         assert event.state == "pending"
         assert await door.journal.read(lambda conn, seq=event.seq: events.payload(conn, seq)) == body
     assert len(door.pushes) == 3
+
+
+async def test_a_former_name_is_answered_and_recorded_under_the_name_of_today(door: Door) -> None:
+    """Who sends still has the old address: nothing that it sends meanwhile is lost, and nothing is done twice."""
+    door.known["before"] = door.known["github"]
+    assert (await door.post("before", BODY, github(BODY))).json() == {"state": "accepted"}
+    assert (await door.post("github", BODY, github(BODY))).json() == {"state": "known"}
+    assert len(await door.events("github")) == 1
+    assert (await door.post("before", BODY, {})).status_code == 401
+    await door.until(lambda: _all_of(door, "github", 2))
+    assert not await door.events("before")
+
+
+async def _all_of(door: Door, name: str, count: int) -> bool:
+    return len(await door.events(name)) == count
+
+
+def test_hooks_are_known_by_their_former_names_too() -> None:
+    documents = (
+        "kind: Job\nmetadata: {name: deploy}\nspec: {steps: [{uses: dummy}]}\n",
+        "kind: Credential\nmetadata: {name: key}\nspec: {type: token, from: {file: key}}\n",
+        "kind: Trigger\nmetadata: {name: now, previousNames: [then, once]}\n"
+        "spec: {event: {webhook: {credentialRef: key}}, jobRef: deploy}\n",
+    )
+    assert {name: hook.trigger for name, hook in hooks(catalog(*documents)).items()} == dict.fromkeys(
+        ("now", "then", "once"), "now"
+    )
 
 
 async def test_what_came_before_is_known_and_never_recorded_twice(door: Door) -> None:
