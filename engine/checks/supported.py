@@ -11,7 +11,7 @@ from dataclasses import replace
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from schemas.act import RunRequest
 from schemas.credential import Credential
-from schemas.diagnostic import Diagnostic, Related, Severity
+from schemas.diagnostic import Diagnostic, Related, Rest, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
@@ -80,7 +80,9 @@ def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagno
         if rule.effect == "allow" and rule.conditions.approvals and asks:
             message = f"approvals are heard of changes only: this rule allows nobody to {', '.join(asks)}"
             span = authored.span("spec", "rules", number, "conditions", "approvals")
-            yield Diagnostic(span, LESS, message, "give a workflow an approval gate", "warning")
+            found = Diagnostic(span, LESS, message, "give a workflow an approval gate", "warning")
+            place = ("spec", "rules", number)
+            yield found.resting_on(Rest((*place, field)) for field in ("verbs", "effect", "conditions"))
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:
