@@ -1,7 +1,5 @@
 """Credentials that are encrypted in place, written by a person, and what can be said of all of them."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +8,7 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.expiry import expiring
+from opsconductor import wholefile
 from opsconductor.exits import UsageError
 from runners.secretforms import SHORTEST
 from runners.secrets import TEXT_FIELD, Sealed, Secrets
@@ -132,16 +131,7 @@ def reopened(text: str, keys: Identities) -> Mapping[str, str]:
 def replaced(file: Path, text: str) -> None:
     """Write the file whole or not at all; what is written is encrypted."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        mode = file.stat().st_mode & 0o777 if file.exists() else 0o644
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    wholefile.replace(file, text.encode())
 
 
 def checked(

@@ -1,8 +1,5 @@
 """Files of documents brought into their canonical form, on disk."""
 
-import os
-import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
 from engine.vendored import is_apart
 from opsconductor.exits import UsageError
 from opsconductor.validation import files_below
+from opsconductor.wholefile import replace
 from schemas.characters import MAX_BYTES
 from schemas.reader import read
 
@@ -55,19 +53,7 @@ def formatted(paths: Sequence[Path]) -> Iterator[Formatted | Kept]:
 
 def write(made: Formatted) -> bool:
     """Put the canonical form in the file's place, whole or not at all. False where it was changed meanwhile."""
-    handle, name = tempfile.mkstemp(dir=made.file.parent, prefix=f".{made.file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as new:
-            new.write(made.after)
-            new.flush()
-            os.fsync(new.fileno())
-        if made.file.is_symlink() or made.file.read_bytes() != made.before:
-            return False
-        Path(name).chmod(stat.S_IMODE(made.file.stat().st_mode))
-        Path(name).replace(made.file)
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return True
+    return replace(made.file, made.after, instead_of=made.before)
 
 
 def _files(path: Path) -> Iterator[tuple[Path, bytes]]:

@@ -1,9 +1,6 @@
 """Due instants are counted by place, not walked through: of an outage only the edges cost, whatever the rule."""
 
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -13,6 +10,7 @@ from hypothesis import strategies as st
 from engine import recurrence
 from engine.decide import ScheduleClock, decide
 from schemas.schedule import ScheduleSpec
+from tests.calls import calls
 
 FREQUENT = (
     "FREQ=SECONDLY;BYMINUTE=7,59;BYSECOND=0,3,59",
@@ -56,22 +54,6 @@ def test_a_span_and_the_newest_are_those_of_all_instants(
     assert list(recurrence.newest(schedule, begin, until, most)) == every[-most:]
 
 
-def _steps(work: Callable[[], object]) -> int:
-    """How many functions of ours were called."""
-    made = 0
-
-    def count(frame: FrameType, event: str, _: object) -> None:
-        nonlocal made
-        made += event == "call" and "/engine/" in frame.f_code.co_filename
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return made
-
-
 @pytest.mark.parametrize("policy", ["none", "latest", "all"])
 @pytest.mark.parametrize(
     "end",
@@ -83,7 +65,7 @@ def test_an_outage_of_a_rule_of_seconds_is_not_walked_through(policy: str, end: 
     schedule = spec(f"FREQ=SECONDLY{end}", catchUp={"policy": policy, "window": "1h"})
     outage = ScheduleClock(now - timedelta(days=10))
     assert decide("n", schedule, outage, now).skips
-    assert _steps(lambda: decide("n", schedule, outage, now)) < 100_000
+    assert calls(lambda: decide("n", schedule, outage, now)) < 100_000
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])

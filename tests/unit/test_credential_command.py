@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from opsconductor.cli.application import answer
+from opsconductor.exits import UsageError
 from tests.sops import Key, decrypted
 
 POOL = "apiVersion: opsconductor/v1\nkind: RunnerPool\nmetadata: {name: NAME}\nspec: {recipients: [KEYS]}\n"
@@ -40,7 +41,7 @@ class Checkout:
         self._patch.setattr("sys.stdin", stream)
         try:
             code, raised = answer(["credential", *map(str, words), "-C", str(self.root)]), ""
-        except Exception as error:
+        except UsageError as error:
             code, raised = 2, str(error)
         out, err = self._capsys.readouterr()
         return SimpleNamespace(code=code, out=out, err=err + raised)

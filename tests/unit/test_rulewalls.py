@@ -1,9 +1,7 @@
 """When recurrence rules are due: as dateutil has it, as the same cron has it where clocks change, and never in vain."""
 
-import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from engine import recurrence, rrule
 from engine.rulewalls import walls_of
 from schemas.quantities import format_instant, parse_instant
 from schemas.schedule import ScheduleSpec
+from tests.calls import calls
 from tests.unit.test_recurrence import CHANGES
 
 FINE = rrule.FREQUENCIES[4:]
@@ -228,22 +227,6 @@ SPARSE_OR_VAIN = [
     "FREQ=SECONDLY;INTERVAL=99999;BYHOUR=3;BYMINUTE=4", "FREQ=SECONDLY;BYHOUR=23;BYMINUTE=59;BYSECOND=59",
     "FREQ=SECONDLY;BYMONTHDAY=30;BYMONTH=2;INTERVAL=86399",
 ]  # fmt: skip
-
-
-def calls(work: Any) -> int:
-    """How many functions of ours were called."""
-    made = 0
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal made
-        made += event == "call" and "/engine/" in frame.f_code.co_filename
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return made
 
 
 @pytest.mark.parametrize("text", SPARSE_OR_VAIN)
