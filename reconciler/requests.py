@@ -1,7 +1,6 @@
-"""Acts: found on the requests branch and the definitions branch, judged one by one, consumed once by name."""
+"""Acts of both branches: judged one by one, consumed once by name."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,33 +17,22 @@ from engine.rehearsal import Rehearsal
 from engine.repetition import Original
 from engine.trust import Mode, Signature, Unsigned
 from engine.windows import Windows
-from journal import acts, facts, runs, runviews, steprecords
+from journal import acts, runs, runviews, steprecords
 from journal.store import Journal
 from reconciler.answers import Answer
 from reconciler.approvals import heard
 from reconciler.asking import person_of, unsigned
+from reconciler.door import Found, Malformed
 from reconciler.launches import new_run
 from reconciler.leave import refusal
 from reconciler.objects import CommitInfo, Objects
 from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
 from schemas.policy import User
-from schemas.reader import Authored, ParsedFile, read
 
 log = structlog.get_logger(__name__)
 
-_ANSWERED = "requestsAnswered"
-"""The fact that holds the head of the requests branch up to which every act is answered."""
 _PORTION = 50
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An act and where it was read: the head of the branch and the path in it."""
-
-    authored: Authored
-    head: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,69 +49,11 @@ class Asked:
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A file that is no valid act; it is refused under its file's name."""
-
-    name: str
-    message: str
-
-
 Signed = Callable[[str, Mapping[str, User], datetime], Signature]
 
 
 def _nobody(commit: str, users: Mapping[str, User], at: datetime) -> Signature:
     return Unsigned()
-
-
-class RequestsDoor:
-    """Reads the requests branch: what changed since the head up to which everything is answered."""
-
-    def __init__(self, journal: Journal, objects: Objects) -> None:
-        self._journal = journal
-        self._objects = objects
-        self._answered: str | None = None
-        self._known = False
-
-    async def news(self, head: str | None) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
-        """What the branch holds that may not be answered yet."""
-        if not self._known:
-            self._answered = await self._journal.read(lambda conn: facts.get(conn, _ANSWERED, None))
-            self._known = True
-        if head is None or head == self._answered:
-            return (), ()
-        return await asyncio.to_thread(self._between, self._answered, head)
-
-    async def all(self, head: str | None) -> tuple[Found, ...]:
-        """Every act on the branch."""
-        return (await asyncio.to_thread(self._between, None, head))[0] if head else ()
-
-    async def answered(self, head: str | None) -> None:
-        """Everything up to this head has its answer in the journal."""
-        if head is not None and head != self._answered:
-            await self._journal.write(lambda tx: facts.put(tx, _ANSWERED, head))
-            self._answered = head
-
-    def _between(self, before: str | None, head: str) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
-        found: list[Found] = []
-        malformed: list[Malformed] = []
-        known = before if before is not None and self._objects.has(before) else None
-        for path in self._objects.changed(known, head):
-            data = self._objects.file(head, path) if path.endswith(".yaml") else None
-            if data is None:
-                continue
-            parsed = read(data, path)
-            found += [Found(authored, head) for authored in parsed.documents if authored.is_act]
-            malformed += _malformed(parsed)
-        return tuple(found), tuple(malformed)
-
-
-def _malformed(parsed: ParsedFile) -> list[Malformed]:
-    errors = [finding for finding in parsed.findings if finding.severity == "error"]
-    name = parsed.file.rpartition("/")[2].removesuffix(".yaml")
-    if not errors or not _NAME.fullmatch(name) or len(name) > 63:
-        return []
-    return [Malformed(name, f"{errors[0].span}: {errors[0].message}")]
 
 
 class Requests:

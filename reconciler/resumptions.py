@@ -13,9 +13,9 @@ from engine.views import RunView
 from journal.errors import Unavailable
 from journal.runs import NewRun
 from reconciler.definitions import Definitions
+from reconciler.door import Found
 from reconciler.launches import new_run
 from reconciler.objects import NoSuchCommit, Objects
-from reconciler.requests import Found
 from schemas.act import RunRequest
 
 log = structlog.get_logger(__name__)

@@ -19,7 +19,8 @@ from journal.events import NewEvent
 from journal.store import Journal
 from journal.tables import decisions
 from journal.tables import runs as runs_table
-from reconciler.loop import ACCEPTED, Loop
+from reconciler.accepted import ACCEPTED
+from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
 from reconciler.wake import Wake
@@ -298,13 +299,13 @@ async def test_a_machine_that_sleeps_while_a_commit_is_read_wakes_to_no_clock_th
     files = {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB + schedule.format("old", "true")}
     made.commit(MAIN, files)
     await made.look()
-    read = made.loop._definitions.load
+    read = made.loop._intake.definitions.load
 
     async def sleeping(head: str) -> Compiled:
         clock.instant += timedelta(hours=3)
         return await read(head)
 
-    monkeypatch.setattr(made.loop._definitions, "load", sleeping)
+    monkeypatch.setattr(made.loop._intake.definitions, "load", sleeping)
     files["definitions/greet.yaml"] = JOB + schedule.format("old", "false") + schedule.format("new", "false")
     made.commit(MAIN, files)
     await made.look()
@@ -321,7 +322,7 @@ async def test_a_machine_that_sleeps_while_a_commit_is_read_wakes_to_no_clock_th
 async def test_what_a_commit_sets_off_is_decided_by_that_commit(site: Site) -> None:
     """Nothing decides events between the words that a commit is in force and its being so."""
     head = site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB.replace("hello", "you")})
-    async with site.loop._triggers.turn:
+    async with site.loop._deciders.triggers.turn:
         looking = asyncio.create_task(site.look())
         while site.loop.outlook.sighting.heads.get("main", head) != head:
             await asyncio.sleep(0.01)
@@ -335,7 +336,7 @@ async def test_what_a_commit_sets_off_is_decided_by_that_commit(site: Site) -> N
 
 async def test_workflows_ask_windows_of_their_own(site: Site) -> None:
     """They ask on the journal's thread, and what windows keep is for one thread at a time."""
-    heeded, admissions = site.loop._workflows.heeded, site.loop.schedules.admissions
+    heeded, admissions = site.loop._deciders.workflows.heeded, site.loop.schedules.admissions
     assert heeded is not None
     assert admissions is not None
     assert heeded[1] is not admissions.windows

@@ -13,8 +13,8 @@ from engine.resumption import Unprovable
 from engine.states import RunState
 from engine.views import RunView
 from journal.runs import NewRun
+from reconciler.door import Found
 from reconciler.objects import Objects
-from reconciler.requests import Found
 from reconciler.resumptions import Resumptions
 from schemas.reader import read
 from tests.catalogs import HEAD, PROJECT, job, local_target

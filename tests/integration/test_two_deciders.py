@@ -16,9 +16,10 @@ from engine.windows import Windows
 from journal import acts, runs, schedules
 from journal.clock import SystemClock
 from journal.store import Journal
+from reconciler.door import Found
 from reconciler.launches import new_run
 from reconciler.objects import CommitInfo, Objects
-from reconciler.requests import Found, Requests
+from reconciler.requests import Requests
 from reconciler.schedules import Schedules
 from schemas.reader import read
 from tests.catalogs import HEAD, catalog, job, local_target
