@@ -3,13 +3,13 @@
 import asyncio
 import os
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
-from opsconductor.settings import Settings
 from runners.logstore import LogStore
 from runners.uploads import Uploads, off
 
@@ -17,12 +17,12 @@ log = structlog.get_logger(__name__)
 
 
 class LogKeeping:
-    """`store` is where logs are kept, if anywhere. Raises Refused for a URL that names no such place."""
+    """`store` is where logs are kept besides `folder`, if anywhere. Raises Refused for a URL that names no place."""
 
-    def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+    def __init__(self, url: str | None, folder: Path, journal: Journal, clock: Clock) -> None:
         self._journal = journal
-        self.store = None if settings.logs is None else LogStore.open(settings.logs, os.environ)
-        self._uploads = None if self.store is None else Uploads(journal, clock, settings.state.logs, self.store)
+        self.store = None if url is None else LogStore.open(url, os.environ)
+        self._uploads = None if self.store is None else Uploads(journal, clock, folder, self.store)
 
     async def keep_up(self) -> None:
         """Bring what ends, for ever. Where nothing is to be kept, nothing waits for it either."""

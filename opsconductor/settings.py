@@ -125,6 +125,28 @@ class StateFolder:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningSettings:
+    """How runs and messages are worked on, and what may be opened for them."""
+
+    state: StateFolder
+    secrets: Path
+    """What `from.file` may read."""
+    secret_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The OPSCONDUCTOR_SECRET_* variables, and nothing else of the environment."""
+    restricted: bool = False
+    secret_host: Host = field(default_factory=Host)
+    identities: tuple[Path, ...] = ()
+    """Files with age keys that open what is encrypted for its pools."""
+    own: tuple[Path, ...] = ()
+    """Files and folders of the program that no document may have read."""
+    webhooks: Address | None = None
+    """Where webhooks are received. None: nowhere."""
+    logs: str | None = None
+    """Where logs of ended runs are kept besides the state folder: a folder, or a bucket by its URL."""
+    grace: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How `up` runs. `grace` is how long SIGTERM lets running steps end."""
 
@@ -164,3 +186,19 @@ class Settings:
     def secrets(self) -> Path:
         """What `from.file` may read: `--secret-dir`, else `secrets` in the state folder."""
         return self.secret_dir or self.state.secrets
+
+    @property
+    def running(self) -> RunningSettings:
+        """What of this is about runs and messages. Who only looks, or soon stops again, receives no webhooks."""
+        return RunningSettings(
+            state=self.state,
+            secrets=self.secrets,
+            secret_variables=self.secret_variables,
+            restricted=self.restricted,
+            secret_host=self.secret_host,
+            identities=self.identities,
+            own=(self.state.root, *((self.sign_key,) if self.sign_key else ()), *self.own),
+            webhooks=None if self.paused or self.once else self.webhooks,
+            logs=self.logs,
+            grace=self.grace,
+        )

@@ -9,7 +9,7 @@ import structlog
 from engine.catalog import Catalog
 from journal.clock import Clock
 from journal.store import Journal
-from opsconductor.settings import Settings
+from opsconductor.address import Address
 from runners.secrets import Secrets
 from schemas.trigger import Trigger
 
@@ -17,16 +17,16 @@ log = structlog.get_logger(__name__)
 
 
 class WebhookDoor:
-    """Where the settings want webhooks received. Raises Refused where nothing can listen there."""
+    """Where webhooks are received, if anywhere. Raises Refused where nothing can listen there."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, address: Address | None) -> None:
         self._where: socket | None = None
-        if settings.webhooks is None or settings.paused or settings.once:
+        if address is None:
             return
         # Only who receives webhooks loads what that needs.
         from runners.listener.receiver import listening
 
-        self._where = listening(settings.webhooks.host, settings.webhooks.port)
+        self._where = listening(address.host, address.port)
 
     def receive(
         self,

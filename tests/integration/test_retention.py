@@ -55,7 +55,7 @@ async def test_a_run_that_is_past_its_retention_leaves_no_logs(tmp_path: Path) -
     engine = Engine(settings, journal, Fixed())
     old = await ended(journal, settings.state.logs, "old", NOON - timedelta(days=1000))
     new = await ended(journal, settings.state.logs, "new", NOON - timedelta(days=1))
-    await engine.showing.prune()
+    await engine.controlling.showing.prune()
     assert await journal.read(lambda conn: runs.get(conn, old)) is None
     assert [path.name for path in settings.state.logs.glob("*/*/*/*")] == [new]
     await journal.close()
@@ -76,7 +76,7 @@ async def main():
     journal = Journal.open(f"sqlite:///{{folder}}/journal.sqlite3", clock=Fixed())
     engine = Engine(Settings(parse_source(str(folder / "ops")), StateFolder(folder)), journal, Fixed())
     points.install(lambda point: os.kill(os.getpid(), signal.SIGKILL) if point == "prune.committed" else None)
-    await engine.showing.prune()
+    await engine.controlling.showing.prune()
 asyncio.run(main())
 """
 
@@ -99,7 +99,7 @@ async def test_logs_go_though_the_engine_was_killed_before_it_removed_them(tmp_p
     journal = Journal.open(f"sqlite:///{tmp_path}/journal.sqlite3", clock=Fixed())
     assert await journal.read(lambda conn: runs.get(conn, old)) is None
     for _ in range(2):
-        await Engine(settings, journal, Fixed()).showing.sweep_logs()
+        await Engine(settings, journal, Fixed()).controlling.showing.sweep_logs()
         assert {path.name for path in folder.glob("*/*/*/*")} == {new, stray.name}
         assert await journal.read(history.unswept) == ()
     await journal.close()
@@ -111,11 +111,11 @@ async def test_what_is_past_its_retention_goes_also_while_nothing_can_be_publish
     settings = Settings(parse_source(str(tmp_path / "away")), StateFolder(tmp_path))
     engine = Engine(settings, journal, Fixed())
     old = await ended(journal, settings.state.logs, "old", NOON - timedelta(days=1000))
-    branch = engine._status_branch("opsconductor/status")
+    branch = engine.controlling.status_branch("opsconductor/status")
     await journal.write(lambda tx: history.prune(tx, Retention(), NOON))
     with pytest.raises((Unavailable, Refused)):
         await branch.projection.publish()
-    showing = asyncio.create_task(engine.showing.keep_up(branch))
+    showing = asyncio.create_task(engine.controlling.showing.keep_up(branch))
     try:
         async with asyncio.timeout(60):
             while await journal.read(history.unswept) and not showing.done():

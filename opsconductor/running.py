@@ -1,0 +1,129 @@
+"""The running part: runs and messages of its pools, the door for webhooks, and the logs of what ran."""
+
+import asyncio
+import platform
+from collections.abc import Callable
+from secrets import token_hex
+
+from engine.catalog import DEFAULT_POOL, Catalog
+from journal.clock import Clock
+from journal.store import Journal
+from opsconductor.health import Working
+from opsconductor.logkeeping import LogKeeping
+from opsconductor.settings import RunningSettings
+from opsconductor.webhooks import WebhookDoor
+from runners.connections.local import LocalSettings
+from runners.messenger import Messenger
+from runners.pool import Pools, Runner, RunnerSettings
+from runners.repository import Repository
+from runners.secrets import Secrets
+
+
+class Running:
+    """`start` what works until it is cancelled; to stop in order, `close_door`, `drain`, and `finish` at the end.
+
+    `pools` gives the names of the pools that are served; None: all of them. Raises Refused where nothing can listen
+    for webhooks, or logs cannot be kept where the settings say.
+    """
+
+    def __init__(
+        self, settings: RunningSettings, journal: Journal, clock: Clock, *, pools: Pools | None, repository: Repository
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._pools = pools
+        self._repository = repository
+        self._door = WebhookDoor(settings.webhooks)
+        self._receiving: tuple[asyncio.Task[None], ...] = ()
+        self._runner: Runner | None = None
+        self._messenger: Messenger | None = None
+        self.keeping = LogKeeping(settings.logs, settings.state.logs, journal, clock)
+
+    @property
+    def working(self) -> Working | None:
+        """What is worked on here; None: nothing has begun."""
+        runner = self._runner
+        return None if runner is None else Working(len(runner.active), runner.capacity)
+
+    def start(
+        self,
+        *,
+        may_claim: Callable[[], bool] = lambda: True,
+        catalog: Callable[[], Catalog | None],
+        pushed: Callable[[], None],
+    ) -> tuple[asyncio.Task[None], ...]:
+        """All of this part at once. `may_claim` is asked before anything is claimed; `pushed` is called after every
+        push that a webhook told of."""
+        runner = self._runner = self._made_runner(may_claim)
+        messenger = self._messenger = self._made_messenger(may_claim)
+        self._receiving = self._door.receive(
+            self._journal, self._clock, self._secrets(), catalog=catalog, pushed=pushed
+        )
+        return (
+            asyncio.create_task(runner.run()),
+            asyncio.create_task(messenger.run()),
+            asyncio.create_task(self.keeping.keep_up()),
+            *self._receiving,
+        )
+
+    async def close_door(self) -> None:
+        """Receive no more webhooks; what was begun is answered."""
+        for door in self._receiving:
+            door.cancel()
+        await asyncio.gather(*self._receiving, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Claim nothing more; what runs may end within the grace time, and is handed over then."""
+        assert self._runner is not None
+        assert self._messenger is not None
+        await asyncio.gather(self._runner.drain(self._settings.grace), self._messenger.drain(self._settings.grace))
+
+    async def finish(self) -> None:
+        """Bring the logs that are left to their place, as far as there is time."""
+        await self.keeping.finish(self._settings.grace)
+
+    def close(self) -> None:
+        """Let go of what listens. Call it also where nothing was begun."""
+        self._door.close()
+
+    def _secrets(self) -> Secrets:
+        settings = self._settings
+        return Secrets(
+            settings.secrets,
+            settings.secret_variables,
+            restricted=settings.restricted,
+            host=settings.secret_host,
+            identities=settings.identities,
+            own=settings.own,
+        )
+
+    def _made_runner(self, may_claim: Callable[[], bool]) -> Runner:
+        settings = self._settings
+        return Runner(
+            self._journal,
+            pools=self._pools,
+            clock=self._clock,
+            secrets=self._secrets(),
+            logs=settings.state.logs,
+            may_claim=may_claim,
+            repository=self._repository,
+            settings=RunnerSettings(
+                name=f"{DEFAULT_POOL}/{token_hex(2)}",
+                host=platform.node(),
+                lock=settings.state.runner_lock,
+                local=LocalSettings(restricted=settings.restricted),
+            ),
+        )
+
+    def _made_messenger(self, may_claim: Callable[[], bool]) -> Messenger:
+        return Messenger(
+            self._journal,
+            name=f"{DEFAULT_POOL}/{token_hex(2)}",
+            pools=self._pools,
+            clock=self._clock,
+            secrets=self._secrets(),
+            restricted=self._settings.restricted,
+            may_claim=may_claim,
+            repository=self._repository,
+        )
