@@ -18,7 +18,9 @@ from journal.store import Journal
 from opsconductor import exits, loglines, traces
 from opsconductor.address import Address
 from opsconductor.garbage import settled
+from opsconductor.health import alive
 from opsconductor.lock import held
+from opsconductor.servicemanager import ServiceManager
 from opsconductor.settings import Settings
 from opsconductor.up import Engine
 
@@ -55,19 +57,26 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
         listening = _listening(settings)
         pages = None if listening is None else f"http://{Address(*listening.getsockname()[:2])}/"
 
+        manager = ServiceManager(os.environ)
+
         def told() -> None:
             settled()
+            manager.doing(f"serves {settings.source.address}, branch {settings.branch}")
             if begun is not None:
                 begun(pages)
 
         engine = Engine(settings, journal, clock, begun=told)
         engine.show_at(settings.public_url or (None if listening is None else _for_others(listening)))
-        signals = Signals(engine)
+        signals = Signals(engine, manager)
         signals.install()
         if listening is not None:
             shown = _dashboard(listening, settings, engine, journal, clock)
             await stack.enter_async_context(shown)
             log.info("the dashboard listens", address=pages)
+        lives = manager.watching(lambda: all(part.trouble is None for part in alive(engine.pulse())))
+        await stack.enter_async_context(lives)
+        # Up is who can be asked how he is: a git host that is away at the start is waited for, and said to be.
+        manager.ready(f"reads {settings.source.address}")
         code = await engine.run()
         return exits.INTERRUPTED if signals.interrupted and code == exits.OK else code
 
@@ -75,8 +84,9 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
 class Signals:
     """SIGTERM and Ctrl-C stop in order; the second one stops at once."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, manager: ServiceManager) -> None:
         self._engine = engine
+        self._manager = manager
         self._seen = 0
         self.interrupted = False
 
@@ -92,6 +102,7 @@ class Signals:
             log.warning("stopped at once; what ran is called unknown unless its end was recorded")
             os._exit(exits.INTERRUPTED if self.interrupted else _SECOND_SIGNAL_EXIT)
         log.info("stopping: running steps may end; once more stops at once", signal=signal.Signals(number).name)
+        self._manager.stopping()
         self._engine.stop()
 
 
