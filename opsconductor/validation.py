@@ -43,17 +43,22 @@ from schemas.reader import read
 from schemas.span import start_of
 
 
-def validate_paths(root: Path) -> Report:
-    """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits."""
-    data = _Tree(root, ()).read(PROJECT_FILE)
+def validate_paths(root: Path, changes: Mapping[str, bytes] | None = None) -> Report:
+    """All findings in the files below a folder. Reads regular files only, opens no link, and stops at the limits.
+
+    `changes` are files as they would be, or further ones, of at most 1 MiB each; nothing is written.
+    """
+    changed = changes or {}
+    data = changed.get(PROJECT_FILE) or _Tree(root, ()).read(PROJECT_FILE)
     project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
     tree = _Tree(root, looked_at(project))
     tree.walk("", 1)
     if tree.beyond is not None:
         tree.say(tree.beyond)
-    wanted = {*included(tree.paths, project), *filter(is_apart, tree.paths)}
-    files = {path: data for path in sorted(wanted) if (data := tree.read(path)) is not None}
-    return _report("", files, tuple(tree.findings), tree.holds, tree.small)
+    paths = {*tree.paths, *changed}
+    wanted = {*included(paths, project), *filter(is_apart, paths)}
+    files = {path: data for path in sorted(wanted) if (data := changed.get(path) or tree.read(path)) is not None}
+    return _report("", files, tuple(tree.findings), lambda path: path in changed or tree.holds(path), tree.small)
 
 
 def validate_commit(git_dir: Path, commit: str) -> Report:

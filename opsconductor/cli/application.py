@@ -22,6 +22,7 @@ COMMANDS = {
     "impact": ("impact",),
     "explain": ("schema", "explain"),
     "mcp": ("mcp",),
+    "importing": ("import",),
     "target": ("target",),
     "notify": ("notify",),
     "credential": ("credential",),

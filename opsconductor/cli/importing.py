@@ -1,0 +1,199 @@
+"""`import`: files of other tools as documents for review, in this checkout."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opsconductor import exits
+from opsconductor.exits import UsageError
+from opsconductor.terminal import chatter, printable
+
+if TYPE_CHECKING:
+    from opsconductor.importing import Import
+    from opsconductor.imports.drafts import Reading
+
+_Repo = Annotated[
+    Path, typer.Option("--repo", "-C", envvar="OPSCONDUCTOR_REPO", metavar="PATH", help="The definitions repository.")
+]
+_To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="DIR", help="Folder of the repository to write to: definitions/TOOL if not given."),
+]
+_Force = Annotated[bool, typer.Option("--force", help="Write over files that were edited since.")]
+_Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove unedited files of an earlier import that nothing stands for any more.")
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")]
+_Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or json.")]
+_FILES = typer.Argument(metavar="FILE...", help="What to read; - is standard input.")
+_Zone = Annotated[
+    str | None,
+    typer.Option("--time-zone", metavar="ZONE", help="Zone of times that name none; this machine's by default."),
+]
+_Targets = Annotated[
+    list[str],
+    typer.Option(
+        "--target", metavar="NAME", help="Target the jobs run on; may repeat. Without: localhost, this machine."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    group = typer.Typer(help="Move in from another tool.", no_args_is_help=True)
+    group.callback()(_of_imports)
+    group.command("crontab")(crontab)
+    app.add_typer(group, name="import")
+
+
+def _of_imports() -> None:
+    """Read files of another tool and write documents for review. What could not be carried is listed, and exits 1."""
+
+
+def crontab(
+    files: Annotated[list[str], _FILES],
+    system: Annotated[
+        bool, typer.Option("--system", help="Lines have a user column, as in /etc/crontab and /etc/cron.d.")
+    ] = False,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="NAME", help="Whose crontab it is; steps become this user.")
+    ] = None,
+    target: _Targets = [],  # noqa: B006 - typer makes its own
+    time_zone: _Zone = None,
+    mail_server: Annotated[
+        str, typer.Option("--mail-server", metavar="HOST", help="Sends what MAILTO asks for; without TLS, port 25.")
+    ] = "localhost",
+    to: _To = None,
+    repo: _Repo = Path(),
+    force: _Force = False,
+    prune: _Prune = False,
+    dry_run: _DryRun = False,
+    output: _Format = "text",
+) -> int:
+    """Crontabs as Jobs with Schedules; MAILTO as a NotificationRule."""
+    from opsconductor.imports.crontab import Settings, read
+
+    if system and user:
+        raise UsageError("--user is for crontabs without a user column; with --system each line names its user")
+    settings = Settings(_zone(time_zone), tuple(target), system=system, user=user, mail_server=mail_server)
+    reading = read(_contents(files), settings)
+    return _brought("crontab", reading, files, to, repo, force, prune, dry_run, output)
+
+
+def _brought(
+    tool: str,
+    reading: "Reading",
+    sources: Sequence[str],
+    to: str | None,
+    repo: Path,
+    force: bool,
+    prune: bool,
+    dry_run: bool,
+    output: str,
+) -> int:
+    from opsconductor.importing import Into, prepared, write
+    from opsconductor.libraries import root_of
+
+    if output not in ("text", "json"):
+        raise UsageError(f"--format {output}: there are text, json")
+    into = Into.checkout(root_of(repo), to or f"definitions/{tool}", tool)
+    made = prepared(into, reading, sources, force=force, prune=prune)
+    if not dry_run:
+        write(made)
+    if output == "json":
+        typer.echo(json.dumps(_data(made), indent=2, ensure_ascii=False))
+    else:
+        _tell(made, would=dry_run)
+    return exits.OK if made.clean else exits.FINDINGS
+
+
+def _tell(made: "Import", *, would: bool) -> None:
+    for remark in made.remarks:
+        sort = "not carried: " if remark.lost else "note: "
+        typer.echo(printable(f"{remark.place.file}:{remark.place.line}: {sort}{remark.what}"))
+        if remark.hint:
+            typer.echo(printable(f"    hint: {remark.hint}"))
+    for one in made.files:
+        if one.fate in ("edited", "elsewhere", "gone"):
+            typer.echo(printable(f"{one.path}: left as it is: {one.why}"))
+        if one.fate == "edited":
+            typer.echo(printable(one.difference()))
+    counts = {fate: sum(one.fate == fate for one in made.files) for fate in ("new", "changed", "same", "removed")}
+    left = sum(one.fate in ("edited", "elsewhere", "gone") for one in made.files)
+    lost = sum(one.lost for one in made.remarks)
+    said = ", ".join(
+        f"{count} {word}"
+        for count, word in (
+            (counts["new"], "new"),
+            (counts["changed"], "changed"),
+            (counts["removed"], "removed"),
+            (counts["same"], "as they were"),
+            (left, "left as they are"),
+        )
+        if count
+    )
+    chatter(f"files: {said or 'none'}{' (nothing was written)' if would else ''}; not carried: {lost}")
+
+
+def _data(made: "Import") -> dict[str, Any]:
+    return {
+        "files": [{"path": one.path, "fate": one.fate, "why": one.why or None} for one in made.files],
+        "remarks": [
+            {
+                "file": one.place.file,
+                "line": one.place.line,
+                "carried": not one.lost,
+                "message": one.what,
+                "hint": one.hint,
+            }
+            for one in made.remarks
+        ],
+    }
+
+
+def _contents(files: Sequence[str]) -> dict[str, bytes]:
+    """What was named, by its name: files, the files in folders, and standard input."""
+    import sys
+
+    from opsconductor.importing import content, files_of
+    from opsconductor.imports.drafts import MAX_BYTES
+
+    found: dict[str, bytes] = {}
+    for name in files:
+        if name == "-":
+            found["-"] = sys.stdin.buffer.read(MAX_BYTES + 1)
+            if len(found["-"]) > MAX_BYTES:
+                raise UsageError(f"-: more than {MAX_BYTES:,} bytes; divide it, and import the parts")
+        elif Path(name).is_dir():
+            found |= files_of(Path(name), name)
+        else:
+            found[name] = content(Path(name))
+    return found
+
+
+def _zone(given: str | None) -> str:
+    """The zone that was given, or this machine's. Raises UsageError where neither is one."""
+    from zoneinfo import available_timezones
+
+    name = given or _zone_of_this_machine()
+    if name is None:
+        raise UsageError("this machine's time zone has no name here; give one with --time-zone, as in Europe/Chisinau")
+    if name not in available_timezones():
+        raise UsageError(f"--time-zone {name}: not a zone; write its IANA name, as in Europe/Chisinau or UTC")
+    return name
+
+
+def _zone_of_this_machine() -> str | None:
+    import os
+
+    name = os.environ.get("TZ", "").removeprefix(":")
+    if not name:
+        place = Path("/etc/localtime")
+        parts = place.resolve().parts if place.is_symlink() else ()
+        name = "/".join(parts[parts.index("zoneinfo") + 1 :]) if "zoneinfo" in parts else ""
+    if not name and Path("/etc/timezone").is_file():
+        name = Path("/etc/timezone").read_text(errors="replace").strip()
+    return {"Etc/UTC": "UTC", "Etc/UCT": "UTC"}.get(name, name) or None

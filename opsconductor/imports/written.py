@@ -1,0 +1,76 @@
+"""Drafts as files in the canonical form, with a first line by which a file that nobody edited is known."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from engine.canonical import canonical
+from opsconductor.imports.drafts import Draft, one_line
+from opsconductor.writtenyaml import as_yaml
+from schemas.characters import look
+
+_MARK = re.compile(
+    rb"# Imported from (?P<tool>[a-z-]+) (?P<source>\".*\"), as (?P<digest>[0-9a-f]{16})\. "
+    rb"Edit it: it is yours, and is left alone\.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Who wrote a file, and whether it is still as it was written."""
+
+    tool: str
+    source: str
+    unedited: bool
+
+
+def rendered(draft: Draft, tool: str, source: str) -> bytes:
+    """The file. Raises NotFormatted where it would not say what the draft says, which is a bug of ours."""
+    body = canonical(_body(draft))
+    mark = f"# Imported from {tool} {_quoted(source)}, as {_digest(body)}. Edit it: it is yours, and is left alone.\n"
+    return mark.encode() + body
+
+
+def mark_of(data: bytes) -> Mark | None:
+    """What the first line says; None where no import wrote the file. Line ends of Windows make no difference."""
+    data = data.replace(b"\r\n", b"\n")
+    found = _MARK.match(data)
+    if found is None:
+        return None
+    body = data[found.end() :]
+    source = found["source"].decode(errors="replace")
+    return Mark(found["tool"].decode(), source, found["digest"].decode() == _digest(body))
+
+
+def source_of(text: str) -> str:
+    """The source as a mark has it."""
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return '"' + one_line(text).replace('"', "'") + '"'
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _body(draft: Draft) -> bytes:
+    texts = ["".join(as_yaml(dict(one))) for one in draft.documents]
+    if look("".join(texts).encode(), "") is not None:
+        # characters that turn text round, or that no YAML takes raw: written by their numbers
+        texts = [
+            yaml.safe_dump(dict(one), sort_keys=False, allow_unicode=False, width=1 << 20) for one in draft.documents
+        ]
+    above, below = "".join(map(_comment, draft.above)), "".join(map(_comment, draft.below))
+    return (above + "---\n".join(texts) + below).encode()
+
+
+def _comment(line: str) -> str:
+    kept = "".join(
+        char if char == "\t" or look(char.encode(errors="replace"), "") is None else f"\\u{ord(char):04x}"
+        for char in line
+    )
+    return f"# {kept}".rstrip() + "\n"

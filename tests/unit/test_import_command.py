@@ -1,0 +1,158 @@
+"""`import`: again and again into one checkout, next to what people edit."""
+
+from pathlib import Path
+
+import pytest
+
+from opsconductor.cli.main import call
+
+LINE = "0 5 * * 1 /opt/bin/first\n"
+PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: sample}\nspec: {}\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "opsconductor.yaml").write_text(PROJECT)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def crontab(checkout: Path, text: str, *options: str) -> int:
+    (checkout / "crontab").write_text(text)
+    return call(["import", "crontab", "--time-zone", "UTC", *options, "crontab"])
+
+
+def test_a_file_that_nobody_edited_follows_its_source(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crontab(checkout, LINE)
+    assert crontab(checkout, LINE.replace("5", "6")) == 0
+    assert "cron: 0 6 * * 1" in (checkout / "definitions/crontab/first.yaml").read_text()
+    assert "1 changed, 1 as they were" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_file_that_was_edited_stays_and_the_difference_is_shown(
+    checkout: Path, capsys: pytest.CaptureFixture[str], ends: str
+) -> None:
+    crontab(checkout, LINE)
+    file = checkout / "definitions/crontab/first.yaml"
+    edited = file.read_text().replace("timeout: 1d", "timeout: 10m").replace("\n", ends).encode()
+    file.write_bytes(edited)
+    assert crontab(checkout, LINE.replace("5", "6")) == 1
+    said = capsys.readouterr().out
+    assert "definitions/crontab/first.yaml: left as it is: it was edited since; --force gives the changes up" in said
+    assert "-  timeout: 10m" in said
+    assert "+  timeout: 1d" in said
+    assert "+  cron: 0 6 * * 1" in said
+    assert file.read_bytes() == edited
+    assert crontab(checkout, LINE.replace("5", "6"), "--force") == 0
+    assert "timeout: 1d" in file.read_text()
+
+
+def test_line_ends_that_git_changes_are_no_edit(checkout: Path) -> None:
+    crontab(checkout, LINE)
+    file = checkout / "definitions/crontab/first.yaml"
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    assert crontab(checkout, LINE) == 0
+    assert crontab(checkout, LINE.replace("5", "6")) == 0
+
+
+def test_what_is_no_longer_there_is_named_and_removed_on_demand(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crontab(checkout, LINE + "0 6 * * * /opt/bin/second\n0 7 * * * /opt/bin/third\n")
+    gone, edited = (checkout / f"definitions/crontab/{name}.yaml" for name in ("second", "third"))
+    edited.write_text(edited.read_text() + "# mine\n")
+    assert crontab(checkout, LINE) == 1
+    assert "second.yaml: left as it is: what it came from is no longer in crontab; --prune" in capsys.readouterr().out
+    assert gone.exists()
+    assert crontab(checkout, LINE, "--prune") == 1
+    assert (gone.exists(), edited.exists()) == (False, True)
+
+
+def test_files_of_another_source_are_not_touched(checkout: Path) -> None:
+    crontab(checkout, LINE)
+    (checkout / "other").write_text("0 6 * * * /opt/bin/second\n")
+    assert call(["import", "crontab", "--time-zone", "UTC", "--prune", "other"]) == 0
+    assert (checkout / "definitions/crontab/first.yaml").exists()
+
+
+def test_documents_that_a_person_moved_are_not_made_twice(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crontab(checkout, LINE)
+    (checkout / "definitions/crontab/first.yaml").rename(checkout / "definitions/mine.yaml")
+    assert crontab(checkout, LINE) == 0
+    assert crontab(checkout, LINE.replace("5", "6")) == 1
+    assert "Job/first is in definitions/mine.yaml already" in capsys.readouterr().out
+    assert not (checkout / "definitions/crontab/first.yaml").exists()
+
+
+def test_a_dry_run_writes_nothing(checkout: Path) -> None:
+    assert crontab(checkout, LINE, "--dry-run") == 0
+    assert not (checkout / "definitions").exists()
+
+
+def test_nothing_is_written_through_links(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (checkout / "definitions").mkdir()
+    (checkout / "definitions/crontab").symlink_to(outside)
+    assert crontab(checkout, LINE) == 2
+    (checkout / "definitions/crontab").unlink()
+    (checkout / "definitions/crontab").mkdir()
+    (checkout / "definitions/crontab/targets").symlink_to(outside)
+    assert crontab(checkout, LINE) == 2
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--to", "../out"],
+        ["--to", "/etc"],
+        ["--to", "elsewhere"],
+        ["--format", "xml"],
+        ["--system", "--user", "paul"],
+    ],
+    ids=" ".join,
+)
+def test_a_call_that_does_not_fit_writes_nothing(checkout: Path, options: list[str]) -> None:
+    assert crontab(checkout, LINE, *options) == 2
+    assert not (checkout / "definitions").exists()
+
+
+def test_a_zone_that_does_not_exist_is_refused(checkout: Path) -> None:
+    assert crontab(checkout, LINE, "--time-zone", "Mars/Olympus") == 2
+
+
+def test_a_file_that_is_too_large_is_refused(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert crontab(checkout, LINE * 50_000) == 2
+    assert "more than 1,048,576 bytes" in capsys.readouterr().err
+
+
+def test_jobs_go_to_the_targets_that_are_named(checkout: Path) -> None:
+    (checkout / "definitions").mkdir()
+    (checkout / "definitions/web.yaml").write_text(
+        "apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: web}\nspec: {connections: {local: {}}}\n"
+    )
+    assert crontab(checkout, LINE, "--target", "web") == 0
+    assert "- web\n" in (checkout / "definitions/crontab/first.yaml").read_text()
+    assert not (checkout / "definitions/crontab/targets").exists()
+
+
+def test_a_target_that_does_not_exist_is_said(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert crontab(checkout, LINE, "--target", "nowhere") == 1
+    assert "there is no Target 'nowhere'" in capsys.readouterr().out
+    assert not (checkout / "definitions").exists()
+
+
+def test_for_programs_it_is_json(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crontab(checkout, "@reboot /opt/bin/x\n", "--format", "json")
+    said = capsys.readouterr().out
+    assert '"path": "definitions/crontab/x.yaml",\n      "fate": "new"' in said
+    assert '"line": 1,\n      "carried": false' in said
+
+
+def test_lines_that_are_not_utf8_are_listed(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (checkout / "crontab").write_bytes(LINE.encode() + b"0 6 * * * /opt/\xe9t\xe9\n\x00\xff\n")
+    assert call(["import", "crontab", "--time-zone", "UTC", "crontab"]) == 1
+    said = capsys.readouterr().out
+    assert "crontab:2: not carried: the line is not UTF-8" in said
+    assert (checkout / "definitions/crontab/first.yaml").exists()
