@@ -3,13 +3,16 @@
 All of it is data that was masked before it came here, and none of it is long: a message is no log.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from engine.catalog import Catalog
 from engine.notices import Event, Subject
+from engine.noticewords import approval_of, says
 from engine.pinned import RUNNER
+from engine.severity import severity
 from engine.states import StepState
 from engine.views import RunView, StepView, TargetView
 from schemas.quantities import format_instant
@@ -19,11 +22,6 @@ MOST_EVENTS = 50
 _LONGEST = 500
 _TAIL = 1_000
 _GOOD = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
-_GOOD_NEWS = frozenset({"run.started", "run.succeeded", "run.recovered", "target.recovered", "sync.recovered"})
-_CALLS = frozenset(
-    {"run.late", "run.cancelled", "run.noTargets", "run.waitingApproval", "credential.expiring", "discovery.changed"}
-)
-"""Events that somebody should look at, and of which nothing went wrong yet."""
 _OWN_PAGES = {"Job": "jobs", "Target": "targets"}
 
 
@@ -38,6 +36,7 @@ def context_of(
         "targets": [] if run is None else _targets(run),
         "links": _links(event, about, None if pages is None else pages.rstrip("/")),
         "events": [],
+        "types": {},
         "count": 1,
     }
 
@@ -45,18 +44,26 @@ def context_of(
 def added(context: Mapping[str, Any], more: Mapping[str, Any], count: int) -> dict[str, Any]:
     """The context of a message that tells one more event; `count` with it. It shows the worst, and names the others.
 
-    Of several that are as bad the first: who sorts messages by their type must not take a failure for good news.
+    Of several that are as bad the first: who sorts messages by their type must not take a failure for good news. Nor is
+    a failure one of those that are not named, as long as good news is.
     """
-    others = list(context.get("events") or [brief(context)])
-    if len(others) < MOST_EVENTS:
-        others.append(brief(more))
-    shown = more if _badness(more) > _badness(context) else context
-    return {**shown, "events": others, "count": count}
+    named = list(context.get("events") or [brief(context)])
+    types = Counter(context.get("types") or (one["type"] for one in named))
+    types[more["event"]["type"]] += 1
+    shown = more if severity(more["event"]["type"]) > severity(context["event"]["type"]) else context
+    return {**shown, "events": _with(named, brief(more)), "types": dict(types), "count": count}
 
 
-def _badness(context: Mapping[str, Any]) -> int:
-    event = context["event"]["type"]
-    return 0 if event in _GOOD_NEWS else 1 if event in _CALLS else 2
+def _with(named: Sequence[dict[str, Any]], more: dict[str, Any]) -> list[dict[str, Any]]:
+    """One more of the events that are named; where there are enough, in the place of the last one that is less bad."""
+    if len(named) < MOST_EVENTS:
+        return [*named, more]
+    bad = [severity(one["type"]) for one in named]
+    least = min(bad)
+    if severity(more["type"]) <= least:
+        return list(named)
+    last = len(bad) - 1 - bad[::-1].index(least)
+    return [*named[:last], *named[last + 1 :], more]
 
 
 def brief(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,13 +71,26 @@ def brief(context: Mapping[str, Any]) -> dict[str, Any]:
     event, run = context["event"], context.get("run") or {}
     found = {key: event[key] for key in ("id", "type", "time", "kind", "name")}
     found["run"] = run.get("id")
-    found["why"] = run.get("why") or _why_of(event)
+    found["why"] = _why_of(event) if event["type"] in _SAY_WHY else run.get("why") or _why_of(event)
+    found["says"] = says(event)
     return found
+
+
+_SAY_WHY = frozenset({"run.waitingApproval", "run.late"})
+"""Events of runs that know more about it than the run does."""
 
 
 def _why_of(event: Mapping[str, Any]) -> str | None:
     data = event["data"]
-    why = data.get("message") or data.get("reason")
+    match event["type"]:
+        case "run.waitingApproval":
+            why = approval_of(data)
+        case "run.late":
+            why = f"it was to start at {data.get('due')}"
+        case "notification.dead":
+            why = data.get("error")
+        case _:
+            why = data.get("message") or data.get("reason")
     return None if why is None else _cut(str(why), 200)
 
 
@@ -208,7 +228,8 @@ SAMPLE: Mapping[str, Any] = {
     "job": {"name": "", "kind": "", "labels": {}, "description": "", "owner": ""},
     "links": {"dashboard": "", "run": "", "job": "", "target": "", "sync": ""},
     "targets": [{"name": "", "state": "", "step": "", "error": "", "exitCode": 0, "tail": ""}],
-    "events": [{"id": "", "type": "", "time": "", "kind": "", "name": "", "run": "", "why": ""}],
+    "events": [{"id": "", "type": "", "time": "", "kind": "", "name": "", "run": "", "why": "", "says": ""}],
+    "types": {},
     "count": 1,
 }  # fmt: skip
 """The shape of a context, for whoever checks a template before it is in force."""

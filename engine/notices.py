@@ -38,7 +38,7 @@ ABOUT: Mapping[str, frozenset[str]] = {
 """The kinds of the objects that `subjects` may give for an event."""
 OF_TARGETS_WAIT = timedelta(seconds=30)
 """So long events of targets are collected by a rule that does not say: a network that is away is one message."""
-_MOST_QUIETS = 16
+_MOST_QUIETS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a rule remembers of an object: events that counted since the last recovery, and whether one was told."""
+    """What a rule remembers of an object: how many events counted, for every nth, and whether a failure was told.
+
+    A recovery begins both anew, but for a rule that counts successes.
+    """
 
     matched: int = 0
     told: bool = False
@@ -122,24 +125,29 @@ def told(rule: NotificationRuleSpec, event: Event, memory: Memory) -> tuple[bool
     """Whether the rule tells an event that it selects, and what it remembers then."""
     when = rule.when
     if event.type in RECOVERIES or event.type == "run.succeeded":
-        return _well(rule, event, memory), Memory()
-    if event.type not in rule.events or not _long_enough(when, event) or not _in_a_row(when, event):
+        return _well(rule, event, memory)
+    if event.type not in rule.events or not _long_enough(when, event) or not _in_a_row(when, event, memory):
         return False, memory
-    matched = memory.matched + 1
+    matched = memory.matched + 1 if when.every_nth is not None else 0
     tells = _nth(when, matched)
     return tells, Memory(matched, told=memory.told or (tells and event.type in FAILURES))
 
 
-def _well(rule: NotificationRuleSpec, event: Event, memory: Memory) -> bool:
+def _well(rule: NotificationRuleSpec, event: Event, memory: Memory) -> tuple[bool, Memory]:
     when = rule.when
+    every = when.every_nth if "run.succeeded" in rule.events and when.consecutive_failures is None else None
+    after = Memory() if every is None else Memory(memory.matched)
     if event.type in RECOVERIES and when.recovered and memory.told:
-        return True
+        return True, after
     asked = event.type in rule.events or (event.type == "run.recovered" and "run.succeeded" in rule.events)
     if not asked or not _long_enough(when, event):
-        return False
+        return False, after
+    if every is not None and (event.type == "run.succeeded" or event.type not in rule.events):
+        matched = memory.matched + 1
+        return matched % every == 0, Memory(matched)
     # Of a failure that nobody was told of, nobody needs to hear that it is over.
     of_silence = event.type in RECOVERIES and when.consecutive_failures is not None and not memory.told
-    return not of_silence or "run.succeeded" in rule.events
+    return not of_silence or "run.succeeded" in rule.events, after
 
 
 def _long_enough(when: When, event: Event) -> bool:
@@ -149,15 +157,14 @@ def _long_enough(when: When, event: Event) -> bool:
     return isinstance(seconds, int | float) and timedelta(seconds=seconds) > when.longer_than
 
 
-def _in_a_row(when: When, event: Event) -> bool:
-    """A target that stays away is told once: each run says it again."""
-    failures = event.data.get("failures", 1)
-    if event.type not in FAILURES:
+def _in_a_row(when: When, event: Event, memory: Memory) -> bool:
+    """A target that stays away is told once: each run says it again. What nobody counts passes: `sync.failed` does."""
+    failures = event.data.get("failures")
+    if event.type not in FAILURES or failures is None:
         return True
-    least = when.consecutive_failures or 1
-    if event.type == "target.unreachable" and when.every_nth is None:
-        return bool(failures == least)
-    return bool(failures >= least)
+    if event.type == "target.unreachable" and when.every_nth is None and memory.told:
+        return False
+    return bool(failures >= (when.consecutive_failures or 1))
 
 
 def _nth(when: When, matched: int) -> bool:
@@ -170,12 +177,17 @@ def _nth(when: When, matched: int) -> bool:
 def drafts(
     name: str, rule: NotificationRuleSpec, event: Event, about: tuple[Subject, ...], catalog: Catalog, now: datetime
 ) -> tuple[Draft, ...]:
-    """The messages by which a rule tells an event: one a channel. Who prefers other channels or hours has them."""
+    """The messages by which a rule tells an event: one a channel. Who prefers other channels or hours has them.
+
+    A channel that several share tells as early as one of them wants to hear: nobody sleeps for the others.
+    """
     found: dict[str, Draft] = {}
     for channel, user, quiets in recipients(rule, event, catalog):
-        if channel in found or channel not in catalog.channels or about_itself(event, channel):
+        if channel not in catalog.channels or about_itself(event, channel):
             continue
-        found[channel] = _draft(name, rule, event, about, channel, user, quiets, now)
+        made = _draft(name, rule, event, about, channel, user, quiets, now)
+        if channel not in found or (made.hold_until or now) < (found[channel].hold_until or now):
+            found[channel] = made
     return tuple(found.values())
 
 
@@ -220,9 +232,16 @@ def _draft(
     if group is None and until > sent_at:
         group = ("quiet",)
     key = None if group is None else _digest(*place, *group)
-    order = f"{name}/{'group ' + key if key is not None else event.run or f'{event.kind}/{event.name}'}"
-    made = Draft(_digest(*place, key or "", event.id), name, channel, user, order)
+    made = Draft(_digest(*place, key or "", event.id), name, channel, user, _order(name, event, group, key))
     return replace(made, group=key, hold_until=until if until > now else None)
+
+
+def _order(rule: str, event: Event, group: tuple[str, ...] | None, key: str | None) -> str:
+    """What leaves by a channel in its order: the messages of one run, whichever rules tell them; of targets, that they
+    are away and that they are back."""
+    if group is None:
+        return event.run or f"{event.kind}/{event.name}"
+    return f"{rule}/targets" if group[0] == "targets" else f"{rule}/group {key}"
 
 
 def _group(
@@ -250,11 +269,12 @@ def crowded(draft: Draft, now: datetime, wait: timedelta) -> Draft:
 
 def after_quiet(quiets: tuple[Quiet, ...], instant: datetime) -> datetime:
     """The first instant from this one on that lies in none of them. Hours that never end keep nobody from hearing."""
+    until = instant
     for _ in range(_MOST_QUIETS):
-        ends = [end for quiet in quiets if (end := _end_of(quiet, instant)) is not None]
+        ends = [end for quiet in quiets if (end := _end_of(quiet, until)) is not None]
         if not ends:
-            return instant
-        instant = max(ends)
+            return until
+        until = max(ends)
     return instant
 
 

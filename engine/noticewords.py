@@ -3,9 +3,12 @@
 Pure. The first line says it all; nothing is promised that is not known.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from engine.severity import severity
 
 _SAYS = {
     "run.started": "started",
@@ -34,6 +37,7 @@ _REASONS = {
     "storeLost": "the engine's store was lost",
 }
 _NAMED = 10
+_KINDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,12 @@ def words(context: Mapping[str, Any]) -> Words:
     events = context.get("events")
     if events:
         return _several(events, int(context.get("count") or len(events)), context)
-    return Words(subject_of(context["event"]), "\n".join(_lines(context)))
+    return Words(says(context["event"]), "\n".join(_lines(context)))
 
 
-def subject_of(event: Mapping[str, Any]) -> str:
+def says(event: Mapping[str, Any]) -> str:
     """One event in a few words."""
-    says = _SAYS.get(event["type"], event["type"])
+    what = _SAYS.get(event["type"], event["type"])
     match event["type"]:
         case "credential.expiring":
             return f"Credential {event['name']} {_expiry(event['data'])}"
@@ -65,11 +69,16 @@ def subject_of(event: Mapping[str, Any]) -> str:
         case "runner.lost":
             return f"A runner of pool {event['name']} was LOST"
         case "sync.failed" | "sync.recovered":
-            return f"{event['name']}: {says}"
+            return f"{event['name']}: {what}"
         case "commit.pending" | "commit.success" | "commit.failure":
             return f"Commit {str(event['data'].get('commit', ''))[:12]}: {event['data'].get('description')}"
         case _:
-            return f"{event['name']} {says}"
+            return f"{event['name']} {what}"
+
+
+def approval_of(data: Mapping[str, Any]) -> str:
+    """What to do about a gate that is open."""
+    return f"approve it with: opsconductor approve {str(data.get('gate', '')).removeprefix('sha256:')[:12]}"
 
 
 def _expiry(data: Mapping[str, Any]) -> str:
@@ -99,7 +108,8 @@ def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> I
     if run.get("why") and not good:
         yield f"Why: {run['why']}"
     if event["type"] == "run.waitingApproval":
-        yield f"Approve it with: opsconductor approve {str(event['data'].get('gate', '')).removeprefix('sha256:')[:12]}"
+        said = approval_of(event["data"])
+        yield said[0].upper() + said[1:]
         yield f"Closes: {event['data'].get('until')}"
     failures = event["data"].get("failures")
     if isinstance(failures, int) and failures > 1:
@@ -156,16 +166,32 @@ def _where(context: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _several(events: Any, count: int, context: Mapping[str, Any]) -> Words:
-    kinds = {event["type"] for event in events}
-    what = f"{count} × {next(iter(kinds))}" if len(kinds) == 1 else f"{count} events"
-    names = list(dict.fromkeys(str(event["name"]) for event in events))
-    shown = ", ".join(names[:3]) + (f" and {count - 3} more" if count > 3 and len(names) > 3 else "")
-    lines = [f"{event['time']}  {subject_of({**event, 'data': {}})}{_because(event)}" for event in events]
+    worst_first = sorted(events, key=lambda event: -severity(event["type"]))
+    types: Mapping[str, int] = context.get("types") or Counter(event["type"] for event in events)
+    names = list(dict.fromkeys(str(event["name"]) for event in worst_first))
+    shown = ", ".join(names[:3])
+    if len(names) > 3:
+        shown += f" and {count - 3} more" if len(names) == len(events) else " and more"
+    lines = [f"{event['time']}  {_in_words(event)}{_because(event)}" for event in events]
     if count > len(events):
         lines.append(f"… and {count - len(events)} more that are not shown")
     link = (context.get("links") or {}).get("dashboard")
     lines.append(f"Look: {link}" if link else "Look: opsconductor get runs")
-    return Words(f"{what}: {shown}", "\n".join(lines))
+    return Words(f"{_counted(types)}: {shown}", "\n".join(lines))
+
+
+def _counted(types: Mapping[str, int]) -> str:
+    """How many of which, the worst first: a failure among good news is what the first line is for."""
+    found = sorted(types.items(), key=lambda one: -severity(one[0]))
+    said = [f"{count} × {name}" for name, count in found[:_KINDS]]
+    if len(found) > _KINDS:
+        said.append(f"{sum(count for _, count in found[_KINDS:])} others")
+    return ", ".join(said)
+
+
+def _in_words(event: Mapping[str, Any]) -> str:
+    # What an earlier version gathered has no words of its own.
+    return str(event.get("says") or says({**event, "data": {}}))
 
 
 def _because(event: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from schemas.notification import NotificationRule
 from schemas.reader import Authored
 from schemas.span import Span
 
-NAMES = frozenset({"event", "run", "job", "targets", "links", "events", "count"})
+NAMES = frozenset({"event", "run", "job", "targets", "links", "events", "types", "count"})
 """What a message knows."""
 
 

@@ -61,7 +61,7 @@ async def test_many_deciders_at_once_write_one_message_an_event(journal: Journal
     found = await written(journal)
     assert [row.notices for row in found] == [[Notice("run.failed", AT, "Job", "backup", str(n)).id] for n in range(5)]
     assert {(row.channel, row.rule, row.state, row.order_key) for row in found} == {
-        ("chat", "failures", "waiting", "failures/Job/backup")
+        ("chat", "failures", "waiting", "Job/backup")
     }
 
 
@@ -122,7 +122,7 @@ async def test_a_message_shows_the_run(journal: Journal) -> None:
     assert found.context["run"]["state"] == "cancelled"
     assert found.context["run"]["why"] == "enough"
     assert found.context["links"]["run"] == f"https://ops.example.org/runs/{new.id}"
-    assert (found.pool, found.order_key) == ("default", f"failures/{new.id}")
+    assert (found.pool, found.order_key) == ("default", new.id)
 
 
 async def test_where_messages_go_is_as_the_commit_in_force_says(journal: Journal) -> None:

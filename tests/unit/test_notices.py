@@ -62,7 +62,8 @@ def told(spec: NotificationRuleSpec, *types: str) -> list[int]:
     memory, found, failures = Memory(), [], 0
     for number, kind in enumerate(types):
         failures = failures + 1 if kind in notices.FAILURES else 0 if kind != "run.cancelled" else failures
-        tells, memory = notices.told(spec, event(kind, number=number, failures=failures), memory)
+        counted = {} if kind.startswith("sync.") else {"failures": failures}
+        tells, memory = notices.told(spec, event(kind, number=number, **counted), memory)
         found += [number] * tells
     return found
 
@@ -79,6 +80,11 @@ WHEN: tuple[tuple[str, NotificationRuleSpec, tuple[str, ...], list[int]], ...] =
     ("and that it is over", rule(BAD, when={"recovered": True}), (BAD, BACK, GOOD), [0, 1]),
     ("not that is over what nobody heard of", rule(BAD, BACK, when={"consecutiveFailures": 2}), (BAD, BACK), []),
     ("nor by recovered", rule(BAD, when={"consecutiveFailures": 2, "recovered": True}), (BAD, BACK, GOOD), []),
+    ("what nobody counts is told at once", rule("sync.failed", "sync.recovered", when={"consecutiveFailures": 3}),
+     ("sync.failed", "sync.recovered"), [0, 1]),
+    ("every third success", rule(GOOD, when={"everyNth": 3}), (GOOD, GOOD, BAD, BACK, GOOD, GOOD, GOOD), [3, 6]),
+    ("every second that it names", rule(GOOD, BAD, when={"everyNth": 2}), (BAD, GOOD, GOOD, BAD), [1, 3]),
+    ("a recovery however many successes", rule(GOOD, BACK, when={"everyNth": 9}), (GOOD, BAD, BACK), [2]),
     ("every third", rule(BAD, when={"everyNth": 3}), (BAD,) * 7, [2, 5]),
     ("the second in a row, and every third then", rule(BAD, when={"consecutiveFailures": 2, "everyNth": 3}),
      (BAD,) * 8, [1, 4, 7]),
@@ -91,6 +97,19 @@ WHEN: tuple[tuple[str, NotificationRuleSpec, tuple[str, ...], list[int]], ...] =
 @pytest.mark.parametrize(("spec", "types", "numbers"), [pytest.param(*case[1:], id=case[0]) for case in WHEN])
 def test_when_says_which_are_told(spec: NotificationRuleSpec, types: tuple[str, ...], numbers: list[int]) -> None:
     assert told(spec, *types) == numbers
+
+
+def test_a_rule_that_is_new_tells_of_a_target_that_is_away_already() -> None:
+    away = rule("target.unreachable", when={"consecutiveFailures": 2})
+    tells, memory = notices.told(away, event("target.unreachable", kind="Target", failures=7), Memory())
+    assert tells
+    assert not notices.told(away, event("target.unreachable", kind="Target", failures=8), memory)[0]
+
+
+def test_only_what_tells_every_nth_counts() -> None:
+    """Of runs that only begin or end a rule has nothing to remember: there may be ever so many names."""
+    for spec in (rule("run.started"), rule("run.cancelled"), rule(GOOD)):
+        assert notices.told(spec, event(spec.events[0]), Memory()) == (True, Memory())
 
 
 def test_only_runs_that_took_longer() -> None:
@@ -145,6 +164,27 @@ def test_people_are_told_as_they_prefer(catalog: Catalog) -> None:
     assert [one.user for one in drafts(rule(BAD, BACK, users=["ana"]), event(BACK), catalog)] == ["ana"]
 
 
+def test_a_channel_that_people_share_tells_who_is_awake() -> None:
+    """Ana is the first whom the rule names, and asleep: Zoe hears of it now."""
+    zoe = {"kind": "User", "metadata": {"name": "zoe"}, "spec": {"notify": {"channels": ["mail"]}}}
+    both = compiled(
+        *("\n".join(f"{key}: {json.dumps(value)}" for key, value in one.items()) for one in (*DOCUMENTS, zoe))
+    )
+    (made,) = drafts(rule(BAD, users=["ana", "zoe"]), event(BAD), both)
+    assert (made.channel, made.user, made.hold_until) == ("mail", "zoe", None)
+
+
+def test_messages_of_a_run_have_one_line_by_a_channel_whichever_rules_tell_them(catalog: Catalog) -> None:
+    """And that a target is back never leaves before that it is away: the last word would be wrong."""
+    by = [notices.drafts(name, rule(BAD), event(BAD), (), catalog, NOW)[0] for name in ("one", "other")]
+    assert {made.order_key for made in by} == {"backup-0"}
+    assert by[0].id != by[1].id
+    both = rule("target.unreachable", "target.recovered")
+    away, back = (drafts(both, event(kind, "t", "Target"), catalog)[0] for kind in both.events)
+    assert away.order_key == back.order_key
+    assert away.group != back.group
+
+
 def test_what_is_held_for_the_night_is_one_message(catalog: Catalog) -> None:
     spec = rule(BAD, quiet=NIGHT)
     one, other = (drafts(spec, event(BAD, number=number), catalog)[0] for number in (0, 1))
@@ -189,6 +229,8 @@ def test_quiet_hours_end_by_the_clock_on_the_wall() -> None:
 def test_quiet_hours_without_an_end_keep_nobody_from_hearing() -> None:
     always = Quiet.model_validate({"cron": "* * * * *", "duration": "2d", "timeZone": "UTC"})
     assert notices.after_quiet((always,), NOW) == NOW
+    day = Quiet.model_validate({"cron": "0 6 * * *", "duration": "16h", "timeZone": "UTC"})
+    assert notices.after_quiet((Quiet.model_validate(NIGHT), day), NOW) == NOW, "a rule's and a person's together"
 
 
 @given(st.integers(0, 60 * 24 * 730), st.integers(1, 20), st.integers(0, 23))
@@ -223,6 +265,50 @@ def test_a_message_of_many_events_names_fifty_and_counts_all(catalog: Catalog) -
     assert said.subject == "60 × target.unreachable: t0, t1, t2 and 57 more"
     assert "… and 10 more that are not shown" in said.text
     assert len(said.text.splitlines()) == 52
+
+
+def gathered(catalog: Catalog, *happened: Event) -> Any:
+    contexts = [noticecontext.context_of(one, notices.subjects(one, catalog), None, catalog, None) for one in happened]
+    whole: Any = contexts[0]
+    for number, more in enumerate(contexts[1:], 2):
+        whole = noticecontext.added(whole, more, number)
+    return whole
+
+
+def test_no_failure_hides_among_good_news(catalog: Catalog) -> None:
+    """It is named though it came when fifty were named already, and the first line begins with it."""
+    good = [event(GOOD, f"job-{number}", number=number) for number in range(60)]
+    said = words(gathered(catalog, *good[:55], event(BAD, "payroll", number=99), *good[55:]))
+    assert said.subject == "1 × run.failed, 60 × run.succeeded: payroll, job-0, job-1 and 58 more"
+    assert "  payroll FAILED" in said.text
+    assert said.text.splitlines()[-2] == "… and 11 more that are not shown"
+    several = ("run.failed", "run.late", "run.started", "run.unknown", GOOD)
+    said = words(gathered(catalog, *(event(kind, number=number) for number, kind in enumerate(several))))
+    assert said.subject == "1 × run.failed, 1 × run.unknown, 1 × run.late, 2 others: backup"
+
+
+def test_what_an_earlier_version_gathered_is_told_too(catalog: Catalog) -> None:
+    whole = gathered(catalog, event(BAD), event(GOOD, number=1))
+    del whole["types"]
+    for one in whole["events"]:
+        del one["says"]
+    assert words(whole).subject == "1 × run.failed, 1 × run.succeeded: backup"
+    assert "backup FAILED" in words(whole).text
+
+
+OF_SEVERAL = (
+    ("run.waitingApproval", "Workflow", {"gate": f"sha256:{'ab' * 32}"}, "opsconductor approve abababababab"),
+    ("notification.dead", "NotificationChannel", {"message": "3f9a", "error": "status 404"}, ": status 404"),
+    ("credential.expiring", "Credential", {"days": 7, "at": "z"}, "Credential x expires in 7 days"),
+)
+
+
+@pytest.mark.parametrize(("kind_of_event", "kind", "data", "line"), OF_SEVERAL)
+def test_among_others_an_event_says_what_is_to_be_done(
+    kind_of_event: str, kind: str, data: dict[str, Any], line: str, catalog: Catalog
+) -> None:
+    said = words(gathered(catalog, *(event(kind_of_event, "x", kind, number, **data) for number in range(2))))
+    assert said.text.count(line) == 2
 
 
 def test_a_message_of_good_and_bad_news_is_one_of_the_bad(catalog: Catalog) -> None:
