@@ -3,7 +3,7 @@
 The engine decides by this, and `next`, `why` and `plan` show it. Pure.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -48,17 +48,23 @@ def judged(start: datetime, rules: Rules) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Of one schedule. `calendars` is None where it names none."""
+    """Of one schedule. `calendars` is None where it names none.
+
+    `drawn_by`: the name by which its jitter is drawn, where that is a former one.
+    """
 
     schedule: Schedule
     calendars: Kept | None = None
     windows: Rules = field(default_factory=lambda: Rules((), ()))
+    drawn_by: str | None = None
 
     def at(self, instant: datetime, now: datetime | None = None) -> Verdict:
         """What becomes of a due instant. One that is first looked at later, at `now`, cannot start before."""
         if self.calendars is not None and (names := self.calendars.why_not(self.calendars.day_of(instant))):
             return KeptOut("calendar", names)
-        verdict = judged(recurrence.starts_at(self.schedule.name, self.schedule.spec, instant), self.windows)
+        verdict = judged(
+            recurrence.starts_at(self.drawn_by or self.schedule.name, self.schedule.spec, instant), self.windows
+        )
         if now is not None and isinstance(verdict, Admitted) and verdict.starts_at < now:
             return judged(now, self.windows)
         return verdict
@@ -96,8 +102,11 @@ class Admissions:
         return self._of[name]
 
     def schedule(self, name: str) -> Admission | None:
-        """The same; None where there is no such schedule."""
-        return self.of(name) if name in self._catalog.schedules else None
+        """The same, also by a former name, which its jitter was drawn by; None where there is no such schedule."""
+        today = self._catalog.name_now("Schedule", name)
+        if today not in self._catalog.schedules:
+            return None
+        return self.of(today) if today == name else replace(self.of(today), drawn_by=name)
 
     @cached_property
     def windows(self) -> Windows:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine import builtin
@@ -32,7 +33,7 @@ DEFAULT_POOL = "default"
 _USABLE = ("ssh", "winrm", "http", "local")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
     """The definitions of one commit. `origin` holds where each was written, by identity (`Job/x`)."""
 
@@ -65,7 +66,29 @@ class Catalog:
     held: Mapping[str, str] = field(default_factory=dict)
     """What this version must not run, by identity, with the reason: it would do other than what is written."""
 
-    @property
+    @cached_property
+    def renamed(self) -> Mapping[str, Mapping[str, str]]:
+        """The former names of documents, by kind, each with the name that its document has now."""
+        found: dict[str, dict[str, str]] = {}
+        for kind, documents in self.by_kind.items():
+            for name, document in documents.items():
+                for former in document.metadata.previous_names:
+                    found.setdefault(kind, {})[former] = name
+        return found
+
+    def name_now(self, kind: str, name: str) -> str:
+        """The name that a document has now, by one that it has or had; the same where there is no such document."""
+        return name if name in self.by_kind.get(kind, {}) else self.renamed.get(kind, {}).get(name, name)
+
+    def job_now(self, name: str) -> Job | None:
+        """The job that has this name, or had it: a run keeps the name that its job had when it began."""
+        return self.jobs.get(self.name_now("Job", name))
+
+    def workflow_now(self, name: str) -> Workflow | None:
+        """The same of a workflow."""
+        return self.workflows.get(self.name_now("Workflow", name))
+
+    @cached_property
     def by_kind(self) -> Mapping[str, Mapping[str, Document]]:
         """The definitions by kind and name, the Project apart."""
         return {

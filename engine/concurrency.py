@@ -23,6 +23,19 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """The group that a run is in, and what it asks of it. `group` is filled in: it is never rendered again.
+
+    `max_queue` is that of `queue`: how many may wait; None: any.
+    """
+
+    group: str
+    on_conflict: OnConflict
+    limit: int = 1
+    max_queue: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """A run that has a place. `age`: the smaller, the older. `leaving`: it was told to end."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from engine import gates
+from engine.concurrency import Membership
 from engine.graphfacts import FORGIVABLE, NodeRecord, behind, good
 from engine.identity import Cause
 from engine.repetition import NotRepeatable, nothing_to_go_on_from
@@ -24,6 +25,8 @@ class OriginalGraph:
 
     view: RunView
     spec: PinnedWorkflow | None
+    membership: Membership | None = None
+    """Its concurrency group."""
 
 
 def taken_over(

@@ -10,7 +10,7 @@ from engine import recurrence
 from engine.admission import Admitted, KeptOut, judged
 from engine.catalog import Catalog
 from engine.checks import everything
-from engine.concurrency import group_of, named
+from engine.concurrency import Membership, group_of, named
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError
 from engine.graphfacts import NodeRecord
@@ -25,7 +25,7 @@ from engine.windows import Windows, subjects_of
 from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
-from schemas.job import Concurrency, Job, JobSpec
+from schemas.job import Job, JobSpec
 from schemas.quantities import format_instant
 from schemas.reader import Authored
 from schemas.selector import Selection
@@ -57,7 +57,9 @@ class Launch:
     cause: Cause
     planned: Planned | PlannedWorkflow
     job: JobSpec | WorkflowSpec | None
-    """None for an inline job."""
+    """None for an inline job, and where the job of a run that is repeated is not defined any more."""
+    name_now: str | None = None
+    """What that job is called today, where its plan has a former name."""
     priority: int = 0
     starts_at: datetime | None = None
     repeats: Original | OriginalGraph | None = None
@@ -80,20 +82,16 @@ class Launch:
         return rehearse(spec, self.planned.params, facts, self.carried)
 
     @property
-    def concurrency(self) -> Concurrency | None:
-        return self.job.concurrency if self.job else None
-
-    @property
-    def group(self) -> str | None:
+    def membership(self) -> Membership | None:
         """Its concurrency group; None of an inline job, which nothing can be in the way of.
 
         Raises ExpressionError where its params give none, which a plan of today's job has made sure of.
         """
-        if self.concurrency is None:
-            return None
-        name = self.planned.spec.job
-        own = group_of(name, self.job) if isinstance(self.job, WorkflowSpec) else self.concurrency.group or name
-        return named(own, self.planned.params)
+        if self.job is None:  # of a job that is gone: where the run was that is repeated
+            return None if self.repeats is None else self.repeats.membership
+        said, name = self.job.concurrency, self.name_now or self.planned.spec.job
+        own = group_of(name, self.job) if isinstance(self.job, WorkflowSpec) else said.group or name
+        return Membership(named(own, self.planned.params), said.on_conflict, said.limit, said.max_queue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +188,10 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
     if missing is not None:
         return Refuse("unknownTarget", f"{missing} does not exist in commit {catalog.commit[:12]}; nothing was started")
     if spec.job is not None:
-        if request.name in catalog.jobs or request.name in catalog.workflows:
+        if catalog.job_now(request.name) is not None or catalog.workflow_now(request.name) is not None:
             # Its run goes by the request's name: it would count among the job's, and set off who listens for them.
             return Refuse(
-                "nameTaken", f"steps of its own run by the name of the request, and '{request.name}' is a job's"
+                "nameTaken", f"steps of its own run by the name of the request, and '{request.name}' is or was a job's"
             )
         planned = plan_inline(catalog, request.name, spec.job, limit=spec.limit, labels=request.metadata.labels)
         return _launch(request.name, None, cause, planned, spec)
@@ -231,7 +229,7 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
         return Refuse("unknownRun", f"there is no run {spec.run}; see 'opsconductor get runs'")
     if isinstance(original, OriginalGraph):
         return _repeat_graph(spec, original, catalog, cause)
-    job = None if original.view.inline else catalog.jobs.get(original.view.job)
+    job = None if original.view.inline else catalog.job_now(original.view.job)
     planned = _plan_again(spec, original, catalog, job)
     if isinstance(planned, Refuse):
         return planned
@@ -241,10 +239,11 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
     priority = job.spec.priority if job is not None else original.view.priority
     return _grouped(
         Launch(
-            run=run_id(original.view.job, cause),
+            run=run_id(planned.spec.job, cause),
             cause=cause,
             planned=replace(planned, spec=found.spec),
             job=job.spec if job is not None else None,
+            name_now=job.name if job is not None else None,
             priority=priority if spec.priority is None else spec.priority,
             starts_at=spec.not_before,
             repeats=original,
@@ -258,7 +257,7 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
 def _grouped(launch: Launch) -> Launch | Refuse:
     """By its own plan and params a run may give no group of today's job."""
     try:
-        launch.group  # noqa: B018 - asked whether there is one
+        launch.membership  # noqa: B018 - asked whether there is one
     except ExpressionError as error:
         return Refuse("badParams", f"concurrency.group: {error.message}")
     return launch
@@ -266,7 +265,7 @@ def _grouped(launch: Launch) -> Launch | Refuse:
 
 def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalog, cause: Cause) -> Launch | Refuse:
     """A workflow's run once more. What may run beside it, today's workflow says."""
-    view, workflow = original.view, catalog.workflows.get(original.view.job)
+    view, workflow = original.view, catalog.workflow_now(original.view.job)
     if spec.at == "original":
         if original.spec is None:
             message = f"the plan of run {view.id} is not kept here; ask for a new run, or say at: current"
@@ -285,10 +284,11 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
         return Refuse(carried.reason, carried.message)
     return _grouped(
         Launch(
-            run=run_id(view.job, cause),
+            run=run_id(planned.spec.job, cause),
             cause=cause,
             planned=planned,
             job=workflow.spec if workflow is not None else None,
+            name_now=workflow.name if workflow is not None else None,
             priority=view.priority if spec.priority is None else spec.priority,
             starts_at=spec.not_before,
             repeats=original,

@@ -71,11 +71,11 @@ def places(launches: Iterable[tuple[str, Launch, datetime]], now: datetime) -> d
     groups: dict[str, _Group] = {}
     found: dict[str, Place] = {}
     for age, (cause, launch, begins) in enumerate(launches):
-        concurrency = launch.concurrency
-        if begins > now or launch.dry_run or concurrency is None:
+        member = launch.membership
+        if begins > now or launch.dry_run or member is None:
             continue
-        group = groups.setdefault(launch.group or "", _Group())
-        demand = Demand(concurrency.on_conflict, concurrency.limit, concurrency.max_queue, launch.priority)
+        group = groups.setdefault(member.group, _Group())
+        demand = Demand(member.on_conflict, member.limit, member.max_queue, launch.priority)
         outcome = group.judged(demand)
         if isinstance(outcome, Replace):
             for older in outcome.runs:
@@ -88,9 +88,9 @@ def places(launches: Iterable[tuple[str, Launch, datetime]], now: datetime) -> d
                     group.holders[number] = (age, cause)
                 found[cause] = Place()
             case InTheWay(run=other):
-                found[cause] = Place("fails" if concurrency.on_conflict == "fail" else "refused", other)
+                found[cause] = Place("fails" if member.on_conflict == "fail" else "refused", other)
             case _:
                 _, first = group.holders[min(group.holders)]  # there is one, or it would not wait
-                group.waiting = sorted([*group.waiting, (-launch.priority, age, cause, concurrency.limit)])
+                group.waiting = sorted([*group.waiting, (-launch.priority, age, cause, member.limit)])
                 found[cause] = Place("waits", first)
     return found

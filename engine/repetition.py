@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from engine.concurrency import Membership
 from engine.pinned import RUNNER, PinnedSpec, PlannedStep
 from engine.progress import StepRecord, counts_as_success
 from engine.selection import matches
@@ -32,6 +33,8 @@ class Original:
     records: Records
     pool: str
     """Whose runners took it."""
+    membership: Membership | None = None
+    """Its concurrency group; None of an inline job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def _sooner(
 def _is_known(run: Standing, catalog: Catalog) -> bool:
     """Whether it is certain which windows concern the run. One that others may hold too waits as it was told to."""
     if run.workflow:
-        return run.job in catalog.workflows
+        return catalog.workflow_now(run.job) is not None
     by_labels = (one.spec.jobs is not None and one.spec.jobs.selector is not None for one in catalog.windows.values())
     return not (run.inline and any(by_labels))
 
@@ -128,11 +128,13 @@ def _rules(run: Standing, admissions: Admissions, catalog: Catalog) -> Rules:
     requested = is_requested(run.cause)
     windows = admissions.windows
     if run.workflow:
-        workflow = catalog.workflows.get(run.job)
+        workflow = catalog.workflow_now(run.job)
         own = (Subject(None, requested=requested),)
         return windows.of_all(windows.parts_of(workflow, requested=requested) if workflow is not None else own)
-    job = catalog.jobs.get(run.job)
-    return windows.of(Subject(run.job, job.metadata.labels if job is not None else {}, run.targets, requested))
+    job = None if run.inline else catalog.job_now(run.job)
+    if job is None:
+        return windows.of(Subject(run.job, {}, run.targets, requested))
+    return windows.of(Subject(job.name, job.metadata.labels, run.targets, requested))
 
 
 def _names(windows: tuple[str, ...]) -> str:

@@ -259,9 +259,10 @@ def subjects_of(
 
 
 def _of_plan(plan: PinnedSpec, catalog: Catalog, requested: bool, labels: Mapping[str, str]) -> Subject:
-    job = catalog.jobs.get(plan.job)
-    named = job.metadata.labels if job is not None else labels
-    return Subject(plan.job, named, frozenset(target.name for target in plan.targets), requested)
+    job, targets = catalog.job_now(plan.job), frozenset(target.name for target in plan.targets)
+    if job is None:
+        return Subject(plan.job, labels, targets, requested)
+    return Subject(job.name, job.metadata.labels, targets, requested)
 
 
 def _places(subject: Subject) -> frozenset[str | None]:

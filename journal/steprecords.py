@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from engine.concurrency import Membership
 from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
 from engine.pinned import Phase
@@ -16,7 +17,9 @@ from journal.specs import load, load_workflow
 from journal.tables import AnyRow, runs, steps
 
 _RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
-_PLACE = select(runs.c.seq, runs.c.spec, runs.c.pool).where(runs.c.id == bindparam("run"))
+_PLACE = select(
+    runs.c.seq, runs.c.spec, runs.c.pool, runs.c.concurrency, runs.c.on_conflict, runs.c.slots, runs.c.max_queue
+).where(runs.c.id == bindparam("run"))
 
 
 def records_of(conn: Connection, seqs: Sequence[int]) -> Mapping[int, Records]:
@@ -34,9 +37,15 @@ def original(conn: Connection, run: RunId) -> Original | OriginalGraph | None:
     if view is None or row is None:
         return None
     if view.workflow:
-        return OriginalGraph(view, load_workflow(conn, row.spec) if row.spec is not None else None)
+        return OriginalGraph(view, load_workflow(conn, row.spec) if row.spec is not None else None, _membership(row))
     spec = load(conn, row.spec) if row.spec is not None else None
-    return Original(view, spec, records_of(conn, [row.seq]).get(row.seq, {}), row.pool)
+    return Original(view, spec, records_of(conn, [row.seq]).get(row.seq, {}), row.pool, _membership(row))
+
+
+def _membership(row: AnyRow) -> Membership | None:
+    if row.concurrency is None:
+        return None
+    return Membership(row.concurrency, row.on_conflict or "queue", row.slots, row.max_queue)
 
 
 def carry_over(tx: Connection, seq: int, carried: Records, now: datetime) -> None:

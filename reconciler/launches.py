@@ -19,7 +19,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
 
     An inline job has no concurrency group: nothing else can be in its way.
     """
-    spec, job, concurrency = launch.planned.spec, launch.job, launch.concurrency
+    spec, job, member = launch.planned.spec, launch.job, launch.membership
     if isinstance(spec, PinnedWorkflow):
         return _new_workflow(launch, spec, rehearsal)
     assert not isinstance(job, WorkflowSpec)
@@ -31,10 +31,10 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
         params=dict(launch.planned.params),
         pool=launch.pool or (job.runs_on.pool if job else None) or default_pool,
         priority=launch.priority,
-        group=launch.group,
-        limit=concurrency.limit if concurrency else 1,
-        on_conflict=concurrency.on_conflict if concurrency else "allow",
-        max_queue=concurrency.max_queue if concurrency else None,
+        group=member.group if member else None,
+        limit=member.limit if member else 1,
+        on_conflict=member.on_conflict if member else "allow",
+        max_queue=member.max_queue if member else None,
         queue_timeout=job.queue_timeout if job else _INLINE_QUEUE_TIMEOUT,
         starts_at=launch.starts_at,
         libraries=launch.planned.spec.libraries,
@@ -47,7 +47,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
 
 def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | None) -> NewRun:
     """A workflow's run: no runner takes it, so it is in no pool."""
-    concurrency = launch.concurrency
+    member = launch.membership
     return NewRun(
         id=launch.run,
         cause=launch.cause,
@@ -55,10 +55,10 @@ def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | N
         params=dict(launch.planned.params),
         pool=_NO_POOL,
         priority=launch.priority,
-        group=launch.group,
-        limit=concurrency.limit if concurrency else 1,
-        on_conflict=concurrency.on_conflict if concurrency else "allow",
-        max_queue=concurrency.max_queue if concurrency else None,
+        group=member.group if member else None,
+        limit=member.limit if member else 1,
+        on_conflict=member.on_conflict if member else "allow",
+        max_queue=member.max_queue if member else None,
         queue_timeout=QUEUE_TIMEOUT,
         libraries=spec.libraries,
         starts_at=launch.starts_at,

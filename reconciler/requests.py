@@ -148,7 +148,7 @@ class Requests:
                 act, act.spec.decision, who.email, now, lambda tx: heard(tx, act, who, now, leave, proven=proven)
             )
         elif isinstance(act, RunRequest):
-            about = await self._of_run(act) if asked.mode != "none" and catalog.policies else None
+            about = await self._of_run(act, catalog) if asked.mode != "none" and catalog.policies else None
             if (forbidden := refusal(asked.found.authored, by, asked.mode, catalog, about)) is not None:
                 await self._settle(act, act.spec.action, who.email, now, lambda _: forbidden)
                 return
@@ -172,15 +172,16 @@ class Requests:
         run = RunId(act.spec.run)
         return await self._journal.read(lambda conn: steprecords.original(conn, run))
 
-    async def _of_run(self, act: RunRequest) -> str | None:
-        """What the run that an act names was started from, as `Job/x`."""
+    async def _of_run(self, act: RunRequest, catalog: Catalog) -> str | None:
+        """What the run that an act names was started from, as `Job/x`, by the name that it has today."""
         if act.spec.run is None:
             return None
         run = RunId(act.spec.run)
         found = await self._journal.read(lambda conn: runviews.get(conn, run))
         if found is None:
             return None
-        return f"{'RunRequest' if found.inline else 'Workflow' if found.nodes else 'Job'}/{found.job}"
+        kind = "RunRequest" if found.inline else "Workflow" if found.nodes else "Job"
+        return f"{kind}/{catalog.name_now(kind, found.job)}"
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
         """Answer files that are no valid acts."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.concurrency import Membership
 from engine.pinned import RUNNER
 from engine.states import StepState
 from journal import evidence, outbox, runs, steprecords, steps
@@ -135,13 +136,14 @@ async def test_what_a_rescue_made_up_for_is_recorded(desk, clock):
 
 async def test_a_repetition_begins_with_the_results_it_takes_over(desk, clock, new_run):
     """They are records like others, and say that this run did not make them."""
-    first = await desk.running("one")
+    first = await desk.running("one", group="web", on_conflict="queue", limit=2, max_queue=5)
     done = StepEnd(StepState.SUCCEEDED, 0, 0.2, {"used": 71}, stdout="71")
     await desk.do(steps.start, first.fence, T, "steps", "space", 1, clock.now())
     await desk.do(steps.end, first.fence, T, "steps", "space", 1, done, clock.now())
     was = await desk.see(steprecords.original, first.fence.run)
     assert was is not None
     assert (was.spec, was.pool) == (first.spec, "default")
+    assert was.membership == Membership("web", "queue", 2, 5)
     assert [(one.id, one.stdout, one.inherited) for one in was.records[T]] == [("space", "71", False)]
     assert await desk.see(steprecords.original, "nothing-20261121T120000Z-0123456789") is None
 
