@@ -71,7 +71,8 @@ def test_a_group_is_named_by_the_params_of_the_run() -> None:
     assert catalog is not None
     launch = scheduled(catalog, "s", NOW)
     assert isinstance(launch, Launch)
-    assert launch.group == "db-a b-3"
+    assert launch.membership is not None
+    assert launch.membership.group == "db-a b-3"
 
 
 @pytest.mark.parametrize("database", ["x\ny", "x" * 300])
