@@ -269,13 +269,14 @@ def counts(conn: Connection, trigger: str) -> Mapping[str, int]:
 def rename(tx: Connection, former: Mapping[str, str]) -> None:
     """Events of triggers go on under another name: `former` gives the new one of each. What is known stays known.
 
-    Those whose key the new name has had already are dropped with the old one.
+    Those whose key the new name has had already are dropped.
     """
     known = set(tx.execute(select(events.c.trigger).distinct()).scalars()) if former else set()
     for old in sorted(known & former.keys()):
         new, had = former[old], events.alias()
         once = ~exists().where(had.c.trigger == new, had.c.key == events.c.key)
         tx.execute(update(events).where(events.c.trigger == old, once).values(trigger=new))
+        tx.execute(delete(events).where(events.c.trigger == old))
         outbox.add_all(tx, (("trigger", old), ("trigger", new)))
 
 

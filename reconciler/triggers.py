@@ -84,12 +84,22 @@ class Triggers:
         async with self.turn:
             if (catalog := self.active) is None:
                 return 0, 0
-            found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
+            found = await self._waiting(catalog)
             until = clock.time() + _LONGEST
             while decided < len(found) and (not decided or clock.time() < until):
                 started += await self._decide_one(found[decided], catalog, moment())
                 decided += 1
         return started, decided
+
+    async def _waiting(self, catalog: Catalog) -> tuple[EventRow, ...]:
+        """What came while a commit that renames its trigger came into force is known by the former name."""
+        found = await self._journal.read(lambda conn: events.pending(conn, _PORTION))
+        today = {event.trigger: catalog.name_now("Trigger", event.trigger) for event in found}
+        former = {old: name for old, name in today.items() if old != name}
+        if not former:
+            return found
+        await self._journal.write(lambda tx: events.rename(tx, former))
+        return await self._journal.read(lambda conn: events.pending(conn, _PORTION))
 
     async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
         happened = await self._happened(event)

@@ -126,6 +126,28 @@ async def test_a_renamed_trigger_remembers_what_came(journal: Journal) -> None:
     assert not await _events(journal), "nothing is left under the old name"
 
 
+async def test_what_comes_by_the_former_name_while_it_changes_is_decided_by_the_new_one(journal: Journal) -> None:
+    """The receiver goes by the definitions of the moment in which it looks: another commit may be in force by the time
+    its event is recorded. What was answered with 202 is not refused then, and what is known starts nothing."""
+    deciding = _deciding(journal)
+    await _came(journal, "first", {"version": "v1"})
+    await deciding.decide(given(AT))
+    renamed = catalog(JOB, KEY, TRIGGER.replace("name: t", "name: t2, previousNames: [t]"))
+    await journal.write(lambda tx: deciding.adopt(tx, renamed, (), AT))
+    deciding.active = renamed
+    for key, version in (("first", "v1"), ("second", "v2"), ("third", "v2")):
+        await _came(journal, key, {"version": version})
+    await deciding.decide(given(AT + timedelta(minutes=1)))
+    found = await journal.read(lambda conn: events.recent(conn, "t2"))
+    assert {event.key: (event.state, event.reason) for event in found} == {
+        "first": ("started", None),
+        "second": ("started", None),
+        "third": ("ignored", "duplicate"),
+    }
+    assert len(await journal.read(runs.open_runs)) == 2
+    assert not await _events(journal), "nothing is left under the old name"
+
+
 async def test_an_event_that_trips_over_a_bug_keeps_no_other_from_being_decided(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
