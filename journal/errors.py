@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # every command needs these names, and few need what they spe
     from sqlalchemy import Connection
 
     from engine.identity import RunId
+    from journal.leadership import Leader
 
 
 class Unavailable(Exception):  # noqa: N818 - it is named after what happens next
@@ -45,3 +46,12 @@ class AlreadyStarted(Exception):  # noqa: N818
     def __init__(self, run: "RunId", target: str, step: str, attempt: int) -> None:
         super().__init__(f"run {run}: step {step} on {target}, attempt {attempt}, was started before")
         self.run, self.target, self.step, self.attempt = run, target, step, attempt
+
+
+class LeadershipLost(Exception):  # noqa: N818
+    """Another controller leads now: what this one was about to write has not happened, and it decides no more."""
+
+    def __init__(self, leader: "Leader | None") -> None:
+        who = "another controller" if leader is None else f"{leader.name} on {leader.host}"
+        super().__init__(f"this controller does not lead any more: {who} does")
+        self.leader = leader

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from journal import facts, faults, points, sqlite
 from journal.clock import Clock
+from journal.controltables import files, leadership
 from journal.counts import counts
 from journal.errors import Refused, Unavailable
 from journal.noticetables import channels, messages, notices, tallies
@@ -61,6 +63,14 @@ def _with_queues(connection: Connection) -> None:
     RUNS_LATER.create(connection)
 
 
+def _with_controllers(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[leadership, files])
+    _executing(
+        "ALTER TABLE runners ADD COLUMN version VARCHAR",
+        "ALTER TABLE runners ADD COLUMN seen_at BIGINT",
+    )(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -76,6 +86,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     8: _with_queues,
     9: lambda connection: metadata.create_all(connection, tables=_OF_9),
     10: lambda connection: metadata.create_all(connection, tables=[uses]),
+    11: _with_controllers,
 }
 """How a journal of the version before becomes one of this version."""
 
@@ -95,6 +106,8 @@ class Journal:
         self._writer = Writer(engine, self._watches)
         self._reader = Reader(reading)
         self._closed = False
+        self._opened = self
+        self._guard: Callable[[Connection], object] | None = None
         self._writer.start()
         self._reader.start()
 
@@ -131,7 +144,8 @@ class Journal:
         the database cannot be written (nothing happened), Refused where it is damaged. Cancelled while it waits,
         the change may or may not have happened.
         """
-        return await self._call(self._writer, change)
+        guard = self._guard
+        return await self._call(self._writer, change if guard is None else _behind(guard, change))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """What the query returns, from one consistent snapshot that holds everything written before the call."""
@@ -154,12 +168,22 @@ class Journal:
         return None
 
     async def _call(self, worker: Writer | Reader, function: Callable[[Connection], T]) -> T:
-        if self._closed:
+        if self._opened._closed:
             raise Unavailable("the journal is closed")
         call = Call(function)
         worker.calls.put(call)
         await call.future
         return call.result()
+
+    def guarded(self, guard: Callable[[Connection], object]) -> "Journal":
+        """A door to this journal for who may write only as long as `guard` says so.
+
+        It is called in the transaction of every change, before it; where it raises, nothing of the change happens, and
+        `write` raises the same. Close the journal that was opened.
+        """
+        door = copy(self)
+        door._guard = guard
+        return door
 
     def reader(self, name: str) -> "JournalReader":
         """Another reader, on a thread and a connection of its own: what it asks makes nobody else wait."""
@@ -239,6 +263,14 @@ class JournalReader:
             self._closed = True
             self._worker.calls.put(None)
             self._worker.done.result()
+
+
+def _behind(guard: Callable[[Connection], object], change: Callable[[Connection], T]) -> Callable[[Connection], T]:
+    def guarded(tx: Connection) -> T:
+        guard(tx)
+        return change(tx)
+
+    return guarded
 
 
 def _looked(_: Connection) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 10
+VERSION = 11
 """Raised with every change of the tables; `journal.store` upgrades older files step by step."""
 PRODUCT = "opsconductor"
 
@@ -385,6 +385,8 @@ runners = Table(
     Column("host", String, nullable=False),
     Column("since", Instant, nullable=False),
     Column("lease_until", Float),
+    Column("version", String),
+    Column("seen_at", Instant),  # its last sign of life, by the wall clock
 )
 
 outbox = Table(

@@ -14,7 +14,7 @@ from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
 from journal import schedules, setback
-from journal.errors import Refused, Unavailable
+from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.schedules import ClockRow
 from journal.setback import Kept
 from journal.store import Journal
@@ -238,7 +238,7 @@ class Schedules:
         everyone = [one for one in tried if one is not None]
         try:
             outcomes = await self._journal.write(lambda tx: record_all(tx, everyone, catalog, now))
-        except (Unavailable, Refused):
+        except (Unavailable, Refused, LeadershipLost):
             raise
         except Exception:
             log.exception(_LATER, schedules=[one.name for one in everyone])

@@ -18,7 +18,7 @@ from engine.triggers import Fire, Happened, Ignore, Verdict
 from engine.views import EventState
 from engine.windows import Windows
 from journal import events, runs
-from journal.errors import Refused, Unavailable
+from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.events import EventRow, NewEvent, Watch
 from journal.store import Journal
 from reconciler.launches import new_run
@@ -108,7 +108,7 @@ class Triggers:
         )
         try:
             settled = await self._journal.write(lambda tx: _settle(tx, event, verdict, catalog, now))
-        except (Unavailable, Refused):
+        except (Unavailable, Refused, LeadershipLost):
             raise
         except Exception as error:
             log.exception(_BUG, trigger=event.trigger, key=event.key)

@@ -17,7 +17,7 @@ from engine.windows import Windows, subjects_of
 from engine.workflow import wakes_at
 from engine.workflowplan import PinnedWorkflow
 from journal import workflows
-from journal.errors import Refused, Unavailable
+from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.store import Journal
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class Workflows:
                     break
             found = await self._journal.read(lambda conn: workflows.known(conn, run, now))
             return wakes_at(*found) if found is not None else None
-        except (Unavailable, Refused):
+        except (Unavailable, Refused, LeadershipLost):
             raise
         except Exception as error:  # one run must not keep the others from going on
             log.exception("a bug of ours: a workflow cannot go on", run=run)
