@@ -19,6 +19,7 @@ from opsconductor.mirrors import Mirrors
 from opsconductor.settings import Settings
 from opsconductor.showing import Showing
 from reconciler import owner, projection, rebuild
+from reconciler.definitions import Definitions
 from reconciler.loop import Loop
 from reconciler.objects import Objects
 from reconciler.publish import OtherOwner
@@ -43,8 +44,23 @@ class Controlling:
     """
 
     def __init__(
-        self, settings: Settings, journal: Journal, clock: Clock, *, mirrors: Mirrors, wake: Wake, stop: asyncio.Event
+        self,
+        settings: Settings,
+        journal: Journal,
+        clock: Clock,
+        *,
+        mirrors: Mirrors,
+        wake: Wake,
+        stop: asyncio.Event,
+        engine_id: str | None = None,
+        definitions: Definitions | None = None,
     ) -> None:
+        """`engine_id`: of the database, whose controllers lead one after another; without it this process is alone.
+
+        `definitions`: read already over the mirror of the source; nobody else uses them any more.
+        """
+        self._alone = engine_id is None
+        self._engine_id = engine_id or owner.engine_id(owner.machine_id(), str(settings.state.root))
         self._settings = settings
         self._journal = journal
         self._clock = clock
@@ -71,6 +87,7 @@ class Controlling:
             decides=not settings.paused,
             told=news.set,
             trust=settings.trust,
+            definitions=definitions,
         )
         self.loop.statuses.source = settings.source.address
         self.loop.statuses.status_here = mirrors.one
@@ -108,10 +125,9 @@ class Controlling:
 
     # --- beginning ----------------------------------------------------------------------------------------------
 
-    async def begin(self, *, alone: bool) -> bool:
+    async def begin(self) -> bool:
         """From the first look until all that the branch has is taken in. False: told to stop, or paused.
 
-        `alone`: no other process uses this journal, so that nobody else can be at work on what it says is running.
         Raises Refused where it cannot start.
         """
         await self.loop.start()
@@ -126,7 +142,7 @@ class Controlling:
             return False
         self.showing.engine = found.own
         now = self._clock.now()
-        if alone:
+        if self._alone:  # nobody else can be at work on what is said to be running
             await self._void(now)
         await self.loop.heed(now)
         await self._branch.projection.begin()
@@ -177,12 +193,13 @@ class Controlling:
             ref,
             journal=self._journal,
             clock=self._clock,
-            engine_id=owner.engine_id(owner.machine_id(), str(self._settings.state.root)),
+            engine_id=self._engine_id,
             host=platform.node(),
             schedule=self.showing.schedule_view,
             sync=self.showing.view,
             interval=self.loop.outlook.interval,
             key=self._key,
+            shared=not self._alone,
         )
 
     async def _take_in(self, branch: StatusBranch) -> bool:

@@ -126,7 +126,7 @@ class Engine:
         try:
             async with self._wake:
                 await self._mirrors.source.open()
-                claimed = await self.controlling.begin(alone=True)
+                claimed = await self.controlling.begin()
                 if claimed and self._begun is not None:
                     self._begun()
                 if self._settings.paused and not self._stop.is_set():

@@ -57,6 +57,7 @@ class Intake:
         journal: Journal,
         mirror: Mirror,
         objects: Objects,
+        definitions: Definitions,
         clock: Clock,
         outlook: Outlook,
         board: Board,
@@ -75,7 +76,7 @@ class Intake:
         self._deciders = deciders
         self._decides = decides
         self._requested = requested
-        self.definitions = Definitions(objects)
+        self.definitions = definitions
         self._permits = Permits(self.definitions)
         self.chain = chain_of(mirror.path, self.definitions, trust, self._permits)
         """Who is trusted, and how far the history of the branch was followed."""

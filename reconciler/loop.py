@@ -20,6 +20,7 @@ from reconciler import beside, changegate, rebuild
 from reconciler.board import Board
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.deciders import Deciders
+from reconciler.definitions import Definitions
 from reconciler.door import Found, RequestsDoor
 from reconciler.intake import Intake
 from reconciler.lookout import Sighting
@@ -52,8 +53,12 @@ class Loop:
         decides: bool = True,
         told: Callable[[], None] = lambda: None,
         trust: TrustSettings = TRUST_NOBODY,
+        definitions: Definitions | None = None,
     ) -> None:
-        """`told` is called when a look is over and when what `sync` says has changed. `trust` is what settings say."""
+        """`told` is called when a look is over and when what `sync` says has changed. `trust` is what settings say.
+
+        `definitions` are those over `objects`, where the caller has read some of them already.
+        """
         self._journal = journal
         self.outlook = Outlook(mirror, branch, trust)
         """What is seen of the source."""
@@ -68,6 +73,7 @@ class Loop:
             journal=journal,
             mirror=mirror,
             objects=objects,
+            definitions=definitions or Definitions(objects),
             clock=clock,
             outlook=self.outlook,
             board=self._board,

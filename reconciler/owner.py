@@ -78,7 +78,9 @@ async def claim(
             case Proceed():
                 if intending is not None:
                     await intending(before)
-                if (own := await _pushed(publisher, host, clock.now())) is not None:
+                if (
+                    own := await _pushed(publisher, host, _since(clock.now(), before, publisher.engine_id))
+                ) is not None:
                     reach("owner.claimed")
                     return Found(own, before, commit)
             case Wait(other=other):
@@ -86,7 +88,9 @@ async def claim(
                 await publisher.adopt()
                 if intending is not None:
                     await intending(before)
-                if (own := await _pushed(publisher, host, clock.now())) is not None:
+                if (
+                    own := await _pushed(publisher, host, _since(clock.now(), before, publisher.engine_id))
+                ) is not None:
                     reach("owner.taken-over")
                     await sleep(2 * (interval or publisher.min_interval).total_seconds())
                     await publisher.look()  # OtherOwner, should somebody have taken it over from us meanwhile
@@ -108,9 +112,9 @@ async def close(publisher: Publisher, *, clock: Clock) -> None:
     reach("owner.closed")
 
 
-async def _pushed(publisher: Publisher, host: str, now: datetime) -> EngineView | None:
+async def _pushed(publisher: Publisher, host: str, since: datetime) -> EngineView | None:
     """Push the claim; None where the branch moved under it, so that whoever moved it must be judged first."""
-    own = EngineView(publisher.engine_id, host, _second(now))
+    own = EngineView(publisher.engine_id, host, since)
     publisher.claim = own
     try:
         await publisher.publish({SYNC_FILE: with_claim(publisher.read(SYNC_FILE), own)}, f"status: claimed by {host}")
@@ -129,6 +133,14 @@ def machine_id() -> str:
         except OSError:
             continue
     return platform.node()
+
+
+def _since(now: datetime, before: EngineView | None, own_id: str) -> datetime:
+    """Later than the claim of an earlier life, whatever its clock said: by that the earlier one knows its end."""
+    since = _second(now)
+    if before is None or before.id != own_id:
+        return since
+    return max(since, before.since + timedelta(seconds=1))
 
 
 def _second(instant: datetime) -> datetime:

@@ -28,6 +28,7 @@ from journal.errors import Refused, Unavailable
 from journal.points import reach
 from reconciler.claim import SYNC_FILE, claim_in, named, supplants
 from reconciler.gitprogram import SOON, Broken
+from reconciler.line import Line
 from reconciler.mirror import Mirror
 from reconciler.mirrorfolder import OpenRepository, intact
 from reconciler.objects import Objects
@@ -83,7 +84,8 @@ class Publisher:
     `open` once, then `publish` and `seen` in any order. Each may raise Unavailable (nothing is lost, come back),
     Refused (a human must allow the push), BranchGone, or OtherOwner. Repeating any call is harmless.
     `claim` is what this engine pushed as its own (see `reconciler.owner`); `on_foreign` is told what was set aside.
-    With a `key` every commit is signed.
+    With a `key` every commit is signed. With a `shared` line other processes of this engine write the branch too, one
+    after another.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Publisher:
         clock: Clock,
         on_foreign: Callable[[Foreign], None] = lambda _: None,
         key: StatusKey | None = None,
+        shared: Line | None = None,
     ) -> None:
         self.ref = ref
         self.claim: EngineView | None = None
@@ -103,6 +106,7 @@ class Publisher:
         self._clock = clock
         self._on_foreign = on_foreign
         self._key = key
+        self._shared = shared
         self._objects = Objects(mirror.path)
         self._trees = Trees(mirror.path)
         self._open = OpenRepository(mirror.path)
@@ -132,10 +136,14 @@ class Publisher:
         async with self._turn:
             tip = await self._fetched()
             self._line = self._recalled()
+            if self._shared is not None:
+                await self._recall(self._shared)
             if read_only:
                 self._line = tip
+            elif self._shared is not None and tip is not None and tip == self._line:
+                pass  # what whoever led before has tried may still arrive, until something of ours is there
             elif tip is None or tip in {self._line, *self._tried} or not self._line or self._claimed_elsewhere(tip):
-                self._advance(tip)
+                await self._advance(tip)
             else:
                 await self._set_aside(tip, self._line)
             self._opened = True
@@ -144,7 +152,7 @@ class Publisher:
     async def adopt(self) -> str | None:
         """Take in the branch as it is, whoever wrote it: `--take-over` continues the other engine's line."""
         async with self._turn:
-            self._advance(await self._fetched())
+            await self._advance(await self._fetched())
             self._opened = True
             return self._line
 
@@ -211,10 +219,10 @@ class Publisher:
             foreign = await self._kept_aside(tip)
             commit = await asyncio.to_thread(self._emptied, tip)
             try:
-                await self._mirror.push(commit, self.ref, expected=tip)
+                await self._push(commit, tip)
             except PushRejected as rejection:
                 raise Unavailable(f"{self.ref} moved: {rejection.reason}", SOON) from rejection
-            self._advance(commit)
+            await self._advance(commit)
             self._on_foreign(foreign)
 
     def _emptied(self, tip: str) -> str:
@@ -232,7 +240,7 @@ class Publisher:
                 if commit is None or commit == self._line:
                     return self._line
                 reach("status.written")
-                await self._mirror.push(commit, self.ref, expected=self._line)
+                await self._push(commit, self._line)
             except PushRejected as rejection:
                 log.info("the status branch moved", reason=rejection.reason, attempt=attempt)
                 await asyncio.sleep(0 if attempt == 0 else 0.2 * attempt)  # a lock held there for a moment
@@ -244,7 +252,7 @@ class Publisher:
                 await self._fetched()  # the mirror is made again on the way; our line comes back from the remote
                 continue
             reach("status.pushed")
-            self._advance(commit)
+            await self._advance(commit)
             self._commits_untidied += 1
             reach("status.recorded")
             return commit
@@ -277,18 +285,18 @@ class Publisher:
         if tip is None:
             if self._line is None:
                 return
-            self._advance(None)
+            await self._advance(None)
             raise BranchGone(f"{self.ref} was deleted at {self._mirror.source.address}")
         if tip == self._line:
             return
         if tip in self._tried:
-            self._advance(tip)
+            await self._advance(tip)
             return
         other = self._claimed_elsewhere(tip)
         if other is not None:
             raise OtherOwner(other)
         if self._line is None:
-            self._advance(tip)
+            await self._advance(tip)
             return
         await self._set_aside(tip, self._line)
 
@@ -297,18 +305,18 @@ class Publisher:
         if not self._objects.is_ancestor(tip, line):  # an older commit of ours, pushed back by hand, needs no keeping
             self._on_foreign(await self._kept_aside(tip))
         try:
-            await self._mirror.push(line, self.ref, expected=tip)
-            self._advance(line)
+            await self._push(line, tip)
+            await self._advance(line)
         except PushRejected as rejection:
             raise Unavailable(f"{self.ref} moved again: {rejection.reason}", SOON) from rejection
         except Refused:
             # The remote allows no rewinding. Our tree wins all the same, as a commit on top of the stranger's.
             commit = await asyncio.to_thread(self._on_top_of, tip, line)
             try:
-                await self._mirror.push(commit, self.ref, expected=tip)
+                await self._push(commit, tip)
             except PushRejected as rejection:
                 raise Unavailable(f"{self.ref} moved again: {rejection.reason}", SOON) from rejection
-            self._advance(commit)
+            await self._advance(commit)
 
     async def _kept_aside(self, tip: str) -> Foreign:
         foreign = self._described(tip)
@@ -339,8 +347,18 @@ class Publisher:
     async def _fetched(self) -> str | None:
         return (await self._mirror.fetch([self.ref]))[self.ref]
 
-    def _advance(self, commit: str | None) -> None:
+    async def _push(self, commit: str, expected: str | None) -> None:
+        if self._shared is not None:
+            await self._shared.trying(commit)
+        await self._mirror.push(commit, self.ref, expected=expected)
+
+    async def _advance(self, commit: str | None) -> None:
         """The branch is known to be at `commit`: what was tried before it cannot arrive any more."""
+        self._noted(commit)
+        if self._shared is not None:
+            await self._shared.advanced(commit)
+
+    def _noted(self, commit: str | None) -> None:
         self._line = commit
         with intact(self._mirror.path):
             repository = self._repository()
@@ -364,6 +382,13 @@ class Publisher:
             self._tried = {name.removeprefix(prefix) for name in repository.references if name.startswith(prefix)}
             found = repository.references.get(f"{self._folder}/pushed")
             return None if found is None else str(found.target)
+
+    async def _recall(self, shared: Line) -> None:
+        """What whoever wrote before has left in the journal, which knows more than this process's mirror."""
+        known = await shared.recalled()
+        self._tried |= known.tried
+        # A commit that was never here cannot be pushed again: then the branch is taken in as it is.
+        self._line = known.pushed if known.pushed is not None and self._objects.has(known.pushed) else None
 
     @property
     def _folder(self) -> str:

@@ -12,6 +12,7 @@ from journal.errors import Refused
 from journal.store import Journal
 from reconciler import owner, rebuild
 from reconciler.claim import SYNC_FILE, claim_in, named
+from reconciler.line import Line
 from reconciler.mirror import Mirror
 from reconciler.projection import Projection, Schedule
 from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
@@ -40,8 +41,13 @@ class StatusBranch:
         sync: Callable[[], SyncView],
         interval: Callable[[], Awaitable[timedelta]],
         key: StatusKey | None = None,
+        shared: bool = False,
     ) -> None:
-        """`interval` says how long it takes at most until an engine on this source has looked at its branches."""
+        """`interval` says how long it takes at most until an engine on this source has looked at its branches.
+
+        `shared`: other processes of this engine write the branch too, one after another. Then it is never closed: runs
+        go on while nobody writes it.
+        """
         self._mirror = mirror
         self._journal = journal
         self._clock = clock
@@ -51,6 +57,7 @@ class StatusBranch:
         self._sync = sync
         self._interval = interval
         self._key = key
+        self._shared = shared
         self._use(self._publisher(ref))
 
     @property
@@ -92,6 +99,8 @@ class StatusBranch:
         """Publish what is left, and say on the branch that this engine has drained. Call it last."""
         while await self.projection.publish():
             pass
+        if self._shared:
+            return
         try:
             await owner.close(self.publisher, clock=self._clock)
         except BranchGone:
@@ -103,8 +112,15 @@ class StatusBranch:
         self.projection = Projection(self._journal, publisher, schedule=self._schedule, sync=self._sync)
 
     def _publisher(self, ref: str) -> Publisher:
-        engine_id, clock = self._engine_id, self._clock
-        return Publisher(self._mirror, ref, engine_id=engine_id, clock=clock, on_foreign=_said, key=self._key)
+        return Publisher(
+            self._mirror,
+            ref,
+            engine_id=self._engine_id,
+            clock=self._clock,
+            on_foreign=_said,
+            key=self._key,
+            shared=Line(self._journal, ref) if self._shared else None,
+        )
 
     async def _intending(self, before: EngineView | None) -> None:
         believed = await asyncio.to_thread(self.publisher.believed)
