@@ -16,6 +16,7 @@ from engine.views import (
     ConditionView,
     DeadLettersView,
     JobView,
+    KeptBack,
     OverviewView,
     RunBrief,
     ScheduleView,
@@ -229,8 +230,19 @@ def _next(schedules: Iterable[ScheduleView]) -> Iterator[str]:
         key=lambda pair: (pair[0], pair[1].name),
     )
     yield from _section("What is next", None if due else "Nothing is planned.")
-    rows = ((_time(at), _link(one.name, schedule_path(one.name)), text(one.job)) for at, one in due[:NEXT])
-    yield from _table(("When", "Schedule", "Job"), rows, more=len(due) - NEXT)
+    rows = (
+        (_time(at), _link(one.name, schedule_path(one.name)), text(one.job), _becomes(one.kept_back))
+        for at, one in due[:NEXT]
+    )
+    yield from _table(("When", "Schedule", "Job", "What happens"), rows, more=len(due) - NEXT)
+
+
+def _becomes(kept: KeptBack | None) -> str:
+    """What is due may well not run: what calendars and windows keep out must not be waited for."""
+    if kept is None:
+        return "it starts"
+    because = ", ".join(text(name) for name in kept.held_by)
+    return f"skipped: {because}" if kept.starts_at is None else f"put off to {_time(kept.starts_at)}: {because}"
 
 
 def _suspended(schedules: Iterable[ScheduleView]) -> Iterator[str]:

@@ -178,6 +178,17 @@ class DecisionView:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptBack:
+    """What calendars or windows make of a due instant that does not start then.
+
+    `held_by` names them as in `Window/freeze`. `starts_at` is when it starts instead; None where it does not run.
+    """
+
+    held_by: tuple[str, ...]
+    starts_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleView:
     """A schedule's clock: enough to go on from the branch alone.
 
@@ -195,6 +206,8 @@ class ScheduleView:
     """Why it does not fire at present; an empty text where nobody said why."""
     considered_until: datetime | None = None
     """Up to where it is decided, where `last` is ahead of that: a clock that was ahead has started runs beforehand."""
+    kept_back: KeptBack | None = None
+    """What would become of `next_due` by the definitions in force; None where it would start, or nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +345,7 @@ __all__ = [
     "DecisionView",
     "EngineView",
     "JobView",
+    "KeptBack",
     "NodeView",
     "OverviewView",
     "RequestView",

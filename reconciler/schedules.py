@@ -22,6 +22,7 @@ from reconciler import setbacks
 from reconciler.agenda import Agenda
 from reconciler.beforehand import Beforehand, Foreseen
 from reconciler.decisions import Behind, Deciding, Recorded, record_all
+from reconciler.keptback import KeptBacks
 from reconciler.setbacks import Setback, kept_until
 from reconciler.turns import in_turns
 from schemas.schedule import Schedule, ScheduleSpec, Suspension
@@ -54,6 +55,7 @@ class Schedules:
         self._journal = journal
         self._catalog: Catalog | None = None
         self._admissions: Admissions | None = None
+        self._kept_back = KeptBacks()
         self._clocks: dict[str, ScheduleClock] = {}
         self._read: dict[str, _Read] = {}
         self._agenda = Agenda({})
@@ -82,20 +84,19 @@ class Schedules:
         schedule = catalog.schedules.get(name) if catalog else None
         if schedule is None or catalog is None:
             return None
+        due = _next(
+            catalog,
+            name,
+            max(clock.considered_from, min(clock.considered_until, clock.last.instant if clock.last else _LONG_AGO)),
+        )
         return ScheduleView(
             name=name,
             job=schedule.spec.job_ref or schedule.spec.workflow_ref or "",
             fingerprint=clock.fingerprint,
             considered_from=clock.considered_from,
             last=clock.last,
-            next_due=_next(
-                catalog,
-                name,
-                max(
-                    clock.considered_from,
-                    min(clock.considered_until, clock.last.instant if clock.last else _LONG_AGO),
-                ),
-            ),
+            next_due=due,
+            kept_back=None if due is None else self._kept_back.of(catalog, name, due),
             considered_until=clock.mark,
             suspended=_suspension(schedule.spec, project=catalog.project.spec.suspend),
         )

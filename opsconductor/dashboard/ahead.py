@@ -4,12 +4,13 @@ Bounded: what is due too often to be looked at one by one is counted, and said t
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 
 from engine import recurrence, zones
-from engine.admission import Admissions
+from engine.admission import Admission, Admissions
 from engine.calendars import days_of
 from engine.catalog import Catalog
 from engine.concurrency import group_of, group_of_job
@@ -27,14 +28,24 @@ MOST_OF_ONE = 2_100
 _MOST_SPANS = 200
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Frequent:
-    """A schedule that is due too often to be listed, and how often."""
+    """A schedule that is due too often to be listed: how often in the first week, and how often it starts something.
+
+    `runs` is None where calendars and windows change too often for that to be counted.
+    """
 
     schedule: str
     count: int
+    runs: int | None
+
+    @property
+    def skipped(self) -> int:
+        """As far as it is known."""
+        return 0 if self.runs is None else self.count - self.runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +106,14 @@ def ahead(catalog: Catalog, start: datetime, end: datetime) -> Ahead:
         start,
         end,
         tuple(sorted(fires, key=lambda fire: (fire.instant, fire.schedule))),
-        counted,
+        tuple(_counted(catalog, admissions, counted, start, min(end, start + WEEK))),
         dropped(catalog, start, end),
         tuple(_open(catalog, start, end)),
         tuple(_changes(catalog, start, end)),
     )
 
 
-def _shared(catalog: Catalog, start: datetime, end: datetime) -> tuple[list[Schedule], tuple[Frequent, ...]]:
+def _shared(catalog: Catalog, start: datetime, end: datetime) -> tuple[list[Schedule], tuple[str, ...]]:
     """The schedules that are looked at one by one, the rarest first while there is room, and those that are counted."""
     default = catalog.project.spec.defaults.time_zone
     spans = {
@@ -116,8 +127,41 @@ def _shared(catalog: Catalog, start: datetime, end: datetime) -> tuple[list[Sche
             room -= counts[name]
             listed.append(catalog.schedules[name])
         else:
-            counted.append(Frequent(name, counts[name]))
+            counted.append(name)
     return listed, tuple(counted)
+
+
+def _counted(
+    catalog: Catalog, admissions: Admissions, names: Iterable[str], start: datetime, end: datetime
+) -> Iterator[Frequent]:
+    """What is due in [start, end) without looking at each: whole times in which nothing opens or closes are judged."""
+    default, left = catalog.project.spec.defaults.time_zone, MOST
+    for name in names:
+        whole = recurrence.span(catalog.schedules[name].spec, start - TICK, end - TICK, zone_default=default)
+        pieces = list(islice(_pieces(catalog, admissions.of(name), start, end), left))
+        left -= len(pieces)
+        count = 0 if whole is None else whole.count
+        known = sum(one for one, _ in pieces) == count
+        yield Frequent(name, count, sum(one for one, runs in pieces if runs) if known else None)
+
+
+def _pieces(catalog: Catalog, admission: Admission, start: datetime, end: datetime) -> Iterator[tuple[int, bool]]:
+    """How many instants are due one after another with one verdict, and whether they start something."""
+    project, schedule, at = catalog.project.spec, admission.schedule, start
+    default = project.defaults.time_zone
+    while first := next(recurrence.instants(schedule.spec, at - TICK, end - TICK, zone_default=default), None):
+        ends = (end, admission.steady_until(first), _suspended_until(schedule))
+        at = min(one for one in ends if one is not None and one > first)
+        found = recurrence.span(schedule.spec, first - TICK, at - TICK, zone_default=default)
+        fires = fires_of(
+            schedule, first, first + TICK, zone_default=default, suspended=project.suspend, admission=admission
+        )
+        if found is not None:
+            yield found.count, any(fire.decision == "run" for fire in fires)
+
+
+def _suspended_until(schedule: Schedule) -> datetime | None:
+    return None if isinstance(schedule.spec.suspend, bool) else schedule.spec.suspend.until
 
 
 def _open(catalog: Catalog, start: datetime, end: datetime) -> Iterator[Open]:

@@ -17,28 +17,41 @@ class Event:
     length: timedelta
     summary: str
     description: str = ""
+    all_day: bool = False
+    """Of the whole UTC days that it touches."""
 
 
-def calendar(name: str, events: Iterable[Event], at: datetime) -> str:
+def calendar(name: str, events: Iterable[Event], at: datetime, description: str = "") -> str:
     """The file, made at an instant."""
-    return "".join(f"{line}\r\n" for line in _lines(name, events, at))
+    return "".join(f"{line}\r\n" for line in _lines(name, description, events, at))
 
 
-def _lines(name: str, events: Iterable[Event], at: datetime) -> Iterator[str]:
+def _lines(name: str, description: str, events: Iterable[Event], at: datetime) -> Iterator[str]:
     yield from ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//OpsConductor//Schedule//EN", "CALSCALE:GREGORIAN")
     yield from _folded(f"X-WR-CALNAME:{_text(name)}")
+    if description:
+        yield from _folded(f"X-WR-CALDESC:{_text(description)}")
     for event in events:
         yield "BEGIN:VEVENT"
         yield from _folded(f"UID:{_text(event.uid)}")
         yield f"DTSTAMP:{_instant(at)}"
-        yield f"DTSTART:{_instant(event.start)}"
-        yield f"DTEND:{_instant(event.start + event.length)}"
+        yield from _times(event)
         yield from _folded(f"SUMMARY:{_text(event.summary)}")
         if event.description:
             yield from _folded(f"DESCRIPTION:{_text(event.description)}")
         yield "TRANSP:TRANSPARENT"
         yield "END:VEVENT"
     yield "END:VCALENDAR"
+
+
+def _times(event: Event) -> Iterator[str]:
+    end = event.start + event.length
+    if event.all_day:
+        yield f"DTSTART;VALUE=DATE:{event.start.astimezone(UTC):%Y%m%d}"
+        yield f"DTEND;VALUE=DATE:{end.astimezone(UTC):%Y%m%d}"
+    else:
+        yield f"DTSTART:{_instant(event.start)}"
+        yield f"DTEND:{_instant(end)}"
 
 
 def _instant(at: datetime) -> str:

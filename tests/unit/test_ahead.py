@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-from opsconductor.dashboard.ahead import MOST, Change, ahead, collisions, named_days
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.fires import upcoming
+from opsconductor.dashboard.ahead import MOST, Change, Frequent, ahead, collisions, named_days
 from tests.catalogs import catalog, local_target
 
 WEEK = timedelta(days=7)
@@ -26,7 +30,37 @@ def test_what_is_due_too_often_is_counted() -> None:
         AUTUMN + WEEK,
     )
     assert [fire.schedule for fire in found.fires] == ["daily"] * 7
-    assert [(one.schedule, one.count) for one in found.frequent] == [("often", 60_480)]
+    assert found.frequent == (Frequent("often", 60_480, 60_480),)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    every=st.sampled_from(["4m", "217s"]),
+    jitter=st.sampled_from(["0s", "90s", "10m"]),
+    suspend=st.sampled_from(["false", "true", "{reason: rest, until: 2026-10-26T03:30:00Z}"]),
+    window=st.sampled_from(
+        [
+            'effect: allow, cron: "15 */5 * * *", timeZone: UTC, duration: 47m',
+            'effect: deny, cron: "0 3 * * 1-5", timeZone: Europe/Berlin, duration: 20h, blocked: defer',
+            'effect: deny, cron: "*/7 * * * *", timeZone: UTC, duration: 2m',
+        ]
+    ),
+    more=st.sampled_from(["", ", calendars: {except: [party]}"]),
+)
+def test_what_is_counted_is_what_would_be_found_one_by_one(
+    every: str, jitter: str, suspend: str, window: str, more: str
+) -> None:
+    given_ = catalog(
+        TARGET,
+        a_job("a"),
+        a_schedule("often", "a", f"every: {every}, jitter: {jitter}, suspend: {suspend}{more}"),
+        f"kind: Window\nmetadata: {{name: w}}\nspec: {{{window}}}\n",
+        "kind: Calendar\nmetadata: {name: party}\nspec: {dates: ['2026-10-26']}\n",
+    )
+    (found,) = ahead(given_, AUTUMN, AUTUMN + WEEK + timedelta(hours=1)).frequent
+    every_one = upcoming(given_, AUTUMN, AUTUMN + WEEK)
+    assert found.count == len(every_one)
+    assert found.runs in (None, sum(one.decision == "run" for one in every_one))
 
 
 def test_all_together_are_bounded_too() -> None:

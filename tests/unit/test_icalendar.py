@@ -1,6 +1,6 @@
 """The calendar file: what RFC 5545 asks of its lines, whatever names are in it."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from opsconductor.dashboard.icalendar import Event, calendar
 
@@ -22,3 +22,14 @@ def test_lines_are_short_and_hold_no_line_break_of_others() -> None:
     lines = calendar("Ops", [event], AT).split("\r\n")
     assert all(len(line.encode()) <= 75 for line in lines)
     assert lines.count("END:VCALENDAR") == 1 and lines[-1] == ""
+
+
+def test_what_is_left_out_is_said_by_the_calendar_and_by_a_whole_day() -> None:
+    from icalendar import Calendar
+
+    said = "Without entries: schedule a, b; 9 times.\n" * 3
+    note = Event("left-out@x", AT, timedelta(days=1), "Not in this calendar", said, all_day=True)
+    read = Calendar.from_ical(calendar("Ops", [note], AT, said))
+    (found,) = read.walk("VEVENT")
+    assert (found["DTSTART"].dt, found["DTEND"].dt) == (date(2026, 11, 21), date(2026, 11, 22))
+    assert str(found["DESCRIPTION"]) == said and str(read["X-WR-CALDESC"]).startswith("Without entries: ")

@@ -16,6 +16,7 @@ from engine.views import (
     ConditionView,
     DeadLettersView,
     JobView,
+    KeptBack,
     OverviewView,
     RunBrief,
     ScheduleView,
@@ -63,11 +64,21 @@ def test_the_page_shows_what_fails_waits_ran_and_comes() -> None:
         f"| {run} | ❌ failed | schedule nightly | 2026-11-21 00:16 UTC | 1m5s | web-01, web-02, web-03 and 41 more |\n"
         f"| {run} | ✅ succeeded | schedule nightly | 2026-11-21 00:16 UTC | 1m5s |  |\n\n"
         "## What is next\n\n"
-        "| When | Schedule | Job |\n|---|---|---|\n"
-        "| 2026-11-22 00:15 UTC | [nightly](schedules/nightly.yaml) | rotate |\n\n"
+        "| When | Schedule | Job | What happens |\n|---|---|---|---|\n"
+        "| 2026-11-22 00:15 UTC | [nightly](schedules/nightly.yaml) | rotate | it starts |\n\n"
         "## Suspended\n\n"
         "| Schedule | Why |\n|---|---|\n| [held](schedules/held.yaml) | holidays |\n"
     )
+
+
+def test_what_windows_and_calendars_keep_back_is_not_promised() -> None:
+    """As `next` says it: nobody waits for a run that does not come."""
+    due, later = AT + timedelta(days=1), AT + timedelta(days=2)
+    held = ScheduleView("a", "rotate", "f", AT, None, due, kept_back=KeptBack(("Window/freeze",)))
+    late = replace(held, name="b", kept_back=KeptBack(("Window/night", "Window/x"), later))
+    shown = page(replace(VIEW, schedules=(held, late)))
+    assert "(schedules/a.yaml) | rotate | skipped: Window/freeze |" in shown
+    assert "(schedules/b.yaml) | rotate | put off to 2026-11-23 00:15 UTC: Window/night, Window/x |" in shown
 
 
 def test_an_empty_installation_has_a_page_too() -> None:

@@ -11,7 +11,7 @@ from engine.catalog import Catalog
 from engine.fires import Fire
 from engine.identity import compact
 from engine.yamltext import stamp
-from opsconductor.dashboard.ahead import Ahead, Collision, Open, collisions, named_days
+from opsconductor.dashboard.ahead import WEEK, Ahead, Collision, Frequent, Open, collisions, named_days
 from opsconductor.dashboard.icalendar import Event, calendar
 from opsconductor.dashboard.pages.briefs import usual_seconds
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery, instant_of, number_of
@@ -42,14 +42,19 @@ async def load(sources: Sources, asked: Asked) -> Data:
     asked_for = {"at": stamp(at), "zone": zone, "crowd": crowd, "name": name, "from": stamp(begin)}
     if catalog is None:
         return asked_for | {"sentence": "No commit is in force yet: nothing is due.", "week": None}
-    found = await asyncio.to_thread(sources.kept.ahead, catalog, full_hour(at), DAYS * _DAY + _HOUR)
-    fires = [one for one in found.fires if one.instant >= at and name.lower() in one.schedule.lower()]
+    found = await asyncio.to_thread(sources.kept.ahead, catalog, full_hour(at), WEEK + _HOUR)
+    until = at + WEEK
+    fires = [one for one in found.fires if at <= one.instant < until and name.lower() in one.schedule.lower()]
     listed = [one for one in fires if one.instant >= begin]
-    clashes = sorted(collisions(catalog, found, crowd), key=lambda one: (one.minute, one.group or ""))
+    often = [one for one in found.frequent if name.lower() in one.schedule.lower()]
+    clashes = sorted(
+        (one for one in collisions(catalog, found, crowd) if at <= one.minute < until),
+        key=lambda one: (one.minute, one.group or ""),
+    )
     return asked_for | {
-        "sentence": _sentence(fires, found, clashes),
+        "sentence": _sentence(fires, often, found, clashes),
         "week": _week(catalog, found, fires, zone, at),
-        "frequent": [{"schedule": one.schedule, "count": one.count} for one in found.frequent],
+        "frequent": [_often(one) for one in often],
         "windows": [_window(one) for one in found.open[:_SHOWN]],
         "changes": [{"zone": one.zone, "instant": stamp(one.instant), "minutes": one.minutes} for one in found.changes],
         "dropped": [one.to_json() for one in found.dropped[:_SHOWN]],
@@ -82,11 +87,13 @@ async def calendar_file(sources: Sources, asked: Asked) -> str:
     at, catalog, name = sources.clock.now(), sources.engine.catalog, asked.query.get("name", "").lower()
     if catalog is None:
         return calendar("OpsConductor", (), at)
-    found = await asyncio.to_thread(sources.kept.ahead, catalog, full_hour(at), DAYS * _DAY + _HOUR)
-    runs = [one for one in found.fires if one.decision == "run" and name in one.schedule.lower()][:_EVENTS]
+    found = await asyncio.to_thread(sources.kept.ahead, catalog, full_hour(at), WEEK + _HOUR)
+    known = [one for one in found.fires if one.decision == "run" and name in one.schedule.lower()]
+    runs, left_out = known[:_EVENTS], known[_EVENTS:]
+    often = [one for one in found.frequent if name in one.schedule.lower()]
     jobs = {one.schedule: str(_starts(catalog, one.schedule)["name"]) for one in runs}
-    known = sorted(set(jobs.values()))[:_ASKED]
-    usual = await sources.journal.read(lambda conn: {job: usual_seconds(conn, job) for job in known})
+    asked_for = sorted(set(jobs.values()))[:_ASKED]
+    usual = await sources.journal.read(lambda conn: {job: usual_seconds(conn, job) for job in asked_for})
     events = (
         Event(
             uid=f"{one.schedule}-{compact(one.instant)}@opsconductor",
@@ -97,7 +104,31 @@ async def calendar_file(sources: Sources, asked: Asked) -> str:
         )
         for one in runs
     )
-    return calendar("OpsConductor", events, at)
+    missing = _missing(often, left_out)
+    note = Event("left-out@opsconductor", at, _DAY, "Not in this calendar", missing, all_day=True)
+    notes = (note,) if missing else ()
+    return calendar("OpsConductor", (*notes, *events), at, missing)
+
+
+def _missing(often: Sequence[Frequent], left_out: Sequence[Fire]) -> str:
+    """What is due and has no entry of its own; nothing where all has."""
+    parts = [f"schedule {one.schedule}: due {_times(one)}" for one in often[:_SHOWN]]
+    parts += [f"and {len(often) - _SHOWN} more such schedules"] * (len(often) > _SHOWN)
+    if left_out:
+        parts.append(f"{len(left_out)} runs from {stamp(left_out[0].starts_at or left_out[0].instant)} on")
+    return f"Without entries, as there are too many: {'; '.join(parts)}." if parts else ""
+
+
+def _often(one: Frequent) -> Data:
+    return {"schedule": one.schedule, "count": one.count, "runs": one.runs, "times": _times(one)}
+
+
+def _times(one: Frequent) -> str:
+    """How often in the week, and how much of it starts something."""
+    if one.runs is None:
+        return f"{one.count} times in a week, without a look at calendars and windows"
+    kept_out = f", of which {one.skipped} are skipped" if one.skipped else ""
+    return f"{one.count} times in a week{kept_out}"
 
 
 ICS = File("/schedule.ics", "text/calendar; charset=utf-8", calendar_file)
@@ -108,12 +139,13 @@ def full_hour(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def _sentence(fires: Sequence[Fire], found: Ahead, clashes: Sequence[Collision]) -> str:
-    runs = sum(one.decision == "run" for one in fires) + sum(one.count for one in found.frequent)
-    kept_out = sum(one.decision != "run" for one in fires)
+def _sentence(fires: Sequence[Fire], often: Sequence[Frequent], found: Ahead, clashes: Sequence[Collision]) -> str:
+    runs = sum(one.decision == "run" for one in fires) + sum(one.count - one.skipped for one in often)
+    kept_out = sum(one.decision != "run" for one in fires) + sum(one.skipped for one in often)
     parts = [f"{runs} run{'s are' if runs != 1 else ' is'} due in the coming week"]
     if kept_out:
-        parts.append(f"{kept_out} instants are skipped by calendars, windows or a suspension")
+        instants = "instants are" if kept_out != 1 else "instant is"
+        parts.append(f"{kept_out} {instants} skipped by calendars, windows or a suspension")
     if clashes:
         parts.append(f"at {len({one.minute for one in clashes})} minutes runs get in each other's way or crowd")
     if found.changes:
