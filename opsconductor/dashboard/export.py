@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 MOST = 5000
 """Pages, and as many files of JSON beside them."""
 _LEFT_OUT = ("/health", "/keys", "/feed.atom", "/api/v1/health", "/api/v1/keys")
+_FILES = ("/schedule.ics", "/api/v1/openapi.json")
 _LINK = re.compile(r'\b(href|src)="([^"#][^"]*)"')
 _SCRIPT = re.compile(r"<script\b[^>]*></script>\n?")
 _FORM = re.compile(r"<form\b.*?</form>\n?", re.DOTALL)
@@ -69,17 +70,19 @@ def file_of(address: str) -> str | None:
     if parts.scheme or parts.netloc:
         return None
     path, query = unquote(parts.path), parse_qsl(parts.query, keep_blank_values=True)
-    if path in _LEFT_OUT or not _is_followed(path, dict(query)):
-        return None
     names = [name for name in path.split("/") if name]
-    if not all(_PART.fullmatch(name) for name in names):
+    if path in _LEFT_OUT or not all(_PART.fullmatch(name) for name in names):
         return None
+    if names[:1] == ["static"]:
+        return "/".join(names)  # its query is its version: there is one
+    if not _is_followed(path, dict(query)):
+        return None
+    # Names of documents have dots: only whole addresses tell which of them is a file as it is.
+    if path in _FILES or names[:1] == ["badge"]:
+        return "/".join(names)
     beside = f"@{hashlib.sha256(parts.query.encode()).hexdigest()[:10]}" if query else ""
     if path.startswith("/api/"):
-        return f"{'/'.join(names).removesuffix('.json')}{beside}.json"
-    last = PurePosixPath(path)
-    if last.parent.name in ("static", "badge") or last.suffix == ".ics":
-        return "/".join(names)
+        return f"{'/'.join(names)}{beside}.json"
     return f"{'/'.join(names) or 'index'}{beside}.html"
 
 

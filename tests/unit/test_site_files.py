@@ -14,7 +14,11 @@ from opsconductor.dashboard.export import file_of
         ("/kinds/Job/web.prune", "kinds/Job/web.prune.html"),
         ("/api/v1/runs/a-1", "api/v1/runs/a-1.json"),
         ("/api/v1/openapi.json", "api/v1/openapi.json"),
-        ("/static/style.css", "static/style.css"),
+        ("/api/v1/kinds/Job/a.json", "api/v1/kinds/Job/a.json.json"),
+        ("/static/style.css?v=1a2b", "static/style.css"),
+        ("/jobs/backup.ics", "jobs/backup.ics.html"),
+        ("/kinds/Job/static", "kinds/Job/static.html"),
+        ("/badge/backup.ics.svg", "badge/backup.ics.svg"),
         ("/schedule.ics", "schedule.ics"),
         ("/grid?range=7d", None),
         ("/health", None),
@@ -32,6 +36,22 @@ def test_addresses_and_their_files(address: str, file: str | None) -> None:
 def test_each_question_has_a_file_of_its_own() -> None:
     first, second = file_of("/runs/a/log?target=x&step=y"), file_of("/runs/a/log?target=x&step=z")
     assert first is not None and second is not None and first != second
+
+
+_NAMES = st.from_regex(r"[a-z0-9](\.?[a-z0-9]|\.(json|html|ics|svg))?", fullmatch=True)
+_PAGES = st.builds(
+    "{}/{}{}".format,
+    st.sampled_from(["/jobs", "/targets", "/kinds/Job", "/api/v1/kinds/Job"]),
+    _NAMES,
+    st.sampled_from(["", "?page=2"]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_PAGES, unique=True, max_size=8))
+def test_no_two_pages_are_one_file(addresses: list[str]) -> None:
+    files = [file_of(one) for one in [*addresses, "/schedule.ics", "/api/v1/openapi.json"]]
+    assert None not in files and len(set(files)) == len(files)
 
 
 @settings(deadline=None)
