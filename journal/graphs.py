@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 
 from engine.graphfacts import Child, NodeRecord, OpenGate, Verdict
 from engine.identity import RunId
@@ -17,6 +17,7 @@ from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
 from engine.views import NodeView
 from engine.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
 from journal import outbox, points
+from journal.portions import portions
 from journal.tables import AnyRow, Instant, nodes, runs, verdicts
 
 _WAITS = NodeState.WAITING.value
@@ -118,6 +119,26 @@ def views_of(conn: Connection, seqs: Collection[int]) -> Mapping[int, tuple[Node
         record = records[row.run][row.node]
         found.setdefault(row.run, []).append(NodeView(row.kind, row.job, tuple(row.needs), record))
     return {seq: tuple(views) for seq, views in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of a graph's nodes have ended, of how many."""
+
+    ended: int
+    nodes: int
+
+
+def progress(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, Progress]:
+    """How far workflows' runs are; what is no workflow's is left out."""
+    found: dict[RunId, Progress] = {}
+    # Not `ended_at`: a graph that was taken in from the status branch may not have it.
+    over = func.sum(case((nodes.c.state.in_([state.value for state in NodeState if is_final(state)]), 1), else_=0))
+    counted = select(runs.c.id, over, func.count()).join(nodes, nodes.c.run == runs.c.seq).group_by(runs.c.id)
+    for part in portions(wanted):
+        rows = conn.execute(counted.where(runs.c.id.in_(part)))
+        found |= {RunId(run): Progress(ended, count) for run, ended, count in rows}
+    return found
 
 
 def open_gates(conn: Connection) -> tuple[OpenGate, ...]:

@@ -57,6 +57,12 @@ def briefs(conn: Connection, where: ColumnElement[bool] | None = None, *, limit:
     return _briefs(conn, conn.execute(query if where is None else query.where(where)).all())
 
 
+def listed(conn: Connection, *, limit: int, before: RunId | None = None) -> tuple[RunBrief, ...]:
+    """The newest runs, newest first; with `before` those that are older than that run."""
+    older = None if before is None else runs.c.seq < select(runs.c.seq).where(runs.c.id == before).scalar_subquery()
+    return briefs(conn, older, limit=limit)
+
+
 def _open(conn: Connection, where: ColumnElement[bool], limit: int) -> tuple[RunBrief, ...]:
     """The newest open runs, newest first. They are few: sorted, they cost nothing, while who walks along the numbers
     of all runs until there are enough of them reads the whole journal."""

@@ -6,6 +6,7 @@ in the same browser is the Host header: a name that was made to point here (DNS 
 
 import base64
 import hmac
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_PORT = re.compile(r"[0-9]{0,5}")
+"""Any: tunnels and containers give a listener another one than its own. None at all is said as `host:` (RFC 9110)."""
 OPEN_TO_ALL = frozenset({"/healthz", "/readyz"})
 """What a probe may ask without a token: it tells nobody anything but that the engine lives."""
 
@@ -78,8 +81,9 @@ def _misdirected() -> Response:
 
 
 def _name(host: str) -> str:
-    """The host of a Host header, without its port."""
-    return host.rpartition(":")[0] if ":" in host.rpartition("]")[2] else host
+    """The host of a Host header, without its port; nothing where what stands behind the colon is no port."""
+    name, colon, port = host.rpartition(":") if ":" in host.rpartition("]")[2] else (host, "", "")
+    return "" if colon and not _PORT.fullmatch(port) else name
 
 
 def _shows(authorization: str, token: str) -> bool:

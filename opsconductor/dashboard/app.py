@@ -2,40 +2,36 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from http import HTTPStatus
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from engine.yamltext import stamp
 from journal.errors import Unavailable
 from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
+from opsconductor.dashboard.assets import asset, kept_for
 from opsconductor.dashboard.openapi import described
 from opsconductor.dashboard.pages import FILES, PAGES
 from opsconductor.dashboard.pages.keys import GO
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
 from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.dashboard.troubles import NoSuchThing, Way, title_of, wants_a_page, ways_on
 from opsconductor.metrics.scraping import Metrics
 
 API = "/api/v1"
-_STATIC = {
-    "icon.svg": "image/svg+xml",
-    "style.css": "text/css; charset=utf-8",
-    "charts.css": "text/css; charset=utf-8",
-    "live.js": "text/javascript; charset=utf-8",
-    "keys.js": "text/javascript; charset=utf-8",
-    "copy.js": "text/javascript; charset=utf-8",
-    "log.js": "text/javascript; charset=utf-8",
-}
+_ELSEWHERE = {"/jobs": "/kinds/Job", "/workflows": "/kinds/Workflow"}
+"""Addresses that people shorten others to, and where the list is that they look for."""
 _KEYS = {to: key for key, (to, _) in GO.items()}
 _NAVIGATION = tuple((each.path, each.name, _KEYS.get(each.path)) for each in PAGES if each.name)
 _HEARTBEAT = 15.0
@@ -57,23 +53,23 @@ def application(sources: Sources, access: Access, metrics: Metrics) -> ASGIApp:
         Route("/readyz", _ready(sources)),
         Route("/metrics", _metrics(metrics)),
     ]
-    return Guarded(_answering(routes), access)
+    return Guarded(_answering(routes, sources), access)
 
 
 def pages_alone(sources: Sources) -> ASGIApp:
     """What shows facts, and nothing of a process that is at work; asked by nobody but this program."""
-    return _answering(_shown(sources))
+    return _answering(_shown(sources), sources)
 
 
-def _answering(routes: list[Route]) -> ASGIApp:
-    handlers: dict[Any, Any] = {HTTPException: _trouble, Unavailable: _away}
-    return Starlette(routes=routes, exception_handlers=handlers)
+def _answering(routes: list[Route], sources: Sources) -> ASGIApp:
+    return Starlette(routes=routes, exception_handlers=_handlers(sources))
 
 
 def _shown(sources: Sources) -> list[Route]:
     return [
         *(route for each in PAGES for route in _routes(sources, each)),
         *(Route(each.path, _file(sources, each)) for each in FILES),
+        *(Route(base + path, _moved(base + to)) for path, to in _ELSEWHERE.items() for base in ("", API)),
         Route(f"{API}/openapi.json", _described),
         Route("/static/{name}", _static),
     ]
@@ -116,6 +112,13 @@ async def _found(sources: Sources, load: Callable[[Sources, Asked], Awaitable[T 
     return found
 
 
+def _moved(to: str) -> Answers:
+    async def moved(request: Request) -> Response:
+        return RedirectResponse(f"{to}?{request.url.query}" if request.url.query else to, 307)
+
+    return moved
+
+
 async def _described(_: Request) -> Response:
     return _json(described(PAGES, version("opsconductor"), API))
 
@@ -153,11 +156,11 @@ def _metrics(metrics: Metrics) -> Answers:
 
 
 async def _static(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in _STATIC:
+    found = asset(request.path_params["name"])
+    if found is None:
         raise HTTPException(404, "there is no such file")
-    text = (files("opsconductor.dashboard") / "static" / name).read_bytes()
-    return Response(text, headers={"Content-Type": _STATIC[name], "Cache-Control": "max-age=3600"})
+    kept = kept_for(found, request.query_params.get("v"))
+    return Response(found.content, headers={"Content-Type": found.media_type, "Cache-Control": kept})
 
 
 def _events(sources: Sources) -> Answers:
@@ -194,11 +197,37 @@ async def _changes(sources: Sources) -> AsyncGenerator[str, None]:
             await asyncio.sleep(_TOGETHER)
 
 
-async def _trouble(request: Request, error: HTTPException) -> Response:
-    if request.url.path.startswith(API):
-        return _json({"error": error.detail}, error.status_code)
-    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+Handler = Callable[[Request, Any], Awaitable[Response]]
 
 
-async def _away(request: Request, error: Unavailable) -> Response:
-    return await _trouble(request, HTTPException(503, f"this cannot be shown now: {error.message}"))
+def _handlers(sources: Sources) -> Mapping[Any, Handler]:
+    """What is said instead of a page: to a browser as a page of the house, to the API as JSON, else in one line."""
+
+    def said(request: Request, status: int, text: str, ways: Sequence[Way] = ()) -> Response:
+        path = request.url.path
+        if path.startswith(API):
+            return _json({"error": text} | ({"see": [one.href for one in ways]} if ways else {}), status)
+        if not wants_a_page(request.headers):
+            return PlainTextResponse(f"{text}\n", status)
+        around = {"here": path, "json": None, "navigation": _NAVIGATION, "at": stamp(sources.clock.now())}
+        on = (*ways, *ways_on(status, path))
+        sentence = f"{text[:1].upper()}{text[1:].rstrip('.')}."
+        return HTMLResponse(page("trouble", title=title_of(status), said=sentence, ways=on, **around), status)
+
+    async def trouble(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase:  # no route has this address
+            return said(request, 404, "there is no page at this address")
+        answer = said(request, error.status_code, error.detail)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    async def missing(request: Request, error: NoSuchThing) -> Response:
+        return said(request, 404, str(error), error.ways)
+
+    async def away(request: Request, error: Unavailable) -> Response:
+        return said(request, 503, f"this cannot be shown now: {error.message}")
+
+    async def fault(request: Request, _: Exception) -> Response:
+        return said(request, 500, "this page has a fault; the engine goes on, and its own log says more")
+
+    return {HTTPException: trouble, NoSuchThing: missing, Unavailable: away, Exception: fault}

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from opsconductor.dashboard.assets import asset_address
 from opsconductor.dashboard.graphdrawing import drawing
 from schemas.quantities import format_duration
 
@@ -48,8 +49,12 @@ def _environment() -> Environment:
         "short": lambda commit: str(commit or "")[:12],
         "data": data,
     }
-    environment.globals |= {"shapes": STATES, "drawing": drawing, "numbers": lambda count: range(1, count + 1)}
+    environment.globals |= {"shapes": STATES, "drawing": drawing, "numbers": _numbers, "asset": asset_address}
     return environment
+
+
+def _numbers(count: int) -> range:
+    return range(1, count + 1)
 
 
 def page(template: str, **facts: Any) -> str:

@@ -134,8 +134,17 @@ def test_a_log_is_shown_line_by_line_and_only_where_it_is_one(here: Site, pages:
     name = here.runs("greet")[-1]["metadata"]["name"]
     text = pages.page(f"/runs/{name}/log?target=here&step=greet")
     assert re.findall(r'<li id="L(\d)">.*?class="line">(\w+)<', text) == [("1", "hello"), ("2", "world")]
-    for asked in ("step=../../../journal", "step=greet&target=../..", "step="):
-        assert "Nothing was printed" in pages.page(f"/runs/{name}/log?{asked}")
+    for asked in ("step=../../../journal", "step=greet&target=../..", "step=", "step=greet", "target=here"):
+        status, _, text = pages.ask(f"/runs/{name}/log?{asked}", Accept="text/html")
+        assert status == 404 and f'href="/runs/{name}/log?target=here&amp;step=greet"' in text
+    status, _, text = pages.ask(f"/api/v1/runs/{name}/log?step=nosuch&target=here")
+    assert (status, json.loads(text)) == (
+        404,
+        {
+            "error": f"run {name} has no step nosuch on here; these are the logs that it has",
+            "see": [f"/runs/{name}/log?target=here&step=greet", f"/runs/{name}"],
+        },
+    )
     assert pages.ask(f"/runs/{name}/log?target=here&step=greet&line=x")[0] == 400
     assert pages.ask("/runs/nosuch/log?step=greet")[0] == 404
 
@@ -147,6 +156,53 @@ def test_what_is_not_there_is_said_in_the_form_that_was_asked_for(pages: Pages) 
     assert "retention has removed it" in json.loads(text)["error"]
     assert pages.ask("/nosuch")[0] == 404
     assert pages.ask("/static/../app.py")[0] == 404
+    status, headers, text = pages.ask("/jobs/nosuch")
+    assert (status, headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    assert text == "there is no such thing, or retention has removed it\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "leads_to"),
+    [
+        ("/nosuch/page", 404, ["/kinds?q=page", "/"]),
+        ("/jobs/nosuch", 404, ["/kinds/Job", "/kinds?q=nosuch", "/"]),
+        ("/runs/nosuch", 404, ["/runs", "/kinds?q=nosuch", "/"]),
+        ("/badge/a/b", 404, ["/kinds?q=b", "/"]),
+        ("/grid?range=x", 400, ["/"]),
+    ],
+)
+def test_a_browser_that_asks_for_nothing_gets_a_page_with_ways_on(
+    pages: Pages, path: str, status: int, leads_to: list[str]
+) -> None:
+    found, headers, text = pages.ask(path, Accept="text/html,application/xhtml+xml")
+    assert (found, headers["Content-Type"]) == (status, "text/html; charset=utf-8")
+    main = text.partition("<main")[2].partition("</main>")[0]
+    assert re.findall(r'href="([^"]+)"', main) == leads_to
+    assert "Skip to the content" in text and "Content-Security-Policy" in headers
+
+
+def test_addresses_that_people_shorten_others_to_lead_to_lists(here: Site, pages: Pages) -> None:
+    newest = here.runs("nasty")[-1]["metadata"]["name"]
+    assert newest in pages.page("/runs")
+    listed = [one["run"] for one in pages.data("/api/v1/runs")["runs"]]
+    assert newest in listed and len(listed) >= 2
+    assert [one["run"] for one in pages.data(f"/api/v1/runs?before={listed[0]}")["runs"]] == listed[1:]
+    for path, to in (("/jobs", "/kinds/Job"), ("/workflows", "/kinds/Workflow"), ("/api/v1/jobs", "/api/v1/kinds/Job")):
+        status, headers, _ = pages.ask(f"{path}?q=a")
+        assert (status, headers["Location"]) == (307, f"{to}?q=a")
+        assert pages.ask(to)[0] == 200
+
+
+def test_what_pages_are_drawn_with_is_of_their_own_version(pages: Pages) -> None:
+    """After an upgrade no page meets the script of the one before, and none is fetched twice."""
+    asked = re.findall(r'(?:src|href)="(/static/[^"]+)"', pages.page("/"))
+    assert len(asked) >= 5
+    for address in asked:
+        status, headers, text = pages.ask(address)
+        assert (status, headers["Cache-Control"]) == (200, "max-age=31536000, immutable")
+        bare = pages.ask(address.partition("?")[0])
+        assert (bare[1]["Cache-Control"], bare[2]) == ("no-cache", text)
+        assert pages.ask(address + "0")[1]["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
@@ -161,12 +217,24 @@ def test_a_head_has_no_body(pages: Pages) -> None:
     assert (status, text) == (200, "") and int(headers["Content-Length"]) > 1000
 
 
-@pytest.mark.parametrize("host", ["evil.example.org", "evil.example.org:8420", "127.0.0.1.evil.example.org", ""])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example.org",
+        "evil.example.org:8420",
+        "127.0.0.1.evil.example.org",
+        "",
+        "localhost:evil.example.org",
+        "localhost:80:80",
+        "127.0.0.1:8420/",
+        "[::1]:x",
+    ],
+)
 def test_another_name_that_points_here_is_refused(pages: Pages, host: str) -> None:
     assert pages.ask("/", Host=host)[0] == 421
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1", "[::1]:8420"])
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "localhost:", "127.0.0.1", "[::1]:8420"])
 def test_this_machine_has_several_names(pages: Pages, host: str) -> None:
     assert pages.ask("/", Host=host)[0] == 200
 

@@ -178,7 +178,7 @@ def test_targets_are_listed_with_how_they_did(pages: Pages) -> None:
     rows = {one["name"]: one for one in found["targets"]}
     assert rows["here"]["state"] == "succeeded" and rows["here"]["well"] == "2 of the last 2 ended well"
     assert rows["web-01"]["state"] is None and rows["web-01"]["beats"] == []
-    assert found["sentence"] == "All 1 targets here that were used ended well last time; 1 were never used."
+    assert found["sentence"] == "The one target here that was used ended well last time; 1 was never used."
     assert page.count("<rect ") == 2 and 'aria-label="2 of the last 2 ended well"' in page
     assert [one["name"] for one in pages.data("/api/v1/targets?q=role=web")["targets"]] == ["web-01"]
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ CLOSED = """
     apiVersion: opsconductor/v1
     kind: Window
     metadata: {name: closed}
-    spec: {effect: deny, cron: "0 3 * * 1", duration: 2h, timeZone: Europe/Berlin, jobs: {names: [nasty]}}
+    spec: {effect: deny, cron: "0 3 * * *", duration: 2h, timeZone: Europe/Berlin, jobs: {names: [nasty, tidy]}}
 """
 CHATTY = job(
     "chatty",
@@ -134,6 +135,13 @@ def test_a_job_says_who_would_be_told_if_it_failed_now(here: Site, pages: Pages)
 def test_a_workflow_has_such_a_page_too(here: Site, pages: Pages) -> None:
     found = pages.data("/api/v1/workflows/flow")
     assert (found["workflow"], found["inARow"]["count"], found["labels"]) == (True, 1, {"team": "web"})
+    assert [(node["id"], node["needs"], node["href"]) for node in found["graph"]] == [
+        ("one", [], "/jobs/greet"),
+        ("two", ["one"], "/jobs/greet"),
+    ]
+    page = pages.page("/workflows/flow")
+    assert '<svg class="graph"' in page and page.count('<a href="/jobs/greet">') == 4
+    assert pages.data("/api/v1/jobs/greet")["graph"] == [] and '<svg class="graph"' not in pages.page("/jobs/greet")
     assert pages.ask("/jobs/flow")[0] == 404
     assert pages.ask("/workflows/greet")[0] == 404
 
@@ -193,7 +201,14 @@ def test_the_week_ahead_is_a_map_and_a_list(here: Site, pages: Pages) -> None:
     assert hourly and all(one["starts"] == {"kind": "job", "name": "tidy"} for one in hourly)
     counted = sum(one["runs"] + one["skipped"] for day in found["week"] for one in day["hours"])
     assert 7 * 24 - 24 <= counted <= 2 * (7 * 24 + 1)
-    assert {one["schedule"] for one in found["frequent"]} == {"often"}
+    (often,) = found["frequent"]
+    assert (often["schedule"], 7 * 24 * 60 - often["count"] - 24 * 60 <= 60) == ("often", True)  # it starts tomorrow
+    assert 5 * 120 <= often["count"] - often["runs"] <= 6 * 120 + 60  # a window keeps out two hours of each day
+    runs, skipped = map(int, re.findall(r"(\d+) (?:runs|instants) are", found["sentence"]))
+    assert runs + skipped == found["count"] + often["count"]
+    assert f"often ({often['count']} times in a week, of which {often['count'] - often['runs']} are skipped)" in page
+    until = datetime.fromisoformat(found["at"]) + timedelta(days=7)
+    assert found["count"] <= 2 * 6 * 24 and all(datetime.fromisoformat(one["instant"]) < until for one in hourly)
     assert found["collisions"][0] | {"minute": ""} == {
         "minute": "",
         "group": "greetings",
@@ -206,7 +221,8 @@ def test_the_week_ahead_is_a_map_and_a_list(here: Site, pages: Pages) -> None:
 
 
 def test_the_week_ahead_is_narrowed_by_its_address(here: Site, pages: Pages) -> None:
-    assert {one["schedule"] for one in pages.data("/api/v1/schedule?name=TOO")["fires"]} == {"hourly-too"}
+    narrowed = pages.data("/api/v1/schedule?name=TOO")
+    assert {one["schedule"] for one in narrowed["fires"]} == {"hourly-too"} and narrowed["frequent"] == []
     all_ = pages.data("/api/v1/schedule")
     later = pages.data(f"/api/v1/schedule?from={all_['later']}")
     assert later["fires"][0]["instant"] == all_["later"]
@@ -220,6 +236,10 @@ def test_the_week_ahead_as_a_calendar_file(here: Site, pages: Pages) -> None:
     assert text.startswith("BEGIN:VCALENDAR\r\n") and text.endswith("END:VCALENDAR\r\n")
     assert text.count("BEGIN:VEVENT") == text.count("SUMMARY:tidy\r\n") > 100
     assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+    assert "CALDESC" not in text  # nothing is missing
+    whole = pages.ask("/schedule.ics")[2].replace("\r\n ", "")
+    assert whole.count("SUMMARY:Not in this calendar\r\n") == 1
+    assert "X-WR-CALDESC:Without entries\\, as there are too many: schedule often: due " in whole
 
 
 def test_a_run_says_what_is_new_about_it(here: Site, pages: Pages) -> None:

@@ -257,6 +257,9 @@ async def test_lists_are_newest_first(desk, new_run):
 
     assert await ids(history.ended) == [second, first]
     assert await ids(history.failures) == [first]
+    every = [new_run("d").id, claim.fence.run, second, first]
+    assert [one.id for one in await desk.see(history.listed, limit=9)] == every
+    assert [one.id for one in await desk.see(history.listed, limit=2, before=every[0])] == every[1:3]
     assert await ids(history.running) == [claim.fence.run]
     assert await ids(history.waiting) == [new_run("d").id]
     assert (await desk.see(history.summary))[RunState.SUCCEEDED] == 1

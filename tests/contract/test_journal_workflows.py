@@ -101,6 +101,7 @@ async def begun(desk: Desk, **more: Any) -> Leading:
 
 async def test_a_graph_is_led_to_its_end(desk: Desk) -> None:
     leading = await begun(desk)
+    assert await desk.see(graphs.progress, [leading.run, RunId("none")]) == {leading.run: graphs.Progress(0, 4)}
     assert await leading.nodes() == {"build": "running", "ask": "pending", "ship": "pending", "rest": "pending"}
     await leading.work()
     await leading.lead()

@@ -54,6 +54,7 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
         if found is None and subject.document is None:
             return None
         past, started = found or _nothing(), {} if catalog is None else starters(catalog, subject, at)
+        written = definition(catalog, subject, at)
         return {
             "at": stamp(at),
             "job": subject.name,
@@ -63,12 +64,18 @@ def _loader(*, workflow: bool) -> Callable[[Sources, Asked], Awaitable[Data | No
             **started,
             "told": told,
             "acts": _acts(catalog, subject, past, at),
-            "definition": definition(catalog, subject, at),
+            "definition": written,
+            "graph": [] if written is None else [_linked(node) for node in written.pop("graph")],
             "labels": {} if subject.document is None else dict(subject.document.metadata.labels),
             "description": None if subject.document is None else subject.document.metadata.description,
         }
 
     return load
+
+
+def _linked(node: Data) -> Data:
+    """A node of the text, with the page of how its job does, not that of how it reads."""
+    return node | {"href": node["href"] and f"/jobs/{node['href'].rpartition('/')[2]}"}
 
 
 _ASKS = {"before": "The id of the run before which the list begins."}
@@ -84,6 +91,7 @@ _GIVES = (
     "runs",
     "older",
     "definition",
+    "graph",
     "acts",
 )
 JOB = Page("/jobs/{name}", "job", _loader(workflow=False), asks=_ASKS, gives=_GIVES)

@@ -3,18 +3,26 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
 
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.pinned import RUNNER, PinnedSpec
 from engine.states import is_final
+from engine.views import RunView
 from engine.yamltext import stamp
-from journal import history
+from journal import attempts, history, runviews
 from opsconductor.dashboard.fetched import Fetched
 from opsconductor.dashboard.logpage import Line, groups, window
 from opsconductor.dashboard.pages.page import Asked, Page, number_of
+from opsconductor.dashboard.sentence import phase_and_step, places
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.dashboard.troubles import NoSuchThing, Way
 from opsconductor.runlog import log_files, named_logs
 from runners.logstore import LogStore
+
+_WAYS = 30
 
 
 async def load(sources: Sources, asked: Asked) -> Data | None:
@@ -32,6 +40,8 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     logs = await asyncio.to_thread(_logs_of, sources.logs, found.id, *place)
     if not logs and sources.log_store is not None and is_final(found.state):  # they go there at its end
         logs = await _kept(sources.kept.fetched, sources.log_store, found.id, place, attempt)
+    if not logs and (wrong := await sources.journal.read(lambda conn: _unknown(conn, found.id, place))) is not None:
+        raise wrong
     shown = await asyncio.to_thread(_shown, sources, logs, attempt, first)
     return {
         "at": stamp(sources.clock.now()),
@@ -43,6 +53,34 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
         "line": first,
         **shown,
     }
+
+
+def _unknown(conn: Connection, run: RunId, place: tuple[str, str]) -> NoSuchThing | None:
+    """What to say where a run has no such step, or not there, with the logs that it has; None where it has, or will."""
+    view, given = runviews.get(conn, run), attempts.planned(conn, run)
+    if view is None:
+        return None
+    there = [(one.name, phase_and_step(step), step.log is not None) for one in places(view) for step in one.steps]
+    if any((name, step) == place for name, step, _ in there) or _may_come(view, given, *place):
+        return None
+    on = "" if place[0] == RUNNER else f" on {place[0]}"
+    said = f"run {run} has no step {place[1]}{on}" if place[1] else "say which step's log, and on which target"
+    ways = [_way(run, name, step) for name, step, logged in there if logged][:_WAYS]
+    return NoSuchThing(f"{said}; these are the logs that it has" if ways else said, (*ways, Way(run, f"/runs/{run}")))
+
+
+def _may_come(view: RunView, given: attempts.Planned | None, target: str, step: str) -> bool:
+    """Whether a run that goes on has this step still before it."""
+    plan = None if given is None else given.plan
+    if is_final(view.state) or not isinstance(plan, PinnedSpec) or target not in (view.targets or (RUNNER,)):
+        return False
+    return step in {one.id if one.phase == "steps" else f"{one.phase}/{one.id}" for one in plan.every_step}
+
+
+def _way(run: RunId, target: str, step: str) -> Way:
+    on = "" if target == RUNNER else target
+    query = urlencode({"target": on, "step": step})
+    return Way(f"{step} on {on}" if on else step, f"/runs/{run}/log?{query}")
 
 
 PAGE = Page(

@@ -17,6 +17,7 @@ from engine.views import RunBrief
 from engine.waits import sentence, wait_file
 from engine.yamltext import stamp
 from journal import graphs, happenings, history, trends
+from journal.graphs import Progress
 from journal.notices import Notice
 from journal.trends import FirstError
 from opsconductor.dashboard.forges import commit_at, line_at
@@ -140,11 +141,12 @@ def _due(catalog: Catalog, admissions: Admissions, name: str, instant: datetime)
 def _now(conn: Connection, catalog: Catalog | None, at: datetime, *, advisory: bool) -> Data:
     open_ = (*history.running(conn, limit=_OPEN), *history.waiting(conn, limit=_OPEN))
     done = history.ended_targets(conn, [brief.id for brief in open_])
+    graphs_ = graphs.progress(conn, [brief.id for brief in open_ if brief.workflow])
     usual = {name: usual_seconds(conn, name) for name in {brief.job for brief in open_}}
     return {
         "gates": [gate_file(gate, advisory=advisory) for gate in graphs.open_gates(conn)],
         "failing": _failing(conn, catalog),
-        "open": [_open(brief, at, done.get(brief.id, 0), usual[brief.job]) for brief in open_],
+        "open": [_open(brief, at, done.get(brief.id, 0), usual[brief.job], graphs_.get(brief.id)) for brief in open_],
         "late": [_late(notice, at) for notice in happenings.late(conn, at, ())[:_LATE]],
         "missed": [_missed(skips) for skips in trends.missed(conn, at - _RECENT, limit=_MISSED)],
         "ended": [brief_of(brief) for brief in history.ended(conn, limit=_ENDED)],
@@ -187,8 +189,14 @@ def _missed(skips: Skips) -> Data:
     }
 
 
-def _open(run: RunBrief, at: datetime, done: int, usual: float | None) -> Data:
+def _open(run: RunBrief, at: datetime, done: int, usual: float | None, graph: Progress | None) -> Data:
     """One that has not ended: how far it is, and how long such a run usually takes."""
     since = (at - (run.started_at or run.queued_at)) / timedelta(seconds=1)
     waits = sentence(wait_file(run.wait).get("waitsFor"))
-    return brief_of(run) | {"waits": waits, "since": round(max(since, 0.0), 3), "usual": usual, "done": done}
+    return brief_of(run) | {
+        "waits": waits,
+        "since": round(max(since, 0.0), 3),
+        "usual": usual,
+        "done": done,
+        "nodes": graph and {"ended": graph.ended, "all": graph.nodes},
+    }

@@ -26,8 +26,8 @@ class UnfitQuery(Exception):  # noqa: N818 - named after the query
 class Page:
     """`path` as in `/runs/{run}`; its JSON is below `/api/v1` at `api`, or at the same path.
 
-    `load` gives None where there is no such thing, and raises UnfitQuery. What it gives has `at`, the instant that
-    the facts are of.
+    `load` gives None, or raises NoSuchThing with more words, where there is no such thing, and raises UnfitQuery.
+    What it gives has `at`, the instant that the facts are of.
     """
 
     path: str

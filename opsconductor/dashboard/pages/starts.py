@@ -135,6 +135,7 @@ def definition(catalog: Catalog | None, subject: Subject, at: datetime) -> Data 
         "file": found["file"],
         "line": found["line"],
         "commit": catalog.commit,
+        "graph": found["graph"],
         "lines": found["lines"][:_MOST_LINES],
         "more": len(found["lines"]) > _MOST_LINES,
     }

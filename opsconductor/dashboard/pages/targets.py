@@ -36,9 +36,8 @@ async def listed(sources: Sources, asked: Asked) -> Data:
     names = [one["name"] for one in found["documents"]]
     beats = await sources.journal.read(lambda conn: heartbeats.of_targets(conn, names, _BEATS))
     shown = [one | _row(catalog, one["name"], beats[one["name"]]) for one in found.pop("documents")]
-    bad = [one["name"] for one in shown if one["state"] not in (None, *_GOOD)]
     head = {"at": stamp(sources.clock.now()), "commit": catalog and catalog.commit, "q": query}
-    return head | found | {"sentence": _sentence(shown, bad), "notWell": bad, "targets": shown}
+    return head | found | {"sentence": sentence(shown), "notWell": _not_well(shown), "targets": shown}
 
 
 async def one(sources: Sources, asked: Asked) -> Data | None:
@@ -110,11 +109,21 @@ def _share(beats: Iterable[Beat]) -> str:
     return f"{sum(state in _GOOD for state in states)} of the last {len(states)} ended well" if states else "never used"
 
 
-def _sentence(shown: list[Data], bad: list[str]) -> str:
+def _not_well(shown: list[Data]) -> list[str]:
+    return [one["name"] for one in shown if one["state"] not in (None, *_GOOD)]
+
+
+def sentence(shown: list[Data]) -> str:
+    """How the targets of a list are, each with its `name` and `state`; None of one that was never used."""
+    bad = _not_well(shown)
     used = sum(one["state"] is not None for one in shown)
-    unused = f"; {len(shown) - used} were never used" if used < len(shown) else ""
+    left = len(shown) - used
+    unused = f"; {left} {'was' if left == 1 else 'were'} never used" if left else ""
+    if not used:
+        return "No target here was used yet." if shown else "There is no target here."
     if not bad:
-        return f"All {used} targets here that were used ended well last time{unused}."
+        well = "The one target" if used == 1 else f"All {used} targets"
+        return f"{well} here that {'was' if used == 1 else 'were'} used ended well last time{unused}."
     more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
     return f"{len(bad)} of {used} targets here did not end well last time: {', '.join(bad[:_NAMED])}{more}{unused}."
 
