@@ -34,3 +34,13 @@ def kind_named(text: str) -> str:
     near = difflib.get_close_matches(wanted, known, n=1)
     hint = f"; did you mean {known[near[0]]}?" if near else f"; there are {', '.join(sorted(set(known.values())))}"
     raise UsageError(f"there is no kind {text!r}{hint}")
+
+
+def kind_to_write(text: str) -> str:
+    """The same for kinds that people write. Raises UsageError for those that the engine writes, too."""
+    from schemas.kinds import MODELS
+
+    kind = kind_named(text)
+    if kind not in MODELS:
+        raise UsageError(f"{kind} is written by the engine; people write {', '.join(MODELS)}")
+    return kind

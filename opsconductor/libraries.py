@@ -19,7 +19,7 @@ from engine import builtin
 from engine.compile import compile_files
 from engine.vendored import LOCK_FILE, Vendored, digest, file_of, libraries_of, vendored
 from journal.errors import Refused
-from opsconductor import libraryorigin, lockfile
+from opsconductor import checkout, libraryorigin, lockfile
 from opsconductor.exits import UsageError
 from opsconductor.libraryorigin import Found, Origin
 from opsconductor.validation import files_below
@@ -231,8 +231,7 @@ def built_in() -> tuple[Held, ...]:
 
 def root_of(where: Path) -> Path:
     """The folder with opsconductor.yaml that `where` lies in. Raises UsageError where there is none."""
-    place = where.resolve()
-    found = next((one for one in (place, *place.parents) if (one / "opsconductor.yaml").is_file()), None)
+    found = checkout.root_of(where)
     if found is None:
         raise UsageError(f"{where}: there is no opsconductor.yaml here or above; name the repository by -C")
     return found

@@ -9,7 +9,8 @@ import typer.exceptions
 from opsconductor import exits
 
 COMMANDS = {
-    "new": ("init",),
+    "init": ("init",),
+    "new": ("new",),
     "validate": ("validate",),
     "fmt": ("fmt",),
     "plan": ("plan",),

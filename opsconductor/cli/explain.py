@@ -1,6 +1,7 @@
 """`schema` and `explain`: the language, told by its own models."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,12 +21,25 @@ def schema(
         str | None,
         typer.Argument(metavar="[KIND]", help="One kind, of the status branch too; all that people write by default."),
     ] = None,
+    with_names: Annotated[
+        bool, typer.Option("--with-names", help="Offer the names of the documents in the checkout, for completion.")
+    ] = False,
+    repo: Annotated[
+        Path,
+        typer.Option("--repo", "-C", envvar="OPSCONDUCTOR_REPO", metavar="PATH", help="The checkout with the names."),
+    ] = Path(),
 ) -> int:
     """JSON Schema 2020-12, for editors: `# yaml-language-server: $schema=FILE`."""
     from opsconductor.kindnames import kind_named
     from schemas.publish import schema as publish
 
-    typer.echo(json.dumps(publish(kind_named(kind) if kind else None), indent=2, ensure_ascii=False))
+    published = publish(kind_named(kind) if kind else None)
+    if with_names:
+        from opsconductor.checkout import names_in
+        from schemas.named import with_names as named
+
+        published = named(published, names_in(repo))
+    typer.echo(json.dumps(published, indent=2, ensure_ascii=False))
     return exits.OK
 
 

@@ -178,22 +178,11 @@ def _zone(given: str | None) -> str:
     """The zone that was given, or this machine's. Raises UsageError where neither is one."""
     from zoneinfo import available_timezones
 
-    name = given or _zone_of_this_machine()
+    from opsconductor.localzone import name_of_local_zone
+
+    name = given or name_of_local_zone()
     if name is None:
         raise UsageError("this machine's time zone has no name here; give one with --time-zone, as in Europe/Chisinau")
     if name not in available_timezones():
         raise UsageError(f"--time-zone {name}: not a zone; write its IANA name, as in Europe/Chisinau or UTC")
     return name
-
-
-def _zone_of_this_machine() -> str | None:
-    import os
-
-    name = os.environ.get("TZ", "").removeprefix(":")
-    if not name:
-        place = Path("/etc/localtime")
-        parts = place.resolve().parts if place.is_symlink() else ()
-        name = "/".join(parts[parts.index("zoneinfo") + 1 :]) if "zoneinfo" in parts else ""
-    if not name and Path("/etc/timezone").is_file():
-        name = Path("/etc/timezone").read_text(errors="replace").strip()
-    return {"Etc/UTC": "UTC", "Etc/UCT": "UTC"}.get(name, name) or None

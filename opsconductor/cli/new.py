@@ -1,4 +1,4 @@
-"""`init`: a new definitions repository that works."""
+"""`new`: a document to begin with."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,45 +6,42 @@ from typing import Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.options import StateOption
-from opsconductor.terminal import chatter
+from opsconductor.terminal import chatter, printable
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command("init")(init)
+    app.command("new")(new)
 
 
-def init(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet, or is empty.")],
-    example: Annotated[str, typer.Option("--example", metavar="NAME", help="Which sample to write.")] = "hello",
-    ci: Annotated[
-        str | None, typer.Option("--ci", metavar="PROVIDER", help="github, gitlab, gitea, forgejo or woodpecker.")
-    ] = None,
-    package: Annotated[
+def new(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Job, Schedule, Target, ...; as people spell it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Its name; of a step with its library: tools/disk-usage.")
+    ],
+    repo: Annotated[
+        Path,
+        typer.Option("--repo", "-C", envvar="OPSCONDUCTOR_REPO", metavar="PATH", help="The definitions repository."),
+    ] = Path(),
+    file: Annotated[
         str | None,
-        typer.Option(
-            "--package",
-            metavar="REQUIREMENT",
-            help="What the CI file installs: opsconductor==VERSION, 'opsconductor @ git+https://...' or the path of a "
-            "wheel in the repository; this version by default.",
-        ),
+        typer.Option("--file", metavar="FILE", help="Where to, from the root; a file that exists gets it at its end."),
     ] = None,
-    state: StateOption = None,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Write nothing; print the document.")] = False,
 ) -> int:
-    """Make a git repository (branch main) with a working sample, editor settings and, with --ci, a CI file."""
-    from opsconductor.sample import write
+    """Write a document with comments on what else it may say, for you to edit. Nothing is committed."""
+    from opsconductor.kindnames import kind_to_write
+    from opsconductor.newdocument import drafted, left_to_do, printed, write
 
-    made = write(directory, example, Path(state) if state else None, provider=ci, package=package)
-    chatter(f"made {made.root} with {made.documents} documents, committed on branch main")
-    given = f" --state {state}" if state else ""
-    steps = {
-        f"opsconductor up {directory}{given}": "start it: reconcile, schedule, run, publish",
-        f"opsconductor get runs -C {directory}": "in another terminal: what ran",
-        f"git -C {directory} log -p opsconductor/status": "every result is a commit",
-    }
-    width = max(map(len, steps))
-    chatter("next:")
-    for command, reason in steps.items():
-        chatter(f"    {command.ljust(width)}   # {reason}")
+    meant = kind_to_write(kind)
+    if stdout:
+        typer.echo(printed(meant, name), nl=False)
+        return exits.OK
+    draft = drafted(repo, meant, name, file)
+    write(draft)
+    place = printable(draft.path)
+    chatter(f"wrote {place}" if draft.before is None else f"wrote line {draft.begins_at} and on of {place}")
+    for one in left_to_do(draft):
+        chatter(printable(f"    line {one.span.line}: {one.message}; {one.hint}" if one.hint else f"    {one.message}"))
+    chatter("next: edit it, 'opsconductor validate', and commit")
     return exits.OK

@@ -48,6 +48,7 @@ def give(asked: Asked) -> int:
 
 
 def _give(asked: Asked) -> int:
+    from opsconductor.checkout import root_of
     from opsconductor.report import FORMATS, shown
     from opsconductor.validation import validate_commit, validate_paths
     from schemas.diagnostic import has_errors
@@ -58,7 +59,7 @@ def _give(asked: Asked) -> int:
     if not path.is_dir():
         raise UsageError(f"{path}: not a folder; give the one with opsconductor.yaml")
     if asked.rev is None:
-        root = _root_of(path)
+        root = root_of(path) or path
         report, place = validate_paths(root), _place_of(root.resolve())
     else:
         from opsconductor.repository import Repository
@@ -71,12 +72,6 @@ def _give(asked: Asked) -> int:
     sys.stdout.write(f"{shown(report, asked.output, place)}\n")
     sys.stdout.flush()
     return exits.FINDINGS if has_errors(report.findings) else exits.OK
-
-
-def _root_of(path: Path) -> Path:
-    """The nearest folder upwards that holds a Project; the folder itself where none does."""
-    here = path.resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / "opsconductor.yaml").is_file()), path)
 
 
 def _place_of(root: Path) -> str:

@@ -1,5 +1,6 @@
 """An editor that found our schema by the modeline says what `validate` says, while one types."""
 
+import json
 import re
 from bisect import bisect
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ import pytest
 import yaml
 
 from opsconductor import editors
+from opsconductor.checkout import names_in
 from opsconductor.validation import validate_paths
+from schemas.named import with_names
+from schemas.publish import schema
 from tests.language_server import LanguageServer, language_server
 
 pytestmark = pytest.mark.slow
@@ -128,3 +132,20 @@ def test_the_editor_offers_the_keywords_of_a_param_and_the_kinds_of_a_policy(
     policy = written(folder, "policy", head.format("Policy") + rules)
     editor.findings(policy)
     assert {"Job", "Schedule"} <= set(editor.completions(policy, line=10, character=12))
+
+
+def test_the_editor_offers_the_names_that_the_checkout_has_and_underlines_no_other(folder: Path) -> None:
+    head = "apiVersion: opsconductor/v1\nkind: {}\nmetadata: {{name: {}}}\nspec:\n"
+    written(folder, "jobs", head.format("Job", "vacuum") + "  steps: [{run: 'true'}]\n")
+    written(folder, "hosts", head.format("Target", "db-7") + "  connections: {local: {}}\n")
+    (folder / editors.SCHEMA_FILE).write_text(json.dumps(with_names(schema(None), names_in(folder))))
+    job = "  targets:\n    names:\n      - \n  steps:\n    - uses: notify\n      with: {channel: nobody, text: x}\n"
+    with language_server(folder) as editor:
+        schedule = written(folder, "s", head.format("Schedule", "s") + "  jobRef: \n  every: 1h\n")
+        editor.findings(schedule)
+        assert "vacuum" in editor.completions(schedule, line=5, character=10)
+        narrowed = written(folder, "n", head.format("Job", "n") + job)
+        editor.findings(narrowed)
+        assert "db-7" in editor.completions(narrowed, line=7, character=8)
+        other = written(folder, "o", head.format("Schedule", "o") + "  jobRef: not-there-yet\n  every: 1h\n")
+        assert editor.findings(other) == []
