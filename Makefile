@@ -50,11 +50,11 @@ $(VENV)/.dev: $(VENV)/.project requirements-dev.lock
 	@touch $@
 
 programs:
-	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap strace gcc libc-headers
+	@tools/programs.sh git sshd ssh-keygen busybox sudo nmap strace gcc libc-headers postgres
 
 # What the steps of the libraries work with on a host of the slow tests.
 host-programs:
-	@tools/programs.sh cron logrotate sysctl journalctl rabbitmq-server sqlite3 psql postgres mariadb mariadbd \
+	@tools/programs.sh cron logrotate sysctl journalctl rabbitmq-server sqlite3 psql mariadb mariadbd \
 		rsync ping traceroute zstd xz curl openssl promtool
 
 # An editor's language server, a workflow checker, a schema and axe, for slow tests; the lock file names no registry.

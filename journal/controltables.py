@@ -1,17 +1,17 @@
 """The tables by which controllers and runners of one database find each other."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, LargeBinary, Table
 
-from journal.tables import Instant, metadata
+from journal.tables import Characters, Instant, metadata
 
 leadership = Table(
     # One row a role: who leads. A token is never used twice.
     "leadership",
     metadata,
-    Column("role", String, primary_key=True),
-    Column("holder", String, nullable=False),
-    Column("host", String, nullable=False),
-    Column("version", String, nullable=False),
+    Column("role", Characters, primary_key=True),
+    Column("holder", Characters, nullable=False),
+    Column("host", Characters, nullable=False),
+    Column("version", Characters, nullable=False),
     Column("since", Instant, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("lease_until", Float),  # null: it was given up
@@ -21,14 +21,14 @@ files = Table(
     # Of the repository: what runners asked for, and what a controller, which has the repository, answered.
     "files",
     metadata,
-    Column("commit", String, primary_key=True),
+    Column("commit", Characters, primary_key=True),
     Column("folder", Boolean, primary_key=True),
-    Column("path", String, primary_key=True),
+    Column("path", Characters, primary_key=True),
     Column("used_at", Instant, nullable=False),
     Column("answered", Boolean, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("data", LargeBinary),
-    Column("trouble", String),
+    Column("trouble", Characters),
 )
 _UNANSWERED = files.c.answered.is_(False)
 Index("files_unanswered", files.c.used_at, sqlite_where=_UNANSWERED, postgresql_where=_UNANSWERED)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Float, Integer, String, Table, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, bindparam, insert, select, update
 
 from engine.identity import RunId
 from engine.states import RunState
-from journal.tables import AnyRow, Instant, metadata, runs
+from journal.tables import AnyRow, Characters, Instant, metadata, runs
 
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 """Upper edges of the classes of durations, in seconds. Their numbers are kept: a change of them needs a new version."""
@@ -25,10 +25,10 @@ NO_CLASS = -1
 counts = Table(
     "counts",
     metadata,
-    Column("what", String, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("name", String, primary_key=True),
-    Column("detail", String, primary_key=True),
+    Column("what", Characters, primary_key=True),
+    Column("kind", Characters, primary_key=True),
+    Column("name", Characters, primary_key=True),
+    Column("detail", Characters, primary_key=True),
     Column("size", Integer, primary_key=True),
     Column("times", BigInteger, nullable=False),
     Column("seconds", Float, nullable=False),

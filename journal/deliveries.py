@@ -106,7 +106,6 @@ _CLAIMABLE = (
     .where(_due("now"), _FIRST_OF_ITS_KEY, messages.c.channel.not_in(bindparam("shut", expanding=True)))
     .order_by(messages.c.seq)
     .limit(bindparam("most"))
-    .with_for_update(skip_locked=True, of=messages)
 )
 _CLAIMABLE_IN_POOLS = _CLAIMABLE.where(_POOL.in_(bindparam("pools", expanding=True)))
 _CLAIM = (

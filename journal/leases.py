@@ -94,7 +94,6 @@ _QUEUED = (
     .where(_OPEN, table.c.state == RunState.QUEUED.value, ~table.c.workflow)
     .order_by(table.c.priority.desc(), table.c.seq)
     .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
 )
 _QUEUED_IN_POOLS = _QUEUED.where(table.c.pool.in_(bindparam("pools", expanding=True)))
 _CLAIM = (
@@ -128,11 +127,11 @@ _LOST = select(
     table.c.runner,
     table.c.workflow,
 ).where(~table.c.workflow)
-_EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now")).with_for_update(skip_locked=True)
-_ALL_RUNNING = _LOST.where(_OPEN, _RUNNING).with_for_update()
+_EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now"))
+_ALL_RUNNING = _LOST.where(_OPEN, _RUNNING)
 _STRAYED = _LOST.where(
     _OPEN, _RUNNING, table.c.runner == bindparam("by"), table.c.id.in_(bindparam("which", expanding=True))
-).with_for_update()
+)
 _TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
 _COUNT_LOST = update(table).where(table.c.seq == bindparam("which")).values(lost=table.c.lost + 1)
 _REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**_TO_QUEUE)

@@ -81,7 +81,6 @@ def happened_all(tx: Connection, found: Sequence[Notice]) -> int:
             del by_id[known]
     if by_id:
         points.record("notice")
-        outbox.in_commit_order(tx)
         tx.execute(_ADD, [_values(name, notice) for name, notice in by_id.items()])
         tx.info[outbox.TOLD] = True
     return len(by_id)

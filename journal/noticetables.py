@@ -1,8 +1,8 @@
 """The tables of what may have to be told, and of the messages that tell it."""
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text, or_
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, Table, or_
 
-from journal.tables import Instant, Seq, json_value, metadata
+from journal.tables import Characters, Instant, Seq, json_value, metadata
 
 notices = Table(
     # What happened that somebody may want to be told of, in the order in which it was recorded.
@@ -10,12 +10,12 @@ notices = Table(
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
     # Of what happened, to what, and which time it was: recorded again it is the same notice.
-    Column("id", String(32), nullable=False, unique=True),
-    Column("type", String, nullable=False),
+    Column("id", Characters, nullable=False, unique=True),
+    Column("type", Characters, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("name", String, nullable=False),
-    Column("run", String(100)),
+    Column("kind", Characters, nullable=False),
+    Column("name", Characters, nullable=False),
+    Column("run", Characters),
     Column("data", json_value(), nullable=False),
     sqlite_autoincrement=True,
 )
@@ -24,9 +24,9 @@ tallies = Table(
     # What a rule has to remember of an object: how often in a row it failed, and whether that was told.
     "tallies",
     metadata,
-    Column("rule", String, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("name", String, primary_key=True),
+    Column("rule", Characters, primary_key=True),
+    Column("kind", Characters, primary_key=True),
+    Column("name", Characters, primary_key=True),
     Column("failures", Integer, nullable=False, default=0),
     Column("matched", Integer, nullable=False, default=0),
     Column("told", Boolean, nullable=False, default=False),
@@ -38,32 +38,32 @@ messages = Table(
     "messages",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("id", String(32), nullable=False, unique=True),
-    Column("channel", String, nullable=False),
-    Column("pool", String, nullable=False),
-    Column("rule", String, nullable=False),
-    Column("user", String),
+    Column("id", Characters, nullable=False, unique=True),
+    Column("channel", Characters, nullable=False),
+    Column("pool", Characters, nullable=False),
+    Column("rule", Characters, nullable=False),
+    Column("user", Characters),
     # Messages of one channel and key leave in their order.
-    Column("order_key", String, nullable=False),
+    Column("order_key", Characters, nullable=False),
     # Events that make one message have this in common, while it is held.
-    Column("group_key", String(32)),
+    Column("group_key", Characters),
     Column("hold_until", Instant),
     Column("context", json_value(), nullable=False),
     Column("template", json_value()),
     # Set once, by the first attempt: later ones and replays send the same words.
-    Column("subject", Text),
-    Column("text", Text),
-    Column("format", String),
+    Column("subject", Characters),
+    Column("text", Characters),
+    Column("format", Characters),
     Column("notices", json_value(), nullable=False),
-    Column("count", Integer, nullable=False, default=1),
-    Column("state", String, nullable=False),
+    Column("count", BigInteger, nullable=False, default=1),
+    Column("state", Characters, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("first_at", Instant),
     Column("delivered_at", Instant),
-    Column("error", Text),
-    Column("runner", String),
+    Column("error", Characters),
+    Column("runner", Characters),
     Column("lease_until", Float),
     Column("token", Integer, nullable=False, default=0),
     Index("messages_by_channel", "channel", "seq"),
@@ -88,9 +88,9 @@ channels = Table(
     # Where messages go, as the commit in force says.
     "channels",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("pool", String, nullable=False),
+    Column("name", Characters, primary_key=True),
+    Column("pool", Characters, nullable=False),
     Column("spec", json_value(), nullable=False),
-    Column("commit", String, nullable=False),
+    Column("commit", Characters, nullable=False),
     sqlite_with_rowid=False,
 )

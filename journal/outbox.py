@@ -1,8 +1,8 @@
 """The outbox: which objects have changed, written in the transaction of the change.
 
 A consumer reads the distinct objects after its cursor, does its work, and moves the cursor; doing it again is
-harmless. Order is the order of commits. Topics: run job workflow gate schedule target request trigger
-decision sync.
+harmless. Order is the order of commits, since writers take turns (`journal.database`). Topics: run job workflow gate
+schedule target request trigger decision sync.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
 
 from journal import points
-from journal.tables import cursors, meta, outbox
+from journal.tables import cursors, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +52,14 @@ def add_all(tx: Connection, objects: tuple[tuple[str, str], ...]) -> None:
     """Say that several objects have changed."""
     if not objects:
         return
-    in_commit_order(tx)
     tx.info[TOLD] = True
     tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
 
 
 def add_selected(tx: Connection, topic: str, keys: Select[tuple[str]]) -> None:
     """Say that every object has changed whose key the query gives, in its order. The database does it by itself."""
-    in_commit_order(tx)
     tx.info[TOLD] = True
     tx.execute(insert(outbox).from_select(["key", "topic"], keys.add_columns(literal(topic))))
-
-
-def in_commit_order(tx: Connection) -> None:
-    """Hold until the commit what every transaction holds that numbers rows which a cursor reads."""
-    # SQLite has one writer at a time. Elsewhere a later number could be committed, and passed by a cursor, before
-    # an earlier one: whoever writes to the outbox holds this row until its commit.
-    if tx.dialect.name != "sqlite":
-        tx.execute(select(meta.c.value).where(meta.c.key == "version").with_for_update())
 
 
 def pending(conn: Connection, consumer: str, limit: int = 10_000, *, until: int = _NO_END) -> Batch:

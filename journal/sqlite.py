@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, select
 from sqlalchemy.pool import NullPool
 
-from journal import faults
+from journal import faults, sqlitefaults
 from journal.encoding import to_json
 from journal.errors import Refused
 from journal.tables import VERSION, meta
@@ -20,13 +20,57 @@ _CHECKED_WHOLE = 256 * 1024 * 1024
 _WAL_KEPT = 64 * 1024 * 1024
 
 
-def engines(path: Path) -> tuple[Engine, Engine]:
-    """For the one writer and for readers. Each thread that uses them keeps its own connection."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"cannot make the folder {path.parent} for the journal: {error.strerror}") from error
-    return _engine(path, "BEGIN IMMEDIATE", query_only=False), _engine(path, "BEGIN", query_only=True)
+class File:
+    """A journal in a file. Processes of one machine may share it."""
+
+    elsewhere = "move it away, or choose another folder with --state"
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"cannot make the folder {path.parent} for the journal: {error.strerror}") from error
+        self._path = path
+        self.writing = _engine(path, "BEGIN IMMEDIATE", query_only=False)
+        self.reading = _engine(path, "BEGIN", query_only=True)
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    def check(self, connection: Connection) -> None:
+        # Very large files are checked by their first use alone.
+        if not self._path.exists() or self._path.stat().st_size > _CHECKED_WHOLE:
+            return
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        found = driver.execute("PRAGMA quick_check(3)").fetchall()
+        if found != [("ok",)]:
+            details = "; ".join(str(row[0]) for row in found)
+            raise Refused(sqlitefaults.damaged(f"{self._path}: {details}"))
+
+    def mark(self, connection: Connection) -> int:
+        return _changes(connection)
+
+    def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
+        return _changes(connection) != mark
+
+    def close(self) -> None:
+        self.reading.dispose()
+        # The write-ahead log goes into the file, so that a stopped journal is one file.
+        with faults.suppressed(), self.writing.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert driver is not None
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.writing.dispose()
+
+
+def _changes(connection: Connection) -> int:
+    """How many rows this connection has changed so far."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    found: int = driver.total_changes
+    return found
 
 
 def _engine(path: Path, begin: str, *, query_only: bool) -> Engine:
@@ -68,35 +112,9 @@ def looked_into(path: Path) -> Iterator[Connection | None]:
     if not path.exists():
         yield None
         return
-    _, reader = engines(path)
-    with faults.translation(), reader.connect() as connection:
+    file = File(path)
+    with faults.translation(), file.reading.connect() as connection:
         names = inspect(connection).get_table_names()
         known = connection.execute(_VERSION).scalar() if "meta" in names else None
         yield connection if known == str(VERSION) else None
-    reader.dispose()
-
-
-def check(connection: Connection, path: Path) -> None:
-    """Refuse a damaged file. Very large files are checked by their first use alone."""
-    if not path.exists() or path.stat().st_size > _CHECKED_WHOLE:
-        return
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    found = driver.execute("PRAGMA quick_check(3)").fetchall()
-    if found != [("ok",)]:
-        details = "; ".join(str(row[0]) for row in found)
-        raise Refused(faults.damaged(f"{path}: {details}"))
-
-
-def changes(connection: Connection) -> int | None:
-    """How many rows this connection has changed so far; None where the database does not say."""
-    found: int | None = getattr(connection.connection.driver_connection, "total_changes", None)
-    return found
-
-
-def merge(engine: Engine) -> None:
-    """Bring the write-ahead log into the file, so that a stopped journal is one file."""
-    with faults.suppressed(), engine.connect() as connection:
-        driver = connection.connection.driver_connection
-        assert driver is not None
-        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.reading.dispose()

@@ -40,7 +40,7 @@ def fresh(conn: Connection, since: datetime, now: datetime) -> tuple[Standing, .
 
 def still(tx: Connection, run: Standing) -> bool:
     """Whether the run stands as it was read: a runner may have begun it since, or have ended it."""
-    row = tx.execute(_STANDING.where(runs.c.id == run.run).with_for_update()).first()
+    row = tx.execute(_STANDING.where(runs.c.id == run.run)).first()
     return row is not None and _standing(row) == run
 
 
@@ -93,9 +93,7 @@ def start_at(tx: Connection, run: RunId, instant: datetime, now: datetime) -> bo
     One that has its place gives it back, and asks for one when its time comes.
     """
     row = tx.execute(
-        select(runs.c.seq, runs.c.due_at, runs.c.queue_deadline)
-        .where(runs.c.id == run, _OPEN, _NOT_BEGUN)
-        .with_for_update()
+        select(runs.c.seq, runs.c.due_at, runs.c.queue_deadline).where(runs.c.id == run, _OPEN, _NOT_BEGUN)
     ).first()
     if row is None:
         return False

@@ -11,84 +11,17 @@ from copy import copy
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, insert, inspect, make_url, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import ArgumentError
 
-from journal import facts, faults, points, sqlite
+from journal import facts, faults, points, upgrades
 from journal.clock import Clock
-from journal.controltables import files, leadership
-from journal.counts import counts
+from journal.database import Database
 from journal.errors import Refused, Unavailable
-from journal.noticetables import channels, messages, notices, tallies
-from journal.tables import (
-    PRODUCT,
-    RUNS_IN_LINE,
-    RUNS_LATER,
-    VERSION,
-    commits,
-    events,
-    meta,
-    metadata,
-    nodes,
-    runs,
-    uses,
-    verdicts,
-    watches,
-)
+from journal.sqlite import File
 from journal.workers import Call, Reader, Watch, Writer
 
 T = TypeVar("T")
-
-
-def _executing(*statements: str) -> Callable[[Connection], object]:
-    return lambda connection: [connection.exec_driver_sql(statement) for statement in statements]
-
-
-def _with_workflows(connection: Connection) -> None:
-    _executing(
-        "ALTER TABLE runs ADD COLUMN workflow BOOLEAN NOT NULL DEFAULT false",
-        "ALTER TABLE runs ADD COLUMN parent VARCHAR(100)",
-    )(connection)
-    metadata.create_all(connection, tables=[nodes, verdicts])
-    next(index for index in runs.indexes if index.name == "runs_by_parent").create(connection)
-
-
-def _with_queues(connection: Connection) -> None:
-    _executing(
-        "ALTER TABLE runs ADD COLUMN on_conflict VARCHAR",
-        "ALTER TABLE runs ADD COLUMN max_queue INTEGER",
-        "DROP INDEX runs_open_by_group",
-    )(connection)
-    RUNS_IN_LINE.create(connection)
-    RUNS_LATER.create(connection)
-
-
-def _with_controllers(connection: Connection) -> None:
-    metadata.create_all(connection, tables=[leadership, files])
-    _executing(
-        "ALTER TABLE runners ADD COLUMN version VARCHAR",
-        "ALTER TABLE runners ADD COLUMN seen_at BIGINT",
-    )(connection)
-
-
-_OF_9 = [commits, notices, tallies, messages, channels, counts]
-_UPGRADES: dict[int, Callable[[Connection], object]] = {
-    2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
-    3: _executing(
-        "ALTER TABLE steps ADD COLUMN again BOOLEAN NOT NULL DEFAULT false",
-        "ALTER TABLE steps ADD COLUMN rescued BOOLEAN NOT NULL DEFAULT false",
-        "ALTER TABLE run_targets ADD COLUMN reason VARCHAR",
-    ),
-    4: _executing("ALTER TABLE steps ADD COLUMN inherited BOOLEAN NOT NULL DEFAULT false"),
-    5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
-    6: _with_workflows,
-    7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
-    8: _with_queues,
-    9: lambda connection: metadata.create_all(connection, tables=_OF_9),
-    10: lambda connection: metadata.create_all(connection, tables=[uses]),
-    11: _with_controllers,
-}
-"""How a journal of the version before becomes one of this version."""
 
 
 class Journal:
@@ -99,12 +32,12 @@ class Journal:
     second time when another process was quicker, and it must not block.
     """
 
-    def __init__(self, engine: Engine, reading: Engine, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self.clock = clock
-        self._engines = (engine, reading)
+        self._database = database
         self._watches: set[Watch] = set()
-        self._writer = Writer(engine, self._watches)
-        self._reader = Reader(reading)
+        self._writer = Writer(database, self._watches)
+        self._reader = Reader(database.reading)
         self._closed = False
         self._opened = self
         self._guard: Callable[[Connection], object] | None = None
@@ -113,29 +46,24 @@ class Journal:
 
     @classmethod
     def open(cls, url: str, *, clock: Clock) -> "Journal":
-        """Open, create or upgrade the journal at `url` (`sqlite:///<path>`).
+        """Open, create or upgrade the journal at `url`: `sqlite:///<path>` or `postgresql://<user>@<host>/<database>`.
 
-        Raises Refused where the file is newer than this program, not a journal, damaged or not ours to write, and
-        Unavailable where it is locked or the disk is full.
+        What libpq knows of connections may follow as a query (`?sslmode=verify-full`). Raises Refused where the
+        journal is newer than this program, not a journal, damaged or not ours to write, and Unavailable where it is
+        locked, its disk is full or its server is away.
         """
-        name = make_url(url).get_backend_name()
-        if name != "sqlite":
-            raise Refused(f"cannot keep the journal in {name}: this version supports sqlite:///<path> only")
-        path = make_url(url).database
-        if not path or path == ":memory:":
-            raise Refused("the journal needs a file: sqlite:///<path>")
-        engine, reading = sqlite.engines(Path(path))
+        database = _database(url)
         try:
-            with faults.translation(), engine.connect() as connection:
-                sqlite.check(connection, Path(path))
+            with faults.translation(), database.writing.connect() as connection:
+                database.check(connection)
                 points.reach("journal.file-created")
                 with connection.begin():
-                    _prepare(connection, str(path))
+                    upgrades.prepare(connection, database)
         except BaseException:
-            engine.dispose()
-            reading.dispose()
+            database.writing.dispose()
+            database.reading.dispose()
             raise
-        return cls(engine, reading, clock)
+        return cls(database, clock)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Make the change durable, and give what it returned.
@@ -187,7 +115,7 @@ class Journal:
 
     def reader(self, name: str) -> "JournalReader":
         """Another reader, on a thread and a connection of its own: what it asks makes nobody else wait."""
-        return JournalReader(self, Reader(self._engines[1], f"journal-reader-{name}"))
+        return JournalReader(self, Reader(self._database.reading, f"journal-reader-{name}"))
 
     def watch(self, *, objects: bool = False) -> Watch:
         """A watch for the calling task, set after any commit of this process. Other processes must be polled for.
@@ -209,10 +137,7 @@ class Journal:
 
     def _dispose(self) -> None:
         points.reach("journal.drained")
-        writing, reading = self._engines
-        reading.dispose()
-        sqlite.merge(writing)
-        writing.dispose()
+        self._database.close()
 
 
 class JournalReader:
@@ -281,27 +206,19 @@ def _probed(tx: Connection) -> None:
     facts.put(tx, "journal.probe", secrets.token_hex(8))
 
 
-def _prepare(connection: Connection, place: str) -> None:
-    """Create the tables in an empty database, or bring them to this version."""
-    names = set(inspect(connection).get_table_names())
-    if not names:
-        metadata.create_all(connection)
-        known_by = {"product": PRODUCT, "version": str(VERSION)}
-        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in known_by.items()])
-        return
-    known: dict[str, str] = {}
-    if "meta" in names:
-        with suppress(OperationalError):
-            known = {row.key: row.value for row in connection.execute(select(meta.c.key, meta.c.value))}
-    if known.get("product") != PRODUCT or not known.get("version", "").isdigit():
-        raise Refused(f"{place} is not an OpsConductor journal; move it away, or choose another folder with --state")
-    version = int(known["version"])
-    if version > VERSION:
-        raise Refused(
-            f"{place} was written by a newer OpsConductor (its tables are version {version}, this program knows "
-            f"{VERSION}); run that version again, or choose another folder with --state"
-        )
-    for step in range(version + 1, VERSION + 1):
-        _UPGRADES[step](connection)
-    if version < VERSION:
-        connection.execute(update(meta).where(meta.c.key == "version").values(value=str(VERSION)))
+def _database(url: str) -> Database:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise Refused("the URL of the journal's database cannot be read") from error  # it may hold a password
+    match parsed.drivername:
+        case "sqlite":
+            if not parsed.database or parsed.database == ":memory:":
+                raise Refused("the journal needs a file: sqlite:///<path>")
+            return File(Path(parsed.database))
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            from journal.postgresql import Server
+
+            return Server(parsed)
+        case other:
+            raise Refused(f"cannot keep the journal in {other}: use sqlite:///<path> or postgresql://<host>/<database>")

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Row,
     String,
     Table,
-    Text,
     TypeDecorator,
     UniqueConstraint,
     false,
@@ -27,7 +26,10 @@ from sqlalchemy.engine import Dialect
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
 VERSION = 11
-"""Raised with every change of the tables; `journal.store` upgrades older files step by step."""
+"""Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
+COMPATIBLE = 11
+"""The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
+would be wrong, or could not write (a new column without a default), it is raised to VERSION."""
 PRODUCT = "opsconductor"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +54,9 @@ def json_value() -> JSON:
     return JSON(none_as_null=True)
 
 
+# Compared byte by byte on either database, whatever the locale of a PostgreSQL server: SQLite knows nothing else.
+Characters = String().with_variant(String(collation="C"), "postgresql")
+
 # SQLite counts rows by INTEGER alone; PostgreSQL must not run out of 32 bits.
 Seq = BigInteger().with_variant(Integer, "sqlite")
 
@@ -60,14 +65,14 @@ metadata = MetaData()
 meta = Table(
     "meta",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
+    Column("key", Characters, primary_key=True),
+    Column("value", Characters, nullable=False),
 )
 
 specs = Table(
     "specs",
     metadata,
-    Column("digest", String(64), primary_key=True),
+    Column("digest", Characters, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )
 
@@ -75,31 +80,31 @@ runs = Table(
     "runs",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("id", String(100), nullable=False, unique=True),
+    Column("id", Characters, nullable=False, unique=True),
     # Exactly once: whatever crashes and whoever repeats, one cause is one run.
-    Column("cause_key", String, nullable=False, unique=True),
+    Column("cause_key", Characters, nullable=False, unique=True),
     Column("cause", json_value(), nullable=False),
-    Column("job", String, nullable=False),
-    Column("commit", String, nullable=False),
+    Column("job", Characters, nullable=False),
+    Column("commit", Characters, nullable=False),
     # An imported run has no spec: the status branch does not hold it.
     Column("spec", ForeignKey("specs.digest"), nullable=True),
     Column("params", json_value(), nullable=False),
     Column("targets", json_value(), nullable=False),
     Column("on_targets", Boolean, nullable=False),
     Column("libraries", json_value()),
-    Column("rerun_of", String(100)),
-    Column("pool", String, nullable=False),
-    Column("priority", Integer, nullable=False, default=0),
+    Column("rerun_of", Characters),
+    Column("pool", Characters, nullable=False),
+    Column("priority", BigInteger, nullable=False, default=0),
     Column("inline", Boolean, nullable=False, default=False),
-    Column("state", String, nullable=False),
-    Column("reason", String),
-    Column("message", Text),
-    Column("concurrency", String),
-    Column("slots", Integer, nullable=False, default=1),
-    Column("slot", Integer),
+    Column("state", Characters, nullable=False),
+    Column("reason", Characters),
+    Column("message", Characters),
+    Column("concurrency", Characters),
+    Column("slots", BigInteger, nullable=False, default=1),
+    Column("slot", BigInteger),
     # What it asks for when its time comes; null in runs of before, which wait like a queue.
-    Column("on_conflict", String),
-    Column("max_queue", Integer),
+    Column("on_conflict", Characters),
+    Column("max_queue", BigInteger),
     Column("queued_at", Instant, nullable=False),
     Column("starts_at", Instant),
     Column("due_at", Instant),  # as starts_at, until it has come
@@ -109,17 +114,17 @@ runs = Table(
     Column("token", Integer, nullable=False, default=0),
     Column("attempt", Integer, nullable=False, default=0),
     Column("lost", Integer, nullable=False, default=0),
-    Column("runner", String),
+    Column("runner", Characters),
     Column("lease_until", Float),
-    Column("wish", String),
-    Column("wish_reason", String),
+    Column("wish", Characters),
+    Column("wish_reason", Characters),
     Column("outputs", json_value()),
     # Of a dry run, all that it says: it has no steps and no targets of its own. Null where it is a run.
     Column("rehearsal", json_value()),
     # No runner takes a workflow's run; its plan is a graph.
     Column("workflow", Boolean, nullable=False, default=False, server_default=false()),
     # The workflow's run that a node's run belongs to.
-    Column("parent", String(100)),
+    Column("parent", Characters),
     Index("runs_by_job", "job", "seq"),
     sqlite_autoincrement=True,
 )
@@ -161,9 +166,9 @@ causes = Table(
     # What is left of runs that retention has removed: an act is consumed once, ever; an instant fires once.
     "causes",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("run", String(100), nullable=False),
-    Column("state", String, nullable=False),
+    Column("key", Characters, primary_key=True),
+    Column("run", Characters, nullable=False),
+    Column("state", Characters, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -172,10 +177,10 @@ run_targets = Table(
     "run_targets",
     metadata,
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
-    Column("target", String, primary_key=True),
-    Column("state", String, nullable=False),
+    Column("target", Characters, primary_key=True),
+    Column("state", Characters, nullable=False),
     Column("outputs", json_value()),
-    Column("reason", String),
+    Column("reason", Characters),
     Column("ended_at", Instant, nullable=False),
     Index("run_targets_by_target", "target", "run"),
     sqlite_with_rowid=False,
@@ -186,24 +191,24 @@ steps = Table(
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), nullable=False),
-    Column("target", String, nullable=False),
-    Column("phase", String, nullable=False),
-    Column("step", String, nullable=False),
+    Column("target", Characters, nullable=False),
+    Column("phase", Characters, nullable=False),
+    Column("step", Characters, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("name", String),
-    Column("state", String, nullable=False),
+    Column("name", Characters),
+    Column("state", Characters, nullable=False),
     Column("token", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
-    Column("exit_code", Integer),
+    Column("exit_code", BigInteger),
     Column("duration", Float),
     Column("outputs", json_value()),
-    Column("stdout", Text),
-    Column("stderr", Text),
-    Column("stdout_tail", Text),
-    Column("stderr_tail", Text),
-    Column("error", Text),
-    Column("log", String),
+    Column("stdout", Characters),
+    Column("stderr", Characters),
+    Column("stdout_tail", Characters),
+    Column("stderr_tail", Characters),
+    Column("error", Characters),
+    Column("log", Characters),
     Column("continued", Boolean, nullable=False, default=False),
     Column("again", Boolean, nullable=False, default=False, server_default=false()),
     Column("rescued", Boolean, nullable=False, default=False, server_default=false()),
@@ -216,10 +221,10 @@ uses = Table(
     "uses",
     metadata,
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), primary_key=True),
-    Column("target", String, primary_key=True),
-    Column("credential", String, primary_key=True),
+    Column("target", Characters, primary_key=True),
+    Column("credential", Characters, primary_key=True),
     Column("token", Integer, primary_key=True),
-    Column("runner", String),
+    Column("runner", Characters),
     Column("at", Instant, nullable=False),
     Index("uses_by_credential", "credential", "run"),
     sqlite_with_rowid=False,
@@ -231,15 +236,15 @@ nodes = Table(
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("run", ForeignKey("runs.seq", ondelete="CASCADE"), nullable=False),
-    Column("node", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("job", String),
+    Column("node", Characters, nullable=False),
+    Column("kind", Characters, nullable=False),
+    Column("job", Characters),
     Column("needs", json_value(), nullable=False),
-    Column("state", String, nullable=False),
+    Column("state", Characters, nullable=False),
     Column("started_at", Instant),
     Column("until", Instant),
     Column("ended_at", Instant),
-    Column("reason", Text),
+    Column("reason", Characters),
     Column("outputs", json_value()),
     Column("items", json_value()),
     Column("runs", json_value()),
@@ -247,7 +252,7 @@ nodes = Table(
     Column("cleanup", Boolean, nullable=False, default=False),
     Column("inherited", Boolean, nullable=False, default=False),
     # A gate, once it is open: what is approved is its digest.
-    Column("digest", String(71), unique=True),
+    Column("digest", Characters, unique=True),
     Column("gate", json_value()),
     UniqueConstraint("run", "node", name="nodes_once_a_run"),
 )
@@ -258,11 +263,11 @@ verdicts = Table(
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("node", ForeignKey("nodes.seq", ondelete="CASCADE"), nullable=False),
-    Column("by", String, nullable=False),
+    Column("by", Characters, nullable=False),
     Column("approved", Boolean, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("act", String, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("act", Characters, nullable=False),
+    Column("reason", Characters, nullable=False),
     UniqueConstraint("node", "by", name="verdicts_once_a_person"),
 )
 
@@ -271,14 +276,14 @@ evidence = Table(
     "evidence",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("run", String(100), nullable=False, index=True),
+    Column("run", Characters, nullable=False, index=True),
     Column("token", Integer, nullable=False),
-    Column("what", String, nullable=False),
-    Column("target", String),
-    Column("phase", String),
-    Column("step", String),
+    Column("what", Characters, nullable=False),
+    Column("target", Characters),
+    Column("phase", Characters),
+    Column("step", Characters),
     Column("attempt", Integer),
-    Column("state", String, nullable=False),
+    Column("state", Characters, nullable=False),
     Column("detail", json_value(), nullable=False),
     Column("at", Instant, nullable=False),
 )
@@ -286,8 +291,8 @@ evidence = Table(
 schedules = Table(
     "schedules",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("fingerprint", String, nullable=False),
+    Column("name", Characters, primary_key=True),
+    Column("fingerprint", Characters, nullable=False),
     Column("considered_from", Instant, nullable=False),
     Column("considered_until", Instant, nullable=False),
     Column("lost_until", Instant),
@@ -297,13 +302,13 @@ decisions = Table(
     "decisions",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("schedule", String, nullable=False),
+    Column("schedule", Characters, nullable=False),
     Column("first", Instant, nullable=False),
     Column("last", Instant, nullable=False),
-    Column("times", Integer, nullable=False),
-    Column("verdict", String, nullable=False),
-    Column("reason", String),
-    Column("run", String(100)),
+    Column("times", BigInteger, nullable=False),
+    Column("verdict", Characters, nullable=False),
+    Column("reason", Characters),
+    Column("run", Characters),
     Column("decided_at", Instant, nullable=False),
     # Each due instant is decided once.
     UniqueConstraint("schedule", "first", name="decisions_once_an_instant"),
@@ -314,14 +319,14 @@ decisions = Table(
 acts = Table(
     "acts",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("state", String),
-    Column("reason", String),
-    Column("message", Text),
-    Column("action", String),
-    Column("requested_by", String),
-    Column("run", String(100), index=True),
-    Column("digest", String),
+    Column("name", Characters, primary_key=True),
+    Column("state", Characters),
+    Column("reason", Characters),
+    Column("message", Characters),
+    Column("action", Characters),
+    Column("requested_by", Characters),
+    Column("run", Characters, index=True),
+    Column("digest", Characters),
     Column("first_seen", Instant, nullable=False),
     Column("settled_at", Instant),
 )
@@ -330,10 +335,10 @@ watches = Table(
     # Which ends of runs set which trigger off: a row a job (empty: any) and state. Replaced with every commit in force.
     "watches",
     metadata,
-    Column("trigger", String, primary_key=True),
+    Column("trigger", Characters, primary_key=True),
     Column("workflow", Boolean, primary_key=True),
-    Column("job", String, primary_key=True),
-    Column("state", String, primary_key=True),
+    Column("job", Characters, primary_key=True),
+    Column("state", Characters, primary_key=True),
     sqlite_with_rowid=False,
 )
 
@@ -342,19 +347,19 @@ events = Table(
     "events",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("trigger", String, nullable=False),
-    Column("key", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("type", String),
-    Column("delivery", String),
+    Column("trigger", Characters, nullable=False),
+    Column("key", Characters, nullable=False),
+    Column("kind", Characters, nullable=False),
+    Column("type", Characters),
+    Column("delivery", Characters),
     Column("arrived_at", Instant, nullable=False),
-    Column("state", String, nullable=False),
-    Column("reason", String),
-    Column("message", Text),
-    Column("run", String(100)),
-    Column("dedupe", String),
+    Column("state", Characters, nullable=False),
+    Column("reason", Characters),
+    Column("message", Characters),
+    Column("run", Characters),
+    Column("dedupe", Characters),
     # How many: of refused requests that nobody signed, those of an hour are one.
-    Column("times", Integer, nullable=False, default=1, server_default="1"),
+    Column("times", BigInteger, nullable=False, default=1, server_default="1"),
     Column("settled_at", Instant),
     # What came, until it is decided.
     Column("payload", LargeBinary),
@@ -370,9 +375,9 @@ commits = Table(
     "commits",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("commit", String, nullable=False),
+    Column("commit", Characters, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("verdict", String, nullable=False),
+    Column("verdict", Characters, nullable=False),
     Column("detail", json_value(), nullable=False),
     sqlite_autoincrement=True,
 )
@@ -380,12 +385,12 @@ commits = Table(
 runners = Table(
     "runners",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("pool", String, nullable=False),
-    Column("host", String, nullable=False),
+    Column("name", Characters, primary_key=True),
+    Column("pool", Characters, nullable=False),
+    Column("host", Characters, nullable=False),
     Column("since", Instant, nullable=False),
     Column("lease_until", Float),
-    Column("version", String),
+    Column("version", Characters),
     Column("seen_at", Instant),  # its last sign of life, by the wall clock
 )
 
@@ -393,21 +398,21 @@ outbox = Table(
     "outbox",
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
-    Column("topic", String, nullable=False),
-    Column("key", String, nullable=False),
+    Column("topic", Characters, nullable=False),
+    Column("key", Characters, nullable=False),
     sqlite_autoincrement=True,
 )
 
 cursors = Table(
     "cursors",
     metadata,
-    Column("consumer", String, primary_key=True),
+    Column("consumer", Characters, primary_key=True),
     Column("seq", BigInteger, nullable=False),
 )
 
 facts = Table(
     "facts",
     metadata,
-    Column("key", String, primary_key=True),
+    Column("key", Characters, primary_key=True),
     Column("value", json_value()),
 )

@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from journal import faults, outbox, points, sqlite
+from journal import faults, outbox, points
+from journal.database import Database
 from journal.errors import FenceLost
 from journal.savepoint import in_savepoint
 
@@ -138,8 +139,9 @@ class _Worker(threading.Thread):
 
 
 class Writer(_Worker):
-    def __init__(self, engine: Engine, watches: set[Watch]) -> None:
-        super().__init__("journal-writer", engine)
+    def __init__(self, database: Database, watches: set[Watch]) -> None:
+        super().__init__("journal-writer", database.writing)
+        self._database = database
         self._watches = watches
         self._changed = False
         self._told = False
@@ -174,16 +176,17 @@ class Writer(_Worker):
     def _commit(self, changes: Callable[[Connection], object]) -> None:
         tx = self.connection()
         points.begun()
-        before = sqlite.changes(tx)
+        mark = self._database.mark(tx)
         tx.info.pop(outbox.TOLD, None)
         with tx.begin():
             changes(tx)
+            told = outbox.TOLD in tx.info
+            # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
+            changed = self._database.changed(tx, mark, told=told)
             points.uncommitted()
         points.committed()
         self.fault = None
-        # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
-        self._changed = before is None or sqlite.changes(tx) != before
-        self._told = outbox.TOLD in tx.info
+        self._changed, self._told = changed, told
 
     def answered(self, batch: list[Call[Any]]) -> None:
         woken = (watch for watch in tuple(self._watches) if self._told or not watch.objects)

@@ -1,4 +1,4 @@
-"""Every adapter of a port passes one suite. Add another database to `DATABASES`, and all of it runs there too."""
+"""Every adapter of a port passes one suite: each test that takes a journal runs on all databases."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -14,11 +14,11 @@ from journal import leases, runs
 from journal.leases import Claim
 from journal.runs import Enqueue, NewRun
 from journal.store import Journal
-from tests.postgresql import for_postgresql
+from tests.postgresql import for_postgresql, postgresql_url
 
-__all__ = ["for_postgresql"]
+__all__ = ["for_postgresql", "postgresql_url"]
 
-DATABASES = ("sqlite",)
+DATABASES = ("sqlite", "postgresql")
 START = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)
 
 
@@ -104,6 +104,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     match request.param:
         case "sqlite":
             return f"sqlite:///{tmp_path}/journal.db"
+        case "postgresql":
+            return str(request.getfixturevalue("postgresql_url"))
         case other:
             raise LookupError(f"no database {other}")
 

@@ -6,6 +6,8 @@ which token a run has, and that what has ended stays as it is.
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +27,7 @@ from journal.leases import LEASE, MOST_LOST
 from journal.runs import AlreadyThere, Enqueued, NewRun, Overlap
 from journal.store import Journal
 from journal.tables import runs as table
+from tests.postgresql import a_journal
 
 WAIT = timedelta(minutes=2)
 LIMITS = {"solo": 1, "pair": 2}
@@ -70,12 +73,19 @@ class JournalAgainstModel(RuleBasedStateMachine):
         self.seconds = 50.0
         self.model: dict[RunId, Model] = {}
         self.stale: list[Fence] = []
-        self.folder = tempfile.TemporaryDirectory()
+        self.place = ExitStack()
+        self.url = self.place.enter_context(self.empty())
         self.loop = asyncio.Runner()
         self.journal = self.loop.run(self.opened())
 
     async def opened(self) -> Journal:
-        return Journal.open(f"sqlite:///{self.folder.name}/journal.db", clock=self)  # type: ignore[arg-type]
+        return Journal.open(self.url, clock=self)  # type: ignore[arg-type]
+
+    @staticmethod
+    @contextmanager
+    def empty() -> Iterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/journal.db"
 
     def monotonic(self) -> float:
         return self.seconds
@@ -83,7 +93,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.loop.run(self.journal.close())
         self.loop.close()
-        self.folder.cleanup()
+        self.place.close()
 
     def do(self, function, *args, **more):
         return self.loop.run(self.journal.write(lambda tx: function(tx, *args, **more)))
@@ -336,3 +346,11 @@ JournalAgainstModel.TestCase.settings = settings(
     max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 test_the_journal_keeps_its_promises_in_any_order = JournalAgainstModel.TestCase
+
+
+class OnPostgresql(JournalAgainstModel):
+    empty = staticmethod(a_journal)
+
+
+OnPostgresql.TestCase.settings = settings(JournalAgainstModel.TestCase.settings, max_examples=20)
+test_the_journal_keeps_them_on_postgresql = pytest.mark.slow(OnPostgresql.TestCase)

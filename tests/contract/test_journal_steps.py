@@ -112,12 +112,23 @@ async def test_a_job_without_targets_has_one_place_and_no_target(desk, clock):
 
 async def test_text_of_every_kind_comes_back_as_it_was(desk, clock):
     fence = (await desk.running()).fence
-    text = "naïve \u2028 𝄞 \x00 \t 'quoted' \"twice\""
+    text = "naïve \u2028 𝄞 \x7f \t 'quoted' \"twice\""
     await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
     ended = StepEnd(StepState.FAILED, -15, 1e-9, {"deep": [{"x": [None, True, 1.5, text]}]}, stderr_tail=text)
     await desk.do(steps.end, fence, T, "steps", "space", 1, ended, clock.now())
     (step,) = (await desk.see(runs.get, fence.run)).results[0].steps
     assert (step.exit_code, step.outputs, step.stderr_tail) == (-15, ended.outputs, text)
+
+
+async def test_the_character_nul_is_kept_or_shown(desk, clock):
+    """SQLite keeps it, PostgreSQL does not know it in text. A program prints what it likes, and its step has an end."""
+    fence = (await desk.running()).fence
+    await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    ended = StepEnd(StepState.FAILED, 2**32 - 1, outputs={"x": "a\0b"}, stderr_tail="a\0b", error="\0")
+    await desk.do(steps.end, fence, T, "steps", "space", 1, ended, clock.now())
+    (step,) = (await desk.see(runs.get, fence.run)).results[0].steps
+    assert (step.exit_code, step.outputs) == (2**32 - 1, {"x": "a\0b"})
+    assert (step.stderr_tail, step.error) in (("a\0b", "\0"), ("a\N{SYMBOL FOR NULL}b", "\N{SYMBOL FOR NULL}"))
 
 
 async def test_what_a_rescue_made_up_for_is_recorded(desk, clock):

@@ -1,9 +1,10 @@
 """Many runs recorded at once come to what they come to one by one, whatever they ask of each other."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,20 @@ from journal.store import Journal
 from journal.tables import decisions, outbox
 from journal.tables import runs as runs_table
 from tests.contract.conftest import START, GivenClock, a_run
+from tests.postgresql import a_journal
 
 CONFLICTS = ("skip", "queueOne", "queue", "cancelRunning", "fail", "allow")
 MOST = 260
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """URLs of empty journals."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/one.db", f"sqlite:///{tmp_path}/two.db"
+    else:
+        with a_journal() as one, a_journal() as other:
+            yield one, other
 
 
 def some_runs(chance: random.Random, round_: int) -> list[NewRun]:
@@ -52,9 +64,8 @@ def whole(conn: Connection) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_runs_that_are_recorded_together(tmp_path_factory: Any, clock: GivenClock, seed: int) -> None:
-    folder = tmp_path_factory.mktemp("together")
-    alone, together = (Journal.open(f"sqlite:///{folder}/{name}.db", clock=clock) for name in ("alone", "together"))
+async def test_runs_that_are_recorded_together(two: tuple[str, str], clock: GivenClock, seed: int) -> None:
+    alone, together = (Journal.open(url, clock=clock) for url in two)
     chance = random.Random(seed)
     try:
         for round_ in range(3):
@@ -85,9 +96,8 @@ def some_decisions(chance: random.Random, begin: datetime) -> list[tuple[Decided
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_decisions_that_are_recorded_together(tmp_path_factory: Any, clock: GivenClock, seed: int) -> None:
-    folder = tmp_path_factory.mktemp("together")
-    alone, together = (Journal.open(f"sqlite:///{folder}/{name}.db", clock=clock) for name in ("alone", "together"))
+async def test_decisions_that_are_recorded_together(two: tuple[str, str], clock: GivenClock, seed: int) -> None:
+    alone, together = (Journal.open(url, clock=clock) for url in two)
     chance = random.Random(seed)
 
     def clocks(tx: Connection) -> None:

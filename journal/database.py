@@ -1,0 +1,46 @@
+"""The port to a store: what the journal needs of a database besides SQL that all of them know."""
+
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+
+class Database(Protocol):
+    """One place that holds a journal.
+
+    Transactions of `writing` are serialised: one that has begun is the only one of all processes until it ends, and
+    reads whatever was committed before it began. Those of `reading` see one moment and refuse to write. A thread
+    keeps its own connection.
+    """
+
+    writing: Engine
+    reading: Engine
+
+    @property
+    def place(self) -> str:
+        """How messages name it; without a password."""
+        ...
+
+    @property
+    def elsewhere(self) -> str:
+        """What to do where something else is kept there, as the end of a message."""
+        ...
+
+    def check(self, connection: Connection) -> None:
+        """Refuse what is damaged, or not fit to hold a journal. Called outside of a transaction."""
+        ...
+
+    def mark(self, connection: Connection) -> int:
+        """Taken before a transaction begins, for `changed`."""
+        ...
+
+    def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
+        """Whether the transaction, which is about to be committed, has changed anything.
+
+        `told`: it has told the outbox of an object.
+        """
+        ...
+
+    def close(self) -> None:
+        """End its connections; those in use by a thread end with it."""
+        ...

@@ -1,0 +1,134 @@
+"""What is special about PostgreSQL: how its connections are set up, how its writers take turns, and its text.
+
+Writers of all processes take turns by one advisory lock, which a transaction holds from its beginning to its end: so
+whatever looks before it inserts is as right as on SQLite, and numbers are given in the order of commits. Whoever
+stands still in the middle of a transaction is thrown out by the server, before the others have waited too long.
+"""
+
+from typing import Any
+
+import psycopg
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from journal.encoding import to_json
+from journal.errors import Refused
+
+OLDEST = 14
+"""The oldest major version of the server. Older ones are not tested."""
+NUL = "\N{SYMBOL FOR NULL}"
+"""What is written for the character NUL, which PostgreSQL does not take in text."""
+STANDS_STILL = 5.0
+"""Seconds after which the server ends the transaction of a process that does not go on with it."""
+TURN = 8.0
+"""Seconds that a writer waits for the others: longer than one of them may stand still."""
+_LONGEST = 60.0
+"""Seconds that one statement may take."""
+# Of connections: a server or a network that is gone is noticed in this time, and not after a quarter of an hour.
+_CONNECT = {
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+    "application_name": "opsconductor",
+}
+_CHANNEL = "opsconductor"
+_LOCK = 0x6F707363
+"""The first half of the lock's name; the second is of the schema, since each may hold a journal."""
+_WRITE = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED;"
+    f" SELECT pg_catalog.pg_advisory_xact_lock({_LOCK}, pg_catalog.hashtext(pg_catalog.current_schema()))"
+)
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
+
+
+class Server:
+    """A journal in a database of PostgreSQL. Processes of any number of machines share it."""
+
+    elsewhere = (
+        "give the journal a database of its own, or a schema of its own by adding "
+        "?options=-csearch_path%3D<schema> to the URL"
+    )
+
+    def __init__(self, url: URL) -> None:
+        plain = URL.create(
+            "postgresql", username=url.username, host=url.host, port=url.port, database=url.database, query={}
+        )
+        self._place = plain.render_as_string()
+        try:
+            self.writing = _engine(url, _WRITE, stands_still=STANDS_STILL)
+            self.reading = _engine(url, _READ, stands_still=_LONGEST)
+        except ArgumentError as error:
+            raise Refused(f"{self._place}: {error}") from error
+
+    @property
+    def place(self) -> str:
+        return self._place
+
+    def check(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        if driver.info.server_version < OLDEST * 10_000:
+            raise Refused(f"{self._place}: PostgreSQL {OLDEST} or newer is needed ({driver.info.server_version})")
+        with driver.cursor() as cursor:
+            row = cursor.execute("SELECT current_schema(), getdatabaseencoding()").fetchone()
+        assert row is not None
+        if row[0] is None:
+            raise Refused(f"{self._place}: no schema of the search_path is there; make it, or change the search_path")
+        if row[1] != "UTF8":
+            raise Refused(f"{self._place}: the database is in {row[1]}; make one with ENCODING 'UTF8'")
+
+    def mark(self, connection: Connection) -> int:
+        return 0
+
+    def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
+        # A transaction that has changed nothing, and locked no row, has no number.
+        return bool(connection.exec_driver_sql(_CHANGED).scalar_one())
+
+    def close(self) -> None:
+        self.reading.dispose()
+        self.writing.dispose()
+
+
+class _WithoutNul(StrDumperUnknown):
+    """Text as PostgreSQL takes it."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", NUL))
+
+
+def _engine(url: URL, begin: str, *, stands_still: float) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg").update_query_dict(
+            {key: value for key, value in _CONNECT.items() if key not in url.query}
+        ),
+        poolclass=NullPool,
+        json_serializer=to_json,
+        use_native_hstore=False,
+        connect_args={"autocommit": True},
+    )
+    settings = {
+        "idle_in_transaction_session_timeout": stands_still,
+        "lock_timeout": TURN,
+        "statement_timeout": _LONGEST,
+    }
+    said = "; ".join(f"SET {name} = {round(seconds * 1000)}" for name, seconds in settings.items())
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: "psycopg.Connection[Any]", _record: object) -> None:
+        connection.adapters.register_dumper(str, _WithoutNul)
+        with connection.cursor() as cursor:
+            cursor.execute(said)
+
+    def take(dbapi_connection: PoolProxiedConnection) -> None:
+        cursor = dbapi_connection.cursor()
+        cursor.execute(begin, prepare=False)  # type: ignore[call-arg]
+        cursor.close()
+
+    engine.dialect.do_begin = take  # type: ignore[method-assign]
+    return engine

@@ -1,0 +1,120 @@
+"""Tables made in an empty database, and brought from the version of an older program to this one's."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from journal.controltables import files, leadership
+from journal.counts import counts
+from journal.database import Database
+from journal.errors import Refused
+from journal.noticetables import channels, messages, notices, tallies
+from journal.tables import (
+    COMPATIBLE,
+    PRODUCT,
+    RUNS_IN_LINE,
+    RUNS_LATER,
+    VERSION,
+    commits,
+    events,
+    meta,
+    metadata,
+    nodes,
+    runs,
+    uses,
+    verdicts,
+    watches,
+)
+
+
+def _executing(*statements: str) -> Callable[[Connection], object]:
+    return lambda connection: [connection.exec_driver_sql(statement) for statement in statements]
+
+
+def _with_workflows(connection: Connection) -> None:
+    _executing(
+        "ALTER TABLE runs ADD COLUMN workflow BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE runs ADD COLUMN parent VARCHAR(100)",
+    )(connection)
+    metadata.create_all(connection, tables=[nodes, verdicts])
+    next(index for index in runs.indexes if index.name == "runs_by_parent").create(connection)
+
+
+def _with_queues(connection: Connection) -> None:
+    _executing(
+        "ALTER TABLE runs ADD COLUMN on_conflict VARCHAR",
+        "ALTER TABLE runs ADD COLUMN max_queue INTEGER",
+        "DROP INDEX runs_open_by_group",
+    )(connection)
+    RUNS_IN_LINE.create(connection)
+    RUNS_LATER.create(connection)
+
+
+def _with_controllers(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[leadership, files])
+    _executing(
+        "ALTER TABLE runners ADD COLUMN version VARCHAR",
+        "ALTER TABLE runners ADD COLUMN seen_at BIGINT",
+    )(connection)
+
+
+_OF_9 = [commits, notices, tallies, messages, channels, counts]
+_UPGRADES: dict[int, Callable[[Connection], object]] = {
+    2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
+    3: _executing(
+        "ALTER TABLE steps ADD COLUMN again BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE steps ADD COLUMN rescued BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE run_targets ADD COLUMN reason VARCHAR",
+    ),
+    4: _executing("ALTER TABLE steps ADD COLUMN inherited BOOLEAN NOT NULL DEFAULT false"),
+    5: _executing("ALTER TABLE runs ADD COLUMN rehearsal JSON"),
+    6: _with_workflows,
+    7: lambda connection: metadata.create_all(connection, tables=[watches, events]),
+    8: _with_queues,
+    9: lambda connection: metadata.create_all(connection, tables=_OF_9),
+    10: lambda connection: metadata.create_all(connection, tables=[uses]),
+    11: _with_controllers,
+}
+"""How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
+tables say who may use them."""
+
+
+def prepare(connection: Connection, database: Database) -> None:
+    """Create the tables in an empty database, or bring them to this version; within the caller's transaction.
+
+    Raises Refused where something else is kept there, or a newer program has made tables that this one cannot use.
+    """
+    names = set(inspect(connection).get_table_names())
+    if not names:
+        metadata.create_all(connection)
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in described().items()])
+        return
+    known = _known(connection) if "meta" in names else {}
+    if known.get("product") != PRODUCT or not known.get("version", "").isdigit():
+        raise Refused(f"{database.place} is not an OpsConductor journal; {database.elsewhere}")
+    version, needed = int(known["version"]), known.get("compatible", known["version"])
+    if version > VERSION:
+        if not needed.isdigit() or int(needed) > VERSION:
+            raise Refused(
+                f"{database.place} was written by a newer OpsConductor (its tables are version {version}, this program "
+                f"knows {VERSION}); run that version again, or {database.elsewhere}"
+            )
+        return
+    if version < VERSION:
+        for step in range(version + 1, VERSION + 1):
+            _UPGRADES[step](connection)
+        connection.execute(delete(meta).where(meta.c.key.in_(described())))
+        connection.execute(insert(meta), [{"key": key, "value": value} for key, value in described().items()])
+
+
+def described() -> dict[str, str]:
+    """What the tables say of themselves, in `meta`."""
+    return {"product": PRODUCT, "version": str(VERSION), "compatible": str(COMPATIBLE)}
+
+
+def _known(connection: Connection) -> dict[str, str]:
+    try:
+        return {row.key: row.value for row in connection.execute(select(meta.c.key, meta.c.value))}
+    except (OperationalError, ProgrammingError):  # it has other columns
+        return {}
