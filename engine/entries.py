@@ -46,6 +46,12 @@ def spelled(raw: bytes) -> tuple[str, str | None]:
     return _shown(name), _oddity(name)
 
 
+def is_read(path: str) -> bool:
+    """Whether a regular file that stands there, as `differences` names it, is read: not too deep, not oddly named."""
+    names = path.encode("utf-8", "surrogateescape").split(b"/")
+    return len(names) <= MAX_FOLDERS + 1 and all(spelled(name)[1] is None for name in names)
+
+
 def odd_name(path: str, oddity: str) -> Diagnostic:
     return Diagnostic(start_of(path), "OC124", f"the name {oddity}", "rename it")
 

@@ -1,6 +1,6 @@
 """Path globs: `*` and `?` within a name, `**` for any folders. Bounded: no pattern can make matching slow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -21,6 +21,11 @@ def may_hold(pattern: str, folder: str) -> bool:
         if not _name_matches(part, name):
             return False
     return len(_parts(pattern)) > len(names)
+
+
+def any_may_hold(patterns: Iterable[str], folder: str) -> bool:
+    """Whether files below a folder could match one of the globs."""
+    return any(may_hold(pattern, folder) for pattern in patterns)
 
 
 def is_all_below(pattern: str, folder: str) -> bool:

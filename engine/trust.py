@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 if TYPE_CHECKING:  # the command line reads the settings before it knows whether documents will be
     from schemas.policy import Policy, User
-    from schemas.reader import Authored
 
 Mode = Literal["none", "head", "range"]
 MODES: tuple[Mode, ...] = ("none", "head", "range")
@@ -108,11 +107,13 @@ class Authority:
     mode: Mode = "none"
     users: "Mapping[str, User]" = field(default_factory=dict)
     policies: "Mapping[str, Policy]" = field(default_factory=dict)
+    earlier: "Authority | None" = None
+    """What the commit before it said that could be read whole, where this one cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A step of the chain. `before` and `after` are the documents of the files that differ, `paths` all that differ."""
+    """A step of the chain. `paths` are those that differ, where Policies hold and it is signed."""
 
     base: str
     """The commit it starts from, which is trusted; `authority` is that of this commit."""
@@ -122,8 +123,6 @@ class Change:
     """The mode in force: the stricter of the settings and `authority`."""
     signature: Signature
     arrived: datetime
-    before: "tuple[Authored, ...]" = ()
-    after: "tuple[Authored, ...]" = ()
     paths: tuple[str, ...] = ()
 
 

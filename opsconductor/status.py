@@ -11,6 +11,7 @@ from schemas.reader import plain
 
 _RUN = re.compile(r"-\d{8}T\d{6}Z-[0-9a-f]{10}$")
 """How the name of a run ends; a slice of a large one has a number after it."""
+_DEEPEST = 8
 MOST_LOOKED_AT = 20_000
 _LONGEST = 72
 """Characters of a job's name that the names of its runs begin with."""
@@ -121,11 +122,12 @@ def queued_at(run: dict[str, Any]) -> str:
     return str(run.get("status", {}).get("queuedAt") or "")
 
 
-def _files(tree: pygit2.Tree, *, reverse: bool) -> Iterator[tuple[pygit2.Tree, pygit2.Blob]]:
-    """The YAML files below, each with its folder."""
+def _files(tree: pygit2.Tree, *, reverse: bool, depth: int = 1) -> Iterator[tuple[pygit2.Tree, pygit2.Blob]]:
+    """The YAML files below, each with its folder; no deeper than an engine writes them."""
     for entry in sorted(tree, key=lambda entry: entry.name or "", reverse=reverse):
         if isinstance(entry, pygit2.Tree):
-            yield from _files(entry, reverse=reverse)
+            if depth < _DEEPEST:
+                yield from _files(entry, reverse=reverse, depth=depth + 1)
         elif isinstance(entry, pygit2.Blob) and str(entry.name).endswith(".yaml"):
             yield tree, entry
 

@@ -5,19 +5,25 @@ anything: a User without a document has no keys, a Policy that was in force stay
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.catalog import Catalog
-from engine.compile import PROJECT_FILE, included
+from engine.compile import PROJECT_FILE, included, looked_at
+from engine.entries import is_read
+from engine.globs import any_may_hold
 from engine.trust import Authority, Mode
 from reconciler.definitions import Definitions
-from reconciler.history import Differing, History
+from reconciler.differences import Differing, TooManyFiles
+from reconciler.history import History
 from schemas.policy import Policy, User
 from schemas.project import Project
 from schemas.reader import Authored, ParsedFile
 
 _SOMEWHERE = ""
 """Stands for files that could not be read at all."""
+_FURTHEST = 50
+"""Commits that are looked at for one that can be read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,10 @@ class _Read:
     files: Mapping[str, _File]
     """Those that say something of people, or are faulty."""
 
+    @property
+    def faulty(self) -> bool:
+        return self.project is None or any(file.faulty for file in self.files.values())
+
 
 class Authorities:
     """Reads what commits say. One caller at a time; a commit after the last that was read costs what differs."""
@@ -61,34 +71,25 @@ class Authorities:
     def of(self, commit: str, before: Mode, good: Catalog | None) -> Authority:
         """`before` is the mode that holds where the Project cannot be read, `good` the last definitions in force."""
         read = self._read(commit)
-        users: dict[str, User] = {}
-        policies: dict[str, Policy] = {}
-        for path in sorted(read.files):
-            for authored in read.files[path].people:
-                match authored.document:
-                    case User() as user:
-                        users.setdefault(user.name, user)
-                    case Policy() as policy:
-                        policies.setdefault(policy.name, policy)
-        faulty = read.project is None or any(file.faulty for file in read.files.values())
-        if faulty and good is not None:
-            policies = {**good.policies, **policies}
-        return Authority(read.project.spec.verify.mode if read.project is not None else before, users, policies)
+        said = _said(read, before)
+        if not read.faulty:
+            return said
+        earlier = self._earlier(commit, good.commit if good is not None else None)
+        self._last = read
+        held = [one.policies for one in (good, earlier) if one is not None]
+        policies = {name: policy for these in (*held, said.policies) for name, policy in these.items()}
+        return replace(said, policies=policies, earlier=earlier)
 
-    def documents(self, base: str, commit: str) -> tuple[tuple[Authored, ...], tuple[Authored, ...], tuple[str, ...]]:
-        """The documents of the files that differ, before and after, and all paths that do."""
-        differing = self._history.differing(base, commit)
-        before = self._documents(self._read(base).reading, {one.path: one.old for one in differing})
-        after = self._documents(self._definitions.settings(commit)[1], {one.path: one.new for one in differing})
-        return before, after, tuple(one.path for one in differing)
-
-    def _documents(self, project: Project | None, blobs: Mapping[str, str | None]) -> tuple[Authored, ...]:
-        found: list[Authored] = []
-        for path in included(tuple(blobs), project):
-            blob = blobs[path]
-            parsed = self._definitions.parsed_file(path, blob) if blob is not None else None
-            found += parsed.documents if parsed is not None else ()
-        return tuple(found)
+    def _earlier(self, commit: str, good: str | None) -> Authority | None:
+        """What the last commit before this one said that can be read whole; None where that is the one in force."""
+        at = commit
+        for _ in range(_FURTHEST):
+            if at == good or not (parents := self._history.parents(at)):
+                return None
+            at = parents[0]
+            if not (read := self._read(at)).faulty:
+                return None if at == good else _said(read, "none")
+        return None
 
     def _read(self, commit: str) -> _Read:
         last = self._last
@@ -104,9 +105,15 @@ class Authorities:
         return _Read(commit, *self._definitions.settings(commit), files)
 
     def _edited(self, last: _Read, commit: str) -> _Read | None:
-        """What was read last, with what differs; None where other files may be meant."""
-        differing = {one.path: one for one in self._history.differing(last.commit, commit)}
+        """What was read last, with what differs; None where other files may be meant, or some that are not read."""
+        within = partial(any_may_hold, looked_at(last.reading))
+        try:
+            differing = {one.path: one for one in self._history.differing(last.commit, commit, within)}
+        except TooManyFiles:
+            return None
         if PROJECT_FILE in differing or _SOMEWHERE in last.files:
+            return None
+        if any(one.irregular or not is_read(one.path) for one in differing.values()):
             return None
         changed = included(tuple(differing), last.reading)
         kept = {path: file for path, file in last.files.items() if path not in differing}
@@ -119,8 +126,21 @@ class Authorities:
 
     def _file(self, differing: Differing) -> _File:
         if differing.new is None:
-            return _File(faulty=differing.irregular)
+            return _PLAIN
         return _File.of(self._definitions.parsed_file(differing.path, differing.new))
+
+
+def _said(read: _Read, before: Mode) -> Authority:
+    users: dict[str, User] = {}
+    policies: dict[str, Policy] = {}
+    for path in sorted(read.files):
+        for authored in read.files[path].people:
+            match authored.document:
+                case User() as user:
+                    users.setdefault(user.name, user)
+                case Policy() as policy:
+                    policies.setdefault(policy.name, policy)
+    return Authority(read.project.spec.verify.mode if read.project is not None else before, users, policies)
 
 
 def _telling(files: Iterable[tuple[str, _File]]) -> dict[str, _File]:

@@ -30,6 +30,7 @@ from engine.trust import (
 from journal.errors import Refused, Unavailable
 from reconciler.authorities import Authorities
 from reconciler.definitions import Definitions
+from reconciler.differences import TooManyFiles
 from reconciler.history import History
 from reconciler.keyfiles import KeyFiles
 from reconciler.signatures import OneSignature, Signatures, SignedByForge
@@ -163,7 +164,7 @@ class Chain:
             asked = [(step.commit, step.base, step.authority.users) for step in steps]
             for step, signature in zip(steps, self._signatures_of(asked, now), strict=True):
                 mode = step.mode
-                if (stopped := judge(self._change(step, signature, now), self._permits)) is not None:
+                if (stopped := self._judged(step, signature, now)) is not None:
                     return Followed(trusted, stopped, mode)
                 asks = self._authorities.of(step.commit, step.authority.mode, good).mode
                 trusted = Trusted(step.commit, asks, signature)
@@ -189,14 +190,15 @@ class Chain:
             base, before = commit, authority.mode
         return steps
 
-    def _change(self, step: _Step, signature: Signature, now: datetime) -> Change:
+    def _judged(self, step: _Step, signature: Signature, now: datetime) -> Stopped | None:
         change = Change(step.base, step.commit, step.authority, step.mode, signature, now)
-        if not step.authority.policies:
-            return change
-        before, after, paths = self._authorities.documents(step.base, step.commit)
-        return Change(
-            step.base, step.commit, step.authority, step.mode, signature, now, before=before, after=after, paths=paths
-        )
+        if step.authority.policies and unproven(step.commit, step.mode, signature) is None:
+            try:
+                paths = tuple(one.path for one in self._history.differing(step.base, step.commit))
+            except TooManyFiles as error:
+                return Stopped(step.commit, "TooMany", f"commit {step.commit[:12]} changes too much: {error}")
+            change = replace(change, paths=paths)
+        return judge(change, self._permits)
 
     def _by_name(self, commit: str, trusted: Trusted | None, good: Catalog | None) -> Trusted:
         before = trusted.mode if trusted is not None else "none"

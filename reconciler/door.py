@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from journal import facts
 from journal.store import Journal
+from reconciler.differences import TooManyFiles
 from reconciler.objects import Objects
 from schemas.reader import Authored, ParsedFile, read
 
@@ -38,12 +39,18 @@ class RequestsDoor:
         self._objects = objects
         self._answered: str | None = None
         self._known = False
+        self.trouble: str | None = None
+        """Why the branch was not read when it was looked at last; nothing on it counts as answered then."""
+        self._unread: str | None = None
 
     async def news(self, head: str | None) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
         """What the branch holds that may not be answered yet."""
         if not self._known:
             self._answered = await self._journal.read(lambda conn: facts.get(conn, _ANSWERED, None))
             self._known = True
+        if head is not None and head == self._unread:
+            return (), ()
+        self.trouble = self._unread = None
         if head is None or head == self._answered:
             return (), ()
         return await asyncio.to_thread(self._between, self._answered, head)
@@ -54,7 +61,7 @@ class RequestsDoor:
 
     async def answered(self, head: str | None) -> None:
         """Everything up to this head has its answer in the journal."""
-        if head is not None and head != self._answered:
+        if head is not None and head != self._answered and self.trouble is None:
             await self._journal.write(lambda tx: facts.put(tx, _ANSWERED, head))
             self._answered = head
 
@@ -62,7 +69,12 @@ class RequestsDoor:
         found: list[Found] = []
         malformed: list[Malformed] = []
         known = before if before is not None and self._objects.has(before) else None
-        for path in self._objects.changed(known, head):
+        try:
+            paths = self._objects.changed(known, head)
+        except TooManyFiles as error:
+            self.trouble, self._unread = f"no act on it is read: {error}; take away what is no act", head
+            return (), ()
+        for path in paths:
             data = self._objects.file(head, path) if path.endswith(".yaml") else None
             if data is None:
                 continue

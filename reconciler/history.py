@@ -1,26 +1,14 @@
 """How commits hang together, read from the mirror: what a branch gained since a commit, and what a merge merged."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import SortMode
 
+from reconciler.differences import MOST_LISTED, Differing, TooManyFiles, between, counted
 from reconciler.mirrorfolder import OpenRepository, intact
 from reconciler.objects import NoSuchCommit
-
-_KIND_OF_ENTRY, _REGULAR = 0o170000, 0o100000
-
-
-@dataclass(frozen=True, slots=True)
-class Differing:
-    """A path that differs between two commits. `old` and `new` are ids of regular files; None where there is none."""
-
-    path: str
-    old: str | None
-    new: str | None
-    irregular: bool = False
-    """There is something new that is no regular file."""
 
 
 class History:
@@ -71,21 +59,26 @@ class History:
             if len(found.parent_ids) != 2:
                 return False
             ours, theirs = found.parent_ids
+            base = repository.merge_base(ours, theirs)
+            if not all(self._is_walkable(one) for one in (ours, theirs, base, found.id) if one is not None):
+                return False
             index = repository.merge_commits(ours, theirs)
             if index.conflicts is not None:
                 return False
             return not list(found.tree.diff_to_index(index).deltas)
 
-    def differing(self, base: str, commit: str) -> tuple[Differing, ...]:
-        """What differs between two commits, by path."""
+    def _is_walkable(self, commit: pygit2.Oid) -> bool:
+        """Whether libgit2, which merges by walking whole trees, comes to an end of this one."""
+        try:
+            return counted(self._open.get(), self._commit(str(commit)).tree_id) <= MOST_LISTED
+        except TooManyFiles:
+            return False
+
+    def differing(self, base: str, commit: str, within: Callable[[str], bool] | None = None) -> tuple[Differing, ...]:
+        """What differs between two commits, by path; `within` says in which folders. Raises TooManyFiles."""
         with intact(self._path):
-            deltas = self._commit(base).tree.diff_to_tree(self._commit(commit).tree).deltas
-            found: dict[str, Differing] = {}
-            for delta in deltas:
-                # Without a search for renames each delta is of one path.
-                path, old, new = delta.new_file.path, _blob(delta.old_file), _blob(delta.new_file)
-                found[path] = Differing(path, old, new, irregular=new is None and int(delta.new_file.mode) != 0)
-            return tuple(found[path] for path in sorted(found))
+            trees = (self._commit(base).tree_id, self._commit(commit).tree_id)
+            return between(self._open.get(), *trees, within=within)
 
     def _gained(self, head: str, since: str | None, most: int, *, first_parents: bool) -> tuple[str, ...] | None:
         with intact(self._path):
@@ -107,8 +100,3 @@ class History:
         if not isinstance(found, pygit2.Commit):
             raise NoSuchCommit(f"there is no commit {commit} in the mirror")
         return found
-
-
-def _blob(file: pygit2.DiffFile) -> str | None:
-    regular = int(file.mode) & _KIND_OF_ENTRY == _REGULAR
-    return str(file.id) if regular else None

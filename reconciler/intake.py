@@ -126,7 +126,6 @@ class Intake:
             return
         if self._outlook.branch not in sighting.heads:
             return
-        self._board.say(requests_trouble=sighting.troubles.get(self._outlook.requests_ref))
         head = sighting.heads[self._outlook.branch]
         if head is None:
             if self._board.sync.trouble is None or self._board.sync.trouble[0] != _NO_BRANCH:

@@ -204,6 +204,8 @@ class Loop:
             self._wake.poke()  # who waits for the source waits as long as was right until now
         with span("decide", commit=self.sync.applied):
             await self._decide(sighting)
+        if sighting.trouble is None:
+            self._board.say(requests_trouble=sighting.troubles.get(self.outlook.requests_ref) or self._door.trouble)
         self.passes += 1
 
     async def _decide(self, sighting: Sighting) -> None:

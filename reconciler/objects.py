@@ -5,16 +5,18 @@ bounded, and what is not read is said as a finding with the path it concerns.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pygit2
-from pygit2.enums import DeltaStatus
 
 from engine.entries import (
     MAX_ENTRIES,
+    MAX_FILES,
     MAX_FINDINGS,
     MAX_FOLDERS,
     PROJECT_FILE,
@@ -26,8 +28,9 @@ from engine.entries import (
     too_deep,
     too_large,
 )
-from engine.globs import matches, may_hold
+from engine.globs import any_may_hold, matches
 from journal.errors import Refused
+from reconciler.differences import MOST_LISTED, TooManyFiles, between
 from reconciler.mirrorfolder import OpenRepository, intact
 from schemas.characters import MAX_BYTES
 from schemas.diagnostic import Diagnostic, in_order
@@ -158,7 +161,10 @@ class Objects:
             return self._entry(self._commit(commit), path) is not None
 
     def files(self, commit: str, prefix: str) -> tuple[str, ...]:
-        """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted."""
+        """The regular files below a folder (or the whole tree, for ""), as paths from the root, sorted.
+
+        Raises TooManyFiles beyond a million entries.
+        """
         with intact(self._path):
             return tuple(sorted(self._below(self._commit(commit), prefix.strip("/"))))
 
@@ -242,19 +248,20 @@ class Objects:
         """Which of the files have another content in the newer commit."""
         if older.tree_id == newer.tree_id:
             return set()
-        if len(wanted) <= _FEW:
-            return {path for path in wanted if self._content(older, path) != self._content(newer, path)}
-        deltas = older.tree.diff_to_tree(newer.tree).deltas
-        return wanted & {file.path for delta in deltas for file in (delta.old_file, delta.new_file)}
+        if len(wanted) > _FEW:
+            folders = {path[:at] for path in wanted for at, letter in enumerate(path) if letter == "/"}
+            with suppress(TooManyFiles):
+                found = between(self._repository(), older.tree_id, newer.tree_id, within=folders.__contains__)
+                return wanted & {one.path for one in found}
+        return {path for path in wanted if self._content(older, path) != self._content(newer, path)}
 
     def changed(self, before: str | None, now: str) -> tuple[str, ...]:
-        """The paths that differ between two commits (None: an empty tree), sorted."""
+        """The paths that differ between two commits (None: an empty tree), sorted. Raises TooManyFiles."""
         with intact(self._path):
-            tree = self._commit(now).tree
             if before is None:
                 return self.files(now, "")
-            diff = self._commit(before).tree.diff_to_tree(tree)
-            return tuple(sorted({file.path for delta in diff.deltas for file in (delta.old_file, delta.new_file)}))
+            trees = (self._commit(before).tree_id, self._commit(now).tree_id)
+            return tuple(one.path for one in between(self._repository(), *trees))
 
     # walking
 
@@ -264,13 +271,17 @@ class Objects:
             return None
         last = self._last[1]
         files = dict(last.files)
-        for delta in self._commit(last.commit).tree.diff_to_tree(self._commit(commit).tree).deltas:
-            path, blob = delta.new_file.path, str(delta.new_file.id)
-            if delta.status != DeltaStatus.MODIFIED:
+        trees = (self._commit(last.commit).tree_id, self._commit(commit).tree_id)
+        try:
+            differing = between(self._repository(), *trees, within=partial(any_may_hold, globs), most=MAX_FILES)
+        except TooManyFiles:
+            return None
+        for one in differing:
+            if one.old is None or one.new is None:
                 return None
-            if path in files and self._size(blob) <= MAX_BYTES:
-                files[path] = BlobRef(blob, self._size(blob))
-            elif self._wanted(path, globs):
+            if one.path in files and self._size(one.new) <= MAX_BYTES:
+                files[one.path] = BlobRef(one.new, self._size(one.new))
+            elif self._wanted(one.path, globs):
                 return None
         sizes = (sum(file.size for file in these.values()) for these in (last.files, files))
         if any(beyond(files=0, size=size, entries=0) is not None for size in sizes):
@@ -296,7 +307,7 @@ class Objects:
             path = f"{folder}{entry.name}"
             kind = entry.mode & _KIND_OF_ENTRY
             if entry.odd is not None:
-                if self._wanted(path, walk.globs) or (kind == _TREE and _may_hold(path, walk.globs)):
+                if self._wanted(path, walk.globs) or (kind == _TREE and any_may_hold(walk.globs, path)):
                     walk.say(odd_name(path, entry.odd))
             elif kind == _REGULAR:
                 if self._wanted(path, walk.globs):
@@ -304,7 +315,7 @@ class Objects:
             elif kind == _TREE:
                 if path == PROJECT_FILE:
                     walk.say(not_regular(path, "folder", wanted=True))
-                if not _may_hold(path, walk.globs):
+                if not any_may_hold(walk.globs, path):
                     continue
                 if depth > MAX_FOLDERS:
                     walk.say(too_deep(path))
@@ -324,7 +335,7 @@ class Objects:
     def _refuse(self, path: str, kind: int, walk: _Walk) -> None:
         what: Irregular = "link" if kind == _SYMLINK else "submodule" if kind == _SUBMODULE else "other"
         wanted = self._wanted(path, walk.globs)
-        if wanted or _may_hold(path, walk.globs):
+        if wanted or any_may_hold(walk.globs, path):
             walk.say(not_regular(path, what, wanted=wanted, globs=walk.globs))
 
     def _wanted(self, path: str, globs: tuple[str, ...]) -> bool:
@@ -343,8 +354,12 @@ class Objects:
     def _below(self, commit: pygit2.Commit, prefix: str) -> Iterator[str]:
         start = self._entry(commit, prefix) if prefix else commit.tree
         pending = [(prefix, start, 1)] if isinstance(start, pygit2.Tree) else []
+        looked_at = 0
         while pending:
             folder, tree, depth = pending.pop()
+            looked_at += len(tree)
+            if looked_at > MOST_LISTED:
+                raise TooManyFiles(f"commit {commit.id} has more than {MOST_LISTED} files and folders")
             for entry in tree:
                 path = f"{folder}/{entry.name}" if folder else str(entry.name)
                 if isinstance(entry, pygit2.Tree) and depth < MAX_FOLDERS:
@@ -380,10 +395,6 @@ class Objects:
     def _content(self, commit: pygit2.Commit, path: str) -> str | None:
         found = self._entry(commit, path)
         return None if found is None else str(found.id)
-
-
-def _may_hold(folder: str, globs: tuple[str, ...]) -> bool:
-    return any(may_hold(glob, folder) for glob in globs)
 
 
 def _entry(raw: bytes, identity: str, mode: int) -> _Entry:

@@ -12,7 +12,7 @@ from engine.ingredients import Tree
 from engine.needs import Need
 from engine.permissions import Permissions
 from engine.permits import Forbidden, Permitted, Waiting
-from engine.trust import Change, Stopped, signers
+from engine.trust import Authority, Change, Stopped, signers
 from reconciler.changegate import OpenChange
 from reconciler.definitions import Definitions
 
@@ -63,15 +63,17 @@ class Permits:
     def _needs(self, change: Change) -> Iterator[Need]:
         base, head = self._tree(change.base), self._tree(change.commit)
         in_use = self._good.origin if self._good is not None and not base.whole else needs.NOBODY_KNOWN
-        for in_force in self._in_force(base):
+        for in_force in self._in_force(base, change.authority):
             yield from needs.of_change(in_force, base, head, change.paths, in_use=in_use)
 
-    def _in_force(self, base: Tree) -> Iterator[Permissions]:
-        """Of a commit that cannot be read whole both count, what it says and what was said last: no slip of an admin
+    def _in_force(self, base: Tree, authority: Authority) -> Iterator[Permissions]:
+        """Of a commit that cannot be read whole all count, what it says and what was said last: no slip of an admin
         lifts a Policy, and a right that was taken away is not kept by breaking a file."""
         yield permissions.among(base.definitions)
         if not base.whole and self._good is not None:
             yield permissions.of(self._good)
+        if authority.earlier is not None:
+            yield Permissions(authority.earlier.policies, authority.earlier.users)
 
     def _tree(self, commit: str) -> Tree:
         if commit not in self._trees:

@@ -21,6 +21,7 @@ from journal import events, runs
 from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.events import EventRow, NewEvent, Watch
 from journal.store import Journal
+from reconciler.differences import TooManyFiles
 from reconciler.launches import new_run
 from reconciler.objects import Objects
 
@@ -162,7 +163,11 @@ def heard_of(before: Catalog | None, after: Catalog, objects: Objects, now: date
     if not objects.has(before.commit):  # swept from the mirror after its history was rewritten
         log.warning("what the commit changes is not known: it sets no trigger off", commit=after.commit)
         return ()
-    paths = objects.changed(before.commit, after.commit)
+    try:
+        paths = objects.changed(before.commit, after.commit)
+    except TooManyFiles as error:
+        log.warning("the commit changes too much: it sets no trigger off", commit=after.commit, error=str(error))
+        return ()
     key = f"commit/{after.commit}/{compact(now)}"
     return tuple(
         NewEvent(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pygit2
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
@@ -25,6 +26,7 @@ from reconciler.mirror import Mirror
 from reconciler.objects import Objects
 from reconciler.wake import Wake
 from tests.catalogs import PROJECT
+from tests.trees import without_end
 
 MAIN, REQUESTS = "refs/heads/main", "refs/heads/opsconductor/requests"
 JOB = """apiVersion: opsconductor/v1
@@ -111,6 +113,23 @@ async def test_a_broken_requests_branch_blocks_no_definitions(site: Site) -> Non
     await site.look()
     assert site.loop.sync.applied == head
     assert site.loop.sync.requests_trouble
+
+
+async def test_a_requests_branch_without_end_is_said_and_read_again_once_it_is_mended(site: Site) -> None:
+    """Anybody may push there: a kilobyte must not take the engine's memory, and no act is lost by it."""
+    tree = without_end(pygit2.Repository(str(site.source)))
+    ask = site.commit(REQUESTS, {"requests/one.yaml": ASK.format(name="one")})
+    bomb = site.git("mktree", data=f"{site.git('ls-tree', ask)}\n040000 tree {tree}\tx\n".encode())
+    site.git("update-ref", REQUESTS, site.git("commit-tree", bomb, "-p", ask, "-m", "bomb"))
+    await site.look()
+    assert "no act on it is read" in (site.loop.sync.requests_trouble or "")
+    assert not await site.journal.read(lambda conn: acts.seen(conn, ["one"]))
+    mended = site.git("commit-tree", f"{ask}^{{tree}}", "-p", site.git("rev-parse", REQUESTS), "-m", "mended")
+    site.git("update-ref", REQUESTS, mended)
+    await site.look()
+    await site.look()
+    assert site.loop.sync.requests_trouble is None
+    assert (await site.journal.read(lambda conn: acts.seen(conn, ["one"])))["one"].state == "accepted"
 
 
 async def test_an_act_is_answered_once_and_only_news_are_read(site: Site) -> None:

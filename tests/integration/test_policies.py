@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from engine.permits import digest_of
@@ -20,6 +21,7 @@ from reconciler.permits import WAITS, Permits
 from reconciler.signatures import Signatures
 from tests.permits import ADMINS, FILES, WEB, job, policy
 from tests.signing import Keys, Repository, SshKey, ran
+from tests.trees import without_end
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 TEAMS = {"ana": "admins", "bo": "web", "cy": "", "dee": "web"}
@@ -279,3 +281,23 @@ def test_without_signatures_nothing_is_enforced(site: Site) -> None:
     none = site.root({"opsconductor.yaml": FILES["opsconductor.yaml"]})
     evil = site.repository.commit({DUMP: job("dump", "[{run: evil}]", "team: db")}, none)
     assert passed(chain.follow(evil, Trusted(none, "none"), by_name=None, now=NOW), evil)
+
+
+def test_a_slip_right_after_a_new_policy_does_not_lift_it_fetched_together_or_apart(site: Site) -> None:
+    """The Policy never was in force as a whole: it stands in the commit before the one that cannot be read."""
+    root = site.root({RULES: ""})
+    new = site.commit({RULES: FILES[RULES]}, root, by="ana")
+    slip = site.commit({RULES: FILES[RULES] + "nonsense: 1\n"}, new, by="ana")
+    evil = site.commit({DUMP: job("dump", "[{run: evil}]", "team: db")}, slip, by="bo")
+    assert "bo may not" in refused(site.follow(evil, root))
+    assert "bo may not" in refused(site.follow(evil, slip, good=root))
+
+
+def test_a_change_that_is_too_large_to_be_judged_is_not_made(site: Site) -> None:
+    root = site.root()
+    repository = pygit2.Repository(str(site.repository.path))
+    listing = f"{site.repository.git('ls-tree', root)}\n040000 tree {without_end(repository)}\tx\n"
+    bomb = site.commit({}, root, by="bo", tree=site.repository.git("mktree", data=listing.encode()))
+    followed = site.follow(bomb, root)
+    assert followed.stopped is not None
+    assert (followed.stopped.reason, followed.trusted.commit if followed.trusted else None) == ("TooMany", root)
