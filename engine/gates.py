@@ -24,8 +24,6 @@ from engine.yamltext import plain
 from schemas.policy import User
 from schemas.quantities import format_instant
 
-ADVISORY = True
-"""This version checks no signatures: who answers a gate is who the commit says made it, and every place says so."""
 _COVERED = ("run", "gate", "commit", "next", "libraries")
 """What of a gate's text its digest covers."""
 

@@ -29,6 +29,8 @@ class Verdict:
     at: datetime
     act: str
     reason: str = ""
+    proven: bool = False
+    """A signature, and not the commit's own claim, says who it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class OpenGate:
     digest: str
     shown: Mapping[str, Any] = field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def advisory(self) -> bool:
+        """Whether somebody answered it of whom nothing proves who they are."""
+        return not all(one.proven for one in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ the way back. Pure.
 
 from typing import Any
 
-from engine.gates import ADVISORY
 from engine.graphfacts import OpenGate
 from engine.views import NodeView
 from engine.yamltext import plain, stamp
@@ -48,6 +47,7 @@ def votes(gate: OpenGate) -> list[Document]:
             "at": stamp(one.at),
             **({"reason": plain(one.reason)} if one.reason else {}),
             "approval": one.act,
+            **({"signed": True} if one.proven else {}),
         }
         for one in gate.verdicts
     ]
@@ -56,6 +56,6 @@ def votes(gate: OpenGate) -> list[Document]:
 def _gate(gate: OpenGate) -> Document:
     """What an open gate shows stands in its own file, and follows from the plan of the run and what was known then."""
     said = votes(gate)
-    advisory = {"advisory": True} if ADVISORY else {}
+    advisory = {"advisory": True} if gate.advisory else {}
     known = {"known": plain(gate.shown["known"])} if "known" in gate.shown else {}
     return {"digest": gate.digest, **advisory, **known, **({"votes": said} if said else {})}

@@ -252,6 +252,7 @@ def _parsed_gate(gate: Facts) -> OpenGate:
             at=one.instant("at"),
             act=one.text("approval"),
             reason=one.maybe_text("reason") or "",
+            proven=one.data.get("signed") is True,
         )
         for one in gate.items("votes")
     )

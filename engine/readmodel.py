@@ -294,8 +294,8 @@ def channel_status(view: ChannelView) -> Document:
 
 
 def gate_file(gate: OpenGate, *, advisory: bool) -> Document:
-    """An open gate: what it holds back, who may decide, who has said what."""
-    status: Document = {"state": "open", "votes": graphfile.votes(gate), "advisory": advisory}
+    """An open gate: what it holds back, who may decide, who has said what. `advisory`: no signature is asked for."""
+    status: Document = {"state": "open", "votes": graphfile.votes(gate), "advisory": advisory or gate.advisory}
     return _document("Gate", gate.digest, {"spec": dict(gate.shown), "status": status})
 
 

@@ -6,8 +6,9 @@ every text is written in a way that no Markdown or HTML reader takes for markup.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from engine.graphfacts import OpenGate
 from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
@@ -61,7 +62,7 @@ def page(view: OverviewView) -> str:
         ["# Status", ""],
         _summary(view),
         _sync(view.sync),
-        _gates(view.gates),
+        _gates(view.gates, view.sync.waiting_change),
         _failing(_failing_of(view)),
         _unreachable(view.targets),
         _open(view.open),
@@ -101,7 +102,7 @@ def _summary(view: OverviewView) -> Iterator[str]:
     troubles = Troubles(
         failing=len(_failing_of(view)),
         unreachable=len(_away(view.targets)),
-        gates=len(view.gates),
+        gates=len(view.gates) + (view.sync.waiting_change is not None),
         dead_letters=sum(one.count for one in view.dead_letters),
     )
     found = ["the newest commit is [not in force](sync.yaml)"] if is_behind(view.sync) else []
@@ -132,7 +133,12 @@ def _sync(sync: SyncView) -> Iterator[str]:
     else:
         yield f"No commit is in force yet; {more}."
     yield ""
-    bad = [one for one in _bad(sync) if one.reason not in _SAID_ABOVE]
+    stalled = {one.reason for one in sync.conditions if one.type == "Stalled"}
+    bad = [
+        one
+        for one in _bad(sync)
+        if one.reason not in _SAID_ABOVE and (one.type != "Verified" or one.reason not in stalled)
+    ]
     errors = [found for found in sync.findings if found.severity == "error"]
     yield from (f"- {text(condition.message)}" for condition in bad)
     for found in errors[:FINDINGS]:
@@ -143,11 +149,11 @@ def _sync(sync: SyncView) -> Iterator[str]:
         yield ""
 
 
-def _gates(gates: Sequence[OpenGate]) -> Iterator[str]:
-    if not gates:
+def _gates(gates: Sequence[OpenGate], change: Mapping[str, Any] | None) -> Iterator[str]:
+    if not gates and change is None:
         return
     yield from _section("Waiting for people")
-    rows = (
+    rows: list[tuple[str, ...]] = [
         (
             _link(f"{gate.shown.get('workflow')} {gate.shown.get('gate')}", gate_path(gate.digest)),
             ", ".join(text(str(one.get("job"))) for one in gate.shown.get("next") or ()),
@@ -156,8 +162,22 @@ def _gates(gates: Sequence[OpenGate]) -> Iterator[str]:
             f"`opsconductor approve {gate.digest.removeprefix('sha256:')[:_DIGITS]}`",
         )
         for gate in gates[:OPEN]
-    )
+    ]
+    rows[:0] = [_change(change)] if change is not None else []
     yield from _table(("Gate", "What runs then", "Approved", "Until", "To approve"), rows, more=len(gates) - OPEN)
+
+
+def _change(change: Mapping[str, Any]) -> tuple[str, ...]:
+    """The row of a commit that waits for approvals."""
+    documents = [name for want in change["wants"] for name in want["documents"]]
+    more = [f"{len(documents) - _NAMED} more"] if len(documents) > _NAMED else []
+    return (
+        _link(f"commit {change['commit'][:_DIGITS]}", SYNC),
+        "in force: " + ", ".join([*map(text, documents[:_NAMED]), *more]),
+        ", ".join(f"{len(want['given'])} of {want['approvals']}" for want in change["wants"]),
+        "",
+        f"`opsconductor approve {change['gate'].removeprefix('sha256:')[:_DIGITS]}`",
+    )
 
 
 def _failing_of(view: OverviewView) -> list[JobView]:

@@ -307,10 +307,15 @@ class SyncView:
     change: Mapping[str, Any] | None = None
     """The commit that waits for approvals, as `sync.yaml` shows it."""
 
+    signed: bool = False
+    """Whether commits, and so the acts of people, must be signed; not known from `sync.yaml`."""
+
     @property
-    def signed(self) -> bool:
-        """Whether commits, and so the acts of people, must be signed: nothing is said of it where nobody asks."""
-        return any(one.type == "Verified" for one in self.conditions)
+    def waiting_change(self) -> Mapping[str, Any] | None:
+        """The commit that people may still approve: nobody has rejected it."""
+        if self.change is None or any(vote["decision"] == "reject" for vote in self.change["votes"]):
+            return None
+        return self.change
 
 
 @dataclass(frozen=True, slots=True)

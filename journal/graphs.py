@@ -76,7 +76,7 @@ def records_of(conn: Connection, seqs: Collection[int]) -> Mapping[int, Mapping[
     """By the number of the run, and by node, in the order of the text."""
     said: dict[tuple[int, str], list[Verdict]] = {}
     for row in conn.execute(_VERDICTS, {"which": list(seqs)}):
-        verdict = Verdict(row.by, row.approved, row.at, row.act, row.reason)
+        verdict = Verdict(row.by, row.approved, row.at, row.act, row.reason, row.proven)
         said.setdefault((row.run, row.at_node), []).append(verdict)
     found: dict[int, dict[str, NodeRecord]] = {}
     for row in conn.execute(_OF_RUNS, {"which": list(seqs)}):
@@ -214,13 +214,13 @@ def caused(tx: Connection, seq: int, node: str, run: RunId) -> None:
         tx.execute(update(nodes).where(nodes.c.seq == row.seq).values(runs=[*known, run]))
 
 
-def vote(tx: Connection, digest: str, by: str, *, approved: bool, act: str, reason: str, now: datetime) -> None:
+def vote(tx: Connection, digest: str, said: Verdict) -> None:
     """Record what somebody says at an open gate."""
     points.record("gate-vote")
     row = tx.execute(
         select(nodes.c.seq, runs.c.id).join(runs, runs.c.seq == nodes.c.run).where(nodes.c.digest == digest)
     ).one()
-    tx.execute(insert(verdicts), _verdict(row.seq, Verdict(by, approved, now, act, reason)))
+    tx.execute(insert(verdicts), _verdict(row.seq, said))
     outbox.add_all(tx, (("gate", digest), ("run", row.id)))
 
 
@@ -295,4 +295,5 @@ def _verdict(node: int, said: Verdict) -> dict[str, Any]:
         "at": said.at,
         "act": said.act,
         "reason": said.reason,
+        "proven": said.proven,
     }

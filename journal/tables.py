@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 11
+VERSION = 12
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 11
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -268,6 +268,7 @@ verdicts = Table(
     Column("at", Instant, nullable=False),
     Column("act", Characters, nullable=False),
     Column("reason", Characters, nullable=False),
+    Column("proven", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("node", "by", name="verdicts_once_a_person"),
 )
 

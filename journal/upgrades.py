@@ -59,6 +59,12 @@ def _with_controllers(connection: Connection) -> None:
     )(connection)
 
 
+def _with_proofs(connection: Connection) -> None:
+    """Who voted was proven by nothing before; a journal that came here from before 6 has the column already."""
+    if all(column["name"] != "proven" for column in inspect(connection).get_columns("verdicts")):
+        _executing("ALTER TABLE verdicts ADD COLUMN proven BOOLEAN NOT NULL DEFAULT false")(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -75,6 +81,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     9: lambda connection: metadata.create_all(connection, tables=_OF_9),
     10: lambda connection: metadata.create_all(connection, tables=[uses]),
     11: _with_controllers,
+    12: _with_proofs,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

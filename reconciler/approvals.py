@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from engine import gates
+from engine.graphfacts import Verdict
 from journal import graphs
 from reconciler import changegate
 from reconciler.answers import Answer
@@ -37,7 +38,7 @@ def heard(tx: Connection, act: Approval, who: gates.Person, now: datetime, leave
     if (unheard := gates.heard(asked.gate, who)) is not None:
         return Answer("refused", unheard.reason, unheard.message, asked.run)
     approved = act.spec.decision == "approve"
-    graphs.vote(tx, act.spec.gate, who.name, approved=approved, act=act.name, reason=act.spec.reason, now=now)
+    graphs.vote(tx, act.spec.gate, Verdict(who.name, approved, now, act.name, act.spec.reason, proven))
     count = sum(one.approved for one in asked.gate.verdicts) + 1
     said = f"{who.name} approved, {count} of {asked.gate.shown.get('count', 1)}" if approved else f"{who.name} rejected"
     return Answer("done", None, said if proven else f"{said} ({ADVISORY})", asked.run)

@@ -165,7 +165,7 @@ class Intake:
             reason, message = frozen(stopped)
             if self._board.sync.frozen != (reason, message):
                 log.warning("frozen", commit=stopped.commit, reason=reason, message=message)
-            self._board.say(observed=head, frozen=(reason, message), trouble=None)
+            self._board.say(observed=head, frozen=(reason, message), unproven=stopped.message, trouble=None)
             said = await self._told_of(stopped.commit, "frozen", self._clock.now(), reason=message)
             await self._journal.write(partial(self._record, said=said, catalog=self._deciders.active, head=head))
         return followed

@@ -22,6 +22,8 @@ class Sync:
     rejected: bool = False
     frozen: tuple[str, str] | None = None
     """Reason and message, where the head of the branch may not come into force."""
+    unproven: str | None = None
+    """Why it may not, alone, without what to do."""
     change: OpenChange | None = None
     """What waits for approvals, where a commit does."""
     trouble: tuple[str, str] | None = None
@@ -65,6 +67,7 @@ def view(sync: Sync, before: SyncView | None, now: datetime) -> SyncView:
         conditions=conditions,
         findings=sync.findings[:50],
         change=sync.change.shown() if sync.change is not None else None,
+        signed=sync.verify != "none",
     )
 
 
@@ -97,7 +100,8 @@ def _verified(sync: Sync) -> Iterator[_Found]:
         return
     if sync.frozen is not None:
         # What to do stands in Stalled.
-        yield ("Verified", "False", sync.frozen[0], f"the head is not trusted; verify: {sync.verify}")
+        why = sync.unproven or "the head is not trusted"
+        yield ("Verified", "False", sync.frozen[0], f"{why}; verify: {sync.verify}")
     elif sync.proof is None:
         yield ("Verified", "Unknown", "NothingTrusted", f"no commit was judged yet; verify: {sync.verify}")
     elif sync.verified:

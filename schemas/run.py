@@ -247,13 +247,14 @@ class Vote(Written):
     at: Instant = Field(description="When.", examples=[AT])
     reason: str | None = Field(default=None, description="Why.", examples=["tested on staging"])
     approval: str | None = Field(default=None, description="The act's name.", examples=["ana-says-yes"])
+    signed: bool | None = Field(default=None, description="True where a signature proves who it is.")
 
 
 class NodeGate(Written):
     """A gate that was opened."""
 
     digest: Digest = Field(description="What people approve: see Gate.", examples=[SHA256])
-    advisory: bool | None = Field(default=None, description="True where nothing proves who the votes are from.")
+    advisory: bool | None = Field(default=None, description="True where nothing proves who somebody is that voted.")
     known: Many[str] | None = Field(
         default=None, description="The nodes that had ended when it was opened.", examples=[["build"]]
     )

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from engine import gates
+from engine.graphfacts import Verdict
 from engine.identity import Cause, RunId, run_id
 from engine.moves import End
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
@@ -86,9 +87,7 @@ class Leading:
 
     async def vote(self, by: str, *, approved: bool = True) -> None:
         now = self.desk.clock.now()
-        await self.desk.do(
-            graphs.vote, await self.digest(), by, approved=approved, act=f"{by}-says", reason="", now=now
-        )
+        await self.desk.do(graphs.vote, await self.digest(), Verdict(by, approved, now, f"{by}-says"))
 
 
 async def begun(desk: Desk, **more: Any) -> Leading:

@@ -1,12 +1,14 @@
 """Policies where the engine decides: changes that wait, acts by who signed them, and no pretence without signatures."""
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest_asyncio
 
+from engine import readmodel
 from engine.views import SyncView
-from journal import acts, graphs
+from journal import acts, graphs, runs
 from journal.clock import SystemClock
 from journal.store import Journal
 from reconciler import sync
@@ -185,7 +187,15 @@ async def test_a_gate_wants_the_verb_too(site: Site) -> None:
     spec = f"{{gate: '{gate.digest}', decision: approve}}"
     refused = await site.asks("bo-says", spec, by="bo", kind="Approval")
     assert (said(refused), refused.message) == (("refused", "forbidden"), "bo may not: approve Workflow/flow: ana, dee")
+    shown = await site.journal.read(partial(graphs.open_gate, digest=gate.digest))
+    assert shown is not None
+    assert not readmodel.gate_file(shown, advisory=False)["status"]["advisory"]
     assert said(await site.asks("dee-says", spec, by="dee", kind="Approval")) == ("done", None)
+    run = await site.journal.read(lambda conn: runs.get(conn, shown.shown["run"]))
+    assert run is not None
+    asked = readmodel.run_file(run)["status"]["nodes"]["ask"]["gate"]
+    assert "advisory" not in asked
+    assert [(vote["by"], vote["signed"]) for vote in asked["votes"]] == [("dee", True)]
 
 
 async def test_without_signatures_nobody_is_held_and_sync_says_so(site: Site) -> None:

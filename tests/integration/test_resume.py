@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, inspect, select, text
 
+from engine.graphfacts import Verdict
 from engine.identity import RunId
 from engine.resumption import Unprovable
 from engine.states import NodeState, RunState, StepState
@@ -237,7 +238,7 @@ async def test_a_workflow_goes_on_where_the_other_engine_left_it(site: Site, clo
     await lead(other)
     gate = (await view_of(other, graph.id)).nodes[1].record.gate
     assert gate is not None
-    await other.write(lambda tx: graphs.vote(tx, gate.digest, "ann", approved=True, act="yes", reason="", now=LATER))
+    await other.write(lambda tx: graphs.vote(tx, gate.digest, Verdict("ann", True, LATER, "yes")))
     await publish(site, other)
     left = await view_of(other, graph.id)
     before = EngineView("two", "there", NOON, LATER if closed else None)
@@ -267,6 +268,9 @@ SINCE_THE_FIRST = (
     ("steps", "rescued"),
     ("steps", "inherited"),
     ("run_targets", "reason"),
+    ("runners", "version"),
+    ("runners", "seen_at"),
+    ("verdicts", "proven"),
 )
 
 

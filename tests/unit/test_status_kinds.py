@@ -134,7 +134,7 @@ GATE = OpenGate(
         "openedAt": "2026-11-21T00:15:00Z", "expiresAt": "2026-11-21T00:15:00Z", "onTimeout": "fail",
         "known": ["build"],
     },
-    (Verdict("ana", True, AT, "ana-says-yes", "tested"), Verdict("bob@example.org", False, AT, "no")),
+    (Verdict("ana", True, AT, "ana-says-yes", "tested", True), Verdict("bob@example.org", False, AT, "no")),
 )  # fmt: skip
 WORKFLOW = replace(
     FULL,

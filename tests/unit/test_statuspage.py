@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from engine.identity import RunId
+from engine.permits import Want
 from engine.states import RunState, StepState
 from engine.statuspage import page, text
 from engine.views import (
@@ -23,6 +24,7 @@ from engine.views import (
     SyncView,
     TargetStatusView,
 )
+from reconciler.changegate import OpenChange, Vote
 from schemas.diagnostic import Diagnostic
 from schemas.span import Span
 
@@ -122,6 +124,19 @@ def test_one_line_says_whether_somebody_must_look() -> None:
     away = ConditionView("Ready", "False", "SourceUnavailable", "no route", AT)
     lost = page(OverviewView(SyncView(None, "b" * 40, "b" * 40, "b" * 40, (away,))))
     assert "All is well" not in lost and "- no route\n" in lost
+
+
+def test_a_change_that_waits_stands_among_what_waits_for_people_until_somebody_rejects_it() -> None:
+    want = Want(("Job/a", "Job/b", "Job/<c>", "Job/d"), 2, ("ana",), ("cy",))
+    change = OpenChange(f"sha256:{'0' * 64}", "a" * 40, "b" * 40, ("bo",), (want,), (Vote("ana", True, "yes"),))
+    sync = SyncView(observed="b" * 40, applied="a" * 40, change=change.shown())
+    shown = page(OverviewView(sync))
+    assert "[1 gate waits for people](#waiting-for-people)" in shown
+    assert "| [`commit bbbbbbbbbbbb`](sync.yaml) |" in shown or "| [commit bbbbbbbbbbbb](sync.yaml) |" in shown
+    assert "`Job/<c>` and 1 more" in shown or "`Job/<c>`, 1 more | 1 of 2 |" in shown
+    assert "`opsconductor approve 000000000000`" in shown
+    rejected = replace(change, votes=(*change.votes, Vote("dee", False, "no"))).shown()
+    assert "approve" not in page(OverviewView(replace(sync, change=rejected)))
 
 
 def test_a_moment_is_no_zero() -> None:

@@ -51,7 +51,12 @@ def test_where_signatures_are_asked_for_it_is_said_whether_the_head_is_trusted()
     asked = replace(GOOD, verify="range", proof="signed by ana with SHA256:a", verified=True)
     assert conditions(asked)["Verified"] == ("True", "Trusted")
     assert conditions(replace(asked, frozen=("Unsigned", "sign it")))["Verified"] == ("False", "Unsigned")
+    stopped = view(
+        replace(asked, frozen=("Unsigned", "x is not signed; sign it"), unproven="x is not signed"), None, NOW
+    )
+    assert stopped.conditions[2].message == "x is not signed; verify: range"
     assert conditions(replace(asked, verified=False))["Verified"] == ("Unknown", "TakenBefore")
     assert conditions(replace(asked, proof=None))["Verified"] == ("Unknown", "NothingTrusted")
     assert view(asked, None, NOW).signed
     assert not view(GOOD, None, NOW).signed
+    assert not view(replace(GOOD, policies=1), None, NOW).signed, "a Policy that holds nobody proves nothing"

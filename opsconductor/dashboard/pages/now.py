@@ -35,11 +35,12 @@ _WISHED = (None, RunState.SUCCEEDED, RunState.CANCELLED)
 
 async def load(sources: Sources, _: Asked) -> Data:
     """The first page."""
-    at, catalog = sources.clock.now(), sources.engine.catalog
-    advisory = not sources.engine.sync().signed
+    at, catalog, view = sources.clock.now(), sources.engine.catalog, sources.engine.sync()
+    advisory = not view.signed
     found = await sources.journal.read(lambda conn: _now(conn, catalog, at, advisory=advisory))
     next_ = _next(sources.engine)
-    sync = sync_file(sources.engine.sync())["status"]
+    sync = sync_file(view)["status"]
+    found = {"change": view.waiting_change and dict(view.waiting_change), **found}
     return {
         "at": stamp(at),
         "sentence": _sentence(found, next_, sync, at),
@@ -73,8 +74,8 @@ def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
         parts.append("Nothing fails")
     if found["late"]:
         parts.append(f"{len(found['late'])} run{'s are' if len(found['late']) > 1 else ' is'} late")
-    if found["gates"]:
-        parts.append(f"{len(found['gates'])} wait{'s' if len(found['gates']) == 1 else ''} for people")
+    if waiting := len(found["gates"]) + (found["change"] is not None):
+        parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} for people")
     parts.append(f"{running} run{'s' if running == 1 else ''}" if running else "nothing runs")
     if starting := [one for one in next_ if one["startsAt"]]:
         first = min(starting, key=lambda one: str(one["startsAt"]))
