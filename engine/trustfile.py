@@ -1,7 +1,7 @@
 """The trust file of an engine: who signs, which keys are a forge's, what is revoked. Pure: text to values.
 
 Its lines are those of OpenSSH's allowed signers (ssh-keygen(1), ALLOWED SIGNERS), so a file of git's own will do, and
-four more:
+five more:
 
     ana@example.org namespaces="git",valid-before="20271231" ssh-ed25519 AAAA…
     *@example.org cert-authority ssh-ed25519 AAAA…
@@ -10,12 +10,14 @@ four more:
     @revoked ssh-ed25519 AAAA…
     @revoked-keys FILE         a KRL, or a list of public keys
     @openpgp-keys FILE         exported public keys
+    @engine ssh-ed25519 AAAA…  signed the status branch before the key of --sign-key did
 
 Files are looked for beside the trust file. A line that is not understood makes the whole file useless: to skip it could
 be to believe a key that it meant to forbid.
 """
 
 import base64
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -71,6 +73,13 @@ class Forge:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerEngine:
+    """A key that signed the status branch before. It signs no definitions and no acts."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrustFile:
     """What the file says."""
 
@@ -78,6 +87,7 @@ class TrustFile:
     authorities: tuple[CertificateAuthority, ...] = ()
     openpgp: tuple[OpenPgpSigner, ...] = ()
     forges: tuple[Forge, ...] = ()
+    engines: tuple[FormerEngine, ...] = ()
     revoked: frozenset[str] = frozenset()
     """SSH keys."""
     revoked_openpgp: frozenset[str] = frozenset()
@@ -104,6 +114,8 @@ def parse(text: str) -> TrustFile:
                 (revoked_openpgp if _OPENPGP.fullmatch(words[1] if words[1:] else "") else revoked).add(
                     _revoked(words[1:])
                 )
+            elif words[0] == "@engine":
+                found.append(FormerEngine(key_of(words[1:])))
             elif words[0].startswith("@"):
                 found.append(_forge(words))
             else:
@@ -116,6 +128,7 @@ def parse(text: str) -> TrustFile:
         authorities=tuple(one for one in found if isinstance(one, CertificateAuthority)),
         openpgp=tuple(one for one in found if isinstance(one, OpenPgpSigner)),
         forges=tuple(one for one in found if isinstance(one, Forge)),
+        engines=tuple(one for one in found if isinstance(one, FormerEngine)),
         revoked=frozenset(revoked),
         revoked_openpgp=frozenset(revoked_openpgp),
         revocation_files=tuple(files["@revoked-keys"]),
@@ -136,6 +149,11 @@ def blob_of(key: str) -> bytes:
     return base64.b64decode(key.split()[1])
 
 
+def fingerprint_of(key: str) -> str:
+    """`SHA256:…` of a key as `key_of` gives it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob_of(key)).digest()).decode().rstrip("=")
+
+
 def _named(line: str) -> str:
     words = shlex.split(line)
     if len(words) != 2:
@@ -152,7 +170,8 @@ def _revoked(words: list[str]) -> str:
 def _forge(words: list[str]) -> Forge:
     if words[0] != "@forge":
         raise TrustFileError(
-            f"'{words[0][:40]}' is not a mark that is known; there are @forge, @revoked, @revoked-keys, @openpgp-keys"
+            f"'{words[0][:40]}' is not a mark that is known; there are @forge, @revoked, @revoked-keys, @openpgp-keys, "
+            "@engine"
         )
     if len(words) < 3:
         raise TrustFileError("'@forge' is followed by a name and a key")
@@ -208,6 +227,8 @@ def _no_two_people(found: list[object]) -> None:
                 owner = principals[0]
             case Forge(name=name, key=ssh, fingerprint=fingerprint):
                 owner, key = f"@forge {name}", ssh or fingerprint or ""
+            case FormerEngine(key=key):
+                owner = "@engine"
             case _:
                 continue
         if owners.setdefault(key, owner) != owner:

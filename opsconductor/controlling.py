@@ -71,7 +71,7 @@ class Controlling:
         # For others than the loop, who ask from threads of their own; Objects have one caller at a time.
         self._committed, self._committed_turn = Objects(mirrors.source.path), Lock()
         sign_key, own = settings.sign_key, settings.state.root / "trust"
-        self._key = StatusKey(sign_key, own) if sign_key is not None else None
+        self._key = StatusKey(sign_key, own, settings.trust.file) if sign_key is not None else None
         self._branch: StatusBranch | None = None
         self._deciding: asyncio.Task[None] | None = None
         self.vigil: Vigil | None = None

@@ -1,10 +1,15 @@
-"""The engine's own key: it signs what it writes to the status branch, and knows again what it signed."""
+"""The engine's own key: it signs what it writes to the status branch, and knows again what it signed.
+
+Also what it signed with former keys, which the trust file names as `@engine` until nothing hangs on them any more.
+"""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.trust import SignedBy
+from engine.trustfile import fingerprint_of
 from journal.errors import Refused
 from reconciler.keyfiles import KeyFiles
 from reconciler.signatures import Signatures
@@ -17,11 +22,15 @@ _NAME = "engine"
 class StatusKey:
     """An SSH key without a passphrase. Its calls may overlap, in any thread."""
 
-    def __init__(self, path: Path, folder: Path) -> None:
-        """`folder` is the engine's own, for what ssh-keygen is shown. Raises Refused where the key cannot sign."""
+    def __init__(self, path: Path, folder: Path, trust: Path | None = None) -> None:
+        """`folder` is the engine's own, for what ssh-keygen is shown; `trust` the trust file.
+
+        Raises Refused where the key cannot sign.
+        """
         self.path = path
         self._files = KeyFiles(None, folder)
         self._checks = Signatures(self._files)
+        self._trusted = Signatures(KeyFiles(trust, folder))
         try:
             done = run("ssh-keygen", "-y", "-P", "", "-f", str(path))
         except TrustUnavailable as error:
@@ -34,8 +43,6 @@ class StatusKey:
                 "ssh-keygen -t ed25519 -N '' -f FILE"
             )
         self.public = found[0]
-        document = {"apiVersion": "opsconductor/v1", "kind": "User", "metadata": {"name": _NAME}}
-        self._self = {_NAME: User.model_validate({**document, "spec": {"signingKeys": [self.public]}})}
         self.sign(b"")
 
     def sign(self, payload: bytes) -> str:
@@ -53,6 +60,22 @@ class StatusKey:
         return done.stdout.strip()
 
     def wrote(self, raw: bytes, commit: str) -> bool:
-        """Whether this key signed a commit, given the object as it is stored."""
-        now = datetime.now(UTC)  # an engine's key has no time to live
-        return isinstance(self._checks.check(raw, commit, self._self, now), SignedBy)
+        """Whether this key, or a former one, signed a commit, given the object as it is stored.
+
+        Raises Refused where that hangs on a trust file that cannot be used.
+        """
+        if _signed(self._checks, raw, commit, (self.public,)):
+            return True
+        try:
+            former = self._trusted.files.keys().file.engines
+        except TrustUnavailable as error:
+            raise Refused(f"the status branch is not signed by {self.path}, and {error}") from error
+        return bool(former) and _signed(self._trusted, raw, commit, [one.key for one in former])
+
+
+def _signed(checks: Signatures, raw: bytes, commit: str, keys: Sequence[str]) -> bool:
+    """Whether one of the engine's keys signed it, and nobody else whom the trust file may know."""
+    document = {"apiVersion": "opsconductor/v1", "kind": "User", "metadata": {"name": _NAME}}
+    itself = {_NAME: User.model_validate({**document, "spec": {"signingKeys": list(keys)}})}
+    found = checks.check(raw, commit, itself, datetime.now(UTC))  # an engine's key has no time to live
+    return isinstance(found, SignedBy) and found.key in map(fingerprint_of, keys)
