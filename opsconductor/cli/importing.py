@@ -28,6 +28,7 @@ _Prune = Annotated[
 ]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")]
 _Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or json.")]
+_UNITS = (".timer", ".service", ".conf")
 _FILES = typer.Argument(metavar="FILE...", help="What to read; - is standard input.")
 _Zone = Annotated[
     str | None,
@@ -46,6 +47,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Move in from another tool.", no_args_is_help=True)
     group.callback()(_of_imports)
     group.command("crontab")(crontab)
+    group.command("systemd")(systemd)
     app.add_typer(group, name="import")
 
 
@@ -81,6 +83,27 @@ def crontab(
     settings = Settings(_zone(time_zone), tuple(target), system=system, user=user, mail_server=mail_server)
     reading = read(_contents(files), settings)
     return _brought("crontab", reading, files, to, repo, force, prune, dry_run, output)
+
+
+def systemd(
+    files: Annotated[list[str], _FILES],
+    user: Annotated[
+        bool, typer.Option("--user", help="They are units of a user's own manager; without, of the system's: root.")
+    ] = False,
+    target: _Targets = [],  # noqa: B006 - typer makes its own
+    time_zone: _Zone = None,
+    to: _To = None,
+    repo: _Repo = Path(),
+    force: _Force = False,
+    prune: _Prune = False,
+    dry_run: _DryRun = False,
+    output: _Format = "text",
+) -> int:
+    """Timers and the services they start as Jobs with Schedules: unit files, folders, or what 'systemctl cat' says."""
+    from opsconductor.imports.systemd import Settings, read
+
+    reading = read(_contents(files, _UNITS), Settings(_zone(time_zone), tuple(target), of_user=user))
+    return _brought("systemd", reading, files, to, repo, force, prune, dry_run, output)
 
 
 def _brought(
@@ -154,8 +177,8 @@ def _data(made: "Import") -> dict[str, Any]:
     }
 
 
-def _contents(files: Sequence[str]) -> dict[str, bytes]:
-    """What was named, by its name: files, the files in folders, and standard input."""
+def _contents(files: Sequence[str], suffixes: Sequence[str] = ()) -> dict[str, bytes]:
+    """What was named, by its name: files, the files in folders (with these suffixes), and standard input."""
     import sys
 
     from opsconductor.importing import content, files_of
@@ -168,7 +191,7 @@ def _contents(files: Sequence[str]) -> dict[str, bytes]:
             if len(found["-"]) > MAX_BYTES:
                 raise UsageError(f"-: more than {MAX_BYTES:,} bytes; divide it, and import the parts")
         elif Path(name).is_dir():
-            found |= files_of(Path(name), name)
+            found |= files_of(Path(name), name, suffixes=suffixes)
         else:
             found[name] = content(Path(name))
     return found
