@@ -4,6 +4,8 @@ from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
+from journal.leaseclock import LeaseClock
+
 
 class Database(Protocol):
     """One place that holds a journal.
@@ -15,6 +17,8 @@ class Database(Protocol):
 
     writing: Engine
     reading: Engine
+    lease_clock: LeaseClock | None
+    """The one that all have who share the journal. None: the machine's own, and they are all on it."""
 
     @property
     def place(self) -> str:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from engine.channels import COMMIT_STATUS
-from journal import letters, notices, outbox, points
+from journal import leaseclock, letters, notices, outbox, points
 from journal.notices import Notice
 from journal.noticetables import channels, messages
 from journal.tables import AnyRow, Instant
@@ -123,6 +123,7 @@ _CLAIM = (
 _HELD = and_(messages.c.seq == bindparam("which"), messages.c.token == bindparam("held"), _SENDING)
 _ERROR = select(messages.c.error).where(messages.c.seq == bindparam("which"))
 _BACK = {"state": "waiting", "runner": None, "lease_until": None}
+_RECLAIM = update(messages).where(_SENDING).values(_BACK)
 _HASTEN = (
     update(messages)
     .where(messages.c.channel.in_(bindparam("via", expanding=True)), _WAITING, messages.c.next_at.is_not(None))
@@ -152,7 +153,6 @@ def claim(
     room: Mapping[str, int],
     limit: int,
     now: datetime,
-    monotonic: float,
     *,
     each: int,
 ) -> tuple[Claimed, ...]:
@@ -175,7 +175,7 @@ def claim(
         if not taken:
             break
         points.record("message-claim")
-        until = monotonic + LEASE.total_seconds()
+        until = leaseclock.at(tx) + LEASE.total_seconds()
         tx.execute(_CLAIM, [{"which": row.seq, "by": runner, "until": until, "now": now} for row in taken])
         found += taken
     return tuple(_claimed(row, now) for row in found)
@@ -288,15 +288,19 @@ def away(tx: Connection, channel: str, error: str, now: datetime) -> int:
     return len(rows)
 
 
-def reclaim(tx: Connection, monotonic: float | None) -> int:
-    """Let messages be claimed again whose lease is over (None: all that are under way); how many."""
-    over = _SENDING if monotonic is None else and_(_SENDING, messages.c.lease_until < monotonic)
-    return tx.execute(update(messages).where(over).values(_BACK)).rowcount
+def reclaim(tx: Connection) -> int:
+    """Let messages be claimed again whose lease is over; how many."""
+    return tx.execute(_RECLAIM.where(messages.c.lease_until < leaseclock.at(tx))).rowcount
 
 
-def lost(conn: Connection, monotonic: float) -> bool:
+def reclaim_all(tx: Connection) -> int:
+    """As `reclaim`, of all that are under way: at the start of the one process that uses the journal."""
+    return tx.execute(_RECLAIM).rowcount
+
+
+def lost(conn: Connection) -> bool:
     """Whether `reclaim` would find something."""
-    return conn.execute(_LOST.limit(1), {"now": monotonic}).first() is not None
+    return conn.execute(_LOST.limit(1), {"now": leaseclock.at(conn)}).first() is not None
 
 
 def hasten(tx: Connection, names: Collection[str]) -> None:

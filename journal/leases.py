@@ -16,7 +16,7 @@ from engine.identity import Cause, RunId
 from engine.pinned import PinnedSpec
 from engine.progress import Ending, StepRecord
 from engine.states import RUN_TRANSITIONS, RunState, StepState
-from journal import evidence, happenings, outbox, points, runs, specs
+from journal import evidence, happenings, leaseclock, outbox, points, runs, specs
 from journal.causes import cause_from_json
 from journal.errors import FenceLost
 from journal.fence import Fence
@@ -163,9 +163,7 @@ def register(tx: Connection, runner: str, pool: str, host: str, now: datetime) -
         tx.execute(insert(runners), {"name": runner, **values})
 
 
-def claim(
-    tx: Connection, runner: str, pools: Collection[str] | None, limit: int, now: datetime, monotonic: float
-) -> tuple[Claim, ...]:
+def claim(tx: Connection, runner: str, pools: Collection[str] | None, limit: int, now: datetime) -> tuple[Claim, ...]:
     """Take up to `limit` queued runs of the pools (None: of every pool), by priority, then by age."""
     if limit <= 0 or (pools is not None and not pools):
         return ()
@@ -176,6 +174,7 @@ def claim(
     if not rows:
         return ()
     points.record("claim")
+    until = leaseclock.at(tx) + _SECONDS
     tx.execute(
         _CLAIM,
         [
@@ -184,7 +183,7 @@ def claim(
                 "to_token": row.token + 1,
                 "to_attempt": row.attempt + 1,
                 "by": runner,
-                "until": monotonic + _SECONDS,
+                "until": until,
                 "began": row.started_at or now,
             }
             for row in rows
@@ -219,10 +218,10 @@ def _ended_targets(tx: Connection, seqs: list[int]) -> dict[int, dict[str, StepS
     return found
 
 
-def renew(tx: Connection, runner: str, monotonic: float) -> Renewed:
+def renew(tx: Connection, runner: str) -> Renewed:
     """Renew all leases of the runner at once, and hear of wishes. What is not `held` is lost: stop working on it."""
     points.record("renew")
-    values = {"by": runner, "until": monotonic + _SECONDS}
+    values = {"by": runner, "until": leaseclock.at(tx) + _SECONDS}
     rows = tx.execute(_RENEW, values).all()
     tx.execute(_RENEW_RUNNER, values)
     return Renewed(
@@ -231,13 +230,13 @@ def renew(tx: Connection, runner: str, monotonic: float) -> Renewed:
     )
 
 
-def reap(tx: Connection, now: datetime, monotonic: float) -> tuple[Reaped, ...]:
+def reap(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
     """Take the runs away from runners that were silent for a whole lease.
 
     Each is queued again, or unknown after three lost attempts. Whoever calls this after a pause of his own waits one
     lease first: the others may have been stopped with him (`journal.reaper`).
     """
-    return tuple(_lose(tx, row, now) for row in tx.execute(_EXPIRED, {"now": monotonic}).all())
+    return tuple(_lose(tx, row, now) for row in tx.execute(_EXPIRED, {"now": leaseclock.at(tx)}).all())
 
 
 def give_back(tx: Connection, runner: str, strays: Collection[RunId], now: datetime) -> tuple[Reaped, ...]:
@@ -246,7 +245,7 @@ def give_back(tx: Connection, runner: str, strays: Collection[RunId], now: datet
 
 
 def void(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
-    """Take all runs away from all runners: at the start of the one process that uses the file, none can be alive."""
+    """Take all runs away from all runners: at the start of the one process that uses the journal, none can be alive."""
     return tuple(_lose(tx, row, now) for row in tx.execute(_ALL_RUNNING).all())
 
 

@@ -13,8 +13,10 @@ from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_en
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from journal import leaseclock
 from journal.encoding import to_json
 from journal.errors import Refused
+from journal.leaseclock import LeaseClock
 
 OLDEST = 14
 """The oldest major version of the server. Older ones are not tested."""
@@ -50,6 +52,7 @@ _CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
 class Server:
     """A journal in a database of PostgreSQL. Processes of any number of machines share it."""
 
+    lease_clock: LeaseClock | None = staticmethod(leaseclock.of_the_server)
     elsewhere = (
         "give the journal a database of its own, or a schema of its own by adding "
         "?options=-csearch_path%3D<schema> to the URL"

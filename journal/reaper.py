@@ -1,11 +1,12 @@
 """The reaper: finds the runs whose runner has been silent for a whole lease. Any process may run one."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy import Connection
 
-from journal import leases
+from journal import leaseclock, leases
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.leases import LEASE, Reaped
@@ -14,6 +15,8 @@ from journal.store import Journal
 log = structlog.get_logger(__name__)
 ROUND = LEASE / 3
 """How often the reaper looks."""
+_STEADY = 2.0
+"""Seconds by which a lease clock may move against the monotonic one in a round: more than that, and it has jumped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +29,41 @@ class Patience:
 
     looked: float
     until: float
+    ahead: float | None = None
+    """How far the lease clock was before the monotonic one when it was last seen."""
 
     def woken(self, now: float) -> "Patience":
         """Look again at `now`: a gap longer than two rounds is a pause, and starts a new wait."""
         paused = now - self.looked > 2 * ROUND.total_seconds()
-        return Patience(now, now + ROUND.total_seconds() * 2 if paused else self.until)
+        return replace(self, looked=now, until=now + ROUND.total_seconds() * 2 if paused else self.until)
 
     def failed(self, now: float) -> "Patience":
-        """The database did not answer."""
-        return Patience(now, now + LEASE.total_seconds())
+        """The database did not answer, or its clock has jumped."""
+        return replace(self, looked=now, until=now + LEASE.total_seconds())
+
+    def seen(self, ahead: float, now: float) -> "Patience":
+        """The lease clock was so far ahead at `now`. Where it has jumped, leases are over that nobody was late with."""
+        jumped = self.ahead is not None and abs(ahead - self.ahead) > _STEADY
+        return replace(self.failed(now) if jumped else self, ahead=ahead)
 
     def over(self) -> bool:
         return self.looked >= self.until
 
 
 class Reaper:
-    """Reaps every third of a lease until cancelled. It outlasts a database that is away."""
+    """Reaps every third of a lease until cancelled. It outlasts a database that is away.
+
+    Where others share the journal it begins after a lease: what it finds may have been stopped with all who use it.
+    """
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
-        self._patience = Patience(clock.monotonic(), clock.monotonic())
+        self._faults = journal.faults
+        now = clock.monotonic()
+        self._patience = Patience(now, now)
+        if journal.shared:
+            self._patience = self._patience.failed(now)
 
     async def run(self) -> None:
         while True:
@@ -55,15 +72,20 @@ class Reaper:
 
     async def look(self) -> tuple[Reaped, ...]:
         """One round: what was reaped."""
-        self._patience = self._patience.woken(self._clock.monotonic())
-        if not self._patience.over():
-            return ()
+        now, faults = self._clock.monotonic(), self._journal.faults
+        self._patience = self._patience.woken(now) if faults == self._faults else self._patience.failed(now)
+        self._faults = faults
         try:
-            found = await self._journal.write(lambda tx: leases.reap(tx, self._clock.now(), self._clock.monotonic()))
+            self._patience, found = await self._journal.write(self._round)
         except Unavailable as error:
-            self._patience = self._patience.failed(self._clock.monotonic())
+            self._patience, self._faults = self._patience.failed(self._clock.monotonic()), self._journal.faults
             log.warning("cannot look for lost runs", error=str(error))
             return ()
         for reaped in found:
             log.warning("a run's runner was lost", run=reaped.run, state=reaped.to)
         return found
+
+    def _round(self, tx: Connection) -> tuple[Patience, tuple[Reaped, ...]]:
+        now = self._clock.monotonic()
+        patience = self._patience.seen(leaseclock.at(tx) - now, now)
+        return patience, leases.reap(tx, self._clock.now()) if patience.over() else ()

@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 from journal import faults, sqlitefaults
 from journal.encoding import to_json
 from journal.errors import Refused
+from journal.leaseclock import LeaseClock
 from journal.tables import VERSION, meta
 
 BUSY = 5.0
@@ -23,6 +24,7 @@ _WAL_KEPT = 64 * 1024 * 1024
 class File:
     """A journal in a file. Processes of one machine may share it."""
 
+    lease_clock: LeaseClock | None = None
     elsewhere = "move it away, or choose another folder with --state"
 
     def __init__(self, path: Path) -> None:

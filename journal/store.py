@@ -14,10 +14,11 @@ from typing import TypeVar
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
-from journal import facts, faults, points, upgrades
+from journal import facts, faults, leaseclock, points, upgrades
 from journal.clock import Clock
 from journal.database import Database
 from journal.errors import Refused, Unavailable
+from journal.leaseclock import LeaseClock
 from journal.sqlite import File
 from journal.workers import Call, Reader, Watch, Writer
 
@@ -45,14 +46,16 @@ class Journal:
         self._reader.start()
 
     @classmethod
-    def open(cls, url: str, *, clock: Clock) -> "Journal":
+    def open(cls, url: str, *, clock: Clock, lease_clock: LeaseClock | None = None) -> "Journal":
         """Open, create or upgrade the journal at `url`: `sqlite:///<path>` or `postgresql://<user>@<host>/<database>`.
 
-        What libpq knows of connections may follow as a query (`?sslmode=verify-full`). Raises Refused where the
-        journal is newer than this program, not a journal, damaged or not ours to write, and Unavailable where it is
-        locked, its disk is full or its server is away.
+        What libpq knows of connections may follow as a query (`?sslmode=verify-full`). Leases count on the store's own
+        clock unless another is given. Raises Refused where the journal is newer than this program, not a journal,
+        damaged or not ours to write, and Unavailable where it is locked, its disk is full or its server is away.
         """
         database = _database(url)
+        counted = leaseclock.of_this_machine(clock) if database.lease_clock is None else database.lease_clock
+        leaseclock.count_on(lease_clock or counted, database.writing, database.reading)
         try:
             with faults.translation(), database.writing.connect() as connection:
                 database.check(connection)
@@ -64,6 +67,16 @@ class Journal:
             database.reading.dispose()
             raise
         return cls(database, clock)
+
+    @property
+    def shared(self) -> bool:
+        """Whether processes of other machines may be at work on it: then nobody may take their leases for void."""
+        return self._database.lease_clock is not None
+
+    @property
+    def faults(self) -> int:
+        """How often the database could not be written so far. A door with a guard counts with all others."""
+        return self._writer.faults
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Make the change durable, and give what it returned.

@@ -145,6 +145,8 @@ class Writer(_Worker):
         self._watches = watches
         self._changed = False
         self._told = False
+        self.faults = 0
+        """How many batches could not be written."""
         self.fault: str | None = None
         """Why the last batch could not be written; None once one was."""
 
@@ -193,6 +195,7 @@ class Writer(_Worker):
         _resolve(batch, woken if self._changed else ())
 
     def failed(self, error: BaseException) -> None:
+        self.faults += 1
         self.fault = f"{type(error).__name__}: {error}"
 
 

@@ -150,7 +150,7 @@ class Controlling:
 
     async def _void(self, now: datetime) -> None:
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
-        await self._journal.write(lambda tx: deliveries.reclaim(tx, None))
+        await self._journal.write(deliveries.reclaim_all)
         for reaped in lost:
             log.warning("its runner was lost", run=reaped.run, now=str(reaped.to))
 

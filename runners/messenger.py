@@ -157,7 +157,7 @@ class Messenger:
         found = await self._journal.read(
             lambda conn: (
                 deliveries.claimable(conn, pools, shut, now),
-                deliveries.lost(conn, self._clock.monotonic()),
+                deliveries.lost(conn),
             )
         )
         if any(found):
@@ -169,9 +169,8 @@ class Messenger:
     def _claimed(
         self, tx: Connection, pools: frozenset[str] | None, room: Mapping[str, int], free: int
     ) -> tuple[Claimed, ...]:
-        monotonic = self._clock.monotonic()
-        deliveries.reclaim(tx, monotonic)
-        return deliveries.claim(tx, self._name, pools, room, free, self._clock.now(), monotonic, each=OF_A_CHANNEL)
+        deliveries.reclaim(tx)
+        return deliveries.claim(tx, self._name, pools, room, free, self._clock.now(), each=OF_A_CHANNEL)
 
     def _room(self) -> dict[str, int]:
         now = self._clock.now()

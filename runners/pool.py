@@ -219,9 +219,7 @@ class Runner:
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        claims = await self._journal.write(
-            lambda tx: leases.claim(tx, name, pools, free, self._clock.now(), self._clock.monotonic())
-        )
+        claims = await self._journal.write(lambda tx: leases.claim(tx, name, pools, free, self._clock.now()))
         for claim in claims:
             self._start(Execution(claim, self._tools))
 
@@ -274,9 +272,7 @@ class Runner:
             mine = dict(self._active)
             try:
                 async with asyncio.timeout(_BEAT):
-                    renewed = await self._journal.write(
-                        lambda tx: leases.renew(tx, self._settings.name, self._clock.monotonic())
-                    )
+                    renewed = await self._journal.write(lambda tx: leases.renew(tx, self._settings.name))
             except (Unavailable, TimeoutError) as error:
                 self._log.warning("leases cannot be renewed", error=str(error))
                 self._give_way_in_time()

@@ -230,9 +230,7 @@ class Bench:
         """A runner claims the run, starts these, and is never heard of again."""
         from journal import steps
 
-        (claim,) = await self.journal.write(
-            lambda tx: leases.claim(tx, "default/lost", None, 1, self.clock.now(), self.clock.monotonic())
-        )
+        (claim,) = await self.journal.write(lambda tx: leases.claim(tx, "default/lost", None, 1, self.clock.now()))
 
         def crash(tx: Any) -> None:
             for step in steps_:

@@ -10,7 +10,8 @@ import pytest
 
 from engine.identity import Cause, RunId, run_id
 from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
-from journal import leases, runs
+from journal import leaseclock, leases, runs
+from journal.clock import Clock
 from journal.leases import Claim
 from journal.runs import Enqueue, NewRun
 from journal.store import Journal
@@ -56,6 +57,11 @@ def a_run(
     return replace(plain, **more)
 
 
+def opened(url: str, clock: Clock) -> Journal:
+    """A journal whose leases count on the given clock, wherever it is."""
+    return Journal.open(url, clock=clock, lease_clock=leaseclock.of_this_machine(clock))
+
+
 @dataclass
 class Desk:
     """A journal with short words for what tests do to it."""
@@ -70,9 +76,7 @@ class Desk:
 
     async def claim(self, runner: str | None = None, limit: int = 1) -> tuple[Claim, ...]:
         by = runner or self.runner
-        return await self.journal.write(
-            lambda tx: leases.claim(tx, by, ("default",), limit, self.clock.now(), self.clock.monotonic())
-        )
+        return await self.journal.write(lambda tx: leases.claim(tx, by, ("default",), limit, self.clock.now()))
 
     async def running(self, name: str = "one", **more: Any) -> Claim:
         await self.enqueue(a_run(name, **more))
@@ -80,7 +84,7 @@ class Desk:
         return claim
 
     async def reap(self) -> tuple[leases.Reaped, ...]:
-        return await self.journal.write(lambda tx: leases.reap(tx, self.clock.now(), self.clock.monotonic()))
+        return await self.journal.write(lambda tx: leases.reap(tx, self.clock.now()))
 
     async def do(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         """Call a function of the journal's modules in a transaction of its own."""
@@ -112,7 +116,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def desk(url: str, clock: GivenClock) -> AsyncIterator[Desk]:
-    journal = Journal.open(url, clock=clock)
+    journal = opened(url, clock)
     yield Desk(journal, clock)
     await journal.close()
 

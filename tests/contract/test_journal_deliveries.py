@@ -29,8 +29,8 @@ async def written(desk: Desk, *wanted: NewMessage) -> None:
 
 
 async def claim(desk: Desk, limit: int = 10, pools: Any = None, each: int = 4, **room: int) -> tuple[Claimed, ...]:
-    now, monotonic = desk.clock.now(), desk.clock.monotonic()
-    return await desk.do(deliveries.claim, "default/1", pools, room, limit, now, monotonic, each=each)
+    now = desk.clock.now()
+    return await desk.do(deliveries.claim, "default/1", pools, room, limit, now, each=each)
 
 
 async def state(desk: Desk, name: str) -> str:
@@ -50,8 +50,8 @@ async def test_a_message_is_one_messengers_until_its_lease_is_over(desk: Desk) -
     (first,) = await claim(desk)
     assert await claim(desk) == ()
     desk.clock.advance(deliveries.LEASE.total_seconds() + 1)
-    assert await desk.see(deliveries.lost, desk.clock.monotonic())
-    assert await desk.do(deliveries.reclaim, desk.clock.monotonic()) == 1
+    assert await desk.see(deliveries.lost)
+    assert await desk.do(deliveries.reclaim) == 1
     (second,) = await claim(desk)
     assert (first.attempts, second.attempts, second.id) == (1, 2, "one")
     assert not await desk.do(deliveries.delivered, first.hold, "chat", START)
@@ -65,7 +65,7 @@ async def test_a_start_lets_go_of_what_was_under_way(desk: Desk) -> None:
     assert await desk.see(deliveries.untried, START)
     await claim(desk)
     assert await desk.see(deliveries.untried, START)
-    assert await desk.do(deliveries.reclaim, None) == 1
+    assert await desk.do(deliveries.reclaim_all) == 1
     assert not await desk.see(deliveries.untried, START)
     assert names(await claim(desk)) == ["one"]
 
@@ -90,7 +90,7 @@ async def test_words_are_kept_once_and_only_by_who_holds_the_message(desk: Desk)
     await written(desk, a_message("one"))
     (first,) = await claim(desk)
     assert await desk.do(deliveries.rendered, first.hold, "s", "t", "text")
-    await desk.do(deliveries.reclaim, None)
+    await desk.do(deliveries.reclaim_all)
     assert not await desk.do(deliveries.rendered, first.hold, "other", "words", "text")
     (second,) = await claim(desk)
     assert (second.subject, second.text, second.format) == ("s", "t", "text")

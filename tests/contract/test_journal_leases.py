@@ -27,7 +27,7 @@ async def test_claims_go_by_priority_then_age_and_stay_in_their_pools(desk, new_
     for name, priority, pool in (("a", 0, "default"), ("b", 9, "default"), ("c", 0, "default"), ("d", 99, "dmz")):
         await desk.enqueue(new_run(name, priority=priority, pool=pool))
     assert [c.fence.run for c in await desk.claim(limit=3)] == [new_run(name).id for name in ("b", "a", "c")]
-    (other,) = await desk.do(leases.claim, "all", None, 5, clock.now(), clock.monotonic())
+    (other,) = await desk.do(leases.claim, "all", None, 5, clock.now())
     assert other.fence.run == new_run("d").id
 
 
@@ -61,13 +61,13 @@ async def test_a_second_claim_has_a_higher_token_and_the_records_of_the_first(de
 async def test_a_renewed_lease_holds_and_a_silent_one_does_not(desk, clock):
     claim = await desk.running()
     clock.advance(14)
-    renewed = await desk.do(leases.renew, desk.runner, clock.monotonic())
+    renewed = await desk.do(leases.renew, desk.runner)
     assert renewed.held == {claim.fence.run}
     clock.advance(14)
     assert await desk.reap() == ()
     clock.advance(2)
     assert [reaped.to for reaped in await desk.reap()] == [RunState.QUEUED]
-    assert (await desk.do(leases.renew, desk.runner, clock.monotonic())).held == frozenset()
+    assert (await desk.do(leases.renew, desk.runner)).held == frozenset()
 
 
 async def test_a_late_writer_changes_nothing_and_is_kept_as_evidence(desk, clock):
@@ -149,7 +149,7 @@ async def test_what_a_runner_holds_and_does_not_work_on_is_given_back_as_lost(de
     (others,) = await desk.claim("default/other")
     given = await desk.do(leases.give_back, desk.runner, [stray.fence.run, others.fence.run], clock.now())
     assert given == (leases.Reaped(stray.fence.run, RunState.QUEUED),)
-    assert (await desk.do(leases.renew, desk.runner, clock.monotonic())).held == {kept.fence.run}
+    assert (await desk.do(leases.renew, desk.runner)).held == {kept.fence.run}
     with pytest.raises(FenceLost):
         await desk.do(leases.finish, stray.fence, RunState.SUCCEEDED, now=clock.now())
 
@@ -205,7 +205,7 @@ async def test_the_reaper_waits_after_a_pause_of_its_own(desk, clock):
     claim = await desk.running()
     clock.advance(60)
     assert await reaper.look() == ()
-    await desk.do(leases.renew, desk.runner, clock.monotonic())
+    await desk.do(leases.renew, desk.runner)
     for _ in range(3):
         clock.advance(4)
         assert await reaper.look() == ()
@@ -218,3 +218,44 @@ def test_the_reaper_waits_a_lease_after_a_fault():
     assert not patience.woken(10.0).over()
     assert not patience.woken(14.9).over()
     assert patience.woken(10.0).woken(15.0).woken(20.0).over()
+
+
+def test_the_reaper_waits_a_lease_after_a_jump_of_the_lease_clock():
+    """A server that was replaced by its standby, or set right, shows a time at which all leases are over."""
+    calm = Patience(0.0, 0.0).seen(500.0, 0.0).woken(5.0).seen(500.3, 5.0)
+    assert calm.over()
+    for ahead in (530.0, 470.0):
+        jumped = calm.woken(10.0).seen(ahead, 10.0)
+        assert not jumped.over()
+        assert not jumped.woken(15.0).seen(ahead, 15.0).woken(24.9).seen(ahead, 24.9).over()
+        assert jumped.woken(15.0).seen(ahead, 15.0).woken(20.0).woken(25.0).seen(ahead, 25.0).over()
+
+
+async def test_the_reaper_waits_a_lease_after_any_fault_of_the_database(desk, clock):
+    """Also one that another met, while the reaper slept: renewals may have met it too."""
+    reaper = Reaper(desk.journal, clock)
+    await desk.running()
+    clock.advance(4)
+
+    def breaks(tx):
+        tx.connection.driver_connection.close()
+        tx.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(Exception, match=r"closed"):
+        await desk.journal.write(breaks)
+    for _ in range(4):
+        clock.advance(4)
+        assert await reaper.look() == ()
+    clock.advance(4)
+    assert len(await reaper.look()) == 1
+
+
+async def test_where_others_share_the_journal_the_reaper_begins_after_a_lease(desk, clock):
+    await desk.running()
+    clock.advance(30)
+    reaper = Reaper(desk.journal, clock)
+    found = [len(await reaper.look())]
+    for _ in range(4):
+        clock.advance(5)
+        found.append(len(await reaper.look()))
+    assert found == ([0, 0, 0, 1, 0] if desk.journal.shared else [1, 0, 0, 0, 0])

@@ -27,6 +27,7 @@ from journal.leases import LEASE, MOST_LOST
 from journal.runs import AlreadyThere, Enqueued, NewRun, Overlap
 from journal.store import Journal
 from journal.tables import runs as table
+from tests.contract.conftest import opened
 from tests.postgresql import a_journal
 
 WAIT = timedelta(minutes=2)
@@ -79,7 +80,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
         self.journal = self.loop.run(self.opened())
 
     async def opened(self) -> Journal:
-        return Journal.open(self.url, clock=self)  # type: ignore[arg-type]
+        return opened(self.url, self)
 
     @staticmethod
     @contextmanager
@@ -249,7 +250,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
 
     @rule(runner=st.sampled_from(["a", "b"]), limit=st.integers(1, 3))
     def claim(self, runner, limit):
-        claims = self.do(leases.claim, runner, ("default",), limit, self.now, self.seconds)
+        claims = self.do(leases.claim, runner, ("default",), limit, self.now)
         expected = sorted(self.of_state(RunState.QUEUED), key=lambda run: run.order)[:limit]
         assert [claim.fence.run for claim in claims] == [run.id for run in expected]
         for run, claim in zip(expected, claims, strict=True):
@@ -261,7 +262,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
     @rule(runner=st.sampled_from(["a", "b"]))
     def renew(self, runner):
         mine = [run for run in self.of_state(RunState.RUNNING) if run.runner == runner]
-        renewed = self.do(leases.renew, runner, self.seconds)
+        renewed = self.do(leases.renew, runner)
         assert renewed.held == {run.id for run in mine}
         assert set(renewed.wishes) == {run.id for run in mine if run.wish}
         for run in mine:
@@ -270,7 +271,7 @@ class JournalAgainstModel(RuleBasedStateMachine):
     @rule()
     def reap(self):
         lost = [run for run in self.of_state(RunState.RUNNING) if run.lease < self.seconds]
-        found = {reaped.run: reaped.to for reaped in self.do(leases.reap, self.now, self.seconds)}
+        found = {reaped.run: reaped.to for reaped in self.do(leases.reap, self.now)}
         for run in sorted(lost, key=lambda run: run.seq):
             self.lose(run)
         assert found == {run.id: run.state for run in lost}

@@ -8,7 +8,7 @@ import pytest
 from engine.states import RunState
 from journal import leases, runs
 from journal.store import Journal
-from tests.contract.conftest import GivenClock, a_run
+from tests.contract.conftest import GivenClock, a_run, opened
 
 LIMITS = {"solo": 1, "pair": 2}
 RUNS = 40
@@ -17,7 +17,7 @@ RUNS = 40
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_no_place_is_given_twice_whoever_asks(url: str, clock: GivenClock, seed: int) -> None:
     chance = random.Random(seed)
-    doors = [Journal.open(url, clock=clock) for _ in range(2)]
+    doors = [opened(url, clock) for _ in range(2)]
     at_work = dict.fromkeys(LIMITS, 0)
     done: list[str] = []
 
@@ -30,7 +30,7 @@ async def test_no_place_is_given_twice_whoever_asks(url: str, clock: GivenClock,
 
     async def work(door: Journal, name: str) -> None:
         while len(done) < RUNS:
-            claims = await door.write(lambda tx: leases.claim(tx, name, None, 2, clock.now(), clock.monotonic()))
+            claims = await door.write(lambda tx: leases.claim(tx, name, None, 2, clock.now()))
             for claim in claims:
                 group = claim.spec.job
                 at_work[group] += 1

@@ -72,7 +72,7 @@ async def test_runs_without_a_group_never_wait(desk, new_run):
 async def test_cancel_running_asks_the_holder_to_end(desk, new_run):
     held = await desk.running("one", group="web")
     await desk.enqueue(new_run("two", group="web", on_conflict="cancelRunning"))
-    renewed = await desk.do(leases.renew, desk.runner, desk.clock.monotonic())
+    renewed = await desk.do(leases.renew, desk.runner)
     assert renewed.wishes == {held.fence.run: "cancelled"}
 
 
@@ -83,7 +83,7 @@ async def test_a_run_never_replaces_itself(desk, new_run):
     assert await desk.enqueue(new) == AlreadyThere(new.id, QUEUED)
     await desk.claim()
     assert await desk.enqueue(new) == AlreadyThere(new.id, RunState.RUNNING)
-    assert (await desk.do(leases.renew, desk.runner, desk.clock.monotonic())).wishes == {}
+    assert (await desk.do(leases.renew, desk.runner)).wishes == {}
 
 
 async def test_the_end_of_a_run_admits_the_next_in_the_same_transaction(desk, new_run):
@@ -223,7 +223,7 @@ async def test_cancel_running_ends_the_oldest_that_are_too_many(desk, new_run):
     claims = [await desk.running(name, **replaces) for name in ("one", "two")]
 
     async def told():
-        return set((await desk.do(leases.renew, desk.runner, desk.clock.monotonic())).wishes)
+        return set((await desk.do(leases.renew, desk.runner)).wishes)
 
     assert await told() == set()
     assert (await desk.enqueue(new_run("three", **replaces))).state is WAITING

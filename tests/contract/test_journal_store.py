@@ -11,8 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from engine.states import RunState
 from journal import evidence, facts, leases, points, runs, steps, store, upgrades
 from journal.errors import FenceLost, Refused, Unavailable
-from journal.store import Journal
 from journal.tables import VERSION, meta
+from tests.contract.conftest import opened
 from tests.journalwriter import get, other_process, put
 
 # --- group commit ---------------------------------------------------------------------------------------------------
@@ -188,13 +188,13 @@ async def described(desk, **values):
 async def test_a_journal_that_only_newer_programs_can_use_is_refused(desk, url, clock, compatible):
     await described(desk, version="99", compatible=compatible)
     with pytest.raises(Refused, match="newer OpsConductor"):
-        Journal.open(url, clock=clock)
+        opened(url, clock)
 
 
 async def test_an_older_program_goes_on_beside_a_newer_one(desk, url, clock):
     """While programs are replaced one after another: where the new tables say that it may."""
     await described(desk, version="99", compatible=str(VERSION))
-    journal = Journal.open(url, clock=clock)
+    journal = opened(url, clock)
     await journal.write(put("x"))
     rows = await journal.read(lambda conn: conn.execute(select(meta.c.key, meta.c.value)).all())
     versions = {row.key: row.value for row in rows}
@@ -218,16 +218,16 @@ async def test_an_older_journal_is_upgraded_once(desk, url, clock, monkeypatch):
     monkeypatch.setattr(upgrades, "VERSION", VERSION + 1)
     monkeypatch.setitem(upgrades._UPGRADES, VERSION + 1, fails)
     with pytest.raises(ZeroDivisionError):
-        Journal.open(url, clock=clock)
+        opened(url, clock)
     monkeypatch.setitem(upgrades._UPGRADES, VERSION + 1, upgrade)
-    doors = await asyncio.gather(*(asyncio.to_thread(opened, url, clock) for _ in range(4)))
+    doors = await asyncio.gather(*(asyncio.to_thread(upgraded, url) for _ in range(4)))
     assert made == [1]
     for connection in doors:
         assert sorted({"half", "songs"} & set(inspect(connection).get_table_names())) == ["songs"]
         connection.close()
 
 
-def opened(url, clock):
+def upgraded(url):
     """Upgraded as by `Journal.open`, which wants a loop for what follows."""
     database = store._database(url)
     with database.writing.connect() as connection, connection.begin():
@@ -238,7 +238,7 @@ def opened(url, clock):
 @pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])
 async def test_other_places_are_refused(bad, clock):
     with pytest.raises(Refused):
-        Journal.open(bad, clock=clock)
+        opened(bad, clock)
 
 
 # --- crashes and other processes --------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ async def test_killed_around_the_commit(url, clock, point, durable):
     other = other_process(url, point, "SIGKILL")
     said, _ = await asyncio.to_thread(other.communicate, timeout=30)
     assert said.split() == [point]
-    journal = Journal.open(url, clock=clock)
+    journal = opened(url, clock)
     assert await journal.read(get("k0")) == (0 if durable else None)
     await journal.close()
 
@@ -257,10 +257,10 @@ async def test_killed_around_the_commit(url, clock, point, durable):
 async def test_a_thawed_runner_in_another_process_is_fenced_off(desk, url, clock, new_run):
     """Its run was given away while it was stopped: it learns so at its next write, and its word is kept."""
     stale = await desk.running()
-    other = Journal.open(url, clock=clock)
+    other = opened(url, clock)
     clock.advance(16)
-    await other.write(lambda tx: leases.reap(tx, clock.now(), clock.monotonic()))
-    (fresh,) = await other.write(lambda tx: leases.claim(tx, "default/other", None, 1, clock.now(), clock.monotonic()))
+    await other.write(lambda tx: leases.reap(tx, clock.now()))
+    (fresh,) = await other.write(lambda tx: leases.claim(tx, "default/other", None, 1, clock.now()))
     with pytest.raises(FenceLost):
         await desk.do(leases.finish, stale.fence, RunState.SUCCEEDED, now=clock.now())
     await other.write(lambda tx: steps.start(tx, fresh.fence, "web-01", "steps", "space", 1, clock.now()))
@@ -270,7 +270,7 @@ async def test_a_thawed_runner_in_another_process_is_fenced_off(desk, url, clock
 
 
 async def test_two_journals_on_one_file_enqueue_one_cause_once(desk, url, clock, new_run):
-    other = Journal.open(url, clock=clock)
+    other = opened(url, clock)
     both = [desk.journal, other]
     answers = await asyncio.gather(
         *(both[n % 2].write(lambda tx, n=n: runs.enqueue(tx, new_run(f"n{n // 4}"), clock.now())) for n in range(80))

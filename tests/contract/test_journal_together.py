@@ -14,10 +14,9 @@ from engine.decide import Decided, Due, Skips
 from engine.identity import RunId
 from journal import runs, schedules
 from journal.runs import NewRun
-from journal.store import Journal
 from journal.tables import decisions, outbox
 from journal.tables import runs as runs_table
-from tests.contract.conftest import START, GivenClock, a_run
+from tests.contract.conftest import START, GivenClock, a_run, opened
 from tests.postgresql import a_journal
 
 CONFLICTS = ("skip", "queueOne", "queue", "cancelRunning", "fail", "allow")
@@ -65,7 +64,7 @@ def whole(conn: Connection) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_runs_that_are_recorded_together(two: tuple[str, str], clock: GivenClock, seed: int) -> None:
-    alone, together = (Journal.open(url, clock=clock) for url in two)
+    alone, together = (opened(url, clock) for url in two)
     chance = random.Random(seed)
     try:
         for round_ in range(3):
@@ -97,7 +96,7 @@ def some_decisions(chance: random.Random, begin: datetime) -> list[tuple[Decided
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_decisions_that_are_recorded_together(two: tuple[str, str], clock: GivenClock, seed: int) -> None:
-    alone, together = (Journal.open(url, clock=clock) for url in two)
+    alone, together = (opened(url, clock) for url in two)
     chance = random.Random(seed)
 
     def clocks(tx: Connection) -> None:

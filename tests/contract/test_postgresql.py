@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from journal import acts, outbox, runviews
+from journal import acts, leaseclock, leases, outbox, runs, runviews
+from journal.store import Journal
 from journal.tables import metadata
 from journal.tables import runs as table
-from tests.contract.conftest import Desk
+from tests.contract.conftest import START, Desk, GivenClock, a_run
 from tests.postgresql import DIALECT, JOURNAL, Site
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,25 @@ async def test_what_other_suites_ask_is_answered_too(desk: Desk) -> None:
     await desk.see(runviews.counts)
     await desk.see(runviews.open_runs)
     await desk.see(runviews.step_counts, [run])
+
+
+async def test_leases_count_on_the_clock_of_the_server(postgresql_url: str, clock: GivenClock) -> None:
+    """Whatever the clocks of the machines show that share it; and while a writer waits for its turn it goes on."""
+    journal = Journal.open(postgresql_url, clock=clock)
+    assert journal.shared
+
+    def seen(tx: Connection) -> tuple[float, float, float]:
+        began = tx.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar_one()
+        tx.exec_driver_sql("SELECT pg_sleep(0.01)")
+        return float(began), leaseclock.at(tx), leaseclock.at(tx)
+
+    for began, first, second in (await journal.write(seen), await journal.read(seen)):
+        assert began + 0.01 <= first <= second < began + 30
+    await journal.write(lambda tx: runs.enqueue(tx, a_run(), START))
+    await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, START))
+    until = await journal.read(lambda conn: conn.execute(select(table.c.lease_until)).scalar_one())
+    assert first < until - leases.LEASE.total_seconds() < first + 30
+    await journal.close()
 
 
 @pytest.mark.slow

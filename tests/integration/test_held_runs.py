@@ -205,7 +205,7 @@ async def claimed(bench: Bench, at: float) -> list[RunId]:
     """What a runner takes at a minute."""
     now = T0 + at * MINUTE
     await bench.journal.write(lambda tx: leases.register(tx, "default/r", "default", "h", now))
-    got = await bench.journal.write(lambda tx: leases.claim(tx, "default/r", None, 8, now, 1000.0))
+    got = await bench.journal.write(lambda tx: leases.claim(tx, "default/r", None, 8, now))
     return [claim.fence.run for claim in got]
 
 
@@ -351,7 +351,7 @@ async def test_who_came_into_the_line_while_a_window_opened_is_held_too(bench: B
             lambda tx, asked=asked, at=at: runs.enqueue(tx, new_run(asked, bench.catalog), T0 + at * MINUTE)  # type: ignore[misc, arg-type]
         )
         if name == "one":
-            (claim,) = await bench.journal.write(lambda tx: leases.claim(tx, "default/r", ("default",), 1, T0, 1.0))
+            (claim,) = await bench.journal.write(lambda tx: leases.claim(tx, "default/r", ("default",), 1, T0))
             await bench.look(30)
     await bench.look(31)
     await bench.journal.write(lambda tx: leases.finish(tx, claim.fence, RunState.SUCCEEDED, now=T0 + 40 * MINUTE))

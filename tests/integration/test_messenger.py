@@ -56,7 +56,7 @@ class Post:
             await self.journal.write(lambda tx, one=one: messages.write(tx, one))  # type: ignore[misc]
 
     async def start(self) -> Messenger:
-        await self.journal.write(lambda tx: deliveries.reclaim(tx, None))
+        await self.journal.write(lambda tx: deliveries.reclaim_all(tx))
         secrets = Secrets(self.folder, {})
         self.messenger = Messenger(
             self.journal, name="default/1", pools=None, clock=self.clock, secrets=secrets, chance=lambda: 0.0

@@ -92,7 +92,7 @@ async def fill(journal: Journal) -> tuple[RunId, RunId]:
     """One run that succeeded, one that runs; a schedule with a skip; two answered requests."""
     done, open_ = new_run("done"), new_run("open")
     await journal.write(lambda tx: runs.enqueue(tx, done, NOON))
-    (claim,) = await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, NOON, 1000.0))
+    (claim,) = await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, NOON))
     fence = claim.fence
 
     def work(tx: object) -> None:
@@ -104,7 +104,7 @@ async def fill(journal: Journal) -> tuple[RunId, RunId]:
 
     await journal.write(work)
     await journal.write(lambda tx: runs.enqueue(tx, open_, NOON))
-    (claim,) = await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, NOON, 1000.0))
+    (claim,) = await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, NOON))
     second = claim.fence
     await journal.write(lambda tx: steps.start(tx, second, "web-01", "steps", "space", 1, NOON))
     skip = Skips("nightly", NOON - timedelta(hours=2), NOON - timedelta(hours=1), 2, "missed")
@@ -208,7 +208,7 @@ async def test_an_open_run_that_another_engine_has_ended_meanwhile_has_ended(sit
         assert (ours.state, ours.reason) == (RunState.UNKNOWN, "storeLost")
         assert (ours.state, ours.reason, ours.results) == (theirs.state, theirs.reason, theirs.results)
     assert await journal.write(lambda tx: leases.void(tx, NOON)) == ()
-    assert await journal.write(lambda tx: leases.claim(tx, "default/1", None, 9, NOON, 1000.0)) == ()
+    assert await journal.write(lambda tx: leases.claim(tx, "default/1", None, 9, NOON)) == ()
     assert [one.state for one in await journal.read(lambda conn: evidence.of(conn, open_))] == ["running", "running"]
     while await site.projection(journal).publish():
         pass
@@ -229,7 +229,7 @@ async def test_what_another_engine_was_never_told_of_is_not_done_after_all(site:
 
     await journal.write(accept)
     await taken_in(site, journal, site.store("two"), now=NOON + timedelta(hours=1))
-    assert await journal.write(lambda tx: leases.claim(tx, "default/1", None, 9, NOON, 1000.0)) == ()
+    assert await journal.write(lambda tx: leases.claim(tx, "default/1", None, 9, NOON)) == ()
     assert await journal.read(lambda conn: runs.get(conn, late.id)) is None
     assert (await journal.read(lambda conn: acts.seen(conn, ["late"])))["late"].reason == "storeLost"
     again = await journal.write(lambda tx: runs.enqueue(tx, late, NOON))

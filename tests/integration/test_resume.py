@@ -63,7 +63,7 @@ async def take_in(site: Site, journal: Journal, replan: Replan, before: EngineVi
 
 
 async def claimed(journal: Journal) -> leases.Claim:
-    (claim,) = await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, LATER, 1000.0))
+    (claim,) = await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, LATER))
     return claim
 
 

@@ -62,9 +62,7 @@ class Place:
         return new.id
 
     async def claim(self) -> leases.Claim:
-        (claim,) = await self.journal.write(
-            lambda tx: leases.claim(tx, NAME, None, 1, self.clock.now(), self.clock.monotonic())
-        )
+        (claim,) = await self.journal.write(lambda tx: leases.claim(tx, NAME, None, 1, self.clock.now()))
         return claim
 
     async def until(self, run: RunId, *states: RunState) -> RunView:

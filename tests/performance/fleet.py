@@ -70,8 +70,8 @@ class Player:
     chance: random.Random = field(default_factory=lambda: random.Random(7))
 
     async def claim(self, most: int) -> tuple[Claim, ...]:
-        now, monotonic = self.clock.now(), self.clock.monotonic()
-        return await self.journal.write(lambda tx: leases.claim(tx, RUNNER, None, most, now, monotonic))
+        now = self.clock.now()
+        return await self.journal.write(lambda tx: leases.claim(tx, RUNNER, None, most, now))
 
     async def finish(self, claims: Sequence[Claim]) -> None:
         """Every step on every target, then the run; all at the time it is."""

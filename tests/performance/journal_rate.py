@@ -50,7 +50,7 @@ class _Ours:
         new = NewRun(run_id("empty", cause), cause, spec, {}, "default", queue_timeout=timedelta(hours=1))
         await write(lambda tx: runs.enqueue(tx, new, clock.now()))
         # Another task may have taken our run: then one of its kind is left for us.
-        (claim,) = await write(lambda tx: leases.claim(tx, "bench/1", ("default",), 1, clock.now(), clock.monotonic()))
+        (claim,) = await write(lambda tx: leases.claim(tx, "bench/1", ("default",), 1, clock.now()))
         fence, done = claim.fence, StepEnd(StepState.SUCCEEDED, exit_code=0, duration=0.1)
         await write(lambda tx: steps.start(tx, fence, "here", "steps", "only", 1, clock.now()))
         await write(lambda tx: steps.end(tx, fence, "here", "steps", "only", 1, done, clock.now()))

@@ -131,9 +131,7 @@ async def _enqueued(folder: Path, count: int) -> dict[str, float]:
 async def _order(journal: Journal, count: int) -> bool:
     """Whether a runner with some slots is given the first that were enqueued."""
     clock = SystemClock()
-    claimed = await journal.write(
-        lambda tx: leases.claim(tx, "bench/1", ("default",), _SLOTS, clock.now(), clock.monotonic())
-    )
+    claimed = await journal.write(lambda tx: leases.claim(tx, "bench/1", ("default",), _SLOTS, clock.now()))
     first = await journal.read(
         lambda conn: (
             conn.execute(text("SELECT id FROM runs ORDER BY priority DESC, seq LIMIT :most"), {"most": _SLOTS})
