@@ -17,9 +17,13 @@ _PATIENCE = 0.05
 _MOST = 64
 _WORDS = (b"error", b"fatal", b"traceback", b"failed", b"panic")
 _WORD = re.compile(rb"\w")
+_COLOURED = re.compile(rb"\x1b\[[0-9;]{0,32}m\Z")
+"""What ends in a letter and is none: most programs that say ERROR say it in red."""
+_COLOUR = 35
+"""Bytes that one of these has at most."""
 _TAIL = 64
-"""Bytes before the place where reading goes on that are looked at again: more than any of the words, and what tells a
-log from another file in its place."""
+"""Bytes before the place where reading goes on that are looked at again: more than any of the words with a colour
+before it, and what tells a log from another file in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,12 @@ def _alone(text: bytes, word: bytes, begin: int) -> tuple[int, int] | None:
     at = text.find(word, begin)
     while at >= 0:
         end = at + len(word)
-        if not _WORD.match(text[at - 1 : at] if at else b"") and not _WORD.match(text[end : end + 1]):
+        if _may_begin(text[max(at - _COLOUR, 0) : at]) and not _WORD.match(text[end : end + 1]):
             return at, end
         at = text.find(word, end)
     return None
+
+
+def _may_begin(before: bytes) -> bool:
+    """Whether a word may begin after these bytes."""
+    return not _WORD.match(before[-1:]) or _COLOURED.search(before) is not None

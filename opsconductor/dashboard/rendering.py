@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from opsconductor.dashboard.assets import asset_address
 from opsconductor.dashboard.graphdrawing import drawing
@@ -48,6 +48,7 @@ def _environment() -> Environment:
         "moment": moment,
         "short": lambda commit: str(commit or "")[:12],
         "data": data,
+        "quoted": quoted,
     }
     environment.globals |= {"shapes": STATES, "drawing": drawing, "numbers": _numbers, "asset": asset_address}
     return environment
@@ -79,6 +80,12 @@ def took(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{seconds:.1f}s" if seconds < 10 else format_duration(timedelta(seconds=round(seconds)))
+
+
+def quoted(text: str) -> Markup:
+    """Text of our own documentation, with what stands between backquotes as code."""
+    parts = [escape(part) for part in str(visible(text)).split("`")]
+    return Markup().join(Markup("<code>%s</code>") % part if at % 2 else part for at, part in enumerate(parts))
 
 
 def amount(size: int) -> str:

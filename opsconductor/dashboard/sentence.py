@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from engine.pinned import RUNNER
-from engine.states import RunState, StepState
+from engine.states import NodeState, RunState, StepState
 from engine.views import RunView, StepView, TargetView
 from opsconductor.dashboard.rendering import took
 
@@ -31,6 +31,8 @@ def _parts(run: RunView, at: datetime, usual: float | None) -> Iterator[str]:
         yield "before it started"
     if run.on_targets and run.targets and not run.workflow:
         yield _where(run)
+    if gates := [node.id for node in run.nodes if node.kind == "gate" and node.state is NodeState.WAITING]:
+        yield f"it waits for people at {', '.join(gates)}"
     bad = [(place, step) for place in run.results for step in place.steps if _is_bad(step)]
     for place, step in bad[:1]:
         where = "" if place.name == RUNNER else f" on {place.name}"
@@ -47,7 +49,7 @@ def _where(run: RunView) -> str:
     if not bad:
         return f"on {len(run.targets)} target{'s' if len(run.targets) > 1 else ''}"
     named = ", ".join(place.name for place in bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" * (len(bad) > _NAMED))
-    return f"not on {named} of {len(run.targets)}"
+    return f"on {named} ({len(bad)} of {len(run.targets)} targets)" if len(run.targets) > 1 else f"on {named}"
 
 
 def _is_bad(step: StepView) -> bool:

@@ -206,7 +206,9 @@ def test_the_week_ahead_is_a_map_and_a_list(here: Site, pages: Pages) -> None:
     assert 5 * 120 <= often["count"] - often["runs"] <= 6 * 120 + 60  # a window keeps out two hours of each day
     runs, skipped = map(int, re.findall(r"(\d+) (?:runs|instants) are", found["sentence"]))
     assert runs + skipped == found["count"] + often["count"]
-    assert f"often ({often['count']} times in a week, of which {often['count'] - often['runs']} are skipped)" in page
+    assert (
+        f"often</a> ({often['count']} times in a week, of which {often['count'] - often['runs']} are skipped)" in page
+    )
     until = datetime.fromisoformat(found["at"]) + timedelta(days=7)
     assert found["count"] <= 2 * 6 * 24 and all(datetime.fromisoformat(one["instant"]) < until for one in hourly)
     assert found["collisions"][0] | {"minute": ""} == {

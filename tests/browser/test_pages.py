@@ -22,7 +22,6 @@ EACH = 3
 """Of pages with one shape of address, such as the runs, so many are visited."""
 PAGES = 200
 WIDE, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=360, height=740)
-NO_PAGE = re.compile(r"/(api|badge|feed|schedule\.ics|metrics)")
 AXE = "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

@@ -73,6 +73,11 @@ def test_an_error_is_a_word_of_its_own(tmp_path: Path) -> None:
     assert window(tmp_path / "log", 1).error == 3
 
 
+def test_an_error_in_a_colour_is_one(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("\x1b[1mmerror\nm\x1b[merrors\n\x1b[0;1;31mERROR\x1b[0m no space\n")
+    assert window(tmp_path / "log", 1).error == 3
+
+
 def test_the_end_is_shown_before_the_lines_are_counted(tmp_path: Path) -> None:
     """A log of any size opens at once; its lines have numbers as soon as they are counted."""
     file = tmp_path / "log"
@@ -136,7 +141,7 @@ def test_a_longer_log_in_the_place_of_another_is_read_anew(tmp_path: Path) -> No
 
 
 _PARTS = st.sampled_from(
-    ["error", "fatal", "traceback", "FAILED", "panic", "fat", "al", "or", "_", "s", " ", ":", "\n"]
+    ["error", "fatal", "traceback", "FAILED", "panic", "fat", "al", "or", "_", "s", "m", " ", ":", "\x1b[1;31m", "\n"]
 )
 
 
@@ -147,12 +152,13 @@ def test_an_error_is_found_however_the_file_grew_and_wherever_a_block_ends(
 ) -> None:
     file, indexes, text = tmp_path_factory.getbasetemp() / "words.log", Indexes(), ""
     file.unlink(missing_ok=True)
+    words = r"(?:(?<!\w)|(?<=\x1b\[1;31m))(error|fatal|traceback|failed|panic)(?!\w)"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logindex, "BLOCK", block)
         for part in growth:
             text += part
             file.write_text(text)
-            found = re.search(r"(?<!\w)(error|fatal|traceback|failed|panic)(?!\w)", text, re.IGNORECASE)
+            found = re.search(words, text, re.IGNORECASE)
             assert indexes.of(file, patience=60).error == (text.count("\n", 0, found.start()) + 1 if found else None)
 
 

@@ -120,8 +120,8 @@ def _sentence(found: Sequence[Active], span: str, filtered: bool) -> str:
         return f"No jobs{which} ran in these {span}."
     bad = [one.name for one in found if one.last in _BAD]
     if not bad:
-        whom = f"All {len(found)} jobs{which} that" if len(found) > 1 else f"The only job{which} that"
-        return f"{whom} ran in these {span} did not fail the last time."
+        whom = f"None of the {len(found)} jobs{which} that" if len(found) > 1 else f"The only job{which} that"
+        return f"{whom} ran in these {span} {'failed' if len(found) > 1 else 'did not fail'} the last time."
     named = ", ".join(bad[:_NAMED]) + (f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else "")
     return f"{len(bad)} of the {len(found)} jobs{which} that ran in these {span} failed the last time: {named}."
 

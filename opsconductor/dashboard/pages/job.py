@@ -218,7 +218,7 @@ def _line(mark: Mark) -> Data:
 def _sentence(past: Data, next_: Sequence[Data], at: datetime, *, defined: bool) -> str:
     row, parts = past["inARow"], []
     if row["state"] is None:
-        parts.append("It has no runs that ended")
+        parts.append("No run of it has ended yet")
     elif row["state"] == "failed":
         again = f"the last {row['count']} times" if row["count"] > 1 else "the last time"
         parts.append(f"It failed {again}")

@@ -19,8 +19,15 @@ async def load(sources: Sources, asked: Asked) -> Data:
     """What the first page says, in short."""
     found = await now.load(sources, asked)
     sync = found["sync"]
-    failing = [{"job": one["job"], "failures": one["failures"], "since": one["last"]["finishedAt"]}
-               for one in found["failing"]]  # fmt: skip
+    failing = [
+        {
+            "job": one["job"],
+            "workflow": one["last"]["workflow"],
+            "failures": one["failures"],
+            "since": one["last"]["finishedAt"],
+        }
+        for one in found["failing"]
+    ]
     unreachable, dead = await sources.journal.read(lambda conn: _away(conn, sources))
     troubles = Troubles(
         behind=is_behind(sources.engine.sync()),
