@@ -11,6 +11,8 @@ FIRST = timedelta(seconds=5)
 LONGEST = timedelta(minutes=15)
 OPENS_AT = 3
 """Failures in a row."""
+_FARTHEST = timedelta(hours=2)
+"""Nobody is left alone for so long: who is, is so by a clock that has been set back since."""
 
 
 def pause(attempts: int, chance: float, asked: timedelta | None = None) -> timedelta:
@@ -36,7 +38,7 @@ class Circuit:
 
     def room(self, now: datetime, under_way: int, most: int) -> int:
         """How many more messages may be under way."""
-        if self.until is not None and now < self.until:
+        if self.until is not None and now < self.until <= now + _FARTHEST:
             return 0
         return max((1 if self.is_open else most) - under_way, 0)
 

@@ -67,7 +67,7 @@ class Event:
 class Memory:
     """What a rule remembers of an object: how many events counted, for every nth, and whether a failure was told.
 
-    A recovery begins both anew, but for a rule that counts successes.
+    A recovery begins both anew, but for a rule that counts more than failures.
     """
 
     matched: int = 0
@@ -91,16 +91,21 @@ class Draft:
 
 
 def subjects(event: Event, catalog: Catalog) -> tuple[Subject, ...]:
-    """What the event is about, the nearest first: the object itself, and of a run or a schedule what belongs to it."""
+    """What the event is about, the nearest first: the object itself, and of a run or a schedule what belongs to it.
+
+    By the names that they have now: a run keeps the name that its job had when it began.
+    """
     found = [(event.kind, event.name)]
-    if event.kind == "Schedule" and (schedule := catalog.schedules.get(event.name)) is not None:
+    schedule = catalog.schedules.get(catalog.name_now("Schedule", event.name))
+    if event.kind == "Schedule" and schedule is not None:
         spec = schedule.spec
         named = (("Job", spec.job_ref), ("Workflow", spec.workflow_ref), ("Discovery", spec.discovery_ref))
         found += [(kind, name) for kind, name in named if name is not None]
     cause = event.data.get("cause")
     if isinstance(cause, Mapping) and cause.get("kind") == "schedule":
         found.append(("Schedule", str(cause.get("name"))))
-    return tuple(Subject(kind, name, _labels(catalog, kind, name)) for kind, name in found)
+    by_now = ((kind, catalog.name_now(kind, name)) for kind, name in found)
+    return tuple(Subject(kind, name, _labels(catalog, kind, name)) for kind, name in by_now)
 
 
 def _labels(catalog: Catalog, kind: str, name: str) -> Mapping[str, str]:
@@ -135,7 +140,7 @@ def told(rule: NotificationRuleSpec, event: Event, memory: Memory) -> tuple[bool
 
 def _well(rule: NotificationRuleSpec, event: Event, memory: Memory) -> tuple[bool, Memory]:
     when = rule.when
-    every = when.every_nth if "run.succeeded" in rule.events and when.consecutive_failures is None else None
+    every = when.every_nth if _counts_on(rule) else None
     after = Memory() if every is None else Memory(memory.matched)
     if event.type in RECOVERIES and when.recovered and memory.told:
         return True, after
@@ -148,6 +153,11 @@ def _well(rule: NotificationRuleSpec, event: Event, memory: Memory) -> tuple[boo
     # Of a failure that nobody was told of, nobody needs to hear that it is over.
     of_silence = event.type in RECOVERIES and when.consecutive_failures is not None and not memory.told
     return not of_silence or "run.succeeded" in rule.events, after
+
+
+def _counts_on(rule: NotificationRuleSpec) -> bool:
+    """Whether good news does not begin the count of every nth anew: what has no end cannot be over."""
+    return rule.when.consecutive_failures is None and not set(rule.events) <= FAILURES | RECOVERIES
 
 
 def _long_enough(when: When, event: Event) -> bool:

@@ -5,7 +5,7 @@ key leave in their order: only the first of them that is neither delivered nor d
 at least once, always with the same id and the same words.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,8 @@ LEASE = timedelta(minutes=2)
 """How long an attempt may take, its rendering included; a runner ends its own before that."""
 DEADLINE = timedelta(hours=24)
 """A message that could not be delivered for so long after its first attempt is dead."""
+_FARTHEST = timedelta(hours=2)
+"""No attempt is put off for so long. What is, was put off by a clock that has been set back since."""
 KEPT = timedelta(days=7)
 """So long what was delivered is kept."""
 DEAD_KEPT = timedelta(days=90)
@@ -80,13 +82,18 @@ class Claimed:
     commit: str | None
 
 
-def _due(now: str) -> ColumnElement[bool]:
-    at = bindparam(now, type_=Instant)
+def _due() -> ColumnElement[bool]:
+    """At `now`; `ahead` is what `_at` makes of it."""
+    at, ahead = bindparam("now", type_=Instant), bindparam("ahead", type_=Instant)
     return and_(
         _WAITING,
-        or_(messages.c.next_at.is_(None), messages.c.next_at <= at),
-        or_(messages.c.hold_until.is_(None), messages.c.hold_until <= at),
+        or_(messages.c.next_at.is_(None), messages.c.next_at <= at, messages.c.next_at > ahead),
+        or_(messages.c.hold_until.is_(None), messages.c.hold_until <= at, messages.c.created_at > ahead),
     )
+
+
+def _at(now: datetime) -> dict[str, Any]:
+    return {"now": now, "ahead": now + _FARTHEST}
 
 
 _FIRST_OF_ITS_KEY = ~exists(
@@ -103,7 +110,7 @@ _POOL = func.coalesce(channels.c.pool, messages.c.pool)
 _CLAIMABLE = (
     select(messages, channels.c.spec.label("pinned"), channels.c.commit.label("as_of"))
     .select_from(_WITH_CHANNELS)
-    .where(_due("now"), _FIRST_OF_ITS_KEY, messages.c.channel.not_in(bindparam("shut", expanding=True)))
+    .where(_due(), _FIRST_OF_ITS_KEY, messages.c.channel.not_in(bindparam("shut", expanding=True)))
     .order_by(messages.c.seq)
     .limit(bindparam("most"))
 )
@@ -184,7 +191,7 @@ def claim(
 def _claimable(
     tx: Connection, pools: Collection[str] | None, shut: list[str], most: int, now: datetime
 ) -> list[AnyRow]:
-    asked: dict[str, Any] = {"now": now, "shut": shut, "most": most}
+    asked = _at(now) | {"shut": shut, "most": most}
     if pools is None:
         return list(tx.execute(_CLAIMABLE, asked).all())
     return list(tx.execute(_CLAIMABLE_IN_POOLS, asked | {"pools": sorted(pools)}).all())
@@ -192,7 +199,7 @@ def _claimable(
 
 def claimable(conn: Connection, pools: Collection[str] | None, shut: Iterable[str], now: datetime) -> bool:
     """Whether `claim` would find something in other channels than these."""
-    asked: dict[str, Any] = {"now": now, "shut": sorted(shut), "most": 1}
+    asked = _at(now) | {"shut": sorted(shut), "most": 1}
     if pools is None:
         return conn.execute(_CLAIMABLE, asked).first() is not None
     return conn.execute(_CLAIMABLE_IN_POOLS, asked | {"pools": sorted(pools)}).first() is not None
@@ -200,9 +207,9 @@ def claimable(conn: Connection, pools: Collection[str] | None, shut: Iterable[st
 
 def untried(conn: Connection, now: datetime) -> bool:
     """Whether a message is under way, or due, first of its key, and was neither tried nor put off with its channel."""
-    next_ = and_(_due("now"), messages.c.first_at.is_(None), _FIRST_OF_ITS_KEY)
+    next_ = and_(_due(), messages.c.first_at.is_(None), _FIRST_OF_ITS_KEY)
     query = select(messages.c.seq).where(or_(_SENDING, next_)).limit(1)
-    return conn.execute(query, {"now": now}).first() is not None
+    return conn.execute(query, _at(now)).first() is not None
 
 
 def next_due(conn: Connection, now: datetime) -> datetime | None:
@@ -232,9 +239,14 @@ def delivered(tx: Connection, hold: Hold, channel: str, now: datetime) -> bool:
     return True
 
 
-def later(tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime) -> bool:
-    """It is tried again at `next_at`, or dead where it was tried for long enough. False: not held any more."""
-    if now - claimed.first_at >= DEADLINE:
+def later(
+    tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime, *, spare: bool = False
+) -> bool:
+    """It is tried again at `next_at`, or dead where its time is over. False: not held any more.
+
+    `spare`: nobody may have tried it all that time, so it has more.
+    """
+    if now - claimed.first_at >= DEADLINE and not spare:
         return dead(tx, claimed, f"not delivered within {DEADLINE.total_seconds() / 3600:.0f} h: {error}", now)
     points.record("message-end")
     before = tx.execute(_ERROR, {"which": claimed.hold.seq}).scalar()
@@ -252,7 +264,7 @@ def dead(tx: Connection, claimed: Claimed, error: str, now: datetime) -> bool:
     if not _of_hold(tx, claimed.hold, _BACK | {"state": "dead", "error": error[:_LONGEST], "next_at": None}):
         return False
     row = tx.execute(select(messages).where(messages.c.seq == claimed.hold.seq)).one()
-    _told(tx, row, now)
+    _told_all(tx, [(row, row.error)], now)
     return True
 
 
@@ -267,14 +279,16 @@ def give_back(tx: Connection, hold: Hold) -> bool:
     return _of_hold(tx, hold, _BACK)
 
 
-def away(tx: Connection, channel: str, error: str, now: datetime) -> int:
+def away(tx: Connection, channel: str, error: str, now: datetime, *, spare: bool = False) -> int:
     """The channel cannot be reached: the time of all that would be sent now begins, and of who waited too long ends.
 
-    So that they need not be tried one by one before they are dead. The number of those that are.
+    So that they need not be tried one by one before they are dead. The number of those that are; `spare` as above.
     """
-    due = and_(_due("now"), messages.c.channel == bindparam("via"))
-    asked = {"now": now, "via": channel}
+    due = and_(_due(), messages.c.channel == bindparam("via"))
+    asked = _at(now) | {"via": channel}
     tx.execute(update(messages).where(due, messages.c.first_at.is_(None)).values(first_at=now), asked)
+    if spare:
+        return 0
     late = and_(due, messages.c.first_at <= now - DEADLINE)
     rows = tx.execute(select(messages).where(late).order_by(messages.c.seq), asked).all()
     if rows:
@@ -283,8 +297,7 @@ def away(tx: Connection, channel: str, error: str, now: datetime) -> int:
         which = [{"which": row.seq} for row in rows]
         ended = update(messages).where(messages.c.seq == bindparam("which"), _WAITING)
         tx.execute(ended.values(state="dead", error=why, next_at=None), which)
-        for row in tx.execute(select(messages).where(messages.c.seq.in_([row.seq for row in rows]))).all():
-            _told(tx, row, now)
+        _told_all(tx, [(row, why) for row in rows], now)
     return len(rows)
 
 
@@ -349,26 +362,29 @@ def _of_hold(tx: Connection, hold: Hold, values: Mapping[str, Any]) -> bool:
     return bool(tx.execute(update(messages).where(_HELD).values(values), asked).rowcount)
 
 
-def _told(tx: Connection, row: AnyRow, now: datetime) -> None:
+def _told_all(tx: Connection, letters_: Sequence[tuple[AnyRow, str]], now: datetime) -> None:
+    """Tell of messages that are dead, each with its last error."""
+    outbox.add_all(tx, tuple(dict.fromkeys(("channel", row.channel) for row, _ in letters_)))
+    notices.happened_all(tx, [found for row, error in letters_ if (found := _death(row, error, now)) is not None])
+
+
+def _death(row: AnyRow, error: str, now: datetime) -> Notice | None:
     """A message about dead messages that is dead itself tells nobody: nobody would be told of that one either."""
-    outbox.add(tx, "channel", row.channel)
     types = {one["type"] for one in (row.context.get("events") or [row.context.get("event") or {}]) if "type" in one}
     if types == {"notification.dead"}:
-        return
+        return None
     data = {
         "message": row.id,
         "rule": row.rule,
         "subject": row.subject,
         "attempts": row.attempts,
-        "error": row.error,
+        "error": error,
         "tells": sorted(types),
     }
     occurrence = f"{row.id}/{row.token}"
     if row.channel == COMMIT_STATUS:  # no document of its own: the Project has it
-        about = Notice("notification.dead", now, "Project", row.context["event"]["name"], occurrence, data=data)
-    else:
-        about = Notice("notification.dead", now, "NotificationChannel", row.channel, occurrence, data=data)
-    notices.happened(tx, about)
+        return Notice("notification.dead", now, "Project", row.context["event"]["name"], occurrence, data=data)
+    return Notice("notification.dead", now, "NotificationChannel", row.channel, occurrence, data=data)
 
 
 def _claimed(row: AnyRow, now: datetime) -> Claimed:

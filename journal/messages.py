@@ -140,3 +140,15 @@ def set_channels(tx: Connection, wanted: Iterable[Channel]) -> None:
     rows = [{"name": one.name, "pool": one.pool, "spec": dict(one.spec), "commit": one.commit} for one in wanted]
     if rows:
         tx.execute(insert(channels), rows)
+
+
+def follow(tx: Connection, renamed: Mapping[str, str]) -> None:
+    """What was written for channels by these former names is theirs by the names that they have now.
+
+    Called once the channels of the commit are set: a name that a channel has is no former one.
+    """
+    for former, now in renamed.items():
+        if tx.execute(select(channels.c.name).where(channels.c.name == former)).first() is not None:
+            continue
+        if tx.execute(update(messages).where(messages.c.channel == former).values(channel=now)).rowcount:
+            outbox.add_all(tx, (("channel", former), ("channel", now)))

@@ -1,6 +1,6 @@
 """Tallies: how often in a row an object failed, and what each rule remembers of it. Most objects have none."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -69,6 +69,15 @@ def put_all(tx: Connection, changed: Mapping[Key, Tally]) -> None:
         if tally != Tally():
             row = {"rule": key.rule, "kind": key.kind, "name": key.name}
             tx.execute(_ADD, row | {"matched": tally.matched, "told": tally.told})
+
+
+def follow(tx: Connection, name_now: Callable[[str, str], str]) -> None:
+    """What is of a rule or an object that was renamed is of its name now, unless that has something of its own."""
+    for row in tx.execute(select(tallies.c.rule, tallies.c.kind, tallies.c.name)).all():
+        before = Key(row.rule, row.kind, row.name)
+        now = Key(name_now("NotificationRule", row.rule), row.kind, name_now(row.kind, row.name))
+        if now != before and tx.execute(_GET, _params(now)).first() is None:
+            tx.execute(_SET.values(rule=now.rule, name=now.name), _params(before))
 
 
 def keep_only(tx: Connection, rules: Iterable[str], objects: Collection[tuple[str, str]]) -> None:

@@ -77,7 +77,7 @@ class Alarms:
         if failure is not None and not _same(failure.occurrence, self._told):
             await self._tell(_failed(failure, name, sync, now), failure.occurrence)
         elif self._told is not None and sync.clean and head == sync.applied:
-            over = Notice("sync.recovered", now, "Project", name, self._told, data={"applied": sync.applied})
+            over = Notice("sync.recovered", now, "Project", name, _at(self._told, now), data={"applied": sync.applied})
             await self._tell(over, None)
         if catalog is not None:
             await self._credentials(catalog, now)
@@ -110,7 +110,12 @@ class Alarms:
 def _failed(failure: Failure, name: str, sync: Sync, now: datetime) -> Notice:
     data: dict[str, Any] = {"reason": failure.reason, "message": failure.message, "findings": list(failure.findings)}
     data |= {"observed": sync.observed, "applied": sync.applied}
-    return Notice("sync.failed", now, "Project", name, failure.occurrence, data=data)
+    return Notice("sync.failed", now, "Project", name, _at(failure.occurrence, now), data=data)
+
+
+def _at(occurrence: str, now: datetime) -> str:
+    """This time of it: a commit may be rejected, be gone, and be pushed again. What was told is a fact beside it."""
+    return f"{occurrence} {format_instant(now)}"
 
 
 def _place(one: expiry.Expiring) -> str:

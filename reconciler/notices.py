@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from engine import noticecontext
 from engine import notices as rules
@@ -21,7 +22,7 @@ from engine.channels import pinned, pool_of
 from engine.identity import RunId
 from engine.notices import Draft, Event, Memory, Subject
 from engine.views import RunView
-from journal import happenings, messages, notices, runs, tallies
+from journal import facts, happenings, messages, notices, runs, tallies
 from journal.messages import Channel, NewMessage
 from journal.notices import NoticeRow
 from journal.store import Journal
@@ -40,6 +41,8 @@ KEEP_FOR = timedelta(days=30)
 """Notices that are kept: the newest, and none that is older."""
 
 
+_RULES = "notices.rules"
+"""The fact that says whether the definitions in force have rules; an earlier version did not write it."""
 _LOOK_AGAIN = timedelta(minutes=1)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,10 +72,14 @@ class Notices:
         `more`: channels that no document of their own defines.
         """
         messages.set_channels(tx, (*_channels(catalog), *more))
-        if self.active is not None and not self.any:
+        if not facts.get(tx, _RULES, True):
             notices.advance(tx, notices.last(tx))  # what happened before a rule was in force is not told by it
+        facts.put(tx, _RULES, bool(catalog.rules))
+        messages.follow(tx, catalog.renamed.get("NotificationChannel", {}))
+        tallies.follow(tx, catalog.name_now)
         named = {(kind, name) for kind, known in catalog.by_kind.items() for name in known}
-        tallies.keep_only(tx, catalog.rules, named | {("Project", catalog.project.metadata.name)})
+        named |= {("Project", catalog.project.metadata.name), ("RunnerPool", catalog.default_pool)}
+        tallies.keep_only(tx, catalog.rules, named)
 
     async def decide(self, now: datetime) -> int:
         """Decide all that waits; gives the number of messages that were written or grew."""
@@ -143,13 +150,15 @@ class _Judging:
         for name, rule in self._catalog.rules.items():
             try:
                 self._apply(name, rule.spec, event, about)
+            except SQLAlchemyError:  # the journal could not be asked: all of it is decided again
+                raise
             except Exception:  # one that trips over a bug of ours keeps no other from being told
                 log.exception("a bug of ours: a rule does not tell an event", rule=name, event=event.type, id=event.id)
 
     def _apply(self, name: str, rule: NotificationRuleSpec, event: Event, about: tuple[Subject, ...]) -> None:
         if not rules.selects(rule.select, about):
             return
-        key = Key(name, event.kind, event.name)
+        key = Key(name, about[0].kind, about[0].name)
         memory = self._memory(key)
         tells, remembered = rules.told(rule, event, memory)
         if remembered != memory:

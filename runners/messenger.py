@@ -45,6 +45,10 @@ _POLL = 5.0
 _TRIMMED_EVERY = timedelta(hours=1)
 _BREATH = 0.05
 """Seconds between two looks."""
+_ENOUGH = timedelta(hours=1)
+_ENOUGH_TRIES = 20
+"""So long a channel has failed for us, or so often a message, before its time may be over: nobody may have tried it
+while the engine did not run, and a clock may be set forward by years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class _Known:
 
     pinned: Mapping[str, Any] | None
     circuit: Circuit
+    since: float
+    """When the first of its failures in a row was, by the clock that never jumps."""
 
 
 class Messenger:
@@ -254,13 +260,16 @@ class Messenger:
             case Later(error=error, after=after):
                 next_at = now + pause(claimed.attempts, self._chance(), after)
                 circuit = self._circuit(name).failed(now, self._chance(), after)
-                self._known[name] = _Known(claimed.pinned, circuit)
+                known = _Known(claimed.pinned, circuit, self._since(name))
+                self._known[name] = known
                 log.warning("message not delivered yet", **told, error=error, next=str(next_at))
-                await self._written(
-                    lambda tx: _failed(tx, claimed, error, now, next_at, away=circuit.until is not None)
-                )
+                failure = _Failure(error, now, next_at, self._clock.monotonic() - known.since)
+                await self._written(lambda tx: _failed(tx, claimed, failure, away=circuit.until is not None))
             case _:
                 assert_never(delivery)
+
+    def _since(self, channel: str) -> float:
+        return self._known[channel].since if channel in self._known else self._clock.monotonic()
 
     async def _written(self, change: Callable[[Connection], T]) -> T:
         """Outlast a journal that is away for a while; after that the lease decides."""
@@ -293,8 +302,20 @@ def _never(tx: Connection, claimed: Claimed, error: str, now: datetime) -> None:
         deliveries.dead(tx, claimed, error, now)
 
 
-def _failed(tx: Connection, claimed: Claimed, error: str, now: datetime, next_at: datetime, *, away: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An attempt in vain. `lasting` are the seconds for which the channel has failed us."""
+
+    error: str
+    at: datetime
+    next_at: datetime
+    lasting: float
+
+
+def _failed(tx: Connection, claimed: Claimed, failure: _Failure, *, away: bool) -> None:
+    briefly = failure.lasting < _ENOUGH.total_seconds()
     if claimed.channel not in LATEST_ONLY or not deliveries.outdated(tx, claimed):
-        deliveries.later(tx, claimed, error, now, next_at)
+        spare = briefly and claimed.attempts < _ENOUGH_TRIES
+        deliveries.later(tx, claimed, failure.error, failure.at, failure.next_at, spare=spare)
     if away:
-        deliveries.away(tx, claimed.channel, error, now)
+        deliveries.away(tx, claimed.channel, failure.error, failure.at, spare=briefly)

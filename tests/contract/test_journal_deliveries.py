@@ -281,3 +281,14 @@ async def test_a_dead_status_of_a_commit_is_the_projects(desk: Desk) -> None:
     assert await desk.do(deliveries.dead, claimed, "no", START)
     [notice] = await desk.see(notices.pending)
     assert (notice.kind, notice.name, notice.data["tells"]) == ("Project", "fleet", ["commit.failure"])
+
+
+async def test_what_waits_for_a_channel_follows_its_name(desk: Desk) -> None:
+    await written(desk, a_message("one"), a_message("two"), a_message("other", channel="mail"))
+    first, *_ = await claim(desk, limit=1)
+    await desk.do(messages.set_channels, [Channel(name, "default", {}, "2f0c") for name in ("talk", "mail")])
+    for _ in range(2):
+        await desk.do(messages.follow, {"chat": "talk", "mail": "talk"})
+    assert await desk.do(deliveries.later, first, "no", START, START)
+    assert [(one.id, one.channel) for one in await claim(desk)] == [("one", "talk"), ("two", "talk"), ("other", "mail")]
+    assert ("channel", "talk") in (await desk.see(outbox.pending, "someone")).objects

@@ -111,3 +111,16 @@ async def test_what_rules_remember_goes_with_them(desk: Desk) -> None:
     assert await desk.see(tallies.get, kept) == Tally(2, told=True)
     assert await desk.see(tallies.get, gone) == Tally()
     assert await desk.see(tallies.failures, "Job", "dropped") == 0
+
+
+async def test_what_rules_remember_follows_names(desk: Desk) -> None:
+    """What has a tally of its own under the name of now keeps it."""
+    names = {("NotificationRule", "old"): "new", ("Job", "save"): "backup", ("Job", "dup"): "copy"}
+    await desk.do(tallies.put_all, {Key("old", "Job", "save"): Tally(2, told=True)})
+    await desk.do(tallies.put_all, {Key("new", "Job", "copy"): Tally(3), Key("new", "Job", "dup"): Tally(4)})
+    await desk.do(tallies.failed, "Job", "save")
+    await desk.do(tallies.follow, lambda kind, name: names.get((kind, name), name))
+    assert await desk.see(tallies.get, Key("new", "Job", "backup")) == Tally(2, told=True)
+    assert await desk.see(tallies.get, Key("new", "Job", "copy")) == Tally(3)
+    assert await desk.see(tallies.failures, "Job", "backup") == 1
+    assert await desk.see(tallies.failures, "Job", "save") == 0

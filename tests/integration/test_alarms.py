@@ -52,6 +52,13 @@ async def test_a_commit_that_is_rejected_is_told_once_and_when_that_is_over(jour
     assert await told(journal) == ["sync.failed", "sync.recovered"]
 
 
+async def test_a_commit_that_is_rejected_again_is_told_again(journal: Journal) -> None:
+    """It was taken back, and came a second time: as the same commit, and as news."""
+    for minute, sync in enumerate((BAD, GOOD, BAD, BAD, GOOD)):
+        await Alarms(journal).look(sync, None, AT + timedelta(minutes=minute), head=sync.observed)
+    assert await told(journal) == ["sync.failed", "sync.recovered"] * 2
+
+
 async def test_a_source_that_is_away_for_a_moment_is_not_told(journal: Journal) -> None:
     alarms = Alarms(journal)
     await alarms.look(AWAY, None, AT, head=None)

@@ -20,7 +20,7 @@ from journal.messages import Channel, NewMessage
 from journal.noticetables import messages as table
 from journal.store import Journal
 from journal.tables import AnyRow
-from runners import sending
+from runners import messenger, sending
 from runners.messenger import Messenger
 from runners.secrets import Secrets
 from tests.contract.conftest import START, GivenClock
@@ -280,6 +280,67 @@ async def test_after_a_day_of_failures_all_is_dead_and_replay_delivers_it(post: 
     post.poke()
     await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
     assert sorted(ids(server)) == names
+
+
+async def test_a_clock_that_is_set_right_puts_off_no_message(post: Post, server: HttpServer) -> None:
+    """A machine that began a year ahead: what it put off, and what it held, is not held for a year."""
+    server.statuses = [500, 200]
+    await post.channel(f"{server.url}/next")
+    year = timedelta(days=365)
+    post.clock.instant += year
+    await post.start()
+    held = a_message("held", order_key="h", hold_until=post.clock.instant + timedelta(days=1))
+    await post.write(a_message("one"), replace(held, created_at=post.clock.instant))
+    await post.until(lambda rows: rows["one"].attempts == 1 and rows["one"].state == "waiting")
+    post.clock.instant -= year
+    post.pass_(5)
+    await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
+
+
+async def test_an_engine_that_did_not_run_for_days_gives_nothing_up_at_its_first_failure(
+    post: Post, server: HttpServer
+) -> None:
+    """A day of back-off is one in which somebody tried: not a weekend, nor a clock that is set forward."""
+    server.statuses = [500] * 10 + [200]
+    await post.channel(f"{server.url}/next")
+    await post.start()
+    await post.write(*(a_message(str(number), order_key=str(number)) for number in range(5)))
+    await post.until(lambda rows: sum(row.attempts for row in rows.values() if row.state == "waiting") >= 4)
+    await post.killed()
+    post.clock.advance(3 * 86_400)
+    await post.start()
+    async with asyncio.timeout(PATIENCE):
+        while not all(row.state in ("delivered", "dead") for row in (await post.rows()).values()):
+            post.pass_(60)
+            await asyncio.sleep(0.05)
+    assert {row.state for row in (await post.rows()).values()} == {"delivered"}
+
+
+async def test_a_message_that_fails_alone_is_dead_after_a_day(post: Post, monkeypatch: Any) -> None:
+    """Others get through, so the channel does not count as away: its own attempts say when it is enough."""
+    monkeypatch.setattr(messenger, "_ENOUGH_TRIES", 4)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (500 if b"Key: bad\r\n" in head else 200))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    await post.channel(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    await post.start()
+    await post.write(a_message("bad", order_key="bad"))
+    for number in range(3):
+        await post.write(a_message(str(number), order_key=str(number)))
+        await post.until(lambda rows, name=str(number): rows[name].state == "delivered")  # type: ignore[misc]
+        found = await post.until(lambda rows: rows["bad"].state != "sending")
+        assert found["bad"].state == "waiting"
+        post.pass_(8 * 3600)
+    async with asyncio.timeout(PATIENCE):
+        while (await post.rows())["bad"].state != "dead":
+            post.pass_(900)
+            await asyncio.sleep(0.05)
+    server.close()
 
 
 async def test_one_channel_that_hangs_holds_up_no_other(post: Post, server: HttpServer) -> None:

@@ -1,17 +1,21 @@
 """Notices in the journal become messages: each decided once, in order, whoever decides and how often."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
 
 from engine.catalog import Catalog
-from journal import happenings, notices, runs
+from journal import happenings, notices, runs, tallies
 from journal.clock import SystemClock
+from journal.errors import Unavailable
 from journal.notices import Notice
 from journal.noticetables import channels, messages
 from journal.store import Journal
@@ -73,6 +77,19 @@ async def test_what_was_decided_is_not_decided_again_by_another_commit(journal: 
     await adopted(journal, by, catalog(JOB, CHAT, RULE % ""))
     await by.decide(AT)
     assert await written(journal) == []
+
+
+async def test_a_first_rule_tells_nothing_old_though_the_engine_was_started_anew(journal: Journal) -> None:
+    """Months without a rule, and then one: nobody is woken by what is over."""
+    await adopted(journal, Notices(journal), catalog(JOB, CHAT))
+    await happened(journal, *range(5))
+    by = await deciding(journal)
+    await by.decide(AT)
+    assert await written(journal) == []
+    await happened(journal, "after")
+    again = await deciding(journal)  # what happened while it was in force is told by it, whoever was killed over it
+    await again.decide(AT)
+    assert len(await written(journal)) == 1
 
 
 async def test_what_comes_within_the_wait_is_one_message(journal: Journal) -> None:
@@ -142,3 +159,60 @@ async def test_a_late_run_is_noticed_once(journal: Journal) -> None:
         assert await by.see_late(instant) is None
     await Notices(journal).see_late(late)
     assert [row.type for row in await journal.read(notices.pending)] == ["run.late"]
+
+
+async def test_a_rename_loses_no_recovery_and_no_message(journal: Journal) -> None:
+    """Of the job, the rule and the channel at once: what was counted, and what waits, follows them."""
+    more = ", select: {names: [%s]}, when: {consecutiveFailures: 2, recovered: true}"
+    by = Notices(journal)
+    await adopted(journal, by, catalog(JOB, CHAT, RULE % (more % "backup")))
+    await happened(journal, 1, 2, failures=2)
+    await by.decide(AT)
+    renamed = (
+        JOB.replace("name: backup", "name: save, previousNames: [backup]"),
+        CHAT.replace("name: chat", "name: talk, previousNames: [chat]"),
+        (RULE % (more % "save"))
+        .replace("name: failures", "name: broken, previousNames: [failures]")
+        .replace("[chat]", "[talk]"),
+    )
+    for _ in range(2):
+        await adopted(journal, by, catalog(*renamed))
+    await happened(journal, 3, type="run.recovered")  # by a run that began under the former name
+    await by.decide(AT)
+    found = await written(journal)
+    assert [(row.channel, row.context["event"]["type"]) for row in found] == [
+        ("talk", "run.failed"), ("talk", "run.failed"), ("talk", "run.recovered")
+    ]  # fmt: skip
+    assert found[-1].context["job"]["name"] == "save"
+
+
+async def test_a_pool_without_a_document_is_counted_over_commits(journal: Journal) -> None:
+    by = await deciding(journal, ", when: {everyNth: 2}")
+    rule = RULE.replace("run.failed", "runner.lost") % ", when: {everyNth: 2}"
+    for number in range(2):
+        await adopted(journal, by, catalog(JOB, CHAT, rule))
+        lost = Notice("runner.lost", AT, "RunnerPool", "default", str(number))
+        await journal.write(lambda tx, lost=lost: notices.happened(tx, lost))  # type: ignore[misc]
+        await by.decide(AT)
+    assert [row.context["event"]["type"] for row in await written(journal)] == ["runner.lost"]
+
+
+async def test_a_journal_that_fails_over_an_event_lets_it_be_decided_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One question that the disk does not answer must not count as a rule that has nothing to say."""
+    by = await deciding(journal)
+    await happened(journal, 1)
+    asked = tallies.get
+
+    def fails(conn: Connection, key: tallies.Key) -> tallies.Tally:
+        monkeypatch.setattr(tallies, "get", asked)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise OperationalError("SELECT", {}, error)
+
+    monkeypatch.setattr(tallies, "get", fails)
+    with pytest.raises(Unavailable):
+        await by.decide(AT)
+    await by.decide(AT)
+    assert len(await written(journal)) == 1

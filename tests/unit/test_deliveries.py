@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -80,8 +81,29 @@ def test_a_card_of_teams_shows_text_as_it_is() -> None:
     assert [line["inlines"][0] for line in lines] == [
         {"type": "TextRun", "text": "one"}, {"type": "TextRun", "text": "[two](http://evil.example)"}
     ]  # fmt: skip
-    largest = teams_body(Message("i", "s", "\u00e9\n" * 100_000))
-    assert len(json.dumps(largest, ensure_ascii=False).encode()) < 28 * 1024
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+@pytest.mark.parametrize(
+    "text", ["Ω" * 30_000, "\u00e9\n" * 100_000, "x" * 90 + "\n", '"\\\t' * 9_000, "🚀" * 9_000, "\ud800" * 20_000, "x"]
+)
+def test_a_card_of_teams_is_never_too_large(text: str, form: Any) -> None:
+    """More than 28 KB Teams refuses for good: the message would be a dead letter."""
+    text = text * 300 if text.endswith("x\n") else text
+    sent = json.dumps(teams_body(Message("i", "[s" * 4_000, text, form)), ensure_ascii=False).encode("utf-8", "replace")
+    assert len(sent) < 28_000
+    assert len(text) == 1 or (len(sent) > 14_000 and "…" in sent.decode())
+
+
+def test_lines_that_a_card_of_teams_does_not_show_are_counted() -> None:
+    card = teams_body(Message("i", "s", "\n".join(f"line {number}" for number in range(300))))
+    *_, last, said = card["attachments"][0]["content"]["body"]
+    assert (last["inlines"][0]["text"], said["inlines"][0]["text"]) == ("line 199", "… and 100 more lines")
+
+
+def test_a_text_for_slack_is_cut_as_it_is_sent() -> None:
+    sent = slack_body(Message("i", "", "&" * 30_000))["text"]
+    assert (len(sent) <= 35_000, sent[-6:]) == (True, "&amp;…")
 
 
 def test_a_webhook_gets_a_cloud_event_signed() -> None:

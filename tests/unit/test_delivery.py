@@ -36,3 +36,9 @@ def test_one_who_asks_to_be_left_alone_is_left_alone_at_once() -> None:
     circuit = Circuit().failed(NOW, 0, timedelta(minutes=10))
     assert circuit.room(NOW + timedelta(minutes=9), 0, 4) == 0
     assert circuit.room(NOW + timedelta(minutes=10), 0, 4) == 4
+
+
+def test_a_clock_that_was_set_back_leaves_nobody_alone_for_ever() -> None:
+    circuit = Circuit().failed(NOW, 0, timedelta(hours=1))
+    assert circuit.room(NOW - timedelta(minutes=30), 0, 4) == 0
+    assert circuit.room(NOW - timedelta(days=365), 0, 4) == 4
