@@ -40,6 +40,11 @@ _Targets = Annotated[
         "--target", metavar="NAME", help="Target the jobs run on; may repeat. Without: localhost, this machine."
     ),
 ]
+_KnownHosts = Annotated[
+    list[str],
+    typer.Option("--known-hosts", metavar="FILE", help="Where host keys are; may repeat. Without, no host has any."),
+]
+_Login = Annotated[str | None, typer.Option("--login", metavar="NAME", help="Who logs in where nobody is named.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,6 +53,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(_of_imports)
     group.command("crontab")(crontab)
     group.command("systemd")(systemd)
+    group.command("ssh-config")(ssh_config)
     app.add_typer(group, name="import")
 
 
@@ -104,6 +110,24 @@ def systemd(
 
     reading = read(_contents(files, _UNITS), Settings(_zone(time_zone), tuple(target), of_user=user))
     return _brought("systemd", reading, files, to, repo, force, prune, dry_run, output)
+
+
+def ssh_config(
+    files: Annotated[list[str], _FILES],
+    known_hosts: _KnownHosts = [],  # noqa: B006 - typer makes its own
+    login: _Login = None,
+    to: _To = None,
+    repo: _Repo = Path(),
+    force: _Force = False,
+    prune: _Prune = False,
+    dry_run: _DryRun = False,
+    output: _Format = "text",
+) -> int:
+    """Hosts of ssh's configuration as Targets, with their jump hosts and the Credentials to be made."""
+    from opsconductor.imports.sshhosts import Settings, read
+
+    reading = read(_contents(files), Settings(login, _contents(known_hosts)))
+    return _brought("ssh-config", reading, files, to, repo, force, prune, dry_run, output)
 
 
 def _brought(
