@@ -1,10 +1,23 @@
 """The port to a store: what the journal needs of a database besides SQL that all of them know."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
 
 from journal.leaseclock import LeaseClock
+
+
+class Listener(Protocol):
+    """What is heard is a hint: some of it may never come."""
+
+    def listen(self) -> None:
+        """Begin, where it has not yet. One call at a time."""
+        ...
+
+    def close(self) -> None:
+        """End the thread, and wait for it."""
+        ...
 
 
 class Database(Protocol):
@@ -43,6 +56,11 @@ class Database(Protocol):
 
         `told`: it has told the outbox of an object.
         """
+        ...
+
+    def listener(self, heard: Callable[[], object]) -> Listener | None:
+        """What calls `heard` after commits of other processes that have told the outbox of
+        an object. None: they have to be polled for."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,8 @@ whatever looks before it inserts is as right as on SQLite, and numbers are given
 stands still in the middle of a transaction is thrown out by the server, before the others have waited too long.
 """
 
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -17,6 +19,7 @@ from journal import leaseclock
 from journal.encoding import to_json
 from journal.errors import Refused
 from journal.leaseclock import LeaseClock
+from journal.listener import Listener, tell
 
 OLDEST = 14
 """The oldest major version of the server. Older ones are not tested."""
@@ -38,7 +41,6 @@ _CONNECT = {
     "tcp_user_timeout": "15000",
     "application_name": "opsconductor",
 }
-_CHANNEL = "opsconductor"
 _LOCK = 0x6F707363
 """The first half of the lock's name; the second is of the schema, since each may hold a journal."""
 _WRITE = (
@@ -63,6 +65,7 @@ class Server:
             "postgresql", username=url.username, host=url.host, port=url.port, database=url.database, query={}
         )
         self._place = plain.render_as_string()
+        self._own = secrets.token_hex(8)  # so that it need not hear of itself
         try:
             self.writing = _engine(url, _WRITE, stands_still=STANDS_STILL)
             self.reading = _engine(url, _READ, stands_still=_LONGEST)
@@ -90,8 +93,13 @@ class Server:
         return 0
 
     def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
+        if told:
+            return tell(connection, self._own)
         # A transaction that has changed nothing, and locked no row, has no number.
         return bool(connection.exec_driver_sql(_CHANGED).scalar_one())
+
+    def listener(self, heard: Callable[[], object]) -> Listener:
+        return Listener(self.reading, self._own, heard)
 
     def close(self) -> None:
         self.reading.dispose()

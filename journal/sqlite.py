@@ -1,6 +1,6 @@
 """What is special about SQLite: how its connections are set up, checked and closed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,9 @@ class File:
 
     def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
         return _changes(connection) != mark
+
+    def listener(self, heard: Callable[[], object]) -> None:
+        return None
 
     def close(self) -> None:
         self.reading.dispose()

@@ -5,6 +5,7 @@ Changes of many callers share one transaction (group commit), so that a durable 
 
 import asyncio
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -20,7 +21,7 @@ from journal.database import Database
 from journal.errors import Refused, Unavailable
 from journal.leaseclock import LeaseClock
 from journal.sqlite import File
-from journal.workers import Call, Reader, Watch, Writer
+from journal.workers import Call, Reader, Watch, Writer, wake
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ class Journal:
         self._guard: Callable[[Connection], object] | None = None
         self._writer.start()
         self._reader.start()
+        self._listener = database.listener(self._heard)
+        self._listening = threading.Lock()
 
     @classmethod
     def open(cls, url: str, *, clock: Clock, lease_clock: LeaseClock | None = None) -> "Journal":
@@ -131,12 +134,17 @@ class Journal:
         return JournalReader(self, Reader(self._database.reading, f"journal-reader-{name}"))
 
     def watch(self, *, objects: bool = False) -> Watch:
-        """A watch for the calling task, set after any commit of this process. Other processes must be polled for.
+        """A watch for the calling task, set after any commit of this process.
 
         With `objects`, only commits that told the outbox of a changed object count: runs queued, ended or wished away,
-        but not the steps in between, of which there are many more.
+        but not the steps in between, of which there are many more. Those of other processes count too where the
+        database passes them on, as a hint: poll for them as well, at leisure.
         """
-        return Watch(self._watches, objects=objects)
+        watch = Watch(self._watches, objects=objects)
+        if self._listener is not None:  # it costs a connection, so not before somebody watches
+            with self._listening:
+                self._listener.listen()
+        return watch
 
     async def close(self) -> None:
         """Finish what waits, then close. A second call does nothing."""
@@ -148,7 +156,12 @@ class Journal:
             await asyncio.wrap_future(worker.done)
         await asyncio.to_thread(self._dispose)
 
+    def _heard(self) -> None:
+        wake(self._watches)
+
     def _dispose(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         points.reach("journal.drained")
         self._database.close()
 

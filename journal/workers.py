@@ -216,6 +216,11 @@ class Reader(_Worker):
                 call.error = error
 
 
+def wake(watches: Iterable[Watch]) -> None:
+    """Tell each of them that something was committed."""
+    _resolve((), watches)
+
+
 def _apply_all(tx: Connection, batch: list[Call[Any]]) -> None:
     for call in batch:
         _apply(tx, call)

@@ -137,8 +137,15 @@ async def test_reading_cannot_write(desk):
     await desk.journal.write(put("x"))
 
 
+async def a_watch(desk, **more):
+    """Once the journal listens to others it wakes all who watch: they may have missed something."""
+    watch = desk.journal.watch(**more)
+    assert not desk.journal.shared or await watch.changed(20)
+    return watch
+
+
 async def test_a_watch_wakes_for_changes_alone(desk):
-    watch = desk.journal.watch()
+    watch = await a_watch(desk)
     await desk.journal.write(lambda tx: None)
     assert await watch.changed(0.01) is False
     await asyncio.gather(*(desk.journal.write(put(f"k{number}")) for number in range(10)))
@@ -149,7 +156,7 @@ async def test_a_watch_wakes_for_changes_alone(desk):
 
 
 async def test_a_watch_for_objects_sleeps_through_what_the_outbox_is_not_told(desk, new_run):
-    watch, every = desk.journal.watch(objects=True), desk.journal.watch()
+    watch, every = await a_watch(desk, objects=True), desk.journal.watch()
     await desk.journal.write(put("x"))
     assert await every.changed(5) is True
     assert await watch.changed(0.01) is False

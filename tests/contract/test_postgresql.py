@@ -4,14 +4,14 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from journal import acts, leaseclock, leases, outbox, runs, runviews
+from journal import acts, facts, leaseclock, leases, outbox, runs, runviews
 from journal.store import Journal
 from journal.tables import metadata
 from journal.tables import runs as table
@@ -72,6 +72,51 @@ async def test_leases_count_on_the_clock_of_the_server(postgresql_url: str, cloc
     until = await journal.read(lambda conn: conn.execute(select(table.c.lease_until)).scalar_one())
     assert first < until - leases.LEASE.total_seconds() < first + 30
     await journal.close()
+
+
+@pytest.fixture
+async def two(postgresql_url: str, clock: GivenClock) -> AsyncIterator[tuple[Journal, Journal]]:
+    """Doors of two processes, as far as the database can tell."""
+    doors = Journal.open(postgresql_url, clock=clock), Journal.open(postgresql_url, clock=clock)
+    for door in doors:
+        watch = door.watch(objects=True)
+        assert await watch.changed(10), "it listens by now"
+        watch.close()
+    yield doors
+    for door in doors:
+        await door.close()
+
+
+def queued(name: str = "one") -> Callable[[Connection], object]:
+    return lambda tx: runs.enqueue(tx, a_run(name), START)
+
+
+async def test_a_watch_wakes_for_what_other_processes_commit(two: tuple[Journal, Journal]) -> None:
+    mine, other = two
+    watch, own = mine.watch(objects=True), other.watch(objects=True)
+    await other.write(queued())
+    assert await watch.changed(10)
+    assert await own.changed(10)
+    assert not await own.changed(0.05), "nobody hears of himself"
+    await other.write(lambda tx: facts.put(tx, "x", 1))
+    await other.write(lambda tx: tx.info.update({outbox.TOLD: True}))
+    assert not await watch.changed(0.05), "nor of what tells of no object, or changes nothing"
+
+
+async def test_what_was_told_while_nobody_listened_is_looked_for(two: tuple[Journal, Journal]) -> None:
+    """The listener's connection is lost: it listens again, and wakes all who may have missed something."""
+    mine, other = two
+    watch = mine.watch(objects=True)
+    others = "pid <> pg_backend_pid() AND datname = current_database() AND query LIKE 'LISTEN%%'"
+    ended = await other.read(
+        lambda conn: conn.exec_driver_sql(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+        ).all()
+    )
+    assert len(ended) == 2
+    assert await watch.changed(20)
+    await other.write(queued("two"))
+    assert await watch.changed(20)
 
 
 @pytest.mark.slow

@@ -1,0 +1,101 @@
+"""Hears of the commits of other processes, by LISTEN and NOTIFY of PostgreSQL.
+
+What is heard is a hint: who waits looks again after a while anyway, so nothing is lost where it does not come.
+"""
+
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+log = structlog.get_logger(__name__)
+CHANNEL = "opsconductor"
+_SOON, _LATER = 1.0, 5.0
+"""Seconds until it is tried again to listen: at first, and at most."""
+# The payload begins with the schema, since each may hold a journal, and ends with who says it. A transaction that has
+# changed nothing has no number, and nobody is told of it: then no row is returned.
+_TELL = (
+    "SELECT pg_catalog.pg_notify(%s, pg_catalog.current_schema() || '/' || %s)"
+    " WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
+)
+
+
+def tell(connection: Connection, own: str) -> bool:
+    """Have all others hear of this transaction once it is committed; whether it has changed anything."""
+    return connection.exec_driver_sql(_TELL, (CHANNEL, own)).first() is not None
+
+
+class Listener(threading.Thread):
+    """A thread that listens on a connection of its own.
+
+    It calls `heard` for what others than `own` have told, and whenever some of it may have been missed.
+    """
+
+    def __init__(self, engine: Engine, own: str, heard: Callable[[], object]) -> None:
+        super().__init__(name="journal-listener", daemon=True)
+        self._engine = engine
+        self._own = own
+        self._heard = heard
+        self._pause = 0.0
+        self._ending, self._end = socket.socketpair()
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._listen()
+                break
+            except (psycopg.Error, DBAPIError) as error:
+                log.info("commits of other processes are not heard of for now", error=" ".join(str(error).split()))
+            self._pause = min(_LATER, 2 * self._pause)
+            if self._is_ending(self._pause):
+                break
+        self._ending.close()
+
+    def listen(self) -> None:
+        """Begin, where it has not yet. One call at a time."""
+        if self.ident is None:
+            self.start()
+
+    def close(self) -> None:
+        """End the thread, and wait for it."""
+        self._end.close()
+        if self.ident is None:
+            self._ending.close()
+        else:
+            self.join()
+
+    def _listen(self) -> None:
+        """Listen until it is stopped, or the connection is lost."""
+        fairy = self._engine.raw_connection()
+        try:
+            connection = fairy.driver_connection
+            assert isinstance(connection, psycopg.Connection)
+            schema = connection.execute("SELECT current_schema()").fetchone()
+            connection.execute(f"LISTEN {CHANNEL}")
+            assert schema is not None
+            self._hear(connection, f"{schema[0]}/")
+        finally:
+            fairy.invalidate()
+
+    def _hear(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
+        self._pause = _SOON / 2
+        self._heard()
+        while not self._is_ending(None, connection):
+            connection.pgconn.consume_input()
+            told = []
+            while (notice := connection.pgconn.notifies()) is not None:
+                told.append(notice.extra.decode())
+            if any(said.startswith(schema) and said != schema + self._own for said in told):
+                self._heard()
+
+    def _is_ending(self, patience: float | None, *others: "psycopg.Connection[Any]") -> bool:
+        """Wait until it is told to stop, one of the others has something to say, or so many seconds are over."""
+        asked: list[Any] = [self._ending, *others]
+        ready, _, _ = select.select(asked, [], [], patience)
+        return self._ending in ready
