@@ -41,11 +41,11 @@ _CONNECT = {
     "tcp_user_timeout": "15000",
     "application_name": "opsconductor",
 }
-_LOCK = 0x6F707363
+TURNS = 0x6F707363
 """The first half of the lock's name; the second is of the schema, since each may hold a journal."""
 _WRITE = (
     "BEGIN ISOLATION LEVEL READ COMMITTED;"
-    f" SELECT pg_catalog.pg_advisory_xact_lock({_LOCK}, pg_catalog.hashtext(pg_catalog.current_schema()))"
+    f" SELECT pg_catalog.pg_advisory_xact_lock({TURNS}, pg_catalog.hashtext(pg_catalog.current_schema()))"
 )
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
@@ -116,7 +116,7 @@ class _WithoutNul(StrDumperUnknown):
 def _engine(url: URL, begin: str, *, stands_still: float) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg").update_query_dict(
-            {key: value for key, value in _CONNECT.items() if key not in url.query}
+            {key: value for key, value in _CONNECT.items() if key not in url.query} | {"client_encoding": "utf8"}
         ),
         poolclass=NullPool,
         json_serializer=to_json,

@@ -28,7 +28,10 @@ _UNAVAILABLE = {
     "58": ("the disk that holds the journal's database does not answer", _LATER),
 }
 _NO_CODE = ("no connection to the journal's database", _SOON)
+_NOT_SO = "asked"
+"""No code of PostgreSQL: there is none where the client gives up."""
 _REFUSED = {
+    _NOT_SO: "the URL of the journal's database asks for what is not there, or for what libpq does not know",
     "28": "the journal's database does not let this user in; look at its name, its password and pg_hba.conf",
     "3D000": "there is no such database for the journal; make it, or change the URL",
     "42501": "this user may not use the journal's tables; give it the database, or a schema that it owns",
@@ -37,6 +40,9 @@ _REFUSED = {
 }
 # Words of a refused connection, each with the code that it would have.
 _WORDS = {
+    "too many clients": "53300",
+    "remaining connection slots": "53300",
+    "too many connections": "53300",
     "password authentication failed": "28",
     "no password supplied": "28",
     "authentication failed": "28",
@@ -45,10 +51,13 @@ _WORDS = {
     "permission denied for database": "28",
     'role "': "28",
     'database "': "3D000",
+    "invalid connection option": _NOT_SO,
+    "invalid sslmode value": _NOT_SO,
+    "server does not support SSL": _NOT_SO,
+    "root certificate file": _NOT_SO,
+    "certificate verify failed": _NOT_SO,
+    "server certificate for": _NOT_SO,
     "session is read-only": "25006",
-    "too many clients": "53300",
-    "remaining connection slots": "53300",
-    "too many connections": "53300",
 }
 _OF_THE_STATEMENT = ("0A", "21", "22", "23", "42", "P0")
 
@@ -77,7 +86,9 @@ def _known(table: Mapping[str, T], code: str) -> T | None:
 def _code(error: BaseException) -> str | None:
     """None: it is not an error of a server or a connection. Empty: of a connection, and nobody says which."""
     code: str | None = getattr(error, "sqlstate", None)
-    if code is not None or type(error).__name__ not in ("OperationalError", "ConnectionTimeout"):
+    if code is not None:
         return code
-    text = str(error)
-    return next((code for words, code in _WORDS.items() if words in text), "")
+    said = str(error)
+    found = next((code for words, code in _WORDS.items() if words in said), None)
+    of_a_connection = type(error).__name__ in ("OperationalError", "ConnectionTimeout")
+    return "" if found is None and of_a_connection else found

@@ -1,0 +1,212 @@
+"""A journal on a server: what its stops, its limits and other processes do to it, and what is said of each."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, text
+
+from journal.errors import Refused, Unavailable
+from journal.postgresql import NUL, STANDS_STILL, TURN, TURNS
+from journal.store import Journal
+from tests.contract.conftest import GivenClock
+from tests.journalwriter import get, other_process, put, wait_until_stopped
+from tests.postgresql import Server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One of this module's own, that writes durably."""
+    server = Server(fast=False)
+    (server.data / "pg_hba.conf").write_text("local all locked scram-sha-256\nlocal all all trust\n")
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    name = server.database()
+    yield name
+    server.drop(name)
+
+
+@pytest.fixture
+async def journal(server: Server, database: str, clock: GivenClock) -> AsyncIterator[Journal]:
+    journal = Journal.open(server.url(database), clock=clock)
+    yield journal
+    await journal.close()
+
+
+async def until_it_answers(journal: Journal) -> None:
+    """As its callers do: again after a while."""
+    async with asyncio.timeout(60):
+        while await journal.unwritable() is not None:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_server_that_stops_is_unavailable_and_nothing_acknowledged_is_lost(
+    server: Server, journal: Journal, at_once: bool
+) -> None:
+    """Also where it stops as in a power cut."""
+    await journal.write(put("before"))
+    server.stop(at_once=at_once)
+    try:
+        for asked in (journal.write(put("while")), journal.read(get("before")), journal.write(put("while"))):
+            with pytest.raises(Unavailable) as caught:
+                await asked
+            assert caught.value.retry_after.total_seconds() > 0
+        assert journal.faults >= 2
+    finally:
+        server.start()
+    await until_it_answers(journal)
+    await journal.write(put("after"))
+    assert [await journal.read(get(name)) for name in ("before", "while", "after")] == [1, None, 1]
+
+
+async def test_a_server_that_is_not_there_yet_is_unavailable(clock: GivenClock, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no connection"):
+        Journal.open(f"postgresql://ops@/journal?host={tmp_path}", clock=clock)
+    with pytest.raises(Unavailable, match="no connection"):
+        Journal.open("postgresql://ops@127.0.0.1:1/journal", clock=clock)
+
+
+async def test_an_ended_connection_is_unavailable_once(journal: Journal, server: Server, database: str) -> None:
+    await journal.write(put("before"))
+    with server.connect() as admin:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
+    with pytest.raises(Unavailable):
+        await journal.write(put("x"))
+    await journal.write(put("y"))
+    assert [await journal.read(get(name)) for name in ("before", "x", "y")] == [1, None, 1]
+
+
+async def test_a_turn_that_does_not_come_is_unavailable(journal: Journal, server: Server, database: str) -> None:
+    """Somebody is at work with the turn for too long."""
+    await journal.write(lambda tx: tx.exec_driver_sql("SET lock_timeout = 50"))
+    with server.connect(database) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", (TURNS,))
+        with pytest.raises(Unavailable, match="locked by another"):
+            await journal.write(put("x"))
+        assert await journal.read(get("x")) is None
+    await journal.write(put("x"))
+
+
+async def test_a_process_that_stands_still_in_a_transaction_holds_the_others_up_for_seconds(
+    journal: Journal, server: Server, database: str
+) -> None:
+    """It is frozen before its commit; when it goes on, its transaction is over and nothing of it happened."""
+    other = other_process(server.url(database), "consume.uncommitted", "SIGSTOP")
+    try:
+        assert other.stdout is not None
+        assert (await asyncio.to_thread(other.stdout.readline)).strip() == "consume.uncommitted"
+        wait_until_stopped(other)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    await journal.write(put("mine"))
+                    break
+                except Unavailable:  # the machine is slow, and it may be asked again
+                    continue
+        os.kill(other.pid, signal.SIGCONT)
+        assert await asyncio.to_thread(other.wait, 30) != 0
+        assert await journal.read(get("k0")) is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+async def test_who_is_not_let_in_is_refused_and_told_why(server: Server, database: str, clock: GivenClock) -> None:
+    with server.connect() as admin:
+        admin.execute("CREATE ROLE locked LOGIN PASSWORD 'right'")
+        admin.execute("CREATE ROLE guest LOGIN CONNECTION LIMIT 1")
+    try:
+        for url, said in (
+            (server.url("nowhere"), "no such database"),
+            (server.url(database, user="nobody-here"), "does not let this user in"),
+            (server.url(database, user="locked:wrong"), "does not let this user in"),
+            (server.url(database, user="locked"), "does not let this user in"),
+            (server.url(database, user="guest"), "may not use the journal's tables"),
+            (server.url(database, sslmodus="verify-full"), "asks for what is not there"),
+            (server.url(database, sslmode="verify-everything"), "asks for what is not there"),
+        ):
+            with pytest.raises(Refused, match=said) as caught:
+                Journal.open(url, clock=clock)
+            assert "wrong" not in str(caught.value), "no password is said"
+        with (
+            server.connect(database, client_encoding="utf8") as _,
+            psycopg.connect(server.url(database, user="guest")),
+            pytest.raises(Unavailable, match="no connection left"),
+        ):
+            Journal.open(server.url(database, user="guest"), clock=clock)
+    finally:
+        with server.connect() as admin:
+            admin.execute("DROP ROLE locked; DROP ROLE guest")
+
+
+async def test_a_server_that_takes_no_changes_is_unavailable(journal: Journal, server: Server, database: str) -> None:
+    """A standby, or one that an administrator has set so."""
+    await journal.write(put("before"))
+    with server.connect() as admin:
+        admin.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")  # type: ignore[arg-type]
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (database,))
+    with pytest.raises(Unavailable):
+        await journal.write(put("x"))
+    with pytest.raises(Unavailable, match="takes no changes"):
+        await journal.write(put("x"))
+    assert await journal.unwritable() is not None
+
+
+async def test_what_is_kept_elsewhere_is_refused_and_left_alone(
+    server: Server, database: str, clock: GivenClock
+) -> None:
+    with server.connect(database) as other:
+        other.execute("CREATE TABLE songs (title TEXT)")
+    with pytest.raises(Refused, match=r"not an OpsConductor journal.*schema of its own"):
+        Journal.open(server.url(database), clock=clock)
+    with server.connect(database) as other:
+        assert other.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall() == [("songs",)]
+        other.execute("CREATE SCHEMA ours")
+    journal = Journal.open(server.url(database, options="-csearch_path=ours"), clock=clock)
+    await journal.write(put("x"))
+    await journal.close()
+    with pytest.raises(Refused, match="no schema"):
+        Journal.open(server.url(database, options="-csearch_path=theirs"), clock=clock)
+
+
+async def test_a_database_in_another_encoding_is_refused(server: Server, clock: GivenClock) -> None:
+    with server.connect() as admin:
+        admin.execute("CREATE DATABASE old TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    with pytest.raises(Refused, match="ENCODING 'UTF8'"):
+        Journal.open(server.url("old"), clock=clock)
+    server.drop("old")
+
+
+async def test_text_keeps_every_character_but_nul(journal: Journal) -> None:
+    """PostgreSQL takes no NUL in text; in values of JSON it is kept."""
+    every = "".join(map(chr, (1, 9, 10, 127, 0x85, 0x2028, 0xFFFF, 0x1F600)))
+    await journal.write(put("json", f"a\0b{every}"))
+    assert await journal.read(get("json")) == f"a\0b{every}"
+    await journal.write(lambda tx: tx.execute(text("INSERT INTO meta VALUES ('k', :v)"), {"v": f"a\0b{every}"}))
+    found = await journal.read(lambda conn: conn.execute(text("SELECT value FROM meta WHERE key = 'k'")).scalar_one())
+    assert found == f"a{NUL}b{every}"
+
+
+async def test_connections_are_set_up_for_durability_and_for_ends_in_time(journal: Journal) -> None:
+    def settings(conn: Connection) -> dict[str, str]:
+        names = ("synchronous_commit", "idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
+        return {name: conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names}
+
+    assert await journal.write(settings) == {
+        "synchronous_commit": "on",
+        "idle_in_transaction_session_timeout": f"{STANDS_STILL:g}s",
+        "lock_timeout": f"{TURN:g}s",
+        "statement_timeout": "1min",
+    }
