@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from engine.catalog import Catalog
-from schemas.credential import Credential
+from schemas.credential import Credential, CredentialSpec
 
 THRESHOLDS = (30, 7, 1, 0)
 """Days before the end at which it is told, each once; 0: it has come."""
@@ -39,6 +39,11 @@ def expiring(catalog: Catalog, now: datetime) -> Iterator[Expiring]:
                 yield Expiring(name, "expiresAt", at, min(passed), max(0, -(-left // timedelta(days=1))))
         if (at := _old_at(credential)) is not None and at <= now:
             yield Expiring(name, "rotateAfter", at, 0, 0)
+
+
+def has_expired(spec: CredentialSpec, now: datetime) -> bool:
+    """Whether the document says that the credential has stopped working."""
+    return spec.expires_at is not None and spec.expires_at <= now
 
 
 def _old_at(credential: Credential) -> datetime | None:

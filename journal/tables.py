@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 12
+VERSION = 13
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 11
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -227,6 +227,18 @@ uses = Table(
     Column("runner", Characters),
     Column("at", Instant, nullable=False),
     Index("uses_by_credential", "credential", "run"),
+    sqlite_with_rowid=False,
+)
+
+steady_uses = Table(
+    # Of credentials by what is no run: a channel, a trigger, the Project's statuses of commits.
+    "steady_uses",
+    metadata,
+    Column("credential", Characters, primary_key=True),
+    Column("used_by", Characters, primary_key=True),
+    Column("runner", Characters),
+    Column("first", Instant, nullable=False),
+    Column("last", Instant, nullable=False),
     sqlite_with_rowid=False,
 )
 

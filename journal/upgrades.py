@@ -22,6 +22,7 @@ from journal.tables import (
     metadata,
     nodes,
     runs,
+    steady_uses,
     uses,
     verdicts,
     watches,
@@ -82,6 +83,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     10: lambda connection: metadata.create_all(connection, tables=[uses]),
     11: _with_controllers,
     12: _with_proofs,
+    13: lambda connection: metadata.create_all(connection, tables=[steady_uses]),
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -1,17 +1,17 @@
-"""Which credential a run used where: names and places, never a value."""
+"""Which credential a run used where, and what else uses one: names and places, never a value."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, exists, insert, literal, select
+from sqlalchemy import Connection, bindparam, exists, insert, literal, select, update
 
 from engine.identity import RunId
 from engine.states import RunState
 from journal.fence import Fence
 from journal.sqlite import looked_into
-from journal.tables import runs, uses
+from journal.tables import runs, steady_uses, uses
 
 MOST = 100
 """So many of the newest uses are told of one credential."""
@@ -26,6 +26,20 @@ class Use:
     credential: str
     runner: str | None
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyUse:
+    """A credential that is opened for what is no run, since `first`; `runner` was the one that did it last.
+
+    `used_by`: `NotificationChannel/x`, `Trigger/x`, or `Project` for the statuses of commits.
+    """
+
+    credential: str
+    used_by: str
+    runner: str | None
+    first: datetime
+    last: datetime
 
 
 _NOTE = insert(uses).from_select(
@@ -55,6 +69,15 @@ _SEEN = (
     .join_from(uses, runs, runs.c.seq == uses.c.run)
     .order_by(uses.c.run.desc(), uses.c.at.desc(), uses.c.target)
 )
+_STEADY = select(
+    steady_uses.c.credential, steady_uses.c.used_by, steady_uses.c.runner, steady_uses.c.first, steady_uses.c.last
+).order_by(steady_uses.c.last.desc(), steady_uses.c.used_by)
+_STEADY_OF = _STEADY.where(steady_uses.c.credential == bindparam("named")).limit(MOST)
+_STEADY_AGAIN = (
+    update(steady_uses)
+    .where(steady_uses.c.credential == bindparam("named"), steady_uses.c.used_by == bindparam("by"))
+    .values(runner=bindparam("at_runner"), last=bindparam("instant", type_=steady_uses.c.last.type))
+)
 _OF_CREDENTIAL = _SEEN.where(uses.c.credential == bindparam("named")).limit(MOST)
 _OF_RUN = _SEEN.where(runs.c.id == bindparam("of"))
 
@@ -67,18 +90,33 @@ def note(tx: Connection, fence: Fence, used: Iterable[tuple[str, str]], now: dat
         tx.execute(_NOTE, of | {"at_target": target, "named": credential, "instant": now})
 
 
+def note_steady(tx: Connection, used_by: str, credentials: Iterable[str], runner: str | None, now: datetime) -> None:
+    """Record that these were opened for what is no run: each once, with when it was last."""
+    for name in credentials:
+        of = {"named": name, "by": used_by, "at_runner": runner, "instant": now}
+        if tx.execute(_STEADY_AGAIN, of).rowcount == 0:
+            row = {"credential": name, "used_by": used_by, "runner": runner, "first": now, "last": now}
+            tx.execute(insert(steady_uses), row)
+
+
+def steady(conn: Connection, name: str) -> tuple[SteadyUse, ...]:
+    """What else uses a credential, at most MOST, the newest first."""
+    return tuple(SteadyUse(*row) for row in conn.execute(_STEADY_OF, {"named": name}))
+
+
 def of_credential(conn: Connection, name: str) -> tuple[Use, ...]:
     """The newest uses, at most MOST, the newest run first."""
     return tuple(Use(*row) for row in conn.execute(_OF_CREDENTIAL, {"named": name}))
 
 
-def kept_in(path: Path, name: str) -> tuple[Use, ...] | None:
-    """As `of_credential`, of a journal that an engine may have open now; None where there is none of this version.
+def kept_in(path: Path, name: str) -> tuple[tuple[Use, ...], tuple[SteadyUse, ...]] | None:
+    """As `of_credential` and `steady`, of a journal that an engine may have open now.
 
+    None where there is none of this version.
     Nothing is written, not even an upgrade.
     """
     with looked_into(path) as conn:
-        return None if conn is None else of_credential(conn, name)
+        return None if conn is None else (of_credential(conn, name), steady(conn, name))
 
 
 def of_run(conn: Connection, run: RunId) -> tuple[Use, ...]:

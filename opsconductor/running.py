@@ -55,10 +55,11 @@ class Running:
     ) -> tuple[asyncio.Task[None], ...]:
         """All of this part at once. `may_claim` is asked before anything is claimed; `pushed` is called after every
         push that a webhook told of."""
-        runner = self._runner = self._made_runner(may_claim)
+        name = f"{DEFAULT_POOL}/{token_hex(2)}"
+        runner = self._runner = self._made_runner(name, may_claim)
         messenger = self._messenger = self._made_messenger(may_claim)
         self._receiving = self._door.receive(
-            self._journal, self._clock, self._secrets(), catalog=catalog, pushed=pushed
+            self._journal, self._clock, self._secrets(), name=name, catalog=catalog, pushed=pushed
         )
         return (
             asyncio.create_task(runner.run()),
@@ -98,7 +99,7 @@ class Running:
             own=settings.own,
         )
 
-    def _made_runner(self, may_claim: Callable[[], bool]) -> Runner:
+    def _made_runner(self, name: str, may_claim: Callable[[], bool]) -> Runner:
         settings = self._settings
         return Runner(
             self._journal,
@@ -109,7 +110,7 @@ class Running:
             may_claim=may_claim,
             repository=self._repository,
             settings=RunnerSettings(
-                name=f"{DEFAULT_POOL}/{token_hex(2)}",
+                name=name,
                 host=platform.node(),
                 lock=settings.state.runner_lock,
                 local=LocalSettings(restricted=settings.restricted),

@@ -34,16 +34,20 @@ class WebhookDoor:
         clock: Clock,
         secrets: Secrets,
         *,
+        name: str | None = None,
         catalog: Callable[[], Catalog | None],
         pushed: Callable[[], None],
     ) -> tuple[asyncio.Task[None], ...]:
-        """Begin to receive: the task that does, to be cancelled. `pushed` is called after every new push."""
+        """Begin to receive: the task that does, to be cancelled. `name` is the runner's.
+
+        `pushed` is called after every new push.
+        """
         if self._where is None:
             _say_unheard(catalog())
             return ()
         from runners.listener.receiver import Receiver, hooks
 
-        receiver = Receiver(journal, secrets, clock, known=lambda: hooks(catalog()), pushed=pushed)
+        receiver = Receiver(journal, secrets, clock, name=name, known=lambda: hooks(catalog()), pushed=pushed)
         return (asyncio.create_task(receiver.serve(self._where)),)
 
     def close(self) -> None:

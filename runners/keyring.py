@@ -1,11 +1,14 @@
 """The credentials of one run, opened once and together, so that each is masked everywhere from the first step on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
+from engine.expiry import has_expired
 from engine.pinned import PinnedSpec
 from runners.masking import Masker
 from runners.secretforms import TooShort
 from runners.secrets import Opened, Sealed, Secrets
+from schemas.credential import CredentialSpec
 
 
 class Keyring:
@@ -18,12 +21,14 @@ class Keyring:
         self._opened: dict[str, Opened | Sealed] = {}
         self._used: set[tuple[str, str]] = set()
         self._unrecorded: list[tuple[str, str]] = []
+        self._specs: Mapping[str, CredentialSpec] = {}
 
     def open_all(self, plan: PinnedSpec, pool: str | None = None) -> None:
         """Open every credential of the plan, for the pool that works on it; None where no pool does.
 
         One that cannot be opened is no error here: whoever needs it, fails.
         """
+        self._specs = plan.credentials
         for name, spec in plan.credentials.items():
             try:
                 opened = self._secrets.open(name, spec, labels=plan.labels, pool=pool, sealed=plan.sealed.get(name))
@@ -55,6 +60,10 @@ class Keyring:
             return found
 
         return get
+
+    def expired(self, name: str, now: datetime) -> bool:
+        """Whether it says of itself that it has stopped working."""
+        return name in self._specs and has_expired(self._specs[name], now)
 
     def take_uses(self) -> tuple[tuple[str, str], ...]:
         """What was handed out since this was last asked, as (target, credential); whoever asks records it."""

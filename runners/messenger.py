@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,8 @@ from sqlalchemy import Connection
 
 from engine.channels import COMMIT_STATUS, LATEST_ONLY, PinnedChannel
 from engine.delivery import Circuit, pause
-from journal import deliveries
+from engine.expiry import has_expired
+from journal import deliveries, uses
 from journal.clock import Clock
 from journal.deliveries import Claimed
 from journal.errors import Refused, Unavailable
@@ -213,17 +214,18 @@ class Messenger:
     # --- one attempt -----------------------------------------------------------------------------------------------
 
     async def _attempt(self, claimed: Claimed) -> None:
+        used: set[str] = set()
         try:
-            delivery = await self._delivery(claimed)
+            delivery = await self._delivery(claimed, used)
             if delivery is not None:
-                await self._record(claimed, delivery)
+                await self._record(claimed, delivery, used)
         except Refused as error:
             log.error("a message is left as it is", id=claimed.id, error=error.message)
         except Exception as error:  # a bug of ours loses no message, and ends no messenger
             log.exception("a bug of ours: a message waits", id=claimed.id)
-            await self._record(claimed, Later(f"a bug of ours: {type(error).__name__}", fate="unknown"))
+            await self._record(claimed, Later(f"a bug of ours: {type(error).__name__}", fate="unknown"), used)
 
-    async def _delivery(self, claimed: Claimed) -> Delivery | None:
+    async def _delivery(self, claimed: Claimed, used: set[str]) -> Delivery | None:
         """What became of it; None where another has it meanwhile."""
         if claimed.pinned is None or claimed.commit is None:
             return Never(_gone(claimed.channel))
@@ -234,7 +236,11 @@ class Messenger:
         event = event_of(claimed.context, claimed.rule, claimed.user)
         message = Message(claimed.id, wording.subject, wording.text, wording.format, event)
         read = partial(self._repository.read, claimed.commit)
-        return await sent(message, pinned, self._secrets, read, restricted=self._restricted)
+        delivery = await sent(message, pinned, self._secrets, read, restricted=self._restricted, used=used.add)
+        for name in sorted(used):
+            if has_expired(pinned.credentials[name], self._clock.now()):
+                log.warning("an expired credential is used", credential=name, channel=claimed.channel)
+        return delivery
 
     async def _wording(self, claimed: Claimed, channel: str) -> Wording | None:
         """The words: those of the first attempt, kept before they are sent. None where another has the message."""
@@ -247,16 +253,26 @@ class Messenger:
         )
         return made if kept else None
 
-    async def _record(self, claimed: Claimed, delivery: Delivery) -> None:
+    async def _record(self, claimed: Claimed, delivery: Delivery, used: Collection[str]) -> None:
         now, name, told = self._clock.now(), claimed.channel, _about(claimed)
+        by = "Project" if name == COMMIT_STATUS else f"NotificationChannel/{name}"
+
+        def noting(change: Callable[[Connection], T]) -> Callable[[Connection], T]:
+            def both(tx: Connection) -> T:
+                # with what came of it: a commit of their own would cost as much again
+                uses.note_steady(tx, by, sorted(used), self._name, now)
+                return change(tx)
+
+            return both
+
         match delivery:
             case Delivered():
                 self._known.pop(name, None)
                 log.info("message delivered", **told)
-                await self._written(lambda tx: deliveries.delivered(tx, claimed.hold, name, now))
+                await self._written(noting(lambda tx: deliveries.delivered(tx, claimed.hold, name, now)))
             case Never(error=error):
                 log.warning("message not delivered", **told, error=error)
-                await self._written(lambda tx: _never(tx, claimed, error, now))
+                await self._written(noting(lambda tx: _never(tx, claimed, error, now)))
             case Later(error=error, after=after):
                 next_at = now + pause(claimed.attempts, self._chance(), after)
                 circuit = self._circuit(name).failed(now, self._chance(), after)
@@ -264,7 +280,8 @@ class Messenger:
                 self._known[name] = known
                 log.warning("message not delivered yet", **told, error=error, next=str(next_at))
                 failure = _Failure(error, now, next_at, self._clock.monotonic() - known.since)
-                await self._written(lambda tx: _failed(tx, claimed, failure, away=circuit.until is not None))
+                away = circuit.until is not None
+                await self._written(noting(lambda tx: _failed(tx, claimed, failure, away=away)))
             case _:
                 assert_never(delivery)
 

@@ -122,6 +122,9 @@ class Record:
     def _with(self, change: Callable[[Connection], T], used: tuple[tuple[str, str], ...]) -> Callable[[Connection], T]:
         """The change, and which credentials were used until now: a commit of their own would cost as much again."""
         fence, now = self._fence, self._clock.now()
+        for target, name in used:
+            if self._keys.expired(name, now):
+                self._log.warning("an expired credential is used", credential=name, target=target)
 
         def both(tx: Connection) -> T:
             uses.note(tx, fence, used, now)

@@ -1,6 +1,7 @@
 """One attempt to deliver one message by a channel, with what only the runner may open."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
@@ -18,8 +19,17 @@ LONGEST = 60.0
 """Seconds that a channel may take; ours end themselves before that."""
 
 
-async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: Read, *, restricted: bool) -> Delivery:
-    """Hand it over. Nothing that is said of it holds a secret. `read` gives the files of the channel's commit."""
+async def sent(
+    message: Message,
+    pinned: PinnedChannel,
+    secrets: Secrets,
+    read: Read,
+    *,
+    restricted: bool,
+    used: Callable[[str], None] = lambda _: None,
+) -> Delivery:
+    """Hand it over. Nothing that is said of it holds a secret. `read` gives the files of the channel's commit; `used`
+    is told the name of each credential that the channel is given."""
     if pinned.refused is not None:
         return unable(pinned.refused)
     masker = Masker()
@@ -30,7 +40,9 @@ async def sent(message: Message, pinned: PinnedChannel, secrets: Secrets, read: 
     def opened(name: str) -> Opened:
         if name in pinned.credentials and pinned.credentials[name].allowed_for is not None:
             raise Sealed(f"credential '{name}' is for the steps of jobs (allowedFor): name another in the channel")
-        return keys.get(name)
+        found = keys.get(name)
+        used(name)
+        return found
 
     try:
         async with asyncio.timeout(LONGEST):

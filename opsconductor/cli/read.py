@@ -113,8 +113,12 @@ def _with_uses(found: dict[str, Any], folder: "StateFolder") -> dict[str, Any]:
     if known is None:
         chatter("which runs opened it is told where the engine runs (--state), and by its dashboard")
         return found
-    shown = [{"run": one.run, "target": one.target, "runner": one.runner, "at": stamp(one.at)} for one in known]
-    return {**found, "status": {**found.get("status", {}), "uses": shown}}
+    by_runs, steady = known
+    shown = [{"run": one.run, "target": one.target, "runner": one.runner, "at": stamp(one.at)} for one in by_runs]
+    others = [
+        {"by": one.used_by, "runner": one.runner, "since": stamp(one.first), "at": stamp(one.last)} for one in steady
+    ]
+    return {**found, "status": {**found.get("status", {}), "uses": shown, "otherUses": others}}
 
 
 def history(

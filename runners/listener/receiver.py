@@ -7,11 +7,12 @@ engine's log and the trigger's status alone: all of them give the same 401.
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 import structlog
@@ -23,7 +24,8 @@ from starlette.routing import Route
 
 from engine import payload
 from engine.catalog import Catalog
-from journal import events
+from engine.expiry import has_expired
+from journal import events, uses
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.events import NewEvent, Received
@@ -37,12 +39,15 @@ from schemas.trigger import Provider
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 AT_ONCE = 32
 """Requests that are worked on at once, once all of them is there; more are told to come back."""
 NOTED_WITHIN = timedelta(seconds=2)
 QUIET = timedelta(minutes=1)
 """How long after a note of requests that were turned away the next one is made: a flood must not fill the branch."""
 _MOST_FIELDS = 20
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _NOBODY = "the secret of a trigger that there is none of"
 _PUSHES = frozenset({"push", "Push Hook", "Tag Push Hook", "create", "delete"})
 
@@ -94,7 +99,10 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class Receiver:
-    """Serves until cancelled. `known` gives the hooks in force; `pushed` is called after every new push."""
+    """Serves until cancelled. `name` is the runner's; `known` gives the hooks in force.
+
+    `pushed` is called after every new push.
+    """
 
     def __init__(
         self,
@@ -102,17 +110,21 @@ class Receiver:
         secrets: Secrets,
         clock: Clock,
         *,
+        name: str | None = None,
         known: Callable[[], Mapping[str, Hook]],
         pushed: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._secrets = secrets
         self._clock = clock
+        self._name = name
         self._known = known
         self._pushed = pushed
         self._bodies = Bodies()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._rejected: Counter[tuple[str, str, str]] = Counter()
+        self._noted: dict[tuple[str, str], datetime] = {}
+        """When it was recorded last that a trigger uses a credential: once a minute will do."""
 
     async def serve(self, where: socket.socket) -> None:
         """Answer at this socket; cancelled, it takes no more and ends what it is at."""
@@ -188,7 +200,7 @@ class Receiver:
             hook.trigger, proof.key, "webhook", self._clock.now(),
             type=proof.type, delivery=proof.delivery, payload=data,
         )  # fmt: skip
-        received = await self._journal.write(lambda tx: events.receive(tx, new))
+        received = await self._written((hook,), lambda tx: events.receive(tx, new))
         log.info("webhook received", trigger=hook.trigger, type=proof.type, delivery=proof.delivery, answer=received)
         if received == "new" and proof.type in _PUSHES:
             self._pushed()
@@ -215,11 +227,29 @@ class Receiver:
             for (trigger, reason, message), times in found.items():
                 events.reject(tx, trigger, reason, message, times, now)
 
-        await self._journal.write(change)
+        known, asked = self._known(), {trigger for trigger, reason, _ in found if reason != "sealed"}
+        await self._written([known[trigger] for trigger in sorted(asked) if trigger in known], change)
         self._rejected.subtract(found)
         self._rejected = +self._rejected
         for (trigger, reason, message), times in found.items():
             log.warning("webhooks were turned away", trigger=trigger, reason=reason, message=message, times=times)
+
+    async def _written(self, hooks: Iterable[Hook], change: Callable[[Connection], T]) -> T:
+        """The change, and whose secrets were opened for it."""
+        now = self._clock.now()
+        due = [hook for hook in hooks if now - self._noted.get((hook.trigger, hook.credential), _NEVER) >= QUIET]
+
+        def both(tx: Connection) -> T:
+            for hook in due:
+                uses.note_steady(tx, f"Trigger/{hook.trigger}", (hook.credential,), self._name, now)
+            return change(tx)
+
+        result = await self._journal.write(both)
+        for hook in due:
+            self._noted[hook.trigger, hook.credential] = now
+            if has_expired(hook.spec, now):
+                log.warning("an expired credential is used", credential=hook.credential, trigger=hook.trigger)
+        return result
 
 
 def _said(status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

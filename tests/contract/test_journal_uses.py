@@ -1,7 +1,7 @@
 """Which credential a run used where is kept as long as the run, by whoever holds it, and never twice."""
 
 from journal import leases, uses
-from journal.uses import Use
+from journal.uses import SteadyUse, Use
 from tests.contract.conftest import START
 
 A, B = "web-01", "web-02"
@@ -24,6 +24,19 @@ async def test_a_use_is_the_run_the_target_and_the_runner(desk, clock):
     assert [one.target for one in await desk.see(uses.of_credential, "key")] == [A, B]
     assert await desk.see(uses.of_credential, "db") == (Use(run, A, "db", desk.runner, START.replace(second=2)),)
     assert await desk.see(uses.of_credential, "other") == ()
+
+
+async def test_what_is_no_run_is_recorded_once_with_its_last_use(desk, clock):
+    await desk.do(uses.note_steady, "NotificationChannel/chat", ("key", "db"), "default/1", clock.now())
+    clock.advance(60)
+    await desk.do(uses.note_steady, "NotificationChannel/chat", ("key",), "default/2", clock.now())
+    await desk.do(uses.note_steady, "Project", ("key",), None, START)
+    assert await desk.see(uses.steady, "key") == (
+        SteadyUse("key", "NotificationChannel/chat", "default/2", START, clock.now()),
+        SteadyUse("key", "Project", None, START, START),
+    )
+    assert [one.used_by for one in await desk.see(uses.steady, "db")] == ["NotificationChannel/chat"]
+    assert await desk.see(uses.steady, "other") == ()
 
 
 async def test_who_holds_the_run_no_more_records_nothing(desk, clock):

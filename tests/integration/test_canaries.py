@@ -8,10 +8,12 @@ import asyncio
 import base64
 import json
 import os
+import signal
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -267,6 +269,62 @@ def sampled() -> Iterator[list[str]]:
     finally:
         over.set()
         thread.join()
+
+
+_ANOTHER_USER = 65534
+_WATCH = """
+echo ready
+while :; do
+    grep -l -a -F -f "$1" /proc/[0-9]*/cmdline 2>&-
+    test "$2" = 0 || grep -l -a -F -f "$1" /proc/[0-9]*/environ 2>&-
+done
+"""
+
+
+@asynccontextmanager
+async def watched() -> AsyncIterator[list[str]]:
+    """What another user of this host sees of the canary: in command lines, and in environments that it may read.
+
+    Only root can be another user: whoever else runs the tests looks at command lines as itself, which shows as much.
+    """
+    root = os.geteuid() == 0
+    as_another: dict[str, Any] = {"user": _ANOTHER_USER, "group": _ANOTHER_USER, "extra_groups": []} if root else {}
+    seen: list[str] = []
+    with tempfile.NamedTemporaryFile(dir="/tmp") as forms:
+        forms.write("\n".join(form for name, form in FORMS.items() if name != "UTF-16").encode())
+        forms.flush()
+        os.chmod(forms.name, 0o644)
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", _WATCH, "watch", forms.name, str(int(root)),
+            stdout=asyncio.subprocess.PIPE, cwd="/", start_new_session=True, **as_another,
+        )  # fmt: skip
+        assert process.stdout is not None
+        try:
+            assert await process.stdout.readline() == b"ready\n"
+            yield seen
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            seen += (await process.stdout.read()).decode().splitlines()
+            await process.wait()
+
+
+@pytest.mark.parametrize("kind", ["script", "mcp.call", "http.request", "sftp.upload"])
+async def test_another_user_of_the_host_sees_no_secret(bench: Bench, server: HttpServer, kind: str) -> None:
+    (bench.secrets / "bird").write_text(CANARY)
+    step = _step(kind, "succeeded", {"URL": server.url, "HOST": str(bench.folder)})
+    async with watched() as seen:
+        ran = await bench.execute(step, targets=(here("local"),), credentials=OPENED)
+    assert ran.steps("local")["only"].state is StepState.SUCCEEDED
+    assert seen == []
+
+
+async def test_another_user_would_see_a_command_line() -> None:
+    async with watched() as seen:
+        process = await asyncio.create_subprocess_exec("/bin/sh", "-c", "read x", CANARY, stdin=asyncio.subprocess.PIPE)
+        await asyncio.sleep(0.5)
+        process.kill()
+        await process.wait()
+    assert f"/proc/{process.pid}/cmdline" in seen
 
 
 async def test_the_sampling_sees_a_command_line() -> None:

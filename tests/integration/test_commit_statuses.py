@@ -1,6 +1,7 @@
 """From a commit to the forge: the loop writes what came of it, and a runner tells it."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, select
 
-from journal import deliveries, notices
+from journal import deliveries, notices, uses
 from journal.noticetables import messages as table
 from journal.tables import AnyRow
 from reconciler import commitstatuses
@@ -41,6 +42,7 @@ class Told(Site):
         super().__init__(folder)
         self.forge = forge
         self.tasks: list[asyncio.Task[None]] = []
+        self.messenger: Messenger
 
     def commit(self, ref: str, files: dict[str, str]) -> str:
         made = super().commit(ref, files)
@@ -62,6 +64,7 @@ class Told(Site):
             chance=lambda: 0.0,
         )
         self.tasks.append(asyncio.create_task(found.run()))
+        self.messenger = found
         return found
 
     async def rows(self) -> list[AnyRow]:
@@ -160,6 +163,37 @@ async def test_a_forge_that_refuses_is_told_to_people_and_delays_nothing(site: T
     await site.until(all_there)
     assert site.forge.states(first) == ["success"]
     assert TOKEN not in str([dict(row._mapping) for row in await site.rows()])
+
+
+async def test_the_token_is_nowhere_in_what_is_written_however_the_forge_answers(
+    site: Told, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A forge, or what stands before it, may quote the login that it was given."""
+    quoted = (TOKEN, base64.b64encode(TOKEN.encode()).decode(), base64.b64encode(f"x:{TOKEN}".encode()).decode())
+    said = " ".join(quoted)
+    site.forge.next = [
+        *(Said(status, {"message": said}) for status in (400, 401, 403, 404, 422, 429, 500)),
+        Said(302, headers={"location": f"{site.forge.api}/{TOKEN}"}),
+        Said(201, said, {"x-said": TOKEN}),
+    ]
+    answers = len(site.forge.next)
+    site.start()
+    for number in range(answers):
+        site.commit(MAIN, site.files(f"word{number}"))
+        await site.look()
+    while site.forge.next:
+        await site.until(lambda rows: all(row.state != "sending" for row in rows))
+        await site.journal.write(lambda tx: (deliveries.hasten(tx, ["commitStatus"]), deliveries.replay(tx)))
+        site.messenger.poke()
+        await asyncio.sleep(0)
+    await site.until(lambda rows: all(row.state in ("delivered", "dead", "waiting") for row in rows))
+    [use] = await site.journal.read(lambda conn: uses.steady(conn, "forge"))
+    assert (use.used_by, use.runner) == ("Project", "default/1")
+    told = capfd.readouterr()
+    written = {path.name: path.read_bytes() for path in site.folder.glob("journal*")}
+    for where, data in {"log": (told.out + told.err).encode(), **written}.items():
+        assert [form for form in (*quoted, TOKEN.encode().hex()) if form.encode() in data] == [], where
+    assert b"***" in b"".join(written.values())
 
 
 async def test_a_source_that_lies_on_no_forge_tells_nobody(site: Told) -> None:

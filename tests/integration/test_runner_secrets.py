@@ -1,6 +1,7 @@
 """What a runner opens for a run, whatever the plan says that it was given."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.states import RunState
 from journal import uses
@@ -51,6 +52,17 @@ async def test_what_the_run_s_pool_and_job_may_have_is_opened(bench: Bench) -> N
     wanted = credential(pools=["default"], allowedFor={"matchLabels": {"team": "web"}})
     ran = await bench.execute(script(f'test "$TOKEN" = {SECRET}', **READS), credentials=wanted, labels={"team": "web"})
     assert ran.state is RunState.SUCCEEDED
+
+
+async def test_an_expired_credential_is_used_and_said_to_be(bench: Bench) -> None:
+    """Its document may be out of date: what it opens decides. But nobody should have to guess why that says no."""
+    later = credential(expiresAt="2999-01-01T00:00:00Z")["api"]
+    wanted = {**credential(expiresAt="2020-01-01T00:00:00Z"), "spare": later}
+    with capture_logs() as logs:
+        ran = await bench.execute(script(f'test "$TOKEN" = {SECRET}', **READS), credentials=wanted)
+    assert ran.state is RunState.SUCCEEDED
+    [said] = [line for line in logs if line["event"] == "an expired credential is used"]
+    assert (said["credential"], said["run"], said["log_level"]) == ("api", ran.view.id, "warning")
 
 
 async def test_each_use_is_recorded_by_its_name_alone(bench: Bench) -> None:

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from engine.payload import MAX_BYTES
-from journal import events
+from journal import events, uses
 from journal.clock import SystemClock
 from journal.store import Journal
 from runners.listener import bodies, protocol, receiver
@@ -90,6 +90,7 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         journal,
         Secrets(None, vault),
         clock,
+        name="default/1",
         known=lambda: known,
         pushed=lambda: pushes.append(None),
     )
@@ -120,6 +121,10 @@ async def test_each_provider_is_received_and_recorded_before_it_is_answered(door
         assert event.state == "pending"
         assert await door.journal.read(lambda conn, seq=event.seq: events.payload(conn, seq)) == body
     assert len(door.pushes) == 3
+    used = await door.journal.read(lambda conn: uses.steady(conn, "hook"))
+    assert {(one.used_by, one.runner) for one in used} == {
+        (f"Trigger/{name}", "default/1") for name in ("github", "gitlab", "gitea", "generic")
+    }
 
 
 async def test_a_former_name_is_answered_and_recorded_under_the_name_of_today(door: Door) -> None:

@@ -59,14 +59,20 @@ async def document(sources: Sources, asked: Asked) -> Data | None:
         return None
     users = await asyncio.to_thread(lambda: sources.kept.impacts(catalog).of(kind, name))
     acts_ = await asyncio.to_thread(_acts, sources, catalog, name) if kind == "Schedule" else []
-    opened = await _uses(sources, name) if kind == "Credential" else []
-    return head | shown | {"usedBy": users_of(users or ()), "acts": acts_, "uses": opened}
+    opened = await _uses(sources, name) if kind == "Credential" else {"uses": [], "otherUses": []}
+    return head | shown | {"usedBy": users_of(users or ()), "acts": acts_, **opened}
 
 
-async def _uses(sources: Sources, name: str) -> list[Data]:
-    """Which runs opened a credential last: where, and by which runner."""
-    found = await sources.journal.read(lambda conn: uses.of_credential(conn, name))
-    return [{"run": one.run, "target": one.target, "runner": one.runner, "at": stamp(one.at)} for one in found]
+async def _uses(sources: Sources, name: str) -> dict[str, list[Data]]:
+    """Which runs opened a credential last: where, and by which runner; and what else opens it."""
+    found, steady = await sources.journal.read(lambda conn: (uses.of_credential(conn, name), uses.steady(conn, name)))
+    return {
+        "uses": [{"run": one.run, "target": one.target, "runner": one.runner, "at": stamp(one.at)} for one in found],
+        "otherUses": [
+            {"by": one.used_by, "runner": one.runner, "since": stamp(one.first), "at": stamp(one.last)}
+            for one in steady
+        ],
+    }
 
 
 def _acts(sources: Sources, catalog: Catalog, name: str) -> list[Data]:
@@ -86,7 +92,8 @@ PAGES = (
     Page(
         "/kinds/{kind}/{name}", "document", document,
         gives=("commit", "kind", "name", "description", "owner", "labels", "held", "href", "file", "line",
-               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy", "acts", "uses"),
+               "notActedOn", "ownPage", "notes", "document", "lines", "graph", "steps", "usedBy", "acts", "uses",
+               "otherUses"),
     ),
 )  # fmt: skip
 
