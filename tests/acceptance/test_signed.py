@@ -4,7 +4,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.site import MAIN, STATUS, Site, job
+from tests.acceptance.test_owner import _settled
+from tests.acceptance.test_resumed import slow, stopped_in_the_first_step
 
 Make = Callable[..., Site]
 HELLO = job("hello", "- {id: greet, run: echo hello}")
@@ -98,3 +102,49 @@ def test_an_unsigned_first_commit_does_not_say_where_the_status_goes(site: Make)
     assert here.head("release") is None
     done = here.run("doctor", str(here.source), "--verify", "head", "--trust", str(trust))
     assert f"{trust}: 1 keys of people" in done.stdout
+
+
+def stopped_in_a_run_of_ana_s(site: Make, *more: str) -> tuple[Site, Path, tuple[str, ...]]:
+    """An engine that asks for signatures, gone in order within a run of a commit by ana; its store deleted; and her
+    key has expired since."""
+    here = site({})
+    ana, trust = key(here, "ana"), here.root / "trust"
+    trust.write_text(f"ann@example.org {public(ana)}\n")
+    here.commit({"slow.yaml": slow(here.effects)}, by=ana)
+    made = (str(key(here, one[1:])) if one[0] == "+" else one for one in more)
+    settings = ("--verify", "range", "--trust", str(trust), *made)
+    here.up(*settings)
+    text = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name: by-ana}\nspec: {jobRef: slow}\n"
+    here.commit({"requests/by-ana.yaml": text}, branch="opsconductor/requests", by=ana)
+    stopped_in_the_first_step(here)
+    trust.write_text(f'ann@example.org valid-before="20250101" {public(ana)}\n')
+    return here, ana, settings
+
+
+@pytest.mark.slow
+def test_a_lost_store_goes_on_with_a_commit_whose_signer_has_expired_and_takes_no_newer_one_of_theirs(
+    site: Make,
+) -> None:
+    """What was accepted is not judged again: the engine's own signature says that it was."""
+    here, ana, settings = stopped_in_a_run_of_ana_s(site, "--sign-key", "+engine-key")
+    head = here.head(MAIN)
+    here.up(*settings)
+    (run,) = here.ended("slow")
+    assert (run["status"]["state"], run["spec"]["commit"]) == ("succeeded", head)
+    assert here.left("work") == ["1", "2", "3", "fin"]
+    assert here.rejected(here.commit(OTHER, by=ana))["appliedCommit"] == head
+    assert conditions(here)["Verified"]["reason"] == "Untrusted"
+    assert "expired" in conditions(here)["Verified"]["message"]
+
+
+@pytest.mark.slow
+def test_a_lost_store_believes_no_branch_that_nobody_signed_about_a_commit_whose_signer_has_expired(site: Make) -> None:
+    """Who can push the status branch could else bring back what nobody may bring any more."""
+    here, _, settings = stopped_in_a_run_of_ana_s(site)
+    (before,) = here.runs("slow")
+    here.start(*settings)
+    run = here.wait(lambda: _settled(here, before["metadata"]["name"]), what="the open run settled")
+    assert (run["status"]["state"], run["status"]["reason"]) == ("unknown", "storeLost")
+    here.wait(lambda: conditions(here).get("Verified", {}).get("reason") == "Untrusted")
+    assert here.sync()["appliedCommit"] is None
+    assert here.left("work") == ["1"]
