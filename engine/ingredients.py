@@ -6,6 +6,7 @@ Who changes one of those changes what the document does, though not a letter of 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from posixpath import normpath
 from typing import Any
 
@@ -23,15 +24,42 @@ from schemas.steps import STEP_TYPES, StepType
 _HANDED_ON = re.compile(r"\s*\$\{\{\s*inputs\.[A-Za-z_][A-Za-z0-9_]*\s*\}\}\s*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tree:
-    """The definitions of a commit, valid or not."""
+    """The definitions of a commit, valid or not. What is asked of all of them is found once: a tree may be compared
+    with the one before it and the one after."""
 
     definitions: Sequence[Authored]
     libraries: Mapping[str, Library] = field(default_factory=dict)
     plugged: Mapping[str, StepType] = field(default_factory=dict)
     whole: bool = True
     """Every file that may hold a definition could be read."""
+
+    @cached_property
+    def by_identity(self) -> Mapping[str, Authored]:
+        """Sorted. Of two with one identity the first counts, as in a catalog."""
+        first: dict[str, Authored] = {}
+        for authored in self.definitions:
+            first.setdefault(authored.identity, authored)
+        return dict(sorted(first.items()))
+
+    @cached_property
+    def doubles(self) -> Sequence[Authored]:
+        """Those that do not count."""
+        if len(self.by_identity) == len(self.definitions):
+            return ()
+        counted = {id(authored) for authored in self.by_identity.values()}
+        return tuple(authored for authored in self.definitions if id(authored) not in counted)
+
+    @cached_property
+    def made_of_more(self) -> Sequence[tuple[Authored, "Ingredients"]]:
+        """Those that are made of more than their text, in the order of the definitions."""
+        return tuple((one, own) for one in self.definitions if (own := of(one)) is not _NOTHING)
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """Where they stand."""
+        return frozenset(authored.file for authored in self.definitions)
 
     @classmethod
     def of(cls, compiled: Compiled) -> "Tree":
@@ -75,10 +103,7 @@ def touched(tree: Tree, paths: Collection[str], libraries: Iterable[str], *, plu
     taking = {name for name, one in tree.libraries.items() if any(of(step).hands_on for step in one.steps.values())}
     handing = set(_users_of(dict.fromkeys(taking, ""), tree.libraries))
     found: dict[str, str] = {}
-    for authored in tree.definitions:
-        own = of(authored)
-        if own == _NOTHING:
-            continue
+    for authored, own in tree.made_of_more:
         because = next((changed[name] for name in sorted(own.libraries) if name in changed), None)
         because = because or _file_of(own, among)
         if because is None and not own.libraries.isdisjoint(handing):

@@ -64,7 +64,7 @@ def of_change(
     if not in_force.policies:
         return ()
     before = base if base.whole else replace(base, definitions=[*base.definitions, *_unread(base, head, paths, in_use)])
-    documents = plan_documents.between(before.definitions, head.definitions)
+    documents = plan_documents.compared(before.by_identity, head.by_identity)
     needs = [
         *_of_documents(in_force, before, head, documents),
         *_of_doubles(in_force, before, head),
@@ -72,8 +72,7 @@ def of_change(
     ]
     said = {need.document for need in needs}
     needs += _of_users(in_force, before, head, paths, frozenset(said))
-    read = {authored.file for tree in (before, head) for authored in tree.definitions}
-    needs += _of_files(in_force, (path for path in paths if path not in read))
+    needs += _of_files(in_force, (path for path in paths if path not in before.files and path not in head.files))
     return tuple(sorted(needs, key=lambda need: (need.document, need.what)))
 
 
@@ -91,11 +90,13 @@ def _unread(base: Tree, head: Tree, paths: Collection[str], in_use: Mapping[str,
 
 
 def _of_documents(in_force: Permissions, base: Tree, head: Tree, documents: Documents) -> Iterator[Need]:
-    old, new = _by_identity(base.definitions), _by_identity(head.definitions)
+    old, new = base.by_identity, head.by_identity
     renamed = {one.after: one.before for one in documents.renamed}
     changed = frozenset(documents.changed)
     for identity, authored in new.items():
         before = old.get(renamed.get(identity, identity))
+        if before is authored:
+            continue  # read once, from the same bytes
         what = _what(before, authored, renamed=identity in renamed, changed=identity in changed)
         if what is not None and (what != "moved" or in_force.over_paths):
             sides = (authored,) if before is None else (before, authored)
@@ -106,7 +107,7 @@ def _of_documents(in_force: Permissions, base: Tree, head: Tree, documents: Docu
 
 def _of_doubles(in_force: Permissions, base: Tree, head: Tree) -> Iterator[Need]:
     """Documents with the identity of another: they are errors, and wait for the other to go."""
-    old, new = _doubles(base.definitions), _doubles(head.definitions)
+    old, new = base.doubles, head.doubles
     for authored in new:
         if not any(_same(authored, one) for one in old):
             yield _need(in_force, authored.identity, "added", (Thing.of(authored),))
@@ -149,7 +150,7 @@ def _of_users(
     libraries = _changed_libraries(base, head)
     plugged = base.plugged != head.plugged
     sides = [ingredients.touched(tree, paths, libraries, plugged=plugged) for tree in (base, head)]
-    old, new = _by_identity(base.definitions), _by_identity(head.definitions)
+    old, new = base.by_identity, head.by_identity
     for identity in sorted({*sides[0], *sides[1]} - said):
         things = [Thing.of(tree[identity]) for tree in (old, new) if identity in tree]
         need = _need(in_force, identity, "uses", things)
@@ -227,15 +228,3 @@ def _what(before: Authored | None, after: Authored, *, renamed: bool, changed: b
     if changed:
         return "changed"
     return "moved" if before.file != after.file else None
-
-
-def _by_identity(documents: Iterable[Authored]) -> dict[str, Authored]:
-    first: dict[str, Authored] = {}
-    for authored in documents:
-        first.setdefault(authored.identity, authored)
-    return first
-
-
-def _doubles(documents: Iterable[Authored]) -> list[Authored]:
-    first: dict[str, Authored] = {}
-    return [authored for authored in documents if first.setdefault(authored.identity, authored) is not authored]

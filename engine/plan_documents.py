@@ -51,15 +51,19 @@ def _sides(one: Renamed) -> tuple[str, str]:
 
 def between(before: Iterable[Authored], after: Iterable[Authored]) -> Documents:
     """What became of the documents. Of two with one identity the first counts, as in a catalog."""
-    old, new = _by_identity(before), _by_identity(after)
+    return compared(_by_identity(before), _by_identity(after))
+
+
+def compared(old: Mapping[str, Authored], new: Mapping[str, Authored]) -> Documents:
+    """As `between`, of documents by identity, sorted."""
     renamed = tuple(_renamed(old, new))
     former = {one.after: one.before for one in renamed}
     fields: dict[str, tuple[str, ...]] = {}
-    for identity, document in new.items():
+    for identity, authored in new.items():
         known = old.get(former.get(identity, identity))
-        if known is document:
+        if known is None or known.document is authored.document:
             continue  # read once, from the same bytes
-        if known is not None and (paths := fields_between(known, document, renamed=identity in former)):
+        if paths := fields_between(known.document, authored.document, renamed=identity in former):
             fields[identity] = paths
     moved = {one.before for one in renamed}
     return Documents(
@@ -88,19 +92,20 @@ def fields_between(before: Document, after: Document, *, renamed: bool = False) 
     return tuple(paths)
 
 
-def _by_identity(documents: Iterable[Authored]) -> dict[str, Document]:
-    first: dict[str, Document] = {}
+def _by_identity(documents: Iterable[Authored]) -> dict[str, Authored]:
+    first: dict[str, Authored] = {}
     for authored in documents:
-        first.setdefault(authored.identity, authored.document)
+        first.setdefault(authored.identity, authored)
     return dict(sorted(first.items()))
 
 
-def _renamed(old: Mapping[str, Document], new: Mapping[str, Document]) -> Iterator[Renamed]:
+def _renamed(old: Mapping[str, Authored], new: Mapping[str, Authored]) -> Iterator[Renamed]:
     """Each former document goes to one successor at most: the first that claims it."""
     taken: set[str] = set()
-    for identity, document in new.items():
+    for identity, authored in new.items():
         if identity in old:
             continue
+        document = authored.document
         for previous in document.metadata.previous_names:
             claimed = f"{document.kind}/{previous}"
             if claimed in old and claimed not in new and claimed not in taken:

@@ -5,8 +5,10 @@ trees are not compared by libgit2, which lists them all.
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import pygit2
 
@@ -18,6 +20,9 @@ MOST_TEXT = 64 * 1024 * 1024
 MOST_LISTED = 1_000_000
 """Files and folders of a tree that are looked at one by one."""
 _WRITTEN = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_WORTH_KEEPING = 100
+"""Entries of a tree that take longer to be read than to be found again."""
+_MOST_KEPT = 40_000
 _KIND, _FOLDER, _REGULAR = 0o170000, 0o040000, 0o100000
 
 _Entry = tuple[bytes, bytes, bytes]
@@ -116,9 +121,45 @@ def _differing(old: frozenset[_Entry], new: frozenset[_Entry]) -> Iterator[tuple
         yield name, was.get(name), now.get(name)
 
 
+class _Known:
+    """Entries of trees that were read lately, by id: the next comparison is with what was compared last."""
+
+    def __init__(self) -> None:
+        self._trees: OrderedDict[str, frozenset[_Entry]] = OrderedDict()
+        self._entries = 0
+        self._turn = Lock()
+
+    def get(self, tree: str) -> frozenset[_Entry] | None:
+        with self._turn:
+            found = self._trees.get(tree)
+            if found is not None:
+                self._trees.move_to_end(tree)
+            return found
+
+    def keep(self, tree: str, entries: frozenset[_Entry]) -> None:
+        with self._turn:
+            if len(entries) < _WORTH_KEEPING or tree in self._trees:
+                return
+            self._trees[tree] = entries
+            self._entries += len(entries)
+            while self._entries > _MOST_KEPT:
+                self._entries -= len(self._trees.popitem(last=False)[1])
+
+
+_KNOWN = _Known()
+
+
 def _read(repository: pygit2.Repository, tree: str | None) -> frozenset[_Entry]:
     if tree is None:
         return frozenset()
+    known = _KNOWN.get(tree)
+    if known is None:
+        known = _parsed(repository, tree)
+        _KNOWN.keep(tree, known)
+    return known
+
+
+def _parsed(repository: pygit2.Repository, tree: str) -> frozenset[_Entry]:
     try:
         raw = repository.odb.read(tree)[1]
     except KeyError as error:
