@@ -51,6 +51,12 @@ def secret_host(environment: Mapping[str, str]) -> Host:
     )
 
 
+def own_files(environment: Mapping[str, str], root: Path) -> tuple[Path, ...]:
+    """What is an engine's own, for a command that opens secrets as its runner would: its state, its key, its token."""
+    named = (environment.get(f"OPSCONDUCTOR_{name}") for name in ("SIGN_KEY", "TOKEN"))
+    return (root, *(Path(one) for one in named if one))
+
+
 def _vault(environment: Mapping[str, str]) -> VaultServer | None:
     url, token = (environment.get(f"OPSCONDUCTOR_VAULT_{name}") for name in ("URL", "TOKEN"))
     if not url:

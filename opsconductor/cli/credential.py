@@ -147,7 +147,7 @@ def check(
     from datetime import UTC, datetime
 
     from opsconductor import credentials
-    from opsconductor.settings import secret_host, secret_variables
+    from opsconductor.settings import own_files, secret_host, secret_variables
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
 
@@ -159,9 +159,15 @@ def check(
     if open_:
         from opsconductor.settings import identities
 
-        folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-        keys, host = identities(identity), secret_host(os.environ)
-        secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, host=host, identities=keys)
+        engine = workspace.state_folder(state)
+        secrets = Secrets(
+            (secret_dir or engine.secrets).resolve(),
+            secret_variables(os.environ),
+            restricted=restricted,
+            host=secret_host(os.environ),
+            identities=identities(identity),
+            own=own_files(os.environ, engine.root),
+        )
     found = credentials.checked(compiled.readable, compiled.findings, chosen, datetime.now(UTC), secrets)
     rows = [
         (one.name, one.type, one.source, one.expires or "-", _opens(one.opens), "; ".join(one.problems) or "ok")

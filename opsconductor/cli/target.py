@@ -53,7 +53,7 @@ def test(
     """
     from engine.selection import parse_limit
     from engine.trials import trials
-    from opsconductor.settings import identities, secret_host, secret_variables
+    from opsconductor.settings import identities, own_files, secret_host, secret_variables
     from opsconductor.trying import as_data, as_junit, try_all
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
@@ -71,9 +71,15 @@ def test(
     if not wanted.wanted:
         chatter(f"{limit!r} selects no target" if limit else "there is no target with a connection")
         return exits.FINDINGS
-    folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-    keys, host = identities(identity), secret_host(os.environ)
-    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, host=host, identities=keys)
+    engine = workspace.state_folder(state)
+    secrets = Secrets(
+        (secret_dir or engine.secrets).resolve(),
+        secret_variables(os.environ),
+        restricted=restricted,
+        host=secret_host(os.environ),
+        identities=identities(identity),
+        own=own_files(os.environ, engine.root),
+    )
     results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=lambda _: None)
     if output == "junit":
         typer.echo(as_junit(results))

@@ -151,6 +151,26 @@ def test_check_opens_what_a_runner_here_would(checkout: Checkout) -> None:
     assert "horse" not in opened.out + closed.out + opened.err + closed.err
 
 
+def test_check_opens_nothing_that_is_the_engine_s_own(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pull request may name it, and whoever tries that out must not hand it on."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name in ("sign-key", "token", "plain"):
+        (secrets / name).write_text(f"the text of {name}\n")
+        (checkout.root / "definitions" / f"{name}.yaml").write_text(
+            f"apiVersion: opsconductor/v1\nkind: Credential\nmetadata: {{name: {name}}}\n"
+            f"spec: {{type: token, from: {{file: {name}}}}}\n"
+        )
+    monkeypatch.setenv("OPSCONDUCTOR_SIGN_KEY", str(secrets / "sign-key"))
+    monkeypatch.setenv("OPSCONDUCTOR_TOKEN", str(secrets / "token"))
+    found = checkout("check", "--open", "--secret-dir", secrets, "-o", "json")
+    by_name = {one["name"]: one for one in json.loads(found.out)["credentials"]}
+    assert {name: one["opens"] for name, one in by_name.items()} == {"sign-key": False, "token": False, "plain": True}
+    assert "the engine's own" in by_name["token"]["problems"][0]
+
+
 def test_dates_are_told(checkout: Checkout) -> None:
     reference = "apiVersion: opsconductor/v1\nkind: Credential\nmetadata: {name: ref}\n"
     spec = "spec: {type: token, from: {file: x}, expiresAt: 2020-01-01T00:00:00Z}\n"
