@@ -53,6 +53,7 @@ def register(app: typer.Typer) -> None:
     group.callback()(_of_imports)
     group.command("crontab")(crontab)
     group.command("systemd")(systemd)
+    group.command("ansible")(ansible)
     group.command("ssh-config")(ssh_config)
     app.add_typer(group, name="import")
 
@@ -110,6 +111,24 @@ def systemd(
 
     reading = read(_contents(files, _UNITS), Settings(_zone(time_zone), tuple(target), of_user=user))
     return _brought("systemd", reading, files, to, repo, force, prune, dry_run, output)
+
+
+def ansible(
+    files: Annotated[list[str], _FILES],
+    known_hosts: _KnownHosts = [],  # noqa: B006 - typer makes its own
+    login: _Login = None,
+    to: _To = None,
+    repo: _Repo = Path(),
+    force: _Force = False,
+    prune: _Prune = False,
+    dry_run: _DryRun = False,
+    output: _Format = "text",
+) -> int:
+    """Inventories (INI, YAML, group_vars, host_vars) as Targets and TargetGroups."""
+    from opsconductor.imports.ansible import Settings, read
+
+    reading = read(_contents(files), Settings(login, _contents(known_hosts), files))
+    return _brought("ansible", reading, files, to, repo, force, prune, dry_run, output)
 
 
 def ssh_config(

@@ -20,6 +20,8 @@ class UnreadableError(ValueError):
 
     def __init__(self, file: str, line: int, message: str) -> None:
         super().__init__(f"{file}:{line}: {message}")
+        self.place = Place(file, line)
+        self.said = message
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -141,7 +141,7 @@ class _Hosts:
         assert used is not None
         hops: str | None = "" if used.value.lower() == "none" else used.value
         if option is None and hops:
-            hops = _by_way(hops)
+            hops = by_way(hops)
         if hops is None:
             what = f"ProxyCommand {one_line(used.value, 80)} is no jump through a host"
             self.lose(used.place, what, "write 'jump' by hand, if there is a host on the way")
@@ -206,7 +206,7 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
     return Reading(tuple(made), (*hosts.remarks, *missing))
 
 
-def _by_way(command: str) -> str | None:
+def by_way(command: str) -> str | None:
     """The host that a ProxyCommand goes through, as ProxyJump would name it; None where it does something else."""
     found = _BY_WAY.fullmatch(command.strip())
     words = found[1].split() if found is not None else []
