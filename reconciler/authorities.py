@@ -80,6 +80,11 @@ class Authorities:
         policies = {name: policy for these in (*held, said.policies) for name, policy in these.items()}
         return replace(said, policies=policies, earlier=earlier)
 
+    def asks(self, commit: str) -> Mode | None:
+        """The mode that the Project of a commit asks for; None where it cannot be read."""
+        project = self._definitions.settings(commit)[0]
+        return project.spec.verify.mode if project is not None else None
+
     def _earlier(self, commit: str, good: str | None) -> Authority | None:
         """What the last commit before this one said that can be read whole; None where that is the one in force."""
         at = commit

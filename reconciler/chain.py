@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from engine.catalog import Catalog
+from engine.compile import PROJECT_FILE
 from engine.trust import (
     Authority,
     Change,
@@ -168,7 +169,7 @@ class Chain:
                     return Followed(trusted, stopped, mode)
                 asks = self._authorities.of(step.commit, step.authority.mode, good).mode
                 trusted = Trusted(step.commit, asks, signature)
-            left = left[len(steps) :]
+            left = left[left.index(steps[-1].commit) + 1 :]
         return Followed(trusted, mode=stricter(self.mode, trusted.mode))
 
     def _from(self, base: str, line: Sequence[str]) -> Sequence[str]:
@@ -185,10 +186,23 @@ class Chain:
             authority = self._authorities.of(base, before, good)
             mode = stricter(self.mode, authority.mode)
             if mode != "range":
-                return steps or [_Step(base, line[-1], authority, mode)]
+                return steps or [
+                    _Step(base, self._until_asked(base, line) if mode == "none" else line[-1], authority, mode)
+                ]
             steps.append(_Step(base, commit, authority, mode))
             base, before = commit, authority.mode
         return steps
+
+    def _until_asked(self, base: str, line: Sequence[str]) -> str:
+        """The first commit of a line that asks for signatures, else its last: those after it are judged by what it
+        asks, also where all were fetched at once."""
+        known = self._history.blob(base, PROJECT_FILE)
+        for commit in line:
+            blob = self._history.blob(commit, PROJECT_FILE)
+            if blob != known and self._authorities.asks(commit) not in ("none", None):
+                return commit
+            known = blob
+        return line[-1]
 
     def _judged(self, step: _Step, signature: Signature, now: datetime) -> Stopped | None:
         change = Change(step.base, step.commit, step.authority, step.mode, signature, now)
@@ -208,7 +222,7 @@ class Chain:
         """Whether the commit that was named lies between what is trusted and the head: a name is of use once."""
         if trusted is not None and self._history.contains(trusted.commit, named):
             return False
-        return named in (self._history.line(head, None, _LONGEST) or ())
+        return self._history.is_on_line(head, named, _LONGEST)
 
     # --- signatures ---------------------------------------------------------------------------------------------
 

@@ -42,6 +42,24 @@ class History:
         """
         return self._gained(head, since, most, first_parents=True)
 
+    def is_on_line(self, head: str, commit: str, most: int) -> bool:
+        """Whether a commit is among the `most` newest along first parents of `head`, which is one of them."""
+        with intact(self._path):
+            at = self._commit(head)
+            for _ in range(most):
+                if str(at.id) == commit:
+                    return True
+                if not at.parent_ids:
+                    return False
+                at = self._commit(str(at.parent_ids[0]))
+            return False
+
+    def blob(self, commit: str, path: str) -> str | None:
+        """The id of what is in the root folder under a name; None where there is nothing."""
+        with intact(self._path):
+            tree = self._commit(commit).tree
+            return str(tree[path].id) if path in tree else None
+
     def merged(self, commit: str, base: str | None, most: int) -> tuple[str, ...] | None:
         """The other commits that `commit` contains and `base` does not; None where there are more than `most`.
 

@@ -4,6 +4,7 @@ import pygit2
 import pytest
 
 from engine.trust import Change, MergedBy, Stopped
+from reconciler import chain
 from reconciler.chain import Trusted
 from reconciler.definitions import Definitions
 from reconciler.objects import Objects
@@ -115,9 +116,13 @@ def test_the_stricter_of_settings_and_project_is_in_force(ground: Ground) -> Non
 
 def test_a_project_that_asks_for_signatures_is_heeded_from_the_next_commit_on(ground: Ground) -> None:
     root = ground.root(mode="none")
-    asks = ground.repository.commit({"opsconductor.yaml": PROJECT.format(mode="range")}, root)
-    followed = ground.chain().follow(ground.commit("x", asks), Trusted(root, "none"), by_name=None, now=NOW)
-    assert followed.stopped is None, "both came at once: before them nothing was asked for"
+    free = ground.commit("a", root)
+    asks = ground.repository.commit({"opsconductor.yaml": PROJECT.format(mode="range")}, free)
+    later = ground.commit("y", ground.commit("x", asks), by=ground.ana)
+    together = ground.chain().follow(later, Trusted(root, "none"), by_name=None, now=NOW)
+    assert (at(together), together.mode) == (asks, "range"), "also where all came at once"
+    lifts = ground.repository.commit({"opsconductor.yaml": PROJECT.format(mode="none")}, asks)
+    assert at(ground.chain().follow(lifts, Trusted(root, "none"), by_name=None, now=NOW)) == asks
     apart = ground.chain().follow(asks, Trusted(root, "none"), by_name=None, now=NOW).trusted
     assert ground.chain().follow(ground.commit("x", asks), apart, by_name=None, now=NOW).stopped is not None
 
@@ -211,6 +216,17 @@ def test_a_commit_that_was_accepted_by_name_lets_the_chain_go_on(ground: Ground)
     assert (at(followed), followed.named) == (head, True)
     more = ground.commit("3", head)
     assert at(ground.follow(more, root, by_name=unsigned)) == head, "the commits after it are judged"
+
+
+def test_a_name_counts_in_a_long_history_too(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came long before it is none of its business."""
+    root = ground.root()
+    for _ in range(4):
+        root = ground.commit("old", root, by=ground.ana)
+    unsigned = ground.commit("1", root)
+    head = ground.commit("2", unsigned, by=ground.ana)
+    monkeypatch.setattr(chain, "_LONGEST", 3)
+    assert at(ground.follow(head, root, by_name=unsigned)) == head
 
 
 def test_a_name_is_of_use_once(ground: Ground) -> None:
