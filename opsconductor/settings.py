@@ -126,6 +126,11 @@ class StateFolder:
         return self.root / "runner.lock"
 
     @property
+    def tests(self) -> Path:
+        """What `target test` found last."""
+        return self.root / "tests"
+
+    @property
     def demo(self) -> Path:
         return self.root / "demo"
 

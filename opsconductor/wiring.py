@@ -162,7 +162,9 @@ async def _dashboard(
     lately = Lately(clock)
     unwatches = [spans.watch(each.watch) for each in (meter, lately)]
     metrics = Metrics(engine, reader, clock, journal_file=state.journal, meter=meter)
-    sources = Sources(engine, reader, clock, state.logs, state.journal, lately, engine.keeping.store, public)
+    sources = Sources(
+        engine, reader, clock, state.logs, state.journal, lately, engine.keeping.store, state.tests, public
+    )
     server = Server(application(sources, access, metrics), listening)
     server.start()
     try:

@@ -1,7 +1,9 @@
 """`target test`: log in to targets from this machine, and say where that fails."""
 
 import os
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +20,10 @@ from opsconductor.cli.options import (
 from opsconductor.cli.output import FORMATS, Table, show
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
+
+if TYPE_CHECKING:
+    from opsconductor.settings import StateFolder
+    from runners.trying import Tried
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +55,8 @@ def test(
 ) -> int:
     """Log in to targets over each of their connections and do something harmless. Exit 1 where one fails.
 
-    It runs here, with the secrets of this machine: call it where the engine runs, as its user.
+    It runs here, with the secrets of this machine: call it where the engine runs, as its user. The dashboard shows what
+    was found last.
     """
     from engine.selection import parse_limit
     from engine.trials import trials
@@ -81,6 +88,7 @@ def test(
         own=own_files(os.environ, engine.root),
     )
     results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=lambda _: None)
+    _keep(engine, results)
     if output == "junit":
         typer.echo(as_junit(results))
     else:
@@ -93,3 +101,15 @@ def test(
     failed = sum(not one.good for one in results)
     chatter(f"{len(results) - failed} of {len(results)} connections answered")
     return exits.FINDINGS if failed else exits.OK
+
+
+def _keep(place: "StateFolder", results: Sequence["Tried"]) -> None:
+    """For the pages of the engine, if one works on this machine."""
+    from opsconductor.lasttests import keep
+
+    if not place.journal.exists():
+        return
+    try:
+        keep(place.tests, results, datetime.now(UTC))
+    except OSError as error:
+        chatter(f"the dashboard will not show this test: {place.tests}: {error.strerror}")

@@ -83,6 +83,8 @@ class Sources:
     lately: Lately
     log_store: LogStore | None = None
     """Where logs are kept besides, if anywhere."""
+    tests: Path | None = None
+    """The folder of what `target test` found last."""
     public_url: str | None = None
     """Where people open the pages, if the engine was told: for addresses in what is read elsewhere."""
     kept: Kept = field(default_factory=Kept)

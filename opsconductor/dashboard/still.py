@@ -90,7 +90,7 @@ async def sources_of(state: StateFolder) -> AsyncIterator[Sources]:
             applied, observed = await reader.read(_commits)
             catalog = await asyncio.to_thread(_catalog, state.mirror, applied)
             still = Still(catalog, observed, clock.now(), state.mirror)
-            yield Sources(still, reader, clock, state.logs, copy, Lately(clock))
+            yield Sources(still, reader, clock, state.logs, copy, Lately(clock), tests=state.tests)
         finally:
             reader.stop_watching()
             reader.close()

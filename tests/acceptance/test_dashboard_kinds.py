@@ -196,7 +196,7 @@ def test_a_target_tells_which_jobs_choose_it_and_why(pages: Pages) -> None:
     (ssh,) = found["connections"]
     assert ssh["default"] and {one["name"] for one in ssh["settings"]} == {"credentialRef", "hostKeys"}
     assert '<a href="/kinds/Credential/web-key">web-key</a>' in page
-    assert found["tested"] == {"recorded": False, "command": "opsconductor target test web-01"}
+    assert (found["tested"]["recorded"], found["tested"]["command"]) == (False, "opsconductor target test web-01")
     assert found["facts"] == {"kernel": "6.1.0"}
     assert HOSTILE not in page and "correct-horse" not in page + str(found)
 
@@ -206,6 +206,15 @@ def test_a_target_shows_its_last_ends(pages: Pages) -> None:
     assert (beat["job"], beat["state"], later["job"]) == ("greet", "succeeded", "late")
     assert f'href="/runs/{beat["run"]}"' in pages.page("/targets/here")
     assert pages.ask("/targets/nosuch")[0] == 404
+
+
+def test_a_target_shows_its_last_test(here: Site, pages: Pages) -> None:
+    here.pulled()
+    (tried,) = here.json("target", "test", "here", "-o", "json")["tests"]
+    found, page = pages.data("/api/v1/targets/here")["tested"], pages.page("/targets/here")
+    assert (found["recorded"], found["failed"]) == (True, 0)
+    assert found["trials"] == {"local": {name: tried[name] for name in ("ok", "message", "seconds")}}
+    assert "it answered; again" in page and tried["message"] in page
 
 
 def test_changes_are_told_with_what_came_of_them(here: Site, pages: Pages) -> None:

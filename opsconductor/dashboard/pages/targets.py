@@ -1,5 +1,6 @@
 """Targets: how each has been doing, how it is reached, and which jobs choose it and why."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from opsconductor.dashboard.pages.kinds import SEARCHED, page_number, portion, w
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.reasons import reasons
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.lasttests import LastTest, last
 from schemas.target import Target
 
 _A_PAGE = 100
@@ -47,6 +49,7 @@ async def one(sources: Sources, asked: Asked) -> Data | None:
     target = catalog.targets.get(name) if catalog is not None else None
     if target is None and not beats:
         return None
+    tested = None if target is None else await asyncio.to_thread(_last_test, sources, target.name)
     head = {
         "at": stamp(sources.clock.now()),
         "commit": catalog and catalog.commit,
@@ -56,8 +59,7 @@ async def one(sources: Sources, asked: Asked) -> Data | None:
         "unreachableSince": status.unreachable_since and stamp(status.unreachable_since),
         "beats": [_beat(beat) for beat in beats],
         "well": _share(beats),
-        # What `opsconductor target test` finds it says to whoever asked; nothing writes it down.
-        "tested": {"recorded": False, "command": f"opsconductor target test {name}"},
+        "tested": _tested(name, tested),
     }
     return head | (_defined(catalog, target) if catalog is not None and target is not None else _UNDEFINED)
 
@@ -126,6 +128,24 @@ def sentence(shown: list[Data]) -> str:
         return f"{well} here that {'was' if used == 1 else 'were'} used ended well last time{unused}."
     more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
     return f"{len(bad)} of {used} targets here did not end well last time: {', '.join(bad[:_NAMED])}{more}{unused}."
+
+
+def _last_test(sources: Sources, name: str) -> LastTest | None:
+    return None if sources.tests is None else last(sources.tests, name)
+
+
+def _tested(name: str, found: LastTest | None) -> Data:
+    """What `target test` found last on this machine, and how to ask it again."""
+    trials = () if found is None else found.trials
+    return {
+        "recorded": found is not None,
+        "command": f"opsconductor target test {name}",
+        "at": found and stamp(found.at),
+        "failed": sum(not one.ok for one in trials),
+        "trials": {
+            one.connection: {"ok": one.ok, "message": one.message, "seconds": round(one.seconds, 3)} for one in trials
+        },
+    }
 
 
 def _past(conn: Connection, name: str) -> tuple[tuple[Beat, ...], TargetStatusView]:
