@@ -1,9 +1,11 @@
 """Showing what the steps of a run printed, from wherever it can be had."""
 
 import asyncio
+import contextlib
+import math
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +17,7 @@ from engine.pinned import RUNNER
 from engine.states import RunState, is_final
 from journal.errors import Refused, Unavailable
 from opsconductor import exits
+from opsconductor.dashboardlogs import DashboardLogs
 from opsconductor.rehearsed import is_dry, lines
 from opsconductor.settings import StateFolder
 from opsconductor.terminal import chatter, printable
@@ -23,6 +26,7 @@ from runners.logs import FETCHED
 from runners.logstore import LogStore
 
 _PAUSE_SECONDS = 0.3
+_ASKED_SECONDS = 1.0
 _CHUNK = 1 << 16
 
 
@@ -31,11 +35,20 @@ class Reader:
     several targets come at once."""
 
     def __init__(
-        self, workspace: Workspace, state: StateFolder, *, target: str | None, step: str | None, url: str | None = None
+        self,
+        workspace: Workspace,
+        state: StateFolder,
+        *,
+        target: str | None,
+        step: str | None,
+        url: str | None = None,
+        dashboard: DashboardLogs | None = None,
     ) -> None:
         self._workspace = workspace
         self._logs = state.logs
         self._url = url
+        self._dashboard = dashboard
+        self._asked_at = -math.inf
         self._folder: TemporaryDirectory[str] | None = None
         self._target = target
         self._step = step
@@ -62,8 +75,7 @@ class Reader:
         if follow:
             self._interleaved = self._target is None and len(found["spec"].get("targets") or []) > 1
             found = self._follow(found)
-        if not any(log_files(self._logs, found["metadata"]["name"])):
-            self._fetch(found["metadata"]["name"])
+        self._fetch(found["metadata"]["name"])
         self._print_new(found["metadata"]["name"])
         self.end()
         if follow:
@@ -80,6 +92,7 @@ class Reader:
             if (standing := _standing(found)) != shown:
                 chatter(standing)
                 shown = standing
+            self._follow_elsewhere(name)
             self._print_new(name)
             time.sleep(_PAUSE_SECONDS)
             if time.monotonic() >= look_again:
@@ -88,17 +101,49 @@ class Reader:
         return found
 
     def _fetch(self, run: str) -> None:
-        """From where logs are kept, if it is known and has them: into a folder that goes with this reader."""
-        if self._url is None:
+        """Where this machine has none: from where logs are kept, else from the dashboard, as far as they are known.
+
+        They are laid into a folder that goes with this reader.
+        """
+        if self._is_here(run):
             return
-        self._folder = TemporaryDirectory(prefix="opsconductor-logs-")
+        for ask in (self._from_store, self._from_dashboard):
+            try:
+                if ask(run):
+                    return
+            except (Unavailable, Refused) as error:
+                chatter(error.message)
+
+    def _follow_elsewhere(self, run: str) -> None:
+        """While it goes on, only the dashboard has what this machine has not. One that is away is asked again."""
+        if time.monotonic() - self._asked_at < _ASKED_SECONDS or self._is_here(run):
+            return
+        self._asked_at = time.monotonic()
+        with contextlib.suppress(Unavailable):
+            self._from_dashboard(run)
+
+    def _is_here(self, run: str) -> bool:
+        elsewhere = self._folder is not None and self._logs == Path(self._folder.name)
+        return not elsewhere and any(log_files(self._logs, run))
+
+    def _from_store(self, run: str) -> bool:
+        if self._url is None:
+            return False
+        store = LogStore.open(self._url, os.environ)
+        return self._laid(lambda folder: asyncio.run(store.fetch_run(RunId(run), folder)))
+
+    def _from_dashboard(self, run: str) -> bool:
+        dashboard = self._dashboard
+        return dashboard is not None and self._laid(lambda folder: dashboard.bring(run, folder))
+
+    def _laid(self, bring: Callable[[Path], bool]) -> bool:
+        """Whether there was something to lay into the folder."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="opsconductor-logs-")
         folder = Path(self._folder.name)
-        try:
-            store = LogStore.open(self._url, os.environ)
-            if asyncio.run(store.fetch_run(RunId(run), folder)):
-                self._logs = folder
-        except (Unavailable, Refused) as error:
-            chatter(error.message)
+        if found := bring(folder):
+            self._logs = folder
+        return found
 
     def _find(self, run: str) -> dict[str, Any] | None:
         status = self._workspace.status()
@@ -120,7 +165,7 @@ class Reader:
 
     def _print_new(self, run: str) -> None:
         """What was added since the last look."""
-        for target, name, file in sorted(log_files(self._logs, run), key=_begun):
+        for target, name, file in sorted(log_files(self._logs, run), key=begun):
             phase, _, rest = name.removesuffix(".log").partition(".")
             step = rest.rpartition(".")[0]  # the attempt comes last; a step of a library has dots of its own
             if not self._wanted(target, step):
@@ -186,12 +231,13 @@ class Reader:
         if not any(step.get("log") for _, step in steps):
             chatter(f"{_standing(run)}; nothing was printed")
         else:
-            also = "" if self._url is None else f", nor at {self._url}"
+            others = [self._url, None if self._dashboard is None else self._dashboard.url]
+            also = "".join(f", nor at {url}" for url in others if url is not None)
             chatter(
                 f"the logs of this run are not in {self._logs}{also}; --state names the engine's state folder, if it"
             )
-            chatter("is on this machine, and --logs where it keeps logs besides. The status branch has the end of what")
-            chatter("failed, and no more")
+            chatter("is on this machine, --logs where it keeps logs besides, and --url its dashboard. The status")
+            chatter("branch has the end of what failed, and no more")
         for target, step in steps:
             if step.get("error") or step.get("stdoutTail") or step.get("stderrTail"):
                 _show_tails(target, step)
@@ -243,7 +289,7 @@ def _standing(run: dict[str, Any]) -> str:
     return f"{run['metadata']['name']}: {status['state']}{_with(status.get('reason'))}"
 
 
-def _begun(log: tuple[str, str, Path]) -> tuple[str, float, str]:
+def begun(log: tuple[str, str, Path]) -> tuple[str, float, str]:
     """By target, and on each in the order in which the steps began to print; by name where a clock cannot tell."""
     target, name, file = log
     stat = file.stat()

@@ -1,7 +1,7 @@
 """Lines of logs, a bounded part of them at a time."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,20 @@ def read_log(sight: Sight, asked: Data) -> Found:
     name = str(run_called(sight.status(), asked["run"])["metadata"]["name"])
     if not _RUN.fullmatch(name):
         raise NoAnswer("notFound", "a run of this name has no logs")
-    found = list(islice(_logs(sight.logs, name, asked), _FILES))
+    found = list(islice(_here(sight.logs, name, asked), _FILES))
+    if not found and sight.kept is not None:
+        found = list(islice(_chosen(sight.kept.of(name), asked), _FILES))
     head = {"run": name, "logs": [{key: one[key] for key in ("target", "step", "attempt", "bytes")} for one in found]}
     nothing: Data = {"lines": [], "firstLine": None, "more": False}
     if not found:
-        why = "no such log is on this machine: name the engine's state folder with --state, or see explain_failure"
+        also = "" if sight.kept is None else ", nor where logs are kept"
+        why = f"no such log is on this machine{also}: start the server with --state or --logs, or see explain_failure"
         return Found(head | nothing | {"note": why})
     if len(found) > 1:
         return Found(head | nothing | {"note": "there are several: ask again with a target, step and attempt of these"})
-    return Found(head | _part(found[0]["path"], asked) | {"note": ""})
+    path = found[0]["path"]
+    here = path if found[0]["bytes"] is not None or sight.kept is None else sight.kept.fetched(path)
+    return Found(head | _part(here, asked) | {"note": ""})
 
 
 def _part(path: Path, asked: Data) -> Data:
@@ -92,8 +97,16 @@ def _numbered(path: Path) -> Iterator[tuple[int, str]]:
             number += not begun
 
 
-def _logs(logs: Path, run: str, asked: Data) -> Iterator[dict[str, Any]]:
-    for target, name, path in sorted(log_files(logs, run), key=lambda one: one[:2]):
+def _here(logs: Path, run: str, asked: Data) -> Iterator[dict[str, Any]]:
+    """Those in the engine's folder that are asked for, with their sizes."""
+    for one in _chosen(sorted(log_files(logs, run), key=lambda one: one[:2]), asked):
+        if (found := _inside(logs, one["path"])) is not None:
+            yield one | {"bytes": found.stat().st_size, "path": found}
+
+
+def _chosen(named: Iterable[tuple[str, str, Path]], asked: Data) -> Iterator[dict[str, Any]]:
+    """Those that are asked for; `bytes` is None while nobody has looked."""
+    for target, name, path in named:
         phase, _, rest = name.removesuffix(".log").partition(".")
         step, _, attempt = rest.rpartition(".")
         full = step if phase == "steps" else f"{phase}/{step}"
@@ -101,10 +114,8 @@ def _logs(logs: Path, run: str, asked: Data) -> Iterator[dict[str, Any]]:
             continue
         if asked.get("attempt") not in (None, int(attempt) if attempt.isdecimal() else None):
             continue
-        if (found := _inside(logs, path)) is not None:
-            number = int(attempt) if attempt.isdecimal() else None
-            size = found.stat().st_size
-            yield {"target": target, "step": full, "attempt": number, "bytes": size, "path": found}
+        number = int(attempt) if attempt.isdecimal() else None
+        yield {"target": target, "step": full, "attempt": number, "bytes": None, "path": path}
 
 
 def _inside(logs: Path, path: Path) -> Path | None:
@@ -119,7 +130,7 @@ def _inside(logs: Path, path: Path) -> Path | None:
 TOOLS = (
     Tool(
         "read_log", "Lines of a log", "What a step printed: its last lines, those from a line on, or those that hold a "
-        "text. Without a step: which logs a run has. Logs are read on the engine's machine only.", read_log,
+        "text. Without a step: which logs a run has.", read_log,
         {
             "run": a.said(a.RUN, "Its id, a unique beginning of it, or a job's name for its newest run."),
             "target": {"type": "string", "maxLength": 200, "description": "A target, as the list of logs names it."},

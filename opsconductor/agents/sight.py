@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.compile import Compiled
+from opsconductor.agents.keptlogs import KeptLogs
 from opsconductor.evidence import Evidence
 from opsconductor.exits import UsageError
 from opsconductor.inquiry import Inquiry
@@ -33,21 +34,25 @@ class Sight:
     offline: bool
     logs: Path
     """The engine's folder of logs, if it runs on this machine."""
+    kept: KeptLogs | None = None
+    """Where it keeps them besides, if that is known."""
     _kept: dict[str, Compiled] = field(default_factory=dict)
 
     @classmethod
     def open(
         cls, where: str, *, remote: str | None = None, branch: str = "main", offline: bool = False,
-        state: str | None = None,
+        state: str | None = None, logs: str | None = None,
     ) -> "Sight":  # fmt: skip
-        """Raises UsageError where there is no repository."""
+        """Raises UsageError where there is no repository, and Refused where `logs` is no place for them."""
         here = Repository.open(where, remote=remote)
         there = here.engine_source
-        logs = Workspace(here, branch, offline=True).state_folder(state).logs
+        folder = Workspace(here, branch, offline=True).state_folder(state).logs
+        kept = None if logs is None else KeptLogs(logs)
         if here.remote == "." or there == here.source:
-            return cls(Repository.open(where, remote="."), branch, offline, logs)
+            return cls(Repository.open(where, remote="."), branch, offline, folder, kept)
         # A fetch writes objects and refs: into a clone of our own, not into the checkout.
-        return cls(Repository.open(there.text, remote="." if there.path is not None else None), branch, offline, logs)
+        clone = Repository.open(there.text, remote="." if there.path is not None else None)
+        return cls(clone, branch, offline, folder, kept)
 
     @property
     def now(self) -> datetime:

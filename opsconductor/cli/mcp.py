@@ -5,7 +5,7 @@ import os
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.options import BranchOption, OfflineOption, RemoteOption, RepoOption, StateOption
+from opsconductor.cli.options import BranchOption, LogsOption, OfflineOption, RemoteOption, RepoOption, StateOption
 
 _QUIET = {
     # Nobody is there to be asked for a password, and a remote that says nothing is away.
@@ -27,10 +27,12 @@ def mcp(
     branch: BranchOption = "main",
     offline: OfflineOption = False,
     state: StateOption = None,
+    logs: LogsOption = None,
 ) -> int:
     """Serve agents over MCP on standard input and output: they look, ask why, and prepare changes. Read-only.
 
-    Nothing is started, written or pushed. Logs are read from the engine's state folder, where it is on this machine.
+    Nothing is started, written or pushed. Logs are read from the engine's state folder, where it is on this machine,
+    else from where it keeps them besides.
     """
     import anyio
 
@@ -39,5 +41,5 @@ def mcp(
 
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    anyio.run(serve, Sight.open(repo, remote=remote, branch=branch, offline=offline, state=state))
+    anyio.run(serve, Sight.open(repo, remote=remote, branch=branch, offline=offline, state=state, logs=logs))
     return exits.OK

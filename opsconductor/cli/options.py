@@ -51,6 +51,16 @@ LogsOption = Annotated[
         help="Where logs are kept too: /folder or s3://bucket/folder.",
     ),
 ]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="OPSCONDUCTOR_URL", metavar="URL", help="The dashboard, as in https://ops.example.org."
+    ),
+]
+ShownTokenOption = Annotated[
+    Path | None,
+    typer.Option("--token", envvar="OPSCONDUCTOR_TOKEN", metavar="FILE", help="The dashboard's token."),
+]
 RestrictedOption = Annotated[
     bool, typer.Option("--restricted", envvar="OPSCONDUCTOR_RESTRICTED", help="No local steps, no programs.")
 ]

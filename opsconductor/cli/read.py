@@ -14,7 +14,9 @@ from opsconductor.cli.options import (
     OutputOption,
     RemoteOption,
     RepoOption,
+    ShownTokenOption,
     StateOption,
+    UrlOption,
 )
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.exits import UsageError
@@ -197,15 +199,19 @@ def logs(
     offline: OfflineOption = False,
     state: StateOption = None,
     logs: LogsOption = None,
+    url: UrlOption = None,
+    token: ShownTokenOption = None,
 ) -> int:
-    """What the steps printed: from the state folder on this machine, else from --logs, else the tails on the branch."""
+    """What the steps printed: from the state folder on this machine, else --logs, --url, or the tails on the branch."""
+    from opsconductor.dashboardlogs import DashboardLogs
     from opsconductor.runlog import Reader
     from opsconductor.workspace import Workspace
 
     if follow and offline:
         raise UsageError("-f follows the run as it goes on; it cannot be --offline")
     workspace = Workspace.open(repo, remote=remote, branch=branch, offline=offline)
-    reader = Reader(workspace, workspace.state_folder(state), target=target, step=step, url=logs)
+    place, dashboard = workspace.state_folder(state), DashboardLogs.of(url, token)
+    reader = Reader(workspace, place, target=target, step=step, url=logs, dashboard=dashboard)
     return reader.show(run, follow=follow)
 
 

@@ -21,7 +21,7 @@ from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
 from opsconductor.dashboard.assets import asset, kept_for
 from opsconductor.dashboard.openapi import described
-from opsconductor.dashboard.pages import FILES, PAGES
+from opsconductor.dashboard.pages import FILES, PAGES, logs
 from opsconductor.dashboard.pages.keys import GO
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
 from opsconductor.dashboard.rendering import page
@@ -70,6 +70,7 @@ def _shown(sources: Sources) -> list[Route]:
         *(route for each in PAGES for route in _routes(sources, each)),
         *(Route(each.path, _file(sources, each)) for each in FILES),
         *(Route(base + path, _moved(base + to)) for path, to in _ELSEWHERE.items() for base in ("", API)),
+        Route("/runs/{run}/log.txt", _log_text(sources)),
         Route(f"{API}/openapi.json", _described),
         Route("/static/{name}", _static),
     ]
@@ -110,6 +111,17 @@ async def _found(sources: Sources, load: Callable[[Sources, Asked], Awaitable[T 
     if found is None:
         raise HTTPException(404, "there is no such thing, or retention has removed it")
     return found
+
+
+def _log_text(sources: Sources) -> Answers:
+    """A whole log, however long it is: it is never held in memory."""
+
+    async def log_text(request: Request) -> Response:
+        found = await _found(sources, logs.text, request)
+        headers = {"Content-Length": str(found.size)}
+        return StreamingResponse(found.parts(), headers=headers, media_type="text/plain; charset=utf-8")
+
+    return log_text
 
 
 def _moved(to: str) -> Answers:

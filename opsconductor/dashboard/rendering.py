@@ -39,6 +39,7 @@ def _environment() -> Environment:
         autoescape=True,
         finalize=visible,
         undefined=StrictUndefined,
+        auto_reload=False,  # an upgrade under a running engine: its pages stay those that its facts are for
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -135,6 +136,22 @@ async def test_an_agent_finds_what_failed_and_why(here: Site) -> None:
         assert secret["fileText"] is None and "OPSCONDUCTOR_SECRET_KEY" not in json.dumps(secret)
         users = await ask(session, "impact", kind="Job", name="greet")
         assert "nightly" in {one["name"] for one in users["documents"]}
+
+
+async def test_logs_are_read_where_they_are_kept_besides(here: Site, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    shutil.copytree(here.state / "logs", kept)
+    elsewhere = ("--state", str(tmp_path / "none"))
+    async with client(here, *elsewhere) as session:
+        nothing = await ask(session, "read_log", run="fails")
+        assert not nothing["logs"] and "with --state or --logs" in nothing["note"]
+    async with client(here, *elsewhere, "--logs", str(kept)) as session:
+        listed = await ask(session, "read_log", run="fails")
+        assert {one["step"] for one in listed["logs"]} == {"before", "breaks"} and "there are several" in listed["note"]
+        lines = await ask(session, "read_log", run="fails", step="before", lines=2)
+        assert lines["lines"] == ["line 298", "line 299"]
+        some = await ask(session, "read_log", run="fails", step="breaks")
+        assert "and push" in some["lines"][-1]
 
 
 async def test_what_comes_from_others_is_marked_and_hides_nothing(here: Site) -> None:

@@ -1,7 +1,7 @@
 """What one step printed: its attempts, and a window of the last one that printed anything."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -37,9 +37,9 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     if found is None:
         return None
     place = (target or RUNNER, step)
-    logs = await asyncio.to_thread(_logs_of, sources.logs, found.id, *place)
+    logs = await asyncio.to_thread(logs_of, sources.logs, found.id, *place)
     if not logs and sources.log_store is not None and is_final(found.state):  # they go there at its end
-        logs = await _kept(sources.kept.fetched, sources.log_store, found.id, place, attempt)
+        logs = await kept_log(sources.kept.fetched, sources.log_store, found.id, place, attempt)
     if not logs and (wrong := await sources.journal.read(lambda conn: _unknown(conn, found.id, place))) is not None:
         raise wrong
     shown = await asyncio.to_thread(_shown, sources, logs, attempt, first)
@@ -126,33 +126,32 @@ def _line(line: Line) -> Data:
     return {"number": line.number, "pieces": [{"text": one.text, "classes": one.classes} for one in line.pieces]}
 
 
-async def _kept(
+async def kept_log(
     fetched: Fetched, store: LogStore, run: RunId, place: tuple[str, str], attempt: int | None
 ) -> dict[int, Path]:
     """The logs of a step's attempts that the place for logs has; of them only the one that is shown is fetched."""
     target, step = place
     root = Path("/")
     named = named_logs([root / name for name in await store.names(run)], root)
-    logs = {_attempt(name): file for where, name, file in named if where == target and _step_of(name) == step}
+    logs = _by_attempt(((name, file) for where, name, file in named if where == target), step)
     chosen = attempt if attempt is not None else max(logs, default=None)
     if chosen is not None and chosen in logs:
         logs[chosen] = await fetched.file(store, logs[chosen].relative_to(root).as_posix())
     return logs
 
 
-def _logs_of(logs: Path, run: RunId, target: str, step: str) -> dict[int, Path]:
+def logs_of(logs: Path, run: RunId, target: str, step: str) -> dict[int, Path]:
     """The logs of a step's attempts, by number. Only names that are there are compared: nothing asked is a path."""
-    named = [(name, file) for place, name, file in log_files(logs, run) if place == target]
-    return {_attempt(name): file for name, file in named if _step_of(name) == step}
+    return _by_attempt(((name, file) for place, name, file in log_files(logs, run) if place == target), step)
 
 
-def _step_of(name: str) -> str:
-    """`finally/finally_1` of `finally.finally_1.2.log`; the phase of the steps themselves is not said."""
+def _by_attempt(named: Iterable[tuple[str, Path]], step: str) -> dict[int, Path]:
+    known = ((number_and_step(name), file) for name, file in named)
+    return {attempt: file for (attempt, one), file in known if one == step}
+
+
+def number_and_step(name: str) -> tuple[int, str]:
+    """2 and `finally/finally_1` of `finally.finally_1.2.log`; the phase of the steps themselves is not said."""
     phase, _, rest = name.removesuffix(".log").partition(".")
-    step = rest.rpartition(".")[0]
-    return step if phase == "steps" else f"{phase}/{step}"
-
-
-def _attempt(name: str) -> int:
-    attempt = name.removesuffix(".log").rpartition(".")[2]
-    return int(attempt) if attempt.isdecimal() else 0
+    step, _, attempt = rest.rpartition(".")
+    return int(attempt) if attempt.isdecimal() else 0, step if phase == "steps" else f"{phase}/{step}"
