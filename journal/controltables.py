@@ -17,6 +17,18 @@ leadership = Table(
     Column("lease_until", Float),  # null: it was given up
 )
 
+controllers = Table(
+    # Who is at work, whether it leads or stands by.
+    "controllers",
+    metadata,
+    Column("name", Characters, primary_key=True),
+    Column("host", Characters, nullable=False),
+    Column("version", Characters, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("lease_until", Float, nullable=False),
+)
+
 files = Table(
     # Of the repository: what runners asked for, and what a controller, which has the repository, answered.
     "files",

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 13
+VERSION = 14
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 11
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -404,7 +404,13 @@ runners = Table(
     Column("since", Instant, nullable=False),
     Column("lease_until", Float),
     Column("version", Characters),
-    Column("seen_at", Instant),  # its last sign of life, by the wall clock
+    # What follows it says of itself where others share the journal; its lease is in `shown_until`, so that one that
+    # has no run to keep is seen too.
+    Column("seen_at", Instant),
+    Column("shown_until", Float),
+    Column("runs", Integer),
+    Column("capacity", Integer),
+    Column("labels", json_value()),
 )
 
 outbox = Table(

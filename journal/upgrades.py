@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection, delete, insert, inspect, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from journal.controltables import files, leadership
+from journal.controltables import controllers, files, leadership
 from journal.counts import counts
 from journal.database import Database
 from journal.errors import Refused
@@ -66,6 +66,16 @@ def _with_proofs(connection: Connection) -> None:
         _executing("ALTER TABLE verdicts ADD COLUMN proven BOOLEAN NOT NULL DEFAULT false")(connection)
 
 
+def _with_signs_of_life(connection: Connection) -> None:
+    metadata.create_all(connection, tables=[controllers])
+    _executing(
+        "ALTER TABLE runners ADD COLUMN shown_until DOUBLE PRECISION",
+        "ALTER TABLE runners ADD COLUMN runs INTEGER",
+        "ALTER TABLE runners ADD COLUMN capacity INTEGER",
+        "ALTER TABLE runners ADD COLUMN labels JSON",
+    )(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -84,6 +94,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     11: _with_controllers,
     12: _with_proofs,
     13: lambda connection: metadata.create_all(connection, tables=[steady_uses]),
+    14: _with_signs_of_life,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -23,6 +23,15 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True)
+class Rank:
+    """Of a controller among those of its database: its name, whether it leads, and who leads as far as it knows."""
+
+    name: str
+    leads: bool
+    leader: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """What the engine shows of itself. Without another word these are seconds of one monotonic clock.
 
@@ -49,6 +58,8 @@ class Pulse:
     stopping: bool
     working: Working | None
     """None: no runner has begun here."""
+    rank: Rank | None = None
+    """None: it is alone."""
 
     def since(self, moment: float) -> float:
         """Seconds from a moment until now; infinity where it has not come."""
@@ -88,6 +99,8 @@ def ready(pulse: Pulse, unwritable: str | None) -> tuple[Part, ...]:
 
 
 def _claim(pulse: Pulse) -> str | None:
+    if pulse.rank is not None and not pulse.rank.leads:
+        return None if pulse.rank.leader is not None or pulse.paused else "no controller leads"
     return None if pulse.claimed or pulse.paused else "it is not ours, or that is not known"
 
 

@@ -11,18 +11,26 @@ from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
 from runners.logstore import LogStore
+from runners.ownlogs import OwnLogs
 from runners.uploads import Uploads, off
 
 log = structlog.get_logger(__name__)
 
 
 class LogKeeping:
-    """`store` is where logs are kept besides `folder`, if anywhere. Raises Refused for a URL that names no place."""
+    """`store` is where logs are kept besides `folder`, if anywhere. Raises Refused for a URL that names no place.
 
-    def __init__(self, url: str | None, folder: Path, journal: Journal, clock: Clock) -> None:
+    `shared`: other processes work on runs of the same journal, each with a folder of its own.
+    """
+
+    def __init__(self, url: str | None, folder: Path, journal: Journal, clock: Clock, *, shared: bool = False) -> None:
         self._journal = journal
         self.store = None if url is None else LogStore.open(url, os.environ)
-        self._uploads = None if self.store is None else Uploads(journal, clock, folder, self.store)
+        self._uploads: Uploads | OwnLogs | None = None
+        if shared:
+            self._uploads = OwnLogs(journal, folder, self.store)
+        elif self.store is not None:
+            self._uploads = Uploads(journal, clock, folder, self.store)
 
     async def keep_up(self) -> None:
         """Bring what ends, for ever. Where nothing is to be kept, nothing waits for it either."""

@@ -2,12 +2,17 @@
 
 import asyncio
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from secrets import token_hex
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from engine.catalog import DEFAULT_POOL, Catalog
+from engine.catalog import DEFAULT_POOL
+from journal.attendance import Runner as Sign
 from journal.clock import Clock
 from journal.store import Journal
+from opsconductor import __version__
 from opsconductor.health import Working
 from opsconductor.logkeeping import LogKeeping
 from opsconductor.settings import RunningSettings
@@ -17,6 +22,9 @@ from runners.messenger import Messenger
 from runners.pool import Pools, Runner, RunnerSettings
 from runners.repository import Repository
 from runners.secrets import Secrets
+
+if TYPE_CHECKING:  # only who receives webhooks loads what that needs
+    from runners.listener.receiver import Hook
 
 
 class Running:
@@ -38,7 +46,34 @@ class Running:
         self._receiving: tuple[asyncio.Task[None], ...] = ()
         self._runner: Runner | None = None
         self._messenger: Messenger | None = None
-        self.keeping = LogKeeping(settings.logs, settings.state.logs, journal, clock)
+        self.keeping = LogKeeping(settings.logs, settings.state.logs, journal, clock, shared=settings.shared)
+        # Of many that share a journal no two may have one name.
+        self._name = f"{min(settings.pools or {DEFAULT_POOL})}/{token_hex(4 if settings.shared else 2)}"
+
+    @property
+    def name(self) -> str:
+        """As runs name who works on them."""
+        return self._name
+
+    def sign(self, now: datetime, *, since: datetime, labels: Mapping[str, str] = MappingProxyType({})) -> Sign:
+        """A sign of life, for whoever shares the journal."""
+        working = self.working
+        return Sign(
+            name=self._name,
+            pool="*" if self._settings.pools is None else ",".join(sorted(self._settings.pools)),
+            host=platform.node(),
+            version=__version__,
+            since=since,
+            seen_at=now,
+            runs=0 if working is None else working.runs,
+            capacity=self._settings.capacity,
+            labels=labels,
+        )
+
+    @property
+    def receives(self) -> bool:
+        """Whether webhooks are received here."""
+        return self._door.opens
 
     @property
     def working(self) -> Working | None:
@@ -50,16 +85,15 @@ class Running:
         self,
         *,
         may_claim: Callable[[], bool] = lambda: True,
-        catalog: Callable[[], Catalog | None],
+        known: Callable[[], "Mapping[str, Hook]"],
         pushed: Callable[[], None],
     ) -> tuple[asyncio.Task[None], ...]:
-        """All of this part at once. `may_claim` is asked before anything is claimed; `pushed` is called after every
-        push that a webhook told of."""
-        name = f"{DEFAULT_POOL}/{token_hex(2)}"
-        runner = self._runner = self._made_runner(name, may_claim)
+        """All of this part at once. `may_claim` is asked before anything is claimed; `known` gives what webhooks set
+        off, and `pushed` is called after every push that one told of."""
+        runner = self._runner = self._made_runner(may_claim)
         messenger = self._messenger = self._made_messenger(may_claim)
         self._receiving = self._door.receive(
-            self._journal, self._clock, self._secrets(), name=name, catalog=catalog, pushed=pushed
+            self._journal, self._clock, self._secrets(), name=self._name, known=known, pushed=pushed
         )
         return (
             asyncio.create_task(runner.run()),
@@ -93,13 +127,14 @@ class Running:
         return Secrets(
             settings.secrets,
             settings.secret_variables,
+            self._pools,
             restricted=settings.restricted,
             host=settings.secret_host,
             identities=settings.identities,
             own=settings.own,
         )
 
-    def _made_runner(self, name: str, may_claim: Callable[[], bool]) -> Runner:
+    def _made_runner(self, may_claim: Callable[[], bool]) -> Runner:
         settings = self._settings
         return Runner(
             self._journal,
@@ -110,9 +145,10 @@ class Running:
             may_claim=may_claim,
             repository=self._repository,
             settings=RunnerSettings(
-                name=name,
+                name=self._name,
                 host=platform.node(),
                 lock=settings.state.runner_lock,
+                max_runs=settings.capacity,
                 local=LocalSettings(restricted=settings.restricted),
             ),
         )
@@ -120,7 +156,7 @@ class Running:
     def _made_messenger(self, may_claim: Callable[[], bool]) -> Messenger:
         return Messenger(
             self._journal,
-            name=f"{DEFAULT_POOL}/{token_hex(2)}",
+            name=self._name,
             pools=self._pools,
             clock=self._clock,
             secrets=self._secrets(),

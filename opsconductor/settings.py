@@ -86,13 +86,17 @@ def identities(files: Iterable[Path]) -> tuple[Path, ...]:
     return found
 
 
+def state_home() -> Path:
+    """The folder of the state folders: under the user's state directory (XDG_STATE_HOME)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "opsconductor"
+
+
 def default_state(source: Source) -> Path:
     """One folder a source under the user's state directory (XDG_STATE_HOME); a new token does not change it."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
     name = (
         re.sub(r"[^A-Za-z0-9._-]+", "-", source.address.rstrip("/").removesuffix(".git").rpartition("/")[2]) or "source"
     )
-    return base / "opsconductor" / f"{name}-{hashlib.sha256(source.address.encode()).hexdigest()[:8]}"
+    return state_home() / f"{name}-{hashlib.sha256(source.address.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,12 @@ class RunningSettings:
     logs: str | None = None
     """Where logs of ended runs are kept besides the state folder: a folder, or a bucket by its URL."""
     grace: timedelta = timedelta(seconds=30)
+    pools: frozenset[str] | None = None
+    """The pools that are served. None: all of them."""
+    capacity: int = 50
+    """How many runs are worked on at once."""
+    shared: bool = False
+    """Whether other processes work on runs of the same journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,11 @@ class Settings:
     """None: there is none."""
     public_url: str | None = None
     """Where people open the dashboard, as https://ops.example.org: for links in what is read elsewhere."""
+    database: str | None = field(default=None, repr=False)
+    """Where the journal is: the URL of a database that others share, with what it takes to get in. None: in the state
+    folder."""
+    runs: bool = True
+    """Whether runs are worked on in this process."""
 
     @property
     def secrets(self) -> Path:
@@ -212,4 +227,5 @@ class Settings:
             webhooks=None if self.paused or self.once else self.webhooks,
             logs=self.logs,
             grace=self.grace,
+            shared=self.database is not None,
         )

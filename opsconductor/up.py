@@ -1,41 +1,36 @@
 """The engine: the controlling and the running part in one process, from the first claim to the drained stop."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import structlog
 
 from engine.catalog import Catalog
 from engine.views import SyncView
 from journal.clock import Clock
-from journal.errors import Refused
 from journal.store import Journal
-from opsconductor import exits
+from opsconductor import ending, exits
 from opsconductor.committed import MirroredFiles
 from opsconductor.controlling import Controlling
+from opsconductor.ending import Ending
 from opsconductor.health import Pulse
 from opsconductor.idle import failed_since
-from opsconductor.logkeeping import LogKeeping
 from opsconductor.mirrors import Mirrors
 from opsconductor.running import Running
 from opsconductor.settings import Settings
-from reconciler.publish import OtherOwner
+from opsconductor.webhooks import say_unheard
 from reconciler.wake import Wake
+from runners.logstore import LogStore
+
+if TYPE_CHECKING:  # only who receives webhooks loads what that needs
+    from runners.listener.receiver import Hook
 
 log = structlog.get_logger(__name__)
 
 _TURN = 0.5
 """Seconds between two signs that the event loop turns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why the engine stops, and with which exit code."""
-
-    code: int
-    reason: str = ""
 
 
 class Engine:
@@ -49,8 +44,7 @@ class Engine:
         self._journal = journal
         self._clock = clock
         self._stop = asyncio.Event()
-        self._ending = Ending(exits.OK)
-        self._bug: BaseException | None = None
+        self._ending = Ending()
         self._started = clock.now()
         self._turned = clock.monotonic()
         self._mirrors = Mirrors(settings)
@@ -63,9 +57,9 @@ class Engine:
         self.controlling.showing.logs_kept = self._running.keeping.store is not None
 
     @property
-    def keeping(self) -> LogKeeping:
+    def log_store(self) -> LogStore | None:
         """Where logs are kept besides the state folder."""
-        return self._running.keeping
+        return self._running.keeping.store
 
     def show_at(self, pages: str | None) -> None:
         """Where people can open the dashboard, for links in messages."""
@@ -157,14 +151,17 @@ class Engine:
         assert self.controlling.vigil is not None
         running = self._running.start(
             may_claim=self.controlling.vigil.sure,
-            catalog=lambda: self.controlling.catalog,
+            known=self._hooks,
             pushed=self._wake.poke,
         )
+        if not self._running.receives:
+            say_unheard(self.controlling.catalog)
         parts = {*deciding, *running, asyncio.ensure_future(until)}
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             failed = next((part.exception() for part in done if part.exception() is not None), None)
-            self._note(failed)
+            if failed is not None:
+                self._ending = ending.of(failed)
             self._stop.set()
             self._wake.poke()
             await asyncio.gather(self.controlling.decided(), self._running.close_door())
@@ -174,20 +171,13 @@ class Engine:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
         await self._finish()
-        if self._bug is not None:
-            raise self._bug
+        if self._ending.bug is not None:
+            raise self._ending.bug
 
-    def _note(self, error: BaseException | None) -> None:
-        match error:
-            case None:
-                pass
-            case OtherOwner():
-                self._ending = Ending(exits.FINDINGS, str(error))
-            case Refused():
-                self._ending = Ending(exits.FINDINGS, error.message)
-            case _:
-                log.error("a bug of ours: stopping in order", error=f"{type(error).__name__}: {error}")
-                self._bug = error
+    def _hooks(self) -> "Mapping[str, Hook]":
+        from runners.listener.receiver import hooks
+
+        return hooks(self.controlling.catalog)
 
     async def _finish(self) -> None:
         if self._ending.reason:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from socket import socket
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -12,6 +13,9 @@ from journal.store import Journal
 from opsconductor.address import Address
 from runners.secrets import Secrets
 from schemas.trigger import Trigger
+
+if TYPE_CHECKING:  # only who receives webhooks loads what that needs
+    from runners.listener.receiver import Hook
 
 log = structlog.get_logger(__name__)
 
@@ -35,27 +39,30 @@ class WebhookDoor:
         secrets: Secrets,
         *,
         name: str | None = None,
-        catalog: Callable[[], Catalog | None],
+        known: Callable[[], "Mapping[str, Hook]"],
         pushed: Callable[[], None],
     ) -> tuple[asyncio.Task[None], ...]:
-        """Begin to receive: the task that does, to be cancelled. `name` is the runner's.
-
-        `pushed` is called after every new push.
-        """
+        """Begin to receive: the task that does, to be cancelled. `name` is the runner's, `known` gives those in
+        force, and `pushed` is called after every new push."""
         if self._where is None:
-            _say_unheard(catalog())
             return ()
-        from runners.listener.receiver import Receiver, hooks
+        from runners.listener.receiver import Receiver
 
-        receiver = Receiver(journal, secrets, clock, name=name, known=lambda: hooks(catalog()), pushed=pushed)
+        receiver = Receiver(journal, secrets, clock, name=name, known=known, pushed=pushed)
         return (asyncio.create_task(receiver.serve(self._where)),)
 
     def close(self) -> None:
         if self._where is not None:
             self._where.close()
 
+    @property
+    def opens(self) -> bool:
+        """Whether any are received."""
+        return self._where is not None
 
-def _say_unheard(catalog: Catalog | None) -> None:
+
+def say_unheard(catalog: Catalog | None) -> None:
+    """Warn of triggers that wait for webhooks where none are received."""
     triggers: Mapping[str, Trigger] = catalog.triggers if catalog is not None else {}
     waiting = [name for name, trigger in triggers.items() if trigger.spec.event.webhook is not None]
     if waiting:

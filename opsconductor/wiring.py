@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from ipaddress import ip_address
+from typing import Protocol
 
 import structlog
 
@@ -17,11 +18,17 @@ from journal.errors import Refused
 from journal.store import Journal
 from opsconductor import exits, loglines, traces
 from opsconductor.address import Address
+from opsconductor.askedfiles import AskedFiles, FirstOf
+from opsconductor.committed import MirroredFiles
+from opsconductor.controller import Controller
 from opsconductor.garbage import settled
 from opsconductor.health import alive
 from opsconductor.lock import held
+from opsconductor.loglines import Format
+from opsconductor.runner import LoneRunner, RunnerProcess
+from opsconductor.running import Running
 from opsconductor.servicemanager import ServiceManager
-from opsconductor.settings import Settings
+from opsconductor.settings import Settings, StateFolder
 from opsconductor.up import Engine
 
 log = structlog.get_logger(__name__)
@@ -34,21 +41,50 @@ def serve(settings: Settings, *, begun: Callable[[str | None], None] | None = No
 
     `begun` is called with the dashboard's address, if there is one, once the source was read and its branch is ours.
     """
-    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    loglines.configure(settings.log_format, colours=colours)
-    _install_crash_points()
-    settings.state.root.parent.mkdir(parents=True, exist_ok=True)
-    settings.state.root.mkdir(exist_ok=True, mode=0o700)
-    # Also where somebody else made it: the store and the logs are nobody else's business.
-    settings.state.root.chmod(0o700)
-    settings.state.secrets.mkdir(exist_ok=True, mode=0o700)
+    _begin(settings.log_format, settings.state)
     with held(settings.state.lock):
         return asyncio.run(_serve(settings, begun))
 
 
+def work(settings: RunnerProcess) -> int:
+    """Work on runs until it is told to stop; gives the exit code. Raises Refused where it cannot start."""
+    _begin(settings.log_format, settings.running.state)
+    with held(settings.running.state.lock):
+        return asyncio.run(_work(settings))
+
+
+def _begin(log_format: Format, state: StateFolder) -> None:
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    loglines.configure(log_format, colours=colours)
+    _install_crash_points()
+    state.root.parent.mkdir(parents=True, exist_ok=True)
+    state.root.mkdir(exist_ok=True, mode=0o700)
+    # Also where somebody else made it: the store and the logs are nobody else's business.
+    state.root.chmod(0o700)
+    state.secrets.mkdir(exist_ok=True, mode=0o700)
+
+
+async def _work(settings: RunnerProcess) -> int:
+    clock = SystemClock()
+    journal = Journal.open(settings.database, clock=clock)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(journal.close)
+        if (end_traces := traces.begin(os.environ)) is not None:
+            stack.push_async_callback(asyncio.to_thread, end_traces)
+        manager = ServiceManager(os.environ)
+        runner = LoneRunner(settings, journal, clock)
+        signals = Signals(runner, manager)
+        signals.install()
+        settled()
+        manager.ready(f"works on runs of {', '.join(sorted(settings.pools))}")
+        await stack.enter_async_context(manager.watching(lambda: True))
+        code = await runner.run()
+        return exits.INTERRUPTED if signals.interrupted and code == exits.OK else code
+
+
 async def _serve(settings: Settings, begun: Callable[[str | None], None] | None) -> int:
     clock = SystemClock()
-    journal = Journal.open(f"sqlite:///{settings.state.journal}", clock=clock)
+    journal = Journal.open(settings.database or f"sqlite:///{settings.state.journal}", clock=clock)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
         if (end_traces := traces.begin(os.environ)) is not None:
@@ -65,7 +101,7 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
             if begun is not None:
                 begun(pages)
 
-        engine = Engine(settings, journal, clock, begun=told)
+        engine = _engine(settings, journal, clock, told)
         engine.show_at(settings.public_url or (None if listening is None else _for_others(listening)))
         signals = Signals(engine, manager)
         signals.install()
@@ -81,10 +117,27 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
         return exits.INTERRUPTED if signals.interrupted and code == exits.OK else code
 
 
+def _engine(settings: Settings, journal: Journal, clock: Clock, told: Callable[[], None]) -> Engine | Controller:
+    if settings.database is None:
+        return Engine(settings, journal, clock, begun=told)
+    running = None
+    if settings.runs:
+        files = FirstOf(MirroredFiles(settings.state.mirror), AskedFiles(journal, clock))
+        running = Running(settings.running, journal, clock, pools=None, repository=files)
+    return Controller(settings, journal, clock, running=running, begun=told)
+
+
+class Stopped(Protocol):
+    """What a signal stops."""
+
+    def stop(self) -> None:
+        """Begin the drained stop."""
+
+
 class Signals:
     """SIGTERM and Ctrl-C stop in order; the second one stops at once."""
 
-    def __init__(self, engine: Engine, manager: ServiceManager) -> None:
+    def __init__(self, engine: Stopped, manager: ServiceManager) -> None:
         self._engine = engine
         self._manager = manager
         self._seen = 0
@@ -144,7 +197,7 @@ def _for_others(listening: socket.socket) -> str | None:
 
 @asynccontextmanager
 async def _dashboard(
-    listening: socket.socket, settings: Settings, engine: Engine, journal: Journal, clock: Clock
+    listening: socket.socket, settings: Settings, engine: Engine | Controller, journal: Journal, clock: Clock
 ) -> AsyncIterator[None]:
     """The pages, while the engine is at work."""
     from opsconductor.dashboard.access import Access, host_of
@@ -162,9 +215,7 @@ async def _dashboard(
     lately = Lately(clock)
     unwatches = [spans.watch(each.watch) for each in (meter, lately)]
     metrics = Metrics(engine, reader, clock, journal_file=state.journal, meter=meter)
-    sources = Sources(
-        engine, reader, clock, state.logs, state.journal, lately, engine.keeping.store, state.tests, public
-    )
+    sources = Sources(engine, reader, clock, state.logs, state.journal, lately, engine.log_store, state.tests, public)
     server = Server(application(sources, access, metrics), listening)
     server.start()
     try:

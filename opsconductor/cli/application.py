@@ -15,6 +15,8 @@ COMMANDS = {
     "fmt": ("fmt",),
     "plan": ("plan",),
     "serve": ("up", "accept", "doctor"),
+    "controller": ("controller",),
+    "runner": ("runner",),
     "ask": ("run", "exec", "cancel"),
     "repeat": ("rerun", "replay", "resume"),
     "approve": ("approve", "reject"),

@@ -1,15 +1,33 @@
 """`up`, `accept`, `doctor`: the commands for the machine that the engine runs on."""
 
 import os
-import re
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from opsconductor import exits
-from opsconductor.address import DASHBOARD, Address, Pages, parse_public
-from opsconductor.address import parse as parse_address
+from opsconductor.cli.engineoptions import (
+    DashboardOption,
+    DatabaseOption,
+    GraceOption,
+    LogFormatOption,
+    PausedOption,
+    PublicUrlOption,
+    SignKeyOption,
+    SourceArgument,
+    StatusRemoteOption,
+    TakeOverOption,
+    TokenOption,
+    WebhooksOption,
+    address_of,
+    branch_of,
+    database_of,
+    log_format_of,
+    pages_of,
+    patience_of,
+    public_of,
+    state_of,
+)
 from opsconductor.cli.options import (
     BranchOption,
     IdentityOption,
@@ -24,11 +42,9 @@ from opsconductor.cli.options import (
     trust_of,
 )
 from opsconductor.exits import UsageError
-from opsconductor.loglines import FORMATS, Format
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
     Settings,
-    StateFolder,
     default_state,
     identities,
     parse_source,
@@ -36,14 +52,6 @@ from opsconductor.settings import (
     secret_variables,
 )
 from opsconductor.terminal import chatter
-from reconciler.source import Source
-
-_SHORTEST_TOKEN = 20
-
-SourceArgument = Annotated[
-    str,
-    typer.Argument(metavar="SOURCE", envvar="OPSCONDUCTOR_SOURCE", help="A folder with a git repository, or its URL."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +64,7 @@ def register(app: typer.Typer) -> None:
 def up(
     source: SourceArgument,
     once: Annotated[bool, typer.Option("--once", help="Run what is due, then stop: 0 idle and clean, else 1.")] = False,
-    paused: Annotated[bool, typer.Option("--paused", help="Read and validate; start nothing, push nothing.")] = False,
+    paused: PausedOption = False,
     branch: BranchOption = "main",
     state: StateOption = None,
     secret_dir: SecretDirOption = None,
@@ -64,77 +72,28 @@ def up(
     restricted: RestrictedOption = False,
     verify: VerifyOption = "none",
     trust: TrustOption = None,
-    sign_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--sign-key",
-            envvar="OPSCONDUCTOR_SIGN_KEY",
-            metavar="FILE",
-            help="The SSH key that signs status.",
-        ),
-    ] = None,
-    status_remote: Annotated[
-        str | None,
-        typer.Option("--status-remote", envvar="OPSCONDUCTOR_STATUS_REMOTE", metavar="URL", help="Push status there."),
-    ] = None,
-    grace: Annotated[
-        str, typer.Option("--grace", envvar="OPSCONDUCTOR_GRACE", help="How long SIGTERM lets running steps end.")
-    ] = "30s",
-    webhooks: Annotated[
-        str,
-        typer.Option(
-            "--webhooks", envvar="OPSCONDUCTOR_WEBHOOKS", metavar="HOST:PORT|off", help="Where webhooks are received."
-        ),
-    ] = "off",
-    take_over: Annotated[
-        bool,
-        typer.Option("--take-over", envvar="OPSCONDUCTOR_TAKE_OVER", help="Take the branch from another engine."),
-    ] = False,
-    dashboard: Annotated[
-        str | None,
-        typer.Option(
-            "--dashboard",
-            envvar="OPSCONDUCTOR_DASHBOARD",
-            metavar="HOST:PORT|off",
-            help=f"Where the read-only pages are; {DASHBOARD} where that is free.",
-        ),
-    ] = None,
-    token: Annotated[
-        Path | None,
-        typer.Option("--token", envvar="OPSCONDUCTOR_TOKEN", metavar="FILE", help="What readers of them must show."),
-    ] = None,
-    public_url: Annotated[
-        str | None,
-        typer.Option(
-            "--public-url",
-            envvar="OPSCONDUCTOR_PUBLIC_URL",
-            metavar="URL",
-            help="Where people open them, for links in messages: https://ops.example.org.",
-        ),
-    ] = None,
+    sign_key: SignKeyOption = None,
+    status_remote: StatusRemoteOption = None,
+    grace: GraceOption = "30s",
+    webhooks: WebhooksOption = "off",
+    take_over: TakeOverOption = False,
+    dashboard: DashboardOption = None,
+    token: TokenOption = None,
+    public_url: PublicUrlOption = None,
     logs: LogsOption = None,
-    log_format: Annotated[
-        str,
-        typer.Option(
-            "--log-format", envvar="OPSCONDUCTOR_LOG_FORMAT", metavar="text|json", help="How its log is written."
-        ),
-    ] = "text",
+    log_format: LogFormatOption = "text",
+    database: DatabaseOption = None,
 ) -> int:
     """Everything in one process on an embedded store: reconcile, schedule, run, publish, show."""
     from opsconductor.wiring import serve
-    from schemas.quantities import parse_duration
 
-    try:
-        patience = parse_duration(grace)
-    except ValueError as error:
-        raise UsageError(f"--grace {grace!r}: {error}") from error
-    if not re.fullmatch(r"(refs/heads/)?[A-Za-z0-9_][A-Za-z0-9._/-]*", branch):
-        raise UsageError(f"--branch {branch!r} cannot be the name of a branch")
+    if database and once:
+        raise UsageError("--once is for a store of its own; leave out --database")
     where = parse_source(source)
     settings = Settings(
         source=where,
-        state=_state(where, state),
-        branch=branch,
+        state=state_of(where, state),
+        branch=branch_of(branch),
         secret_dir=secret_dir.resolve() if secret_dir else None,
         secret_variables=secret_variables(os.environ),
         restricted=restricted,
@@ -144,55 +103,18 @@ def up(
         sign_key=sign_key.expanduser().resolve() if sign_key else None,
         own=() if token is None else (token,),
         status_remote=status_remote,
-        grace=patience,
+        grace=patience_of(grace),
         take_over=take_over,
-        webhooks=_address("--webhooks", webhooks),
+        webhooks=address_of("--webhooks", webhooks),
         logs=logs,
-        log_format=_log_format(log_format),
+        log_format=log_format_of(log_format),
         once=once,
         paused=paused,
-        dashboard=_pages(dashboard, token),
-        public_url=_public(public_url),
+        dashboard=pages_of(dashboard, token),
+        public_url=public_of(public_url),
+        database=database_of(database),
     )
     return serve(settings, begun=None if paused else lambda pages: _begun(settings, pages))
-
-
-def _pages(text: str | None, token: Path | None) -> Pages | None:
-    """Where the dashboard is to be, and for whom."""
-    address = DASHBOARD if text is None else _address("--dashboard", text)
-    shown = None if token is None else _token(token)
-    return None if address is None else Pages(address, chosen=text is not None, token=shown)
-
-
-def _log_format(text: str) -> Format:
-    found = next((each for each in FORMATS if each == text), None)
-    if found is None:
-        raise UsageError(f"--log-format {text!r}: it is {' or '.join(FORMATS)}")
-    return found
-
-
-def _address(option: str, text: str) -> Address | None:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r}: {error}") from error
-
-
-def _public(text: str | None) -> str | None:
-    try:
-        return parse_public(text) if text else None
-    except ValueError as error:
-        raise UsageError(f"--public-url: {error}") from error
-
-
-def _token(file: Path) -> str:
-    try:
-        found = file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--token {file}: {error}") from error
-    if len(found) < _SHORTEST_TOKEN or not found.isascii() or not found.isprintable():
-        raise UsageError(f"--token {file}: its first and only line is a token of at least {_SHORTEST_TOKEN} characters")
-    return found
 
 
 def _begun(settings: Settings, pages: str | None) -> None:
@@ -229,7 +151,7 @@ def accept(
     """Let the engine go on from a commit that it froze before: rewritten history, or a commit that removes much."""
     from opsconductor.acceptance import accept as record
 
-    folder = _state(parse_source(source), state)
+    folder = state_of(parse_source(source), state)
     record(folder, commit)
     chatter(f"recorded: the engine on {folder.root} takes {commit[:12]} at its next look")
     return exits.OK
@@ -254,13 +176,9 @@ def doctor(
     check_format(output)
 
     where = parse_source(source or repo)
-    checks = examine(where, _state(where, state), branch, trust_of(verify, trust))
+    checks = examine(where, state_of(where, state), branch, trust_of(verify, trust))
     if output in ("table", "wide"):
         typer.echo(show(checks))
     else:
         show_data(Table((), (), as_data(checks)), output)
     return exits.OK if all(check.good for check in checks) else exits.FINDINGS
-
-
-def _state(source: Source, given: str | None) -> StateFolder:
-    return StateFolder(Path(given).expanduser().resolve() if given else default_state(source))

@@ -50,7 +50,10 @@ _GAUGES = (
     ("queue_runs", ("pool",), "Runs that wait for a runner of the pool."),
     ("queue_oldest_seconds", ("pool",), "How long the oldest of them has waited; 0 where none does."),
     ("gates_open", (), "Gates of workflows that wait for somebody's word."),
-    ("runners", ("pool",), "Runners at work in this process; pool `*` serves every pool."),
+    ("leads", (), "1 where this controller leads those of its database, or is alone, else 0."),
+    ("controllers", ("state",), "Controllers of the database, by what they do: leads, standsBy, lost. Absent where there is one process."),  # noqa: E501
+    ("runners", ("pool",), "Runners at work, of this process or, where several share a database, of all; pool `*` serves every pool. One that serves several pools counts in each."),  # noqa: E501
+    ("runners_lost", (), "Runners of the database that have given no sign of life for a lease, and did not stop in order. Absent where there is one process."),  # noqa: E501
     ("runner_runs", ("pool",), "Runs that they work on."),
     ("runner_capacity", ("pool",), "Runs that they take at once."),
     ("outbox_lag_entries", ("consumer",), "Changes that a consumer (`status`, `logs` of --logs) has not dealt with; runs whose logs are set aside (`logs.aside`) or not yet removed (`logs.gone`) where logs are kept."),  # noqa: E501

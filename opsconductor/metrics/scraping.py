@@ -4,14 +4,20 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from journal import measures
+import structlog
+from sqlalchemy import Connection
+
+from journal import attendance, leadership, leaseclock, measures
 from journal.clock import Clock
 from journal.errors import Unavailable
+from journal.measures import Measures
 from journal.store import JournalReader
 from opsconductor import health
 from opsconductor.dashboard.sources import Engine
 from opsconductor.metrics.meter import Meter
-from opsconductor.metrics.series import Scrape, Sizes, series
+from opsconductor.metrics.series import Company, Scrape, Sizes, series
+
+log = structlog.get_logger(__name__)
 
 
 class Metrics:
@@ -33,10 +39,14 @@ class Metrics:
 
         pulse = self._engine.pulse()
         parts = health.ready(pulse, await self._engine.unwritable())
+        measured: Measures | None = None
+        company: Company | None = None
         try:
             measured = await self._journal.read(measures.read)
-        except Unavailable:
-            measured = None
+            if pulse.rank is not None:
+                company = await self._journal.read(_company)
+        except Unavailable as error:
+            log.debug("a scrape has nothing of the journal", error=error.message)
         scrape = Scrape(
             at=self._clock.now(),
             version=self._version,
@@ -46,8 +56,15 @@ class Metrics:
             catalog=self._engine.catalog,
             measures=measured,
             sizes=_sizes(self._file),
+            company=company,
         )
         return exposed((*series(scrape), *self._meter.series()), accept)
+
+
+def _company(conn: Connection) -> Company:
+    at, leads = leaseclock.at(conn), leadership.leader(conn)
+    led = None if leads is None or leads.until is None else leads.name
+    return Company(attendance.known_controllers(conn, at=at), attendance.known_runners(conn, at=at), led)
 
 
 def _sizes(file: Path) -> Sizes:

@@ -9,6 +9,7 @@ from itertools import accumulate
 from engine.catalog import DEFAULT_POOL, Catalog
 from engine.channels import COMMIT_STATUS
 from engine.views import SyncView
+from journal.attendance import Controller, Runner
 from journal.counts import BOUNDS, NO_CLASS, Count
 from journal.measures import Measures
 from opsconductor.health import Pulse
@@ -40,6 +41,15 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
+class Company:
+    """Who shares a journal, and who of the controllers leads."""
+
+    controllers: tuple[Controller, ...]
+    runners: tuple[Runner, ...]
+    leader: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Scrape:
     """What is asked for once a scrape. `measures` None: the journal cannot be read, and its metrics are absent."""
 
@@ -51,6 +61,8 @@ class Scrape:
     catalog: Catalog | None
     measures: Measures | None
     sizes: Sizes
+    company: Company | None = None
+    """None: one process alone, or the journal cannot be read."""
 
 
 Series = tuple[str, Labels, float | Spread]
@@ -75,13 +87,36 @@ def _of_engine(scrape: Scrape) -> Iterator[Series]:
     for name, moment in (("reconcile_age_seconds", pulse.passed), ("source_age_seconds", pulse.seen)):
         if (age := pulse.since(moment)) != float("inf"):
             yield name, (), age
-    working = pulse.working
-    yield "runners", (_EVERY_POOL,), working is not None
-    yield "runner_runs", (_EVERY_POOL,), working.runs if working else 0
-    yield "runner_capacity", (_EVERY_POOL,), working.capacity if working else 0
+    yield "leads", (), pulse.rank is None or pulse.rank.leads
+    yield from _of_runners(scrape)
     for file, size in scrape.sizes.files.items():
         yield "store_bytes", (file,), size
     yield "state_free_bytes", (), scrape.sizes.free
+
+
+def _of_runners(scrape: Scrape) -> Iterator[Series]:
+    if scrape.pulse.rank is None:
+        working = scrape.pulse.working
+        yield "runners", (_EVERY_POOL,), working is not None
+        yield "runner_runs", (_EVERY_POOL,), working.runs if working else 0
+        yield "runner_capacity", (_EVERY_POOL,), working.capacity if working else 0
+        return
+    if scrape.company is None:
+        return
+    states = {"leads": 0.0, "standsBy": 0.0, "lost": 0.0}
+    for controller in scrape.company.controllers:
+        leads = controller.name == scrape.company.leader
+        states["lost" if controller.lost else "leads" if leads else "standsBy"] += 1
+    yield from (("controllers", (state,), count) for state, count in states.items())
+    yield "runners_lost", (), sum(one.lost for one in scrape.company.runners)
+    names = _Names.of(scrape.catalog).pools | {_EVERY_POOL}
+    each: dict[str, list[Runner]] = {}
+    for runner in scrape.company.runners:
+        for pool in runner.pool.split(",") if not runner.lost else ():
+            each.setdefault(_among(names, pool), []).append(runner)
+    yield from (("runners", (pool,), len(found)) for pool, found in each.items())
+    yield from (("runner_runs", (pool,), sum(one.runs for one in found)) for pool, found in each.items())
+    yield from (("runner_capacity", (pool,), sum(one.capacity for one in found)) for pool, found in each.items())
 
 
 def _of_definitions(scrape: Scrape) -> Iterator[Series]:

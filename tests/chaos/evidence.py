@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
+import psycopg.rows
 import pygit2
 import yaml
 
@@ -65,7 +67,14 @@ def living_journal(path: Path) -> Journal:
         return _journal(connection)
 
 
-def _journal(connection: sqlite3.Connection) -> Journal:
+def served_journal(url: str) -> Journal:
+    """The store in a database of PostgreSQL, in one snapshot."""
+    with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        return _journal(connection)
+
+
+def _journal(connection: Any) -> Journal:
     rows = connection.execute("SELECT * FROM steps ORDER BY seq").fetchall()
     steps: dict[int, list[StepRow]] = {}
     for row in rows:
@@ -121,9 +130,12 @@ def _journal(connection: sqlite3.Connection) -> Journal:
     )
 
 
-def _applied(connection: sqlite3.Connection) -> str | None:
+def _applied(connection: Any) -> str | None:
     row = connection.execute("SELECT value FROM facts WHERE key = 'accepted'").fetchone()
-    return json.loads(row["value"]).get("applied") if row else None
+    if row is None:
+        return None
+    value: dict[str, str | None] = json.loads(row["value"]) if isinstance(row["value"], str) else row["value"]
+    return value.get("applied")
 
 
 def _instant(microseconds: int) -> datetime:

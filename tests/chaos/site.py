@@ -555,7 +555,7 @@ class Site:
             plans=PLANS,
             timetables=tuple(self.timetables),
             effects=evidence.effects(self.effects),
-            journal=evidence.journal(self.store),
+            journal=self.recorded(),
             until=self.until,
             branch=evidence.branch(self.source),
             earlier=tuple(self.notes),
@@ -565,6 +565,10 @@ class Site:
             watched={"after-wrong": ("wrong", "failed")} if self.triggers else {},
             heard=frozenset({"on-note"}) if self.triggers and self.notes_pushed else frozenset(),
         )
+
+    def recorded(self) -> Journal:
+        """What the store has."""
+        return evidence.journal(self.store)
 
     def check(self) -> None:
         """Fail with every promise that the history breaks."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from engine import zones
 from engine.yamltext import stamp
-from journal import measures, wellbeing
+from journal import attendance, leadership, leaseclock, measures, wellbeing
 from journal.errors import Unavailable
 from journal.measures import Measures
 from opsconductor import health
@@ -40,6 +40,7 @@ async def load(sources: Sources, _: Asked) -> Data:
         ],
         "store": _store(sources.journal_file),
         "working": pulse.working and {"runs": pulse.working.runs, "capacity": pulse.working.capacity},
+        "rank": pulse.rank and {"name": pulse.rank.name, "leads": pulse.rank.leads, "leader": pulse.rank.leader},
     }
     try:
         return head | await sources.journal.read(lambda conn: _journal(conn, sources))
@@ -50,11 +51,12 @@ async def load(sources: Sources, _: Asked) -> Data:
 PAGE = Page(
     "/health", "health", load, name="Health",
     gives=("ready", "sentence", "parts", "version", "startedAt", "upSeconds", "clock", "paused", "git", "store",
-           "working", "unread", "runners", "queues", "open", "gates", "behind", "messages", "dead"),
+           "working", "rank", "unread", "controllers", "runners", "queues", "open", "gates", "behind", "messages",
+           "dead"),
 )  # fmt: skip
 
-_NOTHING: Data = {"unread": None, "runners": [], "queues": [], "open": [], "gates": 0, "behind": [], "messages": [],
-                  "dead": []}  # fmt: skip
+_NOTHING: Data = {"unread": None, "controllers": [], "runners": [], "queues": [], "open": [], "gates": 0,
+                  "behind": [], "messages": [], "dead": []}  # fmt: skip
 
 
 def _store(file: Path) -> Data:
@@ -72,12 +74,10 @@ def _size(file: Path) -> int:
 
 def _journal(conn: Connection, sources: Sources) -> Data:
     at, measured = sources.clock.now(), measures.read(conn)
-    since = sources.engine.pulse().started_at
+    pulse = sources.engine.pulse()
+    known = _shared(conn) if pulse.rank is not None else {"runners": _alone(conn, pulse.started_at)}
     return _NOTHING | {
-        "runners": [
-            {"name": one.name, "pool": one.pool, "host": one.host, "since": stamp(one.since)}
-            for one in wellbeing.begun(conn, since, _RUNNERS)
-        ],
+        **known,
         "queues": [
             {"pool": one.pool, "count": one.count, "oldest": stamp(one.oldest), "seconds": _age(at, one.oldest)}
             for one in measured.queues
@@ -93,6 +93,39 @@ def _journal(conn: Connection, sources: Sources) -> Data:
             {"id": one.id, "channel": one.channel, "subject": one.subject, "error": one.error, "at": stamp(one.at)}
             for one in wellbeing.dead_letters(conn, _DEAD)
         ],
+    }
+
+
+def _alone(conn: Connection, since: datetime) -> list[Data]:
+    return [
+        {"name": one.name, "pool": one.pool, "host": one.host, "since": stamp(one.since)}
+        for one in wellbeing.begun(conn, since, _RUNNERS)
+    ]
+
+
+def _shared(conn: Connection) -> Data:
+    """Who is at work on a journal that several processes share, by their signs of life."""
+    at, leads = leaseclock.at(conn), leadership.leader(conn)
+    controllers = attendance.known_controllers(conn, at=at)
+    runners = attendance.known_runners(conn, at=at)
+    led = None if leads is None or leads.until is None else leads.name
+    return {
+        "controllers": [_shown(one) | {"leads": one.name == led} for one in controllers[:_RUNNERS]],
+        "runners": [
+            _shown(one) | {"pool": one.pool, "runs": one.runs, "capacity": one.capacity, "labels": dict(one.labels)}
+            for one in runners[:_RUNNERS]
+        ],
+    }
+
+
+def _shown(one: attendance.Controller | attendance.Runner) -> Data:
+    return {
+        "name": one.name,
+        "host": one.host,
+        "version": one.version,
+        "since": stamp(one.since),
+        "seenAt": stamp(one.seen_at),
+        "lost": one.lost,
     }
 
 

@@ -1,0 +1,112 @@
+"""`runner`: works on runs and messages of its pools; any number on one database."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opsconductor.cli.engineoptions import (
+    DatabaseOption,
+    GraceOption,
+    LogFormatOption,
+    WebhooksOption,
+    address_of,
+    database_of,
+    log_format_of,
+    patience_of,
+)
+from opsconductor.cli.options import IdentityOption, LogsOption, RestrictedOption, SecretDirOption, StateOption
+from opsconductor.exits import UsageError
+from opsconductor.settings import (
+    RunningSettings,
+    StateFolder,
+    identities,
+    secret_host,
+    secret_variables,
+    state_home,
+)
+
+_POOL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=[A-Za-z0-9._-]{0,63}")
+_MOST = 1_000
+
+PoolOption = Annotated[
+    list[str],
+    typer.Option("--pool", envvar="OPSCONDUCTOR_POOL", metavar="P", help="A pool whose runs it takes; may repeat."),
+]
+CapacityOption = Annotated[
+    int, typer.Option("--capacity", envvar="OPSCONDUCTOR_CAPACITY", metavar="N", help="Runs that it takes at once.")
+]
+LabelsOption = Annotated[
+    str,
+    typer.Option("--labels", envvar="OPSCONDUCTOR_LABELS", metavar="K=V,...", help="What the health page says of it."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("runner")(runner)
+
+
+def runner(
+    database: DatabaseOption = None,
+    pool: PoolOption = [],  # noqa: B006 - typer makes its own
+    capacity: CapacityOption = 50,
+    labels: LabelsOption = "",
+    state: StateOption = None,
+    secret_dir: SecretDirOption = None,
+    identity: IdentityOption = [],  # noqa: B006 - typer makes its own
+    restricted: RestrictedOption = False,
+    webhooks: WebhooksOption = "off",
+    grace: GraceOption = "30s",
+    logs: LogsOption = None,
+    log_format: LogFormatOption = "text",
+) -> int:
+    """Work on runs of its pools: it asks the database for them, and needs neither git nor a way in."""
+    from opsconductor.runner import RunnerProcess
+    from opsconductor.wiring import work
+
+    url = database_of(database, needed=True)
+    assert url is not None
+    pools = frozenset(pool)
+    if not pools:
+        raise UsageError("--pool P is needed: the pool whose runs it takes; jobs that name none are of 'default'")
+    if odd := sorted(one for one in pools if not _POOL.fullmatch(one)):
+        raise UsageError(f"--pool {odd[0]!r} cannot be the name of a RunnerPool")
+    if not 1 <= capacity <= _MOST:
+        raise UsageError(f"--capacity {capacity}: it is from 1 to {_MOST}")
+    folder = _folder(url, pools, state)
+    running = RunningSettings(
+        state=folder,
+        secrets=secret_dir.resolve() if secret_dir else folder.secrets,
+        secret_variables=secret_variables(os.environ),
+        restricted=restricted,
+        secret_host=secret_host(os.environ),
+        identities=identities(identity),
+        own=(folder.root,),
+        webhooks=address_of("--webhooks", webhooks),
+        logs=logs,
+        grace=patience_of(grace),
+        pools=pools,
+        capacity=capacity,
+        shared=True,
+    )
+    return work(RunnerProcess(url, pools, running, _labels(labels), log_format_of(log_format)))
+
+
+def _labels(text: str) -> dict[str, str]:
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    if odd := [one for one in found if not _LABEL.fullmatch(one)]:
+        raise UsageError(f"--labels {odd[0]!r}: it is key=value, with commas between several")
+    return dict(one.split("=", 1) for one in found)
+
+
+def _folder(url: str, pools: frozenset[str], given: str | None) -> StateFolder:
+    """One folder for each database and set of pools, unless another was asked for."""
+    if given:
+        return StateFolder(Path(given).expanduser().resolve())
+    known = hashlib.sha256("\n".join([url, *sorted(pools)]).encode()).hexdigest()[:8]
+    return StateFolder(state_home() / f"runner-{min(pools)}-{known}")

@@ -1,0 +1,104 @@
+"""A runner apart: it works on runs and messages of its pools, and knows nobody but the database."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from secrets import token_hex
+
+import structlog
+
+from journal import facts
+from journal.attendance import Runner as Sign
+from journal.clock import Clock
+from journal.errors import Unavailable
+from journal.store import Journal
+from opsconductor import ending
+from opsconductor.answering import PUSHED
+from opsconductor.askedfiles import AskedFiles
+from opsconductor.ending import Ending
+from opsconductor.loglines import Format
+from opsconductor.pinnedhooks import PinnedHooks
+from opsconductor.running import Running
+from opsconductor.settings import RunningSettings
+from opsconductor.signs import Signs
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerProcess:
+    """How `runner` runs."""
+
+    database: str = field(repr=False)
+    pools: frozenset[str]
+    running: RunningSettings
+    labels: Mapping[str, str] = field(default_factory=dict)
+    log_format: Format = "text"
+
+
+class LoneRunner:
+    """Runs until `stop` is called, or the journal refuses something that a person must mend."""
+
+    def __init__(self, settings: RunnerProcess, journal: Journal, clock: Clock) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._stop = asyncio.Event()
+        self._since = clock.now()
+        files = AskedFiles(journal, clock)
+        self._running = Running(settings.running, journal, clock, pools=lambda: settings.pools, repository=files)
+        self._hooks = PinnedHooks(journal, settings.pools)
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """Begin the drained stop: nothing more is claimed, and what runs may end within the grace time."""
+        self._stop.set()
+
+    async def run(self) -> int:
+        """Until the stop; gives the exit code."""
+        settings, end = self._settings, Ending()
+        log.info("this runner works", name=self._running.name, pools=sorted(settings.pools))
+        stopped = asyncio.create_task(self._until_stopped())
+        signs = asyncio.create_task(Signs(self._journal, self._clock).runner(self._sign))
+        parts = {
+            stopped,
+            signs,
+            *self._running.start(known=self._hooks.known, pushed=self._pushed),
+            *((asyncio.create_task(self._hooks.keep_up()),) if self._running.receives else ()),
+        }
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            failed = next((part.exception() for part in done if part.exception() is not None), None)
+            if failed is not None:
+                end = ending.of(failed)
+            await self._running.close_door()
+            await self._running.drain()
+            await self._running.finish()
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, *self._telling, return_exceptions=True)
+            self._running.close()
+        if end.bug is not None:
+            raise end.bug
+        log.info("stopped in order") if not end.reason else log.error("stopped", reason=end.reason)
+        return end.code
+
+    async def _until_stopped(self) -> None:
+        await self._stop.wait()
+
+    def _sign(self, now: datetime) -> Sign:
+        return self._running.sign(now, since=self._since, labels=self._settings.labels)
+
+    def _pushed(self) -> None:
+        """Tell who leads, who looks at the source then."""
+        task = asyncio.create_task(self._tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _tell(self) -> None:
+        try:
+            await self._journal.write(lambda tx: facts.put(tx, PUSHED, token_hex(8)))
+        except Unavailable as error:
+            log.warning("who leads is not told of a push; the next look sees it", error=error.message)

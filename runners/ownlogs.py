@@ -1,0 +1,80 @@
+"""The logs of a runner among several: each brings those in its own folder to where logs are kept, and removes those of
+runs that retention has removed.
+
+What was brought is remembered by a file beside the logs, so that nothing is asked of the journal but whether a run has
+ended. Bringing it again is harmless.
+"""
+
+import asyncio
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, select
+
+from engine.identity import RunId
+from journal.errors import Refused, Unavailable
+from journal.store import Journal
+from journal.tables import runs
+from runners.logs import files_in, folder_of, remove
+from runners.logstore import LogStore
+
+log = structlog.get_logger(__name__)
+
+_LOOK = 10.0
+_ASKED_AT_ONCE = 200
+_BROUGHT = "brought"
+_YOUNG = timedelta(hours=1)
+"""So long the logs stay of a run that the journal does not know."""
+
+
+class OwnLogs:
+    """`keep_up` beside the work; `finish` once more at the end. Without a `store` logs are removed and not brought."""
+
+    def __init__(self, journal: Journal, folder: Path, store: LogStore | None) -> None:
+        self._journal = journal
+        self._folder = folder
+        self._store = store
+
+    async def keep_up(self) -> None:
+        """Bring what ends, for ever."""
+        while True:
+            try:
+                await self.finish()
+            except (Unavailable, Refused) as error:
+                log.warning("logs are brought to their place later", error=error.message)
+            await asyncio.sleep(_LOOK)
+
+    async def finish(self) -> None:
+        """Bring what is left. Raises Unavailable; the next start makes up for it."""
+        names = await asyncio.to_thread(self._unsettled)
+        for start in range(0, len(names), _ASKED_AT_ONCE):
+            some = names[start : start + _ASKED_AT_ONCE]
+            known = await self._journal.read(lambda conn, some=some: _ended(conn, some))  # type: ignore[misc]
+            for run in some:
+                await self._settle(run, known.get(run))
+
+    async def _settle(self, run: RunId, ended: bool | None) -> None:
+        if ended is None:
+            await asyncio.to_thread(self._remove, run)
+        elif ended and self._store is not None and not self._mark(run).exists():
+            for name in await asyncio.to_thread(files_in, self._folder, run):
+                await self._store.put(name, self._folder / name)
+            await asyncio.to_thread(self._mark(run).touch)
+
+    def _unsettled(self) -> list[RunId]:
+        return [RunId(path.name) for path in sorted(self._folder.glob("[0-9]*/[0-9]*/[0-9]*/*")) if path.is_dir()]
+
+    def _mark(self, run: RunId) -> Path:
+        return self._folder / (folder_of(run) or "") / _BROUGHT
+
+    def _remove(self, run: RunId) -> None:
+        folder = folder_of(run)
+        if folder is not None and time.time() - (self._folder / folder).stat().st_mtime > _YOUNG.total_seconds():
+            remove(self._folder, run)
+
+
+def _ended(conn: Connection, names: list[RunId]) -> dict[RunId, bool]:
+    rows = conn.execute(select(runs.c.id, runs.c.finished_at).where(runs.c.id.in_(names)))
+    return {RunId(row.id): row.finished_at is not None for row in rows}
