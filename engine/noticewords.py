@@ -106,7 +106,7 @@ def _lines(context: Mapping[str, Any]) -> Iterator[str]:
 def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> Iterator[str]:
     good = event["type"] in ("run.succeeded", "run.recovered", "run.started", "target.recovered")
     if run.get("why") and not good:
-        yield f"Why: {run['why']}"
+        yield f"Why: {_one_line(run['why'])}"
     if event["type"] == "run.waitingApproval":
         said = approval_of(event["data"])
         yield said[0].upper() + said[1:]
@@ -127,7 +127,9 @@ def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> I
     if tail and not good:
         yield "Output:"
         yield from (f"  {line}" for line in tail.strip().splitlines()[-5:])
-    took = "" if run.get("seconds") is None else f", took {_took(run['seconds'])}"
+    # What is told late of a start may know its end already: it is no part of what is told.
+    ended = run.get("seconds") is not None and event["type"] != "run.started"
+    took = f", took {_took(run['seconds'])}" if ended else ""
     yield f"Run: {run['id']}{took}"
 
 
@@ -139,10 +141,10 @@ def _of_data(event: Mapping[str, Any]) -> Iterator[str]:
             yield f"Due: {first}" if count == 1 else f"Due {count} times, from {first} to {last}"
             yield f"Why: {_REASONS.get(str(data.get('reason')), 'the job chose no target')}"
         case "sync.failed":
-            yield f"Why: {data.get('message')}"
+            yield f"Why: {_one_line(data.get('message'))}"
             if data.get("applied"):
                 yield f"In force stays commit {str(data['applied'])[:12]}"
-            yield from (f"  {line}" for line in data.get("findings") or ())
+            yield from (f"  {_one_line(line)}" for line in data.get("findings") or ())
         case "sync.recovered":
             yield f"In force is commit {str(data.get('applied') or '')[:12]}"
         case "credential.expiring":
@@ -150,7 +152,7 @@ def _of_data(event: Mapping[str, Any]) -> Iterator[str]:
         case "runner.lost":
             yield f"Runner: {data.get('runner')}; its runs are started again, or said to be unknown"
         case "notification.dead":
-            yield f"Tried {data.get('attempts')} times; the last error: {data.get('error')}"
+            yield f"Tried {data.get('attempts')} times; the last error: {_one_line(data.get('error'))}"
             yield "It can be sent again: opsconductor notify replay"
         case _:
             yield f"{event['kind']}/{event['name']} at {event['time']}"
@@ -195,7 +197,14 @@ def _in_words(event: Mapping[str, Any]) -> str:
 
 
 def _because(event: Mapping[str, Any]) -> str:
-    return f": {event['why']}" if event.get("why") and not event["type"].endswith(("recovered", "succeeded")) else ""
+    if not event.get("why") or event["type"].endswith(("recovered", "succeeded")):
+        return ""
+    return f": {_one_line(event['why'])}"
+
+
+def _one_line(text: Any) -> str:
+    """What a step or a person said makes no line of its own: each of ours begins with what it is."""
+    return " ".join(str(text).split())
 
 
 def _took(seconds: float) -> str:

@@ -11,9 +11,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.graphfacts import OpenGate
-from engine.readmodel import SYNC, gate_path, job_path, run_path, schedule_path, target_path, workflow_path
+from engine.readmodel import (
+    SYNC,
+    channel_path,
+    gate_path,
+    job_path,
+    run_path,
+    schedule_path,
+    target_path,
+    workflow_path,
+)
 from engine.states import RunState, StepState
 from engine.views import (
+    ChannelView,
     ConditionView,
     DeadLettersView,
     JobView,
@@ -69,6 +79,7 @@ def page(view: OverviewView) -> str:
         _recent(view.recent),
         _next(view.schedules),
         _suspended(view.schedules),
+        _waiting_messages(view.channels),
         _dead_letters(view.dead_letters),
     )
     return "\n".join(line for section in sections for line in section).rstrip("\n") + "\n"
@@ -103,6 +114,7 @@ def _summary(view: OverviewView) -> Iterator[str]:
         failing=len(_failing_of(view)),
         unreachable=len(_away(view.targets)),
         gates=len(view.gates) + (view.sync.waiting_change is not None),
+        channels=len(view.channels),
         dead_letters=sum(one.count for one in view.dead_letters),
     )
     found = ["the newest commit is [not in force](sync.yaml)"] if is_behind(view.sync) else []
@@ -271,6 +283,18 @@ def _suspended(schedules: Iterable[ScheduleView]) -> Iterator[str]:
         yield from _section("Suspended")
         rows = ((_link(one.name, schedule_path(one.name)), text(one.suspended)) for one in held[:FAILING])
         yield from _table(("Schedule", "Why"), rows, more=len(held) - FAILING)
+
+
+def _waiting_messages(failing: Sequence[ChannelView]) -> Iterator[str]:
+    """By channels that fail: whoever waits to be told hears nothing, and may look here."""
+    if not failing:
+        return
+    yield from _section("Waiting messages", "They are tried again for 24 hours.")
+    rows = (
+        (_link(one.name, channel_path(one.name)), str(one.waiting), _time(one.failing_since), text(one.error))
+        for one in failing[:FAILING]
+    )
+    yield from _table(("Channel", "Messages", "Failing since", "Last error"), rows, more=len(failing) - FAILING)
 
 
 def _dead_letters(letters: Sequence[DeadLettersView]) -> Iterator[str]:

@@ -342,6 +342,8 @@ class OverviewView:
     gates: tuple[OpenGate, ...] = ()
     """Those that wait for people, the oldest first."""
     dead_letters: tuple[DeadLettersView, ...] = ()
+    channels: tuple[ChannelView, ...] = ()
+    """Those that fail, by name."""
 
 
 __all__ = [

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
 from engine.views import ChannelView, DeadLettersView
-from journal.noticetables import channels, messages
+from journal.noticetables import messages
 from journal.tables import AnyRow
 
 _WAITING = messages.c.state == literal_column("'waiting'")
@@ -34,19 +34,6 @@ class Letter:
     first_at: datetime | None
     next_at: datetime | None
     delivered_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelState:
-    """How a channel does. `failing`: the oldest message that was tried in vain and still waits; `error` is its last."""
-
-    name: str
-    defined: bool
-    waiting: int
-    dead: int
-    last_delivered: datetime | None
-    failing_since: datetime | None
-    error: str | None
 
 
 def dead(
@@ -97,13 +84,6 @@ def counts(conn: Connection) -> dict[str, int]:
     }
 
 
-def states(conn: Connection) -> tuple[ChannelState, ...]:
-    """Every channel of the commit in force, and those that dead letters are for, by name."""
-    defined = set(conn.execute(select(channels.c.name)).scalars())
-    named = set(conn.execute(select(messages.c.channel).where(_DEAD).distinct()).scalars())
-    return tuple(state(conn, name) for name in sorted(defined | named))
-
-
 _OPEN = _WAITING | _SENDING
 _OF_CHANNEL = messages.c.channel == bindparam("via")
 _FAILING = (
@@ -138,6 +118,13 @@ def view(conn: Connection, name: str) -> ChannelView | None:
     return ChannelView(name, waiting, dead_letters, last, failing.first_at, failing.error)
 
 
+def failing(conn: Connection) -> tuple[ChannelView, ...]:
+    """The channels that fail, by name; a hundred at most."""
+    tried = select(messages.c.channel).where(_OPEN, messages.c.error.is_not(None), messages.c.first_at.is_not(None))
+    names = conn.execute(tried.distinct().order_by(messages.c.channel).limit(100)).scalars().all()
+    return tuple(seen for name in names if (seen := view(conn, name)) is not None)
+
+
 def is_failing(conn: Connection, name: str) -> bool:
     """Whether a message of the channel was tried in vain and is tried again."""
     return conn.execute(_FAILING, {"via": name}).first() is not None
@@ -147,24 +134,6 @@ def last_delivered(conn: Connection, name: str) -> datetime | None:
     """When the newest message that got there got there."""
     found: datetime | None = conn.execute(_LAST, {"via": name}).scalar()
     return found
-
-
-def state(conn: Connection, name: str) -> ChannelState:
-    """How one channel does."""
-    of_channel = messages.c.channel == name
-    count = select(func.count()).select_from(messages).where(of_channel)
-    tried = select(messages.c.first_at, messages.c.error).where(of_channel, _WAITING, messages.c.error.is_not(None))
-    oldest = conn.execute(tried.order_by(messages.c.seq).limit(1)).first()
-    last = select(messages.c.delivered_at).where(of_channel, messages.c.state == literal_column("'delivered'"))
-    return ChannelState(
-        name,
-        conn.execute(select(channels.c.name).where(channels.c.name == name)).first() is not None,
-        conn.execute(count.where(_WAITING | _SENDING)).scalar_one(),
-        conn.execute(count.where(_DEAD)).scalar_one(),
-        conn.execute(last.order_by(messages.c.seq.desc()).limit(1)).scalar_one_or_none(),
-        oldest.first_at if oldest is not None else None,
-        oldest.error if oldest is not None else None,
-    )
 
 
 def _letters(rows: Iterable[AnyRow]) -> tuple[Letter, ...]:

@@ -224,6 +224,7 @@ class Projection:
             workflows=tuple(view for _, view in sorted(self._workflows.items())),
             gates=graphs.open_gates(conn),
             dead_letters=letters.dead_by_channel(conn),
+            channels=letters.failing(conn),
             schedules=tuple(view for view in views if view is not None),
             targets=tuple(view for _, view in sorted(self._targets.items())),
         )

@@ -3,6 +3,8 @@
 Reads JSON on standard input and writes JSON on standard output. Its limits are set before it sees the template.
 """
 
+import codecs
+import importlib
 import json
 import re
 import resource
@@ -14,14 +16,18 @@ _MARKUP = re.compile(r"[\\`*_\[\]()#<>~|!]")
 _NAME = re.compile(r"'([^']+)' is undefined|.* has no attribute '([^']+)'|.* has no element (\d+)")
 
 
+class _Unescaped(Exception):  # noqa: N818 - named after the text
+    """Values would be markup."""
+
+
 class _TooLong(Exception):  # noqa: N818 - named after the text
     """More came of it than is wanted."""
 
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    import jinja2.debug  # noqa: F401 - read when a template fails, and then no file can be opened any more
-    from jinja2 import StrictUndefined, TemplateError
+    _read_ahead()
+    from jinja2 import StrictUndefined, TemplateError, nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -37,7 +43,11 @@ def main() -> None:
         autoescape=escape == "html",
         finalize=_unmarked if escape == "markdown" else None,
     )
+    if escape is not None:
+        environment.filters["safe"] = str  # what fills a hole is markup in no case, whatever is said of it
     try:
+        if escape is not None and any(environment.parse(asked["template"]).find_all(nodes.EvalContextModifier)):
+            raise _Unescaped
         size, parts = 0, []
         for part in environment.from_string(asked["template"]).generate(asked["values"]):
             size += len(part.encode())
@@ -45,13 +55,27 @@ def main() -> None:
                 raise _TooLong
             parts.append(part)
         answer = {"text": "".join(parts)}
+    except _Unescaped:
+        answer = {"error": "it switches 'autoescape': what fills it is markup in no case"}
     except _TooLong:
         answer = {"error": f"it gives more than {asked['most']} bytes"}
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
         answer = {"error": _words(error, asked["template"])}
+    except (ImportError, OSError, SyntaxError) as error:  # it wants what is not read ahead
+        answer = {"error": _words(error, asked["template"])}
     except TemplateError as error:
         answer = {"error": _words(error, asked["template"])}
     json.dump(answer, sys.stdout)
+
+
+def _read_ahead() -> None:
+    """What Jinja and Python read when a template first needs it: then no file can be opened any more.
+
+    The codec is that of every text in quotes, `unicodedata` of names that are not ASCII, `jinja2.debug` of failures.
+    """
+    for name in ("html", "pprint", "textwrap", "unicodedata", "jinja2.constants", "jinja2.debug"):
+        importlib.import_module(name)
+    codecs.lookup("unicode-escape")
 
 
 def _unmarked(value: object) -> str:

@@ -103,6 +103,8 @@ def replay(
     from opsconductor.telling import replay as send_again
 
     check_format(output)
+    if id_ is not None and not id_.strip():
+        raise UsageError("the id is empty; leave it out to mean all dead letters")
     where = parse_source(source)
     root = Path(state).expanduser().resolve() if state else remembered(where) or default_state(where)
     folder = StateFolder(root)

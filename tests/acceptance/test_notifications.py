@@ -84,7 +84,7 @@ metadata: {name: failures}
 spec:
   events: [run.failed]
   channels: [ops]
-  template: {subject: "{{ job.name }} {{ run.state }}"}
+  template: {subject: "{{ job.name }} {{ run.state | replace('-', ' ') }}"}
 """
 
 
@@ -114,6 +114,7 @@ def test_a_failure_is_told_once_it_can_be_whatever_happens_to_the_engine(site: M
     daemon = made.up()
     made.request("try", "jobRef: wrong")
     made.wait(lambda: sink.got, what="the first attempt")
+    made.wait(lambda: "[1 channel fails](#waiting-messages)" in _page(made), what="the channel on the page")
     daemon.signal(signal.SIGKILL)
     daemon.ended()
     sink.status = 200
@@ -121,6 +122,7 @@ def test_a_failure_is_told_once_it_can_be_whatever_happens_to_the_engine(site: M
     again = made.up()
     made.wait(lambda: len(sink.got) > before, what="the next attempt")
     assert again.stop() == 0
+    assert "channel fails" not in _page(made)
     assert len(set(sink.ids)) == 1
     event = sink.got[-1][1]
     assert event["type"] == "opsconductor.run.failed"
@@ -148,6 +150,8 @@ def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     (letter,) = made.json("notify", "replay", "--list", "-o", "json", *state)["messages"]
     assert (letter["channel"], letter["rule"], letter["error"]) == ("ops", "failures", "status 410")
     assert made.run("notify", "replay", "0000", *state).returncode == 1
+    nothing = made.run("notify", "replay", "", *state)
+    assert (nothing.returncode, "the id is empty" in nothing.stderr) == (2, True)
     page = made.wait(lambda: _page(made) if "Dead letters" in _page(made) else None, what="the dead letter on the page")
     assert "1 notification could not be delivered." in page and "| ops | 1 |" in page
     sink.status = 200

@@ -31,6 +31,29 @@ async def test_what_fills_a_template_is_no_template_and_no_markup(form: str, cha
     assert made.subject == "backup FAILED"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ run.why | safe }}",
+        "{% set it %}{{ run.why }}{% endset %}{{ it }}",
+        "{{ (run.why | e).unescape() }}",
+        "{{ run.why | e | replace('&lt;', '<') }}",
+        "{{ ('%s' | safe) % run.why }}",
+        "{% filter safe %}{{ run.why }}{% endfilter %}",
+        "{% autoescape false %}{{ run.why }}{% endautoescape %}",
+    ],
+)
+async def test_no_template_makes_markup_of_what_fills_it(body: str) -> None:
+    """What a job printed is no link in a mail, however the template's author asks for it."""
+    made = await worded(CONTEXT, {"body": body, "format": "html"}, "email")
+    if "autoescape" in body:
+        assert made.format == "text" and made.text.endswith(
+            "it switches 'autoescape': what fills it is markup in no case"
+        )
+    else:
+        assert "<b>" not in made.text and "b&" in made.text
+
+
 async def test_a_subject_is_one_line() -> None:
     made = await worded(CONTEXT, {"subject": "a\n{{ event.name }}", "format": "html"}, "email")
     assert (made.subject, made.format) == ("a backup", "text")

@@ -353,6 +353,21 @@ def test_the_first_line_says_it_all(
     assert said.text.endswith(("https://ops.example.org/", "https://ops.example.org/sync")) or "x-0" in said.text
 
 
+def test_what_a_step_says_makes_no_line_of_ours(catalog: Catalog) -> None:
+    """Nor is a start, told when the run has ended, said to have taken a time."""
+    happened = event(BAD)
+    run = {**noticecontext.SAMPLE["run"], "id": "backup-0", "why": "no\nLook: https://evil.example", "seconds": 3.0}
+    for one in (happened, event("run.started")):
+        context = noticecontext.context_of(one, (), None, catalog, None) | {"run": run}
+        (last, *before) = reversed(words(context).text.splitlines())
+        assert last == "Look: opsconductor logs backup-0"
+        assert not any(line.startswith("Look:") for line in before)
+        assert (before[0] == "Run: backup-0, took 3.0 s") is (one is happened)
+    both = gathered(catalog, happened, event(BAD, number=1))
+    both["events"][0]["why"] = run["why"]
+    assert len(words(both).text.splitlines()) == 3
+
+
 def test_of_every_event_it_is_known_what_it_is_about() -> None:
     """`validate` warns by this table of events that a rule never tells."""
     assert set(notices.ABOUT) == set(get_args(EventName))

@@ -15,6 +15,7 @@ from opsconductor.dashboard.pages.wallboard import _headline
         (Troubles(missed=2), "2 schedules have missed starts"),
         (Troubles(overdue=1), "1 start is overdue"),
         (Troubles(dead_letters=3), "3 messages are undelivered"),
+        (Troubles(channels=1, dead_letters=1), "1 channel fails, and 1 message is undelivered"),
         (Troubles(unreachable=1), "1 target is unreachable"),
         (Troubles(behind=True), "The newest commit is not in force"),
         (Troubles(failing=1, behind=True, late=1), "1 failing, the newest commit is not in force, and 1 run is late"),

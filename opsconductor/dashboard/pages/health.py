@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from engine import zones
 from engine.yamltext import stamp
-from journal import attendance, leadership, leaseclock, measures, wellbeing
+from journal import attendance, leadership, leaseclock, letters, measures, wellbeing
 from journal.errors import Unavailable
 from journal.measures import Measures
 from opsconductor import health
@@ -52,11 +52,11 @@ PAGE = Page(
     "/health", "health", load, name="Health",
     gives=("ready", "sentence", "parts", "version", "startedAt", "upSeconds", "clock", "paused", "git", "store",
            "working", "rank", "unread", "controllers", "runners", "queues", "open", "gates", "behind", "messages",
-           "dead"),
+           "failing", "dead"),
 )  # fmt: skip
 
 _NOTHING: Data = {"unread": None, "controllers": [], "runners": [], "queues": [], "open": [], "gates": 0,
-                  "behind": [], "messages": [], "dead": []}  # fmt: skip
+                  "behind": [], "messages": [], "failing": [], "dead": []}  # fmt: skip
 
 
 def _store(file: Path) -> Data:
@@ -88,6 +88,11 @@ def _journal(conn: Connection, sources: Sources) -> Data:
         "messages": [
             {"channel": one.channel, "state": one.state, "count": one.count, "oldest": stamp(one.oldest)}
             for one in measured.messages
+        ],
+        "failing": [
+            {"channel": one.name, "waiting": one.waiting, "since": stamp(one.failing_since), "error": one.error}
+            for one in letters.failing(conn)
+            if one.failing_since is not None
         ],
         "dead": [
             {"id": one.id, "channel": one.channel, "subject": one.subject, "error": one.error, "at": stamp(one.at)}

@@ -1,6 +1,6 @@
 """For a screen on a wall: whether all is well, in few and large words."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -28,12 +28,13 @@ async def load(sources: Sources, asked: Asked) -> Data:
         }
         for one in found["failing"]
     ]
-    unreachable, dead = await sources.journal.read(lambda conn: _away(conn, sources))
+    unreachable, messages = await sources.journal.read(lambda conn: _away(conn, sources))
     troubles = Troubles(
         behind=is_behind(sources.engine.sync()),
         failing=len(failing),
         unreachable=len(unreachable),
-        dead_letters=dead,
+        channels=messages.failing,
+        dead_letters=messages.dead,
         late=len(found["late"]),
         missed=len(found["missed"]),
         overdue=len(found["overdue"]),
@@ -65,11 +66,20 @@ PAGE = Page(
 )  # fmt: skip
 
 
-def _away(conn: Connection, sources: Sources) -> tuple[list[str], int]:
-    """The targets that are defined and unreachable, and how many messages were given up."""
+@dataclass(frozen=True, slots=True)
+class _Messages:
+    """How many channels fail, and how many messages were given up."""
+
+    failing: int
+    dead: int
+
+
+def _away(conn: Connection, sources: Sources) -> tuple[list[str], _Messages]:
+    """The targets that are defined and unreachable, and how messages do."""
     catalog = sources.engine.catalog
     names = heartbeats.unreachable(conn).intersection(catalog.targets if catalog is not None else ())
-    return sorted(names), sum(one.count for one in letters.dead_by_channel(conn))
+    dead = sum(one.count for one in letters.dead_by_channel(conn))
+    return sorted(names), _Messages(len(letters.failing(conn)), dead)
 
 
 async def _trouble(sources: Sources) -> str | None:
