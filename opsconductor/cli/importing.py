@@ -55,6 +55,7 @@ def register(app: typer.Typer) -> None:
     group.command("systemd")(systemd)
     group.command("ansible")(ansible)
     group.command("ssh-config")(ssh_config)
+    group.command("rundeck")(rundeck)
     app.add_typer(group, name="import")
 
 
@@ -129,6 +130,27 @@ def ansible(
 
     reading = read(_contents(files), Settings(login, _contents(known_hosts), files))
     return _brought("ansible", reading, files, to, repo, force, prune, dry_run, output)
+
+
+def rundeck(
+    files: Annotated[list[str], _FILES],
+    target: _Targets = [],  # noqa: B006 - typer makes its own
+    time_zone: _Zone = None,
+    mail_server: Annotated[
+        str, typer.Option("--mail-server", metavar="HOST", help="Sends mail; without TLS, port 25.")
+    ] = "localhost",
+    to: _To = None,
+    repo: _Repo = Path(),
+    force: _Force = False,
+    prune: _Prune = False,
+    dry_run: _DryRun = False,
+    output: _Format = "text",
+) -> int:
+    """Jobs as Rundeck exports them in YAML: Jobs, Workflows, Schedules, notifications."""
+    from opsconductor.imports.rundeck import Settings, read
+
+    reading = read(_contents(files, (".yaml", ".yml")), Settings(_zone(time_zone), tuple(target), mail_server))
+    return _brought("rundeck", reading, files, to, repo, force, prune, dry_run, output)
 
 
 def ssh_config(

@@ -1,6 +1,7 @@
 """Drafts as files in the canonical form, with a first line by which a file that nobody edited is known."""
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 
@@ -58,12 +59,12 @@ def _digest(body: bytes) -> str:
 
 
 def _body(draft: Draft) -> bytes:
-    texts = ["".join(as_yaml(dict(one))) for one in draft.documents]
+    # through JSON, so that what two places share is written at both, and not as an anchor
+    documents = [json.loads(json.dumps(one)) for one in draft.documents]
+    texts = ["".join(as_yaml(one)) for one in documents]
     if look("".join(texts).encode(), "") is not None:
         # characters that turn text round, or that no YAML takes raw: written by their numbers
-        texts = [
-            yaml.safe_dump(dict(one), sort_keys=False, allow_unicode=False, width=1 << 20) for one in draft.documents
-        ]
+        texts = [yaml.safe_dump(one, sort_keys=False, allow_unicode=False, width=1 << 20) for one in documents]
     above, below = "".join(map(_comment, draft.above)), "".join(map(_comment, draft.below))
     return (above + "---\n".join(texts) + below).encode()
 

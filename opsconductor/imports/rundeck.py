@@ -1,0 +1,380 @@
+"""Jobs of Rundeck, as it exports them in YAML, as Jobs, Workflows, Schedules and notifications.
+
+A job of commands is a Job. One that refers to others is a Workflow of them, one after another; its own commands between
+them are Jobs of their own. What cannot be carried is a step that fails, and a remark.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsconductor.imports import quartz
+from opsconductor.imports.crontime import CarryError
+from opsconductor.imports.drafts import Draft, Place, Reading, Remark, UnreadableError, document, literal, one_line
+from opsconductor.imports.foreignyaml import Path, load
+from opsconductor.imports.machine import localhost
+from opsconductor.imports.naming import Names, identifier, slug
+from opsconductor.imports.rundeckjob import RundeckJob, is_true, labels_of, quartz_fields
+from opsconductor.imports.rundecknotices import Notices
+from opsconductor.imports.rundecksteps import Steps
+from opsconductor.imports.rundeckwords import TokenError, arguments, inlined, limit, selected
+
+_LONGEST = "1d"
+_CARRIED = frozenset(
+    {
+        "name", "group", "description", "uuid", "id", "project", "options", "sequence", "schedule", "nodefilters",
+        "notification", "timeout", "multipleExecutions", "maxMultipleExecutions", "scheduleEnabled", "executionEnabled",
+        "timeZone", "defaultTab", "loglevel", "tags", "nodeFilterEditable", "nodesSelectedByDefault",
+    }
+)  # fmt: skip
+_OF_OPTIONS = frozenset(
+    {
+        "name", "label", "description", "value", "values", "required", "enforced", "regex", "secure", "storagePath",
+        "valueExposed", "multivalued", "delimiter", "sortIndex", "hidden", "isDate", "sortValues",
+        "valuesListDelimiter",
+    }
+)  # fmt: skip
+_DISPATCH = frozenset({"threadcount", "keepgoing", "excludePrecedence", "successOnEmptyNodeFilter"})
+_LOOKS = re.compile(r"\(\?[=!<]|\\[1-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the files are to be read. With `targets` node filters are not asked."""
+
+    time_zone: str
+    targets: tuple[str, ...] = ()
+    mail_server: str = "localhost"
+
+
+@dataclass
+class _Maker:
+    settings: Settings
+    remarks: list[Remark] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    names: Names = field(default_factory=Names)
+    jobs: list[RundeckJob] = field(default_factory=list)
+    local: bool = False
+
+    def lose(self, place: Place, what: str, hint: str) -> None:
+        self.remarks.append(Remark(place, what, hint))
+
+    def note(self, place: Place, what: str, hint: str = "") -> None:
+        self.remarks.append(Remark(place, what, hint, lost=False))
+
+    def file(self, name: str, data: bytes) -> None:
+        try:
+            documents = load(data, name)
+        except UnreadableError as error:
+            self.lose(error.place, error.said, "export the jobs again, as YAML")
+            return
+        for loaded in documents:
+            whole = loaded.data if isinstance(loaded.data, list) else [loaded.data]
+            for at, data_of_job in enumerate(whole):
+                path: Path = (at,) if isinstance(loaded.data, list) else ()
+                if not isinstance(data_of_job, dict) or not isinstance(data_of_job.get("name"), str):
+                    self.lose(
+                        Place(name, loaded.line(*path)), "no job of Rundeck: there is no name", "export it as YAML"
+                    )
+                    continue
+                wanted = slug(data_of_job["name"], "job")
+                made = self.names.unique(wanted, str(data_of_job.get("group")), str(data_of_job.get("uuid")))
+                self.jobs.append(RundeckJob(name, loaded, path, data_of_job, made))
+
+    def job(self, job: RundeckJob, notices: Notices) -> None:
+        steps = Steps([str(one["name"]) for one, _ in job.options if is_true(one.get("secure"))])
+        params = self._params(job)
+        sequence = job.data.get("sequence")
+        settings = sequence if isinstance(sequence, dict) else {}
+        keep_going = is_true(settings.get("keepgoing"))
+        around = self._around(job)
+        documents: list[dict[str, Any]]
+        if job.refers:
+            documents = self._workflow(job, params, steps, around, keep_going=keep_going)
+        else:
+            commands = steps.all(job.commands, keep_going=keep_going)
+            if not commands:
+                self.lose(job.place("sequence"), f"{job.name} has no commands", "nothing would run")
+                return
+            spec = {"params": params, **around, **self._env(job, steps.secrets), "steps": commands}
+            documents = [document("Job", job.name, spec, description=self._description(job), labels=labels_of(job))]
+        kind = documents[0]["kind"]
+        documents += self._schedule(job, kind)
+        self.remarks += steps.remarks
+        if isinstance(asked := job.data.get("notification"), dict):
+            notices.job(kind, job.name, asked, job.place("notification"))
+        self._rest(job, settings)
+        self.drafts.append(Draft(f"{job.name}.yaml", job.place("name"), tuple(documents), tuple(self._above(job))))
+
+    def _description(self, job: RundeckJob) -> str:
+        return one_line(str(job.data.get("description") or "").strip().partition("\n")[0], 300)
+
+    def _above(self, job: RundeckJob) -> list[str]:
+        uuid = job.data.get("uuid") or job.data.get("id")
+        group = job.data.get("group")
+        said = [f"{group}/{job.data['name']}" if group else str(job.data["name"]), *([str(uuid)] if uuid else [])]
+        rest = str(job.data.get("description") or "").strip().partition("\n")[2].strip()
+        return [f"In Rundeck: {', '.join(said)}", *rest.splitlines()]
+
+    def _params(self, job: RundeckJob) -> dict[str, Any]:
+        found = {}
+        for option, place in job.options:
+            name = identifier(str(option["name"]))
+            param: dict[str, Any] = {"type": "string"}
+            if isinstance(said := option.get("description"), str) and said.strip():
+                param["description"] = one_line(said, 300)
+            if is_true(option.get("secure")):
+                param["secret"] = True
+                if option.get("storagePath") or option.get("value"):
+                    what = f"option {name}: its value is there ({one_line(str(option.get('storagePath')), 50)})"
+                    self.lose(
+                        place, what, f"make a Credential; ask with -p '{name}={{credentialRef: NAME, field: password}}'"
+                    )
+            elif option.get("value") not in (None, ""):
+                param["default"] = literal(str(option["value"]))
+            values = option.get("values")
+            if isinstance(values, list) and is_true(option.get("enforced")) and not is_true(option.get("multivalued")):
+                param["enum"] = [literal(str(one)) for one in values]
+            if isinstance(regex := option.get("regex"), str) and regex:
+                self._regex(regex, param, place, name)
+            if is_true(option.get("required")) and "default" not in param:
+                param["required"] = True
+            if is_true(option.get("multivalued")):
+                self.note(
+                    place, f"option {name} takes several values", "it is one text, with the delimiter between them"
+                )
+            for key in sorted(map(str, option.keys() - _OF_OPTIONS)):
+                self.lose(place, f"option {name}: {one_line(key, 40)} has no equal here", "a param has a JSON Schema")
+            found[name] = param
+        return found
+
+    def _regex(self, regex: str, param: dict[str, Any], place: Place, name: str) -> None:
+        try:
+            re.compile(regex)
+            if len(regex) > 200 or _LOOKS.search(regex):
+                raise CarryError("it looks around, or back, or is long", "")
+        except (re.error, CarryError, RecursionError, OverflowError):
+            self.lose(place, f"option {name}: the pattern {one_line(regex, 60)} has no equal here", "write 'pattern'")
+            return
+        param["pattern"] = regex if regex.startswith("^") and regex.endswith("$") else f"^(?:{regex})$"
+
+    def _env(self, job: RundeckJob, secrets: Sequence[str]) -> dict[str, Any]:
+        """Options as scripts find them: those that are named so, and secret ones always."""
+        text = str(job.data.get("sequence"))
+        found = {}
+        for option, _ in job.options:
+            name = identifier(str(option["name"]))
+            variable = f"RD_OPTION_{name.upper()}"
+            if variable in text or str(option["name"]) in secrets:
+                found[variable] = f"${{{{ params.{name} }}}}"
+        return {"env": found} if found else {}
+
+    def _around(self, job: RundeckJob) -> dict[str, Any]:
+        """Targets, limits, and what may run at once."""
+        spec: dict[str, Any] = {"targets": self._targets(job)}
+        strategy = self._strategy(job)
+        if strategy:
+            spec["strategy"] = strategy
+        if not is_true(job.data.get("multipleExecutions")):
+            spec["concurrency"] = {"onConflict": "skip"}
+        elif str(most := job.data.get("maxMultipleExecutions") or "").isdecimal() and int(str(most)) > 0:
+            spec["concurrency"] = {"limit": int(str(most)), "onConflict": "skip"}
+        else:
+            spec["concurrency"] = {"onConflict": "allow"}
+        spec["timeout"] = self._timeout(job)
+        return spec
+
+    def _timeout(self, job: RundeckJob) -> str:
+        given = job.data.get("timeout")
+        if given in (None, "", 0):
+            return _LONGEST
+        if (found := limit(str(given))) is None:
+            self.lose(job.place("timeout"), f"timeout {one_line(str(given), 60)}", "write 'timeout' by hand")
+        return found or _LONGEST
+
+    def _targets(self, job: RundeckJob) -> dict[str, Any]:
+        filters = job.data.get("nodefilters")
+        place = job.place("nodefilters")
+        if self.settings.targets:
+            if isinstance(filters, dict):
+                self.note(place, "the node filter is not asked: targets were named", "look whether they are those")
+            return {"names": list(self.settings.targets)}
+        text = str(filters.get("filter") or "").strip() if isinstance(filters, dict) else ""
+        if isinstance(filters, dict) and not text and isinstance(filters.get("include"), dict):
+            text = " ".join(f"{key}: {value}" for key, value in filters["include"].items())
+        if not text:
+            self.local = True
+            return {"names": ["localhost"]}
+        if "${" in text:
+            what = (
+                f"the node filter {one_line(text, 80)} depends on an option; the label rundeck-nodes is asked instead"
+            )
+            self.lose(place, what, "give it to the Targets, and narrow a run by --limit")
+            return {"selector": {"matchLabels": {"rundeck-nodes": "true"}}}
+        made = selected(text)
+        if made.labels:
+            labels = ", ".join(dict.fromkeys(made.labels))
+            self.note(place, f"the node filter {one_line(text, 80)} asks for labels", f"give the Targets {labels}")
+        for what in made.lost:
+            self.lose(place, f"the node filter {one_line(text, 80)}: {what}", "write 'targets' by hand")
+        return made.selection
+
+    def _strategy(self, job: RundeckJob) -> dict[str, Any]:
+        filters = job.data.get("nodefilters")
+        sequence = job.data.get("sequence")
+        found: dict[str, Any] = {}
+        match str(sequence.get("strategy") or "node-first") if isinstance(sequence, dict) else "node-first":
+            case "node-first":
+                pass
+            case "step-first" | "sequential":
+                found["order"] = "stepFirst"
+            case other:
+                self.lose(job.place("sequence", "strategy"), f"the strategy {one_line(other, 40)}", "write a Workflow")
+        if not isinstance(filters, dict):
+            return found
+        dispatch = filters.get("dispatch") if isinstance(filters.get("dispatch"), dict) else {}
+        assert isinstance(dispatch, dict)
+        threads = str(dispatch.get("threadcount") or 1)
+        if threads.isdecimal() and 0 < int(threads[:7]) <= 1_000_000:
+            found["maxParallel"] = int(threads)
+        else:
+            self.lose(job.place("nodefilters"), f"threadcount {one_line(threads, 40)}", "write strategy.maxParallel")
+        if not is_true(dispatch.get("keepgoing")):
+            found["maxFailures"] = 0
+        for key in sorted(map(str, dispatch.keys() - _DISPATCH)):
+            if dispatch[key] in (None, "", "ascending"):
+                continue
+            self.lose(job.place("nodefilters"), f"{one_line(key, 40)} of the dispatch", "targets go by their names")
+        return found
+
+    def _workflow(
+        self, job: RundeckJob, params: Mapping[str, Any], steps: Steps, around: Mapping[str, Any], *, keep_going: bool
+    ) -> list[dict[str, Any]]:
+        nodes: dict[str, Any] = {}
+        parts: list[dict[str, Any]] = []
+        waiting: list[tuple[Mapping[str, Any], Place]] = []
+        passed = {name: f"${{{{ params.{name} }}}}" for name in params}
+
+        def part() -> None:
+            if waiting:
+                name = self.names.unique(f"{job.name}-part-{len(parts) + 1}", job.name)
+                spec = {"params": dict(params), **around, **self._env(job, steps.secrets)}
+                made = document("Job", name, spec | {"steps": steps.all(waiting, keep_going=keep_going)})
+                parts.append(made)
+                self._node(nodes, f"part_{len(parts)}", {"jobRef": name, "params": passed}, keep_going=keep_going)
+                waiting.clear()
+
+        for command, place in job.commands:
+            if "jobref" not in command:
+                waiting.append((command, place))
+                continue
+            part()
+            self._reference(job, command, place, nodes, keep_going=keep_going)
+        part()
+        timeout = around["timeout"]
+        spec = {"params": dict(params), "concurrency": around["concurrency"], "timeout": timeout, "jobs": nodes}
+        workflow = document("Workflow", job.name, spec, description=self._description(job), labels=labels_of(job))
+        return [workflow, *parts]
+
+    def _node(self, nodes: dict[str, Any], wanted: str, node: dict[str, Any], *, keep_going: bool) -> None:
+        name, number = identifier(wanted), 1
+        while name in nodes:
+            number += 1
+            name = f"{identifier(wanted)}_{number}"
+        if not node["params"]:
+            del node["params"]
+        if nodes:
+            node["needs"] = [list(nodes)[-1]]
+        if keep_going:
+            node["continueOnError"] = True
+        nodes[name] = node
+
+    def _reference(
+        self, job: RundeckJob, command: Mapping[str, Any], place: Place, nodes: dict[str, Any], *, keep_going: bool
+    ) -> None:
+        asked = command["jobref"] if isinstance(command["jobref"], dict) else {}
+        meant = self._meant(job, asked)
+        if meant is None:
+            what = (
+                f"the job {one_line(str(asked.get('name') or asked.get('uuid')), 40)} is referred to and was not given"
+            )
+            self.lose(place, what, "export it too, and name its file")
+        elif meant.refers:
+            what = f"{meant.name}, which is referred to, refers to others itself"
+            self.lose(place, what, "a Workflow is made of Jobs: write its nodes into this one")
+        given = {}
+        for name, value in arguments(str(asked.get("args") or "")).items():
+            try:
+                given[identifier(name)] = inlined(value, (), script=False)
+            except TokenError as error:
+                self.lose(place, f"the argument {one_line(name, 40)}: {error}", "write 'params' of the node")
+        target = meant.name if meant is not None else slug(str(asked.get("name") or "unknown"), "job")
+        self._node(nodes, target, {"jobRef": target, "params": given}, keep_going=keep_going)
+        for key in ("nodefilters", "errorhandler"):
+            if asked.get(key) or command.get(key):
+                hint = "write 'limit' of the node" if key == "nodefilters" else "add a node with if: ${{ failure() }}"
+                self.lose(place, f"{key} of a reference to {target}", hint)
+        if is_true(asked.get("nodeStep")) or is_true(command.get("nodeStep")):
+            self.lose(place, f"{target} ran once for each node", "a node of a Workflow runs once, on all its targets")
+
+    def _meant(self, job: RundeckJob, asked: Mapping[str, Any]) -> RundeckJob | None:
+        for one in self.jobs:
+            if asked.get("uuid") and asked["uuid"] in (one.data.get("uuid"), one.data.get("id")):
+                return one
+        named = [one for one in self.jobs if one.data["name"] == asked.get("name")]
+        grouped = [one for one in named if (one.data.get("group") or "") == (asked.get("group") or "")]
+        return next(iter(grouped or named), None)
+
+    def _schedule(self, job: RundeckJob, kind: str) -> list[dict[str, Any]]:
+        asked = job.data.get("schedule")
+        if not isinstance(asked, dict):
+            return []
+        place = job.place("schedule")
+        zone = str(job.data.get("timeZone") or self.settings.time_zone)
+        try:
+            made = quartz.schedule(quartz_fields(asked), zone)
+        except (CarryError, ValueError) as error:
+            self.lose(place, f"schedule: {error}", getattr(error, "hint", "") or "write a Schedule by hand")
+            return []
+        fields = dict(made.fields)
+        first, *bounds = fields.items()
+        spec: dict[str, Any] = {("jobRef" if kind == "Job" else "workflowRef"): job.name}
+        spec |= dict([first, *([] if first[0] == "at" else [("timeZone", zone)]), *bounds])
+        off = [
+            key for key in ("scheduleEnabled", "executionEnabled") if str(job.data.get(key, "true")).lower() == "false"
+        ]
+        if off:
+            spec["suspend"] = {"reason": "It was switched off in Rundeck."}
+        return [document("Schedule", job.name, spec)]
+
+    def _rest(self, job: RundeckJob, sequence: Mapping[str, Any]) -> None:
+        for key in sorted(map(str, job.data.keys() - _CARRIED)):
+            if _is_empty(job.data[key]):
+                continue
+            what = f"{one_line(key, 40)} of {job.name}: {one_line(str(job.data[key]), 60)}"
+            self.lose(job.place(key), what, "a step has 'retry'" if key == "retry" else "nothing here does that")
+        for key in sorted(map(str, sequence.keys() - {"keepgoing", "strategy", "commands"})):
+            self.lose(job.place("sequence", key), f"{one_line(key, 40)} of the sequence", "nothing here does that")
+        if job.data.get("nodesSelectedByDefault") is False:
+            self.note(job.place("nodesSelectedByDefault"), "Rundeck asked for nodes", "narrow a run with --limit")
+        if str(job.data.get("executionEnabled", "true")).lower() == "false" and not job.data.get("schedule"):
+            self.note(job.place("executionEnabled"), f"{job.name} could not be run", "a Policy says who may run it")
+
+
+def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
+    """Exports of jobs by what to call them."""
+    maker = _Maker(settings)
+    notices = Notices(settings.mail_server)
+    for name, data in files.items():
+        maker.file(name, data)
+    for job in maker.jobs:
+        maker.job(job, notices)
+    if maker.local and maker.drafts:
+        maker.drafts.append(localhost(maker.drafts[0].place))
+    return Reading((*maker.drafts, *notices.drafts()), (*maker.remarks, *notices.remarks))
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether nothing is in it, at any depth: Rundeck exports what nobody filled."""
+    return value in (None, "", []) or (isinstance(value, dict) and all(_is_empty(one) for one in value.values()))

@@ -1,0 +1,79 @@
+"""A job as Rundeck exports it: its parts, wherever older and newer versions put them, and the line of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opsconductor.imports.drafts import Place
+from opsconductor.imports.foreignyaml import Loaded, Path
+from opsconductor.imports.naming import slug
+
+_TRUE = ("true", "yes", "1")
+
+
+@dataclass(frozen=True, slots=True)
+class RundeckJob:
+    """A job of Rundeck, where it stands, and what it is called here."""
+
+    file: str
+    loaded: Loaded
+    path: Path
+    data: Mapping[str, Any]
+    name: str
+
+    def place(self, *path: str | int) -> Place:
+        return Place(self.file, self.loaded.line(*self.path, *path))
+
+    @property
+    def commands(self) -> list[tuple[Mapping[str, Any], Place]]:
+        sequence = self.data.get("sequence")
+        found = sequence.get("commands") if isinstance(sequence, dict) else sequence
+        listed = found if isinstance(found, list) else []
+        where = ("sequence", "commands") if isinstance(sequence, dict) else ("sequence",)
+        return [(one, self.place(*where, at)) for at, one in enumerate(listed) if isinstance(one, dict)]
+
+    @property
+    def options(self) -> list[tuple[Mapping[str, Any], Place]]:
+        found = self.data.get("options")
+        if isinstance(found, dict):
+            return [
+                ({"name": key, **value}, self.place("options", key))
+                for key, value in found.items()
+                if isinstance(value, dict)
+            ]
+        listed = found if isinstance(found, list) else []
+        return [
+            (one, self.place("options", at)) for at, one in enumerate(listed) if isinstance(one, dict) and "name" in one
+        ]
+
+    @property
+    def refers(self) -> bool:
+        return any("jobref" in one for one, _ in self.commands)
+
+
+def quartz_fields(asked: Mapping[str, Any]) -> list[str]:
+    """The fields of a schedule, however they are written."""
+    if isinstance(text := asked.get("crontab"), str):
+        return text.split()
+    time = asked.get("time") if isinstance(asked.get("time"), dict) else {}
+    assert isinstance(time, dict)
+    of = {
+        key: asked[key].get("day") if isinstance(asked[key], dict) else asked[key]
+        for key in ("dayofmonth", "weekday")
+        if key in asked
+    }
+    month = asked.get("month")
+    parts = (
+        time.get("seconds", "0"), time.get("minute", "0"), time.get("hour", "0"), of.get("dayofmonth", "*"),
+        month if month is not None else "*", of.get("weekday", "?"), asked.get("year") or "*",
+    )  # fmt: skip
+    return [str(part).replace(" ", "") or "*" for part in parts]
+
+
+def labels_of(job: RundeckJob) -> dict[str, str]:
+    group = job.data.get("group")
+    return {"group": slug(str(group).replace("/", "."), "group")} if group else {}
+
+
+def is_true(value: object) -> bool:
+    return str(value).lower() in _TRUE

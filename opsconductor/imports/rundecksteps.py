@@ -1,0 +1,136 @@
+"""Commands of a Rundeck job as steps: what cannot be carried becomes a step that fails, so that nobody overlooks it."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsconductor.imports.drafts import Place, Remark, one_line
+from opsconductor.imports.rundeckwords import TokenError, inlined
+
+_INTERPRETERS = {"sh": "sh", "bash": "bash", "python3": "python3", "powershell": "powershell", "pwsh": "powershell"}
+_SHEBANG = re.compile(r"#![ \t]*(\S+)(?:[ \t]+(\S+))?")
+_MEANT = frozenset(
+    {
+        "exec", "script", "scriptfile", "scripturl", "args", "description", "errorhandler", "scriptInterpreter",
+        "interpreterArgsQuoted", "keepgoingOnSuccess", "fileExtension", "autoSecureInput", "passSecureInput", "enabled",
+        "type", "nodeStep", "configuration", "jobref", "expandTokenInScriptFile", "plugins",
+    }
+)  # fmt: skip
+_INLINE_PLUGINS = {
+    "exec-command": ("exec", "adhocRemoteString"),
+    "command": ("exec", "adhocRemoteString"),
+    "script-inline": ("script", "adhocLocalString"),
+    "localexec": ("exec", "command"),
+}
+"""Step plug-ins that are what Rundeck itself has."""
+
+
+@dataclass
+class Steps:
+    """Makes steps of one job's commands. `secrets` are the names of its secret options."""
+
+    secrets: Sequence[str]
+    remarks: list[Remark] = field(default_factory=list)
+
+    def lose(self, place: Place, what: str, hint: str) -> None:
+        self.remarks.append(Remark(place, what, hint))
+
+    def all(self, commands: Sequence[tuple[Mapping[str, Any], Place]], *, keep_going: bool) -> list[dict[str, Any]]:
+        """The steps; with `keep_going` each of them lets the next begin, and the last one fails where one did."""
+        made = []
+        for command, place in commands:
+            if str(command.get("enabled", True)).lower() == "false":
+                self.remarks.append(Remark(place, "a step that is switched off", "nothing was made of it", lost=False))
+                continue
+            step = self.step(command, place)
+            handler = command.get("errorhandler")
+            if isinstance(handler, dict):
+                step["rescue"] = [self.step(handler, place)]
+                if not (keep_going or str(handler.get("keepgoingOnSuccess", False)).lower() == "true"):
+                    step["rescue"].append({"name": "The step had failed", "run": "exit 1"})
+            if keep_going:
+                step["continueOnError"] = True
+            made.append(step)
+        if keep_going and len(made) > 1:
+            failed = " || ".join(f"steps.step_{number}.state == 'failed'" for number in range(1, len(made) + 1))
+            made.append({"name": "Fail where a step did", "if": f"${{{{ {failed} }}}}", "run": "exit 1"})
+        return made
+
+    def step(self, command: Mapping[str, Any], place: Place) -> dict[str, Any]:
+        named = command.get("description")
+        step: dict[str, Any] = {"name": one_line(named, 100)} if isinstance(named, str) and named.strip() else {}
+        try:
+            step |= self._action(_plain(command), place)
+        except TokenError as error:
+            self.lose(place, f"{error} stands for something that only Rundeck knows", "write the step by hand")
+            step |= _placeholder(str(error))
+        for key in command.keys() - _MEANT:
+            self.lose(place, f"{one_line(str(key), 40)} of a step has no equal here", "look at the step in Rundeck")
+        if command.get("plugins"):
+            self.lose(place, "what catches or changes the output of a step", "use 'outputs' of the step")
+        return step
+
+    def _action(self, command: Mapping[str, Any], place: Place) -> dict[str, Any]:
+        interpreter = str(command.get("scriptInterpreter") or "").strip()
+        if isinstance(text := command.get("exec"), str) and text.strip():
+            return {"run": inlined(text, self.secrets, script=False).strip()}
+        if isinstance(text := command.get("script"), str) and text.strip():
+            return self._script(text, interpreter, str(command.get("args") or ""), place)
+        if isinstance(path := command.get("scriptfile"), str) and path:
+            what = f"scriptfile {one_line(path, 80)}: Rundeck copied it from its own machine"
+            self.lose(place, what, "put it on the targets, or into the repository and use sftp.put")
+            said = inlined(f"{path} {command.get('args') or ''}".strip(), self.secrets, script=False)
+            return {"run": f"{interpreter} {said}".strip()}
+        sort = next((key for key in ("scripturl", "type", "jobref") if command.get(key)), "nothing")
+        what = f"{sort} {one_line(str(command.get(sort) or ''), 80)}".strip()
+        hint = "write the step by hand; there are step types for requests, files and waits"
+        self.lose(place, f"a step of {what} has no equal here", hint)
+        return _placeholder(what)
+
+    def _script(self, text: str, interpreter: str, arguments: str, place: Place) -> dict[str, Any]:
+        script = inlined(text, self.secrets, script=True)
+        shell = _shell(interpreter) if interpreter else _shell_of(script)
+        if shell is None:
+            what = f"a script for {one_line(interpreter or script.splitlines()[0], 60)}"
+            self.lose(place, f"{what} has no shell here", "put it into a file, and call that")
+            return _placeholder(what)
+        step: dict[str, Any] = {"run": script if script.endswith("\n") or "\n" not in script else f"{script}\n"}
+        if shell != "sh":
+            step["shell"] = shell
+        if arguments.strip() and shell in ("sh", "bash"):
+            given = inlined(arguments, self.secrets, script=False)
+            step["run"] = f"set -- {given.strip()}\n{step['run']}"
+        elif arguments.strip():
+            self.lose(place, f"arguments of a script: {one_line(arguments, 80)}", "use params in the script itself")
+        return step
+
+
+def _plain(command: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A step of one of Rundeck's own plug-ins, said in the older way."""
+    settings = command.get("configuration")
+    known = _INLINE_PLUGINS.get(str(command.get("type")))
+    if known is None or not isinstance(settings, dict) or known[1] not in settings:
+        return command
+    return {
+        **command, known[0]: settings[known[1]], "args": settings.get("argString"),
+        "scriptInterpreter": settings.get("scriptInterpreter"),
+    }  # fmt: skip
+
+
+def _shell(interpreter: str) -> str | None:
+    words = [word.rpartition("/")[2] for word in interpreter.split()]
+    words = [word for word in words if word not in ("env", "-e", "-x", "-l")]
+    return _INTERPRETERS.get(words[0]) if len(words) == 1 else None
+
+
+def _shell_of(script: str) -> str | None:
+    """By its first line; sh where it has none."""
+    found = _SHEBANG.match(script)
+    return "sh" if found is None else _shell(f"{found[1]} {found[2] or ''}")
+
+
+def _placeholder(what: str) -> dict[str, Any]:
+    said = shlex.quote(one_line(f"not carried from Rundeck: {what}".replace("${", "$ {"), 120))
+    return {"run": f"echo {said} >&2; exit 1"}
