@@ -31,6 +31,21 @@
     return at.hasAttribute("href") ? `a[href="${CSS.escape(at.getAttribute("href"))}"]` : null;
   };
 
+  // What somebody has opened stays open, and what they have closed is not opened again. A summary may say how it goes.
+  const folded = (root) => {
+    const found = new Map();
+    for (const one of root.querySelectorAll("details")) {
+      const said = one.querySelector("summary [id]")?.id ?? one.querySelector("summary")?.textContent.trim();
+      const place = `${one.closest("section")?.getAttribute("aria-labelledby")} ${said}`;
+      if (!found.has(place)) found.set(place, one);
+    }
+    return found;
+  };
+  const keepFolded = (now, then) => {
+    const before = folded(now);
+    for (const [place, one] of folded(then)) if (before.has(place)) one.open = before.get(place).open;
+  };
+
   let asking = false, again = false, waiting = 0;
   const refresh = async () => {
     if (document.querySelector("[data-follows]")) return; // a log sees to itself
@@ -45,7 +60,9 @@
       for (const id of ["main", "live"]) {
         const now = document.getElementById(id), then = page.getElementById(id);
         // What somebody is reading stays as it is until it has changed, and what they are doing until it is done.
-        if (!now || !then || now.innerHTML === then.innerHTML) continue;
+        if (!now || !then) continue;
+        keepFolded(now, then);
+        if (now.innerHTML === then.innerHTML) continue;
         if (inUse(now)) { clearTimeout(waiting); waiting = setTimeout(refresh, 2000); continue; }
         const focused = placeOf(now);
         now.replaceChildren(...then.childNodes);

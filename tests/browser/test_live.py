@@ -1,0 +1,61 @@
+"""Pages that stay open: they are taken in anew, ask again for events, and keep what somebody has opened."""
+
+import pytest
+from playwright.sync_api import Browser, Route
+
+from tests.acceptance.site import Site
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_only_time_makes_true_is_taken_in_after_half_a_minute(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.route("**/events", lambda route: None)  # nothing is ever told
+    page.clock.install()
+    page.goto(f"{address}/kinds")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.fast_forward(29_000)
+    assert asked == []
+    with page.expect_response(f"{address}/kinds"):
+        page.clock.fast_forward(2_000)
+    page.context.close()
+
+
+def test_who_finds_no_room_to_follow_asks_again(browser: Browser, address: str) -> None:
+    """A browser gives up where it is answered by 503; the page does not, and says meanwhile that it is not told."""
+    page = browser.new_page()
+    full = [True]
+
+    def answer(route: Route) -> None:
+        if full.pop() if full else False:
+            route.fulfill(status=503, headers={"Retry-After": "30"}, body="all places are taken")
+        else:
+            route.continue_()
+
+    page.route("**/events", answer)
+    page.clock.install()
+    page.goto(f"{address}/kinds")
+    page.wait_for_selector("#stale")
+    with page.expect_request("**/events"):
+        page.clock.fast_forward(5_000)
+    page.wait_for_selector("#stale", state="detached")
+    page.context.close()
+
+
+def test_what_somebody_opened_stays_open(browser: Browser, address: str, site: Site) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}/jobs/greet")
+    details = page.locator("main details").first
+    assert details.get_attribute("open") is None
+    details.locator("summary").click()
+    before = page.inner_html("#runs + *")
+    site.asked(f"open-{page.evaluate('Date.now()')}", "jobRef: greet")
+    page.wait_for_function("before => document.querySelector('#runs + *').innerHTML !== before", arg=before)
+    assert details.get_attribute("open") is not None
+    details.locator("summary").click()
+    before = page.inner_html("#runs + *")
+    site.asked(f"shut-{page.evaluate('Date.now()')}", "jobRef: greet")
+    page.wait_for_function("before => document.querySelector('#runs + *').innerHTML !== before", arg=before)
+    assert details.get_attribute("open") is None
+    page.context.close()
