@@ -3,12 +3,13 @@
 #   make dev     the environment only                         make test-all  all tests
 #   make check   what must hold before a commit               make bench     measurements
 #   make docs    write the generated reference                make lock      resolve dependencies anew
+#   make pictures  draw the README's pictures anew
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := dev
-.PHONY: demo dev test test-slow test-all test-kerberos check bench docs lock clean programs host-programs
+.PHONY: demo dev test test-slow test-all test-kerberos check bench pictures docs lock clean programs host-programs
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -107,6 +108,10 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev programs
 	$(BIN)/python -m tests.performance
+
+pictures: $(VENV)/.dev host-programs
+	$(BIN)/python tools/picture.py
+	$(BIN)/python -m tests.browser.pictures docs/pictures
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m opsconductor.reference docs/reference

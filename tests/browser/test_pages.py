@@ -85,7 +85,7 @@ def crawl(visitor: Visitor, start: str) -> Iterator[str]:
         for link in links:
             there = urldefrag(urljoin(address, link)).url
             ours = there.startswith(start) and not re.match(
-                r"/(api|badge|feed|schedule\.ics|metrics)", urlsplit(there).path
+                r"/(api|badge|feed|schedule\.ics|metrics|runs/[^/]+/log\.txt)", urlsplit(there).path
             )
             if ours and there not in seen and found[shape(there)] < EACH:
                 seen.add(there)
