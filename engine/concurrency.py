@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.expression import ExpressionError, has_expression, render, to_text
 from schemas.job import Job, OnConflict
 from schemas.workflow import WorkflowSpec
+
+if TYPE_CHECKING:
+    from engine.catalog import Catalog
 
 MAX_GROUP = 200
 """Characters of a group's name, once its expressions are filled in."""
@@ -137,6 +140,27 @@ def named(written: str, params: Mapping[str, Any]) -> str:
 def group_of_job(job: Job) -> str:
     """That of a job's runs, as it is written: what its expressions give is `named`."""
     return job.spec.concurrency.group or job.name
+
+
+def renamed_groups(catalog: "Catalog") -> Mapping[str, str]:
+    """The groups of jobs and workflows that name none and were renamed, each with the one that it is today.
+
+    One that another document names goes on by itself.
+    """
+    found: dict[str, str] = {}
+    named: set[str] = set()
+    for job in catalog.jobs.values():
+        if (group := job.spec.concurrency.group) is None:
+            found |= dict.fromkeys(job.metadata.previous_names, job.name)
+        else:
+            named.add(group)
+    for workflow in catalog.workflows.values():
+        if (group := workflow.spec.concurrency.group) is None:
+            today = group_of(workflow.name, workflow.spec)
+            found |= {group_of(old, workflow.spec): today for old in workflow.metadata.previous_names}
+        else:
+            named.add(group)
+    return {old: today for old, today in found.items() if old not in named}
 
 
 def group_of(name: str, spec: WorkflowSpec) -> str:

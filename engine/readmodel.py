@@ -219,7 +219,7 @@ def _past(view: JobView) -> Document:
         "lastRun": _brief(view.last),
         "lastSuccess": _brief(view.last_success),
         "consecutiveFailures": view.consecutive_failures,
-    }
+    } | ({"formerNames": list(view.former_names)} if view.former_names else {})
 
 
 def _brief(run: RunBrief | None) -> Document | None:

@@ -142,12 +142,13 @@ def said(text: str) -> str:
 # --- events of our own ---
 
 
-def of_run(view: RunView) -> dict[str, Any]:
-    """The event of a run that ended."""
+def of_run(view: RunView, catalog: Catalog) -> dict[str, Any]:
+    """The event of a run that ended, with the name that its job has now: what reads it is of today, too."""
+    name = catalog.name_now("Workflow" if view.workflow else "Job", view.job) if not view.inline else view.job
     return {
         "run": str(view.id),
-        "job": None if view.workflow else view.job,
-        "workflow": view.job if view.workflow else None,
+        "job": None if view.workflow else name,
+        "workflow": name if view.workflow else None,
         "state": str(view.state),
         "reason": view.reason,
         "commit": view.commit,

@@ -131,8 +131,9 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class RunBrief:
-    """A run in one line. `failed` names the targets that did not succeed, the worst first, at most a few; `failures`
-    is how many there are.
+    """A run in one line, by the name that its job or workflow has today.
+
+    `failed` names the targets that did not succeed, the worst first, at most a few; `failures` is how many there are.
     """
 
     id: RunId
@@ -164,6 +165,8 @@ class JobView:
     last: RunBrief | None = None
     last_success: RunBrief | None = None
     consecutive_failures: int = 0
+    former_names: tuple[str, ...] = ()
+    """Of runs that it had under other names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,10 +71,13 @@ def planned(conn: Connection, run: RunId) -> Planned | None:
 
 def before(conn: Connection, run: RunId) -> RunId | None:
     """The run of the same job, or workflow, that came before; a dry run is none."""
-    own = select(runs.c.seq, runs.c.job, runs.c.workflow).where(runs.c.id == run).subquery()
+    own = select(runs.c.seq, runs.c.known_as, runs.c.workflow).where(runs.c.id == run).subquery()
     query = (
         select(runs.c.id)
-        .join(own, (runs.c.job == own.c.job) & (runs.c.workflow == own.c.workflow) & (runs.c.seq < own.c.seq))
+        .join(
+            own,
+            (runs.c.known_as == own.c.known_as) & (runs.c.workflow == own.c.workflow) & (runs.c.seq < own.c.seq),
+        )
         .where(runs.c.rehearsal.is_(None))
     )
     found = conn.execute(query.order_by(runs.c.seq.desc()).limit(1)).scalar()

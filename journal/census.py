@@ -14,8 +14,8 @@ def announce(tx: Connection) -> None:
 
     However much history there is, none of it passes through this process.
     """
-    outbox.add_selected(tx, "job", select(runs.c.job).where(~runs.c.workflow).distinct())
-    outbox.add_selected(tx, "workflow", select(runs.c.job).where(runs.c.workflow).distinct())
+    outbox.add_selected(tx, "job", select(runs.c.known_as).where(~runs.c.workflow).distinct())
+    outbox.add_selected(tx, "workflow", select(runs.c.known_as).where(runs.c.workflow).distinct())
     outbox.add_selected(
         tx, "gate", select(nodes.c.digest).where(nodes.c.digest.is_not(None), nodes.c.ended_at.is_(None))
     )

@@ -75,7 +75,7 @@ _MARK = (
     .values(last=bindparam("at", type_=Instant))
 )
 _RUN = select(
-    runs.c.job,
+    runs.c.known_as,
     runs.c.workflow,
     runs.c.state,
     runs.c.cause,
@@ -100,15 +100,25 @@ def run_ended(tx: Connection, run: RunId) -> None:
         return
     kind = "workflow" if row.workflow else "job"
     took = _seconds(row.started_at, row.finished_at)
-    _add(tx, ("run", kind, row.job, row.state, NO_CLASS if took is None else size_of(took)), 1, took, row.finished_at)
+    size = NO_CLASS if took is None else size_of(took)
+    _add(tx, ("run", kind, row.known_as, row.state, size), 1, took, row.finished_at)
     if row.state in _NOT_FAILED:
         if row.state == RunState.SUCCEEDED.value:
-            tx.execute(_SET, _of(("streak", kind, row.job, "", 0)) | {"to": 0})
+            tx.execute(_SET, _of(("streak", kind, row.known_as, "", 0)) | {"to": 0})
     else:
-        _add(tx, ("streak", kind, row.job, "", 0), 1, None, row.finished_at)
+        _add(tx, ("streak", kind, row.known_as, "", 0), 1, None, row.finished_at)
     late = _seconds(_due(row), row.started_at)
     if late is not None and not row.workflow:
         _add(tx, ("late", "", row.pool, "", size_of(late)), 1, late, row.finished_at)
+
+
+def rename(tx: Connection, former: Mapping[tuple[str, str], str]) -> None:
+    """The counts of a job's or workflow's runs go on under another name: `former` gives that of each kind and name."""
+    for (kind, old), new in former.items():
+        mine = (counts.c.kind == kind, counts.c.what.in_(("run", "streak")))
+        has = tx.execute(select(counts.c.name).where(*mine, counts.c.name == new).limit(1)).first()
+        if has is None:
+            tx.execute(update(counts).where(*mine, counts.c.name == old).values(name=new))
 
 
 def run_known(tx: Connection, kind: str, job: str, state: RunState, at: datetime | None) -> None:

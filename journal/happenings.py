@@ -26,6 +26,7 @@ _FAILURES: Mapping[RunState, EventName] = {
 _NEVER_RAN = frozenset({"missed", "catchUpMax", "storeLost"})
 _OF = select(
     runs.c.job,
+    runs.c.known_as,
     runs.c.workflow,
     runs.c.state,
     runs.c.reason,
@@ -69,9 +70,9 @@ def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
     kind_of_end: EventName = "run.cancelled"
     if (failure := _FAILURES.get(RunState(row.state))) is not None:
         kind_of_end = failure
-        data["failures"] = 1 if row.inline else tallies.failed(tx, kind, row.job)
+        data["failures"] = 1 if row.inline else tallies.failed(tx, kind, row.known_as)
     elif row.state == RunState.SUCCEEDED.value:
-        before = 0 if row.inline else tallies.mended(tx, kind, row.job)
+        before = 0 if row.inline else tallies.mended(tx, kind, row.known_as)
         kind_of_end = "run.recovered" if before else "run.succeeded"
         if before:
             data["failuresBefore"] = before

@@ -24,7 +24,7 @@ class Beat:
 
 # By the index on targets: however long a target's history is, only so many rows of it are read.
 _LAST = (
-    select(runs.c.id, runs.c.job, run_targets.c.state, run_targets.c.ended_at, run_targets.c.reason)
+    select(runs.c.id, runs.c.known_as.label("job"), run_targets.c.state, run_targets.c.ended_at, run_targets.c.reason)
     .join(runs, runs.c.seq == run_targets.c.run)
     .where(run_targets.c.target == bindparam("name"))
     .order_by(run_targets.c.run.desc())

@@ -1,6 +1,7 @@
 """What was: queries for the pages and files that people read, and the journal's own retention."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -27,7 +28,7 @@ _ENDED = runs.c.finished_at.is_not(None)
 _SHOWN = (
     runs.c.seq,
     runs.c.id,
-    runs.c.job,
+    runs.c.known_as.label("job"),
     runs.c.state,
     runs.c.cause,
     runs.c.queued_at,
@@ -42,7 +43,7 @@ _SHOWN = (
 )
 # Made once: the first page asks them for every job that fails.
 _PAST = (
-    _ENDED, runs.c.job == bindparam("name"), runs.c.workflow == bindparam("workflow", type_=Boolean),
+    _ENDED, runs.c.known_as == bindparam("name"), runs.c.workflow == bindparam("workflow", type_=Boolean),
     runs.c.rehearsal.is_(None),
 )  # fmt: skip
 _LAST = select(*_SHOWN).where(*_PAST).order_by(runs.c.seq.desc()).limit(1)
@@ -141,7 +142,7 @@ def waiting(conn: Connection, limit: int = 200) -> tuple[RunBrief, ...]:
 
 def open_of(conn: Connection, name: str, *, by_group: bool, limit: int) -> tuple[RunBrief, ...]:
     """The open runs of a concurrency group, or else of a job or workflow, newest first."""
-    column = runs.c.concurrency if by_group else runs.c.job
+    column = runs.c.concurrency if by_group else runs.c.known_as
     return _open(conn, column == name, limit)
 
 
@@ -152,7 +153,7 @@ def ended(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
 
 def succeeded(conn: Connection, job: str, limit: int = 20) -> tuple[RunBrief, ...]:
     """The newest successful runs of a job or workflow, newest first."""
-    good = and_(_ENDED, runs.c.job == job, runs.c.rehearsal.is_(None), runs.c.state == RunState.SUCCEEDED.value)
+    good = and_(_ENDED, runs.c.known_as == job, runs.c.rehearsal.is_(None), runs.c.state == RunState.SUCCEEDED.value)
     return briefs(conn, good, limit=limit)
 
 
@@ -172,12 +173,24 @@ def failures(conn: Connection, limit: int = 50) -> tuple[RunBrief, ...]:
 
 def job(conn: Connection, name: str) -> JobView:
     """A job's recent past. A dry run is none of it."""
-    return pasts(conn, [(name, False)])[0]
+    return _past_of(conn, name, workflow=False)
 
 
 def workflow(conn: Connection, name: str) -> JobView:
     """A workflow's recent past."""
-    return pasts(conn, [(name, True)])[0]
+    return _past_of(conn, name, workflow=True)
+
+
+def has_runs(conn: Connection, name: str, *, workflow: bool) -> bool:
+    """Whether there are runs of it, open ones and dry runs included; of a former name there are none."""
+    own = select(runs.c.seq).where(runs.c.known_as == name, runs.c.workflow.is_(workflow))
+    return conn.execute(own.limit(1)).first() is not None
+
+
+def _past_of(conn: Connection, name: str, *, workflow: bool) -> JobView:
+    others = (runs.c.known_as == name, runs.c.workflow.is_(workflow), runs.c.job != name)
+    former = conn.execute(select(runs.c.job).where(*others).distinct().order_by(runs.c.job)).scalars()
+    return replace(pasts(conn, [(name, workflow)])[0], former_names=tuple(former))
 
 
 def pasts(conn: Connection, wanted: Sequence[tuple[str, bool]]) -> tuple[JobView, ...]:
@@ -204,13 +217,14 @@ def _in_a_row(conn: Connection, asked: Mapping[str, object]) -> int:
 
 def jobs(conn: Connection) -> tuple[str, ...]:
     """The names of all jobs that have runs."""
-    named = select(runs.c.job).where(runs.c.rehearsal.is_(None), ~runs.c.workflow).distinct()
-    return tuple(conn.execute(named.order_by(runs.c.job)).scalars())
+    named = select(runs.c.known_as).where(runs.c.rehearsal.is_(None), ~runs.c.workflow).distinct()
+    return tuple(conn.execute(named.order_by(runs.c.known_as)).scalars())
 
 
 def workflows(conn: Connection) -> tuple[str, ...]:
     """The names of all workflows that have runs."""
-    return tuple(conn.execute(select(runs.c.job).where(runs.c.workflow).distinct().order_by(runs.c.job)).scalars())
+    named = select(runs.c.known_as).where(runs.c.workflow).distinct()
+    return tuple(conn.execute(named.order_by(runs.c.known_as)).scalars())
 
 
 def target(conn: Connection, name: str) -> TargetStatusView:
@@ -275,7 +289,7 @@ def swept(tx: Connection, runs_: Collection[RunId]) -> None:
 def _past(tx: Connection, retention: Retention, now: datetime, limit: int) -> Collection[AnyRow]:
     nth = (
         func.row_number()
-        .over(partition_by=(runs.c.job, runs.c.workflow, runs.c.rehearsal.is_(None)), order_by=runs.c.seq.desc())
+        .over(partition_by=(runs.c.known_as, runs.c.workflow, runs.c.rehearsal.is_(None)), order_by=runs.c.seq.desc())
         .label("nth")
     )
     columns = (runs.c.seq, runs.c.id, runs.c.cause_key, runs.c.state, runs.c.finished_at, nth)

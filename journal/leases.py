@@ -120,7 +120,7 @@ _RENEW_RUNNER = update(runners).where(runners.c.name == bindparam("by")).values(
 _LOST = select(
     table.c.seq,
     table.c.id,
-    table.c.job,
+    table.c.known_as,
     table.c.concurrency,
     table.c.state,
     table.c.lost,
@@ -151,7 +151,7 @@ _FINISH = (
         slot=None,
         lease_until=None,
     )
-    .returning(table.c.job, table.c.concurrency)
+    .returning(table.c.known_as, table.c.concurrency)
 )
 
 
@@ -309,7 +309,7 @@ def finish(
     if row is None:
         raise FenceLost(fence.run, evidence.of_run(fence, state, reason, gave, now))
     points.record("finish")
-    runs.ended(tx, fence.run, row.job, row.concurrency, now)
+    runs.ended(tx, fence.run, row.known_as, row.concurrency, now)
 
 
 def give_up(tx: Connection, fence: Fence, *, reason: str, now: datetime) -> None:

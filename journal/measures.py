@@ -62,8 +62,8 @@ def read(conn: Connection) -> Measures:
 
 
 def _open(conn: Connection) -> tuple[OpenRuns, ...]:
-    query = select(runs.c.workflow, runs.c.job, runs.c.state, func.count()).where(_OPEN)
-    rows = conn.execute(query.group_by(runs.c.workflow, runs.c.job, runs.c.state))
+    query = select(runs.c.workflow, runs.c.known_as, runs.c.state, func.count()).where(_OPEN)
+    rows = conn.execute(query.group_by(runs.c.workflow, runs.c.known_as, runs.c.state))
     return tuple(OpenRuns("workflow" if workflow else "job", job, state, count) for workflow, job, state, count in rows)
 
 

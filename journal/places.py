@@ -54,7 +54,7 @@ _GROUP = union_all(
 )
 _COME = (
     select(
-        runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.slots, runs.c.priority, runs.c.state,
+        runs.c.seq, runs.c.id, runs.c.known_as, runs.c.concurrency, runs.c.slots, runs.c.priority, runs.c.state,
         runs.c.workflow, runs.c.on_conflict, runs.c.max_queue,
     )
     .where(*_WAITS, _LATE)

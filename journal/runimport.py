@@ -23,7 +23,7 @@ from journal.tables import AnyRow, causes, run_targets, runs, steps
 KNOWN = (
     runs.c.seq,
     runs.c.id,
-    runs.c.job,
+    runs.c.known_as,
     runs.c.concurrency,
     runs.c.state,
     runs.c.reason,
@@ -57,6 +57,7 @@ def import_run(tx: Connection, view: RunView, now: datetime, *, message: str | N
             "cause_key": view.cause.key,
             "cause": cause_to_json(view.cause),
             "job": view.job,
+            "known_as": view.job,
             "commit": view.commit,
             "spec": None,
             "params": dict(view.params),
@@ -115,7 +116,7 @@ def end_untold(tx: Connection, told: Collection[RunId], now: datetime) -> None:
             acts.take_back(tx, RunId(row.id), now)
             schedules.take_back(tx, RunId(row.id))
             tx.execute(delete(runs).where(runs.c.seq == row.seq))
-            outbox.add_all(tx, (("run", row.id), ("workflow" if row.workflow else "job", row.job)))
+            outbox.add_all(tx, (("run", row.id), ("workflow" if row.workflow else "job", row.known_as)))
 
 
 def let_go(tx: Connection, row: AnyRow, now: datetime, message: str | None = None) -> None:
@@ -124,7 +125,7 @@ def let_go(tx: Connection, row: AnyRow, now: datetime, message: str | None = Non
     tx.execute(update(runs).where(runs.c.seq == row.seq).values(**gone, **HELD_NO_MORE))
     if row.workflow:
         graphs.close(tx, row.seq, now, NodeState.UNKNOWN)
-    ended(tx, RunId(row.id), row.job, None, now, workflow=row.workflow)
+    ended(tx, RunId(row.id), row.known_as, None, now, workflow=row.workflow)
 
 
 def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
@@ -150,7 +151,7 @@ def _end_as_shown(tx: Connection, view: RunView, now: datetime) -> bool:
     import_places(tx, row.seq, view, now)
     graphs.take_in(tx, row.seq, view.nodes)
     ended(
-        tx, view.id, row.job, None, now, workflow=row.workflow, tells=False
+        tx, view.id, row.known_as, None, now, workflow=row.workflow, tells=False
     )  # who waits for its slot is admitted when all is taken in
     return True
 

@@ -65,7 +65,7 @@ def _insert(tx: Connection, view: RunView, plan: NewRun, now: datetime) -> None:
     seq = tx.execute(insert(table).returning(table.c.seq), row).scalar_one()
     import_places(tx, seq, _with_open_places(view), now, goes_on=True)
     _take_in_graph(tx, seq, view, plan)
-    outbox.add_all(tx, (("run", view.id), (runs.topic_of(plan.spec), view.job)))
+    outbox.add_all(tx, (("run", view.id), plan.past))
 
 
 def _take_in_graph(tx: Connection, seq: int, view: RunView, plan: NewRun) -> None:
@@ -134,5 +134,5 @@ def _follow(
     tx.execute(update(table).where(table.c.seq == own.seq).values({**_position(view), **left, **state}))
     import_places(tx, own.seq, _with_open_places(view), now, goes_on=True)
     _take_in_graph(tx, own.seq, view, plan)
-    outbox.add_all(tx, (("run", view.id), (runs.topic_of(plan.spec), view.job)))
+    outbox.add_all(tx, (("run", view.id), (runs.topic_of(plan.spec), own.known_as)))
     return True

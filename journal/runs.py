@@ -44,6 +44,8 @@ class NewRun:
     params: Mapping[str, Any]
     pool: str
     """Of a workflow, which no runner takes, none."""
+    known_as: str | None = None
+    """What its job or workflow is called today, where its plan has a former name."""
     priority: int = 0
     group: str | None = None
     limit: int = 1
@@ -61,6 +63,11 @@ class NewRun:
     """It is a dry run, and this is all of it: it ends as it is recorded, takes no slot and waits for nothing."""
     carried_nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
     """The same of a workflow: its nodes that are not done again."""
+
+    @property
+    def past(self) -> tuple[str, str]:
+        """The topic and name of the recent past that it is a part of."""
+        return topic_of(self.spec), self.known_as or self.spec.job
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,7 @@ _KNOWN = union_all(
 )
 _ADD_RUN = insert(runs).returning(runs.c.seq)
 _ADD_RUNS = insert(runs)
-_TO_END = (runs.c.seq, runs.c.id, runs.c.job, runs.c.concurrency, runs.c.state, runs.c.workflow)
+_TO_END = (runs.c.seq, runs.c.id, runs.c.known_as, runs.c.concurrency, runs.c.state, runs.c.workflow)
 _EXPIRED = select(*_TO_END).where(
     _OPEN,
     runs.c.state.in_((RunState.WAITING.value, RunState.QUEUED.value)),
@@ -155,9 +162,9 @@ def enqueue(tx: Connection, new: NewRun, now: datetime) -> Enqueue:
     if new.carried:
         steprecords.carry_over(tx, seq, new.carried, now)
     if isinstance(slot, InTheWay):
-        ended(tx, new.id, new.spec.job, None, now, workflow=isinstance(new.spec, PinnedWorkflow))
+        ended(tx, new.id, new.past[1], None, now, workflow=isinstance(new.spec, PinnedWorkflow))
     else:
-        outbox.add_all(tx, (("run", new.id), (topic_of(new.spec), new.spec.job)))
+        outbox.add_all(tx, (("run", new.id), new.past))
     return Enqueued(new.id, RunState(row["state"]))
 
 
@@ -189,7 +196,7 @@ def _enqueue_alone(tx: Connection, news: Sequence[NewRun], now: datetime) -> lis
         for new, plan in zip(news, plans, strict=True)
     ]
     tx.execute(_ADD_RUNS, rows)
-    told = ((("run", new.id), (topic_of(new.spec), new.spec.job)) for new in news)
+    told = ((("run", new.id), new.past) for new in news)
     outbox.add_all(tx, tuple(topic for topics in told for topic in topics))
     return [Enqueued(new.id, RunState.QUEUED) for new in news]
 
@@ -281,6 +288,7 @@ def row_of(tx: Connection, new: NewRun, now: datetime, *, plan: str | None = Non
         "cause_key": new.cause.key,
         "cause": cause_to_json(new.cause),
         "job": new.spec.job,
+        "known_as": new.past[1],
         "commit": new.spec.commit,
         "spec": plan or specs.keep(tx, new.spec),
         "params": dict(new.params),
@@ -374,22 +382,23 @@ def _waited_for(row: AnyRow) -> str:
 def end(
     tx: Connection, row: AnyRow, state: RunState, *, reason: str | None, now: datetime, message: str | None = None
 ) -> None:
-    """End a run: free its slot, admit the next, answer its acts; `row` has seq, id, job, concurrency, state, workflow.
+    """End a run: free its slot, admit the next, answer its acts.
 
-    The nodes of a workflow that have not ended are cancelled with it, or `unknown` where it is: their jobs may go on.
+    `row` has seq, id, known_as, concurrency, state, workflow. The nodes of a workflow that have not ended are cancelled
+    with it, or `unknown` where it is: their jobs may go on.
     """
     if state not in RUN_TRANSITIONS[RunState(row.state)]:
         raise ValueError(f"run {row.id} is {row.state} and cannot become {state}")
     tx.execute(_END, {"which": row.seq, "to_state": state.value, "why": reason, "said": message, "now": now})
     if row.workflow:
         graphs.close(tx, row.seq, now, NodeState.UNKNOWN if state is RunState.UNKNOWN else NodeState.CANCELLED)
-    ended(tx, RunId(row.id), row.job, row.concurrency, now, workflow=row.workflow)
+    ended(tx, RunId(row.id), row.known_as, row.concurrency, now, workflow=row.workflow)
 
 
 def ended(
     tx: Connection,
     run: RunId,
-    job: str,
+    known_as: str,
     group: str | None,
     now: datetime,
     *,
@@ -397,7 +406,7 @@ def ended(
     tells: bool = True,
 ) -> None:
     """What follows from every end of a run. `tells`: nobody was told of it before."""
-    outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", job)))
+    outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", known_as)))
     acts.run_ended(tx, run, now)
     if tells:
         counted.run_ended(tx, run)

@@ -139,7 +139,7 @@ def open_runs(conn: Connection) -> tuple[RunId, ...]:
 
 def recent(conn: Connection, job: str | None = None, limit: int = 50) -> tuple[RunBrief, ...]:
     """The newest runs (of a job), open ones included, newest first."""
-    return history.briefs(conn, runs.c.job == job if job is not None else None, limit=limit)
+    return history.briefs(conn, runs.c.known_as == job if job is not None else None, limit=limit)
 
 
 def counts(conn: Connection) -> Mapping[RunState, int]:

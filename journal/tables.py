@@ -25,9 +25,9 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 14
+VERSION = 15
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
-COMPATIBLE = 11
+COMPATIBLE = 15
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
 would be wrong, or could not write (a new column without a default), it is raised to VERSION."""
 PRODUCT = "opsconductor"
@@ -84,7 +84,9 @@ runs = Table(
     # Exactly once: whatever crashes and whoever repeats, one cause is one run.
     Column("cause_key", Characters, nullable=False, unique=True),
     Column("cause", json_value(), nullable=False),
+    # The job or workflow that it is of, by the name of then; `known_as` is the one of today, by which its past goes.
     Column("job", Characters, nullable=False),
+    Column("known_as", Characters, nullable=False),
     Column("commit", Characters, nullable=False),
     # An imported run has no spec: the status branch does not hold it.
     Column("spec", ForeignKey("specs.digest"), nullable=True),
@@ -125,7 +127,7 @@ runs = Table(
     Column("workflow", Boolean, nullable=False, default=False, server_default=false()),
     # The workflow's run that a node's run belongs to.
     Column("parent", Characters),
-    Index("runs_by_job", "job", "seq"),
+    Index("runs_by_name", "known_as", "seq"),
     sqlite_autoincrement=True,
 )
 

@@ -35,19 +35,20 @@ _HAS_ENDED = (runs.c.finished_at.is_not(None), runs.c.rehearsal.is_(None))
 
 def _each_last_ended() -> Select[*tuple[Any, ...]]:
     """From one name to the next by the index, instead of through all runs: SQL has no word for that but recursion."""
-    names = select(func.min(runs.c.job).label("name")).cte("names", recursive=True)
-    following = select(func.min(runs.c.job)).where(runs.c.job > names.c.name).scalar_subquery()
+    names = select(func.min(runs.c.known_as).label("name")).cte("names", recursive=True)
+    following = select(func.min(runs.c.known_as)).where(runs.c.known_as > names.c.name).scalar_subquery()
     names = names.union_all(select(following).where(names.c.name.is_not(None)))
     others = runs.alias("others")
-    ended = (others.c.job == names.c.name, others.c.finished_at.is_not(None), others.c.rehearsal.is_(None))
+    ended = (others.c.known_as == names.c.name, others.c.finished_at.is_not(None), others.c.rehearsal.is_(None))
     last = select(others.c.seq).where(*ended).order_by(others.c.seq.desc()).limit(1).correlate(names).scalar_subquery()
-    return select(runs.c.job, runs.c.workflow, runs.c.state).select_from(names).join(runs, runs.c.seq == last)
+    found = select(runs.c.known_as.label("job"), runs.c.workflow, runs.c.state)
+    return found.select_from(names).join(runs, runs.c.seq == last)
 
 
 _LAST_ENDED = _each_last_ended()
 _LAST_ENDED_OF = (
     select(runs.c.state)
-    .where(runs.c.job == bindparam("name"), runs.c.workflow == bindparam("workflow", type_=Boolean), *_HAS_ENDED)
+    .where(runs.c.known_as == bindparam("name"), runs.c.workflow == bindparam("workflow", type_=Boolean), *_HAS_ENDED)
     .order_by(runs.c.seq.desc())
     .limit(1)
 )
@@ -103,7 +104,7 @@ class FirstError:
 def active(conn: Connection, since: datetime, until: datetime, state: RunState | None = None) -> tuple[Active, ...]:
     """Who has runs that began in [since, until) (and are in a state), by name, of the newest LOOKED_BACK runs."""
     newest = (
-        select(runs.c.seq, runs.c.job, runs.c.workflow, runs.c.state, _BEGAN.label("began"))
+        select(runs.c.seq, runs.c.known_as.label("job"), runs.c.workflow, runs.c.state, _BEGAN.label("began"))
         .order_by(runs.c.seq.desc())
         .limit(LOOKED_BACK)
         .subquery()
@@ -132,7 +133,7 @@ def _states(conn: Connection, numbers: Collection[int]) -> Mapping[int, RunState
 
 def marks(conn: Connection, name: str, *, workflow: bool, limit: int, before: RunId | None = None) -> tuple[Mark, ...]:
     """The newest runs of a job or workflow, newest first; with `before` those that are older than that run."""
-    query = select(*_MARKED).where(runs.c.job == name, runs.c.workflow.is_(workflow))
+    query = select(*_MARKED).where(runs.c.known_as == name, runs.c.workflow.is_(workflow))
     if before is not None:
         query = query.where(runs.c.seq < select(runs.c.seq).where(runs.c.id == before).scalar_subquery())
     return tuple(_mark(row) for row in conn.execute(query.order_by(runs.c.seq.desc()).limit(limit)))

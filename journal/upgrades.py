@@ -76,6 +76,16 @@ def _with_signs_of_life(connection: Connection) -> None:
     )(connection)
 
 
+def _with_names(connection: Connection) -> None:
+    kind = runs.c.known_as.type.compile(connection.dialect)
+    _executing(
+        f"ALTER TABLE runs ADD COLUMN known_as {kind} NOT NULL DEFAULT ''",
+        "UPDATE runs SET known_as = job",
+        "DROP INDEX runs_by_job",
+    )(connection)
+    next(index for index in runs.indexes if index.name == "runs_by_name").create(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -95,6 +105,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     12: _with_proofs,
     13: lambda connection: metadata.create_all(connection, tables=[steady_uses]),
     14: _with_signs_of_life,
+    15: _with_names,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

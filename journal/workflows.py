@@ -1,7 +1,7 @@
 """Workflows' runs: begun once they have their place, and led from node to node by what `engine.workflow` decides."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -35,6 +35,17 @@ _TOUCHED = (
     .where(changes.c.topic == "run", changes.c.seq > bindparam("after"))
     .distinct()
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What jobs and groups of plans are called now that were renamed since, by their former names."""
+
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+_TODAY = Today()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +103,15 @@ def has_news(conn: Connection, run: RunId, now: datetime) -> bool:
     return row.state == RunState.QUEUED.value or bool(advance(*found, now))
 
 
-def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf, starts: StartOf = lambda *_: None) -> bool:
+def step(
+    tx: Connection,
+    run: RunId,
+    now: datetime,
+    *,
+    gate: OpenGateOf,
+    starts: StartOf = lambda *_: None,
+    today: Today = _TODAY,
+) -> bool:
     """Do what is to be done next of a run; False where that is nothing.
 
     `gate` says what an opened gate shows, `starts` when windows let a node's run start; None: at once.
@@ -108,7 +127,7 @@ def step(tx: Connection, run: RunId, now: datetime, *, gate: OpenGateOf, starts:
         happenings.runs_began(tx, [(run, row.job, row.cause)], now, workflow=True)
     moves = advance(plan, facts, now)
     for move in moves:
-        _apply(tx, row, plan, facts, move, now, gate, starts)
+        _apply(tx, row, plan, facts, move, now, gate, starts, today)
     if moves or begins:
         outbox.add(tx, "run", run)
     return bool(moves or begins)
@@ -127,6 +146,7 @@ def _apply(
     now: datetime,
     gate: OpenGateOf,
     starts: StartOf,
+    today: Today,
 ) -> None:
     match move:
         case Begin(node=node, items=items, cleanup=cleanup):
@@ -139,7 +159,7 @@ def _apply(
             outbox.add(tx, "gate", opened.digest)
             happenings.gate_opened(tx, facts.run.id, row.job, node.id, opened, until=until, now=now)
         case Launch():
-            _launch(tx, row, facts, move, now, starts)
+            _launch(tx, row, facts, move, now, starts, today)
         case End(node=node):
             graphs.end(tx, row.seq, move, now)
             if (opened_ := facts.records[node.id].gate) is not None:
@@ -154,7 +174,9 @@ def _apply(
             assert_never(move)
 
 
-def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime, starts: StartOf) -> None:
+def _launch(
+    tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: datetime, starts: StartOf, today: Today
+) -> None:
     """A node's run always waits for its place: `onConflict` is for runs that nobody waits for.
 
     Where only its workflow's own run could make room it fails, rather than that each waits for the other.
@@ -169,17 +191,18 @@ def _launch(tx: Connection, row: AnyRow, facts: Facts, launch: Launch, now: date
         item=launch.item,
         chain=facts.run.cause.triggers,
     )
-    job = launch.job
+    job, group = launch.job, None if launch.group is None else today.groups.get(launch.group, launch.group)
     new = runs.NewRun(
         id=run_id(launch.plan.job, cause),
         cause=cause,
         spec=launch.plan,
         params=launch.params,
+        known_as=today.jobs.get(launch.plan.job),
         pool=job.pool,
         priority=row.priority or job.priority,
-        group=launch.group,
+        group=group,
         limit=job.slots,
-        on_conflict="allow" if launch.group is None else "fail" if launch.group == row.concurrency else "queue",
+        on_conflict="allow" if group is None else "fail" if group == row.concurrency else "queue",
         queue_timeout=job.queue_timeout,
         libraries=launch.plan.libraries,
         starts_at=starts(launch.plan, cause),
@@ -206,4 +229,4 @@ def give_up(tx: Connection, run: RunId, reason: str, now: datetime) -> None:
         runs.end(tx, row, RunState.UNKNOWN, reason=reason, now=now)
 
 
-__all__ = ["Led", "OpenGateOf", "StartOf", "give_up", "has_news", "known", "led", "only_waits", "step"]
+__all__ = ["Led", "OpenGateOf", "StartOf", "Today", "give_up", "has_news", "known", "led", "only_waits", "step"]

@@ -40,7 +40,23 @@ class StatusReader:
             for _, blob in _files(tree, reverse=newest_first):
                 yield _data(blob)
 
-    def runs(self, prefix: str = "") -> Iterator[dict[str, Any]]:
+    def names_of(self, job: str) -> tuple[str, ...]:
+        """The name of a job or workflow, and those that it had when some of its runs began."""
+        found = [job]
+        for folder in ("jobs", "workflows"):
+            status = (self.read(f"{folder}/{job}.yaml") or {}).get("status")
+            former = status.get("formerNames") if isinstance(status, dict) else None
+            found += [name for name in former if isinstance(name, str)] if isinstance(former, list) else []
+        return tuple(dict.fromkeys(found))
+
+    def runs_of(self, job: str) -> Iterator[dict[str, Any]]:
+        """The runs of a job or workflow, also from before it was renamed; newest day first."""
+        names = self.names_of(job)
+        for run in self.runs(tuple(f"{name[:_LONGEST]}-" for name in names)):
+            if not _subjects(run).isdisjoint(names):
+                yield run
+
+    def runs(self, prefix: str | tuple[str, ...] = "") -> Iterator[dict[str, Any]]:
         """Run files whose name begins so, newest day first; no others are opened. Slices of targets are put back."""
         try:
             tree = self._root["runs"]
@@ -75,7 +91,8 @@ class StatusReader:
             return
         if not isinstance(tree, pygit2.Tree):
             return
-        begins, named = f"{job[:_LONGEST]}-" if job else "", []
+        names = self.names_of(job) if job else ()
+        begins, named = tuple(f"{name[:_LONGEST]}-" for name in names) or "", []
         for folder, blob in _files(tree, reverse=True):
             name = str(blob.name).removesuffix(".yaml")
             if name.startswith(begins) and (ending := _RUN.search(name)) is not None:
@@ -85,7 +102,7 @@ class StatusReader:
             first = _STATE.search(blob.data) if states else None
             if not states or (first is not None and first[1].decode() in states):
                 run = _data(blob)
-                if not job or job in (run.get("spec", {}).get("job"), run.get("spec", {}).get("workflow")):
+                if not job or not _subjects(run).isdisjoint(names):
                     yield self._whole(run, folder)
 
     def run(self, name: str) -> dict[str, Any] | None:
@@ -116,6 +133,12 @@ class StatusReader:
         except KeyError:
             return None
         return _data(blob) if isinstance(blob, pygit2.Blob) else None
+
+
+def _subjects(run: dict[str, Any]) -> set[Any]:
+    """What a run is of: a job or a workflow, by the name of then."""
+    spec = run.get("spec", {})
+    return {spec.get("job"), spec.get("workflow")} - {None}
 
 
 def queued_at(run: dict[str, Any]) -> str:

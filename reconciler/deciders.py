@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.windows import Windows
-from journal import runs
+from journal import renames, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.events import NewEvent
@@ -73,6 +73,7 @@ class Deciders:
 
         def all_of_it(tx: Connection) -> None:
             also(tx)
+            renames.follow(tx, catalog)
             self.triggers.adopt(tx, catalog, heard, now)
             self.notices.adopt(tx, catalog, self.statuses.channel(catalog))
 

@@ -160,13 +160,15 @@ class Projection:
         writes |= _days(conn, by_topic.get("decision", ()))
         jobs, targets = self._known(conn, by_topic)
         for name in by_topic.get("workflow", ()):
-            writes |= _file(readmodel.workflow_path(name), readmodel.workflow_status(self._workflows[name]))
+            led = self._workflows.get(name)
+            writes |= _file(readmodel.workflow_path(name), readmodel.workflow_status(led) if led else None)
         for digest in by_topic.get("gate", ()):
             gate = graphs.open_gate(conn, digest)
             shown = None if gate is None else readmodel.gate_file(gate, advisory=not self._sync().signed)
             writes |= _file(readmodel.gate_path(digest), shown)
         for name in by_topic.get("job", ()):
-            writes |= _file(readmodel.job_path(name), readmodel.job_status(jobs[name]))
+            past = jobs.get(name)
+            writes |= _file(readmodel.job_path(name), readmodel.job_status(past) if past else None)
         for name in by_topic.get("target", ()):
             writes |= _file(readmodel.target_path(name), readmodel.target_status(targets[name]))
         for name, row in acts.seen(conn, by_topic.get("request", ())).items():
@@ -209,8 +211,14 @@ class Projection:
             self._jobs = {name: history.job(conn, name) for name in history.jobs(conn)}
             self._workflows = {name: history.workflow(conn, name) for name in history.workflows(conn)}
             self._targets = {name: history.target(conn, name) for name in history.targets(conn)}
-        self._jobs |= {name: history.job(conn, name) for name in by_topic.get("job", ())}
-        self._workflows |= {name: history.workflow(conn, name) for name in by_topic.get("workflow", ())}
+        for name in by_topic.get("job", ()):
+            self._jobs.pop(name, None)  # a former name has no runs of its own any more
+            if history.has_runs(conn, name, workflow=False):
+                self._jobs[name] = history.job(conn, name)
+        for name in by_topic.get("workflow", ()):
+            self._workflows.pop(name, None)
+            if history.has_runs(conn, name, workflow=True):
+                self._workflows[name] = history.workflow(conn, name)
         self._targets |= {name: history.target(conn, name) for name in by_topic.get("target", ())}
         return self._jobs, self._targets
 

@@ -103,7 +103,7 @@ class Triggers:
         return await self._journal.read(lambda conn: events.pending(conn, _PORTION))
 
     async def _decide_one(self, event: EventRow, catalog: Catalog, now: datetime) -> bool:
-        happened = await self._happened(event)
+        happened = await self._happened(event, catalog)
         verdict = (
             happened if isinstance(happened, Refuse) else await asyncio.to_thread(self._judged, happened, catalog, now)
         )
@@ -140,13 +140,13 @@ class Triggers:
             case launch:
                 return replace(fire, launch=launch)
 
-    async def _happened(self, event: EventRow) -> Happened | Refuse:
+    async def _happened(self, event: EventRow, catalog: Catalog) -> Happened | Refuse:
         if event.kind == "run":
             run = RunId(event.key.removeprefix("run/"))
             view = await self._journal.read(lambda conn: runs.get(conn, run))
             if view is None:
                 return Refuse("runGone", "the run that ended is not kept any more")
-            data: Any = triggers.of_run(view)
+            data: Any = triggers.of_run(view, catalog)
             return Happened(event.trigger, event.key, event.arrived_at, data, chain=view.cause.triggers)
         body = await self._journal.read(lambda conn: events.payload(conn, event.seq))
         try:

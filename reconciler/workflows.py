@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from engine import gates
 from engine.catalog import Catalog
+from engine.concurrency import renamed_groups
 from engine.graphfacts import Facts, OpenGate
 from engine.identity import Cause, RunId
 from engine.moves import Ask
@@ -38,6 +39,7 @@ class Workflows:
         """When each of those that were led goes on by itself."""
         self.heeded: tuple[Catalog, Windows] | None = None
         """The windows in force, and the definitions that they belong to."""
+        self._today: tuple[Catalog | None, workflows.Today] = (None, workflows.Today())
 
     async def lead(self, now: datetime) -> None:
         """Take every workflow's run as far as it goes by itself. One of which nothing has changed is not looked at."""
@@ -67,7 +69,14 @@ class Workflows:
             raise
 
     def _step(self, tx: Connection, run: RunId, now: datetime) -> bool:
-        return workflows.step(tx, run, now, gate=_opened(now), starts=_starts(self.heeded, now))
+        gate, starts = _opened(now), _starts(self.heeded, now)
+        return workflows.step(tx, run, now, gate=gate, starts=starts, today=self._names())
+
+    def _names(self) -> workflows.Today:
+        catalog = self.heeded[0] if self.heeded is not None else None
+        if catalog is not None and self._today[0] is not catalog:
+            self._today = (catalog, workflows.Today(catalog.renamed.get("Job", {}), renamed_groups(catalog)))
+        return self._today[1]
 
     async def _lead_one(self, run: RunId, now: datetime) -> datetime | None:
         try:

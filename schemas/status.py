@@ -34,6 +34,9 @@ class RecentRuns(Written):
     last_run: LatestRun | None = Field(description="The newest ended run.")
     last_success: LatestRun | None = Field(description="The newest that succeeded.")
     consecutive_failures: int = Field(ge=0, description="How many runs failed since.", examples=[0])
+    former_names: Many[str] = Field(
+        default=(), description="Names that it had when some of its runs began.", examples=[["rotate-logs"]]
+    )
 
 
 class JobStatus(StatusDocument):

@@ -132,13 +132,13 @@ def history(
     branch: BranchOption = "main",
     offline: OfflineOption = False,
 ) -> int:
-    """The runs of a job, newest first. Exit 1 where there is none."""
+    """The runs of a job, also from before it was renamed, newest first. Exit 1 where there is none."""
     from opsconductor.status import queued_at
     from opsconductor.workspace import Workspace
 
     check_format(output)
     status = Workspace.open(repo, remote=remote, branch=branch, offline=offline).status()
-    runs = [run for run in status.runs(f"{job[:72]}-") if job in _subject(run)] if status else []
+    runs = list(status.runs_of(job)) if status else []
     runs = sorted(runs, key=queued_at, reverse=True)[:limit]
     show(_table("Run", runs, status, empty=f"no run of {job!r} is recorded"), output)
     return exits.OK if runs else exits.FINDINGS

@@ -1,12 +1,16 @@
 """A job or workflow that is renamed while runs of it wait or work: windows go on as if it were not."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from engine import recurrence
+from engine.states import RunState
+from engine.triggers import of_run
+from journal import trends
 from journal.clock import SystemClock
 from journal.store import Journal
 from reconciler.requests import Requests
@@ -117,3 +121,31 @@ async def test_who_asks_for_a_former_names_run_again_needs_leave_for_todays_job(
     assert bench.catalog is not None
     requests = Requests(bench.journal, objects=None)  # type: ignore[arg-type] # no commit is looked at
     assert await requests._of_run(act, bench.catalog) == "Job/welcome"
+
+
+async def test_a_node_that_an_old_plan_starts_is_a_run_of_todays_job_in_its_group(bench: Bench) -> None:
+    """Its plan names the job as it was; what else runs of the job today is in its way all the same."""
+    await bench.adopt(0, *documents("Workflow", renamed=False))
+    await asked(bench, 1, workflowRef="flow")
+    await bench.look(1)
+    await bench.adopt(2, local_target("here"), greet(NEW), flow(FLOW_OLD, NEW))
+    held = await asked(bench, 3, "again", jobRef="welcome")
+    await bench.look(6)
+    found = {run.cause.kind: run for run in await bench.seen() if not run.workflow}
+    assert {kind: (run.job, run.state) for kind, run in found.items()} == {
+        "request": ("welcome", RunState.QUEUED),
+        "workflow": ("greet", RunState.WAITING),
+    }
+    past = await bench.journal.read(lambda conn: trends.marks(conn, "welcome", workflow=False, limit=9))
+    assert [mark.id for mark in past] == [found["workflow"].id, held]
+
+
+async def test_a_trigger_reads_todays_name_of_what_ended_under_a_former_one(bench: Bench) -> None:
+    """Who renames a job changes what reads `event.job` with it."""
+    await bench.adopt(0, *documents("Job", renamed=False))
+    await asked(bench, 1, jobRef="greet")
+    await bench.adopt(2, *documents("Job", renamed=True))
+    (run,) = await bench.seen()
+    assert bench.catalog is not None
+    assert of_run(run, bench.catalog)["job"] == "welcome"
+    assert of_run(replace(run, inline=True), bench.catalog)["job"] == "greet"

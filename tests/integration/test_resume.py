@@ -264,12 +264,17 @@ SINCE_THE_FIRST = (
     ("runs", "parent"),
     ("runs", "on_conflict"),
     ("runs", "max_queue"),
+    ("runs", "known_as"),
     ("steps", "again"),
     ("steps", "rescued"),
     ("steps", "inherited"),
     ("run_targets", "reason"),
     ("runners", "version"),
     ("runners", "seen_at"),
+    ("runners", "shown_until"),
+    ("runners", "runs"),
+    ("runners", "capacity"),
+    ("runners", "labels"),
     ("verdicts", "proven"),
 )
 
@@ -285,8 +290,9 @@ async def test_a_store_of_the_first_version_is_brought_up_to_this_one(tmp_path: 
     fresh = await journal.read(columns)
 
     def back(tx: Connection) -> None:
-        for index in ("runs_by_parent", "runs_in_line", "runs_later"):
+        for index in ("runs_by_name", "runs_by_parent", "runs_in_line", "runs_later"):
             tx.execute(text(f"DROP INDEX {index}"))
+        tx.execute(text("CREATE INDEX runs_by_job ON runs (job, seq)"))
         tx.execute(text("CREATE INDEX runs_open_by_group ON runs (concurrency, state) WHERE finished_at IS NULL"))
         for name, column in SINCE_THE_FIRST:
             tx.execute(text(f"ALTER TABLE {name} DROP COLUMN {column}"))

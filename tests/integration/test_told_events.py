@@ -142,6 +142,24 @@ async def test_a_message_shows_the_run(journal: Journal) -> None:
     assert (found.pool, found.order_key) == ("default", new.id)
 
 
+async def test_a_rule_selects_by_todays_name_what_happened_under_a_former_one(journal: Journal) -> None:
+    """Of a job or a schedule that was renamed while it happened: its failures in a row are those of one job."""
+    nightly = "kind: Schedule\nmetadata: {name: late, previousNames: [nightly]}\nspec: {jobRef: b, every: 1h}\n"
+    renamed = JOB.replace("name: backup", "name: b, previousNames: [backup], labels: {tier: one}")
+    chosen = ", select: {selector: {matchLabels: {tier: one}}}, when: {everyNth: 2}"
+    other = RULE.replace("name: failures", "name: of-schedules") % ", select: {kinds: [Schedule], names: [late]}"
+    by = Notices(journal)
+    await adopted(journal, by, catalog(renamed, nightly, CHAT, RULE % chosen, other))
+    await happened(journal, 1, cause={"kind": "schedule", "name": "nightly"})
+    both = Notice("run.failed", AT, "Job", "b", "2")
+    await journal.write(lambda tx: notices.happened(tx, both))
+    await by.decide(AT)
+    found = await written(journal)
+    assert [(row.rule, row.context["job"]["name"]) for row in found] == [("of-schedules", "b"), ("failures", "b")]
+    assert found[1].notices == [both.id]
+    assert found[0].context["job"]["labels"] == {"tier": "one"}
+
+
 async def test_where_messages_go_is_as_the_commit_in_force_says(journal: Journal) -> None:
     by = await deciding(journal)
     ((name, spec),) = await journal.read(lambda conn: conn.execute(select(channels.c.name, channels.c.spec)).all())

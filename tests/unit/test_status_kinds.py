@@ -150,6 +150,7 @@ WORKFLOW = replace(
     ),
 )  # fmt: skip
 BRIEF = RunBrief(RUN, "rotate", RunState.FAILED, "schedule", "n", AT, AT, AT, LATER, "lostTooOften", 2, ("a",))
+PASTS = (JobView("a"), JobView("a", BRIEF, BRIEF, 1, ("b",)))
 SYNC = SyncView(
     EngineView("e1", "ops-1", AT, LATER), "a" * 40, "b" * 40, "c" * 40,
     (ConditionView("Ready", "False", "Invalid", "2 findings", AT),),
@@ -170,8 +171,8 @@ DRAWN: dict[str, list[str]] = {
         *map(to_yaml, map(run_file, (IN_LINE, NOT_YET, HOLDS))),
         *run_files(LARGE).values(),
     ],
-    "JobStatus": [to_yaml(job_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],
-    "WorkflowStatus": [to_yaml(workflow_status(view)) for view in (JobView("a"), JobView("a", BRIEF, BRIEF, 1))],
+    "JobStatus": [to_yaml(job_status(view)) for view in PASTS],
+    "WorkflowStatus": [to_yaml(workflow_status(view)) for view in PASTS],
     "Gate": [to_yaml(gate_file(GATE, advisory=True))],
     "ScheduleStatus": [
         to_yaml(schedule_status(view))

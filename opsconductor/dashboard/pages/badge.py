@@ -19,13 +19,13 @@ _LONGEST = 40
 async def load(sources: Sources, asked: Asked) -> str:
     """Of what is not defined it says so: whoever shows the picture sees a mistyped name."""
     name, catalog = asked.path["job"], sources.engine.catalog
-    if catalog is not None and name in catalog.jobs:
-        past = await sources.journal.read(lambda conn: history.job(conn, name))
-    elif catalog is not None and name in catalog.workflows:
-        past = await sources.journal.read(lambda conn: history.workflow(conn, name))
+    if catalog is not None and (job := catalog.job_now(name)) is not None:
+        past = await sources.journal.read(lambda conn: history.job(conn, job.name))
+    elif catalog is not None and (workflow := catalog.workflow_now(name)) is not None:
+        past = await sources.journal.read(lambda conn: history.workflow(conn, workflow.name))
     else:
         return badge(name, "unknown job")
-    return badge(name, _state(past))
+    return badge(past.name, _state(past))
 
 
 BADGE = File("/badge/{job}.svg", "image/svg+xml", load)

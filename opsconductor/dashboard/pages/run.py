@@ -80,7 +80,9 @@ def _run(
     view = runviews.get(conn, name)
     if view is None:
         return None
-    usual = usual_seconds(conn, view.job)
+    kind = "Workflow" if view.workflow else "Job"
+    today = view.job if catalog is None or view.inline else catalog.name_now(kind, view.job)
+    usual = usual_seconds(conn, today)
     every = sentence.places(view)
     chosen = [place for place in every if _is_wanted(place, wish)]
     pages = max(-(-len(chosen) // _PLACES), 1)
@@ -88,7 +90,7 @@ def _run(
     places = chosen[(page - 1) * _PLACES : page * _PLACES]
     seen = attempts.attempts(conn, name, [place.name for place in places], limit=_ATTEMPTS)
     plan = attempts.planned(conn, name)
-    newest = trends.marks(conn, view.job, workflow=view.workflow, limit=1)
+    newest = trends.marks(conn, today, workflow=view.workflow, limit=1)
     shown = {
         "usual": usual,
         "sentence": sentence.of_run(view, at, usual),

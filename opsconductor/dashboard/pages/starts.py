@@ -38,10 +38,11 @@ class Subject:
 
 
 def subject_of(catalog: Catalog | None, name: str, *, workflow: bool) -> Subject:
-    """The job or workflow of this name."""
+    """The job or workflow that has this name, or had it: addresses are kept in bookmarks and in old messages."""
     known: Mapping[str, Job | Workflow] = {}
     if catalog is not None:
         known = catalog.workflows if workflow else catalog.jobs
+        name = catalog.name_now("Workflow" if workflow else "Job", name)
     return Subject(name, workflow, known.get(name))
 
 
