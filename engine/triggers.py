@@ -73,8 +73,9 @@ def verdict(catalog: Catalog, happened: Happened) -> Verdict:
         return Refuse("notSupported", f"{reason}; nothing runs otherwise than it is written")
     if catalog.project.spec.suspend:
         return Refuse("suspended", "the whole project is suspended")
-    if happened.trigger in happened.chain:
-        way = " -> ".join((*happened.chain, happened.trigger))
+    chain = [catalog.name_now("Trigger", one) for one in happened.chain]  # it began by the names of then
+    if happened.trigger in chain:
+        way = " -> ".join((*chain, happened.trigger))
         return Refuse("cycle", f"a circle of triggers: {way}")
     if len(happened.chain) >= MAX_CHAIN:
         return Refuse("chainTooLong", f"{MAX_CHAIN} triggers came before, one after another; use a Workflow")

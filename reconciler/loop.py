@@ -250,12 +250,11 @@ class Loop:
             return
         head = sighting.heads.get(self.outlook.requests_ref)
         found, malformed = await self._door.news(head)
-        now = self._deciders.moment()
-        await self._requests.refuse(malformed, now)
+        await self._requests.refuse(malformed, self._deciders.moment())
         await self._requests.answer(
             (*found, *self._intake.acts),
             catalog,
-            now,
+            self._deciders.moment,
             baseline=frozenset(self._intake.accepted.baseline),
             lost=self._lost,
             windows=admissions.windows,

@@ -69,7 +69,7 @@ class Requests:
         self,
         found: Iterable[Found],
         catalog: Catalog,
-        now: datetime,
+        moment: Callable[[], datetime],
         *,
         baseline: frozenset[str],
         lost: frozenset[str],
@@ -80,12 +80,13 @@ class Requests:
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
+        `moment` is asked for each, since a thousand of them take a while in which windows open and close.
         `baseline` are names that were there when the first commit was judged, `lost` those whose answer may
         have gone with the store. `windows` are those in force, `rejected` is a newer commit that is not. Between
         portions of many acts `between` is called, so that nothing else waits long. `mode` says whether acts must be
         signed.
         """
-        by_name: dict[str, Found] = {}
+        now, by_name = moment(), dict[str, Found]()
         for one in found:
             by_name.setdefault(one.authored.document.name, one)
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
@@ -106,7 +107,7 @@ class Requests:
             if commit.id not in known:
                 known[commit.id] = await asyncio.to_thread(self._signature, commit, catalog, first[name])
             asked = Asked(one, commit, first[name], known[commit.id], mode)
-            await self._judge(asked, catalog, windows, now, rejected)
+            await self._judge(asked, catalog, windows, moment(), rejected)
             if between is not None and number % _PORTION == 0:
                 await between()
         return len(unanswered)

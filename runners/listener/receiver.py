@@ -221,11 +221,12 @@ class Receiver:
         found = dict(self._rejected)
         if not found:
             return
-        now = self._clock.now()
+        now, known = self._clock.now(), self._known()
 
         def change(tx: Connection) -> None:
             for (trigger, reason, message), times in found.items():
-                events.reject(tx, trigger, reason, message, times, now)
+                if (hook := known.get(trigger)) is not None:  # else a commit has taken it away meanwhile
+                    events.reject(tx, hook.trigger, reason, message, times, now)
 
         known, asked = self._known(), {trigger for trigger, reason, _ in found if reason != "sealed"}
         await self._written([known[trigger] for trigger in sorted(asked) if trigger in known], change)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reconciler.launches import new_run
 from reconciler.objects import CommitInfo, Objects
 from reconciler.requests import Requests
 from reconciler.schedules import Schedules
+from schemas.quantities import format_instant
 from schemas.reader import read
 from tests.catalogs import HEAD, catalog, job, local_target
 
@@ -120,6 +122,31 @@ class _Asked(Objects):
         return dict.fromkeys(paths, CommitInfo(head, "Ada", "ada@example.org", "Ada", "ada@example.org", T0, (), "ask"))
 
 
+async def test_each_act_is_judged_by_the_time_that_it_is_by_then(tmp_path: Path) -> None:
+    """A freeze that begins while many are judged holds those that come after: it may take minutes to sign them all."""
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
+    begins = DUE + timedelta(minutes=3)
+    times = f"from: {format_instant(begins)}, until: {format_instant(begins + timedelta(hours=1))}"
+    free = "  targets: {names: [here]}\n  concurrency: {onConflict: allow}\n"
+    freeze = f"kind: Window\nmetadata: {{name: w}}\nspec: {{effect: deny, {times}, requests: deny, blocked: skip}}\n"
+    definitions = catalog(local_target("here"), job("greet", spec=free), freeze)
+    text = "---\n".join(
+        f"{HEAD}kind: RunRequest\nmetadata: {{name: ask-{number}}}\nspec: {{jobRef: greet}}\n" for number in range(4)
+    )
+    asked = [Found(act, "a" * 40) for act in read(text.encode(), "requests/ask.yaml").documents]
+    minutes = count()
+
+    def moment() -> datetime:
+        return DUE + next(minutes) * timedelta(minutes=1)
+
+    known: dict[str, Any] = {"baseline": frozenset(), "lost": frozenset(), "windows": Windows(definitions)}
+    await Requests(journal, _Asked()).answer(asked, definitions, moment, **known)
+    answers = await journal.read(lambda conn: acts.seen(conn, [f"ask-{number}" for number in range(4)]))
+    told = [(answers[f"ask-{number}"].state, answers[f"ask-{number}"].reason) for number in range(4)]
+    assert told == [("accepted", None)] * 2 + [("refused", "window")] * 2
+    await journal.close()
+
+
 async def test_an_act_that_one_process_refused_is_not_done_by_another(tmp_path: Path) -> None:
     """The slot became free while both judged it; what was answered first stands."""
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
@@ -131,13 +158,13 @@ async def test_an_act_that_one_process_refused_is_not_done_by_another(tmp_path: 
     known: dict[str, Any] = {"baseline": frozenset(), "lost": frozenset(), "windows": Windows(_catalog())}
 
     async def other() -> None:
-        await Requests(journal, _Asked()).answer(asked, _catalog(), DUE, **known)
+        await Requests(journal, _Asked()).answer(asked, _catalog(), lambda: DUE, **known)
         await journal.write(lambda tx: runs.cancel(tx, holder, reason=None, by=None, now=DUE))
 
     def meanwhile() -> None:
         asyncio.run_coroutine_threadsafe(other(), loop).result()
 
-    await Requests(journal, _Asked(meanwhile)).answer(asked, _catalog(), DUE, **known)
+    await Requests(journal, _Asked(meanwhile)).answer(asked, _catalog(), lambda: DUE, **known)
 
     answer = (await journal.read(lambda conn: acts.seen(conn, ["ask"])))["ask"]
     assert (answer.state, answer.reason) == ("refused", "overlap")

@@ -111,6 +111,8 @@ def test_a_chain_ends_at_eight_and_never_closes() -> None:
     assert isinstance(_of(trigger(""), {}, chain=tuple("abcdefg")), Fire)
     assert _of(trigger(""), {}, chain=tuple("abcdefgh")).reason == "chainTooLong"
     assert _of(trigger(""), {}, chain=("a", "t", "b")).reason == "cycle"
+    renamed = trigger("").replace("name: t}", "name: t, previousNames: [old]}")
+    assert renamed != trigger("") and _of(renamed, {}, chain=("a", "old", "b")).reason == "cycle"
     launched = _of(trigger(""), {}, chain=("a", "b")).launch
     assert launched.cause.triggers == ("a", "b", "t")
 
