@@ -1,12 +1,12 @@
 """When a recurrence rule is due, as local wall times (naive, rising). Whatever the rule, the work for the next one is
-bounded: nothing is walked through from the start on, except once for a COUNT.
+bounded: nothing is walked through from the start on. For a COUNT it is counted what came before, once, by the days.
 
 Follows RFC 5545 as dateutil does, with two differences (docs/adr): numbered and plain days of one BYDAY unite, as the
 RFC says, and weeks counted from the end of a year (BYWEEKNO below zero) also reach its last days.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
@@ -19,7 +19,9 @@ from engine.rrule import Rule
 _SECONDS_OF_DAY = 86_400
 _UNITS = {"HOURLY": 3_600, "MINUTELY": 60, "SECONDLY": 1}
 _SECOND = timedelta(seconds=1)
+_TICK = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
+_LAST_SECOND = time(23, 59, 59)
 _NEVER = datetime(ruledays.LAST_YEAR, 1, 1)  # noqa: DTZ001 -- a wall time has no zone
 START = datetime(1970, 1, 1)  # noqa: DTZ001
 """Where a rule without a start begins: a Thursday, at midnight."""
@@ -48,15 +50,6 @@ class _Clock:
         return time(self.hours[hour], self.minutes[minute], self.seconds[second])
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """How many wall times there are up to `until`, and the last of all, once it is known."""
-
-    until: datetime
-    number: int
-    end: datetime | None
-
-
 class Walls:
     """The wall times of one rule from one start on."""
 
@@ -67,7 +60,10 @@ class Walls:
         self._tests = ruledays.tests_of(self._filled)
         self._left_out = _ExDates(rule.exdates)
         self._known: dict[date, tuple[date, ...]] = {}
-        self._count = _Count(start - _SECOND, 0, None)
+        self._counted = (start, 0)
+        """How many wall times come before an instant: so far it was counted, and COUNT was not reached."""
+        self._over: datetime | None = None
+        """From where on COUNT is reached, as far as that is known."""
 
     @property
     def elapsed(self) -> bool:
@@ -76,22 +72,97 @@ class Walls:
 
     def after(self, begin: datetime, until: datetime) -> Iterator[datetime]:
         """Those in [begin, until], EXDATE left out."""
-        until = min(until.replace(microsecond=0), self.last)
-        found = self._between(max(begin, self._start), until if self.rule.count is None else self._counted(until))
+        begin, until = max(begin, self._start), min(until.replace(microsecond=0), self.last)
+        found = self._between(begin, until)
+        if self.rule.count is not None:
+            found = islice(found, self.rule.count - self._passed(begin))
         return (wall for wall in found if wall not in self._left_out)
 
     def count(self, begin: datetime, until: datetime) -> int:
-        """How many `after` gives, without walking over the times of whole days where all days are alike."""
-        daily = self._daily
-        if daily is None or self.rule.count is not None or self.rule.exdates:
-            return sum(1 for _ in self.after(begin, until))
-        begin, until = max(begin, self._start), min(until, self.last)
+        """How many `after` gives, without walking over those of times that are all alike."""
+        begin, until = max(begin, self._start), min(until.replace(microsecond=0), self.last)
+        left_out = (self._among(max(begin, first), min(until, last)) for first, last in self._left_out.spans)
+        return self._among(begin, until) - sum(left_out)
+
+    def _among(self, begin: datetime, until: datetime) -> int:
+        """How many there are in [begin, until], EXDATE apart."""
+        if begin > until:
+            return 0
+        return (
+            self._number(begin, until)
+            if self.rule.count is None
+            else self._passed(until + _SECOND) - self._passed(begin)
+        )
+
+    def _passed(self, begin: datetime) -> int:
+        """How many come before `begin`, which is no earlier than the start: as many as COUNT says at most.
+
+        What was counted is not counted again.
+        """
+        most = self.rule.count or 0
+        if self._over is not None and begin >= self._over:
+            return most
+        until, number = self._counted
+        if begin > until:
+            number += self._number(until, begin - _TICK, most - number)
+        elif until - begin < begin - self._start:
+            number -= self._number(begin, until - _TICK)
+        else:
+            number = self._number(self._start, begin - _TICK, most)
+        if number >= most:
+            self._over = begin if self._over is None else min(begin, self._over)
+            return most
+        if begin > until:
+            self._counted = (begin, number)
+        return number
+
+    # --- how many ----------------------------------------------------------------------------------------------------
+
+    def _number(self, begin: datetime, until: datetime, most: int | None = None) -> int:
+        """How many there are in [begin, until], COUNT and EXDATE apart; of more than `most` it may say that many."""
+        if begin > until:
+            return 0
+        if self._daily is not None:
+            return self._of_days(begin, until, self._daily)
+        found = 0
+        for more in self._of_unlike_days(begin, until) if self.elapsed else self._of_periods(begin, until):
+            found += more
+            if most is not None and found >= most:
+                break
+        return found
+
+    def _of_days(self, begin: datetime, until: datetime, daily: int) -> int:
         if begin.date() >= until.date():
             return self._of_a_day(begin, until)
         first = datetime.combine(begin.date() + _DAY, time.min)
         last = datetime.combine(until.date(), time.min)
-        within = daily * sum(1 for _ in self._days_between(first.date(), last.date()))
-        return within + self._of_a_day(begin, first - _SECOND) + self._of_a_day(last, until)
+        if self._every_day:
+            days = max(0, (last - first).days)
+        else:
+            days = sum(1 for _ in self._days_between(first.date(), last.date()))
+        return daily * days + self._of_a_day(begin, first - _SECOND) + self._of_a_day(last, until)
+
+    def _of_unlike_days(self, begin: datetime, until: datetime) -> Iterator[int]:
+        """By day, of hours and finer whose interval does not divide it."""
+        for number, day, end in ruledays.periods(self._filled, self._start.date(), begin.date()):
+            midnight, over = datetime.combine(day, time.min), datetime.combine(end, time.min)
+            if midnight > until:
+                return
+            if not any(ruledays.days(self._filled, self._tests, day, end)):
+                continue
+            whole = self._slots.whole_day(number) if begin <= midnight and over <= until else None
+            yield (
+                sum(1 for _ in self._between(max(begin, midnight), min(until, over - _SECOND)))
+                if whole is None
+                else whole
+            )
+
+    def _of_periods(self, begin: datetime, until: datetime) -> Iterator[int]:
+        """By period, of those that BYSETPOS chooses."""
+        for first, places, wall in self._periods(begin):
+            if first > until.date():
+                return
+            yield bisect_right(places, until, key=wall) - bisect_left(places, begin, key=wall)
 
     def _of_a_day(self, begin: datetime, until: datetime) -> int:
         """How many there are in [begin, until], which lie in one day, where each day has as many."""
@@ -116,6 +187,12 @@ class Walls:
             return None
         return self._slots.before(_SECONDS_OF_DAY)
 
+    @cached_property
+    def _every_day(self) -> bool:
+        """Whether plainly no day is left out."""
+        often = self.elapsed or (self.rule.frequency == "DAILY" and self.rule.interval == 1)
+        return often and not self._tests and "BYMONTH" not in self._filled.by
+
     def _days_between(self, first: date, end: date) -> Iterator[date]:
         for _, begin, over in ruledays.periods(self._filled, self._start.date(), first):
             if begin >= end:
@@ -129,16 +206,6 @@ class Walls:
         if until is None or until.endswith("Z"):
             return _NEVER
         return _read(until)
-
-    def _counted(self, until: datetime) -> datetime:
-        """The last of COUNT where it comes before `until`, else that. What was counted is not counted again."""
-        known = self._count
-        if known.end is None and known.until < until:
-            left = (self.rule.count or 0) - known.number
-            found = list(islice(self._between(known.until + _SECOND, until), left))
-            known = _Count(until, known.number + len(found), found[-1] if found and len(found) == left else None)
-            self._count = known
-        return until if known.end is None else min(until, known.end)
 
     def _between(self, begin: datetime, until: datetime) -> Iterator[datetime]:
         if begin > until:
@@ -154,19 +221,22 @@ class Walls:
     # --- YEARLY, MONTHLY, WEEKLY, DAILY ---------------------------------------------------------------------------
 
     def _coarse(self, begin: datetime, until: datetime) -> Iterator[datetime]:
-        clock = self._clock
-        for _, first, end in ruledays.periods(self._filled, self._start.date(), begin.date()):
+        for first, places, wall in self._periods(begin):
             if first > until.date():
                 return
+            yield from (wall(place) for place in places[bisect_left(places, begin, key=wall) :])
+
+    def _periods(self, begin: datetime) -> Iterator[tuple[date, "range | list[int]", Callable[[int], datetime]]]:
+        """From the one of `begin` on: its first day, the places in it, and the wall time of each."""
+        clock = self._clock
+        for _, first, end in ruledays.periods(self._filled, self._start.date(), begin.date()):
             days = self._days(first, end)
-            places = range(len(days) * len(clock))
-            chosen = _chosen(places, self.rule.positions)
 
             def wall(place: int, days: tuple[date, ...] = days) -> datetime:
                 day, at = divmod(place, len(clock))
                 return datetime.combine(days[day], clock[at])
 
-            yield from (wall(place) for place in chosen[bisect_left(chosen, begin, key=wall) :])
+            yield first, _chosen(range(len(days) * len(clock)), self.rule.positions), wall
 
     @cached_property
     def _clock(self) -> _Clock:
@@ -249,6 +319,14 @@ class _Slots:
             slots = (slot for slot in self._from(first) if slot % self.interval == offset)
         yield from (slot * self.unit + second for slot in slots for second in self.within)
 
+    def whole_day(self, number: int) -> int | None:
+        """How many there are in the day that is `number` days after the start's; None where one must look."""
+        if len(self.clock) != self._count:
+            return None
+        return len(range((self.base - number * self._count) % self.interval, self._count, self.interval)) * len(
+            self.within
+        )
+
     def before(self, second: int) -> int:
         """How many there are before a second of a day, where all days are alike: `interval` divides the day."""
         slot, rest = divmod(second, self.unit)
@@ -301,6 +379,12 @@ class _ExDates:
 
     def __contains__(self, wall: datetime) -> bool:
         return wall in self._walls or wall.date() in self._days
+
+    @property
+    def spans(self) -> Iterator[tuple[datetime, datetime]]:
+        """The same as spans of time, from a first second to a last one; no two have one in common."""
+        yield from ((datetime.combine(day, time.min), datetime.combine(day, _LAST_SECOND)) for day in self._days)
+        yield from ((wall, wall) for wall in self._walls if wall.date() not in self._days)
 
 
 def until_instant(rule: Rule) -> datetime | None:
