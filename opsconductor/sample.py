@@ -92,7 +92,7 @@ def _with_loopback_targets(files: dict[str, str], state: StateFolder) -> dict[st
     state.root.parent.mkdir(parents=True, exist_ok=True)
     state.root.mkdir(exist_ok=True, mode=0o700)
     state.secrets.mkdir(exist_ok=True, mode=0o700)
-    servers = generate(state.demo, names, client_key=state.secrets / "fleet-key")
+    servers = generate(state.demo, names, client_key=state.secrets / _key_file(files))
     written = dict(files)
     for path, found in places.items():
         edits = []
@@ -118,6 +118,19 @@ def _loopback(documents: tuple[Authored, ...]) -> list[Authored]:
         and authored.document.spec.host == "127.0.0.1"
         and authored.document.spec.connections.ssh
     ]
+
+
+def _key_file(files: dict[str, str]) -> str:
+    """In which file of the secret folder the sample's servers expect their key: all of them the same."""
+    from schemas.credential import Credential
+
+    documents = [authored.document for path, text in files.items() for authored in read(text.encode(), path).documents]
+    (name,) = {
+        one.spec.from_.file
+        for one in documents
+        if isinstance(one, Credential) and one.spec.type == "ssh" and one.spec.from_ and one.spec.from_.file
+    }
+    return name
 
 
 def _for_editors(path: str, text: str) -> str:

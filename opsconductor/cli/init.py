@@ -17,7 +17,14 @@ def register(app: typer.Typer) -> None:
 
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that does not exist yet, or is empty.")],
-    example: Annotated[str, typer.Option("--example", metavar="NAME", help="Which sample to write.")] = "hello",
+    example: Annotated[
+        str,
+        typer.Option(
+            "--example",
+            metavar="NAME",
+            help="hello, fleet-maintenance, database-backup, windows-estate or network-checks.",
+        ),
+    ] = "hello",
     ci: Annotated[
         str | None, typer.Option("--ci", metavar="PROVIDER", help="github, gitlab, gitea, forgejo or woodpecker.")
     ] = None,
