@@ -60,6 +60,11 @@ def canonical(data: bytes) -> bytes:
     return written.encode()
 
 
+def written(documents: Sequence[Commented]) -> str:
+    """Documents as text in the canonical layout. Whoever changed their nodes reads it again, and compares."""
+    return _Writer().file(documents)
+
+
 def _data(document: object) -> str:
     """What it says, where the keys that may change their places are in one order. `1` and `true` are not equal."""
     if not isinstance(document, dict):

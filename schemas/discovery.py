@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from schemas import patterns
 from schemas.addresses import Network
@@ -38,6 +38,10 @@ PortRange = Annotated[
         }
     ),
 ]
+
+
+Sign = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""What a host can be told by."""
 
 
 class Classification(Model):
@@ -76,11 +80,20 @@ class Proposal(Model):
 class DiscoverySpec(Model):
     networks: Many[Network] = Field(min_length=1, description="What to scan.", examples=[["10.1.0.0/24"]])
     exclude: Many[Network] = Field(default=(), description="What to leave alone.", examples=[["10.1.0.1"]])
+    ignore: Many[Sign] = Field(
+        default=(),
+        description="Hosts that are never proposed, by SSH host key, MAC address, name or address.",
+        examples=[["00:1b:21:3c:9d:f8", "printer-3.example.org"]],
+    )
     ports: Many[PortRange] = Field(
         default=(22, 80, 443, 3389, 5985, 5986), description="Ports to ask.", examples=[[22, "8000-8100"]]
     )
     profile: Literal["polite", "normal", "fast"] = Field(default="normal", description="How hard it asks.")
     os_detection: bool = Field(default=False, description="Guess the operating system; needs raw sockets.")
+    service_detection: bool = Field(default=False, description="Ask open ports what they are.")
+    timeout: Period | None = Field(
+        default=None, description="How long one scan may take; the Project's default, else 1h.", examples=["6h"]
+    )
     runs_on: RunsOn = Field(default_factory=cache(RunsOn), description="Where it runs.")
     classify: Many[Classification] = Field(default=(), description="What is written about the hosts found.")
     propose: Proposal = Field(default_factory=cache(Proposal), description="Where the proposed documents go.")

@@ -1,0 +1,331 @@
+"""What is proposed after scans: files to write, and what became of each host. Pure.
+
+A Target belongs to the Discovery that its annotation names, and only that one changes it. Of a Target that people wrote
+nothing is changed. What is not there any more is marked with the day on which it was seen last, and never removed.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Literal
+
+from engine.commented import NotFormatted
+from engine.discovery import changing, drafting
+from engine.discovery.changing import Change, Drop, Put
+from engine.discovery.drafting import Classified
+from engine.discovery.matching import ANSWERS, MAC, NAME, OF, Matched, Sign, is_ignored, known, matched
+from engine.discovery.seen import Scan, SeenHost
+from schemas.discovery import Discovery
+from schemas.reader import read
+from schemas.target import Target
+
+Verdict = Literal["new", "changed", "same", "gone", "ignored"]
+STALE = "stale"
+"""The label of a host that is gone: the day, in UTC, on which it was seen last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a Target is written: the file, and which of its documents, counted from 0."""
+
+    file: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The definitions that a proposal is made against. `text` gives a file of them, or nothing where there is none."""
+
+    targets: Mapping[str, Target]
+    places: Mapping[str, Place]
+    text: Callable[[str], bytes | None]
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Their types, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A Discovery and its last scan. `last_seen` is when each of its Targets was seen before that."""
+
+    discovery: Discovery
+    scan: Scan
+    last_seen: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of a host. `notes` say what is new, or what a person should know."""
+
+    verdict: Verdict
+    address: str
+    target: str | None = None
+    host: SeenHost | None = None
+    by: Sign | None = None
+    notes: tuple[str, ...] = ()
+    last_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of one Discovery. `last_seen` is to be kept for the next time."""
+
+    scan: Scan
+    rows: tuple[Row, ...]
+    last_seen: Mapping[str, datetime]
+
+    def count(self, verdict: Verdict) -> int:
+        return sum(row.verdict == verdict for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`files` are those that differ from the definitions; none where nothing is to be proposed."""
+
+    files: Mapping[str, bytes]
+    outcomes: Mapping[str, Outcome]
+
+
+def proposed(base: Base, scans: Iterable[Scanned]) -> Proposal:
+    """What all Discoveries of one branch propose together, one after another by name."""
+    draft = _Draft(base)
+    ordered = sorted(scans, key=lambda one: one.discovery.name)
+    outcomes = {one.discovery.name: _One(draft, one).outcome() for one in ordered}
+    return Proposal(dict(sorted(draft.files.items())), outcomes)
+
+
+class _Draft:
+    """The definitions as they would be, should all be merged that is proposed so far."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self.targets = dict(base.targets)
+        self.files: dict[str, bytes] = {}
+        self._places = dict(base.places)
+        self.credentials = base.credentials
+
+    def taken(self, folder: str) -> "_Taken":
+        former = {name for target in self.targets.values() for name in target.metadata.previous_names}
+        return _Taken(self.targets.keys() | former, folder, self._text)
+
+    def _text(self, file: str) -> bytes | None:
+        return self.files[file] if file in self.files else self._base.text(file)
+
+    def add(self, file: str, name: str, text: bytes) -> str | None:
+        """Why it cannot be proposed; None where it is."""
+        found = read(text, file)
+        target = found.documents[0].document if len(found.documents) == 1 and not found.findings else None
+        if not isinstance(target, Target):
+            said = next((one.message for one in found.findings), "it is no Target")
+            return f"not proposed: {said}"
+        self.targets[name], self._places[name], self.files[file] = target, Place(file, 0), text
+        return None
+
+    def change(self, name: str, changes: Sequence[Change]) -> str | None:
+        """Why it stays as it is; None where it was changed."""
+        place = self._places.get(name)
+        text = None if place is None else self._text(place.file)
+        if place is None or text is None:
+            return "not changed: its file is not to be had"
+        try:
+            changed = changing.changed(text, place.index, changes)
+        except NotFormatted as error:
+            return f"not changed, {place.file}: {error}"
+        found = read(changed, place.file)
+        target = next((one.document for one in found.documents if one.index == place.index), None)
+        if found.findings or not isinstance(target, Target):
+            return f"not changed, {place.file}: {next((one.message for one in found.findings), 'it is no Target')}"
+        self.targets[name], self.files[place.file] = target, changed
+        return None
+
+
+class _Taken(Collection[str]):
+    """Names that no new Target may have: those of others, and of files that are there."""
+
+    def __init__(self, names: Collection[str], folder: str, text: Callable[[str], bytes | None]) -> None:
+        self._names, self._folder, self._text = names, folder, text
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or self._text(_file(self._folder, str(name))) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _file(folder: str, name: str) -> str:
+    return f"{folder.strip('/')}/{name}.yaml"
+
+
+class _One:
+    """What one scan proposes."""
+
+    def __init__(self, draft: _Draft, scanned: Scanned) -> None:
+        self._draft, self._scan = draft, scanned.scan
+        self._discovery, self._spec = scanned.discovery, scanned.discovery.spec
+        self._before = scanned.last_seen
+        self._seen: dict[str, datetime] = {}
+        self._shown: dict[str, set[str]] = {}
+        for host in self._scan.hosts:
+            for key in host.keys:
+                self._shown.setdefault(key, set()).add(host.address)
+
+    def outcome(self) -> Outcome:
+        ignored = {host.address for host in self._scan.hosts if is_ignored(host, self._spec.ignore)}
+        rows = [Row("ignored", host.address, host=host) for host in self._scan.hosts if host.address in ignored]
+        hosts = [host for host in self._scan.hosts if host.address not in ignored]
+        former = {target.spec.host or "": name for name, target in self._draft.targets.items()}
+        found = matched(hosts, map(known, self._draft.targets.values()))
+        for host in hosts:
+            name = found.target.get(host.address)
+            rows.append(self._met(host, name, found) if name is not None else self._new(host, former))
+        rows += self._gone(frozenset(found.target.values()))
+        rows.sort(key=lambda row: (_order(row.address), row.target or ""))
+        return Outcome(self._scan, tuple(rows), dict(sorted(self._seen.items())))
+
+    def _ours(self, target: Target) -> bool:
+        return target.metadata.annotations.get(OF) == self._discovery.name
+
+    # --- hosts that no Target is ----------------------------------------------------------------------------------
+
+    def _new(self, host: SeenHost, former: Mapping[str, str]) -> Row:
+        found = drafting.classified(host, self._spec.classify)
+        folder = self._spec.propose.path
+        name = drafting.name_for(host, self._draft.taken(folder))
+        data = drafting.document(name, host, self._discovery.name, found, self._draft.credentials)
+        comment = f"Proposed by Discovery/{self._discovery.name}. Check the keys and certificates before you merge it."
+        try:
+            why = self._draft.add(_file(folder, name), name, changing.new(data, comment))
+        except NotFormatted as error:
+            why = f"not proposed: {error}"
+        notes = [*found.problems, *self._copies(host)]
+        if host.address in former:
+            notes.append(f"is at the address of {former[host.address]}, and is told apart from it")
+        if why is not None:
+            return Row("new", host.address, None, host, notes=(why, *notes))
+        self._seen[name] = self._scan.finished_at
+        return Row("new", host.address, name, host, notes=tuple(notes))
+
+    def _copies(self, host: SeenHost) -> Iterator[str]:
+        alike = {address for key in host.keys for address in self._shown[key]} - {host.address}
+        if alike:
+            yield f"shows the same host key as {min(alike, key=_order)}: the same machine, or a copy of it"
+
+    # --- hosts that are known -------------------------------------------------------------------------------------
+
+    def _met(self, host: SeenHost, name: str, found: Matched) -> Row:
+        target, by = self._draft.targets[name], found.by[host.address]
+        if not self._ours(target):
+            return Row("same", host.address, name, host, by, tuple(_strange(target, host)))
+        self._seen[name] = self._scan.finished_at
+        changes, notes = self._changes(target, host)
+        if not changes:
+            return Row("same", host.address, name, host, by)
+        if (why := self._draft.change(name, changes)) is not None:
+            return Row("same", host.address, name, host, by, (why, *notes))
+        return Row("changed", host.address, name, host, by, tuple(notes))
+
+    def _changes(self, target: Target, host: SeenHost) -> tuple[list[Change], list[str]]:
+        """What the document does not have yet, and in words."""
+        changes: list[Change] = []
+        notes: list[str] = []
+        spec, noted = target.spec, target.metadata.annotations
+        if spec.host is not None and _is_address(spec.host) and ip_address(spec.host) != ip_address(host.address):
+            changes.append(Put(("spec", "host"), host.address))
+            notes.append(f"moved from {spec.host}")
+            changes += _moved_url(target, host)
+        if (other := list(_strange(target, host))) and (keys := sorted(host.keys)):
+            changes.append(Put(("spec", "connections", "ssh", "hostKeys"), keys))
+            notes += other
+        for key, now, words in ((MAC, host.mac, "MAC address"), (NAME, host.name, "name")):
+            if now and noted.get(key) != now:
+                changes.append(Put(("metadata", "annotations", key), now))
+                notes.append(f"{words} is now {now}" if key in noted else f"{words} {now}")
+        changes += self._connections(target, host, notes)
+        if STALE in target.metadata.labels:
+            changes.append(Drop(("metadata", "labels", STALE)))
+            notes.append(f"is back, was away since {target.metadata.labels[STALE]}")
+        return changes, notes
+
+    def _connections(self, target: Target, host: SeenHost, notes: list[str]) -> Iterator[Change]:
+        """Those that answer now and were never proposed: what a person took out stays out."""
+        before = set(target.metadata.annotations.get(ANSWERS, "").split())
+        now = {one.mark for one in host.answers}
+        if now <= before:
+            return
+        fresh = replace(host, answers=tuple(one for one in host.answers if one.mark not in before))
+        found: Classified = drafting.classified(host, self._spec.classify)
+        for kind in ("ssh", "winrm", "http", "rdp"):
+            if getattr(target.spec.connections, kind) is None:
+                made = drafting.connection(fresh, kind, found, self._draft.credentials)
+                if made is not None:
+                    yield Put(("spec", "connections", kind), made)
+        yield Put(("metadata", "annotations", ANSWERS), " ".join(sorted(before | now)))
+        notes.append(f"answers now: {', '.join(sorted(now - before))}")
+
+    # --- hosts that are gone --------------------------------------------------------------------------------------
+
+    def _gone(self, met: frozenset[str]) -> Iterator[Row]:
+        within = [ip_network(text) for text in self._spec.networks]
+        without = [ip_network(text) for text in self._spec.exclude]
+        for name in sorted(self._draft.targets.keys() - met):
+            target = self._draft.targets[name]
+            host = target.spec.host or ""
+            if not self._ours(target) or name in self._seen or not _is_address(host):
+                continue
+            address = ip_address(host)
+            if _lies_in(address, within) and not _lies_in(address, without):
+                yield self._away(target, host)
+
+    def _away(self, target: Target, address: str) -> Row:
+        # Of one that was never seen since it was merged nobody knows more than that it is gone now.
+        last = self._before.get(target.name, self._scan.finished_at)
+        self._seen[target.name] = last
+        since = target.metadata.labels.get(STALE)
+        if since is not None:
+            return Row("gone", address, target.name, notes=(f"stale since {since}",), last_seen=last)
+        if self._scan.finished_at - last < self._spec.propose.stale_after:
+            return Row("gone", address, target.name, notes=("did not answer",), last_seen=last)
+        day = last.astimezone(UTC).date().isoformat()
+        why = self._draft.change(target.name, [Put(("metadata", "labels", STALE), day)])
+        return Row("gone", address, target.name, notes=(why or f"marked stale since {day}",), last_seen=last)
+
+
+def _strange(target: Target, host: SeenHost) -> Iterator[str]:
+    """Where a host that a weaker sign gives away shows none of the keys that its Target has."""
+    keys = known(target).keys
+    if keys and host.keys and not keys & host.keys:
+        yield "SHOWS OTHER SSH HOST KEYS: it was set up anew, or somebody stands in its place"
+
+
+def _moved_url(target: Target, host: SeenHost) -> Iterator[Change]:
+    """The same URL at the new address."""
+    http, before = target.spec.connections.http, target.spec.host or ""
+    if http is None:
+        return
+    old, new = (f"[{one}]" if ":" in one else one for one in (before, host.address))
+    scheme, _, rest = str(http.base_url).partition("://")
+    if rest == old or rest.startswith((f"{old}/", f"{old}:")):
+        yield Put(("spec", "connections", "http", "baseUrl"), f"{scheme}://{new}{rest.removeprefix(old)}")
+
+
+def _lies_in(address: IPv4Address | IPv6Address, networks: Iterable[object]) -> bool:
+    return any(address in network for network in networks)  # type: ignore[operator]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _order(address: str) -> tuple[int, int]:
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return 0, 0
+    return ip.version, int(ip)

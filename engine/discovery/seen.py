@@ -1,0 +1,203 @@
+"""What a scan saw, as the runner hands it over: every text of a host cleaned and bounded, whoever wrote it.
+
+A host may say of itself what it likes. So nothing of it ever names a file, and no text of it has more than a line.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from schemas.quantities import format_instant, parse_instant
+
+Kind = Literal["ssh", "winrm", "rdp", "http"]
+KINDS: tuple[Kind, ...] = ("ssh", "winrm", "rdp", "http")
+LONGEST = 256
+"""Characters of a text that a host says."""
+HOSTS, SERVICES, ANSWERS, NAMES, SYSTEMS, KEYS = 65_536, 1_024, 64, 16, 5, 16
+LONGEST_KEY, LONGEST_CERTIFICATE = 4_096, 16_384
+_KEY = re.compile(r"(?P<type>(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]{1,64}) (?P<data>[A-Za-z0-9+/]{16,}={0,2})")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?")
+_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An open port, and what it is taken for. `sure` where the port was asked, and not looked up by its number."""
+
+    port: int
+    name: str = ""
+    product: str = ""
+    version: str = ""
+    tls: bool = False
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A port that spoke the protocol of a connection.
+
+    `keys` are SSH host keys without a host name; `certificate` is what a TLS port showed, as PEM, and `names` are those
+    in it. `trusted`: the runner's own authorities vouch for it by the host's name or address.
+    """
+
+    kind: Kind
+    port: int
+    tls: bool = False
+    keys: tuple[str, ...] = ()
+    certificate: str = ""
+    names: tuple[str, ...] = ()
+    trusted: bool = False
+
+    @property
+    def mark(self) -> str:
+        """`ssh:22`, and `https:443`: what tells it from the others of its host."""
+        return f"{'https' if self.kind == 'http' and self.tls else self.kind}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenHost:
+    """A host that answered. `names` are those that the DNS has for its address, `systems` guesses with 0 to 100."""
+
+    address: str
+    mac: str = ""
+    vendor: str = ""
+    names: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    systems: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Its SSH host keys, on whichever ports."""
+        return frozenset(key for answer in self.answers for key in answer.keys)
+
+    @property
+    def name(self) -> str:
+        """Its name in the DNS; empty where it has none."""
+        return self.names[0] if self.names else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one run of a Discovery saw. `addresses` is how many were asked."""
+
+    discovery: str
+    run: str
+    started_at: datetime
+    finished_at: datetime
+    addresses: int
+    hosts: tuple[SeenHost, ...]
+
+
+def host_key(text: str) -> str | None:
+    """An SSH public key as `type base64`, whatever stands around it; None where there is none."""
+    found = _KEY.search(text[: 2 * LONGEST_KEY])
+    return f"{found['type']} {found['data']}" if found and len(found[0]) <= LONGEST_KEY else None
+
+
+def mac_address(text: str) -> str:
+    """`aa:bb:cc:dd:ee:ff`; empty for what is none, or stands for no one machine."""
+    mac = text.strip().lower().replace("-", ":")
+    # A group address, or all zeros, is no machine's own.
+    if not _MAC.fullmatch(mac) or mac == "00:00:00:00:00:00" or int(mac[:2], 16) & 1:
+        return ""
+    return mac
+
+
+def dns_name(text: str) -> str:
+    """A host name in lower case, without the last dot; empty for what is no host name, or is an address."""
+    name = text.strip().lower()
+    if len(name) > 253 or not _NAME.fullmatch(name):
+        return ""
+    name = name.rstrip(".")
+    return "" if _is_address(name) or name in ("localhost", "localhost.localdomain") else name
+
+
+def line(text: str, most: int = LONGEST) -> str:
+    """Text of a host as one line of letters that can be seen."""
+    seen = "".join(one if _visible(one) else " " for one in text[: most * 4])
+    return " ".join(seen.split())[:most]
+
+
+def _visible(one: str) -> bool:
+    return unicodedata.category(one)[0] not in "CZ"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def to_json(scan: Scan) -> bytes:
+    said = asdict(scan)
+    said |= {"started_at": format_instant(scan.started_at), "finished_at": format_instant(scan.finished_at)}
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def from_json(data: bytes) -> Scan:
+    """What `to_json` wrote, cleaned and bounded again. Raises ValueError for what is no scan."""
+    try:
+        said = json.loads(data)
+        return Scan(
+            discovery=str(said["discovery"]),
+            run=str(said["run"]),
+            started_at=parse_instant(said["started_at"]),
+            finished_at=parse_instant(said["finished_at"]),
+            addresses=int(said["addresses"]),
+            hosts=tuple(_host(one) for one in said["hosts"][:HOSTS]),
+        )
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"it is no scan: {error}") from error
+
+
+def _host(said: Mapping[str, Any]) -> SeenHost:
+    return SeenHost(
+        address=str(ip_address(said["address"])),
+        mac=mac_address(said["mac"]),
+        vendor=line(said["vendor"]),
+        names=names_of(said["names"]),
+        services=tuple(_service(one) for one in said["services"][:SERVICES]),
+        answers=tuple(_answer(one) for one in said["answers"][:ANSWERS]),
+        systems=tuple((line(name), max(0, min(100, int(sure)))) for name, sure in said["systems"][:SYSTEMS]),
+    )
+
+
+def names_of(said: Iterable[str]) -> tuple[str, ...]:
+    """The host names among texts, each once, at most NAMES."""
+    return tuple(dict.fromkeys(name for text in said if (name := dns_name(text))))[:NAMES]
+
+
+def _service(said: Mapping[str, Any]) -> Service:
+    name, product, version = (line(said[key]) for key in ("name", "product", "version"))
+    return Service(_port(said["port"]), name, product, version, tls=bool(said["tls"]), sure=bool(said["sure"]))
+
+
+def _answer(said: Mapping[str, Any]) -> Answer:
+    if said["kind"] not in KINDS:
+        raise ValueError(f"{said['kind']!r} is no connection that is looked for")
+    keys = sorted({key for text in said["keys"][:KEYS] if (key := host_key(text)) is not None})
+    pem = said["certificate"]
+    return Answer(
+        kind=said["kind"],
+        port=_port(said["port"]),
+        tls=bool(said["tls"]),
+        keys=tuple(keys),
+        certificate=pem if len(pem) <= LONGEST_CERTIFICATE and _PEM.fullmatch(pem) else "",
+        names=names_of(said["names"]),
+        trusted=bool(said["trusted"]),
+    )
+
+
+def _port(value: object) -> int:
+    if not isinstance(value, int) or not 1 <= value <= 65535:
+        raise ValueError("a port is a number from 1 to 65535")
+    return value

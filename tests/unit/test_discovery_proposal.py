@@ -1,0 +1,449 @@
+"""From scans to proposed Target documents: who is who, what is written, and what a person wrote that stays."""
+
+import base64
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.discovery import seen
+from engine.discovery.matching import Known, known, matched
+from engine.discovery.proposal import Base, Place, Proposal, Scanned, proposed
+from engine.discovery.seen import Answer, Scan, SeenHost, Service
+from engine.discovery.telling import body, evidence, title
+from schemas.discovery import Discovery
+from schemas.guard import load
+from schemas.reader import read
+from schemas.target import Target
+
+NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+FOLDER = "definitions/targets"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def key(number: int) -> str:
+    blob = b"\0\0\0\x0bssh-ed25519\0\0\0 " + number.to_bytes(32, "big")
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()}"
+
+
+def ssh(number: int, port: int = 22) -> Answer:
+    return Answer("ssh", port, keys=(key(number),))
+
+
+def host(last: int, *answers: Answer, **more: Any) -> SeenHost:
+    return SeenHost(f"10.1.0.{last}", answers=answers, services=tuple(Service(one.port) for one in answers), **more)
+
+
+def discovery(**spec: Any) -> Discovery:
+    document = {
+        "apiVersion": "opsconductor/v1",
+        "kind": "Discovery",
+        "metadata": {"name": "lab"},
+        "spec": {"networks": ["10.1.0.0/24"], **spec},
+    }
+    found = read(json.dumps(document).encode(), "lab.yaml")
+    assert not found.findings, found.findings
+    made = found.documents[0].document
+    assert isinstance(made, Discovery)
+    return made
+
+
+class Network:
+    """Definitions, and scans after another, each merged or not."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.discovery = discovery(**spec)
+        self.files: dict[str, bytes] = {}
+        self.last_seen: Mapping[str, datetime] = {}
+        self.now = NOW
+
+    def base(self) -> Base:
+        targets: dict[str, Target] = {}
+        places: dict[str, Place] = {}
+        for file, text in self.files.items():
+            found = read(text, file)
+            assert not found.findings, found.findings
+            for one in found.documents:
+                if isinstance(one.document, Target):
+                    targets[one.document.name] = one.document
+                    places[one.document.name] = Place(file, one.index)
+        return Base(targets, places, self.files.get, {"web-key": "ssh", "win": "password"})
+
+    def scan(self, *hosts: SeenHost, after: timedelta = timedelta(hours=1), merged: bool = True) -> Proposal:
+        self.now += after
+        scan = Scan("lab", "discover-lab-1", self.now, self.now, 256, hosts)
+        made = proposed(self.base(), [Scanned(self.discovery, scan, self.last_seen)])
+        self.last_seen = made.outcomes["lab"].last_seen
+        if merged:
+            self.files |= made.files
+        return made
+
+    def target(self, name: str) -> dict[str, Any]:
+        found = load(self.files[f"{FOLDER}/{name}.yaml"], "").documents[0]
+        assert isinstance(found, dict)
+        return found
+
+    def lines(self, name: str) -> list[str]:
+        return self.files[f"{FOLDER}/{name}.yaml"].decode().splitlines()
+
+
+def verdicts(made: Proposal) -> dict[str, str]:
+    return {row.address: row.verdict for row in made.outcomes["lab"].rows}
+
+
+def test_a_host_becomes_a_target() -> None:
+    """Everything that answered, with its keys and certificates, and what the rules say."""
+    rules: list[dict[str, Any]] = [
+        {"labels": {"site": "lab"}},
+        {"if": "${{ 22 in host.ports }}", "labels": {"role": "web"}, "credentialRef": "web-key"},
+        {"if": "${{ host.name.startsWith('web') }}", "connections": {"ssh": {"user": "ops"}, "winrm": {}}},
+    ]
+    network = Network(classify=rules)
+    https = Answer("http", 8443, tls=True, certificate=PEM, names=("web-1.example.org",))
+    made = network.scan(host(5, ssh(1), https, names=("web-1.example.org",), mac="aa:bb:cc:00:00:01"))
+    assert verdicts(made) == {"10.1.0.5": "new"}
+    assert network.lines("web-1") == [
+        "# Proposed by Discovery/lab. Check the keys and certificates before you merge it.",
+        "apiVersion: opsconductor/v1",
+        "kind: Target",
+        "metadata:",
+        "  name: web-1",
+        "  labels: {site: lab, role: web}",
+        "  annotations:",
+        "    opsconductor.discovery: lab",
+        "    opsconductor.discovery.mac: aa:bb:cc:00:00:01",
+        "    opsconductor.discovery.name: web-1.example.org",
+        '    opsconductor.discovery.answers: "https:8443 ssh:22"',
+        "spec:",
+        "  host: 10.1.0.5",
+        "  os: linux",
+        "  connections:",
+        "    ssh:",
+        "      user: ops",
+        "      credentialRef: web-key",
+        f"      hostKeys: [{key(1)}]",
+        "    http:",
+        "      baseUrl: https://10.1.0.5:8443/",
+        "      caCert: |",
+        "        -----BEGIN CERTIFICATE-----",
+        "        MIIB",
+        "        -----END CERTIFICATE-----",
+    ]
+
+
+def test_windows_and_what_answers_there() -> None:
+    network = Network(classify=[{"credentialRef": "win", "connections": {"winrm": {"transport": "ntlm"}}}])
+    winrm = Answer("winrm", 5986, tls=True, certificate=PEM, names=("win-1.example.org",))
+    network.scan(host(7, winrm, Answer("winrm", 5985), Answer("rdp", 3389)))
+    spec = network.target("host-10-1-0-7")["spec"]
+    assert spec == {
+        "host": "10.1.0.7",
+        "os": "windows",
+        "connections": {
+            "winrm": {"transport": "ntlm", "credentialRef": "win", "serverName": "win-1.example.org", "caCert": PEM},
+            "rdp": {"port": 3389},
+        },
+    }
+
+
+def test_an_unchanged_network_proposes_nothing() -> None:
+    network = Network(classify=[{"labels": {"a": "b"}}])
+    hosts = [host(5, ssh(1), names=("web-1.example.org",)), host(6, Answer("http", 80)), host(9)]
+    assert len(network.scan(*hosts).files) == 3
+    again = network.scan(*reversed(hosts))
+    assert again.files == {}
+    assert set(verdicts(again).values()) == {"same"}
+
+
+def test_a_proposal_that_is_not_merged_is_made_again() -> None:
+    network = Network()
+    first = network.scan(host(5, ssh(1)), merged=False)
+    second = network.scan(host(5, ssh(1)), merged=False)
+    assert first.files == second.files != {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "by"),
+    [
+        (host(5, ssh(1)), host(6, ssh(1)), "host key"),
+        (host(5, ssh(1), mac="aa:bb:cc:00:00:01"), host(6, mac="aa:bb:cc:00:00:01"), "MAC address"),
+        (host(5, names=("db.example.org",)), host(6, names=("db.example.org",)), "name"),
+    ],
+)
+def test_a_moved_host_is_one_line(before: SeenHost, after: SeenHost, by: str) -> None:
+    network = Network()
+    (file,) = network.scan(before).files
+    old = network.files[file].decode().splitlines()
+    made = network.scan(after)
+    new = made.files[file].decode().splitlines()
+    assert [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]] == [
+        ("  host: 10.1.0.5", "  host: 10.1.0.6")
+    ]
+    (row,) = made.outcomes["lab"].rows
+    assert (row.verdict, row.by, row.notes) == ("changed", by, ("moved from 10.1.0.5",))
+
+
+def test_two_hosts_that_changed_places_are_told_apart() -> None:
+    network = Network()
+    network.scan(host(5, ssh(1)), host(6, ssh(2)))
+    network.scan(host(6, ssh(1)), host(5, ssh(2)))
+    where = {network.target(f"host-10-1-0-{was}")["spec"]["host"] for was in (5, 6)}
+    assert network.target("host-10-1-0-5")["spec"]["host"] == "10.1.0.6"
+    assert where == {"10.1.0.5", "10.1.0.6"}
+
+
+def test_another_machine_at_an_address_is_another_target() -> None:
+    """Its keys are others: the address alone joins nothing. A person is told."""
+    network = Network()
+    network.scan(host(5, ssh(1)))
+    made = network.scan(host(5, ssh(2)))
+    assert sorted(row.verdict for row in made.outcomes["lab"].rows) == ["gone", "new"]
+    new = next(row for row in made.outcomes["lab"].rows if row.verdict == "new")
+    assert new.target == "host-10-1-0-5-2"
+    assert "is at the address of host-10-1-0-5, and is told apart from it" in new.notes
+
+
+def test_a_machine_that_was_set_up_anew_has_its_keys_proposed_loudly() -> None:
+    network = Network()
+    mac = "aa:bb:cc:00:00:01"
+    network.scan(host(5, ssh(1), mac=mac))
+    made = network.scan(host(5, ssh(2), mac=mac))
+    (row,) = made.outcomes["lab"].rows
+    assert row.verdict == "changed"
+    assert row.notes[0].startswith("SHOWS OTHER SSH HOST KEYS")
+    assert network.target("host-10-1-0-5")["spec"]["connections"]["ssh"]["hostKeys"] == [key(2)]
+
+
+def test_copies_of_one_machine_are_told_apart_by_what_is_left() -> None:
+    network = Network()
+    first = network.scan(host(5, ssh(1), mac="aa:bb:cc:00:00:05"), host(6, ssh(1), mac="aa:bb:cc:00:00:06"))
+    assert len(first.files) == 2
+    assert any("shows the same host key as 10.1.0.6" in note for note in first.outcomes["lab"].rows[0].notes)
+    moved = network.scan(host(8, ssh(1), mac="aa:bb:cc:00:00:05"), host(6, ssh(1), mac="aa:bb:cc:00:00:06"))
+    assert verdicts(moved) == {"10.1.0.6": "same", "10.1.0.8": "changed"}
+
+
+def test_a_host_that_went_away_is_marked_with_the_day_and_comes_back() -> None:
+    network = Network(propose={"staleAfter": "2d"})
+    network.scan(host(5, ssh(1)), host(6, ssh(2)))
+    before = network.files[f"{FOLDER}/host-10-1-0-5.yaml"]
+    soon = network.scan(host(6, ssh(2)), after=timedelta(days=1))
+    assert (soon.files, verdicts(soon)["10.1.0.5"]) == ({}, "gone")
+    late = network.scan(host(6, ssh(2)), after=timedelta(days=1, seconds=1))
+    assert network.target("host-10-1-0-5")["metadata"]["labels"] == {"stale": "2026-11-22"}
+    assert late.outcomes["lab"].count("gone") == 1
+    assert network.scan(host(6, ssh(2)), after=timedelta(days=9)).files == {}
+    back = network.scan(host(5, ssh(1)), host(6, ssh(2)))
+    assert verdicts(back)["10.1.0.5"] == "changed"
+    assert network.files[f"{FOLDER}/host-10-1-0-5.yaml"] == before
+
+
+def test_what_was_not_scanned_is_not_gone() -> None:
+    network = Network(propose={"staleAfter": "1s"})
+    network.scan(host(5, ssh(1)))
+    network.discovery = discovery(exclude=["10.1.0.5"], propose={"staleAfter": "1s"})
+    assert network.scan().outcomes["lab"].rows == ()
+
+
+@pytest.mark.parametrize(
+    "sign", ["10.1.0.5", "aa:bb:cc:00:00:05", "AA-BB-CC-00-00-05", "printer.example.org", f"{key(5)} root@printer"]
+)
+def test_an_ignored_host_stays_ignored(sign: str) -> None:
+    network = Network(ignore=[sign])
+    made = network.scan(host(5, ssh(5), mac="aa:bb:cc:00:00:05", names=("printer.example.org",)), host(6))
+    assert (verdicts(made), list(made.files)) == (
+        {"10.1.0.5": "ignored", "10.1.0.6": "new"},
+        [f"{FOLDER}/host-10-1-0-6.yaml"],
+    )
+
+
+def test_what_a_person_wrote_stays() -> None:
+    """Comments, labels, the order of keys, other documents of the file; a moved host is one line all the same."""
+    network = Network()
+    network.scan(host(5, ssh(1)))
+    text = network.files.pop(f"{FOLDER}/host-10-1-0-5.yaml").decode()
+    text = text.replace("  host: 10.1.0.5\n", "  # ask Ana before moving it\n  host: 10.1.0.5  # rack 4\n")
+    text = text.replace("  name: host-10-1-0-5\n", "  name: database\n  labels:\n    team: data  # ours\n")
+    group = "apiVersion: opsconductor/v1\nkind: TargetGroup\nmetadata:\n  name: data\nspec:\n  names: [database]\n"
+    network.files["definitions/data.yaml"] = f"{group}---\n{text}# the end\n".encode()
+    before = network.files["definitions/data.yaml"].decode().splitlines()
+    made = network.scan(host(9, ssh(1)))
+    after = made.files["definitions/data.yaml"].decode().splitlines()
+    assert [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]] == [
+        ("  host: 10.1.0.5  # rack 4", "  host: 10.1.0.9  # rack 4")
+    ]
+
+
+def test_what_a_person_took_out_is_not_proposed_again() -> None:
+    network = Network()
+    both = host(5, ssh(1), Answer("http", 80))
+    network.scan(both)
+    file = f"{FOLDER}/host-10-1-0-5.yaml"
+    text = network.files[file].decode()
+    network.files[file] = text.replace("    http: {baseUrl: http://10.1.0.5/}\n", "").encode()
+    assert network.files[file].decode() != text
+    assert network.scan(both).files == {}
+    network.scan(host(5, ssh(1), Answer("http", 80), Answer("rdp", 3389)))
+    assert set(network.target("host-10-1-0-5")["spec"]["connections"]) == {"ssh", "rdp"}
+
+
+def test_a_target_that_people_wrote_is_left_alone() -> None:
+    network = Network(propose={"staleAfter": "1s"})
+    text = (
+        "apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: mine}\n"
+        f"spec: {{host: web.example.org, connections: {{ssh: {{hostKeys: ['{key(1)} root@web']}}}}}}\n"
+    )
+    network.files["definitions/mine.yaml"] = text.encode()
+    made = network.scan(host(5, ssh(1), Answer("http", 80)))
+    assert (made.files, made.outcomes["lab"].rows[0].target) == ({}, "mine")
+    assert network.scan().outcomes["lab"].rows == ()
+
+
+def test_a_file_that_is_there_is_not_written_over() -> None:
+    network = Network()
+    network.files[f"{FOLDER}/host-10-1-0-5.yaml"] = b"# mine\n"
+    made = network.scan(host(5))
+    assert list(made.files) == [f"{FOLDER}/host-10-1-0-5-2.yaml"]
+
+
+def test_a_rule_that_fails_is_told_and_keeps_no_host_out() -> None:
+    network = Network(classify=[{"if": "${{ host.services[0].port == 22 }}", "labels": {"a": "b"}}])
+    made = network.scan(host(5))
+    assert list(made.files) == [f"{FOLDER}/host-10-1-0-5.yaml"]
+    assert "classify[0].if" in made.outcomes["lab"].rows[0].notes[0]
+
+
+def test_several_discoveries_of_one_branch_propose_together() -> None:
+    """The second does not propose what the first one does."""
+    network = Network()
+    other = Discovery.model_validate(
+        {**network.discovery.model_dump(by_alias=True), "metadata": {"name": "office"}}, strict=False
+    )
+    scans = [
+        Scanned(one, Scan(one.name, "r", NOW, NOW, 256, hosts))
+        for one, hosts in ((other, (host(5, ssh(1)), host(7))), (network.discovery, (host(5, ssh(1)),)))
+    ]
+    made = proposed(network.base(), scans)
+    assert [name.rpartition("/")[2] for name in made.files] == ["host-10-1-0-5.yaml", "host-10-1-0-7.yaml"]
+    assert [row.verdict for row in made.outcomes["office"].rows] == ["same", "new"]
+
+
+# --- hostile --------------------------------------------------------------------------------------------------------
+
+NASTY = st.text(max_size=300) | st.sampled_from(
+    [
+        "../../etc/passwd",
+        "a: b\n- c",
+        "${{ secrets.x.y }}",
+        "`|\n# x",
+        "\u202ename",
+        "-----BEGIN CERTIFICATE-----\n",
+        "\0",
+    ]
+)
+SAID = st.fixed_dictionaries(
+    {
+        "address": st.sampled_from(["10.1.0.5", "10.1.0.6", "fd00::1"]),
+        "mac": NASTY,
+        "vendor": NASTY,
+        "names": st.lists(NASTY, max_size=3),
+        "services": st.lists(
+            st.fixed_dictionaries(
+                {"port": st.integers(1, 65535), "name": NASTY, "product": NASTY, "version": NASTY, "tls": st.booleans(),
+                 "sure": st.booleans()}
+            ),
+            max_size=3,
+        ),
+        "answers": st.lists(
+            st.fixed_dictionaries(
+                {"kind": st.sampled_from(seen.KINDS), "port": st.integers(1, 65535), "tls": st.booleans(),
+                 "keys": st.lists(NASTY, max_size=2), "certificate": NASTY, "names": st.lists(NASTY, max_size=2),
+                 "trusted": st.booleans()}
+            ),
+            max_size=3,
+        ),
+        "systems": st.lists(st.tuples(NASTY, st.integers(0, 100)), max_size=2),
+    }
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(said=st.lists(SAID, max_size=2, unique_by=lambda one: one["address"]))
+def test_whatever_hosts_say_files_are_targets_in_the_folder(said: list[dict[str, Any]]) -> None:
+    whole = {"discovery": "lab", "run": "r", "started_at": "2026-11-22T07:00:00Z",
+             "finished_at": "2026-11-22T07:00:00Z", "addresses": 2, "hosts": said}  # fmt: skip
+    scan = seen.from_json(json.dumps(whole).encode())
+    assert seen.from_json(seen.to_json(scan)) == scan
+    made = proposed(Network().base(), [Scanned(discovery(), scan)])
+    assert all(file.startswith(f"{FOLDER}/") and file.count("/") == 2 for file in made.files)
+    for file, text in made.files.items():
+        found = read(text, file)
+        assert ([one.document.kind for one in found.documents], found.findings) == (["Target"], ())
+    for text in (body(made.outcomes), title(made.outcomes)):
+        assert "\0" not in text
+    assert all(one.count("`") % 2 == 0 for one in body(made.outcomes).splitlines())
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{}", b'{"hosts": 1}', b"[" * 100_000, b"\xff", json.dumps({"discovery": "lab"}).encode()]
+)
+def test_what_is_no_scan_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        seen.from_json(data)
+
+
+def test_who_is_who_does_not_depend_on_the_order() -> None:
+    chance = random.Random(7)
+    hosts = [host(n, ssh(n % 5), mac=f"aa:bb:cc:00:00:{n % 7:02x}", names=(f"h{n % 6}.lab",)) for n in range(1, 20)]
+    targets = [
+        Known(f"t{n}", frozenset({key(n % 6)}), frozenset({f"aa:bb:cc:00:00:{n:02x}"}), frozenset({f"h{n}.lab"}))
+        for n in range(1, 9)
+    ]
+    expected = matched(hosts, targets)
+    for _ in range(20):
+        chance.shuffle(hosts)
+        chance.shuffle(targets)
+        assert matched(hosts, targets) == expected
+
+
+def test_a_certificate_authority_is_no_host_key() -> None:
+    text = f"spec: {{host: 10.1.0.5, connections: {{ssh: {{hostKeys: ['@cert-authority {key(1)}']}}}}}}"
+    found = read(f"apiVersion: opsconductor/v1\nkind: Target\nmetadata: {{name: a}}\n{text}\n".encode(), "a.yaml")
+    target = found.documents[0].document
+    assert isinstance(target, Target)
+    assert known(target).keys == frozenset()
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_request_says_who_is_new_changed_and_gone() -> None:
+    network = Network()
+    network.scan(host(5, ssh(1)), host(6, ssh(2)))
+    made = network.scan(host(7, ssh(1)), host(8, ssh(3), vendor="@everyone | <b>"))
+    text = body(made.outcomes)
+    assert title(made.outcomes) == "Discovery lab: 1 new, 1 changed, 1 gone"
+    for said in ("### New hosts", "### Changed hosts", "### Hosts that did not answer", "`moved from 10.1.0.5`"):
+        assert said in text
+    assert "ssh-ed25519 SHA256:" in text
+
+
+def test_a_long_request_says_that_there_is_more() -> None:
+    hosts = tuple(host(n, ssh(n)) for n in range(1, 255))
+    scan = Scan("lab", "r", NOW, NOW, 256, hosts)
+    made = proposed(Network().base(), [Scanned(discovery(), scan)])
+    assert "… and 54 more." in body(made.outcomes)
+    short = body(made.outcomes, most=2_000)
+    assert len(short) <= 2_000
+    assert "the DiscoveryReport" in short
+
+
+def test_evidence_is_what_ssh_keygen_shows() -> None:
+    lines = list(evidence(replace(host(5, ssh(1)), services=(Service(22, "ssh", "OpenSSH", "9.2"),))))
+    assert lines == ["ssh:22", "ssh-ed25519 SHA256:" + lines[1].rpartition(":")[2], "22: OpenSSH 9.2"]
