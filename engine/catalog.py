@@ -129,7 +129,12 @@ class Catalog:
     def held_for(self, schedule: Schedule) -> str | None:
         """Why this version does not act on a schedule: it is held itself, or what it starts."""
         spec = schedule.spec
-        for identity in (schedule.identity, f"Job/{spec.job_ref}", f"Workflow/{spec.workflow_ref}"):
+        for identity in (
+            schedule.identity,
+            f"Job/{spec.job_ref}",
+            f"Workflow/{spec.workflow_ref}",
+            f"Discovery/{spec.discovery_ref}",
+        ):
             if (reason := self.held.get(identity)) is not None:
                 return reason
         return None

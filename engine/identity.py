@@ -57,6 +57,11 @@ def compact(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
+def scan_name(discovery: str) -> str:
+    """What the runs of a Discovery are named after, as those of a job are after the job."""
+    return f"discover-{discovery}"
+
+
 def run_id(job: str, cause: Cause) -> RunId:
     """`<job>-<instant>-<10 hex of the cause>`, at most 100 characters."""
     digest = hashlib.sha256(f"{job}\n{cause.key}".encode()).hexdigest()[:10]

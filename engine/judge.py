@@ -16,11 +16,12 @@ from engine.expression import ExpressionError
 from engine.graphfacts import NodeRecord
 from engine.graphrehearsal import rehearse_graph
 from engine.graphrepeat import OriginalGraph, taken_over
-from engine.identity import Cause, RunId, run_id
+from engine.identity import Cause, RunId, run_id, scan_name
 from engine.planning import Planned, plan_inline, plan_run
 from engine.refused import PlanRefused
 from engine.rehearsal import Rehearsal, rehearse
 from engine.repetition import NotRepeatable, Original, Records, repeated
+from engine.scanplan import as_job, plan_scan
 from engine.windows import Windows, subjects_of
 from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
@@ -203,9 +204,15 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
             )
         graph = plan_workflow(catalog, workflow, params=spec.params, limit=spec.limit)
         return _launch(workflow.name, workflow.spec, cause, graph, spec)
-    if spec.job_ref is None:
-        return Refuse("notSupported", "only jobs and workflows can be started yet")
-    job = catalog.jobs.get(spec.job_ref)
+    if spec.discovery_ref is not None:
+        discovery = catalog.discoveries.get(spec.discovery_ref)
+        if discovery is None:
+            return Refuse(
+                "unknownDiscovery", f"there is no Discovery '{spec.discovery_ref}' in commit {catalog.commit[:12]}"
+            )
+        scan = plan_scan(catalog, discovery)
+        return _launch(scan_name(discovery.name), as_job(catalog, discovery), cause, scan, spec)
+    job = catalog.jobs.get(spec.job_ref or "")
     if job is None:
         return Refuse("unknownJob", f"there is no Job '{spec.job_ref}' in commit {catalog.commit[:12]}")
     planned = plan_run(catalog, job, params=spec.params, limit=spec.limit)
@@ -361,6 +368,14 @@ def scheduled(
         run = run_id(workflow.name, cause)
         priority = spec.priority or 0
         return Launch(run=run, cause=cause, planned=graph, job=workflow.spec, priority=priority, starts_at=begins)
+    if spec.discovery_ref is not None:
+        discovery = catalog.discoveries[spec.discovery_ref]
+        scan = plan_scan(catalog, discovery)
+        if isinstance(scan, PlanRefused):
+            return scan
+        run, priority = run_id(scan_name(discovery.name), cause), spec.priority or 0
+        as_written = as_job(catalog, discovery)
+        return Launch(run=run, cause=cause, planned=scan, job=as_written, priority=priority, starts_at=begins)
     job = catalog.jobs[spec.job_ref or ""]
     planned = plan_run(catalog, job, params={**spec.params, **(params or {})}, limit=spec.limit)
     if isinstance(planned, PlanRefused):

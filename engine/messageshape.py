@@ -35,7 +35,7 @@ DATA: Mapping[str, Mapping[str, Any]] = {
     "sync.failed": {"reason": "", "message": "", "findings": [], "observed": "", "applied": ""},
     "sync.recovered": {"applied": ""},
     "credential.expiring": {"what": "", "at": "", "days": 1},
-    "discovery.changed": {},
+    "discovery.changed": {"new": 1, "changed": 1, "gone": 1, "branch": "", "commit": ""},
     "runner.lost": {"runner": ""},
     "notification.dead": {"message": "", "rule": "", "error": "", "attempts": 1},
 }

@@ -10,7 +10,8 @@ from engine.states import StepState
 class Output:
     """What a step gave: masked text, at most 64 KiB of each stream, its end where there was more.
 
-    `cut` says that more came on stdout than is kept. `values` are results of step types that are no program.
+    `cut` says that more came on stdout than is kept. `values` are results of step types that are no program. `found` is
+    what a scan saw, as `engine.discovery.seen` writes it.
     """
 
     exit_code: int | None = None
@@ -18,6 +19,7 @@ class Output:
     stderr: str = ""
     cut: bool = False
     values: dict[str, Any] = field(default_factory=dict)
+    found: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def _due_at_once(
         for planned in change.after.listed[:1]:
             if planned.fire.instant == now and planned.fire.decision == "run":
                 started = catalog.schedules[change.name].spec
-                cause, job = f"Schedule/{change.name}", started.job_ref or started.workflow_ref
+                cause, job = f"Schedule/{change.name}", started.job_ref or started.workflow_ref or started.discovery_ref
                 launch = scheduled(catalog, change.name, now)
                 if isinstance(launch, PlanRefused):
                     yield Start(cause, "refused", job, reason=launch.reason, message=launch.message), None

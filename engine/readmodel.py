@@ -38,7 +38,7 @@ from engine.views import (
     TriggerView,
 )
 from engine.waits import held_file, wait_file
-from engine.yamltext import plain, stamp, to_yaml
+from engine.yamltext import Stamp, plain, stamp, to_yaml
 from schemas.codes import CODES
 from schemas.diagnostic import Diagnostic
 from schemas.envelope import API_VERSION
@@ -98,6 +98,10 @@ def request_path(name: str) -> str:
 
 def trigger_path(name: str) -> str:
     return f"triggers/{name}.yaml"
+
+
+def discovery_path(name: str) -> str:
+    return f"discoveries/{name}.yaml"
 
 
 def channel_path(name: str) -> str:
@@ -291,6 +295,18 @@ def channel_status(view: ChannelView) -> Document:
         "error": None if view.error is None else plain(view.error),
     }
     return _document("ChannelStatus", view.name, {"status": status})
+
+
+def discovery_report(name: str, found: Mapping[str, Any]) -> Document:
+    """What a Discovery's last scan found, as `engine.discovery.report` says it."""
+    return _document("DiscoveryReport", name, {"status": _stamped(found)})
+
+
+def _stamped(found: Mapping[str, Any]) -> Document:
+    """The same with its instants as instants."""
+    at = {key: Stamp(found[key]) for key in ("startedAt", "finishedAt")}
+    hosts = [{**one, "lastSeen": Stamp(one["lastSeen"])} if "lastSeen" in one else dict(one) for one in found["hosts"]]
+    return {**found, **at, "hosts": hosts}
 
 
 def gate_file(gate: OpenGate, *, advisory: bool) -> Document:

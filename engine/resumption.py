@@ -8,17 +8,21 @@ from dataclasses import dataclass, replace
 
 from engine import gates
 from engine.catalog import Catalog
-from engine.identity import run_id
+from engine.identity import run_id, scan_name
 from engine.judge import Launch
 from engine.outputs_read import outputs_read
 from engine.pinned import RUNNER, LibraryCall, PinnedSpec, PlannedStep, called, is_nested, plan_path
 from engine.planning import Planned, plan_inline, plan_run
 from engine.progress import StepRecord, counts_as_success
 from engine.refused import PlanRefused
+from engine.scanplan import as_job, plan_scan
 from engine.states import StepState
 from engine.views import RunView, StepView, TargetView
 from engine.workflowplan import plan_workflow, shape
 from schemas.act import RunRequest
+from schemas.discovery import Discovery
+from schemas.job import JobSpec
+from schemas.schedule import ScheduleSpec
 from schemas.selector import Selection
 
 _NO_TEXT = frozenset({StepState.SKIPPED})
@@ -64,7 +68,11 @@ def resumed(view: RunView, catalog: Catalog, act: RunRequest | None = None) -> L
         return planned
     if (why := unkept(view, planned.spec)) is not None:
         return Unprovable(why)
-    job = None if view.inline else catalog.jobs[view.job].spec
+    discovery = _discovery(view, catalog, act) if view.inline else None
+    if discovery is not None:
+        job: JobSpec | None = as_job(catalog, discovery)
+    else:
+        job = None if view.inline else catalog.jobs[view.job].spec
     return Launch(view.id, view.cause, planned, job, priority=view.priority, starts_at=view.starts_at)
 
 
@@ -99,7 +107,7 @@ def _forged(view: RunView, catalog: Catalog) -> str | None:
         return "its name does not follow from its job and its cause"
     if view.cause.kind == "schedule":
         schedule = catalog.schedules.get(view.cause.name)
-        started = None if schedule is None else schedule.spec.workflow_ref if view.workflow else schedule.spec.job_ref
+        started = None if schedule is None else schedule.spec.workflow_ref if view.workflow else _started(schedule.spec)
         if started != view.job:
             what = "workflow" if view.workflow else "job"
             return f"in commit {catalog.commit[:12]} no Schedule '{view.cause.name}' starts the {what} '{view.job}'"
@@ -110,9 +118,23 @@ def _forged(view: RunView, catalog: Catalog) -> str | None:
     return None
 
 
+def _started(spec: ScheduleSpec) -> str | None:
+    return spec.job_ref if spec.discovery_ref is None else scan_name(spec.discovery_ref)
+
+
+def _discovery(view: RunView, catalog: Catalog, act: RunRequest | None) -> Discovery | None:
+    """The Discovery that a run scans for: its cause names it."""
+    schedule = catalog.schedules.get(view.cause.name) if view.cause.kind == "schedule" else None
+    named = schedule.spec.discovery_ref if schedule is not None else act.spec.discovery_ref if act is not None else None
+    return None if named is None or scan_name(named) != view.job else catalog.discoveries.get(named)
+
+
 def _planned(view: RunView, catalog: Catalog, act: RunRequest | None) -> Planned | Unprovable:
     limit = Selection(names=view.targets) if view.on_targets else None
-    if view.inline:
+    discovery = _discovery(view, catalog, act) if view.inline else None
+    if discovery is not None:
+        found = plan_scan(catalog, discovery)
+    elif view.inline:
         if act is None or act.spec.job is None:
             return Unprovable(f"the text of the request '{view.cause.name}' that held its steps is not to be had")
         found = plan_inline(catalog, view.job, act.spec.job, limit=limit, labels=act.metadata.labels)

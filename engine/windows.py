@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from engine.catalog import Catalog
+from engine.identity import scan_name
 from engine.members import Members
 from engine.openings import Openings
 from engine.pinned import PinnedSpec
@@ -223,6 +224,8 @@ class Windows:
     def started_by(self, schedule: Schedule) -> Subject:
         """What a schedule starts: its job on the targets that its limit leaves."""
         job = self._catalog.jobs.get(schedule.spec.job_ref or "")
+        if schedule.spec.discovery_ref is not None:
+            return Subject(scan_name(schedule.spec.discovery_ref))
         if job is None:
             return Subject(schedule.spec.job_ref)
         targets = self.targets_of(job)

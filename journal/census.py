@@ -5,7 +5,7 @@ from sqlalchemy import Connection, select
 from engine.pinned import RUNNER
 from journal import outbox, schedules
 from journal.noticetables import channels, messages
-from journal.tables import acts, events, nodes, run_targets, runs
+from journal.tables import acts, discoveries, events, nodes, run_targets, runs
 from journal.tables import schedules as clocks
 
 
@@ -21,6 +21,7 @@ def announce(tx: Connection) -> None:
     )
     outbox.add_selected(tx, "target", select(run_targets.c.target).where(run_targets.c.target != RUNNER).distinct())
     outbox.add_selected(tx, "schedule", select(clocks.c.name))
+    outbox.add_selected(tx, "discovery", select(discoveries.c.name))
     outbox.add_selected(tx, "trigger", select(events.c.trigger).distinct())
     # Those of the commit in force too: of one without messages a file may be left of a store that was lost.
     outbox.add_selected(tx, "channel", select(channels.c.name))

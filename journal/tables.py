@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 15
+VERSION = 16
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 15
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -436,4 +436,17 @@ facts = Table(
     metadata,
     Column("key", Characters, primary_key=True),
     Column("value", json_value()),
+)
+
+discoveries = Table(
+    # Of each Discovery its last scan, and what was made of it; `last_seen` is of its Targets, by name.
+    "discoveries",
+    metadata,
+    Column("name", Characters, primary_key=True),
+    Column("run", Characters, nullable=False),
+    Column("scan", LargeBinary, nullable=False),
+    Column("scanned_at", Instant, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Column("report", json_value()),
+    Column("last_seen", json_value()),
 )

@@ -17,6 +17,7 @@ from journal.tables import (
     RUNS_LATER,
     VERSION,
     commits,
+    discoveries,
     events,
     meta,
     metadata,
@@ -106,6 +107,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     13: lambda connection: metadata.create_all(connection, tables=[steady_uses]),
     14: _with_signs_of_life,
     15: _with_names,
+    16: lambda connection: metadata.create_all(connection, tables=[discoveries]),
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -78,6 +78,11 @@ def started(name: str, *, workflow: bool = False, params: Mapping[str, Any] | No
     return spec | ({"dryRun": True} if dry else {})
 
 
+def scanned(discovery: str) -> Spec:
+    """A scan for a Discovery."""
+    return {"discoveryRef": discovery}
+
+
 def cancelled(run: str) -> Spec:
     """The end of a run."""
     return {"action": "cancel", "run": run}
@@ -114,7 +119,7 @@ def words(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
     Raises ValueError for what only a document can say: steps of its own, priority, instants.
     """
-    if unsaid := sorted(spec.keys() & {"job", "discoveryRef", "priority", "notBefore", "expiresAt"}):
+    if unsaid := sorted(spec.keys() & {"job", "priority", "notBefore", "expiresAt"}):
         raise ValueError(f"no command says {', '.join(unsaid)}")
     if "gate" in spec:
         found = [spec["decision"], str(spec["gate"]).removeprefix("sha256:")[:GATE_DIGITS]]
@@ -125,6 +130,8 @@ def words(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _words_of_request(spec: Mapping[str, Any]) -> list[str]:
     action = spec.get("action", "start")
+    if "discoveryRef" in spec:
+        return ["discover", str(spec["discoveryRef"])]
     found = ["run", str(spec.get("jobRef") or spec["workflowRef"])] if action == "start" else [action, spec["run"]]
     for key, value in (spec.get("params") or {}).items():
         if action != "start":

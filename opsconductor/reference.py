@@ -97,12 +97,13 @@ def kinds_page() -> str:
         "<!-- Written by `make docs` from the models. -->\n",
         "Every field of every document this version reads. `opsconductor explain KIND.path` shows the same in a",
         "terminal, `opsconductor schema` as JSON Schema for editors.\n",
-        f"Checked, and not acted on yet: {', '.join(NOT_ACTED_ON)}.\n",
+        *([f"Checked, and not acted on yet: {', '.join(NOT_ACTED_ON)}.\n"] if NOT_ACTED_ON else []),
     ]
     for kind, model in MODELS.items():
         parts += [f"## {kind}\n", f"{_doc(model)}\n", *_tables(model, kind)]
     parts += ["## Step types\n", "What `uses` of a step may name.\n", *_step_types()]
-    parts += ["## Kinds of the status branch\n", _OF_STATUS, f"Not written yet: {', '.join(NOT_WRITTEN)}.\n"]
+    parts += ["## Kinds of the status branch\n", _OF_STATUS]
+    parts += [f"Not written yet: {', '.join(NOT_WRITTEN)}.\n"] if NOT_WRITTEN else []
     for kind, written in STATUS_MODELS.items():
         parts += [f"## {kind}\n", f"{_doc(written)}\n", *_tables(written, kind)]
     return "\n".join(parts).rstrip() + "\n"

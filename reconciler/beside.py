@@ -10,6 +10,7 @@ from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.store import Journal
 from reconciler.notices import Notices
+from reconciler.proposals import Proposals
 from reconciler.schedules import Schedules
 from reconciler.triggers import Triggers
 from reconciler.workflows import Workflows
@@ -49,6 +50,14 @@ async def tell(notices: Notices, journal: Journal, moment: Moment) -> None:
         if notices.any:
             await _outlasting("notifications wait", notices.decide, moment)
             await asyncio.sleep(_BREATH)
+
+
+async def propose(proposals: Proposals, journal: Journal, moment: Moment) -> None:
+    """Where a scan has ended, what it found is proposed; git may be slow, and nobody waits for it here."""
+    watch = journal.watch(objects=True)
+    while True:
+        await _outlasting("proposals wait", proposals.work, moment)
+        await watch.changed()
 
 
 async def work_ahead(schedules: Schedules, clock: Clock) -> None:

@@ -15,7 +15,9 @@ from journal.store import Journal
 from reconciler.alarms import Alarms
 from reconciler.closures import Closures
 from reconciler.commitstatuses import CommitStatuses
+from reconciler.mirror import Mirror
 from reconciler.notices import Notices
+from reconciler.proposals import Proposals
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
 from reconciler.triggers import Triggers
@@ -25,9 +27,12 @@ _UNSURE = timedelta(seconds=1)
 
 
 class Deciders:
-    """Schedules, triggers, workflows, windows, notices. One engine has one of each; `active` is what they go by."""
+    """Schedules, triggers, workflows, windows, notices and what scans propose. One engine has one of each.
 
-    def __init__(self, journal: Journal, clock: Clock, branch: str) -> None:
+    `active` is what they go by.
+    """
+
+    def __init__(self, journal: Journal, mirror: Mirror, clock: Clock, branch: str) -> None:
         self.sure: Callable[[], bool] = lambda: True
         """Whether we may decide: this process did not stand still since it saw the branch as its own."""
         self._journal = journal
@@ -39,6 +44,8 @@ class Deciders:
         """What the rules make of what happens."""
         self.statuses = CommitStatuses(branch)
         """What a forge is told of commits."""
+        self.proposals = Proposals(journal, mirror, clock)
+        """What is proposed after scans."""
         self._closures = Closures(journal)
         self._alarms = Alarms(journal)
         self._late: datetime | None = None
@@ -80,6 +87,7 @@ class Deciders:
         async with self.triggers.turn:
             await self.schedules.adopt(catalog, now, also=all_of_it)
             self.triggers.active = self.notices.active = self.statuses.active = self.active = catalog
+            self.proposals.active = catalog
             # Their own: the journal's thread asks them, and what windows keep is for one thread at a time.
             self.workflows.heeded = (catalog, Windows(catalog))
 

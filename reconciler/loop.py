@@ -66,7 +66,7 @@ class Loop:
         self._clock = clock
         self._decides = decides
         self._board = Board(Sync(verify=trust.mode), told)
-        self._deciders = Deciders(journal, clock, branch)
+        self._deciders = Deciders(journal, mirror, clock, branch)
         # Each branch has an Objects of its own: what one keeps of its tree is of no use to the other.
         self._door = RequestsDoor(journal, Objects(mirror.path))
         self._intake = Intake(
@@ -148,6 +148,7 @@ class Loop:
                 beside.lead_workflows(deciders.workflows, journal, self._clock, moment),
                 beside.hear_events(deciders.triggers, journal, moment),
                 beside.tell(deciders.notices, journal, moment),
+                beside.propose(deciders.proposals, journal, moment),
                 beside.work_ahead(deciders.schedules, self._clock),
             )
             parts |= {asyncio.create_task(part) for part in others}

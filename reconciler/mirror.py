@@ -124,6 +124,14 @@ class Mirror:
                 self._copy.condemn()
                 raise
 
+    async def delete(self, ref: str, expected: str) -> None:
+        """Remove the source's ref if it is still at `expected`. Raises as `push` does."""
+        _check_ref(ref)
+        _check_id(expected)
+        async with self._copy.held():
+            with span("git", operation="push"):
+                await self._push("", ref, expected)
+
     def keep(self, name: str, commit: str) -> None:
         """Hold on to a commit under a name of ours, durably, whatever becomes of the source's branches."""
         _check_id(commit)

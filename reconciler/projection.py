@@ -23,7 +23,7 @@ from engine.views import (
     TargetStatusView,
     TriggerView,
 )
-from journal import acts, census, events, facts, graphs, history, letters, outbox, runs, schedules
+from journal import acts, census, discoveries, events, facts, graphs, history, letters, outbox, runs, schedules
 from journal.portions import portions
 from journal.store import Journal
 from reconciler.publish import BranchGone, Publisher
@@ -178,6 +178,12 @@ class Projection:
         for name in by_topic.get("channel", ()):
             seen = letters.view(conn, name)
             writes |= _file(readmodel.channel_path(name), None if seen is None else readmodel.channel_status(seen))
+        for name in by_topic.get(discoveries.TOPIC, ()):
+            last = discoveries.get(conn, name)
+            report = None if last is None else last.report
+            if last is None or report is not None:  # what is not settled yet stays as it is
+                shown = None if report is None else readmodel.discovery_report(name, report)
+                writes |= _file(readmodel.discovery_path(name), shown)
         clocks = schedules.clocks(conn)
         for name in by_topic.get("schedule", ()):
             view = self._schedule(name, clocks[name]) if name in clocks else None

@@ -254,7 +254,10 @@ def _apply(
             return Answer("accepted" if rehearsal is None else "done", run=judgement.run)
 
 
+_STARTED = ("job_ref", "workflow_ref", "discovery_ref")
+
+
 def _started_by(act: Document) -> str | None:
-    """The job or workflow that a request names."""
+    """The job, workflow or discovery that a request names."""
     spec = getattr(act, "spec", None)
-    return getattr(spec, "job_ref", None) or getattr(spec, "workflow_ref", None)
+    return next((found for name in _STARTED if (found := getattr(spec, name, None)) is not None), None)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from engine.admission import Admissions
 from engine.catalog import Catalog
 from engine.decide import Decided, Due, ScheduleClock, decide, fingerprint, next_due, restarts
+from engine.identity import scan_name
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
 from engine.views import ScheduleView
@@ -91,7 +92,7 @@ class Schedules:
         )
         return ScheduleView(
             name=name,
-            job=schedule.spec.job_ref or schedule.spec.workflow_ref or "",
+            job=schedule.spec.job_ref or schedule.spec.workflow_ref or _scan(schedule.spec),
             fingerprint=clock.fingerprint,
             considered_from=clock.considered_from,
             last=clock.last,
@@ -326,6 +327,10 @@ class Schedules:
     def _next_of(self, name: str, after: datetime) -> datetime | None:
         assert self._catalog is not None
         return _next(self._catalog, name, after)
+
+
+def _scan(spec: ScheduleSpec) -> str:
+    return "" if spec.discovery_ref is None else scan_name(spec.discovery_ref)
 
 
 def _launch(catalog: Catalog, due: Due) -> Launch | PlanRefused:

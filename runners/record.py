@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from engine.pinned import RUNNER, PlannedStep
 from engine.progress import StepRecord
 from engine.states import RunState, StepState
-from journal import leases, steps, uses
+from journal import discoveries, leases, steps, uses
 from journal.clock import Clock
 from journal.errors import AlreadyStarted, Unavailable
 from journal.fence import Fence
@@ -25,6 +26,14 @@ T = TypeVar("T")
 
 class Unwritten(Exception):  # noqa: N818 - the work is given up, in silence
     """The run is not ours any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a run of a Discovery saw: its last scan from now on."""
+
+    discovery: str
+    found: bytes
 
 
 class Record:
@@ -55,11 +64,15 @@ class Record:
             return False
         return True
 
-    async def end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd) -> None:
+    async def end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd, scan: Scan | None = None) -> None:
         fence, now = self._fence, self._clock.now()
-        await self._write(
-            lambda tx: steps.end(tx, fence, target, step.phase, step.id, attempt, ended, now), evidence=True
-        )
+
+        def change(tx: Connection) -> None:
+            steps.end(tx, fence, target, step.phase, step.id, attempt, ended, now)
+            if scan is not None:
+                discoveries.scanned(tx, fence, scan.discovery, scan.found, now)
+
+        await self._write(change, evidence=True)
         self._tell(target, step, ended)
 
     async def start_and_end(self, target: str, step: PlannedStep, attempt: int, ended: StepEnd) -> None:

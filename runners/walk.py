@@ -55,7 +55,7 @@ from runners.loops import Items
 from runners.masking import Masker
 from runners.orders import Orders
 from runners.prepare import Broken, Entered, NotMet, Place, Prepared, prepare
-from runners.record import Record
+from runners.record import Record, Scan
 from runners.repository import NoFile, NoRepository, Repository, RunFiles
 from runners.scriptfiles import with_script
 from runners.secrets import Secrets
@@ -344,8 +344,11 @@ class Walk:
             facts = Facts(attempt, self.now() - began, file, stop.why, by_run, repeatable)
             ended = Judge(step, place, work.masker, env).judged(outcome, facts)
             note(state=ended.state.value)
-            await work.record.end(self.name, step, attempt, ended)
-        return record_of(step, attempt, ended, output_of(outcome), work.tools.clock.now())
+            output = output_of(outcome)
+            of = work.claim.spec.discovery
+            scan = Scan(of, output.found) if of is not None and output.found is not None else None
+            await work.record.end(self.name, step, attempt, ended, scan)
+        return record_of(step, attempt, ended, output, work.tools.clock.now())
 
     def has_time(self, step: PlannedStep, attempt: int) -> bool:
         """Whether no time limit around the step is over before another attempt could begin."""

@@ -75,6 +75,10 @@ class Proposal(Model):
     stale_after: Period = Field(
         default=timedelta(days=14), description="A host not seen for this long is marked stale.", examples=["30d"]
     )
+    pull_request: bool = Field(
+        default=True,
+        description="Whether a pull request is opened too, at the forge that the Project's `commitStatus` names.",
+    )
 
 
 class DiscoverySpec(Model):

@@ -43,11 +43,7 @@ MODELS: Mapping[str, type[Document]] = MappingProxyType(
         "Step": LibraryStep,
     }
 )
-NOT_ACTED_ON: Mapping[str, str] = MappingProxyType(
-    {
-        "Discovery": "nothing is scanned",
-    }
-)
+NOT_ACTED_ON: Mapping[str, str] = MappingProxyType({})
 """Kinds that this version reads and checks, and what it means that it does no more."""
 STATUS_KINDS = frozenset(
     {

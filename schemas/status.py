@@ -401,7 +401,20 @@ class FoundHost(Written):
     target: str | None = Field(
         default=None, description="The Target that it is, or that is proposed for it.", examples=["web-17"]
     )
-    change: Literal["new", "changed", "same", "gone"] = Field(description="Against what is defined.")
+    change: Literal["new", "changed", "same", "gone", "ignored"] = Field(description="Against what is defined.")
+    known_by: Literal["host key", "MAC address", "name", "address"] | None = Field(
+        default=None, description="What tells that it is this Target.", examples=["host key"]
+    )
+    mac: str | None = Field(default=None, description="Its MAC address.", examples=["00:1b:21:3c:9d:f8"])
+    host_keys: Many[str] = Field(
+        default=(),
+        description="Fingerprints of the SSH host keys that it showed.",
+        examples=[["ssh-ed25519 SHA256:uNiVztksCsDhcc0u9e8BrJvYz3JuhJ0oW3nqVTh2gQ0"]],
+    )
+    notes: Many[str] = Field(
+        default=(), description="What is different, in words.", examples=[["moved from 192.0.2.9"]]
+    )
+    last_seen: Instant | None = Field(default=None, description="When one that is gone answered last.", examples=[AT])
 
 
 class Proposal(Written):
@@ -411,6 +424,21 @@ class Proposal(Written):
     commit: Commit | None = Field(
         default=None, description="Its newest commit; null where nothing is proposed.", examples=[COMMIT]
     )
+    trouble: str | None = Field(
+        default=None,
+        description="Why it does not show what the scan found.",
+        examples=["the branch has commits that are not the engine's"],
+    )
+
+
+class FoundCounts(Written):
+    """How many hosts."""
+
+    new: int = Field(ge=0, description="No Target is one of them.", examples=[3])
+    changed: int = Field(ge=0, description="Their Targets say otherwise.", examples=[1])
+    same: int = Field(ge=0, description="As their Targets say.", examples=[40])
+    gone: int = Field(ge=0, description="Targets that did not answer.", examples=[2])
+    ignored: int = Field(ge=0, description="Those that `ignore` names.", examples=[0])
 
 
 class Found(Written):
@@ -420,7 +448,10 @@ class Found(Written):
     started_at: Instant = Field(description="When it began.", examples=[AT])
     finished_at: Instant | None = Field(default=None, description="When it ended.", examples=[AT])
     addresses: int = Field(ge=0, description="How many addresses were asked.", examples=[254])
-    hosts: Many[FoundHost] = Field(description="What answered, and what is gone; by address.")
+    counts: FoundCounts = Field(description="How many hosts were what.")
+    hosts: Many[FoundHost] = Field(
+        description="What answered, and what is gone; by address. Of many the first 1,000, those that differ first."
+    )
     proposal: Proposal | None = Field(default=None, description="Where the found targets are proposed.")
 
 
@@ -447,9 +478,5 @@ STATUS_MODELS: Mapping[str, type[StatusDocument]] = MappingProxyType(
         "DiscoveryReport": DiscoveryReport,
     }
 )
-NOT_WRITTEN: Mapping[str, str] = MappingProxyType(
-    {
-        "DiscoveryReport": "nothing is scanned",
-    }
-)
+NOT_WRITTEN: Mapping[str, str] = MappingProxyType({})
 """Kinds that this version does not write yet."""

@@ -19,8 +19,8 @@ BY_NLA = confirmed(2, 2)
 
 
 @contextmanager
-def serving(answer: Callable[[bytes], bytes | None]) -> Iterator[int]:
-    """A port of 127.0.0.1 where each request gets this answer; None ends the connection."""
+def serving(answer: Callable[[bytes], bytes | None], host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """A port, by default of 127.0.0.1 by the system, where each request gets this answer; None ends the connection."""
 
     class Host(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -35,7 +35,7 @@ def serving(answer: Callable[[bytes], bytes | None]) -> Iterator[int]:
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
 
-    with Server(("127.0.0.1", 0), Host) as server:
+    with Server((host, port), Host) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
-from schemas.act import RunRequest
 from schemas.credential import Credential
 from schemas.diagnostic import Diagnostic, Related, Rest, Severity
 from schemas.envelope import Document
@@ -17,7 +16,6 @@ from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
 from schemas.policy import Policy
 from schemas.reader import Authored
-from schemas.schedule import Schedule
 from schemas.steps import PLANNED_TYPES, STEP_TYPES
 
 CODE = "OC901"
@@ -55,12 +53,6 @@ Finding = tuple[Path, str, str]
 
 
 def _fields(authored: Authored) -> Iterator[Finding]:
-    document = authored.document
-    match document:
-        case Schedule():
-            yield from _schedule(document)
-        case RunRequest():
-            yield from _request(document)
     for placed in steps_of(authored):
         yield from _step(placed)
 
@@ -88,18 +80,6 @@ def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagno
 def _step(placed: PlacedStep) -> Iterator[Finding]:
     if placed.step.become is not None and placed.type is not None and placed.type.runner_side:
         yield (*placed.path, "become"), "'become' of a step that the runner itself does", "write the step as 'run'"
-
-
-def _schedule(schedule: Schedule) -> Iterator[Finding]:
-    spec = schedule.spec
-    if spec.discovery_ref is not None:
-        yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
-
-
-def _request(request: RunRequest) -> Iterator[Finding]:
-    spec = request.spec
-    if spec.discovery_ref is not None:
-        yield ("spec", "discoveryRef"), "'discoveryRef'", "use jobRef"
 
 
 def step_type(authored: Authored, placed: PlacedStep) -> Iterator[Diagnostic]:

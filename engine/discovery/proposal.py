@@ -173,20 +173,29 @@ class _One:
                 self._shown.setdefault(key, set()).add(host.address)
 
     def outcome(self) -> Outcome:
-        ignored = {host.address for host in self._scan.hosts if is_ignored(host, self._spec.ignore)}
-        rows = [Row("ignored", host.address, host=host) for host in self._scan.hosts if host.address in ignored]
-        hosts = [host for host in self._scan.hosts if host.address not in ignored]
+        hosts, rows = self._scan.hosts, list[Row]()
         former = {target.spec.host or "": name for name, target in self._draft.targets.items()}
         found = matched(hosts, map(known, self._draft.targets.values()))
         for host in hosts:
             name = found.target.get(host.address)
-            rows.append(self._met(host, name, found) if name is not None else self._new(host, former))
+            if is_ignored(host, self._spec.ignore):
+                rows.append(self._ignored(host, name))
+            elif name is not None:
+                rows.append(self._met(host, name, found))
+            elif host.services:  # a firewall may answer for each address of a network: that is no host to admit
+                rows.append(self._new(host, former))
         rows += self._gone(frozenset(found.target.values()))
         rows.sort(key=lambda row: (_order(row.address), row.target or ""))
         return Outcome(self._scan, tuple(rows), dict(sorted(self._seen.items())))
 
     def _ours(self, target: Target) -> bool:
         return target.metadata.annotations.get(OF) == self._discovery.name
+
+    def _ignored(self, host: SeenHost, name: str | None) -> Row:
+        """One that is a Target already stays as it is: it is there."""
+        if name is not None and self._ours(self._draft.targets[name]):
+            self._seen[name] = self._scan.finished_at
+        return Row("ignored", host.address, name, host)
 
     # --- hosts that no Target is ----------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "impact": ("impact",),
     "explain": ("schema", "explain"),
     "mcp": ("mcp",),
+    "discover": ("discover",),
     "importing": ("import",),
     "target": ("target",),
     "notify": ("notify",),

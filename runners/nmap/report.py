@@ -61,8 +61,12 @@ class _Draft:
 class Report:
     """Reads a report in pieces, and hands out every host that answered once it is complete. Raises BadReport."""
 
-    def __init__(self, found: Callable[[Host], None]) -> None:
+    def __init__(
+        self, found: Callable[[Host], None], progress: Callable[[str, float], None] = lambda task, percent: None
+    ) -> None:
+        """`progress` is told of nmap's tasks and how far they are, in percent."""
         self._found = found
+        self._progress = progress
         self._path: list[str] = []
         self._draft = _Draft()
         self._size = self._hosts = 0
@@ -110,6 +114,8 @@ class Report:
         match self._path[1:]:
             case ["host"]:
                 self._draft = _Draft()
+            case ["taskprogress"]:
+                self._progress(_text(given, "task"), _percent(given))
             case ["runstats", "finished"]:
                 well = given.get("exit") == "success"
                 self._finished = "" if well else _text(given, "errormsg") or "the scan failed"
@@ -173,6 +179,13 @@ class Report:
 
 def _text(given: Mapping[str, str], name: str) -> str:
     return given.get(name, "")[:_TEXT]
+
+
+def _percent(given: Mapping[str, str]) -> float:
+    try:
+        return max(0.0, min(100.0, float(given.get("percent", "")[:8])))
+    except ValueError:
+        raise BadReport("'percent' is no number") from None
 
 
 def _number(given: Mapping[str, str], name: str) -> int:

@@ -1,6 +1,6 @@
 """What nmap is asked: which addresses may be scanned, and the fixed words it is called with. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
@@ -14,7 +14,7 @@ MOST = 65_536
 FEW = 16
 """So many addresses are scanned whether they answer a first knock or not."""
 _TIMING = {"polite": "-T2", "normal": "-T3", "fast": "-T4"}
-_KNOCK = "-PS22,80,135,443,445,3389,5985,8080"
+_USUAL = ("22", "80", "135", "443", "445", "3389", "5985", "8080")
 
 
 class NotAllowed(Exception):  # noqa: N818 - named after the scan
@@ -30,6 +30,19 @@ class Scan:
     profile: Profile = "normal"
     services: bool = False
     system: bool = False
+    exclude: tuple[Network, ...] = ()
+    rate: int | None = None
+    """Packets a second, at most."""
+    progress: bool = False
+    """Whether it tells every ten seconds how far it is."""
+
+    @property
+    def addresses(self) -> int:
+        """How many are asked."""
+        left: set[Network] = set(self.networks)
+        for gone in self.exclude:
+            left = {part for network in left for part in _without(network, gone)}
+        return sum(network.num_addresses for network in left)
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -39,10 +52,19 @@ class Scan:
         words.append("-O" if self.system else "--unprivileged")
         words += ["-6"] if self.networks[0].version == 6 else []
         words += ["-sV"] if self.services else []
-        words.append("-Pn" if size <= FEW else _KNOCK)
+        words += ["--max-rate", str(self.rate)] if self.rate is not None else []
+        words += ["--stats-every", "10s"] if self.progress else []
+        words += ["--exclude", ",".join(map(str, self.exclude))] if self.exclude else []
+        words.append("-Pn" if size <= FEW else self._knock)
         words += ["-p", ",".join(self.ports)] if self.ports else ["--top-ports", "1000"]
         # from here on every word is an address that was parsed
         return (*words, *(_written(network) for network in self.networks))
+
+    @property
+    def _knock(self) -> str:
+        """A few usual ports, and those that are asked for where they are few."""
+        more = [port for port in self.ports if port not in _USUAL] if len(self.ports) <= FEW else []
+        return f"-PS{','.join((*_USUAL, *more))}"
 
 
 def ports_of(given: Iterable[int | str]) -> tuple[str, ...]:
@@ -85,6 +107,18 @@ def _network(text: str) -> Network:
         return ip_network(text)
     except ValueError:
         raise NotAllowed(f"'{text}' is no address and no network; a network is written as 10.1.0.0/24") from None
+
+
+def _without(network: Network, gone: Network) -> Iterator[Network]:
+    if _within(network, gone):
+        return
+    match network, gone:
+        case (IPv4Network(), IPv4Network()) if _within(gone, network):
+            yield from network.address_exclude(gone)
+        case (IPv6Network(), IPv6Network()) if _within(gone, network):
+            yield from network.address_exclude(gone)
+        case _:
+            yield network
 
 
 def _within(network: Network, other: Network) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 from engine.pinned import Use
 from engine.userschema import faults_of
 from runners.steps import Around, ReadyStep
-from schemas.steps import STEP_TYPES
 
 
 class Unfit(Exception):  # noqa: N818 - named after the inputs
@@ -28,7 +27,9 @@ def given(step: ReadyStep) -> Given:
     action = step.planned.action
     if step.around is None or not isinstance(action, Use):
         raise Unfit("it was planned for something else than a step type")
-    found = STEP_TYPES[action.type]
+    found = action.known
+    if found is None:
+        raise Unfit(f"there is no step type '{action.type}'")
     inputs = {name: value for name, value in step.inputs.items() if value is not None or name == "json"}
     for name in sorted(found.required - inputs.keys()):
         raise Unfit(f"'{name}' is null; it is required")

@@ -3,7 +3,6 @@
 It changes nothing, and its process is ended provably: an attempt that was ended on order is TimedOut or Cancelled.
 """
 
-import asyncio
 import json
 import os
 from dataclasses import replace
@@ -11,15 +10,15 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from engine.outcome import Failed, Outcome, Succeeded
-from runners.connections import Exited, Finish, Lost, Session
-from runners.connections.program import NotStarted, Program, ProgramSession
-from runners.limits import KEPT, Stream
-from runners.nmap.report import BadReport, Host, Report
+from runners.connections import Session
+from runners.connections.program import NotStarted, ProgramSession
+from runners.limits import KEPT
+from runners.nmap.report import Host
+from runners.nmap.running import scanned
 from runners.nmap.scan import NotAllowed, Profile, Scan, allowed, ports_of
 from runners.steps import ReadyStep
 from runners.steps.inputs import Given, Unfit, given
 from runners.steps.reaching import Forbidden, Unreached, addresses_of
-from runners.steps.script import outcome_of
 
 
 class NmapScan:
@@ -78,51 +77,10 @@ def _is_network(text: str) -> bool:
 
 
 async def _scanned(scan: Scan, names: Names, env: dict[str, str], session: ProgramSession) -> Outcome:
-    hosts: list[Host] = []
-    report, broken = Report(hosts.append), asyncio.Event()
-    error: BadReport | None = None
-
-    def feed(stream: Stream, data: bytes) -> None:
-        nonlocal error
-        if stream == "stderr":
-            session.capture.feed("stderr", data)
-        elif error is None:
-            try:
-                report.feed(data)
-            except BadReport as problem:
-                error = problem
-                broken.set()
-
-    running = await session.start(Program(scan.argv, env), feed)
-    ending = asyncio.ensure_future(running.finish(session.stop))
-    bad = asyncio.ensure_future(broken.wait())
-    try:
-        await asyncio.wait({ending, bad}, return_when=asyncio.FIRST_COMPLETED)
-        finish = ending.result() if ending.done() else None
-    finally:
-        for work in (ending, bad):
-            work.cancel()
-        await asyncio.wait({ending, bad})
-        running.close()
-    return _meaning(finish, report, error, hosts, names, session)
-
-
-def _meaning(
-    finish: Finish | None, report: Report, error: BadReport | None, hosts: list[Host], names: Names, session: Session
-) -> Outcome:
+    hosts = await scanned(scan, env, session)
+    if not isinstance(hosts, list):
+        return hosts
     capture = session.capture
-    if finish is not None and (not isinstance(finish, Exited) or finish.code != 0):
-        if isinstance(finish, Lost):
-            return outcome_of(finish, capture.output(), session.stop)
-        last = capture.output().stderr.strip().rpartition("\n")[2]
-        outcome = outcome_of(finish, capture.output(), session.stop)
-        return replace(outcome, error=f"nmap: {last[:500]}") if isinstance(outcome, Failed) and last else outcome
-    try:
-        if error is not None:
-            raise error
-        report.close()
-    except BadReport as problem:
-        return Failed(f"what nmap reported cannot be used: {problem}", capture.output())
     said = [_said(host, names) for host in sorted(hosts, key=lambda host: _order(host.address))]
     capture.feed("stdout", json.dumps({"hosts": said}, ensure_ascii=True, separators=(",", ":")).encode())
     capture.close()

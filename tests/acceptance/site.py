@@ -128,6 +128,8 @@ class Site:
     environment: dict[str, str] = field(default_factory=dict)
     daemons: list[Daemon] = field(default_factory=list)
     own_source: Path | None = None
+    within: tuple[str, ...] = ()
+    """A command that runs what follows it, as `nsenter`: engines are started by it."""
 
     @property
     def source(self) -> Path:
@@ -310,7 +312,7 @@ class Site:
         out, err = self.root / f"out-{number}.log", self.root / f"err-{number}.log"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                [*PROGRAM, *arguments],
+                [*self.within, *PROGRAM, *arguments],
                 cwd=cwd or self.root, env={**self.environment, **(env or {})},
                 stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
             )  # fmt: skip

@@ -37,7 +37,8 @@ def ssh(number: int, port: int = 22) -> Answer:
 
 
 def host(last: int, *answers: Answer, **more: Any) -> SeenHost:
-    return SeenHost(f"10.1.0.{last}", answers=answers, services=tuple(Service(one.port) for one in answers), **more)
+    services = tuple(Service(one.port) for one in answers) or (Service(9100),)
+    return SeenHost(f"10.1.0.{last}", answers=answers, services=services, **more)
 
 
 def discovery(**spec: Any) -> Discovery:
@@ -95,6 +96,14 @@ class Network:
 
 def verdicts(made: Proposal) -> dict[str, str]:
     return {row.address: row.verdict for row in made.outcomes["lab"].rows}
+
+
+def test_an_address_of_which_no_port_is_open_is_no_host_to_admit() -> None:
+    """A firewall may answer for a whole network. A Target that answers so is there all the same."""
+    network = Network()
+    assert network.scan(SeenHost("10.1.0.5")).files == {}
+    network.scan(host(5, ssh(1)))
+    assert verdicts(network.scan(SeenHost("10.1.0.5"))) == {"10.1.0.5": "same"}
 
 
 def test_a_host_becomes_a_target() -> None:
@@ -313,7 +322,7 @@ def test_a_file_that_is_there_is_not_written_over() -> None:
 
 
 def test_a_rule_that_fails_is_told_and_keeps_no_host_out() -> None:
-    network = Network(classify=[{"if": "${{ host.services[0].port == 22 }}", "labels": {"a": "b"}}])
+    network = Network(classify=[{"if": "${{ host.answers[0] == 'ssh:22' }}", "labels": {"a": "b"}}])
     made = network.scan(host(5))
     assert list(made.files) == [f"{FOLDER}/host-10-1-0-5.yaml"]
     assert "classify[0].if" in made.outcomes["lab"].rows[0].notes[0]

@@ -10,6 +10,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 
 from engine import decide, states
+from engine.discovery.proposal import Outcome, Row
+from engine.discovery.report import found
+from engine.discovery.seen import Answer, Scan, SeenHost, Service
 from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, run_id
 from engine.permits import Want
@@ -17,6 +20,7 @@ from engine.pinned import PHASES, RUNNER
 from engine.readmodel import (
     channel_status,
     decision_files,
+    discovery_report,
     gate_file,
     job_status,
     request_status,
@@ -165,6 +169,19 @@ EVENTS = (
     EventView("rejected/badSignature/20261121T00", AT, "refused", None, None, "badSignature", "another one", None, 40),
     EventView("body/0", AT, "started", "push", "d-1", None, None, RUN),
 )
+SEEN = SeenHost(
+    "10.1.0.7", "00:1b:21:3c:9d:f8", "Intel", ("web-17.example.org",), (Service(22, "ssh", "OpenSSH", "9.2"),),
+    (Answer("ssh", 22, keys=("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINAKzgxQceimQMNXmbzKNLq0z00/5rIqAFi0NLe3CVVq",)),),
+)  # fmt: skip
+SCANNED = Outcome(
+    Scan("lan", RUN, AT, LATER, 254, (SEEN,)),
+    (
+        Row("changed", "10.1.0.7", "web-17", SEEN, "host key", ("moved from 10.1.0.6",)),
+        Row("gone", "10.1.0.9", "web-19", last_seen=AT),
+    ),
+    {},
+)
+
 DRAWN: dict[str, list[str]] = {
     "Run": [
         *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, SET_OFF, REHEARSED, GRAPH_REHEARSED))),
@@ -198,6 +215,10 @@ DRAWN: dict[str, list[str]] = {
     ],
     "SyncStatus": [to_yaml(sync_file(view)) for view in (SyncView(), SYNC)],
     "Decision": [*decision_files(date(2026, 11, 21), [Skips("s", AT, LATER, 2, "missed")]).values()],
+    "DiscoveryReport": [
+        to_yaml(discovery_report("lan", found(SCANNED, "opsconductor/discovery", "1f0c" * 10, "someone else's"))),
+        to_yaml(discovery_report("lan", found(Outcome(SCANNED.scan, (), {}), "opsconductor/discovery", None))),
+    ],
 }
 
 

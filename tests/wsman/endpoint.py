@@ -65,7 +65,7 @@ class Endpoint:
     @contextlib.contextmanager
     def serving(self) -> Iterator["Endpoint"]:
         handler = type("Handler", (_Handler,), {"endpoint": self})
-        server = _Server((self.host, 0), handler)
+        server = _Server((self.host, self.port), handler)
         server.tls = _context(self.tls, self.clients) if self.tls else None
         self.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

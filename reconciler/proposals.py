@@ -1,0 +1,222 @@
+"""Proposals of what scans found: a branch with one commit on the definitions in force, pushed by compare-and-swap.
+
+The branch is the engine's: each scan writes it anew. Where somebody else has put commits on it, it is left alone until
+they are merged or the branch is removed: nothing of theirs is lost.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pygit2
+import structlog
+from sqlalchemy import Connection
+
+from engine.catalog import Catalog
+from engine.discovery import seen
+from engine.discovery.proposal import Base, Place, Proposal, Scanned, proposed
+from engine.discovery.report import found, news
+from engine.discovery.telling import message
+from journal import discoveries, facts
+from journal.clock import Clock
+from journal.discoveries import ScanRow
+from journal.errors import Refused, Unavailable
+from journal.notices import Notice, happened
+from journal.store import Journal
+from reconciler.gitprogram import SOON
+from reconciler.mirror import Mirror
+from reconciler.mirrorfolder import OpenRepository, intact
+from reconciler.objects import Objects
+from reconciler.publish import COMMITTER
+from reconciler.refusals import PushRejected
+from reconciler.trees import Trees
+from schemas.quantities import format_instant, parse_instant
+
+log = structlog.get_logger(__name__)
+
+_OTHERS = (
+    "the branch {branch} has commits that are not the engine's, and is left alone: merge it, or remove it, and the "
+    "next scan proposes anew"
+)
+_LONGEST = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of a branch: the commit that it is at, and why it shows something else than what was found."""
+
+    commit: str | None
+    trouble: str | None = None
+
+
+class Proposals:
+    """Makes a proposal of each scan that nobody has looked at yet. One per engine; its calls take turns."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        mirror: Mirror,
+        clock: Clock,
+        told: Callable[[Connection, Catalog, str, Proposal, Pushed, datetime], None] = lambda *_: None,
+    ) -> None:
+        """`told` is called in the transaction that settles a proposal whose branch has a new commit."""
+        self._journal, self._mirror, self._clock, self._told = journal, mirror, clock, told
+        self._objects = Objects(mirror.path)
+        self._open = OpenRepository(mirror.path)
+        self.active: Catalog | None = None
+        """The definitions in force."""
+
+    async def work(self, now: datetime) -> None:
+        """Settle what was scanned. Raises Unavailable where git or the store is away: then it is done later."""
+        for name in await self._journal.read(discoveries.unsettled):
+            catalog = self.active
+            if catalog is None:
+                return
+            if name not in catalog.discoveries:
+                await self._journal.write(lambda tx, name=name: discoveries.forget(tx, name))  # type: ignore[misc]
+                continue
+            await self._propose(catalog, catalog.discoveries[name].spec.propose.branch, now)
+
+    async def _propose(self, catalog: Catalog, branch: str, now: datetime) -> None:
+        rows = await self._journal.read(discoveries.every)
+        wanted = [row for row in rows if _branch_of(catalog, row.name) == branch]
+        scans = {row.name: scanned for row in wanted if (scanned := _scanned(catalog, row)) is not None}
+        proposal = await asyncio.to_thread(lambda: proposed(self._base(catalog), scans.values()))
+        try:
+            pushed, is_new = await self._pushed(catalog, branch, proposal)
+        except Refused as error:  # a person must allow it; what was found is told all the same
+            log.warning("the proposal could not be pushed", branch=branch, error=error.message)
+            pushed, is_new = Pushed(None, error.message[:_LONGEST]), False
+
+        def settle(tx: Connection) -> None:
+            for row in wanted:
+                self._settle(tx, row, proposal, branch, pushed, now)
+            if is_new:
+                self._told(tx, catalog, branch, proposal, pushed, now)
+
+        await self._journal.write(settle)
+        for name, outcome in proposal.outcomes.items():
+            counts = dict(Counter(row.verdict for row in outcome.rows))
+            log.info("scan settled", discovery=name, branch=branch, commit=pushed.commit, hosts=counts)
+
+    def _settle(
+        self, tx: Connection, row: ScanRow, proposal: Proposal, branch: str, pushed: Pushed, now: datetime
+    ) -> None:
+        outcome = proposal.outcomes.get(row.name)
+        if outcome is None:  # what was kept is no scan: a journal that somebody wrote to
+            discoveries.settle(tx, row.name, row.run, None, row.last_seen)
+            return
+        report = found(outcome, branch, pushed.commit, pushed.trouble)
+        last_seen = {name: format_instant(at) for name, at in outcome.last_seen.items()}
+        if not discoveries.settle(tx, row.name, row.run, report, last_seen) or row.settled:
+            return
+        if (said := news(report, row.report)) is not None:
+            happened(tx, Notice("discovery.changed", now, "Discovery", row.name, row.run, data=said))
+
+    def _base(self, catalog: Catalog) -> Base:
+        places = {}
+        for name in catalog.targets:
+            authored = catalog.origin[f"Target/{name}"]
+            places[name] = Place(authored.file, authored.index)
+        types = {name: credential.spec.type for name, credential in catalog.credentials.items()}
+        return Base(catalog.targets, places, lambda file: self._objects.file(catalog.commit, file), types)
+
+    # --- the branch -------------------------------------------------------------------------------------------------
+
+    async def _pushed(self, catalog: Catalog, branch: str, proposal: Proposal) -> tuple[Pushed, bool]:
+        """What the branch is at now, and whether that is a new commit."""
+        ref = f"refs/heads/{branch}"
+        kept = _Kept.of(await self._journal.read(lambda conn: facts.get(conn, _fact(branch), None)))
+        tip = (await self._mirror.poll([ref]))[ref]
+        if tip is not None and tip not in kept.ours and not await self._is_merged(tip, catalog.commit):
+            return Pushed(tip, _OTHERS.format(branch=branch)), False
+        if not proposal.files:
+            if tip is not None and tip in kept.ours:
+                await self._removed(ref, tip)
+            return Pushed(None), False
+        digest = _digest(proposal.files)
+        if tip is not None and tip == kept.commit and digest == kept.digest:
+            return Pushed(tip), False
+        commit = await asyncio.to_thread(self._written, catalog.commit, proposal)
+        trying = replace(kept, commit=tip or kept.commit, tried=commit)
+        await self._remember(branch, trying)  # so that a push whose answer is lost is known for ours
+        try:
+            await self._mirror.push(commit, ref, expected=tip)
+        except PushRejected as rejection:
+            raise Unavailable(f"{ref} moved: {rejection.reason}", SOON) from rejection
+        await self._remember(branch, _Kept(commit, None, digest))
+        return Pushed(commit), True
+
+    async def _removed(self, ref: str, tip: str) -> None:
+        """Nothing is proposed any more: it was merged, or the network is again what the definitions say."""
+        try:
+            await self._mirror.delete(ref, expected=tip)
+        except PushRejected as rejection:
+            raise Unavailable(f"{ref} moved: {rejection.reason}", SOON) from rejection
+
+    async def _is_merged(self, tip: str, head: str) -> bool:
+        return await asyncio.to_thread(self._objects.is_ancestor, tip, head)
+
+    async def _remember(self, branch: str, kept: "_Kept") -> None:
+        await self._journal.write(lambda tx: facts.put(tx, _fact(branch), kept.to_json()))
+
+    def _written(self, base: str, proposal: Proposal) -> str:
+        """A commit with the proposal, on the commit that is in force."""
+        with intact(self._mirror.path):
+            trees = Trees(self._mirror.path)
+            before = self._open.get().revparse_single(base).peel(pygit2.Tree).id
+            tree = trees.tree(str(before), dict(proposal.files))
+            assert tree is not None
+            seconds = int(self._clock.now().timestamp())
+            return trees.commit(tree, base, who=COMMITTER, seconds=seconds, message=message(proposal.outcomes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is remembered of a branch: the commit of ours that it was at, and one whose push may have arrived."""
+
+    commit: str | None = None
+    tried: str | None = None
+    digest: str | None = None
+
+    @property
+    def ours(self) -> Sequence[str]:
+        return [commit for commit in (self.commit, self.tried) if commit is not None]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"commit": self.commit, "tried": self.tried, "digest": self.digest}
+
+    @classmethod
+    def of(cls, kept: Any) -> "_Kept":
+        return cls(**kept) if isinstance(kept, dict) else cls()
+
+
+def _fact(branch: str) -> str:
+    return f"proposal/{branch}"
+
+
+def _branch_of(catalog: Catalog, name: str) -> str | None:
+    discovery = catalog.discoveries.get(name)
+    return None if discovery is None else discovery.spec.propose.branch
+
+
+def _scanned(catalog: Catalog, row: ScanRow) -> Scanned | None:
+    try:
+        scan = seen.from_json(row.scan)
+        last = {name: parse_instant(at) for name, at in row.last_seen.items()}
+    except ValueError as error:
+        log.warning("what a scan found cannot be read", discovery=row.name, error=str(error))
+        return None
+    return Scanned(catalog.discoveries[row.name], scan, last)
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for path, text in sorted(files.items()):
+        digest.update(f"{len(path)}:{path}:{len(text)}:".encode())
+        digest.update(text)
+    return digest.hexdigest()
