@@ -189,7 +189,9 @@ def of_act(in_force: Permissions, authored: Authored, catalog: Catalog, about: s
             return None
     thing = _subject(about or act.identity, catalog)
     grants, denied = in_force.grants(verb, (thing,))
-    return Need(act.identity, verb, "asked", f"{thing.kind}/{thing.name}", grants, denied)
+    asks = verb != "approve" and any(one.approvals for grant in grants for one in grant.terms)
+    able = approvers(in_force, (thing,)) if asks else ()
+    return Need(act.identity, verb, "asked", f"{thing.kind}/{thing.name}", grants, denied, None, able)
 
 
 def _subject(identity: str, catalog: Catalog) -> Thing:

@@ -118,11 +118,23 @@ def _wanted(want: Want) -> str:
     return f"{some(want.documents)} wants {want.count} approval{'s' * (want.count != 1)}{others}{so_far}: {able} may"
 
 
+def digest_of_act(name: str, commit: str) -> str:
+    """What people approve when they approve a request: this one, as this commit brought it.
+
+    `sha256:` and the SHA-256, in hex, of `{"act":"…","commit":"…"}`.
+    """
+    return _digest({"act": name, "commit": commit})
+
+
 def digest_of(base: str, commit: str) -> str:
     """What people approve when they approve a change: this commit upon that one, and no other way to say the same.
 
     `sha256:` and the SHA-256, in hex, of `{"base":"…","commit":"…"}`. Its ids name all that is in both; the base is
     there but once in a history, so that an approval cannot be used for the same change when it is made again.
     """
-    text = json.dumps({"base": base, "commit": commit}, sort_keys=True, separators=(",", ":"))
+    return _digest({"base": base, "commit": commit})
+
+
+def _digest(value: dict[str, str]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

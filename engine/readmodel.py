@@ -377,6 +377,8 @@ def sync_file(view: SyncView) -> Document:
     }
     if view.change is not None:
         status["change"] = plain(dict(view.change))
+    if view.requests:
+        status["requests"] = [plain(dict(one)) for one in view.requests]
     return _document("SyncStatus", "sync", {"status": status})
 
 

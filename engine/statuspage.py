@@ -72,7 +72,7 @@ def page(view: OverviewView) -> str:
         ["# Status", ""],
         _summary(view),
         _sync(view.sync),
-        _gates(view.gates, view.sync.waiting_change),
+        _gates(view.gates, view.sync.to_approve),
         _failing(_failing_of(view)),
         _unreachable(view.targets),
         _open(view.open),
@@ -113,7 +113,7 @@ def _summary(view: OverviewView) -> Iterator[str]:
     troubles = Troubles(
         failing=len(_failing_of(view)),
         unreachable=len(_away(view.targets)),
-        gates=len(view.gates) + (view.sync.waiting_change is not None),
+        gates=len(view.gates) + len(view.sync.to_approve),
         channels=len(view.channels),
         dead_letters=sum(one.count for one in view.dead_letters),
     )
@@ -161,8 +161,8 @@ def _sync(sync: SyncView) -> Iterator[str]:
         yield ""
 
 
-def _gates(gates: Sequence[OpenGate], change: Mapping[str, Any] | None) -> Iterator[str]:
-    if not gates and change is None:
+def _gates(gates: Sequence[OpenGate], asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not gates and not asked:
         return
     yield from _section("Waiting for people")
     rows: list[tuple[str, ...]] = [
@@ -175,20 +175,22 @@ def _gates(gates: Sequence[OpenGate], change: Mapping[str, Any] | None) -> Itera
         )
         for gate in gates[:OPEN]
     ]
-    rows[:0] = [_change(change)] if change is not None else []
-    yield from _table(("Gate", "What runs then", "Approved", "Until", "To approve"), rows, more=len(gates) - OPEN)
+    rows[:0] = map(_asked, asked[:OPEN])
+    more = max(0, len(gates) - OPEN) + max(0, len(asked) - OPEN)
+    yield from _table(("Gate", "What runs then", "Approved", "Until", "To approve"), rows, more=more)
 
 
-def _change(change: Mapping[str, Any]) -> tuple[str, ...]:
-    """The row of a commit that waits for approvals."""
-    documents = [name for want in change["wants"] for name in want["documents"]]
+def _asked(asked: Mapping[str, Any]) -> tuple[str, ...]:
+    """The row of a commit, or a request, that waits for approvals."""
+    documents = [name for want in asked["wants"] for name in want["documents"]]
     more = [f"{len(documents) - _NAMED} more"] if len(documents) > _NAMED else []
+    request = asked.get("request")
     return (
-        _link(f"commit {change['commit'][:_DIGITS]}", SYNC),
-        "in force: " + ", ".join([*map(text, documents[:_NAMED]), *more]),
-        ", ".join(f"{len(want['given'])} of {want['approvals']}" for want in change["wants"]),
+        _link(f"request {request}" if request else f"commit {asked['commit'][:_DIGITS]}", SYNC),
+        text(asked["asks"]) if request else "in force: " + ", ".join([*map(text, documents[:_NAMED]), *more]),
+        ", ".join(f"{len(want['given'])} of {want['approvals']}" for want in asked["wants"]),
         "",
-        f"`opsconductor approve {change['gate'].removeprefix('sha256:')[:_DIGITS]}`",
+        f"`opsconductor approve {asked['gate'].removeprefix('sha256:')[:_DIGITS]}`",
     )
 
 

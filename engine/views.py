@@ -310,15 +310,16 @@ class SyncView:
     change: Mapping[str, Any] | None = None
     """The commit that waits for approvals, as `sync.yaml` shows it."""
 
+    requests: tuple[Mapping[str, Any], ...] = ()
+    """Requests that wait for approvals, as `sync.yaml` shows them."""
     signed: bool = False
     """Whether commits, and so the acts of people, must be signed; not known from `sync.yaml`."""
 
     @property
-    def waiting_change(self) -> Mapping[str, Any] | None:
-        """The commit that people may still approve: nobody has rejected it."""
-        if self.change is None or any(vote["decision"] == "reject" for vote in self.change["votes"]):
-            return None
-        return self.change
+    def to_approve(self) -> tuple[Mapping[str, Any], ...]:
+        """The commit and the requests that people may still approve: nobody has rejected them."""
+        asked = (*(() if self.change is None else (self.change,)), *self.requests)
+        return tuple(one for one in asked if not any(vote["decision"] == "reject" for vote in one["votes"]))
 
 
 @dataclass(frozen=True, slots=True)

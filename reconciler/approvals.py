@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from engine import gates
 from engine.graphfacts import Verdict
 from journal import graphs
-from reconciler import changegate
+from reconciler import actgate, changegate
 from reconciler.answers import Answer
 from schemas.act import Approval
 
@@ -26,7 +26,7 @@ def heard(tx: Connection, act: Approval, who: gates.Person, now: datetime, leave
     asked = graphs.asked(tx, act.spec.gate)
     if asked is None:
         user = who.user.name if proven and who.user is not None else None
-        if (answer := changegate.heard(tx, act, user)) is not None:
+        if (answer := changegate.heard(tx, act, user) or actgate.heard(tx, act, user)) is not None:
             return answer
         message = "no gate has had this digest; 'opsconductor get gates' shows those that wait"
         return Answer("refused", "unknownGate", message)

@@ -12,20 +12,12 @@ from sqlalchemy import Connection
 
 from engine.permits import Want
 from journal import facts
+from reconciler import votes
 from reconciler.answers import Answer
+from reconciler.votes import Vote
 from schemas.act import Approval
 
 _FACT = "changeWaits"
-
-
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """What somebody said."""
-
-    by: str
-    approves: bool
-    act: str
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +38,13 @@ class OpenChange:
             "commit": self.commit,
             "base": self.base,
             "requestedBy": list(self.requesters),
-            "wants": [
-                {
-                    "documents": list(want.documents),
-                    "approvals": want.count,
-                    "notRequester": want.not_requester,
-                    "given": list(want.given),
-                    "by": list(want.by),
-                }
-                for want in self.wants
-            ],
-            "votes": [
-                {
-                    "by": vote.by,
-                    "decision": "approve" if vote.approves else "reject",
-                    "request": vote.act,
-                    "reason": vote.reason,
-                }
-                for vote in self.votes
-            ],
+            **votes.shown(self.wants, self.votes),
         }
 
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> "OpenChange":
-        wants = tuple(
-            Want(tuple(one["documents"]), one["approvals"], tuple(one["given"]), tuple(one["by"]), one["notRequester"])
-            for one in value["wants"]
-        )
-        votes = tuple(
-            Vote(one["by"], one["decision"] == "approve", one["request"], one["reason"]) for one in value["votes"]
-        )
-        return cls(value["gate"], value["base"], value["commit"], tuple(value["requestedBy"]), wants, votes)
+        known = (value["gate"], value["base"], value["commit"], tuple(value["requestedBy"]))
+        return cls(*known, votes.wants_of(value), votes.votes_of(value))
 
 
 def kept(conn: Connection) -> OpenChange | None:
@@ -102,18 +70,8 @@ def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
     change = kept(tx)
     if change is None or change.digest != act.spec.gate:
         return None
-    if who is None:
-        return Answer("refused", "notAllowed", "only a User may approve a change, by a signature of theirs")
-    if any(vote.by == who for vote in change.votes):
-        return Answer("refused", "twice", f"{who} has answered this before")
-    able = {name for want in change.wants for name in want.by}
-    if who not in able:
-        if who in change.requesters and any(want.not_requester for want in change.wants):
-            return Answer("refused", "requester", f"{who} made the change, and it wants somebody else")
-        names = ", ".join(sorted(able)[:10]) or "nobody who has not yet"
-        return Answer("refused", "notAllowed", f"{who} may not approve this change: {names} may")
-    approves = act.spec.decision == "approve"
-    vote = Vote(who, approves, act.name, act.spec.reason)
-    facts.put(tx, _FACT, replace(change, votes=(*change.votes, vote)).shown())
-    said = "approved" if approves else "rejected"
-    return Answer("done", None, f"{who} {said} commit {change.commit[:12]}")
+    said = votes.word(act, who, change.wants, change.votes, change.requesters, made="made the change")
+    if isinstance(said, Answer):
+        return said
+    facts.put(tx, _FACT, replace(change, votes=(*change.votes, said)).shown())
+    return Answer("done", None, f"{said.by} {'approved' if said.approves else 'rejected'} commit {change.commit[:12]}")

@@ -1,5 +1,7 @@
 """Whether who asks may: an act, by the Policies in force and the signature of the commit that brought it."""
 
+from collections.abc import Collection
+
 from engine import permissions, permits
 from engine.catalog import Catalog
 from engine.needs import of_act
@@ -10,7 +12,24 @@ from schemas.reader import Authored
 
 
 def refusal(authored: Authored, by: Signature, mode: Mode, catalog: Catalog, about: str | None = None) -> Answer | None:
-    """Why an act is not heard; None: it is. `about` is what a run or a gate that it names is of, as `Job/x`.
+    """Why an approval is not heard; None: it is. `about` is what the gate that it names is of, as `Workflow/x`."""
+    found = verdict(authored, by, mode, catalog, about)
+    if isinstance(found, Waiting):
+        message = f"the rule that allows it asks for approvals, which an approval cannot have: {found.message}"
+        return Answer("refused", "forbidden", message)
+    return found
+
+
+def verdict(
+    authored: Authored,
+    by: Signature,
+    mode: Mode,
+    catalog: Catalog,
+    about: str | None = None,
+    approved: Collection[str] = (),
+) -> Answer | Waiting | None:
+    """Why an act is not done, or not yet; None: it is. `about` is what a run or a gate that it names is of, as `Job/x`;
+    `approved` are Users who have approved it.
 
     Without signatures nobody knows who asks: then everybody may who can push.
     """
@@ -20,11 +39,10 @@ def refusal(authored: Authored, by: Signature, mode: Mode, catalog: Catalog, abo
     person = actor(by)
     if need is None:
         return None
-    match permits.judged((need,), (person,) if person is not None else ()):
+    match permits.judged((need,), (person,) if person is not None else (), approved):
         case Permitted():
             return None
         case Forbidden(message=message):
             return Answer("refused", "forbidden", message)
-        case Waiting():
-            message = "the rule that allows it asks for approvals, which a request cannot have: give it to a workflow"
-            return Answer("refused", "forbidden", f"{need.verb} {need.about}: {message} with an approval gate")
+        case Waiting() as waits:
+            return waits

@@ -263,7 +263,12 @@ class Loop:
             between=self._deciders.schedules_due,
             mode=self._intake.mode,
         )
-        await self._door.answered(head)
-        self._intake.acts = ()
+        waiting = {act.request for act in self._requests.waiting}
+        if waiting.isdisjoint(one.authored.document.name for one in found):
+            await self._door.answered(head)
+        self._intake.acts = tuple(one for one in self._intake.acts if one.authored.document.name in waiting)
+        self._board.say(asks=self._requests.waiting)
+        if waiting and self._requests.again:
+            self._news.set()  # somebody answered one: the next pass judges it again
         if self.sync.change is not None and await self._journal.read(changegate.kept) != self.sync.change:
             self._news.set()  # somebody answered it: the next pass judges it again

@@ -9,22 +9,26 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from engine import permits
 from engine.catalog import Catalog
 from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
 from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, judge, refused_by_age
+from engine.permits import Waiting
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
-from engine.trust import Mode, Signature, Unsigned
+from engine.trust import Mode, Signature, Unsigned, signers
 from engine.windows import Windows
 from journal import acts, runs, runviews, steprecords
 from journal.store import Journal
+from reconciler import actgate
+from reconciler.actgate import OpenAct
 from reconciler.answers import Answer
 from reconciler.approvals import heard
 from reconciler.asking import person_of, unsigned
 from reconciler.door import Found, Malformed
 from reconciler.launches import new_run
-from reconciler.leave import refusal
+from reconciler.leave import refusal, verdict
 from reconciler.objects import CommitInfo, Objects
 from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
@@ -64,6 +68,10 @@ class Requests:
         self._journal = journal
         self._objects = objects
         self._signed = signed
+        self.waiting: tuple[OpenAct, ...] = ()
+        """Those of the acts that were judged last that wait for approvals: they are to be judged again."""
+        self.again = False
+        """Somebody answered one of them since: it may be judged again at once."""
 
     async def answer(
         self,
@@ -93,6 +101,7 @@ class Requests:
         unanswered = {name: one for name, one in by_name.items() if name not in seen or seen[name].state is None}
         first = await self._journal.write(lambda tx: {name: acts.first_seen(tx, name, now) for name in unanswered})
         # Of what is refused for its age alone nobody need know who brought it: a branch may hold thousands of those.
+        self.again, waiting = False, set[str]()
         late = {
             name: said
             for name, one in unanswered.items()
@@ -107,15 +116,20 @@ class Requests:
             if commit.id not in known:
                 known[commit.id] = await asyncio.to_thread(self._signature, commit, catalog, first[name])
             asked = Asked(one, commit, first[name], known[commit.id], mode)
-            await self._judge(asked, catalog, windows, moment(), rejected)
+            if not await self._judge(asked, catalog, windows, moment(), rejected):
+                waiting.add(name)
             if between is not None and number % _PORTION == 0:
                 await between()
+        if waiting or self.waiting:
+            kept = await self._journal.read(actgate.kept)
+            self.waiting = tuple(act for act in kept.values() if act.request in waiting)
         return len(unanswered)
 
     async def _refuse_late(self, late: Mapping[str, Refuse], now: datetime) -> None:
         def change(tx: Connection) -> None:
             for name, said in late.items():
                 acts.settle(tx, name, state="refused", reason=said.reason, message=said.message, now=now)
+            actgate.forget(tx, late)
 
         if late:
             await self._journal.write(change)
@@ -136,7 +150,8 @@ class Requests:
 
     async def _judge(
         self, asked: Asked, catalog: Catalog, windows: Windows, now: datetime, rejected: str | None
-    ) -> None:
+    ) -> bool:
+        """Answer an act. False where it waits for approvals."""
         act, by = asked.found.authored.document, asked.by
         who = person_of(by, asked.commit.committer_email, catalog.users)
         if (unproven := unsigned(by, asked.mode)) is not None:
@@ -145,14 +160,17 @@ class Requests:
         elif isinstance(act, Approval):
             proven = asked.mode != "none"
             leave = partial(refusal, asked.found.authored, by, asked.mode, catalog)
-            await self._settle(
+            self.again |= await self._settle(
                 act, act.spec.decision, who.email, now, lambda tx: heard(tx, act, who, now, leave, proven=proven)
             )
         elif isinstance(act, RunRequest):
-            about = await self._of_run(act, catalog) if asked.mode != "none" and catalog.policies else None
-            if (forbidden := refusal(asked.found.authored, by, asked.mode, catalog, about)) is not None:
-                await self._settle(act, act.spec.action, who.email, now, lambda _: forbidden)
-                return
+            match await self._withheld(act, asked, catalog):
+                case Answer() as forbidden:
+                    await self._settle(act, act.spec.action, who.email, now, lambda _: forbidden)
+                    return True
+                case OpenAct() as waits:
+                    await self._journal.write(partial(actgate.keep, act=waits))
+                    return False
             facts = ActFacts(asked.commit.committed_at, asked.first_seen, who.email)
             facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), asked.found.authored, catalog)
@@ -165,6 +183,27 @@ class Requests:
             await self._settle(
                 act, act.spec.action, who.email, now, lambda tx: _apply(tx, judgement, catalog, now, rehearsal)
             )
+        return True
+
+    async def _withheld(self, act: RunRequest, asked: Asked, catalog: Catalog) -> Answer | OpenAct | None:
+        """Why it is not done, or what it waits for; None: it may be done."""
+        if asked.mode == "none" or not catalog.policies:
+            return None
+        about = await self._of_run(act, catalog)
+        digest, known = permits.digest_of_act(act.name, asked.commit.id), await self._journal.read(actgate.kept)
+        said = known[digest].votes if digest in known else ()
+        if against := [vote.by for vote in said if not vote.approves]:
+            return Answer("refused", "rejected", f"{against[0]} rejected it")
+        approved = frozenset(vote.by for vote in said if vote.approves)
+        found = verdict(asked.found.authored, asked.by, asked.mode, catalog, about, approved)
+        if not isinstance(found, Waiting):
+            return found
+        if digest not in known and len(known) >= actgate.MOST:
+            return Answer("refused", "tooMany", f"{actgate.MOST} requests wait for approvals already; ask again later")
+        verb = "cancel" if act.spec.action == "cancel" else "run"
+        subject = ", ".join(name for want in found.wants for name in want.documents)
+        people = tuple(map(permits.named, signers(asked.by)))
+        return OpenAct(digest, act.name, asked.commit.id, f"{verb} {subject}", people, found.wants)
 
     async def _original(self, act: RunRequest) -> Original | OriginalGraph | None:
         """The run that an act wants done again."""
@@ -199,7 +238,9 @@ class Requests:
 
     async def _settle(
         self, act: Document, action: str, by: str, now: datetime, apply: Callable[[Connection], Answer]
-    ) -> None:
+    ) -> bool:
+        """Whether it was done, and not refused."""
+
         def change(tx: Connection) -> Answer | None:
             # Another process may have answered meanwhile: what it refused must not be done.
             if acts.seen(tx, (act.name,)):
@@ -216,12 +257,14 @@ class Requests:
                 requested_by=by,
                 now=now,
             )
+            actgate.forget(tx, (act.name,))
             return answer
 
         if (answer := await self._journal.write(change)) is not None:
             facts = {"run": answer.run, "job": _started_by(act), "reason": answer.reason}
             given = {name: value for name, value in facts.items() if value is not None}
             log.info("request answered", request=act.name, action=action, answer=answer.state, **given)
+        return answer is not None and answer.state == "done"
 
 
 def _with_newer(refusal: Refuse, rejected: str) -> Refuse:

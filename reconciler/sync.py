@@ -6,6 +6,7 @@ from datetime import datetime
 
 from engine.trust import Mode
 from engine.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
+from reconciler.actgate import OpenAct
 from reconciler.changegate import OpenChange
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
@@ -26,6 +27,8 @@ class Sync:
     """Why it may not, alone, without what to do."""
     change: OpenChange | None = None
     """What waits for approvals, where a commit does."""
+    asks: tuple[OpenAct, ...] = ()
+    """Requests that wait for approvals."""
     trouble: tuple[str, str] | None = None
     """Reason and message, where the source cannot be read at present."""
 
@@ -67,6 +70,7 @@ def view(sync: Sync, before: SyncView | None, now: datetime) -> SyncView:
         conditions=conditions,
         findings=sync.findings[:50],
         change=sync.change.shown() if sync.change is not None else None,
+        requests=tuple(act.shown() for act in sync.asks),
         signed=sync.verify != "none",
     )
 

@@ -294,6 +294,18 @@ class WaitingChange(Written):
     votes: Many[WordOnChange] = Field(default=(), description="What was said so far.")
 
 
+class WaitingRequest(Written):
+    """A request that Policies let be done when others approve it."""
+
+    gate: str = Field(description="What an Approval names.", examples=[SHA256])
+    request: str = Field(description="Its name.", examples=["restart-web"])
+    commit: str = Field(description="The commit that brought it.", examples=[COMMIT])
+    asks: str = Field(description="What it asks for.", examples=["run Job/rotate-web-logs"])
+    requested_by: Many[str] = Field(description="Who signed it.", examples=[["bo"]])
+    wants: Many[WantedApprovals] = Field(description="What it waits for.")
+    votes: Many[WordOnChange] = Field(default=(), description="What was said so far.")
+
+
 class Sync(Written):
     """Which commit was seen, and which is in force."""
 
@@ -307,6 +319,9 @@ class Sync(Written):
     )
     change: WaitingChange | None = Field(
         default=None, description="The commit that waits for approvals; left out where none does."
+    )
+    requests: Many[WaitingRequest] = Field(
+        default=(), description="The requests that wait for approvals; left out where none does."
     )
 
 

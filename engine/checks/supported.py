@@ -68,11 +68,10 @@ def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagno
         hint = "write verify: {mode: range} in opsconductor.yaml, or start the engine with --verify range"
         yield Diagnostic(authored.span("kind"), LESS, message, hint, "warning")
     for number, rule in enumerate(policy.spec.rules):
-        asks = [verb for verb in rule.verbs if verb != "change"]
-        if rule.effect == "allow" and rule.conditions.approvals and asks:
-            message = f"approvals are heard of changes only: this rule allows nobody to {', '.join(asks)}"
+        if rule.effect == "allow" and rule.conditions.approvals and "approve" in rule.verbs:
+            message = "an approval cannot wait for approvals: this rule allows nobody to approve"
             span = authored.span("spec", "rules", number, "conditions", "approvals")
-            found = Diagnostic(span, LESS, message, "give a workflow an approval gate", "warning")
+            found = Diagnostic(span, LESS, message, "give 'approve' a rule of its own, without approvals", "warning")
             place = ("spec", "rules", number)
             yield found.resting_on(Rest((*place, field)) for field in ("verbs", "effect", "conditions"))
 

@@ -27,7 +27,7 @@ GateArgument = Annotated[
     str,
     typer.Argument(
         metavar="GATE",
-        help="The gate: its digest or a unique beginning of it, see 'get gates'; or a commit that waits for approval.",
+        help="The gate: its digest or a unique beginning of it, see 'get gates'; or a commit or request that waits.",
     ),
 ]
 _LEAST = 4
@@ -92,21 +92,34 @@ def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
 
 
 def meant_change(status: "StatusReader | None", wanted: str) -> dict[str, Any] | None:
-    """The change that waits for approvals, where the text is the beginning of its commit or of its digest."""
+    """The change that waits for approvals, where the text is the beginning of its commit or of its digest; or the
+    request that does, by its name or the beginning of its digest."""
     sync = status.read("sync.yaml") if status is not None else None
-    change = sync["status"].get("change") if sync is not None else None
+    said = sync["status"] if sync is not None else {}
     digits = wanted.lower().removeprefix("sha256:")
-    if not isinstance(change, dict) or len(digits) < _LEAST:
-        return None
-    names = (str(change["commit"]), str(change["gate"]).removeprefix("sha256:"))
-    return change if any(name.startswith(digits) for name in names) else None
+    for request in said.get("requests") or ():
+        if wanted == request["request"] or _begins(request["gate"], digits):
+            return dict(request)
+    change = said.get("change")
+    if isinstance(change, dict) and (_begins(change["gate"], digits) or _begins(change["commit"], digits)):
+        return change
+    return None
+
+
+def _begins(identity: str, digits: str) -> bool:
+    return len(digits) >= _LEAST and identity.removeprefix("sha256:").startswith(digits)
 
 
 def shown_change(change: dict[str, Any]) -> Iterator[str]:
-    """What a commit that waits would change, and who may approve it, line by line."""
-    yield printable(f"commit {change['commit'][:12]} on {change['base'][:12]}, by {', '.join(change['requestedBy'])}")
-    ends = f"--base {change['base'][:12]} --head {change['commit'][:12]}"
-    yield printable(f"  to see what it changes: opsconductor plan {ends}")
+    """What a commit, or a request, that waits is, and who may approve it, line by line."""
+    people = ", ".join(change["requestedBy"])
+    if "request" in change:
+        yield printable(f"request {change['request']} to {change['asks']}, by {people}")
+        yield printable(f"  to see what it says: git show {change['commit'][:12]}")
+    else:
+        yield printable(f"commit {change['commit'][:12]} on {change['base'][:12]}, by {people}")
+        ends = f"--base {change['base'][:12]} --head {change['commit'][:12]}"
+        yield printable(f"  to see what it changes: opsconductor plan {ends}")
     for vote in change.get("votes") or ():
         yield printable(f"  {vote['by']} said {vote['decision']}: {vote.get('reason') or 'no reason given'}")
     for want in change["wants"]:

@@ -12,13 +12,14 @@ import pytest
 from engine.permits import digest_of
 from reconciler.authorities import Authorities
 from reconciler.chain import Chain, Followed, Trusted
-from reconciler.changegate import OpenChange, Vote
+from reconciler.changegate import OpenChange
 from reconciler.definitions import Definitions
 from reconciler.history import History
 from reconciler.keyfiles import KeyFiles
 from reconciler.objects import Objects
 from reconciler.permits import WAITS, Permits
 from reconciler.signatures import Signatures
+from reconciler.votes import Vote
 from tests.permits import ADMINS, FILES, WEB, job, policy
 from tests.signing import Keys, Repository, SshKey, ran
 from tests.trees import without_end

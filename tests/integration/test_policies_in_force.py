@@ -1,6 +1,8 @@
 """Policies where the engine decides: changes that wait, acts by who signed them, and no pretence without signatures."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from engine.views import SyncView
 from journal import acts, graphs, runs
 from journal.clock import SystemClock
 from journal.store import Journal
-from reconciler import sync
+from reconciler import actgate, sync
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
@@ -73,10 +75,19 @@ class Site:
 
     async def asks(self, name: str, spec: str, *, by: str | None, kind: str = "RunRequest") -> acts.ActRow:
         """The answer to an act that somebody brings."""
+        found = await self.brings(name, spec, by=by, kind=kind)
+        assert found is not None
+        return found
+
+    async def brings(self, name: str, spec: str, *, by: str | None, kind: str = "RunRequest") -> acts.ActRow | None:
+        """As `asks`; None where it waits."""
         text = doc(f"kind: {kind}\nmetadata: {{name: {name}, labels: {{team: web}}}}\nspec: {spec}\n")
         self.push({f"requests/{name}.yaml": text}, by=by, ref=REQUESTS)
         await self.look()
-        return (await self.journal.read(lambda conn: acts.seen(conn, (name,))))[name]
+        return await self.answer(name)
+
+    async def answer(self, name: str) -> acts.ActRow | None:
+        return (await self.journal.read(lambda conn: acts.seen(conn, (name,)))).get(name)
 
     def conditions(self) -> dict[str, tuple[str, str, str]]:
         seen = sync.view(self.loop.sync, SyncView(), SystemClock().now()).conditions
@@ -175,6 +186,68 @@ async def test_who_signed_an_act_is_who_asks(site: Site) -> None:
     again = f"{{action: rerun, run: {mine.run}}}"
     assert said(await site.asks("again-cy", again, by="cy")) == ("refused", "forbidden")
     assert said(await site.asks("again-bo", again, by="bo")) == ("accepted", None)
+
+
+ASKS_TO_RUN = policy(
+    ADMINS,
+    "{subjects: [web], verbs: [run], conditions: {approvals: 1, notRequester: true}}",
+    "{subjects: [web, cy], verbs: [approve], objects: {kinds: [Job]}}",
+)
+
+
+async def test_a_request_waits_for_an_approval_that_somebody_else_signs(site: Site) -> None:
+    await site.begin({RULES: ASKS_TO_RUN})
+    assert await site.brings("go", "{jobRef: work}", by="bo") is None
+    (waiting,) = site.loop.sync.asks
+    assert (waiting.request, waiting.asks, waiting.requesters) == ("go", "run Job/work", ("bo",))
+    assert waiting.wants[0].by == ("ana", "cy", "dee")
+    assert said(await site.asks("free", "{jobRef: work}", by="ana")) == ("accepted", None), "others do not wait for it"
+    spec = f"{{gate: '{waiting.digest}', decision: approve}}"
+    assert said(await site.asks("own", spec, by="bo", kind="Approval")) == ("refused", "requester")
+    assert said(await site.asks("unsigned", spec, by=None, kind="Approval")) == ("refused", "unsigned")
+    other = spec.replace(waiting.digest[-4:], "beef")
+    assert said(await site.asks("other", other, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    assert await site.answer("go") is None
+    site.loop = site.new_loop()
+    await site.loop.start()  # it outlives the process, as what people said does
+    answer = await site.asks("yes", spec, by="dee", kind="Approval")
+    assert (said(answer), answer.message) == (("done", None), "dee approved request go")
+    await site.look()
+    assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
+    assert site.loop.sync.asks == ()
+    assert said(await site.asks("late", spec, by="cy", kind="Approval")) == ("refused", "unknownGate")
+
+
+async def test_an_approval_is_of_no_later_request_and_a_no_refuses_it(site: Site) -> None:
+    await site.begin({RULES: ASKS_TO_RUN})
+    assert await site.brings("one", "{jobRef: work}", by="bo") is None
+    (first,) = site.loop.sync.asks
+    site.push({"requests/one.yaml": ""}, by="bo", ref=REQUESTS)
+    assert await site.brings("one", "{jobRef: work, priority: 5}", by="bo") is None
+    (second,) = site.loop.sync.asks
+    assert second.digest != first.digest, "the same name in another commit is another thing to approve"
+    before = f"{{gate: '{first.digest}', decision: approve}}"
+    assert said(await site.asks("before", before, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    spec = f"{{gate: '{second.digest}', decision: reject, reason: not now}}"
+    assert said(await site.asks("no", spec, by="dee", kind="Approval")) == ("done", None)
+    await site.look()
+    answer = await site.answer("one")
+    assert answer is not None
+    assert (said(answer), answer.message) == (("refused", "rejected"), "dee rejected it")
+    assert site.loop.sync.asks == ()
+
+
+async def test_a_request_that_nobody_approves_expires(site: Site) -> None:
+    await site.begin({RULES: ASKS_TO_RUN})
+    ends = datetime.now(UTC) + timedelta(seconds=3)
+    await site.brings("short", f"{{jobRef: work, expiresAt: {ends:%Y-%m-%dT%H:%M:%SZ}}}", by="bo")
+    async with asyncio.timeout(30):
+        while (answer := await site.answer("short")) is None:
+            await site.look()
+    assert said(answer) == ("refused", "expired")
+    await site.look()
+    assert site.loop.sync.asks == ()
+    assert await site.journal.read(actgate.kept) == {}
 
 
 async def test_a_gate_wants_the_verb_too(site: Site) -> None:

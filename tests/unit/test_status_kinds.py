@@ -58,7 +58,9 @@ from engine.views import (
 )
 from engine.waits import Held, Wait
 from opsconductor.reference import explain_kind
-from reconciler.changegate import OpenChange, Vote
+from reconciler.actgate import OpenAct
+from reconciler.changegate import OpenChange
+from reconciler.votes import Vote
 from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.guard import load
@@ -164,6 +166,8 @@ SYNC = SyncView(
         f"sha256:{'0' * 64}", "a" * 40, "b" * 40, ("bo",), (Want(("Job/a",), 2, ("ana",), ("cy",), True),),
         (Vote("ana", True, "yes"), Vote("dee", False, "no", "not now")),
     ).shown(),
+    (OpenAct(f"sha256:{'1' * 64}", "go", "a" * 40, "run Job/a", ("bo",), (Want(("Job/a",), 1, (), ("cy",)),),
+             (Vote("ana", True, "yes"),)).shown(),),
 )  # fmt: skip
 EVENTS = (
     EventView("rejected/badSignature/20261121T00", AT, "refused", None, None, "badSignature", "another one", None, 40),

@@ -40,7 +40,7 @@ async def load(sources: Sources, _: Asked) -> Data:
     found = await sources.journal.read(lambda conn: _now(conn, catalog, at, advisory=advisory))
     next_ = _next(sources.engine)
     sync = sync_file(view)["status"]
-    found = {"change": view.waiting_change and dict(view.waiting_change), **found}
+    found = {"toApprove": [dict(one) for one in view.to_approve], **found}
     return {
         "at": stamp(at),
         "sentence": _sentence(found, next_, sync, at),
@@ -74,7 +74,7 @@ def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
         parts.append("Nothing fails")
     if found["late"]:
         parts.append(f"{len(found['late'])} run{'s are' if len(found['late']) > 1 else ' is'} late")
-    if waiting := len(found["gates"]) + (found["change"] is not None):
+    if waiting := len(found["gates"]) + len(found["toApprove"]):
         parts.append(f"{waiting} wait{'s' if waiting == 1 else ''} for people")
     parts.append(f"{running} run{'s' if running == 1 else ''}" if running else "nothing runs")
     if starting := [one for one in next_ if one["startsAt"]]:

@@ -53,7 +53,7 @@ async def load(sources: Sources, asked: Asked) -> Data:
         "running": [{"job": one["job"], "since": one["since"], "usual": one["usual"]}
                     for one in found["open"] if one["state"] == "running"][:_MOST],
         "waiting": sum(one["state"] != "running" for one in found["open"]),
-        "gates": len(found["gates"]) + (found["change"] is not None),
+        "gates": len(found["gates"]) + len(found["toApprove"]),
         "commit": sync["appliedCommit"],
         "next": [one for one in found["next"] if one["startsAt"]][:3],
     }  # fmt: skip

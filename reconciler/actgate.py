@@ -1,0 +1,93 @@
+"""Requests that wait for approvals, and what people have said of them.
+
+Such a request is not answered yet: it is judged anew at every pass, with what was said of it, until it may be done, is
+rejected, or has expired. People approve it as they approve a change, by an `Approval` on the requests branch. Its
+digest names the request and the commit that brought it: the same words in another commit are another request.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.permits import Want
+from journal import facts
+from reconciler import votes
+from reconciler.answers import Answer
+from reconciler.votes import Vote
+from schemas.act import Approval
+
+MOST = 100
+"""Requests that wait at once: each is judged at every pass."""
+_FACT = "requestsWait"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAct:
+    """A request that waits. `asks` is what it asks for, as `run Job/x`; `requesters` are those who signed it."""
+
+    digest: str
+    request: str
+    commit: str
+    asks: str
+    requesters: tuple[str, ...]
+    wants: tuple[Want, ...]
+    votes: tuple[Vote, ...] = ()
+
+    def shown(self) -> dict[str, Any]:
+        """As the status branch shows it and the journal keeps it."""
+        return {
+            "gate": self.digest,
+            "request": self.request,
+            "commit": self.commit,
+            "asks": self.asks,
+            "requestedBy": list(self.requesters),
+            **votes.shown(self.wants, self.votes),
+        }
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> "OpenAct":
+        requesters = tuple(value["requestedBy"])
+        known = (value["gate"], value["request"], value["commit"], value["asks"], requesters)
+        return cls(*known, votes.wants_of(value), votes.votes_of(value))
+
+
+def kept(conn: Connection) -> Mapping[str, OpenAct]:
+    """Those that wait, by digest, with the votes on them."""
+    return {digest: OpenAct.of(value) for digest, value in facts.get(conn, _FACT, {}).items()}
+
+
+def keep(tx: Connection, act: OpenAct) -> None:
+    """It waits. A vote that came meanwhile is kept; what was said of the same name in another commit is void."""
+    known = kept(tx)
+    before = known.get(act.digest)
+    now = act if before is None else replace(act, votes=before.votes)
+    if now != before:
+        others = {digest: one for digest, one in known.items() if one.request != act.request}
+        _put(tx, {**others, act.digest: now})
+
+
+def forget(tx: Connection, requests: Collection[str]) -> None:
+    """These have their answers."""
+    known = kept(tx)
+    left = {digest: act for digest, act in known.items() if act.request not in requests}
+    if len(left) != len(known):
+        _put(tx, left)
+
+
+def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
+    """Take one person's word on a request that waits; None where the approval is of another thing."""
+    known = kept(tx)
+    open_ = known.get(act.spec.gate)
+    if open_ is None:
+        return None
+    said = votes.word(act, who, open_.wants, open_.votes, open_.requesters, made="asked for it")
+    if isinstance(said, Answer):
+        return said
+    _put(tx, {**known, open_.digest: replace(open_, votes=(*open_.votes, said))})
+    return Answer("done", None, f"{said.by} {'approved' if said.approves else 'rejected'} request {open_.request}")
+
+
+def _put(tx: Connection, acts: Mapping[str, OpenAct]) -> None:
+    facts.put(tx, _FACT, {digest: act.shown() for digest, act in acts.items()})
