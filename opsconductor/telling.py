@@ -74,20 +74,27 @@ def _test_message(channel: str) -> Message:
     return Message(chance.token_hex(16), f"Test of channel {channel}", text, event=event)
 
 
-def dead_letters(state: StateFolder, *, channel: str | None, id: str | None) -> tuple[Letter, ...]:  # noqa: A002
-    """What could not be delivered, oldest first. Raises UsageError where the folder is no engine's."""
-    return asyncio.run(_with_journal(state, partial(_listed, channel=channel, id=id)))
-
-
-def replay(state: StateFolder, *, channel: str | None, id: str | None) -> tuple[Letter, ...]:  # noqa: A002
-    """Have the engine of this folder send them again; what they are. Raises UsageError as above."""
-    return asyncio.run(_with_journal(state, partial(_replayed, channel=channel, id=id)))
-
-
-async def _with_journal(state: StateFolder, do: Any) -> tuple[Letter, ...]:
+def store_of(state: StateFolder) -> str:
+    """The URL of the journal that an engine keeps in this folder. Raises UsageError where it keeps none."""
     if not state.journal.exists():
-        raise UsageError(f"{state.root} is not an engine's state folder; name its --source or --state")
-    journal = Journal.open(f"sqlite:///{state.journal}", clock=SystemClock())
+        raise UsageError(
+            f"{state.root} is not an engine's state folder; name its --source or --state, or the --database of several"
+        )
+    return f"sqlite:///{state.journal}"
+
+
+def dead_letters(store: str, *, channel: str | None, id: str | None) -> tuple[Letter, ...]:  # noqa: A002
+    """What could not be delivered, oldest first. `store` is the URL of a journal."""
+    return asyncio.run(_with_journal(store, partial(_listed, channel=channel, id=id)))
+
+
+def replay(store: str, *, channel: str | None, id: str | None) -> tuple[Letter, ...]:  # noqa: A002
+    """Have the engine of this store send them again; what they are."""
+    return asyncio.run(_with_journal(store, partial(_replayed, channel=channel, id=id)))
+
+
+async def _with_journal(store: str, do: Any) -> tuple[Letter, ...]:
+    journal = Journal.open(store, clock=SystemClock())
     try:
         found: tuple[Letter, ...] = await do(journal)
         return found

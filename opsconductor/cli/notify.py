@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opsconductor import exits
+from opsconductor.cli.engineoptions import DatabaseOption, database_of
 from opsconductor.cli.options import (
     BranchOption,
     IdentityOption,
@@ -88,18 +89,19 @@ def replay(
         str, typer.Option("--source", "--repo", "-C", envvar="OPSCONDUCTOR_SOURCE", help="The engine's SOURCE.")
     ] = ".",
     state: StateOption = None,
+    database: DatabaseOption = None,
     output: OutputOption = "table",
 ) -> int:
     """Send dead letters again, as they were: same id, same words. Exit 1 where there is none that was asked for.
 
     It writes to the state folder of the engine, which sends them at its next look: call it where that runs, as its
-    user. Nothing needs to be stopped.
+    user; or, of engines on several machines, to their database. Nothing needs to be stopped.
     """
     from pathlib import Path
 
     from opsconductor.remembered import remembered
     from opsconductor.settings import StateFolder, default_state, parse_source
-    from opsconductor.telling import dead_letters
+    from opsconductor.telling import dead_letters, store_of
     from opsconductor.telling import replay as send_again
 
     check_format(output)
@@ -107,14 +109,15 @@ def replay(
         raise UsageError("the id is empty; leave it out to mean all dead letters")
     where = parse_source(source)
     root = Path(state).expanduser().resolve() if state else remembered(where) or default_state(where)
-    folder = StateFolder(root)
-    found = (dead_letters if list_ else send_again)(folder, channel=channel, id=id_)
+    shared = database_of(database) if state is None else None
+    found = (dead_letters if list_ else send_again)(shared or store_of(StateFolder(root)), channel=channel, id=id_)
     data = {"messages": [_as_data(one) for one in found], "replayed": 0 if list_ else len(found)}
     show(Table(_COLUMNS, [_row(one) for one in found], data), output)
     if list_:
         chatter(f"{len(found)} dead letter{'s' * (len(found) != 1)}")
     else:
-        chatter(f"{len(found)} to be sent again: the engine on {folder.root} does it at its next look")
+        who = "a runner" if shared else f"the engine on {root}"
+        chatter(f"{len(found)} to be sent again: {who} does it at its next look")
     return exits.FINDINGS if not found and (id_ or channel) else exits.OK
 
 

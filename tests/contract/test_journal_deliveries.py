@@ -1,5 +1,6 @@
 """The life of messages in the journal: claimed by one at a time, in their order, until they are there or dead."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from journal import deliveries, letters, messages, notices, outbox
 from journal.deliveries import DEADLINE, Claimed
 from journal.messages import Channel, NewMessage
 from journal.noticetables import messages as table
+from opsconductor import telling
 from tests.contract.conftest import START, Desk
 
 EVENT = {"type": "run.failed", "kind": "Job", "name": "backup", "id": "n", "time": "2026-11-21T00:15:00Z", "data": {}}
@@ -289,3 +291,15 @@ async def test_what_waits_for_a_channel_follows_its_name(desk: Desk) -> None:
     assert await desk.do(deliveries.later, first, "no", START, START)
     assert [(one.id, one.channel) for one in await claim(desk)] == [("one", "talk"), ("two", "talk"), ("other", "mail")]
     assert ("channel", "talk") in (await desk.see(outbox.pending, "someone")).objects
+
+
+async def test_dead_letters_are_sent_again_wherever_the_journal_is(desk: Desk, url: str) -> None:
+    """By the command line, beside an engine that is at work: from its folder, or from the database of several."""
+    await written(desk, a_message("abc1"), a_message("abd2"), a_message("fine"))
+    for one in await claim(desk):
+        if one.id != "fine":
+            await desk.do(deliveries.dead, one, "status 404", START)
+    listed = await asyncio.to_thread(telling.dead_letters, url, channel="chat", id=None)
+    assert [(one.id, one.error) for one in listed] == [("abc1", "status 404"), ("abd2", "status 404")]
+    (again,) = await asyncio.to_thread(telling.replay, url, channel=None, id="abc")
+    assert (again.id, await state(desk, "abc1"), await state(desk, "abd2")) == ("abc1", "waiting", "dead")
