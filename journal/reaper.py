@@ -13,8 +13,10 @@ from journal.leases import LEASE, Reaped
 from journal.store import Journal
 
 log = structlog.get_logger(__name__)
-ROUND = LEASE / 3
+ROUND = LEASE / 6
 """How often the reaper looks."""
+_PAUSE = 2 * LEASE / 3
+"""A gap between two looks that is longer was a standstill; the others are given as long to renew after it."""
 _STEADY = 2.0
 """Seconds by which a lease clock may move against the monotonic one in a round: more than that, and it has jumped."""
 
@@ -33,9 +35,9 @@ class Patience:
     """How far the lease clock was before the monotonic one when it was last seen."""
 
     def woken(self, now: float) -> "Patience":
-        """Look again at `now`: a gap longer than two rounds is a pause, and starts a new wait."""
-        paused = now - self.looked > 2 * ROUND.total_seconds()
-        return replace(self, looked=now, until=now + ROUND.total_seconds() * 2 if paused else self.until)
+        """Look again at `now`: a long gap is a standstill, and starts a new wait."""
+        still = now - self.looked > _PAUSE.total_seconds()
+        return replace(self, looked=now, until=now + _PAUSE.total_seconds() if still else self.until)
 
     def failed(self, now: float) -> "Patience":
         """The database did not answer, or its clock has jumped."""
@@ -51,7 +53,7 @@ class Patience:
 
 
 class Reaper:
-    """Reaps every third of a lease until cancelled. It outlasts a database that is away.
+    """Reaps, six times in a lease, until cancelled. It outlasts a database that is away.
 
     Where others share the journal it begins after a lease: what it finds may have been stopped with all who use it.
     """

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import psycopg
 
 from tests.chaos import evidence
 from tests.chaos.history import Journal
-from tests.chaos.site import Daemon, Site
+from tests.chaos.site import PATIENCE, Daemon, Site
 from tests.postgresql import Server
 
 
@@ -99,6 +99,23 @@ class Fleet(Site):
     def sql(self) -> Iterator["psycopg.Connection[Any]"]:
         with psycopg.connect(self.url, autocommit=True) as connection:
             yield connection
+
+    def one(self, statement: str) -> Any:
+        """The one value that the statement gives."""
+        with self.sql() as connection:
+            row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+        return None if row is None else row[0]
+
+    def until_true(self, holds: Callable[[], bool]) -> None:
+        """Wait for something in the database."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, self.tail()
+            time.sleep(0.05)
+
+    def until_log_of(self, name: str, words: str) -> None:
+        """Until a process has said this since it was started."""
+        self.until_true(lambda: words in self.members[name].log.read_text(errors="replace"))
 
     def kill(self, name: str) -> None:
         self.members[name].kill()

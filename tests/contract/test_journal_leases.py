@@ -60,10 +60,10 @@ async def test_a_second_claim_has_a_higher_token_and_the_records_of_the_first(de
 
 async def test_a_renewed_lease_holds_and_a_silent_one_does_not(desk, clock):
     claim = await desk.running()
-    clock.advance(14)
+    clock.advance(11)
     renewed = await desk.do(leases.renew, desk.runner)
     assert renewed.held == {claim.fence.run}
-    clock.advance(14)
+    clock.advance(11)
     assert await desk.reap() == ()
     clock.advance(2)
     assert [reaped.to for reaped in await desk.reap()] == [RunState.QUEUED]
@@ -243,7 +243,7 @@ async def test_the_reaper_waits_a_lease_after_any_fault_of_the_database(desk, cl
 
     with pytest.raises(Exception, match=r"closed"):
         await desk.journal.write(breaks)
-    for _ in range(4):
+    for _ in range(3):
         clock.advance(4)
         assert await reaper.look() == ()
     clock.advance(4)
