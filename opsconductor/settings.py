@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from journal.errors import Refused
 from opsconductor.address import Address, Pages
@@ -54,7 +54,23 @@ def secret_host(environment: Mapping[str, str]) -> Host:
 def own_files(environment: Mapping[str, str], root: Path) -> tuple[Path, ...]:
     """What is an engine's own, for a command that opens secrets as its runner would: its state, its key, its token."""
     named = (environment.get(f"OPSCONDUCTOR_{name}") for name in ("SIGN_KEY", "TOKEN"))
-    return (root, *(Path(one) for one in named if one))
+    database = database_files(environment.get("OPSCONDUCTOR_DATABASE"), environment)
+    return (root, *(Path(one) for one in named if one), *database)
+
+
+_OF_DATABASE = {"passfile": "PGPASSFILE", "sslkey": "PGSSLKEY", "servicefile": "PGSERVICEFILE"}
+"""What a PostgreSQL URL may name that nobody else is to read, each with the variable that says the same."""
+
+
+def database_files(url: str | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files that open the database: whoever reads them may write anything into the journal."""
+    if url is None:
+        return ()
+    said = dict(parse_qsl(urlsplit(url).query))
+    named = (said.get(word) or environment.get(variable) for word, variable in _OF_DATABASE.items())
+    home = environment.get("HOME")
+    usual = (Path(home) / ".pgpass", Path(home) / ".postgresql") if home else ()
+    return (*(Path(one).expanduser() for one in named if one), *usual)
 
 
 def _vault(environment: Mapping[str, str]) -> VaultServer | None:

@@ -23,6 +23,7 @@ from opsconductor.exits import UsageError
 from opsconductor.settings import (
     RunningSettings,
     StateFolder,
+    database_files,
     identities,
     secret_host,
     secret_variables,
@@ -86,7 +87,7 @@ def runner(
         restricted=restricted,
         secret_host=secret_host(os.environ),
         identities=identities(identity),
-        own=(folder.root,),
+        own=(folder.root, *database_files(url, os.environ)),
         webhooks=address_of("--webhooks", webhooks),
         logs=logs,
         grace=patience_of(grace),

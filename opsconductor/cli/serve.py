@@ -45,6 +45,7 @@ from opsconductor.exits import UsageError
 from opsconductor.remembered import remember, remembered
 from opsconductor.settings import (
     Settings,
+    database_files,
     default_state,
     identities,
     parse_source,
@@ -101,7 +102,7 @@ def up(
         identities=identities(identity),
         trust=trust_of(verify, trust),
         sign_key=sign_key.expanduser().resolve() if sign_key else None,
-        own=() if token is None else (token,),
+        own=(*(() if token is None else (token,)), *database_files(database, os.environ)),
         status_remote=status_remote,
         grace=patience_of(grace),
         take_over=take_over,

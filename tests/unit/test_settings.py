@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from opsconductor.exits import UsageError
-from opsconductor.settings import default_state, parse_source
+from opsconductor.settings import database_files, default_state, own_files, parse_source
 from reconciler.source import Source, parse
+from runners.secrets import Sealed, Secrets
+from schemas.credential import CredentialSpec
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,21 @@ def test_what_no_engine_could_serve_is_a_wrong_call(text: str) -> None:
     """Exit code 2, before anything is made."""
     with pytest.raises(UsageError, match=r"^SOURCE: "):
         parse_source(text)
+
+
+def test_what_opens_the_database_is_the_engines_own(tmp_path: Path) -> None:
+    url = f"postgresql://ops@db.example.org/ops?passfile={tmp_path}/pgpass&sslkey=~/key.pem"
+    named = database_files(url, {"HOME": "/home/ops", "PGPASSFILE": "/elsewhere", "PGSERVICEFILE": "/etc/pg/service"})
+    assert named == (
+        tmp_path / "pgpass",
+        Path("~/key.pem").expanduser(),
+        Path("/etc/pg/service"),
+        Path("/home/ops/.pgpass"),
+        Path("/home/ops/.postgresql"),
+    )
+    assert database_files(None, {"HOME": "/home/ops", "PGPASSFILE": "/elsewhere"}) == ()
+    (tmp_path / "pgpass").write_text("db.example.org:5432:ops:ops:of-the-database")
+    spec = CredentialSpec.model_validate({"type": "generic", "from": {"file": "pgpass"}})
+    with pytest.raises(Sealed, match="is the engine's own"):
+        Secrets(tmp_path, {}, own=named).open("x", spec)
+    assert own_files({"OPSCONDUCTOR_DATABASE": url}, Path("/state"))[:2] == (Path("/state"), tmp_path / "pgpass")
