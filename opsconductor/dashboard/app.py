@@ -96,7 +96,8 @@ def _beside(each: Page, request: Request) -> str:
 
 def _file(sources: Sources, each: File) -> Answers:
     async def file(request: Request) -> Response:
-        return Response(await _found(sources, each.load, request), media_type=each.media_type)
+        headers = {"Cross-Origin-Resource-Policy": "cross-origin"} if each.elsewhere else None
+        return Response(await _found(sources, each.load, request), headers=headers, media_type=each.media_type)
 
     return file
 
@@ -118,8 +119,10 @@ def _log_text(sources: Sources) -> Answers:
 
     async def log_text(request: Request) -> Response:
         found = await _found(sources, logs.text, request)
-        headers = {"Content-Length": str(found.size)}
-        return StreamingResponse(found.parts(), headers=headers, media_type="text/plain; charset=utf-8")
+        kind, headers = "text/plain; charset=utf-8", {"Content-Length": str(found.size)}
+        if request.method == "HEAD":  # nothing need be read for it
+            return Response(headers=headers, media_type=kind)
+        return StreamingResponse(found.parts(), headers=headers, media_type=kind)
 
     return log_text
 

@@ -37,6 +37,8 @@ def test_the_feed_tells_of_failures_and_recoveries(here: Site, pages: Pages) -> 
     assert "flaky" in pages.page("/wallboard")
     badge = pages.ask("/badge/flaky.svg")
     assert badge[0] == 200 and badge[1]["Content-Type"].startswith("image/svg+xml")
+    assert badge[1].get_all("Cross-Origin-Resource-Policy") == ["cross-origin"]
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert Xml.fromstring(badge[2]).get("aria-label") == "flaky: failed"
 
     (here.effects / "good").touch()

@@ -48,6 +48,8 @@ def test_a_log_is_followed_as_it_grows(site: Any, tmp_path: Path) -> None:
     assert (log["target"], log["step"], log["attempt"], log["bytes"]) == ("here", "talks", 1, 4)
     text = f"/runs/{name}/log.txt?target=here&step=talks"
     assert pages.ask(text)[2] == "one\n" and pages.ask(f"{text}&from=2")[2] == "e\n"
+    status, headers, body = pages.ask(text, "HEAD")
+    assert (status, headers["Content-Length"], headers["X-Content-Type-Options"], body) == (200, "4", "nosniff", "")
     assert pages.ask(f"{text}&from=400")[2] == "" and pages.ask(f"{text}&from=x")[0] == 400
     assert pages.ask(f"/runs/{name}/log.txt?target=here&step=nosuch")[0] == 404
     assert text.replace("log.txt", "log").split("?")[0] in pages.page(f"/runs/{name}/logs")

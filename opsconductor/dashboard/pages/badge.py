@@ -28,7 +28,7 @@ async def load(sources: Sources, asked: Asked) -> str:
     return badge(past.name, _state(past))
 
 
-BADGE = File("/badge/{job}.svg", "image/svg+xml", load)
+BADGE = File("/badge/{job}.svg", "image/svg+xml", load, elsewhere=True)
 
 
 def _state(past: JobView) -> str:

@@ -52,6 +52,8 @@ class File:
     path: str
     media_type: str
     load: Callable[[Sources, Asked], Awaitable[str | None]]
+    elsewhere: bool = False
+    """Whether browsers may show it within pages of other origins, which cannot read it."""
 
 
 def number_of(query: Mapping[str, str], name: str, default: int) -> int:
