@@ -40,7 +40,8 @@ def follow(
         answer = status.read(f"requests/{request}.yaml") if status else None
         run = _run_of(status, answer)
         blocked = _blocked(status) if answer is None else None
-        line = NOBODY_YET if status is None and not away else blocked or _line(answer, run)
+        waits = _waits(status, request) if answer is None else None
+        line = NOBODY_YET if status is None and not away else blocked or waits or _line(answer, run)
         if line != shown:
             chatter(line)
             shown = line
@@ -103,6 +104,17 @@ def _blocked(status: StatusReader | None) -> str | None:
     place = ":".join(str(found[key]) for key in ("file", "line", "column") if key in found)
     said = f"\n    {place}: {found.get('code')} {found.get('message')}" if found else ""
     return f"no commit was accepted yet; see 'opsconductor get sync'{said}"
+
+
+def _waits(status: StatusReader | None, request: str) -> str | None:
+    """Whose approvals a request waits for, where it does."""
+    for one in _sync(status).get("requests") or ():
+        if one.get("request") == request:
+            able = ", ".join(sorted({name for want in one["wants"] for name in want.get("by") or ()}))
+            given = ", ".join(vote["by"] for vote in one.get("votes") or ())
+            so_far = f" (so far: {given})" if given else ""
+            return f"it waits for approvals{so_far}: 'opsconductor approve {request}', by {able or 'nobody who may'}"
+    return None
 
 
 def _has_seen_the_head(workspace: Workspace, status: StatusReader | None) -> bool:

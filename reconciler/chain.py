@@ -186,9 +186,10 @@ class Chain:
             authority = self._authorities.of(base, before, good)
             mode = stricter(self.mode, authority.mode)
             if mode != "range":
-                return steps or [
-                    _Step(base, self._until_asked(base, line) if mode == "none" else line[-1], authority, mode)
-                ]
+                if steps:
+                    return steps
+                end = self._until_asked(base, line) if mode == "none" else line[-1]
+                return [_Step(base, end, authority, mode)]
             steps.append(_Step(base, commit, authority, mode))
             base, before = commit, authority.mode
         return steps

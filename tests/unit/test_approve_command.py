@@ -6,6 +6,7 @@ from engine.permits import Want
 from engine.readmodel import sync_file, to_yaml
 from engine.views import SyncView
 from opsconductor.cli.approve import meant_change, shown_change
+from opsconductor.follow import _waits
 from reconciler.actgate import OpenAct
 from reconciler.changegate import OpenChange
 from reconciler.votes import Vote
@@ -30,6 +31,13 @@ def test_a_request_is_meant_by_its_name_or_its_digest_and_a_change_by_its_commit
     for wanted in ("g", "", "d" * 12, "2" * 12):
         assert meant_change(status, wanted) is None
     assert meant_change(None, "go") is None
+
+
+def test_who_asked_is_told_for_whom_it_waits(tmp_path: Path) -> None:
+    status = reader(tmp_path, {"sync.yaml": to_yaml(sync_file(SyncView(requests=(REQUEST.shown(),))))})
+    assert _waits(status, "go") == "it waits for approvals (so far: ana): 'opsconductor approve go', by cy, dee"
+    assert _waits(status, "other") is None
+    assert _waits(None, "go") is None
 
 
 def test_what_is_approved_is_shown_first() -> None:
