@@ -9,7 +9,11 @@ from schemas.credential import CredentialSpec
 
 COMMIT_STATUS = "commitStatus"
 """The channel that tells a forge what came of commits. No document can have that name; it is also its type."""
-LATEST_ONLY = frozenset({COMMIT_STATUS})
+PULL_REQUEST = "pullRequest"
+"""The same of the channel that opens pull requests with what scans found."""
+OF_PROJECT = frozenset({COMMIT_STATUS, PULL_REQUEST})
+"""Channels that have no document of their own: the Project's 'commitStatus' says where they go."""
+LATEST_ONLY = OF_PROJECT
 """Types of channels by which only the newest message of an order key is worth sending."""
 
 

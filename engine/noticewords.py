@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.channels import COMMIT_STATUS
 from engine.severity import severity
 
 _SAYS = {
@@ -63,7 +64,8 @@ def says(event: Mapping[str, Any]) -> str:
         case "credential.expiring":
             return f"Credential {event['name']} {_expiry(event['data'])}"
         case "notification.dead" if event.get("kind") == "Project":
-            return f"{event['name']}: the forge could not be told what came of a commit"
+            what = "what came of a commit" if event["data"].get("rule") == COMMIT_STATUS else "what a scan found"
+            return f"{event['name']}: the forge could not be told {what}"
         case "notification.dead":
             return f"A message could not be delivered to {event['name']}"
         case "runner.lost":

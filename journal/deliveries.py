@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from engine.channels import COMMIT_STATUS
+from engine.channels import OF_PROJECT
 from journal import leaseclock, letters, notices, outbox, points
 from journal.notices import Notice
 from journal.noticetables import channels, messages
@@ -382,7 +382,7 @@ def _death(row: AnyRow, error: str, now: datetime) -> Notice | None:
         "tells": sorted(types),
     }
     occurrence = f"{row.id}/{row.token}"
-    if row.channel == COMMIT_STATUS:  # no document of its own: the Project has it
+    if row.channel in OF_PROJECT:  # no document of its own: the Project has it
         return Notice("notification.dead", now, "Project", row.context["event"]["name"], occurrence, data=data)
     return Notice("notification.dead", now, "NotificationChannel", row.channel, occurrence, data=data)
 

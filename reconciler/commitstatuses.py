@@ -3,17 +3,18 @@
 So a forge that is away delays nothing: what it is to be told waits in the journal.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
 import structlog
 from sqlalchemy import Connection
 
-from engine import commitstatus
+from engine import commitstatus, pullrequest
 from engine.catalog import Catalog
-from engine.channels import COMMIT_STATUS
+from engine.channels import COMMIT_STATUS, PULL_REQUEST
 from engine.commitstatus import Status
+from engine.discovery.proposal import Outcome
 from engine.forges import Place, Unplaced
 from journal import commits, messages
 from journal.commits import Judged
@@ -52,7 +53,9 @@ class CommitStatuses:
         match place:
             case Place() if status is not None:
                 pinned = commitstatus.pinned(catalog, status, place, self._branch)
-                yield Channel(COMMIT_STATUS, commitstatus.pool_of(catalog, status), pinned.to_json(), catalog.commit)
+                pool, asking = commitstatus.pool_of(catalog, status), pullrequest.pinned(pinned)
+                yield Channel(COMMIT_STATUS, pool, pinned.to_json(), catalog.commit)
+                yield Channel(PULL_REQUEST, pool, asking.to_json(), catalog.commit)
             case Unplaced(reason=reason):
                 log.warning("no forge is told what comes of commits", because=reason, field="Project.spec.commitStatus")
 
@@ -71,6 +74,26 @@ class CommitStatuses:
         if self.active is not None and head != judged.commit:
             reason = str(judged.detail.get("reason") or judged.verdict)
             self._tell(tx, self.active, commitstatus.behind(head, judged.commit, reason, judged.at))
+
+    def proposed(
+        self, tx: Connection, catalog: Catalog, branch: str, commit: str, outcomes: Mapping[str, Outcome], now: datetime
+    ) -> None:
+        """A branch with what scans found is at a new commit: a pull request is opened for it, or written anew."""
+        status = catalog.project.spec.commit_status
+        if status is None or not isinstance(self._place(catalog), Place) or not pullrequest.wanted(catalog, outcomes):
+            return
+        message = NewMessage(
+            id=pullrequest.message_id(branch, commit),
+            channel=PULL_REQUEST,
+            pool=commitstatus.pool_of(catalog, status),
+            rule=PULL_REQUEST,
+            order_key=branch,
+            context=pullrequest.context_of(catalog.project.metadata.name, branch, commit, outcomes, now),
+            notices=(),
+            created_at=now,
+        )
+        messages.supersede(tx, PULL_REQUEST, branch)
+        messages.write(tx, message)
 
     def _tell(self, tx: Connection, catalog: Catalog, status: Status, *, held_until: datetime | None = None) -> None:
         place, wanted = self._place(catalog), catalog.project.spec.commit_status

@@ -28,6 +28,7 @@ from reconciler.mirror import Mirror
 from reconciler.notices import Notices
 from reconciler.objects import Objects
 from reconciler.outlook import Outlook
+from reconciler.proposals import Proposals
 from reconciler.requests import Requests
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
@@ -115,6 +116,11 @@ class Loop:
     def statuses(self) -> CommitStatuses:
         """What a forge is told of commits."""
         return self._deciders.statuses
+
+    @property
+    def proposals(self) -> Proposals:
+        """What is proposed after scans."""
+        return self._deciders.proposals
 
     @property
     def sure(self) -> Callable[[], bool]:

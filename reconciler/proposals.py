@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.discovery import seen
-from engine.discovery.proposal import Base, Place, Proposal, Scanned, proposed
+from engine.discovery.proposal import Base, Outcome, Place, Proposal, Scanned, proposed
 from engine.discovery.report import found, news
 from engine.discovery.telling import message
 from journal import discoveries, facts
@@ -61,7 +61,7 @@ class Proposals:
         journal: Journal,
         mirror: Mirror,
         clock: Clock,
-        told: Callable[[Connection, Catalog, str, Proposal, Pushed, datetime], None] = lambda *_: None,
+        told: Callable[[Connection, Catalog, str, str, Mapping[str, Outcome], datetime], None] = lambda *_: None,
     ) -> None:
         """`told` is called in the transaction that settles a proposal whose branch has a new commit."""
         self._journal, self._mirror, self._clock, self._told = journal, mirror, clock, told
@@ -95,8 +95,8 @@ class Proposals:
         def settle(tx: Connection) -> None:
             for row in wanted:
                 self._settle(tx, row, proposal, branch, pushed, now)
-            if is_new:
-                self._told(tx, catalog, branch, proposal, pushed, now)
+            if is_new and pushed.commit is not None:
+                self._told(tx, catalog, branch, pushed.commit, proposal.outcomes, now)
 
         await self._journal.write(settle)
         for name, outcome in proposal.outcomes.items():

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, assert_never
 import structlog
 from sqlalchemy import Connection
 
-from engine.channels import COMMIT_STATUS, LATEST_ONLY, PinnedChannel
+from engine.channels import LATEST_ONLY, OF_PROJECT, PinnedChannel
 from engine.delivery import Circuit, pause
 from engine.expiry import has_expired
 from journal import deliveries, uses
@@ -255,7 +255,7 @@ class Messenger:
 
     async def _record(self, claimed: Claimed, delivery: Delivery, used: Collection[str]) -> None:
         now, name, told = self._clock.now(), claimed.channel, _about(claimed)
-        by = "Project" if name == COMMIT_STATUS else f"NotificationChannel/{name}"
+        by = "Project" if name in OF_PROJECT else f"NotificationChannel/{name}"
 
         def noting(change: Callable[[Connection], T]) -> Callable[[Connection], T]:
             def both(tx: Connection) -> T:
@@ -309,7 +309,7 @@ def _about(claimed: Claimed) -> dict[str, str]:
 
 
 def _gone(channel: str) -> str:
-    if channel == COMMIT_STATUS:
+    if channel in OF_PROJECT:
         return "the Project has no 'commitStatus' any more"
     return f"there is no NotificationChannel '{channel}' any more"
 

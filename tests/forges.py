@@ -11,6 +11,11 @@ What they check was read from, and is to be compared with:
   skipped; `ref`, `target_url`, `description` of at most 255 characters; `name` or `context`; header `PRIVATE-TOKEN`),
   and app/services/ci/create_commit_status_service.rb: a status of that name that is pending or running is moved on,
   and pending may not become pending again; any other becomes a new one. Notes: doc/api/notes.md.
+- Pull requests: `GET|POST /repos/{owner}/{repo}/pulls` (`state`, `head` as owner:branch, `base`; `title`, `head`,
+  `base`, `body`) and `PATCH …/pulls/{n}` of the same description, which answers 422 where one is open already, and
+  passes over a `head` without an owner; `GET|POST /projects/:id/merge_requests`, `PUT …/{iid}` of
+  doc/api/merge_requests.md, 409 where one is open; Gitea's `GET /repos/{owner}/{repo}/pulls/{base}/{head}`, 404 where
+  none is open, and 409.
 - Gitea: `POST /repos/{owner}/{repo}/statuses/{sha}` (`CreateStatusOption`: context, description, state, target_url),
   issue comments: templates/swagger/v1_json.tmpl; `Authorization: token …`.
 """
@@ -25,6 +30,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "forge-token-5f2c"
 COMMIT = "1f0c" * 10
+_BRANCHES = (("head", "source_branch"), ("base", "target_branch"))
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Forge:
     next: list[Said] = field(default_factory=list)
     mine: str = "opsconductor-bot"
     may_comment: bool = True
+    pulls: list[dict[str, Any]] = field(default_factory=list)
+    """Pull requests as they are: number, state, head, base, title, body."""
     commits: set[str] = field(default_factory=lambda: {COMMIT})
 
     @property
@@ -105,8 +113,53 @@ class Forge:
                 return self._comments(asked)
             case "PATCH", ["issues", "comments", number]:
                 return self._edit(number, asked.body)
+            case "GET", ["pulls"] if self.provider == "github":
+                owner, _, head = asked.query.get("head", "").rpartition(":")
+                place = (head if owner else None, asked.query.get("base"))
+                return Said(200, [self._pull(one) for one in self._open(*place)][: int(asked.query["per_page"])])
+            case "GET", ["pulls", base, *head] if self.provider == "gitea":
+                found = self._open(unquote("/".join(head)), unquote(base))
+                return Said(200, self._pull(found[0])) if found else Said(404, {"message": "not found"})
+            case "POST", ["pulls"]:
+                return self._open_pull(asked.body, {"title", "head", "base", "body"}, "body")
+            case "PATCH", ["pulls", number]:
+                return self._write_pull(number, asked.body, {"title", "body"})
             case _:
                 return Said(404, {"message": "Not Found"})
+
+    def _open(self, head: str | None, base: str | None) -> list[dict[str, Any]]:
+        """Those that are open, of these branches where they are named."""
+        return [
+            one
+            for one in reversed(self.pulls)
+            if one["state"] == "open" and head in (None, one["head"]) and base in (None, one["base"])
+        ]
+
+    def _pull(self, one: Mapping[str, Any]) -> dict[str, Any]:
+        if self.provider == "gitlab":
+            state = "opened" if one["state"] == "open" else one["state"]
+            branches = {"source_branch": one["head"], "target_branch": one["base"]}
+            return {"iid": one["number"], "state": state, **branches, "title": one["title"]}
+        return {**one, "head": {"ref": one["head"]}, "base": {"ref": one["base"]}}
+
+    def _open_pull(self, body: Any, known: set[str], text: str) -> Said:
+        if set(body) != known or len(body["title"]) > 255 or len(body[text]) > 65_536:
+            return Said(422, {"message": "Validation Failed"})
+        if not self.may_comment:
+            return Said(403, {"message": "Resource not accessible by personal access token"})
+        head, base = (body.get(name) or body.get(other) for name, other in _BRANCHES)
+        if self._open(head, base):
+            return Said(422 if self.provider == "github" else 409, {"message": "A pull request already exists"})
+        made = {"number": 7 + len(self.pulls), "state": "open", "head": head, "base": base, "title": body["title"]}
+        self.pulls.append({**made, "body": body[text]})
+        return Said(201, self._pull(self.pulls[-1]))
+
+    def _write_pull(self, number: str, body: Any, known: set[str]) -> Said:
+        [found] = [one for one in self.pulls if str(one["number"]) == number]
+        if set(body) != known:
+            return Said(422, {"message": "Validation Failed"})
+        found |= {"title": body["title"], "body": body.get("body") or body.get("description")}
+        return Said(200, self._pull(found))
 
     def _set_status(self, body: Any, commit: str) -> Said:
         known = {"state", "target_url", "description", "context"}
@@ -166,6 +219,14 @@ class Forge:
         match asked.method, [part for part in rest if part]:
             case "POST", ["statuses", commit]:
                 return self._set_gitlab_status(asked.body, commit)
+            case "GET", ["merge_requests"]:
+                found = self._open(asked.query.get("source_branch"), asked.query.get("target_branch"))
+                return Said(200, [self._pull(one) for one in found])
+            case "POST", ["merge_requests"]:
+                known = {"title", "source_branch", "target_branch", "description"}
+                return self._open_pull(asked.body, known, "description")
+            case "PUT", ["merge_requests", number]:
+                return self._write_pull(number, asked.body, {"title", "description"})
             case "GET", ["merge_requests", "5", "notes"]:
                 most, page = int(asked.query.get("per_page", 20)), int(asked.query.get("page", 1))
                 return Said(200, self.comments[(page - 1) * most : page * most])

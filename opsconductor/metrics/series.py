@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import accumulate
 
 from engine.catalog import DEFAULT_POOL, Catalog
-from engine.channels import COMMIT_STATUS
+from engine.channels import OF_PROJECT
 from engine.views import SyncView
 from journal.attendance import Controller, Runner
 from journal.counts import BOUNDS, NO_CLASS, Count
@@ -237,7 +237,7 @@ def _of_messages(measures: Measures, names: _Names, at: datetime) -> Iterator[Se
     waiting: dict[Labels, float] = {(channel, state): 0 for channel in sorted(names.channels) for state in _UNSENT}
     oldest: dict[Labels, float] = dict(waiting)
     for one in measures.messages:
-        key = (_among({*names.channels, COMMIT_STATUS}, one.channel), one.state)
+        key = (_among({*names.channels, *OF_PROJECT}, one.channel), one.state)
         waiting[key] = waiting.get(key, 0) + one.count
         oldest[key] = max(oldest.get(key, 0), (at - one.oldest).total_seconds())
     yield from _all("messages_open", waiting)

@@ -89,6 +89,7 @@ DOOR: Door[Channel] = Door(
         "amqp": "runners.deliveries.amqp:Amqp",
         "apprise": "runners.deliveries.byapprise:ByApprise",
         "commitStatus": "runners.deliveries.forge:CommitStatuses",
+        "pullRequest": "runners.deliveries.pullrequests:PullRequests",
         "email": "runners.deliveries.email:Email",
         "slack": "runners.deliveries.chat:Slack",
         "teams": "runners.deliveries.chat:Teams",

@@ -52,12 +52,12 @@ def call_of(settings: Mapping[str, Any], told: Mapping[str, Any], token: str) ->
         body["target_url"] = told["link"]
     if provider == "gitlab":
         url = f"{api}/projects/{quote(settings['repository'], safe='')}/statuses/{commit}"
-        return Call(url, _headers(provider, token), body | {"name": settings["context"], "ref": settings["branch"]})
+        return Call(url, headers_of(provider, token), body | {"name": settings["context"], "ref": settings["branch"]})
     url = f"{api}/repos/{quote(settings['repository'])}/statuses/{commit}"
-    return Call(url, _headers(provider, token), body | {"context": settings["context"]})
+    return Call(url, headers_of(provider, token), body | {"context": settings["context"]})
 
 
-def _headers(provider: str, token: str) -> Headers:
+def headers_of(provider: str, token: str) -> Headers:
     common = (("Content-Type", "application/json"),)
     match provider:
         case "github":
@@ -84,8 +84,8 @@ def says(answer: Answer, settings: Mapping[str, Any], told: Mapping[str, Any]) -
             return Later(f"status 409: {line_of(answer.body)}")  # GitLab: another update of it is under way
         case 401:
             return Never(f"status 401: the forge does not take the token of credential '{settings['credentialRef']}'")
-        case 403 | 429 if answer.status == 429 or _is_limited(headers):
-            return Later(f"status {answer.status}: too many requests", _wait(headers))
+        case 403 | 429 if answer.status == 429 or is_limited(headers):
+            return Later(f"status {answer.status}: too many requests", wait_of(headers))
         case 403:
             return Never(f"status 403: the token may not write statuses of commits: {line_of(answer.body)}")
         case 404:
@@ -104,11 +104,11 @@ def _stands(body: bytes, state: str) -> bool:
     return "Cannot transition status" in said and (state == "pending" or f"from :{word}" in said)
 
 
-def _is_limited(headers: Mapping[str, str]) -> bool:
+def is_limited(headers: Mapping[str, str]) -> bool:
     return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
 
 
-def _wait(headers: Mapping[str, str]) -> timedelta | None:
+def wait_of(headers: Mapping[str, str]) -> timedelta | None:
     """Retry-After, else until the limit begins anew; by the forge's own clock, since ours may differ."""
     if (asked := after_of(headers.get("retry-after", ""))) is not None:
         return asked

@@ -51,14 +51,16 @@ async def posted(place: Place, body: bytes, headers: Headers, limits: Limits) ->
     return meaning(answer) if isinstance(answer, Answer) else answer
 
 
-async def answered(place: Place, body: bytes, headers: Headers, limits: Limits) -> Answer | Later | Never:
+async def answered(
+    place: Place, body: bytes | None, headers: Headers, limits: Limits, *, method: str = "POST"
+) -> Answer | Later | Never:
     """The same, for who reads answers in a way of their own. Of one that broke off, its status and headers alone."""
     try:
         tls = trusting(place.ca)
     except ValueError as error:
         return unable(error)
     request = Request(
-        "POST",
+        method,
         place.url,
         headers,
         body,
