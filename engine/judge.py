@@ -199,24 +199,26 @@ def _start(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | R
     if spec.workflow_ref is not None:
         workflow = catalog.workflows.get(spec.workflow_ref)
         if workflow is None:
-            return Refuse(
-                "unknownWorkflow", f"there is no Workflow '{spec.workflow_ref}' in commit {catalog.commit[:12]}"
-            )
+            return Refuse("unknownWorkflow", _nowhere(catalog, "Workflow", spec.workflow_ref))
         graph = plan_workflow(catalog, workflow, params=spec.params, limit=spec.limit)
         return _launch(workflow.name, workflow.spec, cause, graph, spec)
     if spec.discovery_ref is not None:
         discovery = catalog.discoveries.get(spec.discovery_ref)
         if discovery is None:
-            return Refuse(
-                "unknownDiscovery", f"there is no Discovery '{spec.discovery_ref}' in commit {catalog.commit[:12]}"
-            )
+            return Refuse("unknownDiscovery", _nowhere(catalog, "Discovery", spec.discovery_ref))
         scan = plan_scan(catalog, discovery)
         return _launch(scan_name(discovery.name), as_job(catalog, discovery), cause, scan, spec)
-    job = catalog.jobs.get(spec.job_ref or "")
-    if job is None:
-        return Refuse("unknownJob", f"there is no Job '{spec.job_ref}' in commit {catalog.commit[:12]}")
+    name = spec.job_ref or ""
+    if (job := catalog.jobs.get(name)) is None:
+        return Refuse("unknownJob", _nowhere(catalog, "Job", name))
     planned = plan_run(catalog, job, params=spec.params, limit=spec.limit)
     return _launch(job.name, job.spec, cause, planned, spec)
+
+
+def _nowhere(catalog: Catalog, kind: str, name: str) -> str:
+    today = catalog.name_now(kind, name)
+    renamed = f"; it is called '{today}' now" if today != name else ""
+    return f"there is no {kind} '{name}' in commit {catalog.commit[:12]}{renamed}"
 
 
 def _cause(request: RunRequest, facts: ActFacts) -> Cause:

@@ -43,7 +43,7 @@ class StatusReader:
     def names_of(self, job: str) -> tuple[str, ...]:
         """The name of a job or workflow, and those that it had when some of its runs began."""
         found = [job]
-        for folder in ("jobs", "workflows"):
+        for folder in ("jobs", "workflows") if job.isascii() else ():  # half a character is no path
             status = (self.read(f"{folder}/{job}.yaml") or {}).get("status")
             former = status.get("formerNames") if isinstance(status, dict) else None
             found += [name for name in former if isinstance(name, str)] if isinstance(former, list) else []

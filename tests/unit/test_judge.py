@@ -79,6 +79,13 @@ def test_an_inline_job_takes_no_jobs_name() -> None:
     assert isinstance(found, Refuse) and found.reason == "nameTaken"
 
 
+def test_who_asks_for_a_former_name_hears_todays() -> None:
+    """A request is for what it names: what has another name may do other things by now."""
+    renamed = "kind: Job\nmetadata: {name: b, previousNames: [a]}\nspec: {steps: [{uses: dummy}]}\n"
+    found = judge(request("{jobRef: a}"), facts(), catalog(renamed), NOW)
+    assert isinstance(found, Refuse) and found.message.endswith("; it is called 'b' now")
+
+
 def test_a_cancel_names_its_run_and_who_asked() -> None:
     found = judge(request("{action: cancel, run: restart-x, reason: wrong host}"), facts(), CATALOG, NOW)
     assert found == Cancel("restart-x", by="ana@example.org", reason="wrong host")  # type: ignore[arg-type]

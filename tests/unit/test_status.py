@@ -45,3 +45,17 @@ def test_a_slice_that_is_missing_or_damaged_costs_its_targets_only(tmp_path: Pat
     status = reader(tmp_path, {**files, **({f"{DAY}/{RUN}.1.yaml": part} if part else {})})
     (run,) = status.runs()
     assert list(run["status"]["targets"]) == ["c"]
+
+
+def test_the_runs_of_a_renamed_job_are_those_of_its_former_names(tmp_path: Path) -> None:
+    """Where its file says so. A name that could be no path, or says what a path may, is that of nothing."""
+    job = "status: {lastRun: null, formerNames: [big, 7]}"
+    status = reader(
+        tmp_path, {f"{DAY}/{RUN}.yaml": HEAD, "jobs/huge.yaml": job, "jobs/odd.yaml": "status: {formerNames: 3}"}
+    )
+    assert status.names_of("huge") == ("huge", "big")
+    assert [run["metadata"]["name"] for run in status.runs_of("huge")] == [RUN]
+    assert [run["metadata"]["name"] for run in status.newest("huge")] == [RUN]
+    for name in ("odd", "no", "../jobs/huge", "\udcff", ""):
+        assert status.names_of(name) == (name,)
+        assert list(status.runs_of(name)) == []
