@@ -1,7 +1,8 @@
 """Schedules: what is due is decided once, and enqueued in the transaction that says so."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 
 from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.decide import Decided, Due, ScheduleClock, decide, fingerprint, next_due, restarts
+from engine.decide import Decided, Due, ScheduleClock, decide, next_due
 from engine.identity import scan_name
 from engine.judge import Launch, scheduled
 from engine.refused import PlanRefused
@@ -17,16 +18,16 @@ from engine.views import ScheduleView
 from journal import schedules, setback
 from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.schedules import ClockRow
-from journal.setback import Kept
 from journal.store import Journal
 from reconciler import setbacks
+from reconciler.adoption import Reading, left_of, planned
 from reconciler.agenda import Agenda
 from reconciler.beforehand import Beforehand, Foreseen
 from reconciler.decisions import Behind, Deciding, Recorded, record_all
 from reconciler.keptback import KeptBacks
-from reconciler.setbacks import Setback, kept_until
+from reconciler.setbacks import Setback
 from reconciler.turns import in_turns
-from schemas.schedule import Schedule, ScheduleSpec, Suspension
+from schemas.schedule import ScheduleSpec, Suspension
 
 log = structlog.get_logger(__name__)
 
@@ -39,16 +40,6 @@ _ODD = timedelta(minutes=5)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What was made of a schedule's document, which is the same in many commits."""
-
-    document: Schedule
-    zone: str | None
-    suspended: bool
-    mark: str
-
-
 class Schedules:
     """Keeps the clocks of the active schedules in memory, and every decision in the journal."""
 
@@ -58,7 +49,7 @@ class Schedules:
         self._admissions: Admissions | None = None
         self._kept_back = KeptBacks()
         self._clocks: dict[str, ScheduleClock] = {}
-        self._read: dict[str, _Read] = {}
+        self._read: Mapping[str, Reading] = {}
         self._agenda = Agenda({})
         self._beforehand = Beforehand(self._due_until, self._foreseen)
         self._furthest = _LONG_AGO
@@ -111,81 +102,30 @@ class Schedules:
         keeps its clock. `also` is written in the same transaction.
         """
         stored = await self._journal.read(schedules.clocks)
-        read: dict[str, _Read] = {}
-        wanted: dict[str, ClockRow] = {}
-        changed: dict[str, ClockRow] = {}
-        ahead: list[Setback] = []
-        kept: set[str] = set()
-        unknown: dict[str, Setback] = {}
-        async for name, document in in_turns(catalog.live_schedules.items()):
-            read[name] = self._read_of(document, catalog)
-            names = (name, *document.metadata.previous_names)
-            known = next((old for old in names if old in stored), None)
-            wanted[name] = self._clock_for(name, known, read[name].mark, stored, now)
-            if stored.get(name) != wanted[name]:
-                changed[name] = wanted[name]
-            if known is None:
-                unknown.update(dict.fromkeys(names, Setback(names)))
-            else:
-                kept.add(known)
-                if wanted[name].considered_until < stored[known].considered_until:
-                    ahead.append(Setback(names, self._left_of(known, now)))
-        gone = [name for name in stored if name not in wanted]
-        ahead += [self._removed(name, now) for name in gone if name not in kept and stored[name].considered_until > now]
+        plan = await asyncio.to_thread(planned, catalog, stored, self._read, now)
         # It was removed while the clock was ahead, and is back before the time has come.
-        again = await self._journal.read(lambda conn: setback.skipped_beyond(conn, unknown, now))
-        ahead += {unknown[name].names: unknown[name] for name, _ in again}.values()
-        back = await setbacks.counted(self._journal, ahead, now)
+        again = await self._journal.read(lambda conn: setback.skipped_beyond(conn, plan.unknown, now))
+        back = {plan.unknown[name].names: plan.unknown[name] for name, _ in again}.values()
+        every = await setbacks.counted(self._journal, (*plan.ahead, *back), now)
 
-        def then(tx: Connection) -> None:
-            schedules.put_clocks(tx, changed)
-            for name in gone:
+        def change(tx: Connection) -> Mapping[str, ScheduleClock]:
+            setbacks.set_back(tx, every, now)
+            schedules.put_clocks(tx, plan.changed)
+            for name in plan.gone:
                 schedules.forget(tx, name)
             also(tx)
+            return setbacks.with_what_ran(tx, {name: row.clock for name, row in plan.wanted.items()}, catalog)
 
-        held = await self._journal.write(lambda tx: setbacks.take_back(tx, back, now, catalog, into=wanted, then=then))
-        clocks: dict[str, ScheduleClock] = {}
+        held = await self._journal.write(change)
         dues: dict[str, datetime | None] = {}
-        async for name, row in in_turns(wanted.items()):
-            clocks[name] = held[name]
+        async for name, row in in_turns(plan.wanted.items()):
             # What is in force still is due when it was: most commits change few of many schedules.
-            still = name in self._clocks and name not in changed
+            still = name in self._clocks and name not in plan.changed
             dues[name] = self._agenda.of(name) if still else _next(catalog, name, row.considered_until)
-        self._catalog, self._admissions, self._read = catalog, Admissions(catalog), read
+        self._catalog, self._admissions, self._read = catalog, Admissions(catalog), plan.readings
         self._beforehand.forget()
-        self._clocks, self._agenda = clocks, Agenda(dues)
-        self._furthest = max((clock.considered_until for clock in clocks.values()), default=_LONG_AGO)
-
-    def _read_of(self, document: Schedule, catalog: Catalog) -> _Read:
-        project, known = catalog.project.spec, self._read.get(document.name)
-        zone, suspended = project.defaults.time_zone, project.suspend
-        if known is not None and known.document is document and (known.zone, known.suspended) == (zone, suspended):
-            return known
-        return _Read(document, zone, suspended, fingerprint(document.spec, zone_default=zone, suspended=suspended))
-
-    def _clock_for(
-        self, name: str, known: str | None, mark: str, stored: Mapping[str, ClockRow], now: datetime
-    ) -> ClockRow:
-        """Of a schedule that the store knows under a name, or not at all."""
-        if known is None or restarts(stored[known].fingerprint, mark, now):
-            # What was decided beyond `now`, before the clock was set back, is taken back: an instant has one decision.
-            # Where nobody knows by which definition it was decided, it stays, and the new one begins after it.
-            begins = now if known is None or known in self._read else max(now, stored[known].considered_until)
-            return ClockRow(fingerprint=mark, considered_from=begins, considered_until=begins, lost_until=None)
-        if known == name:
-            return replace(stored[known], fingerprint=mark)
-        # What was decided is known under the former name alone: the new one is published as decided up to here.
-        taken = stored[known]
-        return replace(taken, fingerprint=mark, considered_from=taken.considered_until, last=None, mark=None)
-
-    def _left_of(self, name: str, now: datetime) -> Kept | None:
-        read = self._read.get(name)
-        return None if read is None else kept_until(read.document.spec, now, read.zone)
-
-    def _removed(self, name: str, now: datetime) -> Setback:
-        read = self._read.get(name)
-        former = read.document.metadata.previous_names if read else ()
-        return Setback((name, *former), self._left_of(name, now))
+        self._clocks, self._agenda = dict(held), Agenda(dues)
+        self._furthest = max((clock.considered_until for clock in held.values()), default=_LONG_AGO)
 
     def work_ahead(self, now: datetime) -> float:
         """Work out some of what is due soon. Gives the seconds after which it wants to be called again."""
@@ -221,7 +161,7 @@ class Schedules:
             return
 
         former = {name: catalog.schedules[name].metadata.previous_names for name in names}
-        every: Sequence[Setback] = [Setback((name, *former[name]), self._left_of(name, now)) for name in names]
+        every: Sequence[Setback] = [Setback((name, *former[name]), left_of(self._read, name, now)) for name in names]
         every = await setbacks.counted(self._journal, every, now)
         held = await self._journal.write(lambda tx: setbacks.take_back(tx, every, now, catalog))
         log.warning(

@@ -1,7 +1,7 @@
 """Schedules whose clocks are ahead of the time: what was skipped beforehand is taken back, what ran stays."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,6 @@ from engine import recurrence
 from engine.catalog import Catalog
 from engine.decide import ScheduleClock
 from journal import schedules, setback
-from journal.schedules import ClockRow
 from journal.setback import Kept
 from journal.store import Journal
 from schemas.schedule import ScheduleSpec
@@ -56,32 +55,22 @@ def _known(known: Mapping[datetime, tuple[datetime, int]], kept: Kept | None) ->
     return None if kept is None else lambda first: known[first] if first in known else kept(first)
 
 
-def _nothing(_: Connection) -> None:
-    return None
+def take_back(tx: Connection, every: Sequence[Setback], to: datetime, catalog: Catalog) -> Mapping[str, ScheduleClock]:
+    """Set these clocks of schedules in force back to `to`, and give them as they are from then on."""
+    set_back(tx, every, to)
+    own = [one.names[0] for one in every]
+    stored = schedules.considered_untils(tx, own)
+    return with_what_ran(tx, {name: ScheduleClock(stored.get(name, to)) for name in own}, catalog)
 
 
-def take_back(
-    tx: Connection,
-    every: Sequence[Setback],
-    to: datetime,
-    catalog: Catalog,
-    *,
-    into: Mapping[str, ClockRow] | None = None,
-    then: Callable[[Connection], None] = _nothing,
-) -> Mapping[str, ScheduleClock]:
-    """Set these clocks back to `to`, do what is to be done `then`, and give the clocks that hold from now on.
-
-    They are those that `then` puts `into` force; where nothing else does, the store's of the schedules set back.
-    """
+def set_back(tx: Connection, every: Sequence[Setback], to: datetime) -> None:
+    """Set these clocks back to `to` in the journal, whatever is put in force thereafter."""
     for one in every:
         setback.set_back(tx, one.names, to, one.kept)
-    then(tx)
-    if into is None:
-        own = [one.names[0] for one in every]
-        stored = schedules.considered_untils(tx, own)
-        clocks = {name: ScheduleClock(stored.get(name, to)) for name in own}
-    else:
-        clocks = {name: row.clock for name, row in into.items()}
+
+
+def with_what_ran(tx: Connection, clocks: Mapping[str, ScheduleClock], catalog: Catalog) -> Mapping[str, ScheduleClock]:
+    """The same clocks, with what runs beyond them by their names, and by those that their schedules had."""
     former = {old: name for name in clocks for old in catalog.schedules[name].metadata.previous_names}
     ran = dict(setback.ran_ahead(tx))
     since = {old: clocks[name].considered_until for old, name in former.items()}
