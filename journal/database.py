@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from journal.leaseclock import LeaseClock
 
@@ -56,6 +56,21 @@ class Database(Protocol):
 
         `told`: it has told the outbox of an object.
         """
+        ...
+
+    def alone(self, connection: Connection) -> bool:
+        """Whether no other process has the journal open, and none will open it to write before this transaction ends.
+
+        Of processes of this machine that share a file, the lock of its folder speaks.
+        """
+        ...
+
+    def numbered(self, connection: Connection, table: Table) -> int:
+        """The highest number that the table ever gave to a row, or at least the highest there is; 0: none."""
+        ...
+
+    def number_after(self, connection: Connection, table: Table, last: int) -> None:
+        """Give none of the numbers up to `last` to a new row: a cursor may have passed them."""
         ...
 
     def listener(self, heard: Callable[[], object]) -> Listener | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, Table, create_engine, event
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
@@ -20,11 +20,10 @@ from journal.encoding import to_json
 from journal.errors import Refused
 from journal.leaseclock import LeaseClock
 from journal.listener import Listener, tell
+from journal.postgresqltext import without_nul
 
 OLDEST = 14
 """The oldest major version of the server. Older ones are not tested."""
-NUL = "\N{SYMBOL FOR NULL}"
-"""What is written for the character NUL, which PostgreSQL does not take in text."""
 STANDS_STILL = 5.0
 """Seconds after which the server ends the transaction of a process that does not go on with it."""
 TURN = 8.0
@@ -43,10 +42,13 @@ _CONNECT = {
 }
 TURNS = 0x6F707363
 """The first half of the lock's name; the second is of the schema, since each may hold a journal."""
-_WRITE = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED;"
-    f" SELECT pg_catalog.pg_advisory_xact_lock({TURNS}, pg_catalog.hashtext(pg_catalog.current_schema()))"
-)
+USERS = 0x6F707375
+"""As TURNS, of the lock that all who may write have in common as long as they are connected."""
+_SCHEMA = "pg_catalog.hashtext(pg_catalog.current_schema())"
+_ALONE = f"SELECT pg_catalog.pg_try_advisory_xact_lock({USERS}, {_SCHEMA})"
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock({TURNS}, {_SCHEMA})"
+_NUMBERED = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%s, 'seq')::regclass), 0)"
+_NUMBER_AFTER = "SELECT setval(pg_get_serial_sequence(%s, 'seq')::regclass, %s, %s)"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
 
@@ -67,7 +69,8 @@ class Server:
         self._place = plain.render_as_string()
         self._own = secrets.token_hex(8)  # so that it need not hear of itself
         try:
-            self.writing = _engine(url, _WRITE, stands_still=STANDS_STILL)
+            in_use = f"SELECT pg_catalog.pg_advisory_lock_shared({USERS}, {_SCHEMA})"
+            self.writing = _engine(url, _WRITE, in_use, stands_still=STANDS_STILL)
             self.reading = _engine(url, _READ, stands_still=_LONGEST)
         except ArgumentError as error:
             raise Refused(f"{self._place}: {error}") from error
@@ -98,6 +101,15 @@ class Server:
         # A transaction that has changed nothing, and locked no row, has no number.
         return bool(connection.exec_driver_sql(_CHANGED).scalar_one())
 
+    def alone(self, connection: Connection) -> bool:
+        return bool(connection.exec_driver_sql(_ALONE).scalar_one())
+
+    def numbered(self, connection: Connection, table: Table) -> int:
+        return int(connection.exec_driver_sql(_NUMBERED, (table.name,)).scalar_one())
+
+    def number_after(self, connection: Connection, table: Table, last: int) -> None:
+        connection.exec_driver_sql(_NUMBER_AFTER, (table.name, max(last, 1), last > 0))
+
     def listener(self, heard: Callable[[], object]) -> Listener:
         return Listener(self.reading, self._own, heard)
 
@@ -110,10 +122,10 @@ class _WithoutNul(StrDumperUnknown):
     """Text as PostgreSQL takes it."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(obj.replace("\0", NUL))
+        return super().dump(without_nul(obj))
 
 
-def _engine(url: URL, begin: str, *, stands_still: float) -> Engine:
+def _engine(url: URL, begin: str, *first: str, stands_still: float) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg").update_query_dict(
             {key: value for key, value in _CONNECT.items() if key not in url.query} | {"client_encoding": "utf8"}
@@ -128,7 +140,7 @@ def _engine(url: URL, begin: str, *, stands_still: float) -> Engine:
         "lock_timeout": TURN,
         "statement_timeout": _LONGEST,
     }
-    said = "; ".join(f"SET {name} = {round(seconds * 1000)}" for name, seconds in settings.items())
+    said = "; ".join([*(f"SET {name} = {round(seconds * 1000)}" for name, seconds in settings.items()), *first])
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: "psycopg.Connection[Any]", _record: object) -> None:

@@ -5,7 +5,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, inspect, select
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    PoolProxiedConnection,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+)
 from sqlalchemy.pool import NullPool
 
 from journal import faults, sqlitefaults
@@ -17,6 +34,7 @@ from journal.tables import VERSION, meta
 BUSY = 5.0
 """Seconds to wait for a lock of another process before the journal is called unavailable."""
 _VERSION = select(meta.c.value).where(meta.c.key == "version")
+_NUMBERS = Table("sqlite_sequence", MetaData(), Column("name", String), Column("seq", Integer))
 _CHECKED_WHOLE = 256 * 1024 * 1024
 _WAL_KEPT = 64 * 1024 * 1024
 
@@ -56,6 +74,18 @@ class File:
 
     def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
         return _changes(connection) != mark
+
+    def alone(self, connection: Connection) -> bool:
+        return True
+
+    def numbered(self, connection: Connection, table: Table) -> int:
+        asked = (select(func.max(table.c.seq)), select(_NUMBERS.c.seq).where(_NUMBERS.c.name == table.name))
+        return max(connection.execute(one).scalar() or 0 for one in asked)
+
+    def number_after(self, connection: Connection, table: Table, last: int) -> None:
+        if table.dialect_options["sqlite"]["autoincrement"]:  # the others go on after the highest there is
+            connection.execute(delete(_NUMBERS).where(_NUMBERS.c.name == table.name))
+            connection.execute(insert(_NUMBERS), {"name": table.name, "seq": last})
 
     def listener(self, heard: Callable[[], object]) -> None:
         return None

@@ -56,7 +56,7 @@ class Journal:
         clock unless another is given. Raises Refused where the journal is newer than this program, not a journal,
         damaged or not ours to write, and Unavailable where it is locked, its disk is full or its server is away.
         """
-        database = _database(url)
+        database = database_of(url)
         counted = leaseclock.of_this_machine(clock) if database.lease_clock is None else database.lease_clock
         leaseclock.count_on(lease_clock or counted, database.writing, database.reading)
         try:
@@ -232,7 +232,8 @@ def _probed(tx: Connection) -> None:
     facts.put(tx, "journal.probe", secrets.token_hex(8))
 
 
-def _database(url: str) -> Database:
+def database_of(url: str) -> Database:
+    """Where a URL leads to, before anything is opened. Raises Refused where no journal can be there."""
     try:
         parsed = make_url(url)
     except ArgumentError as error:

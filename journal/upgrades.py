@@ -1,6 +1,6 @@
 """Tables made in an empty database, and brought from the version of an older program to this one's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, delete, insert, inspect, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -28,6 +28,9 @@ from journal.tables import (
     verdicts,
     watches,
 )
+
+LEFT = "movedTo"
+"""The key in `meta` of where the journal was moved to."""
 
 
 def _executing(*statements: str) -> Callable[[Connection], object]:
@@ -113,10 +116,11 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
 tables say who may use them."""
 
 
-def prepare(connection: Connection, database: Database) -> None:
+def prepare(connection: Connection, database: Database, *, left_is_fine: bool = False) -> None:
     """Create the tables in an empty database, or bring them to this version; within the caller's transaction.
 
-    Raises Refused where something else is kept there, or a newer program has made tables that this one cannot use.
+    Raises Refused where something else is kept there, a newer program has made tables that this one cannot use, or
+    the journal was moved away (unless `left_is_fine`).
     """
     names = set(inspect(connection).get_table_names())
     if not names:
@@ -124,21 +128,51 @@ def prepare(connection: Connection, database: Database) -> None:
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in described().items()])
         return
     known = _known(connection) if "meta" in names else {}
-    if known.get("product") != PRODUCT or not known.get("version", "").isdigit():
-        raise Refused(f"{database.place} is not an OpsConductor journal; {database.elsewhere}")
-    version, needed = int(known["version"]), known.get("compatible", known["version"])
-    if version > VERSION:
-        if not needed.isdigit() or int(needed) > VERSION:
-            raise Refused(
-                f"{database.place} was written by a newer OpsConductor (its tables are version {version}, this program "
-                f"knows {VERSION}); run that version again, or {database.elsewhere}"
-            )
-        return
-    if version < VERSION:
-        for step in range(version + 1, VERSION + 1):
+    _refuse(known, database, left_is_fine=left_is_fine)
+    if int(known["version"]) < VERSION:
+        for step in range(int(known["version"]) + 1, VERSION + 1):
             _UPGRADES[step](connection)
         connection.execute(delete(meta).where(meta.c.key.in_(described())))
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in described().items()])
+
+
+def look_again(connection: Connection, database: Database) -> None:
+    """Raises Refused where this program may not use the journal any more, which it has lost the connection to.
+
+    A newer program may have changed the tables meanwhile, or somebody has moved the journal away.
+    """
+    _refuse(_said(connection), database, left_is_fine=False)
+
+
+def _refuse(known: Mapping[str, str], database: Database, *, left_is_fine: bool) -> None:
+    if known.get("product") != PRODUCT or not known.get("version", "").isdigit():
+        raise Refused(f"{database.place} is not an OpsConductor journal; {database.elsewhere}")
+    version, needed = int(known["version"]), known.get("compatible", known["version"])
+    if version > VERSION and (not needed.isdigit() or int(needed) > VERSION):
+        raise Refused(
+            f"{database.place} was written by a newer OpsConductor (its tables are version {version}, this program "
+            f"knows {VERSION}); run that version again, or {database.elsewhere}"
+        )
+    if LEFT in known and not left_is_fine:
+        raise Refused(
+            f"{database.place} is not used any more: the journal was moved to {known[LEFT]}; go on there, "
+            "or take it back with 'opsconductor store migrate'"
+        )
+
+
+def left_for(connection: Connection) -> str | None:
+    """Where the journal was moved to; None where it is here."""
+    return _said(connection).get(LEFT)
+
+
+def leave(connection: Connection, place: str) -> None:
+    """Let nobody use the journal here any more."""
+    connection.execute(insert(meta), {"key": LEFT, "value": place})
+
+
+def is_own(connection: Connection) -> bool:
+    """Whether the tables are of this program's version, and not of a newer one that it may work beside."""
+    return _said(connection).get("version") == str(VERSION)
 
 
 def described() -> dict[str, str]:
@@ -148,6 +182,10 @@ def described() -> dict[str, str]:
 
 def _known(connection: Connection) -> dict[str, str]:
     try:
-        return {row.key: row.value for row in connection.execute(select(meta.c.key, meta.c.value))}
+        return _said(connection)
     except (OperationalError, ProgrammingError):  # it has other columns
         return {}
+
+
+def _said(connection: Connection) -> dict[str, str]:
+    return {row.key: row.value for row in connection.execute(select(meta.c.key, meta.c.value))}

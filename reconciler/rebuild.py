@@ -34,6 +34,8 @@ _SAID = 20
 REBUILT = "rebuilt"
 _TO_TAKE_IN = "takeIn"
 """The fact that holds the claim which stood on the branch before ours, until what it stands for is taken in."""
+_WAS = "formerEngines"
+"""The fact that holds the ids that the engine of this store had where the store was before."""
 V = TypeVar("V")
 
 
@@ -60,6 +62,11 @@ class Pending:
     """What stood on the branch may be taken in: where signing is on, this engine's key had signed it."""
 
 
+def was(tx: Connection, engine_id: str) -> None:
+    """Remember that this store was the engine of that id before it was moved: what that one wrote, this one knows."""
+    facts.put(tx, _WAS, sorted({engine_id, *facts.get(tx, _WAS, [])}))
+
+
 async def intend(journal: Journal, own_id: str, before: EngineView | None, *, believed: bool = True) -> bool:
     """Remember whose claim stands on the branch, before ours hides it. Doing it again is harmless.
 
@@ -71,7 +78,7 @@ async def intend(journal: Journal, own_id: str, before: EngineView | None, *, be
         # A start that was cut off before it took in what it had found: our claim, or a branch that it had emptied.
         if known is not None and (not known.get("believed", True) or (before is not None and before.id == own_id)):
             return True
-        foreign = before is not None and before.id != own_id
+        foreign = before is not None and before.id not in (own_id, *facts.get(tx, _WAS, []))
         wanted = foreign or facts.get(tx, REBUILT) is None
         doubted = {} if believed else {"believed": False}
         facts.put(tx, _TO_TAKE_IN, {"before": _to_json(before), **doubted} if wanted else None)

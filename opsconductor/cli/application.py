@@ -27,6 +27,7 @@ COMMANDS = {
     "mcp": ("mcp",),
     "discover": ("discover",),
     "importing": ("import",),
+    "store": ("store",),
     "target": ("target",),
     "notify": ("notify",),
     "credential": ("credential",),

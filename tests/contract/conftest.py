@@ -15,9 +15,9 @@ from journal.clock import Clock
 from journal.leases import Claim
 from journal.runs import Enqueue, NewRun
 from journal.store import Journal
-from tests.postgresql import for_postgresql, postgresql_url
+from tests.postgresql import for_postgresql, postgresql_database, postgresql_url
 
-__all__ = ["for_postgresql", "postgresql_url"]
+__all__ = ["for_postgresql", "postgresql_database", "postgresql_url"]
 
 DATABASES = ("sqlite", "postgresql")
 START = datetime(2026, 11, 21, 0, 15, tzinfo=UTC)

@@ -236,7 +236,7 @@ async def test_an_older_journal_is_upgraded_once(desk, url, clock, monkeypatch):
 
 def upgraded(url):
     """Upgraded as by `Journal.open`, which wants a loop for what follows."""
-    database = store._database(url)
+    database = store.database_of(url)
     with database.writing.connect() as connection, connection.begin():
         upgrades.prepare(connection, database)
     return database.reading.connect()

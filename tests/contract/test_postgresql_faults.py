@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from journal.errors import Refused, Unavailable
-from journal.postgresql import NUL, STANDS_STILL, TURN, TURNS
+from journal.postgresql import STANDS_STILL, TURN, TURNS
+from journal.postgresqltext import NUL
 from journal.store import Journal
 from tests.contract.conftest import GivenClock
 from tests.journalwriter import get, other_process, put, wait_until_stopped

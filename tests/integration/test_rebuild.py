@@ -145,6 +145,19 @@ async def test_nothing_is_committed_while_nothing_changes(site: Site) -> None:
     assert site.publisher.tip == tip
 
 
+async def test_a_store_that_was_moved_knows_what_it_wrote_where_it_was(site: Site) -> None:
+    """It has another id now, and the branch still has its claim by the former one: that is no other engine's."""
+    moved = site.store("moved")
+    await moved.write(lambda tx: facts.put(tx, rebuild.REBUILT, "before"))
+    before = EngineView("there", "db", NOON)
+    assert await rebuild.intend(moved, "here", before)
+    for _ in range(2):
+        await moved.write(lambda tx: rebuild.was(tx, "there"))
+    assert not await rebuild.intend(moved, "here", before)
+    assert await rebuild.pending(moved) is None
+    assert await rebuild.intend(moved, "here", EngineView("another", "else", NOON))
+
+
 @pytest.mark.parametrize("closed", [NOON + timedelta(minutes=5), None])
 async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(
     site: Site, closed: datetime | None
