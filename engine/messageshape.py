@@ -41,15 +41,15 @@ DATA: Mapping[str, Mapping[str, Any]] = {
 }
 """What `event.data` may hold of each event."""
 ITEM = "[]"
-_FREE = frozenset({"discovery.changed"})
-"""Events whose data is not settled yet."""
 WITHOUT_RUN = frozenset(
     {
-        "run.missed", "run.noTargets", "sync.failed", "sync.recovered", "credential.expiring", "discovery.changed",
-        "runner.lost", "notification.dead",
+        "run.missed", "run.noTargets", "sync.failed", "sync.recovered", "credential.expiring", "runner.lost",
+        "notification.dead",
     }
 )  # fmt: skip
-WITHOUT_JOB = WITHOUT_RUN - {"run.missed", "run.noTargets"} | {"target.unreachable", "target.recovered"}
+WITHOUT_JOB = WITHOUT_RUN - {"run.missed", "run.noTargets"} | {
+    "target.unreachable", "target.recovered", "discovery.changed",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _lack(read: Read, events: tuple[str, ...]) -> Lack | None:
     root = read.path[0]
     if root == "event" and len(read.path) > 2 and read.path[1] == "data":
         known = {key for event in events for key in DATA.get(event, {})}
-        return None if _FREE & set(events) or read.path[2] in known else Lack(read, tuple(sorted(known)))
+        return None if read.path[2] in known else Lack(read, tuple(sorted(known)))
     if (known_there := _missing(SAMPLE.get(root), read.path[1:])) is not None:
         return Lack(read, known_there)
     absent = {"run": WITHOUT_RUN, "job": WITHOUT_JOB}.get(root, frozenset())

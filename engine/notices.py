@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.catalog import Catalog
+from engine.identity import scan_name
 from engine.openings import Openings
 from engine.selection import matches
 from schemas.calendar import WindowSpec
@@ -23,10 +24,10 @@ LASTING: frozenset[str] = frozenset(
     {"run.succeeded", "run.failed", "run.recovered", "run.unknown", "run.cancelled", "run.timedOut"}
 )
 """Events of runs that have ended, which took some time."""
-_OF_RUNS = frozenset({"Job", "Workflow", "Schedule"})
+_OF_RUNS = frozenset({"Job", "Workflow", "Schedule", "Discovery"})
 ABOUT: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("run.started", "run.late", *sorted(LASTING)), _OF_RUNS),
-    **dict.fromkeys(("run.missed", "run.noTargets"), _OF_RUNS | {"Discovery"}),
+    **dict.fromkeys(("run.missed", "run.noTargets"), _OF_RUNS),
     "run.waitingApproval": frozenset({"Workflow"}),
     **dict.fromkeys(("target.unreachable", "target.recovered"), frozenset({"Target"})),
     **dict.fromkeys(("sync.failed", "sync.recovered"), frozenset({"Project"})),
@@ -101,6 +102,8 @@ def subjects(event: Event, catalog: Catalog) -> tuple[Subject, ...]:
         spec = schedule.spec
         named = (("Job", spec.job_ref), ("Workflow", spec.workflow_ref), ("Discovery", spec.discovery_ref))
         found += [(kind, name) for kind, name in named if name is not None]
+    if event.kind == "Job" and event.name not in catalog.jobs:
+        found += [("Discovery", name) for name in catalog.discoveries if scan_name(name) == event.name]
     cause = event.data.get("cause")
     if isinstance(cause, Mapping) and cause.get("kind") == "schedule":
         found.append(("Schedule", str(cause.get("name"))))

@@ -106,7 +106,7 @@ def _lines(context: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> Iterator[str]:
-    good = event["type"] in ("run.succeeded", "run.recovered", "run.started", "target.recovered")
+    good = event["type"] in ("run.succeeded", "run.recovered", "run.started", "target.recovered", "discovery.changed")
     if run.get("why") and not good:
         yield f"Why: {_one_line(run['why'])}"
     if event["type"] == "run.waitingApproval":
@@ -121,6 +121,8 @@ def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> I
         yield f"After {before} failure{'s' if before != 1 else ''}"
     if event["type"] == "run.late":
         yield f"It was to start at {event['data'].get('due')}, and has not begun"
+    if event["type"] == "discovery.changed":
+        yield from _of_scan(event["data"])
     if run["failed"] and not good:
         names = [one["name"] for one in targets if one["name"]][:_NAMED]
         more = run["failed"] - len(names)
@@ -133,6 +135,12 @@ def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> I
     ended = run.get("seconds") is not None and event["type"] != "run.started"
     took = f", took {_took(run['seconds'])}" if ended else ""
     yield f"Run: {run['id']}{took}"
+
+
+def _of_scan(data: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Hosts: {', '.join(f'{data.get(key, 0)} {key}' for key in ('new', 'changed', 'gone'))}"
+    if data.get("commit"):
+        yield f"Proposed on branch {data.get('branch')}: merge what is right"
 
 
 def _of_data(event: Mapping[str, Any]) -> Iterator[str]:
@@ -151,6 +159,8 @@ def _of_data(event: Mapping[str, Any]) -> Iterator[str]:
             yield f"In force is commit {str(data.get('applied') or '')[:12]}"
         case "credential.expiring":
             yield f"When: {data.get('at')}"
+        case "discovery.changed":
+            yield from _of_scan(data)
         case "runner.lost":
             yield f"Runner: {data.get('runner')}; its runs are started again, or said to be unknown"
         case "notification.dead":

@@ -20,7 +20,7 @@ _OF_KIND: Mapping[str, tuple[str, ...]] = {
     "Schedule": ("run.missed", "run.noTargets"),
     "Target": ("target.unreachable", "target.recovered"),
     "Credential": ("credential.expiring",),
-    "Discovery": ("discovery.changed",),
+    "Discovery": ("discovery.changed", "run.started", "run.late", *sorted(notices.LASTING)),
     "RunnerPool": ("runner.lost",),
     "NotificationChannel": ("notification.dead",),
     "Project": ("sync.failed", "sync.recovered"),

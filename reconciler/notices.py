@@ -19,7 +19,7 @@ from engine import noticecontext
 from engine import notices as rules
 from engine.catalog import Catalog
 from engine.channels import pinned, pool_of
-from engine.identity import RunId
+from engine.identity import RunId, scan_name
 from engine.notices import Draft, Event, Memory, Subject
 from engine.views import RunView
 from journal import facts, happenings, messages, notices, runs, tallies
@@ -78,6 +78,7 @@ class Notices:
         messages.follow(tx, catalog.renamed.get("NotificationChannel", {}))
         tallies.follow(tx, catalog.name_now)
         named = {(kind, name) for kind, known in catalog.by_kind.items() for name in known}
+        named |= {("Job", scan_name(name)) for name in catalog.discoveries}
         named |= {("Project", catalog.project.metadata.name), ("RunnerPool", catalog.default_pool)}
         tallies.keep_only(tx, catalog.rules, named)
 

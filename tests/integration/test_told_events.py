@@ -215,6 +215,15 @@ async def test_a_pool_without_a_document_is_counted_over_commits(journal: Journa
     assert [row.context["event"]["type"] for row in await written(journal)] == ["runner.lost"]
 
 
+async def test_failures_of_scans_are_counted_over_commits(journal: Journal) -> None:
+    scan = "kind: Discovery\nmetadata: {name: net}\nspec: {networks: [10.0.0.0/24]}\n"
+    by = Notices(journal)
+    for _ in range(2):
+        await journal.write(lambda tx: tallies.failed(tx, "Job", "discover-net"))
+        await adopted(journal, by, catalog(scan))
+    assert await journal.read(lambda conn: tallies.failures(conn, "Job", "discover-net")) == 2
+
+
 async def test_a_journal_that_fails_over_an_event_lets_it_be_decided_again(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

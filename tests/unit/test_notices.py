@@ -368,6 +368,29 @@ def test_what_a_step_says_makes_no_line_of_ours(catalog: Catalog) -> None:
     assert len(words(both).text.splitlines()) == 3
 
 
+def test_a_scan_is_told_by_rules_about_its_discovery() -> None:
+    found = {
+        "kind": "Discovery",
+        "metadata": {"name": "net", "labels": {"site": "eu"}},
+        "spec": {"networks": ["10.0.0.0/24"]},
+    }
+    known = compiled("\n".join(f"{key}: {json.dumps(value)}" for key, value in found.items()))
+    about = notices.subjects(event(BAD, "discover-net"), known)
+    chosen = rule(BAD, select={"kinds": ["Discovery"], "selector": {"matchLabels": {"site": "eu"}}})
+    assert notices.selects(chosen.select, about)
+    assert not notices.selects(chosen.select, notices.subjects(event(BAD, "net"), known))
+
+
+def test_what_a_scan_found_is_told_in_numbers(catalog: Catalog) -> None:
+    data = {"new": 3, "changed": 0, "gone": 1, "branch": "found/net", "commit": "ab" * 20}
+    happened = event("discovery.changed", "net", "Discovery", **data)
+    alone = noticecontext.context_of(happened, (), None, catalog, None)
+    for context in (alone, alone | {"run": {**noticecontext.SAMPLE["run"], "id": "discover-net-1"}}):
+        said = words(context)
+        assert said.subject == "net found changes"
+        assert "Hosts: 3 new, 0 changed, 1 gone\nProposed on branch found/net: merge what is right" in said.text
+
+
 def test_of_every_event_it_is_known_what_it_is_about() -> None:
     """`validate` warns by this table of events that a rule never tells."""
     assert set(notices.ABOUT) == set(get_args(EventName))
