@@ -216,9 +216,15 @@ class Controlling:
             log.warning("nothing is decided until the source has been seen", error=trouble)
             await self._pause(_AWAY_PAUSE)
             await self.loop.look()
+        acts = await self.loop.all_acts()
+        while not self._stop.is_set() and self.loop.unread is not None:
+            log.warning("nothing is decided until the requests branch can be read", error=self.loop.unread)
+            await self._pause(_AWAY_PAUSE)
+            await self.loop.look()
+            acts = await self.loop.all_acts()
         if self._stop.is_set():
             return False
-        acts, now = await self.loop.all_acts(), self._clock.now()
+        now = self._clock.now()
         await rebuild.from_branch(
             self._journal,
             branch.publisher,

@@ -56,7 +56,8 @@ class RequestsDoor:
         return await asyncio.to_thread(self._between, self._answered, head)
 
     async def all(self, head: str | None) -> tuple[Found, ...]:
-        """Every act on the branch."""
+        """Every act on the branch; none, and `trouble` says why, where it cannot be read."""
+        self.trouble = self._unread = None
         return (await asyncio.to_thread(self._between, None, head))[0] if head else ()
 
     async def answered(self, head: str | None) -> None:

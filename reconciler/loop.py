@@ -238,6 +238,11 @@ class Loop:
         on_branch = (await self._intake.definitions.load(self.outlook.head)).acts if self.outlook.head else ()
         return (*found, *(Found(authored, self.outlook.head or "") for authored in on_branch))
 
+    @property
+    def unread(self) -> str | None:
+        """Why the acts on the requests branch were not read when they were asked for last; None: they were."""
+        return self._door.trouble
+
     async def _requested(self) -> tuple[Found, ...]:
         return await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
 

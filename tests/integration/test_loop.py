@@ -123,12 +123,16 @@ async def test_a_requests_branch_without_end_is_said_and_read_again_once_it_is_m
     site.git("update-ref", REQUESTS, site.git("commit-tree", bomb, "-p", ask, "-m", "bomb"))
     await site.look()
     assert "no act on it is read" in (site.loop.sync.requests_trouble or "")
+    await site.loop.all_acts()
+    assert site.loop.unread is not None, "who fills a new store must not take none for all of them"
     assert not await site.journal.read(lambda conn: acts.seen(conn, ["one"]))
     mended = site.git("commit-tree", f"{ask}^{{tree}}", "-p", site.git("rev-parse", REQUESTS), "-m", "mended")
     site.git("update-ref", REQUESTS, mended)
     await site.look()
     await site.look()
     assert site.loop.sync.requests_trouble is None
+    assert [one.authored.document.name for one in await site.loop.all_acts()] == ["one"]
+    assert site.loop.unread is None
     assert (await site.journal.read(lambda conn: acts.seen(conn, ["one"])))["one"].state == "accepted"
 
 
