@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -109,5 +110,7 @@ def _folder(url: str, pools: frozenset[str], given: str | None) -> StateFolder:
     """One folder for each database and set of pools, unless another was asked for."""
     if given:
         return StateFolder(Path(given).expanduser().resolve())
-    known = hashlib.sha256("\n".join([url, *sorted(pools)]).encode()).hexdigest()[:8]
+    parts = urlsplit(url)
+    place = f"{parts.netloc.rpartition('@')[2]}{parts.path}"  # a new password does not change it
+    known = hashlib.sha256("\n".join([place, *sorted(pools)]).encode()).hexdigest()[:8]
     return StateFolder(state_home() / f"runner-{min(pools)}-{known}")

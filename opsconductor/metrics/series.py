@@ -89,8 +89,9 @@ def _of_engine(scrape: Scrape) -> Iterator[Series]:
             yield name, (), age
     yield "leads", (), pulse.rank is None or pulse.rank.leads
     yield from _of_runners(scrape)
-    for file, size in scrape.sizes.files.items():
-        yield "store_bytes", (file,), size
+    if pulse.rank is None:  # else it is in a database, which has metrics of its own
+        for file, size in scrape.sizes.files.items():
+            yield "store_bytes", (file,), size
     yield "state_free_bytes", (), scrape.sizes.free
 
 

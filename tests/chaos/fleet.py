@@ -38,6 +38,11 @@ class Fleet(Site):
         arguments = ("runner", "--pool", "default", "--secret-dir", str(self.secrets), "--grace", "20s", *flags)
         return self._member(name, *arguments, chaos=chaos)
 
+    def together(self, name: str, *flags: str) -> Daemon:
+        """Start both parts in one process."""
+        arguments = ("up", str(self.source), "--dashboard", "off", "--secret-dir", str(self.secrets), *flags)
+        return self._member(name, *arguments, chaos=True)
+
     def _member(self, name: str, *arguments: str, chaos: bool) -> Daemon:
         module = "tests.chaos.launcher" if chaos else "opsconductor.cli.main"
         told = {"CHAOS_PUBLISH_EVERY": "0.3"} if chaos else {}
@@ -55,8 +60,8 @@ class Fleet(Site):
     @property
     def alive(self) -> bool:
         """Whether a controller and a runner live; who waits for what they do is told when none can do it any more."""
-        return all(any(self.members[one].alive for one, role in self.roles.items() if role == each)
-                   for each in ("controller", "runner") if each in self.roles.values())  # fmt: skip
+        roles = set(self.roles.values())
+        return all(any(self.members[one].alive for one, role in self.roles.items() if role == each) for each in roles)
 
     def wait(self, seconds: float = 0.0) -> int:
         return 0

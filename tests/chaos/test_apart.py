@@ -1,0 +1,166 @@
+"""Controllers and runners apart, when nothing goes wrong: what runners need comes to them by the database alone."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import openssh
+from tests.chaos.fleet import Fleet
+from tests.chaos.site import MAIN
+from tests.postgresql import Server
+
+pytestmark = pytest.mark.slow
+
+SECRET = "correct-horse-battery"
+DEFINITIONS = """\
+apiVersion: opsconductor/v1
+kind: Project
+metadata: {name: apart}
+spec: {interval: 2s}
+---
+apiVersion: opsconductor/v1
+kind: Target
+metadata: {name: here}
+spec: {connections: {local: {}}}
+---
+apiVersion: opsconductor/v1
+kind: Credential
+metadata: {name: hook}
+spec: {type: token, from: {file: hook}}
+---
+apiVersion: opsconductor/v1
+kind: Trigger
+metadata: {name: deploy}
+spec:
+  event: {webhook: {credentialRef: hook}}
+  jobRef: say
+  params: {word: "${{ event.word }}"}
+---
+apiVersion: opsconductor/v1
+kind: Job
+metadata: {name: say}
+spec:
+  params: {word: {type: string}}
+  targets: {names: [here]}
+  steps:
+    - id: say
+      uses: local.exec
+      with: {file: scripts/say.sh, shell: sh}
+      env: {WORD: "${{ params.word }}"}
+      outputs: {said: "${{ stdout }}"}
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    found = Server()
+    found.start()
+    yield found
+    found.remove()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, ssh_server: openssh.OpenSsh, server: Server) -> Iterator[Fleet]:
+    found = Fleet(tmp_path / "site", ssh_server, database=server, name=server.database())
+    (found.secrets / "hook").write_text(SECRET)
+    (found.secrets / "hook").chmod(0o600)
+    found.push(MAIN, {"opsconductor.yaml": DEFINITIONS, "scripts/say.sh": 'printf "%s from a file" "$WORD"\n'})
+    yield found
+    found.close()
+    server.drop(found.name)
+
+
+def told(fleet: Fleet, name: str, words: str) -> str:
+    """An address that a process has said."""
+    fleet.until_log_of(name, words)
+    found = re.search(rf"{words}.*?(http://\S+?:\d+)", fleet.members[name].log.read_text())
+    assert found is not None, fleet.tail()
+    return found[1]
+
+
+def test_a_webhook_at_a_runner_starts_a_run_that_uses_a_file_of_the_repository(fleet: Fleet) -> None:
+    """The runner knows neither the definitions nor git."""
+    ann = fleet.controller("ann", "--dashboard", "127.0.0.1:0")
+    fleet.runner("cid", "--webhooks", "127.0.0.1:0", "--capacity", "3", "--labels", "site=eu")
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    hooks = told(fleet, "cid", "webhooks are received")
+    fleet.until_true(lambda: fleet.one("SELECT 1 FROM facts WHERE key = 'hooks'") == 1)
+
+    def sent() -> bool:
+        headers = {"Authorization": f"Bearer {SECRET}", "Content-Type": "application/json", "Idempotency-Key": "one"}
+        request = urllib.request.Request(f"{hooks}/hooks/deploy", b'{"word": "hello"}', headers)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return bool(answer.status in (200, 202))
+        except urllib.error.HTTPError as error:
+            assert error.code == 401, error  # the runner has not read yet what the database says
+            return False
+
+    fleet.until_true(sent)
+    fleet.until_branch(lambda seen: seen.ended("say") == 1, fleet)  # type: ignore[arg-type]
+    ((_, run),) = fleet.seen().runs()
+    assert run["status"]["state"] == "succeeded", run
+    assert run["status"]["targets"]["here"]["steps"][0]["outputs"] == {"said": "hello from a file"}
+
+    pages = told(fleet, "ann", "the dashboard listens")
+    fleet.until_true(lambda: len(_health(pages)["runners"]) == 1)
+    health = _health(pages)
+    assert health["ready"], health
+    assert [(one["leads"], one["lost"]) for one in health["controllers"]] == [(True, False)]
+    (runner,) = health["runners"]
+    assert (runner["pool"], runner["capacity"], runner["labels"]) == ("default", 3, {"site": "eu"})
+    with urllib.request.urlopen(f"{pages}/metrics", timeout=10) as answer:
+        series = answer.read().decode()
+    assert "opsconductor_leads 1.0" in series
+    assert 'opsconductor_controllers{state="leads"} 1.0' in series
+    assert 'opsconductor_runner_capacity{pool="default"} 3.0' in series
+    fleet.stop(ann)
+    assert fleet.one("SELECT count(*) FROM controllers") == 0
+    assert fleet.one("SELECT count(*) FROM runners") == 0
+
+
+def _health(pages: str) -> dict[str, list[dict[str, object]]]:
+    with urllib.request.urlopen(f"{pages}/api/v1/health", timeout=10) as answer:
+        found: dict[str, list[dict[str, object]]] = json.load(answer)
+    return found
+
+
+def test_everything_in_one_process_on_postgresql_and_two_of_them(fleet: Fleet) -> None:
+    """Each works on runs, one leads; another engine, with a store of its own, is refused."""
+    for name in ("ann", "bob"):
+        fleet.together(name)
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.ask("ask", jobRef="say", params={"word": "hello"})
+    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    other = fleet.start(state=fleet.folder / "other")
+    assert other.wait() == 1
+    assert "belongs to engine" in other.tail()
+    leader = fleet.leading()
+    fleet.kill(leader)
+    fleet.ask("again", jobRef="say", params={"word": "hello"})
+    fleet.until_done("again", fleet)  # type: ignore[arg-type]
+    fleet.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("command", "url", "words"),
+    [
+        (("controller", "."), "sqlite:////tmp/x.db", "SQLite is for one process"),
+        (("runner", "--pool", "default"), "sqlite:////tmp/x.db", "use `opsconductor up SOURCE`"),
+        (("up", "."), "mysql://db/x", "it begins with postgresql://"),
+        (("controller", "."), "", "--database URL is needed"),
+        (("runner",), "postgresql://db/x", "--pool P is needed"),
+        (("up", ".", "--once"), "postgresql://db/x", "leave out --database"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_with_the_reason(
+    fleet: Fleet, command: tuple[str, ...], url: str, words: str
+) -> None:
+    daemon = fleet.run("opsconductor.cli.main", *command, OPSCONDUCTOR_DATABASE=url)
+    assert daemon.wait() == 2
+    assert words in " ".join(daemon.tail().split())
