@@ -195,6 +195,21 @@ async def test_disk(steps: Steps) -> None:
     assert "there is no" in await steps.refuses("linux-core/disk@1", path="/no/where")
 
 
+async def test_facts(steps: Steps) -> None:
+    """Whatever the host is called, and whatever stands in its files, is data."""
+    steps.see(
+        """printf '%s\\n' 'ID=x' 'PRETTY_NAME="Odd $(id) \\ OS 1"' > /usr/lib/os-release; rm -f /etc/os-release"""
+    )
+    found = await steps.outputs("linux-core/facts@1")
+    assert found["os"] == "Odd $(id) \\ OS 1"
+    assert found["kernel"] == steps.see("uname -r").strip()
+    assert found["packages"] == int(steps.see("dpkg -l | grep -c '^.i'"))
+    assert found["memoryMiB"] > 100
+    assert found["cpus"] >= 1
+    assert found["uptimeSeconds"] > 0
+    assert isinstance(found["disks"], list)
+
+
 async def test_journal(steps: Steps) -> None:
     """The archives are not real ones: journalctl judges them by their names and sizes."""
     machine = "0123456789abcdef0123456789abcdef"
