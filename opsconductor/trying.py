@@ -15,6 +15,9 @@ from runners.repository import Read
 from runners.secrets import Secrets
 from runners.trying import Tried, tried
 
+MANY = 20
+"""Connections from which who reads a log is told how far the tests are."""
+
 
 def try_all(
     wanted: Trials, secrets: Secrets, read: Read, *, restricted: bool, told: Callable[[Tried], None]
@@ -35,6 +38,21 @@ async def _try_all(
         finally:
             await ways.close()
             await guardian.close()
+
+
+class Progress:
+    """Says how far the tests are: of each one as it ends on a terminal, else of every tenth part of many."""
+
+    def __init__(self, total: int, say: Callable[[str], None], *, live: bool) -> None:
+        self._total, self._say, self._live, self._done = total, say, live, 0
+
+    def __call__(self, one: Tried) -> None:
+        before, self._done = self._done, self._done + 1
+        if self._live:
+            said = "ok" if one.good else f"failed: {one.said}"
+            self._say(f"[{self._done}/{self._total}] {one.target} {one.connection} {said}")
+        elif self._total >= MANY and before * 10 // self._total != self._done * 10 // self._total:
+            self._say(f"{self._done} of {self._total} connections tried")
 
 
 def as_data(results: Sequence[Tried]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`target test`: log in to targets from this machine, and say where that fails."""
 
 import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -61,7 +62,7 @@ def test(
     from engine.selection import parse_limit
     from engine.trials import trials
     from opsconductor.settings import identities, own_files, secret_host, secret_variables
-    from opsconductor.trying import as_data, as_junit, try_all
+    from opsconductor.trying import Progress, as_data, as_junit, try_all
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
 
@@ -87,7 +88,8 @@ def test(
         identities=identities(identity),
         own=own_files(os.environ, engine.root),
     )
-    results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=lambda _: None)
+    progress = Progress(len(wanted.wanted), _say, live=sys.stderr.isatty())
+    results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=progress)
     _keep(engine, results)
     if output == "junit":
         typer.echo(as_junit(results))
@@ -101,6 +103,10 @@ def test(
     failed = sum(not one.good for one in results)
     chatter(f"{len(results) - failed} of {len(results)} connections answered")
     return exits.FINDINGS if failed else exits.OK
+
+
+def _say(text: str) -> None:
+    chatter(printable(text))
 
 
 def _keep(place: "StateFolder", results: Sequence["Tried"]) -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
+import pytest
 import pytest_asyncio
 
 from engine.trials import trials
-from opsconductor.trying import as_junit
+from opsconductor.trying import Progress, as_junit
 from runners.connections import Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
@@ -86,6 +87,23 @@ async def test_each_connection_is_logged_in_to(openssh: OpenSsh, ways: Ways, tmp
     assert "certificate" in by_place["no-trust", "http"].said.lower()
     assert [one.headers.get("authorization") for one in asked if one.path == "/v1"] == ["Bearer geheim-4711-token"]
     assert not any("geheim" in one.said for one in found)
+
+
+@pytest.mark.parametrize(
+    ("total", "live", "lines", "last"),
+    [
+        (3, True, 3, "[3/3] web-2 ssh failed: no"),
+        (3, False, 0, None),
+        (250, False, 10, "250 of 250 connections tried"),
+        (25, False, 10, "25 of 25 connections tried"),
+    ],
+)
+def test_progress_is_told_to_who_waits(total: int, live: bool, lines: int, last: str | None) -> None:
+    said: list[str] = []
+    progress = Progress(total, said.append, live=live)
+    for number in range(total):
+        progress(Tried(f"web-{number}", "ssh", number % 2 == 1, "no", 0.1))
+    assert (len(said), said[-1] if said else None) == (lines, last)
 
 
 def test_junit_takes_whatever_a_server_says() -> None:
