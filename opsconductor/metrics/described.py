@@ -59,7 +59,7 @@ _GAUGES = (
     ("outbox_lag_entries", ("consumer",), "Changes that a consumer (`status`, `logs` of --logs) has not dealt with; runs whose logs are set aside (`logs.aside`) or not yet removed (`logs.gone`) where logs are kept."),  # noqa: E501
     ("messages_open", ("channel", "state"), "Messages that were not delivered: yet, or (state dead) for good."),
     ("messages_oldest_seconds", ("channel", "state"), "How old the oldest of them is."),
-    ("store_bytes", ("file",), "Size of the journal (`journal`) and of its write-ahead log (`wal`). Absent where it is in a database."),
+    ("store_bytes", ("file",), "Size of the journal (`journal`) and of its write-ahead log (`wal`). Absent where it is in a database."),  # noqa: E501
     ("state_free_bytes", (), "Space that is left where the state folder lies."),
 )  # fmt: skip
 _COUNTERS = (
