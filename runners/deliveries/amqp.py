@@ -25,6 +25,8 @@ _MISSING = "this runner lacks the library for brokers: install it as 'opsconduct
 _FAREWELL = 2.0
 """Seconds that a broker has to answer that we leave."""
 _PREFIX = "opsconductor."
+_LONGEST_FRAME = 1024 * 1024
+"""Bytes; brokers agree on 128 KiB."""
 _SHORT = 255
 """Bytes of a routing key, by AMQP 0-9-1."""
 
@@ -138,7 +140,8 @@ class _Sending:
                 for address in addresses[:4]:
                     try:
                         name = server if tls is not None else None
-                        return await asyncio.open_connection(address, port, ssl=tls, server_hostname=name)
+                        opened = await asyncio.open_connection(address, port, ssl=tls, server_hostname=name)
+                        return _bounded(opened[0]), opened[1]
                     except OSError as error:
                         failed = error
                 raise failed
@@ -190,6 +193,19 @@ class _Sending:
         await channel.exchange_declare(exchange=exchange, exchange_type="topic", durable=True)
         await channel.queue_declare(queue=queue, durable=True, arguments=arguments)
         await channel.queue_bind(queue=queue, exchange=exchange, routing_key="#")
+
+
+def _bounded(reader: asyncio.StreamReader) -> asyncio.StreamReader:
+    """The same, which reads no frame that would fill the memory: the library takes whatever length a frame says."""
+    exactly = reader.readexactly
+
+    async def readexactly(n: int) -> bytes:
+        if n > _LONGEST_FRAME:
+            raise ConnectionError(f"a frame of {n} bytes, of which {_LONGEST_FRAME} are the most")
+        return await exactly(n)
+
+    reader.readexactly = readexactly  # type: ignore[method-assign]  # the library asks for a reader of this class
+    return reader
 
 
 def _words(error: BaseException) -> str:

@@ -1,7 +1,9 @@
 """What messages become in each channel: nothing that a text says is a command to the other side."""
 
 import asyncio
+import contextlib
 import json
+import struct
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from runners.deliveries import Delivered, Later, Limits, Message, Never, deliverer
+from runners.deliveries.amqp import Amqp
 from runners.deliveries.byapprise import ByApprise
 from runners.deliveries.chat import slack_body, teams_body
 from runners.deliveries.email import Email, mail
@@ -219,3 +222,26 @@ async def test_a_message_that_was_taken_is_delivered_whatever_becomes_of_the_res
 
 def _none(name: str) -> Opened:
     raise AssertionError(name)
+
+
+async def test_a_broker_cannot_fill_the_memory_with_a_frame() -> None:
+    """It says that four gigabytes follow, and sends them: the first bytes are enough to leave."""
+    sent = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(struct.pack(">BHI", 1, 0, 0xF0000000))
+        with contextlib.suppress(OSError):
+            for _ in range(256):
+                writer.write(b"x" * 1024 * 1024)
+                await writer.drain()
+                sent.append(1)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    place = {"server": "127.0.0.1", "port": server.sockets[0].getsockname()[1], "security": "none"}
+    settings = {**place, "virtualHost": "/", "exchange": "events"}
+    found = await Amqp(Limits(total=20.0)).deliver(MESSAGE, settings, lambda name: Opened(name, None, {}))
+    server.close()
+    assert isinstance(found, Later) and "a frame of 4026531841 bytes" in found.error
+    assert len(sent) < 100
