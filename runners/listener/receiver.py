@@ -228,7 +228,7 @@ class Receiver:
                 if (hook := known.get(trigger)) is not None:  # else a commit has taken it away meanwhile
                     events.reject(tx, hook.trigger, reason, message, times, now)
 
-        known, asked = self._known(), {trigger for trigger, reason, _ in found if reason != "sealed"}
+        asked = {trigger for trigger, reason, _ in found if reason != "sealed"}
         await self._written([known[trigger] for trigger in sorted(asked) if trigger in known], change)
         self._rejected.subtract(found)
         self._rejected = +self._rejected

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -140,6 +140,24 @@ async def test_a_former_name_is_answered_and_recorded_under_the_name_of_today(do
 
 async def _all_of(door: Door, name: str, count: int) -> bool:
     return len(await door.events(name)) == count
+
+
+async def test_what_was_turned_away_while_a_name_changed_is_noted_under_the_name_of_today(door: Door) -> None:
+    """And that of a trigger which is gone nowhere: nobody would ever take it off the status branch."""
+    hook = door.known["gitea"]
+    known = {"forge": replace(hook, trigger="forge"), "gitea": replace(hook, trigger="forge")}
+    served = Receiver(
+        door.journal,
+        Secrets(None, door.vault),
+        SystemClock(),
+        name="default/1",
+        known=lambda: known,
+        pushed=lambda: None,
+    )
+    served._rejected.update({("gitea", "badSignature", "no"): 3, ("gone", "badSignature", "no"): 1})
+    await served._note()
+    assert [(event.kind, event.times) for event in await door.events("forge")] == [("rejected", 3)]
+    assert not await door.events("gitea") and not await door.events("gone")
 
 
 def test_hooks_are_known_by_their_former_names_too() -> None:
