@@ -26,6 +26,8 @@ class Accepted:
     """The names of the acts that were there when the first commit was judged: who knows what became of those."""
     looked: bool = False
     """A commit was judged, accepted or not, so that `baseline` is known."""
+    unread: bool = False
+    """The requests branch could not be read then: acts that are on it once it can be belong to `baseline` too."""
     mode: Mode = "none"
     """Which signatures the trusted commit asks for."""
     proof: str | None = None
@@ -46,11 +48,15 @@ class Accepted:
         verified = trusted.named or proves(trusted.signature)
         return replace(self, trusted=trusted.commit, mode=trusted.mode, proof=proof, verified=verified, root=root)
 
-    def looking_at(self, acts: Iterable[str]) -> "Accepted":
+    def looking_at(self, acts: Iterable[str], *, unread: bool = False) -> "Accepted":
         """With these acts as those that were there, where none was looked at before."""
         if self.looked or self.applied is not None:
             return self
-        return replace(self, baseline=tuple(sorted({*self.baseline, *acts})), looked=True)
+        return replace(self.knowing(acts), looked=True, unread=unread)
+
+    def knowing(self, acts: Iterable[str]) -> "Accepted":
+        """With these acts as well, which could not be read before."""
+        return replace(self, baseline=tuple(sorted({*self.baseline, *acts})), unread=False)
 
     @classmethod
     def of(cls, value: dict[str, object] | None) -> "Accepted":
@@ -61,6 +67,7 @@ class Accepted:
             trusted=text_of(value.get("trusted")),
             baseline=tuple(baseline) if isinstance(baseline, list) else (),
             looked=value.get("looked") is True,
+            unread=value.get("unread") is True,
             mode=mode_of(value.get("mode")),
             proof=text_of(value.get("proof")),
             root=text_of(value.get("root")),
@@ -69,6 +76,7 @@ class Accepted:
 
     def to_json(self) -> dict[str, object]:
         looked = {"looked": True} if self.looked else {}
+        looked |= {"unread": True} if self.unread else {}
         mode = {"mode": self.mode} if self.mode != "none" else {}
         said = {key: words for key, words in (("proof", self.proof), ("root", self.root)) if words is not None}
         found = {"applied": self.applied, "trusted": self.trusted, "baseline": list(self.baseline)}

@@ -4,7 +4,7 @@ Each is judged as a whole, once; the facts that outlive the process are in the t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -64,9 +64,10 @@ class Intake:
         deciders: Deciders,
         trust: TrustSettings,
         decides: bool,
-        requested: Callable[[], Awaitable[tuple[Found, ...]]],
+        requested: Callable[[], Awaitable[tuple[Found, ...] | None]],
     ) -> None:
-        """`requested` gives every act of the requests branch; with `decides` false nothing is decided or told."""
+        """`requested` gives every act of the requests branch, None where it cannot be read; with `decides` false
+        nothing is decided or told."""
         self._journal = journal
         self._mirror = mirror
         self._objects = objects
@@ -191,7 +192,9 @@ class Intake:
         compiled = self._of_other_branches(guarded(active, await self._load(head), accepted_by_name=named))
         self.acts = tuple(Found(authored, head) for authored in compiled.acts)
         if not self.accepted.looked and self.accepted.applied is None:
-            await self._remember(self.accepted.looking_at(await self._names_of_acts()))
+            requested = await self._requested()
+            names = {one.authored.document.name for one in (*self.acts, *(requested or ()))}
+            await self._remember(self.accepted.looking_at(names, unread=requested is None))
         now = self._deciders.moment()
         if compiled.catalog is None:
             said = await self._told_of(head, "rejected", now, findings=compiled.findings, **about)
@@ -263,9 +266,9 @@ class Intake:
         self._outlook.in_force = catalog.project
         self._board.say(applied=catalog.commit, policies=len(catalog.policies))
 
-    async def _names_of_acts(self) -> frozenset[str]:
-        """Of the acts on both branches, by the commit of definitions that is being judged."""
-        return frozenset(one.authored.document.name for one in (*self.acts, *await self._requested()))
+    async def know(self, acts: Iterable[str]) -> None:
+        """These were on the requests branch when it could be read first: who knows what became of them."""
+        await self._remember(self.accepted.knowing(acts))
 
     async def _remember(self, accepted: Accepted, said: Judged | None = None) -> None:
         def change(tx: Connection) -> None:

@@ -212,7 +212,7 @@ class Loop:
         with span("decide", commit=self.sync.applied):
             await self._decide(sighting)
         if sighting.trouble is None:
-            self._board.say(requests_trouble=sighting.troubles.get(self.outlook.requests_ref) or self._door.trouble)
+            self._board.say(requests_trouble=self._requests_trouble(sighting))
         self.passes += 1
 
     async def _decide(self, sighting: Sighting) -> None:
@@ -234,7 +234,7 @@ class Loop:
 
     async def all_acts(self) -> tuple[Found, ...]:
         """All acts on both branches, as they were last seen."""
-        found = await self._requested()
+        found = await self._requested() or ()
         on_branch = (await self._intake.definitions.load(self.outlook.head)).acts if self.outlook.head else ()
         return (*found, *(Found(authored, self.outlook.head or "") for authored in on_branch))
 
@@ -243,8 +243,13 @@ class Loop:
         """Why the acts on the requests branch were not read when they were asked for last; None: they were."""
         return self._door.trouble
 
-    async def _requested(self) -> tuple[Found, ...]:
-        return await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
+    async def _requested(self) -> tuple[Found, ...] | None:
+        """Every act of the requests branch; None where it cannot be read."""
+        found = await self._door.all(self.outlook.sighting.heads.get(self.outlook.requests_ref))
+        return None if self._requests_trouble(self.outlook.sighting) else found
+
+    def _requests_trouble(self, sighting: Sighting) -> str | None:
+        return sighting.troubles.get(self.outlook.requests_ref) or self._door.trouble
 
     async def present_acts(self) -> frozenset[str]:
         """Their names."""
@@ -262,6 +267,8 @@ class Loop:
             return
         head = sighting.heads.get(self.outlook.requests_ref)
         found, malformed = await self._door.news(head)
+        if self._intake.accepted.unread and not self._requests_trouble(sighting):
+            await self._intake.know(one.authored.document.name for one in found)
         await self._requests.refuse(malformed, self._deciders.moment())
         await self._requests.answer(
             (*found, *self._intake.acts),

@@ -136,6 +136,28 @@ async def test_a_requests_branch_without_end_is_said_and_read_again_once_it_is_m
     assert (await site.journal.read(lambda conn: acts.seen(conn, ["one"])))["one"].state == "accepted"
 
 
+async def test_what_a_new_engine_could_not_read_at_first_is_not_taken_for_new(tmp_path: Path) -> None:
+    """Who may push there could else have old requests done again, by those who once signed them."""
+    made = Site(tmp_path)
+    ask = made.commit(REQUESTS, {"requests/old.yaml": ASK.format(name="old")})
+    tree = without_end(pygit2.Repository(str(made.source)))
+    bomb = made.git("mktree", data=f"{made.git('ls-tree', ask)}\n040000 tree {tree}\tx\n".encode())
+    made.git("update-ref", REQUESTS, made.git("commit-tree", bomb, "-p", ask, "-m", "bomb"))
+    head = made.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB})
+    await made.look()
+    assert (made.loop.sync.applied, bool(made.loop.sync.requests_trouble)) == (head, True)
+    made.loop = made.new_loop()
+    await made.loop.start()  # that it was not read outlives the process
+    made.git("update-ref", REQUESTS, ask)
+    await made.look()
+    answer = (await made.journal.read(lambda conn: acts.seen(conn, ["old"])))["old"]
+    assert (answer.state, answer.reason) == ("refused", "tooOld")
+    made.commit(REQUESTS, {"requests/new.yaml": ASK.format(name="new")})
+    await made.look()
+    assert (await made.journal.read(lambda conn: acts.seen(conn, ["new"])))["new"].state == "accepted"
+    await made.journal.close()
+
+
 async def test_an_act_is_answered_once_and_only_news_are_read(site: Site) -> None:
     site.commit(REQUESTS, {"requests/a.yaml": ASK.format(name="a")})
     await site.look()
