@@ -5,7 +5,7 @@ key leave in their order: only the first of them that is neither delivered nor d
 at least once, always with the same id and the same words.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,6 +40,8 @@ KEPT = timedelta(days=7)
 """So long what was delivered is kept."""
 DEAD_KEPT = timedelta(days=90)
 """So long dead letters can be sent again."""
+DEAD_MOST = 10_000
+"""So many are kept of a channel, the newest: one that nobody mends for weeks must not fill the disk."""
 _LONGEST = 500
 _HOUR = timedelta(hours=1)
 
@@ -347,14 +349,23 @@ def replay(tx: Connection, *, channel: str | None = None, id: str | None = None)
 
 def trim(tx: Connection, now: datetime) -> int:
     """Remove what was delivered KEPT ago, the last of each channel apart, and dead letters DEAD_KEPT after they were
-    written; how many."""
+    written or beyond DEAD_MOST of their channel; how many."""
     delivered_ = messages.c.state == literal_column("'delivered'")
     last = select(func.max(messages.c.seq)).where(delivered_).group_by(messages.c.channel)
-    given_up = and_(_DEAD, messages.c.created_at < now - DEAD_KEPT)
+    given_up = and_(_DEAD, or_(messages.c.created_at < now - DEAD_KEPT, *_beyond(tx)))
     touched = tx.execute(select(messages.c.channel).where(given_up).distinct()).scalars().all()
     outbox.add_all(tx, tuple(("channel", name) for name in touched))
     old = or_(and_(delivered_, messages.c.delivered_at < now - KEPT, messages.c.seq.not_in(last)), given_up)
     return tx.execute(delete(messages).where(old)).rowcount
+
+
+def _beyond(tx: Connection) -> Iterator[ColumnElement[bool]]:
+    """The oldest dead letters of channels that have too many."""
+    seq, channel = messages.c.seq, messages.c.channel
+    for name in tx.execute(select(channel).where(_DEAD).distinct()).scalars().all():
+        newest = select(seq).where(_DEAD, channel == name).order_by(seq.desc())
+        if (first_too_many := tx.execute(newest.offset(DEAD_MOST).limit(1)).scalar()) is not None:
+            yield and_(channel == name, seq <= first_too_many)
 
 
 def _of_hold(tx: Connection, hold: Hold, values: Mapping[str, Any]) -> bool:

@@ -89,12 +89,14 @@ spec:
 
 
 def test_a_channel_is_tried_with_the_secrets_of_this_machine(bare: Site, sink: Sink) -> None:
-    (bare.secrets / "hook-key").write_text("geheim-4711")
     key = credential("hook-key", "type: token, from: {file: hook-key}")
     more = ", credentialRef: hook-key"
     bare.create({"ops.yaml": channel(sink.url, more=more), "key.yaml": key})
     bare.pulled()
     folder = ("--secret-dir", str(bare.secrets))
+    without = bare.run("notify", "test", "ops", *folder)
+    assert (without.returncode, sink.got) == (1, []) and "there is no file 'hook-key'" in without.stdout
+    (bare.secrets / "hook-key").write_text("geheim-4711")
     good = bare.json("notify", "test", "ops", "-o", "json", *folder)
     headers, event = sink.got[0]
     assert (good["channel"], good["ok"], good["id"]) == ("ops", True, event["id"])
@@ -103,6 +105,9 @@ def test_a_channel_is_tried_with_the_secrets_of_this_machine(bare: Site, sink: S
     sink.status = 404
     bad = bare.run("notify", "test", "ops", *folder)
     assert bad.returncode == 1 and "status 404" in bad.stdout
+    sink.fault = "drop"
+    lost = bare.run("notify", "test", "ops", *folder)
+    assert lost.returncode == 1 and "broke" in lost.stdout and "geheim" not in lost.stdout + lost.stderr
     unknown = bare.run("notify", "test", "nobody", *folder)
     assert (unknown.returncode, unknown.stderr) == (1, "there is no NotificationChannel 'nobody'; there are: ops\n")
 

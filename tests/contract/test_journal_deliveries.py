@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, select
 
 from engine.views import ChannelView, DeadLettersView
@@ -303,3 +304,15 @@ async def test_dead_letters_are_sent_again_wherever_the_journal_is(desk: Desk, u
     assert [(one.id, one.error) for one in listed] == [("abc1", "status 404"), ("abd2", "status 404")]
     (again,) = await asyncio.to_thread(telling.replay, url, channel=None, id="abc")
     assert (again.id, await state(desk, "abc1"), await state(desk, "abd2")) == ("abc1", "waiting", "dead")
+
+
+async def test_of_a_channel_that_nobody_mends_the_newest_dead_letters_are_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "DEAD_MOST", 2)
+    await written(desk, *(a_message(str(number)) for number in range(4)), a_message("other", channel="mail"))
+    for one in await claim(desk):
+        await desk.do(deliveries.dead, one, "status 404", START)
+    assert await desk.do(deliveries.trim, START) == 2
+    assert [one.id for one in await desk.see(letters.dead)] == ["2", "3", "other"]
+    assert await desk.do(deliveries.trim, START) == 0
