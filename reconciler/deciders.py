@@ -44,7 +44,7 @@ class Deciders:
         """What the rules make of what happens."""
         self.statuses = CommitStatuses(branch)
         """What a forge is told of commits."""
-        self.proposals = Proposals(journal, mirror, clock, self.statuses.proposed)
+        self.proposals = Proposals(journal, mirror, clock, branch, self.statuses.proposed)
         """What is proposed after scans."""
         self._closures = Closures(journal)
         self._alarms = Alarms(journal)

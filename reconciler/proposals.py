@@ -20,7 +20,7 @@ from engine.catalog import Catalog
 from engine.discovery import seen
 from engine.discovery.proposal import Base, Outcome, Place, Proposal, Scanned, proposed
 from engine.discovery.report import found, news
-from engine.discovery.telling import message
+from engine.discovery.telling import TITLE, message
 from journal import discoveries, facts
 from journal.clock import Clock
 from journal.discoveries import ScanRow
@@ -42,6 +42,9 @@ _OTHERS = (
     "the branch {branch} has commits that are not the engine's, and is left alone: merge it, or remove it, and the "
     "next scan proposes anew"
 )
+_TAKEN = (
+    "the branch {branch} is that of definitions, status or requests: write another in 'propose.branch' of the Discovery"
+)
 _LONGEST = 400
 
 
@@ -61,10 +64,14 @@ class Proposals:
         journal: Journal,
         mirror: Mirror,
         clock: Clock,
+        definitions: str = "main",
         told: Callable[[Connection, Catalog, str, str, Mapping[str, Outcome], datetime], None] = lambda *_: None,
     ) -> None:
-        """`told` is called in the transaction that settles a proposal whose branch has a new commit."""
+        """`definitions` is the branch that these come from. `told` is called in the transaction that settles a
+        proposal whose branch has a new commit.
+        """
         self._journal, self._mirror, self._clock, self._told = journal, mirror, clock, told
+        self._definitions = definitions
         self._objects = Objects(mirror.path)
         self._open = OpenRepository(mirror.path)
         self.active: Catalog | None = None
@@ -130,12 +137,18 @@ class Proposals:
     async def _pushed(self, catalog: Catalog, branch: str, proposal: Proposal) -> tuple[Pushed, bool]:
         """What the branch is at now, and whether that is a new commit."""
         ref = f"refs/heads/{branch}"
+        if ref in self._taken(catalog):
+            return Pushed(None, _TAKEN.format(branch=branch)), False
         kept = _Kept.of(await self._journal.read(lambda conn: facts.get(conn, _fact(branch), None)))
         tip = (await self._mirror.poll([ref]))[ref]
-        if tip is not None and tip not in kept.ours and not await self._is_merged(tip, catalog.commit):
+        ours = tip is not None and (
+            tip in kept.ours or (not kept.ours and await asyncio.to_thread(self._is_by_us, tip))
+        )
+        # What others put on a branch of ours is not lost once it is merged; a branch that we never wrote is theirs.
+        if tip is not None and not ours and not (kept.ours and await self._is_merged(tip, catalog.commit)):
             return Pushed(tip, _OTHERS.format(branch=branch)), False
         if not proposal.files:
-            if tip is not None and tip in kept.ours:
+            if tip is not None and ours:
                 await self._removed(ref, tip)
             return Pushed(None), False
         digest = _digest(proposal.files)
@@ -157,6 +170,20 @@ class Proposals:
             await self._mirror.delete(ref, expected=tip)
         except PushRejected as rejection:
             raise Unavailable(f"{ref} moved: {rejection.reason}", SOON) from rejection
+
+    def _taken(self, catalog: Catalog) -> frozenset[str]:
+        """Branches that mean something to the engine: on that of the definitions nothing would wait for a merge."""
+        spec = catalog.project.spec
+        return frozenset({f"refs/heads/{self._definitions}", spec.status.ref, spec.requests.ref})
+
+    async def _is_ours(self, tip: str, kept: "_Kept") -> bool:
+        return tip in kept.ours or (not kept.ours and await asyncio.to_thread(self._is_by_us, tip))
+
+    def _is_by_us(self, tip: str) -> bool:
+        """Whether a commit is a proposal of an engine whose store was lost. A person who amends it commits it anew."""
+        commit = self._open.get().revparse_single(tip).peel(pygit2.Commit)
+        who = {f"{one.name} <{one.email}>" for one in (commit.author, commit.committer)}
+        return who == {COMMITTER} and commit.message.startswith(TITLE)
 
     async def _is_merged(self, tip: str, head: str) -> bool:
         return await asyncio.to_thread(self._objects.is_ancestor, tip, head)

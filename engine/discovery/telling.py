@@ -10,6 +10,8 @@ from engine.discovery.seen import SeenHost, line
 
 ROWS = 200
 """Hosts of one table. A pull request's text has its limits at every forge, and a reader has his."""
+TITLE = "Discovery "
+"""What the message of every proposal begins with."""
 _SHOWN: tuple[Verdict, ...] = ("new", "changed", "gone")
 _HEADS = {"new": "New hosts", "changed": "Changed hosts", "gone": "Hosts that did not answer"}
 _MEANS = {
@@ -23,7 +25,7 @@ def title(outcomes: Mapping[str, Outcome]) -> str:
     """One line: whose, and how many."""
     counts = [(verdict, sum(one.count(verdict) for one in outcomes.values())) for verdict in _SHOWN]
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
-    return f"Discovery {', '.join(sorted(outcomes))}: {said or 'nothing new'}"[:200]
+    return f"{TITLE}{', '.join(sorted(outcomes))}: {said or 'nothing new'}"[:200]
 
 
 def message(outcomes: Mapping[str, Outcome]) -> str:

@@ -4,7 +4,7 @@ import pygit2
 
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
 from engine.identity import RunId
-from journal import discoveries
+from journal import discoveries, facts
 from journal.fence import Fence
 from tests.integration.test_commit_statuses import MAIN, Told, all_there, site
 
@@ -66,3 +66,36 @@ async def test_who_wants_none_gets_the_branch_alone(site: Told) -> None:
     await scanned(site, "discover-lan-1", host(5))
     assert [row.channel for row in await site.rows()] == ["commitStatus"]
     assert pygit2.Repository(str(site.source)).branches[BRANCH].target
+
+
+async def test_a_branch_that_is_not_the_engines_is_never_written(site: Told) -> None:
+    """Not that of the definitions, where nobody would be asked, and no other that somebody made before."""
+    for branch in ("main", "release", "opsconductor/status", "opsconductor/requests"):
+        text = LAN.replace("10.1.0.0/24]", f"10.1.0.0/24], propose: {{branch: {branch}}}")
+        head = site.commit(MAIN, site.files() | {"definitions/lan.yaml": text})
+        repository = pygit2.Repository(str(site.source))
+        if branch == "release":  # at a commit that is merged
+            repository.branches.create(branch, repository[head])
+        before = {name: repository.branches[name].target for name in repository.branches}
+        await site.look()
+        await scanned(site, f"discover-{branch}", host(5))
+        assert {name: repository.branches[name].target for name in repository.branches} == before
+        row = await site.journal.read(lambda conn: discoveries.get(conn, "lan"))
+        assert row is not None
+        assert row.report is not None
+        assert "branch" in row.report["proposal"]["trouble"]
+
+
+async def test_a_lost_store_forgets_no_branch_of_the_engines(site: Told) -> None:
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN})
+    await site.look()
+    await scanned(site, "discover-lan-1", host(5))
+    repository = pygit2.Repository(str(site.source))
+    first = repository.branches[BRANCH].target
+    await site.journal.write(lambda tx: facts.put(tx, f"proposal/{BRANCH}", None))
+    await scanned(site, "discover-lan-2", host(5), host(6))
+    assert repository.branches[BRANCH].target != first
+    row = await site.journal.read(lambda conn: discoveries.get(conn, "lan"))
+    assert row is not None
+    assert row.report is not None
+    assert "trouble" not in row.report["proposal"]
