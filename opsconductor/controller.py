@@ -36,6 +36,7 @@ from reconciler.objects import Objects
 from reconciler.publish import OtherOwner
 from reconciler.wake import Wake
 from runners.logstore import LogStore
+from runners.uploads import Uploads
 
 if TYPE_CHECKING:  # only who receives webhooks loads what that needs
     from runners.listener.receiver import Hook
@@ -373,6 +374,9 @@ class Controller:
             if self._begun is not None:
                 self._begun()
             over = asyncio.create_task(self._until_over())
+            if self._log_store is not None:
+                logs = Uploads(door, self._clock, self._settings.state.logs, self._log_store)
+                parts.add(asyncio.create_task(logs.clear()))
             parts |= {
                 *term.start(),
                 over,

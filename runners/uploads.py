@@ -100,6 +100,16 @@ class Uploads:
                 self._pause = _SHORTEST
                 await watch.changed(timeout=_LOOK)
 
+    async def clear(self) -> None:
+        """Remove what retention has removed, for ever, and bring nothing: runners elsewhere bring what they have."""
+        while True:
+            try:
+                await self._remove_gone()
+            except Unavailable as error:
+                await self._later(error)
+            else:
+                await asyncio.sleep(_LOOK)
+
     async def finish(self) -> None:
         """Bring what is left. Raises Unavailable; the next start makes up for it."""
         await self._bring_all()

@@ -85,8 +85,9 @@ def told(fleet: Fleet, name: str, words: str) -> str:
 
 def test_a_webhook_at_a_runner_starts_a_run_that_uses_a_file_of_the_repository(fleet: Fleet) -> None:
     """The runner knows neither the definitions nor git."""
-    ann = fleet.controller("ann", "--dashboard", "127.0.0.1:0")
-    fleet.runner("cid", "--webhooks", "127.0.0.1:0", "--capacity", "3", "--labels", "site=eu")
+    kept = fleet.folder / "kept"
+    ann = fleet.controller("ann", "--dashboard", "127.0.0.1:0", "--logs", str(kept))
+    fleet.runner("cid", "--webhooks", "127.0.0.1:0", "--capacity", "3", "--labels", "site=eu", "--logs", str(kept))
     fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
     hooks = told(fleet, "cid", "webhooks are received")
     fleet.until_true(lambda: fleet.one("SELECT 1 FROM facts WHERE key = 'hooks'") == 1)
@@ -120,6 +121,7 @@ def test_a_webhook_at_a_runner_starts_a_run_that_uses_a_file_of_the_repository(f
     assert 'opsconductor_controllers{state="leads"} 1.0' in series
     assert 'opsconductor_runner_capacity{pool="default"} 3.0' in series
     fleet.stop(ann)
+    assert [one.read_text() for one in kept.rglob("*.log")] == ["hello from a file"]
     assert fleet.one("SELECT count(*) FROM controllers") == 0
     assert fleet.one("SELECT count(*) FROM runners") == 0
 

@@ -1,6 +1,7 @@
 """Where logs are kept: a folder, and a bucket of a real server, by one suite; and how they get there."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from journal.store import Journal
 from runners import uploads
 from runners.logs import FETCHED, files_in, folder_of
 from runners.logstore import LogStore
+from runners.ownlogs import OwnLogs
 from runners.uploads import CONSUMER, Uploads
 from tests.buckets import Buckets, buckets
 from tests.contract.conftest import Desk, GivenClock, a_run
@@ -276,3 +278,34 @@ async def test_who_keeps_logs_nowhere_holds_the_outbox_up_no_longer(desk: Ended,
     assert await desk.see(outbox.position, CONSUMER) == 0
     await desk.do(outbox.advance, "status", await desk.see(outbox.last))
     assert await desk.do(outbox.trim) > 0
+
+
+async def test_who_leads_removes_what_retention_has_removed_and_brings_nothing(desk: Ended, store: LogStore) -> None:
+    old, new = await desk.ran("old"), await desk.ran("new")
+    await of(desk, store).finish()
+    later = await desk.ran("later")
+    await desk.do(uploads.removed, (old,))
+    clearing = asyncio.create_task(of(desk, store).clear())
+    watch = desk.journal.watch()
+    while await desk.see(facts.get, uploads.GONE):
+        await watch.changed(timeout=10)
+    clearing.cancel()
+    assert await store.names(old) == []
+    assert await store.names(new)
+    assert await store.names(later) == []
+
+
+async def test_a_runner_among_several_brings_its_own_and_removes_what_is_gone(desk: Ended, store: LogStore) -> None:
+    """What it does not know to be gone for an hour stays: the database may be another one."""
+    run, strange = await desk.ran("mine"), RunId("gone-20261121T001500Z-0123456789")
+    written(desk.root, f"{folder_of(strange)}/web-01/steps.one.1.log")
+    own = OwnLogs(desk.journal, desk.root, store)
+    await own.finish()
+    assert await store.names(run)
+    assert (desk.root / str(folder_of(strange))).exists()
+    await store.remove(run)
+    os.utime(desk.root / str(folder_of(strange)), (0, 0))
+    await own.finish()
+    assert await store.names(run) == [], "it was brought, and is not brought again"
+    assert not (desk.root / str(folder_of(strange))).exists()
+    assert (desk.root / str(folder_of(run))).exists()
