@@ -91,10 +91,14 @@ def content(path: Path) -> bytes:
 
 
 def files_of(folder: Path, shown: str, *, suffixes: Sequence[str] = ()) -> dict[str, bytes]:
-    """The regular files below a folder by what to call them, sorted. Links to files are followed, as the tools do."""
+    """The regular files below a folder by what to call them, sorted, hidden ones and those in hidden folders left out.
+
+    Links to files are followed, as the tools do.
+    """
     found: dict[str, bytes] = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith(".") and (not suffixes or path.suffix in suffixes):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not hidden and (not suffixes or path.suffix in suffixes):
             found[f"{shown.rstrip('/')}/{path.relative_to(folder)}"] = content(path)
             if len(found) > MAX_FILES:
                 raise UsageError(f"{shown}: more than {MAX_FILES:,} files; import the parts")

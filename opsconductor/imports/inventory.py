@@ -181,7 +181,7 @@ def _source(inventory: Inventory, name: str, data: bytes) -> None:
         try:
             documents = load(data, name)
         except UnreadableError as error:
-            inventory.lose(Place(name, 1), str(error), "mend the file, and import again")
+            inventory.lose(error.place, error.said, "mend the file, and import again")
             return
         _yaml(inventory, documents[0] if documents else Loaded(), name)
     else:
@@ -212,13 +212,11 @@ def _yaml_group(inventory: Inventory, document: Loaded, path: Path, file: str) -
     content: Any = document.data
     for key in path:
         content = content[key]
-    group = inventory.group(name, place)
-    if content is None:
-        return
-    if not isinstance(content, dict):
+    if content is not None and not isinstance(content, dict):
         inventory.lose(place, f"group {one_line(name, 60)} is no mapping", "it has hosts, children and vars")
         return
-    for key, value in content.items():
+    group = inventory.group(name, place)
+    for key, value in (content or {}).items():
         here = Place(file, document.line(*path, key))
         named = {value: None} if isinstance(value, str) and key in ("hosts", "children") else value
         if value is None and key in ("hosts", "children", "vars"):

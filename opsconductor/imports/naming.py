@@ -41,6 +41,8 @@ class Names:
     """Names that were given out: each once."""
 
     taken: set[str] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=dict)
+    """How far the numbers went: thousands of one name would be counted through each time."""
 
     def unique(self, wanted: str, *of: str) -> str:
         """The name itself, or with a digest of what it is `of` where another has it: no number, which would move."""
@@ -48,9 +50,10 @@ class Names:
         if name in self.taken:
             tail = f"-{digest(*of)}"
             name = f"{name[: _MOST - len(tail) - 3].rstrip(_ENDS)}{tail}"
-            first, number = name, 1
+            first, number = name, self.counts.get(name, 1)
             while name in self.taken:
                 number += 1
                 name = f"{first}-{number}"
+            self.counts[first] = number
         self.taken.add(name)
         return name

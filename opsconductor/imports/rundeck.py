@@ -121,6 +121,9 @@ class _Maker:
         found = {}
         for option, place in job.options:
             name = identifier(str(option["name"]))
+            if name in found:
+                self.lose(place, f"option {one_line(str(option['name']), 40)}: {name} is taken", "give it another name")
+                continue
             param: dict[str, Any] = {"type": "string"}
             if isinstance(said := option.get("description"), str) and said.strip():
                 param["description"] = one_line(said, 300)

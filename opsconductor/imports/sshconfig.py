@@ -10,7 +10,7 @@ from opsconductor.imports.sshpatterns import is_wild, matches
 
 _LINE = re.compile(r"([A-Za-z0-9]+)\s*(?:=|\s)\s*(.*)", re.DOTALL)
 _DEEPEST = 16
-_MOST = 20_000
+_MOST = 10_000
 """Lines, those of included files too."""
 _SEVERAL = ("identityfile", "certificatefile", "localforward", "remoteforward", "dynamicforward", "sendenv", "setenv")
 _COUNTED = ("all", "host", "originalhost", "user")
@@ -42,6 +42,11 @@ class Block:
     """Where the file is included: what holds below, holds only where this one does."""
     options: list[Option] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        wild = any(is_wild(pattern) for pattern in self.patterns)
+        self.plain = None if wild else frozenset(self.patterns)
+        """The patterns, where each is a single name: most are, and there may be thousands."""
 
     @property
     def is_understood(self) -> bool:
@@ -105,7 +110,7 @@ class Config:
         if block.within is not None and not self._holds(block.within, name, found):
             return False
         if block.kind == "host":
-            return matches(block.patterns, name)
+            return name in block.plain if block.plain is not None else matches(block.patterns, name)
         if not block.is_understood:
             return False
         hostname = found["hostname"][0].value if "hostname" in found else None

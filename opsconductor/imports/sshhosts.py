@@ -45,6 +45,8 @@ _DEFAULT = {"forwardagent": "no", "forwardx11": "no", "forwardx11trusted": "no",
 _HOP = re.compile(r"(?:ssh://)?(?:([^@]+)@)?(\[[^\]]+\]|[^:\s]+)(?::(\d{1,5}))?/?")
 _BY_WAY = re.compile(r"(?:exec\s+)?(?:\S*/)?ssh\s+(.*)", re.DOTALL)
 _FORGES = ("git", "hg", "gitolite", "aur")
+_MOST = 2_000
+"""Hosts that are read at once."""
 _JUMPS = 8
 """Hops to one host at most."""
 
@@ -67,6 +69,9 @@ class _Hosts:
     """By the words that ask for them: a name, or a hop as ProxyJump has it."""
     names: Names = field(default_factory=Names)
 
+    def __post_init__(self) -> None:
+        self.named = self.config.names()
+
     def lose(self, place: Place, what: str, hint: str) -> None:
         self.remarks.append(Remark(place, what, hint))
 
@@ -75,8 +80,10 @@ class _Hosts:
 
     def all(self) -> None:
         aliases: dict[tuple[object, ...], Machine] = {}
-        named = self.config.names()
-        for name, block in named.items():
+        for number, (name, block) in enumerate(self.named.items()):
+            if number >= _MOST:
+                self.lose(block.place, f"more than {_MOST:,} hosts, from {name} on", "divide the file")
+                return
             if name in self.machines:
                 continue
             resolved = self.config.resolve(name)
@@ -167,7 +174,7 @@ class _Hosts:
                 options[option] = (sshconfig.Option(place, option, option, (value,)),)
         if len(hops) > 1:
             options["proxyjump"] = (sshconfig.Option(place, "proxyjump", "ProxyJump", (",".join(hops[:-1]),)),)
-        block = self.config.names().get(resolved.name)
+        block = self.named.get(resolved.name)
         plain = options == resolved.options
         if plain and resolved.name in self.machines:
             return self.machines[resolved.name].name, ""

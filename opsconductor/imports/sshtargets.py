@@ -9,6 +9,7 @@ from opsconductor.imports.drafts import Draft, Place, Remark, document
 from opsconductor.imports.naming import Names, slug
 
 _NO_KEY = "gather keys with ssh-keyscan{of}, compare them, and give the file with --known-hosts"
+_HOPS = 16
 _PLAIN = re.compile(r"[A-Za-z0-9_.:][A-Za-z0-9_.:-]*", re.ASCII)
 
 
@@ -66,11 +67,11 @@ def _reached(machines: Sequence[Machine], remarks: list[Remark]) -> set[str]:
     reached: set[str] = set()
     for one in machines:
         way = [one]
-        while (jump := way[-1].jump) is not None and jump in known and len(way) <= len(machines):
+        while (jump := way[-1].jump) is not None and jump in known and len(way) <= _HOPS:
             way.append(known[jump])
         wrong = next((_wrong(hop) for hop in reversed(way) if _wrong(hop)), None)
-        if len(way) > len(machines):
-            wrong = ("it is reached through itself", "take the jump out that leads back")
+        if len(way) > _HOPS:
+            wrong = (f"it is reached through more than {_HOPS} others, or through itself", "take a jump out")
         if wrong is None:
             reached.add(one.name)
         else:

@@ -202,7 +202,11 @@ def _draft(reader: _Reader, service: Unit, starts: list[_Start], names: Names, s
     description = re.sub("%[iI]", lambda _: service.instance or "", described[0]) if described else ""
     spec = {"targets": {"names": list(settings.targets or ("localhost",))}, **made.spec}
     documents = [document("Job", name, spec, description=one_line(description, 300))]
+    told: set[tuple[str, str]] = set()
     for one in starts:
+        if (one.timer.name, str(one.fields)) in told:
+            continue
+        told.add((one.timer.name, str(one.fields)))
         schedule = schedules.unique(one.timer.stem, *map(str, one.fields.values()))
         documents.append(document("Schedule", schedule, {"jobRef": name, **one.fields}))
     timers = list(dict.fromkeys(one.timer.name for one in starts))
