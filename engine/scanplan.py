@@ -13,7 +13,7 @@ from schemas.steps.types import StepType, anything
 
 SCAN = "discovery.scan"
 """The step type of such a run, which no document can name."""
-_TYPE = StepType(
+SCAN_TYPE = StepType(
     SCAN,
     inputs={name: anything(f"As `{name}` of a Discovery.") for name in (
         "discovery", "networks", "exclude", "ports", "profile", "osDetection", "serviceDetection",
@@ -50,7 +50,7 @@ def plan_scan(catalog: Catalog, discovery: Discovery) -> Planned | PlanRefused:
         "serviceDetection": spec.service_detection,
     }
     # A scan changes nothing, so that it may always be done again.
-    step = PlannedStep("scan", "steps", Use(SCAN, inputs, _TYPE), name="Scan", idempotent=True)
+    step = PlannedStep("scan", "steps", Use(SCAN, inputs, SCAN_TYPE), name="Scan", idempotent=True)
     pinned = PinnedSpec(
         job=name,
         commit=catalog.commit,

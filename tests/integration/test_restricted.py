@@ -11,6 +11,7 @@ import pytest
 
 from engine.channels import PinnedChannel
 from engine.pinned import PlannedStep, Use
+from engine.scanplan import SCAN, SCAN_TYPE
 from engine.states import RunState
 from runners.connections import Limits as ConnectionLimits
 from runners.connections import Refused, Site
@@ -112,7 +113,7 @@ def test_every_step_type_is_in_the_table() -> None:
     """With all the names that documents may use for it."""
     scripts = {name for name, kind in STEP_TYPES.items() if kind.is_script}
     assert {kind.name for name, kind in STEP_TYPES.items() if name not in scripts} | {"script"} == set(ON_STEPS)
-    assert STEPS.built_in == set(ON_STEPS)
+    assert STEPS.built_in == set(ON_STEPS) | {SCAN}
 
 
 @pytest.mark.parametrize("kind", ON_STEPS)
@@ -134,6 +135,13 @@ async def test_a_restricted_runner_does_nothing_to_its_host_by_any_step(bench: B
         if ended[step.id].state.value != "failed" and isinstance(step.action, Use)
     }
     _nothing_was_done(bench, host)
+
+
+async def test_a_restricted_runner_scans_for_no_discovery(bench: Bench) -> None:
+    asked = {"discovery": "lan", "networks": ["127.0.0.1"], "exclude": [], "ports": [9], "profile": "fast"}
+    run = await bench.enqueue(PlannedStep("scan", "steps", Use(SCAN, asked, SCAN_TYPE)), networks=("127.0.0.0/8",))
+    bench.start(local=LocalSettings(restricted=True))
+    assert (await bench.ended(run)).steps()["scan"].state.value == "failed"
 
 
 async def test_one_that_is_not_restricted_does(bench: Bench, host: Path) -> None:
@@ -201,6 +209,7 @@ BY: Mapping[str, Inputs] = {
     "amqp": {"url": "amqps://127.0.0.1:9/", "exchange": "ops"},
     "apprise": {"url": "https://example.org/x"},
     "commitStatus": {},
+    "pullRequest": {},
     "email": {"from": "a@example.org", "to": ["b@example.org"], "server": "127.0.0.1", "port": 9},
     "slack": {"url": "https://127.0.0.1:9/"},
     "teams": {"url": "https://127.0.0.1:9/"},
