@@ -47,7 +47,7 @@ async def test_what_other_suites_ask_is_answered_too(desk: Desk) -> None:
     claim = await desk.running()
     run = claim.fence.run
     await desk.see(acts.recent)
-    together = [a_run(name, group=name, limit=1, on_conflict="queue") for name in ("two", "three")]
+    together = [a_run(name, job="purge", group=name, limit=1, on_conflict="queue") for name in ("two", "three")]
     assert len(await desk.do(runs.enqueue_all, together, START)) == 2
     await desk.do(outbox.add_selected, "run", select(table.c.id))
     last = await desk.see(outbox.last)
