@@ -289,8 +289,9 @@ class _Maker:
             del node["params"]
         if nodes:
             node["needs"] = [list(nodes)[-1]]
-        if keep_going:
-            node["continueOnError"] = True
+            if keep_going:
+                # nothing is forgiven: the next begins all the same, and the Workflow fails where one did
+                node["if"] = "${{ !cancelled() }}"
         nodes[name] = node
 
     def _reference(

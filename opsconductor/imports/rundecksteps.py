@@ -40,10 +40,12 @@ class Steps:
     def all(self, commands: Sequence[tuple[Mapping[str, Any], Place]], *, keep_going: bool) -> list[dict[str, Any]]:
         """The steps; with `keep_going` each of them lets the next begin, and the last one fails where one did."""
         made = []
+        for _, place in (one for one in commands if not _is_on(one[0])):
+            self.remarks.append(Remark(place, "a step that is switched off", "nothing was made of it", lost=False))
+        commands = [one for one in commands if _is_on(one[0])]
+        # a single step lets none begin: it fails by itself
+        keep_going = keep_going and len(commands) > 1
         for command, place in commands:
-            if str(command.get("enabled", True)).lower() == "false":
-                self.remarks.append(Remark(place, "a step that is switched off", "nothing was made of it", lost=False))
-                continue
             step = self.step(command, place)
             handler = command.get("errorhandler")
             if isinstance(handler, dict):
@@ -53,7 +55,7 @@ class Steps:
             if keep_going:
                 step["continueOnError"] = True
             made.append(step)
-        if keep_going and len(made) > 1:
+        if keep_going:
             failed = " || ".join(f"steps.step_{number}.state == 'failed'" for number in range(1, len(made) + 1))
             made.append({"name": "Fail where a step did", "if": f"${{{{ {failed} }}}}", "run": "exit 1"})
         return made
@@ -105,6 +107,10 @@ class Steps:
         elif arguments.strip():
             self.lose(place, f"arguments of a script: {one_line(arguments, 80)}", "use params in the script itself")
         return step
+
+
+def _is_on(command: Mapping[str, Any]) -> bool:
+    return str(command.get("enabled", True)).lower() != "false"
 
 
 def _plain(command: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,8 @@ _DEEPEST = 16
 _MOST = 10_000
 """Lines, those of included files too."""
 _SEVERAL = ("identityfile", "certificatefile", "localforward", "remoteforward", "dynamicforward", "sendenv", "setenv")
+_BARRED_BY = {"proxyjump": ("proxycommand",), "proxycommand": ("proxyjump",)}
+"""Whichever of the two ways to a host comes first bars the other, even where it says none."""
 _COUNTED = ("all", "host", "originalhost", "user")
 
 
@@ -100,6 +102,8 @@ class Config:
             if not self._holds(block, name, found):
                 continue
             for option in block.options:
+                if any(key in found for key in _BARRED_BY.get(option.key, ())):
+                    continue
                 if option.key in _SEVERAL:
                     found[option.key] = (*found.get(option.key, ()), option)
                 else:
