@@ -161,6 +161,8 @@ class Asked:
     """A gate that was ever opened. `reason` says how it was closed, where it is."""
 
     run: RunId
+    workflow: str
+    """By the name that it has today: a policy in force knows no other."""
     gate: OpenGate
     waits: bool
     until: datetime | None
@@ -169,13 +171,14 @@ class Asked:
 
 def asked(conn: Connection, digest: str) -> Asked | None:
     """The gate of this digest, open or closed; None where there was never one."""
-    query = select(nodes, runs.c.id.label("run_id")).join(runs, runs.c.seq == nodes.c.run)
+    named = (runs.c.id.label("run_id"), runs.c.known_as)
+    query = select(nodes, *named).join(runs, runs.c.seq == nodes.c.run)
     row = conn.execute(query.where(nodes.c.digest == digest)).first()
     if row is None:
         return None
     gate = records_of(conn, [row.run])[row.run][row.node].gate
     assert gate is not None
-    return Asked(RunId(row.run_id), gate, row.state == _WAITS, row.until, row.reason)
+    return Asked(RunId(row.run_id), row.known_as, gate, row.state == _WAITS, row.until, row.reason)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

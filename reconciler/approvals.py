@@ -33,7 +33,7 @@ def heard(tx: Connection, act: Approval, who: gates.Person, now: datetime, leave
     if not asked.waits or (asked.until is not None and now >= asked.until):
         why = asked.reason or "its time is over"
         return Answer("refused", "gateClosed", f"the gate is closed already: {why}", asked.run)
-    if (forbidden := leave(f"Workflow/{asked.gate.shown['workflow']}")) is not None:
+    if (forbidden := leave(f"Workflow/{asked.workflow}")) is not None:
         return replace(forbidden, run=asked.run)
     if (unheard := gates.heard(asked.gate, who)) is not None:
         return Answer("refused", unheard.reason, unheard.message, asked.run)

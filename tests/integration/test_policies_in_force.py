@@ -271,6 +271,31 @@ async def test_a_gate_wants_the_verb_too(site: Site) -> None:
     assert [(vote["by"], vote["signed"]) for vote in asked["votes"]] == [("dee", True)]
 
 
+async def test_a_gate_of_a_renamed_workflow_is_answered_by_who_may_approve_it_now(site: Site) -> None:
+    """A rule goes by the labels and the name that the workflow has: its plan knows but the name of then."""
+    path, parts = "definitions/flow.yaml", "{ask: {approval: {count: 1}}, do: {jobRef: work, needs: [ask]}}"
+    flow = f"kind: Workflow\nmetadata: {{name: flow, labels: {{tier: web}}}}\nspec: {{jobs: {parts}}}\n"
+    labelled = "{subjects: [dee], verbs: [approve], objects: {selector: {matchLabels: {tier: web}}}}"
+    rules = policy(ADMINS, "{subjects: [bo], verbs: [run]}", labelled)
+    await site.begin({path: doc(flow), RULES: rules})
+    assert said(await site.asks("go", "{workflowRef: flow}", by="bo")) == ("accepted", None)
+    await site.look()
+    (gate,) = await site.journal.read(graphs.open_gates)
+    renamed = site.push({path: doc(flow.replace("name: flow", "name: stream, previousNames: [flow]"))}, by="ana")
+    await site.look()
+    assert site.loop.sync.applied == renamed
+    later = site.push({path: doc(flow.replace("name: flow", "name: river, previousNames: [stream]"))}, by="ana")
+    await site.look()
+    assert site.loop.sync.applied == later
+    spec = f"{{gate: '{gate.digest}', decision: approve}}"
+    refused = await site.asks("bo-says", spec, by="bo", kind="Approval")
+    assert (said(refused), refused.message) == (
+        ("refused", "forbidden"),
+        "bo may not: approve Workflow/river: ana, dee",
+    )
+    assert said(await site.asks("dee-says", spec, by="dee", kind="Approval")) == ("done", None)
+
+
 async def test_without_signatures_nobody_is_held_and_sync_says_so(site: Site) -> None:
     await site.begin({"opsconductor.yaml": FILES["opsconductor.yaml"]})
     status, reason, message = site.conditions()["Verified"]
