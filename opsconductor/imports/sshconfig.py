@@ -13,8 +13,6 @@ _DEEPEST = 16
 _MOST = 10_000
 """Lines, those of included files too."""
 _SEVERAL = ("identityfile", "certificatefile", "localforward", "remoteforward", "dynamicforward", "sendenv", "setenv")
-_BARRED_BY = {"proxyjump": ("proxycommand",), "proxycommand": ("proxyjump",)}
-"""Whichever of the two ways to a host comes first bars the other, even where it says none."""
 _COUNTED = ("all", "host", "originalhost", "user")
 
 
@@ -102,7 +100,7 @@ class Config:
             if not self._holds(block, name, found):
                 continue
             for option in block.options:
-                if any(key in found for key in _BARRED_BY.get(option.key, ())):
+                if _is_barred(option.key, found):
                     continue
                 if option.key in _SEVERAL:
                     found[option.key] = (*found.get(option.key, ()), option)
@@ -232,6 +230,15 @@ class _Reader:
             # what stands after the line belongs to the block that stood before it
             self.within = around
             self.block = self.opened(Block(place, before.kind, before.patterns, before.criteria, around))
+
+
+def _is_barred(key: str, found: dict[str, tuple[Option, ...]]) -> bool:
+    """Whichever of the two ways to a host comes first bars the other; `ProxyJump none` bars no ProxyCommand."""
+    if key == "proxycommand" and "proxyjump" in found:
+        if found["proxyjump"][0].value.lower() != "none":
+            return True
+        del found["proxyjump"]
+    return key == "proxyjump" and "proxycommand" in found
 
 
 def _host(hostname: str | None, name: str) -> str:
