@@ -65,6 +65,10 @@ class Database(Protocol):
         """
         ...
 
+    def patient(self, connection: Connection) -> None:
+        """Let this transaction take as long as it does: it moves or alters tables of any size."""
+        ...
+
     def numbered(self, connection: Connection, table: Table) -> int:
         """The highest number that the table ever gave to a row, or at least the highest there is; 0: none."""
         ...

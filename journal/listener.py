@@ -3,10 +3,10 @@
 What is heard is a hint: who waits looks again after a while anyway, so nothing is lost where it does not come.
 """
 
-import select
 import socket
 import threading
 from collections.abc import Callable
+from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 
 import psycopg
@@ -96,6 +96,8 @@ class Listener(threading.Thread):
 
     def _is_ending(self, patience: float | None, *others: "psycopg.Connection[Any]") -> bool:
         """Wait until it is told to stop, one of the others has something to say, or so many seconds are over."""
-        asked: list[Any] = [self._ending, *others]
-        ready, _, _ = select.select(asked, [], [], patience)
-        return self._ending in ready
+        with DefaultSelector() as asked:  # not select(): a busy process has more than 1,024 descriptors
+            asked.register(self._ending, EVENT_READ)
+            for one in others:
+                asked.register(one, EVENT_READ)
+            return any(key.fileobj is self._ending for key, _ in asked.select(patience))

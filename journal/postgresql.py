@@ -40,6 +40,13 @@ _CONNECT = {
     "tcp_user_timeout": "15000",
     "application_name": "opsconductor",
 }
+# The same at the server: what goes away in the middle of a message is not idle, and holds its turn until it is noticed.
+_SERVER = {
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 3,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 TURNS = 0x6F707363
 """The first half of the lock's name; the second is of the schema, since each may hold a journal."""
 USERS = 0x6F707375
@@ -50,6 +57,7 @@ _WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_x
 _NUMBERED = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%s, 'seq')::regclass), 0)"
 _NUMBER_AFTER = "SELECT setval(pg_get_serial_sequence(%s, 'seq')::regclass, %s, %s)"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_PATIENT = ("SET LOCAL idle_in_transaction_session_timeout = 0", "SET LOCAL statement_timeout = 0")
 _CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
 
 
@@ -104,6 +112,10 @@ class Server:
     def alone(self, connection: Connection) -> bool:
         return bool(connection.exec_driver_sql(_ALONE).scalar_one())
 
+    def patient(self, connection: Connection) -> None:
+        for setting in _PATIENT:
+            connection.exec_driver_sql(setting)
+
     def numbered(self, connection: Connection, table: Table) -> int:
         return int(connection.exec_driver_sql(_NUMBERED, (table.name,)).scalar_one())
 
@@ -140,7 +152,8 @@ def _engine(url: URL, begin: str, *first: str, stands_still: float) -> Engine:
         "lock_timeout": TURN,
         "statement_timeout": _LONGEST,
     }
-    said = "; ".join([*(f"SET {name} = {round(seconds * 1000)}" for name, seconds in settings.items()), *first])
+    limits = {name: round(seconds * 1000) for name, seconds in settings.items()} | _SERVER
+    said = "; ".join([*(f"SET {name} = {value}" for name, value in limits.items()), *first])
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: "psycopg.Connection[Any]", _record: object) -> None:

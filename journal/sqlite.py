@@ -78,6 +78,9 @@ class File:
     def alone(self, connection: Connection) -> bool:
         return True
 
+    def patient(self, connection: Connection) -> None:
+        pass
+
     def numbered(self, connection: Connection, table: Table) -> int:
         asked = (select(func.max(table.c.seq)), select(_NUMBERS.c.seq).where(_NUMBERS.c.name == table.name))
         return max(connection.execute(one).scalar() or 0 for one in asked)

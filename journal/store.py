@@ -236,8 +236,11 @@ def database_of(url: str) -> Database:
     """Where a URL leads to, before anything is opened. Raises Refused where no journal can be there."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise Refused("the URL of the journal's database cannot be read") from error  # it may hold a password
+    except (ArgumentError, ValueError) as error:  # what it says may hold a password
+        raise Refused(
+            "the URL of the journal's database cannot be read; it is as postgresql://user@host:port/database, and with "
+            "several hosts as postgresql://user@/database?host=a,b&port=5432,5432&target_session_attrs=read-write"
+        ) from error
     match parsed.drivername:
         case "sqlite":
             if not parsed.database or parsed.database == ":memory:":

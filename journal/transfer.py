@@ -59,6 +59,8 @@ def move(source: Database, target: Database, moved: Callable[[Connection, Connec
             _ready(of, source)
             with to.begin():
                 upgrades.prepare(to, target, left_is_fine=True)
+                source.patient(of)  # while the other one is read, and long tables are
+                target.patient(to)
                 _alone(to, target)
                 _emptied(to, target)
                 rows = {table.name: _taken(of, to, table) for table in metadata.sorted_tables if table is not meta}

@@ -130,6 +130,7 @@ def prepare(connection: Connection, database: Database, *, left_is_fine: bool = 
     known = _known(connection) if "meta" in names else {}
     _refuse(known, database, left_is_fine=left_is_fine)
     if int(known["version"]) < VERSION:
+        database.patient(connection)
         for step in range(int(known["version"]) + 1, VERSION + 1):
             _UPGRADES[step](connection)
         connection.execute(delete(meta).where(meta.c.key.in_(described())))

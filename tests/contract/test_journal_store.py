@@ -242,7 +242,7 @@ def upgraded(url):
     return database.reading.connect()
 
 
-@pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])
+@pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "mysql://host/db", "postgresql://a:1,b:2/db"])
 async def test_other_places_are_refused(bad, clock):
     with pytest.raises(Refused):
         opened(bad, clock)

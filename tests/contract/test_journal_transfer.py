@@ -1,5 +1,6 @@
 """A journal taken to another database, and back: everything arrives, and whoever leaves it cannot go on there."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, delete, func, insert, inspect, make_url, select, update
 
 from engine.states import RunState
-from journal import facts, leases, outbox, runs, steps, transfer
+from journal import facts, leases, outbox, postgresql, runs, steps, transfer
 from journal.database import Database
 from journal.errors import Refused
 from journal.postgresql import Server
@@ -184,3 +185,24 @@ async def test_a_journal_that_others_use_is_not_moved(postgresql_url: str, clock
     with pytest.raises(Refused, match="moved to"):
         await user.write(put("z"))
     await user.close()
+
+
+async def test_a_move_may_take_longer_than_a_writer_may_stand_still(
+    desk: Desk, source: Database, target: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either side is idle while the other one is read or written."""
+    await lived_in(desk)
+    await desk.journal.close()
+    monkeypatch.setattr(postgresql, "STANDS_STILL", 0.2)
+    of, to = again(source), again(target)
+    try:
+        moved = transfer.move(of, to, moved=lambda *_: time.sleep(0.5))
+    finally:
+        of.close()
+        to.close()
+    assert moved.rows["runs"] == 4
+
+
+def again(database: Database) -> Database:
+    """The same database, opened anew."""
+    return Server(make_url(url_of(database))) if isinstance(database, Server) else database

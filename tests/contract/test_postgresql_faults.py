@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One of this module's own, that writes durably."""
-    server = Server(fast=False)
+    server = Server(fast=False, settings=("log_statement=all",))
     (server.data / "pg_hba.conf").write_text("local all locked scram-sha-256\nlocal all all trust\n")
     server.start()
     yield server
@@ -211,3 +211,14 @@ async def test_connections_are_set_up_for_durability_and_for_ends_in_time(journa
         "lock_timeout": f"{TURN:g}s",
         "statement_timeout": "1min",
     }
+
+
+async def test_the_server_too_is_told_when_to_give_up_a_connection(server: Server, journal: Journal) -> None:
+    """One that is cut within a message is neither idle nor in a statement, and would hold all writers up for hours.
+
+    On a Unix socket the settings have no effect and cannot be read, so what the server was sent is looked at.
+    """
+    await journal.write(put("x"))
+    said = server.log.read_text()
+    for name in ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"):
+        assert f"SET {name} = " in said
