@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.expression import ExpressionError, has_expression, render, to_text
@@ -10,6 +11,8 @@ from schemas.workflow import WorkflowSpec
 
 if TYPE_CHECKING:
     from engine.catalog import Catalog
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 MAX_GROUP = 200
 """Characters of a group's name, once its expressions are filled in."""
@@ -142,24 +145,23 @@ def group_of_job(job: Job) -> str:
     return job.spec.concurrency.group or job.name
 
 
-def renamed_groups(catalog: "Catalog") -> Mapping[str, str]:
+def renamed_groups(
+    catalog: "Catalog", jobs: Mapping[str, str] = NO_NAMES, workflows: Mapping[str, str] = NO_NAMES
+) -> Mapping[str, str]:
     """The groups of jobs and workflows that name none and were renamed, each with the one that it is today.
 
-    One that another document names goes on by itself.
+    `jobs` and `workflows` are names of today by former ones that no `previousNames` says: a rename was taken back. A
+    group that another document names goes on by itself.
     """
     found: dict[str, str] = {}
-    named: set[str] = set()
-    for job in catalog.jobs.values():
-        if (group := job.spec.concurrency.group) is None:
-            found |= dict.fromkeys(job.metadata.previous_names, job.name)
-        else:
-            named.add(group)
-    for workflow in catalog.workflows.values():
-        if (group := workflow.spec.concurrency.group) is None:
-            today = group_of(workflow.name, workflow.spec)
-            found |= {group_of(old, workflow.spec): today for old in workflow.metadata.previous_names}
-        else:
-            named.add(group)
+    for old, name in {**jobs, **catalog.renamed.get("Job", {})}.items():
+        if catalog.jobs[name].spec.concurrency.group is None:
+            found[old] = name
+    for old, name in {**workflows, **catalog.renamed.get("Workflow", {})}.items():
+        if (spec := catalog.workflows[name].spec).concurrency.group is None:
+            found[group_of(old, spec)] = group_of(name, spec)
+    named = {job.spec.concurrency.group for job in catalog.jobs.values()}
+    named |= {workflow.spec.concurrency.group for workflow in catalog.workflows.values()}
     return {old: today for old, today in found.items() if old not in named}
 
 

@@ -43,7 +43,8 @@ def follow(tx: Connection, catalog: Catalog) -> None:
         outbox.add_all(tx, tuple((_TOPICS[kind], name) for name in (row.known_as, today)))
         former.setdefault((kind, row.known_as), today)
     counts.rename(tx, {(_TOPICS[kind], old): name for (kind, old), name in former.items() if kind in _TOPICS})
-    _regroup(tx, renamed_groups(catalog))
+    jobs, workflows = ({old: name for (of, old), name in former.items() if of == kind} for kind in _TOPICS)
+    _regroup(tx, renamed_groups(catalog, jobs, workflows))
 
 
 def _astray(conn: Connection, catalog: Catalog) -> Iterator[AnyRow]:

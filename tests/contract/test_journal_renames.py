@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from engine.catalog import Catalog
 from engine.states import RunState
+from engine.workflowplan import PlannedWorkflow, plan_workflow
 from journal import attempts, counts, history, leases, notices, outbox, renames, runs, tallies, trends
 from journal.tables import runs as table
 from tests.catalogs import catalog
@@ -113,6 +114,34 @@ async def test_what_is_open_goes_on_in_the_group_of_today(desk: Desk) -> None:
     assert later.state is RunState.WAITING
     await desk.do(leases.finish, held.fence, RunState.SUCCEEDED, now=desk.clock.now())
     assert await desk.state(later.run) == "queued"
+
+
+@pytest.mark.parametrize("began", ["rotate", "turn"])
+async def test_what_is_open_when_a_rename_is_taken_back_goes_on_in_the_group_of_before(desk: Desk, began: str) -> None:
+    """`git revert` leaves no previousNames: that the names are of one job, the runs from before know."""
+    first = await desk.running("one", group="rotate")
+    await desk.do(renames.follow, named("turn", "rotate"))
+    held = first
+    if began == "turn":
+        await desk.do(leases.finish, first.fence, RunState.SUCCEEDED, now=desk.clock.now())
+        held = await desk.running("two", job="turn", group="turn")
+    for _ in range(2):
+        await desk.do(renames.follow, named("rotate"))
+    assert (await groups(desk))[held.fence.run] == "rotate"
+    later = await desk.enqueue(a_run("three", group="rotate", on_conflict="queue"))
+    assert later.state is RunState.WAITING
+
+
+async def test_a_workflows_group_goes_back_with_it(desk: Desk) -> None:
+    shown = "kind: Workflow\nmetadata: {name: flow}\nspec: {jobs: {first: {wait: 5m}}}\n"
+    renamed = shown.replace("name: flow", "name: stream, previousNames: [flow]")
+    known = catalog(shown)
+    spec = plan_workflow(known, known.workflows["flow"], params={})
+    assert isinstance(spec, PlannedWorkflow)
+    await desk.enqueue(a_run("one", job="flow", group="workflow/flow", spec=spec.spec, pool=""))
+    for text in (renamed, shown):
+        await desk.do(renames.follow, catalog(text))
+    assert set((await groups(desk)).values()) == {"workflow/flow"}
 
 
 async def test_no_run_is_put_in_the_place_of_another(desk: Desk) -> None:
