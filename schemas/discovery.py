@@ -86,7 +86,7 @@ class DiscoverySpec(Model):
     exclude: Many[Network] = Field(default=(), description="What to leave alone.", examples=[["10.1.0.1"]])
     ignore: Many[Sign] = Field(
         default=(),
-        description="Hosts that are never proposed, by SSH host key, MAC address, name or address.",
+        description="Hosts that are never proposed, by SSH host key, MAC address, name, address or network.",
         examples=[["00:1b:21:3c:9d:f8", "printer-3.example.org"]],
     )
     ports: Many[PortRange] = Field(

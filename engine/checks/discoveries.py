@@ -1,12 +1,14 @@
-"""Discoveries: the names in the conditions that classify hosts."""
+"""Discoveries: what is left alone, and the names in the conditions that classify hosts."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 
 from engine.checks.reading import Fault, Read, judged, read
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import mismatches, nothing_known
+from engine.discovery.matching import as_network, as_sign
 from engine.expression import Reference
 from engine.inference import BOOL
 from schemas.diagnostic import Diagnostic
@@ -18,6 +20,7 @@ def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
     if not isinstance(authored.document, Discovery):
         return
     yield from _left_alone(authored, authored.document.spec)
+    yield from _no_signs(authored, authored.document.spec)
     for index, rule in enumerate(authored.document.spec.classify):
         path: Path = ("spec", "classify", index, "if")
         for one in read(authored, rule.if_, path, condition=True) if isinstance(rule.if_, str) else ():
@@ -40,6 +43,17 @@ def _left_alone(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]
         hint = "remove one of those that are excluded"
         span = authored.span("spec", "exclude", key=True)
         yield Diagnostic(span, "OC307", "'exclude' leaves nothing to scan", hint, "warning")
+
+
+def _no_signs(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]:
+    """What `ignore` names and no host can be told by: the host that was meant would be proposed again and again."""
+    for index, text in enumerate(spec.ignore):
+        if as_sign(text) or as_network(text) is not None:
+            continue
+        hint = "write an SSH host key, a MAC address, a DNS name, an address, or a network as in 10.1.0.0/24"
+        with suppress(ValueError):
+            hint = f"it is an address in a network; did you mean {ip_network(text, strict=False)}?"
+        yield Diagnostic(authored.span("spec", "ignore", index), "OC207", f"'{text}' tells no host", hint)
 
 
 def _judge(reference: Reference, _: bool) -> Fault | None:

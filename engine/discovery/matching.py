@@ -4,9 +4,10 @@ A sign counts only where one host shows it and one Target has it: copies of one 
 weaker sign never joins what a stronger one tells apart: at the address of a host that is gone there may be another.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal, TypeVar
 
 from engine.discovery.seen import SeenHost, dns_name, host_key, mac_address
@@ -16,6 +17,8 @@ T = TypeVar("T")
 Sign = Literal["host key", "MAC address", "name", "address"]
 OF = "opsconductor.discovery"
 """Annotations that a proposed Target has: the Discovery that found it, and what it was known by."""
+_NUMBERS = re.compile(r"[0-9.]+")
+"""An address with a mistake in it reads like a DNS name, which no host has."""
 MAC, NAME, ANSWERS = f"{OF}.mac", f"{OF}.name", f"{OF}.answers"
 
 
@@ -115,11 +118,32 @@ _SIGNS: tuple[_Of, ...] = (
 )
 
 
-def is_ignored(host: SeenHost, ignored: Sequence[str]) -> bool:
-    """Whether a Discovery's `ignore` names the host, by any of its signs."""
-    signs = {host.address, host.mac, *host.names, *host.keys}
-    return any(_as_sign(text) in signs for text in ignored)
+class Ignored:
+    """What a Discovery's `ignore` names: hosts by any of their signs, and networks of them."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        read = [(text, as_sign(text)) for text in texts]
+        # A host without a MAC has "" for it: what is no sign must not be one of theirs.
+        self._signs = frozenset(sign for _, sign in read if sign)
+        self._networks = [network for text, sign in read if not sign and (network := as_network(text)) is not None]
+
+    def __contains__(self, host: SeenHost) -> bool:
+        signs = {sign for sign in (host.address, host.mac, *host.names, *host.keys) if sign}
+        if signs & self._signs:
+            return True
+        address = ip_address(host.address) if self._networks else None
+        return any(address in network for network in self._networks)
 
 
-def _as_sign(text: str) -> str:
-    return host_key(text) or _address(text) or mac_address(text) or dns_name(text)
+def as_sign(text: str) -> str:
+    """An SSH host key, address, MAC address or DNS name as hosts are told by it; empty for what is none."""
+    sign = host_key(text) or _address(text) or mac_address(text) or dns_name(text)
+    return "" if _NUMBERS.fullmatch(sign) and _address(sign) is None else sign
+
+
+def as_network(text: str) -> IPv4Network | IPv6Network | None:
+    """A network; None for what is none, or has bits set beside its prefix."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None

@@ -14,13 +14,15 @@ from engine.commented import NotFormatted
 from engine.discovery import changing, drafting
 from engine.discovery.changing import Change, Drop, Put
 from engine.discovery.drafting import Classified
-from engine.discovery.matching import ANSWERS, MAC, NAME, OF, Matched, Sign, is_ignored, known, matched
+from engine.discovery.matching import ANSWERS, MAC, NAME, OF, Ignored, Matched, Sign, known, matched
 from engine.discovery.seen import Scan, SeenHost
 from schemas.discovery import Discovery
 from schemas.reader import read
 from schemas.target import Target
 
 Verdict = Literal["new", "changed", "same", "gone", "ignored"]
+WARNINGS = ("SHOWS OTHER ", "not changed")
+"""What notes begin with that people have to look at."""
 STALE = "stale"
 """The label of a host that is gone: the day, in UTC, on which it was seen last."""
 
@@ -176,9 +178,10 @@ class _One:
         hosts, rows = self._scan.hosts, list[Row]()
         former = {target.spec.host or "": name for name, target in self._draft.targets.items()}
         found = matched(hosts, map(known, self._draft.targets.values()))
+        ignored = Ignored(self._spec.ignore)
         for host in hosts:
             name = found.target.get(host.address)
-            if is_ignored(host, self._spec.ignore):
+            if host in ignored:
                 rows.append(self._ignored(host, name))
             elif name is not None:
                 rows.append(self._met(host, name, found))
