@@ -9,7 +9,7 @@ from engine.identity import RunId
 from journal.errors import Unavailable
 from opsconductor.dashboard.fetched import Fetched
 from opsconductor.dashboard.logindex import Indexes
-from opsconductor.dashboard.pages.log import _kept
+from opsconductor.dashboard.pages.log import kept_log
 from runners.logs import folder_of
 from runners.logstore import LogStore
 
@@ -43,7 +43,7 @@ def test_of_a_steps_attempts_the_one_that_is_shown_is_fetched_and_only_once(tmp_
     store, fetched = store_with(tmp_path, logs | {f"{FOLDER}/here/steps.other.1.log": b"x"}), Fetched()
 
     async def looked(attempt: int | None) -> dict[int, Path]:
-        return await _kept(fetched, store, RUN, ("here", "talk"), attempt)
+        return await kept_log(fetched, store, RUN, ("here", "talk"), attempt)
 
     async def looks() -> None:
         first, again = await asyncio.gather(looked(None), looked(None))
@@ -52,7 +52,7 @@ def test_of_a_steps_attempts_the_one_that_is_shown_is_fetched_and_only_once(tmp_
         assert store.fetches == [name.format(3)]
         assert (await looked(1))[1].read_bytes() == b"line\n"
         assert sorted(await looked(9)) == [1, 2, 3]
-        assert await _kept(fetched, store, RUN, ("here", "none"), None) == {}
+        assert await kept_log(fetched, store, RUN, ("here", "none"), None) == {}
         assert store.fetches == [name.format(3), name.format(1)]
 
     asyncio.run(looks())
