@@ -48,7 +48,7 @@ async def test_others_have_their_turn_when_it_has_taken_long(monkeypatch: pytest
 
 
 async def test_schedules_are_adopted_and_decided_in_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others have a turn between any two schedules that are placed or decided, were each to take long; a thread plans."""
+    """A thread plans; between any two schedules that are placed or decided others have a turn."""
     journal = Journal.open(f"sqlite:///{tmp_path / 'journal.sqlite3'}", clock=SystemClock())
     given = 0
 
