@@ -4,8 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.discovery.matching import ANSWERS, MAC, NAME, OF
+from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF
 from engine.discovery.seen import Answer, SeenHost
+from engine.discovery.trust import as_note, proposed_certificates
 from engine.expression import ExpressionError, condition
 from schemas.discovery import Classification
 from schemas.envelope import API_VERSION, is_name
@@ -148,14 +149,15 @@ def document(
     name: str, host: SeenHost, discovery: str, found: Classified, credentials: Mapping[str, str]
 ) -> dict[str, Any]:
     """The Target that is proposed for a host."""
+    kinds = ("ssh", "winrm", "http", "rdp")
+    made = {kind: one for kind in kinds if (one := connection(host, kind, found, credentials)) is not None}
     noted = {OF: discovery, MAC: host.mac, NAME: host.name, ANSWERS: marks(host)}
+    noted[CERTIFICATES] = as_note(proposed_certificates(made, host))
     metadata: dict[str, Any] = {"name": name}
     if found.labels:
         metadata["labels"] = dict(found.labels)
     metadata["annotations"] = {key: text for key, text in noted.items() if text}
     spec: dict[str, Any] = {"host": host.address, "os": found.os}
-    kinds = ("ssh", "winrm", "http", "rdp")
-    made = {kind: one for kind in kinds if (one := connection(host, kind, found, credentials)) is not None}
     if made:
         spec["connections"] = made
     return {"apiVersion": API_VERSION, "kind": "Target", "metadata": metadata, "spec": spec}

@@ -20,6 +20,7 @@ OF = "opsconductor.discovery"
 _NUMBERS = re.compile(r"[0-9.]+")
 """An address with a mistake in it reads like a DNS name, which no host has."""
 MAC, NAME, ANSWERS = f"{OF}.mac", f"{OF}.name", f"{OF}.answers"
+CERTIFICATES = f"{OF}.certificates"
 
 
 @dataclass(frozen=True, slots=True)

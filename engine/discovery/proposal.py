@@ -11,17 +11,17 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Literal
 
 from engine.commented import NotFormatted
-from engine.discovery import changing, drafting
+from engine.discovery import changing, drafting, trust
 from engine.discovery.changing import Change, Drop, Put
 from engine.discovery.drafting import Classified
-from engine.discovery.matching import ANSWERS, MAC, NAME, OF, Ignored, Matched, Sign, known, matched
+from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF, Ignored, Matched, Sign, known, matched
 from engine.discovery.seen import Scan, SeenHost
 from schemas.discovery import Discovery
 from schemas.reader import read
 from schemas.target import Target
 
 Verdict = Literal["new", "changed", "same", "gone", "ignored"]
-WARNINGS = ("SHOWS OTHER ", "not changed")
+WARNINGS = (trust.WARNING, "not changed")
 """What notes begin with that people have to look at."""
 STALE = "stale"
 """The label of a host that is gone: the day, in UTC, on which it was seen last."""
@@ -230,7 +230,7 @@ class _One:
     def _met(self, host: SeenHost, name: str, found: Matched) -> Row:
         target, by = self._draft.targets[name], found.by[host.address]
         if not self._ours(target):
-            return Row("same", host.address, name, host, by, tuple(_strange(target, host)))
+            return Row("same", host.address, name, host, by, _strange(target, host))
         self._seen[name] = self._scan.finished_at
         changes, notes = self._changes(target, host)
         if not changes:
@@ -248,20 +248,28 @@ class _One:
             changes.append(Put(("spec", "host"), host.address))
             notes.append(f"moved from {spec.host}")
             changes += _moved_url(target, host)
-        if (other := list(_strange(target, host))) and (keys := sorted(host.keys)):
-            changes.append(Put(("spec", "connections", "ssh", "hostKeys"), keys))
-            notes += other
+        if spec.connections.ssh is not None and (keys := trust.other_keys(target, host)):
+            changes.append(Put(("spec", "connections", "ssh", "hostKeys"), trust.with_keys(spec.connections.ssh, keys)))
+            notes.append(trust.OTHER_KEYS)
         for key, now, words in ((MAC, host.mac, "MAC address"), (NAME, host.name, "name")):
             if now and noted.get(key) != now:
                 changes.append(Put(("metadata", "annotations", key), now))
                 notes.append(f"{words} is now {now}" if key in noted else f"{words} {now}")
-        changes += self._connections(target, host, notes)
+        had = trust.noted(noted.get(CERTIFICATES, ""))
+        digests = dict(had)
+        changes += trust.other_certificates(target, host, digests, notes)
+        changes += self._connections(target, host, digests, notes)
+        if digests != had:
+            place = ("metadata", "annotations", CERTIFICATES)
+            changes.append(Put(place, trust.as_note(digests)) if digests else Drop(place))
         if STALE in target.metadata.labels:
             changes.append(Drop(("metadata", "labels", STALE)))
             notes.append(f"is back, was away since {target.metadata.labels[STALE]}")
         return changes, notes
 
-    def _connections(self, target: Target, host: SeenHost, notes: list[str]) -> Iterator[Change]:
+    def _connections(
+        self, target: Target, host: SeenHost, digests: dict[str, str], notes: list[str]
+    ) -> Iterator[Change]:
         """Those that answer now and were never proposed: what a person took out stays out."""
         before = set(target.metadata.annotations.get(ANSWERS, "").split())
         now = {one.mark for one in host.answers}
@@ -273,6 +281,7 @@ class _One:
             if getattr(target.spec.connections, kind) is None:
                 made = drafting.connection(fresh, kind, found, self._draft.credentials)
                 if made is not None:
+                    digests.update(trust.proposed_certificates({kind: made}, fresh))
                     yield Put(("spec", "connections", kind), made)
         yield Put(("metadata", "annotations", ANSWERS), " ".join(sorted(before | now)))
         notes.append(f"answers now: {', '.join(sorted(now - before))}")
@@ -305,11 +314,8 @@ class _One:
         return Row("gone", address, target.name, notes=(why or f"marked stale since {day}",), last_seen=last)
 
 
-def _strange(target: Target, host: SeenHost) -> Iterator[str]:
-    """Where a host that a weaker sign gives away shows none of the keys that its Target has."""
-    keys = known(target).keys
-    if keys and host.keys and not keys & host.keys:
-        yield "SHOWS OTHER SSH HOST KEYS: it was set up anew, or somebody stands in its place"
+def _strange(target: Target, host: SeenHost) -> tuple[str, ...]:
+    return (trust.OTHER_KEYS,) if trust.other_keys(target, host) else ()
 
 
 def _moved_url(target: Target, host: SeenHost) -> Iterator[Change]:
