@@ -100,7 +100,10 @@ def _told_apart(host: SeenHost, target: Known, sign: Sign) -> bool:
         case "name":
             return other_keys and other_mac
         case "address":
-            return other_keys or other_mac
+            # Of one address the DNS has had two names: with nothing else to go by, that is a lease given anew.
+            same = bool(host.keys & target.keys) or host.mac in target.macs
+            other_names = bool(host.names and target.names and not target.names & set(host.names))
+            return other_keys or other_mac or (other_names and not same)
 
 
 def _address(text: str) -> str | None:
@@ -114,8 +117,9 @@ _Of = tuple[Sign, Callable[[SeenHost], Iterable[str]], Callable[[Known], Iterabl
 _SIGNS: tuple[_Of, ...] = (
     ("host key", lambda host: host.keys, lambda one: one.keys),
     ("MAC address", lambda host: [host.mac] if host.mac else [], lambda one: one.macs),
-    ("name", lambda host: host.names, lambda one: one.names),
-    ("address", lambda host: [host.address], lambda one: one.addresses),
+    # A firewall may answer for each address of a network, and the DNS has the names of hosts that are gone.
+    ("name", lambda host: host.names if host.services else (), lambda one: one.names),
+    ("address", lambda host: [host.address] if host.services else [], lambda one: one.addresses),
 )
 
 

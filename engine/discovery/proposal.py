@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from itertools import chain
 from typing import Literal
 
 from engine.commented import NotFormatted
@@ -23,6 +24,8 @@ from schemas.target import Target
 Verdict = Literal["new", "changed", "same", "gone", "ignored"]
 WARNINGS = (trust.WARNING, "not changed")
 """What notes begin with that people have to look at."""
+NEW = 2_000
+"""New hosts that one scan proposes: people review no more, and one machine may answer for a whole network."""
 STALE = "stale"
 """The label of a host that is gone: the day, in UTC, on which it was seen last."""
 
@@ -75,6 +78,8 @@ class Outcome:
     scan: Scan
     rows: tuple[Row, ...]
     last_seen: Mapping[str, datetime]
+    trouble: str | None = None
+    """Why not all of it is proposed."""
 
     def count(self, verdict: Verdict) -> int:
         return sum(row.verdict == verdict for row in self.rows)
@@ -105,10 +110,10 @@ class _Draft:
         self.files: dict[str, bytes] = {}
         self._places = dict(base.places)
         self.credentials = base.credentials
+        self._former = {name for target in self.targets.values() for name in target.metadata.previous_names}
 
     def taken(self, folder: str) -> "_Taken":
-        former = {name for target in self.targets.values() for name in target.metadata.previous_names}
-        return _Taken(self.targets.keys() | former, folder, self._text)
+        return _Taken((self.targets, self._former), folder, self._text)
 
     def _text(self, file: str) -> bytes | None:
         return self.files[file] if file in self.files else self._base.text(file)
@@ -144,17 +149,18 @@ class _Draft:
 class _Taken(Collection[str]):
     """Names that no new Target may have: those of others, and of files that are there."""
 
-    def __init__(self, names: Collection[str], folder: str, text: Callable[[str], bytes | None]) -> None:
+    def __init__(self, names: Sequence[Collection[str]], folder: str, text: Callable[[str], bytes | None]) -> None:
+        # As they are, and not joined: one host after another asks.
         self._names, self._folder, self._text = names, folder, text
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names or self._text(_file(self._folder, str(name))) is not None
+        return any(name in one for one in self._names) or self._text(_file(self._folder, str(name))) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return chain(*self._names)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return sum(map(len, self._names))
 
 
 def _file(folder: str, name: str) -> str:
@@ -169,6 +175,7 @@ class _One:
         self._discovery, self._spec = scanned.discovery, scanned.discovery.spec
         self._before = scanned.last_seen
         self._seen: dict[str, datetime] = {}
+        self._new_hosts = 0
         self._shown: dict[str, set[str]] = {}
         for host in self._scan.hosts:
             for key in host.keys:
@@ -179,7 +186,7 @@ class _One:
         former = {target.spec.host or "": name for name, target in self._draft.targets.items()}
         found = matched(hosts, map(known, self._draft.targets.values()))
         ignored = Ignored(self._spec.ignore)
-        for host in hosts:
+        for host in sorted(hosts, key=lambda one: _order(one.address)):
             name = found.target.get(host.address)
             if host in ignored:
                 rows.append(self._ignored(host, name))
@@ -189,7 +196,15 @@ class _One:
                 rows.append(self._new(host, former))
         rows += self._gone(frozenset(found.target.values()))
         rows.sort(key=lambda row: (_order(row.address), row.target or ""))
-        return Outcome(self._scan, tuple(rows), dict(sorted(self._seen.items())))
+        return Outcome(self._scan, tuple(rows), dict(sorted(self._seen.items())), self._trouble())
+
+    def _trouble(self) -> str | None:
+        if self._new_hosts <= NEW:
+            return None
+        return (
+            f"{self._new_hosts - NEW:,} new hosts are not proposed, since one scan proposes at most {NEW:,}: merge "
+            "these, and the next scan proposes more; or name in 'exclude' or 'ignore' what is not to be Targets"
+        )
 
     def _ours(self, target: Target) -> bool:
         return target.metadata.annotations.get(OF) == self._discovery.name
@@ -203,6 +218,9 @@ class _One:
     # --- hosts that no Target is ----------------------------------------------------------------------------------
 
     def _new(self, host: SeenHost, former: Mapping[str, str]) -> Row:
+        self._new_hosts += 1
+        if self._new_hosts > NEW:
+            return Row("new", host.address, None, host, notes=(f"not proposed: one of more than {NEW:,}",))
         found = drafting.classified(host, self._spec.classify)
         folder = self._spec.propose.path
         name = drafting.name_for(host, self._draft.taken(folder))

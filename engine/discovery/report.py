@@ -19,7 +19,9 @@ def found(outcome: Outcome, branch: str, commit: str | None, trouble: str | None
     rows = outcome.rows
     if len(rows) > MOST:
         rows = tuple(sorted(rows, key=lambda row: row.verdict in ("same", "ignored")))[:MOST]
-    proposal = {"branch": branch, "commit": commit} | ({} if trouble is None else {"trouble": trouble})
+    proposal = {"branch": branch, "commit": commit}
+    if said := "; ".join(filter(None, (trouble, outcome.trouble))):
+        proposal["trouble"] = said
     return {
         "run": outcome.scan.run,
         "startedAt": format_instant(outcome.scan.started_at),

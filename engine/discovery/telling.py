@@ -70,6 +70,8 @@ def _section(name: str, outcome: Outcome, room: int) -> tuple[str, bool]:
     """Of one Discovery, at most `room` characters, and whether that is all of it."""
     run, asked = _code(outcome.scan.run), outcome.scan.addresses
     text = f"## {_code(name)}\n\n{asked:,} addresses asked by run {run}; {_counts(outcome)}.\n\n"
+    if outcome.trouble is not None:
+        text += f"**{outcome.trouble}.**\n\n"
     if len(text) > room:
         return "", False
     is_whole = True

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.discovery import seen
+from engine.discovery import report, seen
 from engine.discovery.matching import Known, known, matched
-from engine.discovery.proposal import Base, Place, Proposal, Scanned, proposed
+from engine.discovery.proposal import NEW, Base, Place, Proposal, Scanned, proposed
 from engine.discovery.seen import Answer, Scan, SeenHost, Service
 from engine.discovery.telling import body, evidence, title
 from schemas.discovery import Discovery
@@ -99,11 +99,45 @@ def verdicts(made: Proposal) -> dict[str, str]:
 
 
 def test_an_address_of_which_no_port_is_open_is_no_host_to_admit() -> None:
-    """A firewall may answer for a whole network. A Target that answers so is there all the same."""
+    """A firewall may answer for a whole network. A Target that has nothing else is gone, whatever the DNS says."""
+    network = Network(propose={"staleAfter": "2d"})
+    name, mac = ("web-1.example.org",), "aa:bb:cc:00:00:01"
+    closed = SeenHost("10.1.0.5", names=name)
+    assert network.scan(closed).files == {}
+    network.scan(host(5, ssh(1), names=name, mac=mac))
+    assert verdicts(network.scan(closed)) == {"10.1.0.5": "gone"}
+    assert verdicts(network.scan(replace(closed, mac=mac))) == {"10.1.0.5": "same"}
+    network.scan(closed, after=timedelta(days=3))
+    assert network.target("web-1")["metadata"]["labels"] == {"stale": "2026-11-22"}
+
+
+def test_another_name_at_an_address_is_another_target() -> None:
+    """A lease given anew. What shows the same key or MAC address is the same machine under another name."""
     network = Network()
-    assert network.scan(SeenHost("10.1.0.5")).files == {}
-    network.scan(host(5, ssh(1)))
-    assert verdicts(network.scan(SeenHost("10.1.0.5"))) == {"10.1.0.5": "same"}
+    network.scan(host(5, names=("db.example.org",)), host(6, ssh(6), names=("web.example.org",)), host(7))
+    rows = network.scan(
+        host(5, names=("printer.example.org",)),
+        host(6, ssh(6), names=("www.example.org",)),
+        host(7, names=("nas.example.org",)),
+    ).outcomes["lab"].rows  # fmt: skip
+    said = {(row.verdict, row.target) for row in rows}
+    assert said == {("gone", "db"), ("new", "printer"), ("changed", "web"), ("changed", "host-10-1-0-7")}
+
+
+def test_so_many_new_hosts_are_proposed_and_the_rest_is_told() -> None:
+    """Nobody reviews more, and a machine may answer for a whole network."""
+    network = Network(networks=["10.1.0.0/16"])
+    crowd = [SeenHost(f"10.1.{n // 250}.{n % 250}", services=(Service(80),)) for n in range(NEW + 3)]
+    made = network.scan(*reversed(crowd))
+    assert len(made.files) == NEW
+    (outcome,) = made.outcomes.values()
+    assert outcome.count("new") == NEW + 3
+    assert report.found(outcome, "b", None, "away")["proposal"]["trouble"].startswith(
+        "away; 3 new hosts are not proposed"
+    )
+    assert "3 new hosts are not proposed" in body(made.outcomes)
+    again = network.scan(*crowd)
+    assert (len(again.files), again.outcomes["lab"].trouble) == (3, None)
 
 
 def test_a_host_becomes_a_target() -> None:
