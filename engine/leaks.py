@@ -74,7 +74,12 @@ _URL = r"""://[^\s/?#@:"'`<>\\]*:(?P<value>[^\s/?#@"'`<>\\]+)@(?!sha256:)"""
 
 _KEYS = ("api", "access", "private", "secret", "auth", "encryption", "master")
 _SECRET_WORD = rf"(?:passw(?:or)?d|passphrase|secret|token|_pwd|(?:{'|'.join(_KEYS)})[_-]?key)"
+_SHORT_WORD = r"(?:(?<![A-Za-z0-9])(?:pass|pw)|pgpw|(?<=[A-Za-z0-9][_-])pat)[0-9]{0,2}"
+"""What people call passwords and personal access tokens for short: whole words at the end of a name."""
 _NAMING = (b"passw", b"passphrase", b"secret", b"token", b"_pwd", b"authorization", b"securestring", b"--pass")
+_SHORT = (b"pass", b"pw", b"_pat", b"-pat")
+_SHORT_GIVEN = _SHORT_WORD.encode() + rb"[\\\"']{0,2}[ \t]{0,8}[:=]"
+_LEAST_SHORT = 4
 _BEFORE_KEY = tuple(word.encode() for word in _KEYS)
 _QUOTED = r"""(?P<quote>\\?["'])(?P<quoted>[^"'\n\r\\]+)"""
 _BARE = r"""(?P<bare>[^\s"'`\\;|&<>(){}\[\],]+)"""
@@ -115,14 +120,19 @@ _SAID: tuple[tuple[tuple[bytes, ...], str, str], ...] = tuple(
 )
 """Of what people write on command lines and in headers: words of which each has one, what it is, its pattern."""
 _ASSIGNED = (
-    rf"(?P<name>(?i:{_SECRET_WORD}))(?:=(?![=~>]){_LITERAL}"
+    rf"(?P<name>(?i:{_SECRET_WORD}|(?P<short>{_SHORT_WORD})))(?:=(?![=~>]){_LITERAL}"
     r"""|(?:[ \t]{1,4}=[ \t]{1,4}|\\?["'][ \t]{0,4}:[ \t]{0,4})(?P<mark>\\?["'])(?P<text>[^"'\n\r\\]+))"""
 )
-_KEY = rb"(?i)(?:" + _SECRET_WORD.encode() + rb"|authorization)[\"']?[ \t]{0,8}:(?![ \t]{0,8}[\"']?\$\{\{)"
+_KEY = (
+    rb"(?i)(?:"
+    + f"{_SECRET_WORD}|{_SHORT_WORD}".encode()
+    + rb"|authorization)[\"']?[ \t]{0,8}:(?![ \t]{0,8}[\"']?\$\{\{)"
+)
 
 _NAME = re.compile(
     r"(?:password|passwd|passphrase|secret|token|authorization|(?:api|access|private|secret|auth|encryption|master)key)$"
 )
+_SHORT_NAME = re.compile(f"(?i:{_SHORT_WORD})$")
 _COMPUTED = re.compile(r"\$(?:[A-Za-z_{(]|env:)|\$\{\{|\{\{|^%[A-Za-z_0-9]+%$|^%[sd]$|`")
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_:]*|\$\(.*\)|%[A-Za-z_0-9]+%")
 _STAND_IN = re.compile(r"<[^<>]*>|[xX*._…-]+|ENC\[.*|(?:/|~/|\./|\.\./)[\w.-]+(?:/[\w.-]+)+", re.DOTALL)
@@ -134,6 +144,8 @@ def names_a_secret(name: str) -> bool:
     """Whether what has this name should be a secret: DB_PASSWORD, apiToken, PGPASSWORD; but not TOKEN_FILE."""
     if name.lower().endswith(("_pwd", "-pwd")):
         return name.upper() != "OLD_PWD"
+    if _SHORT_NAME.search(name) is not None:
+        return True
     return _NAME.search(name.lower().replace("_", "").replace("-", "")) is not None
 
 
@@ -190,6 +202,8 @@ def shown(data: bytes) -> Shown:
 def _is_naming(lower: bytes) -> bool:
     if any(map(lower.__contains__, _NAMING)):
         return True
+    if any(map(lower.__contains__, _SHORT)) and re.search(_SHORT_GIVEN, lower) is not None:
+        return True
     return any(part.rstrip(b"_-").endswith(_BEFORE_KEY) for part in lower.split(b"key")[:-1])
 
 
@@ -241,6 +255,8 @@ def _assignments(text: str) -> Iterator[_Found]:
         group, value = _value(match)
         if group == "bare" and not match["name"].isupper() and not any(map(str.isdigit, value)):
             continue  # the name of a variable, as in f(token=token), or prose
+        if match["short"] and (len(value) < _LEAST_SHORT or " " in value):
+            continue  # how many passed, as in PASS=0, or what is said of it
         if not _computed(value, match):
             yield _Found(True, *match.span(group), "a secret")
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from engine.leaks import names_a_secret
 from opsconductor.imports import knownhosts
 from opsconductor.imports.drafts import Draft, Place, Reading, Remark, document, literals, one_line
 from opsconductor.imports.foreignyaml import Tagged
@@ -24,6 +25,10 @@ _TEMPLATE = re.compile(r"\{\{|\{%")
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 _SECRET = re.compile(r"(?i)pass(word|wd|phrase)?$|passw|secret|token|api_?key|private_key$|credential")
 _JUMP = re.compile(r"-J\s*['\"]?([^\s'\"]+)|ProxyJump=['\"]?([^\s'\"]+)|ProxyCommand=(['\"]?)(.+?)\3(?:\s+-o|\s*$)")
+_NUMBERS = re.compile(r"(?i)pass(?:word|wd|phrase)?[0-9]*$|pwd?[0-9]*$")
+"""Names under which a number is no count."""
+_HOLDERS = re.compile(r"(?i)passw|secrets?$")
+"""Of a mapping with such a name each value is a secret, whatever it is called."""
 _TRUE = ("yes", "true", "1", "on", "y", "t")
 _CONNECTING = {
     "host": ("ansible_host", "ansible_ssh_host"),
@@ -122,10 +127,9 @@ class _Maker:
                 self._once(one.place, f"{name} says how Ansible itself works", "the engine needs no such setting")
             elif "!vault" in json.dumps(one.value, default=lambda tagged: f"!{tagged.tag}"):
                 self._once(one.place, f"{name} is encrypted", "make a Credential, and give it by 'env' or 'stdin'")
-            elif _SECRET.search(name) and isinstance(one.value, str) and one.value and not _TEMPLATE.search(one.value):
-                self._once(
-                    one.place, f"{name} looks like a secret", "make a Credential, and give it by 'env' or 'stdin'"
-                )
+            elif (secret := _secret(name, name, one.value)) is not None:
+                what = f"{one_line(secret, 100)} looks like a secret"
+                self._once(one.place, what, "make a Credential, and give it by 'env' or 'stdin'")
             else:
                 if _TEMPLATE.search(json.dumps(one.value, default=str)):
                     what = f"{name} holds a template, which Ansible fills when it runs"
@@ -289,6 +293,26 @@ class _Maker:
 
 
 _NONE = object()
+
+
+def _secret(name: str, shown: str, value: Any) -> str | None:
+    """What of a variable looks like a secret, itself or within it; None where nothing does."""
+    if isinstance(value, dict):
+        held = name if _HOLDERS.search(name) else ""
+        parts = [(held or str(key), f"{shown}.{key}", one) for key, one in value.items()]
+    elif isinstance(value, list):
+        parts = [(name, shown, one) for one in value]
+    else:
+        return shown if _is_secret(name, value) else None
+    return next((found for part in parts if (found := _secret(*part)) is not None), None)
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    if isinstance(value, str):
+        named = _SECRET.search(name) is not None or names_a_secret(name)
+        return named and bool(value) and not _TEMPLATE.search(value)
+    counts = isinstance(value, bool) or not isinstance(value, int) or len(str(value)) <= 3
+    return not counts and _NUMBERS.search(name) is not None
 
 
 def _port(text: str | None) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import available_timezones
 
+from engine.leaks import names_a_secret, shown, stands_for_a_secret
 from opsconductor.imports.commands import name_of
 from opsconductor.imports.crontime import MACROS, CarryError, Timing, timing
 from opsconductor.imports.drafts import Draft, Place, Reading, Remark, document, has_expression, literal, one_line
@@ -174,6 +175,13 @@ class _Reader:
                 place,
                 f"a variable with the name {one_line(name, 40)!r}",
                 "no shell could read it; give it another name",
+            )
+            return around
+        if (names_a_secret(name) and not stands_for_a_secret(value)) or shown(value.encode()).leaks:
+            self.lose(
+                place,
+                f"{name} looks like a secret; the jobs below it are carried without it",
+                "make it a Credential, and give it to the Jobs that need it by 'env'",
             )
             return around
         return around.with_env(name, value)

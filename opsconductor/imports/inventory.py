@@ -15,6 +15,7 @@ from typing import Any
 
 from opsconductor.imports.drafts import Place, Remark, UnreadableError, one_line
 from opsconductor.imports.foreignyaml import Loaded, Path, load
+from opsconductor.imports.inventorylist import as_mappings, is_listed
 
 MAX_HOSTS = 5_000
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
@@ -108,7 +109,7 @@ def read(files: Mapping[str, bytes], named: Collection[str]) -> Inventory:
         elif name not in named and name.endswith(_IGNORED):
             inventory.note(place, f"{name}: Ansible leaves such a file of a folder out", "name it to have it read")
         elif data.startswith(b"#!"):
-            inventory.lose(place, f"{name} is a program", "run it, and import what it gives with --list, as YAML")
+            inventory.lose(place, f"{name} is a program", "run it with --list, and import what it prints")
         else:
             _source(inventory, name, data)
     for name, sort, of in later:
@@ -202,6 +203,7 @@ def _yaml(inventory: Inventory, document: Loaded, name: str) -> None:
         inventory.lose(place, f"{name} has the settings of a plug-in that asks elsewhere", hint)
         return
     inventory.comments += document.comments
+    document = as_mappings(document) if is_listed(document.data) else document
     for group in document.data:
         _yaml_group(inventory, document, (group,), name)
 

@@ -19,9 +19,9 @@ from opsconductor.imports.naming import Names, slug
 from schemas.target import Target, TargetGroup
 from tests.import_cases import cases, laid_out, parsed
 
-REFUSED = {"bad-lines", "yaml-odd"}
+REFUSED = {"bad-lines", "yaml-odd", "listed"}
 """Ansible takes nothing of such a file; what can be understood of it is carried, and the rest is listed."""
-ASKS = {"program", "secrets"}
+ASKS = {"program", "secrets", "short-secrets"}
 """What Ansible would run a program for, or a password."""
 SAMPLES = [path for path in cases("ansible") if path.stem not in REFUSED | ASKS]
 
@@ -81,6 +81,25 @@ def test_targets_have_here_the_variables_that_hosts_have_there(path: Path, tmp_p
         here = {**Variables(groups).of(target), **target.spec.vars}
         plain = {key: as_text(one.value) for key, one in there.items() if not key.startswith("ansible_")}
         assert json.loads(json.dumps(here).replace("${{ '${{' }}", "${{")) == plain
+
+
+def test_what_a_program_prints_is_what_ansible_takes_it_for(tmp_path: Path) -> None:
+    """Ansible reads lists from a program only; the text that it printed is carried like the program's inventory."""
+    given, _ = files(next(path for path in cases("ansible") if path.stem == "listed"), tmp_path)
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncat '{tmp_path / 'listed.json'}'\n")
+    program.chmod(0o700)
+    theirs = according_to_ansible(tmp_path, [str(program)])
+    printed = json.dumps(theirs).encode()
+    for text in (given, {"printed": printed}):
+        ours = read(text, list(text))
+        variables = effective(ours)
+        assert {name: {key: one.value for key, one in variables[name].items()} for name in ours.hosts} == {
+            name: theirs["_meta"]["hostvars"].get(name, {}) for name in ("h1", "h2", "h3", "u1")
+        }
+        assert set(ours.groups) == {"all", "web", "db", "prod", "ungrouped"}
+        assert set(ours.groups["web"].hosts) == {"h1", "h2"}
+        assert set(ours.groups["prod"].children) == {"web", "db"}
 
 
 HOSTILE = [
