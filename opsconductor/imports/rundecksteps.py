@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.binding import Bound, bind
 from opsconductor.imports.drafts import Place, Remark, one_line
 from opsconductor.imports.rundeckwords import TokenError, inlined
 
@@ -64,7 +65,13 @@ class Steps:
         named = command.get("description")
         step: dict[str, Any] = {"name": one_line(named, 100)} if isinstance(named, str) and named.strip() else {}
         try:
-            step |= self._action(_plain(command), place)
+            made = self._action(_plain(command), place)
+            found = bind(made["run"], made.get("shell", "sh"))
+            if isinstance(found, Bound):
+                step |= made
+            else:
+                self.lose(place, one_line(found[0].message, 120), found[0].hint)
+                step |= _placeholder("an option, or what else Rundeck puts in, where no shell takes a value as data")
         except TokenError as error:
             self.lose(place, f"{error} stands for something that only Rundeck knows", "write the step by hand")
             step |= _placeholder(str(error))
