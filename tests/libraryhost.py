@@ -19,6 +19,8 @@ from tests.openssh import OpenSsh
 from tests.running import Bench
 
 __all__ = ["Steps", "host", "steps"]
+_PATIENCE = 120.0
+"""Seconds for a step: some work through ten thousand names, and the machine may be busy."""
 
 
 @dataclass
@@ -42,7 +44,9 @@ class Steps:
         given = {"id": "it", "uses": uses, "with": inputs}
         job = JobSpec.model_construct(steps=(Step.model_validate(given),))
         plan = planned_steps(job, [], {}, catalog().library)
-        done = await bench.execute(*plan, targets=(target_of(self.server),), credentials=credentials)
+        done = await bench.execute(
+            *plan, targets=(target_of(self.server),), credentials=credentials, patience=_PATIENCE
+        )
         await bench.drain(timedelta(0))
         return done.steps()["it"]
 

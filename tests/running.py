@@ -217,11 +217,11 @@ class Bench:
         await self.journal.write(lambda tx: runs.enqueue(tx, new, self.clock.now()))
         return new.id
 
-    async def execute(self, *planned: PlannedStep, **more: Any) -> Ran:
+    async def execute(self, *planned: PlannedStep, patience: float = PATIENCE, **more: Any) -> Ran:
         """Queue a run, work on it, and wait for its end."""
         run = await self.enqueue(*planned, **more)
         self.start()
-        return await self.ended(run)
+        return await self.ended(run, patience=patience)
 
     async def cancel(self, run: RunId) -> None:
         await self.journal.write(lambda tx: runs.cancel(tx, run, reason=None, by="ann", now=self.clock.now()))

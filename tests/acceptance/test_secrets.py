@@ -167,7 +167,8 @@ SHOWN = (
     "/", "/grid", "/runs/RUN", "/runs/RUN/log?target=here&step=print", "/jobs/tells", "/targets", "/targets/here",
     "/sync", "/health", "/schedule", "/kinds/credential", "/kinds/credential/first", "/kinds/job/tells", "/feed.atom",
     "/badge/tells.svg", "/schedule.ics", "/api/v1/grid", "/api/v1/jobs/tells", "/api/v1/runs/RUN",
-    "/api/v1/runs/RUN/log?step=print", "/metrics", "/healthz", "/readyz",
+    "/api/v1/runs/RUN/log?target=here&step=print", "/runs/RUN/logs", "/runs/RUN/log.txt?target=here&step=print",
+    "/metrics", "/healthz", "/readyz",
 )  # fmt: skip
 READ = (
     ("logs", "RUN"), ("get", "run", "-o", "json"), ("describe", "run", "RUN", "-o", "json"),
