@@ -1,10 +1,11 @@
-"""The files of the repository for runners: those of a commit in a mirror, or those that stand in a folder."""
+"""Files of the repository: those of a commit in a mirror, for runners and pages, and those that stand in a folder."""
 
 import threading
 from pathlib import Path
 
 from journal.errors import Refused, Unavailable
 from reconciler.committed import Committed, NotThere
+from reconciler.objects import Objects
 from runners.repository import MOST, Entry, NoFile
 
 
@@ -38,6 +39,22 @@ class MirroredFiles:
         except (NotThere, Unavailable, Refused) as error:
             raise NoFile(str(error)) from error
         return tuple(Entry(one.path, one.size, one.executable) for one in found)
+
+
+class CommittedDocuments:
+    """The files of documents of commits in the mirror at `path`, for threads that ask beside the loop's own reading."""
+
+    def __init__(self, path: Path) -> None:
+        self._objects = Objects(path)  # they have one caller at a time
+        self._lock = threading.Lock()
+
+    def file(self, commit: str, path: str) -> bytes | None:
+        """A file as a commit has it; None where it has none, or either is not there now."""
+        with self._lock:
+            try:
+                return self._objects.file(commit, path)
+            except (Refused, Unavailable):
+                return None
 
 
 def file_below(folder: Path, path: str) -> bytes:

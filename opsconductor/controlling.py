@@ -3,7 +3,6 @@
 import asyncio
 import platform
 from datetime import datetime, timedelta
-from threading import Lock
 
 import structlog
 
@@ -14,6 +13,7 @@ from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.reaper import Reaper
 from journal.store import Journal
+from opsconductor.committed import CommittedDocuments
 from opsconductor.idle import is_idle
 from opsconductor.mirrors import Mirrors
 from opsconductor.settings import Settings
@@ -68,8 +68,7 @@ class Controlling:
         self._wake = wake
         self._stop = stop
         self._objects = Objects(mirrors.source.path)
-        # For others than the loop, who ask from threads of their own; Objects have one caller at a time.
-        self._committed, self._committed_turn = Objects(mirrors.source.path), Lock()
+        self._committed = CommittedDocuments(mirrors.source.path)
         sign_key, own = settings.sign_key, settings.state.root / "trust"
         self._key = StatusKey(sign_key, own, settings.trust.file) if sign_key is not None else None
         self._branch: StatusBranch | None = None
@@ -117,11 +116,7 @@ class Controlling:
 
     def committed(self, commit: str, path: str) -> bytes | None:
         """A file as a commit has it, as far as both are there."""
-        with self._committed_turn:
-            try:
-                return self._committed.file(commit, path)
-            except (Refused, Unavailable):
-                return None
+        return self._committed.file(commit, path)
 
     # --- beginning ----------------------------------------------------------------------------------------------
 

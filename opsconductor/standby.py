@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from threading import Lock
 
 import structlog
 from sqlalchemy import Connection
@@ -18,13 +17,14 @@ from journal import facts
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
+from opsconductor.committed import CommittedDocuments
 from opsconductor.mirrors import Mirrors
 from opsconductor.settings import Settings
 from reconciler import projection
 from reconciler.accepted import ACCEPTED, Accepted
 from reconciler.claim import SYNC_FILE
 from reconciler.definitions import Definitions
-from reconciler.objects import NoSuchCommit, Objects
+from reconciler.objects import NoSuchCommit
 from reconciler.outlook import Outlook
 from reconciler.wake import Wake
 
@@ -55,7 +55,7 @@ class Standby:
         self._wake = wake
         self._definitions = definitions
         self._loading: asyncio.Future[Compiled] | None = None
-        self._committed, self._committed_turn = Objects(mirrors.source.path), Lock()
+        self._committed = CommittedDocuments(mirrors.source.path)
         self._outlook = Outlook(mirrors.source, settings.branch, settings.trust)
         self._sync = SyncView()
         self._said: str | None = None
@@ -87,11 +87,7 @@ class Standby:
 
     def committed(self, commit: str, path: str) -> bytes | None:
         """A file as a commit has it, as far as both are there. May be asked from another thread."""
-        with self._committed_turn:
-            try:
-                return self._committed.file(commit, path)
-            except (Refused, Unavailable):
-                return None
+        return self._committed.file(commit, path)
 
     async def keep_warm(self) -> None:
         """Follow the source and the journal."""

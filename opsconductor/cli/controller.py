@@ -32,7 +32,7 @@ from opsconductor.cli.options import (
     VerifyOption,
     trust_of,
 )
-from opsconductor.settings import Settings, parse_source, secret_host
+from opsconductor.settings import Settings, database_files, parse_source, secret_host
 from opsconductor.terminal import chatter
 
 
@@ -70,7 +70,7 @@ def controller(
         secret_host=secret_host(os.environ),
         trust=trust_of(verify, trust),
         sign_key=sign_key.expanduser().resolve() if sign_key else None,
-        own=() if token is None else (token,),
+        own=(*(() if token is None else (token,)), *database_files(database, os.environ)),
         status_remote=status_remote,
         grace=patience_of(grace),
         take_over=take_over,

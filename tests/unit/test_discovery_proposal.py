@@ -1,11 +1,9 @@
 """From scans to proposed Target documents: who is who, what is written, and what a person wrote that stays."""
 
-import base64
 import json
 import random
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,89 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.discovery import report, seen
-from engine.discovery.matching import Known, known, matched
-from engine.discovery.proposal import NEW, Base, Place, Proposal, Scanned, proposed
+from engine.discovery.matching import Known, matched
+from engine.discovery.proposal import NEW, Scanned, proposed
 from engine.discovery.seen import Answer, Scan, SeenHost, Service
-from engine.discovery.telling import body, evidence, title
+from engine.discovery.telling import body, title
 from schemas.discovery import Discovery
-from schemas.guard import load
 from schemas.reader import read
-from schemas.target import Target
-
-NOW = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
-FOLDER = "definitions/targets"
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-
-
-def key(number: int) -> str:
-    blob = b"\0\0\0\x0bssh-ed25519\0\0\0 " + number.to_bytes(32, "big")
-    return f"ssh-ed25519 {base64.b64encode(blob).decode()}"
-
-
-def ssh(number: int, port: int = 22) -> Answer:
-    return Answer("ssh", port, keys=(key(number),))
-
-
-def host(last: int, *answers: Answer, **more: Any) -> SeenHost:
-    services = tuple(Service(one.port) for one in answers) or (Service(9100),)
-    return SeenHost(f"10.1.0.{last}", answers=answers, services=services, **more)
-
-
-def discovery(**spec: Any) -> Discovery:
-    document = {
-        "apiVersion": "opsconductor/v1",
-        "kind": "Discovery",
-        "metadata": {"name": "lab"},
-        "spec": {"networks": ["10.1.0.0/24"], **spec},
-    }
-    found = read(json.dumps(document).encode(), "lab.yaml")
-    assert not found.findings, found.findings
-    made = found.documents[0].document
-    assert isinstance(made, Discovery)
-    return made
-
-
-class Network:
-    """Definitions, and scans after another, each merged or not."""
-
-    def __init__(self, **spec: Any) -> None:
-        self.discovery = discovery(**spec)
-        self.files: dict[str, bytes] = {}
-        self.last_seen: Mapping[str, datetime] = {}
-        self.now = NOW
-
-    def base(self) -> Base:
-        targets: dict[str, Target] = {}
-        places: dict[str, Place] = {}
-        for file, text in self.files.items():
-            found = read(text, file)
-            assert not found.findings, found.findings
-            for one in found.documents:
-                if isinstance(one.document, Target):
-                    targets[one.document.name] = one.document
-                    places[one.document.name] = Place(file, one.index)
-        return Base(targets, places, self.files.get, {"web-key": "ssh", "win": "password"})
-
-    def scan(self, *hosts: SeenHost, after: timedelta = timedelta(hours=1), merged: bool = True) -> Proposal:
-        self.now += after
-        scan = Scan("lab", "discover-lab-1", self.now, self.now, 256, hosts)
-        made = proposed(self.base(), [Scanned(self.discovery, scan, self.last_seen)])
-        self.last_seen = made.outcomes["lab"].last_seen
-        if merged:
-            self.files |= made.files
-        return made
-
-    def target(self, name: str) -> dict[str, Any]:
-        found = load(self.files[f"{FOLDER}/{name}.yaml"], "").documents[0]
-        assert isinstance(found, dict)
-        return found
-
-    def lines(self, name: str) -> list[str]:
-        return self.files[f"{FOLDER}/{name}.yaml"].decode().splitlines()
-
-
-def verdicts(made: Proposal) -> dict[str, str]:
-    return {row.address: row.verdict for row in made.outcomes["lab"].rows}
+from tests.discoveries import FOLDER, NOW, PEM, Network, discovery, host, key, ssh, verdicts
 
 
 def test_an_address_of_which_no_port_is_open_is_no_host_to_admit() -> None:
@@ -251,79 +173,6 @@ def test_another_machine_at_an_address_is_another_target() -> None:
     new = next(row for row in made.outcomes["lab"].rows if row.verdict == "new")
     assert new.target == "host-10-1-0-5-2"
     assert "is at the address of host-10-1-0-5, and is told apart from it" in new.notes
-
-
-def test_a_machine_that_was_set_up_anew_has_its_keys_proposed_loudly() -> None:
-    network = Network()
-    mac = "aa:bb:cc:00:00:01"
-    network.scan(host(5, ssh(1), mac=mac))
-    made = network.scan(host(5, ssh(2), mac=mac))
-    (row,) = made.outcomes["lab"].rows
-    assert row.verdict == "changed"
-    assert row.notes[0].startswith("SHOWS OTHER SSH HOST KEYS")
-    assert network.target("host-10-1-0-5")["spec"]["connections"]["ssh"]["hostKeys"] == [key(2)]
-
-
-def test_new_keys_are_those_of_the_port_that_the_connection_goes_to() -> None:
-    """What else the machine offers by SSH does not log in there, and what a person says of authorities stays."""
-    network = Network()
-    mac = "aa:bb:cc:00:00:01"
-    network.scan(host(5, ssh(1), ssh(2, 2222), mac=mac))
-    file = f"{FOLDER}/host-10-1-0-5.yaml"
-    text = network.files[file].decode()
-    network.files[file] = text.replace(
-        f"hostKeys: [{key(1)}]", f"hostKeys: ['@cert-authority {key(8)}', {key(1)}, '@revoked {key(9)}']"
-    ).encode()
-    assert network.files[file].decode() != text
-    made = network.scan(host(5, ssh(3), ssh(2, 2222), mac=mac))
-    assert made.outcomes["lab"].rows[0].notes[0].startswith("SHOWS OTHER SSH HOST KEYS")
-    keys = network.target("host-10-1-0-5")["spec"]["connections"]["ssh"]["hostKeys"]
-    assert keys == [f"@cert-authority {key(8)}", f"@revoked {key(9)}", key(3)]
-    assert network.scan(host(5, ssh(2, 2222), mac=mac)).files == {}
-
-
-OTHER_PEM = PEM.replace("MIIB", "MIIC")
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "url"),
-    [
-        (Answer("http", 443, tls=True, certificate=PEM), {}, "https://10.1.0.5/"),
-        (Answer("http", 8443, tls=True, certificate=PEM), {}, "https://10.1.0.5:8443/"),
-        (Answer("winrm", 5986, tls=True, certificate=PEM, names=("old.lab",)), {"names": ("new.lab",)}, None),
-    ],
-)
-def test_another_certificate_is_proposed_loudly(before: Answer, after: dict[str, Any], url: str | None) -> None:
-    network = Network()
-    network.scan(host(5, ssh(1), before))
-    other = replace(before, certificate=OTHER_PEM, **after)
-    made = network.scan(host(5, ssh(1), other))
-    (row,) = made.outcomes["lab"].rows
-    assert row.notes[0].startswith(f"SHOWS ANOTHER CERTIFICATE at {before.mark}")
-    said = network.target("host-10-1-0-5")["spec"]["connections"][before.kind]
-    assert said["caCert"] == OTHER_PEM
-    assert (said.get("baseUrl"), said.get("serverName")) == (url, "new.lab" if after else None)
-    assert network.scan(host(5, ssh(1), other)).files == {}
-    network.scan(host(5, ssh(1), replace(other, certificate=PEM, trusted=True)))
-    assert "caCert" not in network.target("host-10-1-0-5")["spec"]["connections"][before.kind]
-    assert network.scan(host(5, ssh(1), replace(other, certificate=PEM, trusted=True))).files == {}
-
-
-def test_the_certificate_of_a_connection_that_came_later_is_watched_too() -> None:
-    network = Network()
-    network.scan(host(5, ssh(1)))
-    network.scan(host(5, ssh(1), Answer("http", 443, tls=True, certificate=PEM)))
-    network.scan(host(5, ssh(1), Answer("http", 443, tls=True, certificate=OTHER_PEM)))
-    assert network.target("host-10-1-0-5")["spec"]["connections"]["http"]["caCert"] == OTHER_PEM
-
-
-def test_a_certificate_that_a_person_wrote_stays() -> None:
-    """An authority's, say, that vouches for whatever is shown next."""
-    network = Network()
-    network.scan(host(5, ssh(1), Answer("http", 443, tls=True, certificate=PEM)))
-    file = f"{FOLDER}/host-10-1-0-5.yaml"
-    network.files[file] = network.files[file].replace(b"MIIB", b"MIIA")
-    assert network.scan(host(5, ssh(1), Answer("http", 443, tls=True, certificate=OTHER_PEM))).files == {}
 
 
 def test_copies_of_one_machine_are_told_apart_by_what_is_left() -> None:
@@ -530,90 +379,3 @@ def test_who_is_who_does_not_depend_on_the_order() -> None:
         chance.shuffle(hosts)
         chance.shuffle(targets)
         assert matched(hosts, targets) == expected
-
-
-def test_a_certificate_authority_is_no_host_key() -> None:
-    text = f"spec: {{host: 10.1.0.5, connections: {{ssh: {{hostKeys: ['@cert-authority {key(1)}']}}}}}}"
-    found = read(f"apiVersion: opsconductor/v1\nkind: Target\nmetadata: {{name: a}}\n{text}\n".encode(), "a.yaml")
-    target = found.documents[0].document
-    assert isinstance(target, Target)
-    assert known(target).keys == frozenset()
-
-
-# --- words ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_request_says_who_is_new_changed_and_gone() -> None:
-    network = Network()
-    network.scan(host(5, ssh(1)), host(6, ssh(2)))
-    made = network.scan(host(7, ssh(1)), host(8, ssh(3), vendor="@everyone | <b>"))
-    text = body(made.outcomes)
-    assert title(made.outcomes) == "Discovery lab: 1 new, 1 changed, 1 gone"
-    for said in ("### New hosts", "### Changed hosts", "### Hosts that did not answer", "`moved from 10.1.0.5`"):
-        assert said in text
-    assert "ssh-ed25519 SHA256:" in text
-
-
-def test_a_long_request_says_that_there_is_more() -> None:
-    hosts = tuple(host(n, ssh(n)) for n in range(1, 255))
-    scan = Scan("lab", "r", NOW, NOW, 256, hosts)
-    made = proposed(Network().base(), [Scanned(discovery(), scan)])
-    assert "… and 54 more." in body(made.outcomes)
-    short = body(made.outcomes, most=2_000)
-    assert len(short) <= 2_000
-    assert "the DiscoveryReport" in short
-
-
-def test_a_long_request_is_cut_by_the_row_and_tells_of_changed_hosts_first() -> None:
-    """Strangers who answer in dozens, or with keys on every port, do not hide the machine whose keys are others."""
-    network = Network()
-    mac = "aa:bb:cc:00:00:01"
-    network.scan(host(200, ssh(1), mac=mac), host(201, ssh(2), mac="aa:bb:cc:00:00:02"))
-    loud = [Answer("ssh", port, keys=tuple(key(port * 100 + n) for n in range(16))) for port in range(1, 65)]
-    crowd = [replace(host(n, *loud), services=tuple(Service(p, "x" * 256, "y" * 256) for p in range(1, 65)))
-             for n in range(1, 150)]  # fmt: skip
-    known_ones = host(200, ssh(1), Answer("rdp", 3389), mac=mac), host(201, ssh(3), mac="aa:bb:cc:00:00:02")
-    text = body(network.scan(*crowd, *known_ones, merged=False).outcomes)
-    assert len(text) <= 60_000
-    heads = [one for one in text.splitlines() if one.startswith("###")]
-    assert heads == ["### Changed hosts", "### New hosts"]
-    rows = [one for one in text.splitlines() if one.startswith("| `host")]
-    assert ["SHOWS OTHER SSH HOST KEYS" in one for one in rows[:3]] == [True, False, False]
-    assert "`rdp:3389`" in rows[1]
-    assert f"… and {151 - len(rows)} more." in text
-    assert len(rows) > 20
-    assert max(map(len, rows)) < 4_000
-    assert text.endswith("What is left out stands in the DiscoveryReport on the status branch.\n")
-
-
-def test_no_discovery_hides_what_another_one_found() -> None:
-    """Whatever fits: the text is no longer than it may be, at any length, and tells what it left out."""
-    network = Network()
-    hosts = {"a": tuple(host(n, ssh(n)) for n in range(1, 200)), "b": (host(210, ssh(210)),)}
-    scans = []
-    for name, found in hosts.items():
-        said = {**network.discovery.model_dump(by_alias=True), "metadata": {"name": name}}
-        scan = Scan(name, "r", NOW, NOW, 256, found)
-        scans.append(Scanned(Discovery.model_validate(said, strict=False), scan))
-    outcomes = proposed(network.base(), scans).outcomes
-    for most in range(600, 9_000, 97):
-        assert len(text := body(outcomes, most)) <= most
-        assert "the DiscoveryReport" in text
-    assert "10.1.0.210" in body(outcomes, 6_000)
-
-
-def test_a_known_host_with_other_keys_is_told_though_nothing_of_it_is_changed() -> None:
-    network = Network()
-    text = (
-        "apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: mine}\n"
-        f"spec: {{host: web.example.org, connections: {{ssh: {{hostKeys: ['{key(1)}']}}}}}}\n"
-    )
-    network.files["definitions/mine.yaml"] = text.encode()
-    made = network.scan(host(5, ssh(2), names=("web.example.org",)), host(6))
-    said = body(made.outcomes)
-    assert said.index("### Known hosts to look at") < said.index("SHOWS OTHER SSH HOST KEYS") < said.index("### New")
-
-
-def test_evidence_is_what_ssh_keygen_shows() -> None:
-    lines = list(evidence(replace(host(5, ssh(1)), services=(Service(22, "ssh", "OpenSSH", "9.2"),))))
-    assert lines == ["ssh:22", "ssh-ed25519 SHA256:" + lines[1].rpartition(":")[2], "22: OpenSSH 9.2"]
