@@ -19,10 +19,10 @@ def test_what_only_time_makes_true_is_taken_in_after_half_a_minute(browser: Brow
     page.route("**/events", lambda route: None)  # nothing is ever told
     stop_the_clock(page)
     page.goto(f"{address}/kinds")
-    asked: list[str] = []
+    asked: list[str] = []  # of the page itself: its icon, and who asks for events, may come late
     page.on("request", lambda request: asked.append(request.url))
     page.clock.fast_forward(29_000)
-    assert asked == []
+    assert f"{address}/kinds" not in asked
     with page.expect_response(f"{address}/kinds"):
         page.clock.fast_forward(2_000)
     page.context.close()
