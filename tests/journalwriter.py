@@ -14,7 +14,7 @@ from journal import facts
 
 ROOT = Path(__file__).parents[1]
 _WRITER = """
-import asyncio, sys
+import asyncio, signal, sys, threading
 from journal import facts, points
 from journal.clock import SystemClock
 from journal.store import Journal
@@ -30,9 +30,9 @@ async def main(url, stop_at):
 
 def hook(name):
     if name == sys.argv[2]:
-        import os, signal
         print(name, flush=True)
-        os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+        # To this thread: one that is sent to the process may stop another of its threads first, while this one commits.
+        signal.pthread_kill(threading.get_ident(), getattr(signal, sys.argv[3]))
 
 points.install(hook)
 asyncio.run(main(sys.argv[1], None))
