@@ -5,15 +5,9 @@ from pathlib import Path
 from engine.catalog import DEFAULT_POOL
 from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
 from opsconductor.exits import UsageError
-from opsconductor.validation import files_below
+from opsconductor.tree import files_below, root_of
 from schemas.project import Project
 from schemas.reader import Authored, read
-
-
-def root_of(path: Path) -> Path | None:
-    """The nearest folder upwards, the folder itself among them, that holds a Project; None where none does."""
-    here = path.resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), None)
 
 
 def documents_below(root: Path) -> tuple[Project | None, list[Authored]]:

@@ -9,7 +9,7 @@ from engine.commented import NotFormatted
 from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
 from engine.vendored import is_apart
 from opsconductor.exits import UsageError
-from opsconductor.validation import files_below
+from opsconductor.tree import files_below
 from opsconductor.wholefile import replace
 from schemas.characters import MAX_BYTES
 from schemas.reader import read

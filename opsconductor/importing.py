@@ -12,7 +12,8 @@ from opsconductor.exits import UsageError
 from opsconductor.imports.drafts import MAX_BYTES, MAX_DRAFTS, MAX_FILES, Draft, Reading, Remark
 from opsconductor.imports.leaving import without
 from opsconductor.imports.written import mark_of, rendered, source_of
-from opsconductor.validation import files_below, validate_paths
+from opsconductor.tree import files_below
+from opsconductor.validation import validate_paths
 from opsconductor.wholefile import replace
 from schemas.paths import is_inside
 from schemas.reader import read

@@ -19,10 +19,9 @@ from engine import builtin
 from engine.compile import compile_files
 from engine.vendored import LOCK_FILE, Vendored, digest, file_of, libraries_of, vendored
 from journal.errors import Refused
-from opsconductor import checkout, libraryorigin, lockfile
+from opsconductor import libraryorigin, lockfile, tree
 from opsconductor.exits import UsageError
 from opsconductor.libraryorigin import Found, Origin
-from opsconductor.validation import files_below
 from schemas.diagnostic import Diagnostic
 from schemas.library import StepLibrary
 from schemas.reader import read
@@ -177,7 +176,7 @@ class Libraries:
     # --- files ---
 
     def _files(self) -> dict[str, bytes]:
-        return files_below(self.root, ("libraries/*/library.yaml", "libraries/*/steps/*"))[0]
+        return tree.files_below(self.root, ("libraries/*/library.yaml", "libraries/*/steps/*"))[0]
 
     def _read_lock(self) -> dict[str, Any]:
         try:
@@ -231,7 +230,7 @@ def built_in() -> tuple[Held, ...]:
 
 def root_of(where: Path) -> Path:
     """The folder with opsconductor.yaml that `where` lies in. Raises UsageError where there is none."""
-    found = checkout.root_of(where)
+    found = tree.root_of(where)
     if found is None:
         raise UsageError(f"{where}: there is no opsconductor.yaml here or above; name the repository by -C")
     return found

@@ -19,7 +19,7 @@ from journal.errors import Refused
 from opsconductor.exits import UsageError
 from opsconductor.settings import parse_source
 from opsconductor.terminal import printable
-from opsconductor.validation import files_below
+from opsconductor.tree import files_below
 from reconciler.gitprogram import Git, explain
 from reconciler.objects import Objects
 from reconciler.source import Source, redacted

@@ -10,9 +10,10 @@ from zoneinfo import available_timezones
 from engine.canonical import canonical
 from engine.compile import PROJECT_FILE, included
 from engine.vendored import is_apart
-from opsconductor.checkout import documents_below, root_of
+from opsconductor.checkout import documents_below
 from opsconductor.exits import UsageError
 from opsconductor.localzone import name_of_local_zone
+from opsconductor.tree import root_of
 from opsconductor.validation import validate_paths
 from opsconductor.wholefile import replace
 from opsconductor.writtenyaml import as_yaml

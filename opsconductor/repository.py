@@ -6,7 +6,6 @@ git through `reconciler.mirror` and `reconciler.objects` alone.
 
 import contextlib
 import hashlib
-import os
 import tempfile
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from journal.errors import Refused, Unavailable
 from opsconductor.exits import UsageError
+from opsconductor.owncache import own_cache
 from opsconductor.settings import parse_source
 from reconciler.source import Source, redacted
 from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
@@ -230,8 +230,7 @@ def _upstream(repo: "git.Repo") -> "git.RemoteReference | None":
 def _cached_clone(source: Source) -> "git.Repo":
     import git
 
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "opsconductor"
-    folder = base / f"{hashlib.sha256(source.text.encode()).hexdigest()[:16]}.git"
+    folder = own_cache() / f"{hashlib.sha256(source.text.encode()).hexdigest()[:16]}.git"
     if (folder / "HEAD").exists():
         return git.Repo(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

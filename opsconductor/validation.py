@@ -3,11 +3,7 @@
 Both walk in git's order and say what `engine.entries` says, so that the same content has the same findings.
 """
 
-import errno
-import os
-import stat
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.compile import (
@@ -21,26 +17,14 @@ from engine.compile import (
     project_to_read_by,
     rendered,
 )
-from engine.entries import (
-    MAX_FINDINGS,
-    MAX_FOLDERS,
-    Irregular,
-    beyond,
-    not_regular,
-    odd_name,
-    spelled,
-    too_deep,
-    too_large,
-)
-from engine.globs import matches, may_hold
 from engine.vendored import LOCK_FILE, file_of, is_apart, is_vendored, vendored
+from opsconductor.basis import Basis, Looks
 from opsconductor.cores import on_all_cores
 from opsconductor.garbage import uncollected
 from opsconductor.report import Report
-from schemas.characters import MAX_BYTES
+from opsconductor.tree import Tree, walked
 from schemas.diagnostic import Diagnostic
 from schemas.reader import read
-from schemas.span import start_of
 
 
 def validate_paths(root: Path, changes: Mapping[str, bytes] | None = None) -> Report:
@@ -48,17 +32,26 @@ def validate_paths(root: Path, changes: Mapping[str, bytes] | None = None) -> Re
 
     `changes` are files as they would be, or further ones, of at most 1 MiB each; nothing is written.
     """
-    changed = changes or {}
-    data = changed.get(PROJECT_FILE) or _Tree(root, ()).read(PROJECT_FILE)
-    project = project_to_read_by(read(data, PROJECT_FILE) if data is not None else None)
-    tree = _Tree(root, looked_at(project))
-    tree.walk("", 1)
-    if tree.beyond is not None:
-        tree.say(tree.beyond)
-    paths = {*tree.paths, *changed}
-    wanted = {*included(paths, project), *filter(is_apart, paths)}
-    files = {path: data for path in sorted(wanted) if (data := changed.get(path) or tree.read(path)) is not None}
-    return _report("", files, tuple(tree.findings), lambda path: path in changed or tree.holds(path), tree.small)
+    return _validated(root, changes or {})[0]
+
+
+def validate_folder(root: Path) -> tuple[Report, Basis | None]:
+    """The same, and what the findings rest on; None where the files changed meanwhile."""
+    report, looks = _validated(root, {})
+    return report, looks.basis() if looks is not None else None
+
+
+def _validated(root: Path, changed: Mapping[str, bytes]) -> tuple[Report, Looks | None]:
+    settings = changed.get(PROJECT_FILE) or Tree(root, ()).read(PROJECT_FILE)
+    project = project_to_read_by(read(settings, PROJECT_FILE) if settings is not None else None)
+    looks = Looks(walked(root, looked_at(project)))
+    paths = {*looks.tree.paths, *changed}
+    wanted = sorted({*included(paths, project), *filter(is_apart, paths)})
+    files = {path: data for path in wanted if (data := changed.get(path) or looks.read(path)) is not None}
+    report = _report(
+        "", files, tuple(looks.tree.findings), lambda path: path in changed or looks.holds(path), looks.small
+    )
+    return report, looks if files.get(PROJECT_FILE) == settings else None
 
 
 def validate_commit(git_dir: Path, commit: str) -> Report:
@@ -94,17 +87,6 @@ def validate_changed(git_dir: Path, commit: str, changes: Mapping[str, bytes | N
     )
 
 
-def files_below(root: Path, globs: tuple[str, ...]) -> tuple[dict[str, bytes], tuple[Diagnostic, ...]]:
-    """The regular files below a folder that the globs choose, and what is wrong with it. No link is followed."""
-    tree = _Tree(root, globs)
-    tree.walk("", 1)
-    if tree.beyond is not None:
-        tree.say(tree.beyond)
-    chosen = (path for path in sorted(tree.paths) if any(matches(glob, path) for glob in globs))
-    files = {path: data for path in chosen if (data := tree.read(path)) is not None}
-    return files, tuple(tree.findings)
-
-
 def _report(
     commit: str,
     files: dict[str, bytes],
@@ -135,140 +117,3 @@ def _report(
 def _sources(findings: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> dict[str, bytes]:
     wanted = {finding.span.file for finding in findings}
     return {file: data for file, data in sources.items() if file in wanted}
-
-
-@dataclass
-class _Tree:
-    """The files below a folder that the globs choose, by their path from it with `/` between names."""
-
-    root: Path
-    globs: tuple[str, ...]
-    paths: list[str] = field(default_factory=list)
-    findings: list[Diagnostic] = field(default_factory=list)
-    looked_at: int = 0
-    size: int = 0
-
-    @property
-    def beyond(self) -> Diagnostic | None:
-        """Which limit it passes, where it does: nothing further is looked at."""
-        return beyond(files=len(self.paths), size=self.size, entries=self.looked_at)
-
-    def say(self, finding: Diagnostic) -> None:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
-
-    def walk(self, folder: str, depth: int) -> None:
-        """Collect the files below a folder; `folder` is empty or ends in `/`. No folder is opened without need."""
-        for raw, entry in self._entries(folder):
-            self.looked_at += 1
-            if self.beyond is not None:
-                return
-            if raw.lower() != b".git":
-                self._look(folder, raw, entry, depth)
-
-    def holds(self, path: str) -> bool:
-        """Whether a path from the root is a regular file, without following any link."""
-        place = self.root.resolve()
-        try:
-            return Path(place, path).resolve() == place / path and stat.S_ISREG(os.lstat(place / path).st_mode)
-        except (OSError, ValueError):
-            return False
-
-    def small(self, path: str) -> bytes | None:
-        """A regular file of at most 1 MiB; None where it is none, without a finding."""
-        try:
-            fits = self.holds(path) and os.lstat(self.root / path).st_size <= MAX_BYTES
-        except OSError:
-            return None
-        return self.read(path) if fits else None
-
-    def read(self, path: str) -> bytes | None:
-        """The bytes of a regular file; None, with a finding, where it is none or cannot be read."""
-        try:
-            # Not through links, and without waiting for the other end of a pipe.
-            descriptor = os.open(f"{self.root}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            self._unreadable(path, error)
-            return None
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                self.say(not_regular(path, "folder" if stat.S_ISDIR(found.st_mode) else "other", wanted=True))
-                return None
-            if found.st_size > MAX_BYTES:
-                self.say(too_large(path, found.st_size))
-                return None
-            return os.read(descriptor, found.st_size + 1)
-        except OSError as error:
-            self._unreadable(path, error)
-            return None
-        finally:
-            os.close(descriptor)
-
-    def _look(self, folder: str, raw: bytes, entry: "os.DirEntry[str]", depth: int) -> None:
-        name, odd = spelled(raw)
-        path = f"{folder}{name}"
-        wanted = path == PROJECT_FILE or any(matches(glob, path) for glob in self.globs)
-        may_be_above = any(may_hold(glob, path) for glob in self.globs)
-        is_folder = entry.is_dir(follow_symlinks=False)
-        if odd is not None:
-            if wanted or (is_folder and may_be_above):
-                self.say(odd_name(path, odd))
-        elif not is_folder and not entry.is_symlink():
-            if wanted:
-                self._take(path, entry)
-        elif is_folder and not self._is_repository(path):
-            self._descend(path, depth, may_be_above=may_be_above)
-        elif wanted or may_be_above:
-            what: Irregular = "submodule" if is_folder else "link"
-            self.say(not_regular(path, what, wanted=wanted, globs=self.globs))
-
-    def _take(self, path: str, entry: "os.DirEntry[str]") -> None:
-        try:
-            found = entry.stat(follow_symlinks=False)
-        except OSError as error:
-            self._unreadable(path, error)
-            return
-        if not stat.S_ISREG(found.st_mode):
-            self.say(not_regular(path, "other", wanted=True))
-        elif found.st_size > MAX_BYTES:
-            self.say(too_large(path, found.st_size))
-        else:
-            self.size += found.st_size
-            self.paths.append(path)
-
-    def _descend(self, path: str, depth: int, *, may_be_above: bool) -> None:
-        if path == PROJECT_FILE:
-            self.say(not_regular(path, "folder", wanted=True))
-        if not may_be_above:
-            return
-        if depth > MAX_FOLDERS:
-            self.say(too_deep(path))
-        else:
-            self.walk(f"{path}/", depth + 1)
-
-    def _is_repository(self, path: str) -> bool:
-        """Whether git takes the folder for a submodule: it commits nothing in it."""
-        return os.path.lexists(self.root / path / ".git")
-
-    def _entries(self, folder: str) -> Iterator[tuple[bytes, "os.DirEntry[str]"]]:
-        """In git's order, in which a folder's name ends in `/`."""
-        try:
-            with os.scandir(self.root / folder) as entries:
-                named = [(os.fsencode(entry.name), entry) for entry in entries]
-        except OSError as error:
-            hint = "let the account that validates read it"
-            shown = folder.rstrip("/") or "."
-            message = f"the folder cannot be read: {error.strerror}"
-            self.say(Diagnostic(start_of(shown), "OC125", message, hint))
-            return
-        yield from sorted(named, key=lambda one: one[0] + (b"/" if one[1].is_dir(follow_symlinks=False) else b""))
-
-    def _unreadable(self, path: str, error: OSError) -> None:
-        if error.errno == errno.ELOOP:
-            self.say(not_regular(path, "link", wanted=True))
-        elif error.errno in (errno.ENXIO, errno.ENODEV):
-            self.say(not_regular(path, "other", wanted=True))
-        else:
-            hint = "let the account that validates read it"
-            self.say(Diagnostic(start_of(path), "OC125", f"the file cannot be read: {error.strerror}", hint))

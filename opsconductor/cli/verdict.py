@@ -4,10 +4,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsconductor import exits
 from opsconductor.exits import UsageError
 from opsconductor.garbage import uncollected
+from opsconductor.keptverdict import Kept, Verdict
+from opsconductor.tree import root_of, top_of
+
+if TYPE_CHECKING:
+    from opsconductor.report import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +54,53 @@ def give(asked: Asked) -> int:
 
 
 def _give(asked: Asked) -> int:
-    from opsconductor.checkout import root_of
-    from opsconductor.report import FORMATS, shown
-    from opsconductor.validation import validate_commit, validate_paths
+    if not asked.path.is_dir():
+        raise UsageError(f"{asked.path}: not a folder; give the one with opsconductor.yaml")
+    verdict = _of_folder(asked) if asked.rev is None else _of_commit(asked, asked.rev)
+    sys.stdout.write(f"{verdict.said}\n")
+    sys.stdout.flush()
+    return verdict.code
+
+
+def _of_folder(asked: Asked) -> Verdict:
+    root = root_of(asked.path) or asked.path.resolve()
+    top = top_of(root)
+    place = "" if top == root else root.relative_to(top).as_posix()
+    kept = Kept.of(root, asked.output, place)
+    if kept is not None and (known := kept.verdict()) is not None:
+        return known
+    _check_format(asked.output)
+    from opsconductor.validation import validate_folder
+
+    report, basis = validate_folder(root)
+    verdict = _verdict(report, asked.output, place)
+    if kept is not None and basis is not None:
+        kept.keep(verdict, basis)
+    return verdict
+
+
+def _of_commit(asked: Asked, rev: str) -> Verdict:
+    _check_format(asked.output)
+    from opsconductor.repository import Repository
+    from opsconductor.validation import validate_commit
+
+    repository = Repository.open(str(asked.path))
+    commit = repository.resolve(rev)
+    if commit is None:
+        raise UsageError(f"--rev {rev}: no such commit in {asked.path}")
+    return _verdict(validate_commit(repository.git_dir, commit), asked.output, "")
+
+
+def _check_format(output: str) -> None:
+    from opsconductor.report import FORMATS
+
+    if output not in FORMATS:
+        raise UsageError(f"--format {output}: there are {', '.join(FORMATS)}")
+
+
+def _verdict(report: "Report", output: str, place: str) -> Verdict:
+    """`place` leads to the folder from the root of its checkout; empty outside of one."""
+    from opsconductor.report import shown
     from schemas.diagnostic import has_errors
 
-    path = asked.path
-    if asked.output not in FORMATS:
-        raise UsageError(f"--format {asked.output}: there are {', '.join(FORMATS)}")
-    if not path.is_dir():
-        raise UsageError(f"{path}: not a folder; give the one with opsconductor.yaml")
-    if asked.rev is None:
-        root = root_of(path) or path
-        report, place = validate_paths(root), _place_of(root.resolve())
-    else:
-        from opsconductor.repository import Repository
-
-        repository = Repository.open(str(path))
-        commit = repository.resolve(asked.rev)
-        if commit is None:
-            raise UsageError(f"--rev {asked.rev}: no such commit in {path}")
-        report, place = validate_commit(repository.git_dir, commit), ""
-    sys.stdout.write(f"{shown(report, asked.output, place)}\n")
-    sys.stdout.flush()
-    return exits.FINDINGS if has_errors(report.findings) else exits.OK
-
-
-def _place_of(root: Path) -> str:
-    """The way to a folder from the root of its checkout; empty outside of one."""
-    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
-    return "" if top == root else root.relative_to(top).as_posix()
+    return Verdict(shown(report, output, place), exits.FINDINGS if has_errors(report.findings) else exits.OK)
