@@ -36,6 +36,7 @@ class Caused:
 
 
 _NEWEST = select(commits.c.seq, commits.c.commit, commits.c.verdict).order_by(commits.c.seq.desc()).limit(1)
+_KNOWN = select(commits.c.seq).where(commits.c.commit == bindparam("which")).limit(1)
 _RECENT = select(commits).order_by(commits.c.seq.desc()).limit(bindparam("most")).offset(bindparam("after"))
 _SET_OFF = (
     select(events.c.key, events.c.trigger, events.c.state, events.c.run, events.c.reason)
@@ -65,6 +66,11 @@ def last(conn: Connection) -> str | None:
     """The commit that was looked at last."""
     newest = conn.execute(_NEWEST).first()
     return None if newest is None else str(newest.commit)
+
+
+def is_known(conn: Connection, commit: str) -> bool:
+    """Whether a commit is among those that were looked at and are remembered."""
+    return conn.execute(_KNOWN, {"which": commit}).first() is not None
 
 
 def recent(conn: Connection, limit: int, after: int = 0) -> tuple[Judged, ...]:

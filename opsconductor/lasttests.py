@@ -1,18 +1,23 @@
-"""What `target test` found last, kept in the state folder for the pages of the engine: a small file for each target.
-
-It is no fact of the journal, whose only writer is the engine: whoever tries a target does it beside a running one.
+"""What `target test` found last, kept for the pages of the engine: a small file for each target in the state folder, or
+a fact of the journal that several machines share, whose folders are not seen from where it is called.
 """
 
+import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from engine.yamltext import stamp
+from journal import facts
+from journal.clock import SystemClock
+from journal.store import Journal
 from schemas.quantities import parse_instant
 
 if TYPE_CHECKING:
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 500
 """Characters of what a place answered."""
+_FACT = "tested/"
+"""The journal's fact for each target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +50,8 @@ class LastTest:
 def keep(folder: Path, results: Sequence["Tried"], at: datetime) -> None:
     """Note them in place of what was found before, each target whole or not at all. Raises OSError."""
     folder.mkdir(exist_ok=True)
-    for name in dict.fromkeys(one.target for one in results):
-        trials = [
-            asdict(Trial(one.connection, one.good, one.said[:_LONGEST], one.seconds))
-            for one in results
-            if one.target == name
-        ]
-        _replace(_file(folder, name), json.dumps({"at": stamp(at), "trials": trials}, ensure_ascii=False))
+    for name, found in _by_target(results, at):
+        _replace(_file(folder, name), json.dumps(found, ensure_ascii=False))
 
 
 def last(folder: Path, target: str) -> LastTest | None:
@@ -58,6 +60,43 @@ def last(folder: Path, target: str) -> LastTest | None:
         return _read(json.loads(_file(folder, target).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):  # a power cut may leave a file without its content
         return None
+
+
+def share(store: str, results: Sequence["Tried"], at: datetime) -> None:
+    """Note them in a journal, by its URL, in place of what was found before. Raises Unavailable and Refused."""
+    asyncio.run(_shared(store, results, at))
+
+
+async def _shared(store: str, results: Sequence["Tried"], at: datetime) -> None:
+    journal = Journal.open(store, clock=SystemClock())
+    try:
+        await journal.write(lambda tx: note(tx, results, at))
+    finally:
+        await journal.close()
+
+
+def note(tx: Connection, results: Sequence["Tried"], at: datetime) -> None:
+    """As `share`, in a transaction."""
+    for name, found in sorted(_by_target(results, at)):
+        facts.put(tx, _FACT + name, found)
+
+
+def noted(conn: Connection, target: str) -> LastTest | None:
+    """The last test that the journal has of a target."""
+    try:
+        return _read(facts.get(conn, _FACT + target))
+    except (ValueError, KeyError, TypeError):  # none, or of another version
+        return None
+
+
+def _by_target(results: Sequence["Tried"], at: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name in dict.fromkeys(one.target for one in results):
+        trials = [
+            asdict(Trial(one.connection, one.good, one.said[:_LONGEST], one.seconds))
+            for one in results
+            if one.target == name
+        ]
+        yield name, {"at": stamp(at), "trials": trials}
 
 
 def _read(data: Any) -> LastTest:

@@ -51,10 +51,13 @@ def secret_host(environment: Mapping[str, str]) -> Host:
     )
 
 
-def own_files(environment: Mapping[str, str], root: Path) -> tuple[Path, ...]:
-    """What is an engine's own, for a command that opens secrets as its runner would: its state, its key, its token."""
+def own_files(environment: Mapping[str, str], root: Path, url: str | None = None) -> tuple[Path, ...]:
+    """What is an engine's own, for a command that opens secrets as its runner would: its state, its key, its token.
+
+    `url` is its database, where that is not the one that the environment names.
+    """
     named = (environment.get(f"OPSCONDUCTOR_{name}") for name in ("SIGN_KEY", "TOKEN"))
-    database = database_files(environment.get("OPSCONDUCTOR_DATABASE"), environment)
+    database = database_files(url or environment.get("OPSCONDUCTOR_DATABASE"), environment)
     return (root, *(Path(one) for one in named if one), *database)
 
 

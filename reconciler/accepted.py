@@ -14,6 +14,8 @@ ACCEPTED = "accepted"
 """The journal's fact that holds it."""
 ACCEPTANCE = "acceptance"
 """The fact that holds the commit that a person accepted by name, until use was made of it."""
+OBSERVED = "observed"
+"""The fact that holds the head that was looked at last and did not come into force, for who has no mirror to ask."""
 
 
 @dataclass(frozen=True, slots=True)

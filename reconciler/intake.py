@@ -23,7 +23,7 @@ from journal.errors import Unavailable
 from journal.points import reach
 from journal.store import Journal
 from reconciler import changegate
-from reconciler.accepted import ACCEPTANCE, ACCEPTED, Accepted, forget_acceptance, text_of
+from reconciler.accepted import ACCEPTANCE, ACCEPTED, OBSERVED, Accepted, forget_acceptance, text_of
 from reconciler.board import Board
 from reconciler.chain import Followed, Trusted, chain_of, followed_or_stopped
 from reconciler.changegate import OpenChange
@@ -178,6 +178,8 @@ class Intake:
         """
         if commits.record(tx, said) and self._decides:
             self._deciders.statuses.judged(tx, said, catalog)
+        if head is not None:
+            facts.put(tx, OBSERVED, head)
         if head is not None and self._decides:
             self._deciders.statuses.behind(tx, head, said)
 

@@ -11,6 +11,7 @@ from opsconductor.address import DASHBOARD, Address, Pages, parse_public
 from opsconductor.address import parse as parse_address
 from opsconductor.exits import UsageError
 from opsconductor.loglines import FORMATS, Format
+from opsconductor.remembered import remembered
 from opsconductor.settings import StateFolder, default_state
 from reconciler.source import Source
 from schemas.quantities import parse_duration
@@ -115,6 +116,11 @@ def database_of(text: str | None, *, needed: bool = False) -> str | None:
 def state_of(source: Source, given: str | None) -> StateFolder:
     """What `--state` says."""
     return StateFolder(Path(given).expanduser().resolve() if given else default_state(source))
+
+
+def engine_folder(source: Source, given: str | None) -> StateFolder:
+    """The state folder of the engine that serves a source on this machine: what `--state` says, else as it began."""
+    return state_of(source, given) if given else StateFolder(remembered(source) or default_state(source))
 
 
 def pages_of(text: str | None, token: Path | None) -> Pages | None:

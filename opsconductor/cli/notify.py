@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opsconductor import exits
-from opsconductor.cli.engineoptions import DatabaseOption, database_of
+from opsconductor.cli.engineoptions import DatabaseOption, database_of, engine_folder
 from opsconductor.cli.options import (
     BranchOption,
     IdentityOption,
@@ -55,7 +55,7 @@ def test(
 
     It is sent from here, with the secrets of this machine: call it where the engine runs, as its user.
     """
-    from opsconductor.settings import identities, secret_host, secret_variables
+    from opsconductor.settings import identities, own_files, secret_host, secret_variables
     from opsconductor.telling import try_channel
     from opsconductor.workspace import Workspace
     from runners.secrets import Secrets
@@ -69,9 +69,15 @@ def test(
         known = ", ".join(sorted(catalog.channels)) or "none"
         chatter(f"there is no NotificationChannel '{channel}'; there are: {known}")
         return exits.FINDINGS
-    folder = (secret_dir or workspace.state_folder(state).secrets).resolve()
-    keys, host = identities(identity), secret_host(os.environ)
-    secrets = Secrets(folder, secret_variables(os.environ), restricted=restricted, host=host, identities=keys)
+    engine = workspace.state_folder(state)
+    secrets = Secrets(
+        (secret_dir or engine.secrets).resolve(),
+        secret_variables(os.environ),
+        restricted=restricted,
+        host=secret_host(os.environ),
+        identities=identities(identity),
+        own=own_files(os.environ, engine.root),
+    )
     tried = try_channel(catalog, channel, secrets, workspace.content, restricted=restricted)
     row = (tried.channel, tried.type, "ok" if tried.good else "failed", f"{tried.seconds:.1f}s", tried.said)
     columns = ("CHANNEL", "TYPE", "RESULT", "TOOK", "MESSAGE")
@@ -97,26 +103,21 @@ def replay(
     It writes to the state folder of the engine, which sends them at its next look: call it where that runs, as its
     user; or, of engines on several machines, to their database. Nothing needs to be stopped.
     """
-    from pathlib import Path
-
-    from opsconductor.remembered import remembered
-    from opsconductor.settings import StateFolder, default_state, parse_source
+    from opsconductor.settings import parse_source
     from opsconductor.telling import dead_letters, store_of
     from opsconductor.telling import replay as send_again
 
     check_format(output)
     if id_ is not None and not id_.strip():
         raise UsageError("the id is empty; leave it out to mean all dead letters")
-    where = parse_source(source)
-    root = Path(state).expanduser().resolve() if state else remembered(where) or default_state(where)
-    shared = database_of(database) if state is None else None
-    found = (dead_letters if list_ else send_again)(shared or store_of(StateFolder(root)), channel=channel, id=id_)
+    folder, shared = engine_folder(parse_source(source), state), database_of(database)
+    found = (dead_letters if list_ else send_again)(shared or store_of(folder), channel=channel, id=id_)
     data = {"messages": [_as_data(one) for one in found], "replayed": 0 if list_ else len(found)}
     show(Table(_COLUMNS, [_row(one) for one in found], data), output)
     if list_:
         chatter(f"{len(found)} dead letter{'s' * (len(found) != 1)}")
     else:
-        who = "a runner" if shared else f"the engine on {root}"
+        who = "a runner" if shared else f"the engine on {folder.root}"
         chatter(f"{len(found)} to be sent again: {who} does it at its next look")
     return exits.FINDINGS if not found and (id_ or channel) else exits.OK
 

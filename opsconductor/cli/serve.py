@@ -22,6 +22,7 @@ from opsconductor.cli.engineoptions import (
     address_of,
     branch_of,
     database_of,
+    engine_folder,
     log_format_of,
     pages_of,
     patience_of,
@@ -148,13 +149,18 @@ def accept(
         str, typer.Option("--source", "--repo", "-C", envvar="OPSCONDUCTOR_SOURCE", help="The engine's SOURCE.")
     ] = ".",
     state: StateOption = None,
+    database: DatabaseOption = None,
 ) -> int:
-    """Let the engine go on from a commit that it froze before: rewritten history, or a commit that removes much."""
+    """Let the engine go on from a commit that it froze before: rewritten history, or a commit that removes much.
+
+    Call it where the engine runs, as its user; or, of controllers on several machines, with their database.
+    """
     from opsconductor.acceptance import accept as record
 
-    folder = state_of(parse_source(source), state)
-    record(folder, commit)
-    chatter(f"recorded: the engine on {folder.root} takes {commit[:12]} at its next look")
+    folder, shared = engine_folder(parse_source(source), state), database_of(database)
+    record(folder, commit, database=shared)
+    who = "the controller that leads" if shared else f"the engine on {folder.root}"
+    chatter(f"recorded: {who} takes {commit[:12]} at its next look")
     return exits.OK
 
 

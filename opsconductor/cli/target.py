@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opsconductor import exits
+from opsconductor.cli.engineoptions import DatabaseOption, database_of
 from opsconductor.cli.options import (
     BranchOption,
     IdentityOption,
@@ -50,14 +51,15 @@ def test(
     remote: RemoteOption = None,
     branch: BranchOption = "main",
     state: StateOption = None,
+    database: DatabaseOption = None,
     secret_dir: SecretDirOption = None,
     identity: IdentityOption = [],  # noqa: B006 - typer makes its own
     restricted: RestrictedOption = False,
 ) -> int:
     """Log in to targets over each of their connections and do something harmless. Exit 1 where one fails.
 
-    It runs here, with the secrets of this machine: call it where the engine runs, as its user. The dashboard shows what
-    was found last.
+    It runs here, with the secrets of this machine: call it where the engine runs, or a runner, as its user. The
+    dashboard shows what was found last.
     """
     from engine.selection import parse_limit
     from engine.trials import trials
@@ -79,18 +81,18 @@ def test(
     if not wanted.wanted:
         chatter(f"{limit!r} selects no target" if limit else "there is no target with a connection")
         return exits.FINDINGS
-    engine = workspace.state_folder(state)
+    engine, shared = workspace.state_folder(state), database_of(database)
     secrets = Secrets(
         (secret_dir or engine.secrets).resolve(),
         secret_variables(os.environ),
         restricted=restricted,
         host=secret_host(os.environ),
         identities=identities(identity),
-        own=own_files(os.environ, engine.root),
+        own=own_files(os.environ, engine.root, shared),
     )
     progress = Progress(len(wanted.wanted), _say, live=sys.stderr.isatty())
     results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=progress)
-    _keep(engine, results)
+    _keep(engine, shared, results)
     if output == "junit":
         typer.echo(as_junit(results))
     else:
@@ -109,13 +111,17 @@ def _say(text: str) -> None:
     chatter(printable(text))
 
 
-def _keep(place: "StateFolder", results: Sequence["Tried"]) -> None:
-    """For the pages of the engine, if one works on this machine."""
-    from opsconductor.lasttests import keep
+def _keep(place: "StateFolder", database: str | None, results: Sequence["Tried"]) -> None:
+    """For the pages of the engine: of those that share a database, or of the one on this machine, if there is one."""
+    from journal.errors import Refused, Unavailable
+    from opsconductor.lasttests import keep, share
 
-    if not place.journal.exists():
-        return
     try:
-        keep(place.tests, results, datetime.now(UTC))
+        if database is not None:
+            share(database, results, datetime.now(UTC))
+        elif place.journal.exists():
+            keep(place.tests, results, datetime.now(UTC))
     except OSError as error:
         chatter(f"the dashboard will not show this test: {place.tests}: {error.strerror}")
+    except (Refused, Unavailable) as error:
+        chatter(f"the dashboard will not show this test: {error.message}")

@@ -55,6 +55,10 @@ class Fleet(Site):
         """Start a dead one as it was started first."""
         return self.controller(name) if self.roles[name] == "controller" else self.runner(name)
 
+    def command(self, *words: str, **told: str) -> Daemon:
+        """A command that ends by itself, told of the database as on every machine of the fleet."""
+        return self.run("opsconductor.cli.main", *words, OPSCONDUCTOR_DATABASE=self.url, **told)
+
     # --- what is asked instead of one process ---
 
     @property

@@ -305,10 +305,13 @@ class Site:
 
     # --- what people do ---
 
-    def push(self, ref: str, files: Mapping[str, str | None], *, message: str = "a change") -> str:
-        """Commit files onto a branch of the source; None removes one. The branch moves at once, as by a push."""
+    def push(self, ref: str, files: Mapping[str, str | None], *, message: str = "a change", anew: bool = False) -> str:
+        """Commit files onto a branch of the source; None removes one. The branch moves at once, as by a push.
+
+        `anew`: its history is rewritten, and begins with this.
+        """
         found = evidence.repository(self.source)
-        base = found.references.get(ref)
+        base = None if anew else found.references.get(ref)
         index = pygit2.Index()
         if base is not None:
             index.read_tree(base.peel(pygit2.Tree))

@@ -132,6 +132,31 @@ def _health(pages: str) -> dict[str, list[dict[str, object]]]:
     return found
 
 
+def test_what_people_say_and_try_beside_controllers_reaches_the_one_that_leads(fleet: Fleet) -> None:
+    """`accept` and `target test` need the database alone: they are called where neither a mirror nor a journal is."""
+    fleet.controller("ann", "--dashboard", "127.0.0.1:0")
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    good = fleet.seen().applied
+    rewritten = fleet.push(MAIN, {"opsconductor.yaml": DEFINITIONS, "scripts/say.sh": "true\n"}, anew=True)
+    fleet.until_branch(lambda seen: seen.read("sync.yaml")["status"]["observedCommit"] == rewritten, fleet)  # type: ignore[arg-type]
+    assert fleet.seen().applied == good
+    elsewhere = ("--source", str(fleet.source), "--state", str(fleet.folder / "nobody"))
+    unseen = fleet.command("accept", "0" * 40, *elsewhere)
+    assert (unseen.wait(), "has seen no commit 0000" in unseen.tail()) == (1, True), unseen.tail()
+    said = fleet.command("accept", rewritten, *elsewhere)
+    assert said.wait() == 0, said.tail()
+    assert f"the controller that leads takes {rewritten[:12]}" in said.tail()
+    fleet.until_branch(lambda seen: seen.applied == rewritten, fleet)  # type: ignore[arg-type]
+
+    tried = fleet.command("target", "test", "-C", str(fleet.source), "--state", str(fleet.folder / "nobody"))
+    assert tried.wait() == 0, tried.tail()
+    pages = told(fleet, "ann", "the dashboard listens")
+    with urllib.request.urlopen(f"{pages}/api/v1/targets/here", timeout=10) as answer:
+        tested = json.load(answer)["tested"]
+    assert tested["recorded"]
+    assert tested["trials"]["local"]["ok"]
+
+
 def test_everything_in_one_process_on_postgresql_and_two_of_them(fleet: Fleet) -> None:
     """Each works on runs, one leads; another engine, with a store of its own, is refused."""
     for name in ("ann", "bob"):

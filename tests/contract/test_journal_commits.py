@@ -16,6 +16,7 @@ async def test_the_newest_come_first_and_the_same_end_again_is_no_news(desk: Des
     assert await desk.see(commits.last) is None
     wanted = (a_commit("a"), a_commit("b", "rejected"), a_commit("b", "rejected"), a_commit("b"), a_commit("a"))
     assert [await desk.do(commits.record, judged) for judged in wanted] == [True, True, False, True, True]
+    assert [await desk.see(commits.is_known, name * 40) for name in "abc"] == [True, True, False]
     assert await desk.see(commits.last) == "a" * 40
     found = await desk.see(commits.recent, 10)
     assert found == (a_commit("a"), a_commit("b"), a_commit("b", "rejected"), a_commit("a"))

@@ -1,11 +1,15 @@
 """What `target test` found last is kept for the pages: whole, or as if it had not been."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from opsconductor.lasttests import LastTest, Trial, keep, last
+from journal import facts
+from journal.clock import SystemClock
+from journal.store import Journal
+from opsconductor.lasttests import LastTest, Trial, keep, last, noted, share
 from runners.trying import Tried
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -30,3 +34,22 @@ def test_the_last_test_of_each_target_is_kept(tmp_path: Path) -> None:
 def test_what_a_power_cut_left_is_no_test(tmp_path: Path, text: str) -> None:
     (tmp_path / "web-01.json").write_text(text)
     assert last(tmp_path, "web-01") is None
+
+
+async def test_what_is_found_beside_several_machines_is_kept_where_all_of_them_look(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'journal'}"
+    await asyncio.to_thread(share, store, [Tried("web-01", "ssh", True, "Linux", 0.3)], AT)
+    again = [Tried("web-01", "ssh", False, "x" * 9000, 1.5), Tried("web-02", "ssh", True, "Linux", 0.3)]
+    await asyncio.to_thread(share, store, again, AT + timedelta(hours=1))
+    journal = Journal.open(store, clock=SystemClock())
+    try:
+        await journal.write(lambda tx: facts.put(tx, "tested/web-03", {"at": 1}))
+        found = [await journal.read(lambda conn, n=number: noted(conn, f"web-0{n}")) for number in range(5)]
+    finally:
+        await journal.close()
+    later = AT + timedelta(hours=1)
+    assert found[1:3] == [
+        LastTest(later, (Trial("ssh", False, "x" * 500, 1.5),)),
+        LastTest(later, (Trial("ssh", True, "Linux", 0.3),)),
+    ]
+    assert [found[0], *found[3:]] == [None, None, None]

@@ -92,3 +92,4 @@ def test_what_opens_the_database_is_the_engines_own(tmp_path: Path) -> None:
     with pytest.raises(Sealed, match="is the engine's own"):
         Secrets(tmp_path, {}, own=named).open("x", spec)
     assert own_files({"OPSCONDUCTOR_DATABASE": url}, Path("/state"))[:2] == (Path("/state"), tmp_path / "pgpass")
+    assert own_files({"OPSCONDUCTOR_DATABASE": "other"}, Path("/state"), url)[1] == tmp_path / "pgpass"

@@ -20,7 +20,7 @@ from opsconductor.dashboard.pages.kinds import SEARCHED, page_number, portion, w
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.reasons import reasons
 from opsconductor.dashboard.sources import Data, Sources
-from opsconductor.lasttests import LastTest, last
+from opsconductor.lasttests import LastTest, last, noted
 from schemas.target import Target
 
 _A_PAGE = 100
@@ -45,11 +45,11 @@ async def listed(sources: Sources, asked: Asked) -> Data:
 async def one(sources: Sources, asked: Asked) -> Data | None:
     """A target that is defined, or on which a run has ended."""
     name, catalog = asked.path["name"], sources.engine.catalog
-    beats, status = await sources.journal.read(lambda conn: _past(conn, name))
+    beats, status, shared = await sources.journal.read(lambda conn: _past(conn, name))
     target = catalog.targets.get(name) if catalog is not None else None
     if target is None and not beats:
         return None
-    tested = None if target is None else await asyncio.to_thread(_last_test, sources, target.name)
+    tested = None if target is None else await asyncio.to_thread(_last_test, sources, target.name, shared)
     head = {
         "at": stamp(sources.clock.now()),
         "commit": catalog and catalog.commit,
@@ -130,12 +130,14 @@ def sentence(shown: list[Data]) -> str:
     return f"{len(bad)} of {used} targets here did not end well last time: {', '.join(bad[:_NAMED])}{more}{unused}."
 
 
-def _last_test(sources: Sources, name: str) -> LastTest | None:
-    return None if sources.tests is None else last(sources.tests, name)
+def _last_test(sources: Sources, name: str, shared: LastTest | None) -> LastTest | None:
+    """The newer of what the journal has and what lies on this machine."""
+    kept = None if sources.tests is None else last(sources.tests, name)
+    return max((one for one in (kept, shared) if one is not None), key=lambda one: one.at, default=None)
 
 
 def _tested(name: str, found: LastTest | None) -> Data:
-    """What `target test` found last on this machine, and how to ask it again."""
+    """What `target test` found last, and how to ask it again."""
     trials = () if found is None else found.trials
     return {
         "recorded": found is not None,
@@ -148,8 +150,8 @@ def _tested(name: str, found: LastTest | None) -> Data:
     }
 
 
-def _past(conn: Connection, name: str) -> tuple[tuple[Beat, ...], TargetStatusView]:
-    return heartbeats.of_targets(conn, (name,), _ALL_BEATS)[name], history.target(conn, name)
+def _past(conn: Connection, name: str) -> tuple[tuple[Beat, ...], TargetStatusView, LastTest | None]:
+    return heartbeats.of_targets(conn, (name,), _ALL_BEATS)[name], history.target(conn, name), noted(conn, name)
 
 
 def _defined(catalog: Catalog, target: Target) -> Data:
