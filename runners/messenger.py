@@ -94,6 +94,7 @@ class Messenger:
         self._rendering = asyncio.Semaphore(_RENDERED_AT_ONCE)
         self._news = asyncio.Event()
         self._draining = asyncio.Event()
+        self._claiming = asyncio.Lock()
 
     def poke(self) -> None:
         """Look at once."""
@@ -123,8 +124,12 @@ class Messenger:
     async def drain(self, grace: timedelta) -> None:
         """Claim nothing more; attempts have `grace` to end, and are given back then."""
         self._draining.set()
-        if self._active:
-            await asyncio.wait(tuple(self._active), timeout=grace.total_seconds())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace.total_seconds()):
+                async with self._claiming:  # what is being claimed is an attempt too
+                    pass
+                if self._active:
+                    await asyncio.wait(tuple(self._active))
         left = tuple(self._active.values())
         await self._stop()
         for claimed in left:
@@ -140,7 +145,8 @@ class Messenger:
     async def _looked(self) -> float:
         """Claim what is due; gives how many seconds it may take until the next look."""
         try:
-            await self._look()
+            async with self._claiming:
+                await self._look()
             await self._trim()
             return await self._rest()
         except Unavailable as error:

@@ -19,8 +19,8 @@ from engine.progress import Ending
 from engine.states import RunState
 from journal import leases, points
 from journal.clock import Clock
-from journal.errors import Refused, Unavailable
-from journal.leases import LEASE, Renewed
+from journal.errors import FenceLost, Refused, Unavailable
+from journal.leases import LEASE, Claim, Renewed
 from journal.spans import span
 from journal.store import Journal
 from journal.tables import runs as table
@@ -44,6 +44,9 @@ _STRAY_BEATS = 2
 claim's commit and its start."""
 _MARGIN = 1.0
 """Seconds before the end of the lease at which nothing that must not be repeated may run any more."""
+
+_HAND_OVER = 5.0
+"""Seconds that it may take to hand over what was claimed when the runner was stopped at once."""
 
 Pools = Callable[[], frozenset[str]]
 
@@ -104,6 +107,7 @@ class Runner:
         )
         self._active: dict[RunId, tuple[Execution, asyncio.Task[None]]] = {}
         self._draining = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
         self._renewed = 0.0
@@ -156,6 +160,8 @@ class Runner:
             execution.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace.total_seconds()):
+                async with self._claiming:  # what is being claimed is worked on here too, until it is handed over
+                    pass
                 await self._idle.wait()
         for execution, _ in self._active.values():
             execution.end_running()
@@ -185,7 +191,8 @@ class Runner:
             while not self._draining.is_set():
                 pause = _POLL
                 try:
-                    await self._look()
+                    async with self._claiming:
+                        await self._look()
                 except Unavailable as error:
                     self._log.warning("journal cannot be used", error=error.message)
                     await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
@@ -219,9 +226,28 @@ class Runner:
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        claims = await self._journal.write(lambda tx: leases.claim(tx, name, pools, free, self._clock.now()))
-        for claim in claims:
+        for claim in await self._claimed(pools, free):
             self._start(Execution(claim, self._tools))
+
+    async def _claimed(self, pools: frozenset[str] | None, free: int) -> tuple[Claim, ...]:
+        """Claim. Who is cancelled meanwhile may have claimed already, and hands it over: nobody works on it here."""
+        name = self._settings.name
+        claiming = asyncio.ensure_future(
+            self._journal.write(lambda tx: leases.claim(tx, name, pools, free, self._clock.now()))
+        )
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await self._hand_over(claiming)
+            raise
+
+    async def _hand_over(self, claiming: asyncio.Future[tuple[Claim, ...]]) -> None:
+        try:
+            async with asyncio.timeout(_HAND_OVER):
+                claims = await claiming
+                await self._journal.write(lambda tx: [leases.release(tx, one.fence, self._clock.now()) for one in claims])
+        except (Unavailable, Refused, FenceLost, TimeoutError) as error:
+            self._log.warning("what was claimed at the end counts as lost", error=str(error))
 
     def _start(self, execution: Execution) -> None:
         if self._draining.is_set():

@@ -1,9 +1,11 @@
 """A runner on a real journal: what it does when something of its own went wrong."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+import threading
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,12 @@ from engine.identity import Cause, RunId, run_id
 from engine.pinned import RUNNER, PinnedSpec, PlannedStep, Use
 from engine.states import RunState, StepState, is_final
 from engine.views import RunView
-from journal import leases, runs, steps
+from journal import leases, points, runs, steps
 from journal.clock import SystemClock
 from journal.errors import Refused
 from journal.runs import NewRun
 from journal.store import Journal
+from journal.tables import runs as run_rows
 from journal.tables import steps as step_rows
 from runners import pool
 from runners.pool import Runner, RunnerSettings
@@ -150,3 +153,51 @@ async def test_a_damaged_journal_ends_the_runner_with_the_message_itself(place: 
     assert place.work is not None
     with pytest.raises(Refused, match="damaged"):
         await asyncio.wait_for(place.work, 30)
+
+
+@contextlib.contextmanager
+def claim_held_up() -> Iterator[tuple[threading.Event, threading.Event]]:
+    """The next claim is in the journal, and whoever made it does not know yet: `reached`, until `go_on` is set."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hook(name: str) -> None:
+        if name == "claim.committed":
+            reached.set()
+            go_on.wait(30)
+
+    points.install(hook)
+    try:
+        yield reached, go_on
+    finally:
+        go_on.set()
+        points.install(None)
+
+
+async def test_what_is_being_claimed_when_a_runner_drains_is_handed_over(place: Place) -> None:
+    """It would be nobody's until its lease is over, and count as lost."""
+    place.start()
+    with claim_held_up() as (reached, go_on):
+        run = await place.enqueue("late", dummy(inputs={"sleep": "1h"}))
+        assert await asyncio.to_thread(reached.wait, 30)
+        draining = asyncio.create_task(place.runner.drain(timedelta(seconds=20)))
+        done, _ = await asyncio.wait({draining}, timeout=0.2)
+        assert not done, "it waits for the claim that is under way"
+        go_on.set()
+        await draining
+    view = await place.until(run, RunState.QUEUED)
+    assert view.attempt == 1
+    assert (await place.journal.read(lambda conn: conn.execute(select(run_rows.c.lost)).scalar_one())) == 0
+
+
+async def test_what_is_being_claimed_when_a_runner_is_stopped_at_once_is_handed_over(place: Place) -> None:
+    place.start()
+    with claim_held_up() as (reached, go_on):
+        run = await place.enqueue("late", dummy(inputs={"sleep": "1h"}))
+        assert await asyncio.to_thread(reached.wait, 30)
+        assert place.work is not None
+        place.work.cancel()
+        await asyncio.wait({place.work}, timeout=0.2)
+        go_on.set()
+        await asyncio.wait({place.work})
+    view = await place.until(run, RunState.QUEUED)
+    assert view.attempt == 1
