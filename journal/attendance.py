@@ -1,6 +1,7 @@
 """Who is at work on a journal that several processes share: each gives a sign of life now and then.
 
-It is for people to look at. Nothing is decided by it: who leads and who has a run is for the leases to say.
+It is for people to look at. Who leads and who has a run is for the leases to say; which runner takes a run first goes
+by these signs too (`journal.shares`).
 
 `at` is in seconds of the lease clock.
 """

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,10 +18,11 @@ from sqlalchemy import Connection, select
 from engine.identity import RunId
 from engine.progress import Ending
 from engine.states import RunState
-from journal import leases, points
+from journal import leases, points, shares
 from journal.clock import Clock
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.leases import LEASE, Claim, Renewed
+from journal.shares import Share
 from journal.spans import span
 from journal.store import Journal
 from journal.tables import runs as table
@@ -28,6 +30,7 @@ from runners.connections import GRACE, PROOF, Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
 from runners.execute import Execution
+from runners.fairness import PATIENCE, Fairness
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
 from runners.walk import FINALLY_LIMIT, Tools
@@ -110,6 +113,7 @@ class Runner:
         self._claiming = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._fairness = Fairness(clock)
         self._renewed = 0.0
         self._gave_way = False
         self._strays: dict[RunId, int] = {}
@@ -189,14 +193,13 @@ class Runner:
         drained = asyncio.ensure_future(self._draining.wait())
         try:
             while not self._draining.is_set():
-                pause = _POLL
                 try:
                     async with self._claiming:
                         await self._look()
                 except Unavailable as error:
                     self._log.warning("journal cannot be used", error=error.message)
                     await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
-                changed = asyncio.ensure_future(watch.changed(pause))
+                changed = asyncio.ensure_future(watch.changed(PATIENCE if self._fairness.waits else _POLL))
                 await asyncio.wait({changed, drained}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 await asyncio.sleep(_BREATH)
@@ -217,23 +220,29 @@ class Runner:
         pools = self._pools() if self._pools is not None else None
         free = self._settings.max_runs - len(self._active)
         name = self._settings.name
-        waiting, wishes = await self._journal.read(
-            lambda conn: (_claimable(conn, pools) if free > 0 else False, _wishes(conn, name))
-        )
+        share, wishes = await self._journal.read(lambda conn: (self._share(conn, pools, free), _wishes(conn, name)))
         self._hear(wishes)
-        if not waiting or self._draining.is_set() or not self._may_claim():
+        take = self._fairness.taken(share, free)
+        if take <= 0 or self._draining.is_set() or not self._may_claim():
             return
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        for claim in await self._claimed(pools, free):
+        for claim in await self._claimed(pools, take):
             self._start(Execution(claim, self._tools))
 
-    async def _claimed(self, pools: frozenset[str] | None, free: int) -> tuple[Claim, ...]:
+    def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
+        if free <= 0:
+            return Share(0, 0, None)
+        if not self._journal.shared:
+            return shares.alone(conn, pools, free)
+        return shares.among(conn, self._settings.name, pools, free)
+
+    async def _claimed(self, pools: frozenset[str] | None, most: int) -> tuple[Claim, ...]:
         """Claim. Who is cancelled meanwhile may have claimed already, and hands it over: nobody works on it here."""
         name = self._settings.name
         claiming = asyncio.ensure_future(
-            self._journal.write(lambda tx: leases.claim(tx, name, pools, free, self._clock.now()))
+            self._journal.write(lambda tx: leases.claim(tx, name, pools, most, self._clock.now()))
         )
         try:
             return await asyncio.shield(claiming)
@@ -245,7 +254,8 @@ class Runner:
         try:
             async with asyncio.timeout(_HAND_OVER):
                 claims = await claiming
-                await self._journal.write(lambda tx: [leases.release(tx, one.fence, self._clock.now()) for one in claims])
+                for claim in claims:
+                    await self._journal.write(partial(leases.release, fence=claim.fence, now=self._clock.now()))
         except (Unavailable, Refused, FenceLost, TimeoutError) as error:
             self._log.warning("what was claimed at the end counts as lost", error=str(error))
 
@@ -350,13 +360,6 @@ class Runner:
             return await self._journal.read(lambda conn: _wishes(conn, self._settings.name))
         except Unavailable:
             return {}
-
-
-def _claimable(conn: Connection, pools: frozenset[str] | None) -> bool:
-    query = select(table.c.seq).where(table.c.finished_at.is_(None), table.c.state == RunState.QUEUED.value).limit(1)
-    if pools is not None:
-        query = query.where(table.c.pool.in_(sorted(pools)))
-    return conn.execute(query).first() is not None
 
 
 def _wishes(conn: Connection, runner: str) -> dict[RunId, Ending]:
