@@ -35,6 +35,7 @@ from reconciler.definitions import Definitions
 from reconciler.objects import Objects
 from reconciler.publish import OtherOwner
 from reconciler.wake import Wake
+from runners import uploads
 from runners.logstore import LogStore
 from runners.uploads import Uploads
 
@@ -373,6 +374,7 @@ class Controller:
             parts.remove(beginning)  # type: ignore[arg-type]
             if self._begun is not None:
                 self._begun()
+            await door.write(uploads.left_to_runners)
             over = asyncio.create_task(self._until_over())
             if self._log_store is not None:
                 logs = Uploads(door, self._clock, self._settings.state.logs, self._log_store)

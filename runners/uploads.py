@@ -37,10 +37,20 @@ _LOOK = 60.0
 
 def off(tx: Connection) -> None:
     """Logs are kept nowhere else (any more): the outbox waits for nobody."""
+    left_to_runners(tx)
+    _emptied(tx, GONE)
+
+
+def left_to_runners(tx: Connection) -> None:
+    """Each runner brings its own (`runners.ownlogs`): the outbox waits for nobody, as it did for an engine on one
+    machine whose journal this was."""
     outbox.forget(tx, CONSUMER)
-    for fact in (GONE, ASIDE):
-        if facts.get(tx, fact) is not None:
-            facts.put(tx, fact, [])
+    _emptied(tx, ASIDE)
+
+
+def _emptied(tx: Connection, fact: str) -> None:
+    if facts.get(tx, fact) is not None:
+        facts.put(tx, fact, [])
 
 
 def removed(tx: Connection, gone: tuple[RunId, ...]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
+import psycopg
 import pytest
 
 from tests.acceptance.site import Site, job
@@ -13,20 +14,26 @@ __all__ = ["for_postgresql", "postgresql_database"]
 GREET = job("greet", "- {id: greet, run: echo hello}")
 
 
+def outbox_waits_for(database: str) -> set[str]:
+    with psycopg.connect(database) as connection:
+        return {str(row[0]) for row in connection.execute("SELECT consumer FROM cursors")}
+
+
 @pytest.mark.slow
 def test_a_store_goes_into_a_database_and_back_and_nothing_runs_twice(
     site: Callable[[Mapping[str, str]], Site], postgresql_database: str
 ) -> None:
     here = site({"greet.yaml": GREET})
     where = ("store", "migrate", str(here.source), "--database", postgresql_database)
-    here.once()
+    kept = ("--logs", str(here.root / "kept"))
+    here.once(*kept)
     for number in range(2):
         here.request(f"greet-{number}", "jobRef: greet")
-    assert here.once().returncode == 0
+    assert here.once(*kept).returncode == 0
     before = here.json("get", "runs", "-o", "json")
     assert len(before["items"]) == 2
 
-    engine = here.up()
+    engine = here.up(*kept)
     running = here.run(*where)
     assert running.returncode == 1
     assert "already uses the state folder" in running.stderr
@@ -42,9 +49,11 @@ def test_a_store_goes_into_a_database_and_back_and_nothing_runs_twice(
     assert again.returncode == 1
     assert "moved to postgresql://" in again.stderr
 
-    engine = here.up("--database", postgresql_database)
+    assert outbox_waits_for(postgresql_database) == {"logs", "status"}
+    engine = here.up("--database", postgresql_database, *kept)
     here.asked("greet-2", "jobRef: greet")
     here.ended("greet", 3)
+    assert outbox_waits_for(postgresql_database) == {"status"}, "each runner brings its own from now on"
     in_use = here.run(*where, "--back", env={"OPSCONDUCTOR_STATE": str(here.root / "another")})
     assert in_use.returncode == 1
     assert "is in use" in in_use.stderr
