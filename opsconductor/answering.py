@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -17,7 +18,7 @@ from journal.errors import Refused, Unavailable
 from journal.files import Answer, Wanted
 from journal.store import Journal
 from opsconductor import pinnedhooks
-from reconciler.committed import Committed, NotThere
+from reconciler.committed import Committed, NoCommit, NotThere
 from runners.repository import MOST
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,8 @@ _PRUNED_EVERY = timedelta(minutes=5)
 class Answering:
     """`run` until it is cancelled. It answers from the mirror at `path`, by the definitions that `catalog` gives.
 
-    `pushed` is called after every push that a runner was told of.
+    `seen` says whether the source was looked at since the lead was taken: before, a commit that is not in the mirror is
+    left for later. `pushed` is called after every push that a runner was told of.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class Answering:
         path: Path,
         *,
         catalog: Callable[[], Catalog | None],
+        seen: Callable[[], bool],
         pushed: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._clock = clock
+        self._seen = seen
         self._catalog = catalog
         self._pushed = pushed
         self._pinned: Catalog | None = None
@@ -82,16 +86,23 @@ class Answering:
         if told != self._told:
             self._told = told
             self._pushed()
+        answered = False
         for wanted in asked:
             said = await asyncio.to_thread(self._answer, wanted)
-            await self._journal.write(lambda tx, wanted=wanted, said=said: files.answer(tx, wanted, said))  # type: ignore[misc]
-        return bool(asked)
+            if said is not None:
+                await self._journal.write(partial(files.answer, wanted=wanted, said=said))
+                answered = True
+        return answered
 
-    def _answer(self, wanted: Wanted) -> Answer:
+    def _answer(self, wanted: Wanted) -> Answer | None:
+        """None: not known yet."""
+        seen = self._seen()  # before it is looked for: what is fetched meanwhile is found at the next look
         try:
             if not wanted.folder:
                 return Answer(self._committed.read(wanted.commit, wanted.path, most=MOST), None)
             listed = self._committed.listed(wanted.commit, wanted.path)
             return Answer(json.dumps([asdict(one) for one in listed]).encode(), None)
+        except NoCommit as error:
+            return Answer(None, str(error)) if seen else None
         except (NotThere, Unavailable, Refused) as error:
             return Answer(None, str(error))

@@ -1,6 +1,7 @@
 """A controller: one of any number on one database. One leads; the others stand by, warm, and follow within seconds."""
 
 import asyncio
+import math
 import os
 import platform
 from collections.abc import Callable, Iterable, Mapping
@@ -14,10 +15,11 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.views import SyncView
-from journal import leadership, leaseclock
+from journal import attendance, leadership, leaseclock
 from journal.clock import Clock
 from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.leadership import RENEWAL, Candidate, Leader
+from journal.reaper import Reaper
 from journal.store import Journal
 from opsconductor import __version__, ending
 from opsconductor.answering import Answering
@@ -190,15 +192,18 @@ class Controller:
                 await self._mirrors.source.open()
                 self._engine_id = await self._journal.write(leadership.engine_id)
                 leading = asyncio.create_task(self._take_turns())
+                signs = asyncio.create_task(Signs(self._journal, self._clock).controller(self._own))
                 parts = {
                     leading,
-                    asyncio.create_task(Signs(self._journal, self._clock).controller(self._own)),
+                    signs,
+                    *self._reap(),
                     *self._work(),
                 }
                 done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
                 self._note(done)
                 self.stop()
                 self._note((await asyncio.wait({leading}))[0])
+                signs.cancel()  # it will not lead any more, however long the drain takes
                 await self._drain()
                 if self._running is not None and not self._ending.reason:
                     await self._running.finish()
@@ -219,6 +224,10 @@ class Controller:
         else:
             log.info("stopped in order")
         return self._ending.code
+
+    def _reap(self) -> tuple[asyncio.Task[None], ...]:
+        """Every controller does, also before a new leader has reached the git server: whoever reaps, tokens decide."""
+        return () if self._settings.paused else (asyncio.create_task(Reaper(self._journal, self._clock).run()),)
 
     def _work(self) -> tuple[asyncio.Task[None], ...]:
         if self._running is None or self._settings.paused:
@@ -362,13 +371,16 @@ class Controller:
         term.showing.logs_kept = self._log_store is not None
         self._term = term
         holding = asyncio.create_task(self._hold(token))
-        parts: set[asyncio.Task[None]] = {holding}
+        # Steps wait for the answers, and a git server that is away is no reason to let them fail.
+        answering = asyncio.create_task(self._answering(door, term).run())
+        parts: set[asyncio.Task[None]] = {holding, answering}
         try:
             beginning = asyncio.create_task(term.begin())
             parts.add(beginning)  # type: ignore[arg-type]
-            await asyncio.wait({holding, beginning}, return_when=asyncio.FIRST_COMPLETED)
-            if holding.done():
-                holding.result()
+            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            for part in (holding, answering):
+                if part.done():
+                    part.result()
             if not beginning.result():
                 return
             parts.remove(beginning)  # type: ignore[arg-type]
@@ -379,17 +391,14 @@ class Controller:
             if self._log_store is not None:
                 logs = Uploads(door, self._clock, self._settings.state.logs, self._log_store)
                 parts.add(asyncio.create_task(logs.clear()))
-            parts |= {
-                *term.start(),
-                over,
-                asyncio.create_task(self._answering(door, term).run()),
-            }
+            parts |= {*term.start(), over}
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
                 part.result()
             self.stop()
             await term.decided()
-            await self._drain()
+            if not await self._is_followed():
+                await self._drain()
             await term.finish()
         finally:
             self._over.set()
@@ -401,9 +410,27 @@ class Controller:
             self._definitions, self._standby = self._cold()
             self._term = None
 
+    async def _is_followed(self) -> bool:
+        """Whether another controller is at work, to lead at once: the grace time of draining is long without a leader.
+
+        Without one this publishes the ends of what is drained.
+        """
+        try:
+            known = await self._journal.read(lambda conn: attendance.known_controllers(conn, at=leaseclock.at(conn)))
+        except Unavailable:
+            return False
+        return any(one.name != self._own.name and not one.lost for one in known)
+
     def _answering(self, door: Journal, term: Controlling) -> Answering:
         path = self._mirrors.source.path
-        return Answering(door, self._clock, path, catalog=lambda: term.catalog, pushed=self._wake.poke)
+        return Answering(
+            door,
+            self._clock,
+            path,
+            catalog=lambda: term.catalog,
+            seen=lambda: term.loop.seen > -math.inf,
+            pushed=self._wake.poke,
+        )
 
     async def _until_over(self) -> None:
         await self._over.wait()

@@ -297,7 +297,8 @@ class Controlling:
             self._deciding,
             asyncio.create_task(vigil.keep()),
             asyncio.create_task(self.showing.keep_up(self._branch)),
-            asyncio.create_task(Reaper(self._journal, self._clock).run()),
+            # Of several controllers each has one, whoever leads.
+            *((asyncio.create_task(Reaper(self._journal, self._clock).run()),) if self._alone else ()),
         )
 
     async def decided(self) -> None:

@@ -16,6 +16,10 @@ class NotThere(Exception):  # noqa: N818 - named after what it means
     """There is no such file, or it cannot be used. The message is for people."""
 
 
+class NoCommit(NotThere):
+    """The commit itself is not here: it was not fetched yet, or is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class CommittedFile:
     """A regular file. `path` is from the folder that was asked for."""
@@ -74,7 +78,7 @@ class Committed:
     def _commit(self, commit: str) -> pygit2.Commit:
         found: object = self._open.get().get(commit)
         if not isinstance(found, pygit2.Commit):
-            raise NotThere(f"commit {commit[:12]} is not here any more; ask for a new run, by today's definitions")
+            raise NoCommit(f"commit {commit[:12]} is not here any more; ask for a new run, by today's definitions")
         return found
 
     def _found(self, commit: str, path: str) -> pygit2.Object:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -172,6 +173,32 @@ def test_everything_in_one_process_on_postgresql_and_two_of_them(fleet: Fleet) -
     fleet.ask("again", jobRef="say", params={"word": "hello"})
     fleet.until_done("again", fleet)  # type: ignore[arg-type]
     fleet.stop(None)
+
+
+def test_who_drains_hands_the_lead_over_first(fleet: Fleet) -> None:
+    """What it works on may take the whole grace time; another decides and publishes meanwhile."""
+    gate = fleet.folder / "gate"
+    text = f"set -e\nwhile [ ! -e {gate} ]; do sleep 0.1; done\necho $WORD\n"
+    fleet.push(
+        MAIN, {"scripts/say.sh": text, "opsconductor.yaml": DEFINITIONS + "  concurrency: {onConflict: allow}\n"}
+    )
+    for name in ("ann", "bob"):
+        fleet.together(name, "--grace", "10m")
+    leader = fleet.leading()
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_true(lambda: fleet.one("SELECT count(*) FROM runners") == 2)
+    fleet.ask("one", "two", jobRef="say", params={"word": "hello"})
+    fleet.until_true(lambda: fleet.one("SELECT count(DISTINCT runner) FROM runs WHERE state = 'running'") == 2)
+    fleet.members[leader].send(signal.SIGTERM)
+    fleet.until_true(lambda: fleet.leader() is not None and fleet.leading() != leader)
+    assert fleet.members[leader].alive, "it works on a run still"
+    fleet.ask("three", jobRef="say", params={"word": "hello"})
+    fleet.until_true(lambda: fleet.one("SELECT count(*) FROM runs") == 3)
+    gate.touch()
+    for act in ("one", "two", "three"):
+        fleet.until_done(act, fleet)  # type: ignore[arg-type]
+    assert fleet.members[leader].wait() == 0
+    assert fleet.one("SELECT max(lost) FROM runs") == 0
 
 
 @pytest.mark.parametrize(

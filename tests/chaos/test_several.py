@@ -11,6 +11,7 @@ import pytest
 from tests import openssh
 from tests.chaos import evidence
 from tests.chaos.fleet import Fleet
+from tests.chaos.site import MAIN
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.slow
@@ -125,6 +126,36 @@ def test_a_lost_runner_is_noticed_within_fifteen_seconds(fleet: Fleet) -> None:
     fleet.kill(held)
     fleet.until_true(lambda: fleet.one("SELECT attempt FROM runs WHERE job = 'patient'") == 2)
     assert time.monotonic() - since < LOST
+    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    fleet.rest()
+    fleet.check()
+
+
+def test_a_lost_runner_is_noticed_while_the_git_server_takes_no_push(fleet: Fleet) -> None:
+    """The old one is dead, and the new one waits for its first push. It gives files of the repository meanwhile."""
+    at_work(fleet)
+    fleet.ask("ask", jobRef="patient")
+    fleet.until_begun("patient", fleet)  # type: ignore[arg-type]
+    name = fleet.one("SELECT runner FROM runs WHERE job = 'patient'")
+    held = next(one for one, daemon in fleet.members.items() if f"name={name}" in daemon.log.read_text())
+    commit = evidence.repository(fleet.source).references[MAIN].target
+    hook = fleet.source / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho No space left on device >&2\nexit 1\n")
+    hook.chmod(0o755)
+    since = time.monotonic()
+    for one in (fleet.leading(), held):
+        fleet.kill(one)
+    with fleet.sql() as connection:
+        connection.execute(
+            'INSERT INTO files ("commit", folder, path, used_at, answered, size) '
+            "VALUES (%s, false, 'opsconductor.yaml', extract(epoch FROM now()) * 1000000, false, 0)",
+            (str(commit),),
+        )
+    fleet.until_true(lambda: fleet.one("SELECT attempt FROM runs WHERE job = 'patient'") == 2)
+    assert time.monotonic() - since < LOST
+    fleet.until_true(lambda: fleet.one("SELECT size FROM files WHERE answered") > 0)
+    hook.unlink()
     fleet.until_done("ask", fleet)  # type: ignore[arg-type]
     fleet.rest()
     fleet.check()
