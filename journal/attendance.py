@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
+from journal import leaseclock
 from journal.controltables import controllers
 from journal.leases import LEASE
 from journal.tables import runners
@@ -94,7 +95,7 @@ def known_controllers(conn: Connection, *, at: float) -> tuple[Controller, ...]:
     """All who have not said that they stop, by name."""
     rows = conn.execute(select(controllers).order_by(controllers.c.name))
     return tuple(
-        Controller(row.name, row.host, row.version, row.since, row.seen_at, row.lease_until < at) for row in rows
+        Controller(row.name, row.host, row.version, row.since, row.seen_at, _lost(row.lease_until, at)) for row in rows
     )
 
 
@@ -112,10 +113,14 @@ def known_runners(conn: Connection, *, at: float) -> tuple[Runner, ...]:
             row.runs,
             row.capacity,
             row.labels or {},
-            row.shown_until < at,
+            _lost(row.shown_until, at),
         )
         for row in rows
     )
+
+
+def _lost(until: float, at: float) -> bool:
+    return leaseclock.over(until, at, LEASE)
 
 
 def _put(tx: Connection, table: Table, name: str, values: Mapping[str, object]) -> None:

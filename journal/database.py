@@ -1,6 +1,6 @@
 """The port to a store: what the journal needs of a database besides SQL that all of them know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine, Table
@@ -45,6 +45,11 @@ class Database(Protocol):
 
     def check(self, connection: Connection) -> None:
         """Refuse what is damaged, or not fit to hold a journal. Called outside of a transaction."""
+        ...
+
+    def guard(self, refuse: Callable[[Mapping[str, str]], object]) -> None:
+        """From now on call `refuse` with what `meta` says at the beginning of each transaction of `writing`, in its
+        turn. Where it raises, the transaction has not begun."""
         ...
 
     def mark(self, connection: Connection) -> int:

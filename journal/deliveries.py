@@ -148,7 +148,8 @@ _DROP = delete(messages).where(
         )
     ),
 )
-_LOST = select(messages.c.seq).where(_SENDING, messages.c.lease_until < bindparam("now"))
+_OVER = or_(messages.c.lease_until < bindparam("now"), messages.c.lease_until > bindparam("latest"))
+_LOST = select(messages.c.seq).where(_SENDING, _OVER)
 _NEXT_TRY, _NEXT_RELEASE = (
     select(func.min(at)).where(_WAITING, at > bindparam("now", type_=Instant))
     for at in (messages.c.next_at, messages.c.hold_until)
@@ -305,7 +306,7 @@ def away(tx: Connection, channel: str, error: str, now: datetime, *, spare: bool
 
 def reclaim(tx: Connection) -> int:
     """Let messages be claimed again whose lease is over; how many."""
-    return tx.execute(_RECLAIM.where(messages.c.lease_until < leaseclock.at(tx))).rowcount
+    return tx.execute(_RECLAIM.where(_OVER), _moment(tx)).rowcount
 
 
 def reclaim_all(tx: Connection) -> int:
@@ -315,7 +316,12 @@ def reclaim_all(tx: Connection) -> int:
 
 def lost(conn: Connection) -> bool:
     """Whether `reclaim` would find something."""
-    return conn.execute(_LOST.limit(1), {"now": leaseclock.at(conn)}).first() is not None
+    return conn.execute(_LOST.limit(1), _moment(conn)).first() is not None
+
+
+def _moment(conn: Connection) -> dict[str, float]:
+    at = leaseclock.at(conn)
+    return {"now": at, "latest": leaseclock.latest(at, LEASE)}
 
 
 def hasten(tx: Connection, names: Collection[str]) -> None:

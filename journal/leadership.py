@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
+from journal import leaseclock
 from journal.controltables import leadership as table
 from journal.errors import LeadershipLost
 from journal.tables import meta
@@ -61,7 +62,7 @@ def take(tx: Connection, candidate: Candidate, *, at: float, now: datetime) -> i
     Who leads already is given a new token: what it wrote with the old one is of an earlier life.
     """
     before = leader(tx)
-    if before is not None and before.name != candidate.name and before.until is not None and before.until > at:
+    if before is not None and before.name != candidate.name and _holds(before, at):
         return None
     token = 1 if before is None else before.token + 1
     values = {
@@ -77,6 +78,10 @@ def take(tx: Connection, candidate: Candidate, *, at: float, now: datetime) -> i
     else:
         tx.execute(update(table).where(_THE_ROW).values(values))
     return token
+
+
+def _holds(leader: Leader, at: float) -> bool:
+    return leader.until is not None and not leaseclock.over(leader.until, at, LEASE)
 
 
 def renew(tx: Connection, token: int, *, at: float) -> None:

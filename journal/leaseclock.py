@@ -5,6 +5,7 @@ it is a server's, since no two machines have one.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, event
@@ -13,6 +14,8 @@ from journal.clock import Clock
 
 LeaseClock: TypeAlias = Callable[[Connection], float]
 """Seconds since some moment, the same for all who share the journal. It may ask the database."""
+STEADY = 2.0
+"""Seconds that it may be set back by, or go too fast or too slow, without anybody taking it for a jump."""
 _KEY = "opsconductor.lease_clock"
 # Not the beginning of the transaction: a writer may have waited for its turn since.
 _ASKED = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())"
@@ -22,6 +25,20 @@ def at(connection: Connection) -> float:
     """What the lease clock of this connection's journal shows now."""
     clock: LeaseClock = connection.info[_KEY]
     return clock(connection)
+
+
+def over(until: float, at: float, lease: timedelta) -> bool:
+    """Whether a lease that holds until then is over at `at`.
+
+    It is too where it would hold for longer than one can: the clock was set back since it was taken, and nobody is to
+    wait for the clock to come there again. Whoever is alive renews it meanwhile, if it is waited for that long.
+    """
+    return not at < until <= latest(at, lease)
+
+
+def latest(at: float, lease: timedelta) -> float:
+    """Until when a lease can hold at most at `at`."""
+    return at + lease.total_seconds() + STEADY
 
 
 def count_on(clock: LeaseClock, *engines: Engine) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from engine import pinned
 from engine.identity import Cause, RunId
@@ -128,7 +128,9 @@ _LOST = select(
     table.c.runner,
     table.c.workflow,
 ).where(~table.c.workflow)
-_EXPIRED = _LOST.where(_OPEN, _RUNNING, table.c.lease_until < bindparam("now"))
+_EXPIRED = _LOST.where(
+    _OPEN, _RUNNING, or_(table.c.lease_until < bindparam("now"), table.c.lease_until > bindparam("latest"))
+)
 _ALL_RUNNING = _LOST.where(_OPEN, _RUNNING)
 _STRAYED = _LOST.where(
     _OPEN, _RUNNING, table.c.runner == bindparam("by"), table.c.id.in_(bindparam("which", expanding=True))
@@ -237,7 +239,9 @@ def reap(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
     Each is queued again, or unknown after three lost attempts. Whoever calls this after a pause of his own waits one
     lease first: the others may have been stopped with him (`journal.reaper`).
     """
-    return tuple(_lose(tx, row, now) for row in tx.execute(_EXPIRED, {"now": leaseclock.at(tx)}).all())
+    at = leaseclock.at(tx)
+    rows = tx.execute(_EXPIRED, {"now": at, "latest": leaseclock.latest(at, LEASE)}).all()
+    return tuple(_lose(tx, row, now) for row in rows)
 
 
 def give_back(tx: Connection, runner: str, strays: Collection[RunId], now: datetime) -> tuple[Reaped, ...]:

@@ -1,12 +1,11 @@
 """What is special about PostgreSQL: how its connections are set up, how its writers take turns, and its text.
 
-Writers of all processes take turns by one advisory lock, which a transaction holds from its beginning to its end: so
-whatever looks before it inserts is as right as on SQLite, and numbers are given in the order of commits. Whoever
-stands still in the middle of a transaction is thrown out by the server, before the others have waited too long.
+Writers of all processes take turns (`journal.turns`), each from the beginning of its transaction to its end: so
+whatever looks before it inserts is as right as on SQLite, and numbers are given in the order of commits.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -21,11 +20,10 @@ from journal.errors import Refused
 from journal.leaseclock import LeaseClock
 from journal.listener import Listener, tell
 from journal.postgresqltext import without_nul
+from journal.turns import SCHEMA, STANDS_STILL, Turns, begin_to_read
 
 OLDEST = 14
 """The oldest major version of the server. Older ones are not tested."""
-STANDS_STILL = 5.0
-"""Seconds after which the server ends the transaction of a process that does not go on with it."""
 TURN = 8.0
 """Seconds that a writer waits for the others: longer than one of them may stand still."""
 _LONGEST = 60.0
@@ -47,16 +45,11 @@ _SERVER = {
     "tcp_keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-TURNS = 0x6F707363
-"""The first half of the lock's name; the second is of the schema, since each may hold a journal."""
 USERS = 0x6F707375
 """As TURNS, of the lock that all who may write have in common as long as they are connected."""
-_SCHEMA = "pg_catalog.hashtext(pg_catalog.current_schema())"
-_ALONE = f"SELECT pg_catalog.pg_try_advisory_xact_lock({USERS}, {_SCHEMA})"
-_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock({TURNS}, {_SCHEMA})"
+_ALONE = f"SELECT pg_catalog.pg_try_advisory_xact_lock({USERS}, {SCHEMA})"
 _NUMBERED = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%s, 'seq')::regclass), 0)"
 _NUMBER_AFTER = "SELECT setval(pg_get_serial_sequence(%s, 'seq')::regclass, %s, %s)"
-_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _PATIENT = ("SET LOCAL idle_in_transaction_session_timeout = 0", "SET LOCAL statement_timeout = 0")
 _CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
 
@@ -75,11 +68,12 @@ class Server:
             "postgresql", username=url.username, host=url.host, port=url.port, database=url.database, query={}
         )
         self._place = plain.render_as_string()
+        self._turns = Turns()
         self._own = secrets.token_hex(8)  # so that it need not hear of itself
         try:
-            in_use = f"SELECT pg_catalog.pg_advisory_lock_shared({USERS}, {_SCHEMA})"
-            self.writing = _engine(url, _WRITE, in_use, stands_still=STANDS_STILL)
-            self.reading = _engine(url, _READ, stands_still=_LONGEST)
+            in_use = f"SELECT pg_catalog.pg_advisory_lock_shared({USERS}, {SCHEMA})"
+            self.writing = _engine(url, self._turns.begin, in_use, stands_still=STANDS_STILL)
+            self.reading = _engine(url, begin_to_read, stands_still=_LONGEST)
         except ArgumentError as error:
             raise Refused(f"{self._place}: {error}") from error
 
@@ -99,6 +93,9 @@ class Server:
             raise Refused(f"{self._place}: no schema of the search_path is there; make it, or change the search_path")
         if row[1] != "UTF8":
             raise Refused(f"{self._place}: the database is in {row[1]}; make one with ENCODING 'UTF8'")
+
+    def guard(self, refuse: Callable[[Mapping[str, str]], object]) -> None:
+        self._turns.refuse = refuse
 
     def mark(self, connection: Connection) -> int:
         return 0
@@ -137,7 +134,7 @@ class _WithoutNul(StrDumperUnknown):
         return super().dump(without_nul(obj))
 
 
-def _engine(url: URL, begin: str, *first: str, stands_still: float) -> Engine:
+def _engine(url: URL, begin: Callable[[PoolProxiedConnection], None], *first: str, stands_still: float) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg").update_query_dict(
             {key: value for key, value in _CONNECT.items() if key not in url.query} | {"client_encoding": "utf8"}
@@ -161,10 +158,5 @@ def _engine(url: URL, begin: str, *first: str, stands_still: float) -> Engine:
         with connection.cursor() as cursor:
             cursor.execute(said)
 
-    def take(dbapi_connection: PoolProxiedConnection) -> None:
-        cursor = dbapi_connection.cursor()
-        cursor.execute(begin, prepare=False)  # type: ignore[call-arg]
-        cursor.close()
-
-    engine.dialect.do_begin = take  # type: ignore[method-assign]
+    engine.dialect.do_begin = begin  # type: ignore[assignment, method-assign]
     return engine

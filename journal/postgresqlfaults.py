@@ -17,13 +17,27 @@ _SOON, _LATER, _ROOM = 1.0, 3.0, 10.0
 _UNAVAILABLE = {
     "08": ("the connection to the journal's database was lost", _SOON),
     "25006": ("the journal's database takes no changes: it is a standby, or is set to be read-only", _LATER),
+    "25P04": (
+        "the journal's database ended a transaction that took too long; let transaction_timeout be 0 for this user",
+        _SOON,
+    ),
     "25P03": ("the journal's database ended a transaction that stood still", _SOON),
     "40": ("the journal's database asks to do it again", _SOON),
     "53100": ("the disk that holds the journal's database is full; free some space", _ROOM),
     "53200": ("the journal's database is out of memory", _LATER),
     "53300": ("the journal's database has no connection left; raise its max_connections", _LATER),
     "53": ("the journal's database lacks something", _LATER),
-    "55P03": ("the journal is locked by another process", _SOON),
+    "55P03": (
+        "the journal is locked by another process, or one of its tables by somebody's session, for longer than a "
+        "change waits; pg_locks and pg_stat_activity say by whose",
+        _SOON,
+    ),
+    "57014": (
+        "the journal's database was not done with a statement in a minute, or somebody has ended it: it has too much "
+        "to do, or its disk is slow; pg_stat_activity says what else is going on there",
+        _LATER,
+    ),
+    "57P03": ("the journal's database is starting, stopping or recovering, and takes no connections yet", _SOON),
     "57": ("the journal's database was stopped, or ended the connection", _SOON),
     "58": ("the disk that holds the journal's database does not answer", _LATER),
 }

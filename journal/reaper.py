@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from journal import leaseclock, leases
 from journal.clock import Clock
 from journal.errors import Unavailable
+from journal.leaseclock import STEADY
 from journal.leases import LEASE, Reaped
 from journal.store import Journal
 
@@ -17,8 +18,6 @@ ROUND = LEASE / 6
 """How often the reaper looks."""
 _PAUSE = 2 * LEASE / 3
 """A gap between two looks that is longer was a standstill; the others are given as long to renew after it."""
-_STEADY = 2.0
-"""Seconds by which a lease clock may move against the monotonic one in a round: more than that, and it has jumped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Patience:
 
     def seen(self, ahead: float, now: float) -> "Patience":
         """The lease clock was so far ahead at `now`. Where it has jumped, leases are over that nobody was late with."""
-        jumped = self.ahead is not None and abs(ahead - self.ahead) > _STEADY
+        jumped = self.ahead is not None and abs(ahead - self.ahead) > STEADY
         return replace(self.failed(now) if jumped else self, ahead=ahead)
 
     def over(self) -> bool:

@@ -69,6 +69,7 @@ class Journal:
             database.writing.dispose()
             database.reading.dispose()
             raise
+        upgrades.guarded(database)
         return cls(database, clock)
 
     @property

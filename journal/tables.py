@@ -69,6 +69,9 @@ meta = Table(
     Column("value", Characters, nullable=False),
 )
 
+SAID = "SELECT key, value FROM meta"
+"""What the tables say of themselves, as a statement that a transaction can begin with."""
+
 specs = Table(
     "specs",
     metadata,

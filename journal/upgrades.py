@@ -137,12 +137,13 @@ def prepare(connection: Connection, database: Database, *, left_is_fine: bool = 
         connection.execute(insert(meta), [{"key": key, "value": value} for key, value in described().items()])
 
 
-def look_again(connection: Connection, database: Database) -> None:
-    """Raises Refused where this program may not use the journal any more, which it has lost the connection to.
+def guarded(database: Database) -> None:
+    """Let no transaction begin from now on that is to write and may not any more: it raises Refused.
 
-    A newer program may have changed the tables meanwhile, or somebody has moved the journal away.
+    A newer program may have changed the tables meanwhile, or somebody has moved the journal away, while this process
+    was connected or was not.
     """
-    _refuse(_said(connection), database, left_is_fine=False)
+    database.guard(lambda known: _refuse(known, database, left_is_fine=False))
 
 
 def _refuse(known: Mapping[str, str], database: Database, *, left_is_fine: bool) -> None:
@@ -151,8 +152,8 @@ def _refuse(known: Mapping[str, str], database: Database, *, left_is_fine: bool)
     version, needed = int(known["version"]), known.get("compatible", known["version"])
     if version > VERSION and (not needed.isdigit() or int(needed) > VERSION):
         raise Refused(
-            f"{database.place} was written by a newer OpsConductor (its tables are version {version}, this program "
-            f"knows {VERSION}); run that version again, or {database.elsewhere}"
+            f"{database.place} was changed by a newer OpsConductor (its tables are version {version}, this program "
+            f"knows {VERSION}); run that version here too, or {database.elsewhere}"
         )
     if LEFT in known and not left_is_fine:
         raise Refused(

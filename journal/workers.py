@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from journal import faults, outbox, points, upgrades
+from journal import faults, outbox, points
 from journal.database import Database
 from journal.errors import FenceLost
 from journal.savepoint import in_savepoint
@@ -149,18 +149,6 @@ class Writer(_Worker):
         """How many batches could not be written."""
         self.fault: str | None = None
         """Why the last batch could not be written; None once one was."""
-
-    def connection(self) -> Connection:
-        if self._connection is not None:
-            return self._connection
-        connection = super().connection()
-        try:
-            with connection.begin():
-                upgrades.look_again(connection, self._database)
-        except BaseException:
-            self._drop()
-            raise
-        return connection
 
     def serve(self, batch: list[Call[Any]]) -> None:
         self._changed = self._told = False

@@ -307,7 +307,9 @@ class Controller:
         try:
             leader, at = await self._journal.read(lambda conn: (leadership.leader(conn), leaseclock.at(conn)))
             self._say(leader)
-            step = candidacy.step(leader, self._own.name, at=at, patience=self._patience, now=self._clock.monotonic())
+            now = self._clock.monotonic()
+            self._patience = self._patience.seen(at, now)
+            step = candidacy.step(leader, self._own.name, at=at, patience=self._patience, now=now)
             match step:
                 case Take() if not self._settings.paused:
                     if (token := await self._taken()) is not None:

@@ -1,10 +1,12 @@
 """What a controller does next about the lead: a pure decision, of what the database says and when it was seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
+from journal import leaseclock
 from journal.leadership import LEASE, Leader
+from journal.leaseclock import STEADY
 
 LOOK = timedelta(seconds=1)
 """How often a controller that stands by looks whether somebody leads."""
@@ -34,10 +36,18 @@ class Patience:
     """
 
     until: float = 0.0
+    ahead: float | None = None
+    """How far the lease clock was before our own when it was last seen."""
 
     def failed(self, now: float) -> "Patience":
         """The database could not be used at `now`; that counts from the last time that it could not."""
-        return Patience(now + LEASE.total_seconds())
+        return replace(self, until=now + LEASE.total_seconds())
+
+    def seen(self, at: float, now: float) -> "Patience":
+        """The lease clock showed `at` at `now`. Where it has jumped, the leader is given time to renew by it."""
+        ahead = at - now
+        jumped = self.ahead is not None and abs(ahead - self.ahead) > STEADY
+        return replace(self.failed(now) if jumped else self, ahead=ahead)
 
 
 def step(leader: Leader | None, own: str, *, at: float, patience: Patience, now: float) -> Step:
@@ -47,9 +57,8 @@ def step(leader: Leader | None, own: str, *, at: float, patience: Patience, now:
     """
     if leader is None or leader.until is None or leader.name == own:
         return Take()
-    left = leader.until - at
-    if left > 0:
-        return StandBy(min(LOOK, timedelta(seconds=left)), leader)
+    if not leaseclock.over(leader.until, at, LEASE):
+        return StandBy(min(LOOK, timedelta(seconds=leader.until - at)), leader)
     if now < patience.until:
         return StandBy(min(LOOK, timedelta(seconds=patience.until - now)), None)
     return Take()

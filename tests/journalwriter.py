@@ -51,6 +51,7 @@ def other_process(url: str, point: str, signal_name: str) -> "subprocess.Popen[s
     return subprocess.Popen(
         [sys.executable, "-c", _WRITER, url, point, signal_name],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )

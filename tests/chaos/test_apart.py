@@ -218,3 +218,18 @@ def test_what_cannot_be_shared_is_refused_with_the_reason(
     daemon = fleet.run("opsconductor.cli.main", *command, OPSCONDUCTOR_DATABASE=url)
     assert daemon.wait() == 2
     assert words in " ".join(daemon.tail().split())
+
+
+def test_an_upgrade_that_an_older_program_cannot_go_on_beside_ends_it(fleet: Fleet) -> None:
+    """Connected or not, it changes nothing from then on: controllers, standing by too, and runners say why and stop."""
+    fleet.controller("ann", chaos=False)
+    fleet.leading()
+    fleet.controller("bob", chaos=False)
+    fleet.runner("cid", chaos=False)
+    fleet.until_log_of("bob", "stands by")
+    fleet.until_log_of("cid", "this runner works")
+    with fleet.sql() as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE key IN ('version', 'compatible')")
+    for name, one in fleet.members.items():
+        assert one.wait(60) == 1, f"{name}: {one.tail()}"
+        assert "changed by a newer OpsConductor" in one.log.read_text(), name

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import threading
 
 import pytest
@@ -13,7 +14,7 @@ from journal import evidence, facts, leases, points, runs, steps, store, upgrade
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.tables import VERSION, meta
 from tests.contract.conftest import opened
-from tests.journalwriter import get, other_process, put
+from tests.journalwriter import get, other_process, put, wait_until_stopped
 
 # --- group commit ---------------------------------------------------------------------------------------------------
 
@@ -181,13 +182,19 @@ async def test_a_closed_journal_finishes_what_waits_and_then_is_unavailable(desk
 # --- faults ---------------------------------------------------------------------------------------------------------
 
 
+def saying(**values):
+    """The change that has the tables say of themselves what another program would."""
+
+    def change(tx):
+        tx.execute(delete(meta).where(meta.c.key.in_(values)))
+        rows = [{"key": key, "value": value} for key, value in values.items() if value is not None]
+        tx.execute(insert(meta), rows)
+
+    return change
+
+
 async def described(desk, **values):
-    """Have the tables say of themselves what another program would."""
-    for key, value in values.items():
-        await desk.journal.write(lambda tx, key=key: tx.execute(delete(meta).where(meta.c.key == key)))
-        if value is not None:
-            row = {"key": key, "value": value}
-            await desk.journal.write(lambda tx, row=row: tx.execute(insert(meta), row))
+    await desk.journal.write(saying(**values))
     await desk.journal.close()
 
 
@@ -207,6 +214,62 @@ async def test_an_older_program_goes_on_beside_a_newer_one(desk, url, clock):
     versions = {row.key: row.value for row in rows}
     assert (versions["version"], versions["compatible"]) == ("99", str(VERSION))
     await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("says", "said"),
+    [
+        pytest.param({"version": "99", "compatible": "99"}, "newer OpsConductor", id="upgraded"),
+        pytest.param({"movedTo": "sqlite:///elsewhere"}, "moved to sqlite:///elsewhere", id="moved"),
+    ],
+)
+async def test_who_is_connected_notices_at_once_that_the_journal_is_not_for_it_any_more(desk, url, clock, says, said):
+    """Its next change is refused, and each after it; what was read with is read with still."""
+    newer = opened(url, clock)
+    await desk.journal.write(put("x"))
+    await newer.write(saying(**says))
+    for _ in range(2):
+        with pytest.raises(Refused, match=said):
+            await desk.journal.write(put("x", 2))
+    assert said in await desk.journal.unwritable()
+    assert await desk.journal.read(get("x")) == 1
+    await newer.close()
+
+
+async def test_who_is_connected_goes_on_beside_a_newer_program_where_the_tables_say_so(desk, url, clock):
+    newer = opened(url, clock)
+    await newer.write(saying(version="99", compatible=str(VERSION)))
+    await desk.journal.write(put("x", 2))
+    assert await newer.read(get("x")) == 2
+    await newer.close()
+
+
+@pytest.mark.parametrize("compatible", [VERSION, VERSION + 1])
+async def test_an_older_process_beside_one_that_upgrades_the_journal(desk, url, clock, monkeypatch, compatible):
+    """The rule both ways: the process goes on where the newer one's tables are said to suit it, and stops where not."""
+    other = other_process(url, "consume.committed", "SIGSTOP")
+    try:
+        assert await asyncio.to_thread(other.stdout.readline) == "consume.committed\n"
+        wait_until_stopped(other)
+        with monkeypatch.context() as newer:
+            newer.setattr(upgrades, "VERSION", VERSION + 1)
+            newer.setattr(upgrades, "COMPATIBLE", compatible)
+            upgrade = "CREATE TABLE songs (title VARCHAR)"
+            newer.setitem(upgrades._UPGRADES, VERSION + 1, lambda connection: connection.exec_driver_sql(upgrade))
+            await asyncio.to_thread(lambda: upgraded(url).close())
+        for _ in range(3 if compatible == VERSION else 1):
+            other.send_signal(signal.SIGCONT)
+            said = [await asyncio.to_thread(other.stdout.readline) for _ in range(2)]
+            if compatible != VERSION:
+                assert said == ["0\n", ""], "the change that was committed before, and no other"
+                _, why = await asyncio.to_thread(other.communicate, timeout=30)
+                assert "changed by a newer OpsConductor" in why
+                return
+            assert said[1] == "consume.committed\n", "it has made another change"
+            await asyncio.to_thread(wait_until_stopped, other)
+    finally:
+        other.kill()
+        await asyncio.to_thread(other.communicate)
 
 
 async def test_an_older_journal_is_upgraded_once(desk, url, clock, monkeypatch):

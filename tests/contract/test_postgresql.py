@@ -11,7 +11,21 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from journal import acts, facts, leaseclock, leases, outbox, runs, runviews
+from journal import (
+    acts,
+    attendance,
+    deliveries,
+    facts,
+    leadership,
+    leaseclock,
+    leases,
+    messages,
+    outbox,
+    runs,
+    runviews,
+)
+from journal.leadership import Candidate
+from journal.messages import Channel, NewMessage
 from journal.store import Journal
 from journal.tables import metadata
 from journal.tables import runs as table
@@ -19,7 +33,7 @@ from tests.contract.conftest import START, Desk, GivenClock, a_run
 from tests.postgresql import DIALECT, JOURNAL, Site
 
 ROOT = Path(__file__).parents[2]
-OF_THE_DRIVERS = {"sqlite.py", "postgresql.py", "listener.py"}
+OF_THE_DRIVERS = {"sqlite.py", "postgresql.py", "turns.py", "listener.py"}
 """What they execute goes past SQLAlchemy, to a connection of the driver."""
 
 SUITES = [*map(str, sorted(Path(__file__).parent.glob("test_journal_*.py"))), __file__]
@@ -74,6 +88,40 @@ async def test_leases_count_on_the_clock_of_the_server(postgresql_url: str, cloc
     await journal.write(lambda tx: leases.claim(tx, "default/1", None, 1, START))
     until = await journal.read(lambda conn: conn.execute(select(table.c.lease_until)).scalar_one())
     assert first < until - leases.LEASE.total_seconds() < first + 30
+    await journal.close()
+
+
+async def test_leases_of_a_clock_that_was_set_back_hold_nobody_up(postgresql_url: str, clock: GivenClock) -> None:
+    """They would hold for an hour more by the clock that all have now: no lease is taken for so long."""
+    journal = Journal.open(postgresql_url, clock=clock)
+    desk = Desk(journal, clock)
+    claim = await desk.running()
+    channel = Channel("chat", "default", {"spec": {"type": "slack"}}, "1f0c")
+    await desk.do(messages.set_channels, [channel])
+    message = NewMessage("one", "chat", "default", "failures", "one", {"event": {}}, ("n-one",), START)
+    await desk.do(messages.write, message)
+    assert len(await desk.do(deliveries.claim, "default/1", None, {}, 1, START, each=1)) == 1
+    signs = attendance.Controller("ann", "ann", "1", START, START)
+
+    def lead(tx: Connection, name: str) -> int | None:
+        return leadership.take(tx, Candidate(name, name, "1"), at=leaseclock.at(tx), now=START)
+
+    def known(conn: Connection) -> list[bool]:
+        return [one.lost for one in attendance.known_controllers(conn, at=leaseclock.at(conn))]
+
+    await desk.do(lambda tx: attendance.controller(tx, signs, at=leaseclock.at(tx)))
+    assert await desk.do(lead, "ann") == 1
+    for back in (1.5, 3600.0):
+        assert (await desk.reap(), await desk.do(deliveries.reclaim), await desk.do(lead, "bob")) == ((), 0, None)
+        assert await desk.see(known) == [False]
+        for held in ("runs", "messages", "leadership", "controllers"):
+            later = f"UPDATE {held} SET lease_until = lease_until + {back}"
+            await journal.write(lambda tx, later=later: tx.exec_driver_sql(later))  # type: ignore[misc]
+    assert [one.run for one in await desk.reap()] == [claim.fence.run]
+    assert await desk.see(deliveries.lost)
+    assert await desk.do(deliveries.reclaim) == 1
+    assert await desk.see(known) == [True]
+    assert await desk.do(lead, "bob") == 2
     await journal.close()
 
 

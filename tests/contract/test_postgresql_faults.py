@@ -9,14 +9,17 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from journal.errors import Refused, Unavailable
-from journal.postgresql import STANDS_STILL, TURN, TURNS
+from journal.postgresql import TURN
 from journal.postgresqltext import NUL
 from journal.store import Journal
+from journal.turns import STANDS_STILL, TURNS
 from tests.contract.conftest import GivenClock
 from tests.journalwriter import get, other_process, put, wait_until_stopped
 from tests.postgresql import Server
+from tests.wire import Stalled, Unread, wire
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +127,40 @@ async def test_a_process_that_stands_still_in_a_transaction_holds_the_others_up_
         other.wait()
 
 
+@pytest.mark.parametrize("fault", [Stalled(b"stalls here"), Unread(b"is not read")], ids=["half sent", "unread"])
+async def test_a_peer_that_stands_still_within_a_message_loses_its_turn(
+    journal: Journal, server: Server, database: str, clock: GivenClock, fault: Stalled
+) -> None:
+    """Its session is neither idle nor at work, and what lies between is alive: who waits for the turn ends it."""
+
+    def much(tx: Connection) -> int:
+        put("a", {"text": "stalls here" + 1_000_000 * "x"})(tx)
+        return len(tx.execute(text("SELECT repeat('is not read', 10000000)")).scalar_one())
+
+    with wire(server, database, fault) as url:
+        other = Journal.open(url, clock=clock)
+        stalled = asyncio.ensure_future(other.write(much))
+        assert await asyncio.to_thread(fault.happened.wait, 30)
+        with capture_logs() as logs:
+            await journal.write(put("mine"))
+        assert [one["event"] for one in logs] == ["a session that held up all who write to the journal was ended"]
+        assert await journal.read(get("a")) is None
+    with pytest.raises(Unavailable):
+        await stalled
+    await other.close()
+
+
+async def test_who_works_long_with_the_turn_is_left_to_it(journal: Journal, server: Server, database: str) -> None:
+    """Who waits gives up, and comes again."""
+    with server.connect(database) as other, other.transaction():
+        other.execute("SELECT pg_advisory_xact_lock(%s, hashtext(current_schema()))", (TURNS,))
+        work = asyncio.create_task(asyncio.to_thread(other.execute, f"SELECT pg_sleep({TURN + 1.0})"))
+        with pytest.raises(Unavailable, match="locked by another"):
+            await journal.write(put("x"))
+        await work
+    await journal.write(put("x"))
+
+
 async def test_who_is_not_let_in_is_refused_and_told_why(server: Server, database: str, clock: GivenClock) -> None:
     with server.connect() as admin:
         admin.execute("CREATE ROLE locked LOGIN PASSWORD 'right'")
@@ -150,6 +187,38 @@ async def test_who_is_not_let_in_is_refused_and_told_why(server: Server, databas
     finally:
         with server.connect() as admin:
             admin.execute("DROP ROLE locked; DROP ROLE guest")
+
+
+async def test_a_statement_that_takes_too_long_is_told_as_what_it_is(journal: Journal) -> None:
+    """The server is there and has stopped nothing but the statement. It is undone with all of its change."""
+
+    def slow(tx: Connection) -> None:
+        put("x")(tx)
+        tx.exec_driver_sql("SET LOCAL statement_timeout = 50")
+        tx.exec_driver_sql("SELECT pg_sleep(5)")
+
+    for asked in (journal.write(slow), journal.read(slow_to_read)):
+        with pytest.raises(Unavailable, match=r"not done with a statement in a minute.*statement timeout") as caught:
+            await asked
+        assert "stopped, or ended the connection" not in str(caught.value)
+    assert await journal.read(get("x")) is None
+
+
+def slow_to_read(conn: Connection) -> None:
+    conn.exec_driver_sql("SET LOCAL statement_timeout = 50")
+    conn.exec_driver_sql("SELECT pg_sleep(5)")
+
+
+async def test_a_table_that_somebody_has_locked_is_unavailable(journal: Journal, server: Server, database: str) -> None:
+    def put_hastily(tx: Connection) -> None:
+        tx.exec_driver_sql("SET LOCAL lock_timeout = 50")
+        put("x")(tx)
+
+    with server.connect(database) as other, other.transaction():
+        other.execute("LOCK TABLE facts IN EXCLUSIVE MODE")
+        with pytest.raises(Unavailable, match=r"one of its tables by somebody's session.*pg_locks"):
+            await journal.write(put_hastily)
+    await journal.write(put_hastily)
 
 
 async def test_a_server_that_takes_no_changes_is_unavailable(journal: Journal, server: Server, database: str) -> None:
