@@ -193,10 +193,10 @@ async def test_a_move_may_take_longer_than_a_writer_may_stand_still(
     """Either side is idle while the other one is read or written."""
     await lived_in(desk)
     await desk.journal.close()
-    monkeypatch.setattr(postgresql, "STANDS_STILL", 0.2)
+    monkeypatch.setattr(postgresql, "STANDS_STILL", 1.0)
     of, to = again(source), again(target)
     try:
-        moved = transfer.move(of, to, moved=lambda *_: time.sleep(0.5))
+        moved = transfer.move(of, to, moved=lambda *_: time.sleep(1.3))
     finally:
         of.close()
         to.close()
