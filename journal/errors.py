@@ -12,7 +12,10 @@ if TYPE_CHECKING:  # every command needs these names, and few need what they spe
 
 
 class Unavailable(Exception):  # noqa: N818 - it is named after what happens next
-    """It did not work now and nothing of it happened; come back after `retry_after`."""
+    """It did not work now; come back after `retry_after`.
+
+    Nothing of it happened, unless it was the answer to a commit that was lost: then all of it may have.
+    """
 
     def __init__(self, message: str, retry_after: timedelta = timedelta(seconds=1)) -> None:
         super().__init__(message)

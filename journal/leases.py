@@ -143,6 +143,7 @@ _RELEASE = (
     .where(table.c.id == bindparam("which"), table.c.token == bindparam("held"), _RUNNING)
     .values(**_TO_QUEUE)
 )
+_AS_LEFT = select(table.c.token, table.c.state, table.c.finished_at).where(table.c.id == bindparam("which"))
 _FINISH = (
     update(table)
     .where(table.c.id == bindparam("which"), table.c.token == bindparam("held"), _RUNNING)
@@ -288,9 +289,20 @@ def unprove(tx: Connection, seq: int, why: str, now: datetime) -> None:
         outbox.add_all(tx, tuple(("target", row["target"]) for row in lost if row["target"] != pinned.RUNNER))
 
 
+def _left(tx: Connection, fence: Fence, state: RunState, at: datetime | None) -> bool:
+    """Whether this claim has left the run so already: a write that seemed to fail may have been done."""
+    row = tx.execute(_AS_LEFT, {"which": fence.run}).first()
+    return row is not None and (row.token, row.state, row.finished_at) == (fence.token, state.value, at)
+
+
 def release(tx: Connection, fence: Fence, now: datetime) -> None:
-    """Hand a run back while draining: it is queued again, and the attempt does not count as lost."""
+    """Hand a run back while draining: it is queued again, and the attempt does not count as lost.
+
+    Doing it again, before another has claimed it, changes nothing.
+    """
     if tx.execute(_RELEASE, {"which": fence.run, "held": fence.token}).rowcount == 0:
+        if _left(tx, fence, RunState.QUEUED, None):
+            return
         raise FenceLost(fence.run)
     points.record("release")
     outbox.add(tx, "run", fence.run)
@@ -305,13 +317,15 @@ def finish(
     reason: str | None = None,
     outputs: Mapping[str, Any] | None = None,
 ) -> None:
-    """End the run, free its slot and admit the next that waits for it."""
+    """End the run, free its slot and admit the next that waits for it. The same again changes nothing."""
     if state not in RUN_TRANSITIONS[RunState.RUNNING] or state is RunState.QUEUED:
         raise ValueError(f"a running run cannot finish as {state}")
     gave = dict(outputs) if outputs else None
     values = {"which": fence.run, "held": fence.token, "to_state": state.value, "why": reason, "gave": gave, "now": now}
     row = tx.execute(_FINISH, values).first()
     if row is None:
+        if _left(tx, fence, state, now):
+            return
         raise FenceLost(fence.run, evidence.of_run(fence, state, reason, gave, now))
     points.record("finish")
     runs.ended(tx, fence.run, row.known_as, row.concurrency, now)

@@ -1,4 +1,8 @@
-"""Steps: a start is durable before its effect, an end after it. Every write checks the fence in its transaction."""
+"""Steps: a start is durable before its effect, an end after it. Every write checks the fence in its transaction.
+
+The answer to a commit may be lost, and its write is made again then. One of the same claim about the same thing, from
+the same instant, is that write: done again it changes nothing, and is as good as the first.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -6,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from engine.pinned import RUNNER, Phase
 from engine.states import STEP_TRANSITIONS, RunState, StepState, is_final
@@ -50,7 +53,10 @@ _NEW = ("target", "phase", "step", "attempt", "name", "state", "token", "started
 _START = (
     insert(steps)
     .from_select(
-        ["run", *_NEW], _HELD.add_columns(*(bindparam(f"new_{name}", type_=steps.c[name].type) for name in _NEW))
+        ["run", *_NEW],
+        _HELD.add_columns(*(bindparam(f"new_{name}", type_=steps.c[name].type) for name in _NEW))
+        # Both databases say it so; an error would spoil the transaction of others.
+        .suffix_with("ON CONFLICT (run, target, phase, step, attempt) DO NOTHING"),
     )
     # A driver may forget the number when the cursor is closed, which for an INSERT is at once.
     .execution_options(preserve_rowcount=True)
@@ -61,6 +67,7 @@ _ATTEMPT = (
     steps.c.step == bindparam("which"),
     steps.c.attempt == bindparam("nth"),
 )
+_FIRST = select(steps.c.token, steps.c.started_at).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
 _END = (
     update(steps)
     .where(steps.c.run == _HELD.scalar_subquery(), *_ATTEMPT, steps.c.state == StepState.RUNNING.value)
@@ -69,7 +76,7 @@ _END = (
         "continued", "again", "ended_at",
     )})
 )  # fmt: skip
-_STATE = select(steps.c.state).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
+_STATE = select(steps.c.state, steps.c.token, steps.c.ended_at).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
 _END_TARGET = insert(run_targets)
 _TARGET_ENDED = select(run_targets.c.state).where(
     run_targets.c.run == bindparam("of_run"), run_targets.c.target == bindparam("at")
@@ -88,7 +95,7 @@ def start(
 ) -> None:
     """Record that a step starts; commit it before its first effect.
 
-    Raises FenceLost, and AlreadyStarted where this attempt has been started before by whomever.
+    Raises FenceLost, and AlreadyStarted where this attempt has been started before by whomever, at another instant.
     """
     points.record("step-start")
     _add(tx, fence, _new(fence, target, phase, step_id, attempt, now) | {"state": "running", "name": name})
@@ -129,12 +136,12 @@ def _new(fence: Fence, target: str, phase: Phase, step_id: str, attempt: int, no
 
 def _add(tx: Connection, fence: Fence, row: Mapping[str, Any]) -> None:
     values = {f"new_{name}": value for name, value in row.items()}
-    try:
-        added = tx.execute(_START, {"of": fence.run, "held": fence.token, **values}).rowcount
-    except IntegrityError as error:
-        raise AlreadyStarted(fence.run, row["target"], row["step"], row["attempt"]) from error
-    if not added:
-        raise FenceLost(fence.run)
+    if tx.execute(_START, {"of": fence.run, "held": fence.token, **values}).rowcount:
+        return
+    this = {"at": row["target"], "in_phase": row["phase"], "which": row["step"], "nth": row["attempt"]}
+    first = tx.execute(_FIRST, this | {"of_run": _held(tx, fence)}).one()
+    if (first.token, first.started_at) != (fence.token, row["started_at"]):
+        raise AlreadyStarted(fence.run, row["target"], row["step"], row["attempt"])
 
 
 def end(
@@ -180,8 +187,11 @@ def end(
     if changed:
         return
     seq = _held(tx, fence, _refused(fence, target, phase, step_id, attempt, ended, now))
-    if tx.execute(_STATE, this | {"of_run": seq}).first() is None:
+    found = tx.execute(_STATE, this | {"of_run": seq}).first()
+    if found is None:
         raise LookupError(f"run {fence.run}: step {step_id} on {target} ends without a recorded start")
+    if (found.state, found.token, found.ended_at) == (ended.state.value, fence.token, now):
+        return
     _refused(fence, target, phase, step_id, attempt, ended, now)(tx)
 
 

@@ -86,8 +86,9 @@ class Journal:
         """Make the change durable, and give what it returned.
 
         Raises what the change raised (nothing of that change remains, others are not touched), Unavailable where
-        the database cannot be written (nothing happened), Refused where it is damaged. Cancelled while it waits,
-        the change may or may not have happened.
+        the database cannot be written (nothing happened, unless the connection was lost at the commit: so made again, a
+        change finds what it has done), Refused where it is damaged. Cancelled while it waits, the change may or may not
+        have happened.
         """
         guard = self._guard
         return await self._call(self._writer, change if guard is None else _behind(guard, change))

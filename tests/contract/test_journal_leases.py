@@ -180,6 +180,7 @@ async def test_a_run_that_is_given_up_leaves_nothing_running(desk, clock):
     assert (view.state, view.reason) == (RunState.UNKNOWN, "internalError")
     assert [(place.name, place.state) for place in view.results] == [(T, StepState.UNKNOWN)]
     assert [step.state for step in view.results[0].steps] == [StepState.UNKNOWN]
+    clock.advance(1)
     with pytest.raises(FenceLost):
         await desk.do(leases.give_up, claim.fence, reason="internalError", now=clock.now())
 

@@ -33,6 +33,7 @@ async def test_a_step_shows_its_last_attempt_in_its_place(desk, clock):
 async def test_an_attempt_starts_once(desk, clock):
     fence = (await desk.running()).fence
     await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
+    clock.advance(0.001)
     with pytest.raises(AlreadyStarted):
         await desk.do(steps.start, fence, T, "steps", "space", 1, clock.now())
     with pytest.raises(AlreadyStarted):
