@@ -21,7 +21,7 @@ from engine.states import NodeState, is_final
 from engine.views import NodeView, RunView
 from engine.workflowplan import NodeGate, NodeJob, PinnedNode, PinnedWorkflow
 from engine.yamltext import plain
-from schemas.policy import User
+from schemas.policy import User, folded
 from schemas.quantities import format_instant
 
 _COVERED = ("run", "gate", "commit", "next", "libraries")
@@ -173,7 +173,7 @@ class Person:
 
     @property
     def name(self) -> str:
-        return self.user.name if self.user is not None else self.email.casefold()
+        return self.user.name if self.user is not None else folded(self.email)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +185,10 @@ class Unheard:
 
 
 def person(email: str, users: Mapping[str, User]) -> Person:
-    """Whoever has this e-mail address; upper and lower case are the same."""
-    wanted = email.casefold()
-    return Person(email, next((one for one in users.values() if (one.spec.email or "").casefold() == wanted), None))
+    """Whoever has this e-mail address; upper and lower case are the same. Where several have it, it is nobody's."""
+    wanted = folded(email)
+    found = [one for one in users.values() if one.spec.email is not None and folded(one.spec.email) == wanted]
+    return Person(email, found[0] if len(found) == 1 else None)
 
 
 def heard(gate: OpenGate, who: Person) -> Unheard | None:
@@ -196,7 +197,7 @@ def heard(gate: OpenGate, who: Person) -> Unheard | None:
     Users and teams are those of today's definitions; the rule is the one that the gate was opened with.
     """
     users, teams = gate.shown.get("users") or (), gate.shown.get("teams") or ()
-    requester = str(gate.shown.get("requestedBy") or "").casefold()
+    requester = folded(str(gate.shown.get("requestedBy") or ""))
     if any(one.by == who.name for one in gate.verdicts):
         return Unheard("twice", f"{who.name} has answered this gate before")
     if users or teams:
@@ -204,6 +205,6 @@ def heard(gate: OpenGate, who: Person) -> Unheard | None:
         if who.user is None or (who.user.name not in users and not set(own) & set(teams)):
             allowed = " or ".join((*users, *(f"team {team}" for team in teams)))
             return Unheard("notAllowed", f"{who.name} may not decide here: it is for {allowed}")
-    if gate.shown.get("notRequester") and requester == who.email.casefold():
+    if gate.shown.get("notRequester") and requester == folded(who.email):
         return Unheard("requester", f"{who.name} asked for the run, and this gate wants somebody else")
     return None

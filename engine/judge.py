@@ -137,9 +137,14 @@ def refused_by_age(
         return Refuse(
             "tooOld", "it was there before the engine first looked, and may have been answered elsewhere; ask again"
         )
-    if now >= (act.spec.expires_at or first_seen + DEFAULT_LIFE):
+    if now >= expires_at(act, first_seen):
         return Refuse("expired", "its expiresAt had passed before it could be judged; ask again")
     return None
+
+
+def expires_at(act: RunRequest, first_seen: datetime) -> datetime:
+    """From then on a request is not judged any more."""
+    return act.spec.expires_at or first_seen + DEFAULT_LIFE
 
 
 def checked(judgement: Judgement, authored: Authored, catalog: Catalog) -> Judgement:

@@ -3,10 +3,14 @@
 Such a request is not answered yet: it is judged anew at every pass, with what was said of it, until it may be done, is
 rejected, or has expired. People approve it as they approve a change, by an `Approval` on the requests branch. Its
 digest names the request and the commit that brought it: the same words in another commit are another request.
+
+What waits is what that commit holds, whatever is done to its file afterwards: who may push the branch cannot end it by
+a file of the same name, nor by taking it away. Only those who signed it can put another in its place.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,6 +21,7 @@ from reconciler import votes
 from reconciler.answers import Answer
 from reconciler.votes import Vote
 from schemas.act import Approval
+from schemas.quantities import format_instant, parse_instant
 
 MOST = 100
 """Requests that wait at once: each is judged at every pass."""
@@ -34,6 +39,10 @@ class OpenAct:
     requesters: tuple[str, ...]
     wants: tuple[Want, ...]
     votes: tuple[Vote, ...] = ()
+    file: str = ""
+    """Where it stands in the commit."""
+    until: datetime | None = None
+    """When it expires."""
 
     def shown(self) -> dict[str, Any]:
         """As the status branch shows it and the journal keeps it."""
@@ -42,6 +51,8 @@ class OpenAct:
             "request": self.request,
             "commit": self.commit,
             "asks": self.asks,
+            "file": self.file,
+            **({"expiresAt": format_instant(self.until)} if self.until is not None else {}),
             "requestedBy": list(self.requesters),
             **votes.shown(self.wants, self.votes),
         }
@@ -50,7 +61,10 @@ class OpenAct:
     def of(cls, value: Mapping[str, Any]) -> "OpenAct":
         requesters = tuple(value["requestedBy"])
         known = (value["gate"], value["request"], value["commit"], value["asks"], requesters)
-        return cls(*known, votes.wants_of(value), votes.votes_of(value))
+        # An earlier version kept neither file nor time; the command line writes them there.
+        file, until = value.get("file") or f"requests/{value['request']}.yaml", value.get("expiresAt")
+        ends = parse_instant(until) if until is not None else None
+        return cls(*known, votes.wants_of(value), votes.votes_of(value), file, ends)
 
 
 def kept(conn: Connection) -> Mapping[str, OpenAct]:

@@ -269,7 +269,6 @@ class Loop:
         found, malformed = await self._door.news(head)
         if self._intake.accepted.unread and not self._requests_trouble(sighting):
             await self._intake.know(one.authored.document.name for one in found)
-        await self._requests.refuse(malformed, self._deciders.moment())
         await self._requests.answer(
             (*found, *self._intake.acts),
             catalog,
@@ -281,12 +280,12 @@ class Loop:
             between=self._deciders.schedules_due,
             mode=self._intake.mode,
         )
-        waiting = {act.request for act in self._requests.waiting}
-        if waiting.isdisjoint(one.authored.document.name for one in found):
-            await self._door.answered(head)
-        self._intake.acts = tuple(one for one in self._intake.acts if one.authored.document.name in waiting)
+        await self._requests.refuse(malformed, self._deciders.moment())
+        # What waits for approvals is judged again as it was kept, and not as its file is by then.
+        await self._door.answered(head)
+        self._intake.acts = ()
         self._board.say(asks=self._requests.waiting)
-        if waiting and self._requests.again:
+        if self._requests.waiting and self._requests.again:
             self._news.set()  # somebody answered one: the next pass judges it again
         if self.sync.change is not None and await self._journal.read(changegate.kept) != self.sync.change:
             self._news.set()  # somebody answered it: the next pass judges it again

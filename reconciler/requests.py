@@ -1,7 +1,7 @@
 """Acts of both branches: judged one by one, consumed once by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -13,7 +13,7 @@ from engine import permits
 from engine.catalog import Catalog
 from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
-from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, heeding, judge, refused_by_age
+from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, expires_at, heeding, judge, refused_by_age
 from engine.permits import Waiting
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
@@ -26,6 +26,7 @@ from reconciler.actgate import OpenAct
 from reconciler.answers import Answer
 from reconciler.approvals import heard
 from reconciler.asking import person_of, unsigned
+from reconciler.contenders import Contenders, SignedAs
 from reconciler.door import Found, Malformed
 from reconciler.launches import new_run
 from reconciler.leave import refusal, verdict
@@ -37,6 +38,9 @@ from schemas.policy import User
 log = structlog.get_logger(__name__)
 
 _PORTION = 50
+_GONE = Refuse(
+    "gone", "the commit that brought it is no longer there: the branch was rewritten while it waited; ask again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +98,22 @@ class Requests:
         portions of many acts `between` is called, so that nothing else waits long. `mode` says whether acts must be
         signed.
         """
-        now, by_name = moment(), dict[str, Found]()
+        now, kept = moment(), await self._kept()
+        by_name: dict[str, list[Found]] = {name: [] for name in kept}
         for one in found:
-            by_name.setdefault(one.authored.document.name, one)
+            by_name.setdefault(one.authored.document.name, []).append(one)
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
-        unanswered = {name: one for name, one in by_name.items() if name not in seen or seen[name].state is None}
-        first = await self._journal.write(lambda tx: {name: acts.first_seen(tx, name, now) for name in unanswered})
+        named = {name: ones for name, ones in by_name.items() if name not in seen}
+        first = await self._journal.write(lambda tx: {name: acts.first_seen(tx, name, now) for name in named})
+
+        known: dict[str, Signature] = {}
+
+        def signed(commit: CommitInfo, name: str) -> Signature:
+            if commit.id not in known:
+                known[commit.id] = self._signature(commit, catalog, first[name])
+            return known[commit.id]
+
+        unanswered = await self._one_each(named, kept, signed, mode)
         # Of what is refused for its age alone nobody need know who brought it: a branch may hold thousands of those.
         self.again, waiting = False, set[str]()
         late = {
@@ -107,23 +121,44 @@ class Requests:
             for name, one in unanswered.items()
             if (said := refused_by_age(one.authored.document, first[name], now, name in baseline, name in lost))
         }
+        late |= {name: _GONE for name in named if name not in unanswered}
         await self._refuse_late(late, now)
         rest = {name: one for name, one in unanswered.items() if name not in late}
         commits = await asyncio.to_thread(self._commits, rest.values())
-        known: dict[str, Signature] = {}
         for number, (name, one) in enumerate(rest.items(), start=1):
             commit = commits[one.head, one.authored.file]
-            if commit.id not in known:
-                known[commit.id] = await asyncio.to_thread(self._signature, commit, catalog, first[name])
-            asked = Asked(one, commit, first[name], known[commit.id], mode)
+            asked = Asked(one, commit, first[name], await asyncio.to_thread(signed, commit, name), mode)
             if not await self._judge(asked, catalog, windows, moment(), rejected):
                 waiting.add(name)
             if between is not None and number % _PORTION == 0:
                 await between()
         if waiting or self.waiting:
-            kept = await self._journal.read(actgate.kept)
-            self.waiting = tuple(act for act in kept.values() if act.request in waiting)
-        return len(unanswered)
+            self.waiting = tuple((await self._kept()).values())
+        return len(named)
+
+    async def _kept(self) -> Mapping[str, OpenAct]:
+        """What waits for approvals, by the names of the requests."""
+        return {act.request: act for act in (await self._journal.read(actgate.kept)).values()}
+
+    async def _one_each(
+        self,
+        named: Mapping[str, Sequence[Found]],
+        kept: Mapping[str, OpenAct],
+        signed: SignedAs,
+        mode: Mode,
+    ) -> dict[str, Found]:
+        """The file that is judged of each name; a name of which nothing is left is not there."""
+        chosen: dict[str, Found | None] = {name: ones[0] for name, ones in named.items() if ones}
+        several = {name: ones for name, ones in named.items() if len(ones) != 1 or name in kept}
+
+        def choose() -> None:
+            commits = self._commits(one for ones in several.values() for one in ones)
+            contenders = Contenders(self._objects, mode, lambda one: commits[one.head, one.authored.file], signed)
+            chosen.update({name: contenders.chosen(name, ones, kept.get(name)) for name, ones in several.items()})
+
+        if several:
+            await asyncio.to_thread(choose)
+        return {name: one for name, one in chosen.items() if one is not None}
 
     async def _refuse_late(self, late: Mapping[str, Refuse], now: datetime) -> None:
         def change(tx: Connection) -> None:
@@ -203,7 +238,9 @@ class Requests:
         verb = "cancel" if act.spec.action == "cancel" else "run"
         subject = ", ".join(name for want in found.wants for name in want.documents)
         people = tuple(map(permits.named, signers(asked.by)))
-        return OpenAct(digest, act.name, asked.commit.id, f"{verb} {subject}", people, found.wants)
+        until = expires_at(act, asked.first_seen)
+        asks, file = f"{verb} {subject}", asked.found.authored.file
+        return OpenAct(digest, act.name, asked.commit.id, asks, people, found.wants, file=file, until=until)
 
     async def _original(self, act: RunRequest) -> Original | OriginalGraph | None:
         """The run that an act wants done again."""
@@ -224,8 +261,9 @@ class Requests:
         return f"{kind}/{catalog.name_now(kind, found.job)}"
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
-        """Answer files that are no valid acts."""
-        by_name = {one.name: one for one in malformed}
+        """Answer files that are no valid acts. They end nothing that waits under their names."""
+        waiting = await self._kept()
+        by_name = {one.name: one for one in malformed if one.name not in waiting}
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
 
         def change(tx: Connection) -> None:

@@ -17,7 +17,7 @@ from engine.trust import Reason, SignedBy, Unsigned, Untrusted
 from engine.trustfile import Forge, Signer
 from reconciler.keyfiles import KeyFiles, Keys
 from reconciler.signingprograms import TrustUnavailable, gpg, run
-from schemas.policy import User
+from schemas.policy import User, folded
 
 _NAMESPACE = "git"
 _IDENTITY = "signer"
@@ -155,11 +155,11 @@ def _has(key: SshKey, users: Mapping[str, User]) -> Iterator[str]:
 
 def _user(principals: Sequence[str], users: Mapping[str, User]) -> str | None:
     """The one User that has the name or the address; None where it is nobody, or not one."""
-    wanted = {one.lower() for one in principals}
+    wanted = {folded(one) for one in principals}
     found = {
         name
         for name, user in users.items()
-        if name in principals or (user.spec.email is not None and user.spec.email.lower() in wanted)
+        if name in principals or (user.spec.email is not None and folded(user.spec.email) in wanted)
     }
     return found.pop() if len(found) == 1 else None
 

@@ -72,6 +72,8 @@ def word(
         return Answer("refused", "notAllowed", "only a User may approve this, by a signature of theirs")
     if any(vote.by == who for vote in votes):
         return Answer("refused", "twice", f"{who} has answered this before")
+    if who in requesters and act.spec.decision == "reject":
+        return Vote(who, False, act.name, act.spec.reason)  # who asked may take it back
     able = {name for want in wants for name in want.by}
     if who not in able:
         if who in requesters and any(want.not_requester for want in wants):

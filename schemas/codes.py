@@ -126,6 +126,7 @@ _TITLES = {
     "OC610": "A credential encrypted in another form",
     "OC611": "Recipients that are not those of the pools",
     "OC612": "A credential over plain HTTP",
+    "OC613": "A rule whose conditions cannot hold",
     # 9xx: part of the language, not of this version
     "OC901": "Not supported yet",
     "OC902": "Checked, and not acted on yet",

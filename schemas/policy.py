@@ -1,5 +1,6 @@
 """Kinds Policy and User: who may do what, and who people are."""
 
+import unicodedata
 from functools import cache
 from typing import Literal
 
@@ -29,7 +30,13 @@ class Conditions(Model):
     """What must hold besides."""
 
     signed: bool = Field(default=False, description="By a key of theirs; so it is wherever Policies hold.")
-    approvals: int = Field(default=0, ge=0, le=100, description="How many people must approve a change.", examples=[1])
+    approvals: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="How many people must approve it first: a change, a run, a cancellation.",
+        examples=[1],
+    )
     not_requester: bool = Field(default=False, description="Approvals of the requester do not count.")
 
 
@@ -71,6 +78,14 @@ class UserSpec(Model):
     )
     teams: Many[Name] = Field(default=(), description="Teams they belong to.", examples=[["web-team"]])
     notify: UserNotify = Field(default_factory=cache(UserNotify), description="What they want to hear of.")
+
+
+def folded(address: str) -> str:
+    """An address as it is compared: upper and lower case, and letters that only look different, are the same.
+
+    Whoever could register one that reads like another's must not pass for them.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address).casefold())
 
 
 class User(Document):

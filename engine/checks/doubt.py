@@ -99,6 +99,7 @@ DECIDED_BY: Mapping[str, frozenset[str]] = {
     "OC610": frozenset({"sops", "data"}),
     "OC611": frozenset({"sops", "age", "pools", "data"}),
     "OC612": frozenset({"=http", "=connections", "=commitStatus"}),
+    "OC613": frozenset(),
     "OC901": frozenset({"action", "mode", "targets", "connection"}),
     "OC902": frozenset(),
 }

@@ -1,6 +1,7 @@
 """Users and teams, kinds and documents that are named as text: whoever is named must exist."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from engine.checks.scope import OBJECT_KINDS, Path, Scope
 from engine.checks.sshkeys import public_key_problem
@@ -8,7 +9,7 @@ from schemas.diagnostic import Diagnostic, Related, Rest, Severity
 from schemas.guesses import Guesses, Names
 from schemas.kinds import MODELS
 from schemas.notification import NotificationRule
-from schemas.policy import Policy, User
+from schemas.policy import Policy, Rule, User, folded
 from schemas.project import Project
 from schemas.reader import Authored
 
@@ -45,13 +46,13 @@ def check(scope: Scope) -> Iterator[Diagnostic]:
             path: Path = ("spec", "signingKeys", index)
             other = keys.setdefault(_key(key), (authored, path))
             if other != (authored, path):
-                yield _shared(authored, path, other, "this key", "each User has keys of their own", "error")
+                yield _shared(authored, path, other, "this key", "each User has keys of their own")
         if user.spec.email is not None:
             path = ("spec", "email")
-            other = addresses.setdefault(user.spec.email.lower(), (authored, path))
+            other = addresses.setdefault(folded(user.spec.email), (authored, path))
             if other != (authored, path):
-                hint = "commits name their author by address: give each User one of their own"
-                yield _shared(authored, path, other, "this address", hint, "warning")
+                hint = "a signature and a commit name a person by address: give each User one of their own"
+                yield _shared(authored, path, other, "this address", hint)
 
 
 def _key(text: str) -> str:
@@ -59,13 +60,11 @@ def _key(text: str) -> str:
     return " ".join(text.split()[:2])
 
 
-def _shared(
-    authored: Authored, path: Path, other: tuple[Authored, Path], what: str, hint: str, severity: Severity
-) -> Diagnostic:
+def _shared(authored: Authored, path: Path, other: tuple[Authored, Path], what: str, hint: str) -> Diagnostic:
     first, place = other
     message = f"{first.identity} has {what} as well"
     related = (Related(first.span(*place), "the first one"),)
-    return Diagnostic(authored.span(*path), "OC321", message, hint, severity, related=related)
+    return Diagnostic(authored.span(*path), "OC321", message, hint, related=related)
 
 
 def _keys(authored: Authored, user: User) -> Iterator[Diagnostic]:
@@ -96,6 +95,27 @@ def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagno
                 hint = guesses.hint(kind, _KINDS)
                 span = authored.span(*path, "objects", "kinds", index)
                 yield Diagnostic(span, "OC206", f"'{kind[:80]}' is not a kind", hint)
+        yield from _conditions(authored, rule, path)
+
+
+def _conditions(authored: Authored, rule: Rule, path: Path) -> Iterator[Diagnostic]:
+    """Conditions that can never hold, and those that change nothing."""
+    conditions, rests = rule.conditions, [Rest((*path, field)) for field in ("verbs", "effect", "conditions")]
+    span = partial(authored.span, *path, "conditions")
+    if rule.effect == "deny":
+        if conditions.model_fields_set:
+            message = "a rule that denies has no conditions: it denies always"
+            hint = "take them out; to let somebody on conditions, allow it with them"
+            yield Diagnostic(span(key=True), "OC613", message, hint, "warning").resting_on(rests)
+    elif conditions.approvals and "approve" in rule.verbs:
+        # Whose approval of the approval, and so on without end.
+        message = "an approval cannot wait for approvals: this rule would allow nobody to approve"
+        hint = "give 'approve' a rule of its own, without approvals"
+        yield Diagnostic(span("approvals"), "OC613", message, hint).resting_on(rests)
+    elif conditions.not_requester and not conditions.approvals:
+        message = "'notRequester' says whose approvals do not count, and this rule asks for none"
+        hint = "write 'approvals: 1' beside it"
+        yield Diagnostic(span("notRequester", key=True), "OC613", message, hint, "warning").resting_on(rests)
 
 
 def _told(authored: Authored, rule: NotificationRule, scope: Scope) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from schemas.credential import Credential
-from schemas.diagnostic import Diagnostic, Related, Rest, Severity
+from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.envelope import Document
 from schemas.guesses import Names
 from schemas.kinds import NOT_ACTED_ON
@@ -67,13 +67,6 @@ def _policy(authored: Authored, policy: Policy, scope: Scope) -> Iterator[Diagno
         message = "nobody is held to this: the Project says verify: {mode: none}, so that anybody can be who they say"
         hint = "write verify: {mode: range} in opsconductor.yaml, or start the engine with --verify range"
         yield Diagnostic(authored.span("kind"), LESS, message, hint, "warning")
-    for number, rule in enumerate(policy.spec.rules):
-        if rule.effect == "allow" and rule.conditions.approvals and "approve" in rule.verbs:
-            message = "an approval cannot wait for approvals: this rule allows nobody to approve"
-            span = authored.span("spec", "rules", number, "conditions", "approvals")
-            found = Diagnostic(span, LESS, message, "give 'approve' a rule of its own, without approvals", "warning")
-            place = ("spec", "rules", number)
-            yield found.resting_on(Rest((*place, field)) for field in ("verbs", "effect", "conditions"))
 
 
 def _step(placed: PlacedStep) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from opsconductor.agents.answer import Data, Found, NoAnswer, Tool
 from opsconductor.agents.logs import tail_of
 from opsconductor.agents.sight import Sight
 from opsconductor.status import StatusReader
+from opsconductor.waiting import listed
 from schemas.quantities import format_instant
 
 _OPEN = ("running", "queued", "waiting")
@@ -46,7 +47,7 @@ def now(sight: Sight, _: Data) -> Found:
         "findings": _rows(sync.get("findings"))[:20],
         "running": [brief(run) for run in open_],
         "failing": [_failing(one) for one in failing[:_LISTED]],
-        "gates": [_gate(one) for one in islice(status.each("gates"), 20)],
+        "gates": [_gate(one) for one in listed(status)[:20]],
         "late": [{"schedule": name, "due": due_at} for due_at, name in due if due_at < overdue][:20],
         "next": [{"schedule": name, "due": due_at} for due_at, name in due if due_at >= overdue][:20],
     })  # fmt: skip
@@ -241,6 +242,8 @@ def _failing(one: Data) -> Data:
 def _gate(gate: Data) -> Data:
     spec = gate.get("spec") or {}
     keys = ("run", "workflow", "gate", "expiresAt", "count", "users", "teams", "requestedBy")
+    if gate["kind"] != "Gate":
+        return {"digest": gate["metadata"]["name"], "kind": gate["kind"]} | spec
     return {"digest": gate["metadata"]["name"]} | {key: spec.get(key) for key in keys}
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opsconductor.acts import GATE_DIGITS, voted
+from opsconductor.acts import voted
 from opsconductor.cli.ask import (
     Call,
     OnBranchOption,
@@ -19,6 +19,7 @@ from opsconductor.cli.ask import (
 from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
+from opsconductor.waiting import listed, name_of, short
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader
@@ -79,31 +80,40 @@ def _said(decision: Literal["approve", "reject"], wanted: str, call: Call) -> in
 
 def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
     """The open gate whose digest begins so. Raises UsageError where there is none, or where there are several."""
-    gates = list(status.each("gates")) if status is not None else []
+    every = listed(status)
+    gates = [one for one in every if one["kind"] == "Gate"]
     digits = wanted.lower().removeprefix("sha256:")
     found = [gate for gate in gates if str(gate["metadata"]["name"]).removeprefix("sha256:").startswith(digits)]
     if len(found) == 1 and digits:
         return found[0]
-    if not gates:
+    if not every:
         raise UsageError("no gate waits for anybody, as far as the status branch says; look again in some seconds")
-    listed = "; ".join(f"{short(gate)} ({gate['spec']['workflow']}, {gate['spec']['gate']})" for gate in found or gates)
     what = f"{wanted!r} is the beginning of {len(found)} gates" if found else f"no open gate begins with {wanted!r}"
-    raise UsageError(f"{what}; there are: {listed}")
+    raise UsageError(f"{what}; there are: {'; '.join(map(_in_a_word, found or every))}")
+
+
+def _in_a_word(item: dict[str, Any]) -> str:
+    of = f"{item['spec']['workflow']}, {item['spec']['gate']}" if item["kind"] == "Gate" else name_of(item)
+    return f"{short(item)} ({of})"
 
 
 def meant_change(status: "StatusReader | None", wanted: str) -> dict[str, Any] | None:
     """The change that waits for approvals, where the text is the beginning of its commit or of its digest; or the
-    request that does, by its name or the beginning of its digest."""
+    request that does, by its name or the beginning of its digest. Raises UsageError where it may be another as well."""
     sync = status.read("sync.yaml") if status is not None else None
     said = sync["status"] if sync is not None else {}
+    requests, change = [dict(one) for one in said.get("requests") or ()], said.get("change")
+    if named := [one for one in requests if one["request"] == wanted]:
+        return named[0]
     digits = wanted.lower().removeprefix("sha256:")
-    for request in said.get("requests") or ():
-        if wanted == request["request"] or _begins(request["gate"], digits):
-            return dict(request)
-    change = said.get("change")
+    found = [one for one in requests if _begins(one["gate"], digits)]
     if isinstance(change, dict) and (_begins(change["gate"], digits) or _begins(change["commit"], digits)):
-        return change
-    return None
+        found.append(change)
+    if status is not None and found:
+        gates = [one for one in status.each("gates") if _begins(one["metadata"]["name"], digits)]
+        if len(found) + len(gates) > 1:
+            raise UsageError(f"{wanted!r} is the beginning of several; 'opsconductor get gates' lists them")
+    return found[0] if found else None
 
 
 def _begins(identity: str, digits: str) -> bool:
@@ -127,11 +137,6 @@ def shown_change(change: dict[str, Any]) -> Iterator[str]:
         more = f" and {len(documents) - 10} more" if len(documents) > 10 else ""
         count = f"{len(want.get('given') or ())} of {want['approvals']}"
         yield printable(f"  {', '.join(documents[:10])}{more}: {count} approved; may approve: {able}")
-
-
-def short(gate: dict[str, Any]) -> str:
-    """The beginning of a gate's digest."""
-    return str(gate["metadata"]["name"]).removeprefix("sha256:")[:GATE_DIGITS]
 
 
 def shown(gate: dict[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opsconductor import exits
+from opsconductor import exits, waiting
 from opsconductor.cli.options import (
     BranchOption,
     LogsOption,
@@ -61,6 +61,8 @@ def get(
     status = workspace.status()
     nothing = f"no {wanted}{f' {name!r}' if name else ''} found"
     show(_table(wanted, items, status, empty=nothing), output)
+    if wanted == "Gate" and items and output in ("table", "wide"):
+        chatter("to answer one: opsconductor approve GATE, or reject GATE")
     return exits.FINDINGS if name is not None and not items else exits.OK
 
 
@@ -271,6 +273,8 @@ def _published(status: "StatusReader | None", kind: str) -> list[dict[str, Any]]
         return [found] if (found := status.read("sync.yaml")) else []
     if kind == "Run":
         return sorted(status.runs(), key=queued_at, reverse=True)
+    if kind == "Gate":
+        return waiting.listed(status)
     return list(status.each(_STATUS_KINDS[kind], newest_first=kind == "Decision"))
 
 
@@ -289,8 +293,7 @@ def _table(kind: str, items: list[dict[str, Any]], status: "StatusReader | None"
     if kind == "RequestStatus":
         return Table(("NAME", "STATE", "REASON", "RUN"), [_request_row(i) for i in items], data, ("MESSAGE",), empty)
     if kind == "Gate":
-        columns = ("GATE", "RUN", "NODE", "APPROVED", "UNTIL", "THEN RUNS")
-        return Table(columns, [_gate_row(i) for i in items], data, ("ASKED BY", "MAY DECIDE"), empty)
+        return Table(waiting.COLUMNS, [waiting.row(i) for i in items], data, waiting.WIDE, empty)
     if kind == "SyncStatus":
         return Table(
             ("APPLIED", "OBSERVED", "READY", "MESSAGE"), [_sync_row(i) for i in items], data, ("ENGINE",), empty
@@ -334,23 +337,6 @@ def _request_row(item: dict[str, Any]) -> tuple[str, ...]:
 def _subject(run: dict[str, Any]) -> tuple[Any, ...]:
     """What a run is of: a job or a workflow."""
     return (run["spec"].get("job"), run["spec"].get("workflow"))
-
-
-def _gate_row(item: dict[str, Any]) -> tuple[str, ...]:
-    from opsconductor.cli.approve import short
-
-    spec, votes = item["spec"], item.get("status", {}).get("votes") or []
-    allowed = (*(spec.get("users") or ()), *(f"team {team}" for team in spec.get("teams") or ()))
-    return (
-        short(item),
-        str(spec.get("run")),
-        str(spec.get("gate")),
-        f"{sum(vote.get('decision') == 'approve' for vote in votes)} of {spec.get('count', 1)}",
-        str(spec.get("expiresAt")),
-        ", ".join(str(node.get("job")) for node in spec.get("next") or ()),
-        str(spec.get("requestedBy") or ""),
-        ", ".join(allowed) or "anybody",
-    )
 
 
 def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:

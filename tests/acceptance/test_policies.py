@@ -68,6 +68,9 @@ def test_people_change_ask_and_approve_as_the_policies_say(bare: Site) -> None:
     said = bare.wait(lambda: _stalled(bare, mine), what="the commit to wait")
     assert said["reason"] == "WaitsForApproval"
     assert bare.sync()["change"]["wants"][0]["by"] == ["ann"]
+    (listed,) = bare.json("get", "gates", "-o", "json")["items"]
+    assert (listed["kind"], listed["spec"]["commit"]) == ("WaitingChange", mine)
+    assert listed["metadata"]["name"] == bare.sync()["change"]["gate"]
     own = people.run("bo", "approve", mine[:8])
     assert own.returncode == 0, own.stderr
     assert f"commit {mine[:12]} on {first[:12]}, by bo" in own.stderr

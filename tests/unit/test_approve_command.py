@@ -1,20 +1,30 @@
 """What `approve` and `reject` are about: a gate, a commit, or a request, by what people are shown of it."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from engine.permits import Want
-from engine.readmodel import sync_file, to_yaml
+from engine.readmodel import gate_file, sync_file, to_yaml
 from engine.views import SyncView
-from opsconductor.cli.approve import meant_change, shown_change
+from opsconductor.cli.approve import meant_change, meant_gate, shown_change
+from opsconductor.exits import UsageError
 from opsconductor.follow import _waits
+from opsconductor.waiting import listed, row
 from reconciler.actgate import OpenAct
 from reconciler.changegate import OpenChange
 from reconciler.votes import Vote
 from tests.unit.test_status import reader
+from tests.unit.test_status_kinds import GATE
 
 WANT = Want(("Job/work",), 2, ("ana",), ("cy", "dee"), True)
 CHANGE = OpenChange(f"sha256:{'0' * 64}", "b" * 40, "c" * 40, ("bo",), (WANT,), (Vote("ana", True, "yes"),))
-REQUEST = OpenAct(f"sha256:{'1' * 64}", "go", "d" * 40, "run Job/work", ("bo",), (WANT,), (Vote("ana", True, "yes"),))
+REQUEST = OpenAct(
+    f"sha256:{'1' * 64}", "go", "d" * 40, "run Job/work", ("bo",), (WANT,), (Vote("ana", True, "yes"),),
+    "requests/go.yaml", datetime(2026, 11, 21, 2, tzinfo=UTC),
+)  # fmt: skip
 
 
 def test_a_request_is_meant_by_its_name_or_its_digest_and_a_change_by_its_commit(tmp_path: Path) -> None:
@@ -31,6 +41,42 @@ def test_a_request_is_meant_by_its_name_or_its_digest_and_a_change_by_its_commit
     for wanted in ("g", "", "d" * 12, "2" * 12):
         assert meant_change(status, wanted) is None
     assert meant_change(None, "go") is None
+
+
+def test_what_may_be_another_is_not_approved(tmp_path: Path) -> None:
+    twin = replace(REQUEST, digest=f"sha256:{'1' * 20}{'2' * 44}", request="stop")
+    sync = SyncView(change=CHANGE.shown(), requests=(REQUEST.shown(), twin.shown()))
+    status = reader(tmp_path, {"sync.yaml": to_yaml(sync_file(sync))})
+    with pytest.raises(UsageError, match="is the beginning of several"):
+        meant_change(status, "1" * 12)
+    for wanted, name in (("1" * 21, "go"), ("1" * 20 + "2", "stop"), ("stop", "stop")):
+        found = meant_change(status, wanted)
+        assert found is not None
+        assert found["request"] == name
+
+
+def test_all_that_waits_is_listed_with_its_digest_and_how_to_approve_it(tmp_path: Path) -> None:
+    rejected = replace(REQUEST, digest=f"sha256:{'3' * 64}", request="no", votes=(Vote("cy", False, "no"),))
+    sync = SyncView(change=CHANGE.shown(), requests=(REQUEST.shown(), rejected.shown()))
+    gate = gate_file(GATE, advisory=False)
+    files = {"sync.yaml": to_yaml(sync_file(sync)), f"gates/{GATE.digest[7:]}.yaml": to_yaml(gate)}
+    status = reader(tmp_path, files)
+    found = listed(status)
+    assert [(one["kind"], one["metadata"]["name"], one["status"]["toApprove"]) for one in found] == [
+        ("Gate", GATE.digest, f"opsconductor approve {GATE.digest[7:19]}"),
+        ("WaitingChange", CHANGE.digest, "opsconductor approve 000000000000"),
+        ("WaitingRequest", REQUEST.digest, "opsconductor approve 111111111111"),
+    ]
+    assert found[2]["spec"] == {key: one for key, one in REQUEST.shown().items() if key not in ("gate", "votes")}
+    able, asked = "cy, dee", "bo"
+    assert [row(one) for one in found[1:]] == [
+        ("0" * 12, "commit cccccccccccc", "-", "1 of 2", "-", "in force: Job/work", asked, able),
+        ("1" * 12, "request go", "-", "1 of 2", "2026-11-21T02:00:00Z", "run Job/work", asked, able),
+    ]
+    assert row(found[0])[:2] == (GATE.digest[7:19], GATE.shown["run"])
+    assert listed(None) == []
+    with pytest.raises(UsageError, match="request go"):
+        meant_gate(status, "zz")
 
 
 def test_who_asked_is_told_for_whom_it_waits(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""What waits for somebody's word, as the status branch says: gates of workflows, a change, requests."""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from opsconductor.acts import GATE_DIGITS
+
+if TYPE_CHECKING:
+    from opsconductor.status import StatusReader
+
+COLUMNS = ("GATE", "OF", "NODE", "APPROVED", "UNTIL", "THEN")
+WIDE = ("ASKED BY", "MAY DECIDE")
+
+
+def listed(status: "StatusReader | None") -> list[dict[str, Any]]:
+    """All of it as documents, `metadata.name` being the digest that an Approval names and `status.toApprove` the
+    command: `Gate` as it stands in `gates/`, `WaitingChange` and `WaitingRequest` as `sync.yaml` tells of them.
+
+    What somebody has rejected waits for nobody any more.
+    """
+    if status is None:
+        return []
+    said = (status.read("sync.yaml") or {}).get("status") or {}
+    change = [said["change"]] if isinstance(said.get("change"), dict) else []
+    asked = [_document(one) for one in chain(change, said.get("requests") or ()) if not _rejected(one)]
+    return [*map(_with_command, status.each("gates")), *map(_with_command, asked)]
+
+
+def short(item: Mapping[str, Any]) -> str:
+    """The beginning of what an Approval names: enough for `approve`."""
+    return str(item["metadata"]["name"]).removeprefix("sha256:")[:GATE_DIGITS]
+
+
+def name_of(item: Mapping[str, Any]) -> str:
+    """What it is, in a few words."""
+    spec = item["spec"]
+    if item["kind"] == "WaitingChange":
+        return f"commit {str(spec['commit'])[:GATE_DIGITS]}"
+    return f"request {spec['request']}" if item["kind"] == "WaitingRequest" else str(spec.get("run"))
+
+
+def row(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cells of `COLUMNS` and `WIDE`."""
+    cells = _row_of_gate(item) if item["kind"] == "Gate" else _row_of_asked(item)
+    return (short(item), name_of(item), *cells)
+
+
+def _row_of_gate(item: Mapping[str, Any]) -> Iterator[str]:
+    spec, votes = item["spec"], item.get("status", {}).get("votes") or []
+    allowed = (*(spec.get("users") or ()), *(f"team {team}" for team in spec.get("teams") or ()))
+    yield str(spec.get("gate"))
+    yield f"{sum(vote.get('decision') == 'approve' for vote in votes)} of {spec.get('count', 1)}"
+    yield str(spec.get("expiresAt"))
+    yield ", ".join(str(node.get("job")) for node in spec.get("next") or ())
+    yield str(spec.get("requestedBy") or "")
+    yield ", ".join(allowed) or "anybody"
+
+
+def _row_of_asked(item: Mapping[str, Any]) -> Iterator[str]:
+    spec = item["spec"]
+    wants = spec.get("wants") or ()
+    documents = [str(name) for want in wants for name in want["documents"]]
+    yield "-"
+    yield ", ".join(f"{len(want.get('given') or ())} of {want['approvals']}" for want in wants)
+    yield str(spec.get("expiresAt") or "-")
+    yield str(spec.get("asks") or f"in force: {_some(documents)}")
+    yield ", ".join(spec.get("requestedBy") or ())
+    yield ", ".join(sorted({name for want in wants for name in want.get("by") or ()})) or "nobody who has not yet"
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _document(asked: Mapping[str, Any]) -> dict[str, Any]:
+    spec = {key: value for key, value in asked.items() if key not in ("gate", "votes")}
+    kind = "WaitingRequest" if "request" in asked else "WaitingChange"
+    head = {"apiVersion": "opsconductor/v1", "kind": kind, "metadata": {"name": asked["gate"]}}
+    return {**head, "spec": spec, "status": {"votes": list(asked.get("votes") or ())}}
+
+
+def _with_command(item: dict[str, Any]) -> dict[str, Any]:
+    return {**item, "status": {**(item.get("status") or {}), "toApprove": f"opsconductor approve {short(item)}"}}
+
+
+def _rejected(asked: Mapping[str, Any]) -> bool:
+    return any(vote["decision"] == "reject" for vote in asked.get("votes") or ())
