@@ -189,7 +189,7 @@ def _asked(asked: Mapping[str, Any]) -> tuple[str, ...]:
         _link(f"request {request}" if request else f"commit {asked['commit'][:_DIGITS]}", SYNC),
         text(asked["asks"]) if request else "in force: " + ", ".join([*map(text, documents[:_NAMED]), *more]),
         ", ".join(f"{len(want['given'])} of {want['approvals']}" for want in asked["wants"]),
-        "",
+        text(str(asked.get("expiresAt") or "")),
         f"`opsconductor approve {asked['gate'].removeprefix('sha256:')[:_DIGITS]}`",
     )
 

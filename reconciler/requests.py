@@ -238,7 +238,7 @@ class Requests:
         verb = "cancel" if act.spec.action == "cancel" else "run"
         subject = ", ".join(name for want in found.wants for name in want.documents)
         people = tuple(map(permits.named, signers(asked.by)))
-        until = expires_at(act, asked.first_seen)
+        until = expires_at(act, asked.first_seen).replace(microsecond=0)
         asks, file = f"{verb} {subject}", asked.found.authored.file
         return OpenAct(digest, act.name, asked.commit.id, asks, people, found.wants, file=file, until=until)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.acceptance.site import HERE, Site, job
+from tests.acceptance.test_dashboard import pages_of
 from tests.permits import doc, policy
 from tests.signing import Keys, Repository
 
@@ -52,7 +53,7 @@ def test_people_change_ask_and_approve_as_the_policies_say(bare: Site) -> None:
     users = {"ann.yaml": people.user("ann"), "bo.yaml": people.user("bo", "web"), "eve.yaml": people.user("eve")}
     note = job("note", "- {id: note, run: 'echo one'}")
     first = bare.create({"opsconductor.yaml": SIGNED, **users, "who.yaml": RULES, "here.yaml": HERE, "note.yaml": note})
-    bare.up()
+    bare.up("--dashboard", "127.0.0.1:0")
     bare.in_force(first)
     other = job("note", "- {id: note, run: 'echo two'}")
     evil = people.push("eve", other, first)
@@ -71,6 +72,10 @@ def test_people_change_ask_and_approve_as_the_policies_say(bare: Site) -> None:
     (listed,) = bare.json("get", "gates", "-o", "json")["items"]
     assert (listed["kind"], listed["spec"]["commit"]) == ("WaitingChange", mine)
     assert listed["metadata"]["name"] == bare.sync()["change"]["gate"]
+    pages, command = pages_of(bare), listed["status"]["toApprove"]
+    for path in ("/", "/sync"):
+        code, _, shown = pages.ask(path)
+        assert (code, command in shown, "0 of 1 approved; ann may approve" in shown) == (200, True, True), path
     own = people.run("bo", "approve", mine[:8])
     assert own.returncode == 0, own.stderr
     assert f"commit {mine[:12]} on {first[:12]}, by bo" in own.stderr

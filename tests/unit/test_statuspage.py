@@ -140,10 +140,13 @@ def test_a_change_that_waits_stands_among_what_waits_for_people_until_somebody_r
     assert "| [`commit bbbbbbbbbbbb`](sync.yaml) |" in shown or "| [commit bbbbbbbbbbbb](sync.yaml) |" in shown
     assert "`Job/<c>` and 1 more" in shown or "`Job/<c>`, 1 more | 1 of 2 |" in shown
     assert "`opsconductor approve 000000000000`" in shown
-    asked = OpenAct(f"sha256:{'1' * 64}", "go", "c" * 40, "run Job/a", ("bo",), (Want(("Job/a",), 1, (), ("cy",)),))
+    until = datetime(2026, 11, 21, 2, tzinfo=UTC)
+    wants = (Want(("Job/a",), 1, (), ("cy",)),)
+    asked = OpenAct(f"sha256:{'1' * 64}", "go", "c" * 40, "run Job/a", ("bo",), wants, until=until)
     both = page(OverviewView(replace(sync, requests=(asked.shown(),))))
     assert "[2 gates wait for people](#waiting-for-people)" in both
-    assert "| [request go](sync.yaml) | run Job/a | 0 of 1 |  | `opsconductor approve 111111111111` |" in both
+    row = "| [request go](sync.yaml) | run Job/a | 0 of 1 | `2026-11-21T02:00:00Z` |"
+    assert f"{row} `opsconductor approve 111111111111` |" in both
     rejected = replace(change, votes=(*change.votes, Vote("dee", False, "no"))).shown()
     assert "approve" not in page(OverviewView(replace(sync, change=rejected)))
 

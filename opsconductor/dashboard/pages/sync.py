@@ -22,7 +22,12 @@ async def load(sources: Sources, asked: Asked) -> Data:
     number, catalog = number_of(asked.query, "page", 1), sources.engine.catalog
     after = min((number - 1) * _A_PAGE, commits.KEPT)
     found, more = await sources.journal.read(lambda conn: _commits(conn, catalog, after))
-    sync = sync_file(sources.engine.sync())["status"]
+    view = sources.engine.sync()
+    sync = sync_file(view)["status"]
+    waits = {one["commit"]: dict(one) for one in view.to_approve if "request" not in one}
+    for one in found:
+        one["waits"] = waits.get(one["commit"])
+        one["words"] = "waits for approvals" if one["waits"] else one["words"]
     return {
         "at": stamp(sources.clock.now()),
         "sentence": _sentence(sync),
