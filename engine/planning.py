@@ -217,6 +217,19 @@ def _credentials(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep,
     return {name: _allowed(asked, name) for name in sorted(names)}
 
 
+def credentials_of(
+    catalog: Catalog, name: str, labels: Mapping[str, str], pool: str, steps: tuple[PlannedStep, ...]
+) -> dict[str, CredentialSpec]:
+    """Those that steps of a run without a Job name as `credentialRef`. `labels` are of what it runs for.
+
+    Raises Refusal where one is not there, or not for this pool or these labels.
+    """
+    asked = _Asked(catalog, name, JobSpec.model_construct(steps=()), labels, pool, {}, None)
+    names = sorted({way.credential for way in of_inputs((), steps)})
+    _refuse_held(catalog, *(f"Credential/{one}" for one in names))
+    return {one: _allowed(asked, one) for one in names}
+
+
 def _channels(asked: _Asked, steps: tuple[PlannedStep, ...]) -> dict[str, dict[str, Any]]:
     """Those that steps send messages by. They are delivered by the runner of the step, so its pool must be theirs."""
     catalog = asked.catalog

@@ -1,18 +1,19 @@
-"""Kind Discovery: networks to scan -> proposed Target documents."""
+"""Kind Discovery: networks to scan, or an inventory to read -> proposed Target documents."""
 
 import re
 from datetime import timedelta
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from schemas import patterns
 from schemas.addresses import Network
 from schemas.envelope import Document, Many, Model, Name
 from schemas.job import RunsOn
-from schemas.paths import BranchName, RepositoryPath
+from schemas.paths import BranchName, Certificate, HttpUrl, RepositoryPath
 from schemas.quantities import Period
+from schemas.rules import chosen, exactly_one, has, none_of, one_of, published, when
 from schemas.target import Connections
 
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
@@ -42,6 +43,72 @@ PortRange = Annotated[
 
 Sign = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """What a host can be told by."""
+
+
+def _plain(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no program can be given a NUL character")
+    if "${{" in text:
+        raise ValueError("expressions are not read here; write the text out")
+    return text
+
+
+_WORD: dict[str, object] = {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": patterns.PLAIN_WORD}
+Word = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_plain), WithJsonSchema(_WORD)]
+"""One argument of a program, as it is given to it."""
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+Endpoint = Annotated[
+    HttpUrl,
+    AfterValidator(_plain),
+    WithJsonSchema({"type": "string", "maxLength": 2048, "pattern": patterns.PLAIN_URL}),
+]
+
+
+class HttpInventory(Model):
+    """A server that answers with an inventory."""
+
+    url: Endpoint = Field(description="What is asked, by GET.", examples=["https://cmdb.example.org/inventory"])
+    credential_ref: Name | None = Field(default=None, description="What to log in with.", examples=["cmdb-token"])
+    credential_header: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z][A-Za-z0-9-]*$",
+        max_length=64,
+        description="The header that carries a token or a generic secret; a token goes as a bearer token without.",
+        examples=["X-Api-Key"],
+    )
+    ca_cert: Certificate | None = Field(
+        default=None, description="PEM text or path of the trusted certificate.", examples=["certs/site-ca.pem"]
+    )
+
+
+_READ_BY = ("command", "http")
+
+
+class Inventory(Model):
+    """Where an inventory is read, in the form of `ansible-inventory --list`. Exactly one of command and http."""
+
+    model_config = one_of(*_READ_BY)
+
+    command: Many[Word] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="A program of the runner that prints it, with its arguments; started only by a runner that may.",
+        examples=[["/usr/local/bin/cloud-inventory", "--list"]],
+    )
+    http: HttpInventory | None = Field(default=None, description="A server that is asked for it.")
+    vars: Many[Variable] = Field(
+        default=(),
+        max_length=64,
+        description="Variables of hosts to carry to `vars`; no other leaves the runner.",
+        examples=[["region", "role"]],
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Inventory":
+        if len(chosen(self, _READ_BY)) != 1:
+            raise ValueError("'from' has exactly one of command and http")
+        return self
 
 
 class Classification(Model):
@@ -81,8 +148,17 @@ class Proposal(Model):
     )
 
 
+_OF_SCANS = ("exclude", "ports", "profile", "osDetection", "serviceDetection")
+"""Fields that say how networks are scanned."""
+
+
 class DiscoverySpec(Model):
-    networks: Many[Network] = Field(min_length=1, description="What to scan.", examples=[["10.1.0.0/24"]])
+    model_config = published(exactly_one("networks", "from"), when(has("from"), none_of(*_OF_SCANS)))
+
+    networks: Many[Network] = Field(default=(), min_length=1, description="What to scan.", examples=[["10.1.0.0/24"]])
+    from_: Inventory | None = Field(
+        default=None, alias="from", description="An inventory that is read, where no network is scanned."
+    )
     exclude: Many[Network] = Field(default=(), description="What to leave alone.", examples=[["10.1.0.1"]])
     ignore: Many[Sign] = Field(
         default=(),
@@ -102,9 +178,20 @@ class DiscoverySpec(Model):
     classify: Many[Classification] = Field(default=(), description="What is written about the hosts found.")
     propose: Proposal = Field(default_factory=cache(Proposal), description="Where the proposed documents go.")
 
+    @model_validator(mode="after")
+    def _one_source(self) -> "DiscoverySpec":
+        if ("networks" in self.model_fields_set) == (self.from_ is not None):
+            raise ValueError("a Discovery has either 'networks' to scan, or an inventory to read in 'from'")
+        if self.from_ is not None:
+            given = {type(self).model_fields[name].alias or name for name in self.model_fields_set}
+            beside = [name for name in _OF_SCANS if name in given]
+            if beside:
+                raise ValueError(f"'{beside[0]}' is for networks that are scanned; beside 'from' it means nothing")
+        return self
+
 
 class Discovery(Document):
-    """Networks to scan for hosts, which are proposed as Targets."""
+    """Networks to scan, or an inventory to read, for hosts that are proposed as Targets."""
 
     kind: Literal["Discovery"] = Field(description="Discovery.")
     spec: DiscoverySpec = Field(description="What is scanned, and what becomes of it.")

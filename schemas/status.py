@@ -409,8 +409,10 @@ class FoundPort(Written):
 class FoundHost(Written):
     """A host that answered, or one that no longer does."""
 
-    address: str = Field(description="Its address.", examples=["192.0.2.17"])
-    name: str | None = Field(default=None, description="Its name in the DNS.", examples=["web-17.example.org"])
+    address: str = Field(description="Its address; of an inventory it may be a name.", examples=["192.0.2.17"])
+    name: str | None = Field(
+        default=None, description="Its name in the inventory, else in the DNS.", examples=["web-17.example.org"]
+    )
     os: Literal["linux", "windows", "network", "other"] | None = Field(
         default=None, description="What it seems to run.", examples=["linux"]
     )
@@ -454,7 +456,7 @@ class FoundCounts(Written):
     new: int = Field(ge=0, description="No Target is one of them.", examples=[3])
     changed: int = Field(ge=0, description="Their Targets say otherwise.", examples=[1])
     same: int = Field(ge=0, description="As their Targets say.", examples=[40])
-    gone: int = Field(ge=0, description="Targets that did not answer.", examples=[2])
+    gone: int = Field(ge=0, description="Targets that did not answer, or are not listed.", examples=[2])
     ignored: int = Field(ge=0, description="Those that `ignore` names.", examples=[0])
 
 
@@ -464,7 +466,7 @@ class Found(Written):
     run: str | None = Field(default=None, description="The run that scanned.", examples=[RUN])
     started_at: Instant = Field(description="When it began.", examples=[AT])
     finished_at: Instant | None = Field(default=None, description="When it ended.", examples=[AT])
-    addresses: int = Field(ge=0, description="How many addresses were asked.", examples=[254])
+    addresses: int = Field(ge=0, description="How many addresses were asked, or hosts listed.", examples=[254])
     counts: FoundCounts = Field(description="How many hosts were what.")
     hosts: Many[FoundHost] = Field(
         description="What answered, and what is gone; by address. Of many the first 1,000, those that differ first."

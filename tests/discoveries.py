@@ -37,7 +37,7 @@ def discovery(**spec: Any) -> Discovery:
         "apiVersion": "opsconductor/v1",
         "kind": "Discovery",
         "metadata": {"name": "lab"},
-        "spec": {"networks": ["10.1.0.0/24"], **spec},
+        "spec": spec if "from" in spec else {"networks": ["10.1.0.0/24"], **spec},
     }
     found = read(json.dumps(document).encode(), "lab.yaml")
     assert not found.findings, found.findings
@@ -69,7 +69,8 @@ class Network:
 
     def scan(self, *hosts: SeenHost, after: timedelta = timedelta(hours=1), merged: bool = True) -> Proposal:
         self.now += after
-        scan = Scan("lab", "discover-lab-1", self.now, self.now, 256, hosts)
+        listing = self.discovery.spec.from_ is not None
+        scan = Scan("lab", "discover-lab-1", self.now, self.now, 256, hosts, listing)
         made = proposed(self.base(), [Scanned(self.discovery, scan, self.last_seen)])
         self.last_seen = made.outcomes["lab"].last_seen
         if merged:

@@ -33,6 +33,8 @@ class HttpServer:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     statuses: list[int] = field(default_factory=list)
     """The next statuses of /next, the last one for ever."""
+    says: dict[str, bytes] = field(default_factory=dict)
+    """What paths answer that are to say something of their own."""
 
     @property
     def url(self) -> str:
@@ -57,6 +59,8 @@ class HttpServer:
             case "hang":
                 await reader.read()
                 return
+            case _ if asked.path in self.says:
+                body = self.says[asked.path]
             case "break":
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
                 return

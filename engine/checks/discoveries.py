@@ -11,15 +11,19 @@ from engine.checks.typed import mismatches, nothing_known
 from engine.discovery.matching import as_network, as_sign
 from engine.expression import Reference
 from engine.inference import BOOL
+from engine.leaks import names_a_secret
 from schemas.diagnostic import Diagnostic
-from schemas.discovery import Discovery, DiscoverySpec
+from schemas.discovery import Discovery, DiscoverySpec, Inventory
 from schemas.reader import Authored
 
 
 def about(authored: Authored, _: Scope) -> Iterator[Diagnostic]:
     if not isinstance(authored.document, Discovery):
         return
-    yield from _left_alone(authored, authored.document.spec)
+    if authored.document.spec.from_ is None:
+        yield from _left_alone(authored, authored.document.spec)
+    else:
+        yield from _secret_variables(authored, authored.document.spec.from_)
     yield from _no_signs(authored, authored.document.spec)
     for index, rule in enumerate(authored.document.spec.classify):
         path: Path = ("spec", "classify", index, "if")
@@ -43,6 +47,15 @@ def _left_alone(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]
         hint = "remove one of those that are excluded"
         span = authored.span("spec", "exclude", key=True)
         yield Diagnostic(span, "OC307", "'exclude' leaves nothing to scan", hint, "warning")
+
+
+def _secret_variables(authored: Authored, inventory: Inventory) -> Iterator[Diagnostic]:
+    """Variables that would stand in a document, and in the history of the repository for good."""
+    for index, name in enumerate(inventory.vars):
+        if names_a_secret(name):
+            hint = "remove it here; make a Credential, and name that where it is used"
+            span = authored.span("spec", "from", "vars", index)
+            yield Diagnostic(span, "OC207", f"'{name}' looks like a secret, which is never carried", hint)
 
 
 def _no_signs(authored: Authored, spec: DiscoverySpec) -> Iterator[Diagnostic]:

@@ -33,6 +33,8 @@ def _trusting(document: Document) -> Iterator[tuple[object, Path]]:
         yield document.spec, ("spec",)
     if isinstance(document, Project):
         yield document.spec.commit_status, ("spec", "commitStatus")
+    if isinstance(document, Discovery) and document.spec.from_ is not None:
+        yield document.spec.from_.http, ("spec", "from", "http")
 
 
 def files_of(document: Document) -> Iterator[tuple[str, Path]]:

@@ -1,6 +1,7 @@
 """Secrets and whom we trust: host keys, and who may open what."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from engine.catalog import connection_of
 from engine.checks.files import connections_of
@@ -22,7 +23,7 @@ from engine.refused import Refusal
 from engine.vendored import use_of
 from schemas.credential import FIELDS, Credential
 from schemas.diagnostic import Diagnostic, Related
-from schemas.discovery import Discovery
+from schemas.discovery import Discovery, DiscoverySpec, HttpInventory, Inventory
 from schemas.envelope import Document
 from schemas.guesses import Guesses
 from schemas.job import Job, JobSpec
@@ -65,6 +66,7 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     yield from _fitting(authored, scope)
     yield from _delivering(authored, scope)
     yield from _proving(authored, scope)
+    yield from _listing(authored, scope)
     yield from _of_steps(authored, scope)
     yield from _of_library_steps(authored, scope)
     yield from _channels(authored, scope)
@@ -204,26 +206,50 @@ def _delivering(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
 def _proving(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
     """The secret that proves webhooks: for the trigger, by its labels, and for the pool of what it starts."""
     trigger = authored.document
-    if not isinstance(trigger, Trigger) or trigger.spec.event.webhook is None:
-        return
-    credential = scope.catalog.credentials.get(trigger.spec.event.webhook.credential_ref)
+    if isinstance(trigger, Trigger) and trigger.spec.event.webhook is not None:
+        place = authored.span("spec", "event", "webhook", "credentialRef")
+        pool, named = scope.catalog.pool_of_trigger(trigger), trigger.spec.event.webhook.credential_ref
+        yield from _opened_for(_Opening(authored, named, place, pool, "trigger", "which runs what this starts"), scope)
+
+
+def _listing(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
+    """What a Discovery asks for its inventory with: for its labels and the pool that it runs in."""
+    match authored.document:
+        case Discovery(spec=DiscoverySpec(from_=Inventory(http=HttpInventory(credential_ref=str(named))))) as found:
+            place = authored.span("spec", "from", "http", "credentialRef")
+            pool = found.spec.runs_on.pool or scope.catalog.default_pool
+            yield from _opened_for(_Opening(authored, named, place, pool, "Discovery", "which reads it"), scope)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """A credential that is named at a place of a document which is no Job, and is opened by a pool."""
+
+    authored: Authored
+    named: str
+    place: Span
+    pool: str
+    what: str
+    which: str
+
+
+def _opened_for(opening: _Opening, scope: Scope) -> Iterator[Diagnostic]:
+    credential = scope.catalog.credentials.get(opening.named)
     if credential is None:
         return
-    pool = scope.catalog.pool_of_trigger(trigger)
-    span, origin = (
-        authored.span("spec", "event", "webhook", "credentialRef"),
-        scope.authored("Credential", credential.name),
-    )
-    why = refused(credential.spec, pool, trigger.metadata.labels)
+    origin = scope.authored("Credential", credential.name)
+    why = refused(credential.spec, opening.pool, opening.authored.document.metadata.labels)
     if why.by_pool:
-        message = f"credential '{credential.name}' may not be opened by pool '{pool}', which runs what this starts"
+        message = f"credential '{credential.name}' may not be opened by pool '{opening.pool}', {opening.which}"
         place = Related(origin.span("spec", "pools"), "its pools")
-        yield Diagnostic(span, "OC603", message, "name the pool there, or another credential", related=(place,))
+        yield Diagnostic(
+            opening.place, "OC603", message, "name the pool there, or another credential", related=(place,)
+        )
     if why.by_labels:
-        message = f"credential '{credential.name}' is not allowed for this trigger: its labels do not match"
+        message = f"credential '{credential.name}' is not allowed for this {opening.what}: its labels do not match"
         place = Related(origin.span("spec", "allowedFor"), "what it is for")
-        hint = "give the trigger the labels, or widen allowedFor"
-        yield Diagnostic(span, "OC604", message, hint, related=(place,))
+        hint = f"give the {opening.what} the labels, or widen allowedFor"
+        yield Diagnostic(opening.place, "OC604", message, hint, related=(place,))
 
 
 def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
@@ -246,6 +272,8 @@ def _named(document: Document) -> Iterator[tuple[str, str | None, Path]]:
             reference = document.spec.commit_status.credential_ref
             yield "commitStatus", reference, ("spec", "commitStatus", "credentialRef")
         case Discovery():
+            if document.spec.from_ is not None and (asked := document.spec.from_.http) is not None:
+                yield "http", asked.credential_ref, ("spec", "from", "http", "credentialRef")
             for index, rule in enumerate(document.spec.classify):
                 yield "discovery", rule.credential_ref, ("spec", "classify", index, "credentialRef")
 

@@ -68,11 +68,15 @@ def _exist(selection: Selection, scope: Scope) -> bool:
     return named and all(name in scope.catalog.groups for name in selection.groups)
 
 
+_OPENING = ("Job", "Trigger", "Discovery")
+"""Kinds of what opens credentials."""
+
+
 def _allowed_for(authored: Authored, credential: Credential, scope: Scope) -> Iterator[Diagnostic]:
     allowed = credential.spec.allowed_for
-    if allowed is None or scope.lacks("Job") or scope.lacks("Trigger"):
+    if allowed is None or any(map(scope.lacks, _OPENING)):
         return
-    if not any(scope.labelled(kind).selected(allowed) for kind in ("Job", "Trigger")):
+    if not any(scope.labelled(kind).selected(allowed) for kind in _OPENING):
         hint = "check its labels; nobody may use the credential now"
         span = authored.span("spec", "allowedFor", key=True)
         yield Diagnostic(span, "OC307", "'allowedFor' matches no job", hint, "warning")

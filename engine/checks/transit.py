@@ -8,6 +8,7 @@ from engine.checks.files import connections_of
 from engine.checks.scope import steps_of
 from engine.checks.steps import resting_on
 from schemas.diagnostic import Diagnostic, Related
+from schemas.discovery import Discovery, DiscoverySpec, HttpInventory, Inventory
 from schemas.project import CommitStatus, Project, ProjectSpec
 from schemas.reader import Authored
 from schemas.span import Span
@@ -25,6 +26,9 @@ def about(authored: Authored, scope: object) -> Iterator[Diagnostic]:
         case Project(spec=ProjectSpec(commit_status=CommitStatus(url=str(url)))):
             status = ("spec", "commitStatus")
             yield from _plain(url, authored.span(*status, "url"), authored.span(*status, "credentialRef"))
+        case Discovery(spec=DiscoverySpec(from_=Inventory(http=HttpInventory(url=url, credential_ref=str())))):
+            asked = ("spec", "from", "http")
+            yield from _plain(url, authored.span(*asked, "url"), authored.span(*asked, "credentialRef"))
     for placed in steps_of(authored):
         given = placed.step.with_ or {}
         if placed.type is not None and placed.type.name in _SENT_BY and "credentialRef" in given:

@@ -1,9 +1,11 @@
 """From a host and the rules of its Discovery to the data of a Target document."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from engine.discovery import listing
 from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF
 from engine.discovery.seen import Answer, SeenHost
 from engine.discovery.trust import as_note, proposed_certificates
@@ -15,6 +17,7 @@ Os = Literal["linux", "windows", "network", "other"]
 _SURE = 85
 """Percent of nmap's certainty from which its guess of an operating system counts."""
 _OF_NETWORKS = ("cisco", "ios", "juniper", "junos", "mikrotik", "routeros", "switch", "router", "firewall", "aruba")
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9.-]+")
 _USUAL = {"ssh": 22, "rdp": 3389, "winrm": 5986, "http": 443}
 
 
@@ -33,8 +36,10 @@ class Classified:
 def classified(host: SeenHost, rules: Sequence[Classification]) -> Classified:
     """Each rule adds to those before it. One that fails on a host says nothing of it, and is told."""
     os, credential = guessed(host), None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = {} if host.listed is None else listing.labels(host.listed)
     settings: dict[str, dict[str, Any]] = {}
+    if host.listed is not None and host.listed.way == "ssh" and host.listed.user:
+        settings["ssh"] = {"user": host.listed.user}
     problems = []
     about = {"host": context(host)}
     for number, rule in enumerate(rules):
@@ -68,12 +73,16 @@ def context(host: SeenHost) -> dict[str, Any]:
         "answers": [one.mark for one in host.answers],
         "os": guessed(host),
         "systems": [{"name": name, "certainty": sure} for name, sure in host.systems],
+        "groups": [] if host.listed is None else list(host.listed.groups),
+        "vars": {} if host.listed is None else dict(host.listed.vars),
     }
 
 
 def guessed(host: SeenHost) -> Os:
-    """What a host seems to run: by what answers, else by what nmap takes it for."""
+    """What a host seems to run: by what answers, else by what nmap takes it for, or how an inventory reaches it."""
     kinds = {one.kind for one in host.answers}
+    if host.listed is not None and not kinds:
+        return {"ssh": "linux", "winrm": "windows"}.get(host.listed.way or "", "other")  # type: ignore[return-value]
     products = [one.product.lower() for one in host.services]
     if "winrm" in kinds or any("windows" in one for one in products):
         return "windows"
@@ -123,11 +132,13 @@ def _of_answer(host: SeenHost, answer: Answer) -> dict[str, Any]:
         case "rdp":
             return {"port": answer.port}
         case "winrm":
-            named = {"serverName": answer.names[0]} if answer.names and host.address not in answer.names else {}
+            name = host.name_in(answer) or (answer.names[0] if answer.names else None)
+            named = {} if name is None else {"serverName": name}
             scheme = {} if answer.tls else {"scheme": "http"}
             return _port(answer, 5986 if answer.tls else 5985) | scheme | (named if answer.tls else {}) | trust
         case "http":
-            return {"baseUrl": _url(host.address, answer)} | trust
+            # by a name of the certificate, so that TLS takes it for the host's
+            return {"baseUrl": _url(host.name_in(answer) or host.address, answer)} | trust
 
 
 def _port(answer: Answer, usual: int) -> dict[str, Any]:
@@ -152,6 +163,8 @@ def document(
     kinds = ("ssh", "winrm", "http", "rdp")
     made = {kind: one for kind in kinds if (one := connection(host, kind, found, credentials)) is not None}
     noted = {OF: discovery, MAC: host.mac, NAME: host.name, ANSWERS: marks(host)}
+    if host.listed is not None:
+        noted[listing.GROUPS] = " ".join(host.listed.groups)
     noted[CERTIFICATES] = as_note(proposed_certificates(made, host))
     metadata: dict[str, Any] = {"name": name}
     if found.labels:
@@ -160,16 +173,27 @@ def document(
     spec: dict[str, Any] = {"host": host.address, "os": found.os}
     if made:
         spec["connections"] = made
+    if host.listed is not None and host.listed.vars:
+        spec["vars"] = dict(host.listed.vars)
     return {"apiVersion": API_VERSION, "kind": "Target", "metadata": metadata, "spec": spec}
 
 
 def name_for(host: SeenHost, taken: Collection[str]) -> str:
-    """A name that no Target has: the first part of its DNS name, else all of it, else by its address."""
+    """A name that no Target has: that of an inventory, else the first part of its DNS name, all of it, its address."""
     numbered = f"host-{host.address.replace('.', '-').replace(':', '-')}".rstrip("-")
-    for wanted in (*_from_dns(host.names), numbered):
+    if not is_name(numbered):
+        numbered = "host"
+    listed = () if host.listed is None else _from_inventory(host.listed.name)
+    for wanted in (*listed, *_from_dns(host.names), numbered):
         if wanted not in taken:
             return wanted
     return next(name for number in range(2, len(taken) + 3) if (name := f"{numbered}-{number}") not in taken)
+
+
+def _from_inventory(name: str) -> Iterable[str]:
+    plain = _NOT_IN_NAMES.sub("-", name.lower()).strip("-.")
+    if is_name(plain) and not plain.isdigit():
+        yield plain
 
 
 def _from_dns(names: Iterable[str]) -> Iterable[str]:

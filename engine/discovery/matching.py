@@ -36,7 +36,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Hosts and Targets that are one, by the address of the host; and why."""
+    """Hosts and Targets that are one, by the `id` of the host; and why."""
 
     target: Mapping[str, str] = field(default_factory=dict)
     by: Mapping[str, Sign] = field(default_factory=dict)
@@ -136,8 +136,9 @@ class Ignored:
         signs = {sign for sign in (host.address, host.mac, *host.names, *host.keys) if sign}
         if signs & self._signs:
             return True
-        address = ip_address(host.address) if self._networks else None
-        return any(address in network for network in self._networks)
+        # an inventory may have a name there
+        address = _address(host.address) if self._networks else None
+        return address is not None and any(ip_address(address) in network for network in self._networks)
 
 
 def as_sign(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is proposed after scans: files to write, and what became of each host. Pure.
+"""What is proposed after scans, and inventories that were read: files to write, and what became of each host. Pure.
 
 A Target belongs to the Discovery that its annotation names, and only that one changes it. Of a Target that people wrote
 nothing is changed. What is not there any more is marked with the day on which it was seen last, and never removed.
@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Literal
 
 from engine.commented import NotFormatted
-from engine.discovery import changing, drafting, trust
+from engine.discovery import changing, drafting, listing, trust
 from engine.discovery.changing import Change, Drop, Put
 from engine.discovery.drafting import Classified
 from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF, Ignored, Matched, Sign, known, matched
@@ -184,19 +184,25 @@ class _One:
     def outcome(self) -> Outcome:
         hosts, rows = self._scan.hosts, list[Row]()
         former = {target.spec.host or "": name for name, target in self._draft.targets.items()}
-        found = matched(hosts, map(known, self._draft.targets.values()))
+        found = self._matched(hosts)
         ignored = Ignored(self._spec.ignore)
         for host in sorted(hosts, key=lambda one: _order(one.address)):
-            name = found.target.get(host.address)
+            name = found.target.get(host.id)
             if host in ignored:
                 rows.append(self._ignored(host, name))
             elif name is not None:
                 rows.append(self._met(host, name, found))
-            elif host.services:  # a firewall may answer for each address of a network: that is no host to admit
+            # a firewall may answer for each address of a network: that is no host to admit
+            elif host.services or self._scan.listing:
                 rows.append(self._new(host, former))
         rows += self._gone(frozenset(found.target.values()))
         rows.sort(key=lambda row: (_order(row.address), row.target or ""))
         return Outcome(self._scan, tuple(rows), dict(sorted(self._seen.items())), self._trouble())
+
+    def _matched(self, hosts: Sequence[SeenHost]) -> Matched:
+        if self._scan.listing:
+            return listing.matched(hosts, self._draft.targets, self._discovery.name)
+        return matched(hosts, map(known, self._draft.targets.values()))
 
     def _trouble(self) -> str | None:
         if self._new_hosts <= NEW:
@@ -246,7 +252,7 @@ class _One:
     # --- hosts that are known -------------------------------------------------------------------------------------
 
     def _met(self, host: SeenHost, name: str, found: Matched) -> Row:
-        target, by = self._draft.targets[name], found.by[host.address]
+        target, by = self._draft.targets[name], found.by[host.id]
         if not self._ours(target):
             return Row("same", host.address, name, host, by, _strange(target, host))
         self._seen[name] = self._scan.finished_at
@@ -262,7 +268,7 @@ class _One:
         changes: list[Change] = []
         notes: list[str] = []
         spec, noted = target.spec, target.metadata.annotations
-        if spec.host is not None and _is_address(spec.host) and ip_address(spec.host) != ip_address(host.address):
+        if _moved(target, host):
             changes.append(Put(("spec", "host"), host.address))
             notes.append(f"moved from {spec.host}")
             changes += _moved_url(target, host)
@@ -276,6 +282,7 @@ class _One:
         had = trust.noted(noted.get(CERTIFICATES, ""))
         digests = dict(had)
         changes += trust.other_certificates(target, host, digests, notes)
+        changes += listing.changes(target, host, notes)
         changes += self._connections(target, host, digests, notes)
         if digests != had:
             place = ("metadata", "annotations", CERTIFICATES)
@@ -312,7 +319,12 @@ class _One:
         for name in sorted(self._draft.targets.keys() - met):
             target = self._draft.targets[name]
             host = target.spec.host or ""
-            if not self._ours(target) or name in self._seen or not _is_address(host):
+            if not self._ours(target) or name in self._seen:
+                continue
+            if self._scan.listing:
+                yield self._away(target, host)
+                continue
+            if not _is_address(host):
                 continue
             address = ip_address(host)
             if _lies_in(address, within) and not _lies_in(address, without):
@@ -326,7 +338,13 @@ class _One:
         if since is not None:
             return Row("gone", address, target.name, notes=(f"stale since {since}",), last_seen=last)
         if self._scan.finished_at - last < self._spec.propose.stale_after:
-            return Row("gone", address, target.name, notes=("did not answer",), last_seen=last)
+            return Row(
+                "gone",
+                address,
+                target.name,
+                notes=("is not listed" if self._scan.listing else "did not answer",),
+                last_seen=last,
+            )
         day = last.astimezone(UTC).date().isoformat()
         why = self._draft.change(target.name, [Put(("metadata", "labels", STALE), day)])
         return Row("gone", address, target.name, notes=(why or f"marked stale since {day}",), last_seen=last)
@@ -334,6 +352,13 @@ class _One:
 
 def _strange(target: Target, host: SeenHost) -> tuple[str, ...]:
     return (trust.OTHER_KEYS,) if trust.other_keys(target, host) else ()
+
+
+def _moved(target: Target, host: SeenHost) -> bool:
+    if host.listed is not None:
+        return listing.moved(target, host)
+    before = target.spec.host
+    return before is not None and _is_address(before) and ip_address(before) != ip_address(host.address)
 
 
 def _moved_url(target: Target, host: SeenHost) -> Iterator[Change]:

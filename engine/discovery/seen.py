@@ -7,7 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -15,10 +15,14 @@ from typing import Any, Literal
 from schemas.quantities import format_instant, parse_instant
 
 Kind = Literal["ssh", "winrm", "rdp", "http"]
+Way = Literal["ssh", "winrm"]
+"""By which an inventory says that a host is reached."""
 KINDS: tuple[Kind, ...] = ("ssh", "winrm", "rdp", "http")
 LONGEST = 256
 """Characters of a text that a host says."""
 HOSTS, SERVICES, ANSWERS, NAMES, SYSTEMS, KEYS = 65_536, 1_024, 64, 16, 5, 16
+MEMBERSHIPS = 64
+"""Groups of one host in an inventory."""
 LONGEST_KEY, LONGEST_CERTIFICATE = 4_096, 16_384
 _KEY = re.compile(r"(?P<type>(?:ssh|ecdsa|sk-ssh|sk-ecdsa)-[a-z0-9@.-]{1,64}) (?P<data>[A-Za-z0-9+/]{16,}={0,2})")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?")
@@ -61,8 +65,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """What an inventory says of a host. `vars` are those that the Discovery names; `way` None: another connection."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    way: Way | None = None
+    port: int | None = None
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SeenHost:
-    """A host that answered. `names` are those that the DNS has for its address, `systems` guesses with 0 to 100."""
+    """A host that answered, or that an inventory lists. `names` are those that the DNS has for its address, `systems`
+    guesses with 0 to 100. The address of a listed one is what the inventory says, and may be a name.
+    """
 
     address: str
     mac: str = ""
@@ -71,21 +89,35 @@ class SeenHost:
     services: tuple[Service, ...] = ()
     answers: tuple[Answer, ...] = ()
     systems: tuple[tuple[str, int], ...] = ()
+    listed: Listed | None = None
+
+    @property
+    def id(self) -> str:
+        """What tells it from the others of its scan: several names of an inventory may share an address."""
+        return self.address if self.listed is None else self.listed.name
 
     @property
     def keys(self) -> frozenset[str]:
         """Its SSH host keys, on whichever ports."""
         return frozenset(key for answer in self.answers for key in answer.keys)
 
+    def name_in(self, answer: Answer) -> str | None:
+        """The name of it that the certificate of an answer is good for; None where it bears no such name."""
+        if not answer.tls:
+            return None
+        if answer.trusted and self.names:  # the runner asked for it by this one
+            return self.names[0]
+        return next((name for name in self.names if name in answer.names), None)
+
     @property
     def name(self) -> str:
-        """Its name in the DNS; empty where it has none."""
-        return self.names[0] if self.names else ""
+        """Its name in the inventory, else in the DNS; empty where it has none."""
+        return self.listed.name if self.listed is not None else self.names[0] if self.names else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one run of a Discovery saw. `addresses` is how many were asked."""
+    """What one run of a Discovery saw. `addresses` is how many were asked; `listing`: an inventory was read."""
 
     discovery: str
     run: str
@@ -93,6 +125,7 @@ class Scan:
     finished_at: datetime
     addresses: int
     hosts: tuple[SeenHost, ...]
+    listing: bool = False
 
 
 def host_key(text: str) -> str | None:
@@ -125,6 +158,11 @@ def line(text: str, most: int = LONGEST) -> str:
     return " ".join(seen.split())[:most]
 
 
+def is_shown(text: str, most: int = LONGEST) -> bool:
+    """Whether it is one line of letters that can be seen, and not longer."""
+    return 0 < len(text) <= most and text.strip() == text and all(one == " " or _visible(one) for one in text)
+
+
 def _visible(one: str) -> bool:
     return unicodedata.category(one)[0] not in "CZ"
 
@@ -154,21 +192,41 @@ def from_json(data: bytes) -> Scan:
             finished_at=parse_instant(said["finished_at"]),
             addresses=int(said["addresses"]),
             hosts=tuple(_host(one) for one in said["hosts"][:HOSTS]),
+            listing=bool(said.get("listing")),
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is no scan: {error}") from error
 
 
 def _host(said: Mapping[str, Any]) -> SeenHost:
+    listed = said.get("listed")
     return SeenHost(
-        address=str(ip_address(said["address"])),
+        address=str(ip_address(said["address"])) if listed is None else _place(said["address"]),
         mac=mac_address(said["mac"]),
         vendor=line(said["vendor"]),
         names=names_of(said["names"]),
         services=tuple(_service(one) for one in said["services"][:SERVICES]),
         answers=tuple(_answer(one) for one in said["answers"][:ANSWERS]),
         systems=tuple((line(name), max(0, min(100, int(sure)))) for name, sure in said["systems"][:SYSTEMS]),
+        listed=None if listed is None else _listed(listed),
     )
+
+
+def _listed(said: Mapping[str, Any]) -> Listed:
+    if not is_shown(said["name"]) or said["way"] not in (None, "ssh", "winrm"):
+        raise ValueError("what an inventory says of a host cannot be used")
+    groups = (one for one in said["groups"][:MEMBERSHIPS] if is_shown(one, 63) and " " not in one)
+    port = None if said["port"] is None else _port(said["port"])
+    return Listed(said["name"], tuple(groups), dict(said["vars"]), said["way"], port, line(said["user"]))
+
+
+def _place(text: str) -> str:
+    """An address, or a host name."""
+    if _is_address(text):
+        return str(ip_address(text))
+    if not (name := dns_name(text)):
+        raise ValueError("what an inventory says is no host")
+    return name
 
 
 def names_of(said: Iterable[str]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ _HEADS = {
     "new": "New hosts",
     "changed": "Changed hosts",
     "same": "Known hosts to look at",
-    "gone": "Hosts that did not answer",
+    "gone": "Hosts that are gone",
 }
 _MEANS = {
     "new": "Merging admits them. To keep one out for good, add what it is known by to `spec.ignore` of the Discovery.",
@@ -51,9 +51,10 @@ def message(outcomes: Mapping[str, Outcome]) -> str:
 def body(outcomes: Mapping[str, Outcome], most: int = 60_000) -> str:
     """Markdown, at most `most` characters. What does not fit is left out by the row, what is of least weight first."""
     text = (
-        "A scan found what is below, and nobody has looked at it yet. Names, versions, keys and certificates are what "
-        "the hosts themselves say: **compare the keys with what you know of the hosts before you merge.** This "
-        "request is written anew by every scan; to change what it proposes, merge it, or change the Discovery.\n\n"
+        "A scan, or an inventory, found what is below, and nobody has looked at it yet. Names, versions, keys and "
+        "certificates are what the hosts themselves say: **compare the keys with what you know of the hosts before you "
+        "merge.** This request is written anew by every scan; to change what it proposes, merge it, or change the "
+        "Discovery.\n\n"
     )
     is_whole = True
     for number, (name, outcome) in enumerate(sorted(outcomes.items())):
@@ -69,7 +70,8 @@ def body(outcomes: Mapping[str, Outcome], most: int = 60_000) -> str:
 def _section(name: str, outcome: Outcome, room: int) -> tuple[str, bool]:
     """Of one Discovery, at most `room` characters, and whether that is all of it."""
     run, asked = _code(outcome.scan.run), outcome.scan.addresses
-    text = f"## {_code(name)}\n\n{asked:,} addresses asked by run {run}; {_counts(outcome)}.\n\n"
+    what = "hosts listed by the inventory that was read" if outcome.scan.listing else "addresses asked"
+    text = f"## {_code(name)}\n\n{asked:,} {what} by run {run}; {_counts(outcome)}.\n\n"
     if outcome.trouble is not None:
         text += f"**{outcome.trouble}.**\n\n"
     if len(text) > room:
@@ -141,7 +143,11 @@ def _lines(texts: Iterable[str], most: int) -> str:
 
 def evidence(host: SeenHost) -> Iterable[str]:
     """What a host showed, a line each."""
-    if host.names or host.mac:
+    if host.listed is not None:
+        yield f"listed as {host.listed.name}"
+        if host.listed.groups:
+            yield f"groups {' '.join(host.listed.groups)}"
+    elif host.names or host.mac:
         yield " ".join(filter(None, (host.name, host.mac, host.vendor)))
     for answer in host.answers:
         yield answer.mark

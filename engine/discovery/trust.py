@@ -5,10 +5,11 @@ certificates that were proposed, and stand as they were, are ever replaced; an a
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.discovery.changing import Change, Drop, Put
+from engine.discovery.matching import NAME
 from engine.discovery.seen import Answer, SeenHost, host_key
 from schemas.target import SshConnection, Target
 
@@ -69,26 +70,31 @@ def other_certificates(target: Target, host: SeenHost, digests: dict[str, str], 
             digests[kind] = _digest(answer.certificate)
             yield Put((*place, "caCert"), answer.certificate)
         if kind == "winrm" and connection.server_name and answer.names and connection.server_name not in answer.names:
-            yield Put((*place, "serverName"), answer.names[0])
+            yield Put((*place, "serverName"), host.name_in(answer) or answer.names[0])
 
 
 def _answer(target: Target, host: SeenHost, kind: str) -> Answer | None:
     """What answers where the connection goes to."""
     for one in host.answers:
-        if one.kind == kind and one.tls and _goes_to(target, one):
+        if one.kind == kind and one.tls and _goes_to(target, host, one):
             return one
     return None
 
 
-def _goes_to(target: Target, answer: Answer) -> bool:
+def _goes_to(target: Target, host: SeenHost, answer: Answer) -> bool:
     winrm, http = target.spec.connections.winrm, target.spec.connections.http
     if answer.kind == "winrm":
         return winrm is not None and winrm.scheme == "https" and (winrm.port or 5986) == answer.port
     address = target.spec.host or ""
-    place = f"https://[{address}]" if ":" in address else f"https://{address}"
-    places = [f"{place}:{answer.port}", *([place] if answer.port == 443 else [])]
+    # what it was called when it was proposed counts as well: the DNS may be away
+    of_host = [f"[{address}]" if ":" in address else address, target.metadata.annotations.get(NAME, ""), *host.names]
+    places = [f"https://{one}{port}" for one in of_host for port in (f":{answer.port}", *_usual(answer))]
     url = "" if http is None else str(http.base_url)
     return any(url == one or url.startswith(f"{one}/") for one in places)
+
+
+def _usual(answer: Answer) -> Sequence[str]:
+    return ("",) if answer.port == 443 else ()
 
 
 def _digest(certificate: str) -> str:

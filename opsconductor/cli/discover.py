@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 
 def discover(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The Discovery to scan for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The Discovery to scan or read for.")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be asked, from where; scan nothing.")
     ] = False,
@@ -97,6 +97,8 @@ def _text(value: Any) -> str:
 
 def _facts(catalog: "Catalog", discovery: "Discovery") -> dict[str, Any]:
     """What a scan would ask, by whom, and where its proposal would go. Raises UsageError where it would be refused."""
+    import shlex
+
     from engine.refused import PlanRefused
     from engine.scanplan import plan_scan
     from runners.nmap.plans import scans_of
@@ -106,20 +108,29 @@ def _facts(catalog: "Catalog", discovery: "Discovery") -> dict[str, Any]:
     if isinstance(planned, PlanRefused):
         raise UsageError(planned.message)
     (step,) = planned.spec.steps
+    spec = discovery.spec
+    where = {"branch": spec.propose.branch, "path": str(spec.propose.path)}
+    pool = spec.runs_on.pool or catalog.default_pool
+    if spec.from_ is not None:
+        source = (
+            {"command": shlex.join(spec.from_.command)}
+            if spec.from_.command is not None
+            else {"url": spec.from_.http.url if spec.from_.http is not None else ""}
+        )
+        networks = [str(one) for one in planned.spec.networks]
+        return {"discovery": discovery.name, "pool": pool, **source, "asksHostsIn": networks, **where}
     try:
         scans = list(scans_of(step.action.inputs, planned.spec.networks))  # type: ignore[union-attr]
     except NotAllowed as error:
         raise UsageError(str(error)) from error
-    spec = discovery.spec
     return {
         "discovery": discovery.name,
-        "pool": spec.runs_on.pool or catalog.default_pool,
+        "pool": pool,
         "networks": [str(one) for one in spec.networks],
         "exclude": [str(one) for one in spec.exclude],
         "addresses": sum(scan.addresses for scan in scans),
         "ports": [str(one) for one in spec.ports],
         "packetsPerSecond": max(scan.rate or 0 for scan in scans),
         "commands": [" ".join(scan.argv) for scan in scans],
-        "branch": spec.propose.branch,
-        "path": str(spec.propose.path),
+        **where,
     }

@@ -80,6 +80,7 @@ DOOR: Door[StepType] = Door(
         "template": "runners.steps.template:Template",
         "assert": "runners.steps.assertion:Assert",
         "dummy": "runners.steps.dummy:Dummy",
+        "discovery.read": "runners.steps.inventory:DiscoveryRead",
         "discovery.scan": "runners.steps.discovery:DiscoveryScan",
         "http.request": "runners.steps.httprequest:HttpRequest",
         "mcp.call": "runners.steps.mcpcall:McpCall",

@@ -3,6 +3,7 @@
 The hosts are real: each a network namespace with real services. Nothing of the machine's own network is touched.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import yaml
 
 from tests.acceptance.site import Site
 from tests.lab import Lab, lab
+from tests.openssh import OpenSsh, openssh
 
+__all__ = ["openssh"]
 pytestmark = pytest.mark.slow
 BRANCH = "opsconductor/discovery"
 LAN = """
@@ -27,6 +30,10 @@ LAN = """
       classify:
         - {if: "'ssh:22' in host.answers", labels: {role: server}, connections: {ssh: {user: ops}}}
       propose: {staleAfter: 1s}
+"""
+LISTED = """apiVersion: opsconductor/v1
+kind: Discovery
+metadata: {name: lan}
 """
 POOL = """
     apiVersion: opsconductor/v1
@@ -151,3 +158,42 @@ def test_the_engine_leaves_alone_what_people_put_on_its_branch(office: Site, net
     office.in_force()
     report = scan(office, "fourth")
     assert (report["counts"]["ignored"], proposed(office)) == (1, {})
+
+
+def test_what_an_inventory_lists_becomes_targets_by_a_merge(bare: Site, openssh: OpenSsh, tmp_path: Path) -> None:
+    """As a scan does: a commit on a branch, none where nothing changed, and one line where something did."""
+    inventory = tmp_path / "inventory.json"
+
+    def lists(**hosts: dict[str, Any]) -> None:
+        said = {"_meta": {"hostvars": hosts}, "web": {"hosts": list(hosts)}}
+        inventory.write_text(json.dumps(said))
+
+    here = {"ansible_host": "127.0.0.1", "ansible_port": openssh.port, "ansible_user": "ops"}
+    lists(Web_01={**here, "tier": "gold", "token": "hunter2-hunter2"}, away={"ansible_host": "192.0.2.9"})
+    spec = {"from": {"command": ["cat", str(inventory)], "vars": ["tier"]}}
+    bare.create(
+        {"lan.yaml": f"{LISTED}spec: {json.dumps(spec)}\n", "pool.yaml": POOL.replace("10.77.0.0/24", "127.0.0.0/8")}
+    )
+    bare.up()
+
+    report = scan(bare, "first")
+    assert report["counts"] == {"new": 2, "changed": 0, "same": 0, "gone": 0, "ignored": 0}, report
+    found = {name: yaml.safe_load(text) for name, text in proposed(bare).items()}
+    assert sorted(found) == ["away", "web-01"]
+    assert found["web-01"]["metadata"]["labels"] == {"group.web": "member"}
+    assert found["web-01"]["spec"]["vars"] == {"tier": "gold"}
+    ssh = found["web-01"]["spec"]["connections"]["ssh"]
+    assert (ssh["port"], ssh["user"]) == (openssh.port, "ops")
+    assert " ".join(openssh.host_key.split()[:2]) in ssh["hostKeys"]
+    assert "hunter2" not in str(proposed(bare))
+    merged(bare)
+    assert scan(bare, "second")["counts"]["same"] == 2
+    assert proposed(bare) == {}
+
+    lists(Web_01={**here, "tier": "iron"})
+    report = scan(bare, "third")
+    assert {one["target"]: one["change"] for one in report["hosts"]} == {"web-01": "changed", "away": "gone"}
+    lines = bare.git("diff", "-U0", "main", BRANCH, "--", "definitions/targets/web-01.yaml").splitlines()
+    assert [one for one in lines if one[0] in "+-" and one[:3] not in ("+++", "---")] == [
+        "-  vars: {tier: gold}", "+  vars: {tier: iron}",
+    ]  # fmt: skip

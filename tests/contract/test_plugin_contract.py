@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from engine.scanplan import SCAN
+from engine.scanplan import READ, SCAN
 from opsconductor.plugins import (
     Around,
     Capture,
@@ -428,8 +428,9 @@ def test_every_built_in_part_is_held_to_the_contract() -> None:
     kinds = (StepContract, ConnectionContract, ProbeContract, SecretContract)
     classes = [one for one in globals().values() if isinstance(one, type) and issubclass(one, kinds)]
     held = {one.name for one in classes if "name" in vars(one)} | {TestVault.name}
-    # the step of a Discovery's run, which no document names: tests/acceptance/test_discovery.py
-    assert held | {SCAN} == STEPS.built_in | CONNECTIONS.built_in | SECRETS.built_in
+    # the steps of a Discovery's runs, which no document names: tests/acceptance/test_discovery.py and
+    # tests/integration/test_inventory_steps.py
+    assert held | {READ, SCAN} == STEPS.built_in | CONNECTIONS.built_in | SECRETS.built_in
 
 
 class TestCommand(SecretContract):

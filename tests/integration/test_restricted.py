@@ -11,7 +11,7 @@ import pytest
 
 from engine.channels import PinnedChannel
 from engine.pinned import PlannedStep, Use
-from engine.scanplan import SCAN, SCAN_TYPE
+from engine.scanplan import READ, READ_TYPE, SCAN, SCAN_TYPE
 from engine.states import RunState
 from runners.connections import Limits as ConnectionLimits
 from runners.connections import Refused, Site
@@ -113,7 +113,7 @@ def test_every_step_type_is_in_the_table() -> None:
     """With all the names that documents may use for it."""
     scripts = {name for name, kind in STEP_TYPES.items() if kind.is_script}
     assert {kind.name for name, kind in STEP_TYPES.items() if name not in scripts} | {"script"} == set(ON_STEPS)
-    assert STEPS.built_in == set(ON_STEPS) | {SCAN}
+    assert STEPS.built_in == set(ON_STEPS) | {READ, SCAN}
 
 
 @pytest.mark.parametrize("kind", ON_STEPS)
@@ -142,6 +142,16 @@ async def test_a_restricted_runner_scans_for_no_discovery(bench: Bench) -> None:
     run = await bench.enqueue(PlannedStep("scan", "steps", Use(SCAN, asked, SCAN_TYPE)), networks=("127.0.0.0/8",))
     bench.start(local=LocalSettings(restricted=True))
     assert (await bench.ended(run)).steps()["scan"].state.value == "failed"
+
+
+async def test_a_restricted_runner_starts_no_program_for_an_inventory(bench: Bench, host: Path) -> None:
+    asked = {"discovery": "cloud", "command": ["/bin/touch", f"{host}/{EFFECT}"], "vars": []}
+    run = await bench.enqueue(PlannedStep("scan", "steps", Use(READ, asked, READ_TYPE)))
+    bench.start(local=LocalSettings(restricted=True))
+    ended = (await bench.ended(run)).steps()["scan"]
+    assert ended.state.value == "failed"
+    assert RESTRICTED in (ended.error or "")
+    _nothing_was_done(bench, host)
 
 
 async def test_one_that_is_not_restricted_does(bench: Bench, host: Path) -> None:

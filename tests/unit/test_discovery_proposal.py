@@ -95,7 +95,7 @@ def test_a_host_becomes_a_target() -> None:
         "      credentialRef: web-key",
         f"      hostKeys: [{key(1)}]",
         "    http:",
-        "      baseUrl: https://10.1.0.5:8443/",
+        "      baseUrl: https://web-1.example.org:8443/",
         "      caCert: |",
         "        -----BEGIN CERTIFICATE-----",
         "        MIIB",

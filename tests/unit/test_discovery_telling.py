@@ -15,7 +15,7 @@ def test_the_request_says_who_is_new_changed_and_gone() -> None:
     made = network.scan(host(7, ssh(1)), host(8, ssh(3), vendor="@everyone | <b>"))
     text = body(made.outcomes)
     assert title(made.outcomes) == "Discovery lab: 1 new, 1 changed, 1 gone"
-    for said in ("### New hosts", "### Changed hosts", "### Hosts that did not answer", "`moved from 10.1.0.5`"):
+    for said in ("### New hosts", "### Changed hosts", "### Hosts that are gone", "`moved from 10.1.0.5`"):
         assert said in text
     assert "ssh-ed25519 SHA256:" in text
 

@@ -7,6 +7,7 @@ import pytest
 
 from engine.discovery.matching import known
 from engine.discovery.seen import Answer
+from schemas.guard import load
 from schemas.reader import read
 from schemas.target import Target
 from tests.discoveries import FOLDER, PEM, Network, host, key, ssh
@@ -66,6 +67,45 @@ def test_another_certificate_is_proposed_loudly(before: Answer, after: dict[str,
     network.scan(host(5, ssh(1), replace(other, certificate=PEM, trusted=True)))
     assert "caCert" not in network.target("host-10-1-0-5")["spec"]["connections"][before.kind]
     assert network.scan(host(5, ssh(1), replace(other, certificate=PEM, trusted=True))).files == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "answer", "url"),
+    [
+        (("web.lab",), {"names": ("other.lab", "web.lab")}, "https://web.lab/"),
+        (("w1.lab", "web.lab"), {"names": ("web.lab",), "port": 8443}, "https://web.lab:8443/"),
+        # of a wildcard no name is known, and the runner was shown that it is good for this one
+        (("web.lab",), {"trusted": True}, "https://web.lab/"),
+        # a name that the host does not bear would lead elsewhere
+        (("web.lab",), {"names": ("bank.example.org",)}, "https://10.1.0.5/"),
+        ((), {"names": ("web.lab",)}, "https://10.1.0.5/"),
+        (("web.lab",), {"names": ("web.lab",), "tls": False, "port": 80}, "http://10.1.0.5/"),
+    ],
+)
+def test_https_goes_by_a_name_of_the_certificate_that_the_host_bears(
+    names: tuple[str, ...], answer: dict[str, Any], url: str
+) -> None:
+    network = Network()
+    seen = Answer("http", **{"port": 443, "tls": True, "certificate": PEM, **answer})
+    network.scan(host(5, ssh(1), seen, names=names))
+    ((name, data),) = network.files.items()
+    assert load(data, name).documents[0]["spec"]["connections"]["http"]["baseUrl"] == url
+    assert network.scan(host(5, ssh(1), seen, names=names)).files == {}
+
+
+def test_another_certificate_is_told_of_a_connection_by_name_too_while_the_dns_is_away() -> None:
+    network = Network()
+    before = Answer("http", 443, tls=True, certificate=PEM, names=("web.lab",))
+    network.scan(host(5, ssh(1), before, names=("web.lab",)))
+    made = network.scan(host(5, ssh(1), replace(before, certificate=OTHER_PEM)))
+    assert made.outcomes["lab"].rows[0].notes[0].startswith("SHOWS ANOTHER CERTIFICATE")
+
+
+def test_winrm_asks_for_the_name_that_the_host_bears() -> None:
+    network = Network()
+    answer = Answer("winrm", 5986, tls=True, certificate=PEM, names=("cluster.lab", "win.lab"))
+    network.scan(host(5, answer, names=("win.lab",)))
+    assert network.target("win")["spec"]["connections"]["winrm"]["serverName"] == "win.lab"
 
 
 def test_the_certificate_of_a_connection_that_came_later_is_watched_too() -> None:

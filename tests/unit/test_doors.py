@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.scanplan import SCAN
+from engine.scanplan import READ, SCAN
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.deliveries import DOOR as CHANNELS
 from runners.doors import Door, NoPart
@@ -97,10 +97,10 @@ def test_every_built_in_part_is_there(one: Door[object]) -> None:
 
 def test_every_step_type_that_runs_is_both_data_and_code() -> None:
     planned = {name for found in every_step_type() if found.planned for name in found.names}
-    assert STEPS.built_in - {SCAN} <= STEP_TYPES.keys()
-    assert SCAN not in STEP_TYPES, "no document may name the step of a Discovery's run"
+    assert STEPS.built_in - {READ, SCAN} <= STEP_TYPES.keys()
+    assert not {READ, SCAN} & STEP_TYPES.keys(), "no document may name the steps of a Discovery's runs"
     runs = {found.name for found in every_step_type() if not found.is_script} - planned
-    assert runs | {"script", SCAN} == STEPS.built_in - planned
+    assert runs | {"script", READ, SCAN} == STEPS.built_in - planned
 
 
 def test_a_step_type_has_one_instance() -> None:
