@@ -150,7 +150,7 @@ async def test_a_restricted_runner_starts_no_program_for_an_inventory(bench: Ben
     bench.start(local=LocalSettings(restricted=True))
     ended = (await bench.ended(run)).steps()["scan"]
     assert ended.state.value == "failed"
-    assert RESTRICTED in (ended.error or "")
+    assert "starts no programs" in (ended.error or "")
     _nothing_was_done(bench, host)
 
 
