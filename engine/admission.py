@@ -101,9 +101,12 @@ class Admissions:
             self._of[name] = self._made(self._catalog.schedules[name])
         return self._of[name]
 
-    def schedule(self, name: str) -> Admission | None:
-        """The same, also by a former name, which its jitter was drawn by; None where there is no such schedule."""
-        today = self._catalog.name_now("Schedule", name)
+    def schedule(self, name: str, at: int | None = None) -> Admission | None:
+        """The same, also by a former name, which its jitter was drawn by; None where there is no such schedule.
+
+        `at`: the generation of names that this one is of; None: it is that of who had it last.
+        """
+        today = self._catalog.name_now("Schedule", name, at)
         if today not in self._catalog.schedules:
             return None
         return self.of(today) if today == name else replace(self.of(today), drawn_by=name)

@@ -1,11 +1,12 @@
 """An accepted commit as values: every definition by kind and name, checked as a whole. Immutable."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from engine import builtin
+from engine.names import NOTHING, Ledger
 from engine.plugins import NO_PARTS
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
@@ -65,28 +66,68 @@ class Catalog:
     origin: Mapping[str, Authored] = field(default_factory=dict, repr=False)
     held: Mapping[str, str] = field(default_factory=dict)
     """What this version must not run, by identity, with the reason: it would do other than what is written."""
+    names: Ledger = field(default=NOTHING, repr=False)
+    """What is known of the names that its documents had, where an engine keeps it: see `after`."""
+
+    def after(self, names: Ledger) -> "Catalog":
+        """The same as it comes into force where documents had these names until now."""
+        return replace(self, names=names.following(self.by_kind, self.commit))
 
     @cached_property
     def renamed(self) -> Mapping[str, Mapping[str, str]]:
-        """The former names of documents, by kind, each with the name that its document has now."""
+        """The former names of documents, by kind, each with the name that its document has now.
+
+        A name that another document has is none of them.
+        """
         found: dict[str, dict[str, str]] = {}
         for kind, documents in self.by_kind.items():
             for name, document in documents.items():
                 for former in document.metadata.previous_names:
                     found.setdefault(kind, {})[former] = name
+        for kind, name in self.names.known:
+            today = self.names.known[kind, name][-1].today
+            if name not in self.by_kind.get(kind, {}) and today in self.by_kind.get(kind, {}):
+                found.setdefault(kind, {})[name] = today
         return found
 
-    def name_now(self, kind: str, name: str) -> str:
-        """The name that a document has now, by one that it has or had; the same where there is no such document."""
+    @cached_property
+    def _former(self) -> Mapping[str, Mapping[str, list[str]]]:
+        found: dict[str, dict[str, list[str]]] = {}
+        for kind, names in self.renamed.items():
+            for former, name in names.items():
+                found.setdefault(kind, {}).setdefault(name, []).append(former)
+        return found
+
+    def former_names(self, kind: str, name: str) -> tuple[str, ...]:
+        """The names that a document had and nobody else has now; first those that it says itself."""
+        return tuple(self._former.get(kind, {}).get(name, ()))
+
+    def names_then(self, kind: str, at: int | None) -> Mapping[str, str]:
+        """The names that documents had in a generation of names and have not now, each with that of now; None: all that
+        nobody else has now."""
+        free = self.renamed.get(kind, {})
+        if at is None:
+            return free
+        defined, then = self.by_kind.get(kind, {}), self.names.today(kind, at)
+        unknown = {old: name for old, name in free.items() if (kind, old) not in self.names.known}
+        return unknown | {old: name for old, name in then.items() if name in defined}
+
+    def name_now(self, kind: str, name: str, at: int | None = None) -> str:
+        """The name that a document has now, by one that it has or had; the same where there is no such document.
+
+        `at`: the generation of names (`Ledger.generation`) that the name is of; None: it is that of who had it last.
+        """
+        if at is not None and (found := self.names.at(kind, name, at)) is not None:
+            name = found
         return name if name in self.by_kind.get(kind, {}) else self.renamed.get(kind, {}).get(name, name)
 
-    def job_now(self, name: str) -> Job | None:
+    def job_now(self, name: str, at: int | None = None) -> Job | None:
         """The job that has this name, or had it: a run keeps the name that its job had when it began."""
-        return self.jobs.get(self.name_now("Job", name))
+        return self.jobs.get(self.name_now("Job", name, at))
 
-    def workflow_now(self, name: str) -> Workflow | None:
+    def workflow_now(self, name: str, at: int | None = None) -> Workflow | None:
         """The same of a workflow."""
-        return self.workflows.get(self.name_now("Workflow", name))
+        return self.workflows.get(self.name_now("Workflow", name, at))
 
     @cached_property
     def by_kind(self) -> Mapping[str, Mapping[str, Document]]:

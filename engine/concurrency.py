@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from engine.expression import ExpressionError, has_expression, render, to_text
@@ -11,8 +10,6 @@ from schemas.workflow import WorkflowSpec
 
 if TYPE_CHECKING:
     from engine.catalog import Catalog
-
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 MAX_GROUP = 200
 """Characters of a group's name, once its expressions are filled in."""
@@ -145,19 +142,17 @@ def group_of_job(job: Job) -> str:
     return job.spec.concurrency.group or job.name
 
 
-def renamed_groups(
-    catalog: "Catalog", jobs: Mapping[str, str] = NO_NAMES, workflows: Mapping[str, str] = NO_NAMES
-) -> Mapping[str, str]:
+def renamed_groups(catalog: "Catalog", at: int | None = None) -> Mapping[str, str]:
     """The groups of jobs and workflows that name none and were renamed, each with the one that it is today.
 
-    `jobs` and `workflows` are names of today by former ones that no `previousNames` says: a rename was taken back. A
-    group that another document names goes on by itself.
+    `at`: as they were in that generation of names; None: those that are nobody else's now. A group that another
+    document names goes on by itself.
     """
     found: dict[str, str] = {}
-    for old, name in {**jobs, **catalog.renamed.get("Job", {})}.items():
+    for old, name in catalog.names_then("Job", at).items():
         if catalog.jobs[name].spec.concurrency.group is None:
             found[old] = name
-    for old, name in {**workflows, **catalog.renamed.get("Workflow", {})}.items():
+    for old, name in catalog.names_then("Workflow", at).items():
         if (spec := catalog.workflows[name].spec).concurrency.group is None:
             found[group_of(old, spec)] = group_of(name, spec)
     named = {job.spec.concurrency.group for job in catalog.jobs.values()}

@@ -61,6 +61,8 @@ class Launch:
     """None for an inline job, and where the job of a run that is repeated is not defined any more."""
     name_now: str | None = None
     """What that job is called today, where its plan has a former name."""
+    naming: int | None = None
+    """The generation of names that its plan is written in, where that is not the one in force."""
     priority: int = 0
     starts_at: datetime | None = None
     repeats: Original | OriginalGraph | None = None
@@ -177,7 +179,9 @@ def held_back(
     if not catalog.windows:
         return launch
     begins = max(launch.starts_at or now, now)
-    subjects = subjects_of(launch.planned.spec, catalog, requested=requested, labels=labels)
+    subjects = subjects_of(
+        launch.planned.spec, catalog, requested=requested, labels=labels, today=launch.name_now, naming=launch.naming
+    )
     match judged(begins, windows.of_all(subjects)):
         case Admitted(starts_at=starts_at, deferred_by=blocked):
             return launch if blocked is None else replace(launch, starts_at=starts_at)
@@ -243,7 +247,7 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
         return Refuse("unknownRun", f"there is no run {spec.run}; see 'opsconductor get runs'")
     if isinstance(original, OriginalGraph):
         return _repeat_graph(spec, original, catalog, cause)
-    job = None if original.view.inline else catalog.job_now(original.view.job)
+    job = None if original.view.inline else catalog.job_now(original.view.today)
     planned = _plan_again(spec, original, catalog, job)
     if isinstance(planned, Refuse):
         return planned
@@ -258,6 +262,7 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
             planned=replace(planned, spec=found.spec),
             job=job.spec if job is not None else None,
             name_now=job.name if job is not None else None,
+            naming=original.view.naming if spec.at == "original" else None,
             priority=priority if spec.priority is None else spec.priority,
             starts_at=spec.not_before,
             repeats=original,
@@ -279,7 +284,7 @@ def _grouped(launch: Launch) -> Launch | Refuse:
 
 def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalog, cause: Cause) -> Launch | Refuse:
     """A workflow's run once more. What may run beside it, today's workflow says."""
-    view, workflow = original.view, catalog.workflow_now(original.view.job)
+    view, workflow = original.view, catalog.workflow_now(original.view.today)
     if spec.at == "original":
         if original.spec is None:
             message = f"the plan of run {view.id} is not kept here; ask for a new run, or say at: current"
@@ -303,6 +308,7 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
             planned=planned,
             job=workflow.spec if workflow is not None else None,
             name_now=workflow.name if workflow is not None else None,
+            naming=view.naming if spec.at == "original" else None,
             priority=view.priority if spec.priority is None else spec.priority,
             starts_at=spec.not_before,
             repeats=original,

@@ -25,6 +25,8 @@ LASTING: frozenset[str] = frozenset(
 )
 """Events of runs that have ended, which took some time."""
 _OF_RUNS = frozenset({"Job", "Workflow", "Schedule", "Discovery"})
+_OF_PAST = frozenset({"Job", "Workflow"})
+"""Whose names runs are known by."""
 ABOUT: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("run.started", "run.late", *sorted(LASTING)), _OF_RUNS),
     **dict.fromkeys(("run.missed", "run.noTargets"), _OF_RUNS),
@@ -62,6 +64,10 @@ class Event:
     name: str
     run: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    today: str | None = None
+    """Of a run's event: what its job or workflow is called today; None where that is not known."""
+    naming: int | None = None
+    """Of a run's event: the generation of names that its cause is written in; None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,8 @@ def subjects(event: Event, catalog: Catalog) -> tuple[Subject, ...]:
 
     By the names that they have now: a run keeps the name that its job had when it began.
     """
-    found = [(event.kind, event.name)]
+    name = event.name if event.today is None or event.kind not in _OF_PAST else event.today
+    found = [(event.kind, name)]
     schedule = catalog.schedules.get(catalog.name_now("Schedule", event.name))
     if event.kind == "Schedule" and schedule is not None:
         spec = schedule.spec
@@ -106,7 +113,7 @@ def subjects(event: Event, catalog: Catalog) -> tuple[Subject, ...]:
         found += [("Discovery", name) for name in catalog.discoveries if scan_name(name) == event.name]
     cause = event.data.get("cause")
     if isinstance(cause, Mapping) and cause.get("kind") == "schedule":
-        found.append(("Schedule", str(cause.get("name"))))
+        found.append(("Schedule", catalog.name_now("Schedule", str(cause.get("name")), event.naming)))
     by_now = ((kind, catalog.name_now(kind, name)) for kind, name in found)
     return tuple(Subject(kind, name, _labels(catalog, kind, name)) for kind, name in by_now)
 

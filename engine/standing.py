@@ -19,6 +19,9 @@ _FAR = timedelta(days=366)
 class Standing:
     """A run that has not ended; a workflow's node that has begun is none, and belongs to the workflow's own run.
 
+    `job` is the name that its job or workflow has today; its cause is written in the names of the generation `naming`
+    (None: nobody knows which that was).
+
     `phase`: it waits for its time (`due_at`) or for its place, a runner may begin it at any moment, or it has begun.
     `inline`: its steps stood in a request, and so did its labels, which are not known here.
     """
@@ -31,6 +34,7 @@ class Standing:
     phase: Literal["waits", "queued", "begun"]
     due_at: datetime | None = None
     inline: bool = False
+    naming: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def _sooner(
     """A run that windows put off, where these have changed since. When it was to start without them, its cause says."""
     verdict: Verdict | None
     if run.cause.kind == "schedule":  # its jitter is the schedule's to say
-        schedule = admissions.schedule(run.cause.name)
+        schedule = admissions.schedule(run.cause.name, run.naming)
         verdict = schedule.at(run.cause.instant, now) if schedule is not None else None
     else:
         verdict = judged(max(run.cause.instant, now), rules) if _is_known(run, catalog) else None

@@ -5,7 +5,7 @@ same schema check and the same binding as any others. A credential is never chos
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,10 +19,10 @@ from engine.planning import plan_run
 from engine.refused import PlanRefused
 from engine.views import RunView
 from engine.workflowplan import plan_workflow
-from schemas.job import Job, JobSpec
+from schemas.job import JobSpec
 from schemas.quantities import format_instant
 from schemas.trigger import Trigger
-from schemas.workflow import Workflow, WorkflowSpec
+from schemas.workflow import WorkflowSpec
 
 MAX_PATHS = 1_000
 """Paths that the event of a commit names."""
@@ -43,6 +43,8 @@ class Happened:
     event: Any
     type: str | None = None
     chain: tuple[str, ...] = ()
+    naming: int | None = None
+    """The generation of names that `chain` is written in; None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,15 @@ def verdict(catalog: Catalog, happened: Happened) -> Verdict:
         return Refuse("notSupported", f"{reason}; nothing runs otherwise than it is written")
     if catalog.project.spec.suspend:
         return Refuse("suspended", "the whole project is suspended")
-    chain = [catalog.name_now("Trigger", one) for one in happened.chain]  # it began by the names of then
+    chain = tuple(catalog.name_now("Trigger", one, happened.naming) for one in happened.chain)
     if happened.trigger in chain:
         way = " -> ".join((*chain, happened.trigger))
         return Refuse("cycle", f"a circle of triggers: {way}")
-    if len(happened.chain) >= MAX_CHAIN:
+    if len(chain) >= MAX_CHAIN:
         return Refuse("chainTooLong", f"{MAX_CHAIN} triggers came before, one after another; use a Workflow")
     try:
-        return _judged(catalog, trigger, happened)
+        # What it starts is known by the names of today, and so is all that led to it.
+        return _judged(catalog, trigger, replace(happened, chain=chain, naming=catalog.names.generation))
     except ExpressionError as error:
         return Refuse("expressionFailed", said(error.message))
 
@@ -145,7 +148,7 @@ def said(text: str) -> str:
 
 def of_run(view: RunView, catalog: Catalog) -> dict[str, Any]:
     """The event of a run that ended, with the name that its job has now: what reads it is of today, too."""
-    name = catalog.name_now("Workflow" if view.workflow else "Job", view.job) if not view.inline else view.job
+    name = catalog.name_now("Workflow" if view.workflow else "Job", view.today) if not view.inline else view.job
     return {
         "run": str(view.id),
         "job": None if view.workflow else name,
@@ -183,14 +186,8 @@ def watched(catalog: Catalog) -> Iterator[tuple[str, bool, str | None, str]]:
         for state in dict.fromkeys(event.states):
             if not event.jobs and not event.workflows:
                 yield from ((name, workflow, None, state) for workflow in (False, True))
-            yield from ((name, False, job, state) for job in _names(event.jobs, catalog.jobs))
-            yield from ((name, True, workflow, state) for workflow in _names(event.workflows, catalog.workflows))
-
-
-def _names(named: Iterable[str], known: Mapping[str, Job] | Mapping[str, Workflow]) -> Iterable[str]:
-    """These and their former names: a run keeps the name that its job had when it began."""
-    former = (old for name in named if name in known for old in known[name].metadata.previous_names)
-    return dict.fromkeys((*named, *former))
+            yield from ((name, False, job, state) for job in dict.fromkeys(event.jobs))
+            yield from ((name, True, workflow, state) for workflow in dict.fromkeys(event.workflows))
 
 
 def set_off(before: Catalog, after: Catalog, paths: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
@@ -202,7 +199,7 @@ def set_off(before: Catalog, after: Catalog, paths: Iterable[str]) -> Mapping[st
     found: dict[str, tuple[str, ...]] = {}
     for name, trigger in sorted(after.triggers.items()):
         event = trigger.spec.event.definitions
-        if event is None or not any(known in before.triggers for known in (name, *trigger.metadata.previous_names)):
+        if event is None or not any(known in before.triggers for known in (name, *after.former_names("Trigger", name))):
             continue
         if asked := tuple(path for path in changed if any(matches(glob, path) for glob in event.paths)):
             found[name] = asked

@@ -127,6 +127,15 @@ class RunView:
     """The place of its concurrency group that it has."""
     wait: Wait | None = None
     """Why it waits; None where it does not."""
+    known_as: str | None = None
+    """The name that its job or workflow has today, where a journal says it."""
+    naming: int | None = None
+    """The generation of names that its plan and its cause are written in; None where nobody knows."""
+
+    @property
+    def today(self) -> str:
+        """The name by which it is a part of the past of a job or workflow."""
+        return self.known_as or self.job
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,16 +253,24 @@ def subjects_of(
     *,
     requested: bool,
     labels: Mapping[str, str] = MappingProxyType({}),
+    today: str | None = None,
+    naming: int | None = None,
 ) -> tuple[Subject, ...]:
-    """What a run starts. `labels` are those of a job that stands in a request."""
+    """What a run starts. `labels` are those of a job that stands in a request.
+
+    `naming`: the generation of names that the plan is written in, None where that is the one in force or nobody knows;
+    `today`: what is known to be its job's name today.
+    """
     if isinstance(spec, PinnedWorkflow):
         plans = [node.action.plan for node in spec.nodes if isinstance(node.action, NodeJob)]
-        return (Subject(None, requested=requested), *(_of_plan(plan, catalog, requested, {}) for plan in plans))
-    return (_of_plan(spec, catalog, requested, labels),)
+        jobs = [(plan, catalog.job_now(plan.job, naming)) for plan in plans]
+        return (Subject(None, requested=requested), *(_of_plan(plan, job, requested, {}) for plan, job in jobs))
+    job = catalog.job_now(spec.job, naming) if today is None else catalog.jobs.get(today)
+    return (_of_plan(spec, job, requested, labels),)
 
 
-def _of_plan(plan: PinnedSpec, catalog: Catalog, requested: bool, labels: Mapping[str, str]) -> Subject:
-    job, targets = catalog.job_now(plan.job), frozenset(target.name for target in plan.targets)
+def _of_plan(plan: PinnedSpec, job: Job | None, requested: bool, labels: Mapping[str, str]) -> Subject:
+    targets = frozenset(target.name for target in plan.targets)
     if job is None:
         return Subject(plan.job, labels, targets, requested)
     return Subject(job.name, job.metadata.labels, targets, requested)

@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, bi
 
 from engine.identity import RunId
 from engine.states import RunState
+from journal.portions import portions
 from journal.tables import AnyRow, Characters, Instant, metadata, runs
 
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
@@ -88,6 +89,19 @@ _RUN = select(
 ).where(runs.c.id == bindparam("run"))
 
 
+_OF_PAST = counts.c.what.in_(("run", "streak"))
+_COUNTED = (
+    select(counts.c.kind, counts.c.name)
+    .where(_OF_PAST, counts.c.name.in_(bindparam("names", expanding=True)))
+    .distinct()
+)
+_RENAME = (
+    update(counts)
+    .where(_OF_PAST, counts.c.kind == bindparam("of"), counts.c.name == bindparam("old"))
+    .values(name=bindparam("new"))
+)
+
+
 def size_of(seconds: float) -> int:
     """The number of the class that so many seconds fall into."""
     return bisect_left(BOUNDS, seconds)
@@ -114,11 +128,16 @@ def run_ended(tx: Connection, run: RunId) -> None:
 
 def rename(tx: Connection, former: Mapping[tuple[str, str], str]) -> None:
     """The counts of a job's or workflow's runs go on under another name: `former` gives that of each kind and name."""
+    named = {name for (_, old), new in former.items() for name in (old, new)}
+    rows = (row for part in portions(named) for row in tx.execute(_COUNTED, {"names": part}))
+    counted = {(row.kind, row.name) for row in rows}
+    moves = []
     for (kind, old), new in former.items():
-        mine = (counts.c.kind == kind, counts.c.what.in_(("run", "streak")))
-        has = tx.execute(select(counts.c.name).where(*mine, counts.c.name == new).limit(1)).first()
-        if has is None:
-            tx.execute(update(counts).where(*mine, counts.c.name == old).values(name=new))
+        if (kind, old) in counted and (kind, new) not in counted:
+            counted.add((kind, new))
+            moves.append({"of": kind, "old": old, "new": new})
+    if moves:
+        tx.execute(_RENAME, moves)
 
 
 def run_known(tx: Connection, kind: str, job: str, state: RunState, at: datetime | None) -> None:

@@ -100,7 +100,7 @@ _RUN_ENDED = insert(events).from_select(
     .where(
         runs.c.id == bindparam("ended"),
         watches.c.state == runs.c.state,
-        watches.c.job.in_(("", runs.c.job)),
+        watches.c.job.in_(("", runs.c.known_as)),
         ~exists().where(events.c.trigger == watches.c.trigger, events.c.key == literal("run/").concat(runs.c.id)),
     )
     .distinct()

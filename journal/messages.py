@@ -147,8 +147,9 @@ def follow(tx: Connection, renamed: Mapping[str, str]) -> None:
 
     Called once the channels of the commit are set: a name that a channel has is no former one.
     """
+    taken = set(tx.execute(select(channels.c.name)).scalars()) if renamed else set()
     for former, now in renamed.items():
-        if tx.execute(select(channels.c.name).where(channels.c.name == former)).first() is not None:
+        if former in taken:
             continue
         if tx.execute(update(messages).where(messages.c.channel == former).values(channel=now)).rowcount:
             outbox.add_all(tx, (("channel", former), ("channel", now)))

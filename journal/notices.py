@@ -16,7 +16,7 @@ from engine.identity import RunId
 from journal import facts, outbox, points
 from journal.noticetables import notices
 from journal.portions import portions
-from journal.tables import AnyRow
+from journal.tables import AnyRow, runs
 from schemas.notification import EventName
 
 Kind = Literal[
@@ -60,12 +60,23 @@ class NoticeRow:
     name: str
     run: RunId | None
     data: Mapping[str, Any]
+    known_as: str | None = None
+    """Of a run that is kept: the name that its job or workflow has today."""
+    naming: int | None = None
+    """Of such a run: the generation of names that its cause is written in."""
 
 
-_COLUMNS = tuple(notices.c[each.name] for each in fields(NoticeRow))
+_OF_RUN = {"known_as", "naming"}
+_COLUMNS = tuple(notices.c[each.name] for each in fields(NoticeRow) if each.name not in _OF_RUN)
 _KNOWN = select(notices.c.id).where(notices.c.id.in_(bindparam("ids", expanding=True)))
 _ADD = insert(notices)
-_AFTER = select(*_COLUMNS).where(notices.c.seq > bindparam("after")).order_by(notices.c.seq).limit(bindparam("most"))
+_AFTER = (
+    select(*_COLUMNS, runs.c.known_as, runs.c.naming)
+    .select_from(notices.outerjoin(runs, runs.c.id == notices.c.run))
+    .where(notices.c.seq > bindparam("after"))
+    .order_by(notices.c.seq)
+    .limit(bindparam("most"))
+)
 
 
 def happened(tx: Connection, notice: Notice) -> bool:

@@ -68,6 +68,13 @@ POINTS: dict[str, Between] = {
     "gate-vote.committed": Between("what an approval says is in the journal", "the gate's end is recorded"),
     "workflow-end.uncommitted": Between("all nodes have their recorded ends", "the workflow's end is in the journal"),
     "workflow-end.committed": Between("the workflow's end is in the journal", "the end is on the status branch"),
+    # journal: names
+    "rename.uncommitted": Between(
+        "a commit that renames a document is in the mirror", "the journal has it in force, with the names of before"
+    ),
+    "rename.committed": Between(
+        "the journal has a commit in force that renames a document, and the names of before", "a decision under it is"
+    ),
     # journal: triggers
     "event.uncommitted": Between("something has happened that sets a trigger off", "the event is in the journal"),
     "event.committed": Between("the event is in the journal", "what becomes of it is"),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select, update
 
 from engine.catalog import Catalog
 from engine.concurrency import renamed_groups
-from journal import counts, outbox
+from journal import counts, names, outbox
 from journal.portions import portions
 from journal.tables import AnyRow, runs
 
@@ -32,38 +32,32 @@ _NAMES = _each_name()
 
 
 def follow(tx: Connection, catalog: Catalog) -> None:
-    """In the transaction that puts these definitions in force: their names from now on. Again it changes nothing."""
-    former = {(kind, old): name for kind, names in catalog.renamed.items() for old, name in names.items()}
+    """In the transaction that puts these definitions in force: their names from now on. Again it changes nothing.
+
+    They come after what the ledger has (`Catalog.after`).
+    """
+    names.keep(tx, catalog.names)
     for row in _astray(tx, catalog):
         kind = _KINDS[row.workflow]
-        if (today := _today(catalog, kind, row)) is None:
+        if (today := catalog.renamed.get(kind, {}).get(row.known_as)) is None:
             continue
-        mine = (runs.c.known_as == row.known_as, runs.c.job == row.job, runs.c.workflow == row.workflow, ~runs.c.inline)
+        mine = (runs.c.known_as == row.known_as, runs.c.workflow == row.workflow, ~runs.c.inline)
         tx.execute(update(runs).where(*mine).values(known_as=today))
         outbox.add_all(tx, tuple((_TOPICS[kind], name) for name in (row.known_as, today)))
-        former.setdefault((kind, row.known_as), today)
-    counts.rename(tx, {(_TOPICS[kind], old): name for (kind, old), name in former.items() if kind in _TOPICS})
-    jobs, workflows = ({old: name for (of, old), name in former.items() if of == kind} for kind in _TOPICS)
-    _regroup(tx, renamed_groups(catalog, jobs, workflows))
+    former = {
+        (topic, old): name for kind, topic in _TOPICS.items() for old, name in catalog.renamed.get(kind, {}).items()
+    }
+    counts.rename(tx, former)
+    _regroup(tx, renamed_groups(catalog))
 
 
 def _astray(conn: Connection, catalog: Catalog) -> Iterator[AnyRow]:
-    """The names of runs by which nothing is defined (any more), or something of the other kind alone."""
-    known = conn.execute(_NAMES).scalars().all()
+    """The names that runs are known by, and that a document of either kind has had."""
     wanted = {old for kind in _TOPICS for old in catalog.renamed.get(kind, ())}
-    wanted |= {name for name in known if name not in catalog.jobs and name not in catalog.workflows}
-    pairs = select(runs.c.known_as, runs.c.job, runs.c.workflow).where(~runs.c.inline).distinct()
+    known = conn.execute(_NAMES).scalars().all() if wanted else ()
+    pairs = select(runs.c.known_as, runs.c.workflow).where(~runs.c.inline).distinct()
     for part in portions(sorted(wanted.intersection(known))):
         yield from conn.execute(pairs.where(runs.c.known_as.in_(part))).all()
-
-
-def _today(catalog: Catalog, kind: str, row: AnyRow) -> str | None:
-    """None: as it is, or gone. A rename that was taken back, also without saying so, gives what ran before it back."""
-    defined = catalog.by_kind[kind]
-    if row.known_as in defined:
-        return None
-    names = (catalog.name_now(kind, row.known_as), catalog.name_now(kind, row.job))
-    return next((name for name in names if name in defined), None)
 
 
 def _regroup(tx: Connection, former: Mapping[str, str]) -> None:

@@ -46,6 +46,8 @@ class NewRun:
     """Of a workflow, which no runner takes, none."""
     known_as: str | None = None
     """What its job or workflow is called today, where its plan has a former name."""
+    naming: int | None = None
+    """The generation of names that its plan and its cause are written in; None: nobody knows."""
     priority: int = 0
     group: str | None = None
     limit: int = 1
@@ -289,6 +291,7 @@ def row_of(tx: Connection, new: NewRun, now: datetime, *, plan: str | None = Non
         "cause": cause_to_json(new.cause),
         "job": new.spec.job,
         "known_as": new.past[1],
+        "naming": new.naming,
         "commit": new.spec.commit,
         "spec": plan or specs.keep(tx, new.spec),
         "params": dict(new.params),

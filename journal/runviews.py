@@ -79,6 +79,8 @@ def _view(row: AnyRow, places: Mapping[str, TargetView], nodes: tuple[NodeView, 
         nodes=nodes if row.rehearsal is None else nodes_of(row.rehearsal),
         held=None if row.slot is None else Held(row.concurrency, row.slot),
         wait=wait,
+        known_as=row.known_as,
+        naming=row.naming,
     )
 
 

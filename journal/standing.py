@@ -14,8 +14,8 @@ from journal.tables import AnyRow, runs
 
 _OPEN = runs.c.finished_at.is_(None)
 _SHOWN = (
-    runs.c.id, runs.c.job, runs.c.cause, runs.c.targets, runs.c.workflow, runs.c.state, runs.c.attempt, runs.c.due_at,
-    runs.c.inline,
+    runs.c.id, runs.c.known_as, runs.c.cause, runs.c.targets, runs.c.workflow, runs.c.state, runs.c.attempt,
+    runs.c.due_at, runs.c.inline, runs.c.naming,
 )  # fmt: skip
 _QUEUED = runs.c.state == RunState.QUEUED.value
 _IN_LINE = and_(runs.c.state == RunState.WAITING.value, runs.c.due_at.is_(None))
@@ -49,13 +49,14 @@ def _standing(row: AnyRow) -> Standing:
     begun = row.state == RunState.RUNNING.value or row.attempt > 0
     return Standing(
         run=RunId(row.id),
-        job=row.job,
+        job=row.known_as,
         cause=cause_from_json(row.cause),
         targets=frozenset(row.targets),
         workflow=row.workflow,
         phase="waits" if waits else "begun" if begun else "queued",
         due_at=row.due_at,
         inline=row.inline,
+        naming=row.naming,
     )
 
 

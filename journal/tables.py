@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 16
+VERSION = 17
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 15
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -130,6 +130,8 @@ runs = Table(
     Column("workflow", Boolean, nullable=False, default=False, server_default=false()),
     # The workflow's run that a node's run belongs to.
     Column("parent", Characters),
+    # In which generation of names (`journal.names`) its plan and its cause are written; null in runs of before.
+    Column("naming", Integer),
     Index("runs_by_name", "known_as", "seq"),
     sqlite_autoincrement=True,
 )

@@ -9,6 +9,7 @@ from journal.controltables import controllers, files, leadership
 from journal.counts import counts
 from journal.database import Database
 from journal.errors import Refused
+from journal.names import names
 from journal.noticetables import channels, messages, notices, tallies
 from journal.tables import (
     COMPATIBLE,
@@ -90,6 +91,17 @@ def _with_names(connection: Connection) -> None:
     next(index for index in runs.indexes if index.name == "runs_by_name").create(connection)
 
 
+def _with_ledger(connection: Connection) -> None:
+    """What runs know of former names is where it begins: as of one change of names, since nobody knows the order."""
+    metadata.create_all(connection, tables=[names])
+    _executing(
+        "ALTER TABLE runs ADD COLUMN naming INTEGER",
+        "INSERT INTO names (kind, name, since, until, today)"
+        " SELECT CASE WHEN workflow THEN 'Workflow' ELSE 'Job' END, job, 0, 1, max(known_as) FROM runs"
+        " WHERE NOT inline AND known_as <> job GROUP BY workflow, job",
+    )(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -111,6 +123,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     14: _with_signs_of_life,
     15: _with_names,
     16: lambda connection: metadata.create_all(connection, tables=[discoveries]),
+    17: _with_ledger,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

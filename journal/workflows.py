@@ -22,7 +22,7 @@ from journal.tables import outbox as changes
 from journal.tables import runs as table
 
 OpenGateOf = Callable[[PinnedWorkflow, Facts, Ask], OpenGate]
-StartOf = Callable[[PinnedSpec, Cause], datetime | None]
+StartOf = Callable[[PinnedSpec, Cause, int | None], datetime | None]
 _OPEN = select(table.c.id).where(table.c.finished_at.is_(None), table.c.workflow).order_by(table.c.seq)
 _LED = (RunState.QUEUED.value, RunState.RUNNING.value)
 _BEGUN = {"state": RunState.RUNNING.value, "attempt": 1, "queue_deadline": None}
@@ -46,6 +46,8 @@ class Today:
 
 
 _TODAY = Today()
+NamesOf = Callable[[int | None], Today]
+"""By the generation of names that a plan is written in; None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +112,12 @@ def step(
     *,
     gate: OpenGateOf,
     starts: StartOf = lambda *_: None,
-    today: Today = _TODAY,
+    names: NamesOf = lambda _: _TODAY,
 ) -> bool:
     """Do what is to be done next of a run; False where that is nothing.
 
-    `gate` says what an opened gate shows, `starts` when windows let a node's run start; None: at once.
+    `gate` says what an opened gate shows, `starts` when windows let a node's run start (None: at once), `names` whose
+    the names in its plan are today.
     """
     found = known(tx, run, now)
     row = _row(tx, run)
@@ -127,7 +130,7 @@ def step(
         happenings.runs_began(tx, [(run, row.job, row.cause)], now, workflow=True)
     moves = advance(plan, facts, now)
     for move in moves:
-        _apply(tx, row, plan, facts, move, now, gate, starts, today)
+        _apply(tx, row, plan, facts, move, now, gate, starts, names)
     if moves or begins:
         outbox.add(tx, "run", run)
     return bool(moves or begins)
@@ -146,7 +149,7 @@ def _apply(
     now: datetime,
     gate: OpenGateOf,
     starts: StartOf,
-    today: Today,
+    names: NamesOf,
 ) -> None:
     match move:
         case Begin(node=node, items=items, cleanup=cleanup):
@@ -159,7 +162,7 @@ def _apply(
             outbox.add(tx, "gate", opened.digest)
             happenings.gate_opened(tx, facts.run.id, row.job, node.id, opened, until=until, now=now)
         case Launch():
-            _launch(tx, row, facts, move, now, starts, today)
+            _launch(tx, row, facts, move, now, starts, names(row.naming))
         case End(node=node):
             graphs.end(tx, row.seq, move, now)
             if (opened_ := facts.records[node.id].gate) is not None:
@@ -198,6 +201,7 @@ def _launch(
         spec=launch.plan,
         params=launch.params,
         known_as=today.jobs.get(launch.plan.job),
+        naming=row.naming,
         pool=job.pool,
         priority=row.priority or job.priority,
         group=group,
@@ -205,7 +209,7 @@ def _launch(
         on_conflict="allow" if group is None else "fail" if group == row.concurrency else "queue",
         queue_timeout=job.queue_timeout,
         libraries=launch.plan.libraries,
-        starts_at=starts(launch.plan, cause),
+        starts_at=starts(launch.plan, cause, row.naming),
     )
     runs.enqueue(tx, new, now)
     graphs.caused(tx, row.seq, launch.node.id, new.id)

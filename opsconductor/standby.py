@@ -13,7 +13,7 @@ from engine.catalog import Catalog
 from engine.compile import Compiled
 from engine.fires import upcoming
 from engine.views import SyncView
-from journal import facts
+from journal import facts, names
 from journal.clock import Clock
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
@@ -136,7 +136,7 @@ class Standby:
             raise Unavailable(f"commit {applied[:12]} is in force, and was not fetched here yet") from error
         if compiled.catalog is not None:
             await asyncio.to_thread(self._mirrors.source.keep, "accepted", applied)
-            self.catalog = compiled.catalog
+            self.catalog = compiled.catalog.after(await self._journal.read(names.known))
             self._outlook.in_force = compiled.catalog.project
 
     def _published(self, accepted: Accepted) -> SyncView:

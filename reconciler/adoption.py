@@ -53,7 +53,7 @@ def planned(catalog: Catalog, stored: Mapping[str, ClockRow], before: Readings, 
     unknown: dict[str, Setback] = {}
     for name, document in catalog.live_schedules.items():
         reading = readings[name] = _read(document, catalog, before.get(name))
-        names = (name, *document.metadata.previous_names)
+        names = (name, *catalog.former_names("Schedule", name))
         known = next((old for old in names if old in stored), None)
         clock = wanted[name] = _clock(name, known, reading.mark, stored, before, now)
         if known is None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.windows import Windows
-from journal import renames, runs
+from journal import names, renames, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.events import NewEvent
@@ -72,11 +72,16 @@ class Deciders:
         await self.notices.decide(now)
         return now
 
+    async def named(self, catalog: Catalog) -> Catalog:
+        """The same, knowing which names its documents have had."""
+        return catalog.after(await self._journal.read(names.known))
+
     async def adopt(
         self, catalog: Catalog, heard: Sequence[NewEvent], now: datetime, *, also: Callable[[Connection], None]
     ) -> None:
         """Put these definitions in force, with their clocks and `also` in one transaction: a new schedule is considered
-        from `now` on, when its commit was accepted. `heard` are the commit's own events."""
+        from `now` on, when its commit was accepted. They are as `named` gave them, and `heard` are their own events.
+        """
 
         def all_of_it(tx: Connection) -> None:
             also(tx)

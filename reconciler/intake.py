@@ -254,7 +254,7 @@ class Intake:
         log.info("commit in force", commit=catalog.commit, jobs=len(catalog.jobs), schedules=len(catalog.schedules))
 
     async def _take(self, catalog: Catalog, now: datetime, accepted: Accepted, said: Judged | None = None) -> None:
-        before = self._deciders.active if self._decides else None
+        before, catalog = self._deciders.active if self._decides else None, await self._deciders.named(catalog)
         heard = await asyncio.to_thread(heard_of, before, catalog, self._objects, self._clock.now())
 
         def also(tx: Connection) -> None:

@@ -21,7 +21,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
     """
     spec, job, member = launch.planned.spec, launch.job, launch.membership
     if isinstance(spec, PinnedWorkflow):
-        return _new_workflow(launch, spec, rehearsal)
+        return _new_workflow(launch, spec, catalog, rehearsal)
     assert not isinstance(job, WorkflowSpec)
     default_pool = catalog.project.spec.defaults.pool or _DEFAULT_POOL
     return NewRun(
@@ -30,6 +30,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
         spec=spec,
         params=dict(launch.planned.params),
         known_as=launch.name_now,
+        naming=_naming(launch, catalog),
         pool=launch.pool or (job.runs_on.pool if job else None) or default_pool,
         priority=launch.priority,
         group=member.group if member else None,
@@ -46,7 +47,7 @@ def new_run(launch: Launch, catalog: Catalog, rehearsal: Rehearsal | None = None
     )
 
 
-def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | None) -> NewRun:
+def _new_workflow(launch: Launch, spec: PinnedWorkflow, catalog: Catalog, rehearsal: Rehearsal | None) -> NewRun:
     """A workflow's run: no runner takes it, so it is in no pool."""
     member = launch.membership
     return NewRun(
@@ -55,6 +56,7 @@ def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | N
         spec=spec,
         params=dict(launch.planned.params),
         known_as=launch.name_now,
+        naming=_naming(launch, catalog),
         pool=_NO_POOL,
         priority=launch.priority,
         group=member.group if member else None,
@@ -68,3 +70,9 @@ def _new_workflow(launch: Launch, spec: PinnedWorkflow, rehearsal: Rehearsal | N
         carried_nodes=launch.carried_nodes,
         rehearsal=rehearsal,
     )
+
+
+def _naming(launch: Launch, catalog: Catalog) -> int | None:
+    """By a plan of its own a run is named as that one is, though nobody may know any more how."""
+    again = launch.repeats is not None and launch.planned.spec.commit != catalog.commit
+    return launch.naming if again else catalog.names.generation

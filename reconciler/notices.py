@@ -146,7 +146,7 @@ class _Judging:
         self.memories: dict[Key, Memory] = {}
 
     def judge(self, row: NoticeRow) -> None:
-        event = Event(row.id, row.type, row.at, row.kind, row.name, row.run, row.data)
+        event = Event(row.id, row.type, row.at, row.kind, row.name, row.run, row.data, row.known_as, row.naming)
         about = rules.subjects(event, self._catalog)
         for name, rule in self._catalog.rules.items():
             try:

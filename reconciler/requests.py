@@ -258,7 +258,7 @@ class Requests:
         if found is None:
             return None
         kind = "RunRequest" if found.inline else "Workflow" if found.nodes else "Job"
-        return f"{kind}/{catalog.name_now(kind, found.job)}"
+        return f"{kind}/{catalog.name_now(kind, found.today)}"
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
         """Answer files that are no valid acts. They end nothing that waits under their names."""

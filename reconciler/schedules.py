@@ -160,7 +160,7 @@ class Schedules:
         if not names:
             return
 
-        former = {name: catalog.schedules[name].metadata.previous_names for name in names}
+        former = {name: catalog.former_names("Schedule", name) for name in names}
         every: Sequence[Setback] = [Setback((name, *former[name]), left_of(self._read, name, now)) for name in names]
         every = await setbacks.counted(self._journal, every, now)
         held = await self._journal.write(lambda tx: setbacks.take_back(tx, every, now, catalog))

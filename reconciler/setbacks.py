@@ -71,7 +71,7 @@ def set_back(tx: Connection, every: Sequence[Setback], to: datetime) -> None:
 
 def with_what_ran(tx: Connection, clocks: Mapping[str, ScheduleClock], catalog: Catalog) -> Mapping[str, ScheduleClock]:
     """The same clocks, with what runs beyond them by their names, and by those that their schedules had."""
-    former = {old: name for name in clocks for old in catalog.schedules[name].metadata.previous_names}
+    former = {old: name for name in clocks for old in catalog.former_names("Schedule", name)}
     ran = dict(setback.ran_ahead(tx))
     since = {old: clocks[name].considered_until for old, name in former.items()}
     for old, instants in setback.ran_after(tx, since).items():

@@ -59,8 +59,7 @@ class Triggers:
     def adopt(self, tx: Connection, catalog: Catalog, heard: Iterable[NewEvent], now: datetime) -> None:
         """In the transaction that puts a commit in force: whose ends are watched from now on, and its own events."""
         events.watch(tx, (Watch(*one) for one in triggers.watched(catalog)))
-        former = {old: name for name, document in catalog.triggers.items() for old in document.metadata.previous_names}
-        events.rename(tx, former)
+        events.rename(tx, catalog.renamed.get("Trigger", {}))
         events.forget(tx, catalog.triggers)
         for event in heard:
             events.happened(tx, event)
@@ -147,7 +146,8 @@ class Triggers:
             if view is None:
                 return Refuse("runGone", "the run that ended is not kept any more")
             data: Any = triggers.of_run(view, catalog)
-            return Happened(event.trigger, event.key, event.arrived_at, data, chain=view.cause.triggers)
+            chain, naming = view.cause.triggers, view.naming
+            return Happened(event.trigger, event.key, event.arrived_at, data, chain=chain, naming=naming)
         body = await self._journal.read(lambda conn: events.payload(conn, event.seq))
         try:
             data = await asyncio.to_thread(payload.read, body or b"null")
@@ -215,7 +215,7 @@ def _settle(tx: Connection, event: EventRow, verdict: Verdict, catalog: Catalog,
 def _started(tx: Connection, event: EventRow, fire: Fire, catalog: Catalog, now: datetime) -> _Settled:
     """Start the run, unless something that only the journal knows is in its way."""
     trigger = catalog.triggers[event.trigger]
-    for old in trigger.metadata.previous_names:
+    for old in catalog.former_names("Trigger", trigger.name):
         # The cause of a run is kept for ever, by the name that the trigger had then.
         if (known := runs.there(tx, replace(fire.launch.cause, name=old))) is not None:
             return _Settled("started", run=known.run, dedupe=fire.dedupe)

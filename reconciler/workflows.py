@@ -39,7 +39,8 @@ class Workflows:
         """When each of those that were led goes on by itself."""
         self.heeded: tuple[Catalog, Windows] | None = None
         """The windows in force, and the definitions that they belong to."""
-        self._today: tuple[Catalog | None, workflows.Today] = (None, workflows.Today())
+        self._today: tuple[Catalog | None, dict[int | None, workflows.Today]] = (None, {})
+        """The names of today, by the generation of names that plans are written in, and the definitions they are of."""
 
     async def lead(self, now: datetime) -> None:
         """Take every workflow's run as far as it goes by itself. One of which nothing has changed is not looked at."""
@@ -70,13 +71,18 @@ class Workflows:
 
     def _step(self, tx: Connection, run: RunId, now: datetime) -> bool:
         gate, starts = _opened(now), _starts(self.heeded, now)
-        return workflows.step(tx, run, now, gate=gate, starts=starts, today=self._names())
+        return workflows.step(tx, run, now, gate=gate, starts=starts, names=self._names)
 
-    def _names(self) -> workflows.Today:
-        catalog = self.heeded[0] if self.heeded is not None else None
-        if catalog is not None and self._today[0] is not catalog:
-            self._today = (catalog, workflows.Today(catalog.renamed.get("Job", {}), renamed_groups(catalog)))
-        return self._today[1]
+    def _names(self, naming: int | None) -> workflows.Today:
+        if self.heeded is None:
+            return workflows.Today()
+        catalog = self.heeded[0]
+        if self._today[0] is not catalog:
+            self._today = (catalog, {})
+        known = self._today[1]
+        if naming not in known:
+            known[naming] = workflows.Today(catalog.names_then("Job", naming), renamed_groups(catalog, naming))
+        return known[naming]
 
     async def _lead_one(self, run: RunId, now: datetime) -> datetime | None:
         try:
@@ -95,11 +101,12 @@ class Workflows:
 
 
 def _starts(heeded: tuple[Catalog, Windows] | None, now: datetime) -> workflows.StartOf:
-    def starts(plan: PinnedSpec, cause: Cause) -> datetime | None:
+    def starts(plan: PinnedSpec, cause: Cause, naming: int | None) -> datetime | None:
         if heeded is None or not heeded[0].windows:
             return None
         catalog, windows = heeded
-        return opens(windows.of_all(subjects_of(plan, catalog, requested=is_requested(cause))), now)
+        subjects = subjects_of(plan, catalog, requested=is_requested(cause), naming=naming)
+        return opens(windows.of_all(subjects), now)
 
     return starts
 

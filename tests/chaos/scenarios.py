@@ -77,6 +77,17 @@ def second_timetable(site: Site, crash: str) -> Daemon:
     return daemon
 
 
+def renamed(site: Site, crash: str) -> Daemon:
+    """A job is renamed while a run of it works."""
+    commit = site.define(every={"quick": 1})
+    daemon = site.start(crash)
+    site.until_applied(commit, daemon)
+    site.ask("ask-patient", jobRef="patient")
+    site.until_begun("patient", daemon)
+    site.rename("patient", "patience")
+    return daemon
+
+
 def cancelled(site: Site, crash: str) -> Daemon:
     """A long run is cancelled while it works on both targets."""
     commit = site.define(every={"quick": 1})
@@ -321,6 +332,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("gate-vote.committed", led),
     Scenario("workflow-end.uncommitted", led),
     Scenario("workflow-end.committed", led),
+    Scenario("rename.uncommitted", renamed),
+    Scenario("rename.committed", renamed),
     Scenario("event.uncommitted", set_off, 2),
     Scenario("event.committed", set_off, fast=True),
     Scenario("trigger.uncommitted", set_off, 2),

@@ -373,6 +373,13 @@ class Site:
         self.timetables += [replace(one, commit=commit) for one in new if one.schedule not in known]
         return commit
 
+    def rename(self, job: str, name: str) -> str:
+        """Push a job under another name; the commit. What began under the former one keeps that."""
+        jobs = [self._job(plan) for plan in PLANS.values()]
+        (renamed,) = (one for one in jobs if one["metadata"]["name"] == job)
+        renamed["metadata"] = {"name": name, "previousNames": [job]}
+        return self.push(MAIN, {"definitions/jobs.yaml": _text(*jobs)}, message=f"{job} is {name}")
+
     def push_note(self) -> str:
         """Push what one of the triggers watches for; the commit."""
         commit = self.push(MAIN, {"definitions/note.yaml": f"# {self.notes_pushed}\n"}, message="a note")

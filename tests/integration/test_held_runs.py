@@ -15,7 +15,7 @@ from engine.planning import plan_run
 from engine.refused import PlanRefused
 from engine.states import RunState
 from engine.views import RunView
-from journal import leases, runs, schedules, tables
+from journal import leases, names, renames, runs, schedules, tables
 from journal.clock import SystemClock
 from journal.store import Journal
 from reconciler.closures import Closures
@@ -41,8 +41,8 @@ class Bench:
         self.catalog: Catalog | None = None
 
     async def adopt(self, at: float, *documents: str) -> None:
-        self.catalog = catalog(*documents)
-        await self.schedules.adopt(self.catalog, T0 + at * MINUTE)
+        self.catalog = known = catalog(*documents).after(await self.journal.read(names.known))
+        await self.schedules.adopt(known, T0 + at * MINUTE, also=lambda tx: renames.follow(tx, known))
 
     async def look(self, at: float) -> None:
         """One pass: what is due is decided, what windows say is heeded, what waits is admitted."""

@@ -81,7 +81,7 @@ def _run(
     if view is None:
         return None
     kind = "Workflow" if view.workflow else "Job"
-    today = view.job if catalog is None or view.inline else catalog.name_now(kind, view.job)
+    today = view.job if catalog is None or view.inline else catalog.name_now(kind, view.today)
     usual = usual_seconds(conn, today)
     every = sentence.places(view)
     chosen = [place for place in every if _is_wanted(place, wish)]
