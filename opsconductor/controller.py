@@ -25,7 +25,7 @@ from opsconductor import __version__, ending
 from opsconductor.answering import Answering
 from opsconductor.controlling import Controlling
 from opsconductor.ending import Ending
-from opsconductor.health import Pulse, Rank
+from opsconductor.health import TURN, Pulse, Rank
 from opsconductor.mirrors import Mirrors
 from opsconductor.running import Running
 from opsconductor.settings import Settings
@@ -46,8 +46,6 @@ if TYPE_CHECKING:  # only who receives webhooks loads what that needs
 
 log = structlog.get_logger(__name__)
 
-_TURN = 0.5
-"""Seconds between two signs that the event loop turns."""
 _WAITED = 0.5
 """Seconds that a transaction waits for its turn before whoever wants the lead looks once more: somebody is at work, and
 it may be the leader, who could not renew its lease meanwhile."""
@@ -259,7 +257,7 @@ class Controller:
     async def _turn(self) -> None:
         while True:
             self._turned = self._clock.monotonic()
-            await asyncio.sleep(_TURN)
+            await asyncio.sleep(TURN)
 
     # --- standing by ---
 

@@ -6,6 +6,8 @@ The probes' answers name what is wrong and no path, address or message of anythi
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+TURN = 0.5
+"""Seconds between two signs that an event loop turns."""
 STUCK = timedelta(seconds=15)
 """An event loop that has not turned for so long is stuck: its runs' leases are over."""
 HANGS = timedelta(minutes=5)

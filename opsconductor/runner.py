@@ -13,10 +13,12 @@ from journal.attendance import Runner as Sign
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.store import Journal
-from opsconductor import ending
+from opsconductor import ending, runnerhealth
+from opsconductor.address import Address
 from opsconductor.answering import PUSHED
 from opsconductor.askedfiles import AskedFiles
 from opsconductor.ending import Ending
+from opsconductor.health import TURN, Part
 from opsconductor.loglines import Format
 from opsconductor.pinnedhooks import PinnedHooks
 from opsconductor.running import Running
@@ -35,6 +37,8 @@ class RunnerProcess:
     running: RunningSettings
     labels: Mapping[str, str] = field(default_factory=dict)
     log_format: Format = "text"
+    probes: Address | None = None
+    """Where /healthz and /readyz are answered, if anywhere."""
 
 
 class LoneRunner:
@@ -50,6 +54,32 @@ class LoneRunner:
         self._running = Running(settings.running, journal, clock, pools=lambda: settings.pools, repository=files)
         self._hooks = PinnedHooks(journal, settings.pools)
         self._telling: set[asyncio.Task[None]] = set()
+        self._turned = clock.monotonic()
+
+    # --- what others ask, from threads of their own ---
+
+    def alive(self) -> tuple[Part, ...]:
+        """Whether starting this process anew could help."""
+        return runnerhealth.alive(self._running.pulse, self._since_turn)
+
+    async def is_alive(self) -> tuple[Part, ...]:
+        """As `alive`, for a probe."""
+        return self.alive()
+
+    async def is_ready(self) -> tuple[Part, ...]:
+        """Whether it takes runs now."""
+        return runnerhealth.ready(self._running.pulse, self._since_turn, await self._journal.unwritable())
+
+    @property
+    def _since_turn(self) -> float:
+        return self._clock.monotonic() - self._turned
+
+    async def _turn(self) -> None:
+        while True:
+            self._turned = self._clock.monotonic()
+            await asyncio.sleep(TURN)
+
+    # --- from the start to the end ---
 
     def stop(self) -> None:
         """Begin the drained stop: nothing more is claimed, and what runs may end within the grace time."""
@@ -60,6 +90,7 @@ class LoneRunner:
         settings, end = self._settings, Ending()
         log.info("this runner works", name=self._running.name, pools=sorted(settings.pools))
         stopped = asyncio.create_task(self._until_stopped())
+        turning = asyncio.create_task(self._turn())
         signs = asyncio.create_task(Signs(self._journal, self._clock).runner(self._sign))
         parts = {
             stopped,
@@ -76,9 +107,9 @@ class LoneRunner:
             await self._running.drain()
             await self._running.finish()
         finally:
-            for part in parts:
+            for part in (turning, *parts):
                 part.cancel()
-            await asyncio.gather(*parts, *self._telling, return_exceptions=True)
+            await asyncio.gather(turning, *parts, *self._telling, return_exceptions=True)
             self._running.close()
         if end.bug is not None:
             raise end.bug

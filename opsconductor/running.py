@@ -20,6 +20,7 @@ from opsconductor.webhooks import WebhookDoor
 from runners.connections.local import LocalSettings
 from runners.messenger import Messenger
 from runners.pool import Pools, Runner, RunnerSettings
+from runners.pulse import Pulse
 from runners.repository import Repository
 from runners.secrets import Secrets
 
@@ -80,6 +81,11 @@ class Running:
         """What is worked on here; None: nothing has begun."""
         runner = self._runner
         return None if runner is None else Working(len(runner.active), runner.capacity)
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """How the runner here is; None: nothing has begun."""
+        return None if self._runner is None else self._runner.pulse()
 
     def start(
         self,

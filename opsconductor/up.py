@@ -15,7 +15,7 @@ from opsconductor import ending, exits
 from opsconductor.committed import MirroredFiles
 from opsconductor.controlling import Controlling
 from opsconductor.ending import Ending
-from opsconductor.health import Pulse
+from opsconductor.health import TURN, Pulse
 from opsconductor.idle import failed_since
 from opsconductor.mirrors import Mirrors
 from opsconductor.running import Running
@@ -28,9 +28,6 @@ if TYPE_CHECKING:  # only who receives webhooks loads what that needs
     from runners.listener.receiver import Hook
 
 log = structlog.get_logger(__name__)
-
-_TURN = 0.5
-"""Seconds between two signs that the event loop turns."""
 
 
 class Engine:
@@ -143,7 +140,7 @@ class Engine:
         """Say, as long as this loop turns, that it does: whoever asks is on another thread."""
         while True:
             self._turned = self._clock.monotonic()
-            await asyncio.sleep(_TURN)
+            await asyncio.sleep(TURN)
 
     async def _work(self, until: Coroutine[object, object, object]) -> None:
         """All parts at once until `until` is over, one of them fails, or a stop is asked for; then drain."""

@@ -77,9 +77,29 @@ async def _work(settings: RunnerProcess) -> int:
         signals.install()
         settled()
         manager.ready(f"works on runs of {', '.join(sorted(settings.pools))}")
-        await stack.enter_async_context(manager.watching(lambda: True))
+        if settings.probes is not None:
+            await stack.enter_async_context(_probes(settings.probes, runner))
+        lives = manager.watching(lambda: all(part.trouble is None for part in runner.alive()))
+        await stack.enter_async_context(lives)
         code = await runner.run()
         return exits.INTERRUPTED if signals.interrupted and code == exits.OK else code
+
+
+@asynccontextmanager
+async def _probes(address: Address, runner: LoneRunner) -> AsyncIterator[None]:
+    """The answers to probes, on a thread of their own: who asks hears of an event loop that hangs too."""
+    from opsconductor.dashboard import probes
+    from opsconductor.dashboard.server import Server, listening_at
+
+    listening = listening_at("--probes", address)
+    asked = {"/healthz": runner.is_alive, "/readyz": runner.is_ready}
+    server = Server(probes.application(asked), listening, name="probes")
+    server.start()
+    log.info("probes are answered", address=f"http://{Address(*listening.getsockname()[:2])}")
+    try:
+        yield
+    finally:
+        await server.stop()
 
 
 async def _serve(settings: Settings, begun: Callable[[str | None], None] | None) -> int:

@@ -5,6 +5,7 @@ It holds no state of its own: what it works on is in the journal, and when it di
 
 import asyncio
 import contextlib
+import math
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
 from runners.execute import Execution
 from runners.fairness import PATIENCE, Fairness
+from runners.pulse import Pulse
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
 from runners.walk import FINALLY_LIMIT, Tools
@@ -114,6 +116,8 @@ class Runner:
         self._idle = asyncio.Event()
         self._idle.set()
         self._fairness = Fairness(clock)
+        self._begun = False
+        self._tried = self._heard = -math.inf
         self._renewed = 0.0
         self._gave_way = False
         self._strays: dict[RunId, int] = {}
@@ -129,10 +133,17 @@ class Runner:
         """The runs that are worked on here."""
         return frozenset(self._active)
 
+    def pulse(self) -> Pulse:
+        """How it is. May be asked from another thread."""
+        now = self._clock.monotonic()
+        unrenewed = now - self._renewed if self._active else 0.0
+        return Pulse(now, self._begun, self._tried, self._heard, unrenewed, self._draining.is_set())
+
     async def run(self) -> None:
         """Claim and execute. Waits first until nothing of an earlier runner on this state runs on this host."""
         await self._guardian.acquire()
         points.reach("runner.locked")
+        self._begun = True
         try:
             await self._register()
             await self._while_beating()
@@ -196,9 +207,11 @@ class Runner:
                 try:
                     async with self._claiming:
                         await self._look()
+                    self._heard = self._clock.monotonic()
                 except Unavailable as error:
                     self._log.warning("journal cannot be used", error=error.message)
                     await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
+                self._tried = self._clock.monotonic()
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if self._fairness.waits else _POLL))
                 await asyncio.wait({changed, drained}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
@@ -206,6 +219,7 @@ class Runner:
             # wishes are heard to the end
             while self._active:
                 self._hear(await self._wishes())
+                self._tried = self._clock.monotonic()
                 changed = asyncio.ensure_future(watch.changed(_POLL))
                 idle = asyncio.ensure_future(self._idle.wait())
                 await asyncio.wait({changed, idle}, return_when=asyncio.FIRST_COMPLETED)

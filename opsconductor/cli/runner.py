@@ -46,6 +46,15 @@ LabelsOption = Annotated[
     str,
     typer.Option("--labels", envvar="OPSCONDUCTOR_LABELS", metavar="K=V,...", help="What the health page says of it."),
 ]
+ProbesOption = Annotated[
+    str,
+    typer.Option(
+        "--probes",
+        envvar="OPSCONDUCTOR_PROBES",
+        metavar="[HOST:]PORT|off",
+        help="Where /healthz and /readyz are; 127.0.0.1 where no host is given.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +72,7 @@ def runner(
     identity: IdentityOption = [],  # noqa: B006 - typer makes its own
     restricted: RestrictedOption = False,
     webhooks: WebhooksOption = "off",
+    probes: ProbesOption = "off",
     grace: GraceOption = "30s",
     logs: LogsOption = None,
     log_format: LogFormatOption = "text",
@@ -96,7 +106,8 @@ def runner(
         capacity=capacity,
         shared=True,
     )
-    return work(RunnerProcess(url, pools, running, _labels(labels), log_format_of(log_format)))
+    at = address_of("--probes", f"127.0.0.1:{probes}" if probes.isdecimal() else probes)
+    return work(RunnerProcess(url, pools, running, _labels(labels), log_format_of(log_format), at))
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from opsconductor.dashboard.openapi import described
 from opsconductor.dashboard.pages import FILES, PAGES, logs
 from opsconductor.dashboard.pages.keys import GO
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
+from opsconductor.dashboard.probes import probed
 from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.dashboard.troubles import NoSuchThing, Way, title_of, wants_a_page, ways_on
@@ -144,22 +145,16 @@ def _json(data: Data, status: int = 200) -> Response:
 
 def _alive(sources: Sources) -> Answers:
     async def alive(request: Request) -> Response:
-        return _probed(request, health.alive(sources.engine.pulse()))
+        return probed(request, health.alive(sources.engine.pulse()))
 
     return alive
 
 
 def _ready(sources: Sources) -> Answers:
     async def ready(request: Request) -> Response:
-        return _probed(request, health.ready(sources.engine.pulse(), await sources.engine.unwritable()))
+        return probed(request, health.ready(sources.engine.pulse(), await sources.engine.unwritable()))
 
     return ready
-
-
-def _probed(request: Request, parts: tuple[health.Part, ...]) -> Response:
-    """`ok`, or 503 and what is not; `?verbose` names every part."""
-    status = 200 if all(part.trouble is None for part in parts) else 503
-    return PlainTextResponse(health.text(parts, whole="verbose" in request.query_params), status)
 
 
 def _metrics(metrics: Metrics) -> Answers:

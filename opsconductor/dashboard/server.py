@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from journal.errors import Refused
-from opsconductor.address import Pages
+from opsconductor.address import Address, Pages
 from opsconductor.dashboard.access import OPEN_TO_ALL, is_loopback
 
 log = structlog.get_logger(__name__)
@@ -34,11 +34,16 @@ def listener(pages: Pages) -> socket.socket:
             f"--dashboard {address} would show everything to whoever reaches it; "
             "add --token FILE, or listen on 127.0.0.1 behind a proxy that knows its users"
         )
+    return listening_at("--dashboard", address)
+
+
+def listening_at(option: str, address: Address) -> socket.socket:
+    """Listen. Raises Refused, by the name of the option that asked for it, where the address cannot be had."""
     try:
         family, *_, place = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
         found = socket.create_server(place[:2], family=family)
     except OSError as error:
-        raise Refused(f"--dashboard {address} cannot be listened on: {error.strerror or error}") from error
+        raise Refused(f"{option} {address} cannot be listened on: {error.strerror or error}") from error
     found.setblocking(False)
     # Else an answer's second packet waits for the first one's receipt, which the reader's system holds back for 40 ms.
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -104,9 +109,10 @@ class _Bounded:
 
 
 class Server:
-    """Serves an application on a listening socket until `stop`."""
+    """Serves an application on a listening socket, in a thread of this name, until `stop`."""
 
-    def __init__(self, application: ASGIApp, listening: socket.socket) -> None:
+    def __init__(self, application: ASGIApp, listening: socket.socket, *, name: str = "dashboard") -> None:
+        self._name = name
         config = uvicorn.Config(
             _Bounded(application),
             http=_Prompt,
@@ -120,7 +126,7 @@ class Server:
         )
         self._server = uvicorn.Server(config)
         self._listening = listening
-        self._thread = Thread(target=self._serve, name="dashboard", daemon=True)
+        self._thread = Thread(target=self._serve, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -129,7 +135,7 @@ class Server:
         try:
             asyncio.run(self._server.serve([self._listening]))
         except Exception:
-            log.exception("the dashboard has ended; the engine goes on")
+            log.exception("what answers on this address has ended; all else goes on", of=self._name)
 
     async def stop(self) -> None:
         """Answer what was asked, and end."""

@@ -175,6 +175,36 @@ def test_everything_in_one_process_on_postgresql_and_two_of_them(fleet: Fleet) -
     fleet.stop(None)
 
 
+def test_a_runner_tells_a_probe_how_it_is(fleet: Fleet) -> None:
+    """With no controller at all, and no git: it takes runs as soon as there are some."""
+    cid = fleet.runner("cid", "--probes", "127.0.0.1:0")
+    where = told(fleet, "cid", "probes are answered")
+    fleet.until_true(lambda: _probe(f"{where}/readyz") == (200, "ok\n"))
+    assert _probe(f"{where}/healthz") == (200, "ok\n")
+    assert _probe(f"{where}/healthz", "HEAD") == (200, "")
+    assert _probe(f"{where}/healthz", "POST")[0] == 405
+    assert _probe(f"{where}/metrics")[0] == 404
+    assert "leases: ok" in _probe(f"{where}/readyz?verbose")[1]
+    fleet.database.stop()
+    try:
+        fleet.until_true(lambda: _probe(f"{where}/readyz")[0] == 503)
+        assert "journal: it cannot be written" in _probe(f"{where}/readyz")[1]
+        assert _probe(f"{where}/healthz") == (200, "ok\n"), "a restart would not mend it"
+    finally:
+        fleet.database.start()
+    fleet.until_true(lambda: _probe(f"{where}/readyz") == (200, "ok\n"))
+    cid.send(signal.SIGTERM)
+    assert cid.wait() == 0
+
+
+def _probe(url: str, method: str = "GET") -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
 def test_who_drains_hands_the_lead_over_first(fleet: Fleet) -> None:
     """What it works on may take the whole grace time; another decides and publishes meanwhile."""
     gate = fleet.folder / "gate"
