@@ -24,6 +24,7 @@ from reconciler.loop import Loop
 from reconciler.objects import Objects
 from reconciler.publish import OtherOwner
 from reconciler.resumptions import Resumptions
+from reconciler.samesource import SameSource
 from reconciler.statusbranch import StatusBranch
 from reconciler.statuskey import StatusKey
 from reconciler.vigil import Vigil
@@ -129,6 +130,8 @@ class Controlling:
         await self._look_at_first()
         if self._settings.paused or not await self._branch_is_there():
             return False
+        if not self._alone:
+            await self._same_source().check(self.loop.outlook.head)
         found = await self._claim_one()
         if found is None or self._branch is None:
             return False
@@ -142,6 +145,9 @@ class Controlling:
         await self.loop.heed(now)
         await self._branch.projection.begin()
         return True
+
+    def _same_source(self) -> SameSource:
+        return SameSource(self._journal, self._mirrors.source.path, self._settings.source.address)
 
     async def _void(self, now: datetime) -> None:
         lost = await self._journal.write(lambda tx: leases.void(tx, now))
@@ -297,9 +303,14 @@ class Controlling:
             self._deciding,
             asyncio.create_task(vigil.keep()),
             asyncio.create_task(self.showing.keep_up(self._branch)),
-            # Of several controllers each has one, whoever leads.
-            *((asyncio.create_task(Reaper(self._journal, self._clock).run()),) if self._alone else ()),
+            asyncio.create_task(self._beside()),
         )
+
+    async def _beside(self) -> None:
+        if self._alone:  # of several controllers each reaps, whoever leads
+            await Reaper(self._journal, self._clock).run()
+        else:
+            await self._same_source().remember(lambda: None if self.catalog is None else self.catalog.commit)
 
     async def decided(self) -> None:
         """Wait until nothing is decided any more, after a stop was asked for."""

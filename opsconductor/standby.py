@@ -26,6 +26,7 @@ from reconciler.claim import SYNC_FILE
 from reconciler.definitions import Definitions
 from reconciler.objects import NoSuchCommit
 from reconciler.outlook import Outlook
+from reconciler.samesource import SameSource
 from reconciler.wake import Wake
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,8 @@ class Standby:
         self._outlook = Outlook(mirrors.source, settings.branch, settings.trust)
         self._sync = SyncView()
         self._said: str | None = None
+        self._same = SameSource(journal, mirrors.source.path, settings.source.address)
+        self._is_same = False
         self.catalog: Catalog | None = None
         """The definitions in force."""
         self.tried = self.passed = self.seen = -math.inf
@@ -90,7 +93,7 @@ class Standby:
         return self._committed.file(commit, path)
 
     async def keep_warm(self) -> None:
-        """Follow the source and the journal."""
+        """Follow the source and the journal. Raises OtherSource where others of the database have another one."""
         while True:
             await self._look()
             woken = await self._wake.wait(timeout=min(self.pace, _SOON))
@@ -107,7 +110,14 @@ class Standby:
         await self._outlook.look()
         if self._outlook.sighting.trouble is None:
             self.seen = self._clock.monotonic()
+            await self._compare()
         await self._heed()
+
+    async def _compare(self) -> None:
+        try:
+            self._is_same = self._is_same or await self._same.check(self._outlook.head)
+        except Unavailable as error:
+            log.debug("it is not known yet whether the source is the one of the others", error=error.message)
 
     async def _heed(self) -> None:
         """Know what is in force, and what is said of it."""

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from tests import openssh
@@ -173,6 +175,60 @@ def test_everything_in_one_process_on_postgresql_and_two_of_them(fleet: Fleet) -
     fleet.ask("again", jobRef="say", params={"word": "hello"})
     fleet.until_done("again", fleet)  # type: ignore[arg-type]
     fleet.stop(None)
+
+
+def test_controllers_of_another_repository_are_refused_on_the_database(fleet: Fleet) -> None:
+    """By another address it is the same one. After its history was written anew a person says where it goes on."""
+    ann = fleet.controller("ann")
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_true(lambda: fleet.one("SELECT 1 FROM facts WHERE key = 'source'") == 1)
+
+    other = fleet.folder / "other.git"
+    pygit2.init_repository(str(other), bare=True, initial_head="main")
+    _written_anew(other)
+    eve = fleet.run("opsconductor.cli.main", *_standing_by(fleet, "eve", str(other)))
+    assert eve.wait() == 1
+    assert f"used by controllers of another source, {fleet.source}" in " ".join(eve.tail().split())
+
+    shutil.copytree(fleet.source, fleet.folder / "copy.git")
+    bob = fleet.run("opsconductor.cli.main", *_standing_by(fleet, "bob", f"file://{fleet.folder / 'copy.git'}"))
+    fleet.until_true(lambda: "stands by" in bob.tail())
+    bob.send(signal.SIGTERM)
+    assert bob.wait() == 0, bob.tail()
+
+    head = _written_anew(fleet.source)
+    fleet.until_true(lambda: "the branch was rewritten" in ann.tail())
+    cid = fleet.run("opsconductor.cli.main", *_standing_by(fleet, "cid", str(fleet.source)))
+    assert cid.wait() == 1
+    assert f"opsconductor accept {head}" in " ".join(cid.tail().split())
+    where = ("--source", str(fleet.source), "--state", str(fleet.folder / "cid"), "--database", fleet.url)
+    said = fleet.run("opsconductor.cli.main", "accept", head, *where)
+    assert said.wait() == 0, said.tail()
+    fleet.until_branch(lambda seen: seen.applied == head, fleet)  # type: ignore[arg-type]
+    cid = fleet.run("opsconductor.cli.main", *_standing_by(fleet, "cid", str(fleet.source)))
+    fleet.until_true(lambda: "stands by" in cid.tail())
+    for one in (ann, cid):
+        assert one.alive, one.tail()
+        one.send(signal.SIGTERM)
+        assert one.wait() == 0, one.tail()
+
+
+def _standing_by(fleet: Fleet, name: str, source: str) -> tuple[str, ...]:
+    state = str(fleet.folder / name)
+    return ("controller", source, "--dashboard", "off", "--state", state, "--database", fleet.url)
+
+
+def _written_anew(repository: Path) -> str:
+    """The definitions, as the first commit of a history of their own."""
+    found = pygit2.Repository(str(repository))
+    index = pygit2.Index()
+    mode = pygit2.enums.FileMode.BLOB
+    for path, text in (("opsconductor.yaml", DEFINITIONS), ("scripts/say.sh", "echo anew\n")):
+        index.add(pygit2.IndexEntry(path, found.create_blob(text.encode()), mode))
+    who = pygit2.Signature("Ann", "ann@example.org")
+    commit = found.create_commit(None, who, who, f"anew {repository.name}", index.write_tree(found), [])
+    found.references.create(MAIN, commit, force=True)
+    return str(commit)
 
 
 def test_a_runner_tells_a_probe_how_it_is(fleet: Fleet) -> None:
