@@ -58,7 +58,7 @@ def write(made: Formatted) -> bool:
 
 def _files(path: Path) -> Iterator[tuple[Path, bytes]]:
     if path.is_dir():
-        yield from _documents_below(path)
+        yield from documents_below(path)
     elif path.is_symlink() or not path.is_file():
         raise UsageError(f"{path}: neither a file nor a folder with {PROJECT_FILE}")
     elif path.stat().st_size > MAX_BYTES:
@@ -67,7 +67,8 @@ def _files(path: Path) -> Iterator[tuple[Path, bytes]]:
         yield path, path.read_bytes()
 
 
-def _documents_below(root: Path) -> Iterator[tuple[Path, bytes]]:
+def documents_below(root: Path) -> Iterator[tuple[Path, bytes]]:
+    """The files of documents of a folder that has a Project, libraries left out. Raises UsageError."""
     found, _ = files_below(root, (PROJECT_FILE,))
     data = found.get(PROJECT_FILE)
     if data is None:

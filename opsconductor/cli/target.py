@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     target = typer.Typer(help="Targets, as this machine reaches them.", no_args_is_help=True)
     target.callback()(_of_targets)
     target.command("test")(test)
+    target.command("facts")(facts)
     app.add_typer(target, name="target")
 
 
@@ -105,6 +106,46 @@ def test(
     failed = sum(not one.good for one in results)
     chatter(f"{len(results) - failed} of {len(results)} connections answered")
     return exits.FINDINGS if failed else exits.OK
+
+
+def facts(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run: its id, a unique beginning, or a job's name.")],
+    only: Annotated[
+        list[str],
+        typer.Option("--only", metavar="NAME", help="Only this output of the job, and others named so."),
+    ] = [],  # noqa: B006 - typer makes its own
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be written.")] = False,
+    repo: RepoOption = ".",
+    remote: RemoteOption = None,
+    branch: BranchOption = "main",
+) -> int:
+    """Write what a run found out about its targets into `facts` of their documents, for review and commit.
+
+    What it found out are the job's outputs. Exit 1 where something could not be written.
+    """
+    from opsconductor.gathered import gathered, written
+    from opsconductor.workspace import Workspace
+
+    workspace = Workspace.open(repo, remote=remote, branch=branch)
+    if workspace.work_tree is None:
+        raise UsageError("facts are written into files: call it in a checkout, not in a bare repository")
+    status = workspace.status()
+    found = status.run(run) if status is not None else None
+    if found is None:
+        chatter(f"no run {run!r} is recorded")
+        return exits.FINDINGS
+    known = gathered(found, only)
+    if not known.facts:
+        chatter(
+            f"run {found['metadata']['name']} has no outputs by target that could be facts; see 'outputs' of its job"
+        )
+    for text in known.left_out:
+        _say(text)
+    made = written(workspace.work_tree, known.facts, dry_run=dry_run)
+    for text in (*made.told, *made.trouble):
+        _say(text)
+    chatter(f"{len(made.told)} targets {'would have' if dry_run else 'have'} other facts")
+    return exits.FINDINGS if made.trouble or not known.facts else exits.OK
 
 
 def _say(text: str) -> None:
