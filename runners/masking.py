@@ -142,9 +142,12 @@ class _Patterns:
         end = data[max(0, len(data) - self.longest + 1) :]
         automaton, groups = self._stems
         for number, at, _ in automaton.find_matches_as_indexes(end, overlapping=True):
-            rest = end[at:]
-            if any(len(pattern) > len(rest) and pattern.startswith(rest) for pattern in groups[number]):
-                return len(rest)
+            left = len(end) - at
+            for pattern in groups[number]:
+                if len(pattern) <= left:
+                    break  # the longest come first
+                if end.endswith(pattern[:left]):
+                    return left
         return next((n for n in range(min(_STEM - 1, len(end)), 0, -1) if end[-n:] in self._starts), 0)
 
 

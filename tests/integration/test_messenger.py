@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from engine.noticecontext import SAMPLE
-from journal import deliveries, messages, notices
+from journal import deliveries, messages, notices, uses
 from journal.deliveries import DEADLINE
 from journal.messages import Channel, NewMessage
 from journal.noticetables import messages as table
@@ -203,6 +203,24 @@ async def test_what_our_own_side_cannot_waits_until_it_is_mended(post: Post, ser
     assert {line["id"] for line in told} == {"one", "two"}
     (line,) = (line for line in told if line["id"] == "one")
     assert (line["run"], line["job"], line["commit"], line["rule"]) == ("backup-1", "backup", "1f0c", "failures")
+
+
+async def test_each_use_of_a_channel_s_credential_is_recorded_and_never_its_value(
+    post: Post, server: HttpServer
+) -> None:
+    (post.folder / "hook").write_text("hush-hush-hush")
+    pinned = {
+        "spec": {"type": "webhook", "url": f"{server.url}/x", "credentialRef": "hook"},
+        "credentials": {"hook": {"type": "token", "from": {"file": "hook"}}},
+        "networks": [],
+    }
+    await post.journal.write(lambda tx: messages.set_channels(tx, [Channel("sink", "default", pinned, "1f0c")]))
+    await post.write(a_message("one"))
+    await post.start()
+    await post.until(lambda rows: rows["one"].state == "delivered")
+    (use,) = await post.journal.read(lambda conn: uses.steady(conn, "hook"))
+    assert (use.used_by, use.runner) == ("NotificationChannel/sink", "default/1")
+    assert "hush" not in str(use)
 
 
 async def test_a_corrected_channel_is_asked_at_once(post: Post, server: HttpServer) -> None:

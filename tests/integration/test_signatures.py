@@ -101,6 +101,16 @@ def test_two_users_with_one_key_answer_for_nothing(ground: Ground) -> None:
     assert "several people" in why(ground.follow(ground.commit("a", root, by=ground.ana), root))
 
 
+@pytest.mark.parametrize("address", ["bob@example.org", "BOB@Example.org", "\uff42ob@example.org"])
+def test_two_users_with_one_address_answer_for_nothing(ground: Ground, address: str) -> None:
+    """Also where the letters only look the same: a User who gives himself another's address is not taken for him."""
+    ground.lines = [f"bob@example.org {ground.bob.public}"]
+    twin = "apiVersion: opsconductor/v1\nkind: User\nmetadata: {name: rob}\n"
+    root = ground.root(user("bob"), {"definitions/rob.yaml": f'{twin}spec: {{email: "{address}"}}\n'})
+    followed = ground.follow(ground.commit("a", root, by=ground.bob), root)
+    assert by(followed) is None
+
+
 def test_a_signature_for_another_purpose_is_none(ground: Ground) -> None:
     """A key that signs files must not sign commits by accident: the namespace tells them apart."""
     root = ground.root()

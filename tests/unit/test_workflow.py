@@ -347,5 +347,7 @@ def test_words_of_strangers_do_not_count() -> None:
     assert reason("a@X.org") == "requester"
     assert reason("B@x.org") is None
     assert reason("c@x.org") == "notAllowed"
+    twins = {**users, "rob": users["bob"].model_copy(update={"metadata": users["bob"].metadata})}
+    assert gates.person("b@x.org", twins).user is None, "an address of two is nobody's"
     again = replace(gate, verdicts=(Verdict("bob", True, START + timedelta(0), "x"),))
     assert gates.heard(again, gates.person("b@x.org", users)).reason == "twice"  # type: ignore[union-attr]
