@@ -7,7 +7,7 @@ at least once, always with the same id and the same words.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -18,6 +18,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -98,6 +99,7 @@ def _at(now: datetime) -> dict[str, Any]:
     return {"now": now, "ahead": now + _FARTHEST}
 
 
+_EVER = literal(datetime(1970, 1, 1, tzinfo=UTC), Instant)
 _FIRST_OF_ITS_KEY = ~exists(
     select(_EARLIER.c.seq).where(
         _EARLIER.c.channel == messages.c.channel,
@@ -135,7 +137,7 @@ _BACK = {"state": "waiting", "runner": None, "lease_until": None}
 _RECLAIM = update(messages).where(_SENDING).values(_BACK)
 _HASTEN = (
     update(messages)
-    .where(messages.c.channel.in_(bindparam("via", expanding=True)), _WAITING, messages.c.next_at.is_not(None))
+    .where(messages.c.channel.in_(bindparam("via", expanding=True)), _WAITING, messages.c.next_at > _EVER)
     .values(next_at=None)
 )
 _DROP = delete(messages).where(
@@ -175,7 +177,8 @@ def claim(
     found: list[AnyRow] = []
     left = dict(room)
     while len(found) < limit:
-        rows = _claimable(tx, pools, [name for name, free in left.items() if free <= 0], limit - len(found), now)
+        most = limit - len(found)
+        rows = _claimable(tx, pools, [name for name, free in left.items() if free <= 0], most, now)
         taken = []
         for row in rows:
             left.setdefault(row.channel, each)
@@ -188,6 +191,8 @@ def claim(
         until = leaseclock.at(tx) + LEASE.total_seconds()
         tx.execute(_CLAIM, [{"which": row.seq, "by": runner, "until": until, "now": now} for row in taken])
         found += taken
+        if len(rows) < most:  # all that may leave has been looked at
+            break
     return tuple(_claimed(row, now) for row in found)
 
 

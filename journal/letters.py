@@ -89,7 +89,7 @@ _OF_CHANNEL = messages.c.channel == bindparam("via")
 _FAILING = (
     select(messages.c.first_at, messages.c.error)
     .where(_OF_CHANNEL, _OPEN, messages.c.error.is_not(None), messages.c.first_at.is_not(None))
-    .order_by(messages.c.seq)
+    .order_by(messages.c.first_at, messages.c.seq)
     .limit(1)
 )
 _LAST = (

@@ -10,7 +10,7 @@ from journal.counts import counts
 from journal.database import Database
 from journal.errors import Refused
 from journal.names import names
-from journal.noticetables import channels, messages, notices, tallies
+from journal.noticetables import BESIDE_A_BACKLOG, channels, messages, notices, tallies
 from journal.tables import (
     COMPATIBLE,
     PRODUCT,
@@ -102,6 +102,11 @@ def _with_ledger(connection: Connection) -> None:
     )(connection)
 
 
+def _with_backlogs(connection: Connection) -> None:
+    for index in BESIDE_A_BACKLOG:
+        index.create(connection, checkfirst=True)  # the tables of 9 are made with all of them
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -124,6 +129,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     15: _with_names,
     16: lambda connection: metadata.create_all(connection, tables=[discoveries]),
     17: _with_ledger,
+    18: _with_backlogs,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

@@ -45,7 +45,7 @@ _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _TRIMMED_EVERY = timedelta(hours=1)
 _BREATH = 0.05
-"""Seconds between two looks."""
+"""Seconds between two looks, unless an attempt has ended meanwhile: then another message may leave."""
 _ENOUGH = timedelta(hours=1)
 _ENOUGH_TRIES = 20
 """So long a channel has failed for us, or so often a message, before its time may be over: nobody may have tried it
@@ -93,6 +93,8 @@ class Messenger:
         self._active: dict[asyncio.Task[None], Claimed] = {}
         self._rendering = asyncio.Semaphore(_RENDERED_AT_ONCE)
         self._news = asyncio.Event()
+        self._freed = asyncio.Event()
+        """Set when an attempt has ended since the last look."""
         self._draining = asyncio.Event()
         self._claiming = asyncio.Lock()
 
@@ -107,13 +109,16 @@ class Messenger:
         try:
             while not self._draining.is_set():
                 self._news.clear()
+                self._freed.clear()
                 rest = await self._looked()
                 changed = asyncio.ensure_future(watch.changed(rest))
                 news = asyncio.ensure_future(self._news.wait())
                 await asyncio.wait({changed, news, drained}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 news.cancel()
-                await asyncio.sleep(_BREATH)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_BREATH):
+                        await self._freed.wait()
             while self._active:
                 await asyncio.wait(tuple(self._active))
         finally:
@@ -215,6 +220,7 @@ class Messenger:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._active[task]
+        self._freed.set()
         self._news.set()
 
     # --- one attempt -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -9,11 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
 
-from journal import sqlite
+from journal import deliveries, letters, sqlite
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
+from tests.contract.conftest import START
 from tests.journalwriter import get, other_process, put, wait_until_stopped
 
 
@@ -172,3 +174,27 @@ async def test_connections_are_set_up_for_durability(desk):
         "foreign_keys": 1,
         "busy_timeout": sqlite.BUSY * 1000,
     }
+
+
+async def test_beside_a_long_backlog_what_each_delivery_asks_is_found_without_going_through_it(desk):
+    """Of two indexes that fit as well SQLite takes any: each question has one that fits better than all others."""
+    asked = []
+
+    def ask_all(tx):
+        event.listen(tx, "before_cursor_execute", lambda *given: asked.append(given[2:4]))
+        letters.last_delivered(tx, "chat")
+        letters.is_failing(tx, "chat")
+        deliveries.next_due(tx, START)
+        deliveries.lost(tx)
+        deliveries.hasten(tx, ["chat"])
+        deliveries.reclaim(tx)
+
+    await desk.journal.write(ask_all)
+    path = path_of(str(desk.journal._database.writing.url))
+    with closing(sqlite3.connect(path)) as connection:
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {text}", given).fetchall() for text, given in asked]
+    found = [re.search(r"INDEX (\w+)", plan[0][3]) for plan in plans]
+    assert [one and one[1] for one in found] == [
+        "messages_delivered", "messages_in_vain", "messages_next", "messages_held", "messages_sending",
+        "messages_later", "messages_sending",
+    ]  # fmt: skip
