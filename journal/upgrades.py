@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, delete, insert, inspect, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from journal.controltables import controllers, files, leadership
+from journal.controltables import controllers, file_parts, files, leadership
 from journal.counts import counts
 from journal.database import Database
 from journal.errors import Refused
@@ -107,6 +107,13 @@ def _with_backlogs(connection: Connection) -> None:
         index.create(connection, checkfirst=True)  # the tables of 9 are made with all of them
 
 
+def _with_parts(connection: Connection) -> None:
+    """A journal that came here from before 11 has the column already."""
+    if all(column["name"] != "parts" for column in inspect(connection).get_columns("files")):
+        _executing("ALTER TABLE files ADD COLUMN parts BIGINT")(connection)
+    metadata.create_all(connection, tables=[file_parts])
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -130,6 +137,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     16: lambda connection: metadata.create_all(connection, tables=[discoveries]),
     17: _with_ledger,
     18: _with_backlogs,
+    19: _with_parts,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

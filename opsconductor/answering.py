@@ -90,9 +90,18 @@ class Answering:
         for wanted in asked:
             said = await asyncio.to_thread(self._answer, wanted)
             if said is not None:
-                await self._journal.write(partial(files.answer, wanted=wanted, said=said))
+                await self._give(wanted, said)
                 answered = True
         return answered
+
+    async def _give(self, wanted: Wanted, said: Answer) -> None:
+        """Answer it; a large file part after part, so that others write between them."""
+        parts = files.in_parts(said.data or b"")
+        for number, data in enumerate(parts):
+            if not await self._journal.write(partial(files.put_part, wanted=wanted, number=number, data=data)):
+                return
+        given = Answer(None, None, len(parts)) if parts else said
+        await self._journal.write(partial(files.answer, wanted=wanted, said=given))
 
     def _answer(self, wanted: Wanted) -> Answer | None:
         """None: not known yet."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from journal import files
@@ -71,6 +72,9 @@ class AskedFiles:
                         await self._journal.write(lambda tx: files.ask(tx, wanted, self._clock.now()))
                         asked = True
                     found = await self._journal.read(lambda conn: files.found(conn, wanted))
+                    if found is not None and found.parts:
+                        found = await self._together(wanted, found.parts)
+                        asked = found is not None
                     if found is not None:
                         return found
                     await watch.changed(_POLL)
@@ -82,6 +86,16 @@ class AskedFiles:
         finally:
             watch.close()
         return Answer(None, f"'{wanted.path}' is not here, and was not given in {self._patience:g} s: {trouble}")
+
+    async def _together(self, wanted: Wanted, parts: int) -> Answer | None:
+        """All parts; each is read by itself, so that nobody waits for all of them. None where one is gone."""
+        data = bytearray()
+        for number in range(parts):
+            part = await self._journal.read(partial(files.part, wanted=wanted, number=number))
+            if part is None:
+                return None
+            data += part
+        return Answer(bytes(data), None)
 
 
 class FirstOf:
