@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.expression import ExpressionError, has_expression, render, to_text
+from engine.identity import scan_name
 from schemas.job import Job, OnConflict
 from schemas.workflow import WorkflowSpec
 
@@ -143,7 +144,7 @@ def group_of_job(job: Job) -> str:
 
 
 def renamed_groups(catalog: "Catalog", at: int | None = None) -> Mapping[str, str]:
-    """The groups of jobs and workflows that name none and were renamed, each with the one that it is today.
+    """The groups of jobs and workflows that name none, and of Discoveries, that were renamed, each with today's.
 
     `at`: as they were in that generation of names; None: those that are nobody else's now. A group that another
     document names goes on by itself.
@@ -155,6 +156,8 @@ def renamed_groups(catalog: "Catalog", at: int | None = None) -> Mapping[str, st
     for old, name in catalog.names_then("Workflow", at).items():
         if (spec := catalog.workflows[name].spec).concurrency.group is None:
             found[group_of(old, spec)] = group_of(name, spec)
+    for old, name in catalog.names_then("Discovery", at).items():
+        found[scan_name(old)] = scan_name(name)
     named = {job.spec.concurrency.group for job in catalog.jobs.values()}
     named |= {workflow.spec.concurrency.group for workflow in catalog.workflows.values()}
     return {old: today for old, today in found.items() if old not in named}

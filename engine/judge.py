@@ -305,7 +305,7 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
         Launch(
             run=run_id(planned.spec.job, cause),
             cause=cause,
-            planned=planned,
+            planned=replace(planned, spec=planned.spec.at_priority(spec.priority)),
             job=workflow.spec if workflow is not None else None,
             name_now=workflow.name if workflow is not None else None,
             naming=view.naming if spec.at == "original" else None,
@@ -354,6 +354,8 @@ def _launch(
 ) -> Launch | Refuse:
     if isinstance(planned, PlanRefused):
         return Refuse(planned.reason, planned.message)
+    if isinstance(planned, PlannedWorkflow):
+        planned = replace(planned, spec=planned.spec.at_priority(spec.priority))
     default = job.priority if isinstance(job, JobSpec) else 0
     return Launch(
         run=run_id(name, cause),
@@ -378,7 +380,7 @@ def scheduled(
         graph = plan_workflow(catalog, workflow, params={**spec.params, **(params or {})}, limit=spec.limit)
         if isinstance(graph, PlanRefused):
             return graph
-        run = run_id(workflow.name, cause)
+        run, graph = run_id(workflow.name, cause), replace(graph, spec=graph.spec.at_priority(spec.priority))
         priority = spec.priority or 0
         return Launch(run=run, cause=cause, planned=graph, job=workflow.spec, priority=priority, starts_at=begins)
     if spec.discovery_ref is not None:

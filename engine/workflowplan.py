@@ -113,6 +113,16 @@ class PinnedWorkflow:
         jobs = (node.action for node in self.nodes if isinstance(node.action, NodeJob))
         return tuple(sorted({target.name for job in jobs for target in job.plan.targets}))
 
+    def at_priority(self, priority: int | None) -> "PinnedWorkflow":
+        """The same, where somebody asks for this priority: it counts before that of its jobs. None: nobody does."""
+        if priority is None:
+            return self
+        return replace(self, nodes=tuple(_at_priority(node, priority) for node in self.nodes))
+
+
+def _at_priority(node: PinnedNode, priority: int) -> PinnedNode:
+    return replace(node, action=replace(node.action, priority=priority)) if isinstance(node.action, NodeJob) else node
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedWorkflow:

@@ -269,15 +269,29 @@ def counts(conn: Connection, trigger: str) -> Mapping[str, int]:
 def rename(tx: Connection, former: Mapping[str, str]) -> None:
     """Events of triggers go on under another name: `former` gives the new one of each. What is known stays known.
 
-    Those whose key the new name has had already are dropped.
+    Those whose key the new name has had already are dropped; what was turned away in the same hour is counted together.
     """
     known = set(tx.execute(select(events.c.trigger).distinct()).scalars()) if former else set()
     for old in sorted(known & former.keys()):
         new, had = former[old], events.alias()
+        _add_rejected(tx, old, new)
         once = ~exists().where(had.c.trigger == new, had.c.key == events.c.key)
         tx.execute(update(events).where(events.c.trigger == old, once).values(trigger=new))
         tx.execute(delete(events).where(events.c.trigger == old))
         outbox.add_all(tx, (("trigger", old), ("trigger", new)))
+
+
+def _add_rejected(tx: Connection, old: str, new: str) -> None:
+    """What was turned away under one name is counted with what was under the other for the same reason in that hour."""
+    theirs, rejected = events.alias(), events.c.kind == "rejected"
+    both = (
+        select(theirs.c.key, theirs.c.times + events.c.times, events.c.settled_at, theirs.c.settled_at)
+        .join(theirs, theirs.c.key == events.c.key)
+        .where(events.c.trigger == old, rejected, theirs.c.trigger == new)
+    )
+    for key, times, *ends in tx.execute(both).all():
+        same = (events.c.trigger == new, events.c.key == key)
+        tx.execute(update(events).where(*same).values(times=times, settled_at=max(ends)))
 
 
 def forget(tx: Connection, defined: Collection[str]) -> None:

@@ -85,6 +85,8 @@ class Intake:
         """The head that was judged last, the commit that a person had named, the trust file of then, and what people
         had said of a change that waited."""
         self.accepted = Accepted()
+        self._away = False
+        """The commit in force was not in the mirror when it was asked for."""
         self.acts: tuple[Found, ...] = ()
         """Those of the commit that was judged last, until they are answered."""
 
@@ -100,13 +102,19 @@ class Intake:
         self.accepted = accepted
         verify = stricter(self.chain.mode, accepted.mode)
         self._board.sync = replace(self._board.sync, verify=verify, proof=accepted.proof, verified=accepted.verified)
+        if not await self._go_on(accepted):
+            log.warning("the accepted commit is not in the mirror; waiting for the source", commit=accepted.applied)
+
+    async def _go_on(self, accepted: Accepted) -> bool:
+        """Go by the commit that was in force last. False: it is not in the mirror."""
+        self._away = False
         if accepted.applied is None:
-            return
+            return True
         try:
             compiled = await self.definitions.load(accepted.applied)
         except NoSuchCommit:
-            log.warning("the accepted commit is not in the mirror; waiting for the source", commit=accepted.applied)
-            return
+            self._away = True
+            return False
         if compiled.catalog is not None:
             applied = accepted.applied
             await asyncio.to_thread(self._mirror.keep, "accepted", applied)
@@ -116,6 +124,7 @@ class Intake:
             if accepted.trusted == applied:
                 self._looked_at = (applied, None, self.chain.stamp(), None)
             self._report(applied, compiled.findings, rejected=False)
+        return True
 
     async def take_in(self, sighting: Sighting) -> None:
         """Take in a new head of the definitions branch."""
@@ -134,6 +143,9 @@ class Intake:
                 log.warning(message)
                 self._board.say(observed=None, trouble=(_NO_BRANCH, message))
             return
+        if self._away:
+            # It came with its successors: its schedules have what was due to it, and its successor sets triggers off.
+            await self._go_on(self.accepted)
         named, waits = await self._journal.read(lambda conn: (facts.get(conn, ACCEPTANCE, None), changegate.kept(conn)))
         by_name = text_of(named)
         if (head, by_name, self.chain.stamp(), waits) == self._looked_at:

@@ -212,6 +212,15 @@ async def test_events_go_on_under_another_name(desk: Desk) -> None:
     await desk.do(events.rename, {})
 
 
+async def test_what_was_turned_away_under_both_names_in_one_hour_is_counted_together(desk: Desk) -> None:
+    for trigger, times, minutes in (("old", 3, 1), ("deploy", 4, 2), ("old", 5, 90)):
+        await desk.do(events.reject, trigger, "badSignature", "said", times, START + timedelta(minutes=minutes))
+    await desk.do(events.rename, {"old": "deploy"})
+    found = await desk.see(events.recent, "deploy")
+    assert sorted(event.times for event in found) == [5, 7]
+    assert (await desk.see(events.counts, "deploy")) == {"refused": 12}
+
+
 async def test_of_each_trigger_so_many_are_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest go with every hundredth that is decided; what waits stays, however old it is."""
     monkeypatch.setattr(events, "MOST_KEPT", 5)

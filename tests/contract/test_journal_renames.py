@@ -283,3 +283,12 @@ async def test_counts_of_what_is_taken_back_go_back_as_well(desk: Desk) -> None:
     found = {(one.what, one.name): one.times for one in await desk.see(counts.every) if one.kind == "job"}
     assert found == {("run", "rotate"): 1, ("streak", "rotate"): 1}
     assert await desk.see(tallies.failures, "Job", "rotate") == 1
+
+
+async def test_the_scan_of_a_renamed_discovery_keeps_the_next_one_waiting(desk: Desk) -> None:
+    """One does not begin beside another, whatever the Discovery is called."""
+    scans = "kind: Discovery\nmetadata: {name: %s}\nspec: {networks: [10.1.0.0/24]}\n"
+    await desk.running("one", job="discover-old", group="discover-old", inline=True)
+    await follow(desk, catalog(scans % "old"))
+    await follow(desk, catalog(scans % "new, previousNames: [old]"))
+    assert set((await groups(desk)).values()) == {"discover-new"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from journal.tables import runs as runs_table
 from reconciler.accepted import ACCEPTED
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
+from reconciler.mirrorfolder import MARK
 from reconciler.objects import Objects
 from reconciler.wake import Wake
 from tests.catalogs import PROJECT
@@ -385,3 +387,28 @@ async def test_workflows_ask_windows_of_their_own(site: Site) -> None:
     assert heeded is not None
     assert admissions is not None
     assert heeded[1] is not admissions.windows
+
+
+async def test_what_a_commit_sets_off_is_known_though_the_one_before_was_not_there_at_the_start(site: Site) -> None:
+    """A mirror that is made anew while the source is away: its commits come together, and follow one another."""
+    watches = "event: {definitions: {paths: ['definitions/note.yaml']}}, jobRef: greet"
+    trigger = f"apiVersion: opsconductor/v1\nkind: Trigger\nmetadata: {{name: noted}}\nspec: {{{watches}}}\n"
+    files = {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": JOB, "definitions/trigger.yaml": trigger}
+    before = site.commit(MAIN, {**files, "definitions/note.yaml": "# nothing yet\n"})
+    await site.look()
+    assert site.loop.sync.applied == before
+    away = site.source.rename(site.folder / "away.git")
+    mirror = site.folder / "mirror.git"
+    mark = (mirror / MARK).read_text()
+    shutil.rmtree(mirror)
+    subprocess.run(["git", "init", "-q", "--bare", mirror], check=True)
+    (mirror / MARK).write_text(mark)
+    site.loop = site.new_loop(watched=False)
+    await site.loop.start()
+    assert site.loop.catalog is None
+    away.rename(site.source)
+    head = site.commit(MAIN, {**files, "definitions/note.yaml": "# noted\n"})
+    await site.look()
+    assert site.loop.sync.applied == head
+    (event,) = await site.journal.read(lambda conn: events.recent(conn, "noted"))
+    assert (event.state, event.key.split("/")[1]) == ("started", head)

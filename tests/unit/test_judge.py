@@ -4,21 +4,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.judge import ActFacts, Cancel, Launch, Refuse, judge
+from engine.judge import ActFacts, Cancel, Launch, Refuse, judge, scheduled
 from engine.pinned import dump
 from engine.repetition import Original
 from engine.states import RunState
 from engine.views import RunView
+from engine.workflowplan import NodeJob, PinnedWorkflow
 from reconciler.launches import new_run
 from schemas.act import RunRequest
 from schemas.reader import read
 from tests.catalogs import HEAD, catalog, job, local_target
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+RESTART = job(
+    "restart", spec="  targets: {selector: {}}\n  params: {days: {type: integer, default: 14}}\n  priority: 7\n"
+)
 CATALOG = catalog(
     local_target("web-01", "{role: web}"),
     local_target("db-01", "{role: db}"),
-    job("restart", spec="  targets: {selector: {}}\n  params: {days: {type: integer, default: 14}}\n  priority: 7\n"),
+    RESTART,
 )
 
 
@@ -134,3 +138,32 @@ def test_a_run_done_again_by_its_own_plan_stays_in_its_pool() -> None:
     )
     assert isinstance(today, Launch)
     assert new_run(today, CATALOG).pool == "default"
+
+
+FLOW = (
+    "kind: Workflow\nmetadata: {name: flow}\n"
+    "spec: {jobs: {first: {jobRef: restart}, ask: {approval: {}, needs: [first]}}}\n"
+)
+
+
+@pytest.mark.parametrize(("asked", "has", "own"), [("", 7, 0), (", priority: 0", 0, 0), (", priority: 9", 9, 9)])
+def test_the_priority_that_somebody_asks_for_is_that_of_a_workflows_jobs_also_0(asked: str, has: int, own: int) -> None:
+    """By a request or a Schedule; that of the jobs counts where nobody says one."""
+    nightly = f"kind: Schedule\nmetadata: {{name: nightly}}\nspec: {{workflowRef: flow, every: 1h{asked}}}\n"
+    known = catalog(local_target("web-01"), RESTART, FLOW, nightly)
+    for found in (
+        judge(request(f"{{workflowRef: flow{asked}}}"), facts(), known, NOW),
+        scheduled(known, "nightly", NOW),
+    ):
+        assert isinstance(found, Launch)
+        assert isinstance(found.planned.spec, PinnedWorkflow)
+        (node,) = [node.action for node in found.planned.spec.nodes if isinstance(node.action, NodeJob)]
+        assert (node.priority, found.priority) == (has, own)
+
+
+@pytest.mark.parametrize(("said", "has"), [("", 7), (", priority: 0", 0), (", priority: 9", 9)])
+def test_the_priority_of_a_schedule_counts_before_that_of_its_job(said: str, has: int) -> None:
+    hourly = f"kind: Schedule\nmetadata: {{name: hourly}}\nspec: {{jobRef: restart, every: 1h{said}}}\n"
+    found = scheduled(catalog(local_target("web-01"), RESTART, hourly), "hourly", NOW)
+    assert isinstance(found, Launch)
+    assert found.priority == has
