@@ -15,7 +15,7 @@ from opsconductor.imports.drafts import Draft, Place, Reading, Remark, Unreadabl
 from opsconductor.imports.foreignyaml import Path, load
 from opsconductor.imports.machine import localhost
 from opsconductor.imports.naming import Names, identifier, slug
-from opsconductor.imports.rundeckjob import RundeckJob, is_true, labels_of, quartz_fields
+from opsconductor.imports.rundeckjob import RundeckJob, barred, is_true, labels_of, quartz_fields, variable
 from opsconductor.imports.rundecknotices import Notices
 from opsconductor.imports.rundecksteps import Steps
 from opsconductor.imports.rundeckwords import TokenError, arguments, inlined, limit, selected
@@ -83,7 +83,9 @@ class _Maker:
                 self.jobs.append(RundeckJob(name, loaded, path, data_of_job, made))
 
     def job(self, job: RundeckJob, notices: Notices) -> None:
-        steps = Steps([str(one["name"]) for one, _ in job.options if is_true(one.get("secure"))])
+        without = barred(job)
+        secrets = [str(one["name"]) for one, _ in job.options if is_true(one.get("secure"))]
+        steps = Steps([name for name in secrets if name not in without], without)
         params = self._params(job)
         sequence = job.data.get("sequence")
         settings = sequence if isinstance(sequence, dict) else {}
@@ -118,11 +120,13 @@ class _Maker:
         return [f"In Rundeck: {', '.join(said)}", *rest.splitlines()]
 
     def _params(self, job: RundeckJob) -> dict[str, Any]:
-        found = {}
+        found: dict[str, Any] = {}
+        without = barred(job)
         for option, place in job.options:
             name = identifier(str(option["name"]))
-            if name in found:
-                self.lose(place, f"option {one_line(str(option['name']), 40)}: {name} is taken", "give it another name")
+            if name in found or str(option["name"]) in without:
+                what = f"option {one_line(str(option['name']), 40)}: another one has its name here"
+                self.lose(place, what, "give it another name in Rundeck, and import again")
                 continue
             param: dict[str, Any] = {"type": "string"}
             if isinstance(said := option.get("description"), str) and said.strip():
@@ -165,12 +169,12 @@ class _Maker:
     def _env(self, job: RundeckJob, secrets: Sequence[str]) -> dict[str, Any]:
         """Options as scripts find them: those that are named so, and secret ones always."""
         text = str(job.data.get("sequence"))
-        found = {}
+        found: dict[str, str] = {}
+        without = barred(job)
         for option, _ in job.options:
-            name = identifier(str(option["name"]))
-            variable = f"RD_OPTION_{name.upper()}"
-            if variable in text or str(option["name"]) in secrets:
-                found[variable] = f"${{{{ params.{name} }}}}"
+            name = str(option["name"])
+            if name not in without and (variable(name) in text or name in secrets):
+                found.setdefault(variable(name), f"${{{{ params.{identifier(name)} }}}}")
         return {"env": found} if found else {}
 
     def _around(self, job: RundeckJob) -> dict[str, Any]:
@@ -307,10 +311,17 @@ class _Maker:
         elif meant.refers:
             what = f"{meant.name}, which is referred to, refers to others itself"
             self.lose(place, what, "a Workflow is made of Jobs: write its nodes into this one")
-        given = {}
+        given: dict[str, str] = {}
+        without = barred(meant) if meant is not None else frozenset[str]()
         for name, value in arguments(str(asked.get("args") or "")).items():
+            if name in without or identifier(name) in given:
+                what = (
+                    f"the argument {one_line(name, 40)}: another option of {meant.name if meant else 'it'} has its name"
+                )
+                self.lose(place, what, "give it another name in Rundeck, and import again")
+                continue
             try:
-                given[identifier(name)] = inlined(value, (), script=False)
+                given[identifier(name)] = inlined(value, (), script=False, barred=barred(job))
             except TokenError as error:
                 self.lose(place, f"the argument {one_line(name, 40)}: {error}", "write 'params' of the node")
         target = meant.name if meant is not None else slug(str(asked.get("name") or "unknown"), "job")

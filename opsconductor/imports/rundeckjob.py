@@ -6,7 +6,7 @@ from typing import Any
 
 from opsconductor.imports.drafts import Place
 from opsconductor.imports.foreignyaml import Loaded, Path
-from opsconductor.imports.naming import slug
+from opsconductor.imports.naming import identifier, slug
 
 _TRUE = ("true", "yes", "1")
 
@@ -68,6 +68,30 @@ def quartz_fields(asked: Mapping[str, Any]) -> list[str]:
         month if month is not None else "*", of.get("weekday", "?"), asked.get("year") or "*",
     )  # fmt: skip
     return [str(part).replace(" ", "") or "*" for part in parts]
+
+
+def variable(option: str) -> str:
+    """Under which scripts find an option in their environment."""
+    return f"RD_OPTION_{identifier(option).upper()}"
+
+
+def barred(job: RundeckJob) -> frozenset[str]:
+    """Options that are not carried, since another one has their name here, or a secret their variable.
+
+    Of two options that are called the same the first one counts, as what refers to them means it.
+    """
+    params: dict[str, str] = {}
+    variables: dict[str, tuple[str, bool]] = {}
+    found = set()
+    for option, _ in job.options:
+        name, secret = str(option["name"]), is_true(option.get("secure"))
+        owner, is_secret = variables.get(variable(name), (name, False))
+        if params.get(identifier(name), name) != name or (owner != name and (secret or is_secret)):
+            found.add(name)
+        else:
+            params[identifier(name)] = name
+            variables.setdefault(variable(name), (name, secret))
+    return frozenset(found)
 
 
 def labels_of(job: RundeckJob) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,9 +30,10 @@ _INLINE_PLUGINS = {
 
 @dataclass
 class Steps:
-    """Makes steps of one job's commands. `secrets` are the names of its secret options."""
+    """Makes steps of one job's commands. `secrets` names its secret options, `barred` those that are not carried."""
 
     secrets: Sequence[str]
+    barred: Collection[str] = ()
     remarks: list[Remark] = field(default_factory=list)
 
     def lose(self, place: Place, what: str, hint: str) -> None:
@@ -46,19 +47,24 @@ class Steps:
         commands = [one for one in commands if _is_on(one[0])]
         # a single step lets none begin: it fails by itself
         keep_going = keep_going and len(commands) > 1
-        for command, place in commands:
+        failed = []
+        for number, (command, place) in enumerate(commands, 1):
             step = self.step(command, place)
+            failed.append(f"steps.step_{number}.state == 'failed'")
             handler = command.get("errorhandler")
             if isinstance(handler, dict):
+                makes_good = str(handler.get("keepgoingOnSuccess", False)).lower() == "true"
                 step["rescue"] = [self.step(handler, place)]
-                if not (keep_going or str(handler.get("keepgoingOnSuccess", False)).lower() == "true"):
+                if keep_going and makes_good:
+                    step["rescue"][0] = {"id": f"handler_{number}", **step["rescue"][0]}
+                    failed[-1] = f"({failed[-1]} && steps.handler_{number}.state != 'succeeded')"
+                elif not (keep_going or makes_good):
                     step["rescue"].append({"name": "The step had failed", "run": "exit 1"})
             if keep_going:
                 step["continueOnError"] = True
             made.append(step)
         if keep_going:
-            failed = " || ".join(f"steps.step_{number}.state == 'failed'" for number in range(1, len(made) + 1))
-            made.append({"name": "Fail where a step did", "if": f"${{{{ {failed} }}}}", "run": "exit 1"})
+            made.append({"name": "Fail where a step did", "if": f"${{{{ {' || '.join(failed)} }}}}", "run": "exit 1"})
         return made
 
     def step(self, command: Mapping[str, Any], place: Place) -> dict[str, Any]:
@@ -81,16 +87,19 @@ class Steps:
             self.lose(place, "what catches or changes the output of a step", "use 'outputs' of the step")
         return step
 
+    def _inlined(self, text: str, *, script: bool = False) -> str:
+        return inlined(text, self.secrets, script=script, barred=self.barred)
+
     def _action(self, command: Mapping[str, Any], place: Place) -> dict[str, Any]:
         interpreter = str(command.get("scriptInterpreter") or "").strip()
         if isinstance(text := command.get("exec"), str) and text.strip():
-            return {"run": inlined(text, self.secrets, script=False).strip()}
+            return {"run": self._inlined(text).strip()}
         if isinstance(text := command.get("script"), str) and text.strip():
             return self._script(text, interpreter, str(command.get("args") or ""), place)
         if isinstance(path := command.get("scriptfile"), str) and path:
             what = f"scriptfile {one_line(path, 80)}: Rundeck copied it from its own machine"
             self.lose(place, what, "put it on the targets, or into the repository and use sftp.put")
-            said = inlined(f"{path} {command.get('args') or ''}".strip(), self.secrets, script=False)
+            said = self._inlined(f"{path} {command.get('args') or ''}".strip())
             return {"run": f"{interpreter} {said}".strip()}
         sort = next((key for key in ("scripturl", "type", "jobref") if command.get(key)), "nothing")
         what = f"{sort} {one_line(str(command.get(sort) or ''), 80)}".strip()
@@ -99,7 +108,7 @@ class Steps:
         return _placeholder(what)
 
     def _script(self, text: str, interpreter: str, arguments: str, place: Place) -> dict[str, Any]:
-        script = inlined(text, self.secrets, script=True)
+        script = self._inlined(text, script=True)
         shell = _shell(interpreter) if interpreter else _shell_of(script)
         if shell is None:
             what = f"a script for {one_line(interpreter or script.splitlines()[0], 60)}"
@@ -109,7 +118,7 @@ class Steps:
         if shell != "sh":
             step["shell"] = shell
         if arguments.strip() and shell in ("sh", "bash"):
-            given = inlined(arguments, self.secrets, script=False)
+            given = self._inlined(arguments)
             step["run"] = f"set -- {given.strip()}\n{step['run']}"
         elif arguments.strip():
             self.lose(place, f"arguments of a script: {one_line(arguments, 80)}", "use params in the script itself")

@@ -1,7 +1,7 @@
 """Tokens, node filters and time limits in Rundeck's jobs, as expressions, selections and durations of ours."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,17 +28,18 @@ class TokenError(ValueError):
     """A token stands for something that nothing here gives."""
 
 
-def inlined(text: str, secrets: Sequence[str], *, script: bool) -> str:
+def inlined(text: str, secrets: Collection[str], *, script: bool, barred: Collection[str] = ()) -> str:
     """A command (`${option.x}`) or script (`@option.x@`) with expressions. Raises TokenError.
 
-    Options in `secrets` are read from the environment: what is secret stands in no script.
+    Options in `secrets` are read from the environment: what is secret stands in no script. Those in `barred` have no
+    param: another option has theirs.
     """
     if has_expression(text):
         raise TokenError("${{, which begins an expression here")
 
     def replaced(found: re.Match[str]) -> str:
         kind, name = found[1], found[2]
-        if kind in ("option", "unquotedoption"):
+        if kind in ("option", "unquotedoption") and name not in barred:
             if name in secrets:
                 return f'"$RD_OPTION_{identifier(name).upper()}"'
             return f"${{{{ params.{identifier(name)} }}}}"
