@@ -30,7 +30,7 @@ _FEW = 3
 """Lines of a comment that are a description; a longer one stays a comment."""
 _FIELD = re.compile(r"(?:[\d*][\d*/,-]*|\?|L)\s")
 """What stands where the command should, in the six fields of other schedulers."""
-_LATER = re.compile(r"\\%|%")
+_ESCAPED, _LATER = re.compile(r"\\.|%"), re.compile(r"\\%|%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,16 +384,19 @@ def _unquoted(value: str) -> str:
 
 
 def _divided(command: str) -> tuple[str, str | None]:
-    """The command and its standard input: an unescaped % ends the command, and each further one is a line end."""
-    parts = [""]
-    at = 0
-    for found in _LATER.finditer(command):
-        parts[-1] += command[at : found.start()] + ("%" if found[0] == "\\%" else "")
-        if found[0] == "%":
-            parts.append("")
+    """The command and its standard input: an unescaped % ends the command, and each further one is a line end.
+
+    As cron reads them: in the command a backslash escapes what follows it, also another backslash; in the input only
+    the one right before a %.
+    """
+    said, at = "", 0
+    for found in _ESCAPED.finditer(command):
+        said += command[at : found.start()]
         at = found.end()
-    parts[-1] += command[at:]
-    if len(parts) == 1:
-        return parts[0].strip(), None
-    stdin = "\n".join(parts[1:])
-    return parts[0].strip(), stdin if stdin.endswith("\n") else f"{stdin}\n"
+        if found[0] == "%":
+            break
+        said += "%" if found[0] == "\\%" else found[0]
+    else:
+        return (said + command[at:]).strip(), None
+    stdin = _LATER.sub(lambda one: "\n" if one[0] == "%" else "%", command[at:])
+    return said.strip(), stdin if stdin.endswith("\n") else f"{stdin}\n"

@@ -23,7 +23,10 @@ def effective(inventory: Inventory) -> dict[str, dict[str, Var]]:
 
 def _priority(group: Group) -> int:
     value = {**group.vars, **group.files}.get("ansible_group_priority")
-    return int(value.value) if value is not None and str(value.value).isdecimal() else 1
+    try:
+        return 1 if value is None else int(str(value.value)[:20])
+    except ValueError:
+        return 1
 
 
 def _depths(inventory: Inventory) -> dict[str, int]:

@@ -1,7 +1,11 @@
 """What an inventory lists: who is in it, by whose variables, and what of hostile ones is taken."""
 
 import json
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,3 +169,35 @@ def test_whatever_is_read_is_refused_or_handed_over_whole(data: Any) -> None:
         return
     scan = Scan("lab", "run", NOW, NOW, len(found.hosts), found.hosts, listing=True)
     assert seen.from_json(seen.to_json(scan)) == scan
+
+
+def test_a_host_has_the_variables_that_ansible_gives_it(tmp_path: Path) -> None:
+    """Of groups in groups, of other depth and priority: by the real ansible-inventory on the same program."""
+    data = {
+        "_meta": {"hostvars": {"h1": {"own": "h1", "v": "h1"}, "h2": {}, "h3": {}, "h4": {}}},
+        "all": {"vars": {"v": "all", "w": "all", "x": "all", "y": "all", "z": "all"}},
+        "far": {"hosts": ["h1", "h2"], "vars": {"w": "far", "x": "far"}},
+        "near": {"children": ["middle"], "vars": {"x": "near", "y": "near", "ansible_group_priority": 9}},
+        "middle": {"children": ["inner", "deep"], "vars": {"y": "middle"}},
+        "inner": {"hosts": ["h2", "h3"], "vars": {"z": "inner"}},
+        "deep": {"children": ["inner"], "vars": {"x": "deep", "z": "deep"}},
+        "alpha": {"hosts": ["h3", "h4"], "vars": {"w": "alpha", "x": "alpha"}},
+        "beta": {"hosts": ["h3", "h4"], "vars": {"w": "beta", "x": "beta", "ansible_group_priority": -3}},
+        "listed": ["h4", "h1"],
+    }
+    script = tmp_path / "inventory"
+    script.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(data)}\nEND\n")
+    script.chmod(0o755)
+    program = Path(sys.executable).parent / "ansible-inventory"
+    environment = {**os.environ, "HOME": str(tmp_path), "ANSIBLE_CONFIG": "", "LC_ALL": "C.UTF-8"}
+    environment["ANSIBLE_LOCAL_TEMP"] = str(tmp_path / "tmp")
+    answer = subprocess.run(
+        [str(program), "--list", "-i", str(script)], capture_output=True, check=True, cwd=tmp_path, env=environment
+    )
+    names = ("own", "v", "w", "x", "y", "z")
+    theirs = json.loads(answer.stdout)["_meta"]["hostvars"]
+    ours = by_name(read(data, *names))
+    assert {name: dict(one.vars) for name, one in ours.items()} == {
+        name: {key: value for key, value in values.items() if key in names} for name, values in theirs.items()
+    }
+    assert by_name(listing(answer.stdout, names)) == ours, "what it prints itself is read as the same"
