@@ -32,7 +32,7 @@ from journal.noticetables import channels, messages
 from journal.tables import AnyRow, Instant
 
 LEASE = timedelta(minutes=2)
-"""How long an attempt may take, its rendering included; a runner ends its own before that."""
+"""How long after a runner was last heard of a message that it holds may be claimed by another. It renews its own."""
 DEADLINE = timedelta(hours=24)
 """A message that could not be delivered for so long after its first attempt is dead."""
 _FARTHEST = timedelta(hours=2)
@@ -307,6 +307,13 @@ def away(tx: Connection, channel: str, error: str, now: datetime, *, spare: bool
         tx.execute(ended.values(state="dead", error=why, next_at=None), which)
         _told_all(tx, [(row, why) for row in rows], now)
     return len(rows)
+
+
+def renew(tx: Connection, holds: Collection[Hold]) -> None:
+    """Who holds these messages goes on with them; of those that are held by another now nothing changes."""
+    until = leaseclock.at(tx) + LEASE.total_seconds()
+    for hold in holds:
+        _of_hold(tx, hold, {"lease_until": until})
 
 
 def reclaim(tx: Connection) -> int:

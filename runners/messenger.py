@@ -22,14 +22,14 @@ from engine.delivery import Circuit, pause
 from engine.expiry import has_expired
 from journal import deliveries, uses
 from journal.clock import Clock
-from journal.deliveries import Claimed
+from journal.deliveries import LEASE, Claimed
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
 from runners.deliveries import Delivered, Delivery, Later, Message, Never
 from runners.pool import Pools
 from runners.repository import NoRepository, Repository
 from runners.secrets import Secrets
-from runners.sending import sent
+from runners.sending import LONGEST, sent
 from runners.wording import Wording, event_of, worded
 
 log = structlog.get_logger(__name__)
@@ -40,6 +40,11 @@ AT_ONCE = 16
 """Messages of one messenger that are under way."""
 OF_A_CHANNEL = 4
 """Of them, by one channel."""
+AT_MOST = 64
+"""Under way with those that have taken longer than others may: a slow mail server is waited for, and keeps nobody's
+place."""
+_RENEWED_EVERY = LEASE.total_seconds() / 4
+"""Seconds."""
 _RENDERED_AT_ONCE = 2
 _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
@@ -91,6 +96,8 @@ class Messenger:
         self._known: dict[str, _Known] = {}
         self._trimmed: datetime | None = None
         self._active: dict[asyncio.Task[None], Claimed] = {}
+        self._begun: dict[asyncio.Task[None], float] = {}
+        """When each of them began, by the clock that never jumps."""
         self._rendering = asyncio.Semaphore(_RENDERED_AT_ONCE)
         self._news = asyncio.Event()
         self._freed = asyncio.Event()
@@ -106,6 +113,7 @@ class Messenger:
         """Deliver what is due, as it becomes due. Raises Refused where the journal cannot be used."""
         watch = self._journal.watch(objects=True)
         drained = asyncio.ensure_future(self._draining.wait())
+        renewing = asyncio.create_task(self._renew())
         try:
             while not self._draining.is_set():
                 self._news.clear()
@@ -123,6 +131,7 @@ class Messenger:
                 await asyncio.wait(tuple(self._active))
         finally:
             drained.cancel()
+            renewing.cancel()
             watch.close()
             await self._stop()
 
@@ -158,6 +167,14 @@ class Messenger:
             log.warning("messages wait", error=error.message)
             return min(_POLL, error.retry_after.total_seconds())
 
+    async def _renew(self) -> None:
+        """What is under way stays ours, however long it may take. Where the journal is away the lease decides."""
+        while True:
+            await asyncio.sleep(_RENEWED_EVERY)
+            if holds := [claimed.hold for claimed in self._active.values()]:
+                with contextlib.suppress(Unavailable, Refused):
+                    await self._journal.write(partial(deliveries.renew, holds=holds))
+
     async def _trim(self) -> None:
         now = self._clock.now()
         if self._trimmed is None or now - self._trimmed >= _TRIMMED_EVERY:
@@ -167,7 +184,7 @@ class Messenger:
     async def _look(self) -> None:
         pools = self._pools() if self._pools is not None else None
         await self._ask_anew()
-        now, free = self._clock.now(), AT_ONCE - len(self._active)
+        now, free = self._clock.now(), self._free()
         room = self._room()
         if free <= 0 or not self._may_claim():
             return
@@ -181,8 +198,13 @@ class Messenger:
         if any(found):
             for claimed in await self._journal.write(lambda tx: self._claimed(tx, pools, room, free)):
                 task = asyncio.create_task(self._attempt(claimed), name=f"message {claimed.id}")
-                self._active[task] = claimed
+                self._active[task], self._begun[task] = claimed, self._clock.monotonic()
                 task.add_done_callback(self._ended)
+
+    def _free(self) -> int:
+        """How many more may be under way."""
+        since = self._clock.monotonic() - LONGEST
+        return min(AT_ONCE - sum(begun >= since for begun in self._begun.values()), AT_MOST - len(self._active))
 
     def _claimed(
         self, tx: Connection, pools: frozenset[str] | None, room: Mapping[str, int], free: int
@@ -219,7 +241,7 @@ class Messenger:
         return max(min([_POLL, *seconds]), _BREATH)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._active[task]
+        del self._active[task], self._begun[task]
         self._freed.set()
         self._news.set()
 

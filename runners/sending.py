@@ -16,7 +16,7 @@ from runners.repository import NoFile, Read
 from runners.secrets import Opened, Sealed, Secrets
 
 LONGEST = 60.0
-"""Seconds that a channel may take; ours end themselves before that."""
+"""Seconds that a channel may take; ours end themselves before that. A mail server has more, as Limits say."""
 
 
 async def sent(
@@ -44,19 +44,22 @@ async def sent(
         used(name)
         return found
 
+    kind, _ = deliverer(pinned.spec)
+    limits = Limits(pinned.networks, restricted)
+    longest = LONGEST + (limits.taking if kind == "email" else 0)
     try:
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(longest):
             await asyncio.to_thread(keys.open_all, plan, pinned.pool)
             spec = pinned.spec
             if isinstance(ca := spec.get("caCert"), str):
                 spec = {**spec, "caCert": await asyncio.to_thread(certificate, ca, read)}
-            kind, settings = deliverer(spec)
-            by = channel(kind, Limits(pinned.networks, restricted))
+            _, settings = deliverer(spec)
+            by = channel(kind, limits)
             return _masked(await by.deliver(message, settings, opened), masker)
     except (NoPart, NoFile) as error:
         return unable(masker.mask(str(error)))
     except TimeoutError:
-        return Later(f"no answer within {LONGEST:.0f} s", fate="unknown")
+        return Later(f"no answer within {longest:.0f} s", fate="unknown")
     except Exception as error:  # noqa: BLE001 - a plug-in's channel: what it does not foresee must lose no message
         return Later(masker.mask(f"the channel failed: {type(error).__name__}: {error}"), fate="unknown")
 

@@ -65,6 +65,9 @@ class Limits:
     networks: tuple[str, ...] = ()
     restricted: bool = False
     total: float = 30.0
+    taking: float = 600.0
+    """A mail server may take so long to say that it took a mail: who hangs up before has it sent twice (RFC 5321,
+    4.5.3.2.6)."""
 
 
 class Channel(Protocol):

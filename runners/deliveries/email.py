@@ -76,14 +76,15 @@ class Email:
             tls = trusting(settings.get("caCert"))
         except (Sealed, ValueError) as error:
             return unable(error)
-        sending = _Sending(made, settings, login, tls)
+        sending = _Sending(made, settings, login, tls, self._limits.taking)
         try:
-            async with asyncio.timeout(self._limits.total):
-                return await sending.sent()
+            async with asyncio.timeout(self._limits.total) as limit:
+                return await sending.sent(limit)
         except TimeoutError:
             if sending.taken:
                 return Delivered()
-            return Later(f"no answer within {self._limits.total:.0f} s", fate=sending.fate)
+            waited = self._limits.taking if sending.fate == "unknown" else self._limits.total
+            return Later(f"no answer within {waited:.0f} s", fate=sending.fate)
 
 
 def _login(settings: Mapping[str, Any], opened: Callable[[str], Opened]) -> tuple[str, str] | None:
@@ -99,16 +100,23 @@ class _Sending:
     """One conversation with a mail server. `fate` is what a break at this moment would mean, unless it is `taken`."""
 
     def __init__(
-        self, made: EmailMessage, settings: Mapping[str, Any], login: tuple[str, str] | None, tls: ssl.SSLContext
+        self,
+        made: EmailMessage,
+        settings: Mapping[str, Any],
+        login: tuple[str, str] | None,
+        tls: ssl.SSLContext,
+        taking: float,
     ) -> None:
         self._made = made
         self._settings = settings
         self._login = login
         self._tls = tls
+        self._taking = taking
         self.fate: Literal["notSent", "unknown"] = "notSent"
         self.taken = False
 
-    async def sent(self) -> Delivery:
+    async def sent(self, limit: asyncio.Timeout) -> Delivery:
+        """The limit is put off when the mail itself is handed over."""
         import aiosmtplib
 
         server = str(self._settings["server"])
@@ -121,7 +129,7 @@ class _Sending:
         except Forbidden as error:
             return unable(error)
         try:
-            return await self._spoken(client)
+            return await self._spoken(client, limit)
         except aiosmtplib.SMTPResponseException as error:
             words = f"{server} says {error.code} {_one_line(error.message)}"
             return Never(words) if 500 <= error.code <= 599 else Later(words)
@@ -166,13 +174,14 @@ class _Sending:
             return client
         raise error
 
-    async def _spoken(self, client: "aiosmtplib.SMTP") -> Delivery:
+    async def _spoken(self, client: "aiosmtplib.SMTP", limit: asyncio.Timeout) -> Delivery:
         if self._login is not None:
             await client.login(*self._login)
         await client.mail(str(self._settings["from"]))
         for one in self._settings["to"]:
             await client.rcpt(str(one))  # one that is refused raises: then nobody gets it
         self.fate = "unknown"
+        limit.reschedule(asyncio.get_running_loop().time() + self._taking)
         await client.data(self._made.as_bytes())
         self.taken = True
         # The mail is theirs now: nothing that becomes of the farewell may have it sent again.

@@ -62,6 +62,24 @@ async def test_a_message_is_one_messengers_until_its_lease_is_over(desk: Desk) -
     assert await state(desk, "one") == "delivered"
 
 
+async def test_who_goes_on_with_a_message_keeps_it_and_takes_none_back(desk: Desk) -> None:
+    """As one that a mail server takes its time with."""
+    await written(desk, a_message("one"))
+    (first,) = await claim(desk)
+    for _ in range(3):
+        desk.clock.advance(deliveries.LEASE.total_seconds() * 0.9)
+        await desk.do(deliveries.renew, [first.hold])
+        assert not await desk.see(deliveries.lost)
+    desk.clock.advance(deliveries.LEASE.total_seconds() + 1)
+    assert await desk.do(deliveries.reclaim) == 1
+    await desk.do(deliveries.renew, [first.hold])
+    assert await state(desk, "one") == "waiting"
+    await claim(desk)
+    desk.clock.advance(deliveries.LEASE.total_seconds() + 1)
+    await desk.do(deliveries.renew, [first.hold])
+    assert await desk.see(deliveries.lost), "it is another's by now"
+
+
 async def test_a_start_lets_go_of_what_was_under_way(desk: Desk) -> None:
     await written(desk, a_message("one"), a_message("held", hold_until=START + timedelta(days=1)))
     assert await desk.see(deliveries.untried, START)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
@@ -374,3 +375,27 @@ async def test_one_channel_that_hangs_holds_up_no_other(post: Post, server: Http
     await post.until(lambda rows: rows["f"].state == "delivered")
     with contextlib.suppress(IndexError):
         assert sum(asked.path == "/hang" for asked in server.asked) <= 4
+
+
+async def test_what_takes_its_time_is_sent_once_and_keeps_nobodys_place(
+    post: Post, server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow mail server may say after minutes that it took a mail: until then nobody else claims it."""
+    monkeypatch.setattr(messenger, "_RENEWED_EVERY", 0.02)
+    monkeypatch.setattr(messenger, "AT_ONCE", 2)
+    pinned = {
+        name: {"spec": {"type": "webhook", "url": f"{server.url}/{path}"}, "credentials": {}, "networks": []}
+        for name, path in (("slow", "hang"), ("fine", "x"))
+    }
+    found = [Channel(name, "default", spec, "1f0c") for name, spec in pinned.items()]
+    await post.journal.write(lambda tx: messages.set_channels(tx, found))
+    await post.write(*(a_message(f"s{n}", channel="slow", order_key=str(n)) for n in range(2)))
+    await post.start()
+    await post.until(lambda rows: {rows[name].state for name in ("s0", "s1")} == {"sending"})
+    for _ in range(3):
+        until = (await post.rows())["s1"].lease_until
+        post.pass_(deliveries.LEASE.total_seconds() * 0.9)
+        await post.until(lambda rows, until=until: rows["s1"].lease_until > until + 60)  # type: ignore[misc]
+    await post.write(a_message("f", channel="fine"))
+    rows = await post.until(lambda rows: rows["f"].state == "delivered")
+    assert [(rows[name].state, rows[name].token) for name in ("s0", "s1")] == [("sending", 1)] * 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import json
 import struct
 import threading
@@ -203,6 +204,39 @@ async def test_a_mail_that_was_taken_is_delivered_whatever_becomes_of_the_farewe
         # less than the farewell may take: the limit of the whole falls into it
         assert await Email(Limits(total=1.0)).deliver(MESSAGE, settings, opened=_none) == Delivered()
     assert len(taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("total", "taking", "found"),
+    [(2.0, 60.0, Delivered()), (60.0, 0.4, Later("no answer within 0 s", fate="unknown"))],
+)
+async def test_a_mail_server_has_a_time_of_its_own_to_take_a_mail(
+    total: float, taking: float, found: Delivered | Later
+) -> None:
+    """RFC 5321, 4.5.3.2.6: it may look for viruses while the whole of the limit of others goes by."""
+    importlib.import_module("aiosmtplib")  # no part of the time
+    handed_over, let_go = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.test\r\n")
+        while line := await reader.readline():
+            if line.startswith(b"DATA"):
+                writer.write(b"354 go\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                handed_over.set()
+                await let_go.wait()
+            writer.write(b"250 fine\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        settings = {**CHANNEL, "server": "127.0.0.1", "port": port, "security": "none"}
+        email = Email(Limits(total=total, taking=taking))
+        asked = asyncio.create_task(email.deliver(MESSAGE, settings, opened=_none))
+        await handed_over.wait()
+        await asyncio.wait((asked,), timeout=2.1)
+        let_go.set()
+        assert await asked == found
 
 
 @pytest.mark.parametrize("ends", [True, False])
