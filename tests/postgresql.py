@@ -43,21 +43,31 @@ _numbers = itertools.count()
 
 
 class Server:
-    """A server of one's own. `fast`: it writes nothing durably, which tests of logic do not need."""
+    """A server of one's own. `fast`: it writes nothing durably, which tests of logic do not need.
 
-    def __init__(self, *, fast: bool = True, settings: tuple[str, ...] = ()) -> None:
+    `within` is the command that puts its programs into namespaces (`nsenter`); `initial` is for initdb. `data`: another
+    folder for the data than one in its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        fast: bool = True,
+        settings: tuple[str, ...] = (),
+        within: tuple[str, ...] = (),
+        initial: tuple[str, ...] = (),
+        data: Path | None = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))  # a socket's path has a hundred characters
-        self._settings = (*(_FAST if fast else ()), *settings, "listen_addresses=", "lc_messages=C")
+        self._settings = (*(_FAST if fast else ()), "listen_addresses=", "lc_messages=C", *settings)
+        self._within = within
+        self.data = data or self.folder / "data"
         self._user = _unprivileged()
         self.process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(self.folder, *self._user)
-        options = ("-U", OWNER, "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8", "--no-instructions")
+        options = ("-U", OWNER, "-A", "trust", "--no-sync", "--no-locale", "-E", "UTF8", "--no-instructions", *initial)
         self.run("initdb", "-D", str(self.data), *options)
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
 
     @property
     def log(self) -> Path:
@@ -65,12 +75,12 @@ class Server:
 
     def run(self, program: str, *arguments: str) -> None:
         """One of the server's programs, as the server's user."""
-        command = [str(programs() / program), *arguments]
+        command = [*self._entering(), str(programs() / program), *arguments]
         subprocess.run(command, **self._as_user(), cwd=self.folder, check=True, capture_output=True, timeout=120)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        command = [str(programs() / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
+        command = [*self._entering(), str(programs() / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
         for setting in self._settings:
             command += ["-c", setting]
         ready = threading.Event()
@@ -121,8 +131,14 @@ class Server:
         with self.connect() as connection:
             connection.execute(f"DROP DATABASE {database} WITH (FORCE)")  # type: ignore[arg-type]
 
+    def _entering(self) -> list[str]:
+        """Only root may enter; the program is the server's user's all the same."""
+        if not self._within or self._user is None:
+            return [*self._within]
+        return [*self._within, f"--setuid={self._user[0]}", f"--setgid={self._user[1]}", "--"]
+
     def _as_user(self) -> dict[str, Any]:
-        if self._user is None:
+        if self._user is None or self._within:
             return {}
         return {"user": self._user[0], "group": self._user[1], "extra_groups": []}
 
