@@ -66,10 +66,11 @@ class Place:
 
 @dataclass
 class Host(Place):
-    """A host: `mac` stays its own wherever it moves."""
+    """A host: `mac` stays its own wherever it moves. `port` is where its cable ends."""
 
     address: str = ""
     mac: str = ""
+    port: str = ""
 
     def sits_at(self, address: str) -> None:
         """Have this address, and none before it."""
@@ -103,13 +104,20 @@ class Lab(Place):
         """A host that appears there."""
         number = next(self.numbers)
         mac = f"52:54:00:77:00:{number:02x}"
-        made = Host(_place(), mac=mac)
+        made = Host(_place(), mac=mac, port=f"port{number}")
         self.hosts.append(made)
         peer = ("peer", "name", "eth0", "address", mac, "netns", str(made.process.pid))
         self.ip("link", "add", f"port{number}", "type", "veth", *peer)
         self.ip("link", "set", f"port{number}", "master", "wire", "up")
         made.sits_at(address)
         return made
+
+    def cut(self, host: Host) -> None:
+        """Nothing comes from it or to it any more, and neither side is told: connections are half open."""
+        self.ip("link", "set", host.port, "nomaster")
+
+    def mend(self, host: Host) -> None:
+        self.ip("link", "set", host.port, "master", "wire")
 
     def vanishes(self, host: Host) -> None:
         """Pull its plug."""

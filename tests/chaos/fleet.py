@@ -14,17 +14,23 @@ import psycopg
 from tests.chaos import evidence
 from tests.chaos.history import Journal
 from tests.chaos.site import PATIENCE, Daemon, Site
+from tests.lab import Place
 from tests.postgresql import Server
 
 
 @dataclass
 class Fleet(Site):
-    """Processes by a name of one's own, as `ann`; each has a state folder of its own and keeps it."""
+    """Processes by a name of one's own, as `ann`; each has a state folder of its own and keeps it.
+
+    Those of `places` are hosts of a network, and reach the database at `address`.
+    """
 
     database: Server = field(default_factory=Server)
     name: str = "postgres"
     members: dict[str, Daemon] = field(default_factory=dict)
     roles: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    address: str | None = None
 
     url = property(lambda self: self.database.url(self.name))
 
@@ -46,8 +52,9 @@ class Fleet(Site):
     def _member(self, name: str, *arguments: str, chaos: bool) -> Daemon:
         module = "tests.chaos.launcher" if chaos else "opsconductor.cli.main"
         told = {"CHAOS_PUBLISH_EVERY": "0.3"} if chaos else {}
-        where = ("--state", str(self.folder / name), "--database", self.url)
-        self.members[name] = self.run(module, *arguments, *where, **told)
+        where = ("--state", str(self.folder / name), "--database", self.address or self.url)
+        within = self.places[name].within if name in self.places else ()
+        self.members[name] = self.run(module, *arguments, *where, within=within, **told)
         self.roles[name] = arguments[0]
         return self.members[name]
 

@@ -250,14 +250,14 @@ class Site:
             environment["OPSCONDUCTOR_CRASH_POINT"] = crash
         return self.run(module, *arguments, **environment)
 
-    def run(self, module: str, *arguments: str, **environment: str) -> Daemon:
-        """Start a Python module as a process of this site."""
+    def run(self, module: str, *arguments: str, within: tuple[str, ...] = (), **environment: str) -> Daemon:
+        """Start a Python module as a process of this site; `within`: the command that puts it somewhere."""
         self._started += 1
         log = self.folder / f"process-{self._started}.log"
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "VIRTUAL_ENV") if name in os.environ}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [*within, sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
                 env={**kept, "HOME": str(self.folder / "home"), "NO_COLOR": "1", **environment},
                 stdin=subprocess.DEVNULL,
