@@ -106,7 +106,9 @@ def _command(given: list[str], expand: Callable[[str], str]) -> Command:
     shell = _SHELLS.get(program)
     if shell and len(arguments) == 2 and arguments[0].literal == "-c" and (arguments[1].literal or "").strip():
         return Command(str(arguments[1].literal), None if shell == "sh" else shell, **fate)
-    return Command(" ".join([shlex.quote(program), *(one.quoted for one in arguments)]), None, **fate)
+    script = " ".join([shlex.quote(program), *(one.quoted for one in arguments)])
+    # systemd divides the value at white space; a shell would take it for a pattern of file names besides
+    return Command(f"set -f\n{script}" if any(one.divided for one in arguments) else script, None, **fate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class _Argument:
     """As a shell takes it."""
     literal: str | None
     """What it is; None where variables are in it."""
+    divided: bool = False
+    """Whether it is a variable whose value is as many words as it has."""
 
     @classmethod
     def of(cls, word: str, *, substituted: bool) -> "_Argument":
@@ -123,7 +127,7 @@ class _Argument:
         if word.startswith("$") and word[1:2] not in ("{", "$"):
             if _NAME.fullmatch(word[1:]) is None:
                 raise CarryError(f"{word} is no variable to systemd, which leaves it out", "write ${NAME} in the unit")
-            return cls(word, None)
+            return cls(word, None, divided=True)
         quoted, plain, at, variables = [], [], 0, False
         for found in _VARIABLE.finditer(word):
             plain.append(word[at : found.start()])

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.leaks import names_a_secret, shown, stands_for_a_secret
 from opsconductor.imports import execline
 from opsconductor.imports.calendarspec import duration
 from opsconductor.imports.crontime import CarryError
@@ -178,10 +179,13 @@ class _Reader:
             try:
                 for _, word in execline.words(one.value):
                     name, equals, value = self.expand(word).partition("=")
-                    if equals and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII):
-                        found[name] = literal(value)
-                    else:
+                    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name, re.ASCII):
                         self.lose(one.place, f"Environment: {one_line(word, 40)!r} is no variable", "write NAME=VALUE")
+                    elif _is_secret(name, value):
+                        what = f"Environment: {name} looks like a secret; the Job is carried without it"
+                        self.lose(one.place, what, "make it a Credential, and give it to the Job by 'env'")
+                    else:
+                        found[name] = literal(value)
             except CarryError as error:
                 self.lose(one.place, f"Environment={one_line(one.value, 60)}: {error}", error.hint)
         return found
@@ -207,12 +211,13 @@ class _Reader:
         unit = self.unit
         prefix = unit.stem.partition("@")[0]
         known = {
-            "%": "%", "n": unit.name, "N": unit.stem, "p": prefix, "P": _unescaped(prefix),
-            "i": unit.instance or "", "I": _unescaped(unit.instance or ""), "j": prefix.rpartition("-")[2],
-            "J": _unescaped(prefix.rpartition("-")[2]),
+            "%": "%", "n": unit.name, "N": unit.stem, "p": prefix, "i": unit.instance or "",
+            "j": prefix.rpartition("-")[2],
         }  # fmt: skip
         if not self.of_user:
             known |= _SYSTEM
+        if letter in ("P", "I", "J"):
+            return _unescaped(known[letter.lower()])
         if letter in known:
             return known[letter]
         raise CarryError(f"%{letter} is known to the machine only", "write in the unit what it stands for")
@@ -278,7 +283,15 @@ class _Reader:
         self.lose(one.place, f"{said} has no equal here", _INSTEAD.removeprefix("or ").format(unit=self.unit.name))
 
 
+def _is_secret(name: str, value: str) -> bool:
+    return (names_a_secret(name) and not stands_for_a_secret(value)) or bool(shown(f"{name}={value}".encode()).leaks)
+
+
 def _unescaped(text: str) -> str:
-    """As `systemd-escape --unescape` has it."""
-    plain = text.replace("-", "/")
-    return re.sub(r"\\x([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), plain)
+    """As `systemd-escape --unescape` has it. Raises CarryError for bytes that are no text."""
+    plain = text.replace("-", "/").encode("utf-8", "surrogatepass")
+    made = re.sub(rb"\\x([0-9a-fA-F]{2})", lambda found: bytes([int(found[1], 16)]), plain)
+    try:
+        return made.decode()
+    except UnicodeDecodeError:
+        raise CarryError(f"{one_line(text, 60)} stands for bytes that are no text", "write them out by hand") from None

@@ -1,5 +1,6 @@
 """`import systemd` where samples in files cannot show it: hostile input, and words as systemd reads them."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from opsconductor.cli.main import call
 from opsconductor.imports import execline
 from opsconductor.imports.crontime import CarryError
 from opsconductor.imports.drafts import Reading
+from opsconductor.imports.service import _unescaped
 from opsconductor.imports.systemd import Settings, read
 
 TIMER = b"[Timer]\nOnCalendar=daily\n"
@@ -30,7 +32,8 @@ def script(text: str) -> str:
         (r"/bin/a \x41 \101 \u0041 \s", "/bin/a A A A ' '"),
         (r"/bin/a \( \q", r"/bin/a '\(' '\q'"),
         ("/bin/a $$ $${X}", "/bin/a '$' '${X}'"),
-        ("/bin/a ${X} $X p${X}s p$X", '/bin/a "${X}" $X p"${X}"s \'p$X\''),
+        # words of a value are words, and no patterns of file names
+        ("/bin/a ${X} $X p${X}s p$X", 'set -f\n/bin/a "${X}" $X p"${X}"s \'p$X\''),
         ('/bin/a ""', "/bin/a ''"),
         ("/bin/a *.txt ~ `id` x$(id)", "/bin/a '*.txt' '~' '`id`' 'x$(id)'"),
     ],
@@ -45,6 +48,29 @@ def test_a_shell_reads_the_words_that_systemd_would_pass(text: str, said: str) -
 def test_what_systemd_would_not_run_is_refused(text: str) -> None:
     with pytest.raises(CarryError):
         script(text)
+
+
+def test_a_variable_of_several_words_is_no_pattern_of_file_names(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    said = subprocess.run(
+        ["sh", "-c", script("/usr/bin/printf '<%s>' $X")],
+        capture_output=True, check=True, cwd=tmp_path, env={"X": "* x"},
+    )  # fmt: skip
+    assert said.stdout == b"<*><x>"
+
+
+@pytest.mark.parametrize("text", ["home-ann", r"caf\xc3\xa9", r"a\x2db-c\x5c", "é", r"\x7", ""])
+def test_an_instance_is_unescaped_as_systemd_does(text: str) -> None:
+    """By bytes: a letter beyond ASCII is several of them."""
+    theirs = subprocess.run(["systemd-escape", "--unescape", "--", text], capture_output=True, check=False)
+    if theirs.returncode == 0:
+        assert _unescaped(text) == theirs.stdout.decode().removesuffix("\n")
+
+
+def test_an_instance_of_bytes_that_are_no_text_is_refused() -> None:
+    with pytest.raises(CarryError, match="no text"):
+        _unescaped(r"caf\xe9")
 
 
 def test_lines_that_are_not_utf8_are_listed_and_the_rest_is_carried() -> None:
