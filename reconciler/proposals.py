@@ -76,6 +76,8 @@ class Proposals:
         self._open = OpenRepository(mirror.path)
         self.active: Catalog | None = None
         """The definitions in force."""
+        self._left_behind: str | None = None
+        """The commit at which it was last looked for branches that nobody proposes on."""
 
     async def work(self, now: datetime) -> None:
         """Settle what was scanned. Raises Unavailable where git or the store is away: then it is done later."""
@@ -87,6 +89,23 @@ class Proposals:
                 await self._journal.write(lambda tx, name=name: discoveries.forget(tx, name))  # type: ignore[misc]
                 continue
             await self._propose(catalog, catalog.discoveries[name].spec.propose.branch, now)
+        await self._leave_behind(now)
+
+    async def _leave_behind(self, now: datetime) -> None:
+        """Branches that Discoveries had before they were removed, or were given another: nobody proposes there."""
+        catalog = self.active
+        if catalog is None or catalog.commit == self._left_behind:
+            return
+        branches = set()
+        for row in await self._journal.read(discoveries.every):
+            before = (row.report or {}).get("proposal", {}).get("branch")
+            if before is not None and before != _branch_of(catalog, row.name):
+                branches.add(before)
+            if row.name not in catalog.discoveries:
+                await self._journal.write(lambda tx, name=row.name: discoveries.forget(tx, name))  # type: ignore[misc]
+        for branch in sorted(branches):
+            await self._propose(catalog, branch, now)
+        self._left_behind = catalog.commit
 
     async def _propose(self, catalog: Catalog, branch: str, now: datetime) -> None:
         rows = await self._journal.read(discoveries.every)

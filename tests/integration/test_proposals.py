@@ -99,3 +99,38 @@ async def test_a_lost_store_forgets_no_branch_of_the_engines(site: Told) -> None
     assert row is not None
     assert row.report is not None
     assert "trouble" not in row.report["proposal"]
+
+
+async def test_a_discovery_that_is_removed_or_moved_leaves_no_branch_behind(site: Told) -> None:
+    """What another one proposes on the same branch stays proposed."""
+    other = LAN.replace("name: lan", "name: other").replace("10.1.0.0/24", "10.2.0.0/24")
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN, "definitions/other.yaml": other})
+    await site.look()
+    await scanned(site, "discover-lan-1", host(5))
+    now = site.journal.clock.now()
+    seen = SeenHost("10.2.0.9", services=(Service(80),), answers=(Answer("http", 80),))
+    scan = to_json(Scan("other", "discover-other-1", now, now, 254, (seen,)))
+    fence = Fence(RunId("discover-other-1"), 1)
+    await site.journal.write(lambda tx: discoveries.scanned(tx, fence, "other", scan, now))
+    await site.loop.proposals.work(now)
+    repository = pygit2.Repository(str(site.source))
+
+    def proposed() -> set[str]:
+        if BRANCH not in repository.branches:
+            return set()
+        tree = repository[repository.branches[BRANCH].target].peel(pygit2.Tree)
+        folder = tree["definitions/targets"]
+        assert isinstance(folder, pygit2.Tree)
+        return {str(one.name) for one in folder}
+
+    assert proposed() == {"host-10-1-0-5.yaml", "host-10-2-0-9.yaml"}
+    moved = other.replace("10.2.0.0/24]", "10.2.0.0/24], propose: {branch: opsconductor/elsewhere}")
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN, "definitions/other.yaml": moved})
+    await site.look()
+    await site.loop.proposals.work(now)
+    assert proposed() == {"host-10-1-0-5.yaml"}
+    site.commit(MAIN, {name: text for name, text in site.files().items() if "lan" not in name and "other" not in name})
+    await site.look()
+    await site.loop.proposals.work(now)
+    assert BRANCH not in repository.branches
+    assert await site.journal.read(discoveries.every) == ()
