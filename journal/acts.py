@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from engine.identity import RunId
 from journal import outbox, points
@@ -138,8 +138,13 @@ def overrule(
     return True
 
 
+def asks_for(run: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Of an act: whether it has asked for this run, or for its end, and waits for it."""
+    return (acts.c.run == run) & (acts.c.state == "accepted")
+
+
 def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
-    """Acts that asked for this run, or for its end, are done. Called with every end of a run."""
+    """Acts that asked for this run, or for its end, are done. Called with every end of a run that any `asks_for`."""
     names = tx.execute(_OPEN_OF_RUN, {"ended": run}).scalars().all()
     if names:
         tx.execute(_DONE, {"ended": run, "now": now})

@@ -11,12 +11,24 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Float, Integer, Table, bindparam, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
-from engine.identity import RunId
 from engine.states import RunState
 from journal.portions import portions
-from journal.tables import AnyRow, Characters, Instant, metadata, runs
+from journal.tables import AnyRow, Characters, Instant, metadata
+from journal.upsert import Upsert
 
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 """Upper edges of the classes of durations, in seconds. Their numbers are kept: a change of them needs a new version."""
@@ -60,14 +72,16 @@ class Count:
 _NOT_FAILED = (RunState.SUCCEEDED.value, RunState.CANCELLED.value)
 _KEY = (counts.c.what, counts.c.kind, counts.c.name, counts.c.detail, counts.c.size)
 _THIS = [column == bindparam(f"of_{column.key}") for column in _KEY]
-_ADD = (
-    update(counts)
-    .where(*_THIS)
-    .values(
-        times=counts.c.times + bindparam("more"),
-        seconds=counts.c.seconds + bindparam("longer"),
-        last=bindparam("at", type_=Instant),
-    )
+_GROW = Upsert(
+    counts,
+    lambda new: new.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={
+            "times": counts.c.times + new.excluded.times,
+            "seconds": counts.c.seconds + new.excluded.seconds,
+            "last": new.excluded.last,
+        },
+    ),
 )
 _SET = update(counts).where(*_THIS).values(times=bindparam("to"))
 _MARK = (
@@ -75,18 +89,6 @@ _MARK = (
     .where(*_THIS, counts.c.last < bindparam("at", type_=Instant))
     .values(last=bindparam("at", type_=Instant))
 )
-_RUN = select(
-    runs.c.known_as,
-    runs.c.workflow,
-    runs.c.state,
-    runs.c.cause,
-    runs.c.pool,
-    runs.c.queued_at,
-    runs.c.starts_at,
-    runs.c.started_at,
-    runs.c.finished_at,
-    runs.c.rehearsal.is_not(None).label("dry"),
-).where(runs.c.id == bindparam("run"))
 
 
 _OF_PAST = counts.c.what.in_(("run", "streak"))
@@ -107,23 +109,30 @@ def size_of(seconds: float) -> int:
     return bisect_left(BOUNDS, seconds)
 
 
-def run_ended(tx: Connection, run: RunId) -> None:
-    """Count an end that is recorded in this transaction. A dry run is none."""
-    row = tx.execute(_RUN, {"run": run}).one()
+def streak_of(kind: ColumnElement[str], name: ColumnElement[str]) -> ColumnElement[int | None]:
+    """How many failures in a row are counted of a job's or a workflow's runs, as a part of another question."""
+    key = ("streak", kind, name, "", 0)
+    where = [column == value for column, value in zip(_KEY, key, strict=True)]
+    return select(counts.c.times).where(*where).scalar_subquery()
+
+
+def run_ended(tx: Connection, row: AnyRow) -> None:
+    """Count an end that is recorded in this transaction, as `journal.runends` sees it. A dry run is none."""
     if row.dry:
         return
     kind = "workflow" if row.workflow else "job"
     took = _seconds(row.started_at, row.finished_at)
     size = NO_CLASS if took is None else size_of(took)
-    _add(tx, ("run", kind, row.known_as, row.state, size), 1, took, row.finished_at)
-    if row.state in _NOT_FAILED:
-        if row.state == RunState.SUCCEEDED.value:
-            tx.execute(_SET, _of(("streak", kind, row.known_as, "", 0)) | {"to": 0})
-    else:
-        _add(tx, ("streak", kind, row.known_as, "", 0), 1, None, row.finished_at)
+    grown = [_row(("run", kind, row.known_as, row.state, size), 1, took, row.finished_at)]
+    streak = ("streak", kind, row.known_as, "", 0)
+    if row.state not in _NOT_FAILED:
+        grown.append(_row(streak, 1, None, row.finished_at))
+    elif row.state == RunState.SUCCEEDED.value and row.streak:
+        tx.execute(_SET, _of(streak) | {"to": 0})
     late = _seconds(_due(row), row.started_at)
     if late is not None and not row.workflow:
-        _add(tx, ("late", "", row.pool, "", size_of(late)), 1, late, row.finished_at)
+        grown.append(_row(("late", "", row.pool, "", size_of(late)), 1, late, row.finished_at))
+    tx.execute(_GROW.on(tx), grown)
 
 
 def rename(tx: Connection, former: Mapping[tuple[str, str], str]) -> None:
@@ -146,7 +155,7 @@ def run_known(tx: Connection, kind: str, job: str, state: RunState, at: datetime
         return
     key = ("run", kind, job, state.value, NO_CLASS)
     if tx.execute(_MARK, _of(key) | {"at": at}).rowcount == 0 and not _known(tx, key):
-        _insert(tx, key, 0, 0.0, at)
+        tx.execute(insert(counts), _row(key, 0, None, at))
 
 
 def decided(tx: Connection, rows: Iterable[Mapping[str, Any]], now: datetime) -> None:
@@ -154,8 +163,9 @@ def decided(tx: Connection, rows: Iterable[Mapping[str, Any]], now: datetime) ->
     found: Counter[tuple[str, str]] = Counter()
     for row in rows:
         found[row["verdict"], row["reason"] or ""] += row["times"]
-    for (verdict, reason), times in sorted(found.items()):
-        _add(tx, ("due", verdict, "", reason, NO_CLASS), times, None, now)
+    if found:
+        grown = [_row(("due", verdict, "", why, NO_CLASS), times, None, now) for (verdict, why), times in found.items()]
+        tx.execute(_GROW.on(tx), sorted(grown, key=lambda row: (row["kind"], row["detail"])))
 
 
 def every(conn: Connection) -> tuple[Count, ...]:
@@ -166,14 +176,9 @@ def every(conn: Connection) -> tuple[Count, ...]:
 _Key = tuple[str, str, str, str, int]
 
 
-def _add(tx: Connection, key: _Key, times: int, seconds: float | None, at: datetime) -> None:
-    if tx.execute(_ADD, _of(key) | {"more": times, "longer": seconds or 0.0, "at": at}).rowcount == 0:
-        _insert(tx, key, times, seconds or 0.0, at)
-
-
-def _insert(tx: Connection, key: _Key, times: int, seconds: float, at: datetime) -> None:
-    row = dict(zip((column.key for column in _KEY), key, strict=True))
-    tx.execute(insert(counts), row | {"times": times, "seconds": seconds, "last": at})
+def _row(key: _Key, times: int, seconds: float | None, at: datetime) -> dict[str, Any]:
+    named = dict(zip((column.key for column in _KEY), key, strict=True))
+    return {**named, "times": times, "seconds": seconds or 0.0, "last": at}
 
 
 def _known(tx: Connection, key: _Key) -> bool:

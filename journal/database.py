@@ -56,11 +56,15 @@ class Database(Protocol):
         """Taken before a transaction begins, for `changed`."""
         ...
 
-    def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
-        """Whether the transaction, which is about to be committed, has changed anything.
+    def ending(self, connection: Connection, *, told: bool) -> None:
+        """The transaction will be committed next, and `changed` asked for afterwards.
 
         `told`: it has told the outbox of an object.
         """
+        ...
+
+    def changed(self, connection: Connection, mark: int) -> bool:
+        """Whether the transaction that was committed last had changed anything."""
         ...
 
     def alone(self, connection: Connection) -> bool:

@@ -9,7 +9,20 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from engine.identity import RunId
 from engine.views import EventState
@@ -86,6 +99,15 @@ _KNOWN = select(events.c.key, events.c.delivery).where(
 _WAITING = select(func.count(), func.coalesce(func.sum(func.length(events.c.payload)), 0)).where(_PENDING)
 _ADD = insert(events)
 _CROWDED = select(events.c.trigger).group_by(events.c.trigger).having(func.count() > bindparam("most"))
+
+
+def is_set_off_by(
+    workflow: ColumnElement[bool], job: ColumnElement[str], state: ColumnElement[str]
+) -> ColumnElement[bool]:
+    """Of a watch: whether it waits for this end of a run of this job, or workflow, as it is called today."""
+    return and_(watches.c.workflow == workflow, watches.c.state == state, watches.c.job.in_(("", job)))
+
+
 _RUN_ENDED = insert(events).from_select(
     ["trigger", "key", "kind", "arrived_at", "state", "times"],
     select(
@@ -96,11 +118,9 @@ _RUN_ENDED = insert(events).from_select(
         literal("pending"),
         literal(1),
     )
-    .select_from(watches.join(runs, watches.c.workflow == runs.c.workflow))
+    .select_from(watches.join(runs, is_set_off_by(runs.c.workflow, runs.c.known_as, runs.c.state)))
     .where(
         runs.c.id == bindparam("ended"),
-        watches.c.state == runs.c.state,
-        watches.c.job.in_(("", runs.c.known_as)),
         ~exists().where(events.c.trigger == watches.c.trigger, events.c.key == literal("run/").concat(runs.c.id)),
     )
     .distinct()
@@ -130,7 +150,10 @@ _BY_COMMITS = (
 
 
 def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
-    """Record the events of a run's end, in its transaction. Which triggers watch for it, the accepted commit says."""
+    """Record the events of a run's end, in its transaction. Which triggers watch for it, the accepted commit says.
+
+    Called with every end that one `is_set_off_by`.
+    """
     if tx.execute(_RUN_ENDED, {"ended": run, "now": now}, execution_options={"preserve_rowcount": True}).rowcount:
         points.record("event")
 

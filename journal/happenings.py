@@ -24,17 +24,6 @@ _FAILURES: Mapping[RunState, EventName] = {
     RunState.UNKNOWN: "run.unknown",
 }
 _NEVER_RAN = frozenset({"missed", "catchUpMax", "storeLost"})
-_OF = select(
-    runs.c.job,
-    runs.c.known_as,
-    runs.c.workflow,
-    runs.c.state,
-    runs.c.reason,
-    runs.c.cause,
-    runs.c.started_at,
-    runs.c.finished_at,
-    runs.c.inline,
-).where(runs.c.id == bindparam("which"))
 _BEGINS = func.coalesce(runs.c.starts_at, runs.c.queued_at)
 _NOT_BEGUN = (
     runs.c.finished_at.is_(None),
@@ -58,9 +47,11 @@ def runs_began(
     happened_all(tx, [Notice("run.started", now, kind, job, run, run, _of_cause(cause)) for run, job, cause in begun])
 
 
-def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
-    """A run that has ended. The first that succeeds after failures is `run.recovered`, whatever lies between."""
-    row = tx.execute(_OF, {"which": run}).one()
+def run_ended(tx: Connection, run: RunId, row: AnyRow, now: datetime) -> None:
+    """A run that has ended, as `journal.runends` sees it.
+
+    The first that succeeds after failures is `run.recovered`, whatever lies between.
+    """
     kind: Kind = "Workflow" if row.workflow else "Job"
     data: dict[str, Any] = {"state": row.state, **_of_cause(row.cause)}
     if row.reason is not None:
@@ -72,7 +63,7 @@ def run_ended(tx: Connection, run: RunId, now: datetime) -> None:
         kind_of_end = failure
         data["failures"] = 1 if row.inline else tallies.failed(tx, kind, row.known_as)
     elif row.state == RunState.SUCCEEDED.value:
-        before = 0 if row.inline else tallies.mended(tx, kind, row.known_as)
+        before = tallies.mended(tx, kind, row.known_as) if row.failures and not row.inline else 0
         kind_of_end = "run.recovered" if before else "run.succeeded"
         if before:
             data["failuresBefore"] = before

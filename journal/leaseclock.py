@@ -17,8 +17,9 @@ LeaseClock: TypeAlias = Callable[[Connection], float]
 STEADY = 2.0
 """Seconds that it may be set back by, or go too fast or too slow, without anybody taking it for a jump."""
 _KEY = "opsconductor.lease_clock"
-# Not the beginning of the transaction: a writer may have waited for its turn since.
-_ASKED = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())"
+BEGAN = "opsconductor.began"
+"""In the `info` of a server's connection: what its clock showed when this transaction began, or its turn came."""
+ASKED = "SELECT extract(epoch FROM pg_catalog.clock_timestamp())"
 
 
 def at(connection: Connection) -> float:
@@ -56,5 +57,9 @@ def of_this_machine(clock: Clock) -> LeaseClock:
 
 
 def of_the_server(connection: Connection) -> float:
-    """Of PostgreSQL. It is a wall clock: whoever takes leases away watches that it does not jump (`journal.reaper`)."""
-    return float(connection.exec_driver_sql(_ASKED).scalar_one())
+    """Of PostgreSQL. It is a wall clock: whoever takes leases away watches that it does not jump (`journal.reaper`).
+
+    It was read as the transaction began, or its turn came. What a transaction takes since then makes its own leases
+    shorter and those of others longer, never the other way round.
+    """
+    return float(connection.info[BEGAN])

@@ -70,7 +70,7 @@ class Reaped:
 
 __all__ = [
     "LEASE", "MOST_LOST", "Claim", "Fence", "Reaped", "Renewed",
-    "claim", "finish", "give_back", "give_up", "reap", "register", "release", "renew", "unprove", "void",
+    "claim", "finish", "give_back", "give_up", "left", "reap", "register", "release", "renew", "unprove", "void",
 ]  # fmt: skip
 
 _OPEN = table.c.finished_at.is_(None)
@@ -289,7 +289,7 @@ def unprove(tx: Connection, seq: int, why: str, now: datetime) -> None:
         outbox.add_all(tx, tuple(("target", row["target"]) for row in lost if row["target"] != pinned.RUNNER))
 
 
-def _left(tx: Connection, fence: Fence, state: RunState, at: datetime | None) -> bool:
+def left(tx: Connection, fence: Fence, state: RunState, at: datetime | None) -> bool:
     """Whether this claim has left the run so already: a write that seemed to fail may have been done."""
     row = tx.execute(_AS_LEFT, {"which": fence.run}).first()
     return row is not None and (row.token, row.state, row.finished_at) == (fence.token, state.value, at)
@@ -301,7 +301,7 @@ def release(tx: Connection, fence: Fence, now: datetime) -> None:
     Doing it again, before another has claimed it, changes nothing.
     """
     if tx.execute(_RELEASE, {"which": fence.run, "held": fence.token}).rowcount == 0:
-        if _left(tx, fence, RunState.QUEUED, None):
+        if left(tx, fence, RunState.QUEUED, None):
             return
         raise FenceLost(fence.run)
     points.record("release")
@@ -324,7 +324,7 @@ def finish(
     values = {"which": fence.run, "held": fence.token, "to_state": state.value, "why": reason, "gave": gave, "now": now}
     row = tx.execute(_FINISH, values).first()
     if row is None:
-        if _left(tx, fence, state, now):
+        if left(tx, fence, state, now):
             return
         raise FenceLost(fence.run, evidence.of_run(fence, state, reason, gave, now))
     points.record("finish")

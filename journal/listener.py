@@ -11,24 +11,25 @@ from typing import Any
 
 import psycopg
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 log = structlog.get_logger(__name__)
 CHANNEL = "opsconductor"
 _SOON, _LATER = 1.0, 5.0
 """Seconds until it is tried again to listen: at first, and at most."""
-# The payload begins with the schema, since each may hold a journal, and ends with who says it. A transaction that has
-# changed nothing has no number, and nobody is told of it: then no row is returned.
-_TELL = (
-    "SELECT pg_catalog.pg_notify(%s, pg_catalog.current_schema() || '/' || %s)"
-    " WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
-)
 
 
-def tell(connection: Connection, own: str) -> bool:
-    """Have all others hear of this transaction once it is committed; whether it has changed anything."""
-    return connection.exec_driver_sql(_TELL, (CHANNEL, own)).first() is not None
+def telling(own: str) -> str:
+    """What has all others hear of this transaction once it is committed, and returns a row if there is such.
+
+    The payload begins with the schema, since each may hold a journal, and ends with who says it, `own`: hexadecimal
+    digits. A transaction that has changed nothing has no number, and nobody is told of it.
+    """
+    return (
+        f"SELECT pg_catalog.pg_notify('{CHANNEL}', pg_catalog.current_schema() || '/{own}')"
+        " WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
+    )
 
 
 class Listener(threading.Thread):

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from engine.identity import RunId
 from journal import facts, outbox, points
 from journal.noticetables import notices
-from journal.portions import portions
 from journal.tables import AnyRow, runs
+from journal.upsert import Upsert
 from schemas.notification import EventName
 
 Kind = Literal[
@@ -68,8 +68,7 @@ class NoticeRow:
 
 _OF_RUN = {"known_as", "naming"}
 _COLUMNS = tuple(notices.c[each.name] for each in fields(NoticeRow) if each.name not in _OF_RUN)
-_KNOWN = select(notices.c.id).where(notices.c.id.in_(bindparam("ids", expanding=True)))
-_ADD = insert(notices)
+_ADD = Upsert(notices, lambda new: new.on_conflict_do_nothing(index_elements=[notices.c.id]))
 _AFTER = (
     select(*_COLUMNS, runs.c.known_as, runs.c.naming)
     .select_from(notices.outerjoin(runs, runs.c.id == notices.c.run))
@@ -86,20 +85,19 @@ def happened(tx: Connection, notice: Notice) -> bool:
 
 def happened_all(tx: Connection, found: Sequence[Notice]) -> int:
     """As `happened` of each; how many are new."""
-    by_id = {notice.id: notice for notice in found}
-    for part in portions(tuple(by_id)):
-        for known in tx.execute(_KNOWN, {"ids": part}).scalars():
-            del by_id[known]
-    if by_id:
-        points.record("notice")
-        tx.execute(_ADD, [_values(name, notice) for name, notice in by_id.items()])
+    rows = {notice.id: _values(notice) for notice in found}
+    if not rows:
+        return 0
+    points.record("notice")
+    added: int = tx.execute(_ADD.on(tx), list(rows.values())).rowcount
+    if added:
         tx.info[outbox.TOLD] = True
-    return len(by_id)
+    return added
 
 
-def _values(name: str, notice: Notice) -> dict[str, Any]:
+def _values(notice: Notice) -> dict[str, Any]:
     told = {"type": notice.type, "at": notice.at, "kind": notice.kind, "name": notice.name, "run": notice.run}
-    return {"id": name, **told, "data": dict(notice.data)}
+    return {"id": notice.id, **told, "data": dict(notice.data)}
 
 
 def pending(conn: Connection, limit: int = 500) -> tuple[NoticeRow, ...]:

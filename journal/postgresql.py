@@ -6,6 +6,7 @@ whatever looks before it inserts is as right as on SQLite, and numbers are given
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from journal import leaseclock
 from journal.encoding import to_json
 from journal.errors import Refused
 from journal.leaseclock import LeaseClock
-from journal.listener import Listener, tell
+from journal.listener import Listener, telling
 from journal.postgresqltext import without_nul
 from journal.turns import SCHEMA, STANDS_STILL, Turns, begin_to_read
 
@@ -51,7 +52,10 @@ _ALONE = f"SELECT pg_catalog.pg_try_advisory_xact_lock({USERS}, {SCHEMA})"
 _NUMBERED = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%s, 'seq')::regclass), 0)"
 _NUMBER_AFTER = "SELECT setval(pg_get_serial_sequence(%s, 'seq')::regclass, %s, %s)"
 _PATIENT = ("SET LOCAL idle_in_transaction_session_timeout = 0", "SET LOCAL statement_timeout = 0")
-_CHANGED = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
+# A transaction that has changed nothing, and locked no row, has no number.
+_CHANGED = "SELECT 1 WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
+_LAST, _HAS_CHANGED = "opsconductor.last", "opsconductor.changed"
+"""In the `info` of a connection: what is said together with COMMIT, and whether it found that anything had changed."""
 
 
 class Server:
@@ -97,14 +101,14 @@ class Server:
     def guard(self, refuse: Callable[[Mapping[str, str]], object]) -> None:
         self._turns.refuse = refuse
 
+    def ending(self, connection: Connection, *, told: bool) -> None:
+        connection.info[_LAST] = telling(self._own) if told else _CHANGED
+
     def mark(self, connection: Connection) -> int:
         return 0
 
-    def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
-        if told:
-            return tell(connection, self._own)
-        # A transaction that has changed nothing, and locked no row, has no number.
-        return bool(connection.exec_driver_sql(_CHANGED).scalar_one())
+    def changed(self, connection: Connection, mark: int) -> bool:
+        return bool(connection.info.pop(_HAS_CHANGED, True))
 
     def alone(self, connection: Connection) -> bool:
         return bool(connection.exec_driver_sql(_ALONE).scalar_one())
@@ -159,4 +163,14 @@ def _engine(url: URL, begin: Callable[[PoolProxiedConnection], None], *first: st
             cursor.execute(said)
 
     engine.dialect.do_begin = begin  # type: ignore[assignment, method-assign]
+    engine.dialect.do_commit = _commit  # type: ignore[method-assign]
     return engine
+
+
+def _commit(dbapi_connection: PoolProxiedConnection) -> None:
+    # What is said together is one way to the server and back, and the other writers wait for all of them.
+    last = dbapi_connection.info.pop(_LAST, None)
+    with closing(dbapi_connection.cursor()) as cursor:
+        cursor.execute("COMMIT" if last is None else f"{last}; COMMIT", prepare=False)  # type: ignore[call-arg]
+        if last is not None:
+            dbapi_connection.info[_HAS_CHANGED] = cursor.fetchone() is not None

@@ -18,10 +18,10 @@ from engine.rehearsal import Rehearsal
 from engine.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
 from engine.workflowplan import PinnedWorkflow
-from journal import acts, events, graphs, happenings, outbox, places, points, specs, steprecords
-from journal import counts as counted
+from journal import graphs, outbox, places, points, specs, steprecords
 from journal.causes import cause_to_json
 from journal.portions import portions
+from journal.runends import ended
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
 from journal.savepoint import in_savepoint
 from journal.tables import AnyRow, Instant, causes, runs
@@ -396,26 +396,6 @@ def end(
     if row.workflow:
         graphs.close(tx, row.seq, now, NodeState.UNKNOWN if state is RunState.UNKNOWN else NodeState.CANCELLED)
     ended(tx, RunId(row.id), row.known_as, row.concurrency, now, workflow=row.workflow)
-
-
-def ended(
-    tx: Connection,
-    run: RunId,
-    known_as: str,
-    group: str | None,
-    now: datetime,
-    *,
-    workflow: bool = False,
-    tells: bool = True,
-) -> None:
-    """What follows from every end of a run. `tells`: nobody was told of it before."""
-    outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", known_as)))
-    acts.run_ended(tx, run, now)
-    if tells:
-        counted.run_ended(tx, run)
-        happenings.run_ended(tx, run, now)
-    events.run_ended(tx, run, now)
-    places.admit_group(tx, group)
 
 
 def next_wake(conn: Connection) -> datetime | None:

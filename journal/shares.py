@@ -69,8 +69,8 @@ def among(conn: Connection, runner: str, pools: Collection[str] | None, free: in
     rows = conn.execute(select(some.c.pool, func.count(), func.min(some.c.seq)).group_by(some.c.pool)).all()
     if not rows:
         return Share(0, 0, None)
-    held = _held(conn)
     others = _others(conn, runner)
+    held = _held(conn) if others else {}  # alone it takes what it has room for, whatever it holds
     take = 0
     for pool, waiting, _ in rows:
         loads = [_load(held.get(one.name, 0), one.capacity) for one in others if _serves(one.pool, pool)]

@@ -14,6 +14,9 @@ from journal.tables import specs
 _BODY = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
 _THERE = select(literal(1)).where(specs.c.digest == bindparam("digest"))
 _ADD = insert(specs)
+_MOST_PLANS = 64
+_plans: dict[str, PinnedSpec] = {}
+"""Of the digests read last, in whatever journal: what has one digest is one plan."""
 
 
 def keep(tx: Connection, spec: PinnedSpec | PinnedWorkflow) -> str:
@@ -40,7 +43,14 @@ def keep_all(tx: Connection, plans: Iterable[PinnedSpec]) -> list[str]:
 
 def load(conn: Connection, digest: str) -> PinnedSpec:
     """The plan that was kept of a job's run."""
-    return _loaded(_body(conn, digest))
+    # By its digest: a runner that takes fifty runs of one plan need not ask for it fifty times.
+    plan = _plans.get(digest)
+    if plan is None:
+        plan = pinned.load(_body(conn, digest))
+        while len(_plans) >= _MOST_PLANS:
+            _plans.pop(next(iter(_plans), ""), None)  # another thread may have made place meanwhile
+        _plans[digest] = plan
+    return plan
 
 
 def load_workflow(conn: Connection, digest: str) -> PinnedWorkflow:
@@ -51,11 +61,6 @@ def load_workflow(conn: Connection, digest: str) -> PinnedWorkflow:
 def _body(conn: Connection, digest: str) -> bytes:
     body: bytes = conn.execute(_BODY, {"digest": digest}).scalar_one()
     return body
-
-
-@lru_cache(maxsize=64)
-def _loaded(body: bytes) -> PinnedSpec:
-    return pinned.load(body)
 
 
 @lru_cache(maxsize=64)

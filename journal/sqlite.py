@@ -76,7 +76,10 @@ class File:
     def mark(self, connection: Connection) -> int:
         return _changes(connection)
 
-    def changed(self, connection: Connection, mark: int, *, told: bool) -> bool:
+    def ending(self, connection: Connection, *, told: bool) -> None:
+        pass
+
+    def changed(self, connection: Connection, mark: int) -> bool:
         return _changes(connection) != mark
 
     def alone(self, connection: Connection) -> bool:

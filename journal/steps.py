@@ -18,6 +18,7 @@ from journal.errors import AlreadyStarted, FenceLost
 from journal.evidence import Evidence
 from journal.fence import Fence
 from journal.tables import run_targets, runs, steps
+from journal.upsert import Upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,13 @@ _END = (
     )})
 )  # fmt: skip
 _STATE = select(steps.c.state, steps.c.token, steps.c.ended_at).where(steps.c.run == bindparam("of_run"), *_ATTEMPT)
-_END_TARGET = insert(run_targets)
-_TARGET_ENDED = select(run_targets.c.state).where(
-    run_targets.c.run == bindparam("of_run"), run_targets.c.target == bindparam("at")
+_OF_TARGET = ("target", "state", "outputs", "reason", "ended_at")
+_END_TARGET = Upsert(
+    run_targets,
+    lambda new: new.from_select(
+        ["run", *_OF_TARGET],
+        _HELD.add_columns(*(bindparam(f"new_{name}", type_=run_targets.c[name].type) for name in _OF_TARGET)),
+    ).on_conflict_do_nothing(),
 )
 
 
@@ -228,16 +233,16 @@ def end_target(
     """Record that nothing is left to do on a target. Doing it again changes nothing."""
     if not is_final(state):
         raise ValueError(f"a target cannot end as {state}")
-    found = Evidence(
-        fence.run, fence.token, "target", target, None, None, None, state.value, {"outputs": dict(outputs)}, now
-    )
-    seq = _held(tx, fence, evidence.keep(found))
     points.record("target-end")
-    if tx.execute(_TARGET_ENDED, {"of_run": seq, "at": target}).first() is not None:
-        return
     gave = dict(outputs) or None
-    row = {"run": seq, "target": target, "state": state.value, "outputs": gave, "reason": reason, "ended_at": now}
-    tx.execute(_END_TARGET, row)
+    row = {"target": target, "state": state.value, "outputs": gave, "reason": reason, "ended_at": now}
+    values = {f"new_{name}": value for name, value in row.items()}
+    if not tx.execute(_END_TARGET.on(tx), {"of": fence.run, "held": fence.token, **values}).rowcount:
+        found = Evidence(
+            fence.run, fence.token, "target", target, None, None, None, state.value, {"outputs": dict(outputs)}, now
+        )
+        _held(tx, fence, evidence.keep(found))
+        return
     if target != RUNNER:
         outbox.add_all(tx, (("run", fence.run), ("target", target)))
         happenings.target_ended(tx, target, state, fence.run, now)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from journal.noticetables import tallies
 
@@ -36,6 +36,15 @@ def failures(conn: Connection, kind: str, name: str) -> int:
     """How often in a row it has failed."""
     found = conn.execute(_GET, _params(Key(_OF_NO_RULE, kind, name))).first()
     return 0 if found is None else int(found.failures)
+
+
+def failures_of(kind: ColumnElement[str], name: ColumnElement[str]) -> ColumnElement[int | None]:
+    """The same as a part of another question; NULL where it is well."""
+    return (
+        select(tallies.c.failures)
+        .where(tallies.c.rule == _OF_NO_RULE, tallies.c.kind == kind, tallies.c.name == name)
+        .scalar_subquery()
+    )
 
 
 def failed(tx: Connection, kind: str, name: str) -> int:

@@ -14,6 +14,7 @@ import structlog
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import PoolProxiedConnection
 
+from journal import leaseclock
 from journal.tables import SAID
 
 log = structlog.get_logger(__name__)
@@ -23,8 +24,10 @@ STANDS_STILL = 5.0
 TURNS = 0x6F707363
 """The first half of the lock's name; the second is of the schema, since each may hold a journal."""
 SCHEMA = "pg_catalog.hashtext(pg_catalog.current_schema())"
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_catalog.pg_advisory_xact_lock({TURNS}, {SCHEMA})"
+READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {leaseclock.ASKED}"
+_TURN = f"pg_catalog.pg_advisory_xact_lock({TURNS}, {SCHEMA})"
+# The clock is read once the turn has come: the wait for it makes no lease shorter.
+_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; {leaseclock.ASKED} FROM {_TURN}"
 # Between two messages a session is idle; in one, or while it is sent an answer, it is active and waits for its client.
 # A message takes moments, since none of ours is large: two looks at the same one are enough.
 _STUCK = f"""
@@ -43,7 +46,12 @@ SELECT session.pid, pg_catalog.pg_terminate_backend(session.pid) {_STUCK}
 
 
 def begin_to_read(connection: PoolProxiedConnection) -> None:
-    connection.cursor().execute(READ, prepare=False)  # type: ignore[call-arg]
+    """Begin a transaction that sees one moment, and read the clock in the same breath."""
+    driver = connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    with driver.cursor() as cursor:
+        *_, clock = cursor.execute(READ, prepare=False).results()
+        connection.info[leaseclock.BEGAN] = float(clock.fetchall()[0][0])
 
 
 class Turns:
@@ -56,12 +64,13 @@ class Turns:
         driver = connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         try:
-            said = self._taken(driver)
+            clock, said = self._taken(driver)
         except LockNotAvailable:
             driver.rollback()
             if not _made_way(driver):
                 raise
-            said = self._taken(driver)
+            clock, said = self._taken(driver)
+        connection.info[leaseclock.BEGAN] = clock
         if self.refuse is not None:
             try:
                 self.refuse(said)
@@ -69,11 +78,14 @@ class Turns:
                 driver.rollback()
                 raise
 
-    def _taken(self, driver: "psycopg.Connection[Any]") -> Mapping[str, str]:
+    def _taken(self, driver: "psycopg.Connection[Any]") -> tuple[float, Mapping[str, str]]:
+        """What the server's clock showed then, and what `meta` says."""
         asked = _WRITE if self.refuse is None else f"{_WRITE}; {SAID}"
         with driver.cursor() as cursor:
-            *_, last = cursor.execute(asked, prepare=False).results()
-            return {} if self.refuse is None else dict(last.fetchall())
+            _, (clock,), *said = (
+                one.fetchall() if one.description else [] for one in cursor.execute(asked, prepare=False).results()
+            )
+            return float(clock[0]), dict(said[0]) if said else {}
 
 
 def _made_way(driver: "psycopg.Connection[Any]") -> bool:

@@ -183,12 +183,12 @@ class Writer(_Worker):
         with tx.begin():
             changes(tx)
             told = outbox.TOLD in tx.info
-            # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
-            changed = self._database.changed(tx, mark, told=told)
+            self._database.ending(tx, told=told)
             points.uncommitted()
         points.committed()
         self.fault = None
-        self._changed, self._told = changed, told
+        # Nobody is woken for nothing: a watcher that looks by writing would never sleep.
+        self._changed, self._told = self._database.changed(tx, mark), told
 
     def answered(self, batch: list[Call[Any]]) -> None:
         woken = (watch for watch in tuple(self._watches) if self._told or not watch.objects)

@@ -30,7 +30,7 @@ from runners.connections import GRACE
 from runners.keyring import Keyring
 from runners.masking import Masker
 from runners.orders import Orders
-from runners.record import Record, Unwritten
+from runners.record import Record, TargetEnd, Unwritten
 from runners.spread import Spread, Turns
 from runners.walk import Tools, Walk, Work
 from schemas.quantities import format_duration
@@ -57,6 +57,7 @@ class Execution:
         self._keys = Keyring(tools.secrets, self._masker)
         self._ended: dict[str, StepState] = dict(claim.ended_targets)
         self._outputs: dict[str, Mapping[str, Any]] = {}
+        self._last: TargetEnd | None = None
         self._log = log.bind(run=self.run_id, job=claim.spec.job)
         self._record = Record(tools.journal, tools.clock, claim.fence, self._keys, self._log)
         # the id alone comes from the job's name and its cause: two engines with the same job would share it
@@ -203,14 +204,14 @@ class Execution:
         return await asyncio.to_thread(with_certificates, target, self._work.read)
 
     async def _leave_out(self, name: str, why: Halt) -> None:
-        await self._record.end_target(name, StepState.SKIPPED, {}, why)
+        await self._record.end_target(TargetEnd(name, StepState.SKIPPED, {}, why))
         self._ended[name] = StepState.SKIPPED
 
     async def _finish(self, halt: Halt | None) -> None:
         state = run_state(self._ended.values())
         outputs = await self._run_outputs()
         points.reach("run.walked")
-        await self._record.finish(state, outputs, halt)
+        await self._record.finish(state, outputs, halt, last=self._last)
         self.note(state=state.value)
         self._log.info("run finished", state=state.value)
 
@@ -244,7 +245,11 @@ class Execution:
             return
         outputs = walk.outputs()
         stopped = turns.halted if state is StepState.FAILED and success_of(list(walk.records.values())) else None
-        await self._record.end_target(name, state, outputs, stopped)
+        end = TargetEnd(name, state, outputs, stopped)
+        if len(self._places()) == 1:  # its end is the run's: one commit says both
+            self._last = end
+        else:
+            await self._record.end_target(end)
         self._ended[name] = state
         self._outputs[name] = outputs
 

@@ -43,7 +43,7 @@ _BEAT = LEASE.total_seconds() / 3
 _POLL = 5.0
 """Seconds after which the journal is asked even where nothing told us to."""
 _BREATH = 0.01
-"""Seconds between two looks: commits come in crowds."""
+"""Seconds from one look to the next at least: commits come in crowds. The first of a crowd is answered at once."""
 _STRAY_BEATS = 2
 """After so many renewals in a row a run that is held and not worked on here is given back: one may fall between a
 claim's commit and its start."""
@@ -204,6 +204,7 @@ class Runner:
         drained = asyncio.ensure_future(self._draining.wait())
         try:
             while not self._draining.is_set():
+                looked = self._clock.monotonic()
                 try:
                     async with self._claiming:
                         await self._look()
@@ -215,7 +216,7 @@ class Runner:
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if self._fairness.waits else _POLL))
                 await asyncio.wait({changed, drained}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
-                await asyncio.sleep(_BREATH)
+                await asyncio.sleep(max(0.0, looked + _BREATH - self._clock.monotonic()))
             # wishes are heard to the end
             while self._active:
                 self._hear(await self._wishes())

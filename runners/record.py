@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -13,7 +14,7 @@ from engine.progress import StepRecord
 from engine.states import RunState, StepState
 from journal import discoveries, leases, steps, uses
 from journal.clock import Clock
-from journal.errors import AlreadyStarted, Unavailable
+from journal.errors import AlreadyStarted, FenceLost, Unavailable
 from journal.fence import Fence
 from journal.steps import StepEnd
 from journal.store import Journal
@@ -34,6 +35,16 @@ class Scan:
 
     discovery: str
     found: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TargetEnd:
+    """Nothing is left to do on a target."""
+
+    target: str
+    state: StepState
+    outputs: Mapping[str, Any]
+    reason: str | None = None
 
 
 class Record:
@@ -104,19 +115,30 @@ class Record:
         """Record that a rescue made up for the step's failure."""
         await self._write(lambda tx: steps.rescue(tx, self._fence, target, step.phase, step.id))
 
-    async def end_target(
-        self, target: str, state: StepState, outputs: Mapping[str, Any], reason: str | None = None
-    ) -> None:
+    async def end_target(self, end: TargetEnd) -> None:
         fence, now = self._fence, self._clock.now()
-        await self._write(lambda tx: steps.end_target(tx, fence, target, state, outputs, now, reason))
+        await self._write(lambda tx: _end_target(tx, fence, end, now))
 
     async def release(self) -> None:
         """Hand the run over: queued again, and this attempt does not count as lost."""
         await self._write(lambda tx: leases.release(tx, self._fence, self._clock.now()))
 
-    async def finish(self, state: RunState, outputs: Mapping[str, Any], reason: str | None = None) -> None:
+    async def finish(
+        self, state: RunState, outputs: Mapping[str, Any], reason: str | None = None, *, last: TargetEnd | None = None
+    ) -> None:
+        """End the run, and the `last` of its targets with it."""
         fence, now = self._fence, self._clock.now()
-        await self._write(lambda tx: leases.finish(tx, fence, state, outputs=outputs, now=now, reason=reason))
+
+        def change(tx: Connection) -> None:
+            if last is not None:
+                try:
+                    _end_target(tx, fence, last, now)
+                except FenceLost:
+                    if not leases.left(tx, fence, state, now):  # where the answer to the first commit was lost
+                        raise
+            leases.finish(tx, fence, state, outputs=outputs, now=now, reason=reason)
+
+        await self._write(change)
 
     async def give_up(self, reason: str) -> None:
         """End the run as unknown."""
@@ -157,3 +179,7 @@ class Record:
                 self._log.warning("journal cannot be written", error=error.message)
                 await asyncio.sleep(min(_LONGEST_PAUSE, max(pause, min(1.0, error.retry_after.total_seconds()))))
                 pause *= 2
+
+
+def _end_target(tx: Connection, fence: Fence, end: TargetEnd, now: datetime) -> None:
+    steps.end_target(tx, fence, end.target, end.state, end.outputs, now, end.reason)

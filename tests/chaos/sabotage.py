@@ -49,8 +49,8 @@ def _cause_key() -> None:
         tables.runs.constraints.remove(constraint)
     runs.there = lambda tx, cause: None
     # What is counted and told of a run's end asks for the one run of that id.
-    counts.run_ended = lambda tx, run: None
-    happenings.run_ended = lambda tx, run, now: None
+    counts.run_ended = lambda tx, row: None
+    happenings.run_ended = lambda tx, run, row, now: None
     runs._known_of = lambda keys: select(tables.runs.c.cause_key).where(false())  # type: ignore[assignment, return-value]
 
 

@@ -20,7 +20,7 @@ from journal.tables import runs as table
 from runners import record as recording
 from runners.keyring import Keyring
 from runners.masking import Masker
-from runners.record import Record
+from runners.record import Record, TargetEnd
 from tests.contract.conftest import Desk, GivenClock, opened
 from tests.journalwriter import get, put
 from tests.postgresql import shared
@@ -107,7 +107,7 @@ async def test_a_step_whose_start_and_end_were_not_answered_is_done_once_and_kno
     losing.lose(times)
     await record.end(T, SPACE, 1, GOOD)
     losing.lose(times)
-    await record.end_target(T, StepState.SUCCEEDED, {"freed": 1})
+    await record.end_target(TargetEnd(T, StepState.SUCCEEDED, {"freed": 1}))
     view = await losing.desk.see(runs.get, fence.run)
     ((step,),) = [place.steps for place in view.results]
     assert (step.state, step.attempts, step.outputs) == (StepState.SUCCEEDED, 1, {"used": 71})
@@ -149,7 +149,7 @@ async def test_other_writes_about_a_step_that_were_not_answered_are_done_once(lo
     assert await losing.desk.see(uses.of_run, fence.run) == ()
 
 
-@pytest.mark.parametrize("end", ["finish", "give_up", "release"])
+@pytest.mark.parametrize("end", ["finish", "finish with its last target", "give_up", "release"])
 async def test_the_end_of_a_run_that_was_not_answered_is_told_once(losing: Losing, end: str) -> None:
     """And its runner does not take itself for replaced."""
     record, fence = await losing.recorded()
@@ -158,11 +158,14 @@ async def test_the_end_of_a_run_that_was_not_answered_is_told_once(losing: Losin
     match end:
         case "finish":
             await record.finish(RunState.SUCCEEDED, {"freed": 1})
+        case "finish with its last target":
+            last = TargetEnd(T, StepState.SUCCEEDED, {})
+            await record.finish(RunState.SUCCEEDED, {"freed": 1}, last=last)
         case "give_up":
             await record.give_up("an error")
         case _:
             await record.release()
-    state = {"finish": "succeeded", "give_up": "unknown", "release": "queued"}[end]
+    state = {"give_up": "unknown", "release": "queued"}.get(end, "succeeded")
     assert await losing.desk.state(fence.run) == state
     assert await losing.desk.see(evidence.of, fence.run) == ()
     lost = await losing.desk.see(lambda conn: conn.execute(select(table.c.lost)).scalar_one())
@@ -170,4 +173,4 @@ async def test_the_end_of_a_run_that_was_not_answered_is_told_once(losing: Losin
     if end != "release":
         losing.desk.clock.advance(1)
         with pytest.raises(FenceLost):
-            await record.finish(RunState.SUCCEEDED, {})
+            await record.finish(RunState.SUCCEEDED, {}, last=TargetEnd(T, StepState.SUCCEEDED, {}))
