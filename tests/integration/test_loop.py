@@ -27,6 +27,7 @@ from reconciler.mirror import Mirror
 from reconciler.mirrorfolder import MARK
 from reconciler.objects import Objects
 from reconciler.wake import Wake
+from schemas.quantities import format_instant
 from tests.catalogs import PROJECT
 from tests.trees import without_end
 
@@ -412,3 +413,54 @@ async def test_what_a_commit_sets_off_is_known_though_the_one_before_was_not_the
     assert site.loop.sync.applied == head
     (event,) = await site.journal.read(lambda conn: events.recent(conn, "noted"))
     assert (event.state, event.key.split("/")[1]) == ("started", head)
+
+
+@pytest.mark.parametrize("policy", ["none", "latest", "all"])
+async def test_after_an_outage_windows_hold_what_they_held_and_nothing_else(tmp_path: Path, policy: str) -> None:
+    """An engine that was away from minute 5 to 185, with a window from 60 to 120 in between: what was due in it is
+    skipped for it, or is not put off any more, whatever is caught up of the rest; each instant is accounted for."""
+    clock = _Set()
+    made = Site(tmp_path)
+    made.loop = made.new_loop(clock=clock)
+    times = "from: {}, until: {}".format(*(format_instant(START + timedelta(minutes=minute)) for minute in (60, 120)))
+    text = (
+        JOB.replace("queueOne", "allow")
+        + "---\n"
+        + JOB.split("---\n")[1].replace("greet", "later").replace("queueOne", "allow")
+    )
+    for name, blocked in (("greet", "skip"), ("later", "defer")):
+        catches = f"catchUp: {{policy: {policy}, window: 1d, max: 100}}"
+        text += (
+            f"---\napiVersion: opsconductor/v1\nkind: Schedule\nmetadata: {{name: {name}}}\n"
+            f"spec: {{jobRef: {name}, every: 10m, {catches}}}\n"
+            f"---\napiVersion: opsconductor/v1\nkind: Window\nmetadata: {{name: {name}}}\n"
+            f"spec: {{effect: deny, {times}, blocked: {blocked}, jobs: {{names: [{name}]}}}}\n"
+        )
+    made.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/all.yaml": text})
+    await made.look()
+    clock.instant += timedelta(minutes=5)
+    await made.look()
+    clock.instant += timedelta(hours=3)
+    made.loop = made.new_loop(clock=clock)
+    await made.loop.start()
+    await made.look()
+
+    rows = await made.journal.read(lambda conn: conn.execute(select(decisions)).all())
+    found: dict[str, dict[str, int]] = {"greet": {}, "later": {}}
+    for row in rows:
+        found[row.schedule][row.reason or row.verdict] = (
+            found[row.schedule].get(row.reason or row.verdict, 0) + row.times
+        )
+    assert (
+        found
+        == {
+            "none": {"greet": {"window": 6, "missed": 12}, "later": {"missed": 18}},
+            "latest": {"greet": {"window": 6, "missed": 11, "run": 1}, "later": {"missed": 17, "run": 1}},
+            "all": {"greet": {"window": 6, "run": 12}, "later": {"run": 18}},
+        }[policy]
+    )
+    starts = await made.journal.read(
+        lambda conn: conn.execute(select(runs_table.c.starts_at, runs_table.c.state)).all()
+    )
+    assert {row.state for row in starts} <= {"queued"}, "no window holds them any more"
+    await made.journal.close()
