@@ -287,6 +287,7 @@ def _catalog(workspace: "Workspace") -> Any:
 
 def _table(kind: str, items: list[dict[str, Any]], status: "StatusReader | None", *, empty: str) -> Table:
     data = {"items": items}
+    rows: list[tuple[str, ...]]
     if kind == "Run":
         columns: tuple[str, ...] = ("RUN", "STATE", "STARTED", "TOOK", "TARGETS", "CAUSE", "REASON")
         return Table(columns, [_run_row(i) for i in items], data, ("ATTEMPT", "RUNNER", "COMMIT"), empty)
@@ -298,11 +299,15 @@ def _table(kind: str, items: list[dict[str, Any]], status: "StatusReader | None"
         return Table(
             ("APPLIED", "OBSERVED", "READY", "MESSAGE"), [_sync_row(i) for i in items], data, ("ENGINE",), empty
         )
+    if kind == "ChannelStatus":
+        columns = ("NAME", "STATE", "WAITING", "DEAD", "LAST DELIVERED", "ERROR")
+        return Table(columns, [_channel_row(i) for i in items], data, ("FAILING SINCE",), empty)
+    if kind in _STATUS_KINDS and kind != "Decision":
+        rows = [(_name(i), *_status_cells(i.get("status"))) for i in items]
+        return Table(("NAME", "STATE", "LAST RUN"), rows, data, (), empty)
     if kind in STATUS_FOLDERS and status is not None:
         beside = {i["metadata"]["name"]: i.get("status", {}) for i in status.each(STATUS_FOLDERS[kind])}
-        rows: list[tuple[str, ...]] = [
-            (_name(i), *_status_cells(beside.get(_name(i))), _about(i), _labels(i)) for i in items
-        ]
+        rows = [(_name(i), *_status_cells(beside.get(_name(i))), _about(i), _labels(i)) for i in items]
         return Table(("NAME", "STATE", "LAST RUN", "DESCRIPTION"), rows, data, ("LABELS",), empty)
     rows = [(_name(i), _about(i), _labels(i)) for i in items]
     return Table(("NAME", "DESCRIPTION"), rows, data, ("LABELS",), empty)
@@ -327,6 +332,13 @@ def _status_cells(status: dict[str, Any] | None) -> tuple[str, str]:
     last = status.get("lastRun") or status.get("lastDecision") or status.get("lastEvent") or {}
     state = status.get("state") or last.get("state") or last.get("reason") or last.get("decision") or ""
     return (str(state), str(status.get("run") or last.get("run") or ""))
+
+
+def _channel_row(item: dict[str, Any]) -> tuple[str, ...]:
+    status = item["status"]
+    numbers = (str(status.get(key, "")) for key in ("waiting", "deadLetters"))
+    rest = (str(status.get(key) or "") for key in ("lastDelivered", "error", "failingSince"))
+    return (_name(item), str(status.get("state") or ""), *numbers, *rest)
 
 
 def _request_row(item: dict[str, Any]) -> tuple[str, ...]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from engine.graphfacts import Verdict
 from engine.pinned import RUNNER
 from engine.states import NodeState, RunState, StepState
-from engine.views import RunView, StepView, TargetView
+from engine.views import NodeView, RunView, StepView, TargetView
+from engine.yamltext import stamp
 from opsconductor.dashboard.rendering import took
 
 _GOOD = (StepState.SUCCEEDED, StepState.SKIPPED)
@@ -17,6 +19,20 @@ def of_run(run: RunView, at: datetime, usual: float | None) -> str:
     if run.rehearsal is not None:
         return "nothing was sent, connected to or opened"
     return ", ".join(_parts(run, at, usual))
+
+
+def why_of(node: NodeView) -> str:
+    """Why a node of a workflow is as it is: the recorded reason, else what people said, and until when it waits."""
+    record = node.record
+    until = record.until if record.state is NodeState.WAITING else None
+    waits = [] if until is None else [f"{'waits for people' if node.kind == 'gate' else 'waits'} until {stamp(until)}"]
+    said = [] if record.gate is None else [_vote(one) for one in record.gate.verdicts]
+    return record.reason or "; ".join([*waits, *said])
+
+
+def _vote(one: Verdict) -> str:
+    said = f"{'approved' if one.approved else 'rejected'} by {one.by}"
+    return f"{said}: {' '.join(one.reason.split())}" if one.reason else said
 
 
 def _parts(run: RunView, at: datetime, usual: float | None) -> Iterator[str]:

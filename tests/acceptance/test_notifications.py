@@ -159,6 +159,8 @@ def test_a_dead_letter_is_shown_and_sent_again(site: Make, sink: Sink) -> None:
     assert (nothing.returncode, "the id is empty" in nothing.stderr) == (2, True)
     page = made.wait(lambda: _page(made) if "Dead letters" in _page(made) else None, what="the dead letter on the page")
     assert "1 notification could not be delivered." in page and "| ops | 1 |" in page
+    table = made.run("get", "channelstatus").stdout.splitlines()
+    assert [line.split()[:4] for line in table] == [["NAME", "STATE", "WAITING", "DEAD"], ["ops", "working", "0", "1"]]
     sink.status = 200
     sent = made.json("notify", "replay", letter["id"][:8], "-o", "json", *state)
     assert (sent["replayed"], sent["messages"][0]["id"]) == (1, letter["id"])

@@ -120,6 +120,7 @@ def test_status_of_jobs_schedules_and_targets_stands_beside_it(site: Make) -> No
     assert job_status["consecutiveFailures"] == 0
     assert here.status("jobs/bad.yaml")["consecutiveFailures"] == 1
     assert here.status("jobs/bad.yaml")["lastRun"]["run"] == bad
+    assert ["bad", "failed", bad] in [line.split() for line in here.run("get", "jobstatus").stdout.splitlines()]
     schedule_status = here.status("schedules/often.yaml")
     assert schedule_status["lastDecision"]["run"] == run["metadata"]["name"]
     assert instant(schedule_status["next"]) > instant(run["spec"]["cause"]["instant"])

@@ -87,7 +87,9 @@ def test_the_document_alone_is_accepted_too(here: Site, pages: Pages) -> None:
 def test_an_open_run_is_cancelled_by_the_command_that_its_page_shows(here: Site, pages: Pages) -> None:
     here.request("slow", "jobRef: slow")
     run = here.running("slow")["metadata"]["name"]
-    acts = pages.data(f"/api/v1/runs/{run}")["shown"]["acts"]
+    shown = pages.data(f"/api/v1/runs/{run}")["shown"]
+    assert "waits for people until" in {node["id"]: node["reason"] for node in shown["nodes"]}["ask"]
+    acts = shown["acts"]
     assert [one["title"] for one in acts] == ["Cancel this run"]
     done = here.run(*acts[0]["command"].split()[1:], cwd=here.pulled())
     assert done.returncode == 0, done.stderr

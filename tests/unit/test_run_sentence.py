@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.graphfacts import NodeRecord
+import pytest
+
+from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, RunId
 from engine.states import NodeState, RunState, StepState
 from engine.views import NodeView, RunView, StepView, TargetView
-from opsconductor.dashboard.sentence import of_run
+from opsconductor.dashboard.sentence import of_run, why_of
 
 BEGUN = datetime(2026, 11, 22, 2, tzinfo=UTC)
 AT = BEGUN + timedelta(seconds=90)
@@ -47,3 +49,23 @@ def test_a_gate_waits_for_people_and_a_wait_for_nobody() -> None:
     )
     held = run(RunState.RUNNING, workflow=True, nodes=nodes)
     assert of_run(held, AT, None) == "for 1m30s, it waits for people at ask"
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "why"),
+    [
+        ("gate", {"state": NodeState.WAITING, "until": AT}, "waits for people until 2026-11-22T02:01:30Z"),
+        ("wait", {"state": NodeState.WAITING, "until": AT}, "waits until 2026-11-22T02:01:30Z"),
+        ("gate", {"state": NodeState.WAITING, "until": AT, "votes": [("ann", True, "")]},
+         "waits for people until 2026-11-22T02:01:30Z; approved by ann"),
+        ("gate", {"state": NodeState.SUCCEEDED, "until": AT, "votes": [("ann", True, ""), ("bob", True, "seen\nit")]},
+         "approved by ann; approved by bob: seen it"),
+        ("gate", {"state": NodeState.FAILED, "reason": "rejected", "votes": [("bob", False, "no")]}, "rejected"),
+        ("job", {"state": NodeState.RUNNING}, ""),
+    ],
+)  # fmt: skip
+def test_a_node_says_for_whom_it_waits_and_who_has_answered(kind: str, record: dict[str, Any], why: str) -> None:
+    votes = record.pop("votes", None)
+    verdicts = tuple(Verdict(by, yes, BEGUN, "act", reason) for by, yes, reason in votes or ())
+    gate = None if votes is None else OpenGate("sha256:00", verdicts=verdicts)
+    assert why_of(NodeView(kind, None, (), NodeRecord("ask", gate=gate, **record))) == why

@@ -26,6 +26,7 @@ from opsconductor.dashboard.definitions import lines_of
 from opsconductor.dashboard.differences import differences
 from opsconductor.dashboard.pages.briefs import usual_seconds
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery, number_of
+from opsconductor.dashboard.sentence import why_of
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.dashboard.timeline import timeline
 from opsconductor.rehearsed import lines, of_node, of_place, of_step
@@ -243,7 +244,7 @@ def _node(node: NodeView) -> Data:
         "verdict": "" if node.would is None else of_node(node_file(node)),
         "needs": list(node.needs),
         "runs": runs,
-        "reason": _unsaid(node.record.reason, node.would),
+        "reason": _unsaid(why_of(node), node.would),
         "under": node.job or node.kind,
         "href": f"/runs/{runs[0]}" if len(runs) == 1 else None,
     }
