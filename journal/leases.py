@@ -127,6 +127,7 @@ _LOST = select(
     table.c.lost,
     table.c.runner,
     table.c.workflow,
+    table.c.token,
 ).where(~table.c.workflow)
 _EXPIRED = _LOST.where(
     _OPEN, _RUNNING, or_(table.c.lease_until < bindparam("now"), table.c.lease_until > bindparam("latest"))
@@ -135,6 +136,7 @@ _ALL_RUNNING = _LOST.where(_OPEN, _RUNNING)
 _STRAYED = _LOST.where(
     _OPEN, _RUNNING, table.c.runner == bindparam("by"), table.c.id.in_(bindparam("which", expanding=True))
 )
+_BEGUN = select(steps.c.seq).where(steps.c.run == bindparam("which"), steps.c.token == bindparam("held")).limit(1)
 _TO_QUEUE = {"state": RunState.QUEUED.value, "runner": None, "lease_until": None}
 _COUNT_LOST = update(table).where(table.c.seq == bindparam("which")).values(lost=table.c.lost + 1)
 _REQUEUE = update(table).where(table.c.seq == bindparam("which")).values(**_TO_QUEUE)
@@ -246,8 +248,16 @@ def reap(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
 
 
 def give_back(tx: Connection, runner: str, strays: Collection[RunId], now: datetime) -> tuple[Reaped, ...]:
-    """Take runs that the runner holds, and does not work on, away from it as lost; it would renew them for ever."""
-    return tuple(_lose(tx, row, now) for row in tx.execute(_STRAYED, {"by": runner, "which": sorted(strays)}).all())
+    """Take runs that the runner holds, and does not work on, away from it as lost; it would renew them for ever.
+
+    One of which nothing was begun under this claim does not count as lost: the answer to the claim's commit was.
+    """
+    rows = tx.execute(_STRAYED, {"by": runner, "which": sorted(strays)}).all()
+    return tuple(_lose(tx, row, now) if _has_begun(tx, row) else _requeued(tx, row) for row in rows)
+
+
+def _has_begun(tx: Connection, row: AnyRow) -> bool:
+    return tx.execute(_BEGUN, {"which": row.seq, "held": row.token}).first() is not None
 
 
 def void(tx: Connection, now: datetime) -> tuple[Reaped, ...]:
@@ -266,9 +276,14 @@ def _lose(tx: Connection, row: AnyRow, now: datetime) -> Reaped:
         return Reaped(run, RunState.UNKNOWN)
     if RunState.QUEUED not in RUN_TRANSITIONS[RunState(row.state)]:
         raise ValueError(f"run {run} is {row.state} and cannot be queued again")
+    return _requeued(tx, row)
+
+
+def _requeued(tx: Connection, row: AnyRow) -> Reaped:
+    points.record("reap")
     tx.execute(_REQUEUE, {"which": row.seq})
-    outbox.add(tx, "run", run)
-    return Reaped(run, RunState.QUEUED)
+    outbox.add(tx, "run", row.id)
+    return Reaped(RunId(row.id), RunState.QUEUED)
 
 
 def unprove(tx: Connection, seq: int, why: str, now: datetime) -> None:

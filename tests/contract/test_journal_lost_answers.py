@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from engine.pinned import PlannedStep, Script
 from engine.states import RunState, StepState
-from journal import evidence, outbox, points, runs, uses
+from journal import evidence, leases, outbox, points, runs, steps, uses
 from journal.errors import FenceLost, Unavailable
 from journal.steps import StepEnd
 from journal.store import Journal
@@ -21,7 +21,7 @@ from runners import record as recording
 from runners.keyring import Keyring
 from runners.masking import Masker
 from runners.record import Record, TargetEnd
-from tests.contract.conftest import Desk, GivenClock, opened
+from tests.contract.conftest import Desk, GivenClock, a_run, opened
 from tests.journalwriter import get, put
 from tests.postgresql import shared
 from tests.wire import LostCommit, wire
@@ -174,3 +174,21 @@ async def test_the_end_of_a_run_that_was_not_answered_is_told_once(losing: Losin
         losing.desk.clock.advance(1)
         with pytest.raises(FenceLost):
             await record.finish(RunState.SUCCEEDED, {}, last=TargetEnd(T, StepState.SUCCEEDED, {}))
+
+
+async def test_a_claim_that_was_not_answered_costs_the_run_none_of_its_attempts(losing: Losing) -> None:
+    """Its runner holds what it does not know of, and gives it back; nothing of it has begun."""
+    desk = losing.desk
+    await desk.enqueue(a_run())
+    for _ in range(4):
+        losing.lose(1)
+        with pytest.raises(Unavailable):
+            await desk.claim()
+        (held,) = (await desk.do(leases.renew, desk.runner)).held
+        (given,) = await desk.do(leases.give_back, desk.runner, [held], desk.clock.now())
+        assert given.to is RunState.QUEUED
+    (claim,) = await desk.claim()
+    await desk.do(steps.start, claim.fence, T, "steps", "space", 1, desk.clock.now())
+    await desk.do(leases.give_back, desk.runner, [claim.fence.run], desk.clock.now())
+    lost = await desk.see(lambda conn: conn.execute(select(table.c.lost)).scalar_one())
+    assert lost == 1, "what has begun was lost"
