@@ -32,7 +32,7 @@ ENV_HINT = (
 )
 POWERSHELL_HINT = "call the command itself with the value as an argument: Get-Item -LiteralPath $env:NAME"
 _SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
-_OWN_NAME = re.compile(r"(?<![A-Za-z0-9_])OC[0-9]+(?![A-Za-z0-9_])", re.IGNORECASE)
+_OWN_NAME = re.compile(r"[Oo][Cc](?<![A-Za-z0-9_]..)[0-9]++(?![A-Za-z0-9_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,9 @@ def _not_read(script: str, parts: Sequence[Literal | Hole], holes: Sequence[Hole
         return f"a script holds at most {MAX_HOLES} expressions"
     if HOLE in script or "\ue001" in script or "\0" in script:
         return "a script with expressions holds no NUL and no characters U+E000 or U+E001"
-    own = next((found for part in parts if isinstance(part, Literal) and (found := _OWN_NAME.search(part.text))), None)
-    if own is not None:
+    # Where the letters stand nowhere, as in most scripts, nothing need be searched for.
+    texts = [part.text for part in parts if isinstance(part, Literal)] if "oc" in script.lower() else []
+    if (own := next(filter(None, map(_OWN_NAME.search, texts)), None)) is not None:
         return f"a script with expressions does not name '{own[0]}': the values are set as OC1, OC2, …"
     return None
 

@@ -109,6 +109,15 @@ class Hole:
 
 def split(text: str) -> tuple[Literal | Hole, ...]:
     """The parts of a text in order; none for an empty text. Raises ExpressionError for a `${{` without its `}}`."""
+    return _remembered(text) if len(text) <= _SHORT else tuple(_parts(text))
+
+
+_SHORT = 500
+"""Code points of a text whose parts are remembered: each check of a step asks for them."""
+
+
+@lru_cache(maxsize=1024)
+def _remembered(text: str) -> tuple[Literal | Hole, ...]:
     return tuple(_parts(text))
 
 

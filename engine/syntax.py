@@ -49,13 +49,17 @@ def find_end(text: str, start: int) -> int | None:
     found = _MARK.search(text, start, last)
     while found is not None:
         position = found.start()
-        if (end := _string_end(text, position, last, unclosed)) is not None:
-            position = end
-        elif text.startswith("}}", position) and not depth:
-            return position
-        else:
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            position += 1
+        match text[position]:
+            case "{":
+                depth += 1
+                position += 1
+            case "}" if not depth and text.startswith("}}", position):
+                return position
+            case "}":
+                depth -= 1
+                position += 1
+            case _:
+                position = _string_end(text, position, last, unclosed) or position + 1
         found = _MARK.search(text, position, last)
     return None
 

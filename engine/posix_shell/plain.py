@@ -6,11 +6,12 @@ defines a function or reads a script. So each command is asked by itself, and on
 all. Of a script that holds anything else, or in which a command would evaluate a value, nothing is said: it has to be
 followed (`scan`), which comes to the same verdicts and gives the reasons.
 
-What is repeated is never given back, so each character is read a fixed number of times.
+What is repeated is never given back, so each character is read a fixed number of times. Of lines that are alike but for
+their numbers, as long scripts have them, one is read.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ _COMMAND = re.compile(
     re.DOTALL,
 )
 _REST = re.compile(rf"{_GAP}\Z")
+_NUMBER = re.compile(r"[1-9](?<![A-Za-z0-9_$].)[0-9]*+(?![A-Za-z0-9_])")
+"""Which one it is says nothing: none is the name of a program. 0 may be the name of the input."""
 _SUBSTITUTION = re.compile(rf"\$\((?!\()([^()`#\n{HOLE}]++)\)")
 # Of a command that was read as above.
 _DOUBLE = r'"(?:[^"\\]|\\.)*+"'
@@ -69,6 +72,8 @@ _TEST = re.compile(
 )
 _PRINTED = re.compile(rf"printf[ \t]++(?:'(?!')|\"[^\"\\${_MARKS}]|[A-Za-z0-9%])")
 """Of a test and of `printf` those that may take any value in its place."""
+_NOTHING = ":"
+"""A command after lines that may end in `then`."""
 _CODE_OPTION = re.compile(
     r"(?:^|\s)(?:-[ce]|/[ckCK]|--[a-z-]*?(?:command|cmd|exec|eval|rsh|rsync-path|run|script|program|hook|checkpoint))"
 )
@@ -77,6 +82,8 @@ _UNREAD = re.compile(
     # Backquotes, a backslash before the end of a line, a value after a `$`, an odd descriptor, an element of an array.
     rf"`|\\\\\n|\${HOLE}|[^\x00-\x7f][<>]|(?:^|(?<=[ \t\n;&|<>]))[\"'\\]*+[A-Za-z_][A-Za-z0-9_\"'\\]*+\["
 )
+_SHORT = 500
+"""Characters of a command or a script whose answer is remembered: there are the same ones again and again."""
 _ASKED = frozenset({"[", "test", "printf", "wait", "jobs"})
 """Programs that take data, but not in each of their words."""
 _STRUCTURING = frozenset(
@@ -94,6 +101,8 @@ _SIMPLE = (
 """Programs that evaluate none of their words, and take their input as data."""
 _WATCHED = (PROGRAMS.keys() - _SIMPLE - _ASKED) | _STRUCTURING | {"crontab"}
 """Words with which a command may be more than it seems."""
+_JOINING = frozenset({"|", "||", "&&"})
+"""Operators after which there must be another command, in the same line or a later one."""
 _CLOSING = frozenset({"fi", "done"})
 _STATEFUL = COMPUTED_NAMES | PROMPTS
 
@@ -108,21 +117,63 @@ class _Plain:
     is_fed: bool
     """Whether such may go to its input, from the commands before it."""
     is_piped: bool
+    joins: bool
+    """Whether it takes more than one line, or ends what a line before it has begun."""
 
 
-def readings(text: str) -> list[Reading] | None:
+def readings(text: str) -> Sequence[Reading] | None:
     """How each value is read, a HOLE in the text, in their order; None: the script has to be followed.
 
     If it need not be, it evaluates no variable, and computes with none but those that are numbers of bash.
     """
-    if _INNER in text or DYNAMIC in text or _UNREAD.search(text) is not None or (parts := _parts(text)) is None:
+    if _INNER in text or DYNAMIC in text:
+        return None
+    alike = _NUMBER.sub("1", text)
+    if len(alike) <= _SHORT:
+        return _of_short(alike)
+    by_line = _of_lines(alike)
+    return by_line if by_line is not None else _of_all(alike)
+
+
+def _of_all(text: str) -> tuple[Reading, ...] | None:
+    if _UNREAD.search(text) is not None or (parts := _parts(text)) is None:
         return None
     found: list[Reading] = []
     commands: list[_Plain] = []
-    if not all(_read(part, found, commands) for part in parts):
+    if not all(_read(part, found, commands) for part in parts) or not _take_data(commands):
         return None
+    return tuple(found)
+
+
+_of_short = lru_cache(maxsize=1_024)(_of_all)
+"""Scripts of a few words are often alike but for their values and numbers."""
+
+
+def _of_lines(text: str) -> tuple[Reading, ...] | None:
+    """The same of a script whose lines are whole commands: of lines that are alike only the first is read.
+
+    None is no answer here: quotes, here-documents, backslashes and operators may join lines.
+    """
+    lines = text.split("\n")
+    different = "\n".join((*dict.fromkeys(lines), _NOTHING, ""))
+    if "\\\n" in different or _UNREAD.search(different) is not None or (parts := _parts(different)) is None:
+        return None
+    *inner, whole = parts
+    commands: list[_Plain] = []
+    if not all(_read(part, [], commands) for part in inner) or not _read(whole, [], commands, "\n"):
+        return None
+    if any(command.joins for command in commands) or not _take_data(commands):
+        return None
+    found: list[Reading] = []
+    for line in lines:
+        if HOLE in line:
+            _read((_parts(line) or [line])[-1], found, [], "\n")
+    return tuple(found) if len(found) == text.count(HOLE) else None
+
+
+def _take_data(commands: Sequence[_Plain]) -> bool:
     piped = any(command.is_piped for command in commands)
-    return found if all(_takes_data(command, piped=piped) for command in commands) else None
+    return all(_takes_data(command, piped=piped) for command in commands)
 
 
 def _parts(text: str) -> list[str] | None:
@@ -140,22 +191,26 @@ def _parts(text: str) -> list[str] | None:
     return None
 
 
-def _read(text: str, found: list[Reading], commands: list[_Plain]) -> bool:
-    """Reads the commands of one part, and the values in it; whether there are commands, and nothing else."""
-    at, operator, fed = 0, "|", False
+def _read(text: str, found: list[Reading], commands: list[_Plain], operator: str = "|") -> bool:
+    """Reads the commands of one part, and the values in it; whether there are commands, and nothing else.
+
+    `operator` stands before them: after some there must be commands.
+    """
+    at, fed = 0, False
     while (match := _COMMAND.match(text, at)) is not None:
         at = match.end()
-        before, body, comment, operator = match.groups()
+        before, body, comment, after = match.groups()
         told = "$" in body or HOLE in body or _INNER in body
         if told or comment or "#" in before:
             found += ["comment"] * before.count(HOLE)
             found += _values(body)
             found += ["comment"] * (comment or "").count(HOLE)
-        commands.append(_Plain(body, told, fed, operator == "|"))
-        fed = operator == "|" and (fed or told)
+        joins = "\n" in body or (operator in _JOINING and "\n" in before)
+        commands.append(_Plain(body, told, fed, after == "|", joins))
+        fed, operator = after == "|" and (fed or told), after
     rest = _REST.match(text, at)
     found += ["comment"] * text.count(HOLE, at)
-    return rest is not None and operator not in ("|", "||", "&&")
+    return rest is not None and operator not in _JOINING
 
 
 def _values(body: str) -> Iterator[Reading]:
@@ -240,8 +295,6 @@ def _of_words(raw: tuple[str, ...], *, told: bool, fed: bool, piped: bool, redir
     return all(_is_data(arguments, place, word) for place, word in enumerate(words) if DYNAMIC in word.text)
 
 
-_SHORT = 500
-"""Characters of a command whose answer is remembered: scripts have the same ones again and again."""
 _remembered = lru_cache(maxsize=1_024)(_of_words)
 
 

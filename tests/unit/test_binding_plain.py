@@ -63,7 +63,7 @@ def agrees(text: str, dialect: Dialect) -> bool:
     if quick is None:
         return False
     followed = scan.readings(text, [at for at, char in enumerate(text) if char == HOLE], dialect)
-    assert quick == [*followed.values()], text
+    assert [*quick] == [*followed.values()], text
     assert scan.sinks(text, dialect).keys() == COMPUTED_NAMES, text
     return True
 
@@ -98,3 +98,50 @@ def test_what_is_plain_would_be_read_in_the_same_way_if_it_were_followed(seed: i
     )
     texts = ("".join(one) + chance.choice(HEADS) for one in zip(*[commands] * 2, strict=True))
     assert sum(agrees(text, chance.choice(("sh", "bash"))) for text in texts) > 50
+
+
+LINES = (
+    "echo X", 'echo "$x" X 7', "cp a b", 'cp "$x" /srv/31', "fi", "done", "if [ -f X ]; then", "then",
+    "for a in 1 2; do", "# c X", "", "  ls  # X", "x=X", "PS4=5", "tool X", "sleep 10", "tar -xf X", 'echo "a', 'b"',
+    "echo 'a", "b' X", "tool \\", "-c X", "echo X |", "| cat", "cat", "sh", "grep a ||", "true &&", "cat <<E", "E",
+    "x=$(cat", ")", "{", "}", "f() {", "sed s/1/2/e", "(", "echo X | grep 3", "echo `a`", 'echo "${x', '}"', "wait 3",
+    "exec 3< X", "read 5 < X",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_long_script_whose_lines_are_alike_would_be_read_in_the_same_way(seed: int) -> None:
+    """Lines are read once, in whatever order they stand: also where one begins what another ends."""
+    chance = random.Random(seed)
+    plain_ones = 0
+    for _ in range(150):
+        some = chance.choices(LINES, k=chance.randrange(1, 5))
+        lines = [f"echo {number} X" for number in range(60)] + chance.choices(some, k=10)
+        chance.shuffle(lines)
+        plain_ones += agrees(script("\n".join(lines)), "bash")
+    assert plain_ones > 20
+
+
+@pytest.mark.parametrize(
+    "joined", ['echo "a\nb" X', "tool \\\n-c X", "echo X |\nsh", "cat <<E\nX\nE", "x=$(cat\n) X", "f() {\neval X\n}"]
+)
+def test_lines_that_belong_together_are_not_read_apart(joined: str) -> None:
+    many = "".join(f"echo {number} X\n" for number in range(60))
+    alone = plain.readings(script(joined))
+    together = plain.readings(script(f"{many}{joined}\n{many}{joined}\n"))
+    assert (alone is None) == (together is None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("echo 1 X", "echo 2345 X", True),
+        ('curl "https://10.2.3.4:8443/9" -o X', 'curl "https://10.7.7.7:1/1" -o X', True),
+        ("echo X > /dev/fd/1", "echo X > /dev/fd/0", False),
+        ("echo X | m4", "echo X | m5", False),
+        ("echo $10", "echo $1", False),
+        ("echo sqlite3 X", "echo sqlite0 X", False),
+    ],
+)
+def test_which_number_it_is_says_nothing_but_in_names(one: str, other: str, alike: bool) -> None:
+    assert (plain._NUMBER.sub("1", one) == plain._NUMBER.sub("1", other)) is alike
