@@ -26,6 +26,12 @@ _MARKED = (
     runs.c.seq, runs.c.id, runs.c.state, runs.c.commit, runs.c.spec, runs.c.queued_at, runs.c.started_at,
     runs.c.finished_at, runs.c.reason, runs.c.rehearsal.is_not(None).label("dry_run"),
 )  # fmt: skip
+_MARKS = (
+    select(*_MARKED)
+    .where(runs.c.known_as == bindparam("name"), runs.c.workflow == bindparam("workflow", type_=Boolean))
+    .order_by(runs.c.seq.desc())
+    .limit(bindparam("most"))
+)
 _BAD_STEPS = (StepState.FAILED.value, StepState.TIMED_OUT.value, StepState.UNREACHABLE.value, StepState.UNKNOWN.value)
 _BAD_NODES = (NodeState.FAILED.value, NodeState.TIMED_OUT.value, NodeState.UNKNOWN.value)
 
@@ -133,10 +139,11 @@ def _states(conn: Connection, numbers: Collection[int]) -> Mapping[int, RunState
 
 def marks(conn: Connection, name: str, *, workflow: bool, limit: int, before: RunId | None = None) -> tuple[Mark, ...]:
     """The newest runs of a job or workflow, newest first; with `before` those that are older than that run."""
-    query = select(*_MARKED).where(runs.c.known_as == name, runs.c.workflow.is_(workflow))
-    if before is not None:
-        query = query.where(runs.c.seq < select(runs.c.seq).where(runs.c.id == before).scalar_subquery())
-    return tuple(_mark(row) for row in conn.execute(query.order_by(runs.c.seq.desc()).limit(limit)))
+    asked = {"name": name, "workflow": workflow, "most": limit}
+    if before is None:
+        return tuple(map(_mark, conn.execute(_MARKS, asked)))
+    older = _MARKS.where(runs.c.seq < select(runs.c.seq).where(runs.c.id == before).scalar_subquery())
+    return tuple(map(_mark, conn.execute(older, asked)))
 
 
 def _mark(row: AnyRow) -> Mark:

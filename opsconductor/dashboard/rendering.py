@@ -103,4 +103,6 @@ def moment(text: str | None) -> str:
     """An instant for people, in UTC; the page's script shows it in the viewer's zone."""
     if not text:
         return ""
+    if len(text) >= 20 and text.endswith("Z"):  # as our own stamps are, of which a page may have thousands
+        return f"{text[:10]} {text[11:19]} UTC"
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
