@@ -235,7 +235,10 @@ class Runner:
         pools = self._pools() if self._pools is not None else None
         free = self._settings.max_runs - len(self._active)
         name = self._settings.name
-        share, wishes = await self._journal.read(lambda conn: (self._share(conn, pools, free), _wishes(conn, name)))
+        busy = bool(self._active)  # who works on nothing has nothing to hear
+        share, wishes = await self._journal.read(
+            lambda conn: (self._share(conn, pools, free), _wishes(conn, name) if busy else {})
+        )
         self._hear(wishes)
         take = self._fairness.taken(share, free)
         if take <= 0 or self._draining.is_set() or not self._may_claim():
