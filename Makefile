@@ -107,6 +107,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/unit/test_docs_*.py
 
 bench: $(VENV)/.dev programs
+	@tools/programs.sh rabbitmq-server
 	$(BIN)/python -m tests.performance
 
 pictures: $(VENV)/.dev host-programs

@@ -1,0 +1,43 @@
+"""Run by the interpreter of Prefect's own environment: `prefect_noops.py drive|work NOTES`.
+
+A no-op is a background task: `work` serves it, `drive` delays it and answers what was measured. That is the lightest
+way in which Prefect hands work to other processes; a deployed flow starts a process for each run. Which server they
+ask is in the environment. Knows nothing of this project.
+"""
+
+# mypy: ignore-errors
+import asyncio
+import sys
+from pathlib import Path
+
+from noop_measures import Notes, serve
+from prefect import task
+
+notes = Notes(Path(sys.argv[2]))
+
+
+@task(log_prints=False)
+async def noop(name: str) -> None:
+    notes.add(name)
+
+
+class Delayed:
+    async def put(self, names: list[str], *, urgent: bool) -> None:
+        for name in names:
+            noop.delay(name)
+
+    async def began(self) -> dict[str, float]:
+        return notes.read()
+
+    async def has_begun(self, name: str) -> bool:
+        return name in notes.read()
+
+    async def ended(self) -> int:
+        return len(notes.read())
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "work":
+        noop.serve()
+    else:
+        asyncio.run(serve(Delayed()))
