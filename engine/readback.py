@@ -338,6 +338,7 @@ def parse_schedule_status(text: str | bytes) -> ScheduleView:
         next_due=status.maybe_instant("next"),
         suspended=status.maybe_text("suspended"),
         considered_until=status.maybe_instant("consideredUntil"),
+        former_names=status.texts("formerNames") if "formerNames" in status.data else (),
     )
 
 

@@ -246,6 +246,8 @@ def schedule_status(view: ScheduleView) -> Document:
         status["consideredUntil"] = stamp(view.considered_until)
     if view.suspended is not None:
         status["suspended"] = plain(view.suspended)
+    if view.former_names:
+        status["formerNames"] = list(view.former_names)
     return _document("ScheduleStatus", view.name, {"status": status})
 
 

@@ -220,6 +220,8 @@ class ScheduleView:
     """Up to where it is decided, where `last` is ahead of that: a clock that was ahead has started runs beforehand."""
     kept_back: KeptBack | None = None
     """What would become of `next_due` by the definitions in force; None where it would start, or nobody knows."""
+    former_names: tuple[str, ...] = ()
+    """Names that it had and no other schedule has now, under which its earlier decisions are recorded; at most 100."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,12 @@ class Inquiry:
 
     def answer(self, schedule: str, instant: datetime) -> Answer:
         current = self._current(schedule)
-        names = (schedule, *(current.schedule.metadata.previous_names if current else ()))
         evidence = self.evidence
         if evidence is None:
             return answer(Known(schedule, self.now, current, published=False), instant)
+        clock = evidence.clock(schedule)
+        said = current.schedule.metadata.previous_names if current else ()
+        names = tuple(dict.fromkeys((schedule, *said, *(clock.former_names if clock else ()))))
         run = evidence.run_of(names, instant)
         skip, skip_commit = (None if run else evidence.skip_of(names, instant)) or (None, None)
         known = Known(
@@ -81,7 +83,7 @@ class Inquiry:
             now=self.now,
             current=current,
             then=self._then(names, run.commit if run else skip_commit),
-            clock=evidence.clock(schedule),
+            clock=clock,
             run=run,
             skip=skip,
             skip_commit=skip_commit,

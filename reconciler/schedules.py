@@ -27,6 +27,7 @@ from reconciler.decisions import Behind, Deciding, Recorded, record_all
 from reconciler.keptback import KeptBacks
 from reconciler.setbacks import Setback
 from reconciler.turns import in_turns
+from schemas.envelope import MAX_PREVIOUS_NAMES
 from schemas.schedule import ScheduleSpec, Suspension
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,7 @@ class Schedules:
             kept_back=None if due is None else self._kept_back.of(catalog, name, due),
             considered_until=clock.mark,
             suspended=_suspension(schedule.spec, project=catalog.project.spec.suspend),
+            former_names=catalog.former_names("Schedule", name)[:MAX_PREVIOUS_NAMES],
         )
 
     async def adopt(

@@ -84,6 +84,11 @@ class ScheduleClock(Written):
     suspended: str | None = Field(
         default=None, description="Why it does not fire at present; left out where it does.", examples=["holidays"]
     )
+    former_names: Many[str] = Field(
+        default=(),
+        description="Names that it had, under which its earlier decisions are recorded.",
+        examples=[["nightly-rotation"]],
+    )
 
 
 class ScheduleStatus(StatusDocument):

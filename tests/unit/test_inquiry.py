@@ -57,11 +57,16 @@ def nightly(name: str, hour: int, metadata: str = "") -> str:
     return schedule(name, "work", f'cron: "30 {hour} * * *", timeZone: Europe/Berlin', metadata)
 
 
-def status(applied: str, ran: str, by: str, name: str = "nightly") -> dict[str, str]:
+def status(applied: str, ran: str, by: str, name: str = "nightly", former: tuple[str, ...] = ()) -> dict[str, str]:
     cause = Cause("schedule", by, RAN)
     run = RunView(run_id("work", cause), "work", ran, cause, RunState.SUCCEEDED, RAN)
     clock = ScheduleView(
-        name, "work", "f", parse_instant("2026-05-01T00:00:00Z"), DecisionView(name, RAN, "run", run=run.id)
+        name,
+        "work",
+        "f",
+        parse_instant("2026-05-01T00:00:00Z"),
+        DecisionView(name, RAN, "run", run=run.id),
+        former_names=former,
     )
     return {
         "sync.yaml": to_yaml(sync_file(SyncView(applied=applied))),
@@ -92,6 +97,16 @@ def test_a_run_under_a_former_name_is_found(repository: Repository) -> None:
     new = repository.define(nightly("nightly", 2, ", previousNames: [before]"))
     repository.publish(status(new, old, "before"))
     assert repository.ask().answer("nightly", RAN).decision == "run"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_run_under_an_earlier_name_is_found_by_what_the_engine_knows(repository: Repository, known: bool) -> None:
+    """The document says the last of its names alone; the status says all that its journal knows."""
+    old = repository.define(nightly("first", 2))
+    repository.define(nightly("before", 2, ", previousNames: [first]"))
+    new = repository.define(nightly("nightly", 2, ", previousNames: [before]"))
+    repository.publish(status(new, old, "first", former=("before", "first") if known else ()))
+    assert (repository.ask().answer("nightly", RAN).decision == "run") == known
 
 
 def test_what_is_in_force_answers_for_the_future_not_what_lies_on_disk(repository: Repository) -> None:

@@ -199,6 +199,7 @@ DRAWN: dict[str, list[str]] = {
         to_yaml(schedule_status(view))
         for view in (
             ScheduleView("s", "j", "0123", AT),
+            ScheduleView("s", "j", "0123", AT, former_names=("r",)),
             ScheduleView("s", "j", "0123", AT, DecisionView("s", AT, "run", None, RUN), LATER),
             ScheduleView("s", "j", "0123", AT, DecisionView("s", AT, "skipped", "overlap"), None, "no"),
             ScheduleView("s", "j", "0123", AT, DecisionView("s", LATER, "run", None, RUN), LATER, considered_until=AT),
