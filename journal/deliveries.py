@@ -5,7 +5,7 @@ key leave in their order: only the first of them that is neither delivered nor d
 at least once, always with the same id and the same words.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -37,12 +37,6 @@ DEADLINE = timedelta(hours=24)
 """A message that could not be delivered for so long after its first attempt is dead."""
 _FARTHEST = timedelta(hours=2)
 """No attempt is put off for so long. What is, was put off by a clock that has been set back since."""
-KEPT = timedelta(days=7)
-"""So long what was delivered is kept."""
-DEAD_KEPT = timedelta(days=90)
-"""So long dead letters can be sent again."""
-DEAD_MOST = 10_000
-"""So many are kept of a channel, the newest: one that nobody mends for weeks must not fill the disk."""
 _LONGEST = 500
 _HOUR = timedelta(hours=1)
 
@@ -345,45 +339,6 @@ def pinned(conn: Connection, names: Collection[str]) -> dict[str, Mapping[str, A
     """The channels of these names, as the commit in force has them."""
     query = select(channels.c.name, channels.c.spec).where(channels.c.name.in_(names))
     return {row.name: row.spec for row in conn.execute(query)}
-
-
-def replay(tx: Connection, *, channel: str | None = None, id: str | None = None) -> int:  # noqa: A002 - as it is called
-    """Have dead messages sent again, as they were: all, those of a channel, or one (by a unique beginning of its id).
-
-    Their time begins anew. The number of them.
-    """
-    chosen: list[ColumnElement[bool]] = [_DEAD]
-    if channel is not None:
-        chosen.append(messages.c.channel == channel)
-    if id is not None:
-        chosen.append(messages.c.id.startswith(id, autoescape=True))
-    touched = tx.execute(select(messages.c.channel).where(*chosen).distinct()).scalars().all()
-    again = {"state": "waiting", "attempts": 0, "first_at": None, "next_at": None, "hold_until": None}
-    count = tx.execute(update(messages).where(*chosen).values(again)).rowcount
-    if count:
-        outbox.add_all(tx, tuple(("channel", name) for name in touched))
-    return count
-
-
-def trim(tx: Connection, now: datetime) -> int:
-    """Remove what was delivered KEPT ago, the last of each channel apart, and dead letters DEAD_KEPT after they were
-    written or beyond DEAD_MOST of their channel; how many."""
-    delivered_ = messages.c.state == literal_column("'delivered'")
-    last = select(func.max(messages.c.seq)).where(delivered_).group_by(messages.c.channel)
-    given_up = and_(_DEAD, or_(messages.c.created_at < now - DEAD_KEPT, *_beyond(tx)))
-    touched = tx.execute(select(messages.c.channel).where(given_up).distinct()).scalars().all()
-    outbox.add_all(tx, tuple(("channel", name) for name in touched))
-    old = or_(and_(delivered_, messages.c.delivered_at < now - KEPT, messages.c.seq.not_in(last)), given_up)
-    return tx.execute(delete(messages).where(old)).rowcount
-
-
-def _beyond(tx: Connection) -> Iterator[ColumnElement[bool]]:
-    """The oldest dead letters of channels that have too many."""
-    seq, channel = messages.c.seq, messages.c.channel
-    for name in tx.execute(select(channel).where(_DEAD).distinct()).scalars().all():
-        newest = select(seq).where(_DEAD, channel == name).order_by(seq.desc())
-        if (first_too_many := tx.execute(newest.offset(DEAD_MOST).limit(1)).scalar()) is not None:
-            yield and_(channel == name, seq <= first_too_many)
 
 
 def _of_hold(tx: Connection, hold: Hold, values: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 
 from engine.catalog import Catalog
 from engine.channels import pinned
-from journal import deliveries, letters
+from journal import deadletters, letters
 from journal.clock import SystemClock
 from journal.letters import Letter
 from journal.store import Journal
@@ -109,7 +109,7 @@ async def _listed(journal: Journal, *, channel: str | None, id: str | None) -> t
 async def _replayed(journal: Journal, *, channel: str | None, id: str | None) -> tuple[Letter, ...]:  # noqa: A002
     def change(tx: Any) -> tuple[Letter, ...]:
         found = letters.dead(tx, channel=channel, id=id, limit=None)
-        deliveries.replay(tx, channel=channel, id=id)
+        deadletters.replay(tx, channel=channel, id=id)
         return found
 
     return await journal.write(change)

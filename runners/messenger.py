@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from engine.channels import LATEST_ONLY, OF_PROJECT, PinnedChannel
 from engine.delivery import Circuit, pause
 from engine.expiry import has_expired
-from journal import deliveries, uses
+from journal import deadletters, deliveries, uses
 from journal.clock import Clock
 from journal.deliveries import LEASE, Claimed
 from journal.errors import Refused, Unavailable
@@ -178,7 +178,7 @@ class Messenger:
     async def _trim(self) -> None:
         now = self._clock.now()
         if self._trimmed is None or now - self._trimmed >= _TRIMMED_EVERY:
-            await self._journal.write(lambda tx: deliveries.trim(tx, now))
+            await self._journal.write(lambda tx: deadletters.trim(tx, now))
             self._trimmed = now
 
     async def _look(self) -> None:

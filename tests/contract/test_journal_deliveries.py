@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from engine.views import ChannelView, DeadLettersView
-from journal import deliveries, letters, messages, notices, outbox
+from journal import deadletters, deliveries, letters, messages, notices, outbox
 from journal.deliveries import DEADLINE, Claimed
 from journal.messages import Channel, NewMessage
 from journal.noticetables import messages as table
@@ -180,10 +180,10 @@ async def test_replay_sends_dead_letters_as_they_were(desk: Desk) -> None:
         else:
             await desk.do(deliveries.rendered, one.hold, "s", f"words of {one.id}", "text")
             await desk.do(deliveries.dead, one, "no", START)
-    assert await desk.do(deliveries.replay, id="abc") == 1
-    assert await desk.do(deliveries.replay, channel="mail") == 1
-    assert await desk.do(deliveries.replay) == 1
-    assert await desk.do(deliveries.replay) == 0
+    assert await desk.do(deadletters.replay, id="abc") == 1
+    assert await desk.do(deadletters.replay, channel="mail") == 1
+    assert await desk.do(deadletters.replay) == 1
+    assert await desk.do(deadletters.replay) == 0
     found = await claim(desk)
     assert names(found) == ["abc1", "abd2", "mail1"]
     assert [(one.text, one.attempts) for one in found] == [(f"words of {one.id}", 1) for one in found]
@@ -204,9 +204,9 @@ async def test_what_is_over_is_kept_for_a_while(desk: Desk) -> None:
     await desk.do(deliveries.delivered, one.hold, "chat", START)
     await desk.do(deliveries.delivered, last.hold, "chat", START)
     await desk.do(deliveries.dead, two, "no", START)
-    assert await desk.do(deliveries.trim, START + deliveries.KEPT) == 0
-    assert await desk.do(deliveries.trim, START + deliveries.KEPT + timedelta(seconds=1)) == 1
-    assert await desk.do(deliveries.trim, START + deliveries.DEAD_KEPT + timedelta(seconds=1)) == 1
+    assert await desk.do(deadletters.trim, START + deadletters.KEPT) == 0
+    assert await desk.do(deadletters.trim, START + deadletters.KEPT + timedelta(seconds=1)) == 1
+    assert await desk.do(deadletters.trim, START + deadletters.DEAD_KEPT + timedelta(seconds=1)) == 1
     assert await state(desk, "three") == "sending"
     assert await state(desk, "last") == "delivered", "a channel's file goes on saying when it worked last"
 
@@ -245,7 +245,7 @@ async def test_the_file_of_a_channel_changes_with_how_it_does_and_not_with_each_
     assert await shown(desk) == works, "of the newest message that is there"
     await desk.do(deliveries.dead, five, "status 404", desk.clock.now())
     assert await shown(desk) == replace(works, dead=1)
-    assert await desk.do(deliveries.replay) == 1
+    assert await desk.do(deadletters.replay) == 1
     assert await shown(desk) == works
 
 
@@ -327,10 +327,10 @@ async def test_dead_letters_are_sent_again_wherever_the_journal_is(desk: Desk, u
 async def test_of_a_channel_that_nobody_mends_the_newest_dead_letters_are_kept(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "DEAD_MOST", 2)
+    monkeypatch.setattr(deadletters, "DEAD_MOST", 2)
     await written(desk, *(a_message(str(number)) for number in range(4)), a_message("other", channel="mail"))
     for one in await claim(desk):
         await desk.do(deliveries.dead, one, "status 404", START)
-    assert await desk.do(deliveries.trim, START) == 2
+    assert await desk.do(deadletters.trim, START) == 2
     assert [one.id for one in await desk.see(letters.dead)] == ["2", "3", "other"]
-    assert await desk.do(deliveries.trim, START) == 0
+    assert await desk.do(deadletters.trim, START) == 0

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, select
 
-from journal import deliveries, notices, uses
+from journal import deadletters, deliveries, notices, uses
 from journal.noticetables import messages as table
 from journal.tables import AnyRow
 from reconciler import commitstatuses
@@ -159,7 +159,7 @@ async def test_a_forge_that_refuses_is_told_to_people_and_delays_nothing(site: T
     assert (notice.kind, notice.name) == ("Project", "fleet")
 
     site.forge.next = []
-    assert await site.journal.write(lambda tx: deliveries.replay(tx, channel="commitStatus")) == 1
+    assert await site.journal.write(lambda tx: deadletters.replay(tx, channel="commitStatus")) == 1
     await site.until(all_there)
     assert site.forge.states(first) == ["success"]
     assert TOKEN not in str([dict(row._mapping) for row in await site.rows()])
@@ -183,7 +183,7 @@ async def test_the_token_is_nowhere_in_what_is_written_however_the_forge_answers
         await site.look()
     while site.forge.next:
         await site.until(lambda rows: all(row.state != "sending" for row in rows))
-        await site.journal.write(lambda tx: (deliveries.hasten(tx, ["commitStatus"]), deliveries.replay(tx)))
+        await site.journal.write(lambda tx: (deliveries.hasten(tx, ["commitStatus"]), deadletters.replay(tx)))
         site.messenger.poke()
         await asyncio.sleep(0)
     await site.until(lambda rows: all(row.state in ("delivered", "dead", "waiting") for row in rows))

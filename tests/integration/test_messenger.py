@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
 from engine.noticecontext import SAMPLE
-from journal import deliveries, messages, notices, uses
+from journal import deadletters, deliveries, messages, notices, uses
 from journal.deliveries import DEADLINE
 from journal.messages import Channel, NewMessage
 from journal.noticetables import messages as table
@@ -183,7 +183,7 @@ async def test_a_refusal_is_dead_at_once_and_replayed_when_it_is_mended(post: Po
     await post.until(lambda rows: all(row.state == "dead" for row in rows.values()))
     assert [notice.data["message"] for notice in await post.journal.read(notices.pending)] == ["one", "two"]
     await post.channel(f"{server.url}/x")
-    assert await post.journal.write(deliveries.replay) == 2
+    assert await post.journal.write(deadletters.replay) == 2
     post.poke()
     await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
     assert ids(server) == ["one", "two", "one", "two"]
@@ -295,7 +295,7 @@ async def test_after_a_day_of_failures_all_is_dead_and_replay_delivers_it(post: 
     assert len(await post.journal.read(notices.pending)) == len(names)
     server.asked.clear()
     await post.channel(f"{server.url}/x")
-    await post.journal.write(deliveries.replay)
+    await post.journal.write(deadletters.replay)
     post.poke()
     await post.until(lambda rows: all(row.state == "delivered" for row in rows.values()))
     assert sorted(ids(server)) == names
