@@ -43,7 +43,6 @@ _HOUR = timedelta(hours=1)
 # As literals: an index of some states is not used where a state is a parameter.
 _WAITING = messages.c.state == literal_column("'waiting'")
 _SENDING = messages.c.state == literal_column("'sending'")
-_DEAD = messages.c.state == literal_column("'dead'")
 _EARLIER = messages.alias("earlier")
 _LATER = messages.alias("later")
 
