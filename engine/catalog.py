@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from engine import builtin
+from engine import builtin, runnerlabels
 from engine.names import NOTHING, Ledger
 from engine.plugins import NO_PARTS
 from engine.vendored import Library
@@ -13,7 +13,7 @@ from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
 from schemas.discovery import Discovery
 from schemas.envelope import Document
-from schemas.job import Job
+from schemas.job import Job, RunsOn
 from schemas.notification import NotificationChannel, NotificationRule
 from schemas.parts import Parts
 from schemas.policy import Policy, User
@@ -183,6 +183,11 @@ class Catalog:
     def pool_of(self, job: Job) -> str:
         """The pool whose runners take the job: its own, else the project's, else `default`."""
         return job.spec.runs_on.pool or self.default_pool
+
+    def needs_of(self, runs_on: RunsOn) -> dict[str, str]:
+        """The labels that a runner must have, besides those that its pool has."""
+        pool = self.pools.get(runs_on.pool or self.default_pool)
+        return runnerlabels.left_to_ask(runs_on.labels, pool.spec.labels if pool is not None else {})
 
     def pool_of_trigger(self, trigger: Trigger) -> str:
         """The pool that proves what sets the trigger off: that of the job it starts, else the project's."""

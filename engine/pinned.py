@@ -248,6 +248,8 @@ class PinnedSpec:
     outputs: dict[str, Any] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     """Of the pool, in CIDR form: where a host that comes from an expression may lie."""
+    needs: dict[str, str] = field(default_factory=dict)
+    """The labels that a runner of the pool must have to take it."""
     discovery: str | None = None
     """The Discovery, of the run that scans for one."""
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -144,6 +144,7 @@ def _pinned(asked: _Asked, targets: list[Target], steps: tuple[PlannedStep, ...]
         max_failures=job.strategy.max_failures,
         timeout=job.timeout or catalog.project.spec.defaults.timeout or DEFAULT_TIMEOUT,
         outputs=dict(job.outputs),
+        needs=catalog.needs_of(asked.job.runs_on),
         networks=catalog.pools[asked.pool].spec.networks if asked.pool in catalog.pools else (),
         channels=_channels(asked, steps),
     )

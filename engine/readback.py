@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, get_args
 
+from engine import runnerlabels
 from engine.decide import SkipReason, Skips
 from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, CauseKind, RunId
@@ -207,7 +208,9 @@ def _parsed_wait(data: Facts | None) -> Wait | None:
     if data is None:
         return None
     held_by = data.texts("heldBy") if "heldBy" in data.data else ()
-    return Wait(data.maybe_instant("time"), data.maybe_text("group"), held_by)
+    labels = data.mapping("labels", default={}).data
+    needs = runnerlabels.text_of({str(key): str(value) for key, value in labels.items()})
+    return Wait(data.maybe_instant("time"), data.maybe_text("group"), held_by, data.maybe_text("pool"), needs)
 
 
 def _parsed_nodes(status: Facts) -> tuple[NodeView, ...]:

@@ -73,6 +73,7 @@ def plan_scan(catalog: Catalog, discovery: Discovery) -> Planned | PlanRefused:
         sealed=catalog.sealed(credentials),
         labels=dict(discovery.metadata.labels),
         timeout=_timeout(catalog, discovery),
+        needs=catalog.needs_of(spec.runs_on),
         networks=catalog.pools[pool].spec.networks if pool in catalog.pools else (),
         discovery=discovery.name,
     )

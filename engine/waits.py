@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine import runnerlabels
 from schemas.quantities import format_instant
 
 SHOWN = 10
@@ -21,11 +22,14 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a run waits: `until` its time has come, or for a place of its `group`. `held_by` are ids of runs."""
+    """Why a run waits: `until` its time has come, for a place of its `group` (`held_by` are ids of runs), or for a
+    runner of its `pool` that has the labels that it `needs`."""
 
     until: datetime | None = None
     group: str | None = None
     held_by: tuple[str, ...] = ()
+    pool: str | None = None
+    needs: str | None = None
 
 
 def held_file(held: Held | None) -> dict[str, Any]:
@@ -39,6 +43,8 @@ def wait_file(wait: Wait | None) -> dict[str, Any]:
         return {}
     if wait.until is not None:
         return {"waitsFor": {"time": format_instant(wait.until)}}
+    if wait.pool is not None:
+        return {"waitsFor": {"pool": wait.pool, "labels": runnerlabels.labels_of(wait.needs)}}
     return {"waitsFor": {"group": wait.group, **({"heldBy": list(wait.held_by)} if wait.held_by else {})}}
 
 
@@ -48,6 +54,9 @@ def sentence(waits_for: Mapping[str, Any] | None) -> str | None:
         return None
     if waits_for.get("time"):
         return f"waits for its time, {waits_for['time']}"
+    if waits_for.get("pool"):
+        labels = runnerlabels.text_of(waits_for.get("labels") or {})
+        return f"waits for a runner of pool {waits_for['pool']}" + (f" with labels {labels}" if labels else "")
     others = [str(one) for one in waits_for.get("heldBy") or ()]
     more = f" and {len(others) - 1} more" if len(others) > 1 else ""
     return f"waits for a place in group {waits_for.get('group')}" + (f" (held by {others[0]}{more})" if others else "")

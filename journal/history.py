@@ -40,6 +40,8 @@ _SHOWN = (
     runs.c.workflow,
     runs.c.concurrency,
     runs.c.due_at,
+    runs.c.pool,
+    runs.c.needs,
 )
 # Made once: the first page asks them for every job that fails.
 _PAST = (

@@ -96,6 +96,7 @@ _QUEUED = (
     .order_by(table.c.priority.desc(), table.c.seq)
     .limit(bindparam("most"))
 )
+_FIT = or_(table.c.needs.is_(None), table.c.needs.in_(bindparam("needs", expanding=True)))
 _QUEUED_IN_POOLS = _QUEUED.where(table.c.pool.in_(bindparam("pools", expanding=True)))
 _CLAIM = (
     update(table)
@@ -169,14 +170,26 @@ def register(tx: Connection, runner: str, pool: str, host: str, now: datetime) -
         tx.execute(insert(runners), {"name": runner, **values})
 
 
-def claim(tx: Connection, runner: str, pools: Collection[str] | None, limit: int, now: datetime) -> tuple[Claim, ...]:
-    """Take up to `limit` queued runs of the pools (None: of every pool), by priority, then by age."""
+def claim(
+    tx: Connection,
+    runner: str,
+    pools: Collection[str] | None,
+    limit: int,
+    now: datetime,
+    *,
+    needs: Collection[str] | None = None,
+) -> tuple[Claim, ...]:
+    """Take up to `limit` queued runs of the pools (None: of every pool), by priority, then by age.
+
+    `needs`: of the runs that ask for labels those that ask for one of these (`engine.runnerlabels`); None: all.
+    """
     if limit <= 0 or (pools is not None and not pools):
         return ()
-    if pools is None:
-        rows = tx.execute(_QUEUED, {"most": limit}).all()
-    else:
-        rows = tx.execute(_QUEUED_IN_POOLS, {"most": limit, "pools": sorted(pools)}).all()
+    query = _QUEUED if pools is None else _QUEUED_IN_POOLS
+    values = {"most": limit} | ({} if pools is None else {"pools": sorted(pools)})
+    if needs is not None:
+        query, values = query.where(_FIT), values | {"needs": sorted(needs)}
+    rows = tx.execute(query, values).all()
     if not rows:
         return ()
     points.record("claim")

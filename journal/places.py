@@ -131,9 +131,15 @@ def give(tx: Connection, row: AnyRow, slot: Slot) -> RunId:
 
 
 def waits(conn: Connection, rows: Iterable[AnyRow]) -> dict[int, Wait]:
-    """Why those of the runs wait that do, by seq; `rows` have seq, state, concurrency and due_at."""
+    """Why those of the runs wait that do, by seq; `rows` have seq, state, concurrency, due_at, pool and needs.
+
+    One that is queued says so where not every runner of its pool may take it.
+    """
+    rows = tuple(rows)
+    needy = (row for row in rows if row.state == RunState.QUEUED.value and row.needs is not None)
     waiting = [row for row in rows if row.state == RunState.WAITING.value]
     found: dict[int, Wait] = {row.seq: Wait(until=row.due_at) for row in waiting if row.due_at is not None}
+    found |= {row.seq: Wait(pool=row.pool, needs=row.needs) for row in needy}
     groups: dict[str, tuple[tuple[str, ...], frozenset[int]]] = {}
     for row in waiting:
         if row.seq in found or row.concurrency is None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import CompoundSelect, Connection, Select, bindparam, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
+from engine import runnerlabels
 from engine.concurrency import Demand, InTheWay, Replace, Slot
 from engine.graphfacts import NodeRecord
 from engine.identity import Cause, RunId
@@ -110,7 +111,7 @@ _KNOWN = union_all(
 _ADD_RUN = insert(runs).returning(runs.c.seq)
 _ADD_RUNS = insert(runs)
 _TO_END = (runs.c.seq, runs.c.id, runs.c.known_as, runs.c.concurrency, runs.c.state, runs.c.workflow)
-_EXPIRED = select(*_TO_END).where(
+_EXPIRED = select(*_TO_END, runs.c.pool, runs.c.needs).where(
     _OPEN,
     runs.c.state.in_((RunState.WAITING.value, RunState.QUEUED.value)),
     runs.c.queue_deadline <= bindparam("now", type_=Instant),
@@ -304,6 +305,7 @@ def row_of(tx: Connection, new: NewRun, now: datetime, *, plan: str | None = Non
         "libraries": dict(new.libraries) or None,
         "rerun_of": new.rerun_of,
         "pool": new.pool,
+        "needs": runnerlabels.text_of(new.spec.needs) if isinstance(new.spec, PinnedSpec) else None,
         "priority": new.priority,
         "inline": new.inline,
         "workflow": isinstance(new.spec, PinnedWorkflow),
@@ -379,6 +381,8 @@ def expire(tx: Connection, now: datetime) -> tuple[RunId, ...]:
 def _waited_for(row: AnyRow) -> str:
     if row.state == RunState.WAITING.value and row.concurrency is not None:
         return f"no place in group {row.concurrency} became free in time"
+    if row.needs is not None:
+        return f"no runner of pool {row.pool} with labels {row.needs} took it in time"
     return "no runner took it in time"
 
 

@@ -5,11 +5,12 @@ who takes a run first, and never whether it is taken (`runners.fairness`).
 """
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
+from engine import runnerlabels
 from engine.states import RunState
 from journal import leaseclock
 from journal.tables import AnyRow, runners
@@ -30,11 +31,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Of `waiting` runs, `take` are a runner's. `oldest` is the number of the one that has waited longest, if any."""
+    """Of `waiting` runs, `take` are a runner's. `oldest` is the number of the one that has waited longest, if any.
+
+    `needs`: what those runs ask for that ask for labels, as far as the runner has them; None: it takes all.
+    """
 
     waiting: int
     take: int
     oldest: int | None
+    needs: tuple[str, ...] | None = None
 
 
 def share(waiting: int, own: Load, others: Iterable[Load]) -> int:
@@ -61,21 +66,55 @@ def alone(conn: Connection, pools: Collection[str] | None, free: int) -> Share:
     return Share(0, 0, None) if oldest is None else Share(1, free, oldest)
 
 
-def among(conn: Connection, runner: str, pools: Collection[str] | None, free: int) -> Share:
-    """For one of several; the others are those that give signs of life and serve the pool of a run."""
-    first = select(table.c.pool, table.c.seq).where(*_waiting(pools))
-    first = first.order_by(table.c.priority.desc(), table.c.seq).limit(_SEEN)
-    some = first.subquery()
-    rows = conn.execute(select(some.c.pool, func.count(), func.min(some.c.seq)).group_by(some.c.pool)).all()
+def among(
+    conn: Connection,
+    runner: str,
+    pools: Collection[str] | None,
+    free: int,
+    labels: Mapping[str, str] | None = None,
+) -> Share:
+    """For one of several with these labels (None: it takes runs that ask for any); the others are those that give
+    signs of life, serve the pool of a run and have the labels that it asks for."""
+    needs = None if labels is None else tuple(one for one in _asked_for(conn) if runnerlabels.met(one, labels))
+    first = select(table.c.pool, table.c.needs, table.c.seq).where(*_waiting(pools))
+    if needs is not None:
+        first = first.where(or_(table.c.needs.is_(None), table.c.needs.in_(needs)))
+    some = first.order_by(table.c.priority.desc(), table.c.seq).limit(_SEEN).subquery()
+    grouped = select(some.c.pool, some.c.needs, func.count(), func.min(some.c.seq))
+    rows = conn.execute(grouped.group_by(some.c.pool, some.c.needs)).all()
     if not rows:
-        return Share(0, 0, None)
-    others = _others(conn, runner)
+        return Share(0, 0, None, needs)
+    others = [one for one in _alive(conn) if one.name != runner]
     held = _held(conn) if others else {}  # alone it takes what it has room for, whatever it holds
     take = 0
-    for pool, waiting, _ in rows:
-        loads = [_load(held.get(one.name, 0), one.capacity) for one in others if _serves(one.pool, pool)]
+    for pool, asked, waiting, _ in rows:
+        loads = [_load(held.get(one.name, 0), one.capacity) for one in others if _serves(one, pool, asked)]
         take += share(waiting, Load(held.get(runner, 0), free), loads)
-    return Share(sum(row[1] for row in rows), min(free, take), min(row[2] for row in rows))
+    return Share(sum(row[2] for row in rows), min(free, take), min(row[3] for row in rows), needs)
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """So many runs of a pool wait, and none of those who give signs of life takes them: `needs` are their labels."""
+
+    pool: str
+    needs: str | None
+    count: int
+
+
+def untaken(conn: Connection) -> tuple[Untaken, ...]:
+    """What waits for a runner that there is none of, by pool and labels."""
+    waiting = select(table.c.pool, table.c.needs, func.count()).where(*_waiting(None))
+    rows = conn.execute(waiting.group_by(table.c.pool, table.c.needs)).all()
+    alive = _alive(conn) if rows else ()
+    found = (Untaken(*row) for row in rows if not any(_serves(one, row[0], row[1]) for one in alive))
+    return tuple(sorted(found, key=lambda one: (one.pool, one.needs or "")))
+
+
+def _asked_for(conn: Connection) -> Sequence[str]:
+    """Everything that runs ask for that wait and ask for labels."""
+    needy = (_OPEN, table.c.state == RunState.QUEUED.value, table.c.needs.is_not(None))
+    return conn.execute(select(table.c.needs).where(*needy).distinct()).scalars().all()
 
 
 def _waiting(pools: Collection[str] | None) -> list[ColumnElement[bool]]:
@@ -88,17 +127,16 @@ def _held(conn: Connection) -> dict[str, int]:
     return {str(name): int(count) for name, count in conn.execute(query.group_by(table.c.runner))}
 
 
-def _others(conn: Connection, runner: str) -> Sequence[AnyRow]:
+def _alive(conn: Connection) -> Sequence[AnyRow]:
     """Those who give signs of life."""
-    alive = runners.c.shown_until >= leaseclock.at(conn)
-    query = select(runners.c.name, runners.c.pool, runners.c.capacity)
-    return conn.execute(query.where(alive, runners.c.name != runner)).all()
+    query = select(runners.c.name, runners.c.pool, runners.c.capacity, runners.c.labels)
+    return conn.execute(query.where(runners.c.shown_until >= leaseclock.at(conn))).all()
 
 
 def _load(held: int, capacity: int | None) -> Load:
     return Load(held, max(0, (capacity or 0) - held))
 
 
-def _serves(pools: str, pool: str) -> bool:
-    """Whether a runner of these pools, as its row names them, takes runs of that one."""
-    return pools == "*" or pool in pools.split(",")
+def _serves(runner: AnyRow, pool: str, asked: str | None) -> bool:
+    """Whether it takes such runs; who serves every pool has every label."""
+    return runner.pool == "*" or (pool in runner.pool.split(",") and runnerlabels.met(asked, runner.labels or {}))

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Dialect
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row of any query; its columns are attributes."""
-VERSION = 19
+VERSION = 20
 """Raised with every change of the tables; `journal.upgrades` upgrades older ones step by step."""
 COMPATIBLE = 15
 """The oldest version whose programs may go on with these tables, beside newer ones. Where a change is such that they
@@ -99,6 +99,8 @@ runs = Table(
     Column("libraries", json_value()),
     Column("rerun_of", Characters),
     Column("pool", Characters, nullable=False),
+    # The labels that its runner must have, as one text (`engine.runnerlabels`).
+    Column("needs", Characters),
     Column("priority", BigInteger, nullable=False, default=0),
     Column("inline", Boolean, nullable=False, default=False),
     Column("state", Characters, nullable=False),
@@ -166,6 +168,8 @@ RUNS_IN_LINE = Index(
     sqlite_where=_OPEN,
     postgresql_where=_OPEN,
 )
+_NEEDY = _OPEN & runs.c.needs.is_not(None)
+RUNS_NEEDY = Index("runs_needy", runs.c.state, runs.c.needs, sqlite_where=_NEEDY, postgresql_where=_NEEDY)
 _LATER = runs.c.due_at.is_not(None)
 RUNS_LATER = Index("runs_later", runs.c.due_at, sqlite_where=_LATER, postgresql_where=_LATER)
 

@@ -16,6 +16,7 @@ from journal.tables import (
     PRODUCT,
     RUNS_IN_LINE,
     RUNS_LATER,
+    RUNS_NEEDY,
     VERSION,
     commits,
     discoveries,
@@ -114,6 +115,12 @@ def _with_parts(connection: Connection) -> None:
     metadata.create_all(connection, tables=[file_parts])
 
 
+def _with_needs(connection: Connection) -> None:
+    kind = runs.c.needs.type.compile(connection.dialect)
+    _executing(f"ALTER TABLE runs ADD COLUMN needs {kind}")(connection)
+    RUNS_NEEDY.create(connection)
+
+
 _OF_9 = [commits, notices, tallies, messages, channels, counts]
 _UPGRADES: dict[int, Callable[[Connection], object]] = {
     2: _executing("ALTER TABLE runs ADD COLUMN message TEXT"),
@@ -138,6 +145,7 @@ _UPGRADES: dict[int, Callable[[Connection], object]] = {
     17: _with_ledger,
     18: _with_backlogs,
     19: _with_parts,
+    20: _with_needs,
 }
 """How a journal of the version before becomes one of this version. PostgreSQL holds none from before 11. Since then the
 tables say who may use them."""

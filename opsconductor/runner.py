@@ -51,7 +51,9 @@ class LoneRunner:
         self._stop = asyncio.Event()
         self._since = clock.now()
         files = AskedFiles(journal, clock)
-        self._running = Running(settings.running, journal, clock, pools=lambda: settings.pools, repository=files)
+        self._running = Running(
+            settings.running, journal, clock, pools=lambda: settings.pools, repository=files, labels=settings.labels
+        )
         self._hooks = PinnedHooks(journal, settings.pools)
         self._telling: set[asyncio.Task[None]] = set()
         self._turned = clock.monotonic()
@@ -120,7 +122,7 @@ class LoneRunner:
         await self._stop.wait()
 
     def _sign(self, now: datetime) -> Sign:
-        return self._running.sign(now, since=self._since, labels=self._settings.labels)
+        return self._running.sign(now, since=self._since)
 
     def _pushed(self) -> None:
         """Tell who leads, who looks at the source then."""

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from secrets import token_hex
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from engine.catalog import DEFAULT_POOL
@@ -36,8 +35,17 @@ class Running:
     """
 
     def __init__(
-        self, settings: RunningSettings, journal: Journal, clock: Clock, *, pools: Pools | None, repository: Repository
+        self,
+        settings: RunningSettings,
+        journal: Journal,
+        clock: Clock,
+        *,
+        pools: Pools | None,
+        repository: Repository,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
+        """`labels` are what runs may ask of it besides its pool; None: whatever they ask."""
+        self._labels = labels
         self._settings = settings
         self._journal = journal
         self._clock = clock
@@ -56,7 +64,7 @@ class Running:
         """As runs name who works on them."""
         return self._name
 
-    def sign(self, now: datetime, *, since: datetime, labels: Mapping[str, str] = MappingProxyType({})) -> Sign:
+    def sign(self, now: datetime, *, since: datetime) -> Sign:
         """A sign of life, for whoever shares the journal."""
         working = self.working
         return Sign(
@@ -68,7 +76,7 @@ class Running:
             seen_at=now,
             runs=0 if working is None else working.runs,
             capacity=self._settings.capacity,
-            labels=labels,
+            labels=self._labels or {},
         )
 
     @property
@@ -155,6 +163,7 @@ class Running:
                 host=platform.node(),
                 lock=settings.state.runner_lock,
                 max_runs=settings.capacity,
+                labels=self._labels,
                 local=LocalSettings(restricted=settings.restricted),
             ),
         )

@@ -67,6 +67,8 @@ class RunnerSettings:
     host: str
     lock: Path
     max_runs: int = 50
+    labels: Mapping[str, str] | None = None
+    """What runs may ask of it besides its pool; None: whatever they ask."""
     local: LocalSettings = field(default_factory=LocalSettings)
     limits: Limits = field(default_factory=Limits)
     finally_limit: timedelta = FINALLY_LIMIT
@@ -246,7 +248,7 @@ class Runner:
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        for claim in await self._claimed(pools, take):
+        for claim in await self._claimed(pools, take, share.needs):
             self._start(Execution(claim, self._tools))
 
     def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
@@ -254,13 +256,15 @@ class Runner:
             return Share(0, 0, None)
         if not self._journal.shared:
             return shares.alone(conn, pools, free)
-        return shares.among(conn, self._settings.name, pools, free)
+        return shares.among(conn, self._settings.name, pools, free, self._settings.labels)
 
-    async def _claimed(self, pools: frozenset[str] | None, most: int) -> tuple[Claim, ...]:
+    async def _claimed(
+        self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None
+    ) -> tuple[Claim, ...]:
         """Claim. Who is cancelled meanwhile may have claimed already, and hands it over: nobody works on it here."""
         name = self._settings.name
         claiming = asyncio.ensure_future(
-            self._journal.write(lambda tx: leases.claim(tx, name, pools, most, self._clock.now()))
+            self._journal.write(lambda tx: leases.claim(tx, name, pools, most, self._clock.now(), needs=needs))
         )
         try:
             return await asyncio.shield(claiming)

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.envelope import Document, Identifier, Many, Model, Name, ParamSchema, Scalar
 from schemas.quantities import Duration, Period, Positive, PositiveShare, Share
 from schemas.rules import exactly_one, has, none_of, published, when
+from schemas.runnerlabels import LABEL_KEY, LABEL_VALUE
 from schemas.selector import Selection
 from schemas.target import Become, UserName
 
@@ -118,8 +119,18 @@ class Step(Model):
         return self
 
 
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY)]
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE)]
+
+
 class RunsOn(Model):
     pool: Name | None = Field(default=None, description="The pool whose runners take the run.", examples=["default"])
+    labels: dict[LabelKey, LabelValue] = Field(
+        default_factory=dict,
+        description="Of those runners only the ones with all of these labels: their own (`runner --labels`), or those "
+        "of the RunnerPool.",
+        examples=[{"site": "eu"}],
+    )
 
 
 class Strategy(Model):

@@ -295,7 +295,7 @@ class RunPlace(Written):
 
 
 class RunWait(Written):
-    """Why it waits: one of the two."""
+    """Why it waits: one of the three."""
 
     time: Instant | None = Field(default=None, description="For this: jitter, notBefore or a window.", examples=[AT])
     group: str | None = Field(
@@ -303,6 +303,10 @@ class RunWait(Written):
     )
     held_by: Many[str] | None = Field(
         default=None, description="The runs that had its places when this was written.", examples=[[RUN]]
+    )
+    pool: str | None = Field(default=None, description="For a runner of this pool.", examples=["default"])
+    labels: dict[str, str] | None = Field(
+        default=None, description="The labels that this runner must have.", examples=[{"site": "eu"}]
     )
 
 

@@ -30,9 +30,10 @@ from opsconductor.settings import (
     secret_variables,
     state_home,
 )
+from schemas.runnerlabels import LABEL_KEY, LABEL_VALUE
 
 _POOL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=[A-Za-z0-9._-]{0,63}")
+_LABEL = re.compile(f"{LABEL_KEY.strip('^$')}={LABEL_VALUE.strip('^$')}")
 _MOST = 1_000
 
 PoolOption = Annotated[
@@ -44,7 +45,9 @@ CapacityOption = Annotated[
 ]
 LabelsOption = Annotated[
     str,
-    typer.Option("--labels", envvar="OPSCONDUCTOR_LABELS", metavar="K=V,...", help="What the health page says of it."),
+    typer.Option(
+        "--labels", envvar="OPSCONDUCTOR_LABELS", metavar="K=V,...", help="What runsOn.labels of jobs may ask for."
+    ),
 ]
 ProbesOption = Annotated[
     str,

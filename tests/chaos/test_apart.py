@@ -261,6 +261,28 @@ def _probe(url: str, method: str = "GET") -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def test_a_run_waits_for_a_runner_with_its_labels_and_says_so(fleet: Fleet) -> None:
+    asks = "  runsOn: {labels: {site: eu}}\n"
+    fleet.push(MAIN, {"opsconductor.yaml": DEFINITIONS + asks})
+    ann = fleet.controller("ann", "--dashboard", "127.0.0.1:0")
+    fleet.runner("cid", "--labels", "site=us")
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.ask("ask", jobRef="say", params={"word": "hello"})
+    waits = {"pool": "default", "labels": {"site": "eu"}}
+    fleet.until_branch(lambda seen: [run["status"].get("waitsFor") for _, run in seen.runs()] == [waits], fleet)  # type: ignore[arg-type]
+    pages = told(fleet, "ann", "the dashboard listens")
+    fleet.until_true(lambda: len(_health(pages)["runners"]) == 1)
+    assert _health(pages)["untaken"] == [waits | {"count": 1}]
+    with urllib.request.urlopen(f"{pages}/health", timeout=10) as answer:
+        said = " ".join(answer.read().decode().split())
+    assert "1 run of pool default waits for a runner with labels site=eu, and there is none." in said
+    fleet.runner("dan", "--labels", "rack=7,site=eu")
+    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    name = fleet.one("SELECT runner FROM runs")
+    assert f"name={name}" in fleet.members["dan"].log.read_text()
+    fleet.stop(ann)
+
+
 def test_who_drains_hands_the_lead_over_first(fleet: Fleet) -> None:
     """What it works on may take the whole grace time; another decides and publishes meanwhile."""
     gate = fleet.folder / "gate"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from engine import zones
+from engine import runnerlabels, zones
 from engine.yamltext import stamp
-from journal import attendance, leadership, leaseclock, letters, measures, wellbeing
+from journal import attendance, leadership, leaseclock, letters, measures, shares, wellbeing
 from journal.errors import Unavailable
 from journal.measures import Measures
 from opsconductor import health
@@ -51,11 +51,11 @@ async def load(sources: Sources, _: Asked) -> Data:
 PAGE = Page(
     "/health", "health", load, name="Health",
     gives=("ready", "sentence", "parts", "version", "startedAt", "upSeconds", "clock", "paused", "git", "store",
-           "working", "rank", "unread", "controllers", "runners", "queues", "open", "gates", "behind", "messages",
-           "failing", "dead"),
+           "working", "rank", "unread", "controllers", "runners", "untaken", "queues", "open", "gates", "behind",
+           "messages", "failing", "dead"),
 )  # fmt: skip
 
-_NOTHING: Data = {"unread": None, "controllers": [], "runners": [], "queues": [], "open": [], "gates": 0,
+_NOTHING: Data = {"unread": None, "controllers": [], "runners": [], "untaken": [], "queues": [], "open": [], "gates": 0,
                   "behind": [], "messages": [], "failing": [], "dead": []}  # fmt: skip
 
 
@@ -115,6 +115,10 @@ def _shared(conn: Connection) -> Data:
     runners = attendance.known_runners(conn, at=at)
     led = None if leads is None or leads.until is None else leads.name
     return {
+        "untaken": [
+            {"pool": one.pool, "labels": runnerlabels.labels_of(one.needs), "count": one.count}
+            for one in shares.untaken(conn)[:_RUNNERS]
+        ],
         "controllers": [_shown(one) | {"leads": one.name == led} for one in controllers[:_RUNNERS]],
         "runners": [
             _shown(one) | {"pool": one.pool, "runs": one.runs, "capacity": one.capacity, "labels": dict(one.labels)}
