@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.chaos import launcher
 
+DECIDING = "deciding from now on"
+
 
 async def _run(options: argparse.Namespace) -> None:
     """Reap and execute until the run has ended, then drain."""
@@ -69,6 +71,7 @@ async def _decide(options: argparse.Namespace) -> None:
         loop = Loop(journal=journal, mirror=mirror, objects=Objects(mirror.path), wake=wake, clock=clock, branch="main")
         await loop.look()
         await loop.start()
+        print(DECIDING, flush=True)
         await loop.run(stop)
     await journal.close()
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.chaos import evidence, history
+from tests.chaos.second import DECIDING
 from tests.chaos.site import Daemon, Site
 
 LEASE = "3"
@@ -67,8 +68,10 @@ def test_the_cause_key_keeps_two_deciders_from_starting_a_run_twice(site: Site, 
     first = site.start(chaos=chaos)
     site.until_applied(commit, first)
     second = _second(site, "decider", chaos=chaos)
+    site.until_log(DECIDING, second)
+    before = site.seen().ended("quick")
     site.ask("ask-pair", jobRef="pair")
-    site.until_branch(lambda seen: seen.ended("pair") > 0 and seen.ended("quick") > 4, first)
+    site.until_branch(lambda seen: seen.ended("pair") > 0 and seen.ended("quick") > before + 4, first)
     site.stop(second)
     site.settle(first)
     _reported(site, sabotaged=sabotaged, as_=("doubled", "a step that may not be repeated"))
@@ -81,6 +84,7 @@ def test_two_deciders_that_see_each_other_agree(site: Site) -> None:
     first = site.start()
     site.until_applied(commit, first)
     second = _second(site, "decider", chaos={})
+    site.until_log(DECIDING, second)
     site.ask(*(f"ask-{number}" for number in range(10)), jobRef="wrong")
     site.until_branch(lambda seen: seen.ended("wrong") > 0 and seen.ended("quick") > 8, first)
     site.stop(second)
