@@ -3,8 +3,9 @@
 import re
 
 from engine.posix_shell.documents import Documents
-from engine.posix_shell.pieces import Case, Command, Dialect, Refusal, Unsure, Word
+from engine.posix_shell.pieces import HOLE, Case, Command, Dialect, Refusal, Unsure, Word
 from engine.posix_shell.source import BREAKS, SPACE
+from engine.posix_shell.table import PROGRAMS
 
 _LEADING = frozenset({"if", "then", "elif", "else", "while", "until", "do", "!", "{", "time"})
 """Words after which a command follows."""
@@ -13,13 +14,46 @@ _CLOSING = frozenset({"fi", "done", "esac", "}"})
 
 
 _NEVER = -1
+_LOUD = frozenset(
+    {
+        "case",
+        "curl",
+        "exit",
+        "false",
+        "for",
+        "jobs",
+        "printf",
+        "return",
+        "select",
+        "set",
+        "shift",
+        "test",
+        "true",
+        "wait",
+    }
+)
+"""Programs that take data, and may do more."""
+_QUIET = sorted(
+    name
+    for name, known in PROGRAMS.items()
+    if known.words == known.input == "data" and name.isalnum() and name not in _LOUD
+)
+_READ = r"\$[A-Za-z][A-Za-z0-9_]*+"
+_DATA = rf"""[A-Za-z0-9_./:@%+,-]++|{_READ}|'[^'\n{HOLE}]*+'|"(?:[^"\\$`\n{HOLE}]++|{_READ})*+\""""
+_DATA_LINES = re.compile(
+    rf"(?:[ \t]*+(?:(?:{'|'.join(_QUIET)})(?:[ \t]++(?:{_DATA})++)*+[ \t]*+|#[^\n{HOLE}]*+)?+\n)++"
+)
+"""Lines of one command that sets nothing and goes nowhere."""
 
 
 class Lists(Documents):
     """Reads the commands of a script, in one pass."""
 
-    def __init__(self, text: str, dialect: Dialect) -> None:
+    def __init__(self, text: str, dialect: Dialect, *, passes: bool = False) -> None:
         super().__init__(text, dialect)
+        self._passes = passes
+        self.passed: list[str] = []
+        """Lines that were passed over."""
         self._all: list[Command] = []
         self.functions: set[str] = set()
         self._scopes: list[tuple[str, int]] = [("", 0)]
@@ -51,7 +85,10 @@ class Lists(Documents):
             elif char == "\n":
                 self._at += 1
                 self._bodies()
-                command = self._next(command, frames)
+                following = self._next(command, frames)
+                if following is not command and close is None and not frames and len(self._scopes) == 1:
+                    self._pass_over()
+                command = following
             elif char == ")" and not frames and close:
                 if len(self._pending) != waiting:
                     raise Unsure("a here-document begins after the end of its substitution")
@@ -70,6 +107,12 @@ class Lists(Documents):
         if close or frames:
             raise Unsure("a bracket or 'case' does not end")
         self._depth -= 1
+
+    def _pass_over(self) -> None:
+        """Lines that need not be followed, where a command begins: nothing but programs that take data."""
+        if self._passes and (passed := _DATA_LINES.match(self._text, self._at, self._end)) is not None:
+            self.passed.append(passed[0])
+            self._at = passed.end()
 
     def bodies_ended(self) -> None:
         if self._pending:

@@ -171,8 +171,20 @@ def _of_lines(text: str) -> tuple[Reading, ...] | None:
     return tuple(found) if len(found) == text.count(HOLE) else None
 
 
-def _take_data(commands: Sequence[_Plain]) -> bool:
-    piped = any(command.is_piped for command in commands)
+def taking_data(text: str) -> frozenset[str] | None:
+    """The programs that lines without values call, each of them a whole command; None where one of them may evaluate
+    a variable, or where a program of such a name may be something else."""
+    different = "\n".join((*dict.fromkeys(_NUMBER.sub("1", text).split("\n")), ""))
+    commands: list[_Plain] = []
+    if _UNREAD.search(different) is not None or not _read(different, [], commands, "\n"):
+        return None
+    if any(command.joins for command in commands) or not _take_data(commands, piped=True):
+        return None
+    return frozenset(command.text.split(None, 1)[0] for command in commands)
+
+
+def _take_data(commands: Sequence[_Plain], *, piped: bool = False) -> bool:
+    piped = piped or any(command.is_piped for command in commands)
     return all(_takes_data(command, piped=piped) for command in commands)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from engine.posix_shell import plain
 from engine.posix_shell.arguments import AS_COMMAND, Arguments
 from engine.posix_shell.blocks import Blocks
 from engine.posix_shell.digits import Digits
@@ -26,10 +27,9 @@ from engine.posix_shell.wrappers import Skips, array_of, begins, filled, is_all,
 
 def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Reading | Refusal]:
     """For each hole, an offset in `text` where HOLE stands in its place, how the value is read there."""
-    scan = Scan(text, dialect)
+    scan = Scan(text, dialect, passes=True)
     try:
-        scan.commands(close=None)
-        scan.bodies_ended()
+        scan = scan.read()
     except Unsure as unsure:
         reason = f"stands in a script that cannot be followed for certain: {unsure.reason}"
         known = {hole: scan.found.get(hole) for hole in holes}
@@ -43,10 +43,9 @@ def sinks(text: str, dialect: Dialect) -> dict[str, Sink]:
 
 
 def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
-    scan = Scan(text, dialect, depth)
+    scan = Scan(text, dialect, depth, passes=True)
     try:
-        scan.commands(close=None)
-        scan.bodies_ended()
+        scan = scan.read()
     except Unsure:
         return {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
     return scan.sinks
@@ -98,8 +97,8 @@ class Scan(Lists):
     A hole is judged by its command as a whole, which is complete only later: `| sh` follows what it executes.
     """
 
-    def __init__(self, text: str, dialect: Dialect, depth: int = 0) -> None:
-        super().__init__(text, dialect)
+    def __init__(self, text: str, dialect: Dialect, depth: int = 0, *, passes: bool = False) -> None:
+        super().__init__(text, dialect, passes=passes)
         self._within = depth
         """Of how many other scripts it is a part."""
         self._arrays_run: set[str] = set()
@@ -107,6 +106,22 @@ class Scan(Lists):
         self._parts: dict[tuple[int, int], Arguments] = {}
         self._known: dict[int, Arguments] = {}
         self._given: dict[int, bool] = {}
+
+    def read(self) -> "Scan":
+        """Reads all of it. Where what was passed over might matter, it is read once more, and nothing passed over."""
+        self.commands(close=None)
+        self.bodies_ended()
+        return self if not self.passed or self._may_pass() else Scan(self._text, self.dialect, self._within).read()
+
+    def _may_pass(self) -> bool:
+        """Whether what was passed over takes its words as data, and hands nothing on."""
+        called = plain.taking_data("".join(self.passed))
+        return (
+            called is not None
+            and self.functions.isdisjoint(called)
+            and not self.followed.reads_last
+            and not self.followed.pipes_all
+        )
 
     def verdict(self, hole: int) -> Reading | Refusal:
         reading = self.found.get(hole)
