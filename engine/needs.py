@@ -4,6 +4,7 @@ The one place that says so: `plan` shows what is found here before a merge, and 
 
 A change is judged on both of its sides: the document as it was and where it stood, and as it is to be; so nothing gets
 out of a rule's reach by a new label, name or file. A file that a document uses is part of it (`engine.ingredients`).
+Who makes a document start another, or start it otherwise, needs `run` of that one besides (`engine.starters`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from engine import ingredients, plan_documents
+from engine import ingredients, plan_documents, starters
 from engine.catalog import Catalog
 from engine.ingredients import Tree
 from engine.permissions import Grant, Permissions, Thing
@@ -21,8 +22,9 @@ from schemas.act import Approval, RunRequest
 from schemas.policy import Verb
 from schemas.reader import Authored
 
-What = Literal["added", "changed", "moved", "removed", "renamed", "uses", "file", "asked"]
-"""What becomes of a document; `uses`: of a file that it uses; `file`: of a file that is no document."""
+What = Literal["added", "changed", "moved", "removed", "renamed", "uses", "file", "asked", "starts"]
+"""What becomes of a document; `uses`: of a file that it uses; `file`: of a file that is no document; `starts`: of what
+it makes start, by a schedule, a trigger or the graph of a workflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Need:
     verb: Verb
     what: What
     about: str
-    """What the verb is done to: the document itself, or the job that a request starts."""
+    """What the verb is done to: the document itself, or the job that a request or the document starts."""
     grants: tuple[Grant, ...]
     denied: tuple[str, ...] = ()
     """Policies that deny it to somebody."""
@@ -67,13 +69,14 @@ def of_change(
     documents = plan_documents.compared(before.by_identity, head.by_identity)
     needs = [
         *_of_documents(in_force, before, head, documents),
+        *_of_starters(in_force, before, head, documents),
         *_of_doubles(in_force, before, head),
         *_of_libraries(in_force, before, head),
     ]
     said = {need.document for need in needs}
     needs += _of_users(in_force, before, head, paths, frozenset(said))
     needs += _of_files(in_force, (path for path in paths if path not in before.files and path not in head.files))
-    return tuple(sorted(needs, key=lambda need: (need.document, need.what)))
+    return tuple(sorted(needs, key=lambda need: (need.document, need.what, need.about)))
 
 
 def _unread(base: Tree, head: Tree, paths: Collection[str], in_use: Mapping[str, Authored]) -> Iterator[Authored]:
@@ -103,6 +106,19 @@ def _of_documents(in_force: Permissions, base: Tree, head: Tree, documents: Docu
             yield _need(in_force, identity, what, map(Thing.of, sides))
     for identity in old.keys() - new.keys() - set(renamed.values()):
         yield _need(in_force, identity, "removed", (Thing.of(old[identity]),))
+
+
+def _of_starters(in_force: Permissions, base: Tree, head: Tree, documents: Documents) -> Iterator[Need]:
+    """What starts by a change alone would otherwise be run by whoever may change a schedule, whatever `run` says."""
+    old, new = base.by_identity, head.by_identity
+    former = {one.after: one.before for one in documents.renamed}
+    for identity in sorted({*documents.added, *documents.changed}):
+        before = old.get(former.get(identity, identity))
+        for about in starters.started_anew(before.document if before is not None else None, new[identity].document):
+            sides = (old.get(former.get(about, about)), new.get(about))
+            things = tuple(Thing.of(side) for side in sides if side is not None) or (_unknown(about),)
+            grants, denied, able = _granted(in_force, "run", things)
+            yield Need(identity, "run", "starts", about, grants, denied, None, able)
 
 
 def _of_doubles(in_force: Permissions, base: Tree, head: Tree) -> Iterator[Need]:
@@ -188,16 +204,19 @@ def of_act(in_force: Permissions, authored: Authored, catalog: Catalog, about: s
         case _:
             return None
     thing = _subject(about or act.identity, catalog)
-    grants, denied = in_force.grants(verb, (thing,))
-    asks = verb != "approve" and any(one.approvals for grant in grants for one in grant.terms)
-    able = approvers(in_force, (thing,)) if asks else ()
-    return Need(act.identity, verb, "asked", f"{thing.kind}/{thing.name}", grants, denied, None, able)
+    grants, denied, able = _granted(in_force, verb, (thing,))
+    waits = able if verb != "approve" else ()
+    return Need(act.identity, verb, "asked", f"{thing.kind}/{thing.name}", grants, denied, None, waits)
 
 
 def _subject(identity: str, catalog: Catalog) -> Thing:
     if identity in catalog.origin:
         return Thing.of(catalog.origin[identity])
     # Labels, name and file of a request are its author's to choose: no rule that asks for them may go by those.
+    return _unknown(identity)
+
+
+def _unknown(identity: str) -> Thing:
     kind, _, name = identity.partition("/")
     return Thing(kind, name, None, None)
 
@@ -209,10 +228,17 @@ def _started(request: RunRequest) -> str | None:
 
 
 def _need(in_force: Permissions, identity: str, what: What, things: Iterable[Thing]) -> Need:
-    sides = tuple(things)
-    grants, denied = in_force.grants("change", sides)
+    grants, denied, able = _granted(in_force, "change", tuple(things))
+    return Need(identity, "change", what, identity, grants, denied, None, able)
+
+
+def _granted(
+    in_force: Permissions, verb: Verb, sides: tuple[Thing, ...]
+) -> tuple[tuple[Grant, ...], tuple[str, ...], tuple[str, ...]]:
+    """Who may do it, which Policies deny it to somebody, and who may approve it where somebody needs approvals."""
+    grants, denied = in_force.grants(verb, sides)
     asks = any(one.approvals for grant in grants for one in grant.terms)
-    return Need(identity, "change", what, identity, grants, denied, None, approvers(in_force, sides) if asks else ())
+    return grants, denied, approvers(in_force, sides) if asks else ()
 
 
 def approvers(in_force: Permissions, things: tuple[Thing, ...]) -> tuple[str, ...]:

@@ -24,13 +24,18 @@ def permissions_of(needs: Iterable[Need]) -> tuple[Permission, ...]:
     """What a commit needs, those that nobody has first."""
     alike: dict[tuple[str, tuple[Grant, ...], tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for need in needs:
-        about = f"{need.about} (which uses {need.by})" if need.by is not None else need.about
-        alike.setdefault((need.verb, need.grants, need.denied, need.approvers), []).append(about)
+        alike.setdefault((need.verb, need.grants, need.denied, need.approvers), []).append(_about(need))
     found = (
         Permission(verb, tuple(dict.fromkeys(documents)), grants, denied, approvers)
         for (verb, grants, denied, approvers), documents in alike.items()
     )
     return tuple(sorted(found, key=lambda one: (bool(one.grants), one.verb, one.documents)))
+
+
+def _about(need: Need) -> str:
+    if need.what == "starts":
+        return f"{need.about} (which {need.document} starts)"
+    return f"{need.about} (which uses {need.by})" if need.by is not None else need.about
 
 
 def permission_text(one: Permission, mark: Callable[[str], str] = str) -> str:

@@ -173,6 +173,28 @@ def test_a_file_that_a_job_uses_is_the_job(site: Site) -> None:
     assert "which uses scripts/dump.sh" in refused(site.follow(linked, root))
 
 
+def test_nobody_runs_by_a_schedule_what_they_may_not_run(site: Site) -> None:
+    """By the example of the how-to: who may change jobs and schedules of a team, and run the jobs of that team."""
+    webs = "objects: {kinds: [Job, Schedule], selector: {matchLabels: {team: web}}}"
+    rules = policy(
+        ADMINS,
+        f"{{subjects: [web], verbs: [change], {webs}, conditions: {{approvals: 1, notRequester: true}}}}",
+        "{subjects: [web], verbs: [run, cancel, approve], objects: {selector: {matchLabels: {team: web}}}}",
+    )
+    root = site.root({RULES: rules})
+    plan = "apiVersion: opsconductor/v1\nkind: Schedule\nmetadata: {name: s, labels: {team: web}}\nspec: {"
+    theirs = site.commit({LAB: f"{plan}jobRef: dump, every: 5s}}\n"}, root, by="bo")
+    assert refused(site.follow(theirs, root)) == (
+        f"commit {theirs[:12]}: bo may not: run Job/dump (which Schedule/s starts): ana"
+    )
+    by_admin = site.commit({LAB: f"{plan}jobRef: dump, every: 5s}}\n"}, root, by="ana")
+    assert passed(site.follow(by_admin, root), by_admin)
+    own = site.commit({LAB: f"{plan}jobRef: work, every: 5s}}\n"}, root, by="bo")
+    assert not passed(site.follow(own, root), own)
+    site.says("dee")
+    assert passed(site.follow(own, root), own)
+
+
 def test_a_slip_of_an_admin_lifts_no_rule(site: Site) -> None:
     root = site.root()
     slip = site.commit({RULES: BROKEN}, root, by="ana")

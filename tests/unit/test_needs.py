@@ -213,6 +213,159 @@ def test_who_mends_a_file_that_cannot_be_read_changes_what_was_in_it() -> None:
     assert verdict(slip, other, "bo", in_use=FILES) == "permitted", "what he does not touch is not his change"
 
 
+# --- what a document starts ---
+
+
+def schedule(ref: str = "jobRef: dump", more: str = "every: 1h", labels: str = "team: web") -> str:
+    return doc(f"kind: Schedule\nmetadata: {{name: s, labels: {{{labels}}}}}\nspec: {{{ref}, {more}}}\n")
+
+
+def trigger(more: str = "", ref: str = "jobRef: dump") -> str:
+    spec = f"{{event: {{definitions: {{}}}}, {ref}{more}}}"
+    return doc(f"kind: Trigger\nmetadata: {{name: t, labels: {{team: web}}}}\nspec: {spec}\n")
+
+
+def workflow(*nodes: str, more: str = "") -> str:
+    spec = f"{{jobs: {{{', '.join(nodes)}}}{more}}}"
+    return doc(f"kind: Workflow\nmetadata: {{name: w, labels: {{team: web}}}}\nspec: {spec}\n")
+
+
+LAB = doc("kind: Discovery\nmetadata: {name: lab, labels: {team: db}}\nspec: {networks: [10.0.0.0/30], ports: [22]}\n")
+S, T, W = (f"definitions/web/{name}.yaml" for name in "stw")
+MINE, THEIRS, GATED = "mine: {jobRef: work}", "theirs: {jobRef: dump}", "theirs: {jobRef: dump, needs: [ok]}"
+GATE = "ok: {approval: {teams: [admins]}}"
+SLEEPS = schedule(more="every: 1h, suspend: true")
+STARTS: dict[str, tuple[Files, Files]] = {
+    "schedules a job that is not his": ({}, {S: schedule()}),
+    "schedules a workflow that is not his": (
+        {"definitions/db/w.yaml": workflow(THEIRS).replace("team: web", "team: db")},
+        {S: schedule("workflowRef: w")},
+    ),
+    "schedules a scan that is not his": ({"definitions/db/lab.yaml": LAB}, {S: schedule("discoveryRef: lab")}),
+    "schedules what is nowhere yet": ({}, {S: schedule("jobRef: later")}),
+    "turns his own schedule to it": ({S: schedule("jobRef: work")}, {S: schedule()}),
+    "lets it run more often": ({S: schedule()}, {S: schedule(more="every: 1s")}),
+    "lets it run with other params": ({S: schedule()}, {S: schedule(more="every: 1h, params: {drop: true}")}),
+    "lets it run with true in the place of 1": (
+        {S: schedule(more="every: 1h, params: {drop: 1}")},
+        {S: schedule(more="every: 1h, params: {drop: true}")},
+    ),
+    "lets it run elsewhere": ({S: schedule(more="every: 1h, limit: {names: [here]}")}, {S: schedule()}),
+    "adds it suspended, and then lets it go": ({S: SLEEPS}, {S: schedule()}),
+    "lets it go at an instant": (
+        {S: SLEEPS},
+        {S: schedule(more="every: 1h, suspend: {until: '2030-01-01T00:00:00Z'}")},
+    ),
+    "lets it go sooner": (
+        {S: schedule(more="every: 1h, suspend: {until: '2030-01-01T00:00:00Z'}")},
+        {S: schedule(more="every: 1h, suspend: {until: '2029-01-01T00:00:00Z'}")},
+    ),
+    "takes the place of a schedule by its name": (
+        {S: schedule("jobRef: work")},
+        {S: schedule().replace("name: s,", "name: s2, previousNames: [s],")},
+    ),
+    "sets it off by an event": ({}, {T: trigger()}),
+    "sets it off with other params": ({T: trigger()}, {T: trigger(", params: {drop: true}")}),
+    "makes it a node of a graph": ({}, {W: workflow(MINE, THEIRS)}),
+    "adds it to a graph": ({W: workflow(MINE)}, {W: workflow(MINE, THEIRS)}),
+    "takes the gate before it away": ({W: workflow(GATE, GATED)}, {W: workflow(THEIRS)}),
+    "opens the gate before it": ({W: workflow(GATE, GATED)}, {W: workflow(GATE.replace("admins", "web"), GATED)}),
+    "gives it other params through the graph": (
+        {W: workflow(THEIRS, more=", params: {a: {type: integer, default: 1}}")},
+        {W: workflow(THEIRS, more=", params: {a: {type: integer, default: 2}}")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_nobody_makes_run_by_a_document_what_they_may_not_run(name: str) -> None:
+    more, then = STARTS[name]
+    base = {**FILES, **more}
+    assert verdict(base, {**base, **then}, "bo") == "forbidden"
+    assert verdict(base, {**base, **then}, "ana") == "permitted"
+    free = policy(ADMINS, "{subjects: [bo], verbs: [change]}", "{subjects: [bo], verbs: [run]}")
+    base["definitions/policy.yaml"] = free
+    assert verdict(base, {**base, **then}, "bo") == "permitted", "who may run it may"
+
+
+LESS: dict[str, tuple[Files, Files]] = {
+    "starts what is his": ({}, {S: schedule("jobRef: work"), T: trigger(ref="jobRef: work"), W: workflow(MINE)}),
+    "suspends it": ({S: schedule()}, {S: SLEEPS}),
+    "suspends it for a while": (
+        {S: schedule()},
+        {S: schedule(more="every: 1h, suspend: {until: '2030-01-01T00:00:00Z'}")},
+    ),
+    "suspends it for longer": (
+        {S: schedule(more="every: 1h, suspend: {until: '2029-01-01T00:00:00Z'}")},
+        {S: schedule(more="every: 1h, suspend: {until: '2030-01-01T00:00:00Z'}")},
+    ),
+    "changes it where it is suspended": ({S: SLEEPS}, {S: SLEEPS.replace("1h", "1s")}),
+    "turns it to a job of his": ({S: schedule()}, {S: schedule("jobRef: work")}),
+    "takes it out of a graph": ({W: workflow(MINE, THEIRS)}, {W: workflow(MINE)}),
+    "takes his own out of a graph": (
+        {W: workflow(MINE, THEIRS, more=", outputs: {o: '${{ jobs.mine.state }}'}")},
+        {W: workflow(THEIRS)},
+    ),
+    "writes a default out": ({S: schedule()}, {S: schedule(more="every: 1h, suspend: false")}),
+    "puts another label on it": ({S: schedule()}, {S: schedule(labels="team: web, tier: a")}),
+    "renames it": ({S: schedule()}, {S: schedule().replace("name: s,", "name: s2, previousNames: [s],")}),
+}
+
+
+@pytest.mark.parametrize("name", LESS)
+def test_to_let_less_start_needs_no_leave_to_run(name: str) -> None:
+    more, then = LESS[name]
+    base = {**FILES, **more}
+    assert verdict(base, {**base, **then}, "bo") == "permitted"
+
+
+def test_who_takes_a_schedule_away_needs_no_leave_to_run() -> None:
+    assert verdict({**FILES, S: schedule(), T: trigger(), W: workflow(THEIRS)}, FILES, "bo") == "permitted"
+
+
+def test_a_job_is_no_other_by_what_the_commit_says_of_it() -> None:
+    """Both sides of what is started count, too: no label, double or new name makes it one's own."""
+    rules = policy(ADMINS, "{subjects: [bo], verbs: [change]}", WEB)
+    base = {**FILES, "definitions/policy.yaml": rules}
+    renamed = {path: text for path, text in base.items() if path != DUMP}
+    moved = {**renamed, "definitions/web/d.yaml": job("mine", more=", previousNames: [dump]")}
+    for after in (
+        {**base, DUMP: job("dump"), S: schedule()},
+        {**base, "definitions/aaa.yaml": job("dump"), S: schedule()},
+        {**moved, S: schedule("jobRef: mine")},
+    ):
+        assert verdict(base, after, "bo") == "forbidden"
+    own = {**base, "definitions/web/new.yaml": job("new"), S: schedule("jobRef: new")}
+    assert verdict(base, own, "bo") == "permitted", "a new job is what the commit says"
+
+
+def test_a_plan_says_what_a_change_starts() -> None:
+    found = needed(FILES, {**FILES, S: schedule()})
+    assert [(need.document, need.verb, need.what, need.about) for need in found] == [
+        ("Schedule/s", "change", "added", "Schedule/s"),
+        ("Schedule/s", "run", "starts", "Job/dump"),
+    ]
+    refused = judged(found, signed("bo"))
+    assert isinstance(refused, Forbidden)
+    assert refused.message == "bo may not: run Job/dump (which Schedule/s starts): ana"
+
+
+def test_a_run_that_wants_approvals_wants_them_of_the_change_that_starts_it() -> None:
+    asks = "conditions: {approvals: 1, notRequester: true}"
+    rules = policy(
+        ADMINS,
+        "{subjects: [web], verbs: [change, approve]}",
+        f"{{subjects: [web], verbs: [run], objects: {{kinds: [Job]}}, {asks}}}",
+    )
+    base = {**FILES, "definitions/policy.yaml": rules}
+    after = {**base, S: schedule()}
+    waits = judged(needed(base, after), signed("bo"))
+    assert isinstance(waits, Waiting)
+    assert waits.message == "Job/dump wants 1 approval of others than the requester: ana, dee may"
+    assert verdict(base, after, "bo", approved=("bo",)) == "waiting"
+    assert verdict(base, after, "bo", approved=("dee",)) == "permitted"
+
+
 # --- approvals ---
 
 TWO = policy(
