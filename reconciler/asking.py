@@ -1,12 +1,26 @@
 """Who asks: the person behind an act, by the signature of the commit that brought it, else by what that claims."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import assert_never
 
 from engine.gates import Person, person
 from engine.trust import MergedBy, Mode, Signature, SignedBy, Unsigned, Untrusted, actor
 from reconciler.answers import Answer
+from reconciler.objects import CommitInfo
 from schemas.policy import User
+
+UNPROVEN = Answer(
+    "refused",
+    "unproven",
+    "nobody can tell which commit brought it: the branch has got thousands of commits since; ask again",
+)
+_UNKNOWN = "unknown"
+
+
+def unknown_commit(at: datetime) -> CommitInfo:
+    """Stands for a commit that was not found, where nothing need be proven: it is nobody's, and of no other time."""
+    return CommitInfo("", _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, at, (), "")
 
 
 def person_of(by: Signature, email: str, users: Mapping[str, User]) -> Person:

@@ -22,11 +22,11 @@ SignedAs = Callable[[CommitInfo, str], Signature]
 
 @dataclass(frozen=True, slots=True)
 class Contenders:
-    """Chooses among the files of one name. `brought` says which commit brought what a file says."""
+    """Chooses among the files of one name. `brought` says which commit brought what a file says; None: unknown."""
 
     objects: Objects
     mode: Mode
-    brought: Callable[[Found], CommitInfo]
+    brought: Callable[[Found], CommitInfo | None]
     signed: SignedAs
 
     def chosen(self, name: str, found: Sequence[Found], waits: OpenAct | None) -> Found | None:
@@ -36,14 +36,16 @@ class Contenders:
         if self.mode == "none":
             return found[0]
         # One that nobody answers for hides none that somebody does.
-        return next(
-            (one for one in found if unsigned(self.signed(self.brought(one), name), self.mode) is None), found[0]
-        )
+        return next((one for one in found if self._answered_for(one, name)), found[0])
+
+    def _answered_for(self, one: Found, name: str) -> bool:
+        commit = self.brought(one)
+        return commit is not None and unsigned(self.signed(commit, name), self.mode) is None
 
     def _replaces(self, one: Found, waits: OpenAct) -> bool:
         """Whether those who signed what waits have put this in its place: later, by a commit that they signed too."""
         commit = self.brought(one)
-        if self.mode == "none" or commit.id == waits.commit or not self.objects.has(waits.commit):
+        if commit is None or self.mode == "none" or commit.id == waits.commit or not self.objects.has(waits.commit):
             return False
         if self.objects.is_ancestor(commit.id, waits.commit):
             return False

@@ -218,16 +218,16 @@ class Objects:
                 signed=found.gpg_signature[0] is not None,
             )
 
-    def introduced(self, head: str, path: str) -> CommitInfo:
+    def introduced(self, head: str, path: str) -> CommitInfo | None:
         """The commit that brought the content which the file at `path` has in `head`, along first parents.
 
-        Looks at 10,000 commits at most, then gives the oldest of them. NoSuchCommit where there is no such file.
+        Looks at 10,000 commits at most; None where none of them brought it. NoSuchCommit where there is no such file.
         """
         return self.introductions(head, (path,))[path]
 
-    def introductions(self, head: str, paths: Iterable[str]) -> Mapping[str, CommitInfo]:
+    def introductions(self, head: str, paths: Iterable[str]) -> Mapping[str, CommitInfo | None]:
         """As `introduced`, for many files in one walk."""
-        found: dict[str, CommitInfo] = {}
+        found: dict[str, CommitInfo | None] = {}
         with intact(self._path):
             at = self._commit(head)
             wanted = set(paths)
@@ -242,7 +242,8 @@ class Objects:
                     found |= dict.fromkeys(brought, self.commit_info(str(at.id)))
                     wanted -= brought
                 at = older if wanted else at
-            return found | dict.fromkeys(wanted, self.commit_info(str(at.id)))
+            # Where the walk ends there may be anybody's commit, signed by somebody who never saw the file.
+            return found | dict.fromkeys(wanted, self.commit_info(str(at.id)) if self._is_first(at) else None)
 
     def _brought(self, older: pygit2.Commit, newer: pygit2.Commit, wanted: set[str]) -> set[str]:
         """Which of the files have another content in the newer commit."""
@@ -385,6 +386,10 @@ class Objects:
             return int(self._repository().odb.read_header(blob)[1])
         except KeyError as error:
             raise pygit2.GitError(f"blob {blob} is missing") from error
+
+    def _is_first(self, commit: pygit2.Commit) -> bool:
+        """Whether it builds on nothing. One whose history was cut off here looks so too, but its own text does not."""
+        return b"\nparent " not in self._repository().odb.read(commit.id)[1].partition(b"\n\n")[0]
 
     def _entry(self, commit: pygit2.Commit, path: str) -> pygit2.Object | None:
         try:

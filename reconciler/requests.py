@@ -25,7 +25,7 @@ from reconciler import actgate
 from reconciler.actgate import OpenAct
 from reconciler.answers import Answer
 from reconciler.approvals import heard
-from reconciler.asking import person_of, unsigned
+from reconciler.asking import UNPROVEN, person_of, unknown_commit, unsigned
 from reconciler.contenders import Contenders, SignedAs
 from reconciler.door import Found, Malformed
 from reconciler.launches import new_run
@@ -127,9 +127,13 @@ class Requests:
         commits = await asyncio.to_thread(self._commits, rest.values())
         for number, (name, one) in enumerate(rest.items(), start=1):
             commit = commits[one.head, one.authored.file]
-            asked = Asked(one, commit, first[name], await asyncio.to_thread(signed, commit, name), mode)
-            if not await self._judge(asked, catalog, windows, moment(), rejected):
-                waiting.add(name)
+            if commit is None and (mode != "none" or not isinstance(one.authored.document, RunRequest)):
+                await self._unproven(one.authored.document, moment())
+            else:
+                commit = commit or unknown_commit(first[name])
+                asked = Asked(one, commit, first[name], await asyncio.to_thread(signed, commit, name), mode)
+                if not await self._judge(asked, catalog, windows, moment(), rejected):
+                    waiting.add(name)
             if between is not None and number % _PORTION == 0:
                 await between()
         if waiting or self.waiting:
@@ -170,7 +174,12 @@ class Requests:
             await self._journal.write(change)
             log.info("requests refused for their age", count=len(late), first=min(late))
 
-    def _commits(self, found: Iterable[Found]) -> dict[tuple[str, str], CommitInfo]:
+    async def _unproven(self, act: Document, now: datetime) -> None:
+        """Refuse what may be anybody's: who made some other commit is not who asks."""
+        action = act.spec.action if isinstance(act, RunRequest) else "approval"
+        await self._settle(act, action, None, now, lambda _: UNPROVEN)
+
+    def _commits(self, found: Iterable[Found]) -> dict[tuple[str, str], CommitInfo | None]:
         paths: dict[str, list[str]] = {}
         for one in found:
             paths.setdefault(one.head, []).append(one.authored.file)
@@ -275,7 +284,7 @@ class Requests:
             await self._journal.write(change)
 
     async def _settle(
-        self, act: Document, action: str, by: str, now: datetime, apply: Callable[[Connection], Answer]
+        self, act: Document, action: str, by: str | None, now: datetime, apply: Callable[[Connection], Answer]
     ) -> bool:
         """Whether it was done, and not refused."""
 

@@ -77,6 +77,8 @@ class Resumptions:
             if not isinstance(act, RunRequest) or (view.cause.kind, view.cause.name) != ("request", act.name):
                 continue
             commit = await asyncio.to_thread(self._objects.introduced, found.head, found.authored.file)
+            if commit is None:
+                continue
             instant = act.spec.not_before or commit.committed_at
             same = instant == view.cause.instant and commit.committer_email == view.cause.requested_by
             if same and commit.committed_at <= view.queued_at:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from engine import readmodel
@@ -13,7 +14,7 @@ from engine.views import SyncView
 from journal import acts, graphs, runs
 from journal.clock import SystemClock
 from journal.store import Journal
-from reconciler import actgate, sync
+from reconciler import actgate, objects, sync
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
@@ -305,3 +306,43 @@ async def test_without_signatures_nobody_is_held_and_sync_says_so(site: Site) ->
     await site.look()
     assert site.loop.sync.applied == head
     assert said(await site.asks("any", "{jobRef: dump}", by=None)) == ("accepted", None)
+
+
+async def test_an_act_is_never_in_the_name_of_whoever_signed_where_the_search_ends(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may push the requests branch decides how many commits lie between, and needs no key for it."""
+    monkeypatch.setattr(objects, "_MAX_WALK", 4)
+    await site.begin()
+    evil = {"requests/evil.yaml": doc("kind: RunRequest\nmetadata: {name: evil}\nspec: {jobRef: dump}\n")}
+    site.push(evil, ref=REQUESTS)
+    site.push({"requests/good.yaml": doc("kind: RunRequest\nmetadata: {name: good}\nspec: {jobRef: work}\n")},
+              by="ana", ref=REQUESTS)  # fmt: skip
+    for number in range(4):
+        site.push({f"other-{number}": ""}, ref=REQUESTS)
+    await site.look()
+    found = {name: await site.answer(name) for name in ("evil", "good")}
+    assert {name: one and said(one) for name, one in found.items()} == {
+        "evil": ("refused", "unproven"),
+        "good": ("refused", "unproven"),
+    }
+    assert not any(one and one.requested_by for one in found.values())
+    assert said(await site.asks("again", "{jobRef: dump}", by="ana")) == ("accepted", None)
+
+
+async def test_without_signatures_an_act_older_than_the_search_is_done_and_is_nobodys(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a commit claims is no proof, but the wrong commit does not even claim it."""
+    monkeypatch.setattr(objects, "_MAX_WALK", 2)
+    await site.begin({"opsconductor.yaml": FILES["opsconductor.yaml"]})
+    await site.brings("seen", "{jobRef: work}", by=None)
+    site.push(
+        {"requests/old.yaml": doc("kind: RunRequest\nmetadata: {name: old}\nspec: {jobRef: work}\n")}, ref=REQUESTS
+    )
+    for number in range(3):
+        site.push({f"other-{number}": ""}, by="ana", ref=REQUESTS)
+    await site.look()
+    found = await site.answer("old")
+    assert found is not None
+    assert (*said(found), found.requested_by) == ("accepted", None, "unknown")

@@ -8,6 +8,7 @@ import pytest
 from pygit2.enums import FileMode
 
 from engine import entries
+from reconciler import objects
 from reconciler.objects import CommitInfo, NoSuchCommit, Objects
 from schemas.characters import MAX_BYTES
 
@@ -220,14 +221,13 @@ def test_who_brought_many_files_is_found_in_one_walk(store: Store, monkeypatch: 
         brought[f"r{number:02}"] = head
     files["r07"] = b"again"
     head = brought["r07"] = store.commit(dict(files), head)
-    assert {path: store.objects.introduced(head, path).id for path in ("r00", "r07", "r59")} == {
-        path: brought[path] for path in ("r00", "r07", "r59")
-    }
+    one_by_one = {path: store.objects.introduced(head, path) for path in ("r00", "r07", "r59")}
+    assert {path: info and info.id for path, info in one_by_one.items()} == {path: brought[path] for path in one_by_one}
     read: list[str] = []
     commit = store.objects._commit
     monkeypatch.setattr(store.objects, "_commit", lambda name: read.append(name) or commit(name))
     found = store.objects.introductions(head, brought)
-    assert {path: info.id for path, info in found.items()} == brought
+    assert {path: info and info.id for path, info in found.items()} == brought
     assert len(read) <= 3 * count
 
 
@@ -237,13 +237,27 @@ def test_who_brought_a_file(store: Store) -> None:
     second = store.commit({"r": b"1", "x": b"x"}, first, who="Bob")
     third = store.commit({"r": b"2", "x": b"x"}, second, who="Cid", at=1_700_000_100)
     fourth = store.commit({"r": b"2"}, third, who="Dan")
-    assert store.objects.introduced(second, "r").author_name == "Ann"
-    assert store.objects.introduced(fourth, "r").id == third
+    assert store.objects.introduced(second, "r") == store.objects.commit_info(first)
+    assert store.objects.introduced(fourth, "r") == store.objects.commit_info(third)
     with pytest.raises(NoSuchCommit, match="has no file x"):
         store.objects.introduced(fourth, "x")
     assert store.objects.commit_info(third) == CommitInfo(
         third, "Cid", "cid@x", "Cid", "cid@x", datetime.fromtimestamp(1_700_000_100, UTC), (second,), "message\n"
     )
+
+
+def test_nobody_brought_what_is_older_than_the_walk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the walk ends, or history was cut off, stands anybody's commit. The first of all did bring what it has."""
+    monkeypatch.setattr(objects, "_MAX_WALK", 3)
+    line = [store.commit({"r": b"1"})]
+    for number in range(5):
+        line.append(store.commit({"r": b"1", "x": b"%d" % number}, line[-1]))
+    found = [store.objects.introduced(head, "r") for head in line]
+    assert [info and info.id for info in found] == [line[0]] * 4 + [None] * 2
+    assert store.objects.introductions(line[4], ("r", "x")) == {"r": None, "x": store.objects.commit_info(line[4])}
+    (Path(store.repository.path) / "shallow").write_text(f"{line[2]}\n")
+    cut_off = Objects(Path(store.repository.path))
+    assert [cut_off.introduced(head, "r") for head in line[2:4]] == [None, None]
 
 
 @pytest.mark.parametrize(("seconds", "year"), [(b"99999999999999", 9999), (b"0", 1970)])
