@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from journal.errors import Refused, Unavailable
+from opsconductor import gitsettings
 from opsconductor.exits import UsageError
 from opsconductor.owncache import own_cache
 from opsconductor.settings import parse_source
@@ -175,7 +176,7 @@ class Repository:
                     self._repo.git.update_index("--add", "--cacheinfo", f"100644,{blob},{path}")
                     tree = self._repo.git.write_tree()
                 words = ["-p", base] if base else []
-                if self._signs():
+                if gitsettings.is_on(self._repo, "commit.gpgSign"):  # which `git commit` heeds, and commit-tree not
                     words.append("-S")
                 return str(self._repo.git.commit_tree(tree, *words, "-m", message))
             except git.GitCommandError as error:
@@ -198,9 +199,6 @@ class Repository:
     def _is_checked_out(self, ref: str) -> bool:
         head = self._repo.head
         return self.work_tree is not None and not head.is_detached and head.reference.path == ref
-
-    def _signs(self) -> bool:
-        return bool(self._repo.config_reader().get_value("commit", "gpgsign", False))
 
     def _remote_shown(self) -> str:
         return "this repository" if self.remote == _ITSELF else redacted(self._remote_url())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from opsconductor import ci, editors
+from opsconductor import ci, editors, gitsettings
 from opsconductor.exits import UsageError
 from opsconductor.remembered import remember
 from opsconductor.settings import StateFolder, default_state, parse_source
@@ -142,7 +142,6 @@ def _identity(repo: object) -> list[str]:
     import git
 
     assert isinstance(repo, git.Repo)
-    reader = repo.config_reader()
-    if reader.has_option("user", "email"):
+    if gitsettings.is_there(repo, "user.email"):
         return []
     return ["-c", "user.name=OpsConductor", "-c", "user.email=opsconductor@localhost"]

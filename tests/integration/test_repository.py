@@ -11,6 +11,7 @@ import pytest
 from journal.errors import Refused, Unavailable
 from opsconductor.exits import UsageError
 from opsconductor.repository import Repository
+from tests.signing import Keys
 
 REQUESTS = "refs/heads/opsconductor/requests"
 STATUS = "refs/heads/opsconductor/status"
@@ -66,6 +67,33 @@ def test_an_act_is_one_file_on_the_requests_branch_of_the_remote(checkout: Path,
     assert git(remote, "log", "-1", "--format=%ce", REQUESTS) == "ana@example.org"
 
 
+@pytest.mark.parametrize("held_by", ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "an include", "the checkout"])
+def test_an_act_is_signed_wherever_git_finds_its_settings(
+    held_by: str, tmp_path: Path, checkout: Path, remote: Path, git: Git, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Keys(tmp_path).ssh("ana")
+    settings = tmp_path / "settings"
+    settings.write_text(f"[user]\nsigningKey = {key.path}\n[gpg]\nformat = ssh\n[commit]\ngpgSign = yes\n")
+    if held_by.startswith("GIT_"):
+        monkeypatch.setenv(held_by, str(settings))
+        who = {"GIT_AUTHOR_NAME": "Ana", "GIT_AUTHOR_EMAIL": "ana@example.org"}
+        for name, value in {**who, "GIT_COMMITTER_NAME": "Ana", "GIT_COMMITTER_EMAIL": "ana@example.org"}.items():
+            monkeypatch.setenv(name, value)
+    else:
+        where = ["--global", "includeIf.gitdir:**.path"] if held_by == "an include" else ["include.path"]
+        git(checkout, "config", *where, str(settings))
+    commit = Repository.open(str(checkout)).push_act(REQUESTS, "requests/one.yaml", "one\n", "request: one")
+    assert "\ngpgsig " in git(remote, "cat-file", "commit", commit)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "commit.gpgSign")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "off")
+    plain = Repository.open(str(checkout)).push_act(REQUESTS, "requests/two.yaml", "two\n", "request: two")
+    assert "\ngpgsig " not in git(remote, "cat-file", "commit", plain)
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "perhaps")
+    with pytest.raises(Refused, match=r"git cannot read its configuration: .*commit\.gpgsign"):
+        Repository.open(str(checkout)).push_act(REQUESTS, "requests/three.yaml", "three\n", "request: three")
+
+
 def test_two_people_who_ask_at_once_are_both_heard(tmp_path: Path, checkout: Path, remote: Path, git: Git) -> None:
     """Whoever loses the race pushes again on top of the other."""
     other = tmp_path / "other"
@@ -82,6 +110,7 @@ def test_two_people_who_ask_at_once_are_both_heard(tmp_path: Path, checkout: Pat
 _ASK = """
 import sys
 from opsconductor.repository import Repository
+from tests.signing import Keys
 
 Repository.open(sys.argv[1]).push_act("refs/heads/opsconductor/requests", sys.argv[2], "x", "request")
 """
