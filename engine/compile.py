@@ -20,7 +20,7 @@ from engine.vendored import EVERY_GLOB, NO_LIBRARIES, Vendored, is_apart, librar
 from schemas.diagnostic import Diagnostic, has_errors, in_order
 from schemas.envelope import Document
 from schemas.project import DEFAULT_INCLUDE, Project
-from schemas.reader import Authored, ParsedFile
+from schemas.reader import ANY_KIND, Authored, ParsedFile
 
 if TYPE_CHECKING:
     from engine.calendarfile import CalendarFile
@@ -52,6 +52,8 @@ class Compiled:
     """For the commit after this one."""
     whole: bool = True
     """Every file that may hold a definition could be read, whatever is wrong with what the definitions say."""
+    at_fault: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
+    """By file, the kinds of what it holds or may hold that is not well formed; `ANY_KIND` where that may be any."""
 
     def refused(self, findings: Iterable[Diagnostic]) -> "Compiled":
         """The same commit, not to be used because of further findings."""
@@ -158,7 +160,7 @@ def compile_files(
     `rendered` and `calendar_files` those `dated`, by their paths. `before` is a former commit of the same repository:
     it changes no answer, and saves asking again what it has answered. `last` says that no commit follows.
     """
-    parsed = sorted(files, key=lambda file: file.file)
+    parsed, extra = sorted(files, key=lambda file: file.file), tuple(extra)
     plugged = libraries.plugins.step_types
     documents = knowing((authored for file in parsed for authored in file.documents), plugged)
     definitions = [authored for authored in documents if not authored.is_act]
@@ -209,7 +211,14 @@ def compile_files(
         readable=catalog,
         checked=checked,
         whole=whole,
+        at_fault=_at_fault(parsed, extra),
     )
+
+
+def _at_fault(files: Iterable[ParsedFile], extra: Iterable[Diagnostic]) -> dict[str, frozenset[str]]:
+    found = {file.file: file.broken_kinds | {one.document.kind for one in file.mended} for file in files}
+    unseen = {one.span.file: frozenset({ANY_KIND}) for one in extra if one.severity == "error"}
+    return {**{file: kinds for file, kinds in found.items() if kinds}, **unseen}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from engine.reach import Way, given_by, jumps
 from schemas.diagnostic import Diagnostic
 from schemas.job import Job
 from schemas.notification import NotificationRule
-from schemas.reader import Authored
+from schemas.reader import ANY_KIND, Authored
 from schemas.schedule import Schedule
 from schemas.selector import Selection
 from schemas.span import Span
@@ -73,15 +73,21 @@ class Impacts:
         return tuple(one for _, one in sorted({**mentions, **users}.items()))
 
 
-def unread(compiled: Compiled) -> tuple[Diagnostic, ...]:
-    """The errors that keep a file or a document from being read: what they hide is in no answer."""
+def unread(compiled: Compiled, kind: str | None = None) -> tuple[Diagnostic, ...]:
+    """The errors that keep a file or a document from being read: what they hide is in no answer.
+
+    With `kind` only those that may hide a document of it.
+    """
+    hiding = {file for file, kinds in compiled.at_fault.items() if kinds & {kind, ANY_KIND}}
     read: dict[str, list[Span]] = {}
     for authored in (*compiled.definitions, *compiled.acts):
         read.setdefault(authored.file, []).append(authored.span())
     return tuple(
         found
         for found in compiled.findings
-        if found.severity == "error" and not any(_within(found.span, one) for one in read.get(found.span.file, ()))
+        if found.severity == "error"
+        and (kind is None or found.span.file in hiding)
+        and not any(_within(found.span, one) for one in read.get(found.span.file, ()))
     )
 
 

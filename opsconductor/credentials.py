@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalog import Catalog
+from engine.compile import Compiled
 from engine.expiry import expiring
+from engine.impact import unread
 from opsconductor import wholefile
 from opsconductor.exits import UsageError
 from runners.secretforms import SHORTEST
@@ -134,16 +136,28 @@ def replaced(file: Path, text: str) -> None:
     wholefile.replace(file, text.encode())
 
 
-def checked(
-    catalog: Catalog, findings: Sequence[Diagnostic], names: Sequence[str], now: datetime, secrets: Secrets | None
-) -> tuple[Checked, ...]:
+def checked(compiled: Compiled, names: Sequence[str], now: datetime, secrets: Secrets | None) -> tuple[Checked, ...]:
     """What is known of these, in the order of their names. `secrets` None: none is opened."""
+    catalog = _readable(compiled)
+    findings = [one for one in compiled.findings if one.code in _FORM or one.severity == "error"]
     old: dict[str, list[str]] = {name: [] for name in names}
     for one in expiring(catalog, now):
         if one.credential in old:
             old[one.credential].append(_told(one.what, format_instant(one.at), one.days))
     found = [_checked(catalog, name, findings, old[name], secrets) for name in names]
     return tuple(sorted(found, key=lambda one: one.name))
+
+
+def unreadable(compiled: Compiled) -> tuple[Diagnostic, ...]:
+    """What keeps further credentials from being read at all: nobody can say of them whether they are in order."""
+    catalog = _readable(compiled)
+    places = [_lines(catalog, name) for name in catalog.credentials]
+    return tuple(one for one in unread(compiled, "Credential") if not any(_stands_in(one, place) for place in places))
+
+
+def _readable(compiled: Compiled) -> Catalog:
+    assert compiled.readable is not None
+    return compiled.readable
 
 
 def _told(what: str, at: str, days: int) -> str:
@@ -156,12 +170,9 @@ def _checked(
     catalog: Catalog, name: str, findings: Sequence[Diagnostic], old: Sequence[str], secrets: Secrets | None
 ) -> Checked:
     credential = catalog.credentials[name]
-    at = catalog.origin[credential.identity]
-    first, last = at.span().line, _last_line(catalog, name)
+    place = _lines(catalog, name)
     form = [
-        f"{one.code} {one.message}{f' ({one.hint})' if one.hint else ''}"
-        for one in findings
-        if one.code in _FORM and one.span.file == at.file and first <= one.span.line <= last
+        f"{one.code} {one.message}{f' ({one.hint})' if one.hint else ''}" for one in findings if _stands_in(one, place)
     ]
     opens, why = (None, ()) if secrets is None else _opens(catalog, name, secrets)
     expires = credential.spec.expires_at
@@ -175,10 +186,16 @@ def _checked(
     )
 
 
-def _last_line(catalog: Catalog, name: str) -> int:
+def _lines(catalog: Catalog, name: str) -> tuple[str, int, int]:
+    """The file of a credential, its first line and its last."""
     at = catalog.origin[f"Credential/{name}"]
     root = at.places.layout.roots[at.index]
-    return root.range[2] if root is not None else 1
+    return at.file, at.span().line, root.range[2] if root is not None else 1
+
+
+def _stands_in(one: Diagnostic, place: tuple[str, int, int]) -> bool:
+    file, first, last = place
+    return one.span.file == file and first <= one.span.line <= last
 
 
 def _source(credential: Credential) -> str:

@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from engine.compile import Compiled
     from opsconductor.workspace import Workspace
     from runners.secrets.agekeys import Identities
+    from schemas.diagnostic import Diagnostic
     from schemas.reader import Authored
 
+_MOST_UNREAD = 10
 _NAMES = typer.Argument(metavar="[NAME]...", help="Credentials; else all.")
 
 
@@ -154,6 +157,9 @@ def check(
     check_format(output)
     workspace = Workspace.open(repo, branch=branch)
     compiled = workspace.definitions()
+    lost = () if names and set(names) <= set(_catalog(compiled).credentials) else credentials.unreadable(compiled)
+    for line in _lost(lost):
+        chatter(line)
     chosen = _chosen(compiled, names, only_encrypted=False)
     secrets = None
     if open_:
@@ -168,15 +174,30 @@ def check(
             identities=identities(identity),
             own=own_files(os.environ, engine.root),
         )
-    found = credentials.checked(compiled.readable, compiled.findings, chosen, datetime.now(UTC), secrets)
+    found = credentials.checked(compiled, chosen, datetime.now(UTC), secrets)
     rows = [
         (one.name, one.type, one.source, one.expires or "-", _opens(one.opens), "; ".join(one.problems) or "ok")
         for one in found
     ]
     columns = ("NAME", "TYPE", "SOURCE", "EXPIRES", "OPENS", "STATE")
-    data = {"credentials": [one.as_data() for one in found]}
-    show(Table(columns, [tuple(map(printable, row)) for row in rows], data, empty="there is no Credential"), output)
-    return exits.FINDINGS if any(one.problems for one in found) else exits.OK
+    data = {"credentials": [one.as_data() for one in found], "unread": [_unread(one) for one in lost]}
+    empty = "no Credential can be read" if lost else "there is no Credential"
+    show(Table(columns, [tuple(map(printable, row)) for row in rows], data, empty=empty), output)
+    return exits.FINDINGS if lost or any(one.problems for one in found) else exits.OK
+
+
+def _lost(lost: "tuple[Diagnostic, ...]") -> Iterator[str]:
+    if lost:
+        yield "what may be a Credential cannot be read, and is not checked (see 'opsconductor validate'):"
+    for one in lost[:_MOST_UNREAD]:
+        yield printable(f"  {one.span.file}:{one.span.line}:{one.span.column}: {one.code} {one.message}")
+    if len(lost) > _MOST_UNREAD:
+        yield f"  and {len(lost) - _MOST_UNREAD} more"
+
+
+def _unread(one: "Diagnostic") -> dict[str, Any]:
+    at = one.span
+    return {"file": at.file, "line": at.line, "column": at.column, "code": one.code, "message": one.message}
 
 
 def _opens(opens: bool | None) -> str:

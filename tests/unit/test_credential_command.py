@@ -141,6 +141,50 @@ def test_new_recipients_are_found_and_rotated_to(checkout: Checkout) -> None:
     assert checkout("check").code == 0
 
 
+REFERENCE = "apiVersion: opsconductor/v1\nkind: Credential\nmetadata: {name: ref}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (REFERENCE + "spec:\n  type: token\n   from: {file: x}\n", "OC104 not YAML"),
+        (REFERENCE + "spec: {type: token}\n", "OC204"),
+        (REFERENCE.replace("name: ref", "nam: ref") + "spec: {type: token, from: {file: x}}\n", "OC"),
+        (REFERENCE + "spec: {type: token, from: {file: x}, colour: red}\n", "OC203 'colour'"),
+        (REFERENCE + "spec: {type: token, from: {file: x}}\ndata: {token: plain-text}\n", "OC"),
+        (REFERENCE + "spec: {type: token, from: {file: x}}\nkind: Credential\n", "OC108"),
+    ],
+    ids=["no YAML", "no source", "no name", "an unknown field", "plain text", "a key twice"],
+)
+def test_a_credential_that_cannot_be_read_is_not_in_order(checkout: Checkout, text: str, why: str) -> None:
+    (checkout.root / "definitions" / "ref.yaml").write_text(text)
+    found = checkout("check")
+    assert found.code == 1
+    assert why in found.out + found.err
+    assert "there is no Credential" not in found.err
+    assert "plain-text" not in found.out + found.err
+    data = checkout("check", "-o", "json")
+    answer = json.loads(data.out)
+    said = [*answer["unread"], *(problem for one in answer["credentials"] for problem in one["problems"])]
+    assert (data.code, bool(said)) == (1, True)
+
+
+def test_what_else_cannot_be_read_hides_no_credential(checkout: Checkout) -> None:
+    job = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: j}\nspec: {step: []}\n"
+    (checkout.root / "definitions" / "j.yaml").write_text(job)
+    found = checkout("check")
+    assert (found.code, found.out, found.err.strip()) == (0, "", "there is no Credential")
+    checkout("set", "db", "--type", "password", "--pool", "far", given="correct horse")
+    (checkout.root / "definitions" / "broken.yaml").write_text("kind: Credential\n\tx\n")
+    assert checkout("check", "db").code == 0, "nobody asked for another"
+    every = checkout("check")
+    assert (every.code, "definitions/broken.yaml:2:" in every.err, "db" in every.out) == (1, True, True)
+    with_name = checkout("check", "other")
+    assert (with_name.code, "broken.yaml" in with_name.err, "there is no Credential 'other'" in with_name.err) == (
+        2, True, True,
+    )  # fmt: skip
+
+
 def test_check_opens_what_a_runner_here_would(checkout: Checkout) -> None:
     checkout("set", "db", "--type", "password", "--pool", "far", given="correct horse")
     opened = checkout("check", "--open", "--identity", checkout.keys["far"].file, "-o", "json")
