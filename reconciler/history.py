@@ -42,6 +42,24 @@ class History:
         """
         return self._gained(head, since, most, first_parents=True)
 
+    def gained(self, head: str, since: str | None, most: int) -> tuple[str, ...] | None:
+        """The commits that `head` contains and `since` does not, a commit after all that it builds on.
+
+        None where there are more than `most`.
+        """
+        return self._gained(head, since, most, first_parents=False)
+
+    def related(self, one: str, other: str) -> bool:
+        """Whether two commits have a commit in common."""
+        with intact(self._path):
+            ids = (self._commit(one).id, self._commit(other).id)
+            return self._open.get().merge_base(*ids) is not None
+
+    def is_signed(self, commit: str) -> bool:
+        """Whether it has a signature. Nobody has looked whether it is a good one."""
+        with intact(self._path):
+            return self._commit(commit).gpg_signature[0] is not None
+
     def is_on_line(self, head: str, commit: str, most: int) -> bool:
         """Whether a commit is among the `most` newest along first parents of `head`, which is one of them."""
         with intact(self._path):
@@ -55,10 +73,17 @@ class History:
             return False
 
     def blob(self, commit: str, path: str) -> str | None:
-        """The id of what is in the root folder under a name; None where there is nothing."""
+        """The id of what is at a path; None where there is nothing."""
         with intact(self._path):
             tree = self._commit(commit).tree
             return str(tree[path].id) if path in tree else None
+
+    def changed(self, commit: str) -> tuple[Differing, ...]:
+        """What a commit differs in from its first parent, by path; of a first commit all. Raises TooManyFiles."""
+        with intact(self._path):
+            found = self._commit(commit)
+            before = self._commit(str(found.parent_ids[0])).tree_id if found.parent_ids else None
+            return () if before == found.tree_id else between(self._open.get(), before, found.tree_id)
 
     def merged(self, commit: str, base: str | None, most: int) -> tuple[str, ...] | None:
         """The other commits that `commit` contains and `base` does not; None where there are more than `most`.

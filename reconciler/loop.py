@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from engine.catalog import Catalog
+from engine.trust import Mode
+from engine.windows import Windows
 from journal import facts
 from journal.clock import Clock
 from journal.errors import Unavailable
@@ -21,7 +23,8 @@ from reconciler.board import Board
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.deciders import Deciders
 from reconciler.definitions import Definitions
-from reconciler.door import Found, RequestsDoor
+from reconciler.door import Found, News, RequestsDoor
+from reconciler.history import History
 from reconciler.intake import Intake
 from reconciler.lookout import Sighting
 from reconciler.mirror import Mirror
@@ -31,6 +34,7 @@ from reconciler.outlook import Outlook
 from reconciler.proposals import Proposals
 from reconciler.requests import Requests
 from reconciler.schedules import Schedules
+from reconciler.signingprograms import TrustUnavailable
 from reconciler.sync import Sync
 from reconciler.trust import TRUST_NOBODY, TrustSettings
 from reconciler.wake import Wake
@@ -69,7 +73,7 @@ class Loop:
         self._board = Board(Sync(verify=trust.mode), told)
         self._deciders = Deciders(journal, mirror, clock, branch)
         # Each branch has an Objects of its own: what one keeps of its tree is of no use to the other.
-        self._door = RequestsDoor(journal, Objects(mirror.path))
+        self._door = RequestsDoor(journal, Objects(mirror.path), History(mirror.path))
         self._intake = Intake(
             journal=journal,
             mirror=mirror,
@@ -86,6 +90,8 @@ class Loop:
         self._requests = Requests(journal, objects, signed=self._intake.chain.signed)
         self._lost: frozenset[str] = frozenset()
         self._news = asyncio.Event()
+        self._unproven: str | None = None
+        """Why acts wait: it cannot be known who signed them."""
         self.passes = 0
         """How many passes were made over everything that was seen."""
         self.tried = self.passed = self.seen = -math.inf
@@ -212,7 +218,7 @@ class Loop:
         with span("decide", commit=self.sync.applied):
             await self._decide(sighting)
         if sighting.trouble is None:
-            self._board.say(requests_trouble=self._requests_trouble(sighting))
+            self._board.say(requests_trouble=self._requests_trouble(sighting) or self._unproven)
         self.passes += 1
 
     async def _decide(self, sighting: Sighting) -> None:
@@ -265,27 +271,39 @@ class Loop:
         catalog, admissions = self._deciders.active, self._deciders.schedules.admissions
         if catalog is None or admissions is None:
             return
-        head = sighting.heads.get(self.outlook.requests_ref)
-        found, malformed = await self._door.news(head)
+        head, mode = sighting.heads.get(self.outlook.requests_ref), self._intake.mode
+        news = await self._door.news(head, mode)
         if self._intake.accepted.unread and not self._requests_trouble(sighting):
-            await self._intake.know(one.authored.document.name for one in found)
-        await self._requests.answer(
-            (*found, *self._intake.acts),
-            catalog,
-            self._deciders.moment,
-            baseline=frozenset(self._intake.accepted.baseline),
-            lost=self._lost,
-            windows=admissions.windows,
-            rejected=self.sync.observed if self.sync.rejected else None,
-            between=self._deciders.schedules_due,
-            mode=self._intake.mode,
-        )
-        await self._requests.refuse(malformed, self._deciders.moment())
+            await self._intake.know(one.authored.document.name for one in news.found)
+        self._unproven = None
+        try:
+            await self._answer(news, catalog, admissions.windows, mode)
+        except TrustUnavailable as error:
+            # As a commit does, an act waits until it can be known who signed it: nothing of it counts as answered.
+            self._unproven = f"acts wait, since it cannot be known who signed them: {error}"
+            return
         # What waits for approvals is judged again as it was kept, and not as its file is by then.
         await self._door.answered(head)
+        if self.outlook.requests_ref in sighting.heads and head is None:
+            await self._door.absent()
         self._intake.acts = ()
         self._board.say(asks=self._requests.waiting)
         if self._requests.waiting and self._requests.again:
             self._news.set()  # somebody answered one: the next pass judges it again
         if self.sync.change is not None and await self._journal.read(changegate.kept) != self.sync.change:
             self._news.set()  # somebody answered it: the next pass judges it again
+
+    async def _answer(self, news: News, catalog: Catalog, windows: Windows, mode: Mode) -> None:
+        await self._requests.answer(
+            (*news.found, *self._intake.acts),
+            catalog,
+            self._deciders.moment,
+            baseline=frozenset(self._intake.accepted.baseline),
+            lost=self._lost,
+            windows=windows,
+            rejected=self.sync.observed if self.sync.rejected else None,
+            between=self._deciders.schedules_due,
+            mode=mode,
+            versions=news.versions,
+        )
+        await self._requests.refuse(news.malformed, self._deciders.moment())

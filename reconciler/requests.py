@@ -17,7 +17,7 @@ from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, expires_at, 
 from engine.permits import Waiting
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
-from engine.trust import Mode, Signature, Unsigned, signers
+from engine.trust import Mode, Signature, Unsigned, Untrusted, signers
 from engine.windows import Windows
 from journal import acts, runs, runviews, steprecords
 from journal.store import Journal
@@ -26,11 +26,13 @@ from reconciler.actgate import OpenAct
 from reconciler.answers import Answer
 from reconciler.approvals import heard
 from reconciler.asking import UNPROVEN, person_of, unknown_commit, unsigned
+from reconciler.brought import Version
 from reconciler.contenders import Contenders, SignedAs
 from reconciler.door import Found, Malformed
 from reconciler.launches import new_run
 from reconciler.leave import refusal, verdict
 from reconciler.objects import CommitInfo, Objects
+from reconciler.signingprograms import TrustUnavailable
 from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
 from schemas.policy import User
@@ -38,9 +40,6 @@ from schemas.policy import User
 log = structlog.get_logger(__name__)
 
 _PORTION = 50
-_GONE = Refuse(
-    "gone", "the commit that brought it is no longer there: the branch was rewritten while it waited; ask again"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,7 @@ class Requests:
         rejected: str | None = None,
         between: Callable[[], Awaitable[object]] | None = None,
         mode: Mode = "none",
+        versions: Iterable[Version] = (),
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
@@ -96,12 +96,18 @@ class Requests:
         `baseline` are names that were there when the first commit was judged, `lost` those whose answer may
         have gone with the store. `windows` are those in force, `rejected` is a newer commit that is not. Between
         portions of many acts `between` is called, so that nothing else waits long. `mode` says whether acts must be
-        signed.
+        signed, `versions` what each of the commits that came made of them, oldest first.
+
+        Raises TrustUnavailable where it cannot be known who signed: what was not answered by then waits.
         """
         now, kept = moment(), await self._kept()
         by_name: dict[str, list[Found]] = {name: [] for name in kept}
         for one in found:
             by_name.setdefault(one.authored.document.name, []).append(one)
+        made: dict[str, list[Version]] = {}
+        for version in versions:
+            made.setdefault(version.name, []).append(version)
+            by_name.setdefault(version.name, [])
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
         named = {name: ones for name, ones in by_name.items() if name not in seen}
         first = await self._journal.write(lambda tx: {name: acts.first_seen(tx, name, now) for name in named})
@@ -111,9 +117,13 @@ class Requests:
         def signed(commit: CommitInfo, name: str) -> Signature:
             if commit.id not in known:
                 known[commit.id] = self._signature(commit, catalog, first[name])
-            return known[commit.id]
+            by = known[commit.id]
+            if mode != "none" and isinstance(by, Untrusted) and by.reason == "unverifiable":
+                raise TrustUnavailable(by.message)
+            return by
 
-        unanswered = await self._one_each(named, kept, signed, mode)
+        chosen = await self._one_each(named, kept, made, signed, mode)
+        unanswered = {name: one for name, one in chosen.items() if isinstance(one, Found)}
         # Of what is refused for its age alone nobody need know who brought it: a branch may hold thousands of those.
         self.again, waiting = False, set[str]()
         late = {
@@ -121,7 +131,7 @@ class Requests:
             for name, one in unanswered.items()
             if (said := refused_by_age(one.authored.document, first[name], now, name in baseline, name in lost))
         }
-        late |= {name: _GONE for name in named if name not in unanswered}
+        late |= {name: one for name, one in chosen.items() if isinstance(one, Refuse)}
         await self._refuse_late(late, now)
         rest = {name: one for name, one in unanswered.items() if name not in late}
         commits = await asyncio.to_thread(self._commits, rest.values())
@@ -148,17 +158,19 @@ class Requests:
         self,
         named: Mapping[str, Sequence[Found]],
         kept: Mapping[str, OpenAct],
+        made: Mapping[str, Sequence[Version]],
         signed: SignedAs,
         mode: Mode,
-    ) -> dict[str, Found]:
-        """The file that is judged of each name; a name of which nothing is left is not there."""
-        chosen: dict[str, Found | None] = {name: ones[0] for name, ones in named.items() if ones}
-        several = {name: ones for name, ones in named.items() if len(ones) != 1 or name in kept}
+    ) -> dict[str, Found | Refuse]:
+        """The file that is judged of each name, or why there is none; a name that needs no answer is not there."""
+        chosen: dict[str, Found | Refuse | None] = {name: ones[0] for name, ones in named.items() if ones}
+        several = {name: ones for name, ones in named.items() if len(ones) != 1 or name in kept or name in made}
 
         def choose() -> None:
             commits = self._commits(one for ones in several.values() for one in ones)
             contenders = Contenders(self._objects, mode, lambda one: commits[one.head, one.authored.file], signed)
-            chosen.update({name: contenders.chosen(name, ones, kept.get(name)) for name, ones in several.items()})
+            for name, ones in several.items():
+                chosen[name] = contenders.chosen(name, ones, made.get(name, ()), kept.get(name))
 
         if several:
             await asyncio.to_thread(choose)

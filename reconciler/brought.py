@@ -1,0 +1,122 @@
+"""What each commit of the requests branch brought, where several come at once and acts must be signed.
+
+Whoever may push may push on top of what somebody signed, and both may be fetched together. So an act is looked for in
+the commits that brought it, and not in what is left of it at the head: who signed a version of it answers for that one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.entries import MAX_ENTRIES
+from journal.errors import Refused
+from reconciler.differences import MOST_LISTED, Differing, TooManyFiles
+from reconciler.history import History
+from reconciler.objects import Objects
+from schemas.reader import Authored, read
+
+LONGEST = 10_000
+"""Commits that are looked at of one fetch."""
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class TooMuch(Refused):
+    """More came at once than is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a signed commit made of the act of a name. `act` is None where it took the act away.
+
+    `inherited`: it merges, and another of its parents has the file just so.
+    """
+
+    name: str
+    commit: str
+    file: str
+    act: Authored | None
+    inherited: bool = False
+
+
+Answering = Callable[[Version], frozenset[str] | None]
+"""Who answers for a version, all of them together; None: nobody who is trusted."""
+
+
+def asked_last(versions: Sequence[Version], answering: Answering) -> Version | None:
+    """What is left of an act when only those have a say who signed it first; None where nobody did.
+
+    `versions` are those of one name, oldest first. What others made of it later changes nothing, nor does a merge of
+    that by those who signed it: they may not have seen it.
+    """
+    asked, people = None, frozenset[str]()
+    for version in versions:
+        if asked is None:
+            if version.act is not None and (by := answering(version)) is not None:
+                asked, people = version, by
+        elif not version.inherited and answering(version) == people:
+            asked = version
+    return asked
+
+
+class Brought:
+    """Reads what commits brought. One caller at a time."""
+
+    def __init__(self, history: History, objects: Objects) -> None:
+        self._history = history
+        self._objects = objects
+
+    def since(self, before: str | None, head: str) -> tuple[Version, ...]:
+        """What the signed commits that `head` contains and `before` does not made of acts, oldest first.
+
+        Nothing where one commit came alone: it is the head. Nothing either where the branch was made anew without
+        `before`: what it held when nobody looked is over. `before` None: from its first commit on. Raises TooMuch.
+        """
+        alone = before is not None and self._history.parents(head) == (before,)
+        if alone or (before is not None and not self._history.related(before, head)):
+            return ()
+        gained = self._history.gained(head, before, LONGEST)
+        if gained is None:
+            raise TooMuch(f"it gained more than {LONGEST} commits at once; push fewer at a time")
+        found: list[Version] = []
+        looked_at = size = 0
+        for commit in gained:
+            # What nobody signed is nobody's act, and ends nobody's: it need not be looked at.
+            if not self._history.is_signed(commit):
+                continue
+            differing, of_all = self._changed(commit)
+            versions, read_of_it = self._made_of(commit, differing)
+            found += versions
+            looked_at, size = looked_at + of_all, size + read_of_it
+            if looked_at > MOST_LISTED or size > _MOST_BYTES:
+                raise TooMuch("its new commits change more than is looked at at once; push fewer at a time")
+        return tuple(found)
+
+    def _changed(self, commit: str) -> tuple[list[Differing], int]:
+        """The files of a commit that may hold acts, and how many differ in all."""
+        try:
+            differing = self._history.changed(commit)
+        except TooManyFiles:
+            return [], MAX_ENTRIES  # an act in there is found where it is still at the head
+        return [one for one in differing if one.path.endswith(".yaml")], len(differing)
+
+    def _made_of(self, commit: str, differing: Sequence[Differing]) -> tuple[list[Version], int]:
+        """What it made of acts, and how many bytes were read for that."""
+        parents = self._history.parents(commit)
+        taken: list[Version] = []
+        made: list[Version] = []
+        size = 0
+        for one in differing:
+            inherited = any(self._history.blob(parent, one.path) == one.new for parent in parents[1:])
+            before, read_before = self._acts(parents[0], one.path) if one.old is not None else ((), 0)
+            now, read_now = self._acts(commit, one.path) if one.new is not None else ((), 0)
+            gone = {act.document.name for act in before} - {act.document.name for act in now}
+            taken += [Version(name, commit, one.path, None, inherited) for name in sorted(gone)]
+            made += [Version(act.document.name, commit, one.path, act, inherited) for act in now]
+            size += read_before + read_now
+        moved = {version.name for version in made}
+        return [version for version in taken if version.name not in moved] + made, size
+
+    def _acts(self, commit: str, path: str) -> tuple[tuple[Authored, ...], int]:
+        data = self._objects.file(commit, path)
+        if data is None:
+            return (), 0
+        return tuple(one for one in read(data, path).documents if one.is_act), len(data)
