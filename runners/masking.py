@@ -1,51 +1,47 @@
 """Masking: no known secret leaves a runner, in the forms in which secrets usually turn up in output.
 
-Covered: the text itself, each line of a text of several lines, base64 and base32 (every alignment, wrapped or not),
-URL-encoded, hexadecimal, escaped for JSON, shells, HTML and XML, or as a literal of Python or C, UTF-16, and base64 of
-it (`runners.secretforms`). Not covered: whatever a program computes from a secret otherwise. The documentation says so.
+Covered: the text itself and each line of a text of several lines, as they are or in base64, base32 (every alignment)
+and hexadecimal, also wrapped and in columns (`runners.wrapped`), URL-encoded, escaped for JSON, shells, HTML and XML,
+or as a literal of Python or C, UTF-16, and base64 of it (`runners.secretforms`). Not covered: whatever a program
+computes from a secret otherwise. The documentation says so.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable
 from typing import Any
 
-from ahocorasick_rs import BytesAhoCorasick
-
+from runners.patterns import Patterns, Span, merged
 from runners.secretforms import forms
+from runners.wrapped import Wrapped
 
 MASK = "***"
 SEAL = "\ufdd0"
 """A noncharacter that marks what was masked inside the runner, so that a declared output made from it is noticed.
 `visible` takes it away. Output of programs cannot contain it: `sealed_text` replaces it."""
 
-_STEM = 4
-_HEAD = 32
-"""Bytes of a pattern that are searched for; the rest is compared where they stand. So what a search needs grows with
-the number of patterns, and not with the length of a secret."""
-
-Span = tuple[int, int]
-
 
 class Masker:
     """Knows the secrets of one run. Secrets may be added while it is in use; they count from then on."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._known = _Patterns(frozenset())
+        self._known = Patterns(frozenset())
+        self._wrapped = Wrapped(frozenset())
         for secret in secrets:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Raises TooShort."""
-        self._known = _Patterns(self._known.all | forms(secret))
+        found = forms(secret)
+        self._known = Patterns(self._known.all | found.text)
+        self._wrapped = Wrapped(self._wrapped.all | found.digits)
 
     @property
     def longest(self) -> int:
-        """Length in bytes of the longest pattern, 0 without secrets."""
-        return self._known.longest
+        """Length in bytes of the longest that can be found, 0 without secrets."""
+        return max(self._known.longest, self._wrapped.longest)
 
     def spans(self, data: bytes) -> list[Span]:
         """Where secrets stand in `data`, merged, in order. Takes time in proportion to `data`, some 100 MB a second."""
-        return _merged(sorted(self._known.found(data)))
+        return merged(sorted([*self._known.found(data), *self._wrapped.found(data)]))
 
     def mask_bytes(self, data: bytes, mark: bytes = MASK.encode()) -> bytes:
         """`data` with every secret replaced."""
@@ -101,75 +97,8 @@ class Masker:
 
     def unfinished(self, data: bytes) -> int:
         """How many bytes at the end of `data` could be the beginning of a secret: the longest such end."""
-        return self._known.unfinished(data)
-
-
-class _Patterns:
-    """What is looked for, and how: by Aho-Corasick, so that the number of patterns hardly counts."""
-
-    def __init__(self, every: frozenset[bytes]) -> None:
-        self.all = every
-        self.longest = max(map(len, every), default=0)
-
-    @cached_property
-    def _heads(self) -> tuple[BytesAhoCorasick, list[tuple[bytes, ...]]]:
-        return _automaton(self.all, lambda pattern: pattern[:_HEAD])
-
-    @cached_property
-    def _stems(self) -> tuple[BytesAhoCorasick, list[tuple[bytes, ...]]]:
-        return _automaton(self.all, lambda pattern: pattern[:_STEM])
-
-    @cached_property
-    def _starts(self) -> frozenset[bytes]:
-        return frozenset(pattern[:length] for pattern in self.all for length in range(1, _STEM))
-
-    def found(self, data: bytes) -> Iterator[Span]:
-        """Where patterns stand, in no order; of those with one beginning the longest only."""
-        if not self.all:
-            return
-        automaton, groups = self._heads
-        for number, at, _ in automaton.find_matches_as_indexes(data, overlapping=True):
-            for pattern in groups[number]:
-                if data.startswith(pattern, at):
-                    yield at, at + len(pattern)
-                    break
-
-    def unfinished(self, data: bytes) -> int:
-        """See Masker."""
-        if not self.all:
-            return 0
-        # no more than all of the longest but one byte can be a beginning
-        end = data[max(0, len(data) - self.longest + 1) :]
-        automaton, groups = self._stems
-        for number, at, _ in automaton.find_matches_as_indexes(end, overlapping=True):
-            left = len(end) - at
-            for pattern in groups[number]:
-                if len(pattern) <= left:
-                    break  # the longest come first
-                if end.endswith(pattern[:left]):
-                    return left
-        return next((n for n in range(min(_STEM - 1, len(end)), 0, -1) if end[-n:] in self._starts), 0)
-
-
-def _automaton(
-    patterns: Iterable[bytes], key: Callable[[bytes], bytes]
-) -> tuple[BytesAhoCorasick, list[tuple[bytes, ...]]]:
-    """Finds the keys; beside it the patterns of each, longest first, by its number."""
-    groups: dict[bytes, list[bytes]] = {}
-    for pattern in sorted(patterns, key=len, reverse=True):
-        groups.setdefault(key(pattern), []).append(pattern)
-    return BytesAhoCorasick(list(groups)), [tuple(group) for group in groups.values()]
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Of sorted spans those that overlap as one."""
-    merged: list[Span] = []
-    for start, end in spans:
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+        plain = next((count for count, _ in self._known.begun(data)), 0)
+        return max(plain, self._wrapped.unfinished(data))
 
 
 class MaskedStream:
@@ -200,7 +129,7 @@ class MaskedStream:
         hidden, last = self._hidden, 0
         parts: list[bytes] = []
         spans = self._masker.spans(data)
-        for start, end in _merged([(0, hidden), *spans]) if hidden else spans:
+        for start, end in merged([(0, hidden), *spans]) if hidden else spans:
             told = hidden > 0 and start == 0
             if start >= until and not told:
                 break

@@ -11,11 +11,16 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
 """A secret of fewer characters would mask half of every log; it is refused."""
+
+FEWEST_DIGITS = 8
+"""Fewer are looked for only where they stand together: with anything between them, ordinary words could be taken for
+them."""
 
 _SHORTEST_PART = 6
 
@@ -24,18 +29,35 @@ class TooShort(ValueError):  # noqa: N818 - named after the secret, which is at 
     """The secret is too short to be masked, so it cannot be used."""
 
 
-def forms(secret: str) -> frozenset[bytes]:
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """What one secret looks like."""
+
+    text: frozenset[bytes]
+    """Looked for as they are."""
+    digits: frozenset[bytes]
+    """Looked for whatever stands between their bytes (`runners.wrapped`)."""
+
+    @property
+    def all(self) -> frozenset[bytes]:
+        return self.text | self.digits
+
+
+def forms(secret: str) -> Forms:
     """Every pattern under which `secret` is looked for. Raises TooShort."""
     if len(secret) < SHORTEST:
         raise TooShort(f"the secret has fewer than {SHORTEST} characters, too few to be kept out of logs")
-    raw = secret.encode("utf-8", "surrogateescape")
-    found = set(_encodings(raw))
-    # what `powershell -EncodedCommand` takes
-    for wide in (_utf16(secret), secret.encode("utf-16-be", "surrogatepass")):
-        found |= set(_in_digits(wide, base64.b64encode, 6, ()))
-    for text in _parts(secret):
-        found |= set(_texts(text))
-    return frozenset(form for form in found if len(form) >= SHORTEST)
+    text: set[bytes] = set()
+    digits: set[bytes] = set()
+    for part in _parts(secret):
+        text |= {*_texts(part), *_encodings(_raw(part))}
+        for one in _digits(part):
+            (digits if len(one) >= FEWEST_DIGITS else text).add(one)
+    return Forms(frozenset(one for one in text if len(one) >= SHORTEST), frozenset(digits))
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _utf16(text: str) -> bytes:
@@ -54,11 +76,11 @@ def _telling(line: str) -> bool:
 
 
 def _texts(text: str) -> Iterator[bytes]:
-    yield text.encode("utf-8", "surrogateescape")
+    yield _raw(text)
     yield _utf16(text)
     yield text.encode("utf-16-be", "surrogatepass")
     for escaped in (*_for_shells(text), *_for_json(text), *_for_source(text), *_for_markup(text)):
-        yield escaped.encode("utf-8", "surrogateescape")
+        yield _raw(escaped)
 
 
 def _for_shells(text: str) -> Iterator[str]:
@@ -119,6 +141,7 @@ def _for_markup(text: str) -> Iterator[str]:
         yield _each(r"[&<>\"']", number.format, text)
         yield _each(r"[&<>\"']|[^\x00-\x7f]", number.format, text)
         yield _each(r"[^A-Za-z0-9]", number.format, text)
+        yield _each(r"(?s).", number.format, text)
 
 
 def _each(what: str, written: Callable[[int], str], text: str) -> str:
@@ -146,25 +169,39 @@ def _encodings(raw: bytes) -> Iterator[bytes]:
     yield quote_plus(raw).encode()
     yield re.sub(rb"%[0-9A-F]{2}", lambda m: m[0].lower(), quote(raw, safe="").encode())
     yield from _byte_by_byte(raw)
-    yield from _in_digits(raw, base64.b64encode, 6, (76, 64))
-    yield from _in_digits(raw, base64.urlsafe_b64encode, 6, (76, 64))
-    yield from _in_digits(raw, base64.b32encode, 5, (76,))
 
 
 def _byte_by_byte(raw: bytes) -> Iterator[bytes]:
-    """In hexadecimal, as dumps and escapes of every byte have it, in either case."""
-    plain = raw.hex()
-    for text in (plain, plain.upper()):
-        yield text.encode()
-        pairs = [text[at : at + 2] for at in range(0, len(text), 2)]
-        for between in (" ", ":", "-", ", 0x", ",0x", " 0x"):
+    """In hexadecimal, as escapes of every byte have it, in either case; in dumps it is a row of digits."""
+    for pairs in (raw.hex("-").split("-"), raw.hex("-").upper().split("-")):
+        for between in ("-", ", 0x", ",0x", " 0x"):
             yield between.join(pairs).encode()
         for before in ("%", "\\x", "\\u00"):
             yield "".join(before + pair for pair in pairs).encode()
-        for first in (2, 4):  # `xxd` writes two bytes together, wherever the secret begins
-            yield " ".join([text[:first], *(text[at : at + 4] for at in range(first, len(text), 4))]).encode()
     yield b"".join(b"&#%d;" % byte for byte in raw)
     yield b"".join(b"&#x%x;" % byte for byte in raw)
+
+
+def _digits(text: str) -> Iterator[bytes]:
+    raw = _raw(text)
+    for encode, bits, wraps in (
+        (base64.b64encode, 6, (76, 64)),
+        (base64.urlsafe_b64encode, 6, (76, 64)),
+        (base64.b32encode, 5, (76,)),
+    ):
+        yield from _wherever_begun(_in_digits(raw, encode, bits, wraps), 3)
+    yield from _wherever_begun((raw.hex().encode(), raw.hex().upper().encode()), 2)
+    # what `powershell -EncodedCommand` takes
+    for wide in (_utf16(text), text.encode("utf-16-be", "surrogatepass")):
+        yield from _wherever_begun(_in_digits(wide, base64.b64encode, 6, ()), 3)
+
+
+def _wherever_begun(every: Iterable[bytes], few: int) -> Iterator[bytes]:
+    """Also without the first few digits, after which a line may have ended: by themselves they could be anything."""
+    for one in every:
+        yield one
+        if len(one) >= FEWEST_DIGITS + few:
+            yield one[few:]
 
 
 def _in_digits(raw: bytes, encode: Callable[[bytes], bytes], bits: int, wraps: tuple[int, ...]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""How fast a step's output is masked: what a log and what base64 look like, with the secrets that runs have."""
+"""How fast a step's output is masked: what a log, base64 and a dump look like, with the secrets that runs have."""
 
 import base64
 import random
@@ -40,11 +40,14 @@ async def rows(folder: Path) -> list[Row]:
     many = [f"pass{number}-{chance.randbytes(8).hex()}" for number in range(20)]
     log, encoded = _log(chance), base64.encodebytes(chance.randbytes(_SIZE * 3 // 4))
     repeated = (log[:200] + password.encode() + b"\n") * (_SIZE // 220)
+    hexadecimal = repeated[: _SIZE // 3].hex(" ")
+    dump = "\n ".join(hexadecimal[at : at + 47] for at in range(0, len(hexadecimal), 48)).encode()
     return [
         await _row("a log is masked, with a key and a password known", log, [key, password], beside=True),
         await _row("the same, with 20 passwords more", log, [key, password, *many]),
         await _row("base64 is masked, with a key and a password known", encoded, [key, password]),
         await _row("a log with a password in each line is masked", repeated, [key, password]),
+        await _row("a hexadecimal dump of that log is masked", dump, [key, password]),
     ]
 
 
@@ -59,7 +62,7 @@ async def _row(what: str, data: bytes, secrets: list[str], *, beside: bool = Fal
         stream.finish()
         return (time.perf_counter() - began) / len(data)
 
-    patterns = sorted({form for secret in secrets for form in forms(secret)}, key=len, reverse=True)
+    patterns = sorted({form for secret in secrets for form in forms(secret).all}, key=len, reverse=True)
     alternatives = re.compile(b"|".join(map(re.escape, patterns)))
 
     async def expression() -> float:
