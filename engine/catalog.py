@@ -103,14 +103,13 @@ class Catalog:
         return tuple(self._former.get(kind, {}).get(name, ()))
 
     def names_then(self, kind: str, at: int | None) -> Mapping[str, str]:
-        """The names that documents had in a generation of names and have not now, each with that of now; None: all that
-        nobody else has now."""
+        """The names that documents had in a generation of names and have not now, each with that of now, or with the
+        last that it had where it is defined no more; None: all that nobody else has now."""
         free = self.renamed.get(kind, {})
         if at is None:
             return free
-        defined, then = self.by_kind.get(kind, {}), self.names.today(kind, at)
         unknown = {old: name for old, name in free.items() if (kind, old) not in self.names.known}
-        return unknown | {old: name for old, name in then.items() if name in defined}
+        return {**unknown, **self.names.today(kind, at)}
 
     def name_now(self, kind: str, name: str, at: int | None = None) -> str:
         """The name that a document has now, by one that it has or had; the same where there is no such document.

@@ -147,15 +147,16 @@ def renamed_groups(catalog: "Catalog", at: int | None = None) -> Mapping[str, st
     """The groups of jobs and workflows that name none, and of Discoveries, that were renamed, each with today's.
 
     `at`: as they were in that generation of names; None: those that are nobody else's now. A group that another
-    document names goes on by itself.
+    document names goes on by itself. What is defined no more is taken to have named none: it must not come to be in the
+    group of who has its former name by now.
     """
     found: dict[str, str] = {}
     for old, name in catalog.names_then("Job", at).items():
-        if catalog.jobs[name].spec.concurrency.group is None:
+        if (job := catalog.jobs.get(name)) is None or job.spec.concurrency.group is None:
             found[old] = name
     for old, name in catalog.names_then("Workflow", at).items():
-        if (spec := catalog.workflows[name].spec).concurrency.group is None:
-            found[group_of(old, spec)] = group_of(name, spec)
+        if (flow := catalog.workflows.get(name)) is None or flow.spec.concurrency.group is None:
+            found[_of_workflow(old)] = _of_workflow(name)
     for old, name in catalog.names_then("Discovery", at).items():
         found[scan_name(old)] = scan_name(name)
     named = {job.spec.concurrency.group for job in catalog.jobs.values()}
@@ -165,4 +166,8 @@ def renamed_groups(catalog: "Catalog", at: int | None = None) -> Mapping[str, st
 
 def group_of(name: str, spec: WorkflowSpec) -> str:
     """That of a workflow's runs, as it is written: by default one that no job has unless it names it."""
-    return spec.concurrency.group or f"workflow/{name}"
+    return spec.concurrency.group or _of_workflow(name)
+
+
+def _of_workflow(name: str) -> str:
+    return f"workflow/{name}"

@@ -10,7 +10,7 @@ from engine import recurrence
 from engine.admission import Admitted, KeptOut, judged
 from engine.catalog import Catalog
 from engine.checks import everything
-from engine.concurrency import Membership, group_of, named
+from engine.concurrency import Membership, group_of, named, renamed_groups
 from engine.contexts import RunFacts
 from engine.expression import ExpressionError
 from engine.graphfacts import NodeRecord
@@ -60,7 +60,7 @@ class Launch:
     job: JobSpec | WorkflowSpec | None
     """None for an inline job, and where the job of a run that is repeated is not defined any more."""
     name_now: str | None = None
-    """What that job is called today, where its plan has a former name."""
+    """What its job or workflow is called today, or was last, where its plan may have a former name."""
     naming: int | None = None
     """The generation of names that its plan is written in, where that is not the one in force."""
     priority: int = 0
@@ -261,16 +261,24 @@ def _repeat(request: RunRequest, facts: ActFacts, catalog: Catalog) -> Launch | 
             cause=cause,
             planned=replace(planned, spec=found.spec),
             job=job.spec if job is not None else None,
-            name_now=job.name if job is not None else None,
+            name_now=None if original.view.inline else catalog.name_now("Job", original.view.today),
             naming=original.view.naming if spec.at == "original" else None,
             priority=priority if spec.priority is None else spec.priority,
             starts_at=spec.not_before,
-            repeats=original,
+            repeats=original if job is not None else replace(original, membership=_place_now(original, catalog)),
             pool=original.pool if spec.at == "original" else None,
             carried=found.carried,
             dry_run=spec.dry_run,
         )
     )
+
+
+def _place_now(original: Original | OriginalGraph, catalog: Catalog) -> Membership | None:
+    """Where a run of what is gone was: not in the group of who has its former name by now."""
+    was = original.membership
+    if was is None:
+        return None
+    return replace(was, group=renamed_groups(catalog, original.view.naming).get(was.group, was.group))
 
 
 def _grouped(launch: Launch) -> Launch | Refuse:
@@ -307,11 +315,11 @@ def _repeat_graph(spec: RunRequestSpec, original: OriginalGraph, catalog: Catalo
             cause=cause,
             planned=replace(planned, spec=planned.spec.at_priority(spec.priority)),
             job=workflow.spec if workflow is not None else None,
-            name_now=workflow.name if workflow is not None else None,
+            name_now=catalog.name_now("Workflow", view.today),
             naming=view.naming if spec.at == "original" else None,
             priority=view.priority if spec.priority is None else spec.priority,
             starts_at=spec.not_before,
-            repeats=original,
+            repeats=original if workflow is not None else replace(original, membership=_place_now(original, catalog)),
             carried_nodes=carried,
             dry_run=spec.dry_run,
         )

@@ -259,21 +259,22 @@ def subjects_of(
     """What a run starts. `labels` are those of a job that stands in a request.
 
     `naming`: the generation of names that the plan is written in, None where that is the one in force or nobody knows;
-    `today`: what is known to be its job's name today.
+    `today`: what is known to be its job's name today, or the last that it had.
     """
     if isinstance(spec, PinnedWorkflow):
         plans = [node.action.plan for node in spec.nodes if isinstance(node.action, NodeJob)]
-        jobs = [(plan, catalog.job_now(plan.job, naming)) for plan in plans]
-        return (Subject(None, requested=requested), *(_of_plan(plan, job, requested, {}) for plan, job in jobs))
-    job = catalog.job_now(spec.job, naming) if today is None else catalog.jobs.get(today)
-    return (_of_plan(spec, job, requested, labels),)
+        names = [(plan, catalog.name_now("Job", plan.job, naming)) for plan in plans]
+        nodes = (_of_plan(plan, name, catalog, requested, {}) for plan, name in names)
+        return (Subject(None, requested=requested), *nodes)
+    name = catalog.name_now("Job", spec.job, naming) if today is None else today
+    return (_of_plan(spec, name, catalog, requested, labels),)
 
 
-def _of_plan(plan: PinnedSpec, job: Job | None, requested: bool, labels: Mapping[str, str]) -> Subject:
+def _of_plan(plan: PinnedSpec, name: str, catalog: Catalog, requested: bool, labels: Mapping[str, str]) -> Subject:
+    """By the name of today, also of a job that is gone: the one in the plan may be another's by now."""
+    job = catalog.jobs.get(name)
     targets = frozenset(target.name for target in plan.targets)
-    if job is None:
-        return Subject(plan.job, labels, targets, requested)
-    return Subject(job.name, job.metadata.labels, targets, requested)
+    return Subject(name, labels if job is None else job.metadata.labels, targets, requested)
 
 
 def _places(subject: Subject) -> frozenset[str | None]:

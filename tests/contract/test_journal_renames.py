@@ -253,6 +253,8 @@ async def test_a_journal_from_before_knows_what_its_runs_know(desk: Desk, url: s
     for statement in (
         "DROP TABLE names",
         "ALTER TABLE runs DROP COLUMN naming",
+        "DROP INDEX runs_needy",
+        "ALTER TABLE runs DROP COLUMN needs",
         "UPDATE meta SET value = '16' WHERE key = 'version'",
     ):
         await desk.journal.write(lambda tx, statement=statement: tx.exec_driver_sql(statement))

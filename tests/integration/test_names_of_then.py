@@ -119,13 +119,13 @@ async def ended(bench: Bench, at: float, state: RunState = RunState.FAILED) -> R
     return claim.fence.run
 
 
-async def again(bench: Bench, run: RunId, at: str) -> Launch:
+async def again(bench: Bench, run: RunId, at: str, of: str = "welcome", kind: str = "Job") -> Launch:
     envelope = {"apiVersion": "opsconductor/v1", "kind": "RunRequest", "metadata": {"name": f"again-{at}"}}
     act = RunRequest.model_validate({**envelope, "spec": {"action": "rerun", "run": run, "at": at}})
     assert bench.catalog is not None
     assert bench.schedules.admissions is not None
     requests = Requests(bench.journal, objects=None)  # type: ignore[arg-type] # no commit is looked at
-    assert await requests._of_run(act, bench.catalog) == "Job/welcome", "whose policies are asked"
+    assert await requests._of_run(act, bench.catalog) == f"{kind}/{of}", "whose policies are asked"
     original = await bench.journal.read(lambda conn: steprecords.original(conn, run))
     now = T0 + 10 * MINUTE
     found = judge(act, ActFacts(now, now, "a@b", original=original), bench.catalog, now)
@@ -152,6 +152,58 @@ async def test_what_began_two_names_ago_is_done_again_as_what_it_is_today(bench:
     await bench.journal.write(lambda tx: runs.enqueue(tx, new, T0 + 10 * MINUTE))
     await bench.look(10)
     assert await wished(bench) == []
+
+
+async def gone(bench: Bench, at: float, *more: str) -> None:
+    """`greet` is called `hail`, then another is called `greet`, and `hail` is removed."""
+    for number, shown in enumerate(
+        ([job(SECOND)], [job("name: hail"), job("name: greet", "id")], [job("name: greet", "id")])
+    ):
+        await bench.adopt(at + number * 0.01, local_target("here"), *shown, *(more if number == 2 else ()))
+
+
+async def test_what_is_gone_is_done_again_under_its_last_name_where_another_has_its_first(bench: Bench) -> None:
+    """It is no part of the other's past, in none of its groups, and no window of the other holds it."""
+    await bench.adopt(0, local_target("here"), job(FIRST))
+    await asked(bench, 1, jobRef="greet")
+    run = await ended(bench, 1)
+    await gone(bench, 2, window("w", 5, 60, "requests: deny, jobs: {names: [greet]}"))
+    found = await again(bench, run, "original", of="hail")
+    assert (found.name_now, found.planned.spec.job) == ("hail", "greet")
+    assert found.membership is not None
+    assert found.membership.group == "hail"
+    assert bench.catalog is not None
+    assert new_run(found, bench.catalog).past == ("job", "hail")
+
+
+async def test_a_node_of_an_old_plan_is_no_run_of_the_other_that_has_the_name_of_what_is_gone(bench: Bench) -> None:
+    await bench.adopt(0, local_target("here"), job(FIRST), FLOW % "greet")
+    await asked(bench, 1, workflowRef="flow")
+    await bench.look(1)
+    await gone(bench, 2, window("w", 5, 60, "requests: deny, jobs: {names: [greet]}"))
+    other = await asked(bench, 3, "other", jobRef="greet")
+    await bench.look(7)
+    (node,) = [run for run in await bench.seen() if run.cause.kind == "workflow"]
+    assert (node.job, node.today, node.state) == ("greet", "hail", RunState.QUEUED), "neither held nor in its group"
+    past = await bench.journal.read(lambda conn: trends.marks(conn, "greet", workflow=False, limit=9))
+    assert {mark.id for mark in past} == {other}
+
+
+async def test_a_workflow_that_is_gone_is_done_again_in_no_group_of_the_other(bench: Bench) -> None:
+    await bench.adopt(0, local_target("here"), job("name: j"), FLOW % "j")
+    await asked(bench, 1, workflowRef="flow")
+    await bench.look(1)
+    (run,) = [run.id for run in await bench.seen()]
+    await bench.journal.write(lambda tx: runs.cancel(tx, run, reason="x", by=None, now=T0 + 2 * MINUTE))
+    await bench.look(2)
+    flow = FLOW % "j"
+    first = flow.replace("name: flow", "name: stream, previousNames: [flow]")
+    stream = flow.replace("name: flow", "name: stream")
+    for number, shown in enumerate(([first], [stream, flow], [flow])):
+        await bench.adopt(3 + number, local_target("here"), job("name: j"), *shown)
+    found = await again(bench, run, "original", of="stream", kind="Workflow")
+    assert found.membership is not None
+    assert (found.name_now, found.membership.group) == ("stream", "workflow/stream")
 
 
 ON_END = "kind: Trigger\nmetadata: {name: t}\nspec: {event: {run: {jobs: [%s], states: [failed]}}, jobRef: after}\n"

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalog import Catalog
+from engine.concurrency import renamed_groups
 from engine.names import NOTHING, Ledger, Name
 from tests.catalogs import catalog
 
@@ -78,6 +79,15 @@ def test_what_is_gone_and_comes_back_is_what_it_was() -> None:
     assert after(("a", "z"), ("b<a", "z"), "z", ("b", "z")).name_now("Job", "a") == "b"
     assert after(("a", "z"), ("b<a", "z"), "z", ("a", "z")).name_now("Job", "b") == "a"
     assert after(("a", "z"), ("b<a", "z"), "z", ("c<a", "z")).name_now("Job", "b") == "c"
+
+
+def test_what_is_gone_keeps_the_last_name_that_it_had() -> None:
+    """Also where another has its first: what it did then is not the other's."""
+    known = after(("a", "z"), ("b<a", "z"), ("b", "a", "z"), ("a", "z"))
+    assert known.names_then("Job", 0) == {"a": "b"}
+    assert known.name_now("Job", "a", 0) == "b"
+    assert renamed_groups(known, 0) == {"a": "b"}
+    assert (known.names_then("Job", known.names.generation), renamed_groups(known)) == ({}, {})
 
 
 def test_a_name_that_passes_on_at_once_is_no_rename_taken_back() -> None:
