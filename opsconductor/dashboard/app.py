@@ -27,7 +27,7 @@ from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery
 from opsconductor.dashboard.probes import probed
 from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
-from opsconductor.dashboard.troubles import NoSuchThing, Way, title_of, wants_a_page, ways_on
+from opsconductor.dashboard.troubles import Elsewhere, NoSuchThing, Way, title_of, wants_a_page, ways_on
 from opsconductor.metrics.scraping import Metrics
 
 API = "/api/v1"
@@ -234,10 +234,14 @@ def _handlers(sources: Sources) -> Mapping[Any, Handler]:
     async def missing(request: Request, error: NoSuchThing) -> Response:
         return said(request, 404, str(error), error.ways)
 
+    async def elsewhere(request: Request, error: Elsewhere) -> Response:
+        base = API if request.url.path.startswith(API) else ""
+        return RedirectResponse(f"{base}{error}", 307)
+
     async def away(request: Request, error: Unavailable) -> Response:
         return said(request, 503, f"this cannot be shown now: {error.message}")
 
     async def fault(request: Request, _: Exception) -> Response:
         return said(request, 500, "this page has a fault; the engine goes on, and its own log says more")
 
-    return {HTTPException: trouble, NoSuchThing: missing, Unavailable: away, Exception: fault}
+    return {HTTPException: trouble, NoSuchThing: missing, Elsewhere: elsewhere, Unavailable: away, Exception: fault}

@@ -1,4 +1,4 @@
-"""What is said where a page cannot be shown, and where its reader may go on from there. Pure."""
+"""What is said where a page cannot be shown, or is elsewhere, and where its reader may go on from there. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +29,10 @@ class NoSuchThing(Exception):  # noqa: N818 - named after what is not there
     def __init__(self, said: str, ways: Sequence[Way] = ()) -> None:
         super().__init__(said)
         self.ways = tuple(ways)
+
+
+class Elsewhere(Exception):  # noqa: N818 - named after where it is
+    """What was asked for is at another address of the dashboard: the text is its path and query."""
 
 
 def title_of(status: int) -> str:

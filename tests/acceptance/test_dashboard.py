@@ -134,7 +134,7 @@ def test_a_log_is_shown_line_by_line_and_only_where_it_is_one(here: Site, pages:
     name = here.runs("greet")[-1]["metadata"]["name"]
     text = pages.page(f"/runs/{name}/log?target=here&step=greet")
     assert re.findall(r'<li id="L(\d)">.*?class="line">(\w+)<', text) == [("1", "hello"), ("2", "world")]
-    for asked in ("step=../../../journal", "step=greet&target=../..", "step=", "step=greet", "target=here"):
+    for asked in ("step=../../../journal", "step=greet&target=../..", "step=greet"):
         status, _, text = pages.ask(f"/runs/{name}/log?{asked}", Accept="text/html")
         assert status == 404 and f'href="/runs/{name}/log?target=here&amp;step=greet"' in text
     status, _, text = pages.ask(f"/api/v1/runs/{name}/log?step=nosuch&target=here")
@@ -147,6 +147,20 @@ def test_a_log_is_shown_line_by_line_and_only_where_it_is_one(here: Site, pages:
     )
     assert pages.ask(f"/runs/{name}/log?target=here&step=greet&line=x")[0] == 400
     assert pages.ask("/runs/nosuch/log?step=greet")[0] == 404
+    assert pages.ask("/runs/nosuch/log")[0] == 404
+
+
+def test_the_log_of_a_run_is_found_without_its_step(here: Site, pages: Pages) -> None:
+    """By the one log there is, or by the list of all: a program and a person know the run's id before all else."""
+    name = here.runs("greet")[-1]["metadata"]["name"]
+    for base in ("", "/api/v1"):
+        for asked in ("", "?step=", "?target=here"):
+            status, headers, _ = pages.ask(f"{base}/runs/{name}/log{asked}")
+            assert (status, headers["Location"]) == (307, f"{base}/runs/{name}/log?target=here&step=greet")
+        status, headers, _ = pages.ask(f"{base}/runs/{name}/log?target=nowhere")
+        assert (status, headers["Location"]) == (307, f"{base}/runs/{name}/logs")
+    assert "hello" in pages.page(f"/runs/{name}/log?target=here&step=greet")
+    assert f'href="/runs/{name}/log?target=here&amp;step=greet' in pages.page(f"/runs/{name}/logs")
 
 
 def test_what_is_not_there_is_said_in_the_form_that_was_asked_for(pages: Pages) -> None:

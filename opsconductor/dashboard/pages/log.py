@@ -18,7 +18,7 @@ from opsconductor.dashboard.logpage import Line, groups, window
 from opsconductor.dashboard.pages.page import Asked, Page, number_of
 from opsconductor.dashboard.sentence import phase_and_step, places
 from opsconductor.dashboard.sources import Data, Sources
-from opsconductor.dashboard.troubles import NoSuchThing, Way
+from opsconductor.dashboard.troubles import Elsewhere, NoSuchThing, Way
 from opsconductor.runlog import log_files, named_logs
 from runners.logstore import LogStore
 
@@ -28,7 +28,8 @@ _WAYS = 30
 async def load(sources: Sources, asked: Asked) -> Data | None:
     """The query has `step`, `target` where there is one, `attempt`, and `line`, where the window begins.
 
-    Without `attempt` it is the last, without `line` the end.
+    Without `attempt` it is the last, without `line` the end. Without `step` it is elsewhere: the one log that there is,
+    or the list of them.
     """
     target, step, line = (asked.query.get(name, "") for name in ("target", "step", "line"))
     first = number_of(asked.query, "line", 1) if line else None
@@ -36,6 +37,8 @@ async def load(sources: Sources, asked: Asked) -> Data | None:
     found = await sources.journal.read(lambda conn: history.brief(conn, RunId(asked.path["run"])))
     if found is None:
         return None
+    if not step:
+        raise Elsewhere(await sources.journal.read(lambda conn: _nearest(conn, found.id, target)))
     place = (target or RUNNER, step)
     logs = await asyncio.to_thread(logs_of, sources.logs, found.id, *place)
     if not logs and sources.log_store is not None and is_final(found.state):  # they go there at its end
@@ -60,13 +63,25 @@ def _unknown(conn: Connection, run: RunId, place: tuple[str, str]) -> NoSuchThin
     view, given = runviews.get(conn, run), attempts.planned(conn, run)
     if view is None:
         return None
-    there = [(one.name, phase_and_step(step), step.log is not None) for one in places(view) for step in one.steps]
-    if any((name, step) == place for name, step, _ in there) or _may_come(view, given, *place):
+    there = [(one.name, phase_and_step(step)) for one in places(view) for step in one.steps]
+    if place in there or _may_come(view, given, *place):
         return None
     on = "" if place[0] == RUNNER else f" on {place[0]}"
-    said = f"run {run} has no step {place[1]}{on}" if place[1] else "say which step's log, and on which target"
-    ways = [_way(run, name, step) for name, step, logged in there if logged][:_WAYS]
+    said = f"run {run} has no step {place[1]}{on}"
+    ways = [_way(run, *one) for one in _logged(view)][:_WAYS]
     return NoSuchThing(f"{said}; these are the logs that it has" if ways else said, (*ways, Way(run, f"/runs/{run}")))
+
+
+def _nearest(conn: Connection, run: RunId, target: str) -> str:
+    """Where somebody is led who does not say which step: to the one log of the run, or of the target; else to all."""
+    view = runviews.get(conn, run)
+    logged = [one for one in _logged(view) if not target or one[0] == target] if view is not None else []
+    return _way(run, *logged[0]).href if len(logged) == 1 else f"/runs/{run}/logs"
+
+
+def _logged(view: RunView) -> list[tuple[str, str]]:
+    """The logs that a run has, by target and step."""
+    return [(one.name, phase_and_step(step)) for one in places(view) for step in one.steps if step.log is not None]
 
 
 def _may_come(view: RunView, given: attempts.Planned | None, target: str, step: str) -> bool:
@@ -88,7 +103,7 @@ PAGE = Page(
     "log",
     load,
     asks={
-        "step": "The step.",
+        "step": "The step; without it a redirect leads to the one log there is, or to the list of all.",
         "target": "The target, where it has one.",
         "attempt": "The attempt, from 1 on; else the last.",
         "line": "The first line; else the last ones.",
