@@ -26,6 +26,9 @@ from schemas.quantities import format_instant, parse_instant
 MOST = 100
 """Requests that wait at once: each is judged at every pass."""
 _FACT = "requestsWait"
+_PAST = "requestsWaited"
+"""The names of those that do not wait any more, by digest, the last ones at the end."""
+_MOST_PAST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,11 @@ def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
     known = kept(tx)
     open_ = known.get(act.spec.gate)
     if open_ is None:
-        return None
+        request = facts.get(tx, _PAST, {}).get(act.spec.gate)
+        if request is None:
+            return None
+        why = "it has its answer, or who signed it put another in its place"
+        return Answer("refused", "gateClosed", f"request {request} does not wait any more: {why}")
     said = votes.word(act, who, open_.wants, open_.votes, open_.requesters, made="asked for it")
     if isinstance(said, Answer):
         return said
@@ -104,4 +111,8 @@ def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
 
 
 def _put(tx: Connection, acts: Mapping[str, OpenAct]) -> None:
+    gone = {digest: one.request for digest, one in kept(tx).items() if digest not in acts}
+    if gone:
+        past = {digest: name for digest, name in facts.get(tx, _PAST, {}).items() if digest not in gone}
+        facts.put(tx, _PAST, dict([*past.items(), *gone.items()][-_MOST_PAST:]))
     facts.put(tx, _FACT, {digest: act.shown() for digest, act in acts.items()})

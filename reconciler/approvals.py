@@ -28,7 +28,7 @@ def heard(tx: Connection, act: Approval, who: gates.Person, now: datetime, leave
         user = who.user.name if proven and who.user is not None else None
         if (answer := changegate.heard(tx, act, user) or actgate.heard(tx, act, user)) is not None:
             return answer
-        message = "no gate has had this digest; 'opsconductor get gates' shows those that wait"
+        message = "no gate is known by this digest; 'opsconductor get gates' shows those that wait"
         return Answer("refused", "unknownGate", message)
     if not asked.waits or (asked.until is not None and now >= asked.until):
         why = asked.reason or "its time is over"

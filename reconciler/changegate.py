@@ -2,6 +2,9 @@
 
 People approve it as they approve a gate of a workflow, by an `Approval` on the requests branch. Its digest names the
 commit and the one it builds on, so that an approval is of that change only, and of no later one like it.
+
+Whoever may push can take a change off the branch and put another there, or something that nobody signed. What was said
+of it is kept while the commit it builds on is the end of what is trusted: only then the same change can wait again.
 """
 
 from collections.abc import Mapping
@@ -18,6 +21,9 @@ from reconciler.votes import Vote
 from schemas.act import Approval
 
 _FACT = "changeWaits"
+_PAST = "changesWaited"
+"""Those that do not wait now, the one that did last at the end."""
+_MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class OpenChange:
     requesters: tuple[str, ...]
     wants: tuple[Want, ...]
     votes: tuple[Vote, ...] = ()
+    over: bool = False
+    """What is trusted does not end any more where it builds on: it is in force, or another took its place."""
 
     def shown(self) -> dict[str, Any]:
         """As the status branch shows it and the journal keeps it."""
@@ -53,13 +61,24 @@ def kept(conn: Connection) -> OpenChange | None:
     return OpenChange.of(value) if value is not None else None
 
 
-def keep(tx: Connection, change: OpenChange | None) -> None:
-    """From now on this one waits, or none. A vote that came meanwhile is kept."""
-    before = kept(tx)
-    if change is not None and before is not None and before.digest == change.digest:
-        change = replace(change, votes=before.votes)
+def keep(tx: Connection, change: OpenChange | None, end: str | None) -> None:
+    """From now on this one waits, or none. A vote that came meanwhile is kept, and what was said when it waited before.
+
+    `end` is the last commit that is trusted: of a change that builds on another nothing that was said counts again.
+    """
+    before, past = kept(tx), _past(tx)
+    known = {one.digest: one for one in (*past, *((before,) if before is not None else ()))}
+    if change is not None and (same := known.pop(change.digest, None)) is not None:
+        change = replace(change, votes=same.votes)
+    gone = tuple(one if one.base == end else replace(one, votes=(), over=True) for one in known.values())[-_MOST:]
     if change != before:
         facts.put(tx, _FACT, change.shown() if change is not None else None)
+    if gone != past:
+        facts.put(tx, _PAST, [{**one.shown(), "over": one.over} for one in gone])
+
+
+def _past(conn: Connection) -> tuple[OpenChange, ...]:
+    return tuple(replace(OpenChange.of(one), over=one["over"]) for one in facts.get(conn, _PAST, []))
 
 
 def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
@@ -69,9 +88,18 @@ def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
     """
     change = kept(tx)
     if change is None or change.digest != act.spec.gate:
-        return None
+        return next((_closed(one) for one in _past(tx) if one.digest == act.spec.gate), None)
     said = votes.word(act, who, change.wants, change.votes, change.requesters, made="made the change")
     if isinstance(said, Answer):
         return said
     facts.put(tx, _FACT, replace(change, votes=(*change.votes, said)).shown())
     return Answer("done", None, f"{said.by} {'approved' if said.approves else 'rejected'} commit {change.commit[:12]}")
+
+
+def _closed(change: OpenChange) -> Answer:
+    short = change.commit[:12]
+    if change.over:
+        why = "it is in force, or another came in its place"
+        return Answer("refused", "gateClosed", f"commit {short} does not wait any more: {why}")
+    why = "it is not what stops the branch now; say it again once it is, what was said of it before counts still"
+    return Answer("refused", "gateClosed", f"commit {short} does not wait now: {why}")

@@ -167,8 +167,6 @@ class Intake:
         )
         trusted, stopped = followed.trusted, followed.stopped
         change = self._permits.waiting if stopped is not None and stopped.reason in (WAITS, REJECTED) else None
-        if change != waits:
-            await self._journal.write(lambda tx: changegate.keep(tx, change))
         self._board.say(verify=followed.mode, change=change)
         sync = self._board.sync
         seen = stopped is not None or (sync.observed == head and sync.frozen is None and not followed.named)
@@ -181,6 +179,10 @@ class Intake:
             self._board.say(observed=head, frozen=(reason, message), unproven=stopped.message, trouble=None)
             said = await self._told_of(stopped.commit, "frozen", self._clock.now(), reason=message)
             await self._journal.write(partial(self._record, said=said, catalog=self._deciders.active, head=head))
+        trusts = trusted.commit if trusted is not None else None
+        if change != waits or trusts != (end.commit if end is not None else None):
+            # Only now: were we cut off before, what was said of a change that came into force would be asked again.
+            await self._journal.write(lambda tx: changegate.keep(tx, change, trusts))
         return followed
 
     def _record(self, tx: Connection, said: Judged, catalog: Catalog | None, head: str | None = None) -> None:

@@ -151,7 +151,7 @@ async def test_a_change_waits_for_an_approval_that_somebody_else_signs(site: Sit
     again = site.push({WORK: job("work", "[{run: uptime}]")}, by="bo")
     await site.look()
     assert (site.loop.sync.applied, site.loop.sync.observed) == (back, again)
-    assert said(await site.asks("next-week", spec, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    assert said(await site.asks("next-week", spec, by="dee", kind="Approval")) == ("refused", "gateClosed")
     assert site.loop.sync.applied == back
 
 
@@ -219,7 +219,7 @@ async def test_a_request_waits_for_an_approval_that_somebody_else_signs(site: Si
     await site.look()
     assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
     assert site.loop.sync.asks == ()
-    assert said(await site.asks("late", spec, by="cy", kind="Approval")) == ("refused", "unknownGate")
+    assert said(await site.asks("late", spec, by="cy", kind="Approval")) == ("refused", "gateClosed")
 
 
 async def test_an_approval_is_of_no_later_request_and_a_no_refuses_it(site: Site) -> None:
@@ -231,7 +231,7 @@ async def test_an_approval_is_of_no_later_request_and_a_no_refuses_it(site: Site
     (second,) = site.loop.sync.asks
     assert second.digest != first.digest, "the same name in another commit is another thing to approve"
     before = f"{{gate: '{first.digest}', decision: approve}}"
-    assert said(await site.asks("before", before, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    assert said(await site.asks("before", before, by="dee", kind="Approval")) == ("refused", "gateClosed")
     spec = f"{{gate: '{second.digest}', decision: reject, reason: not now}}"
     assert said(await site.asks("no", spec, by="dee", kind="Approval")) == ("done", None)
     await site.look()

@@ -104,7 +104,7 @@ async def test_who_asked_takes_a_request_back_by_a_no_or_by_another_in_its_place
     (now,) = site.loop.sync.asks
     assert now.digest != before
     void = f"{{gate: '{before}', decision: approve}}"
-    assert said(await site.asks("void", void, by="dee", kind="Approval")) == ("refused", "unknownGate")
+    assert said(await site.asks("void", void, by="dee", kind="Approval")) == ("refused", "gateClosed")
 
 
 async def test_a_cancel_waits_for_its_approvals_too(site: Site) -> None:
