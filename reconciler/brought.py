@@ -7,7 +7,7 @@ the commits that brought it, and not in what is left of it at the head: who sign
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engine.entries import MAX_ENTRIES
+from engine.entries import MAX_ENTRIES, MAX_FILES
 from journal.errors import Refused
 from reconciler.differences import MOST_LISTED, Differing, TooManyFiles
 from reconciler.history import History
@@ -17,6 +17,7 @@ from schemas.reader import Authored, read
 LONGEST = 10_000
 """Commits that are looked at of one fetch."""
 _MOST_BYTES = 64 * 1024 * 1024
+_MOST_VERSIONS = MAX_FILES
 
 
 class TooMuch(Refused):
@@ -35,6 +36,22 @@ class Version:
     file: str
     act: Authored | None
     inherited: bool = False
+
+
+@dataclass(slots=True)
+class _Looked:
+    """How much was looked at for one fetch."""
+
+    files: int = 0
+    size: int = 0
+    versions: int = 0
+
+    def more(self, *, files: int = 0, size: int = 0, versions: int = 0) -> None:
+        """Raises TooMuch. Called for each file before it is parsed: one commit may name a content at any number of
+        paths, and whoever takes them away again in the next has the two fetched together."""
+        self.files, self.size, self.versions = self.files + files, self.size + size, self.versions + versions
+        if self.files > MOST_LISTED or self.size > _MOST_BYTES or self.versions > _MOST_VERSIONS:
+            raise TooMuch("its new commits change more than is looked at at once; push fewer at a time")
 
 
 Answering = Callable[[Version], frozenset[str] | None]
@@ -77,17 +94,14 @@ class Brought:
         if gained is None:
             raise TooMuch(f"it gained more than {LONGEST} commits at once; push fewer at a time")
         found: list[Version] = []
-        looked_at = size = 0
+        looked = _Looked()
         for commit in gained:
             # What nobody signed is nobody's act, and ends nobody's: it need not be looked at.
             if not self._history.is_signed(commit):
                 continue
             differing, of_all = self._changed(commit)
-            versions, read_of_it = self._made_of(commit, differing)
-            found += versions
-            looked_at, size = looked_at + of_all, size + read_of_it
-            if looked_at > MOST_LISTED or size > _MOST_BYTES:
-                raise TooMuch("its new commits change more than is looked at at once; push fewer at a time")
+            looked.more(files=of_all)
+            found += self._made_of(commit, differing, looked)
         return tuple(found)
 
     def _changed(self, commit: str) -> tuple[list[Differing], int]:
@@ -98,25 +112,24 @@ class Brought:
             return [], MAX_ENTRIES  # an act in there is found where it is still at the head
         return [one for one in differing if one.path.endswith(".yaml")], len(differing)
 
-    def _made_of(self, commit: str, differing: Sequence[Differing]) -> tuple[list[Version], int]:
-        """What it made of acts, and how many bytes were read for that."""
+    def _made_of(self, commit: str, differing: Sequence[Differing], looked: _Looked) -> list[Version]:
         parents = self._history.parents(commit)
         taken: list[Version] = []
         made: list[Version] = []
-        size = 0
         for one in differing:
             inherited = any(self._history.blob(parent, one.path) == one.new for parent in parents[1:])
-            before, read_before = self._acts(parents[0], one.path) if one.old is not None else ((), 0)
-            now, read_now = self._acts(commit, one.path) if one.new is not None else ((), 0)
+            before = self._acts(parents[0], one.path, looked) if one.old is not None else ()
+            now = self._acts(commit, one.path, looked) if one.new is not None else ()
             gone = {act.document.name for act in before} - {act.document.name for act in now}
+            looked.more(versions=len(now) + len(gone))
             taken += [Version(name, commit, one.path, None, inherited) for name in sorted(gone)]
             made += [Version(act.document.name, commit, one.path, act, inherited) for act in now]
-            size += read_before + read_now
         moved = {version.name for version in made}
-        return [version for version in taken if version.name not in moved] + made, size
+        return [version for version in taken if version.name not in moved] + made
 
-    def _acts(self, commit: str, path: str) -> tuple[tuple[Authored, ...], int]:
+    def _acts(self, commit: str, path: str, looked: _Looked) -> tuple[Authored, ...]:
         data = self._objects.file(commit, path)
         if data is None:
-            return (), 0
-        return tuple(one for one in read(data, path).documents if one.is_act), len(data)
+            return ()
+        looked.more(size=len(data))
+        return tuple(one for one in read(data, path).documents if one.is_act)

@@ -2,21 +2,38 @@
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import structlog
+
+from engine.entries import MAX_FILES, MAX_TOTAL
 from engine.trust import Mode
-from journal import facts
+from journal import acts, facts
 from journal.store import Journal
 from reconciler.brought import Brought, TooMuch, Version
 from reconciler.differences import TooManyFiles
 from reconciler.history import History
-from reconciler.objects import Objects
-from schemas.reader import Authored, ParsedFile, read
+from reconciler.objects import BlobRef, Objects
+from schemas.diagnostic import Diagnostic
+from schemas.reader import Authored, read
+
+log = structlog.get_logger(__name__)
 
 _ANSWERED = "requestsAnswered"
 """The fact that holds the head of the requests branch up to which every act is answered."""
 _NOTHING = ""
 """In its place: there was no such branch, so all that is on it has come since."""
+MOST_ACTS = MAX_FILES
+"""Acts without an answer that are taken in at once."""
+MOST_IN_ALL = 50_000
+"""Files of a branch, and acts, where none is known to be answered: one act takes some 4 KiB of memory."""
+_PORTION = 256 * 1024
+"""Bytes that are read at once."""
+_MOST_READ = 100
+"""Files that are read at once."""
+_MEND = "remove files that are answered, or no requests, with another commit on it: the rest is read then"
+_REWIND = "take away by force what should not be there, back to"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 
 
@@ -46,8 +63,27 @@ class News:
     versions: tuple[Version, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a content holds, wherever it stands: its acts, and the first error."""
+
+    blob: str
+    acts: tuple[Authored, ...]
+    error: Diagnostic | None
+
+    def malformed(self, path: str) -> tuple[Malformed, ...]:
+        name = path.rpartition("/")[2].removesuffix(".yaml")
+        if self.error is None or not _NAME.fullmatch(name) or len(name) > 63:
+            return ()
+        return (Malformed(name, f"{self.error.within(path).span}: {self.error.message}"),)
+
+
 class RequestsDoor:
-    """Reads the requests branch: what changed since the head up to which everything is answered."""
+    """Reads the requests branch: what changed since the head up to which everything is answered.
+
+    Whoever may push there may push anything. So the sizes are looked at before anything is read, what is in many
+    places is read once, and of what has its answer nothing is kept.
+    """
 
     def __init__(self, journal: Journal, objects: Objects, history: History) -> None:
         self._journal = journal
@@ -59,8 +95,11 @@ class RequestsDoor:
         """Why the branch was not read when it was looked at last; nothing on it counts as answered then."""
         self._unread: str | None = None
 
-    async def news(self, head: str | None, mode: Mode = "none") -> News:
-        """What the branch holds that may not be answered yet. `mode` says whether acts must be signed."""
+    async def news(
+        self, head: str | None, mode: Mode = "none", between: Callable[[], Awaitable[object]] | None = None
+    ) -> News:
+        """What the branch holds that may not be answered yet. `mode` says whether acts must be signed, `between` is
+        called while much is read."""
         if not self._known:
             self._answered = await self._journal.read(lambda conn: facts.get(conn, _ANSWERED, None))
             self._known = True
@@ -69,12 +108,36 @@ class RequestsDoor:
         self.trouble = self._unread = None
         if head is None or head == self._answered:
             return News()
-        return await asyncio.to_thread(self._between, self._answered, head, mode)
+        before = self._answered
+        known = before
+        if not before or not await asyncio.to_thread(self._objects.has, before):
+            known = None
+        limits = _UNANSWERED if known is None else _SINCE_ANSWERED
+        try:
+            found, malformed = await self._read(known, head, limits, between)
+            versions: tuple[Version, ...] = ()
+            if mode != "none" and (known is not None or before == _NOTHING):
+                versions = await asyncio.to_thread(self._brought.since, known, head)
+        except TooManyFiles as error:
+            self._unread = head
+            self._say(head, f"{error}; {_MEND}")
+            return News()
+        except TooMuch as error:
+            self._unread = head
+            self._say(head, f"{error}; {_REWIND} {known or 'its start'}")
+            return News()
+        return News(found, malformed, versions)
 
     async def all(self, head: str | None) -> tuple[Found, ...]:
         """Every act on the branch; none, and `trouble` says why, where it cannot be read."""
         self.trouble = self._unread = None
-        return (await asyncio.to_thread(self._between, None, head)).found if head else ()
+        if head is None:
+            return ()
+        try:
+            return (await self._read(None, head, _EVERYTHING, None))[0]
+        except TooManyFiles as error:
+            self._say(head, f"{error}; {_MEND}")
+            return ()
 
     async def answered(self, head: str | None) -> None:
         """Everything up to this head has its answer in the journal."""
@@ -88,34 +151,85 @@ class RequestsDoor:
             await self._journal.write(lambda tx: facts.put(tx, _ANSWERED, _NOTHING))
             self._answered = _NOTHING
 
-    def _between(self, before: str | None, head: str, mode: Mode = "none") -> News:
+    def _say(self, head: str, why: str) -> None:
+        self.trouble = f"no act on it is read: {why}"
+        log.warning("the requests branch is not read", commit=head, error=why)
+
+    async def _read(
+        self, before: str | None, head: str, limits: "_Limits", between: Callable[[], Awaitable[object]] | None
+    ) -> tuple[tuple[Found, ...], tuple[Malformed, ...]]:
+        """Raises TooManyFiles where there is more than the limits allow: before it is read, where sizes tell."""
         found: list[Found] = []
         malformed: list[Malformed] = []
-        known = before if before and self._objects.has(before) else None
-        versions: tuple[Version, ...] = ()
-        try:
-            paths = self._objects.changed(known, head)
-            if mode != "none" and (known is not None or before == _NOTHING):
-                versions = self._brought.since(known, head)
-        except TooManyFiles as error:
-            self.trouble, self._unread = f"no act on it is read: {error}; take away what is no act", head
-            return News()
-        except TooMuch as error:
-            self.trouble, self._unread = f"no act on it is read: {error}", head
-            return News()
-        for path in paths:
-            data = self._objects.file(head, path) if path.endswith(".yaml") else None
-            if data is None:
-                continue
-            parsed = read(data, path)
-            found += [Found(authored, head) for authored in parsed.documents if authored.is_act]
-            malformed += _malformed(parsed)
-        return News(tuple(found), tuple(malformed), versions)
+        files = await asyncio.to_thread(self._objects.differing, before, head, ".yaml")
+        limits.hold(files)
+        for number, portion in enumerate(_portions(files)):
+            if number and between is not None:
+                await between()
+            parsed = await asyncio.to_thread(self._parsed, portion)
+            if not limits.answered:
+                parsed = await self._without_answered(parsed)
+            for file in parsed:
+                paths = portion[file.blob]
+                if len(found) + len(file.acts) * len(paths) > limits.acts:
+                    raise TooManyFiles(f"it has more than {limits.acts:,} requests {limits.which}")
+                found += [Found(one.within(path), head) for path in paths for one in file.acts]
+                malformed += [one for path in paths for one in file.malformed(path)]
+        return tuple(sorted(found, key=_place)), tuple(malformed)
+
+    def _parsed(self, portion: Mapping[str, Sequence[str]]) -> list[_Read]:
+        files = []
+        for blob, paths in portion.items():
+            parsed = read(self._objects.blob(blob), paths[0])
+            error = next((finding for finding in parsed.findings if finding.severity == "error"), None)
+            files.append(_Read(blob, tuple(one for one in parsed.documents if one.is_act), error))
+        return files
+
+    async def _without_answered(self, files: Sequence[_Read]) -> list[_Read]:
+        names = {one.document.name for file in files for one in file.acts}
+        seen = await self._journal.read(lambda conn: acts.seen(conn, names))
+        return [replace(file, acts=tuple(one for one in file.acts if one.document.name not in seen)) for file in files]
 
 
-def _malformed(parsed: ParsedFile) -> list[Malformed]:
-    errors = [finding for finding in parsed.findings if finding.severity == "error"]
-    name = parsed.file.rpartition("/")[2].removesuffix(".yaml")
-    if not errors or not _NAME.fullmatch(name) or len(name) > 63:
-        return []
-    return [Malformed(name, f"{errors[0].span}: {errors[0].message}")]
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What is read at most. `which` files are meant, in words; `answered`: those with an answer are wanted, too."""
+
+    files: int
+    acts: int
+    which: str
+    answered: bool = False
+
+    def hold(self, files: Mapping[str, BlobRef]) -> None:
+        """Raises TooManyFiles where there is more."""
+        if len(files) > self.files:
+            raise TooManyFiles(f"it has more than {self.files:,} files {self.which}")
+        if sum(file.size for file in files.values()) > MAX_TOTAL:
+            raise TooManyFiles(f"its files {self.which} have more than {MAX_TOTAL // 1024**2} MiB together")
+
+
+_SINCE_ANSWERED = _Limits(MAX_FILES, MOST_ACTS, "that changed since all was answered")
+_UNANSWERED = _Limits(MOST_IN_ALL, MOST_ACTS, "without an answer")
+_EVERYTHING = _Limits(MOST_IN_ALL, MOST_IN_ALL, "in all", answered=True)
+
+
+def _portions(files: Mapping[str, BlobRef]) -> Iterator[Mapping[str, Sequence[str]]]:
+    """The paths of each content, a portion of them after another."""
+    sizes = {blob.id: blob.size for blob in files.values()}
+    paths: dict[str, list[str]] = {}
+    for path, blob in files.items():
+        paths.setdefault(blob.id, []).append(path)
+    portion: dict[str, Sequence[str]] = {}
+    size = count = 0
+    for blob_id, ones in paths.items():
+        portion[blob_id] = ones
+        size, count = size + sizes[blob_id], count + 1
+        if size >= _PORTION or count >= _MOST_READ:
+            yield portion
+            portion, size, count = {}, 0, 0
+    if portion:
+        yield portion
+
+
+def _place(found: Found) -> tuple[str, int]:
+    return found.authored.file, found.authored.index

@@ -272,7 +272,7 @@ class Loop:
         if catalog is None or admissions is None:
             return
         head, mode = sighting.heads.get(self.outlook.requests_ref), self._intake.mode
-        news = await self._door.news(head, mode)
+        news = await self._door.news(head, mode, self._deciders.schedules_due)
         if self._intake.accepted.unread and not self._requests_trouble(sighting):
             await self._intake.know(one.authored.document.name for one in news.found)
         self._unproven = None
@@ -306,4 +306,4 @@ class Loop:
             mode=mode,
             versions=news.versions,
         )
-        await self._requests.refuse(news.malformed, self._deciders.moment())
+        await self._requests.refuse(news.malformed, self._deciders.moment(), self._deciders.schedules_due)

@@ -264,6 +264,20 @@ class Objects:
             trees = (self._commit(before).tree_id, self._commit(now).tree_id)
             return tuple(one.path for one in between(self._repository(), *trees))
 
+    def differing(self, before: str | None, now: str, suffix: str) -> Mapping[str, BlobRef]:
+        """The regular files that differ between two commits (None: an empty tree) and whose paths end so, by path.
+
+        Those of at most 1 MiB, no more than 16 folders deep. Nothing is read of them. Raises TooManyFiles.
+        """
+        with intact(self._path):
+            older = None if before is None else self._commit(before).tree_id
+            found = {
+                one.path: BlobRef(one.new, self._size(one.new))
+                for one in between(self._repository(), older, self._commit(now).tree_id)
+                if one.new is not None and one.path.endswith(suffix) and one.path.count("/") <= MAX_FOLDERS
+            }
+        return {path: blob for path, blob in found.items() if blob.size <= MAX_BYTES}
+
     # walking
 
     def _edited(self, commit: str, globs: tuple[str, ...]) -> Snapshot | None:

@@ -1,7 +1,7 @@
 """Acts of both branches: judged one by one, consumed once by name."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -20,6 +20,7 @@ from engine.repetition import Original
 from engine.trust import Mode, Signature, Unsigned, Untrusted, signers
 from engine.windows import Windows
 from journal import acts, runs, runviews, steprecords
+from journal.portions import portions
 from journal.store import Journal
 from reconciler import actgate
 from reconciler.actgate import OpenAct
@@ -63,6 +64,13 @@ def _nobody(commit: str, users: Mapping[str, User], at: datetime) -> Signature:
     return Unsigned()
 
 
+Between = Callable[[], Awaitable[object]]
+
+
+async def _nothing() -> None:
+    """Nobody waits meanwhile."""
+
+
 class Requests:
     """Judges acts and writes the answer in one transaction with what it causes."""
 
@@ -86,7 +94,7 @@ class Requests:
         lost: frozenset[str],
         windows: Windows,
         rejected: str | None = None,
-        between: Callable[[], Awaitable[object]] | None = None,
+        between: Between = _nothing,
         mode: Mode = "none",
         versions: Iterable[Version] = (),
     ) -> int:
@@ -110,7 +118,11 @@ class Requests:
             by_name.setdefault(version.name, [])
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
         named = {name: ones for name, ones in by_name.items() if name not in seen}
-        first = await self._journal.write(lambda tx: {name: acts.first_seen(tx, name, now) for name in named})
+        first: dict[str, datetime] = {}
+        for part in portions(named):
+            first |= await self._journal.write(partial(_first_seen, names=part, now=now))
+            if len(first) < len(named):
+                await between()
 
         known: dict[str, Signature] = {}
 
@@ -132,7 +144,7 @@ class Requests:
             if (said := refused_by_age(one.authored.document, first[name], now, name in baseline, name in lost))
         }
         late |= {name: one for name, one in chosen.items() if isinstance(one, Refuse)}
-        await self._refuse_late(late, now)
+        await self._refuse_late(late, now, between)
         rest = {name: one for name, one in unanswered.items() if name not in late}
         commits = await asyncio.to_thread(self._commits, rest.values())
         for number, (name, one) in enumerate(rest.items(), start=1):
@@ -144,7 +156,7 @@ class Requests:
                 asked = Asked(one, commit, first[name], await asyncio.to_thread(signed, commit, name), mode)
                 if not await self._judge(asked, catalog, windows, moment(), rejected):
                     waiting.add(name)
-            if between is not None and number % _PORTION == 0:
+            if number % _PORTION == 0:
                 await between()
         if waiting or self.waiting:
             self.waiting = tuple((await self._kept()).values())
@@ -176,14 +188,17 @@ class Requests:
             await asyncio.to_thread(choose)
         return {name: one for name, one in chosen.items() if one is not None}
 
-    async def _refuse_late(self, late: Mapping[str, Refuse], now: datetime) -> None:
-        def change(tx: Connection) -> None:
-            for name, said in late.items():
+    async def _refuse_late(self, late: Mapping[str, Refuse], now: datetime, between: Between) -> None:
+        def change(tx: Connection, names: Collection[str]) -> None:
+            for name in names:
+                said = late[name]
                 acts.settle(tx, name, state="refused", reason=said.reason, message=said.message, now=now)
-            actgate.forget(tx, late)
+            actgate.forget(tx, names)
 
+        for part in portions(late):
+            await self._journal.write(partial(change, names=part))
+            await between()
         if late:
-            await self._journal.write(change)
             log.info("requests refused for their age", count=len(late), first=min(late))
 
     async def _unproven(self, act: Document, now: datetime) -> None:
@@ -281,19 +296,19 @@ class Requests:
         kind = "RunRequest" if found.inline else "Workflow" if found.nodes else "Job"
         return f"{kind}/{catalog.name_now(kind, found.today)}"
 
-    async def refuse(self, malformed: Iterable[Malformed], now: datetime) -> None:
+    async def refuse(self, malformed: Iterable[Malformed], now: datetime, between: Between = _nothing) -> None:
         """Answer files that are no valid acts. They end nothing that waits under their names."""
         waiting = await self._kept()
         by_name = {one.name: one for one in malformed if one.name not in waiting}
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
 
-        def change(tx: Connection) -> None:
-            for name, one in by_name.items():
-                if name not in seen:
-                    acts.settle(tx, name, state="refused", reason="invalid", message=one.message, run=None, now=now)
+        def change(tx: Connection, ones: Collection[Malformed]) -> None:
+            for one in ones:
+                acts.settle(tx, one.name, state="refused", reason="invalid", message=one.message, run=None, now=now)
 
-        if set(by_name) - set(seen):
-            await self._journal.write(change)
+        for part in portions([one for name, one in by_name.items() if name not in seen]):
+            await self._journal.write(partial(change, ones=part))
+            await between()
 
     async def _settle(
         self, act: Document, action: str, by: str | None, now: datetime, apply: Callable[[Connection], Answer]
@@ -324,6 +339,10 @@ class Requests:
             given = {name: value for name, value in facts.items() if value is not None}
             log.info("request answered", request=act.name, action=action, answer=answer.state, **given)
         return answer is not None and answer.state == "done"
+
+
+def _first_seen(tx: Connection, names: Collection[str], now: datetime) -> dict[str, datetime]:
+    return {name: acts.first_seen(tx, name, now) for name in names}
 
 
 def _with_newer(refusal: Refuse, rejected: str) -> Refuse:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,12 +22,16 @@ from journal.events import NewEvent
 from journal.store import Journal
 from journal.tables import decisions
 from journal.tables import runs as runs_table
+from reconciler import door
 from reconciler.accepted import ACCEPTED
+from reconciler.door import RequestsDoor
+from reconciler.history import History
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.mirrorfolder import MARK
 from reconciler.objects import Objects
 from reconciler.wake import Wake
+from schemas import reader
 from schemas.quantities import format_instant
 from tests.catalogs import PROJECT
 from tests.trees import without_end
@@ -137,6 +142,67 @@ async def test_a_requests_branch_without_end_is_said_and_read_again_once_it_is_m
     assert [one.authored.document.name for one in await site.loop.all_acts()] == ["one"]
     assert site.loop.unread is None
     assert (await site.journal.read(lambda conn: acts.seen(conn, ["one"])))["one"].state == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"files": 2}, "more than 2 files that changed since all was answered"),
+        ({"acts": 5}, "more than 5 requests that changed since all was answered"),
+        ({}, "more than 0 MiB together"),
+    ],
+)
+async def test_more_than_is_read_at_once_is_said_and_what_is_left_is_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch, limits: dict[str, int], said: str
+) -> None:
+    """A push of a few kilobytes may name one content at any number of paths."""
+    site.commit(REQUESTS, {"requests/first.yaml": ASK.format(name="first")})
+    await site.look()
+    many = "---\n".join(ASK.format(name=f"many-{number}") for number in range(3))
+    kept = {f"requests/{name}.yaml": ASK.format(name=name) for name in ("first", "good")}
+    site.commit(REQUESTS, {**kept, **{f"requests/many-{number}.yaml": many for number in range(3)}})
+    monkeypatch.setattr(door, "_SINCE_ANSWERED", replace(door._SINCE_ANSWERED, **limits))
+    if not limits:
+        monkeypatch.setattr(door, "MAX_TOTAL", 500)
+    await site.look()
+    trouble = site.loop.sync.requests_trouble or ""
+    assert said in trouble
+    assert "with another commit" in trouble
+    site.loop = site.new_loop()
+    await site.loop.start()
+    await site.look()
+    assert site.loop.sync.requests_trouble == trouble, "a restart neither reads it nor takes it for answered"
+    assert not await site.journal.read(lambda conn: acts.seen(conn, ["good", "many-0"]))
+    site.commit(REQUESTS, kept)
+    await site.look()
+    assert site.loop.sync.requests_trouble is None
+    answers = await site.journal.read(lambda conn: acts.seen(conn, ["good", "many-0"]))
+    assert {name: one.state for name, one in answers.items()} == {"good": "accepted"}
+
+
+async def test_what_stands_in_many_places_is_read_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is answered is not kept while it is read, and others have their turn between portions."""
+    site.commit(REQUESTS, {"requests/seen.yaml": ASK.format(name="seen")})
+    await site.look()
+    texts = {f"requests/a-{number}.yaml": ASK.format(name=f"ask-{number}") for number in range(5)}
+    same = "---\n".join(ASK.format(name=name) for name in ("seen", "fresh"))
+    head = site.commit(REQUESTS, {**texts, **{f"requests/same-{number}.yaml": same for number in range(40)}})
+    await site.loop.look()
+    read: list[str] = []
+    turns: list[int] = []
+    monkeypatch.setattr(door, "read", lambda data, path: read.append(path) or reader.read(data, path))
+    monkeypatch.setattr(door, "_MOST_READ", 2)
+
+    async def between() -> None:
+        turns.append(len(read))
+
+    mirror = site.folder / "mirror.git"
+    news = await RequestsDoor(site.journal, Objects(mirror), History(mirror)).news(head, between=between)
+    assert (sorted(read), turns, news.malformed) == (sorted([*texts, "requests/same-0.yaml"]), [2, 4], ())
+    assert [(one.authored.file, one.authored.document.name) for one in news.found] == sorted(
+        [(f"requests/a-{number}.yaml", f"ask-{number}") for number in range(5)]
+        + [(f"requests/same-{number}.yaml", "fresh") for number in range(40)]
+    )
 
 
 async def test_what_a_new_engine_could_not_read_at_first_is_not_taken_for_new(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from engine.views import SyncView
 from journal import acts, graphs, runs
 from journal.clock import SystemClock
 from journal.store import Journal
-from reconciler import actgate, objects, sync
+from reconciler import actgate, brought, door, objects, sync
 from reconciler.loop import Loop
 from reconciler.mirror import Mirror
 from reconciler.objects import Objects
 from reconciler.trust import TrustSettings
 from reconciler.wake import Wake
+from schemas import reader
 from tests.permits import ADMINS, FILES, doc, job, policy
 from tests.signing import Keys, Repository
 
@@ -309,6 +311,76 @@ async def test_without_signatures_nobody_is_held_and_sync_says_so(site: Site) ->
     await site.look()
     assert site.loop.sync.applied == head
     assert said(await site.asks("any", "{jobRef: dump}", by=None)) == ("accepted", None)
+
+
+async def test_of_two_files_alike_the_one_that_somebody_signed_is_judged(site: Site) -> None:
+    """They are read once, and each has its own commit."""
+    await site.begin()
+    ask = doc("kind: RunRequest\nmetadata: {name: go}\nspec: {jobRef: work}\n")
+    site.push({"aaa.yaml": ask}, ref=REQUESTS)
+    site.push({"requests/go.yaml": ask}, by="ana", ref=REQUESTS)
+    site.push({"zzz.yaml": ask}, ref=REQUESTS)
+    await site.look()
+    found = await site.answer("go")
+    assert found is not None
+    assert (*said(found), found.requested_by) == ("accepted", None, "ana@example.org")
+
+
+async def test_what_waits_for_approvals_goes_on_while_the_branch_is_not_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may push there can stop what comes from being read until it is mended, and takes nothing away by it."""
+    await site.begin({RULES: ASKS_TO_RUN})
+    assert await site.brings("go", "{jobRef: work}", by="bo") is None
+    before = site.repository.git("rev-parse", REQUESTS)
+    waits = site.loop.sync.asks
+    monkeypatch.setattr(door, "_SINCE_ANSWERED", replace(door._SINCE_ANSWERED, files=3))
+    site.push({f"requests/many-{number}.yaml": "x" for number in range(4)}, ref=REQUESTS)
+    await site.look()
+    assert site.conditions()["Stalled"][1] == "RequestsUnreadable"
+    assert site.loop.sync.asks == waits
+    yes = {
+        "requests/yes.yaml": doc(
+            f"kind: Approval\nmetadata: {{name: yes}}\nspec: {{gate: '{waits[0].digest}', decision: approve}}\n"
+        )
+    }
+    bulk = site.push(yes, by="dee", ref=REQUESTS)
+    site.push({"readme.md": ""}, ref=REQUESTS)
+    await site.look()
+    assert await site.answer("yes") is None
+    tree = site.repository.tree(yes, before)
+    mended = site.repository.commit({}, bulk, tree=tree)
+    site.repository.git("update-ref", REQUESTS, mended)
+    await site.look()
+    await site.look()
+    assert site.conditions()["Stalled"][0] == "False"
+    answers = [await site.answer(name) for name in ("yes", "go")]
+    assert [one and said(one) for one in answers] == [("done", None), ("accepted", None)]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_MOST_BYTES", 1000), ("_MOST_VERSIONS", 4)])
+async def test_what_a_commit_brought_and_the_next_took_away_is_read_no_further_than_that(
+    site: Site, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    """The head shows nothing of it, and one commit may name one content at any number of paths."""
+    await site.begin()
+    await site.brings("one", "{jobRef: work}", by="bo")
+    before = site.repository.git("rev-parse", REQUESTS)
+    ask = doc("kind: RunRequest\nmetadata: {name: many}\nspec: {jobRef: work}\n")
+    many = {f"requests/many-{number:02}.yaml": ask for number in range(50)}
+    site.push(many, by="cy", ref=REQUESTS)
+    site.push(dict.fromkeys(many, ""), by="cy", ref=REQUESTS)
+    read: list[str] = []
+    monkeypatch.setattr(brought, "read", lambda data, path: read.append(path) or reader.read(data, path))
+    monkeypatch.setattr(brought, limit, most)
+    await site.look()
+    assert len(read) < 20
+    message = site.conditions()["Stalled"][2]
+    assert message.startswith("no act on it is read: its new commits change more than is looked at at once")
+    assert before in message, "it says where to take the branch back to"
+    site.repository.git("update-ref", REQUESTS, before)
+    assert said(await site.asks("two", "{jobRef: work}", by="bo")) == ("accepted", None)
+    assert site.conditions()["Stalled"][0] == "False"
 
 
 async def test_an_act_is_never_in_the_name_of_whoever_signed_where_the_search_ends(

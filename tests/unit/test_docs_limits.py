@@ -26,7 +26,7 @@ from engine import (
 )
 from engine.checks import selections, times, triggers, windows
 from engine.recurrence import HORIZON
-from reconciler import brought, objects
+from reconciler import brought, door, objects
 from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
 from runners.connections import sshfiles
 from runners.listener import bodies, protocol, receiver
@@ -48,7 +48,9 @@ OF_A_CALL = f"{measure.TOTAL // MIB} MiB, {measure.ALL_PARTS:,} parts"
         f"folders around a file | {entries.MAX_FOLDERS}; {entries.MAX_ENTRIES:,} entries",
         f"who brought a request | {objects._MAX_WALK:,} |",
         f"where acts must be signed | {brought.LONGEST:,}, which change a million",
-        f"hold {brought._MOST_BYTES // MIB} MiB of acts",
+        f"hold {brought._MOST_BYTES // MIB} MiB of acts, {brought._MOST_VERSIONS:,} of them",
+        f"without an answer | {entries.MAX_FILES:,}; {entries.MAX_TOTAL // MIB} MiB; {door.MOST_ACTS:,}.",
+        f"of a lost store | {door.MOST_IN_ALL:,}, {door.MOST_IN_ALL:,}; {entries.MAX_TOTAL // MIB} MiB together |",
         f"documents a file | {guard.MAX_DOCUMENTS};",
         f"nodes (collections and scalars) | {guard.MAX_DEPTH}, {guard.MAX_NODES:,} |",
         f"one scalar | {guard.MAX_SCALAR // KIB} KiB",
