@@ -86,7 +86,7 @@ class Intake:
         had said of a change that waited."""
         self.accepted = Accepted()
         self._away = False
-        """The commit in force was not in the mirror when it was asked for."""
+        """Nobody goes by the commit in force yet: it was not in the mirror, or something else did not work."""
         self.acts: tuple[Found, ...] = ()
         """Those of the commit that was judged last, until they are answered."""
 
@@ -107,13 +107,12 @@ class Intake:
 
     async def _go_on(self, accepted: Accepted) -> bool:
         """Go by the commit that was in force last. False: it is not in the mirror."""
-        self._away = False
         if accepted.applied is None:
             return True
+        self._away = True  # until all of it is done: what did not work is done again before any other commit is judged
         try:
             compiled = await self.definitions.load(accepted.applied)
         except NoSuchCommit:
-            self._away = True
             return False
         if compiled.catalog is not None:
             applied = accepted.applied
@@ -124,6 +123,7 @@ class Intake:
             if accepted.trusted == applied:
                 self._looked_at = (applied, None, self.chain.stamp(), None)
             self._report(applied, compiled.findings, rejected=False)
+        self._away = False
         return True
 
     async def take_in(self, sighting: Sighting) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from engine.compile import Compiled
 from journal import acts, events, facts, runs
 from journal.clock import Clock, SystemClock
+from journal.errors import Unavailable
 from journal.events import NewEvent
 from journal.store import Journal
 from journal.tables import decisions
@@ -456,6 +457,52 @@ async def test_workflows_ask_windows_of_their_own(site: Site) -> None:
     assert heeded[1] is not admissions.windows
 
 
+async def started_without_source(site: Site, clock: Clock | None = None) -> None:
+    """Another loop, whose mirror is made anew while the source is away; it is there again thereafter."""
+    away = site.source.rename(site.folder / "away.git")
+    mirror = site.folder / "mirror.git"
+    mark = (mirror / MARK).read_text()
+    shutil.rmtree(mirror)
+    subprocess.run(["git", "init", "-q", "--bare", mirror], check=True)
+    (mirror / MARK).write_text(mark)
+    site.loop = site.new_loop(watched=False, clock=clock)
+    await site.loop.start()
+    assert site.loop.catalog is None
+    away.rename(site.source)
+
+
+async def test_what_was_due_to_the_commit_in_force_is_decided_though_going_on_by_it_fails_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor, which comes with it, has no schedule any more: nobody else would account for these instants."""
+    clock, made = _Set(), Site(tmp_path)
+    made.loop = made.new_loop(clock=clock)
+    every = "{jobRef: greet, every: 10m, catchUp: {policy: all, window: 1d, max: 100}}"
+    schedule = f"---\napiVersion: opsconductor/v1\nkind: Schedule\nmetadata: {{name: often}}\nspec: {every}\n"
+    allow = JOB.replace("queueOne", "allow")
+    made.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/all.yaml": allow + schedule})
+    await made.look()
+    await started_without_source(made, clock)
+    head = made.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/all.yaml": allow})
+    clock.instant += timedelta(minutes=35)
+    keep, fails = Mirror.keep, iter([True])
+
+    def fails_once(mirror: Mirror, name: str, commit: str) -> None:
+        if next(fails, False):
+            raise Unavailable("the disk is full")
+        keep(mirror, name, commit)
+
+    monkeypatch.setattr(Mirror, "keep", fails_once)
+    with pytest.raises(Unavailable):
+        await made.look()
+    await made.look()
+    assert made.loop.sync.applied == head
+    rows = await made.journal.read(lambda conn: conn.execute(select(decisions)).all())
+    assert {(row.schedule, row.verdict) for row in rows} == {("often", "run")}
+    assert sum(row.times for row in rows) == 3
+    await made.journal.close()
+
+
 async def test_what_a_commit_sets_off_is_known_though_the_one_before_was_not_there_at_the_start(site: Site) -> None:
     """A mirror that is made anew while the source is away: its commits come together, and follow one another."""
     watches = "event: {definitions: {paths: ['definitions/note.yaml']}}, jobRef: greet"
@@ -464,16 +511,7 @@ async def test_what_a_commit_sets_off_is_known_though_the_one_before_was_not_the
     before = site.commit(MAIN, {**files, "definitions/note.yaml": "# nothing yet\n"})
     await site.look()
     assert site.loop.sync.applied == before
-    away = site.source.rename(site.folder / "away.git")
-    mirror = site.folder / "mirror.git"
-    mark = (mirror / MARK).read_text()
-    shutil.rmtree(mirror)
-    subprocess.run(["git", "init", "-q", "--bare", mirror], check=True)
-    (mirror / MARK).write_text(mark)
-    site.loop = site.new_loop(watched=False)
-    await site.loop.start()
-    assert site.loop.catalog is None
-    away.rename(site.source)
+    await started_without_source(site)
     head = site.commit(MAIN, {**files, "definitions/note.yaml": "# noted\n"})
     await site.look()
     assert site.loop.sync.applied == head
