@@ -1,12 +1,12 @@
 """Clocks of schedules that were ahead of the time: what they recorded of instants that have not come is taken back."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, select, text, update
 
 from journal import outbox
-from journal.portions import portions
+from journal.portions import portions, portions_alike
 from journal.tables import AnyRow, decisions, schedules
 
 Kept = Callable[[datetime], tuple[datetime, int]]
@@ -20,6 +20,8 @@ RAN_AHEAD = text(
 ).columns(decisions.c.schedule, decisions.c.first)
 
 
+_ALIKE = timedelta(days=1)
+"""Clocks that are no further apart are asked for together: one that lags has nobody read what ran since then of all."""
 _RAN = (decisions.c.schedule, decisions.c.first, decisions.c.last)
 
 
@@ -78,8 +80,7 @@ def ran_ahead(conn: Connection) -> Mapping[str, tuple[datetime, ...]]:
 def ran_after(conn: Connection, since: Mapping[str, datetime]) -> Mapping[str, tuple[datetime, ...]]:
     """The instants of these names that run after the one that is given for each, rising."""
     found: dict[str, list[datetime]] = {}
-    ordered = sorted(since, key=lambda name: since[name])  # those of one portion have clocks that are near each other
-    for part in portions(ordered):
+    for part in portions_alike(since, _ALIKE):
         beyond = (decisions.c.schedule.in_(part), decisions.c.verdict == "run", decisions.c.last > since[part[0]])
         for row in conn.execute(select(*_RAN).where(*beyond).order_by(decisions.c.first)):
             if row.last > since[row.schedule]:
