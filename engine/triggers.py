@@ -178,7 +178,11 @@ def of_commit(commit: str, before: str, found: Sequence[str]) -> dict[str, Any]:
 
 
 def watched(catalog: Catalog) -> Iterator[tuple[str, bool, str | None, str]]:
-    """Which ends of runs set which trigger off: trigger, whether of a workflow, of which one (None: any), state."""
+    """Which ends of runs set which trigger off: trigger, whether of a workflow, of which one (None: any), state.
+
+    By former names, too: the ends of runs are written by runners, and such of before version 17 of the tables, which
+    may work beside this program, know a run by the name that it began with alone.
+    """
     for name, trigger in sorted(catalog.triggers.items()):
         event = trigger.spec.event.run
         if event is None or trigger.identity in catalog.held:
@@ -186,8 +190,12 @@ def watched(catalog: Catalog) -> Iterator[tuple[str, bool, str | None, str]]:
         for state in dict.fromkeys(event.states):
             if not event.jobs and not event.workflows:
                 yield from ((name, workflow, None, state) for workflow in (False, True))
-            yield from ((name, False, job, state) for job in dict.fromkeys(event.jobs))
-            yield from ((name, True, workflow, state) for workflow in dict.fromkeys(event.workflows))
+            yield from ((name, False, job, state) for job in _names(catalog, "Job", event.jobs))
+            yield from ((name, True, flow, state) for flow in _names(catalog, "Workflow", event.workflows))
+
+
+def _names(catalog: Catalog, kind: str, named: Sequence[str]) -> Iterable[str]:
+    return dict.fromkeys((*named, *(old for name in named for old in catalog.former_names(kind, name))))
 
 
 def set_off(before: Catalog, after: Catalog, paths: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
