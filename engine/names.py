@@ -38,6 +38,8 @@ class Ledger:
     """The names of documents that were ever renamed, by kind and name, the oldest first."""
 
     known: Mapping[tuple[str, str], tuple[Name, ...]] = field(default_factory=dict)
+    news: tuple[Name, ...] = field(default=(), compare=False, repr=False)
+    """Those that the last change of names added, or of which it changed something, where it followed from another."""
 
     @classmethod
     def of(cls, names: Iterable[Name]) -> "Ledger":
@@ -108,10 +110,7 @@ class Ledger:
 
     def _changed(self, moves: Mapping[tuple[str, str], str], taken: Iterable[tuple[str, str]], commit: str) -> "Ledger":
         now = self.generation + 1
-        known = {
-            key: tuple(replace(one, today=moves.get((one.kind, one.today), one.today)) for one in names)
-            for key, names in self.known.items()
-        }
+        known = {key: tuple(_moved(one, moves) for one in names) for key, names in self.known.items()}
         for (kind, old), name in moves.items():
             before = known.get((kind, old), (Name(kind, old, 0, None, name),))
             known[kind, old] = (*before[:-1], replace(before[-1], until=now, went=commit))
@@ -119,7 +118,14 @@ class Ledger:
             before = known.get((kind, name), ())
             if not before or before[-1].until is not None:
                 known[kind, name] = (*before, Name(kind, name, now, None, name, came=commit))
-        return Ledger(known)
+        same = {id(one) for names in self.known.values() for one in names}
+        return Ledger(known, tuple(one for names in known.values() for one in names if id(one) not in same))
+
+
+def _moved(one: Name, moves: Mapping[tuple[str, str], str]) -> Name:
+    """The very same where it has not moved: of a long ledger a change touches few."""
+    today = moves.get((one.kind, one.today))
+    return one if today is None else replace(one, today=today)
 
 
 NOTHING = Ledger()

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Integer, Table, bindparam, delete, fu
 
 from engine.names import Ledger, Name
 from journal import points
+from journal.errors import Unavailable
 from journal.tables import Characters, metadata
 
 names = Table(
@@ -42,13 +43,17 @@ def generation(conn: Connection) -> int:
 
 
 def keep(tx: Connection, ledger: Ledger) -> bool:
-    """Go over to what follows from what is known. False, and nothing changes, where it is that."""
-    if generation(tx) == ledger.generation:
+    """Go over to what follows from what is known. False, and nothing changes, where it is that.
+
+    Only what the change touched is written: how much is known costs the transaction nothing. Raises Unavailable where
+    it follows from something else, since names were changed meanwhile.
+    """
+    had = generation(tx)
+    if had == ledger.generation:
         return False
+    if ledger.generation != had + 1:
+        raise Unavailable(f"names were changed meanwhile: change {had} is known, and this would be {ledger.generation}")
     points.record("rename")
-    before, after = set(known(tx)), set(ledger)
-    if gone := [{"of": one.kind, "named": one.name, "from": one.since} for one in before - after]:
-        tx.execute(_DROP, gone)
-    if new := [asdict(one) for one in after - before]:
-        tx.execute(_ADD, new)
+    tx.execute(_DROP, [{"of": one.kind, "named": one.name, "from": one.since} for one in ledger.news])
+    tx.execute(_ADD, [asdict(one) for one in ledger.news])
     return True

@@ -1,11 +1,13 @@
 """What decides by the definitions in force, told together which those are: one moment, one transaction."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
+from engine.names import Ledger
 from engine.windows import Windows
 from journal import names, renames, runs
 from journal.clock import Clock
@@ -74,7 +76,13 @@ class Deciders:
 
     async def named(self, catalog: Catalog) -> Catalog:
         """The same, knowing which names its documents have had."""
-        return catalog.after(await self._journal.read(names.known))
+        return await asyncio.to_thread(catalog.after, await self._names())
+
+    async def _names(self) -> Ledger:
+        """What is known of names. It may be long, and is read again only where another process has changed it."""
+        if self.active is not None and await self._journal.read(names.generation) == self.active.names.generation:
+            return self.active.names
+        return await self._journal.read(names.known)
 
     async def adopt(
         self, catalog: Catalog, heard: Sequence[NewEvent], now: datetime, *, also: Callable[[Connection], None]
@@ -89,7 +97,8 @@ class Deciders:
             self.triggers.adopt(tx, catalog, heard, now)
             self.notices.adopt(tx, catalog, self.statuses.channel(catalog))
 
-        async with self.triggers.turn:
+        # Whoever decides or leads waits for no other turn while it has its own: no ring can come of it.
+        async with self.triggers.turn, self.workflows.turn:
             await self.schedules.adopt(catalog, now, also=all_of_it)
             self.triggers.active = self.notices.active = self.statuses.active = self.active = catalog
             self.proposals.active = catalog

@@ -31,7 +31,9 @@ class Workflows:
         self._journal = journal
         self.next_wake: datetime | None = None
         """When `lead` has something to do that no commit of the journal announces."""
-        self._leading = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Held while runs are led, and by whoever puts other definitions in force: a node that begins in between would
+        get names that are former ones by then, which nobody follows any more."""
         self._seen: int | None = None
         self._due: set[RunId] = set()
         """Those that are to be led: something of them has changed."""
@@ -44,7 +46,7 @@ class Workflows:
 
     async def lead(self, now: datetime) -> None:
         """Take every workflow's run as far as it goes by itself. One of which nothing has changed is not looked at."""
-        async with self._leading:
+        async with self.turn:
             await self._lead(now)
 
     async def _lead(self, now: datetime) -> None:

@@ -1,10 +1,10 @@
 """What is known of a job goes on under the name that it has in the commit in force."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from engine.catalog import Catalog
-from engine.names import Name
+from engine.names import NOTHING, Name
 from engine.states import RunState
 from engine.workflowplan import PlannedWorkflow, plan_workflow
 from journal import (
@@ -22,6 +22,7 @@ from journal import (
     tallies,
     trends,
 )
+from journal.errors import Unavailable
 from journal.tables import runs as table
 from tests.catalogs import catalog
 from tests.contract.conftest import Desk, GivenClock, a_run, opened
@@ -244,6 +245,33 @@ async def test_the_same_commit_again_writes_nothing(desk: Desk) -> None:
         ("turn", 1, 2, "spin"),
         ("spin", 2, None, "spin"),
     }
+
+
+async def test_of_a_long_ledger_only_what_a_change_touches_is_written(desk: Desk) -> None:
+    """All of it would take seconds of the transaction in which a commit comes into force."""
+    await follow(desk, catalog(job("other"), job("rotate")))
+    texts = [job(one).replace(f"name: {one}", f"name: {one}, previousNames: [{old}]") for one, old in
+             (("another", "other"), ("turn", "rotate"))]  # fmt: skip
+    await follow(desk, catalog(*texts))
+    await desk.do(lambda tx: tx.execute(update(names.names).where(names.names.c.name == "other").values(came="as was")))
+    await follow(desk, catalog(job("another"), job("spin").replace("name: spin", "name: spin, previousNames: [turn]")))
+    found = {(one.name, one.today, one.came) for one in await desk.see(names.known)}
+    assert ("other", "another", "as was") in found
+    assert {(name, today) for name, today, _ in found if today == "spin"} == {
+        (n, "spin") for n in ("rotate", "turn", "spin")
+    }
+
+
+async def test_a_ledger_that_follows_from_what_is_not_known_any_more_is_not_written(desk: Desk) -> None:
+    """Another process has put a rename in force meanwhile; whoever comes late looks again."""
+    late = named("other", "rotate").after(await desk.see(names.known))
+    for found in (named("turn", "rotate"), named("spin", "turn")):
+        await follow(desk, found)
+    before = set(await desk.see(names.known))
+    for ledger in (late.names, NOTHING):
+        with pytest.raises(Unavailable):
+            await desk.do(names.keep, ledger)
+    assert set(await desk.see(names.known)) == before
 
 
 async def test_a_journal_from_before_knows_what_its_runs_know(desk: Desk, url: str, clock: GivenClock) -> None:

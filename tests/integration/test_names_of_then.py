@@ -3,9 +3,11 @@
 `greet` becomes `hail` and then `welcome`; in some tests another job is called `greet` thereafter.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -20,12 +22,14 @@ from journal import notices as noticed
 from journal.clock import SystemClock
 from journal.noticetables import messages
 from journal.store import Journal
+from reconciler.deciders import Deciders
 from reconciler.launches import new_run
+from reconciler.mirror import Mirror
 from reconciler.notices import Notices
 from reconciler.requests import Requests
 from reconciler.triggers import Triggers
 from schemas.act import RunRequest
-from tests.catalogs import local_target
+from tests.catalogs import catalog, local_target
 from tests.integration.test_held_runs import MINUTE, T0, Bench, asked, claimed, window, wished
 
 FIRST, SECOND, THIRD = "name: greet", "name: hail, previousNames: [greet]", "name: welcome, previousNames: [hail]"
@@ -107,6 +111,49 @@ async def test_a_node_of_a_plan_of_now_is_a_run_of_who_has_the_name_now(bench: B
     await bench.look(9)
     (node,) = [run for run in await bench.seen() if run.cause.kind == "workflow"]
     assert (node.job, node.today) == ("greet", "greet")
+
+
+async def test_the_ledger_is_read_again_only_where_somebody_else_has_changed_it(bench: Bench, tmp_path: Path) -> None:
+    """It may be long, and most commits rename nothing."""
+    deciders = Deciders(bench.journal, Mirror(tmp_path / "m.git", str(tmp_path), environment={}), SystemClock(), "main")
+    for names_ in (FIRST, SECOND):
+        known = await deciders.named(catalog(local_target("here"), job(names_)))
+        await deciders.adopt(known, (), T0, also=lambda _: None)
+    assert deciders.active is not None
+    assert (await deciders.named(catalog(local_target("here"), job(SECOND)))).names is deciders.active.names
+    await bench.adopt(1, local_target("here"), job(THIRD))
+    found = await deciders.named(catalog(local_target("here"), job(THIRD)))
+    assert found.names.generation == 2
+
+
+async def test_a_node_that_begins_while_its_job_is_renamed_has_the_new_name(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the commit that is in the journal already and all that goes by it: nobody would rename it later."""
+    deciders = Deciders(bench.journal, Mirror(tmp_path / "m.git", str(tmp_path), environment={}), SystemClock(), "main")
+    target = local_target("here")
+
+    async def adopt(*documents: str) -> None:
+        known = await deciders.named(catalog(target, *documents))
+        await deciders.adopt(known, (), T0, also=lambda _: None)
+
+    await adopt(job(FIRST), FLOW % "greet")
+    bench.catalog, bench.schedules = deciders.active, deciders.schedules
+    await asked(bench, 1, workflowRef="flow")
+    await bench.journal.write(lambda tx: runs.admit(tx, T0 + MINUTE))
+    await deciders.workflows.lead(T0 + MINUTE)
+    put, leads = deciders.schedules.adopt, []
+
+    async def put_slowly(*arguments: Any, **more: Any) -> None:
+        await put(*arguments, **more)
+        leads.append(asyncio.create_task(deciders.workflows.lead(T0 + 7 * MINUTE)))
+        await asyncio.wait(leads, timeout=0.3)  # as long as it would take
+
+    monkeypatch.setattr(deciders.schedules, "adopt", put_slowly)
+    await adopt(job(SECOND), FLOW % "hail")
+    await asyncio.gather(*leads)
+    (node,) = [run for run in await bench.seen() if run.cause.kind == "workflow"]
+    assert (node.job, node.today) == ("greet", "hail")
 
 
 async def ended(bench: Bench, at: float, state: RunState = RunState.FAILED) -> RunId:

@@ -105,6 +105,11 @@ def test_what_is_said_later_holds_for_what_nobody_knew() -> None:
     assert (known.name_now("Job", "a"), known.name_now("Job", "b")) == ("c", "c")
 
 
+def test_a_change_says_which_names_it_touched() -> None:
+    known = after(("a", "x"), ("b<a", "y<x"), ("c<b", "y"))
+    assert {(one.name, one.today) for one in known.names.news} == {("a", "c"), ("b", "c"), ("c", "c")}
+
+
 def test_kinds_are_apart() -> None:
     first = catalog(*(one for kind in ("Job", "Workflow") for one in texts_of("a", kind)))
     second = catalog(*texts_of("b<a", "Job"), *texts_of("a", "Workflow")).after(first.after(NOTHING).names)
