@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Connection, event
 from structlog.testing import capture_logs
 
 from engine.decide import Decided, Due, Skips
@@ -222,6 +223,19 @@ async def test_what_ran_under_a_former_name_is_known(desk: Desk) -> None:
     await desk.do(schedules.record, *ran(2, name="hourly"), at(9))
     found = await desk.see(setback.ran_after, {"nightly": at(7), "hourly": at(2), "never": at(0)})
     assert found == {"nightly": (at(8), at(9))}
+
+
+async def test_what_ran_is_not_read_from_a_clock_on_that_lags(desk: Desk) -> None:
+    """Where one schedule was held for a year, the others' runs of that year are nobody's question."""
+    await desk.do(schedules.record, *ran(9, name="nightly"), at(9))
+    asked: list[str] = []
+
+    def after(conn: Connection) -> object:
+        event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        return setback.ran_after(conn, {"nightly": at(8), "hourly": at(9), "lags": at(8) - timedelta(days=365)})
+
+    assert await desk.see(after) == {"nightly": (at(9),)}
+    assert len(asked) == 2, "the one that lags is asked for alone"
 
 
 async def test_what_ran_and_was_accounted_for_elsewhere_is_taken_back(desk: Desk) -> None:
