@@ -37,6 +37,8 @@ class Ran:
     """Not before this: jitter, or a window."""
     waits: str | None = None
     """What it waits for, in words."""
+    schedule: str = ""
+    """The name that its schedule had then."""
 
     @property
     def kept_out(self) -> bool:

@@ -143,6 +143,7 @@ def _ran(data: bytes, schedules: tuple[str, ...], instant: datetime) -> Ran | No
             status.maybe_text("message"),
             spec.maybe_instant("startsAt"),
             sentence(None if waits_for is None else waits_for.data),
+            cause.text("name"),
         )
     except Unreadable:
         return None

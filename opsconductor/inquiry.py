@@ -78,11 +78,13 @@ class Inquiry:
         names = tuple(dict.fromkeys((schedule, *said, *(clock.former_names if clock else ()))))
         run = evidence.run_of(names, instant)
         skip, skip_commit = (None if run else evidence.skip_of(names, instant)) or (None, None)
+        found = run or skip
+        by = schedule if found is None else found.schedule  # another may have had one of its other names then
         known = Known(
             name=schedule,
             now=self.now,
             current=current,
-            then=self._then(names, run.commit if run else skip_commit),
+            then=self._then((by, *names), run.commit if run else skip_commit),
             clock=clock,
             run=run,
             skip=skip,

@@ -109,6 +109,16 @@ def test_a_run_under_an_earlier_name_is_found_by_what_the_engine_knows(repositor
     assert (repository.ask().answer("nightly", RAN).decision == "run") == known
 
 
+def test_the_rule_is_that_of_the_name_by_which_it_was_decided(repository: Repository) -> None:
+    """Another schedule had the present name then."""
+    old = repository.define(nightly("first", 2), nightly("nightly", 5))
+    repository.define(nightly("first", 2))
+    new = repository.define(nightly("nightly", 3, ", previousNames: [first]"))
+    repository.publish(status(new, old, "first"))
+    found = repository.ask().answer("nightly", RAN)
+    assert (found.decision, found.rule) == ("run", 'cron: "30 2 * * *" in Europe/Berlin')
+
+
 def test_what_is_in_force_answers_for_the_future_not_what_lies_on_disk(repository: Repository) -> None:
     old = repository.define(nightly("nightly", 2))
     repository.define(nightly("nightly", 3), nightly("fresh", 5))
