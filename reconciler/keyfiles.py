@@ -25,6 +25,8 @@ class Keys:
     """Lists of revoked keys, as `ssh-keygen -Y verify -r` reads them."""
     openpgp_home: Path | None = None
     """A home for gpg that holds the file's keys and no others."""
+    lasts: "tempfile.TemporaryDirectory[str] | None" = field(default=None, repr=False, compare=False)
+    """What keeps that home: whoever still asks gpg by keys that were read before must not have it taken away."""
 
     @cached_property
     def by_ssh_key(self) -> Mapping[str, tuple[Signer | Forge, ...]]:
@@ -48,7 +50,6 @@ class KeyFiles:
         self.folder = folder
         self._turn = threading.Lock()
         self._loaded: tuple[object, Keys] | None = None
-        self._home: tempfile.TemporaryDirectory[str] | None = None
 
     def stamp(self) -> object:
         """Changes when the trust file, or one that it names, is written."""
@@ -56,8 +57,7 @@ class KeyFiles:
             return None
         loaded = self._loaded
         named = loaded[1].file if loaded is not None else TrustFile()
-        beside = (self._beside(name) for name in (*named.revocation_files, *named.openpgp_files))
-        return tuple(_stamp(path) for path in (self.file, *beside))
+        return (_stamp(self.file), *self._stamps(named))
 
     def keys(self) -> Keys:
         """The trust file as it is now. Raises TrustUnavailable where it cannot be read, or not understood."""
@@ -67,9 +67,12 @@ class KeyFiles:
             if self._loaded is not None and self._loaded[0] == self.stamp():
                 return self._loaded[1]
             self._loaded = None
-            keys = self._read(self.file)
-            self._loaded = (None, keys)
-            self._loaded = (self.stamp(), keys)
+            # The stamps are from before anything is read: what is written meanwhile is read again the next time.
+            own = _stamp(self.file)
+            found = _parsed(self.file)
+            beside = self._stamps(found)
+            keys = self._read(self.file, found)
+            self._loaded = ((own, *beside), keys)
             return keys
 
     def room(self) -> "tempfile.TemporaryDirectory[str]":
@@ -84,13 +87,10 @@ class KeyFiles:
         assert self.file is not None
         return self.file.parent / name
 
-    def _read(self, file: Path) -> Keys:
-        try:
-            found = trustfile.parse(_content(file).decode())
-        except UnicodeDecodeError as error:
-            raise TrustUnavailable(f"the trust file {file} is no text") from error
-        except TrustFileError as error:
-            raise TrustUnavailable(f"the trust file {file}, {error}") from error
+    def _stamps(self, named: TrustFile) -> tuple[object, ...]:
+        return tuple(_stamp(self._beside(name)) for name in (*named.revocation_files, *named.openpgp_files))
+
+    def _read(self, file: Path, found: TrustFile) -> Keys:
         revocations = tuple(self._beside(name) for name in found.revocation_files)
         for path in revocations:
             _content(path)
@@ -101,22 +101,31 @@ class KeyFiles:
             raise TrustUnavailable(
                 f"the trust file {file} names OpenPGP keys; add '@openpgp-keys FILE' with those keys"
             )
-        return Keys(found, revocations, self._home_with(keyrings))
+        room = self.room()
+        _import(keyrings, Path(room.name))
+        return Keys(found, revocations, Path(room.name), room)
 
-    def _home_with(self, keyrings: Sequence[bytes]) -> Path:
-        self._home = self.room()
-        home = Path(self._home.name)
-        for number, keyring in enumerate(keyrings):
-            path = home / f"import-{number}"
-            try:
-                path.write_bytes(keyring)
-            except OSError as error:
-                raise TrustUnavailable(f"{home} cannot be written: {error.strerror}") from error
-            done = gpg(home, "--import", str(path))
-            if done.returncode != 0:
-                said = done.stderr.strip()[-200:]
-                raise TrustUnavailable(f"gpg does not read the OpenPGP keys of the trust file: {said}")
-        return home
+
+def _parsed(file: Path) -> TrustFile:
+    try:
+        return trustfile.parse(_content(file).decode())
+    except UnicodeDecodeError as error:
+        raise TrustUnavailable(f"the trust file {file} is no text") from error
+    except TrustFileError as error:
+        raise TrustUnavailable(f"the trust file {file}, {error}") from error
+
+
+def _import(keyrings: Sequence[bytes], home: Path) -> None:
+    for number, keyring in enumerate(keyrings):
+        path = home / f"import-{number}"
+        try:
+            path.write_bytes(keyring)
+        except OSError as error:
+            raise TrustUnavailable(f"{home} cannot be written: {error.strerror}") from error
+        done = gpg(home, "--import", str(path))
+        if done.returncode != 0:
+            said = done.stderr.strip()[-200:]
+            raise TrustUnavailable(f"gpg does not read the OpenPGP keys of the trust file: {said}")
 
 
 def _content(path: Path) -> bytes:

@@ -2,9 +2,12 @@
 
 import base64
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from reconciler import keyfiles
+from reconciler.keyfiles import KeyFiles
 from tests.signing import Gpg, ran
 from tests.trustground import JOB, Ground, at, by, user, why
 
@@ -199,6 +202,47 @@ def test_an_openpgp_key_that_has_expired_signs_nothing_more(ground: Ground, gpg:
     faked = ("--faked-system-time", "20200601T000000", "--armor", "--detach-sign", "--local-user", key)
     head = ground.repository.stored(_with(raw, gpg.call(*faked, data=raw)))
     assert "expired" in why(ground.follow(head, root))
+
+
+def test_keys_that_were_read_before_are_of_use_as_long_as_somebody_holds_them(ground: Ground, gpg: Gpg) -> None:
+    """Another thread may ask gpg by them while the trust file is written and read again."""
+    ground.file.write_text(f"bob@example.org openpgp:{gpg.key('bob@example.org')}\n@openpgp-keys keys.asc\n")
+    gpg.exported(ground.folder / "keys.asc")
+    files = KeyFiles(ground.file, ground.folder / "private")
+    before = files.keys()
+    ground.file.write_text(f"{ground.file.read_text()}# again\n")
+    after = files.keys()
+    assert before.openpgp_home is not None
+    assert after.openpgp_home is not None
+    assert before.openpgp_home != after.openpgp_home
+    assert (before.openpgp_home / "import-0").exists()
+    assert files.keys() is after
+
+
+@pytest.mark.parametrize("written", ["trust", "krl"])
+def test_a_file_that_is_written_while_it_is_read_is_read_again(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    """Else a key that was revoked in that moment would be trusted until the next change."""
+    (ground.folder / "krl").write_text("")
+    ground.file.write_text(f"bob@example.org {ground.bob.public}\n@revoked-keys krl\n")
+    files, content = KeyFiles(ground.file, ground.folder / "private"), keyfiles._content
+    read: list[str] = []
+
+    def meanwhile(path: Path) -> bytes:
+        found = content(path)
+        read.append(path.name)
+        if path.name == written and read.count(written) == 1:
+            with path.open("a") as opened:
+                opened.write(f"# {ground.ana.public}\n")
+        return found
+
+    monkeypatch.setattr(keyfiles, "_content", meanwhile)
+    first = files.keys()
+    again = files.keys()
+    assert again is not first
+    assert read.count(written) == 2
+    assert files.keys() is again
 
 
 # --- odd and tampered objects -----------------------------------------------------------------------------------------
