@@ -93,13 +93,16 @@ def _with_names(connection: Connection) -> None:
 
 
 def _with_ledger(connection: Connection) -> None:
-    """What runs know of former names is where it begins: as of one change of names, since nobody knows the order."""
+    """What runs know of former names is where it begins: as of one change of names, since nobody knows the order.
+
+    Whose a name was last, its newest run says. The table is changed last, since PostgreSQL lets nobody read it then.
+    """
     metadata.create_all(connection, tables=[names])
     _executing(
-        "ALTER TABLE runs ADD COLUMN naming INTEGER",
         "INSERT INTO names (kind, name, since, until, today)"
-        " SELECT CASE WHEN workflow THEN 'Workflow' ELSE 'Job' END, job, 0, 1, max(known_as) FROM runs"
-        " WHERE NOT inline AND known_as <> job GROUP BY workflow, job",
+        " SELECT CASE WHEN workflow THEN 'Workflow' ELSE 'Job' END, job, 0, 1, known_as FROM runs WHERE seq IN"
+        " (SELECT max(seq) FROM runs WHERE NOT inline AND known_as <> job GROUP BY workflow, job)",
+        "ALTER TABLE runs ADD COLUMN naming INTEGER",
     )(connection)
 
 
