@@ -74,6 +74,14 @@ class Ledger:
         found = ((name, self.at(kind, name, generation)) for of, name in self.known if of == kind)
         return {name: now for name, now in found if now is not None and now != name}
 
+    def whose(self, kind: str) -> Mapping[str, tuple[str, ...]]:
+        """The other names that documents of a kind had last, by what each is called today or was last."""
+        found: dict[str, tuple[str, ...]] = {}
+        for (of, name), names in self.known.items():
+            if of == kind and (today := names[-1].today) != name:
+                found[today] = (*found.get(today, ()), name)
+        return found
+
     def following(self, documents: Documents, commit: str) -> "Ledger":
         """The same once these documents are in force. The same documents again change nothing.
 

@@ -1,6 +1,6 @@
 """What becomes of the clocks of schedules when a catalog comes into force. Pure: what the journal holds is told."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -63,7 +63,8 @@ def planned(catalog: Catalog, stored: Mapping[str, ClockRow], before: Readings, 
         if clock.considered_until < stored[known].considered_until:
             ahead.append(Setback(names, left_of(before, known, now)))
     gone = tuple(name for name in stored if name not in wanted)
-    ahead += [_removed(before, name, now) for name in gone if name not in kept and stored[name].considered_until > now]
+    removed = [name for name in gone if name not in kept and stored[name].considered_until > now]
+    ahead += _removed(catalog, before, removed, now)
     changed = {name: clock for name, clock in wanted.items() if stored.get(name) != clock}
     return Adoption(readings, wanted, changed, gone, tuple(ahead), unknown)
 
@@ -98,7 +99,16 @@ def _clock(
     return replace(taken, fingerprint=mark, considered_from=taken.considered_until, last=None, mark=None)
 
 
-def _removed(before: Readings, name: str, now: datetime) -> Setback:
-    read = before.get(name)
-    former = read.document.metadata.previous_names if read else ()
-    return Setback((name, *former), left_of(before, name, now))
+def _removed(catalog: Catalog, before: Readings, names: Iterable[str], now: datetime) -> Iterator[Setback]:
+    """By all names that they had and nobody else has: `catalog` does not know them any more, but its ledger does."""
+    whose = catalog.names.whose("Schedule")
+    for name in names:
+        read = before.get(name)
+        said = read.document.metadata.previous_names if read else ()
+        former = dict.fromkeys((*(old for old in said if not _is_others(catalog, old, name)), *whose.get(name, ())))
+        yield Setback((name, *(old for old in former if old not in catalog.schedules)), left_of(before, name, now))
+
+
+def _is_others(catalog: Catalog, old: str, name: str) -> bool:
+    last = catalog.names.last("Schedule", old)
+    return last is not None and last.today != name

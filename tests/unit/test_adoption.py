@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from engine.catalog import Catalog
 from engine.decide import fingerprint
+from engine.names import NOTHING
 from journal.schedules import ClockRow
 from reconciler.adoption import planned
 from tests.catalogs import catalog
@@ -58,3 +59,20 @@ def test_what_was_decided_ahead_of_the_time_is_set_back_where_its_time_changes()
     assert [one.names for one in known.ahead] == [("new", "old")]
     unknown = planned(after, stored, {}, NOW)
     assert (unknown.wanted["new"].considered_until, unknown.ahead) == (ahead, ())
+
+
+def test_what_was_decided_ahead_of_the_time_by_what_is_gone_is_set_back_by_all_of_its_names() -> None:
+    """The last document said the last alone. What another has by now is the other's."""
+    ledger, ahead = NOTHING, NOW + timedelta(days=1)
+    names = ("name: first", "name: second, previousNames: [first]", "name: third, previousNames: [second]")
+    for known in map(of, names):
+        ledger = known.after(ledger).names
+    before = of(names[-1]).after(ledger)
+    stored = {"third": clock(before, "third", ahead)}
+    held = planned(before, stored, {}, NOW).readings
+    gone = planned(catalog(JOB).after(ledger), stored, held, NOW)
+    assert [sorted(one.names) for one in gone.ahead] == [["first", "second", "third"]]
+    second = "kind: Schedule\nmetadata: {name: second}\nspec: {jobRef: j, every: 1h}\n"
+    ledger = catalog(JOB, second, second.replace("second", "third")).after(ledger).names
+    other = planned(catalog(JOB, second).after(ledger), stored, held, NOW)
+    assert [sorted(one.names) for one in other.ahead] == [["first", "third"]]
