@@ -3,7 +3,7 @@
 Reading trusts nothing: it goes through the guard, and raises `Unreadable` for what this program does not write.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -404,7 +404,38 @@ def parse_sync_file(text: str | bytes) -> SyncView:
             for one in status.items("conditions")
         ),
         findings=tuple(_parsed_finding(one) for one in status.items("findings")),
+        change=None if (change := status.maybe_mapping("change")) is None else _parsed_waiting(change, ("base",)),
+        requests=tuple(_parsed_waiting(one, ("request", "asks", "file")) for one in status.items("requests")),
     )
+
+
+def _parsed_waiting(data: Facts, more: Sequence[str]) -> dict[str, Any]:
+    """What waits for approvals, as it is shown: `more` are its texts beside those that all have."""
+    ends = data.maybe_instant("expiresAt")
+    return {
+        **{key: data.text(key) for key in ("gate", "commit", *more)},
+        **({} if ends is None else {"expiresAt": data.text("expiresAt")}),
+        "requestedBy": list(data.texts("requestedBy")),
+        "wants": [
+            {
+                "documents": list(one.texts("documents")),
+                "approvals": one.number("approvals", 1),
+                "notRequester": one.data.get("notRequester") is True,
+                "given": list(one.texts("given")),
+                "by": list(one.texts("by")),
+            }
+            for one in data.items("wants")
+        ],
+        "votes": [
+            {
+                "by": one.text("by"),
+                "decision": one.one_of("decision", ("approve", "reject")),
+                "request": one.text("request"),
+                "reason": one.text("reason"),
+            }
+            for one in data.items("votes")
+        ],
+    }
 
 
 def _parsed_engine(data: Facts | None) -> EngineView | None:

@@ -8,9 +8,10 @@ What waits is what that commit holds, whatever is done to its file afterwards: w
 a file of the same name, nor by taking it away. Only those who signed it can put another in its place.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
@@ -83,6 +84,13 @@ def keep(tx: Connection, act: OpenAct) -> None:
     if now != before:
         others = {digest: one for digest, one in known.items() if one.request != act.request}
         _put(tx, {**others, act.digest: now})
+
+
+def take_in(tx: Connection, shown: Iterable[Mapping[str, Any]]) -> None:
+    """What `sync.yaml` shows of requests, where this store knows of none. They are judged again; their votes count."""
+    if not (known := kept(tx)):
+        acts = (OpenAct.of(one) for one in shown)
+        _put(tx, {**known, **{act.digest: act for act in islice(acts, MOST)}})
 
 
 def forget(tx: Connection, requests: Collection[str]) -> None:

@@ -77,6 +77,12 @@ def keep(tx: Connection, change: OpenChange | None, end: str | None) -> None:
         facts.put(tx, _PAST, [{**one.shown(), "over": one.over} for one in gone])
 
 
+def take_in(tx: Connection, change: Mapping[str, Any]) -> None:
+    """What `sync.yaml` shows of a change, into a store that knows of none. It is judged again; its votes count."""
+    if facts.get(tx, _FACT, None) is None:
+        facts.put(tx, _FACT, OpenChange.of(change).shown())
+
+
 def _past(conn: Connection) -> tuple[OpenChange, ...]:
     return tuple(replace(OpenChange.of(one), over=one["over"]) for one in facts.get(conn, _PAST, []))
 

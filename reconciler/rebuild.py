@@ -22,6 +22,7 @@ from engine.identity import RunId
 from engine.views import DecisionView, EngineView, RequestView, RunView, ScheduleView, SyncView
 from journal import acts, facts, runimport, runresume, runs, savepoint, schedules
 from journal.store import Journal
+from reconciler import actgate, changegate
 from reconciler.publish import Publisher
 from reconciler.resumptions import Plans, Replan
 
@@ -175,6 +176,8 @@ async def from_branch(
             take(path, partial(_import_answer, answer=answer, now=now))
         if good and facts.get(tx, "accepted") is None:
             facts.put(tx, "accepted", {"applied": applied, "trusted": good})
+        if believed and trusts and found.sync is not None:
+            _import_votes(tx, found.sync, drained=drained)
         unanswered = present - set(acts.seen(tx, present))
         # An answer that was left out was given: what it was cannot be proven, so the request is not answered again.
         unproven = {name for name in unanswered if readmodel.request_path(name) in left_out}
@@ -206,6 +209,15 @@ async def from_branch(
             left_out=done.left_out,
         )
     return done
+
+
+def _import_votes(tx: Connection, sync: SyncView, *, drained: bool) -> None:
+    """What waits for approvals. A request that an engine which did not drain left is unanswered, and so lost."""
+    if sync.change is not None:
+        changegate.take_in(tx, sync.change)
+    if drained and sync.requests:
+        answered = acts.seen(tx, [one["request"] for one in sync.requests])
+        actgate.take_in(tx, [one for one in sync.requests if one["request"] not in answered])
 
 
 def _wrote(before: EngineView | None, own_id: str) -> runresume.Wrote:
