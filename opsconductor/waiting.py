@@ -1,13 +1,15 @@
 """What waits for somebody's word, as the status branch says: gates of workflows, a change, requests."""
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from opsconductor.acts import GATE_DIGITS
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader
+    from schemas.envelope import Model
 
 COLUMNS = ("GATE", "OF", "NODE", "APPROVED", "UNTIL", "THEN")
 WIDE = ("ASKED BY", "MAY DECIDE")
@@ -21,10 +23,40 @@ def listed(status: "StatusReader | None") -> list[dict[str, Any]]:
     """
     if status is None:
         return []
-    said = (status.read("sync.yaml") or {}).get("status") or {}
-    change = [said["change"]] if isinstance(said.get("change"), dict) else []
-    asked = [_document(one) for one in chain(change, said.get("requests") or ()) if not _rejected(one)]
-    return [*map(_with_command, status.each("gates")), *map(_with_command, asked)]
+    change, requests = asked_for(status)
+    every = [change, *requests] if change is not None else requests
+    asked = [_document(one) for one in every if not _rejected(one)]
+    return [*map(_with_command, gates(status)), *map(_with_command, asked)]
+
+
+def asked_for(status: "StatusReader") -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The change and the requests that wait, as `sync.yaml` tells of them.
+
+    Others may write the branch: what is not as an engine writes it is left out.
+    """
+    from schemas.status import WaitingChange, WaitingRequest  # slow to import, and most commands need none of it
+
+    said = (status.read("sync.yaml") or {}).get("status")
+    change, requests = (said.get("change"), said.get("requests")) if isinstance(said, dict) else (None, None)
+    every = requests if isinstance(requests, list) else []
+    found = [dict(one) for one in every if _is_a(WaitingRequest, one)]
+    return (dict(change) if isinstance(change, dict) and _is_a(WaitingChange, change) else None, found)
+
+
+def gates(status: "StatusReader") -> Iterator[dict[str, Any]]:
+    """The gates that wait, those that are as an engine writes them."""
+    from schemas.status import Gate
+
+    return (gate for gate in status.each("gates") if _is_a(Gate, gate))
+
+
+def _is_a(model: "type[Model]", value: Any) -> bool:
+    """Whether it has all that the model has; a later version may write more."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return all(one["type"] == "extra_forbidden" for one in error.errors())
+    return True
 
 
 def short(item: Mapping[str, Any]) -> str:

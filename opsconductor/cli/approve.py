@@ -19,7 +19,7 @@ from opsconductor.cli.ask import (
 from opsconductor.cli.options import BranchOption, RemoteOption, RepoOption
 from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
-from opsconductor.waiting import listed, name_of, short
+from opsconductor.waiting import asked_for, gates, listed, name_of, short
 
 if TYPE_CHECKING:
     from opsconductor.status import StatusReader
@@ -81,9 +81,9 @@ def _said(decision: Literal["approve", "reject"], wanted: str, call: Call) -> in
 def meant_gate(status: "StatusReader | None", wanted: str) -> dict[str, Any]:
     """The open gate whose digest begins so. Raises UsageError where there is none, or where there are several."""
     every = listed(status)
-    gates = [one for one in every if one["kind"] == "Gate"]
+    open_ = [one for one in every if one["kind"] == "Gate"]
     digits = wanted.lower().removeprefix("sha256:")
-    found = [gate for gate in gates if str(gate["metadata"]["name"]).removeprefix("sha256:").startswith(digits)]
+    found = [gate for gate in open_ if str(gate["metadata"]["name"]).removeprefix("sha256:").startswith(digits)]
     if len(found) == 1 and digits:
         return found[0]
     if not every:
@@ -100,18 +100,16 @@ def _in_a_word(item: dict[str, Any]) -> str:
 def meant_change(status: "StatusReader | None", wanted: str) -> dict[str, Any] | None:
     """The change that waits for approvals, where the text is the beginning of its commit or of its digest; or the
     request that does, by its name or the beginning of its digest. Raises UsageError where it may be another as well."""
-    sync = status.read("sync.yaml") if status is not None else None
-    said = sync["status"] if sync is not None else {}
-    requests, change = [dict(one) for one in said.get("requests") or ()], said.get("change")
+    change, requests = asked_for(status) if status is not None else (None, [])
     if named := [one for one in requests if one["request"] == wanted]:
         return named[0]
     digits = wanted.lower().removeprefix("sha256:")
     found = [one for one in requests if _begins(one["gate"], digits)]
-    if isinstance(change, dict) and (_begins(change["gate"], digits) or _begins(change["commit"], digits)):
+    if change is not None and (_begins(change["gate"], digits) or _begins(change["commit"], digits)):
         found.append(change)
     if status is not None and found:
-        gates = [one for one in status.each("gates") if _begins(one["metadata"]["name"], digits)]
-        if len(found) + len(gates) > 1:
+        alike = [one for one in gates(status) if _begins(one["metadata"]["name"], digits)]
+        if len(found) + len(alike) > 1:
             raise UsageError(f"{wanted!r} is the beginning of several; 'opsconductor get gates' lists them")
     return found[0] if found else None
 

@@ -96,3 +96,22 @@ def test_what_is_approved_is_shown_first() -> None:
     assert "  to see what it changes: opsconductor plan --base bbbbbbbbbbbb --head cccccccccccc" in list(
         shown_change(CHANGE.shown())
     )
+
+
+def test_what_is_not_as_an_engine_writes_it_is_left_out(tmp_path: Path) -> None:
+    """Whoever else may write the branch gets no crash report out of a command, and hides nothing that is well."""
+    sync = sync_file(SyncView(change=CHANGE.shown(), requests=(REQUEST.shown(),)))
+    gate = gate_file(GATE, advisory=False)
+    later = {**REQUEST.shown(), "gate": f"sha256:{'4' * 64}", "request": "later", "added": 1}
+    odd = [None, "x", 7, {"gate": 1}, {**REQUEST.shown(), "votes": [{"by": "x"}]}, {**REQUEST.shown(), "wants": [{}]}]
+    for number, change in enumerate((None, 7, {"gate": "x"}, {**CHANGE.shown(), "requestedBy": 3})):
+        status = {**sync["status"], "change": change, "requests": [*odd, REQUEST.shown(), later]}
+        files = {"sync.yaml": to_yaml({**sync, "status": status}), "gates/odd.yaml": "kind: Gate\n"}
+        read = reader(tmp_path / f"{number}", {**files, "gates/well.yaml": to_yaml(gate)})
+        assert [row(one)[1] for one in listed(read)] == [str(gate["spec"]["run"]), "request go", "request later"]
+        assert meant_change(read, "x") is None
+        assert (meant_change(read, "go") or {})["gate"] == REQUEST.digest
+    for number, said in enumerate((None, "x", [], {"requests": 7}), start=10):
+        read = reader(tmp_path / f"{number}", {"sync.yaml": to_yaml({**sync, "status": said})})
+        assert listed(read) == []
+        assert meant_change(read, "go") is None
