@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from schemas import patterns
 from schemas.addresses import Network
-from schemas.envelope import Document, Many, Model, Name
+from schemas.envelope import Document, Many, Model, Name, Some
 from schemas.job import RunsOn
 from schemas.paths import BranchName, Certificate, HttpUrl, RepositoryPath
 from schemas.quantities import Period
@@ -89,9 +89,8 @@ class Inventory(Model):
 
     model_config = one_of(*_READ_BY)
 
-    command: Many[Word] | None = Field(
+    command: Some[Word] | None = Field(
         default=None,
-        min_length=1,
         max_length=64,
         description="A program of the runner that prints it, with its arguments; started only by a runner that may.",
         examples=[["/usr/local/bin/cloud-inventory", "--list"]],

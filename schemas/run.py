@@ -295,7 +295,7 @@ class RunPlace(Written):
 
 
 class RunWait(Written):
-    """Why it waits: one of the three."""
+    """Why it waits: for a time, for a place of a group, or for a runner."""
 
     time: Instant | None = Field(default=None, description="For this: jitter, notBefore or a window.", examples=[AT])
     group: str | None = Field(

@@ -265,6 +265,8 @@ SINCE_THE_FIRST = (
     ("runs", "on_conflict"),
     ("runs", "max_queue"),
     ("runs", "known_as"),
+    ("runs", "naming"),
+    ("runs", "needs"),
     ("steps", "again"),
     ("steps", "rescued"),
     ("steps", "inherited"),
@@ -290,7 +292,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_this_one(tmp_path: 
     fresh = await journal.read(columns)
 
     def back(tx: Connection) -> None:
-        for index in ("runs_by_name", "runs_by_parent", "runs_in_line", "runs_later"):
+        for index in ("runs_by_name", "runs_by_parent", "runs_in_line", "runs_later", "runs_needy"):
             tx.execute(text(f"DROP INDEX {index}"))
         tx.execute(text("CREATE INDEX runs_by_job ON runs (job, seq)"))
         tx.execute(text("CREATE INDEX runs_open_by_group ON runs (concurrency, state) WHERE finished_at IS NULL"))

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 
-from engine import decide, states
+from engine import decide, runnerlabels, states
 from engine.discovery.proposal import Outcome, Row
 from engine.discovery.report import found
 from engine.discovery.seen import Answer, Scan, SeenHost, Service
@@ -91,6 +91,9 @@ FULL = RunView(
 WAITING = RunView(RUN, "rotate", "1f0c" * 10, CAUSE, RunState.WAITING, AT)
 IN_LINE = replace(WAITING, wait=Wait(group="web", held_by=(RUN,)))
 NOT_YET = replace(WAITING, wait=Wait(until=LATER))
+FOR_A_RUNNER = replace(
+    WAITING, state=RunState.QUEUED, wait=Wait(pool="web", needs=runnerlabels.text_of({"site": "eu"}))
+)
 HOLDS = replace(WAITING, state=RunState.QUEUED, held=Held("web", 0))
 WITHOUT_TARGETS = RunView(
     RUN, "rotate", "1f0c" * 10, CAUSE, RunState.FAILED, AT, on_targets=False,
@@ -189,7 +192,7 @@ SCANNED = Outcome(
 DRAWN: dict[str, list[str]] = {
     "Run": [
         *map(to_yaml, map(run_file, (FULL, WAITING, WORKFLOW, WITHOUT_TARGETS, SET_OFF, REHEARSED, GRAPH_REHEARSED))),
-        *map(to_yaml, map(run_file, (IN_LINE, NOT_YET, HOLDS))),
+        *map(to_yaml, map(run_file, (IN_LINE, NOT_YET, FOR_A_RUNNER, HOLDS))),
         *run_files(LARGE).values(),
     ],
     "JobStatus": [to_yaml(job_status(view)) for view in PASTS],
