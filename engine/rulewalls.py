@@ -227,10 +227,15 @@ class Walls:
             yield from (wall(place) for place in places[bisect_left(places, begin, key=wall) :])
 
     def _periods(self, begin: datetime) -> Iterator[tuple[date, "range | list[int]", Callable[[int], datetime]]]:
-        """From the one of `begin` on: its first day, the places in it, and the wall time of each."""
-        clock = self._clock
-        for _, first, end in ruledays.periods(self._filled, self._start.date(), begin.date()):
+        """From the one of `begin` on: its first day, the places in it, and the wall time of each.
+
+        BYSETPOS counts in the week in which a weekly rule begins from its beginning, as dateutil reads it.
+        """
+        clock, start = self._clock, self._start.date()
+        for _, first, end in ruledays.periods(self._filled, start, begin.date()):
             days = self._days(first, end)
+            if self.rule.frequency == "WEEKLY" and self.rule.positions and first < start < end:
+                days = tuple(day for day in days if day >= start)
 
             def wall(place: int, days: tuple[date, ...] = days) -> datetime:
                 day, at = divmod(place, len(clock))

@@ -87,6 +87,8 @@ def agree(text: str, start: datetime, seek: timedelta, length: timedelta) -> Non
 @example("FREQ=YEARLY;BYDAY=-1MO", datetime(2019, 2, 3, 4, 5, 6), 0, 3000)  # noqa: DTZ001
 @example("FREQ=MONTHLY;BYMONTHDAY=31", datetime(2019, 1, 31, 4, 5, 6), 31, 3000)  # noqa: DTZ001
 @example("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=SU", datetime(2019, 1, 30), 900, 3000)  # noqa: DTZ001
+@example("FREQ=WEEKLY;BYSETPOS=1;BYDAY=MO,TU", datetime(2019, 1, 1), 0, 30)  # noqa: DTZ001
+@example("FREQ=WEEKLY;BYSETPOS=-2;BYDAY=MO,TU,SU;COUNT=3", datetime(2019, 1, 1), 6, 60)  # noqa: DTZ001
 @settings(max_examples=150, deadline=None)
 def test_days_and_longer_are_those_of_dateutil(text: str, start: datetime, seek: int, length: int) -> None:
     agree(text, start, timedelta(days=seek), timedelta(days=length))
