@@ -1,6 +1,5 @@
 """`credential set`, `rotate`, `check`: secrets encrypted in the repository, and whether all of them are in order."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,9 +149,7 @@ def check(
     from datetime import UTC, datetime
 
     from opsconductor import credentials
-    from opsconductor.settings import own_files, secret_host, secret_variables
     from opsconductor.workspace import Workspace
-    from runners.secrets import Secrets
 
     check_format(output)
     workspace = Workspace.open(repo, branch=branch)
@@ -163,17 +160,10 @@ def check(
     chosen = _chosen(compiled, names, only_encrypted=False)
     secrets = None
     if open_:
-        from opsconductor.settings import identities
+        from opsconductor.cli.hostsecrets import secrets_here
 
         engine = workspace.state_folder(state)
-        secrets = Secrets(
-            (secret_dir or engine.secrets).resolve(),
-            secret_variables(os.environ),
-            restricted=restricted,
-            host=secret_host(os.environ),
-            identities=identities(identity),
-            own=own_files(os.environ, engine.root),
-        )
+        secrets = secrets_here(engine, folder=secret_dir, restricted=restricted, identity=identity)
     found = credentials.checked(compiled, chosen, datetime.now(UTC), secrets)
     rows = [
         (one.name, one.type, one.source, one.expires or "-", _opens(one.opens), "; ".join(one.problems) or "ok")

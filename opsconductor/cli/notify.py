@@ -1,6 +1,5 @@
 """`notify test`, `notify replay`: a channel tried from this machine, and dead letters sent again."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,10 +54,9 @@ def test(
 
     It is sent from here, with the secrets of this machine: call it where the engine runs, as its user.
     """
-    from opsconductor.settings import identities, own_files, secret_host, secret_variables
+    from opsconductor.cli.hostsecrets import secrets_here
     from opsconductor.telling import try_channel
     from opsconductor.workspace import Workspace
-    from runners.secrets import Secrets
 
     check_format(output)
     workspace = Workspace.open(repo, remote=remote, branch=branch)
@@ -70,14 +68,7 @@ def test(
         chatter(f"there is no NotificationChannel '{channel}'; there are: {known}")
         return exits.FINDINGS
     engine = workspace.state_folder(state)
-    secrets = Secrets(
-        (secret_dir or engine.secrets).resolve(),
-        secret_variables(os.environ),
-        restricted=restricted,
-        host=secret_host(os.environ),
-        identities=identities(identity),
-        own=own_files(os.environ, engine.root),
-    )
+    secrets = secrets_here(engine, folder=secret_dir, restricted=restricted, identity=identity)
     tried = try_channel(catalog, channel, secrets, workspace.content, restricted=restricted)
     row = (tried.channel, tried.type, "ok" if tried.good else "failed", f"{tried.seconds:.1f}s", tried.said)
     columns = ("CHANNEL", "TYPE", "RESULT", "TOOK", "MESSAGE")

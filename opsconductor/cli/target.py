@@ -1,6 +1,5 @@
 """`target test`: log in to targets from this machine, and say where that fails."""
 
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -64,10 +63,9 @@ def test(
     """
     from engine.selection import parse_limit
     from engine.trials import trials
-    from opsconductor.settings import identities, own_files, secret_host, secret_variables
+    from opsconductor.cli.hostsecrets import secrets_here
     from opsconductor.trying import Progress, as_data, as_junit, try_all
     from opsconductor.workspace import Workspace
-    from runners.secrets import Secrets
 
     if output not in (*FORMATS, "junit"):
         raise UsageError(f"-o {output}: there are {', '.join(FORMATS)}, junit")
@@ -83,14 +81,7 @@ def test(
         chatter(f"{limit!r} selects no target" if limit else "there is no target with a connection")
         return exits.FINDINGS
     engine, shared = workspace.state_folder(state), database_of(database)
-    secrets = Secrets(
-        (secret_dir or engine.secrets).resolve(),
-        secret_variables(os.environ),
-        restricted=restricted,
-        host=secret_host(os.environ),
-        identities=identities(identity),
-        own=own_files(os.environ, engine.root, shared),
-    )
+    secrets = secrets_here(engine, folder=secret_dir, restricted=restricted, identity=identity, database=shared)
     progress = Progress(len(wanted.wanted), _say, live=sys.stderr.isatty())
     results = try_all(wanted, secrets, workspace.content, restricted=restricted, told=progress)
     _keep(engine, shared, results)

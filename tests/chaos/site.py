@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import pygit2
 import yaml
@@ -185,6 +185,20 @@ class Seen:
 
     def ended(self, job: str) -> int:
         return sum(1 for run, found in self.runs() if found["spec"].get("job") == job and run not in self.open_runs())
+
+
+class Watched(Protocol):
+    """Who must live while one waits: a process, or all those of a fleet."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    @property
+    def log(self) -> Path: ...
+
+    def wait(self, seconds: float = ...) -> int: ...
+
+    def tail(self, lines: int = ...) -> str: ...
 
 
 @dataclass
@@ -481,17 +495,17 @@ class Site:
     def seen(self) -> Seen:
         return Seen(evidence.files(evidence.repository(self.source)))
 
-    def until_branch(self, holds: Callable[[Seen], bool], daemon: Daemon, *, or_death: bool = False) -> bool:
+    def until_branch(self, holds: Callable[[Seen], bool], daemon: Watched, *, or_death: bool = False) -> bool:
         """Wait until the status branch is as wanted. False where the process died first, if it may."""
         return self._until(lambda: holds(self.seen()), daemon, self.source / "refs", or_death=or_death)
 
     def until_effect(
-        self, holds: Callable[[list[history.Effect]], bool], daemon: Daemon, *, or_death: bool = False
+        self, holds: Callable[[list[history.Effect]], bool], daemon: Watched, *, or_death: bool = False
     ) -> bool:
         """Wait until the targets saw what is wanted."""
         return self._until(lambda: holds(list(evidence.effects(self.effects))), daemon, self.effects, or_death=or_death)
 
-    def _until(self, holds: Callable[[], bool], daemon: Daemon, place: Path, *, or_death: bool) -> bool:
+    def _until(self, holds: Callable[[], bool], daemon: Watched, place: Path, *, or_death: bool) -> bool:
         deadline = time.monotonic() + PATIENCE
         changes = watch(place, watch_filter=None, debounce=50, step=10, rust_timeout=300, yield_on_timeout=True)
         with contextlib.closing(changes):
@@ -510,18 +524,18 @@ class Site:
                     raise AssertionError(f"waited in vain; branch: {detail}\n{daemon.tail()}")
                 next(changes)
 
-    def until_log(self, words: str, daemon: Daemon) -> None:
+    def until_log(self, words: str, daemon: Watched) -> None:
         """Until the process has said this."""
         self._until(lambda: words in daemon.log.read_text(errors="replace"), daemon, self.folder, or_death=False)
 
-    def until_applied(self, commit: str, daemon: Daemon, *, or_death: bool = False) -> bool:
+    def until_applied(self, commit: str, daemon: Watched, *, or_death: bool = False) -> bool:
         return self.until_branch(lambda seen: seen.applied == commit, daemon, or_death=or_death)
 
-    def until_done(self, act: str, daemon: Daemon) -> None:
+    def until_done(self, act: str, daemon: Watched) -> None:
         """Until what the act asked for has ended."""
         self.until_branch(lambda seen: (seen.act(act) or {}).get("state") == "done", daemon)
 
-    def until_begun(self, job: str, daemon: Daemon, *, or_death: bool = False) -> bool:
+    def until_begun(self, job: str, daemon: Watched, *, or_death: bool = False) -> bool:
         """Until a step of the job has begun on all of its targets."""
         wanted = set(PLANS[job].targets)
 

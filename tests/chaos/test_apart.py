@@ -91,7 +91,7 @@ def test_a_webhook_at_a_runner_starts_a_run_that_uses_a_file_of_the_repository(f
     kept = fleet.folder / "kept"
     ann = fleet.controller("ann", "--dashboard", "127.0.0.1:0", "--logs", str(kept))
     fleet.runner("cid", "--webhooks", "127.0.0.1:0", "--capacity", "3", "--labels", "site=eu", "--logs", str(kept))
-    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)
     hooks = told(fleet, "cid", "webhooks are received")
     fleet.until_true(lambda: fleet.one("SELECT 1 FROM facts WHERE key = 'hooks'") == 1)
 
@@ -106,7 +106,7 @@ def test_a_webhook_at_a_runner_starts_a_run_that_uses_a_file_of_the_repository(f
             return False
 
     fleet.until_true(sent)
-    fleet.until_branch(lambda seen: seen.ended("say") == 1, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.ended("say") == 1, fleet)
     ((_, run),) = fleet.seen().runs()
     assert run["status"]["state"] == "succeeded", run
     assert run["status"]["targets"]["here"]["steps"][0]["outputs"] == {"said": "hello from a file"}
@@ -138,10 +138,10 @@ def _health(pages: str) -> dict[str, list[dict[str, object]]]:
 def test_what_people_say_and_try_beside_controllers_reaches_the_one_that_leads(fleet: Fleet) -> None:
     """`accept` and `target test` need the database alone: they are called where neither a mirror nor a journal is."""
     fleet.controller("ann", "--dashboard", "127.0.0.1:0")
-    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)
     good = fleet.seen().applied
     rewritten = fleet.push(MAIN, {"opsconductor.yaml": DEFINITIONS, "scripts/say.sh": "true\n"}, anew=True)
-    fleet.until_branch(lambda seen: seen.read("sync.yaml")["status"]["observedCommit"] == rewritten, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.read("sync.yaml")["status"]["observedCommit"] == rewritten, fleet)
     assert fleet.seen().applied == good
     elsewhere = ("--source", str(fleet.source), "--state", str(fleet.folder / "nobody"))
     unseen = fleet.command("accept", "0" * 40, *elsewhere)
@@ -149,7 +149,7 @@ def test_what_people_say_and_try_beside_controllers_reaches_the_one_that_leads(f
     said = fleet.command("accept", rewritten, *elsewhere)
     assert said.wait() == 0, said.tail()
     assert f"the controller that leads takes {rewritten[:12]}" in said.tail()
-    fleet.until_branch(lambda seen: seen.applied == rewritten, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied == rewritten, fleet)
 
     tried = fleet.command("target", "test", "-C", str(fleet.source), "--state", str(fleet.folder / "nobody"))
     assert tried.wait() == 0, tried.tail()
@@ -164,23 +164,23 @@ def test_everything_in_one_process_on_postgresql_and_two_of_them(fleet: Fleet) -
     """Each works on runs, one leads; another engine, with a store of its own, is refused."""
     for name in ("ann", "bob"):
         fleet.together(name)
-    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)
     fleet.ask("ask", jobRef="say", params={"word": "hello"})
-    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    fleet.until_done("ask", fleet)
     other = fleet.start(state=fleet.folder / "other")
     assert other.wait() == 1
     assert "belongs to engine" in other.tail()
     leader = fleet.leading()
     fleet.kill(leader)
     fleet.ask("again", jobRef="say", params={"word": "hello"})
-    fleet.until_done("again", fleet)  # type: ignore[arg-type]
+    fleet.until_done("again", fleet)
     fleet.stop(None)
 
 
 def test_controllers_of_another_repository_are_refused_on_the_database(fleet: Fleet) -> None:
     """By another address it is the same one. After its history was written anew a person says where it goes on."""
     ann = fleet.controller("ann")
-    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)
     fleet.until_true(lambda: fleet.one("SELECT 1 FROM facts WHERE key = 'source'") == 1)
 
     other = fleet.folder / "other.git"
@@ -204,7 +204,7 @@ def test_controllers_of_another_repository_are_refused_on_the_database(fleet: Fl
     where = ("--source", str(fleet.source), "--state", str(fleet.folder / "cid"), "--database", fleet.url)
     said = fleet.run("opsconductor.cli.main", "accept", head, *where)
     assert said.wait() == 0, said.tail()
-    fleet.until_branch(lambda seen: seen.applied == head, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied == head, fleet)
     cid = fleet.run("opsconductor.cli.main", *_standing_by(fleet, "cid", str(fleet.source)))
     fleet.until_true(lambda: "stands by" in cid.tail())
     for one in (ann, cid):
@@ -266,10 +266,10 @@ def test_a_run_waits_for_a_runner_with_its_labels_and_says_so(fleet: Fleet) -> N
     fleet.push(MAIN, {"opsconductor.yaml": DEFINITIONS + asks})
     ann = fleet.controller("ann", "--dashboard", "127.0.0.1:0")
     fleet.runner("cid", "--labels", "site=us")
-    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)
     fleet.ask("ask", jobRef="say", params={"word": "hello"})
     waits = {"pool": "default", "labels": {"site": "eu"}}
-    fleet.until_branch(lambda seen: [run["status"].get("waitsFor") for _, run in seen.runs()] == [waits], fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: [run["status"].get("waitsFor") for _, run in seen.runs()] == [waits], fleet)
     pages = told(fleet, "ann", "the dashboard listens")
     fleet.until_true(lambda: len(_health(pages)["runners"]) == 1)
     assert _health(pages)["untaken"] == [waits | {"count": 1}]
@@ -277,7 +277,7 @@ def test_a_run_waits_for_a_runner_with_its_labels_and_says_so(fleet: Fleet) -> N
         said = " ".join(answer.read().decode().split())
     assert "1 run of pool default waits for a runner with labels site=eu, and there is none." in said
     fleet.runner("dan", "--labels", "rack=7,site=eu")
-    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    fleet.until_done("ask", fleet)
     name = fleet.one("SELECT runner FROM runs")
     assert f"name={name}" in fleet.members["dan"].log.read_text()
     fleet.stop(ann)
@@ -293,7 +293,7 @@ def test_who_drains_hands_the_lead_over_first(fleet: Fleet) -> None:
     for name in ("ann", "bob"):
         fleet.together(name, "--grace", "10m")
     leader = fleet.leading()
-    fleet.until_branch(lambda seen: seen.applied is not None, fleet)  # type: ignore[arg-type]
+    fleet.until_branch(lambda seen: seen.applied is not None, fleet)
     fleet.until_true(lambda: fleet.one("SELECT count(*) FROM runners") == 2)
     fleet.ask("one", "two", jobRef="say", params={"word": "hello"})
     fleet.until_true(lambda: fleet.one("SELECT count(DISTINCT runner) FROM runs WHERE state = 'running'") == 2)
@@ -304,7 +304,7 @@ def test_who_drains_hands_the_lead_over_first(fleet: Fleet) -> None:
     fleet.until_true(lambda: fleet.one("SELECT count(*) FROM runs") == 3)
     gate.touch()
     for act in ("one", "two", "three"):
-        fleet.until_done(act, fleet)  # type: ignore[arg-type]
+        fleet.until_done(act, fleet)
     assert fleet.members[leader].wait() == 0
     assert fleet.one("SELECT max(lost) FROM runs") == 0
 

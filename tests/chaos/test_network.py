@@ -64,12 +64,12 @@ def test_a_network_that_is_cut_costs_nothing(fleet: Fleet, network: Lab) -> None
     """A runner's, and the leader's: each is followed by another in time, and goes on in its place when it is mended."""
     at_work(fleet)
     fleet.ask("ask", jobRef="patient")
-    fleet.until_begun("patient", fleet)  # type: ignore[arg-type]
+    fleet.until_begun("patient", fleet)
     runner = fleet.one("SELECT runner FROM runs WHERE job = 'patient'")
     held = next(one for one, daemon in fleet.members.items() if f"name={runner}" in daemon.log.read_text())
     network.cut(host_of(fleet, held))
     fleet.until_true(lambda: fleet.one("SELECT attempt FROM runs WHERE job = 'patient'") == 2)
-    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    fleet.until_done("ask", fleet)
     fleet.note()
     network.mend(host_of(fleet, held))
     again = f"SELECT shown_until > extract(epoch FROM clock_timestamp()) FROM runners WHERE name = '{runner}'"

@@ -117,7 +117,7 @@ def test_a_lost_runner_is_noticed_within_fifteen_seconds(fleet: Fleet) -> None:
     """Another takes its run, and does what may be done again."""
     at_work(fleet)
     fleet.ask("ask", jobRef="patient")
-    fleet.until_begun("patient", fleet)  # type: ignore[arg-type]
+    fleet.until_begun("patient", fleet)
     with fleet.sql() as connection:
         name = connection.execute("SELECT runner FROM runs WHERE job = 'patient'").fetchone()
     assert name is not None
@@ -126,7 +126,7 @@ def test_a_lost_runner_is_noticed_within_fifteen_seconds(fleet: Fleet) -> None:
     fleet.kill(held)
     fleet.until_true(lambda: fleet.one("SELECT attempt FROM runs WHERE job = 'patient'") == 2)
     assert time.monotonic() - since < LOST
-    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    fleet.until_done("ask", fleet)
     fleet.rest()
     fleet.check()
 
@@ -135,7 +135,7 @@ def test_a_lost_runner_is_noticed_while_the_git_server_takes_no_push(fleet: Flee
     """The old one is dead, and the new one waits for its first push. It gives files of the repository meanwhile."""
     at_work(fleet)
     fleet.ask("ask", jobRef="patient")
-    fleet.until_begun("patient", fleet)  # type: ignore[arg-type]
+    fleet.until_begun("patient", fleet)
     name = fleet.one("SELECT runner FROM runs WHERE job = 'patient'")
     held = next(one for one, daemon in fleet.members.items() if f"name={name}" in daemon.log.read_text())
     commit = evidence.repository(fleet.source).references[MAIN].target
@@ -156,7 +156,7 @@ def test_a_lost_runner_is_noticed_while_the_git_server_takes_no_push(fleet: Flee
     assert time.monotonic() - since < LOST
     fleet.until_true(lambda: fleet.one("SELECT size FROM files WHERE answered") > 0)
     hook.unlink()
-    fleet.until_done("ask", fleet)  # type: ignore[arg-type]
+    fleet.until_done("ask", fleet)
     fleet.rest()
     fleet.check()
 

@@ -87,7 +87,7 @@ async def test_nobody_else_ends_a_cancel_in_the_same_fetch(site: Site) -> None:
     pushed(site, {"requests/stop.yaml": act("stop", f"{{action: cancel, run: {run}}}")}, by="bo")
     pushed(site, {"requests/stop.yaml": None})
     await site.look()
-    assert said(await site.answer("stop")) == ("done", None)  # type: ignore[arg-type]
+    assert said(await site.answer("stop")) == ("done", None)
 
 
 async def test_a_vote_is_heard_whatever_is_pushed_on_top_of_it(site: Site) -> None:
@@ -126,7 +126,7 @@ async def test_who_signed_it_may_change_it_and_take_it_away(site: Site) -> None:
     pushed(site, {GO: None}, beside, theirs, by="bo")
     await site.look()
     assert [(one.request, one.commit) for one in site.loop.sync.asks] == [("go", mine)]
-    assert said(await site.answer("gone")) == ("refused", "withdrawn")  # type: ignore[arg-type]
+    assert said(await site.answer("gone")) == ("refused", "withdrawn")
 
 
 async def test_what_nobody_signed_is_refused_and_leaves_no_trace_where_it_is_gone(site: Site) -> None:
@@ -134,7 +134,7 @@ async def test_what_nobody_signed_is_refused_and_leaves_no_trace_where_it_is_gon
     pushed(site, {GO: MINE, "requests/gone.yaml": act("gone", "{jobRef: work}")})
     pushed(site, {"requests/gone.yaml": None})
     await site.look()
-    assert said(await site.answer("go")) == ("refused", "unsigned")  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("refused", "unsigned")
     assert await site.answer("gone") is None
 
 
@@ -143,7 +143,7 @@ async def test_what_was_over_when_the_engine_first_looked_stays_over(site: Site)
     pushed(site, {GO: MINE, "requests/old.yaml": act("old", "{jobRef: work}")}, by="bo")
     pushed(site, {GO: None}, by="bo")
     await site.begin()
-    assert said(await site.answer("old")) == ("refused", "tooOld")  # type: ignore[arg-type]
+    assert said(await site.answer("old")) == ("refused", "tooOld")
     assert await site.answer("go") is None
 
 
@@ -173,7 +173,7 @@ async def test_more_commits_than_are_looked_at_wait_and_lose_nothing(
     assert "push fewer at a time" in site.conditions()["Stalled"][2]
     site.repository.git("update-ref", REQUESTS, mine)
     await site.look()
-    assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("accepted", None)
     site.repository.git("update-ref", REQUESTS, head)
     await site.look()
     assert site.conditions()["Stalled"][0] == "False"
@@ -213,7 +213,7 @@ async def test_the_first_commits_of_a_branch_that_was_not_there_are_known(site: 
     pushed(site, {GO: MINE}, by="bo")
     pushed(site, {GO: None})
     await site.look()
-    assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("accepted", None)
 
 
 async def test_acts_wait_while_it_cannot_be_known_who_signed_them(site: Site, tmp_path: Path) -> None:
@@ -229,5 +229,5 @@ async def test_acts_wait_while_it_cannot_be_known_who_signed_them(site: Site, tm
     assert (site.loop.sync.requests_trouble or "").startswith("acts wait")
     trust.write_text(text)
     await site.look()
-    assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("accepted", None)
     assert site.conditions()["Stalled"][0] == "False"

@@ -78,7 +78,7 @@ async def test_a_request_that_waits_outlives_its_file_and_its_branch(site: Site)
     yes = await site.asks("yes", f"{{gate: '{digest}', decision: approve}}", by="dee", kind="Approval")
     assert said(yes) == ("done", None)
     await site.look()
-    assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("accepted", None)
 
 
 async def test_of_two_files_of_one_name_the_one_that_somebody_answers_for_is_judged(site: Site) -> None:
@@ -98,7 +98,7 @@ async def test_who_asked_takes_a_request_back_by_a_no_or_by_another_in_its_place
     no = await site.asks("no", f"{{gate: '{digest}', decision: reject}}", by="bo", kind="Approval")
     assert (said(no), no.message) == (("done", None), "bo rejected request go")
     await site.look()
-    assert said(await site.answer("go")) == ("refused", "rejected")  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("refused", "rejected")
     before = await waits_for(site, "again")
     assert await site.brings("again", "{jobRef: work, priority: 5}", by="bo") is None
     (now,) = site.loop.sync.asks
@@ -118,7 +118,7 @@ async def test_a_cancel_waits_for_its_approvals_too(site: Site) -> None:
     assert said(await site.asks("own", spec, by="bo", kind="Approval")) == ("refused", "requester")
     assert said(await site.asks("yes", spec, by="cy", kind="Approval")) == ("done", None)
     await site.look()
-    assert said(await site.answer("stop")) == ("done", None)  # type: ignore[arg-type]
+    assert said(await site.answer("stop")) == ("done", None)
 
 
 async def test_n_of_m_is_n_different_people(site: Site) -> None:
@@ -132,4 +132,4 @@ async def test_n_of_m_is_n_different_people(site: Site) -> None:
     assert site.loop.sync.asks[0].wants[0].given == ("dee",)
     assert said(await site.asks("two", spec, by="cy", kind="Approval")) == ("done", None)
     await site.look()
-    assert said(await site.answer("go")) == ("accepted", None)  # type: ignore[arg-type]
+    assert said(await site.answer("go")) == ("accepted", None)

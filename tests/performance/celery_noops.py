@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from celery import Celery
-from noop_measures import Notes, serve
+from noop_measures import Noted, Notes, serve
 
 app = Celery("noops", broker=sys.argv[2])
 app.conf.task_queue_max_priority = 1
@@ -24,23 +24,14 @@ def noop(name: str) -> None:
     notes.add(name)
 
 
-class Sent:
+class Sent(Noted):
     async def put(self, names: list[str], *, urgent: bool) -> None:
         for name in names:
             noop.apply_async((name,), priority=1 if urgent else 0)
-
-    async def began(self) -> dict[str, float]:
-        return notes.read()
-
-    async def has_begun(self, name: str) -> bool:
-        return name in notes.read()
-
-    async def ended(self) -> int:
-        return len(notes.read())
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "work":
         app.worker_main(["worker", "--loglevel=ERROR", "--without-mingle", "--without-gossip"])
     else:
-        asyncio.run(serve(Sent()))
+        asyncio.run(serve(Sent(notes)))

@@ -107,6 +107,22 @@ class Notes:
         return self._read
 
 
+class Noted:
+    """What of a queue notes alone can tell; one that keeps no record of ends takes beginnings for them."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    async def began(self) -> Mapping[str, float]:
+        return self._notes.read()
+
+    async def has_begun(self, name: str) -> bool:
+        return name in self._notes.read()
+
+    async def ended(self) -> int:
+        return len(self._notes.read())
+
+
 async def serve(queue: Queue) -> None:
     """Answer lines of JSON, `[measure, argument, ...]`, each with a line: what came of it."""
     measures: dict[str, Any] = {"idle": idle, "behind": behind, "rate": rate}

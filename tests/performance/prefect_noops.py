@@ -10,7 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from noop_measures import Notes, serve
+from noop_measures import Noted, Notes, serve
 from prefect import task
 
 notes = Notes(Path(sys.argv[2]))
@@ -21,23 +21,14 @@ async def noop(name: str) -> None:
     notes.add(name)
 
 
-class Delayed:
+class Delayed(Noted):
     async def put(self, names: list[str], *, urgent: bool) -> None:
         for name in names:
             noop.delay(name)
-
-    async def began(self) -> dict[str, float]:
-        return notes.read()
-
-    async def has_begun(self, name: str) -> bool:
-        return name in notes.read()
-
-    async def ended(self) -> int:
-        return len(notes.read())
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "work":
         noop.serve()
     else:
-        asyncio.run(serve(Delayed()))
+        asyncio.run(serve(Delayed(notes)))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import procrastinate
-from noop_measures import Notes, serve
+from noop_measures import Noted, Notes, serve
 
 AT_ONCE = 50
 app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=sys.argv[2], min_size=4, max_size=10))
@@ -23,15 +23,9 @@ async def noop(name: str) -> None:
     notes.add(name)
 
 
-class Deferred:
+class Deferred(Noted):
     async def put(self, names: list[str], *, urgent: bool) -> None:
         await noop.configure(priority=1 if urgent else 0).batch_defer_async(*({"name": name} for name in names))
-
-    async def began(self) -> dict[str, float]:
-        return notes.read()
-
-    async def has_begun(self, name: str) -> bool:
-        return name in notes.read()
 
     async def ended(self) -> int:
         found = await app.connector.execute_query_one_async(
@@ -47,7 +41,7 @@ async def main() -> None:
             await app.run_worker_async(queues=["default"], concurrency=AT_ONCE)
         else:
             await app.schema_manager.apply_schema_async()
-            await serve(Deferred())
+            await serve(Deferred(notes))
 
 
 if __name__ == "__main__":
