@@ -11,14 +11,13 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.views import SyncView
-from journal import attendance, leadership, leaseclock
+from journal import leadership
 from journal.clock import Clock
-from journal.errors import LeadershipLost, Refused, Unavailable
-from journal.leadership import RENEWAL, Candidate, Leader
+from journal.errors import LeadershipLost, Unavailable
+from journal.leadership import Candidate
 from journal.reaper import Reaper
 from journal.store import Journal
 from opsconductor import __version__, ending
@@ -31,13 +30,12 @@ from opsconductor.running import Running
 from opsconductor.settings import Settings
 from opsconductor.signs import Signs
 from opsconductor.standby import Standby
-from reconciler import candidacy
-from reconciler.candidacy import LOOK, Patience, StandBy, Take
+from opsconductor.succession import Succession
+from opsconductor.term import Term
 from reconciler.definitions import Definitions
 from reconciler.objects import Objects
 from reconciler.publish import OtherOwner
 from reconciler.wake import Wake
-from runners import uploads
 from runners.logstore import LogStore
 from runners.uploads import Uploads
 
@@ -45,11 +43,6 @@ if TYPE_CHECKING:  # only who receives webhooks loads what that needs
     from runners.listener.receiver import Hook
 
 log = structlog.get_logger(__name__)
-
-_WAITED = 0.5
-"""Seconds that a transaction waits for its turn before whoever wants the lead looks once more: somebody is at work, and
-it may be the leader, who could not renew its lease meanwhile."""
-_MOST_WAITS = 3
 
 
 class Controller:
@@ -88,8 +81,7 @@ class Controller:
             self._log_store = None if settings.logs is None else LogStore.open(settings.logs, os.environ)
         host = platform.node()
         self._own = Candidate(f"{host}/{token_hex(3)}", host, __version__)
-        self._patience = Patience()
-        self._led: Leader | None = None
+        self._succession = Succession(journal, clock, self._own, stop=self._stop, paused=settings.paused)
         self._engine_id = ""
         self._definitions, self._standby = self._cold()
         self._term: Controlling | None = None
@@ -153,7 +145,7 @@ class Controller:
 
     def pulse(self) -> Pulse:
         """How this process is."""
-        term = self._leads
+        term, leader = self._leads, self._succession.leader
         seen = self._standby if term is None else term.loop
         return Pulse(
             now=self._clock.monotonic(),
@@ -168,9 +160,7 @@ class Controller:
             claimed=term is not None and term.claimed,
             stopping=self._stop.is_set(),
             working=None if self._running is None else self._running.working,
-            rank=Rank(
-                self._own.name, leads=self._term is not None, leader=None if self._led is None else self._led.name
-            ),
+            rank=Rank(self._own.name, leads=self._term is not None, leader=None if leader is None else leader.name),
         )
 
     def stop(self) -> None:
@@ -259,7 +249,7 @@ class Controller:
             self._turned = self._clock.monotonic()
             await asyncio.sleep(TURN)
 
-    # --- standing by ---
+    # --- standing by and leading, in turns ---
 
     async def _take_turns(self) -> None:
         """Stand by, lead, and stand by again, until a stop is asked for."""
@@ -280,9 +270,9 @@ class Controller:
                 log.warning("another controller has claimed the status branch; this one stands by")
             except Unavailable as error:
                 log.warning("this controller gives up the lead", error=error.message)
-                await self._pause(error.retry_after.total_seconds())
+                await self._succession.pause(error.retry_after.total_seconds())
             finally:
-                await self._give_up(token)
+                await self._succession.give_up(token)
 
     async def _stand_by(self) -> int | None:
         """Until nobody leads: the token of our own lead. None: told to stop."""
@@ -291,7 +281,7 @@ class Controller:
             while not self._stop.is_set():
                 if warm.done():
                     warm.result()
-                token = await self._looked()
+                token = await self._succession.look()
                 if token is not None:
                     return token
             return None
@@ -300,64 +290,10 @@ class Controller:
             await asyncio.gather(warm, return_exceptions=True)
             await self._standby.rest()
 
-    async def _looked(self) -> int | None:
-        """Look once whether somebody leads, and take the lead if not; without it, some time has passed."""
-        try:
-            leader, at = await self._journal.read(lambda conn: (leadership.leader(conn), leaseclock.at(conn)))
-            self._say(leader)
-            now = self._clock.monotonic()
-            self._patience = self._patience.seen(at, now)
-            step = candidacy.step(leader, self._own.name, at=at, patience=self._patience, now=now)
-            match step:
-                case Take() if not self._settings.paused:
-                    if (token := await self._taken()) is not None:
-                        return token
-                    await self._pause(LOOK.total_seconds())
-                case Take():
-                    await self._pause(LOOK.total_seconds())
-                case StandBy(pause=pause):
-                    await self._pause(pause.total_seconds())
-        except Unavailable as error:
-            log.warning("the journal cannot be used", error=error.message)
-            self._patience = self._patience.failed(self._clock.monotonic())
-            await self._pause(error.retry_after.total_seconds())
-        return None
-
-    def _say(self, leader: Leader | None) -> None:
-        known = None if self._led is None else self._led.token
-        if leader is not None and leader.token != known and leader.name != self._own.name:
-            log.info("stands by", name=self._own.name, leader=leader.name)
-        self._led = leader
-
-    async def _taken(self) -> int | None:
-        for _ in range(_MOST_WAITS):
-            began = self._clock.monotonic()
-            token = await self._journal.write(partial(self._taking, began=began))
-            if token is not None:
-                return token
-            if self._clock.monotonic() - began <= _WAITED:
-                return None
-            await self._pause(LOOK.total_seconds())
-        return await self._journal.write(partial(self._taking, began=None))
-
-    def _taking(self, tx: Connection, *, began: float | None) -> int | None:
-        if began is not None and self._clock.monotonic() - began > _WAITED:
-            return None
-        return leadership.take(tx, self._own, at=leaseclock.at(tx), now=self._clock.now())
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            return
-
-    # --- leading ---
-
     async def _lead(self, token: int) -> None:
         """Lead until a stop is asked for. Raises LeadershipLost, and what ends the whole."""
         door = self._journal.guarded(partial(leadership.held, token=token))
-        term = Controlling(
+        self._term = term = Controlling(
             self._settings,
             door,
             self._clock,
@@ -369,57 +305,16 @@ class Controller:
         )
         term.show_at(self._pages)
         term.showing.logs_kept = self._log_store is not None
-        self._term = term
-        holding = asyncio.create_task(self._hold(token))
-        # Steps wait for the answers, and a git server that is away is no reason to let them fail.
-        answering = asyncio.create_task(self._answering(door, term).run())
-        parts: set[asyncio.Task[None]] = {holding, answering}
+        store = self._log_store
+        logs = Uploads(door, self._clock, self._settings.state.logs, store) if store is not None else None
+        answering = self._answering(door, term)
+        lead = Term(term, self._succession, token, door, answering, logs, over=self._over, wake=self._wake)
         try:
-            beginning = asyncio.create_task(term.begin())
-            parts.add(beginning)  # type: ignore[arg-type]
-            await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            for part in (holding, answering):
-                if part.done():
-                    part.result()
-            if not beginning.result():
-                return
-            parts.remove(beginning)  # type: ignore[arg-type]
-            if self._begun is not None:
-                self._begun()
-            await door.write(uploads.left_to_runners)
-            over = asyncio.create_task(self._until_over())
-            if self._log_store is not None:
-                logs = Uploads(door, self._clock, self._settings.state.logs, self._log_store)
-                parts.add(asyncio.create_task(logs.clear()))
-            parts |= {*term.start(), over}
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            for part in done:
-                part.result()
-            self.stop()
-            await term.decided()
-            if not await self._is_followed():
-                await self._drain()
-            await term.finish()
+            await lead.run(begun=self._begun, stop=self.stop, drain=self._drain)
         finally:
-            self._over.set()
-            self._wake.poke()
-            for part in parts:
-                part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
             # A thread of this term may still read: whoever leads next begins with nothing that it could disturb.
             self._definitions, self._standby = self._cold()
             self._term = None
-
-    async def _is_followed(self) -> bool:
-        """Whether another controller is at work, to lead at once: the grace time of draining is long without a leader.
-
-        Without one this publishes the ends of what is drained.
-        """
-        try:
-            known = await self._journal.read(lambda conn: attendance.known_controllers(conn, at=leaseclock.at(conn)))
-        except Unavailable:
-            return False
-        return any(one.name != self._own.name and not one.lost for one in known)
 
     def _answering(self, door: Journal, term: Controlling) -> Answering:
         path = self._mirrors.source.path
@@ -431,24 +326,3 @@ class Controller:
             seen=lambda: term.loop.seen > -math.inf,
             pushed=self._wake.poke,
         )
-
-    async def _until_over(self) -> None:
-        await self._over.wait()
-
-    async def _hold(self, token: int) -> None:
-        """Renew the lead for ever. Where the database is away, it stays ours until somebody else has taken it."""
-        while True:
-            try:
-                await self._journal.write(self._renewing(token))
-            except Unavailable as error:
-                log.warning("the lead cannot be renewed", error=error.message)
-            await asyncio.sleep(RENEWAL.total_seconds())
-
-    def _renewing(self, token: int) -> Callable[[Connection], None]:
-        return lambda tx: leadership.renew(tx, token, at=leaseclock.at(tx))
-
-    async def _give_up(self, token: int) -> None:
-        try:
-            await self._journal.write(lambda tx: leadership.give_up(tx, token))
-        except (Unavailable, Refused) as error:
-            log.warning("the lead is not given up; it is over in a lease", error=error.message)
