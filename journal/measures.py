@@ -54,11 +54,16 @@ class Measures:
     whose logs are set aside (`logs.aside`) or could not yet be removed (`logs.gone`) where logs are kept."""
     gates: int
     messages: tuple[Messages, ...]
+    dealt_with: tuple[tuple[str, int], ...] = ()
+    """Consumers of the outbox, each with how many entries it has dealt with since the journal was made."""
 
 
 def read(conn: Connection) -> Measures:
     """Measure now. Costs what the open runs and the kinds of counts cost, some milliseconds."""
-    return Measures(every(conn), _open(conn), _queues(conn), _behind(conn), _gates(conn), _messages(conn))
+    cursors_ = _cursors(conn)
+    return Measures(
+        every(conn), _open(conn), _queues(conn), _behind(conn, cursors_), _gates(conn), _messages(conn), cursors_
+    )
 
 
 def _open(conn: Connection) -> tuple[OpenRuns, ...]:
@@ -73,12 +78,16 @@ def _queues(conn: Connection) -> tuple[Queue, ...]:
     return tuple(Queue(*row) for row in conn.execute(queued.group_by(runs.c.pool)))
 
 
-def _behind(conn: Connection) -> tuple[tuple[str, int], ...]:
-    last = outbox.last(conn)
+def _cursors(conn: Connection) -> tuple[tuple[str, int], ...]:
     rows = conn.execute(select(cursors.c.consumer, cursors.c.seq).order_by(cursors.c.consumer))
+    return tuple((consumer, seq) for consumer, seq in rows)
+
+
+def _behind(conn: Connection, cursors_: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
+    last = outbox.last(conn)
     lists = ((key, facts.get(conn, key)) for key in (facts.LOGS_ASIDE, facts.LOGS_GONE))
     left = tuple((key, len(runs_)) for key, runs_ in lists if runs_ is not None)
-    return tuple((consumer, max(0, last - seq)) for consumer, seq in rows) + left
+    return tuple((consumer, max(0, last - seq)) for consumer, seq in cursors_) + left
 
 
 def _gates(conn: Connection) -> int:

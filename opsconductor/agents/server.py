@@ -81,10 +81,9 @@ def result(tool: Tool, sight: Sight, asked: Data) -> types.CallToolResult:
 
 
 def _refused(error: NoAnswer) -> types.CallToolResult:
-    said = {"code": error.code, "message": answer.visible(error.message)}
-    return types.CallToolResult(
-        content=[_text(f"{said['code']}: {said['message']}")], structured_content={"error": said}, is_error=True
-    )
+    # As text alone: clients hold structured content of errors, too, to the tool's output schema, and show but that it
+    # does not fit.
+    return types.CallToolResult(content=[_text(f"{error.code}: {answer.visible(error.message)}")], is_error=True)
 
 
 def _text(text: str) -> types.TextContent:

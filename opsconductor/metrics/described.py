@@ -65,6 +65,7 @@ _GAUGES = (
 _COUNTERS = (
     ("runs_finished_total", (*_JOB, "state"), "Runs that have ended, by the state they ended in. Dry runs are none."),
     ("due_instants_total", ("decision", "reason"), "Due instants of schedules, by what was decided and why."),
+    ("outbox_entries_total", ("consumer",), "Changes that a consumer (`status`, `logs` of --logs) has dealt with. While it grows, a lag is only that of somebody at work."),  # noqa: E501
 )  # fmt: skip
 _HISTOGRAMS = (
     ("run_duration_seconds", _JOB, "How long runs took, from their start to their end."),

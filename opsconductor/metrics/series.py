@@ -5,9 +5,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
+from typing import get_args
 
 from engine.catalog import DEFAULT_POOL, Catalog
 from engine.channels import OF_PROJECT
+from engine.decide import SkipReason
 from engine.views import SyncView
 from journal.attendance import Controller, Runner
 from journal.counts import BOUNDS, NO_CLASS, Count
@@ -15,8 +17,11 @@ from journal.measures import Measures
 from opsconductor.health import Pulse
 from opsconductor.metrics.described import OTHERS, OWN_SERIES
 
-_ENDS = ("succeeded", "failed")
-"""Shown as 0 for a job that never ended so: what begins at nought can be seen to grow."""
+_ENDS = ("succeeded", "failed", "timedOut", "unknown")
+"""Shown as 0 for a job that never ended so: what begins at nought can be seen to grow, which a series that is there
+from its first event on cannot (`increase` of it is 0)."""
+_DUE = (("run", ""), *(("skipped", reason) for reason in get_args(SkipReason)))
+"""The same of due instants."""
 _UNSENT = ("waiting", "dead")
 _NO_FAILURE = ("succeeded", "cancelled")
 _EVERY_POOL = "*"
@@ -129,9 +134,7 @@ def _of_definitions(scrape: Scrape) -> Iterator[Series]:
     for severity in ("error", "warning"):
         yield "findings", (severity,), sum(found.severity == severity for found in sync.findings)
     if catalog is not None:
-        kinds = {"Job": catalog.jobs, "Workflow": catalog.workflows, "Schedule": catalog.schedules,
-                 "Target": catalog.targets, "Trigger": catalog.triggers}  # fmt: skip
-        for kind, documents in kinds.items():
+        for kind, documents in catalog.by_kind.items():
             yield "definitions", (kind,), len(documents)
 
 
@@ -184,11 +187,14 @@ def _of_journal(measures: Measures, names: _Names, at: datetime) -> Iterator[Ser
     yield "gates_open", (), measures.gates
     for consumer, behind in measures.behind:
         yield "outbox_lag_entries", (consumer,), behind
+    for consumer, count in measures.dealt_with:
+        yield "outbox_entries_total", (consumer,), count
     yield from _of_messages(measures, names, at)
 
 
 def _of_ends(ends: list[Count], names: _Names) -> Iterator[Series]:
-    finished: dict[Labels, float] = {(*labels, state): 0 for labels in sorted(names.own) for state in _ENDS}
+    shown = sorted(names.own) + sorted({(OTHERS, kind) for _, kind in names.known - names.own})
+    finished: dict[Labels, float] = {(*labels, state): 0 for labels in shown for state in _ENDS}
     spreads: dict[Labels, list[Count]] = {labels: [] for labels in sorted(names.own)}
     success: dict[Labels, float] = {}
     failure: dict[Labels, float] = {}
@@ -212,7 +218,7 @@ def _of_ends(ends: list[Count], names: _Names) -> Iterator[Series]:
 
 
 def _of_schedules(counts: tuple[Count, ...]) -> Iterator[Series]:
-    due: dict[Labels, float] = {("run", ""): 0}
+    due: dict[Labels, float] = dict.fromkeys(_DUE, 0)
     due |= {(one.kind, one.detail): one.times for one in counts if one.what == "due"}
     yield from _all("due_instants_total", due)
 

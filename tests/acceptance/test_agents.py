@@ -72,9 +72,15 @@ async def ask(session: ClientSession, tool: str, **arguments: Any) -> Any:
 
 
 async def refused(session: ClientSession, tool: str, **arguments: Any) -> Any:
+    """The code and the message of a tool that gives no answer.
+
+    They are text: a client of the TypeScript SDK holds structured content of errors, too, to the tool's output schema,
+    and would show that it does not fit in place of what is said.
+    """
     answer = await session.call_tool(tool, arguments)
-    assert answer.is_error, answer.structured_content
-    return answer.structured_content["error"]
+    assert answer.is_error and answer.structured_content is None, answer.structured_content
+    code, _, message = answer.content[0].text.partition(": ")
+    return {"code": code, "message": message}
 
 
 def state_of(site: Site) -> dict[str, str]:

@@ -114,5 +114,6 @@ async def test_what_is_open_waits_and_lags_is_measured(desk: Desk) -> None:
     assert set(found.open) == {OpenRuns("job", "rotate", "queued", 2), OpenRuns("job", "rotate", "running", 1)}
     assert found.queues == (Queue("default", 2, START + timedelta(seconds=5)),)
     assert found.behind == (("status", await desk.see(outbox.last) - 1),)
+    assert found.dealt_with == (("status", 1),)
     assert found.gates == 0
     assert found.messages == (Messages("oncall", "waiting", 1, START),)

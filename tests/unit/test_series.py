@@ -1,9 +1,14 @@
 """The series of a scrape: bounded by the definitions, however much there is and whatever was there before."""
 
 import math
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+import pytest
+import yaml
 
 from engine.catalog import Catalog
 from engine.views import SyncView
@@ -13,6 +18,7 @@ from opsconductor.health import Pulse
 from opsconductor.metrics.described import BY_NAME, OTHERS, OWN_SERIES, PREFIX
 from opsconductor.metrics.meter import Meter
 from opsconductor.metrics.series import Scrape, Sizes, Spread, series
+from schemas.kinds import ACTS, MODELS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NOTHING = Measures((), (), (), (), 0, ())
@@ -29,8 +35,12 @@ def catalog(count: int) -> Any:
 
     found = object.__new__(Some)
     empty: dict[str, Any] = {}
-    for name in ("workflows", "schedules", "targets", "triggers", "pools", "channels"):
+    for name in (
+        "workflows", "schedules", "targets", "triggers", "pools", "channels", "groups", "discoveries", "rules",
+        "calendars", "windows", "policies", "users",
+    ):  # fmt: skip
         object.__setattr__(found, name, empty)
+    object.__setattr__(found, "credentials", {"chat": None})
     object.__setattr__(found, "jobs", dict.fromkeys((f"j{number:04}" for number in range(count)), None))
     return found
 
@@ -55,6 +65,45 @@ def test_past_so_many_jobs_the_others_are_summed_and_said() -> None:
     assert found["jobs_without_series", ()] == 50
     jobs = {labels[0] for name, labels in found if name == "run_duration_seconds"}
     assert len(jobs) == OWN_SERIES + 1
+
+
+ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yaml"
+
+
+def grown() -> list[tuple[str, str, str]]:
+    """What alert rules take the increase of: a metric, and each value of a label that is asked for."""
+    rules = [rule["expr"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    found = re.findall(r"increase\(opsconductor_(\w+)\{([^}]*)\}", " ".join(rules))
+    asked = [(name, *one) for name, labels in found for one in re.findall(r'(\w+)=~?"([^"]+)"', labels)]
+    return [(name, label, value) for name, label, values in asked for value in values.split("|")]
+
+
+@pytest.mark.parametrize(("name", "label", "value"), grown())
+def test_what_an_alert_waits_for_is_nought_before_it_happens(name: str, label: str, value: str) -> None:
+    """A series that begins with its first event never grows: of that one nobody would be told."""
+    at = BY_NAME[PREFIX + name].labels.index(label)
+    found = shown(replace(SCRAPE, catalog=catalog(OWN_SERIES + 1)))
+    begun = {labels: count for (metric, labels), count in found.items() if metric == name and labels[at] == value}
+    assert begun and set(begun.values()) == {0}
+    if "name" in BY_NAME[PREFIX + name].labels:
+        assert {labels[0] for labels in begun} >= {"j0000", OTHERS}
+
+
+def test_documents_of_every_kind_are_counted() -> None:
+    found = shown(replace(SCRAPE, catalog=catalog(3)))
+    assert (found["definitions", ("Job",)], found["definitions", ("Credential",)]) == (3, 1)
+    assert {labels[0] for name, labels in found if name == "definitions"} == {*MODELS} - {
+        *ACTS,
+        "Project",
+        "StepLibrary",
+        "Step",
+    }
+
+
+def test_a_consumer_that_gets_on_can_be_told_from_one_that_does_not() -> None:
+    measures = replace(NOTHING, behind=(("status", 5),), dealt_with=(("status", 70),))
+    found = shown(replace(SCRAPE, measures=measures))
+    assert (found["outbox_lag_entries", ("status",)], found["outbox_entries_total", ("status",)]) == (5, 70)
 
 
 def test_what_was_counted_of_a_job_that_is_gone_is_not_shown() -> None:
