@@ -411,10 +411,9 @@ def parse_sync_file(text: str | bytes) -> SyncView:
 
 def _parsed_waiting(data: Facts, more: Sequence[str]) -> dict[str, Any]:
     """What waits for approvals, as it is shown: `more` are its texts beside those that all have."""
-    ends = data.maybe_instant("expiresAt")
+    times = [key for key in ("expiresAt", "since") if data.maybe_instant(key) is not None]
     return {
-        **{key: data.text(key) for key in ("gate", "commit", *more)},
-        **({} if ends is None else {"expiresAt": data.text("expiresAt")}),
+        **{key: data.text(key) for key in ("gate", "commit", *more, *times)},
         "requestedBy": list(data.texts("requestedBy")),
         "wants": [
             {

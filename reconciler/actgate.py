@@ -10,7 +10,7 @@ a file of the same name, nor by taking it away. Only those who signed it can put
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -25,7 +25,11 @@ from schemas.act import Approval
 from schemas.quantities import format_instant, parse_instant
 
 MOST = 100
-"""Requests that wait at once: each is judged at every pass."""
+"""Requests that wait at once."""
+MOST_OF_ONE = 20
+"""Of them those of one person: nobody takes the place of everybody else's."""
+LONGEST = timedelta(days=7)
+"""How long a request waits at most, whatever its `expiresAt` says."""
 _FACT = "requestsWait"
 _PAST = "requestsWaited"
 """The names of those that do not wait any more, by digest, the last ones at the end."""
@@ -47,6 +51,8 @@ class OpenAct:
     """Where it stands in the commit."""
     until: datetime | None = None
     """When it expires."""
+    since: datetime | None = None
+    """When its commit arrived: by what was trusted then its signature is judged."""
 
     def shown(self) -> dict[str, Any]:
         """As the status branch shows it and the journal keeps it."""
@@ -57,6 +63,7 @@ class OpenAct:
             "asks": self.asks,
             "file": self.file,
             **({"expiresAt": format_instant(self.until)} if self.until is not None else {}),
+            **({"since": format_instant(self.since)} if self.since is not None else {}),
             "requestedBy": list(self.requesters),
             **votes.shown(self.wants, self.votes),
         }
@@ -67,8 +74,10 @@ class OpenAct:
         known = (value["gate"], value["request"], value["commit"], value["asks"], requesters)
         # An earlier version kept neither file nor time; the command line writes them there.
         file, until = value.get("file") or f"requests/{value['request']}.yaml", value.get("expiresAt")
+        since = value.get("since")
         ends = parse_instant(until) if until is not None else None
-        return cls(*known, votes.wants_of(value), votes.votes_of(value), file, ends)
+        began = parse_instant(since) if since is not None else None
+        return cls(*known, votes.wants_of(value), votes.votes_of(value), file, ends, began)
 
 
 def kept(conn: Connection) -> Mapping[str, OpenAct]:
@@ -84,6 +93,16 @@ def keep(tx: Connection, act: OpenAct) -> None:
     if now != before:
         others = {digest: one for digest, one in known.items() if one.request != act.request}
         _put(tx, {**others, act.digest: now})
+
+
+def room_for(known: Mapping[str, OpenAct], people: Collection[str]) -> str | None:
+    """Why another request of these people may not wait; None: it may."""
+    for who in people:
+        if sum(who in one.requesters for one in known.values()) >= MOST_OF_ONE:
+            return f"{MOST_OF_ONE} requests of {who} wait for approvals already; ask again once some are answered"
+    if len(known) >= MOST:
+        return f"{MOST} requests wait for approvals already; ask again later"
+    return None
 
 
 def take_in(tx: Connection, shown: Iterable[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ the commits that brought it, and not in what is left of it at the head: who sign
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from engine.entries import MAX_ENTRIES, MAX_FILES
 from journal.errors import Refused
@@ -58,20 +59,23 @@ Answering = Callable[[Version], frozenset[str] | None]
 """Who answers for a version, all of them together; None: nobody who is trusted."""
 
 
-def asked_last(versions: Sequence[Version], answering: Answering) -> Version | None:
+def asked_last(versions: Sequence[Version], answering: Answering, most: int) -> Version | None:
     """What is left of an act when only those have a say who signed it first; None where nobody did.
 
     `versions` are those of one name, oldest first. What others made of it later changes nothing, nor does a merge of
-    that by those who signed it: they may not have seen it.
+    that by those who signed it: they may not have seen it. `most` are asked about to find the first, and as many to
+    find what became of it.
     """
-    asked, people = None, frozenset[str]()
-    for version in versions:
-        if asked is None:
-            if version.act is not None and (by := answering(version)) is not None:
-                asked, people = version, by
-        elif not version.inherited and answering(version) == people:
-            asked = version
-    return asked
+    bringing = ((at, by) for at, one in enumerate(versions) if one.act is not None for by in (answering(one),))
+    first = next(((at, by) for at, by in islice(bringing, most) if by is not None), None)
+    if first is None:
+        return None
+    at, people = first
+    later = islice((one for one in versions[at + 1 :] if not one.inherited), most)
+    return next(
+        (one for one in reversed(tuple(later)) if answering(one) == people),
+        versions[at],
+    )
 
 
 class Brought:

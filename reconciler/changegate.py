@@ -7,7 +7,7 @@ Whoever may push can take a change off the branch and put another there, or some
 of it is kept while the commit it builds on is the end of what is trusted: only then the same change can wait again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,7 +74,7 @@ def keep(tx: Connection, change: OpenChange | None, end: str | None) -> None:
     if change != before:
         facts.put(tx, _FACT, change.shown() if change is not None else None)
     if gone != past:
-        facts.put(tx, _PAST, [{**one.shown(), "over": one.over} for one in gone])
+        _put_past(tx, gone)
 
 
 def take_in(tx: Connection, change: Mapping[str, Any]) -> None:
@@ -93,19 +93,26 @@ def heard(tx: Connection, act: Approval, who: str | None) -> Answer | None:
     `who` is the User who signed it, None where that is nobody.
     """
     change = kept(tx)
-    if change is None or change.digest != act.spec.gate:
-        return next((_closed(one) for one in _past(tx) if one.digest == act.spec.gate), None)
-    said = votes.word(act, who, change.wants, change.votes, change.requesters, made="made the change")
-    if isinstance(said, Answer):
-        return said
-    facts.put(tx, _FACT, replace(change, votes=(*change.votes, said)).shown())
-    return Answer("done", None, f"{said.by} {'approved' if said.approves else 'rejected'} commit {change.commit[:12]}")
-
-
-def _closed(change: OpenChange) -> Answer:
-    short = change.commit[:12]
-    if change.over:
+    past = _past(tx)
+    asked = next((one for one in (*filter(None, (change,)), *past) if one.digest == act.spec.gate), None)
+    if asked is None:
+        return None
+    short = asked.commit[:12]
+    if asked.over:
         why = "it is in force, or another came in its place"
         return Answer("refused", "gateClosed", f"commit {short} does not wait any more: {why}")
-    why = "it is not what stops the branch now; say it again once it is, what was said of it before counts still"
-    return Answer("refused", "gateClosed", f"commit {short} does not wait now: {why}")
+    said = votes.word(act, who, asked.wants, asked.votes, asked.requesters, made="made the change")
+    if isinstance(said, Answer):
+        return said
+    now = replace(asked, votes=(*asked.votes, said))
+    message = f"{said.by} {'approved' if said.approves else 'rejected'} commit {short}"
+    if asked is change:
+        facts.put(tx, _FACT, now.shown())
+        return Answer("done", None, message)
+    # Whoever may push takes a change off the branch for a moment: nobody's word is lost by that.
+    _put_past(tx, tuple(now if one is asked else one for one in past))
+    return Answer("done", None, f"{message}; it is not what stops the branch now, and this counts once it is again")
+
+
+def _put_past(tx: Connection, past: Sequence[OpenChange]) -> None:
+    facts.put(tx, _PAST, [{**one.shown(), "over": one.over} for one in past])

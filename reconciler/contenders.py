@@ -7,6 +7,7 @@ neither over it nor beside it, nor by taking it away. What waits is read from th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from engine import permits
 from engine.judge import Refuse
@@ -18,11 +19,18 @@ from reconciler.door import Found
 from reconciler.objects import CommitInfo, Objects
 from schemas.reader import read
 
+MOST_OF_NAME = 20
+"""Commits of one name whose signatures are looked at, where many came together: each costs a program's start."""
 SignedAs = Callable[[CommitInfo, str], Signature]
 """Who answers for the commit that brought an act of this name."""
 
 _GONE = Refuse(
     "gone", "the commit that brought it is no longer there: the branch was rewritten while it waited; ask again"
+)
+_CROWDED = Refuse(
+    "tooMany",
+    f"more than {MOST_OF_NAME} commits that came together bring something of this name, and nobody who is trusted "
+    "signed the first of them; ask again under another name",
 )
 _WITHDRAWN = Refuse("withdrawn", "who signed it took it away before it was judged")
 
@@ -35,20 +43,30 @@ class Contenders:
     mode: Mode
     brought: Callable[[Found], CommitInfo | None]
     signed: SignedAs
+    seen: bool = True
+    """The branch was fetched: what is not there now is gone."""
 
     def chosen(
         self, name: str, found: Sequence[Found], versions: Sequence[Version], waits: OpenAct | None
     ) -> Found | Refuse | None:
-        """The one to judge, or why there is none; None where there is nothing that needs an answer."""
+        """The one to judge, or why there is none; None where there is nothing that needs an answer, or can have one."""
         if waits is not None:
-            return self._replacing(found, versions, waits) or self._again(waits) or _GONE
+            # A branch that could not be fetched may hold it still.
+            missing = _GONE if self.seen or self.objects.has(waits.commit) else None
+            return self._replacing(found, versions, waits) or self._again(waits) or missing
         if self.mode != "none":
-            last = asked_last(versions, lambda one: self._answering(self.objects.commit_info(one.commit), name))
+            last = asked_last(
+                versions, lambda one: self._answering(self.objects.commit_info(one.commit), name), MOST_OF_NAME
+            )
             if last is not None:
                 return _WITHDRAWN if last.act is None else Found(last.act, last.commit)
             # One that nobody answers for hides none that somebody does.
-            of_people = (one for one in found if self._answering(self.brought(one), name) is not None)
-            return next(of_people, found[0] if found else None)
+            looked_at = found[:MOST_OF_NAME]
+            of_people = (one for one in looked_at if self._answering(self.brought(one), name) is not None)
+            if (by_somebody := next(of_people, None)) is not None:
+                return by_somebody
+            if len(found) > MOST_OF_NAME or sum(one.act is not None for one in versions) > MOST_OF_NAME:
+                return _CROWDED
         return found[0] if found else None
 
     def _answering(self, commit: CommitInfo | None, name: str) -> frozenset[str] | None:
@@ -62,12 +80,11 @@ class Contenders:
         """What those who signed what waits have put in its place."""
         if self.mode == "none" or not self.objects.has(waits.commit):
             return None
-        for one in reversed(versions):
-            if one.act is None or one.inherited:
-                continue
-            if self._replaces(self.objects.commit_info(one.commit), waits):
+        later = (one for one in reversed(versions) if one.act is not None and not one.inherited)
+        for one in islice(later, MOST_OF_NAME):
+            if one.act is not None and self._replaces(self.objects.commit_info(one.commit), waits):
                 return Found(one.act, one.commit)
-        return next((one for one in found if self._replaces(self.brought(one), waits)), None)
+        return next((one for one in found[:MOST_OF_NAME] if self._replaces(self.brought(one), waits)), None)
 
     def _replaces(self, commit: CommitInfo | None, waits: OpenAct) -> bool:
         """Whether it is later, and signed by them too."""

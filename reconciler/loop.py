@@ -31,6 +31,7 @@ from reconciler.mirror import Mirror
 from reconciler.notices import Notices
 from reconciler.objects import Objects
 from reconciler.outlook import Outlook
+from reconciler.pendingacts import PendingActs
 from reconciler.proposals import Proposals
 from reconciler.requests import Requests
 from reconciler.schedules import Schedules
@@ -87,7 +88,8 @@ class Loop:
             decides=decides,
             requested=self._requested,
         )
-        self._requests = Requests(journal, objects, signed=self._intake.chain.signed)
+        chain = self._intake.chain
+        self._requests = Requests(journal, objects, chain.signed, PendingActs(objects, mirror, chain.stamp))
         self._lost: frozenset[str] = frozenset()
         self._news = asyncio.Event()
         self._unproven: str | None = None
@@ -277,7 +279,8 @@ class Loop:
             await self._intake.know(one.authored.document.name for one in news.found)
         self._unproven = None
         try:
-            await self._answer(news, catalog, admissions.windows, mode)
+            fetched = self.outlook.requests_ref in sighting.heads
+            await self._answer(news, catalog, admissions.windows, mode, fetched=fetched)
         except TrustUnavailable as error:
             # As a commit does, an act waits until it can be known who signed it: nothing of it counts as answered.
             self._unproven = f"acts wait, since it cannot be known who signed them: {error}"
@@ -293,7 +296,7 @@ class Loop:
         if self.sync.change is not None and await self._journal.read(changegate.kept) != self.sync.change:
             self._news.set()  # somebody answered it: the next pass judges it again
 
-    async def _answer(self, news: News, catalog: Catalog, windows: Windows, mode: Mode) -> None:
+    async def _answer(self, news: News, catalog: Catalog, windows: Windows, mode: Mode, *, fetched: bool) -> None:
         await self._requests.answer(
             (*news.found, *self._intake.acts),
             catalog,
@@ -305,5 +308,6 @@ class Loop:
             between=self._deciders.schedules_due,
             mode=mode,
             versions=news.versions,
+            fetched=fetched,
         )
         await self._requests.refuse(news.malformed, self._deciders.moment(), self._deciders.schedules_due)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pygit2
 import structlog
@@ -144,6 +144,18 @@ class Mirror:
     def kept(self, name: str) -> str | None:
         """The commit held under this name."""
         return self._local(_KEPT + quote(name, safe=""))
+
+    def release(self, name: str) -> None:
+        """Hold on to nothing under this name any more; harmless where nothing is."""
+        with intact(self.path), contextlib.suppress(KeyError):
+            self._repository().lookup_reference(_KEPT + quote(name, safe="")).delete()
+
+    def held(self, prefix: str) -> tuple[str, ...]:
+        """The names that begin so under which commits are held, sorted."""
+        beginning = _KEPT + quote(prefix, safe="")
+        with intact(self.path):
+            refs = self._repository().references
+            return tuple(sorted(unquote(ref.removeprefix(_KEPT)) for ref in refs if ref.startswith(beginning)))
 
     def fetched(self, ref: str) -> str | None:
         """What the last fetch found at this ref of the source."""

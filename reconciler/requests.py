@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 
 import structlog
 from sqlalchemy import Connection
@@ -17,7 +18,7 @@ from engine.judge import ActFacts, Cancel, Launch, Refuse, checked, expires_at, 
 from engine.permits import Waiting
 from engine.rehearsal import Rehearsal
 from engine.repetition import Original
-from engine.trust import Mode, Signature, Unsigned, Untrusted, signers
+from engine.trust import Mode, Signature, signers
 from engine.windows import Windows
 from journal import acts, runs, runviews, steprecords
 from journal.portions import portions
@@ -26,6 +27,7 @@ from reconciler import actgate
 from reconciler.actgate import OpenAct
 from reconciler.answers import Answer
 from reconciler.approvals import heard
+from reconciler.arrivals import Arrivals, Signed, Signers, nobody
 from reconciler.asking import UNPROVEN, person_of, unknown_commit, unsigned
 from reconciler.brought import Version
 from reconciler.contenders import Contenders, SignedAs
@@ -33,10 +35,9 @@ from reconciler.door import Found, Malformed
 from reconciler.launches import new_run
 from reconciler.leave import refusal, verdict
 from reconciler.objects import CommitInfo, Objects
-from reconciler.signingprograms import TrustUnavailable
+from reconciler.pendingacts import PendingActs
 from schemas.act import Approval, RunRequest
 from schemas.envelope import Document
-from schemas.policy import User
 
 log = structlog.get_logger(__name__)
 
@@ -45,23 +46,17 @@ _PORTION = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An act, the commit that brought it, when it was first seen, and who answers for it.
+    """An act, the commit that brought it, and who answers for it.
 
-    `mode` is the mode of verification in force.
+    `first_seen` is when its name was, `arrived` when that commit did; `mode` is the mode of verification in force.
     """
 
     found: Found
     commit: CommitInfo
     first_seen: datetime
+    arrived: datetime
     by: Signature
     mode: Mode
-
-
-Signed = Callable[[str, Mapping[str, User], datetime], Signature]
-
-
-def _nobody(commit: str, users: Mapping[str, User], at: datetime) -> Signature:
-    return Unsigned()
 
 
 Between = Callable[[], Awaitable[object]]
@@ -74,11 +69,14 @@ async def _nothing() -> None:
 class Requests:
     """Judges acts and writes the answer in one transaction with what it causes."""
 
-    def __init__(self, journal: Journal, objects: Objects, signed: Signed = _nobody) -> None:
+    def __init__(
+        self, journal: Journal, objects: Objects, signed: Signed = nobody, pending: PendingActs | None = None
+    ) -> None:
         """`signed` says who answers for a commit, given the Users in force and when it arrived."""
         self._journal = journal
         self._objects = objects
-        self._signed = signed
+        self._arrivals = Arrivals(signed)
+        self._pending = pending or PendingActs(objects, None)
         self.waiting: tuple[OpenAct, ...] = ()
         """Those of the acts that were judged last that wait for approvals: they are to be judged again."""
         self.again = False
@@ -97,6 +95,7 @@ class Requests:
         between: Between = _nothing,
         mode: Mode = "none",
         versions: Iterable[Version] = (),
+        fetched: bool = True,
     ) -> int:
         """Judge each act that was never answered; gives how many were.
 
@@ -104,12 +103,16 @@ class Requests:
         `baseline` are names that were there when the first commit was judged, `lost` those whose answer may
         have gone with the store. `windows` are those in force, `rejected` is a newer commit that is not. Between
         portions of many acts `between` is called, so that nothing else waits long. `mode` says whether acts must be
-        signed, `versions` what each of the commits that came made of them, oldest first.
+        signed, `versions` what each of the commits that came made of them, oldest first. Of a branch that was not
+        `fetched` it is not known what it lacks.
 
         Raises TrustUnavailable where it cannot be known who signed: what was not answered by then waits.
         """
         now, kept = moment(), await self._kept()
-        by_name: dict[str, list[Found]] = {name: [] for name in kept}
+        await self._pending.hold(kept.values())
+        # What was judged and waits on is judged again where something changed: there may be a hundred of them.
+        resting = self._pending.resting(kept, catalog, mode, now)
+        by_name: dict[str, list[Found]] = {name: [] for name in kept if name not in resting}
         for one in found:
             by_name.setdefault(one.authored.document.name, []).append(one)
         made: dict[str, list[Version]] = {}
@@ -124,24 +127,16 @@ class Requests:
             if len(first) < len(named):
                 await between()
 
-        known: dict[str, Signature] = {}
-
-        def signed(commit: CommitInfo, name: str) -> Signature:
-            if commit.id not in known:
-                known[commit.id] = self._signature(commit, catalog, first[name])
-            by = known[commit.id]
-            if mode != "none" and isinstance(by, Untrusted) and by.reason == "unverifiable":
-                raise TrustUnavailable(by.message)
-            return by
-
-        chosen = await self._one_each(named, kept, made, signed, mode)
+        signed = Signers(self._arrivals, catalog.users, mode, kept, now)
+        chosen = await self._one_each(named, kept, made, partial(Contenders, seen=fetched), signed, mode, between)
         unanswered = {name: one for name, one in chosen.items() if isinstance(one, Found)}
         # Of what is refused for its age alone nobody need know who brought it: a branch may hold thousands of those.
-        self.again, waiting = False, set[str]()
+        self.again = False
         late = {
             name: said
             for name, one in unanswered.items()
             if (said := refused_by_age(one.authored.document, first[name], now, name in baseline, name in lost))
+            or (said := _waited(kept.get(name), one, now))
         }
         late |= {name: one for name, one in chosen.items() if isinstance(one, Refuse)}
         await self._refuse_late(late, now, between)
@@ -153,13 +148,14 @@ class Requests:
                 await self._unproven(one.authored.document, moment())
             else:
                 commit = commit or unknown_commit(first[name])
-                asked = Asked(one, commit, first[name], await asyncio.to_thread(signed, commit, name), mode)
-                if not await self._judge(asked, catalog, windows, moment(), rejected):
-                    waiting.add(name)
+                by, arrived = await asyncio.to_thread(signed, commit, name), signed.arrived(commit, name)
+                await self._judge(
+                    Asked(one, commit, first[name], arrived, by, mode), catalog, windows, moment(), rejected
+                )
             if number % _PORTION == 0:
                 await between()
-        if waiting or self.waiting:
-            self.waiting = tuple((await self._kept()).values())
+        self._arrivals.answered()
+        self.waiting = tuple((await self._kept()).values()) if named else tuple(kept.values())
         return len(named)
 
     async def _kept(self) -> Mapping[str, OpenAct]:
@@ -171,21 +167,26 @@ class Requests:
         named: Mapping[str, Sequence[Found]],
         kept: Mapping[str, OpenAct],
         made: Mapping[str, Sequence[Version]],
+        contending: Callable[..., Contenders],
         signed: SignedAs,
         mode: Mode,
+        between: Between,
     ) -> dict[str, Found | Refuse]:
         """The file that is judged of each name, or why there is none; a name that needs no answer is not there."""
         chosen: dict[str, Found | Refuse | None] = {name: ones[0] for name, ones in named.items() if ones}
         several = {name: ones for name, ones in named.items() if len(ones) != 1 or name in kept or name in made}
 
-        def choose() -> None:
-            commits = self._commits(one for ones in several.values() for one in ones)
-            contenders = Contenders(self._objects, mode, lambda one: commits[one.head, one.authored.file], signed)
-            for name, ones in several.items():
-                chosen[name] = contenders.chosen(name, ones, made.get(name, ()), kept.get(name))
+        def choose(contenders: Contenders, names: Collection[str]) -> None:
+            for name in names:
+                chosen[name] = contenders.chosen(name, several[name], made.get(name, ()), kept.get(name))
 
         if several:
-            await asyncio.to_thread(choose)
+            commits = await asyncio.to_thread(self._commits, [one for ones in several.values() for one in ones])
+            contenders = contending(self._objects, mode, lambda one: commits[one.head, one.authored.file], signed)
+            names = iter(several)
+            while part := tuple(islice(names, _PORTION)):
+                await asyncio.to_thread(choose, contenders, part)
+                await between()
         return {name: one for name, one in chosen.items() if one is not None}
 
     async def _refuse_late(self, late: Mapping[str, Refuse], now: datetime, between: Between) -> None:
@@ -216,13 +217,10 @@ class Requests:
             for path, commit in self._objects.introductions(head, files).items()
         }
 
-    def _signature(self, commit: CommitInfo, catalog: Catalog, at: datetime) -> Signature:
-        return self._signed(commit.id, catalog.users, at) if commit.signed else Unsigned()
-
     async def _judge(
         self, asked: Asked, catalog: Catalog, windows: Windows, now: datetime, rejected: str | None
-    ) -> bool:
-        """Answer an act. False where it waits for approvals."""
+    ) -> None:
+        """Answer an act, or let it wait for approvals."""
         act, by = asked.found.authored.document, asked.by
         who = person_of(by, asked.commit.committer_email, catalog.users)
         if (unproven := unsigned(by, asked.mode)) is not None:
@@ -238,10 +236,10 @@ class Requests:
             match await self._withheld(act, asked, catalog):
                 case Answer() as forbidden:
                     await self._settle(act, act.spec.action, who.email, now, lambda _: forbidden)
-                    return True
+                    return
                 case OpenAct() as waits:
-                    await self._journal.write(partial(actgate.keep, act=waits))
-                    return False
+                    await self._wait(waits)
+                    return
             facts = ActFacts(asked.commit.committed_at, asked.first_seen, who.email)
             facts = replace(facts, original=await self._original(act))
             judgement = checked(judge(act, facts, catalog, now), asked.found.authored, catalog)
@@ -254,7 +252,13 @@ class Requests:
             await self._settle(
                 act, act.spec.action, who.email, now, lambda tx: _apply(tx, judgement, catalog, now, rehearsal)
             )
-        return True
+
+    async def _wait(self, act: OpenAct) -> None:
+        known = await self._kept()
+        others = (one for name, one in known.items() if name != act.request)
+        await self._pending.hold((*others, act))  # first: whatever becomes of the branch, what waits is there
+        await self._journal.write(partial(actgate.keep, act=act))
+        self._pending.weighed(act)
 
     async def _withheld(self, act: RunRequest, asked: Asked, catalog: Catalog) -> Answer | OpenAct | None:
         """Why it is not done, or what it waits for; None: it may be done."""
@@ -269,14 +273,18 @@ class Requests:
         found = verdict(asked.found.authored, asked.by, asked.mode, catalog, about, approved)
         if not isinstance(found, Waiting):
             return found
-        if digest not in known and len(known) >= actgate.MOST:
-            return Answer("refused", "tooMany", f"{actgate.MOST} requests wait for approvals already; ask again later")
+        people = tuple(map(permits.named, signers(asked.by)))
+        others = {one.digest: one for one in known.values() if one.request != act.name}
+        if digest not in known and (full := actgate.room_for(others, people)) is not None:
+            return Answer("refused", "tooMany", full)
         verb = "cancel" if act.spec.action == "cancel" else "run"
         subject = ", ".join(name for want in found.wants for name in want.documents)
-        people = tuple(map(permits.named, signers(asked.by)))
-        until = expires_at(act, asked.first_seen).replace(microsecond=0)
+        # A store that was lost saw its name later than it has waited.
+        until = known[digest].until if digest in known else None
+        until = until or min(expires_at(act, asked.first_seen), asked.arrived + actgate.LONGEST).replace(microsecond=0)
         asks, file = f"{verb} {subject}", asked.found.authored.file
-        return OpenAct(digest, act.name, asked.commit.id, asks, people, found.wants, file=file, until=until)
+        since = asked.arrived.replace(microsecond=0)
+        return OpenAct(digest, act.name, asked.commit.id, asks, people, found.wants, said, file, until, since)
 
     async def _original(self, act: RunRequest) -> Original | OriginalGraph | None:
         """The run that an act wants done again."""
@@ -298,7 +306,8 @@ class Requests:
 
     async def refuse(self, malformed: Iterable[Malformed], now: datetime, between: Between = _nothing) -> None:
         """Answer files that are no valid acts. They end nothing that waits under their names."""
-        waiting = await self._kept()
+        malformed = tuple(malformed)
+        waiting = await self._kept() if malformed else {}
         by_name = {one.name: one for one in malformed if one.name not in waiting}
         seen = await self._journal.read(lambda conn: acts.seen(conn, by_name))
 
@@ -339,6 +348,13 @@ class Requests:
             given = {name: value for name, value in facts.items() if value is not None}
             log.info("request answered", request=act.name, action=action, answer=answer.state, **given)
         return answer is not None and answer.state == "done"
+
+
+def _waited(waits: OpenAct | None, found: Found, now: datetime) -> Refuse | None:
+    """The refusal of what has waited for approvals as long as it may."""
+    if waits is None or waits.commit != found.head or waits.until is None or now < waits.until:
+        return None
+    return Refuse("expired", "it has waited for its approvals as long as it may; ask again")
 
 
 def _first_seen(tx: Connection, names: Collection[str], now: datetime) -> dict[str, datetime]:

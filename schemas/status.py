@@ -308,6 +308,7 @@ class WaitingRequest(Written):
     file: str = Field(default="", description="Where it stands there.", examples=["requests/restart-web.yaml"])
     asks: str = Field(description="What it asks for.", examples=["run Job/rotate-web-logs"])
     expires_at: Instant | None = Field(default=None, description="When it expires.", examples=[AT])
+    since: Instant | None = Field(default=None, description="When its commit arrived.", examples=[AT])
     requested_by: Many[str] = Field(description="Who signed it.", examples=[["bo"]])
     wants: Many[WantedApprovals] = Field(description="What it waits for.")
     votes: Many[WordOnChange] = Field(default=(), description="What was said so far.")

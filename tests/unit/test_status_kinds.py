@@ -170,7 +170,7 @@ SYNC = SyncView(
         (Vote("ana", True, "yes"), Vote("dee", False, "no", "not now")),
     ).shown(),
     (OpenAct(f"sha256:{'1' * 64}", "go", "a" * 40, "run Job/a", ("bo",), (Want(("Job/a",), 1, (), ("cy",)),),
-             (Vote("ana", True, "yes"),), "requests/go.yaml", LATER).shown(),),
+             (Vote("ana", True, "yes"),), "requests/go.yaml", LATER, LATER).shown(),),
 )  # fmt: skip
 EVENTS = (
     EventView("rejected/badSignature/20261121T00", AT, "refused", None, None, "badSignature", "another one", None, 40),

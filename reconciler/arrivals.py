@@ -1,0 +1,69 @@
+"""Who answers for a commit that brings an act: by what was trusted when that commit arrived.
+
+Not when another of the same name did, and not when it says itself that it was made.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine.trust import Mode, Signature, Unsigned, Untrusted
+from reconciler.actgate import OpenAct
+from reconciler.objects import CommitInfo
+from reconciler.signingprograms import TrustUnavailable
+from schemas.policy import User
+
+Signed = Callable[[str, Mapping[str, User], datetime], Signature]
+"""Who answers for a commit, given the Users in force and when it arrived."""
+
+
+def nobody(commit: str, users: Mapping[str, User], at: datetime) -> Signature:
+    return Unsigned()
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """When commits that bring acts were seen first. One caller at a time.
+
+    It is remembered until everything is answered; of what waits by the journal. A commit that was seen by an earlier
+    process, and not answered, arrives anew: whoever's key has expired meanwhile signs again.
+    """
+
+    signed: Signed = nobody
+    _seen: dict[str, datetime] = field(default_factory=dict)
+
+    def of(self, commit: str, waits: OpenAct | None, now: datetime) -> datetime:
+        """When it arrived; `waits` is what waits under the name of its act."""
+        if waits is not None and waits.commit == commit and waits.since is not None:
+            return waits.since
+        return self._seen.setdefault(commit, now)
+
+    def answered(self) -> None:
+        """Everything that came has its answer, or waits."""
+        self._seen.clear()
+
+
+@dataclass(slots=True)
+class Signers:
+    """Who signed, for one pass: each commit is looked at once for each time at which it arrived."""
+
+    arrivals: Arrivals
+    users: Mapping[str, User]
+    mode: Mode
+    kept: Mapping[str, OpenAct]
+    now: datetime
+    _known: dict[tuple[str, datetime], Signature] = field(default_factory=dict)
+
+    def arrived(self, commit: CommitInfo, name: str) -> datetime:
+        """When the commit that brings an act of this name arrived."""
+        return self.arrivals.of(commit.id, self.kept.get(name), self.now)
+
+    def __call__(self, commit: CommitInfo, name: str) -> Signature:
+        """Raises TrustUnavailable where signatures are asked for and it cannot be known."""
+        at = self.arrived(commit, name)
+        if (by := self._known.get((commit.id, at))) is None:
+            by = self.arrivals.signed(commit.id, self.users, at) if commit.signed else Unsigned()
+            self._known[commit.id, at] = by
+        if self.mode != "none" and isinstance(by, Untrusted) and by.reason == "unverifiable":
+            raise TrustUnavailable(by.message)
+        return by
