@@ -9,6 +9,7 @@ from typing import Any, Literal
 from engine.commented import NotFormatted
 from engine.compile import PROJECT_FILE, included, looked_at, project_to_read_by
 from opsconductor.exits import UsageError
+from opsconductor.imports.bounds import MAX_TOGETHER, check_together, too_many
 from opsconductor.imports.drafts import MAX_BYTES, MAX_DRAFTS, MAX_FILES, Draft, Reading, Remark
 from opsconductor.imports.leaving import without
 from opsconductor.imports.written import mark_of, rendered, source_of
@@ -103,7 +104,14 @@ def files_of(folder: Path, shown: str, *, suffixes: Sequence[str] = ()) -> dict[
             found[f"{shown.rstrip('/')}/{path.relative_to(folder)}"] = content(path)
             if len(found) > MAX_FILES:
                 raise UsageError(f"{shown}: more than {MAX_FILES:,} files; import the parts")
+            fits_together(found)
     return found
+
+
+def fits_together(found: Mapping[str, bytes]) -> None:
+    """Raises UsageError where these files are more than one import reads."""
+    if sum(map(len, found.values())) > MAX_TOGETHER:
+        raise UsageError(f"more than {MAX_TOGETHER // 1024**2} MiB to read; import the parts")
 
 
 def prepared(into: Into, reading: Reading, sources: Sequence[str], *, force: bool, prune: bool) -> Import:
@@ -113,6 +121,7 @@ def prepared(into: Into, reading: Reading, sources: Sequence[str], *, force: boo
     """
     if len(reading.drafts) > MAX_DRAFTS:
         raise UsageError(f"more than {MAX_DRAFTS:,} files to write; import the parts")
+    check_together(draft.documents for draft in reading.drafts)
     source = ", ".join(sources)
     there, documents = _there(into)
     remarks = [*reading.remarks]
@@ -180,6 +189,9 @@ def _brought(
     refused: dict[str, tuple[str, str]] = {}
     for draft in drafts:
         path = f"{into.folder}/{draft.path}"
+        if (why := too_many(draft.documents)) is not None:
+            refused[draft.path] = (why, "divide it, or write it by hand")
+            continue
         try:
             data = rendered(draft, into.tool, source)
         except NotFormatted as error:

@@ -246,7 +246,7 @@ def _contents(files: Sequence[str], suffixes: Sequence[str] = ()) -> dict[str, b
     """What was named, by its name: files, the files in folders (with these suffixes), and standard input."""
     import sys
 
-    from opsconductor.importing import content, files_of
+    from opsconductor.importing import content, files_of, fits_together
     from opsconductor.imports.drafts import MAX_BYTES
 
     found: dict[str, bytes] = {}
@@ -259,6 +259,7 @@ def _contents(files: Sequence[str], suffixes: Sequence[str] = ()) -> dict[str, b
             found |= files_of(Path(name), name, suffixes=suffixes)
         else:
             found[name] = content(Path(name))
+        fits_together(found)
     return found
 
 

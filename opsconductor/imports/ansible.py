@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.leaks import names_a_secret
+from engine.leaks import names_a_secret, shown
 from opsconductor.imports import knownhosts
 from opsconductor.imports.drafts import Draft, Place, Reading, Remark, document, literals, one_line
 from opsconductor.imports.foreignyaml import Tagged
@@ -18,8 +18,9 @@ from opsconductor.imports.inventory import Group, Host, Inventory, Var
 from opsconductor.imports.inventory import read as inventory_of
 from opsconductor.imports.inventoryvars import effective, holding
 from opsconductor.imports.naming import Names, slug
-from opsconductor.imports.sshhosts import by_way
+from opsconductor.imports.sshhosts import by_way, not_of_the_way
 from opsconductor.imports.sshtargets import Machine, drafts
+from schemas.guard import MAX_SCALAR
 
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
@@ -84,6 +85,8 @@ class _Maker:
     said: set[tuple[Place, str]] = field(default_factory=set)
     names: Names = field(default_factory=Names)
     secrets: Names = field(default_factory=Names)
+    judged: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    """What became of a variable, by its name and which one of that name it is."""
 
     def lose(self, place: Place, what: str, hint: str) -> None:
         self.remarks.append(Remark(place, what, hint))
@@ -119,23 +122,34 @@ class _Maker:
 
     def _vars(self, values: Mapping[str, Var]) -> dict[str, Any]:
         """Those that stay variables; each of the others is a remark."""
-        kept = {}
+        self.inventory.work.spend(len(values))
+        kept: dict[str, Any] = {}
         for name, one in values.items():
-            if name in _KNOWN or name in _PASSWORDS or name == "ansible_group_priority":
-                continue
-            if name.startswith("ansible_"):
-                self._once(one.place, f"{name} says how Ansible itself works", "the engine needs no such setting")
-            elif "!vault" in json.dumps(one.value, default=lambda tagged: f"!{tagged.tag}"):
-                self._once(one.place, f"{name} is encrypted", "make a Credential, and give it by 'env' or 'stdin'")
-            elif (secret := _secret(name, name, one.value)) is not None:
-                what = f"{one_line(secret, 100)} looks like a secret"
-                self._once(one.place, what, "make a Credential, and give it by 'env' or 'stdin'")
-            else:
-                if _TEMPLATE.search(json.dumps(one.value, default=str)):
-                    what = f"{name} holds a template, which Ansible fills when it runs"
-                    self._once(one.place, what, "it is carried as text; write what it comes to", lost=False)
-                kept[name] = literals(_text_of_tagged(one.value))
+            found = self.judged.get((name, id(one)))
+            if found is None:  # each once: all hosts have those of their groups
+                found = self.judged[name, id(one)] = self._carried(name, one)
+            kept |= found
         return kept
+
+    def _carried(self, name: str, one: Var) -> dict[str, Any]:
+        """The variable as it is carried, under its name; none where it is not."""
+        if name in _KNOWN or name in _PASSWORDS or name == "ansible_group_priority":
+            return {}
+        if name.startswith("ansible_"):
+            self._once(one.place, f"{name} says how Ansible itself works", "the engine needs no such setting")
+        elif "!vault" in json.dumps(one.value, default=lambda tagged: f"!{tagged.tag}"):
+            self._once(one.place, f"{name} is encrypted", "make a Credential, and give it by 'env' or 'stdin'")
+        elif (secret := _secret(name, name, one.value)) is not None:
+            what = f"{one_line(secret, 100)} looks like a secret"
+            self._once(one.place, what, "make a Credential, and give it by 'env' or 'stdin'")
+        elif (why := _no_document_has(name, plain := _text_of_tagged(one.value))) is not None:
+            self._once(one.place, f"{one_line(name, 60)}: {why}", "write it in another form")
+        else:
+            if _TEMPLATE.search(json.dumps(one.value, default=str)):
+                what = f"{name} holds a template, which Ansible fills when it runs"
+                self._once(one.place, what, "it is carried as text; write what it comes to", lost=False)
+            return {name: literals(plain)}
+        return {}
 
     def _once(self, place: Place, what: str, hint: str, *, lost: bool = True) -> None:
         if (place, what) not in self.said:
@@ -219,6 +233,13 @@ class _Maker:
             lost = found is not None or "Proxy" in arguments
             self._once(place, f"arguments of ssh: {one_line(arguments, 80)}", hint)
             return None, "it is reached through others in a way that is not understood" if lost else ""
+        assert found is not None
+        for word in not_of_the_way(found[4] or ""):
+            self._once(place, f"ProxyCommand: {one_line(word, 60)}", "say it of the Target on the way")
+        others = f"{arguments[: found.start()]} {arguments[found.end() :]}".split()
+        if others := [word for word in others if word.strip("'\"") not in ("", "-o")]:
+            hint = "the engine's connections take no arguments"
+            self._once(place, f"arguments of ssh beside the jump: {one_line(' '.join(others), 80)}", hint)
         user, _, rest = way.rpartition("@")
         host, _, port = rest.partition(":")
         for name, target in self.hosts.items():
@@ -275,7 +296,8 @@ class _Maker:
             if name == "all":
                 if not kept[name]:
                     continue
-                tops = [one for one in self.inventory.groups if one not in ("all", "ungrouped") and not self._held(one)]
+                held = {child for one in self.inventory.groups.values() if one.name != "all" for child in one.children}
+                tops = self.inventory.groups.keys() - held - {"all", "ungrouped"}
                 inner = sorted({self.groups[one] for one in tops})
                 members = [self.hosts[host] for host, of in direct.items() if not of]
             spec = {"names": sorted(members), "groups": sorted(inner), "vars": kept[name]}
@@ -287,9 +309,6 @@ class _Maker:
             first = next(iter(self.machines))
             self.machines[first] = replace(self.machines[first], above=tuple(self.inventory.comments))
         return made
-
-    def _held(self, name: str) -> bool:
-        return any(parent != "all" for parent in self.inventory.parents(name))
 
 
 _NONE = object()
@@ -313,6 +332,26 @@ def _is_secret(name: str, value: Any) -> bool:
         return named and bool(value) and not _TEMPLATE.search(value)
     counts = isinstance(value, bool) or not isinstance(value, int) or len(str(value)) <= 3
     return not counts and _NUMBERS.search(name) is not None
+
+
+def _no_document_has(name: str, value: Any) -> str | None:
+    """Why the value of a variable cannot stand in a document; None where it can."""
+    match value:
+        case dict():
+            return next((why for one in (*value, *value.values()) if (why := _no_document_has(name, one))), None)
+        case list():
+            return next((why for one in value if (why := _no_document_has(name, one))), None)
+        case bool():
+            return None
+        case int() if value.bit_length() > 63:
+            return "it does not fit a number of 64 bits"
+        case str() if "\0" in value:
+            return "it holds a NUL character"
+        case str() if len(value) > MAX_SCALAR:
+            return f"it is longer than {MAX_SCALAR:,} characters"
+        case str() if leaks := shown(f"{name}: {value}".encode(errors="replace")).leaks:
+            return f"this looks like {leaks[0].what}"
+    return None
 
 
 def _port(text: str | None) -> int | None:

@@ -11,11 +11,13 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from engine.leaks import names_a_secret, shown, stands_for_a_secret
+from opsconductor.imports.bounds import check_count
 from opsconductor.imports.commands import name_of
 from opsconductor.imports.crontime import MACROS, CarryError, Timing, timing
 from opsconductor.imports.drafts import Draft, Place, Reading, Remark, document, has_expression, literal, one_line
 from opsconductor.imports.machine import localhost
 from opsconductor.imports.naming import Names
+from schemas.job import MAX_VARIABLES
 
 _SETTING = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z_][^\s=]*))\s*=\s*(.*?)\s*""", re.DOTALL)
 _SHELLS = {"sh": "sh", "dash": "sh", "ash": "sh", "bash": "bash"}
@@ -57,9 +59,6 @@ class _Surroundings:
     delay: int = 0
     env: tuple[tuple[str, str], ...] = ()
 
-    def with_env(self, name: str, value: str) -> "_Surroundings":
-        return replace(self, env=(*((key, old) for key, old in self.env if key != name), (name, value)))
-
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -80,6 +79,9 @@ class _Reader:
     comments: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
     """The comments directly above the next line."""
+    env: dict[str, str] = field(default_factory=dict)
+    env_of_entries: tuple[tuple[str, str], ...] | None = ()
+    """The same as entries have it; None where it changed since."""
 
     def lose(self, place: Place, what: str, hint: str) -> None:
         self.remarks.append(Remark(place, what, hint))
@@ -90,6 +92,7 @@ class _Reader:
     def file(self, name: str, data: bytes) -> None:
         around = _Surroundings(self.settings.time_zone)
         self.comments, self.fresh = [], []
+        self.env, self.env_of_entries = {}, ()
         lines = data.split(b"\n")
         for number, raw in enumerate(lines, 1):
             place = Place(name, number)
@@ -161,8 +164,15 @@ class _Reader:
                 return replace(around, shell=shell or "sh")
             case "HOME":
                 return replace(around, home=value)
-            case "RANDOM_DELAY" if value.isdecimal() and len(value) <= 4:
-                return replace(around, delay=int(value))
+            case "RANDOM_DELAY":
+                if re.fullmatch(r"\d{1,4}", value, re.ASCII) is not None:
+                    return replace(around, delay=int(value))
+                self.lose(
+                    place,
+                    f"RANDOM_DELAY={one_line(value, 40)} is no number of minutes up to 9999",
+                    "the Schedules below start on time; write 'jitter' into them",
+                )
+                return replace(around, delay=0)
             case "CONTENT_TYPE" | "CONTENT_TRANSFER_ENCODING" | "START_HOURS_RANGE" | "NO_MAIL_OUTPUT":
                 self.lose(
                     place,
@@ -178,13 +188,19 @@ class _Reader:
             )
             return around
         if (names_a_secret(name) and not stands_for_a_secret(value)) or shown(value.encode()).leaks:
+            if self.env.pop(name, None) is not None:
+                self.env_of_entries = None
             self.lose(
                 place,
                 f"{name} looks like a secret; the jobs below it are carried without it",
                 "make it a Credential, and give it to the Jobs that need it by 'env'",
             )
-            return around
-        return around.with_env(name, value)
+        elif len(self.env) >= MAX_VARIABLES and name not in self.env:
+            self.lose(place, f"{name}: more than {MAX_VARIABLES:,} variables", "the jobs below it are carried without")
+        else:
+            self.env.pop(name, None)
+            self.env[name], self.env_of_entries = value, None
+        return around
 
     def _entry(self, place: Place, said: str, around: _Surroundings) -> None:
         try:
@@ -212,6 +228,9 @@ class _Reader:
                 "put the command into a script file, and call that",
             )
         else:
+            if self.env_of_entries is None:
+                self.env_of_entries = tuple(self.env.items())
+            around = replace(around, env=self.env_of_entries)
             job = (user, around.shell, around.home, around.env, command, stdin)
             told = self.fresh if len(self.fresh) <= _FEW else []
             description = " ".join(told)
@@ -269,18 +288,17 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
     for name, data in files.items():
         reader.file(name, data)
     jobs, names = _jobs(reader.entries), Names()
+    check_count(sum(1 + len(entries[0].around.env) for entries in jobs))
     drafts: list[Draft] = []
-    mailed: dict[tuple[str, str | None], list[tuple[str, Place]]] = {}
+    mailed: dict[tuple[str, str | None], dict[str, Place]] = {}
     for entries in jobs:
         draft = _draft(entries, settings, names)
         drafts.append(draft)
         for one in entries:
             around = one.around
             if around.mail_to and around.mail_place is not None:
-                of = mailed.setdefault((around.mail_to, around.mail_from), [])
-                name = draft.documents[0]["metadata"]["name"]
-                if name not in [known for known, _ in of]:
-                    of.append((name, around.mail_place))
+                of = mailed.setdefault((around.mail_to, around.mail_from), {})
+                of.setdefault(draft.documents[0]["metadata"]["name"], around.mail_place)
     channels = Names()
     for (to, sender), of in mailed.items():
         drafts += _mail(reader, to, sender, of, settings, channels)
@@ -335,16 +353,20 @@ def _schedule(time: Timing, zone: str, job: str, names: Names) -> dict[str, Any]
 
 
 def _mail(
-    reader: _Reader, to: str, sender: str | None, of: list[tuple[str, Place]], settings: Settings, names: Names
+    reader: _Reader, to: str, sender: str | None, of: Mapping[str, Place], settings: Settings, names: Names
 ) -> Iterator[Draft]:
-    place = of[0][1]
+    place = next(iter(of.values()))
     words = [word for word in re.split(r"[,;\s]+", to) if word]
     addresses = [word if "@" in word else f"{word}@{settings.mail_server}" for word in words]
     wrong = [one for one in addresses if _ADDRESS.fullmatch(one) is None]
     if wrong or not addresses:
         reader.lose(place, f"MAILTO={one_line(to, 80)}: no address of mail", "write a NotificationRule for these jobs")
         return
-    sender = sender if sender and _ADDRESS.fullmatch(sender) else f"cron@{settings.mail_server}"
+    if sender and _ADDRESS.fullmatch(sender) is None:
+        what = f"MAILFROM={one_line(sender, 80)} of MAILTO={one_line(to, 80)}: no address of mail"
+        reader.lose(place, what, "write 'from' of the channel")
+        sender = None
+    sender = sender or f"cron@{settings.mail_server}"
     name = names.unique(f"cron-mail-{addresses[0].removesuffix('@localhost')}", to, sender)
     channel = document(
         "NotificationChannel",
@@ -364,7 +386,7 @@ def _mail(
         name,
         {
             "events": ["run.failed", "run.timedOut", "run.unknown", "run.recovered"],
-            "select": {"kinds": ["Job"], "names": sorted(job for job, _ in of)},
+            "select": {"kinds": ["Job"], "names": sorted(of)},
             "channels": [name],
         },
     )

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from opsconductor.exits import UsageError
+from opsconductor.imports.bounds import Work
 from opsconductor.imports.drafts import Place, Remark, UnreadableError, one_line
 from opsconductor.imports.foreignyaml import Loaded, Path, load
 from opsconductor.imports.inventorylist import as_mappings, is_listed
 
 MAX_HOSTS = 5_000
+MAX_GROUPS = 5_000
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _PORT = re.compile(r"(?:\[(?P<bracketed>.+)\]|(?P<plain>(?:[^:\[\]]|\[[^\]]*\])*)):(?P<port>\d{1,5})")
 _IGNORED = (".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".ini", ".cfg", ".retry")
@@ -59,6 +62,7 @@ class Inventory:
     groups: dict[str, Group] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
+    work: Work = field(default_factory=Work)
 
     def lose(self, place: Place, what: str, hint: str) -> None:
         self.remarks.append(Remark(place, what, hint))
@@ -67,6 +71,9 @@ class Inventory:
         self.remarks.append(Remark(place, what, hint, lost=False))
 
     def group(self, name: str, place: Place) -> Group:
+        """The group of the name, made where there is none. Raises UsageError where there are too many."""
+        if len(self.groups) >= MAX_GROUPS and name not in self.groups:
+            raise UsageError(f"{place.file}:{place.line}: more than {MAX_GROUPS:,} groups; import the parts")
         return self.groups.setdefault(name, Group(name, place))
 
     def add(self, pattern: str, group: str, values: Mapping[str, Var], place: Place) -> None:
@@ -81,10 +88,6 @@ class Inventory:
                 host.vars["ansible_port"] = Var(place, port)
             host.vars.update(values)
             self.group(group, place).hosts[name] = None
-
-    def parents(self, name: str) -> list[str]:
-        """The groups that hold a group."""
-        return [one.name for one in self.groups.values() if name in one.children]
 
     def memberships(self) -> dict[str, list[str]]:
         """By host the groups that name it, `all` and `ungrouped` left out."""
@@ -129,6 +132,7 @@ def _leads_to(inventory: Inventory, start: str, goal: str) -> bool:
             return True
         if name not in seen and name in inventory.groups:
             seen.add(name)
+            inventory.work.spend(1 + len(inventory.groups[name].children))
             waiting += inventory.groups[name].children
     return False
 

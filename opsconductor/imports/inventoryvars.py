@@ -4,7 +4,10 @@ from opsconductor.imports.inventory import Group, Inventory, Var
 
 
 def effective(inventory: Inventory) -> dict[str, dict[str, Var]]:
-    """By host the variables that Ansible gives it: hosts over groups, files over the inventory, near over far."""
+    """By host the variables that Ansible gives it: hosts over groups, files over the inventory, near over far.
+
+    Raises UsageError where that is more work than one import does.
+    """
     depths = _depths(inventory)
     held_by = holding(inventory)
     found = {}
@@ -15,6 +18,7 @@ def effective(inventory: Inventory) -> dict[str, dict[str, Var]]:
         groups = [inventory.groups[name] for name in ("all", *names)]
         merged: dict[str, Var] = {}
         for values in (*(one.vars for one in groups), *(one.files for one in groups), host.vars, host.files):
+            inventory.work.spend(1 + len(values))
             merged |= values
         merged.pop("ansible_group_priority", None)
         found[host.name] = merged
@@ -35,6 +39,7 @@ def _depths(inventory: Inventory) -> dict[str, int]:
     for _ in inventory.groups:
         changed = False
         for group in inventory.groups.values():
+            inventory.work.spend(len(group.children))
             for child in group.children if group.name != "all" else ():
                 if child in depths and depths[child] <= depths[group.name] < len(inventory.groups) + 1:
                     depths[child], changed = depths[group.name] + 1, True
@@ -55,6 +60,7 @@ def holding(inventory: Inventory) -> dict[str, dict[str, int]]:
         steps = dict.fromkeys(direct[host], 0)
         waiting = list(steps)
         for name in waiting:
+            inventory.work.spend(1 + len(parents.get(name, ())))
             for parent in parents.get(name, ()):
                 if parent not in steps and parent != "all":
                     steps[parent] = steps[name] + 1

@@ -2,14 +2,16 @@
 
 import base64
 import binascii
+import contextlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.checks.sshkeys import host_key_problem
+from opsconductor.imports.bounds import Work
 from opsconductor.imports.drafts import Place, Remark, one_line
-from opsconductor.imports.sshpatterns import matches
+from opsconductor.imports.sshpatterns import is_wild, matches
 
 _HASHED = re.compile(r"\|1\|([A-Za-z0-9+/=]{1,64})\|([A-Za-z0-9+/=]{1,64})")
 _MARKS = ("@cert-authority", "@revoked")
@@ -22,30 +24,59 @@ class _Line:
     """As a Target has it: type and key, with a mark for a certificate authority."""
     revoked: bool
 
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    salt: bytes
+    digest: bytes
+
     def is_of(self, name: str) -> bool:
-        found = _HASHED.fullmatch(self.names)
-        if found is None:
-            return matches(self.names.split(","), name)
-        try:
-            salt, digest = (base64.b64decode(part, validate=True) for part in found.groups())
-        except (binascii.Error, ValueError):
-            return False
-        return hmac.compare_digest(hmac.digest(salt, name.encode(), "sha1"), digest)
+        return hmac.compare_digest(hmac.digest(self.salt, name.encode(), "sha1"), self.digest)
 
 
 @dataclass(frozen=True, slots=True)
+class _Patterns:
+    words: tuple[str, ...]
+
+    def is_of(self, name: str) -> bool:
+        return matches(self.words, name)
+
+
 class KnownHosts:
     """What is known of whom."""
 
-    lines: tuple[_Line, ...] = ()
+    def __init__(self, lines: Sequence[_Line] = (), work: Work | None = None) -> None:
+        self._lines, self._work = lines, work or Work()
+        self._named: dict[str, list[int]] = {}
+        self._asked: list[tuple[int, _Hashed | _Patterns]] = []
+        """Lines that only a comparison tells of whom they are."""
+        for at, line in enumerate(lines):
+            words = line.names.split(",")
+            if (hashed := _HASHED.fullmatch(line.names)) is not None:
+                with contextlib.suppress(binascii.Error):  # a line that ssh leaves out, too
+                    salt, digest = (base64.b64decode(part, validate=True) for part in hashed.groups())
+                    self._asked.append((at, _Hashed(salt, digest)))
+            elif any(map(is_wild, words)):
+                self._asked.append((at, _Patterns(tuple(words))))
+            else:
+                for word in words:
+                    self._named.setdefault(word, []).append(at)
+        self._hashed = sum(isinstance(one, _Hashed) for _, one in self._asked)
+        self._patterns = sum(len(word) for _, one in self._asked if isinstance(one, _Patterns) for word in one.words)
 
     def keys(self, host: str, port: int) -> tuple[str, ...]:
-        """The keys under which a server may answer; as ssh does, those without a port where none are for this one."""
+        """The keys under which a server may answer; as ssh does, those without a port where none are for this one.
+
+        Raises UsageError where more is compared than one import does.
+        """
         named = host.lower() if port == 22 else f"[{host.lower()}]:{port}"
         return self._of(named) or (self._of(host.lower()) if port != 22 else ())
 
     def _of(self, name: str) -> tuple[str, ...]:
-        found = [line for line in self.lines if line.is_of(name)]
+        self._work.spend(self._hashed)
+        self._work.match(self._patterns, len(name))
+        places = {*self._named.get(name, ()), *(at for at, one in self._asked if one.is_of(name))}
+        found = [self._lines[at] for at in sorted(places)]
         gone = {line.key for line in found if line.revoked}
         return tuple(dict.fromkeys(line.key for line in found if not line.revoked and line.key not in gone))
 

@@ -25,7 +25,7 @@ _CARRIED = frozenset(
     {
         "name", "group", "description", "uuid", "id", "project", "options", "sequence", "schedule", "nodefilters",
         "notification", "timeout", "multipleExecutions", "maxMultipleExecutions", "scheduleEnabled", "executionEnabled",
-        "timeZone", "defaultTab", "loglevel", "tags", "nodeFilterEditable", "nodesSelectedByDefault",
+        "timeZone", "defaultTab", "loglevel", "nodeFilterEditable", "nodesSelectedByDefault",
     }
 )  # fmt: skip
 _OF_OPTIONS = frozenset(
@@ -35,6 +35,8 @@ _OF_OPTIONS = frozenset(
         "valuesListDelimiter",
     }
 )  # fmt: skip
+_OF_REFERENCES = frozenset({"name", "group", "uuid", "args", "nodefilters", "nodeStep", "useName"})
+_OF_FILTERS = frozenset({"dispatch", "filter", "include"})
 _DISPATCH = frozenset({"threadcount", "keepgoing", "excludePrecedence", "successOnEmptyNodeFilter"})
 _LOOKS = re.compile(r"\(\?[=!<]|\\[1-9]")
 
@@ -124,6 +126,13 @@ class _Maker:
         without = barred(job)
         for option, place in job.options:
             name = identifier(str(option["name"]))
+            if job.refers and is_true(option.get("secure")):
+                self.lose(
+                    place,
+                    f"option {one_line(str(option['name']), 40)} is secret, and a Workflow hands no secret on",
+                    "name a Credential in 'params' of the nodes that need it",
+                )
+                continue
             if name in found or str(option["name"]) in without:
                 what = f"option {one_line(str(option['name']), 40)}: another one has its name here"
                 self.lose(place, what, "give it another name in Rundeck, and import again")
@@ -143,6 +152,8 @@ class _Maker:
             values = option.get("values")
             if isinstance(values, list) and is_true(option.get("enforced")) and not is_true(option.get("multivalued")):
                 param["enum"] = [literal(str(one)) for one in values]
+            elif isinstance(values, list) and values and not is_true(option.get("multivalued")):
+                self.note(place, f"option {name}: values to choose from", "any other was taken, too; see 'enum'")
             if isinstance(regex := option.get("regex"), str) and regex:
                 self._regex(regex, param, place, name)
             if is_true(option.get("required")) and "default" not in param:
@@ -249,11 +260,23 @@ class _Maker:
             self.lose(job.place("nodefilters"), f"threadcount {one_line(threads, 40)}", "write strategy.maxParallel")
         if not is_true(dispatch.get("keepgoing")):
             found["maxFailures"] = 0
+        self._unequal(job.place("nodefilters"), filters, dispatch)
         for key in sorted(map(str, dispatch.keys() - _DISPATCH)):
             if dispatch[key] in (None, "", "ascending"):
                 continue
             self.lose(job.place("nodefilters"), f"{one_line(key, 40)} of the dispatch", "targets go by their names")
         return found
+
+    def _unequal(self, place: Place, filters: Mapping[str, Any], dispatch: Mapping[str, Any]) -> None:
+        """What of a filter would choose other nodes there than here."""
+        for key in sorted(map(str, filters.keys() - _OF_FILTERS)):
+            if not _is_empty(filters[key]):
+                what = f"{one_line(key, 40)} of the node filter: {one_line(str(filters[key]), 60)}"
+                self.lose(place, what, "write 'exclude' of the targets")
+        if str(dispatch.get("excludePrecedence", "true")).lower() == "false":
+            self.lose(place, "what is filtered in wins over what is filtered out", "here 'exclude' always wins")
+        if is_true(dispatch.get("successOnEmptyNodeFilter")):
+            self.lose(place, "a run without nodes succeeded", "here it is told as run.noTargets")
 
     def _workflow(
         self, job: RundeckJob, params: Mapping[str, Any], steps: Steps, around: Mapping[str, Any], *, keep_going: bool
@@ -330,6 +353,9 @@ class _Maker:
             if asked.get(key) or command.get(key):
                 hint = "write 'limit' of the node" if key == "nodefilters" else "add a node with if: ${{ failure() }}"
                 self.lose(place, f"{key} of a reference to {target}", hint)
+        for key in sorted(map(str, asked.keys() - _OF_REFERENCES)):
+            if asked[key] not in (None, "", False, "false"):
+                self.lose(place, f"{one_line(key, 40)} of a reference to {target}", "nothing here does that")
         if is_true(asked.get("nodeStep")) or is_true(command.get("nodeStep")):
             self.lose(place, f"{target} ran once for each node", "a node of a Workflow runs once, on all its targets")
 
@@ -364,6 +390,8 @@ class _Maker:
         return [document("Schedule", job.name, spec)]
 
     def _rest(self, job: RundeckJob, sequence: Mapping[str, Any]) -> None:
+        for what, place in job.strange:
+            self.lose(place, f"{what} of {job.name} has a form that Rundeck does not export", "write it by hand")
         for key in sorted(map(str, job.data.keys() - _CARRIED)):
             if _is_empty(job.data[key]):
                 continue
@@ -373,7 +401,7 @@ class _Maker:
             self.lose(job.place("sequence", key), f"{one_line(key, 40)} of the sequence", "nothing here does that")
         if job.data.get("nodesSelectedByDefault") is False:
             self.note(job.place("nodesSelectedByDefault"), "Rundeck asked for nodes", "narrow a run with --limit")
-        if str(job.data.get("executionEnabled", "true")).lower() == "false" and not job.data.get("schedule"):
+        if str(job.data.get("executionEnabled", "true")).lower() == "false":
             self.note(job.place("executionEnabled"), f"{job.name} could not be run", "a Policy says who may run it")
 
 

@@ -30,7 +30,7 @@ class RundeckJob:
         found = sequence.get("commands") if isinstance(sequence, dict) else sequence
         listed = found if isinstance(found, list) else []
         where = ("sequence", "commands") if isinstance(sequence, dict) else ("sequence",)
-        return [(one, self.place(*where, at)) for at, one in enumerate(listed) if isinstance(one, dict)]
+        return [(one if isinstance(one, dict) else {}, self.place(*where, at)) for at, one in enumerate(listed)]
 
     @property
     def options(self) -> list[tuple[Mapping[str, Any], Place]]:
@@ -42,13 +42,33 @@ class RundeckJob:
                 if isinstance(value, dict)
             ]
         listed = found if isinstance(found, list) else []
-        return [
-            (one, self.place("options", at)) for at, one in enumerate(listed) if isinstance(one, dict) and "name" in one
+        return [(one, self.place("options", at)) for at, one in enumerate(listed) if _is_option(one)]
+
+    @property
+    def strange(self) -> list[tuple[str, Place]]:
+        """What stands where Rundeck has something of another form, and is none of what is read."""
+        forms: dict[str, tuple[type, ...]] = dict.fromkeys(("schedule", "notification", "nodefilters"), (dict,))
+        found = [
+            (key, self.place(key))
+            for key, form in (forms | {"options": (dict, list)}).items()
+            if self.data.get(key) not in (None, "", []) and not isinstance(self.data[key], form)
         ]
+        options = self.data.get("options")
+        if isinstance(options, list):
+            found += [("option", self.place("options", at)) for at, one in enumerate(options) if not _is_option(one)]
+        elif isinstance(options, dict):
+            found += [
+                ("option", self.place("options", key)) for key, one in options.items() if not isinstance(one, dict)
+            ]
+        return found
 
     @property
     def refers(self) -> bool:
         return any("jobref" in one for one, _ in self.commands)
+
+
+def _is_option(one: object) -> bool:
+    return isinstance(one, dict) and "name" in one
 
 
 def quartz_fields(asked: Mapping[str, Any]) -> list[str]:
@@ -78,7 +98,8 @@ def variable(option: str) -> str:
 def barred(job: RundeckJob) -> frozenset[str]:
     """Options that are not carried, since another one has their name here, or a secret their variable.
 
-    Of two options that are called the same the first one counts, as what refers to them means it.
+    Of two options that are called the same the first one counts, as what refers to them means it. Nor are secret ones
+    of a job that refers to others: a Workflow hands no secret on to its Jobs.
     """
     params: dict[str, str] = {}
     variables: dict[str, tuple[str, bool]] = {}
@@ -91,6 +112,8 @@ def barred(job: RundeckJob) -> frozenset[str]:
         else:
             params[identifier(name)] = name
             variables.setdefault(variable(name), (name, secret))
+    if job.refers:
+        found |= {str(one["name"]) for one, _ in job.options if is_true(one.get("secure"))}
     return frozenset(found)
 
 

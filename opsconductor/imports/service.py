@@ -101,7 +101,7 @@ def carried(unit: Unit, longest: str, *, of_user: bool) -> Carried:
     reader = _Reader(unit, of_user=of_user)
     steps = [step for key in ("ExecStartPre", "ExecStart", "ExecStartPost") for step in reader.steps(key)]
     if not unit.all("ExecStart"):
-        what = f"{unit.name} has no ExecStart"
+        what = "it has no ExecStart"
         raise NothingToRunError(Remark(unit.place, what, "nothing would run; ExecStop alone is no Job"))
     spec = {
         "timeout": reader.timeout() or longest,
@@ -193,7 +193,8 @@ class _Reader:
     def timeout(self) -> str | None:
         """For oneshot services systemd has no limit where none is given; for others it limits how long they run."""
         keys = ("TimeoutSec", "TimeoutStartSec") if self.oneshot else ("RuntimeMaxSec",)
-        given = [one for key in keys if (one := self.unit.last(key)) is not None]
+        # TimeoutSec= sets the other one, too: of both the last line counts
+        given = [one for one in self.unit.settings if one.key in keys and one.value]
         for one in given[-1:]:
             if one.value.lower() in ("infinity", "0"):
                 continue

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from opsconductor.imports.bounds import Work
 from opsconductor.imports.drafts import Place, Remark, one_line
 from opsconductor.imports.sshpatterns import is_wild, matches
 
@@ -47,6 +48,7 @@ class Block:
         wild = any(is_wild(pattern) for pattern in self.patterns)
         self.plain = None if wild else frozenset(self.patterns)
         """The patterns, where each is a single name: most are, and there may be thousands."""
+        self.characters = sum(map(len, self.patterns)) + sum(len(argument) for _, _, argument in self.criteria)
 
     @property
     def is_understood(self) -> bool:
@@ -83,6 +85,7 @@ class Config:
     blocks: tuple[Block, ...]
     remarks: tuple[Remark, ...]
     comments: tuple[str, ...] = ()
+    work: Work = field(default_factory=Work)
 
     def names(self) -> dict[str, Block]:
         """The hosts that are named, and where."""
@@ -94,25 +97,33 @@ class Config:
         return found
 
     def resolve(self, name: str) -> Resolved:
-        """What `ssh NAME` would go by, where it asks no program and knows nothing of who calls it."""
-        found: dict[str, tuple[Option, ...]] = {}
+        """What `ssh NAME` would go by, where it asks no program and knows nothing of who calls it.
+
+        Raises UsageError where that is more work than one import does.
+        """
+        self.work.spend(len(self.blocks))
+        found: dict[str, list[Option]] = {}
         for block in self.blocks:
             if not self._holds(block, name, found):
                 continue
+            self.work.spend(len(block.options))
             for option in block.options:
                 if _is_barred(option.key, found):
                     continue
                 if option.key in _SEVERAL:
-                    found[option.key] = (*found.get(option.key, ()), option)
+                    found.setdefault(option.key, []).append(option)
                 else:
-                    found.setdefault(option.key, (option,))
-        return Resolved(name, found)
+                    found.setdefault(option.key, [option])
+        return Resolved(name, {key: tuple(options) for key, options in found.items()})
 
-    def _holds(self, block: Block, name: str, found: Mapping[str, tuple[Option, ...]]) -> bool:
+    def _holds(self, block: Block, name: str, found: Mapping[str, Sequence[Option]]) -> bool:
         if block.within is not None and not self._holds(block.within, name, found):
             return False
+        if block.kind == "host" and block.plain is not None:
+            return name in block.plain
+        self.work.match(block.characters, len(name))
         if block.kind == "host":
-            return name in block.plain if block.plain is not None else matches(block.patterns, name)
+            return matches(block.patterns, name)
         if not block.is_understood:
             return False
         hostname = found["hostname"][0].value if "hostname" in found else None
@@ -188,6 +199,9 @@ class _Reader:
         words = _words(found[2]) if found is not None else None
         if found is None or not words:
             self.lose(place, f"{one_line(said, 80)}: ssh does not understand this line", "write KEYWORD VALUE")
+            if said.split(None, 1)[0].rstrip("=").lower() in ("host", "match"):
+                # of whom the lines below it speak is not known: not of those before
+                self.block = self.opened(Block(place, patterns=(), within=self.within))
             return
         key = found[1].lower()
         match key:
@@ -232,7 +246,7 @@ class _Reader:
             self.block = self.opened(Block(place, before.kind, before.patterns, before.criteria, around))
 
 
-def _is_barred(key: str, found: dict[str, tuple[Option, ...]]) -> bool:
+def _is_barred(key: str, found: dict[str, list[Option]]) -> bool:
     """Whichever of the two ways to a host comes first bars the other; `ProxyJump none` bars no ProxyCommand."""
     if key == "proxycommand" and "proxyjump" in found:
         if found["proxyjump"][0].value.lower() != "none":

@@ -44,6 +44,7 @@ _LOST = {
 _DEFAULT = {"forwardagent": "no", "forwardx11": "no", "forwardx11trusted": "no", "stricthostkeychecking": "yes"}
 _HOP = re.compile(r"(?:ssh://)?(?:([^@]+)@)?(\[[^\]]+\]|[^:\s]+)(?::(\d{1,5}))?/?")
 _BY_WAY = re.compile(r"(?:exec\s+)?(?:\S*/)?ssh\s+(.*)", re.DOTALL)
+_OPTION = re.compile(r"(?:(?<=\s)|^)-[oFi]\s*\S+")
 _FORGES = ("git", "hg", "gitolite", "aur")
 _MOST = 2_000
 """Hosts that are read at once."""
@@ -148,6 +149,8 @@ class _Hosts:
         assert used is not None
         hops: str | None = "" if used.value.lower() == "none" else used.value
         if option is None and hops:
+            for word in not_of_the_way(hops):
+                self.lose(used.place, f"ProxyCommand: {one_line(word, 60)}", "say it of the Target on the way")
             hops = by_way(hops)
         if hops is None:
             what = f"ProxyCommand {one_line(used.value, 80)} is no jump through a host"
@@ -211,6 +214,12 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
     machines = list({one.name: one for one in hosts.machines.values()}.values())
     made, missing = drafts(machines, "ssh-key")
     return Reading(tuple(made), (*hosts.remarks, *missing))
+
+
+def not_of_the_way(command: str) -> list[str]:
+    """Options of a ProxyCommand that calls ssh which say how, and not through whom."""
+    found = _BY_WAY.fullmatch(command.strip())
+    return _OPTION.findall(found[1]) if found is not None else []
 
 
 def by_way(command: str) -> str | None:

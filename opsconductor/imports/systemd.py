@@ -194,7 +194,8 @@ def _draft(reader: _Reader, service: Unit, starts: list[_Start], names: Names, s
     try:
         made = carried(service, _LONGEST, of_user=settings.of_user)
     except NothingToRunError as error:
-        reader.remarks.append(error.remark)
+        what = f"no Job is made of {service.name}: {error.remark.what.removeprefix(f'{service.name}: ')}"
+        reader.remarks.append(replace(error.remark, what=what))
         return None
     reader.remarks += made.remarks
     name = names.unique(service.stem, service.name)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import yaml
 
 from engine.canonical import canonical
+from engine.commented import NotFormatted
 from opsconductor.imports.drafts import Draft, one_line
 from opsconductor.writtenyaml import as_yaml
 from schemas.characters import look
+from schemas.reader import read
 
 _MARK = re.compile(
     rb"# Imported from (?P<tool>[a-z-]+) (?P<source>\".*\"), as (?P<digest>[0-9a-f]{16})\. "
@@ -28,8 +30,13 @@ class Mark:
 
 
 def rendered(draft: Draft, tool: str, source: str) -> bytes:
-    """The file. Raises NotFormatted where it would not say what the draft says, which is a bug of ours."""
-    body = canonical(_body(draft))
+    """The file. Raises NotFormatted where no file can say what the draft says."""
+    said = _body(draft)
+    try:
+        body = canonical(said)
+    except NotFormatted as error:
+        found = next((one.message for one in read(said, draft.path).findings if one.severity == "error"), None)
+        raise NotFormatted(found or str(error)) from error
     mark = f"# Imported from {tool} {_quoted(source)}, as {_digest(body)}. Edit it: it is yours, and is left alone.\n"
     return mark.encode() + body
 

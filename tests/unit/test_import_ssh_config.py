@@ -12,7 +12,7 @@ from opsconductor.imports import sshconfig, sshpatterns
 from opsconductor.imports.sshhosts import Settings, read
 from tests.import_cases import cases, laid_out, parsed
 
-SAMPLES = [path for path in cases("ssh-config") if path.stem != "wrong"]
+SAMPLES = [path for path in cases("ssh-config") if path.stem not in ("wrong", "half-lines")]
 _INCLUDE = re.compile(r"^(\s*Include\s+)(?:~/\.ssh/)?", re.MULTILINE)
 
 
