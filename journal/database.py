@@ -56,10 +56,10 @@ class Database(Protocol):
         """Taken before a transaction begins, for `changed`."""
         ...
 
-    def ending(self, connection: Connection, *, told: bool) -> None:
+    def ending(self, connection: Connection, *, told: bool | None) -> None:
         """The transaction will be committed next, and `changed` asked for afterwards.
 
-        `told`: it has told the outbox of an object.
+        `told`: whether somebody who works may have something new to do by what it has told of; None: of nothing.
         """
         ...
 
@@ -86,9 +86,9 @@ class Database(Protocol):
         """Give none of the numbers up to `last` to a new row: a cursor may have passed them."""
         ...
 
-    def listener(self, heard: Callable[[], object]) -> Listener | None:
+    def listener(self, heard: Callable[[bool], object]) -> Listener | None:
         """What calls `heard` after commits of other processes that have told the outbox of
-        an object. None: they have to be polled for."""
+        an object, with their `told`. None: they have to be polled for."""
         ...
 
     def close(self) -> None:

@@ -236,7 +236,7 @@ def delivered(tx: Connection, hold: Hold, channel: str, now: datetime) -> bool:
     hasten(tx, (channel,))
     if failed or last is None or now - last >= _HOUR or now.hour != last.hour:  # its file names the hour
         outbox.add(tx, "channel", channel)
-    tx.info[outbox.TOLD] = True
+    outbox.tell(tx)
     return True
 
 

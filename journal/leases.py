@@ -208,7 +208,7 @@ def claim(
             for row in rows
         ],
     )
-    outbox.add_all(tx, tuple(("run", row.id) for row in rows))
+    outbox.add_all(tx, tuple(("run", row.id) for row in rows), work=False)
     happenings.runs_began(tx, [(RunId(row.id), row.job, row.cause) for row in rows if row.attempt == 0], now)
     before = [row.seq for row in rows if row.attempt > 0 or row.rerun_of is not None]
     records, targets = (records_of(tx, before), _ended_targets(tx, before)) if before else ({}, {})

@@ -20,14 +20,20 @@ _SOON, _LATER = 1.0, 5.0
 """Seconds until it is tried again to listen: at first, and at most."""
 
 
-def telling(own: str) -> str:
+_NO_WORK = "/done"
+"""At the end of what is told: nobody who works has anything new to do. Who does not know it wakes all."""
+
+
+def telling(own: str, *, work: bool) -> str:
     """What has all others hear of this transaction once it is committed, and returns a row if there is such.
 
-    The payload begins with the schema, since each may hold a journal, and ends with who says it, `own`: hexadecimal
-    digits. A transaction that has changed nothing has no number, and nobody is told of it.
+    The payload begins with the schema, since each may hold a journal, and goes on with who says it, `own`: hexadecimal
+    digits. A transaction that has changed nothing has no number, and nobody is told of it. `work`: as of
+    `journal.outbox.tell`.
     """
+    said = own if work else own + _NO_WORK
     return (
-        f"SELECT pg_catalog.pg_notify('{CHANNEL}', pg_catalog.current_schema() || '/{own}')"
+        f"SELECT pg_catalog.pg_notify('{CHANNEL}', pg_catalog.current_schema() || '/{said}')"
         " WHERE pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
     )
 
@@ -35,10 +41,11 @@ def telling(own: str) -> str:
 class Listener(threading.Thread):
     """A thread that listens on a connection of its own.
 
-    It calls `heard` for what others than `own` have told, and whenever some of it may have been missed.
+    It calls `heard` for what others than `own` have told, and whenever some of it may have been missed: with whether
+    who works may have something new to do.
     """
 
-    def __init__(self, engine: Engine, own: str, heard: Callable[[], object]) -> None:
+    def __init__(self, engine: Engine, own: str, heard: Callable[[bool], object]) -> None:
         super().__init__(name="journal-listener", daemon=True)
         self._engine = engine
         self._own = own
@@ -86,14 +93,15 @@ class Listener(threading.Thread):
 
     def _hear(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
         self._pause = _SOON / 2
-        self._heard()
+        self._heard(True)
         while not self._is_ending(None, connection):
             connection.pgconn.consume_input()
             told = []
             while (notice := connection.pgconn.notifies()) is not None:
                 told.append(notice.extra.decode())
-            if any(said.startswith(schema) and said != schema + self._own for said in told):
-                self._heard()
+            others = [said for said in told if said.startswith(schema) and not said.startswith(schema + self._own)]
+            if others:
+                self._heard(not all(said.endswith(_NO_WORK) for said in others))
 
     def _is_ending(self, patience: float | None, *others: "psycopg.Connection[Any]") -> bool:
         """Wait until it is told to stop, one of the others has something to say, or so many seconds are over."""

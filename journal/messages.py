@@ -99,7 +99,7 @@ def write(tx: Connection, new: NewMessage) -> bool:
     tx.execute(_ADD, row)
     if letters.is_failing(tx, new.channel):  # its file counts what waits
         outbox.add(tx, "channel", new.channel)
-    tx.info[outbox.TOLD] = True  # whoever delivers need not wait for its next look
+    outbox.tell(tx)  # whoever delivers need not wait for its next look
     return True
 
 

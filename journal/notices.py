@@ -91,7 +91,7 @@ def happened_all(tx: Connection, found: Sequence[Notice]) -> int:
     points.record("notice")
     added: int = tx.execute(_ADD.on(tx), list(rows.values())).rowcount
     if added:
-        tx.info[outbox.TOLD] = True
+        outbox.tell(tx, work=False)
     return added
 
 

@@ -30,7 +30,8 @@ class Batch:
 
 
 TOLD = "outbox.told"
-"""In the `info` of a connection whose transaction has added something: the store wakes those who wait for objects."""
+"""In the `info` of a connection whose transaction has told of something: the store wakes those who wait for objects. It
+is true where somebody who works, on runs or on messages, may have something new to do."""
 
 _ADD = insert(outbox)
 _NO_END = 2**63 - 1
@@ -48,17 +49,26 @@ def add(tx: Connection, topic: str, key: str) -> None:
     add_all(tx, ((topic, key),))
 
 
-def add_all(tx: Connection, objects: tuple[tuple[str, str], ...]) -> None:
-    """Say that several objects have changed."""
+def add_all(tx: Connection, objects: tuple[tuple[str, str], ...], *, work: bool = True) -> None:
+    """Say that several objects have changed. `work`: as of `tell`."""
     if not objects:
         return
-    tx.info[TOLD] = True
+    tell(tx, work=work)
     tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
+
+
+def tell(tx: Connection, *, work: bool = True) -> None:
+    """Have those woken who wait for objects.
+
+    Without `work` those sleep on who work on runs or messages: only where it is certain that nothing was queued, or
+    wished of one, or is to be delivered.
+    """
+    tx.info[TOLD] = work or tx.info.get(TOLD, False)
 
 
 def add_selected(tx: Connection, topic: str, keys: Select[tuple[str]]) -> None:
     """Say that every object has changed whose key the query gives, in its order. The database does it by itself."""
-    tx.info[TOLD] = True
+    tell(tx)
     tx.execute(insert(outbox).from_select(["key", "topic"], keys.add_columns(literal(topic))))
 
 

@@ -101,8 +101,8 @@ class Server:
     def guard(self, refuse: Callable[[Mapping[str, str]], object]) -> None:
         self._turns.refuse = refuse
 
-    def ending(self, connection: Connection, *, told: bool) -> None:
-        connection.info[_LAST] = telling(self._own) if told else _CHANGED
+    def ending(self, connection: Connection, *, told: bool | None) -> None:
+        connection.info[_LAST] = _CHANGED if told is None else telling(self._own, work=told)
 
     def mark(self, connection: Connection) -> int:
         return 0
@@ -123,7 +123,7 @@ class Server:
     def number_after(self, connection: Connection, table: Table, last: int) -> None:
         connection.exec_driver_sql(_NUMBER_AFTER, (table.name, max(last, 1), last > 0))
 
-    def listener(self, heard: Callable[[], object]) -> Listener:
+    def listener(self, heard: Callable[[bool], object]) -> Listener:
         return Listener(self.reading, self._own, heard)
 
     def close(self) -> None:

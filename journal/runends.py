@@ -46,7 +46,8 @@ def ended(
     tells: bool = True,
 ) -> None:
     """What follows from every end of a run. `tells`: nobody was told of it before."""
-    outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", known_as)))
+    # What else has work from it on says so itself: a run that has its place now, an event that is looked at.
+    outbox.add_all(tx, (("run", run), ("workflow" if workflow else "job", known_as)), work=False)
     row = tx.execute(_FOLLOWS, {"which": run}).first()
     assert row is not None, f"run {run} is not in the journal"
     if row.asked:

@@ -76,7 +76,7 @@ class File:
     def mark(self, connection: Connection) -> int:
         return _changes(connection)
 
-    def ending(self, connection: Connection, *, told: bool) -> None:
+    def ending(self, connection: Connection, *, told: bool | None) -> None:
         pass
 
     def changed(self, connection: Connection, mark: int) -> bool:
@@ -97,7 +97,7 @@ class File:
             connection.execute(delete(_NUMBERS).where(_NUMBERS.c.name == table.name))
             connection.execute(insert(_NUMBERS), {"name": table.name, "seq": last})
 
-    def listener(self, heard: Callable[[], object]) -> None:
+    def listener(self, heard: Callable[[bool], object]) -> None:
         return None
 
     def close(self) -> None:

@@ -244,7 +244,7 @@ def end_target(
         _held(tx, fence, evidence.keep(found))
         return
     if target != RUNNER:
-        outbox.add_all(tx, (("run", fence.run), ("target", target)))
+        outbox.add_all(tx, (("run", fence.run), ("target", target)), work=False)
         happenings.target_ended(tx, target, state, fence.run, now)
 
 

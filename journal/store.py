@@ -135,14 +135,15 @@ class Journal:
         """Another reader, on a thread and a connection of its own: what it asks makes nobody else wait."""
         return JournalReader(self, Reader(self._database.reading, f"journal-reader-{name}"))
 
-    def watch(self, *, objects: bool = False) -> Watch:
+    def watch(self, *, objects: bool = False, work: bool = False) -> Watch:
         """A watch for the calling task, set after any commit of this process.
 
         With `objects`, only commits that told the outbox of a changed object count: runs queued, ended or wished away,
         but not the steps in between, of which there are many more. Those of other processes count too where the
-        database passes them on, as a hint: poll for them as well, at leisure.
+        database passes them on, as a hint: poll for them as well, at leisure. With `work`, only those of them count
+        after which somebody who works on runs or messages may have something new to do: many tell just what was done.
         """
-        watch = Watch(self._watches, objects=objects)
+        watch = Watch(self._watches, objects=objects, work=work)
         if self._listener is not None:  # it costs a connection, so not before somebody watches
             with self._listening:
                 self._listener.listen()
@@ -158,8 +159,8 @@ class Journal:
             await asyncio.wrap_future(worker.done)
         await asyncio.to_thread(self._dispose)
 
-    def _heard(self) -> None:
-        wake(self._watches)
+    def _heard(self, work: bool) -> None:
+        wake(watch for watch in tuple(self._watches) if watch.concerns(work))
 
     def _dispose(self) -> None:
         if self._listener is not None:

@@ -45,8 +45,9 @@ class Call(Generic[T]):
 class Watch:
     """Tells one task that something was committed. Wakes that come together are one."""
 
-    def __init__(self, watches: "set[Watch]", *, objects: bool) -> None:
-        self.objects = objects
+    def __init__(self, watches: "set[Watch]", *, objects: bool, work: bool = False) -> None:
+        self._objects = objects
+        self._work = work
         self._watches = watches
         self._event = asyncio.Event()
         self.loop = asyncio.get_running_loop()
@@ -61,6 +62,12 @@ class Watch:
             return False
         self._event.clear()
         return True
+
+    def concerns(self, told: bool | None) -> bool:
+        """Whether it is woken by a commit that told of objects (None: of none), True: that somebody is to work on."""
+        if self._work:
+            return bool(told)
+        return told is not None or not self._objects
 
     def close(self) -> None:
         self._watches.discard(self)
@@ -144,14 +151,14 @@ class Writer(_Worker):
         self._database = database
         self._watches = watches
         self._changed = False
-        self._told = False
+        self._told: bool | None = None
         self.faults = 0
         """How many batches could not be written."""
         self.fault: str | None = None
         """Why the last batch could not be written; None once one was."""
 
     def serve(self, batch: list[Call[Any]]) -> None:
-        self._changed = self._told = False
+        self._changed, self._told = False, None
         if not self._served_plainly(batch):
             self._commit(lambda tx: _apply_all(tx, batch))
 
@@ -182,7 +189,7 @@ class Writer(_Worker):
         tx.info.pop(outbox.TOLD, None)
         with tx.begin():
             changes(tx)
-            told = outbox.TOLD in tx.info
+            told = tx.info.get(outbox.TOLD)
             self._database.ending(tx, told=told)
             points.uncommitted()
         points.committed()
@@ -191,7 +198,7 @@ class Writer(_Worker):
         self._changed, self._told = self._database.changed(tx, mark), told
 
     def answered(self, batch: list[Call[Any]]) -> None:
-        woken = (watch for watch in tuple(self._watches) if self._told or not watch.objects)
+        woken = (watch for watch in tuple(self._watches) if watch.concerns(self._told))
         _resolve(batch, woken if self._changed else ())
 
     def failed(self, error: BaseException) -> None:

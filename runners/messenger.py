@@ -111,7 +111,7 @@ class Messenger:
 
     async def run(self) -> None:
         """Deliver what is due, as it becomes due. Raises Refused where the journal cannot be used."""
-        watch = self._journal.watch(objects=True)
+        watch = self._journal.watch(work=True)
         drained = asyncio.ensure_future(self._draining.wait())
         renewing = asyncio.create_task(self._renew())
         try:

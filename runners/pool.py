@@ -123,6 +123,10 @@ class Runner:
         self._renewed = 0.0
         self._gave_way = False
         self._strays: dict[RunId, int] = {}
+        self._room = asyncio.Event()
+        """Set when a place has become free that more runs than there were places for may want."""
+        self._left_some = False
+        """Whether the last look may have left runs that wait, for want of a place."""
         self._log = log.bind(runner=settings.name)
 
     @property
@@ -202,11 +206,12 @@ class Runner:
     # --- claiming ----------------------------------------------------------------------------------------------------
 
     async def _claim_until_drained(self) -> None:
-        watch = self._journal.watch(objects=True)
+        watch = self._journal.watch(work=True)
         drained = asyncio.ensure_future(self._draining.wait())
         try:
             while not self._draining.is_set():
                 looked = self._clock.monotonic()
+                self._room.clear()
                 try:
                     async with self._claiming:
                         await self._look()
@@ -216,8 +221,10 @@ class Runner:
                     await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
                 self._tried = self._clock.monotonic()
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if self._fairness.waits else _POLL))
-                await asyncio.wait({changed, drained}, return_when=asyncio.FIRST_COMPLETED)
+                room = asyncio.ensure_future(self._room.wait())
+                await asyncio.wait({changed, room, drained}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
+                room.cancel()
                 await asyncio.sleep(max(0.0, looked + _BREATH - self._clock.monotonic()))
             # wishes are heard to the end
             while self._active:
@@ -243,12 +250,15 @@ class Runner:
         )
         self._hear(wishes)
         take = self._fairness.taken(share, free)
+        self._left_some = free <= 0 or take < share.waiting
         if take <= 0 or self._draining.is_set() or not self._may_claim():
             return
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        for claim in await self._claimed(pools, take, share.needs):
+        claims = await self._claimed(pools, take, share.needs)
+        self._left_some = self._left_some or len(claims) >= free
+        for claim in claims:
             self._start(Execution(claim, self._tools))
 
     def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
@@ -308,6 +318,8 @@ class Runner:
                 del self._active[execution.run_id]
             if not self._active:
                 self._idle.set()
+            if self._left_some:
+                self._room.set()
 
     async def _stop_at_once(self) -> None:
         tasks = [task for _, task in self._active.values()]

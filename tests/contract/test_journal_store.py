@@ -13,7 +13,7 @@ from engine.states import RunState
 from journal import evidence, facts, leases, points, runs, steps, store, upgrades
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.tables import VERSION, meta
-from tests.contract.conftest import opened
+from tests.contract.conftest import START, opened
 from tests.journalwriter import get, other_process, put, wait_until_stopped
 
 # --- group commit ---------------------------------------------------------------------------------------------------
@@ -167,6 +167,27 @@ async def test_a_watch_for_objects_sleeps_through_what_the_outbox_is_not_told(de
     assert await watch.changed(0.01) is False
     watch.close()
     every.close()
+
+
+async def test_a_watch_for_work_sleeps_through_what_was_only_done(desk, new_run):
+    """Many runners hear of every commit: those that queue nothing must not have all of them look."""
+    watch, objects = await a_watch(desk, work=True), desk.journal.watch(objects=True)
+    await desk.enqueue(new_run(group="g"))
+    assert await watch.changed(5) is True
+    (claim,) = await desk.claim("default/ann", 1)
+    await desk.do(steps.start, claim.fence, "runner", "steps", "only", 1, START)
+    assert await objects.changed(5) is True
+    assert await watch.changed(0.01) is False, "a claim leaves nothing more to claim"
+    await desk.enqueue(new_run(name="two", group="g"))
+    assert await watch.changed(5) is True
+    await desk.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=START)
+    assert await watch.changed(5) is True, "the next one has its place by it"
+    (claim,) = await desk.claim("default/ann", 1)
+    await desk.do(leases.finish, claim.fence, RunState.SUCCEEDED, now=START)
+    assert await objects.changed(5) is True
+    assert await watch.changed(0.01) is False
+    watch.close()
+    objects.close()
 
 
 async def test_a_closed_journal_finishes_what_waits_and_then_is_unavailable(desk, url):

@@ -177,6 +177,17 @@ async def test_a_watch_wakes_for_what_other_processes_commit(two: tuple[Journal,
     assert not await watch.changed(0.05), "nor of what tells of no object, or changes nothing"
 
 
+async def test_who_works_is_not_woken_by_what_others_have_done(two: tuple[Journal, Journal]) -> None:
+    mine, other = two
+    work, objects = mine.watch(work=True), mine.watch(objects=True)
+    await other.write(queued())
+    assert await work.changed(10)
+    await objects.changed(10)
+    await other.write(lambda tx: leases.claim(tx, "default/ann", None, 1, START))
+    assert await objects.changed(10)
+    assert not await work.changed(0.05)
+
+
 async def test_what_was_told_while_nobody_listened_is_looked_for(two: tuple[Journal, Journal]) -> None:
     """The listener's connection is lost: it listens again, and wakes all who may have missed something."""
     mine, other = two
