@@ -227,7 +227,8 @@ class Messenger:
             return
         names = sorted(self._known)
         pinned = await self._journal.read(lambda conn: deliveries.pinned(conn, names))
-        changed = [name for name in names if pinned.get(name) != self._known[name].pinned]
+        # an attempt that succeeded meanwhile has made one forgotten
+        changed = [name for name in names if name in self._known and pinned.get(name) != self._known[name].pinned]
         if changed:
             await self._journal.write(lambda tx: deliveries.hasten(tx, changed))
             for name in changed:
