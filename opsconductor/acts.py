@@ -96,9 +96,10 @@ def rerun(
     return {"action": "rerun", "run": run} | {key: value for key, value in spec.items() if value is not None}
 
 
-def resumed(run: str, from_step: str | None = None) -> Spec:
+def resumed(run: str, from_step: str | None = None, *, dry: bool = False) -> Spec:
     """A run from where it stopped."""
-    return {"action": "resume", "run": run} | ({"fromStep": from_step} if from_step is not None else {})
+    spec = {"fromStep": from_step, "dryRun": dry or None}
+    return {"action": "resume", "run": run} | {key: value for key, value in spec.items() if value is not None}
 
 
 def voted(gate: str, decision: Literal["approve", "reject"]) -> Spec:

@@ -24,7 +24,7 @@ _ONLY_FOR = {
     "fromStep": ("rerun", "resume"),
     "params": ("start", "rerun"),
     "limit": ("start", "rerun", "resume"),
-    "dryRun": ("start", "rerun"),
+    "dryRun": ("start", "rerun", "resume"),
     "priority": ("start", "rerun", "resume"),
     "notBefore": ("start", "rerun", "resume"),
 }

@@ -65,6 +65,7 @@ def rerun(
 def replay(
     run: RunArgument,
     reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     on_branch: OnBranchOption = False,
@@ -74,7 +75,7 @@ def replay(
 ) -> int:
     """Ask for a run exactly as it was: the same as `rerun --at original`, on all of its targets."""
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    return told(ask("rerun", repeated(meant_run(call.workspace.status(), run)), call))
+    return told(ask("rerun", repeated(meant_run(call.workspace.status(), run), dry=dry_run), call))
 
 
 def resume(
@@ -82,6 +83,7 @@ def resume(
     from_step: FromOption = None,
     limit: LimitOption = None,
     reason: ReasonOption = "",
+    dry_run: DryRunOption = False,
     wait: WaitOption = False,
     timeout: TimeoutOption = "1h",
     on_branch: OnBranchOption = False,
@@ -91,5 +93,5 @@ def resume(
 ) -> int:
     """Ask to go on where a run stopped: on each target that did not succeed, at its first step that is not done."""
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    spec = resumed(meant_run(call.workspace.status(), run), from_step)
+    spec = resumed(meant_run(call.workspace.status(), run), from_step, dry=dry_run)
     return told(ask("resume", with_limit(spec, limit), call))

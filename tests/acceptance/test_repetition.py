@@ -57,8 +57,15 @@ def test_what_failed_is_done_again_from_its_step(broken: Site) -> None:
 
 
 def test_resume_goes_on_where_it_stopped(broken: Site) -> None:
+    name, before = name_of(broken), broken.left("log")
+    shown = broken.run("resume", name, "--dry-run", "--wait")
+    assert shown.returncode == 0, shown.stderr
+    assert "\nthere\n" not in shown.stdout, "all is done there"
+    assert "first would be skipped: its result is taken over" in shown.stdout
+    assert "second would run" in shown.stdout and "OC2 = 71" in shown.stdout, "what it takes over is known"
+    assert broken.left("log") == before
     (broken.effects / "mended").touch()
-    done = broken.run("resume", name_of(broken), "--wait")
+    done = broken.run("resume", name, "--wait")
     assert done.returncode == 0, done.stderr
     assert broken.left("log")[5:] == ["second here 71", "third here"]
 

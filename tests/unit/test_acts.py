@@ -51,6 +51,7 @@ spec: {jobRef: greet, every: 5m, suspend: true} # for now
         (acts.rerun(RUN, failed_only=True), f"rerun {RUN} --failed-only"),
         (acts.rerun(RUN, from_step="go", at="current"), f"rerun {RUN} --from-step go --at current"),
         (acts.resumed(RUN, "go"), f"resume {RUN} --from-step go"),
+        (acts.resumed(RUN, dry=True), f"resume {RUN} --dry-run"),
         (acts.because({**acts.started("greet"), "limit": {"names": ["a", "b"]}}, "it's full"),
          """run greet --limit a,b --reason 'it'"'"'s full'"""),
         (acts.voted("sha256:" + "9f86d081884c" + "0" * 52, "approve"), "approve 9f86d081884c"),
