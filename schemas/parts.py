@@ -33,6 +33,9 @@ class Part(BaseModel):
     credentials: list[CredentialType] = Field(
         default_factory=list, description="Types of Credentials that `credentialRef` may name; any where left out."
     )
+    becomes: bool = Field(
+        default=False, description="Of a connection: whether its steps can become another user of the host (`become`)."
+    )
 
     @model_validator(mode="after")
     def _of_settings(self) -> "Part":

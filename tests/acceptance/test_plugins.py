@@ -118,6 +118,41 @@ def test_a_run_uses_every_part(with_sample: Site, tmp_path: Path) -> None:
     assert told == {"id": steps["told"]["outputs"]["id"], "subject": "Greeted", "text": "/\nas ops"}
 
 
+HOST = """
+    apiVersion: opsconductor/v1
+    kind: Target
+    metadata: {name: %s}
+    spec: {host: localhost, connections: {%s}, defaultConnection: %s}
+"""
+BECOMES = job("becomes", "- {id: load, uses: sample.load, become: nobody}", "targets: {names: [%s]}")
+
+
+def test_its_steps_become_another_user_or_are_refused(with_sample: Site) -> None:
+    site = with_sample
+    site.create(
+        {
+            "here.yaml": HOST % ("here", "local: {}", "local"),
+            "box.yaml": HOST % ("box", 'plugins: {sample.shell: {folder: "/"}}', "sample.shell"),
+            "good.yaml": BECOMES % "here",
+            "bad.yaml": (BECOMES % "box").replace("becomes", "stays"),
+        }
+    )
+    site.pulled()
+    assert site.run("plugin", "lock", str(site.clone)).returncode == 0
+    site.commit({"opsconductor.lock": (site.clone / "opsconductor.lock").read_text()})
+    site.pulled()
+    (warned,) = site.json("validate", "--format", "json")["findings"]
+    message = "'become' does not work over sample.shell, which target 'box' is reached by"
+    assert (warned["code"], warned["severity"], warned["message"]) == ("OC406", "warning", message)
+    site.up()
+    site.asked("good", "jobRef: becomes")
+    site.asked("bad", "jobRef: stays")
+    (good,), (bad,) = site.ended("becomes"), site.ended("stays")
+    assert steps_of(good, "here")["load"]["outputs"]["user"] == "nobody"
+    refused = steps_of(bad, "box")["load"]
+    assert (refused["state"], refused["error"]) == ("failed", "connection 'sample.shell' cannot become another user")
+
+
 def test_a_plug_in_that_cannot_be_loaded_is_named_and_disturbs_nobody(with_sample: Site, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     info = broken / "broken_plugin-2.0.dist-info"

@@ -144,3 +144,26 @@ def test_the_settings_are_checked_again_where_the_lock_has_changed() -> None:
 def test_settings_that_cannot_be_used_say_why(name: str, data: Any, why: str) -> None:
     (finding,) = plugged(settings(**{name: data}), LOCK_FILE).findings
     assert finding.code == "OC323" and finding.message.startswith(f"connection '{name}' of plug-in 'greetings': {why}")
+
+
+USES = (
+    "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: work}\n"
+    "spec: {targets: {names: [box]}, steps: [{uses: a.load, become: app}, {run: id, become: app}, {run: id}]}\n"
+)
+
+
+def test_a_connection_that_does_not_say_that_it_becomes_another_user_is_found_at_the_step() -> None:
+    documents = [PROJECT, read((BOX % "/srv").encode(), "box.yaml"), read(USES.encode(), "work.yaml")]
+    locked = {"steps": {"a.load": {"description": "x", "needs": "commands"}}, "version": "1"}
+
+    def libraries(**more: Any) -> Any:
+        known = {"greetings": {**locked, "connections": {"a.shell": {**SHELL, **more}}}}
+        return replace(NO_LIBRARIES, plugins=plugged(known, LOCK_FILE))
+
+    silent = compile_files("1", documents, libraries=libraries())
+    said = compile_files("2", documents, libraries=libraries(becomes=True), before=silent)
+    again = compile_files("3", documents, libraries=libraries(), before=said)
+    message = "'become' does not work over a.shell, which target 'box' is reached by"
+    assert [(one.code, one.message, one.severity) for one in silent.findings] == [("OC406", message, "warning")] * 2
+    assert said.findings == ()
+    assert again.findings == silent.findings

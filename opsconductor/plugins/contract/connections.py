@@ -34,6 +34,7 @@ from opsconductor.plugins.contract.ground import assert_declared, run, sealed, t
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.masking import Masker
 from schemas.job import Shell
+from schemas.target import Become
 
 T = TypeVar("T")
 PROBE = 90.0
@@ -238,6 +239,18 @@ class ConnectionContract(_Contract):
         assert isinstance(finish, Refused), finish
         assert finish.error
         assert capture.output() == Output()
+
+    def test_nothing_runs_as_another_user_than_was_asked_for(self) -> None:
+        """Who becomes nobody else says so, and runs nothing; so does who finds no such user."""
+        site = replace(self.site(), become=Become(user="opsc-no-such-user"))
+        try:
+            finish, capture = run(self._executed(self._command("end", 0), site), PROBE)
+        except Unusable as error:
+            assert str(error)
+        else:
+            assert isinstance(finish, Refused | NotSent), finish
+            assert finish.error
+            assert capture.output().stdout == ""
 
     def test_nothing_is_left_of_an_attempt_that_never_was(self) -> None:
         async def taken(connection: Connection) -> object:

@@ -29,17 +29,17 @@ class Greet:
 
 
 class Load:
-    """Asks the host for its load."""
+    """Asks the host for its load, and as whom. `become` is none of its business: the session sees to it."""
 
     async def run(self, step: ReadyStep, session: Session) -> Outcome:
-        finish = await session.execute(Command("sh", "cut -d ' ' -f 1 /proc/loadavg"))
+        finish = await session.execute(Command("sh", "cut -d ' ' -f 1 /proc/loadavg; id -un"))
         session.capture.close()
         output = session.capture.output(finish.code if isinstance(finish, Exited) else None)
         outcome = outcome_of_command(finish, output, session.stop)
         if not isinstance(outcome, Succeeded):
             return outcome
         try:
-            load = float(output.stdout)
+            load, user = output.stdout.split()
+            return Succeeded(Output(exit_code=0, stdout=output.stdout, values={"load": float(load), "user": user}))
         except ValueError:
-            return Failed("the host printed no number", output)
-        return Succeeded(Output(exit_code=0, stdout=output.stdout, values={"load": load}))
+            return Failed("the host printed no number and no user", output)
