@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
+from runners.patterns import pieces
+
 SHORTEST = 4
 """A secret of fewer characters would mask half of every log; it is refused."""
 
@@ -31,7 +33,7 @@ class TooShort(ValueError):  # noqa: N818 - named after the secret, which is at 
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """What one secret looks like."""
+    """What one secret looks like; what is long, in pieces (`runners.patterns.pieces`)."""
 
     text: frozenset[bytes]
     """Looked for as they are."""
@@ -50,7 +52,8 @@ def forms(secret: str) -> Forms:
     text: set[bytes] = set()
     digits: set[bytes] = set()
     for part in _parts(secret):
-        text |= {*_texts(part), *_encodings(_raw(part))}
+        for whole in {*_texts(part), *_encodings(_raw(part))}:
+            text |= {*pieces(whole)}
         for one in _digits(part):
             (digits if len(one) >= FEWEST_DIGITS else text).add(one)
     return Forms(frozenset(one for one in text if len(one) >= SHORTEST), frozenset(digits))
@@ -198,10 +201,11 @@ def _digits(text: str) -> Iterator[bytes]:
 
 def _wherever_begun(every: Iterable[bytes], few: int) -> Iterator[bytes]:
     """Also without the first few digits, after which a line may have ended: by themselves they could be anything."""
-    for one in every:
-        yield one
-        if len(one) >= FEWEST_DIGITS + few:
-            yield one[few:]
+    for whole in every:
+        for one in pieces(whole):
+            yield one
+            if len(one) >= FEWEST_DIGITS + few:
+                yield one[few:]
 
 
 def _in_digits(raw: bytes, encode: Callable[[bytes], bytes], bits: int, wraps: tuple[int, ...]) -> Iterator[bytes]:

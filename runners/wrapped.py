@@ -3,7 +3,6 @@
 They are looked for in the data without what stands between, and the places found are led back to the data.
 """
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -18,14 +17,19 @@ _UNBROKEN = 4
 begin a secret; a log could not be followed."""
 
 _DIGIT = re.compile(rb"[^" + re.escape(_BETWEEN) + rb"]")
-_LINE_BREAK = re.compile(rb"[\r\n]")
+_ON_ONE_LINE = b"[" + re.escape(_BETWEEN.replace(b"\r\n", b"")) + b"]*"
+_BEGINNING = re.compile(
+    rb"(?:%(digit)s%(gap)s){%(more)d}%(digit)s|(?:%(digit)s%(gap)s){1,%(more)d}\Z"
+    % {b"digit": _DIGIT.pattern, b"gap": _ON_ONE_LINE, b"more": _UNBROKEN - 1}
+)
+"""So many digits on one line, or fewer where the data ends with that line."""
 
 
 class Wrapped:
     """Looks for digits of at least 8."""
 
     def __init__(self, every: frozenset[bytes]) -> None:
-        self._patterns = Patterns(every, head=4)
+        self._patterns = Patterns(every, head=8)
         self.all = every
         self.longest = self._patterns.longest * _STRETCH
         """Of what is found, in bytes of the data."""
@@ -44,8 +48,8 @@ class Wrapped:
             if last <= told:
                 continue  # within what was found
             start = starts.after(first + 1) - 1
-            # ends come nearly in order: a walk is begun anew only for the few that do not
-            if last < ends.digits:
+            # what lies between two hits is walked over once; and ends come nearly in order
+            if not first <= ends.digits <= last:
                 ends = _Walk(data, start, first)
             end = ends.after(last)
             if end - start <= _STRETCH * (last - first) and _unbroken(data, start):
@@ -59,9 +63,9 @@ class Wrapped:
         return max(self._unfinished(view) for view in _views(data[max(0, len(data) - self.longest) :]))
 
     def _unfinished(self, data: bytes) -> int:
-        bare = _bare(data)
+        bare, starts = _bare(data), _Walk(data)
         for count, length in self._patterns.begun(bare):
-            start = _Walk(data).after(len(bare) - count + 1) - 1
+            start = starts.after(len(bare) - count + 1) - 1
             taken = len(data) - start
             if taken + length - count <= _STRETCH * length and _unbroken(data, start):
                 return taken
@@ -79,12 +83,7 @@ def _bare(data: bytes) -> bytes:
 
 
 def _unbroken(data: bytes, start: int) -> bool:
-    beginning = data[start : start + _UNBROKEN]
-    if not _LINE_BREAK.search(beginning) and len(_bare(beginning)) == _UNBROKEN:
-        return True
-    following = _DIGIT.finditer(data, start)
-    fourth = next(itertools.islice(following, _UNBROKEN - 1, None), None)
-    return not _LINE_BREAK.search(data, start, fourth.start() if fourth else len(data))
+    return _BEGINNING.match(data, start) is not None
 
 
 class _Walk:
