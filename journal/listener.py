@@ -5,6 +5,7 @@ What is heard is a hint: who waits looks again after a while anyway, so nothing 
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 CHANNEL = "opsconductor"
 _SOON, _LATER = 1.0, 5.0
 """Seconds until it is tried again to listen: at first, and at most."""
+_PROBED = 30.0
+"""Seconds without any news after which it is asked whether somebody is there: a proxy that hangs is silent too."""
 
 
 _NO_WORK = "/done"
@@ -94,7 +97,12 @@ class Listener(threading.Thread):
     def _hear(self, connection: "psycopg.Connection[Any]", schema: str) -> None:
         self._pause = _SOON / 2
         self._heard(True)
-        while not self._is_ending(None, connection):
+        last = time.monotonic()
+        while not self._is_ending(_PROBED, connection):
+            if time.monotonic() - last >= _PROBED:
+                connection.execute("SELECT 1")
+                self._heard(True)  # what came together with the answer is not told again
+            last = time.monotonic()
             connection.pgconn.consume_input()
             told = []
             while (notice := connection.pgconn.notifies()) is not None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from journal import leaseclock
+from journal.deadlines import Deadline
 from journal.encoding import to_json
 from journal.errors import Refused
 from journal.leaseclock import LeaseClock
@@ -114,6 +115,9 @@ class Server:
         return bool(connection.exec_driver_sql(_ALONE).scalar_one())
 
     def patient(self, connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, Deadline)
+        driver.patience = None  # until the next transaction begins
         for setting in _PATIENT:
             connection.exec_driver_sql(setting)
 
@@ -155,6 +159,10 @@ def _engine(url: URL, begin: Callable[[PoolProxiedConnection], None], *first: st
     }
     limits = {name: round(seconds * 1000) for name, seconds in settings.items()} | _SERVER
     said = "; ".join([*(f"SET {name} = {value}" for name, value in limits.items()), *first])
+
+    @event.listens_for(engine, "do_connect")
+    def _connected(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> Deadline:
+        return Deadline.connect(*arguments, **named)
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: "psycopg.Connection[Any]", _record: object) -> None:

@@ -14,7 +14,8 @@ import structlog
 from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import PoolProxiedConnection
 
-from journal import leaseclock
+from journal import deadlines, leaseclock
+from journal.deadlines import Deadline
 from journal.tables import SAID
 
 log = structlog.get_logger(__name__)
@@ -48,10 +49,12 @@ SELECT session.pid, pg_catalog.pg_terminate_backend(session.pid) {_STUCK}
 def begin_to_read(connection: PoolProxiedConnection) -> None:
     """Begin a transaction that sees one moment, and read the clock in the same breath."""
     driver = connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
+    assert isinstance(driver, Deadline)
+    driver.patience = deadlines.BEGINNING
     with driver.cursor() as cursor:
         *_, clock = cursor.execute(READ, prepare=False).results()
         connection.info[leaseclock.BEGAN] = float(clock.fetchall()[0][0])
+    driver.patience = deadlines.ANSWER
 
 
 class Turns:
@@ -62,7 +65,8 @@ class Turns:
 
     def begin(self, connection: PoolProxiedConnection) -> None:
         driver = connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
+        assert isinstance(driver, Deadline)
+        driver.patience = deadlines.BEGINNING
         try:
             clock, said = self._taken(driver)
         except LockNotAvailable:
@@ -70,6 +74,7 @@ class Turns:
             if not _made_way(driver):
                 raise
             clock, said = self._taken(driver)
+        driver.patience = deadlines.ANSWER
         connection.info[leaseclock.BEGAN] = clock
         if self.refuse is not None:
             try:

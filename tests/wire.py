@@ -56,6 +56,20 @@ class Unread(Stalled):
         return data
 
 
+class Silent:
+    """While `hangs` is set nothing goes on in either direction, and nobody is told: every connection stays open, new
+    ones are taken, and what was sent meanwhile is gone."""
+
+    def __init__(self) -> None:
+        self.hangs = threading.Event()
+
+    def sent(self, data: bytes) -> bytes:
+        return b"" if self.hangs.is_set() else data
+
+    def answered(self, data: bytes) -> bytes | None:
+        return b"" if self.hangs.is_set() else data
+
+
 class LostCommit:
     """The connection is lost after the server has answered a COMMIT, and before the client hears of it: as often as
     `times` says from the time on that it is set, over all connections."""

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 
+from journal import deadlines, listener, outbox
 from journal.errors import Refused, Unavailable
 from journal.postgresql import TURN
 from journal.postgresqltext import NUL
@@ -19,7 +20,7 @@ from journal.turns import STANDS_STILL, TURNS
 from tests.contract.conftest import GivenClock
 from tests.journalwriter import get, other_process, put, wait_until_stopped
 from tests.postgresql import Server
-from tests.wire import Stalled, Unread, wire
+from tests.wire import Silent, Stalled, Unread, wire
 
 pytestmark = pytest.mark.slow
 
@@ -148,6 +149,73 @@ async def test_a_peer_that_stands_still_within_a_message_loses_its_turn(
     with pytest.raises(Unavailable):
         await stalled
     await other.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in a shorter time."""
+    monkeypatch.setattr(deadlines.Deadline, "patience", 3.0)
+    monkeypatch.setattr(deadlines, "BEGINNING", 3.0)
+    monkeypatch.setattr(deadlines, "ANSWER", 4.0)
+    monkeypatch.setattr(listener, "_PROBED", 1.0)
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_who_waits_for_a_proxy_that_hangs_is_told_in_time_and_connects_anew(
+    server: Server, database: str, clock: GivenClock
+) -> None:
+    """It answers TCP, takes what is sent and passes nothing on: before a change, within one, and at its end."""
+    hung = Silent()
+
+    def within(tx: Connection) -> None:
+        put("x")(tx)
+        hung.hangs.set()
+        tx.execute(text("SELECT 1"))
+
+    def at_its_end(tx: Connection) -> None:
+        put("y")(tx)
+        hung.hangs.set()
+
+    with wire(server, database, hung) as url:
+        journal = Journal.open(url, clock=clock)
+        await journal.write(put("before"))
+        hung.hangs.set()
+        for asked in (journal.write(put("x")), journal.read(get("before"))):
+            async with asyncio.timeout(30):
+                with pytest.raises(Unavailable, match=r"has not answered for 3 s|no connection"):
+                    await asked
+        hung.hangs.clear()
+        for change in (within, at_its_end):
+            await until_it_answers(journal)
+            async with asyncio.timeout(30):
+                with pytest.raises(Unavailable, match="has not answered for 4 s"):
+                    await journal.write(change)
+            hung.hangs.clear()
+        await until_it_answers(journal)
+        assert [await journal.read(get(name)) for name in ("before", "x")] == [1, None]
+        await journal.close()
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_who_listens_behind_a_proxy_that_hangs_listens_anew(
+    server: Server, database: str, journal: Journal, clock: GivenClock
+) -> None:
+    """It asks nothing, so it would never learn that nothing comes any more."""
+    hung = Silent()
+    listening = "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN%%'"
+    with wire(server, database, hung) as url, server.connect() as admin:
+        other = Journal.open(url, clock=clock)
+        watch = other.watch(objects=True)
+        assert await watch.changed(30)
+        hung.hangs.set()
+        async with asyncio.timeout(60):
+            while admin.execute(listening, (database,)).fetchone() is not None:
+                await asyncio.sleep(0.05)
+            hung.hangs.clear()
+            assert await watch.changed(), "something may have been missed"
+            await journal.write(lambda tx: (put("x")(tx), outbox.tell(tx)))
+            assert await watch.changed()
+        await other.close()
 
 
 async def test_who_works_long_with_the_turn_is_left_to_it(journal: Journal, server: Server, database: str) -> None:
