@@ -26,6 +26,7 @@ from watchfiles import watch
 from tests import openssh
 from tests.chaos import evidence, history
 from tests.chaos.history import History, Journal, Plan, Timetable
+from tests.chaos.nursery import Life, Nursery
 
 ROOT = Path(__file__).parents[2]
 MAIN = "refs/heads/main"
@@ -106,7 +107,7 @@ TRIGGERS = {
 class Daemon:
     """The program as a process. `log` is what it wrote."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Life
     log: Path
 
     @property
@@ -215,6 +216,8 @@ class Site:
     notes: list[Journal] = field(default_factory=list)
     timetables: list[Timetable] = field(default_factory=list)
     hurried: bool = False
+    nursery: Nursery | None = None
+    """Where the program is born, but where a test puts it somewhere or has it do something else than run."""
     lost_at: datetime | None = None
     triggers: bool = False
     notes_pushed: int = 0
@@ -268,6 +271,9 @@ class Site:
         """Start a Python module as a process of this site; `within`: the command that puts it somewhere."""
         self._started += 1
         log = self.folder / f"process-{self._started}.log"
+        if self.nursery is not None and module == "tests.chaos.launcher" and not within:
+            self.daemons.append(Daemon(self.nursery.born(arguments, log, self.folder / "home"), log))
+            return self.daemons[-1]
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ", "VIRTUAL_ENV") if name in os.environ}
         with log.open("wb") as output:
             process = subprocess.Popen(
