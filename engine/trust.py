@@ -24,6 +24,10 @@ def stricter(one: Mode, other: Mode) -> Mode:
     return max(one, other, key=MODES.index)
 
 
+MADE_FOR = "OpsConductor-Engine"
+"""The key of the line in a commit's message that says for which engine it was made, by the id in its `sync.yaml`."""
+
+
 # --- who answers for a commit -----------------------------------------------------------------------------------------
 
 
@@ -63,6 +67,8 @@ Reason = Literal[
     "ambiguous",  # two people have the key
     "unsupported",  # a kind of signature that is not read
     "oddObject",
+    "stale",  # of an act: too old when it arrived
+    "foreign",  # of an act: not known to be made for this repository
     "unverifiable",  # the trust file or a program that is needed is missing: nothing is believed
 ]
 

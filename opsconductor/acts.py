@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from engine.trust import MADE_FOR
 from opsconductor.writtenyaml import as_yaml
+from schemas.project import DEFAULT_STATUS_REF
 
 Spec = dict[str, Any]
 GATE_DIGITS = 12
@@ -160,11 +162,16 @@ def _limit(limit: Mapping[str, Any]) -> str:
 # --- the git that does the same ---
 
 
-def git_commands(act: Act, ref: str) -> str:
+def made_for(engine: str) -> str:
+    """The line of a commit's message that says for which engine it was made."""
+    return f"{MADE_FOR}: {engine}"
+
+
+def git_commands(act: Act, ref: str, status: str = DEFAULT_STATUS_REF) -> str:
     """A block for a POSIX shell, in any clone or in the repository itself: commits the document for the engine.
 
     It touches neither the files nor the branches of the clone, as `opsconductor run` does not. What is signed by
-    `commit.gpgsign` is signed here too.
+    `commit.gpgsign` is signed here too. It says for which engine it is made, by the branch of `status`.
     """
     end = delimiter(act.text)
     path, message = shlex.quote(act.path), shlex.quote(act.message)
@@ -174,6 +181,9 @@ remote="${{remote:-.}}" branch={shlex.quote(ref)}
 export GIT_INDEX_FILE="$(mktemp -u)"
 base="$(git ls-remote "$remote" "$branch" | cut -f1)"
 if [ -n "$base" ]; then git fetch --quiet "$remote" "$branch"; fi
+git fetch --quiet "$remote" {shlex.quote(status)} && engine="$(git show FETCH_HEAD:sync.yaml)" || engine=
+engine="$(printf '%s\\n' "$engine" | sed -n 's/^    id: //p' | head -n 1 | tr -d "\\"'")"
+made="{MADE_FOR}: $engine"
 git read-tree ${{base:---empty}}
 blob="$(git hash-object -w --stdin <<'{end}'
 {act.text.rstrip(chr(10))}
@@ -181,7 +191,7 @@ blob="$(git hash-object -w --stdin <<'{end}'
 )"
 git update-index --add --cacheinfo "100644,$blob,"{path}
 sign="$(git config --type=bool commit.gpgsign | sed -n 's/true/-S/p')"
-commit="$(git commit-tree $sign "$(git write-tree)" ${{base:+-p $base}} -m {message})"
+commit="$(git commit-tree $sign "$(git write-tree)" ${{base:+-p $base}} -m {message} ${{engine:+"-m$made"}})"
 git push "$remote" "$commit:$branch"
 rm -f "$GIT_INDEX_FILE" )
 """

@@ -88,6 +88,7 @@ class Controlling:
             told=news.set,
             trust=settings.trust,
             definitions=definitions,
+            engine=self._engine_id,
         )
         self.loop.statuses.source = settings.source.address
         self.loop.statuses.status_here = mirrors.one

@@ -135,10 +135,11 @@ class Repository:
             raise Unavailable(f"cannot read {ref} from {self._remote_shown()}: {_reason(error)}") from error
         return listed[0]
 
-    def push_act(self, ref: str, path: str, text: str, message: str) -> str:
+    def push_act(self, ref: str, path: str, text: str, message: str, *, besides: str | None = None) -> str:
         """Commit one new file onto a branch and push it by compare-and-swap; gives the commit.
 
-        Repeats when another push came between. The user's git identity and signing settings apply.
+        Repeats when another push came between. The user's git identity and signing settings apply. `besides` is
+        the last line of its message.
         """
         import git
 
@@ -148,7 +149,7 @@ class Repository:
         for attempt in range(_PUSH_TRIES):
             time.sleep(attempt * _PUSH_PAUSE)
             base = self.head_of(ref)
-            commit = self._commit_onto(base, path, text, message)
+            commit = self._commit_onto(base, path, text, f"{message}\n\n{besides}" if besides else message)
             try:
                 if self.remote == _ITSELF:
                     self._repo.git.update_ref("-m", message, ref, commit, base or "0" * 40)

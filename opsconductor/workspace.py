@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from journal.errors import Refused
+from opsconductor.acts import made_for
 from opsconductor.exits import UsageError
 from opsconductor.remembered import remembered
 from opsconductor.repository import Refs, Repository
@@ -108,8 +109,16 @@ class Workspace:
         refs = self.refs()
         message = f"request: {name}"
         if not on_branch:
-            return self._repository.push_act(refs.requests, f"requests/{name}.yaml", text, message)
+            path = f"requests/{name}.yaml"
+            return self._repository.push_act(refs.requests, path, text, message, besides=self._made_for())
         return self._repository.push_act(refs.definitions, self._place_on_branch(name), text, message)
+
+    def _made_for(self) -> str | None:
+        """The line that says for which engine a commit was made; None where none has claimed the status branch."""
+        status = self.status()
+        sync = (status.read("sync.yaml") if status is not None else None) or {}
+        engine = (sync.get("status") or {}).get("engine") or {}
+        return made_for(engine["id"]) if engine.get("id") else None
 
     def _place_on_branch(self, name: str) -> str:
         """A path that the Project's `include` covers."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.trust import Mode, Signature, Unsigned, Untrusted
+from engine.trust import Mode, Signature, Unsigned, Untrusted, signers
 from reconciler.actgate import OpenAct
 from reconciler.objects import CommitInfo
 from reconciler.signingprograms import TrustUnavailable
@@ -17,8 +17,16 @@ Signed = Callable[[str, Mapping[str, User], datetime], Signature]
 """Who answers for a commit, given the Users in force and when it arrived."""
 
 
+Refused = Callable[[CommitInfo, datetime], Untrusted | None]
+"""Why the signature of a commit that arrived then counts for nothing here; None: it counts."""
+
+
 def nobody(commit: str, users: Mapping[str, User], at: datetime) -> Signature:
     return Unsigned()
+
+
+def everybody(commit: CommitInfo, arrived: datetime) -> None:
+    """Any commit counts."""
 
 
 @dataclass(slots=True)
@@ -30,6 +38,7 @@ class Arrivals:
     """
 
     signed: Signed = nobody
+    refused: Refused = everybody
     _seen: dict[str, datetime] = field(default_factory=dict)
 
     def of(self, commit: str, waits: OpenAct | None, now: datetime) -> datetime:
@@ -62,8 +71,16 @@ class Signers:
         """Raises TrustUnavailable where signatures are asked for and it cannot be known."""
         at = self.arrived(commit, name)
         if (by := self._known.get((commit.id, at))) is None:
-            by = self.arrivals.signed(commit.id, self.users, at) if commit.signed else Unsigned()
+            by = self._signature(commit, at)
             self._known[commit.id, at] = by
         if self.mode != "none" and isinstance(by, Untrusted) and by.reason == "unverifiable":
             raise TrustUnavailable(by.message)
+        return by
+
+    def _signature(self, commit: CommitInfo, at: datetime) -> Signature:
+        if not commit.signed:
+            return Unsigned()
+        by = self.arrivals.signed(commit.id, self.users, at)
+        if self.mode != "none" and signers(by) and (refused := self.arrivals.refused(commit, at)) is not None:
+            return refused
         return by

@@ -47,6 +47,8 @@ def unsigned(by: Signature, mode: Mode) -> Answer | None:
         case Unsigned():
             message = f"verify: {mode} is in force, and nobody signed the commit that brought it; sign it (git -S)"
             return Answer("refused", "unsigned", message)
+        case Untrusted(reason="stale" | "foreign" as reason, message=message):
+            return Answer("refused", reason, f"the commit that brought it counts for nothing here: {message}")
         case Untrusted(message=message):
             return Answer(
                 "refused", "unsigned", f"the signature of the commit that brought it proves nothing: {message}"

@@ -95,6 +95,11 @@ class RequestsDoor:
         """Why the branch was not read when it was looked at last; nothing on it counts as answered then."""
         self._unread: str | None = None
 
+    @property
+    def upto(self) -> str | None:
+        """The head up to which all has its answer; "" where there was no branch, None where nobody has looked."""
+        return self._answered
+
     async def news(
         self, head: str | None, mode: Mode = "none", between: Callable[[], Awaitable[object]] | None = None
     ) -> News:

@@ -49,6 +49,16 @@ class History:
         """
         return self._gained(head, since, most, first_parents=False)
 
+    def root(self, commit: str) -> str:
+        """The first commit along first parents."""
+        with intact(self._path):
+            walker = self._open.get().walk(self._commit(commit).id, SortMode.TOPOLOGICAL)
+            walker.simplify_first_parent()
+            last = commit
+            for one in walker:
+                last = str(one.id)
+            return last
+
     def related(self, one: str, other: str) -> bool:
         """Whether two commits have a commit in common."""
         with intact(self._path):

@@ -19,6 +19,8 @@ from journal.errors import Unavailable
 from journal.spans import span
 from journal.store import Journal
 from reconciler import beside, changegate, rebuild
+from reconciler.arrivals import Arrivals
+from reconciler.belonging import Belonging
 from reconciler.board import Board
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.deciders import Deciders
@@ -60,10 +62,12 @@ class Loop:
         told: Callable[[], None] = lambda: None,
         trust: TrustSettings = TRUST_NOBODY,
         definitions: Definitions | None = None,
+        engine: str = "",
     ) -> None:
         """`told` is called when a look is over and when what `sync` says has changed. `trust` is what settings say.
 
-        `definitions` are those over `objects`, where the caller has read some of them already.
+        `definitions` are those over `objects`, where the caller has read some of them already. `engine` is
+        the id by which it claims the status branch.
         """
         self._journal = journal
         self.outlook = Outlook(mirror, branch, trust)
@@ -89,7 +93,9 @@ class Loop:
             requested=self._requested,
         )
         chain = self._intake.chain
-        self._requests = Requests(journal, objects, chain.signed, PendingActs(objects, mirror, chain.stamp))
+        self._belonging = Belonging(journal, objects, History(mirror.path), engine)
+        arrivals = Arrivals(chain.signed, self._belonging.refused)
+        self._requests = Requests(journal, objects, arrivals, PendingActs(objects, mirror, chain.stamp))
         self._lost: frozenset[str] = frozenset()
         self._news = asyncio.Event()
         self._unproven: str | None = None
@@ -279,6 +285,8 @@ class Loop:
             await self._intake.know(one.authored.document.name for one in news.found)
         self._unproven = None
         try:
+            if mode != "none":
+                await self._belonging.begin(head, self._door.upto, catalog.commit)
             fetched = self.outlook.requests_ref in sighting.heads
             await self._answer(news, catalog, admissions.windows, mode, fetched=fetched)
         except TrustUnavailable as error:

@@ -68,6 +68,11 @@ def was(tx: Connection, engine_id: str) -> None:
     facts.put(tx, _WAS, sorted({engine_id, *facts.get(tx, _WAS, [])}))
 
 
+def engines(conn: Connection) -> tuple[str, ...]:
+    """The ids that the engine of this store had where the store was before."""
+    return tuple(facts.get(conn, _WAS, []))
+
+
 async def intend(journal: Journal, own_id: str, before: EngineView | None, *, believed: bool = True) -> bool:
     """Remember whose claim stands on the branch, before ours hides it. Doing it again is harmless.
 

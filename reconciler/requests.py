@@ -27,7 +27,7 @@ from reconciler import actgate
 from reconciler.actgate import OpenAct
 from reconciler.answers import Answer
 from reconciler.approvals import heard
-from reconciler.arrivals import Arrivals, Signed, Signers, nobody
+from reconciler.arrivals import Arrivals, Signers
 from reconciler.asking import UNPROVEN, person_of, unknown_commit, unsigned
 from reconciler.brought import Version
 from reconciler.contenders import Contenders, SignedAs
@@ -70,12 +70,12 @@ class Requests:
     """Judges acts and writes the answer in one transaction with what it causes."""
 
     def __init__(
-        self, journal: Journal, objects: Objects, signed: Signed = nobody, pending: PendingActs | None = None
+        self, journal: Journal, objects: Objects, signed: Arrivals | None = None, pending: PendingActs | None = None
     ) -> None:
         """`signed` says who answers for a commit, given the Users in force and when it arrived."""
         self._journal = journal
         self._objects = objects
-        self._arrivals = Arrivals(signed)
+        self._arrivals = signed or Arrivals()
         self._pending = pending or PendingActs(objects, None)
         self.waiting: tuple[OpenAct, ...] = ()
         """Those of the acts that were judged last that wait for approvals: they are to be judged again."""

@@ -116,6 +116,7 @@ class Repository:
         at: str | None = None,
         tree: str | None = None,
         who: str = "ana@example.org",
+        message: str = "change",
     ) -> str:
         """A commit on top of its parents. `by` signs it: a key, a certificate, or an OpenPGP fingerprint. `at` is when,
         as it claims; `who` the committer's address, as it claims."""
@@ -134,7 +135,7 @@ class Repository:
             settings = ("-c", "gpg.format=openpgp", "-c", f"user.signingkey={by}")
         sign = ("-S",) if by is not None else ()
         on = [word for parent in parents for word in ("-p", parent)]
-        return self.git(*settings, "commit-tree", written, *on, *sign, "-m", "change", **env)
+        return self.git(*settings, "commit-tree", written, *on, *sign, "-m", message, **env)
 
     def raw(self, commit: str) -> bytes:
         return ran("git", "-C", self.path, "cat-file", "commit", commit, env=self.env)

@@ -64,7 +64,7 @@ def prepare_request(sight: Sight, asked: Data) -> Found:
         "path": act.path,
         "branch": sight.refs().requests.removeprefix("refs/heads/"),
         "command": act.command if act.words else None,
-        "commands": acts.git_commands(act, sight.refs().requests),
+        "commands": acts.git_commands(act, sight.refs().requests, sight.refs().status),
     }
     return Found({"notes": _notes(sight, spec)}, prepared)
 

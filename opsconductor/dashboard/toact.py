@@ -16,7 +16,7 @@ from opsconductor.acts import Act
 from opsconductor.dashboard.sources import Data
 from opsconductor.suspending import with_suspension
 from schemas.job import Job
-from schemas.project import DEFAULT_REQUESTS_REF
+from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
 from schemas.workflow import Workflow
 
 _FAILED = frozenset({"failed", "timedOut", "unreachable"})
@@ -101,6 +101,7 @@ def _act(kind: Literal["RunRequest", "Approval"], name: str, spec: acts.Spec) ->
 
 def _shown(title: str, act: Act, catalog: Catalog | None) -> Data:
     ref = DEFAULT_REQUESTS_REF if catalog is None else catalog.project.spec.requests.ref
+    status = DEFAULT_STATUS_REF if catalog is None else catalog.project.spec.status.ref
     return {
         "title": title,
         "needs": [],
@@ -108,5 +109,5 @@ def _shown(title: str, act: Act, catalog: Catalog | None) -> Data:
         "document": act.text,
         "path": act.path,
         "branch": ref.removeprefix(_BRANCH),
-        "git": acts.git_commands(act, ref),
+        "git": acts.git_commands(act, ref, status),
     }

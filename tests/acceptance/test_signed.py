@@ -55,7 +55,7 @@ def test_an_unsigned_commit_and_an_unsigned_request_change_nothing_until_somebod
     here.in_force(unsigned)
     here.in_force(here.commit({"other.yaml": None}, by=ana))
     text = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name: by-ana}\nspec: {jobRef: hello}\n"
-    here.commit({"requests/by-ana.yaml": text}, branch="opsconductor/requests", by=ana)
+    here.commit({"requests/by-ana.yaml": text}, branch="opsconductor/requests", by=ana, message=made_for(here))
     (run,) = here.ended("hello")
     assert run["spec"]["cause"]["requestedBy"] == "ann@example.org"
 
@@ -104,6 +104,11 @@ def test_an_unsigned_first_commit_does_not_say_where_the_status_goes(site: Make)
     assert f"{trust}: 1 keys of people" in done.stdout
 
 
+def made_for(here: Site) -> str:
+    """A message that says for which engine a commit is, as those of the command line do."""
+    return f"change\n\nOpsConductor-Engine: {here.sync()['engine']['id']}"
+
+
 def stopped_in_a_run_of_ana_s(site: Make, *more: str) -> tuple[Site, Path, tuple[str, ...]]:
     """An engine that asks for signatures, gone in order within a run of a commit by ana; its store deleted; and her
     key has expired since."""
@@ -115,7 +120,7 @@ def stopped_in_a_run_of_ana_s(site: Make, *more: str) -> tuple[Site, Path, tuple
     settings = ("--verify", "range", "--trust", str(trust), *made)
     here.up(*settings)
     text = "apiVersion: opsconductor/v1\nkind: RunRequest\nmetadata: {name: by-ana}\nspec: {jobRef: slow}\n"
-    here.commit({"requests/by-ana.yaml": text}, branch="opsconductor/requests", by=ana)
+    here.commit({"requests/by-ana.yaml": text}, branch="opsconductor/requests", by=ana, message=made_for(here))
     stopped_in_the_first_step(here)
     trust.write_text(f'ann@example.org valid-before="20250101" {public(ana)}\n')
     return here, ana, settings

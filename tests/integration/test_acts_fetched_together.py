@@ -9,7 +9,7 @@ import pytest_asyncio
 from journal import facts
 from reconciler import brought
 from reconciler.door import RequestsDoor
-from tests.integration.test_policies_in_force import ASKS_TO_RUN, REQUESTS, RULES, Site, said
+from tests.integration.test_policies_in_force import ASKS_TO_RUN, BEGINS, REQUESTS, RULES, Site, said
 from tests.permits import FILES, doc
 
 GO = "requests/go.yaml"
@@ -38,7 +38,8 @@ def pushed(site: Site, files: Mapping[str, str | None], *parents: str, by: str |
     for path, text in files.items():
         tree = without(site, tree, path) if text is None else tree
     key = site.keys.ssh(by) if by is not None else None
-    made = site.repository.commit({}, *on, by=key, tree=tree, who=f"{by or 'mal'}@example.org")
+    message = "change" if on else BEGINS
+    made = site.repository.commit({}, *on, by=key, tree=tree, who=f"{by or 'mal'}@example.org", message=message)
     site.repository.git("update-ref", REQUESTS, made)
     return made
 

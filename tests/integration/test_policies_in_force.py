@@ -26,6 +26,9 @@ from tests.permits import ADMINS, FILES, doc, job, policy
 from tests.signing import Keys, Repository
 
 MAIN, REQUESTS = "refs/heads/main", "refs/heads/opsconductor/requests"
+ENGINE = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+BEGINS = f"change\n\nOpsConductor-Engine: {ENGINE}"
+"""The message of a commit with which the command line begins the branch of requests."""
 TEAMS = {"ana": "admins", "bo": "web", "cy": "", "dee": "web"}
 SIGNED = FILES["opsconductor.yaml"].replace("spec: {}", "spec: {verify: {mode: range}}")
 WORK, DUMP, RULES = "definitions/web/work.yaml", "definitions/db/dump.yaml", "definitions/policy.yaml"
@@ -53,7 +56,7 @@ class Site:
         mirror = Mirror(self.folder / "mirror.git", str(self.repository.path), environment=self.repository.env)
         return Loop(
             journal=self.journal, mirror=mirror, objects=Objects(mirror.path), wake=Wake(None), clock=SystemClock(),
-            branch="main", trust=TrustSettings(file=self.trust),
+            branch="main", trust=TrustSettings(file=self.trust), engine=ENGINE,
         )  # fmt: skip
 
     def user(self, name: str, teams: str) -> str:
@@ -71,7 +74,9 @@ class Site:
     def push(self, files: Mapping[str, str], *, by: str | None = None, ref: str = MAIN, on: str | None = None) -> str:
         tip = on or self.repository.git("for-each-ref", "--format=%(objectname)", ref)
         key = self.keys.ssh(by) if by is not None else None
-        made = self.repository.commit(files, *([tip] if tip else []), by=key, who=f"{by or 'ana'}@example.org")
+        message = BEGINS if ref == REQUESTS and not tip else "change"
+        on_top = [tip] if tip else []
+        made = self.repository.commit(files, *on_top, by=key, who=f"{by or 'ana'}@example.org", message=message)
         self.repository.git("update-ref", ref, made)
         return made
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from journal.errors import Refused, Unavailable
+from opsconductor import acts
 from opsconductor.exits import UsageError
 from opsconductor.repository import Repository
+from opsconductor.workspace import Workspace
 from tests.signing import Keys
 
 REQUESTS = "refs/heads/opsconductor/requests"
@@ -67,6 +69,31 @@ def test_an_act_is_one_file_on_the_requests_branch_of_the_remote(checkout: Path,
     assert git(remote, "log", "-1", "--format=%ce", REQUESTS) == "ana@example.org"
 
 
+@pytest.mark.parametrize("by", ["the command line", "the commands of a page"])
+def test_an_act_says_for_which_engine_it_is(by: str, checkout: Path, remote: Path, git: Git) -> None:
+    """Of the claim in `sync.yaml`."""
+    (checkout / "sync.yaml").write_text("kind: SyncStatus\nstatus:\n  engine:\n    id: '12ab'\n    host: here\n")
+    git(checkout, "checkout", "-q", "-b", "other")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-q", "-m", "status")
+    git(checkout, "push", "-q", "origin", f"HEAD:{STATUS}")
+    git(checkout, "checkout", "-q", "main")
+    workspace = Workspace(Repository.open(str(checkout)), "main")
+    for name in ("one", "two"):
+        act = acts.Act("RunRequest", name, acts.started("greet"))
+        if by == "the command line":
+            workspace.push_act(name, act.text, on_branch=False)
+        else:
+            subprocess.run(["sh", "-c", acts.git_commands(act, REQUESTS)], cwd=checkout, check=True)
+    said = git(remote, "log", "--reverse", "--format=%B", REQUESTS)
+    assert said.split("\n\n") == [
+        "request: one",
+        "OpsConductor-Engine: 12ab",
+        "request: two",
+        "OpsConductor-Engine: 12ab",
+    ]
+
+
 @pytest.mark.parametrize("held_by", ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "an include", "the checkout"])
 def test_an_act_is_signed_wherever_git_finds_its_settings(
     held_by: str, tmp_path: Path, checkout: Path, remote: Path, git: Git, monkeypatch: pytest.MonkeyPatch
@@ -110,6 +137,7 @@ def test_two_people_who_ask_at_once_are_both_heard(tmp_path: Path, checkout: Pat
 _ASK = """
 import sys
 from opsconductor.repository import Repository
+from opsconductor.workspace import Workspace
 from tests.signing import Keys
 
 Repository.open(sys.argv[1]).push_act("refs/heads/opsconductor/requests", sys.argv[2], "x", "request")

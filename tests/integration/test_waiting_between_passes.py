@@ -17,7 +17,7 @@ from reconciler.mirror import Mirror
 from reconciler.objects import Objects
 from reconciler.wake import Wake
 from schemas.policy import User
-from tests.integration.test_policies_in_force import ASKS_TO_RUN, REQUESTS, RULES, Site, said
+from tests.integration.test_policies_in_force import ASKS_TO_RUN, BEGINS, ENGINE, REQUESTS, RULES, Site, said
 from tests.integration.test_waiting_requests import act, waits_for
 
 LONG = "{jobRef: work, expiresAt: 2999-01-01T00:00:00Z}"
@@ -32,7 +32,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 def took_away(site: Site) -> None:
     """The branch is another, which knows nothing of what was on it."""
-    other = site.repository.commit({"readme.md": "x"}, who="cy@example.org")
+    other = site.repository.commit({"readme.md": "x"}, who="cy@example.org", message=BEGINS)
     site.repository.git("update-ref", REQUESTS, other)
 
 
@@ -77,7 +77,7 @@ async def test_a_request_is_gone_only_where_its_branch_was_seen_without_it(
     mirror = Mirror(site.folder / "other" / "mirror.git", str(site.repository.path), environment=site.repository.env)
     site.loop = Loop(
         journal=site.journal, mirror=mirror, objects=Objects(mirror.path), wake=Wake(None), clock=SystemClock(),
-        branch="main",
+        branch="main", engine=ENGINE,
     )  # fmt: skip
     with monkeypatch.context() as patched:
         patched.setattr(lookout.Lookout, "_fetch", broken)

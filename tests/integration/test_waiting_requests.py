@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from reconciler import actgate
-from tests.integration.test_policies_in_force import ASKS_TO_RUN, REQUESTS, RULES, Site, said
+from tests.integration.test_policies_in_force import ASKS_TO_RUN, BEGINS, REQUESTS, RULES, Site, said
 from tests.permits import doc
 
 
@@ -71,7 +71,9 @@ async def test_a_request_that_waits_outlives_its_file_and_its_branch(site: Site)
     await site.begin({RULES: ASKS_TO_RUN})
     first = site.repository.git("for-each-ref", "--format=%(objectname)", REQUESTS) or None
     digest = await waits_for(site, "go")
-    other = site.repository.commit({"readme.md": "x"}, *([first] if first else []), who="cy@example.org")
+    other = site.repository.commit(
+        {"readme.md": "x"}, *([first] if first else []), who="cy@example.org", message=BEGINS
+    )
     site.repository.git("update-ref", REQUESTS, other)
     await site.look()
     assert await site.answer("go") is None
