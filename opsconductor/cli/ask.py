@@ -233,18 +233,23 @@ def _open_run(status: "StatusReader | None", wanted: str) -> str:
     return str(names[0] if names else found[0]["metadata"]["name"] if len(found) == 1 else wanted)
 
 
-def meant_run(status: "StatusReader | None", wanted: str) -> str:
+def meant_run(status: "StatusReader | None", wanted: str, *, done: bool = False) -> str:
     """The id of the run that is meant: by a unique beginning, or the newest of a job or workflow of this name.
 
-    What nobody knows is left to the engine to refuse.
+    `done`: the newest that has done something, since a dry run leaves nothing to go on from. What nobody knows is left
+    to the engine to refuse.
     """
+    from opsconductor.rehearsed import is_dry
+    from opsconductor.status import queued_at
+
     if status is None:
         return wanted
     if (found := status.run(wanted)) is not None:
-        name = str(found["metadata"]["name"])
         if wanted in _names(found)[1:]:
-            chatter(f"the newest run of {wanted}: {name}")
-        return name
+            real = [run for run in status.runs_of(wanted) if not is_dry(run)] if done else []
+            found = max(real, key=queued_at, default=found)
+            chatter(f"the newest run of {wanted}: {found['metadata']['name']}")
+        return str(found["metadata"]["name"])
     names = [run["metadata"]["name"] for run in status.runs(wanted)]
     if names:
         raise UsageError(f"{wanted!r} is {len(names)} runs; name one of them: {', '.join(names[:10])}")

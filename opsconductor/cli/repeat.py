@@ -57,7 +57,7 @@ def rerun(
     if at not in ("original", "current"):
         raise UsageError(f"--at {at!r}: original or current")
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    name = meant_run(call.workspace.status(), run)
+    name = meant_run(call.workspace.status(), run, done=failed_only or from_step is not None)
     spec = repeated(name, failed_only=failed_only, from_step=from_step, at=at, dry=dry_run)
     return told(ask("rerun", with_limit(spec, limit), call))
 
@@ -93,5 +93,5 @@ def resume(
 ) -> int:
     """Ask to go on where a run stopped: on each target that did not succeed, at its first step that is not done."""
     call = Call.on(repo, remote, branch, reason, on_branch, patience_of(wait, timeout))
-    spec = resumed(meant_run(call.workspace.status(), run), from_step, dry=dry_run)
+    spec = resumed(meant_run(call.workspace.status(), run, done=True), from_step, dry=dry_run)
     return told(ask("resume", with_limit(spec, limit), call))

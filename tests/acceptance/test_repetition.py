@@ -65,7 +65,8 @@ def test_resume_goes_on_where_it_stopped(broken: Site) -> None:
     assert "second would run" in shown.stdout and "OC2 = 71" in shown.stdout, "what it takes over is known"
     assert broken.left("log") == before
     (broken.effects / "mended").touch()
-    done = broken.run("resume", name, "--wait")
+    done = broken.run("resume", "work", "--wait")
+    assert f"the newest run of work: {name}" in done.stderr, "by its name it is not the dry run that is gone on from"
     assert done.returncode == 0, done.stderr
     assert broken.left("log")[5:] == ["second here 71", "third here"]
 
