@@ -48,6 +48,8 @@ FORMS = {
     "hex": CANARY.encode().hex(),
     "UTF-16": CANARY.encode("utf-16-le").decode("latin-1"),
 }
+SHOWN = {"itself": f"{CANARY[:HALF]}-shown-by-{os.getpid()}"}
+"""What is put in a command line on purpose; another text, for tests beside this one look at all of the host."""
 _PRINTS = (
     'printf "%s\\n" "$S"; printf %s "$S" | base64; printf %s "$S" | od -An -tx1 | tr -d " \\n"; echo "$S" >&2; cat;'
     ' echo "$S" | cut -c1-9 | tr -d "\\n"; sleep 0.1; echo "$S" | cut -c10-'
@@ -238,18 +240,18 @@ def _written(bench: Bench) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (*bench.folder.glob("journal*"), *logs)}
 
 
-def leaks(texts: Mapping[str, bytes]) -> list[str]:
+def leaks(texts: Mapping[str, bytes], forms: Mapping[str, str] = FORMS) -> list[str]:
     """Where a form of the canary stands."""
     return [
         f"{where}: {name}"
         for where, data in texts.items()
-        for name, form in {**FORMS, "JSON": json.dumps(CANARY)[1:-1]}.items()
+        for name, form in {**forms, "JSON": json.dumps(forms["itself"])[1:-1]}.items()
         if form.encode("latin-1") in data
     ]
 
 
 @contextmanager
-def sampled() -> Iterator[list[str]]:
+def sampled(forms: Mapping[str, str] = FORMS) -> Iterator[list[str]]:
     """The command lines in which the canary was seen, of all processes of this host, as any other user sees them."""
     seen: list[str] = []
     over = threading.Event()
@@ -262,7 +264,7 @@ def sampled() -> Iterator[list[str]]:
                         line = Path("/proc", entry, "cmdline").read_bytes()
                     except OSError:
                         continue
-                    seen.extend(leaks({entry: line}))
+                    seen.extend(leaks({entry: line}, forms))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -284,7 +286,7 @@ done
 
 
 @asynccontextmanager
-async def watched() -> AsyncIterator[list[str]]:
+async def watched(looked_for: Mapping[str, str] = FORMS) -> AsyncIterator[list[str]]:
     """What another user of this host sees of the canary: in command lines, and in environments that it may read.
 
     Only root can be another user: whoever else runs the tests looks at command lines as itself, which shows as much.
@@ -293,7 +295,7 @@ async def watched() -> AsyncIterator[list[str]]:
     as_another: dict[str, Any] = {"user": _ANOTHER_USER, "group": _ANOTHER_USER, "extra_groups": []} if root else {}
     seen: list[str] = []
     with tempfile.NamedTemporaryFile(dir="/tmp") as forms:
-        forms.write("\n".join(form for name, form in FORMS.items() if name != "UTF-16").encode())
+        forms.write("\n".join(form for name, form in looked_for.items() if name != "UTF-16").encode())
         forms.flush()
         os.chmod(forms.name, 0o644)
         process = await asyncio.create_subprocess_exec(
@@ -321,8 +323,10 @@ async def test_another_user_of_the_host_sees_no_secret(bench: Bench, server: Htt
 
 
 async def test_another_user_would_see_a_command_line() -> None:
-    async with watched() as seen:
-        process = await asyncio.create_subprocess_exec("/bin/sh", "-c", "read x", CANARY, stdin=asyncio.subprocess.PIPE)
+    async with watched(SHOWN) as seen:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", "read x", SHOWN["itself"], stdin=asyncio.subprocess.PIPE
+        )
         await asyncio.sleep(0.5)
         process.kill()
         await process.wait()
@@ -330,8 +334,10 @@ async def test_another_user_would_see_a_command_line() -> None:
 
 
 async def test_the_sampling_sees_a_command_line() -> None:
-    with sampled() as seen:
-        process = await asyncio.create_subprocess_exec("/bin/sh", "-c", "read x", CANARY, stdin=asyncio.subprocess.PIPE)
+    with sampled(SHOWN) as seen:
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", "read x", SHOWN["itself"], stdin=asyncio.subprocess.PIPE
+        )
         while not seen:
             await asyncio.sleep(0.02)
         process.kill()
