@@ -11,7 +11,7 @@ bytes, string() takes no boolean and no null, and `1.` or `.x` are not read.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,8 +26,8 @@ from schemas.quantities import format_instant
 
 __all__ = [
     "FUNCTIONS", "MAX_EXPRESSION", "METHODS", "STATUS_FUNCTIONS", "Expression", "ExpressionError", "Hole", "Literal",
-    "Reference", "Status", "compile_text", "condition", "condition_text", "evaluate", "has_expression", "render",
-    "split", "texts_of", "to_text",
+    "Reference", "Status", "compile_text", "condition", "condition_text", "evaluate", "filled", "has_expression",
+    "render", "split", "texts_of", "to_text",
 ]  # fmt: skip
 
 MAX_EXPRESSION = 2_048
@@ -244,14 +244,25 @@ def to_text(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def filled(text: str, context: Mapping[str, Any], written: Callable[[str], str], *, status: Status = Status()) -> str:
+    """A text with its expressions replaced by what `written` makes of the text of what they give."""
+    return _filled(split(text), context, status, written)
+
+
 def _rendered(text: str, context: Mapping[str, Any], status: Status) -> Any:
     if _OPEN not in text:
         return text
     parts = split(text)
     if len(parts) == 1 and isinstance(parts[0], Hole):
         return evaluate(parts[0].cel, context, status=status)
+    return _filled(parts, context, status, str)
+
+
+def _filled(
+    parts: Iterable[Literal | Hole], context: Mapping[str, Any], status: Status, written: Callable[[str], str]
+) -> str:
     pieces = [
-        part.text if isinstance(part, Literal) else to_text(evaluate(part.cel, context, status=status))
+        part.text if isinstance(part, Literal) else written(to_text(evaluate(part.cel, context, status=status)))
         for part in parts
     ]
     result = "".join(pieces)

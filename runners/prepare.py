@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 
 from engine import contexts
 from engine.binding import UnbindableValue, prelude
 from engine.contexts import Inside, RunFacts
-from engine.expression import ExpressionError, Status, condition, condition_text, evaluate, render, to_text
+from engine.expression import ExpressionError, Status, condition, condition_text, evaluate, filled, render, to_text
+from engine.markup import Format, markup_for, unmarked
 from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
 from engine.progress import StepRecord
 from engine.secretref import SecretRef, secret_of
@@ -95,7 +97,7 @@ def prepare(
                 given = {} if script.file is None else {"file": render(script.file, context, status=place.status)}
                 return Prepared(ReadyStep(step, command, given, restricted=restricted), public)
             case Use() as use:
-                given = _inputs(use, context, place.status, opened)
+                given = _inputs(use, context, place, opened)
                 doors = Around(
                     place.run, place.target, place.spec.networks, opened, files, context, place.spec.channels
                 )
@@ -109,12 +111,23 @@ def prepare(
         return Broken(str(error))
 
 
-def _inputs(use: Use, context: Mapping[str, Any], status: Status, opened: Open) -> dict[str, Any]:
+def _inputs(use: Use, context: Mapping[str, Any], place: Place, opened: Open) -> dict[str, Any]:
     marked = use.known.secret if use.known is not None else frozenset[str]()
     secret = {name: found for name in marked if (found := secret_of(use.inputs.get(name))) is not None}
     plain = {name: value for name, value in use.inputs.items() if name not in secret}
-    rendered = render(plain, context, status=status)
+    rendered = render(plain, context, status=place.status) | _markup(use, context, place)
     return {**rendered, **{name: _value(found, opened) for name, found in secret.items()}}
+
+
+def _markup(use: Use, context: Mapping[str, Any], place: Place) -> dict[str, str]:
+    """The input that is markup, where it is: what its expressions give was written by others, and stays text."""
+    name = use.known.markup if use.known is not None else None
+    if name is None or not isinstance(text := use.inputs.get(name), str):
+        return {}
+    form = render(use.inputs.get("format"), context, status=place.status)
+    channel = place.spec.channels.get(str(use.inputs.get("channel")), {}).get("type", "")
+    found = markup_for(form, channel) if form in get_args(Format) else None
+    return {} if found is None else {name: filled(text, context, partial(unmarked, markup=found), status=place.status)}
 
 
 def _environment(use: Use, env: Mapping[str, Any], opened: Open) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from engine.markup import Format, markup_for
 from engine.noticewords import words
 from runners.rendering import NotRendered, rendered
 
-Format = Literal["text", "html", "markdown"]
 _MOST = 64 * 1024
 """Bytes of a message's text."""
 _MOST_SUBJECT = 1024
@@ -37,16 +37,10 @@ async def worded(context: Mapping[str, Any], template: Mapping[str, Any] | None,
         form: Format = "text"
         if template.get("body"):
             form = template.get("format") or "text"
-            text = await rendered(template["body"], context, escape=_escape(form, channel), most=_MOST)
+            text = await rendered(template["body"], context, escape=markup_for(form, channel), most=_MOST)
     except NotRendered as error:
         return Wording(ours.subject, f"{ours.text}\n\nThe rule's own words could not be made: {error}")
     return Wording(" ".join(subject.split()) or ours.subject, text, form)
-
-
-def _escape(form: Format, channel: str) -> Literal["html", "markdown"] | None:
-    if form == "text" or (form == "markdown" and channel == "slack"):
-        return None  # Slack has no way to escape within its own markup; what calls people or links is taken from it
-    return form
 
 
 def event_of(context: Mapping[str, Any], rule: str, user: str | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opsconductor import exits, waiting
+from opsconductor.cli.decisiontable import decision_table, of_schedule
 from opsconductor.cli.options import (
     BranchOption,
     LogsOption,
@@ -42,7 +43,12 @@ def register(app: typer.Typer) -> None:
 
 def get(
     kind: KindArgument,
-    name: Annotated[str | None, typer.Argument(help="One of them, or a job for its runs; all by default.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="One of them, a job for its runs, or a schedule for what was decided of it; all by default."
+        ),
+    ] = None,
     output: OutputOption = "table",
     repo: RepoOption = ".",
     remote: RemoteOption = None,
@@ -57,7 +63,7 @@ def get(
     wanted = kind_named(kind)
     items = _items(workspace, wanted)
     if name is not None:
-        items = _called(name, items)
+        items = _called(name, items) or (of_schedule(name, items) if wanted == "Decision" else [])
     status = workspace.status()
     nothing = f"no {wanted}{f' {name!r}' if name else ''} found"
     show(_table(wanted, items, status, empty=nothing), output)
@@ -302,7 +308,9 @@ def _table(kind: str, items: list[dict[str, Any]], status: "StatusReader | None"
     if kind == "ChannelStatus":
         columns = ("NAME", "STATE", "WAITING", "DEAD", "LAST DELIVERED", "ERROR")
         return Table(columns, [_channel_row(i) for i in items], data, ("FAILING SINCE",), empty)
-    if kind in _STATUS_KINDS and kind != "Decision":
+    if kind == "Decision":
+        return decision_table(items, empty=empty)
+    if kind in _STATUS_KINDS:
         rows = [(_name(i), *_status_cells(i.get("status"))) for i in items]
         return Table(("NAME", "STATE", "LAST RUN"), rows, data, (), empty)
     if kind in STATUS_FOLDERS and status is not None:

@@ -15,8 +15,8 @@ from engine.impact import Impact
 from engine.reach import given_by
 from engine.vendored import Library, use_of
 from opsconductor.dashboard.documentlines import Path, lines, masked
-from opsconductor.dashboard.rendering import took
 from opsconductor.dashboard.sources import Data
+from opsconductor.dashboard.values import took
 from schemas.credential import Credential
 from schemas.envelope import Document
 from schemas.kinds import MODELS, NOT_ACTED_ON

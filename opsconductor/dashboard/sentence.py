@@ -8,7 +8,7 @@ from engine.pinned import RUNNER
 from engine.states import NodeState, RunState, StepState
 from engine.views import NodeView, RunView, StepView, TargetView
 from engine.yamltext import stamp
-from opsconductor.dashboard.rendering import took
+from opsconductor.dashboard.values import took
 
 _GOOD = (StepState.SUCCEEDED, StepState.SKIPPED)
 _NAMED = 3

@@ -43,6 +43,8 @@ class StepType:
     """Others, by the name of an input that asks for them where it is given."""
     files: frozenset[str] = frozenset()
     """Inputs that are the path of a file in the repository."""
+    markup: str | None = None
+    """The input that is markup where its input `format` says so: there expressions give text, and no markup."""
     examples: tuple[Mapping[str, Any], ...] = ()
     """Values of `with`, the first as people need it most."""
 

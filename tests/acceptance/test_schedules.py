@@ -199,6 +199,11 @@ def test_a_suspended_schedule_says_so_and_catches_nothing_up(site: Make) -> None
     here = site({"measure.yaml": MEASURE, "often.yaml": quiet})
     here.up()
     here.wait(lambda: any("suspended" in text for path, text in here.tree().items() if path.startswith("decisions/")))
+    table = here.run("get", "decisions", "often").stdout.splitlines()
+    assert table[0].split() == ["SCHEDULE", "FROM", "TO", "COUNT", "REASON"]
+    assert table[1].split()[0] == "often" and table[1].split()[-1] == "suspended"
+    none = here.run("get", "decisions", "rarely")
+    assert (none.returncode, none.stdout, none.stderr) == (1, "", "no Decision 'rarely' found\n")
     assert here.runs("measure") == []
     awake = here.commit({"often.yaml": quiet.replace("suspend: {reason: moving house}, ", "")})
     here.in_force(awake)

@@ -65,6 +65,28 @@ async def test_slack_by_a_url_that_is_a_secret(bench: Bench, server: HttpServer)
     assert json.loads(asked.body)["text"] == "rotate\nrotate: wéb\n&lt;!channel&gt;"
 
 
+@pytest.mark.parametrize(
+    ("kind", "form", "text", "said"),
+    [
+        ("webhook", "html", "<b>rotate</b>: ${{ params.text }}", "<b>rotate</b>: wéb\n&lt;!channel&gt;"),
+        ("webhook", "html", "${{ params.text }}", "wéb\n&lt;!channel&gt;"),
+        ("webhook", "${{ 'ht' + 'ml' }}", "${{ 3 }} ${{ params.text }}", "3 wéb\n&lt;!channel&gt;"),
+        ("webhook", "markdown", "**rotate**: ${{ params.text }}", "**rotate**: wéb\n\\<\\!channel\\>"),
+        ("webhook", "text", "rotate: ${{ params.text }}", "rotate: wéb\n<!channel>"),
+        ("slack", "markdown", "*rotate*: ${{ params.text }}", "rotate\n*rotate*: wéb\n&lt;!channel&gt;"),
+    ],
+)
+async def test_what_an_expression_gives_is_no_markup(
+    bench: Bench, server: HttpServer, kind: str, form: str, text: str, said: str
+) -> None:
+    """Only what stands in the document is: outputs of steps and params were written by others."""
+    ran = await tell(bench, {"type": kind, "url": f"{server.url}/x"}, inputs={"text": text, "format": form})
+    assert ran.states() == {"only": OK}, ran.steps()["only"].error
+    (asked,) = server.asked
+    body = json.loads(asked.body)
+    assert (body["text"] if kind == "slack" else body["data"]["message"]["text"]) == said
+
+
 async def test_a_secret_url_that_leads_inside_is_refused_and_not_said(bench: Bench, server: HttpServer) -> None:
     ran = await tell(bench, {"type": "slack", "credentialRef": "key"}, secret=("token", f"{server.url}/x"))
     assert ran.states() == {"only": FAILED} and not server.asked

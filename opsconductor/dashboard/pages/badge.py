@@ -6,8 +6,8 @@ from engine.states import RunState
 from engine.views import JobView
 from journal import history
 from opsconductor.dashboard.pages.page import Asked, File
-from opsconductor.dashboard.rendering import visible
 from opsconductor.dashboard.sources import Sources
+from opsconductor.dashboard.values import visible
 
 _STATE_WIDTH = 92
 """The same for all states: who can only measure the picture learns nothing."""

@@ -11,8 +11,8 @@ from engine.views import RunBrief
 from engine.yamltext import stamp
 from journal import history
 from opsconductor.dashboard.pages.page import Asked, File
-from opsconductor.dashboard.rendering import visible
 from opsconductor.dashboard.sources import Sources
+from opsconductor.dashboard.values import visible
 
 _NAMESPACE = "http://www.w3.org/2005/Atom"
 _IDS = UUID("6f5c1a5e-6d0b-5b5f-9d6b-2f6f1d9b7a10")

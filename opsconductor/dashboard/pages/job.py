@@ -19,9 +19,9 @@ from opsconductor.dashboard.drawing import tall
 from opsconductor.dashboard.pages.briefs import brief_of
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery
 from opsconductor.dashboard.pages.starts import Subject, definition, starters, subject_of
-from opsconductor.dashboard.rendering import took
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.dashboard.told import told_of_failure
+from opsconductor.dashboard.values import took
 from schemas.job import Job
 
 _COUNTED = 1000

@@ -23,8 +23,8 @@ from journal.trends import FirstError
 from opsconductor.dashboard.forges import commit_at, line_at
 from opsconductor.dashboard.pages.briefs import brief_of, usual_seconds
 from opsconductor.dashboard.pages.page import Asked, Page
-from opsconductor.dashboard.rendering import took
 from opsconductor.dashboard.sources import Data, Engine, Sources
+from opsconductor.dashboard.values import took
 
 _NEXT, _OPEN, _ENDED, _LATE, _MISSED, _NAMED = 15, 100, 15, 50, 50, 3
 _OVERDUE = timedelta(seconds=30)
