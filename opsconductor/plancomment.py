@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException, IncompleteRead
 from typing import Any, Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -26,7 +27,9 @@ MOST_LETTERS = 65_000
 """GitHub takes 65,536 of them; GitLab and Gitea take more."""
 _SECONDS = 30
 _TRIES = 3
-_LONGEST_PAUSE = 30.0
+_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
+_MOST_BYTES = 64 << 20
+"""Of an answer: a page of comments, each as long as one can be."""
 _PAGE = 100
 _MOST_PAGES = 50
 _OF_RUNS = frozenset({"github-actions[bot]", "gitea-actions", "forgejo-actions"})
@@ -36,6 +39,10 @@ _ON_REF = re.compile(r"refs/pull/(\d+)/(?:head|merge)")
 
 class NoComment(Exception):  # noqa: N818 - named after the comment
     """Why there is none, for people; it holds no token."""
+
+
+class _Unsure(NoComment):
+    """What was sent may have been taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +159,21 @@ def put(thread: Thread, text: str, *, pause: Callable[[float], None] = time.slee
     """
     ask = _Asking(thread, pause)
     text = _fitting(text)
-    for comment in ask.mine():
-        if comment["body"].strip() == text.strip():
-            return "the comment says it already"
-        ask.asked(thread.edits, f"{thread.one}/{int(comment['id'])}", {"body": text})
-        return "the comment was written anew"
-    ask.asked("POST", thread.comments, {"body": text})
-    return "a comment was written"
+    for left in reversed(range(_TRIES)):
+        for comment in ask.mine():
+            if comment["body"].strip() == text.strip():
+                return "the comment says it already"
+            ask.asked(thread.edits, f"{thread.one}/{comment['id']}", {"body": text})
+            return "the comment was written anew"
+        try:
+            ask.asked("POST", thread.comments, {"body": text})
+        except _Unsure:
+            if not left:
+                raise
+            pause(_PAUSE)  # it may be there: it is looked for, before it stands there twice
+        else:
+            return "a comment was written"
+    raise AssertionError("the last try ends in an answer or an exception")
 
 
 def _fitting(text: str) -> str:
@@ -191,12 +206,20 @@ class _Asking:
             more = f"?per_page={_PAGE}&page={page}"
             if self.thread.provider == "gitlab":
                 more += "&order_by=created_at&sort=asc"
-            found = self.asked("GET", self.thread.comments + more)
+            found = self._listed(self.thread.comments + more)
             new = [one for one in found if one["id"] not in seen]
             yield from new
             seen |= {one["id"] for one in new}
             if len(found) != _PAGE or not new:  # Gitea gives all comments of one issue, whatever page is asked for
                 return
+
+    def _listed(self, url: str) -> list[dict[str, Any]]:
+        found = self.asked("GET", url)
+        if isinstance(found, list) and all(isinstance(one, dict) and isinstance(one.get("id"), int) for one in found):
+            return found
+        raise NoComment(
+            f"what {self.thread.api} answered is no list of comments: is it the address of the forge's API?"
+        )
 
     def _names(self) -> frozenset[str]:
         """Whose comments are ours. The token of a run may not ask who it is."""
@@ -204,25 +227,30 @@ class _Asking:
             user = self.asked("GET", f"{self.thread.api}/user")
         except NoComment:
             return _OF_RUNS if self.thread.provider != "gitlab" else frozenset()
-        return frozenset({str(user.get("username") or user.get("login"))})
+        user = user if isinstance(user, dict) else {}
+        return frozenset({str(user.get("username") or user.get("login") or "")}) - {""}
 
     def asked(self, method: str, url: str, body: Mapping[str, str] | None = None) -> Any:
+        """The answer. Raises NoComment, of a POST that may have been taken _Unsure: that is not sent again here."""
         for left in reversed(range(_TRIES)):
             try:
                 return self._once(method, url, body)
             except HTTPError as error:
                 error.close()
+                if error.code >= 500 and method == "POST":
+                    raise _Unsure(_words(error)) from None
                 if left and (error.code == 429 or error.code >= 500):
                     self.pause(_asked_for(error.headers.get("Retry-After", "")))
                     continue
                 raise NoComment(_words(error)) from None
-            except (URLError, OSError, ValueError) as error:
-                # What was sent and not answered may be there: sent again it might stand there twice.
-                if left and method != "POST":
-                    self.pause(2.0)
-                    continue
-                reason = getattr(error, "reason", None) or error
-                raise NoComment(f"no answer from {self.thread.api}: {reason}") from None
+            except (URLError, HTTPException, OSError, ValueError) as error:
+                reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+                said = f"no answer from {self.thread.api}: {reason}"
+                if method == "POST":
+                    raise _Unsure(said) from None
+                if not left:
+                    raise NoComment(said) from None
+                self.pause(_PAUSE)
         raise AssertionError("the last try ends in an answer or an exception")
 
     def _once(self, method: str, url: str, body: Mapping[str, str] | None) -> Any:
@@ -233,7 +261,12 @@ class _Asking:
             request.add_header("Content-Type", "application/json")
         request.add_unredirected_header(*self.thread.header)
         with _OPENER.open(request, timeout=_SECONDS) as answer:
-            return json.loads(answer.read())
+            text = answer.read(_MOST_BYTES + 1)
+            if len(text) > _MOST_BYTES:
+                raise ValueError(f"more than {_MOST_BYTES >> 20} MiB")
+            if answer.length:  # of a part of what was announced, urllib says nothing where a size is asked for
+                raise IncompleteRead(text, answer.length)
+            return json.loads(text)
 
 
 class _Stay(HTTPRedirectHandler):
@@ -247,7 +280,7 @@ _OPENER = build_opener(_Stay)
 
 
 def _asked_for(text: str) -> float:
-    return min(float(text), _LONGEST_PAUSE) if text.isdecimal() else 2.0
+    return min(float(text), _LONGEST_PAUSE) if text.isdecimal() else _PAUSE
 
 
 def _words(error: HTTPError) -> str:

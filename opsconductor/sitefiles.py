@@ -15,8 +15,10 @@ _MARK = ".opsconductor-site"
 def build_site(state: StateFolder, folder: Path) -> int:
     """Write the pages of a state folder; gives the number of files.
 
-    Raises Refused where the folder holds something else, or nothing can be shown.
+    A link to a folder stays one. Raises Refused where the folder holds something else, and where nothing can be shown
+    or written.
     """
+    folder = folder.resolve()
     if folder.exists() and not (folder / _MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise Refused(f"{folder} is there and is no earlier site; name a folder that is not there yet")
     try:
@@ -27,13 +29,29 @@ def build_site(state: StateFolder, folder: Path) -> int:
     try:
         count = asyncio.run(_written(state, made))
         made.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        made.rename(folder)
+        _put(made, folder)
+    except OSError as error:
+        shutil.rmtree(made, ignore_errors=True)
+        raise Refused(f"the site cannot be written to {folder}: {error}") from error
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
     return count
+
+
+def _put(made: Path, folder: Path) -> None:
+    """In the place of what is there, by renaming: whoever reads meanwhile finds one or the other, but for a moment."""
+    if not folder.exists():
+        made.rename(folder)
+        return
+    before = made.with_name(f"{made.name}-before")
+    folder.rename(before)
+    try:
+        made.rename(folder)
+    except OSError:
+        before.rename(folder)
+        raise
+    shutil.rmtree(before, ignore_errors=True)  # the new one is there
 
 
 async def _written(state: StateFolder, root: Path) -> int:

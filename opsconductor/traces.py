@@ -26,9 +26,11 @@ _BAD = frozenset({"failed", "timedOut", "unknown", "unreachable"})
 
 def wanted(environment: Mapping[str, str]) -> bool:
     """Whether the variables ask for traces, as the specification of OpenTelemetry reads them."""
-    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
-    return environment.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp" and any(map(environment.get, ENDPOINTS))
+    # An empty variable is as none, and there may be a list of exporters, of which we have one.
+    exporters = [one.strip() for one in (environment.get("OTEL_TRACES_EXPORTER") or "otlp").split(",")]
+    return "otlp" in exporters and any(map(environment.get, ENDPOINTS))
 
 
 def begin(environment: Mapping[str, str]) -> Callable[[], None] | None:
@@ -48,7 +50,9 @@ def begin(environment: Mapping[str, str]) -> Callable[[], None] | None:
         log.warning("there are no traces: the extra is not installed", hint="pip install 'opsconductor[otel]'")
         return None
     known = {"service.version": version("opsconductor")}
-    if "OTEL_SERVICE_NAME" not in environment and "service.name" not in environment.get("OTEL_RESOURCE_ATTRIBUTES", ""):
+    if not environment.get("OTEL_SERVICE_NAME") and "service.name" not in environment.get(
+        "OTEL_RESOURCE_ATTRIBUTES", ""
+    ):
         known["service.name"] = "opsconductor"
     provider = TracerProvider(resource=Resource.create(known), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

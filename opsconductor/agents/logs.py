@@ -14,6 +14,8 @@ from opsconductor.runlog import log_files
 _RUN = re.compile(r"[a-z0-9][a-z0-9.-]*-\d{8}T\d{6}Z-[0-9a-f]{10}", re.ASCII)
 _LINE = 1_000
 """Characters of a line."""
+_BEFORE = 200
+"""Characters before a text that is found far into a line."""
 _MOST_CHARACTERS = 60_000
 _END = 1 << 18
 """Bytes from the end of a log that are looked at for its last lines."""
@@ -41,18 +43,19 @@ def read_log(sight: Sight, asked: Data) -> Found:
         return Found(head | nothing | {"note": "there are several: ask again with a target, step and attempt of these"})
     path = found[0]["path"]
     here = path if found[0]["bytes"] is not None or sight.kept is None else sight.kept.fetched(path)
-    return Found(head | _part(here, asked) | {"note": ""})
+    return Found(head | part_of(here, asked) | {"note": ""})
 
 
-def _part(path: Path, asked: Data) -> Data:
+def part_of(path: Path, asked: Data) -> Data:
+    """The lines of a log that are asked for, the number of the first of numbered ones, and whether there is more."""
     most, contains = asked.get("lines", 100), asked.get("contains")
     if "fromLine" not in asked and contains is None:
-        lines = last_lines(path, most)
-        return {"lines": lines, "firstLine": None, "more": path.stat().st_size > sum(map(len, lines)) + 2 * len(lines)}
+        lines, more = _end(path, most)
+        return {"lines": lines, "firstLine": None, "more": more}
     first = asked.get("fromLine", 1)
     wanted = ((n, line) for n, line in _numbered(path) if n >= first and (contains is None or contains in line))
     taken = list(islice(wanted, most + 1))
-    shown = _fitting([f"{number}: {line}" for number, line in taken[:most]])
+    shown = _fitting([f"{number}: {_around(line, contains)}" for number, line in taken[:most]])
     return {"lines": shown, "firstLine": taken[0][0] if taken else None, "more": len(taken) > len(shown)}
 
 
@@ -64,6 +67,11 @@ def tail_of(logs: Path, named: str, count: int) -> list[str] | None:
 
 def last_lines(path: Path, count: int) -> list[str]:
     """The last lines, as text that was cut."""
+    return _end(path, count)[0]
+
+
+def _end(path: Path, count: int) -> tuple[list[str], bool]:
+    """The last lines, as text that was cut, and whether there are others before them."""
     with path.open("rb") as stream:
         begin = max(stream.seek(0, 2) - _END, 0)
         stream.seek(begin)
@@ -71,7 +79,17 @@ def last_lines(path: Path, count: int) -> list[str]:
     lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n") if data else []
     if begin:
         del lines[0]  # its beginning may be missing
-    return _fitting([a.cut(line.rstrip("\r"), _LINE) for line in lines[-count:]], at_end=True)
+    shown = _fitting([a.cut(line.rstrip("\r"), _LINE) for line in lines[-count:]], at_end=True)
+    return shown, begin > 0 or len(shown) < len(lines)
+
+
+def _around(line: str, wanted: str | None) -> str:
+    """A line that was cut; one that is long from where the text stands on that is looked for."""
+    at = 0 if wanted is None else line.find(wanted)
+    if at + len(wanted or "") <= _LINE:
+        return a.cut(line, _LINE)
+    begin = max(at - _BEFORE, 0)
+    return f"({begin} characters …) {a.cut(line[begin:], _LINE)}"
 
 
 def _fitting(lines: list[str], *, at_end: bool = False) -> list[str]:
@@ -86,13 +104,13 @@ def _fitting(lines: list[str], *, at_end: bool = False) -> list[str]:
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, str]]:
-    """Its lines from 1 on, each cut, as far as a log is read. A line without an end takes no memory."""
+    """Its lines from 1 on, as far as a log is read; of each the first 64 KiB: one without an end takes no memory."""
     with path.open("rb") as stream:
         number, read, begun = 1, 0, False
         while read < _SCANNED and (data := stream.readline(1 << 16)):
             read += len(data)
             if not begun:
-                yield number, a.cut(data.decode("utf-8", "replace").rstrip("\r\n"), _LINE)
+                yield number, data.decode("utf-8", "replace").rstrip("\r\n")
             begun = not data.endswith(b"\n")
             number += not begun
 

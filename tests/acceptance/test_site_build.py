@@ -59,8 +59,13 @@ def test_a_site_is_whole_and_leads_nowhere_else(built: tuple[Site, Path]) -> Non
     assert any("hello" in page.read_text() for page in (folder / "runs" / greet).glob("log@*.html"))
     assert "<script>alert" not in (folder / f"runs/{nasty}.html").read_text()
 
-    # again, in the place of the first; and never in the place of anything else
-    assert made.run("site", "build", str(folder), "--state", str(made.state)).returncode == 0
+    # again, in the place of the first, also by a link as web servers have it; and never in the place of anything else
+    (made.root / "docroot").symlink_to(folder)
+    inode = folder.stat().st_ino
+    again = made.run("site", "build", str(made.root / "docroot"), "--state", str(made.state))
+    assert again.returncode == 0, again.stderr
+    assert (made.root / "docroot").is_symlink() and folder.stat().st_ino != inode
+    assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".site")] == []
     (made.root / "mine").mkdir()
     (made.root / "mine" / "thesis.txt").touch()
     refused = made.run("site", "build", str(made.root / "mine"), "--state", str(made.state))

@@ -12,7 +12,7 @@ from opsconductor.cli.main import call
 from opsconductor.plancomment import MOST_LETTERS, TOKEN, NoComment, Thread, put, thread_of
 from opsconductor.planmarkdown import MARK
 from tests.forges import TOKEN as SECRET
-from tests.forges import Forge, Said, standing_in
+from tests.forges import Asked, Forge, Said, standing_in
 
 PROVIDERS = ("github", "gitlab", "gitea")
 PLAN = f"{MARK}\n### OpsConductor plan\n\nfirst é\n"
@@ -112,6 +112,52 @@ async def test_a_forge_that_is_away_is_no_crash() -> None:
         gone = variables(forge)
     with pytest.raises(NoComment, match=r"no answer from http://127\.0\.0\.1"):
         await asyncio.to_thread(put, thread_of(gone, unread), PLAN, pause=lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n[{",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[{"id',
+        b"220 mail.example.org ESMTP\r\n",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"message": "x"}',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnull",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n[{"id":"x"},null]',
+    ],
+)
+async def test_half_an_answer_and_one_of_something_else_are_no_crash(answer: bytes) -> None:
+    """As of a proxy in trouble, or of a page that stands in front of the API."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        thread = thread_of(
+            {**ACTIONS, "GITHUB_API_URL": f"http://127.0.0.1:{port}", "GITHUB_REF": "refs/pull/5/merge"}, unread
+        )
+        with pytest.raises(NoComment, match=r"no answer from|is no list of comments"):
+            await asyncio.to_thread(put, thread, PLAN, pause=lambda seconds: None)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_comment_that_may_be_there_is_not_written_twice(taken: bool) -> None:
+    """A forge that answers 502 may have taken it, or not: it is looked for before it is written again."""
+    async with standing_in("github") as forge:
+        of_a_run(forge)
+        answer, posted = forge.answer, []
+
+        def in_trouble(asked: Asked) -> Said:
+            if asked.method != "POST" or posted:
+                return answer(asked)
+            posted.append(answer(asked) if taken else None)
+            return Said(502)
+
+        forge.answer = in_trouble  # type: ignore[method-assign]
+        assert await written(forge, PLAN) == ("the comment says it already" if taken else "a comment was written")
+        assert bodies(forge) == [PLAN]
 
 
 ACTIONS = {

@@ -17,6 +17,8 @@ HERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
         (HERE, True),
         ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318/v1/traces"}, True),
         (HERE | {"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        (HERE | {"OTEL_TRACES_EXPORTER": ""}, True),
+        (HERE | {"OTEL_TRACES_EXPORTER": "console, otlp"}, True),
         (HERE | {"OTEL_TRACES_EXPORTER": "none"}, False),
         (HERE | {"OTEL_SDK_DISABLED": "true"}, False),
         ({"OTEL_SERVICE_NAME": "ours"}, False),
