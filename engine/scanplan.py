@@ -56,6 +56,9 @@ def as_job(catalog: Catalog, discovery: Discovery) -> JobSpec:
 def plan_scan(catalog: Catalog, discovery: Discovery) -> Planned | PlanRefused:
     """The plan of a run of it."""
     name, spec = scan_name(discovery.name), discovery.spec
+    if spec.from_ is not None and spec.from_.job_ref is not None:
+        said = f"it has no runs of its own: what runs of the Job '{spec.from_.job_ref}' gather is proposed; run that"
+        return PlanRefused("notAllowed", said)
     if name in catalog.jobs or name in catalog.workflows:
         return PlanRefused("notAllowed", f"its runs are named '{name}', and that is the name of a job; rename the job")
     pool = spec.runs_on.pool or catalog.default_pool

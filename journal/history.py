@@ -159,6 +159,12 @@ def succeeded(conn: Connection, job: str, limit: int = 20) -> tuple[RunBrief, ..
     return briefs(conn, good, limit=limit)
 
 
+def last_of(conn: Connection, job: str) -> RunBrief | None:
+    """The newest run of a job that has ended; one whose steps stood in a request, or that was a rehearsal, is none."""
+    own = and_(_ENDED, runs.c.known_as == job, runs.c.rehearsal.is_(None), ~runs.c.inline, ~runs.c.workflow)
+    return next(iter(briefs(conn, own, limit=1)), None)
+
+
 def ended_targets(conn: Connection, wanted: Collection[RunId]) -> Mapping[RunId, int]:
     """On how many targets each of the runs is done; those on none are left out."""
     found: dict[RunId, int] = {}

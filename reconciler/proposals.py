@@ -20,11 +20,15 @@ from engine.catalog import Catalog
 from engine.discovery import seen
 from engine.discovery.proposal import Base, Outcome, Place, Proposal, Scanned, proposed
 from engine.discovery.report import found, news
+from engine.discovery.seen import Scan
 from engine.discovery.telling import TITLE, message
-from journal import discoveries, facts
+from engine.identity import RunId
+from engine.pinned import RUNNER
+from journal import discoveries, facts, history, runs
 from journal.clock import Clock
 from journal.discoveries import ScanRow
 from journal.errors import Refused, Unavailable
+from journal.fence import Fence
 from journal.notices import Notice, happened
 from journal.store import Journal
 from reconciler.gitprogram import SOON
@@ -81,6 +85,7 @@ class Proposals:
 
     async def work(self, now: datetime) -> None:
         """Settle what was scanned. Raises Unavailable where git or the store is away: then it is done later."""
+        await self._gather()
         for name in await self._journal.read(discoveries.unsettled):
             catalog = self.active
             if catalog is None:
@@ -90,6 +95,21 @@ class Proposals:
                 continue
             await self._propose(catalog, catalog.discoveries[name].spec.propose.branch, now)
         await self._leave_behind(now)
+
+    async def _gather(self) -> None:
+        """What the newest runs of Jobs say that Discoveries take facts from: as if they had scanned."""
+        catalog = self.active
+        for name, discovery in (catalog.discoveries if catalog is not None else {}).items():
+            if discovery.spec.from_ is None or (job := discovery.spec.from_.job_ref) is None:
+                continue
+            scan = await self._journal.read(lambda conn, name=name, job=job: _gathered(conn, name, job))  # type: ignore[misc]
+            if scan is not None:
+                fence = Fence(RunId(scan.run), 0)
+                await self._journal.write(
+                    lambda tx, name=name, scan=scan, fence=fence: discoveries.scanned(  # type: ignore[misc]
+                        tx, fence, name, seen.to_json(scan), scan.finished_at
+                    )
+                )
 
     async def _leave_behind(self, now: datetime) -> None:
         """Branches that Discoveries had before they were removed, or were given another: nobody proposes there."""
@@ -258,6 +278,17 @@ def _scanned(catalog: Catalog, row: ScanRow) -> Scanned | None:
         log.warning("what a scan found cannot be read", discovery=row.name, error=str(error))
         return None
     return Scanned(catalog.discoveries[row.name], scan, last)
+
+
+def _gathered(conn: Connection, name: str, job: str) -> Scan | None:
+    """The facts of the newest run of a job, as what a Discovery saw; None where it has seen them, or there are none."""
+    last, known = history.last_of(conn, job), discoveries.get(conn, name)
+    if last is None or last.finished_at is None or (known is not None and known.run == last.id):
+        return None
+    view = runs.get_all(conn, [last.id])[last.id]
+    facts_by_target = {one.name: one.outputs for one in view.results if one.outputs and one.name != RUNNER}
+    began = last.started_at or last.finished_at
+    return Scan(name, last.id, began, last.finished_at, len(facts_by_target), (), facts=facts_by_target)
 
 
 def _digest(files: Mapping[str, bytes]) -> str:

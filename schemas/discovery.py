@@ -13,7 +13,7 @@ from schemas.envelope import Document, Many, Model, Name, Some
 from schemas.job import RunsOn
 from schemas.paths import BranchName, Certificate, HttpUrl, RepositoryPath
 from schemas.quantities import Period
-from schemas.rules import chosen, exactly_one, has, none_of, one_of, published, when
+from schemas.rules import chosen, exactly_one, has, none_of, published, when
 from schemas.target import Connections
 
 _RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
@@ -81,13 +81,16 @@ class HttpInventory(Model):
     )
 
 
-_READ_BY = ("command", "http")
+_READ_BY = ("command", "http", "jobRef")
 
 
 class Inventory(Model):
-    """Where an inventory is read, in the form of `ansible-inventory --list`. Exactly one of command and http."""
+    """Where what is proposed comes from. Exactly one of command, http and jobRef.
 
-    model_config = one_of(*_READ_BY)
+    The first two give an inventory in the form of `ansible-inventory --list`, the third facts of known Targets.
+    """
+
+    model_config = published(exactly_one(*_READ_BY), when(has("jobRef"), none_of("vars")))
 
     command: Some[Word] | None = Field(
         default=None,
@@ -96,6 +99,11 @@ class Inventory(Model):
         examples=[["/usr/local/bin/cloud-inventory", "--list"]],
     )
     http: HttpInventory | None = Field(default=None, description="A server that is asked for it.")
+    job_ref: Name | None = Field(
+        default=None,
+        description="A Job: whenever a run of it ends, its outputs are proposed as `facts` of the run's targets.",
+        examples=["know-the-fleet"],
+    )
     vars: Many[Variable] = Field(
         default=(),
         max_length=64,
@@ -106,7 +114,9 @@ class Inventory(Model):
     @model_validator(mode="after")
     def _exactly_one(self) -> "Inventory":
         if len(chosen(self, _READ_BY)) != 1:
-            raise ValueError("'from' has exactly one of command and http")
+            raise ValueError("'from' has exactly one of command, http and jobRef")
+        if self.job_ref is not None and self.vars:
+            raise ValueError("'vars' is for inventories; beside 'jobRef' all outputs of the job are facts")
         return self
 
 
@@ -149,6 +159,8 @@ class Proposal(Model):
 
 _OF_SCANS = ("exclude", "ports", "profile", "osDetection", "serviceDetection")
 """Fields that say how networks are scanned."""
+_OF_RUNS = ("ignore", "classify", "runsOn", "timeout")
+"""Fields of a Discovery that has runs of its own, and finds hosts."""
 
 
 class DiscoverySpec(Model):
@@ -156,7 +168,9 @@ class DiscoverySpec(Model):
 
     networks: Many[Network] = Field(default=(), min_length=1, description="What to scan.", examples=[["10.1.0.0/24"]])
     from_: Inventory | None = Field(
-        default=None, alias="from", description="An inventory that is read, where no network is scanned."
+        default=None,
+        alias="from",
+        description="An inventory that is read, or a Job that gathers facts, where no network is scanned.",
     )
     exclude: Many[Network] = Field(default=(), description="What to leave alone.", examples=[["10.1.0.1"]])
     ignore: Many[Sign] = Field(
@@ -186,11 +200,14 @@ class DiscoverySpec(Model):
             beside = [name for name in _OF_SCANS if name in given]
             if beside:
                 raise ValueError(f"'{beside[0]}' is for networks that are scanned; beside 'from' it means nothing")
+            useless = [name for name in _OF_RUNS if name in given] if self.from_.job_ref is not None else []
+            if useless:
+                raise ValueError(f"'{useless[0]}' is for hosts that are found; facts are of Targets that are there")
         return self
 
 
 class Discovery(Document):
-    """Networks to scan, or an inventory to read, for hosts that are proposed as Targets."""
+    """Networks to scan or an inventory to read, for hosts that are proposed as Targets; or a Job that gathers facts."""
 
     kind: Literal["Discovery"] = Field(description="Discovery.")
     spec: DiscoverySpec = Field(description="What is scanned, and what becomes of it.")

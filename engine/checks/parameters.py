@@ -71,6 +71,8 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
             yield from taken(authored, giving, taker_of(scope, node.job_ref, None), scope)
     elif isinstance(document, Schedule | RunRequest | Trigger):
         spec = document.spec
+        if not isinstance(spec, TriggerSpec):
+            yield from _without_runs(authored, spec.discovery_ref, scope)
         ref = "jobRef" if spec.job_ref is not None else "workflowRef"
         written = "params" in spec.model_fields_set
         giving = Giving(spec.params, ("spec", "params"), ("spec", ref), written, isinstance(document, Trigger))
@@ -82,6 +84,15 @@ def about(authored: Authored, scope: Scope) -> Iterator[Diagnostic]:
         elif not isinstance(spec, TriggerSpec) and spec.discovery_ref is not None and spec.params:
             span = authored.span("spec", "params", key=True)
             yield Diagnostic(span, "OC309", "a discovery takes no params", "remove them")
+
+
+def _without_runs(authored: Authored, name: str | None, scope: Scope) -> Iterator[Diagnostic]:
+    """What starts a Discovery that is never started: it takes what runs of a Job gathered."""
+    discovery = scope.catalog.discoveries.get(name or "")
+    if discovery is not None and discovery.spec.from_ is not None and (job := discovery.spec.from_.job_ref) is not None:
+        hint = f"write jobRef: {job}; whenever a run of it ends, its facts are proposed"
+        message = f"Discovery '{name}' has no runs of its own"
+        yield Diagnostic(authored.span("spec", "discoveryRef"), "OC207", message, hint)
 
 
 def taker_of(scope: Scope, job: str | None, workflow: str | None) -> Taker | None:

@@ -131,6 +131,8 @@ def _event(trigger: Trigger) -> Iterator[Reference]:
 
 def _discovery(discovery: Discovery) -> Iterator[Reference]:
     yield from _maybe("RunnerPool", discovery.spec.runs_on.pool, "spec", "runsOn", "pool")
+    if discovery.spec.from_ is not None:
+        yield from _maybe("Job", discovery.spec.from_.job_ref, "spec", "from", "jobRef")
     if discovery.spec.from_ is not None and (http := discovery.spec.from_.http) is not None:
         yield from _maybe("Credential", http.credential_ref, "spec", "from", "http", "credentialRef")
     for index, rule in enumerate(discovery.spec.classify):

@@ -55,7 +55,7 @@ def with_facts(data: bytes, file: str, facts: Mapping[str, Mapping[str, Any]]) -
         target = one.document
         if not isinstance(target, Target) or target.name not in facts:
             continue
-        changes = _changes(target, facts[target.name])
+        changes = changes_of(target, facts[target.name])
         if not changes:
             continue
         try:
@@ -72,7 +72,8 @@ def targets_in(data: bytes, file: str) -> frozenset[str]:
     return frozenset(one.document.name for one in read(data, file).documents if isinstance(one.document, Target))
 
 
-def _changes(target: Target, facts: Mapping[str, Any]) -> list[Change]:
+def changes_of(target: Target, facts: Mapping[str, Any]) -> list[Change]:
+    """What its document does not have yet."""
     had = target.spec.facts
     return [
         Put(("spec", "facts", name), value)

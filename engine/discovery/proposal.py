@@ -1,7 +1,8 @@
-"""What is proposed after scans, and inventories that were read: files to write, and what became of each host. Pure.
+"""What is proposed after scans, inventories that were read, and facts that were gathered. Pure.
 
-A Target belongs to the Discovery that its annotation names, and only that one changes it. Of a Target that people wrote
-nothing is changed. What is not there any more is marked with the day on which it was seen last, and never removed.
+It is files to write, and what became of each host. A Target belongs to the Discovery that its annotation names, and
+only that one changes it, `facts` apart. Of a Target that people wrote nothing else is changed. What is not there any
+more is marked with the day on which it was seen last, and never removed.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from engine.commented import NotFormatted
 from engine.discovery import changing, drafting, listing, trust
 from engine.discovery.changing import Change, Drop, Put
 from engine.discovery.drafting import Classified
+from engine.discovery.gathering import gathered
 from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF, Ignored, Matched, Sign, known, matched
 from engine.discovery.seen import Scan, SeenHost
 from schemas.discovery import Discovery
@@ -97,8 +99,24 @@ def proposed(base: Base, scans: Iterable[Scanned]) -> Proposal:
     """What all Discoveries of one branch propose together, one after another by name."""
     draft = _Draft(base)
     ordered = sorted(scans, key=lambda one: one.discovery.name)
-    outcomes = {one.discovery.name: _One(draft, one).outcome() for one in ordered}
+    outcomes = {one.discovery.name: _outcome(draft, one) for one in ordered}
     return Proposal(dict(sorted(draft.files.items())), outcomes)
+
+
+def _outcome(draft: "_Draft", scanned: Scanned) -> Outcome:
+    scan = scanned.scan
+    if scan.facts is None:
+        return _One(draft, scanned).outcome()
+    found = gathered(scan.facts, draft.targets, draft.change)
+    rows = [
+        Row("changed" if changed else "same", _host_of(draft.targets.get(name)) or name, name, notes=notes)
+        for name, (changed, notes) in found.items()
+    ]
+    return Outcome(scan, tuple(rows), {})
+
+
+def _host_of(target: Target | None) -> str | None:
+    return None if target is None else target.spec.host
 
 
 class _Draft:

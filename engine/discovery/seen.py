@@ -117,7 +117,10 @@ class SeenHost:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one run of a Discovery saw. `addresses` is how many were asked; `listing`: an inventory was read."""
+    """What one run of a Discovery saw. `addresses` is how many were asked; `listing`: an inventory was read.
+
+    `facts` are the outputs of a run that gathers facts, by target; None of any other.
+    """
 
     discovery: str
     run: str
@@ -126,6 +129,7 @@ class Scan:
     addresses: int
     hosts: tuple[SeenHost, ...]
     listing: bool = False
+    facts: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def host_key(text: str) -> str | None:
@@ -193,6 +197,7 @@ def from_json(data: bytes) -> Scan:
             addresses=int(said["addresses"]),
             hosts=tuple(_host(one) for one in said["hosts"][:HOSTS]),
             listing=bool(said.get("listing")),
+            facts=None if said.get("facts") is None else {name: dict(one) for name, one in said["facts"].items()},
         )
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"it is no scan: {error}") from error

@@ -51,10 +51,10 @@ def message(outcomes: Mapping[str, Outcome]) -> str:
 def body(outcomes: Mapping[str, Outcome], most: int = 60_000) -> str:
     """Markdown, at most `most` characters. What does not fit is left out by the row, what is of least weight first."""
     text = (
-        "A scan, or an inventory, found what is below, and nobody has looked at it yet. Names, versions, keys and "
-        "certificates are what the hosts themselves say: **compare the keys with what you know of the hosts before you "
-        "merge.** This request is written anew by every scan; to change what it proposes, merge it, or change the "
-        "Discovery.\n\n"
+        "A scan, an inventory, or a run that gathers facts found what is below, and nobody has looked at it yet. "
+        "Names, versions, facts, keys and certificates are what the hosts themselves say: **compare the keys with what "
+        "you know of the hosts before you merge.** This request is written anew by every scan; to change what it "
+        "proposes, merge it, or change the Discovery.\n\n"
     )
     is_whole = True
     for number, (name, outcome) in enumerate(sorted(outcomes.items())):
@@ -71,6 +71,7 @@ def _section(name: str, outcome: Outcome, room: int) -> tuple[str, bool]:
     """Of one Discovery, at most `room` characters, and whether that is all of it."""
     run, asked = _code(outcome.scan.run), outcome.scan.addresses
     what = "hosts listed by the inventory that was read" if outcome.scan.listing else "addresses asked"
+    what = what if outcome.scan.facts is None else "targets whose facts were gathered"
     text = f"## {_code(name)}\n\n{asked:,} {what} by run {run}; {_counts(outcome)}.\n\n"
     if outcome.trouble is not None:
         text += f"**{outcome.trouble}.**\n\n"

@@ -1,6 +1,7 @@
 """`target test` as its user calls it: on the machine of the engine, with that machine's secrets; and `target facts`."""
 
 import os
+from typing import Any
 
 import yaml
 
@@ -60,3 +61,49 @@ def test_what_a_run_found_out_is_written_into_facts_for_review(bare: Site) -> No
     assert bare.run("validate").returncode == 0
     assert bare.run("fmt", "--check", str(clone / "definitions" / "here.yaml")).returncode == 0
     assert bare.run("target", "facts", "nobody").returncode == 1
+
+
+PROPOSED = """
+    apiVersion: opsconductor/v1
+    kind: Discovery
+    metadata: {name: facts}
+    spec: {from: {jobRef: know-the-fleet}, propose: {branch: opsconductor/facts}}
+"""
+BRANCH = "opsconductor/facts"
+
+
+def test_what_runs_of_a_job_find_out_is_proposed_as_facts(bare: Site) -> None:
+    """A branch with one commit, as after a scan; once it is merged, and nothing is different, there is none."""
+    bare.create({"here.yaml": HERE, "facts.yaml": FACTS, "proposed.yaml": PROPOSED})
+    bare.up()
+    bare.pulled()
+
+    def report_of_a_run() -> Any:
+        done = bare.run("run", "know-the-fleet", "--wait")
+        assert done.returncode == 0, done.stderr
+        run = done.stdout.split()[0]
+
+        def settled() -> Any:
+            report = bare.status("discoveries/facts.yaml")
+            return report if report is not None and report["run"] == run else None
+
+        return bare.wait(settled, what="the report of the facts")
+
+    report = report_of_a_run()
+    assert report["counts"] == {"new": 0, "changed": 1, "same": 0, "gone": 0, "ignored": 0}
+    assert (report["hosts"][0]["target"], report["hosts"][0]["notes"]) == ("here", ["facts: cpus, kernel"])
+    assert bare.git("rev-list", "--count", f"main..{BRANCH}") == "1"
+    assert bare.git("diff", "--name-only", "main", BRANCH) == "definitions/here.yaml"
+    said = yaml.safe_load(bare.git("show", f"{BRANCH}:definitions/here.yaml"))
+    assert said["spec"]["facts"]["kernel"] == os.uname().release
+
+    first = bare.head(BRANCH)
+    report_of_a_run()
+    assert bare.head(BRANCH) == first, "nothing is different, so what is proposed stays as it is"
+    bare._git(bare.source, "push", "--quiet", str(bare.source), f"{BRANCH}:main")
+    bare.in_force()
+    assert report_of_a_run()["counts"]["same"] == 1
+    assert bare.head(BRANCH) is None
+    asked = bare.run("discover", "facts", "--dry-run", "--repo", str(bare.pulled()))
+    assert asked.returncode == 2
+    assert "it has no runs of its own" in asked.stderr
