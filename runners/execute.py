@@ -79,6 +79,10 @@ class Execution:
             self.abandon,
         )
 
+    def when_begun(self, told: Callable[[], None]) -> None:
+        """Have `told` called whenever something of the run has been recorded: it has begun here."""
+        self._record.told = told
+
     @property
     def facts(self) -> Mapping[str, Any]:
         """What its span is told: which run it is, of which definitions."""

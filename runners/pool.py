@@ -27,6 +27,7 @@ from journal.shares import Share
 from journal.spans import span
 from journal.store import Journal
 from journal.tables import runs as table
+from runners.beginnings import Beginnings
 from runners.connections import GRACE, PROOF, Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways
@@ -123,6 +124,7 @@ class Runner:
         self._renewed = 0.0
         self._gave_way = False
         self._strays: dict[RunId, int] = {}
+        self._beginnings = Beginnings(clock)
         self._room = asyncio.Event()
         """Set when a place has become free that more runs than there were places for may want."""
         self._left_some = False
@@ -220,7 +222,8 @@ class Runner:
                     self._log.warning("journal cannot be used", error=error.message)
                     await asyncio.sleep(min(_POLL, error.retry_after.total_seconds()))
                 self._tried = self._clock.monotonic()
-                changed = asyncio.ensure_future(watch.changed(PATIENCE if self._fairness.waits else _POLL))
+                soon = self._fairness.waits or (self._left_some and self._beginnings)
+                changed = asyncio.ensure_future(watch.changed(PATIENCE if soon else _POLL))
                 room = asyncio.ensure_future(self._room.wait())
                 await asyncio.wait({changed, room, drained}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
@@ -242,7 +245,7 @@ class Runner:
 
     async def _look(self) -> None:
         pools = self._pools() if self._pools is not None else None
-        free = self._settings.max_runs - len(self._active)
+        free = min(self._settings.max_runs - len(self._active), self._beginnings.room)
         name = self._settings.name
         busy = bool(self._active)  # who works on nothing has nothing to hear
         share, wishes = await self._journal.read(
@@ -297,6 +300,12 @@ class Runner:
         self._idle.clear()
         task = asyncio.create_task(self._execute(execution), name=f"run {execution.run_id}")
         self._active[execution.run_id] = (execution, task)
+        self._beginnings.claimed(execution.run_id)
+        execution.when_begun(partial(self._has_begun, execution.run_id))
+
+    def _has_begun(self, run: RunId) -> None:
+        if self._beginnings.done(run) and self._left_some:
+            self._room.set()
 
     async def _execute(self, execution: Execution) -> None:
         with span("run", **execution.facts) as execution.note:
@@ -316,6 +325,7 @@ class Runner:
         finally:
             if self._active.get(execution.run_id, (None,))[0] is execution:
                 del self._active[execution.run_id]
+            self._beginnings.done(execution.run_id)
             if not self._active:
                 self._idle.set()
             if self._left_some:

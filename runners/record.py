@@ -58,6 +58,8 @@ class Record:
         self, journal: Journal, clock: Clock, fence: Fence, keys: Keyring, log: structlog.stdlib.BoundLogger
     ) -> None:
         self.lost = False
+        self.told: Callable[[], None] = lambda: None
+        """Is called once something of the run is on record: it has begun here."""
         self._keys = keys
         self._journal = journal
         self._clock = clock
@@ -149,7 +151,9 @@ class Record:
         pause = 0.05
         used = self._keys.take_uses()
         try:
-            return await self._written(self._with(change, used) if used else change, pause, evidence=evidence)
+            written = await self._written(self._with(change, used) if used else change, pause, evidence=evidence)
+            self.told()
+            return written
         except BaseException:
             self._keys.give_back(used)
             raise
