@@ -133,9 +133,12 @@ def _latencies(seen: dict[str, Seen], bare: "Peer | Missing", celery: "Peer | Mi
                 made.append(Row(label, said, f"{words}: {peer.reason}", "", goal, Verdict.UNMEASURED))
                 continue
             other = seen[name]
-            ratio = median(
-                percentile(one, 50) / percentile(two, 50) for one, two in zip(of(mine), of(other), strict=True)
-            )
+            # One that was done with the others before enough urgent ones had come has nothing to compare.
+            rounds = [pair for pair in zip(of(mine), of(other), strict=True) if min(map(len, pair)) > 1]
+            if not rounds:
+                made.append(Row(label, said, f"{words}: was done too soon", "", goal, Verdict.UNMEASURED))
+                continue
+            ratio = median(percentile(one, 50) / percentile(two, 50) for one, two in rounds)
             verdict = Verdict.of(ratio <= _MOST_LATENCY) if goal else Verdict.NONE
             made.append(Row(label, said, f"{words} {_p50_p99(other, of(other))}", times(ratio), goal, verdict))
     return made
