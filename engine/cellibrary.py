@@ -3,7 +3,7 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from types import ModuleType
@@ -32,8 +32,16 @@ def program(cel: str) -> Any:
         raise _panic(problem, cel) from None
 
 
-def run(cel: str, values: Mapping[str, Any], functions: Mapping[str, Callable[[], bool]]) -> Any:
-    """What the expression gives, in the library's types. Raises ExpressionError."""
+def run(
+    cel: str,
+    values: Mapping[str, Any],
+    functions: Mapping[str, Callable[[], bool]],
+    references: Iterable[tuple[str, ...]] = (),
+) -> Any:
+    """What the expression gives, in the library's types. Raises ExpressionError.
+
+    `references` are the member paths that it reads, by which an error can say which value was none of that kind.
+    """
     try:
         context = _library().Context(variables=dict(values), functions=dict(functions))
         return program(cel).execute(context)
@@ -42,16 +50,37 @@ def run(cel: str, values: Mapping[str, Any], functions: Mapping[str, Callable[[]
     except KeyError as problem:
         raise ExpressionError(f"'{short(cel)}': there is no '{problem.args[0]}'", 0, len(cel)) from problem
     except Exception as problem:
-        raise ExpressionError(f"'{short(cel)}': {_explained(str(problem))}", 0, len(cel)) from problem
+        why = _explained(str(problem), references, values)
+        raise ExpressionError(f"'{short(cel)}': {why}", 0, len(cel)) from problem
     except BaseException as problem:  # noqa: BLE001 -- a panic of the library; see _panic
         raise _panic(problem, cel) from None
 
 
-def _explained(message: str) -> str:
+def _explained(message: str, references: Iterable[tuple[str, ...]], values: Mapping[str, Any]) -> str:
     """The library's message without its advice about its own functions."""
     if message.startswith("No such overload"):
+        for path in references:
+            if (why := _without_field(path, values)) is not None:
+                return f"the types do not fit: {why}"
         return "the types do not fit; nothing is converted unasked (int(x), double(x), string(x) do), null has no order"
     return message.partition(". Check ")[0].partition("\n")[0]
+
+
+_KINDS = {type(None): "null", str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
+
+
+def _without_field(path: tuple[str, ...], values: Mapping[str, Any]) -> str | None:
+    """The value on the path that is asked for a field and can have none, as the JSON of an output that is no JSON."""
+    value: Any = values
+    for at, name in enumerate(path):
+        if isinstance(value, Mapping):
+            value = value.get(name, {})
+            continue
+        what = _KINDS.get(type(value), "no map")
+        if value is None and path[at - 1] == "json":
+            what += ", since the output is no JSON or there is none"
+        return f"'{'.'.join(path[:at])}' is {what}, and has no '{name}'"
+    return None
 
 
 def _panic(problem: BaseException, cel: str) -> BaseException:

@@ -190,7 +190,7 @@ def evaluate(cel: str, context: Mapping[str, Any], *, status: Status = Status())
     try:
         values = {root: _needed(context[root], paths) for root, paths in _paths(expression).items() if root in context}
         Bounds(values).check(expression.tree)
-        return _plain(cellibrary.run(cel, values, _answers(status)))
+        return _plain(cellibrary.run(cel, values, _answers(status), expression.references))
     except TooMuch as problem:
         raise ExpressionError(f"'{short(cel)}': {problem}", 0, len(cel)) from problem
 

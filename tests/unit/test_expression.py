@@ -79,6 +79,22 @@ FAILURES = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("cel", "why"),
+    [
+        ("steps.x.json.a.b", "'steps.x.json' is null, since the output is no JSON or there is none, and has no 'a'"),
+        ("1 + steps.x.outputs.n.more", "'steps.x.outputs.n' is a number, and has no 'more'"),
+        ("steps.x.state.length", "'steps.x.state' is a text, and has no 'length'"),
+    ],
+)
+def test_a_field_of_what_has_none_is_named(cel: str, why: str) -> None:
+    """It is the usual fault of a step that reads what another printed."""
+    step = {"json": None, "state": "succeeded", "outputs": {"n": 1}}
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(cel, {"steps": {"x": step}})
+    assert caught.value.message == f"'{cel}': the types do not fit: {why}"
+
+
 @pytest.mark.parametrize(("cel", "message"), FAILURES)
 def test_an_expression_that_fails_raises_and_never_means_false(cel: str, message: str) -> None:
     with pytest.raises(ExpressionError, match="(?i)" + message.replace("(", r"\(")):
