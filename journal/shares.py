@@ -75,13 +75,12 @@ def among(
 ) -> Share:
     """For one of several with these labels (None: it takes runs that ask for any); the others are those that give
     signs of life, serve the pool of a run and have the labels that it asks for."""
-    needs = None if labels is None else tuple(one for one in _asked_for(conn) if runnerlabels.met(one, labels))
-    first = select(table.c.pool, table.c.needs, table.c.seq).where(*_waiting(pools))
-    if needs is not None:
-        first = first.where(or_(table.c.needs.is_(None), table.c.needs.in_(needs)))
-    some = first.order_by(table.c.priority.desc(), table.c.seq).limit(_SEEN).subquery()
-    grouped = select(some.c.pool, some.c.needs, func.count(), func.min(some.c.seq))
-    rows = conn.execute(grouped.group_by(some.c.pool, some.c.needs)).all()
+    rows = _first(conn, pools)
+    needs = None if labels is None else tuple(sorted({row[1] for row in rows if row[1] is not None}))
+    if labels is not None and not all(runnerlabels.met(one, labels) for one in needs or ()):
+        # What it may not take must not hide what comes after the first of them. Most look once, to find nothing.
+        needs = tuple(one for one in _asked_for(conn) if runnerlabels.met(one, labels))
+        rows = _first(conn, pools, or_(table.c.needs.is_(None), table.c.needs.in_(needs)))
     if not rows:
         return Share(0, 0, None, needs)
     others = [one for one in _alive(conn) if one.name != runner]
@@ -91,6 +90,14 @@ def among(
         loads = [_load(held.get(one.name, 0), one.capacity) for one in others if _serves(one, pool, asked)]
         take += share(waiting, Load(held.get(runner, 0), free), loads)
     return Share(sum(row[2] for row in rows), min(free, take), min(row[3] for row in rows), needs)
+
+
+def _first(conn: Connection, pools: Collection[str] | None, *fitting: ColumnElement[bool]) -> Sequence[AnyRow]:
+    """Of those that come first: pool, labels, how many, and the oldest of them."""
+    first = select(table.c.pool, table.c.needs, table.c.seq).where(*_waiting(pools), *fitting)
+    some = first.order_by(table.c.priority.desc(), table.c.seq).limit(_SEEN).subquery()
+    grouped = select(some.c.pool, some.c.needs, func.count(), func.min(some.c.seq))
+    return conn.execute(grouped.group_by(some.c.pool, some.c.needs)).all()
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,8 +144,8 @@ class Execution:
 
     async def run(self) -> None:
         """Work until the run has ended, or is handed over, or is lost. Raises what is a bug of ours."""
-        # a source may ask a server, or start a program
-        await asyncio.to_thread(self._keys.open_all, self._spec, self._claim.pool)
+        if self._spec.credentials:  # a source may ask a server, or start a program
+            await asyncio.to_thread(self._keys.open_all, self._spec, self._claim.pool)
         deadline = self._claim.started_at + self._spec.timeout - self._tools.clock.now()
         timer = asyncio.get_running_loop().call_later(max(0.0, deadline.total_seconds()), self.wish, "timedOut")
         try:
