@@ -6,6 +6,9 @@ ended. Bringing it again is harmless.
 """
 
 import asyncio
+import contextlib
+import math
+import os
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +26,8 @@ from runners.logstore import LogStore
 log = structlog.get_logger(__name__)
 
 _LOOK = 10.0
+_SWEEP = 600.0
+"""Seconds between two looks at all runs: what retention has removed is gone some minutes later."""
 _ASKED_AT_ONCE = 200
 _BROUGHT = "brought"
 _YOUNG = timedelta(hours=1)
@@ -30,30 +35,56 @@ _YOUNG = timedelta(hours=1)
 
 
 class OwnLogs:
-    """`keep_up` beside the work; `finish` once more at the end. Without a `store` logs are removed and not brought."""
+    """`keep_up` beside the work; `finish` once more at the end. Without a `store` logs are removed and not brought.
+
+    A folder may have those of a hundred thousand runs, so all of them are looked at seldom; meanwhile it is asked of
+    the runs that had not ended, and of those that have begun since.
+    """
 
     def __init__(self, journal: Journal, folder: Path, store: LogStore | None) -> None:
         self._journal = journal
         self._folder = folder
         self._store = store
+        self._days: dict[Path, int] = {}
+        """The folders of days, each with when something was last made in it, as of the last look."""
+        self._open: set[RunId] = set()
+        """Runs that are to be brought when they end."""
 
     async def keep_up(self) -> None:
         """Bring what ends, for ever."""
+        due = -math.inf
         while True:
             try:
-                await self.finish()
+                if time.monotonic() >= due:
+                    await self.finish()
+                    due = time.monotonic() + _SWEEP
+                else:
+                    await self.look()
             except (Unavailable, Refused) as error:
                 log.warning("logs are brought to their place later", error=error.message)
             await asyncio.sleep(_LOOK)
 
+    async def look(self) -> None:
+        """Bring what has ended since the last look, which costs what goes on and no more. Raises Unavailable."""
+        if self._store is not None:
+            self._open.update(await asyncio.to_thread(self._begun))
+            await self._settle_all(sorted(self._open))
+
     async def finish(self) -> None:
-        """Bring what is left. Raises Unavailable; the next start makes up for it."""
-        names = await asyncio.to_thread(self._unsettled)
+        """Bring what is left, of all runs. Raises Unavailable; the next start makes up for it."""
+        self._days.clear()
+        await self._settle_all(sorted(await asyncio.to_thread(self._begun)))
+
+    async def _settle_all(self, names: list[RunId]) -> None:
         for start in range(0, len(names), _ASKED_AT_ONCE):
             some = names[start : start + _ASKED_AT_ONCE]
             known = await self._journal.read(lambda conn, some=some: _ended(conn, some))  # type: ignore[misc]
             for run in some:
                 await self._settle(run, known.get(run))
+                if known.get(run) is False:
+                    self._open.add(run)
+                else:
+                    self._open.discard(run)
 
     async def _settle(self, run: RunId, ended: bool | None) -> None:
         if ended is None:
@@ -63,8 +94,17 @@ class OwnLogs:
                 await self._store.put(name, self._folder / name)
             await asyncio.to_thread(self._mark(run).touch)
 
-    def _unsettled(self) -> list[RunId]:
-        return [RunId(path.name) for path in sorted(self._folder.glob("[0-9]*/[0-9]*/[0-9]*/*")) if path.is_dir()]
+    def _begun(self) -> list[RunId]:
+        """The runs of the days in whose folders something was made since the last look."""
+        found: list[RunId] = []
+        for day in self._folder.glob("[0-9]*/[0-9]*/[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # removed as empty just then
+                changed = day.stat().st_mtime_ns  # before it is read: what is made meanwhile is seen the next time
+                if self._days.get(day) != changed:
+                    with os.scandir(day) as entries:
+                        found += [RunId(entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
+                    self._days[day] = changed
+        return found
 
     def _mark(self, run: RunId) -> Path:
         return self._folder / (folder_of(run) or "") / _BROUGHT

@@ -309,3 +309,22 @@ async def test_a_runner_among_several_brings_its_own_and_removes_what_is_gone(de
     assert await store.names(run) == [], "it was brought, and is not brought again"
     assert not (desk.root / str(folder_of(strange))).exists()
     assert (desk.root / str(folder_of(run))).exists()
+
+
+async def test_a_runner_that_has_brought_many_asks_of_those_that_go_on_alone(desk: Ended, store: LogStore) -> None:
+    """Its folder may have a hundred thousand runs, and it looks every ten seconds."""
+    old, goes_on = await desk.ran("old"), await desk.running("new")
+    run = desk.logged(goes_on.fence.run)
+    own = OwnLogs(desk.journal, desk.root, store)
+    await own.finish()
+    assert (await store.names(old), await store.names(run)) == ([f"{folder_of(old)}/web-01/steps.space.1.log"], [])
+
+    (desk.root / str(folder_of(old)) / "brought").unlink()
+    await store.remove(old)
+    await desk.do(leases.finish, goes_on.fence, RunState.SUCCEEDED, now=desk.clock.now())
+    await own.look()
+    assert await store.names(run), "it has ended since"
+    assert await store.names(old) == [], "it was not looked at again"
+    later = await desk.ran("later")
+    await own.look()
+    assert await store.names(later), "it has begun since"
