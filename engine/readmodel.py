@@ -266,6 +266,9 @@ def target_status(view: TargetStatusView) -> Document:
     status: Document = {"state": view.state and str(view.state), "run": view.run, "at": _instant(view.at)}
     if view.unreachable_since is not None:
         status["unreachableSince"] = stamp(view.unreachable_since)
+    if (tested := view.tested) is not None:
+        connections = [{"connection": plain(name), "ok": ok} for name, ok in tested.connections]
+        status["lastTest"] = {"at": stamp(tested.at), "connections": connections}
     return _document("TargetStatus", view.name, {"status": status})
 
 

@@ -225,14 +225,24 @@ class ScheduleView:
 
 
 @dataclass(frozen=True, slots=True)
+class TestedView:
+    """When `target test` last logged in to a target, and by connection whether that worked."""
+
+    __test__ = False
+    at: datetime
+    connections: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TargetStatusView:
-    """What is known of a target from the last run that ended on it."""
+    """What is known of a target from the last run that ended on it, and from its last test."""
 
     name: str
     state: StepState | None = None
     run: RunId | None = None
     at: datetime | None = None
     unreachable_since: datetime | None = None
+    tested: TestedView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,4 +389,5 @@ __all__ = [
     "SyncView",
     "TargetStatusView",
     "TargetView",
+    "TestedView",
 ]

@@ -1,11 +1,12 @@
 """Everything there is, said to have changed: for a consumer that must show the whole journal anew."""
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from engine.pinned import RUNNER
 from journal import outbox, schedules
+from journal.facts import TESTED
 from journal.noticetables import channels, messages
-from journal.tables import acts, discoveries, events, nodes, run_targets, runs
+from journal.tables import acts, discoveries, events, facts, nodes, run_targets, runs
 from journal.tables import schedules as clocks
 
 
@@ -20,6 +21,8 @@ def announce(tx: Connection) -> None:
         tx, "gate", select(nodes.c.digest).where(nodes.c.digest.is_not(None), nodes.c.ended_at.is_(None))
     )
     outbox.add_selected(tx, "target", select(run_targets.c.target).where(run_targets.c.target != RUNNER).distinct())
+    tested = func.substr(facts.c.key, len(TESTED) + 1)
+    outbox.add_selected(tx, "target", select(tested).where(facts.c.key.startswith(TESTED, autoescape=True)))
     outbox.add_selected(tx, "schedule", select(clocks.c.name))
     outbox.add_selected(tx, "discovery", select(discoveries.c.name))
     outbox.add_selected(tx, "trigger", select(events.c.trigger).distinct())

@@ -11,6 +11,8 @@ _GET = select(facts.c.value).where(facts.c.key == bindparam("name"))
 
 LOGS_ASIDE = "logs.aside"
 """Names runs whose logs could not be brought to their place while others could: they hold nobody up."""
+TESTED = "tested/"
+"""Before the name of a target: what `target test` found there last."""
 LOGS_GONE = "logs.gone"
 """Names runs whose logs are to be removed where they are kept."""
 

@@ -10,12 +10,13 @@ from sqlalchemy import Boolean, ColumnElement, Connection, and_, bindparam, dele
 from engine.identity import RunId
 from engine.pinned import RUNNER
 from engine.states import TARGET_SEVERITY, NodeState, RunState, StepState
-from engine.views import JobView, RunBrief, TargetStatusView
+from engine.views import JobView, RunBrief, TargetStatusView, TestedView
 from engine.waits import Wait
 from journal import facts, outbox, places, points
 from journal.portions import portions
 from journal.tables import AnyRow, causes, decisions, evidence, nodes, run_targets, runs, specs
 from schemas.project import Retention
+from schemas.quantities import parse_instant
 
 _NAMED = 5
 """How many failed targets a brief names."""
@@ -251,9 +252,19 @@ def target(conn: Connection, name: str) -> TargetStatusView:
         if row.state != StepState.UNREACHABLE.value:
             break
         since = row.ended_at
+    tested = _tested(conn, name)
     if last is None:
-        return TargetStatusView(name)
-    return TargetStatusView(name, StepState(last.state), RunId(last.id), last.ended_at, since)
+        return TargetStatusView(name, tested=tested)
+    return TargetStatusView(name, StepState(last.state), RunId(last.id), last.ended_at, since, tested)
+
+
+def _tested(conn: Connection, name: str) -> TestedView | None:
+    found = facts.get(conn, f"{facts.TESTED}{name}")
+    try:
+        connections = tuple((str(one["connection"]), one["ok"] is True) for one in found["trials"])
+        return TestedView(parse_instant(found["at"]), connections)
+    except (TypeError, KeyError, ValueError):  # none, or of another version
+        return None
 
 
 def targets(conn: Connection) -> tuple[str, ...]:

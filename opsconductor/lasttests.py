@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from engine.yamltext import stamp
-from journal import facts
+from journal import facts, outbox
 from journal.clock import SystemClock
 from journal.store import Journal
 from schemas.quantities import parse_instant
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 500
 """Characters of what a place answered."""
-_FACT = "tested/"
-"""The journal's fact for each target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +76,14 @@ async def _shared(store: str, results: Sequence["Tried"], at: datetime) -> None:
 def note(tx: Connection, results: Sequence["Tried"], at: datetime) -> None:
     """As `share`, in a transaction."""
     for name, found in sorted(_by_target(results, at)):
-        facts.put(tx, _FACT + name, found)
+        facts.put(tx, facts.TESTED + name, found)
+        outbox.add(tx, "target", name)  # for its file on the status branch
 
 
 def noted(conn: Connection, target: str) -> LastTest | None:
     """The last test that the journal has of a target."""
     try:
-        return _read(facts.get(conn, _FACT + target))
+        return _read(facts.get(conn, facts.TESTED + target))
     except (ValueError, KeyError, TypeError):  # none, or of another version
         return None
 

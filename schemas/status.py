@@ -98,14 +98,32 @@ class ScheduleStatus(StatusDocument):
     status: ScheduleClock = Field(description="Where its clock is.")
 
 
+class TestedConnection(Written):
+    """How one connection of a target did."""
+
+    __test__ = False
+    connection: str = Field(description="Which.", examples=["ssh"])
+    ok: bool = Field(description="Whether it could be logged in to, and used.")
+
+
+class LastTest(Written):
+    """What `target test` found last."""
+
+    at: Instant = Field(description="When.", examples=[AT])
+    connections: Many[TestedConnection] = Field(description="Each connection that was tried.")
+
+
 class LatestContact(Written):
-    """What the last run that ended on a target says of it."""
+    """What the last run that ended on a target says of it, and its last test."""
 
     state: StepState | None = Field(description="How the run ended there.")
     run: str | None = Field(description="That run.", examples=[RUN])
     at: Instant | None = Field(description="When it ended.", examples=[AT])
     unreachable_since: Instant | None = Field(
         default=None, description="Since when nobody got through; left out where the last one did.", examples=[AT]
+    )
+    last_test: LastTest | None = Field(
+        default=None, description="What `target test` found last, where it was kept in a database that machines share."
     )
 
 

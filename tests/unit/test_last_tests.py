@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from journal import facts
+from engine.readmodel import target_status, to_yaml
+from engine.views import TargetStatusView, TestedView
+from journal import census, facts, history, outbox
 from journal.clock import SystemClock
 from journal.store import Journal
 from opsconductor.lasttests import LastTest, Trial, keep, last, noted, share
@@ -53,3 +55,27 @@ async def test_what_is_found_beside_several_machines_is_kept_where_all_of_them_l
         LastTest(later, (Trial("ssh", True, "Linux", 0.3),)),
     ]
     assert [found[0], *found[3:]] == [None, None, None]
+
+
+async def test_what_is_found_is_for_the_status_branch_too(tmp_path: Path) -> None:
+    """By its connections alone: what a place answered is for the pages. A branch that is drawn anew has it again."""
+    store = f"sqlite:///{tmp_path / 'journal'}"
+    tried = [Tried("web-01", "ssh", True, "Linux", 0.3), Tried("web-01", "http", False, "hunter2", 1.5)]
+    await asyncio.to_thread(share, store, tried, AT)
+    journal = Journal.open(store, clock=SystemClock())
+    try:
+        view = await journal.read(lambda conn: history.target(conn, "web-01"))
+        assert view == TargetStatusView("web-01", tested=TestedView(AT, (("ssh", True), ("http", False))))
+        assert b"hunter2" not in target_status_text(view)
+        assert (await journal.read(lambda conn: outbox.pending(conn, "x", 100))).objects == (("target", "web-01"),)
+        await journal.write(census.announce)
+        news = await journal.read(lambda conn: outbox.pending(conn, "x", 100))
+        assert ("target", "web-01") in news.objects
+        await journal.write(lambda tx: facts.put(tx, "tested/web-03", {"at": 1}))
+        assert (await journal.read(lambda conn: history.target(conn, "web-03"))).tested is None
+    finally:
+        await journal.close()
+
+
+def target_status_text(view: TargetStatusView) -> bytes:
+    return to_yaml(target_status(view)).encode()

@@ -54,6 +54,7 @@ from engine.views import (
     SyncView,
     TargetStatusView,
     TargetView,
+    TestedView,
     TriggerView,
 )
 from engine.waits import Held, Wait
@@ -210,7 +211,11 @@ DRAWN: dict[str, list[str]] = {
     ],
     "TargetStatus": [
         to_yaml(target_status(view))
-        for view in (TargetStatusView("a"), TargetStatusView("a", StepState.UNREACHABLE, RUN, AT, AT))
+        for view in (
+            TargetStatusView("a"),
+            TargetStatusView("a", StepState.UNREACHABLE, RUN, AT, AT),
+            TargetStatusView("a", tested=TestedView(AT, (("ssh", True), ("http", False)))),
+        )
     ],
     "TriggerStatus": [to_yaml(trigger_status(TriggerView("t", EVENTS, {"started": 1, "refused": 40})))],
     "ChannelStatus": [
