@@ -54,6 +54,8 @@ class Compiled:
     """Every file that may hold a definition could be read, whatever is wrong with what the definitions say."""
     at_fault: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
     """By file, the kinds of what it holds or may hold that is not well formed; `ANY_KIND` where that may be any."""
+    invalid_acts: tuple[tuple[str, Diagnostic], ...] = ()
+    """The acts that are at fault themselves, by the names they give, each with its first error."""
 
     def refused(self, findings: Iterable[Diagnostic]) -> "Compiled":
         """The same commit, not to be used because of further findings."""
@@ -212,6 +214,7 @@ def compile_files(
         checked=checked,
         whole=whole,
         at_fault=_at_fault(parsed, extra),
+        invalid_acts=tuple(one for file in parsed for one in file.invalid_acts),
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -35,6 +35,7 @@ _MOST_READ = 100
 _MEND = "remove files that are answered, or no requests, with another commit on it: the rest is read then"
 _REWIND = "take away by force what should not be there, back to"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,16 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A file that is no valid act; it is refused under its file's name."""
+    """What is no valid act: it is refused under its name, or under its file's where it gives none."""
 
     name: str
     message: str
+
+
+def malformed(invalid: Iterable[tuple[str, Diagnostic]]) -> tuple[Malformed, ...]:
+    """Those acts at fault whose names can be answered: a file of the status branch is called by the name."""
+    names = ((name, error) for name, error in invalid if _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME)
+    return tuple(Malformed(name, f"{error.span}: {error.message}") for name, error in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +76,14 @@ class _Read:
 
     blob: str
     acts: tuple[Authored, ...]
+    invalid: tuple[tuple[str, Diagnostic], ...]
     error: Diagnostic | None
 
     def malformed(self, path: str) -> tuple[Malformed, ...]:
-        name = path.rpartition("/")[2].removesuffix(".yaml")
-        if self.error is None or not _NAME.fullmatch(name) or len(name) > 63:
+        if self.error is None:
             return ()
-        return (Malformed(name, f"{self.error.within(path).span}: {self.error.message}"),)
+        named = malformed((name, error.within(path)) for name, error in self.invalid)
+        return named or malformed([(path.rpartition("/")[2].removesuffix(".yaml"), self.error.within(path))])
 
 
 class RequestsDoor:
@@ -187,7 +195,7 @@ class RequestsDoor:
         for blob, paths in portion.items():
             parsed = read(self._objects.blob(blob), paths[0])
             error = next((finding for finding in parsed.findings if finding.severity == "error"), None)
-            files.append(_Read(blob, tuple(one for one in parsed.documents if one.is_act), error))
+            files.append(_Read(blob, tuple(one for one in parsed.documents if one.is_act), parsed.invalid_acts, error))
         return files
 
     async def _without_answered(self, files: Sequence[_Read]) -> list[_Read]:

@@ -29,7 +29,7 @@ from reconciler.chain import Followed, Trusted, chain_of, followed_or_stopped
 from reconciler.changegate import OpenChange
 from reconciler.deciders import Deciders
 from reconciler.definitions import Definitions, guarded
-from reconciler.door import Found
+from reconciler.door import Found, Malformed, malformed
 from reconciler.judged import judged
 from reconciler.lookout import Sighting
 from reconciler.mirror import Mirror
@@ -89,6 +89,8 @@ class Intake:
         """Nobody goes by the commit in force yet: it was not in the mirror, or something else did not work."""
         self.acts: tuple[Found, ...] = ()
         """Those of the commit that was judged last, until they are answered."""
+        self.malformed: tuple[Malformed, ...] = ()
+        """What there would be acts too, were it not at fault."""
 
     @property
     def mode(self) -> Mode:
@@ -119,7 +121,7 @@ class Intake:
             await asyncio.to_thread(self._mirror.keep, "accepted", applied)
             await self._take(compiled.catalog, self._clock.now(), accepted)
             # Where the head is still this commit there is nothing to judge: acts that came meanwhile go first.
-            self.acts = tuple(Found(authored, applied) for authored in compiled.acts)
+            self._find_acts(compiled, applied)
             if accepted.trusted == applied:
                 self._looked_at = (applied, None, self.chain.stamp(), None)
             self._report(applied, compiled.findings, rejected=False)
@@ -206,7 +208,7 @@ class Intake:
         why = (self.accepted.proof if judged_before else None) or proof(trusted.signature, named=named)
         active = self._deciders.active
         compiled = self._of_other_branches(guarded(active, await self._load(head), accepted_by_name=named))
-        self.acts = tuple(Found(authored, head) for authored in compiled.acts)
+        self._find_acts(compiled, head)
         if not self.accepted.looked and self.accepted.applied is None:
             requested = await self._requested()
             names = {one.authored.document.name for one in (*self.acts, *(requested or ()))}
@@ -226,6 +228,10 @@ class Intake:
             await self._accept(compiled.catalog, replace(self.accepted.trusting(trusted, why), applied=head), now, said)
         self._board.say(proof=why, verified=self.accepted.verified)
         self._report(head, compiled.findings, rejected=compiled.catalog is None)
+
+    def _find_acts(self, compiled: Compiled, commit: str) -> None:
+        self.acts = tuple(Found(authored, commit) for authored in compiled.acts)
+        self.malformed = malformed(compiled.invalid_acts)
 
     def shared(self, project: Project) -> str | None:
         """What to say where the Project puts status or requests onto the branch of definitions; else None.

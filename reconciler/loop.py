@@ -297,7 +297,7 @@ class Loop:
         await self._door.answered(head)
         if self.outlook.requests_ref in sighting.heads and head is None:
             await self._door.absent()
-        self._intake.acts = ()
+        self._intake.acts, self._intake.malformed = (), ()
         self._board.say(asks=self._requests.waiting)
         if self._requests.waiting and self._requests.again:
             self._news.set()  # somebody answered one: the next pass judges it again
@@ -318,4 +318,5 @@ class Loop:
             versions=news.versions,
             fetched=fetched,
         )
-        await self._requests.refuse(news.malformed, self._deciders.moment(), self._deciders.schedules_due)
+        malformed = (*news.malformed, *self._intake.malformed)
+        await self._requests.refuse(malformed, self._deciders.moment(), self._deciders.schedules_due)

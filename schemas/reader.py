@@ -79,6 +79,8 @@ class ParsedFile:
     """Their kinds; `ANY_KIND` where one may be of any."""
     mended: tuple[Authored, ...] = ()
     """What could be made of documents that are at fault, or in a file that the guard refuses: never to be used."""
+    invalid_acts: tuple[tuple[str, Diagnostic], ...] = ()
+    """The acts that are at fault themselves, by the names they give, each with its first error."""
 
     def within(self, file: str) -> "ParsedFile":
         """The same content in another file: parsed files are cached by content."""
@@ -91,6 +93,7 @@ class ParsedFile:
             findings=tuple(finding.within(file) for finding in self.findings),
             about_acts=frozenset(finding.within(file) for finding in self.about_acts),
             mended=tuple(authored.within(file) for authored in self.mended),
+            invalid_acts=tuple((name, error.within(file)) for name, error in self.invalid_acts),
         )
 
 
@@ -130,6 +133,8 @@ class _Reading:
         self._mended: list[Authored] = []
         self._findings: list[Diagnostic] = []
         self._of_acts: list[Diagnostic] = []
+        self._invalid_acts: dict[str, Diagnostic] = {}
+        self._marked_acts: dict[str, None] = {}
         self._broken: set[str] = set()
         self._broken_kinds: set[str] = set()
 
@@ -143,6 +148,8 @@ class _Reading:
         self._count += 1
         places = Places(self._layout, index)
         model = _model_of(value)
+        if marks and model is not None and value["kind"] in ACTS and (name := _name_of(value)) is not None:
+            self._marked_acts[name] = None
         if model is None:
             self._unknown(value, places, marks)
             return
@@ -168,6 +175,7 @@ class _Reading:
             frozenset(self._broken),
             frozenset(self._broken_kinds),
             tuple(self._mended),
+            tuple(self._invalid_acts.items()),
         )
 
     def refused(self, loaded: Loaded, data: bytes) -> ParsedFile:
@@ -177,8 +185,12 @@ class _Reading:
         if loaded.stopped:
             self._broken |= _names_in(data) - {authored.document.name for authored in seen}
             self._broken_kinds.add(ANY_KIND)
+        for name in self._marked_acts:
+            self._invalid_acts.setdefault(name, loaded.findings[0])
         return replace(
             self.result(),
+            # Beside a definition that is refused an act may only look as if it were at fault.
+            invalid_acts=tuple(self._invalid_acts.items()) if about_acts else (),
             documents=(),
             mended=tuple(seen),
             findings=in_order([*loaded.findings, *self._findings]),
@@ -225,6 +237,9 @@ class _Reading:
         self._findings += new
         if isinstance(value, dict) and isinstance(kind := value.get("kind"), str) and kind in ACTS:
             self._of_acts += new
+            error = next((found for found in new if found.severity == "error"), None)
+            if error is not None and (name := _name_of(value)) is not None:
+                self._invalid_acts.setdefault(name, error)
 
     def _lose(self, value: Any) -> None:
         """Nothing could be made of it, or not enough to know its name."""

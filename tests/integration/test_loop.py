@@ -241,6 +241,28 @@ async def test_an_act_is_answered_once_and_only_news_are_read(site: Site) -> Non
     assert len(await site.journal.read(runs.open_runs)) == 2
 
 
+async def test_an_act_at_fault_is_refused_under_its_own_name_wherever_it_stands(site: Site) -> None:
+    """In a file of any name, on either branch; what stands beside it in the file is judged all the same."""
+    wrong = ASK.replace("{{jobRef: greet}}", "{{jobRef: greet, notBefore: soon}}")
+    asks = "---\n".join([wrong.format(name="typo"), ASK.format(name="fine")])
+    twice = ASK.format(name="twice").replace("jobRef: greet", "jobRef: greet, jobRef: greet")
+    site.commit(MAIN, {"definitions/asks.yaml": asks, "definitions/twice.yaml": twice})
+    site.commit(
+        REQUESTS, {"requests/first.yaml": wrong.format(name="other"), "requests/empty.yaml": "kind: RunRequest"}
+    )
+    await site.look()
+    names = ["typo", "fine", "twice", "other", "first", "empty"]
+    found = await site.journal.read(lambda conn: acts.seen(conn, names))
+    assert {name: (row.state, row.reason) for name, row in found.items()} == {
+        **dict.fromkeys(["typo", "twice", "other", "empty"], ("refused", "invalid")),
+        "fine": ("accepted", None),
+    }
+    assert (found["typo"].message or "").startswith("definitions/asks.yaml:4:")
+    site.commit(MAIN, {"definitions/asks.yaml": ASK.format(name="typo")})
+    await site.look()
+    assert len(await site.journal.read(runs.open_runs)) == 1, "a name is used up by its answer"
+
+
 async def test_a_request_runs_while_the_definitions_are_broken(site: Site) -> None:
     good = site.loop.sync.applied
     site.commit(MAIN, {"opsconductor.yaml": PROJECT, "definitions/greet.yaml": "kind: Nonsense\n"})

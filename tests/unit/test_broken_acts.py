@@ -55,3 +55,23 @@ def test_an_act_that_is_no_yaml_rejects_no_commit(text: str) -> None:
 )
 def test_a_file_that_may_hold_a_definition_rejects_its_commit(text: str) -> None:
     assert not accepted(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "invalid"),
+    [
+        (f"{ACT}, wrong: 1}}\n", {"ask": 4}),
+        (f"{ACT}, jobRef: x}}\n", {"ask": 4}),
+        (f"{ACT}, wrong: 1}}\n---\n{ACT.replace('ask', 'two')}}}\n", {"ask": 4}),
+        (f"{ACT}}}\n---\n{ACT.replace('ask', 'two')}, jobRef: x}}\n", {"two": 9}),
+        (f"{HEAD}kind: Job\n{JOB}---\n{ACT}, wrong: 1}}\n", {"ask": 9}),
+        (f"{HEAD}kind: Job\nspec: {{}}\n{JOB}---\n{ACT}, wrong: 1}}\n", {}),
+        (f"{ACT}}}\n", {}),
+        (ACT, {}),
+    ],
+)
+def test_an_act_at_fault_is_known_by_its_name(text: str, invalid: dict[str, int]) -> None:
+    """Not where the file cannot be read, or a definition in it spoils it: then nobody knows whether it is at fault."""
+    found = read(text.encode(), "x.yaml").within("y.yaml").invalid_acts
+    assert {name: error.span.line for name, error in found} == invalid
+    assert all(error.span.file == "y.yaml" for _, error in found)
