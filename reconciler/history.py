@@ -59,6 +59,12 @@ class History:
                 last = str(one.id)
             return last
 
+    def roots(self, commit: str) -> tuple[str, ...]:
+        """All first commits that it contains, those without parents."""
+        with intact(self._path):
+            walker = self._open.get().walk(self._commit(commit).id, SortMode.NONE)
+            return tuple(str(one.id) for one in walker if not one.parent_ids)
+
     def related(self, one: str, other: str) -> bool:
         """Whether two commits have a commit in common."""
         with intact(self._path):

@@ -285,9 +285,9 @@ class Loop:
             await self._intake.know(one.authored.document.name for one in news.found)
         self._unproven = None
         try:
-            if mode != "none":
-                await self._belonging.begin(head, self._door.upto, catalog.commit)
             fetched = self.outlook.requests_ref in sighting.heads
+            if mode != "none":
+                await self._belonging.begin(head, self._door.upto, catalog.commit, fetched=fetched)
             await self._answer(news, catalog, admissions.windows, mode, fetched=fetched)
         except TrustUnavailable as error:
             # As a commit does, an act waits until it can be known who signed it: nothing of it counts as answered.

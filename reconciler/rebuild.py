@@ -37,6 +37,9 @@ _TO_TAKE_IN = "takeIn"
 """The fact that holds the claim which stood on the branch before ours, until what it stands for is taken in."""
 _WAS = "formerEngines"
 """The fact that holds the ids that the engine of this store had where the store was before."""
+_TOOK_OVER = "enginesBefore"
+"""The fact that holds the ids of engines whose branch was taken in, the newest last."""
+_MOST_BEFORE = 20
 V = TypeVar("V")
 
 
@@ -71,6 +74,11 @@ def was(tx: Connection, engine_id: str) -> None:
 def engines(conn: Connection) -> tuple[str, ...]:
     """The ids that the engine of this store had where the store was before."""
     return tuple(facts.get(conn, _WAS, []))
+
+
+def took_over(conn: Connection) -> tuple[str, ...]:
+    """The ids of engines that led here before, by the claims that stood on the branch when it was taken in."""
+    return tuple(facts.get(conn, _TOOK_OVER, []))
 
 
 async def intend(journal: Journal, own_id: str, before: EngineView | None, *, believed: bool = True) -> bool:
@@ -188,6 +196,9 @@ async def from_branch(
         unproven = {name for name in unanswered if readmodel.request_path(name) in left_out}
         already = facts.get(tx, REBUILT, {}).get("lostRequests", [])
         lost = sorted({*already, *(unproven if drained else unanswered)})
+        if believed and before is not None and before.id != publisher.engine_id:
+            others = (one for one in took_over(tx) if one != before.id)
+            facts.put(tx, _TOOK_OVER, [*others, before.id][-_MOST_BEFORE:])
         facts.put(tx, REBUILT, {"at": now.isoformat(), "lostRequests": lost})
         facts.put(tx, _TO_TAKE_IN, None)
 

@@ -7,9 +7,21 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from journal import acts
-from tests.integration.test_policies_in_force import ASKS, ENGINE, MAIN, REQUESTS, RULES, WORK, Site, said
-from tests.integration.test_waiting_requests import act
+from journal import acts, facts
+from reconciler import lookout
+from tests.integration.test_policies_in_force import (
+    ASKS,
+    ASKS_TO_RUN,
+    BEGINS,
+    ENGINE,
+    MAIN,
+    REQUESTS,
+    RULES,
+    WORK,
+    Site,
+    said,
+)
+from tests.integration.test_waiting_requests import act, waits_for
 from tests.permits import job
 
 OLD = act("old", "{jobRef: work}")
@@ -130,3 +142,109 @@ async def test_a_branch_that_is_begun_again_by_the_command_line_is_ours(site: Si
     await site.look()
     assert was_heard(await site.asks("two", "{jobRef: work}", by="bo"))
     assert was_heard(await site.asks("three", "{jobRef: work}", by="bo"))
+
+
+def made_for(*engines: str) -> str:
+    return "\n".join(("change\n", *(f"OpsConductor-Engine: {one}" for one in engines)))
+
+
+@pytest.mark.parametrize("engines", [("1234",), (ENGINE, "1234")], ids=["another", "both"])
+async def test_what_says_that_it_is_for_another_engine_is_not_done_here(site: Site, engines: tuple[str, ...]) -> None:
+    """Whoever may push both branches merges this one into the other: what is signed there builds on ours then."""
+    await site.begin()
+    assert said(await site.asks("one", "{jobRef: work}", by="bo")) == ("accepted", None)
+    ours, theirs = site.repository.git("rev-parse", REQUESTS), elsewhere(site, {"readme.md": "theirs"})
+    both = site.repository.commit({}, theirs, ours, who="eve@example.org")
+    there = elsewhere(site, {"requests/old.yaml": OLD}, both, message=made_for(*engines))
+    site.repository.git("update-ref", REQUESTS, there)
+    await site.look()
+    answer = await site.answer("old")
+    assert answer is not None
+    assert said(answer) == ("refused", "foreign")
+    assert answer.message is not None
+    assert f"it says that it was made for the engine 1234, and this one is {ENGINE}" in answer.message
+
+
+async def test_what_is_for_the_engine_that_led_here_before_counts_on_our_branch_alone(site: Site) -> None:
+    await site.begin()
+    await site.journal.write(lambda tx: facts.put(tx, "enginesBefore", ["1234"]))
+    assert was_heard(await site.asks("one", "{jobRef: work}", by="bo"))
+    tip = site.repository.git("rev-parse", REQUESTS)
+    for name, on, reason in (("here", (tip,), None), ("there", (), "foreign")):
+        files = {f"requests/{name}.yaml": act(name, "{jobRef: work}")}
+        site.repository.git("update-ref", REQUESTS, elsewhere(site, files, *on, message=made_for("1234")))
+        await site.look()
+        answer = await site.answer(name)
+        assert was_heard(answer) if reason is None else said(answer) == ("refused", reason)
+
+
+async def begun_before_this_rule(site: Site) -> None:
+    """A request waits on a branch that says nothing, of an engine that knew of no such rule."""
+    site.repository.git("update-ref", REQUESTS, elsewhere(site, {"readme.md": "x"}))
+    await site.begin({RULES: ASKS_TO_RUN})
+    await waits_for(site, "go")
+    for name in ("requestsAnchors", "definitionsAnchor"):
+        await site.journal.write(lambda tx, name=name: facts.put(tx, name, None))  # type: ignore[misc]
+    site.loop = site.new_loop()
+
+
+async def waits_on(site: Site) -> None:
+    assert (await site.answer("go"), [one.request for one in site.loop.sync.asks]) == (None, ["go"])
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["older", "lost"])
+async def test_what_waits_is_not_foreign_before_its_branch_was_seen(
+    site: Site, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an older store, or of one that was filled from the status branch, where the branch cannot be fetched."""
+    await begun_before_this_rule(site)
+    if lost:
+        await site.journal.write(lambda tx: facts.put(tx, "requestsAnswered", None))
+    fetch = lookout.Lookout._fetch
+
+    async def broken(self: lookout.Lookout, news: list[str]) -> dict[str, str]:
+        return {**(await fetch(self, [ref for ref in news if ref != REQUESTS])), REQUESTS: "bad object"}
+
+    await site.loop.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(lookout.Lookout, "_fetch", broken)
+        await site.look()
+        assert await site.answer("go") is None
+    await site.look()
+    await waits_on(site)
+
+
+async def test_what_waits_is_not_foreign_where_its_branch_is_gone(site: Site) -> None:
+    await begun_before_this_rule(site)
+    site.repository.git("update-ref", "-d", REQUESTS)
+    await site.loop.start()
+    await site.look()
+    await waits_on(site)
+    foreign = elsewhere(site, {"requests/old.yaml": OLD})
+    site.repository.git("update-ref", REQUESTS, foreign)
+    await site.look()
+    assert said(await site.answer("old")) == ("refused", "foreign"), "it was looked at: what comes now was not there"
+
+
+async def test_nobody_makes_a_branch_unknown_by_beginning_others(site: Site) -> None:
+    await begun_before_this_rule(site)
+    await site.loop.start()
+    await site.look()
+    for number in range(9):
+        other = site.repository.commit({"readme.md": f"{number}"}, who="eve@example.org", message=BEGINS)
+        site.repository.git("update-ref", REQUESTS, other)
+        await site.look()
+    site.loop = site.new_loop()
+    await site.loop.start()
+    await site.look()
+    await waits_on(site)
+
+
+async def test_a_branch_that_says_for_whom_it_is_goes_on_below_another(site: Site) -> None:
+    """An unsigned merge that puts another history first makes what comes by hand on top of it nobody else's."""
+    await site.begin()
+    assert said(await site.asks("one", "{jobRef: work}", by="bo")) == ("accepted", None)
+    tip, foreign = site.repository.git("rev-parse", REQUESTS), elsewhere(site, {"readme.md": "theirs"})
+    merge = site.repository.commit({}, foreign, tip, who="eve@example.org")
+    site.repository.git("update-ref", REQUESTS, merge)
+    assert was_heard(await site.asks("two", "{jobRef: work}", by="bo"))

@@ -158,6 +158,15 @@ async def test_a_store_that_was_moved_knows_what_it_wrote_where_it_was(site: Sit
     assert await rebuild.intend(moved, "here", EngineView("another", "else", NOON))
 
 
+async def test_who_led_here_before_is_remembered_where_the_branch_is_believed(site: Site) -> None:
+    """People made acts for that engine, which are done by the one that took over."""
+    new = site.store("new")
+    for name, believed in (("two", True), ("three", False), ("four", True), ("two", True), ("one", True)):
+        before = EngineView(name, "there", NOON, NOON)
+        await rebuild.from_branch(new, site.publisher, before=before, present=frozenset(), now=NOON, believed=believed)
+    assert await new.read(rebuild.took_over) == ("four", "two")
+
+
 @pytest.mark.parametrize("closed", [NOON + timedelta(minutes=5), None])
 async def test_a_lost_store_takes_in_the_branch_and_says_what_it_cannot_prove(
     site: Site, closed: datetime | None
