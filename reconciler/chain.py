@@ -115,17 +115,18 @@ class Chain:
         definitions in force. What was trusted once is not judged again.
         """
         if by_name == head:
-            return Followed(self._by_name(head, trusted, good), mode=self.mode, named=True)
+            taken = self._by_name(head, trusted, good)
+            return Followed(taken, mode=self._in_force(taken), named=True)
         try:
             self._signatures.files.keys()
         except TrustUnavailable as error:
-            return Followed(trusted, Stopped(head, "TrustUnavailable", str(error)), self.mode)
+            return Followed(trusted, Stopped(head, "TrustUnavailable", str(error)), self._in_force(trusted))
         if by_name is not None and self._leads_on(by_name, trusted, head):
             return replace(self._since(self._by_name(by_name, trusted, good), head, now, good), named=True)
         if trusted is None:
             return self._first(head, now)
         if not self._history.contains(head, trusted.commit):
-            return Followed(trusted, rewritten(head, trusted.commit), self.mode)
+            return Followed(trusted, rewritten(head, trusted.commit), self._in_force(trusted))
         return self._since(trusted, head, now, good)
 
     def begins(self, head: str) -> bool:
@@ -136,6 +137,15 @@ class Chain:
         """Who answers for a commit outside the chain, as one that brings an act."""
         return self._signatures_of([(commit, None, users)], at)[0]
 
+    def bug(self, head: str, trusted: Trusted | None, error: Exception) -> Followed:
+        """A bug of ours on the way is no reason to believe anything, nor to say that less is asked."""
+        message = f"it cannot be judged, by a bug of ours: {type(error).__name__}: {error}"
+        return Followed(trusted, Stopped(head, "Bug", message), self._in_force(trusted))
+
+    def _in_force(self, trusted: Trusted | None) -> Mode:
+        """Which commits must be signed on top of what is trusted."""
+        return self.mode if trusted is None else stricter(self.mode, trusted.mode)
+
     # --- steps --------------------------------------------------------------------------------------------------
 
     def _first(self, head: str, now: datetime) -> Followed:
@@ -143,7 +153,8 @@ class Chain:
         signature, stopped = self._unproven_first(head, now)
         if stopped is not None:
             return Followed(None, stopped, self.mode)
-        return Followed(Trusted(head, self._authorities.of(head, "none", None).mode, signature), mode=self.mode)
+        first = Trusted(head, self._authorities.of(head, "none", None).mode, signature)
+        return Followed(first, mode=self._in_force(first))
 
     def _unproven_first(self, head: str, now: datetime) -> tuple[Signature | None, Stopped | None]:
         if self.mode == "none":
@@ -153,13 +164,13 @@ class Chain:
 
     def _since(self, trusted: Trusted, head: str, now: datetime, good: Catalog | None) -> Followed:
         if trusted.commit == head:
-            return Followed(trusted, mode=stricter(self.mode, trusted.mode))
+            return Followed(trusted, mode=self._in_force(trusted))
         line = self._history.line(head, trusted.commit, _LONGEST)
         if line is None:
             message = f"the branch gained more than {_LONGEST} commits at once; accept its head by name, or push less"
-            return Followed(trusted, Stopped(head, "TooMany", message), self.mode)
+            return Followed(trusted, Stopped(head, "TooMany", message), self._in_force(trusted))
         left = self._from(trusted.commit, line)
-        mode = stricter(self.mode, trusted.mode)
+        mode = self._in_force(trusted)
         while trusted.commit != head:
             steps = self._steps(trusted, left, good)
             asked = [(step.commit, step.base, step.authority.users) for step in steps]
@@ -170,7 +181,7 @@ class Chain:
                 asks = self._authorities.of(step.commit, step.authority.mode, good).mode
                 trusted = Trusted(step.commit, asks, signature)
             left = left[left.index(steps[-1].commit) + 1 :]
-        return Followed(trusted, mode=stricter(self.mode, trusted.mode))
+        return Followed(trusted, mode=self._in_force(trusted))
 
     def _from(self, base: str, line: Sequence[str]) -> Sequence[str]:
         """The part of a line whose commits contain the base: where it was merged into the branch, all from there on."""
@@ -277,7 +288,7 @@ class Chain:
 
 def rewritten(head: str, trusted: str) -> Stopped:
     """The branch does not contain any more what was trusted."""
-    message = f"the branch was rewritten: {head[:12]} does not descend from {trusted[:12]}"
+    message = f"the branch was rewritten: {head[:12]} does not descend from {trusted[:12]}, which was trusted last"
     return Stopped(head, "HistoryRewritten", message)
 
 
@@ -298,5 +309,4 @@ def followed_or_stopped(
         raise
     except Exception as error:
         log.exception("a bug of ours: the commit is not trusted", commit=head)
-        message = f"it cannot be judged, by a bug of ours: {type(error).__name__}: {error}"
-        return Followed(end, Stopped(head, "Bug", message), chain.mode)
+        return chain.bug(head, end, error)

@@ -7,7 +7,7 @@ from typing import assert_never
 from engine.trust import MergedBy, Mode, Signature, SignedBy, Stopped, Unsigned, Untrusted
 
 _MENDS = {
-    "HistoryRewritten": "push a commit on top of the one in force",
+    "HistoryRewritten": "push a commit on top of that one",
     "Unsigned": "sign it and push it again",
     "Untrusted": "have it signed by somebody who is trusted and push it again",
     "NotPermitted": "have it signed by somebody who may and push that in its place",

@@ -318,6 +318,36 @@ async def test_without_signatures_nobody_is_held_and_sync_says_so(site: Site) ->
     assert said(await site.asks("any", "{jobRef: dump}", by=None)) == ("accepted", None)
 
 
+async def test_what_stops_the_branch_does_not_say_that_nobody_is_held(site: Site) -> None:
+    """The Project alone asks for signatures, and goes on asking whatever becomes of the branch."""
+    root = await site.begin()
+    taken = "the commit was taken as the first one, with nobody to speak for it; the next: verify: range"
+    assert site.conditions()["Verified"] == ("Unknown", "TakenBefore", taken)
+    trusted = site.push({WORK: job("work", "[{run: other}]", "team: web")}, by="ana")
+    await site.look()
+    assert site.loop.sync.applied == trusted
+    aside = site.push({}, by="ana", on=root)
+    await site.look()
+    status, reason, message = site.conditions()["Verified"]
+    assert (status, reason, message[-15:]) == ("False", "HistoryRewritten", "; verify: range")
+    assert site.conditions()["Stalled"][2] == (
+        f"the branch was rewritten: {aside[:12]} does not descend from {trusted[:12]}, which was trusted last; "
+        f"push a commit on top of that one, or run 'opsconductor accept {aside}' on the server"
+    )
+    assert sync.view(site.loop.sync, SyncView(), SystemClock().now()).signed, "else gates say that they are advisory"
+
+
+async def test_a_trust_file_that_is_gone_does_not_say_that_nobody_is_held(site: Site) -> None:
+    await site.begin()
+    site.trust = site.folder / "trust"
+    site.loop = site.new_loop()
+    await site.loop.start()
+    site.push({WORK: job("work", "[{run: other}]", "team: web")}, by="ana")
+    await site.look()
+    status, reason, message = site.conditions()["Verified"]
+    assert (status, reason, message[-15:]) == ("False", "TrustUnavailable", "; verify: range")
+
+
 async def test_of_two_files_alike_the_one_that_somebody_signed_is_judged(site: Site) -> None:
     """They are read once, and each has its own commit."""
     await site.begin()

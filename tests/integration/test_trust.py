@@ -205,7 +205,9 @@ def test_rewritten_history_freezes_whoever_signed_it(ground: Ground) -> None:
     assert at(followed) == trusted
     assert followed.stopped is not None
     assert followed.stopped.reason == "HistoryRewritten"
-    assert at(ground.follow(other, trusted, by_name=other)) == other
+    assert followed.mode == "range", "as the Project asks"
+    named = ground.follow(other, trusted, by_name=other)
+    assert (at(named), named.mode) == (other, "range")
 
 
 def test_a_commit_that_was_accepted_by_name_lets_the_chain_go_on(ground: Ground) -> None:
