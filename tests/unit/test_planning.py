@@ -314,6 +314,8 @@ def test_an_inline_job_is_planned_likewise() -> None:
     restricted = catalog(key={"allowedFor": {"matchLabels": {"team": "web"}}})
     assert isinstance(plan_inline(restricted, "ask-1", inline), PlanRefused)
     assert isinstance(plan_inline(restricted, "ask-1", inline, labels={"team": "web"}), Planned)
+    elsewhere = catalog(key={"pools": ["dmz"]})
+    assert isinstance(plan_inline(elsewhere, "ask-1", inline, labels={"team": "web"}), PlanRefused)
 
 
 @pytest.mark.parametrize(("code", "ok"), [(0, True), (7, True), (5, False)])
