@@ -15,6 +15,11 @@ _ORDER = re.compile(rb"tree (parent )*author committer ((encoding|gpgsig|mergeta
 _ID = re.compile(rb"[0-9a-f]{40}")
 _ARMOR = re.compile(rb"-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)-----END SSH SIGNATURE-----\n?")
 _PGP = re.compile(rb"-----BEGIN PGP SIGNATURE-----\n[^-]*(?:-[^-]+)*-----END PGP SIGNATURE-----\n?")
+_PACKETS = re.compile(
+    rb"-----BEGIN PGP SIGNATURE-----\n(?:[A-Za-z]+: [^\n]*\n)*[ \t]*\n"
+    rb"((?:[A-Za-z0-9+/]+\n)*[A-Za-z0-9+/]+={0,2}\n)(?:=[A-Za-z0-9+/]{4}\n)?-----END PGP SIGNATURE-----\n?"
+)
+_SIGNATURE_PACKET = 2
 MOST_BYTES = 1024 * 1024
 """Of a commit object whose signature is looked at."""
 _MOST_SIGNATURE = 64 * 1024
@@ -131,6 +136,42 @@ def ssh_key(signature: bytes) -> SshKey:
         return SshKey(kind.decode("ascii"), key, namespace.decode("ascii"))
     except UnicodeDecodeError as error:
         raise OddError("the signature names no type of key") from error
+
+
+def openpgp_packets(signature: bytes) -> bytes:
+    """What an OpenPGP signature holds, without its armor. Raises OddError for all but packets of signatures.
+
+    Else whoever may push has gpg unpack gigabytes from 300 bytes: it reads compressed packets within a signature, too.
+    """
+    armored = _PACKETS.fullmatch(signature)
+    try:
+        blob = base64.b64decode(b"".join(armored[1].split()) if armored else b"", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise OddError("the signature is not base64") from error
+    at = 0
+    while at < len(blob):
+        kind, at = _packet(blob, at)
+        if kind != _SIGNATURE_PACKET:
+            raise OddError("the signature holds something that is no signature")
+    if not blob or at != len(blob):
+        raise OddError("the signature is cut off, or not as gpg writes it")
+    return blob
+
+
+def _packet(blob: bytes, at: int) -> tuple[int, int]:
+    """The kind of the packet that begins there (RFC 9580 4.2), and where it ends; one without a length has none."""
+    head, one, two = blob[at], *(blob[at + 1 : at + 3].ljust(2, b"\0"))
+    if head & 0xC0 == 0xC0:
+        kind = head & 0x3F
+        if one < 192:
+            return kind, at + 2 + one
+        if one < 224:
+            return kind, at + 3 + ((one - 192) << 8) + two + 192
+        return (kind, at + 6 + int.from_bytes(blob[at + 2 : at + 6], "big")) if one == 0xFF else (-1, at + 1)
+    if not head & 0x80 or head & 3 == 3:
+        return -1, at + 1
+    size = 1 << (head & 3)
+    return head >> 2 & 0xF, at + 1 + size + int.from_bytes(blob[at + 1 : at + 1 + size], "big")
 
 
 def _string(blob: bytes, at: int) -> tuple[bytes, int]:

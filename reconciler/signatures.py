@@ -7,7 +7,7 @@ these programs see is written here: the payload, the signature, and the lines of
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -112,7 +112,8 @@ class Signatures:
     def _openpgp(self, found: Signed, keys: Keys, users: Mapping[str, User]) -> OneSignature:
         if keys.openpgp_home is None:
             return Untrusted("unknownKey", "it is an OpenPGP signature, and the trust file names no OpenPGP keys")
-        with self._written(found, "") as place:
+        packets = signedcommit.openpgp_packets(found.signature)
+        with self._written(replace(found, signature=packets), "") as place:
             ask = ("--status-fd", "1", "--verify", str(place / "signature"), "-")
             said = gpg(keys.openpgp_home, *ask, data=place / "payload")
         proven = _fingerprint(said.returncode, said.stdout)

@@ -1,6 +1,7 @@
 """Signatures of commits: whose they are, and which prove nothing. By real keys, made by real git."""
 
 import base64
+import bz2
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -191,6 +192,23 @@ def test_an_openpgp_key_that_only_lies_in_the_keyring_is_nobody_s(ground: Ground
     root = ground.root()
     head = ground.repository.commit({JOB: "# a\n"}, root, by=other, gnupg=gpg)
     assert "to nobody" in why(ground.follow(head, root))
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "after a signature"])
+def test_what_gpg_would_unpack_is_no_signature(ground: Ground, gpg: Gpg, beside: bool) -> None:
+    """It reads compressed packets within one, as deep as they go: 300 bytes keep it busy for longer than it may be."""
+    key = gpg.key("bob@example.org")
+    ground.lines = [f"bob@example.org openpgp:{key}", "@openpgp-keys keys.asc"]
+    gpg.exported(ground.folder / "keys.asc")
+    root = ground.root(user("bob"))
+    raw = ground.repository.raw(ground.commit("a", root))
+    signature = gpg.call("--detach-sign", "-u", key, data=raw) if beside else b""
+    packed = b"\xa3\x03" + bz2.compress(b"\xaf" + b"b\0\0\0\0\0" + bytes(1 << 20))
+    armored = b"-----BEGIN PGP SIGNATURE-----\n\n%s-----END PGP SIGNATURE-----\n"
+    for packets, said in ((signature + packed, "no signature"), (signature, "" if beside else "as gpg writes")):
+        odd = _with(raw, armored % (base64.encodebytes(packets) or b"\n"))
+        followed = ground.follow(ground.repository.stored(odd), root)
+        assert by(followed) == "bob" if not said else said in why(followed)
 
 
 def test_an_openpgp_key_that_has_expired_signs_nothing_more(ground: Ground, gpg: Gpg) -> None:
