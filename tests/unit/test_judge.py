@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engine.graphfacts import NodeRecord
+from engine.graphrepeat import OriginalGraph
 from engine.judge import ActFacts, Cancel, Launch, Refuse, judge, scheduled
 from engine.pinned import dump
 from engine.repetition import Original
-from engine.states import RunState
-from engine.views import RunView
+from engine.states import NodeState, RunState
+from engine.views import NodeView, RunView
 from engine.workflowplan import NodeJob, PinnedWorkflow
 from reconciler.launches import new_run
 from schemas.act import RunRequest
@@ -159,6 +161,38 @@ def test_the_priority_that_somebody_asks_for_is_that_of_a_workflows_jobs_also_0(
         assert isinstance(found.planned.spec, PinnedWorkflow)
         (node,) = [node.action for node in found.planned.spec.nodes if isinstance(node.action, NodeJob)]
         assert (node.priority, found.priority) == (has, own)
+
+
+@pytest.mark.parametrize("how", ["action: rerun", "action: rerun, at: current", "action: resume"])
+@pytest.mark.parametrize(
+    ("asked", "again", "has", "own"),
+    [
+        ("", "", 7, 0),
+        (", priority: 9", "", 9, 9),
+        (", priority: -3", "", -3, -3),
+        (", priority: 9", ", priority: 0", 0, 0),
+        (", priority: 9", ", priority: 4", 4, 4),
+    ],
+)
+def test_a_workflow_done_again_has_the_priority_it_had_where_nobody_asks_for_another(
+    how: str, asked: str, again: str, has: int, own: int
+) -> None:
+    known = catalog(local_target("web-01"), RESTART, FLOW)
+    first = judge(request(f"{{workflowRef: flow{asked}}}"), facts(), known, NOW)
+    assert isinstance(first, Launch) and isinstance(first.planned.spec, PinnedWorkflow)
+    view = RunView(
+        first.run, "flow", known.commit, first.cause, RunState.FAILED, NOW, on_targets=False, finished_at=NOW,
+        workflow=True, priority=new_run(first, known).priority,
+        nodes=(
+            NodeView("job", "restart", (), NodeRecord("first", NodeState.FAILED)),
+            NodeView("approval", None, ("first",), NodeRecord("ask", NodeState.SKIPPED)),
+        ),
+    )  # fmt: skip
+    known_of = facts(original=OriginalGraph(view, first.planned.spec, None))
+    found = judge(request(f"{{{how}, run: {first.run}{again}}}"), known_of, known, NOW)
+    assert isinstance(found, Launch) and isinstance(found.planned.spec, PinnedWorkflow)
+    (node,) = [node.action for node in found.planned.spec.nodes if isinstance(node.action, NodeJob)]
+    assert (found.priority or node.priority, found.priority) == (has, own), "as the journal starts the runs of nodes"
 
 
 @pytest.mark.parametrize(("said", "has"), [("", 7), (", priority: 0", 0), (", priority: 9", 9)])
