@@ -37,7 +37,7 @@ def call(arguments: list[str] | None = None) -> int:
         return exits.FINDINGS
     except Exception as error:  # noqa: BLE001 - the last door: anything that arrives here is a bug of ours
         _say(f"a bug of ours: {type(error).__name__}: {error}")
-        sys.stderr.write(f"    A report is in {_report(error)}; please send it to us.\n")
+        sys.stderr.write(f"    {_reported(error)}\n")
         return exits.BUG
 
 
@@ -54,6 +54,13 @@ def _say(what: object) -> None:
     sys.stderr.write(f"opsconductor: {what}\n")
 
 
+def _reported(error: Exception) -> str:
+    try:
+        return f"A report is in {_report(error)}; please look it through for what is yours alone, and send it to us."
+    except OSError as trouble:
+        return f"No report could be written: {trouble.strerror}."
+
+
 def _report(error: Exception) -> Path:
     import platform
     import tempfile
@@ -63,7 +70,8 @@ def _report(error: Exception) -> Path:
     from opsconductor import __version__
 
     descriptor, name = tempfile.mkstemp(prefix="opsconductor-bug-", suffix=".txt")
-    with os.fdopen(descriptor, "w") as file:
+    # Names of files may be no text.
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(f"opsconductor {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
         file.write(f"{datetime.now(UTC).isoformat()}\ncommand: {' '.join(sys.argv[1:2])}\n\n")
         file.writelines(traceback.format_exception(error))
