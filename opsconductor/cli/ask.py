@@ -289,17 +289,29 @@ def _warn_of_typo(workspace: "Workspace", job: str) -> None:
 
 
 def _check_texts(workspace: "Workspace", job: str, given: list[str]) -> None:
-    """Say how to quote a text that YAML reads as a number or a truth value, before anybody is asked."""
+    """Say how to quote a text that YAML reads as a number or a truth value, before anybody is asked.
+
+    A secret in plain text goes no further: the engine would refuse it, once it is in the history of git.
+    """
     catalog = workspace.definitions().catalog
     meant = (catalog.jobs.get(job) or catalog.workflows.get(job)) if catalog is not None else None
     known = meant.spec.params if meant is not None else {}
     for text in given:
         name, value = _param(text)
+        if known.get(name, {}).get("secret") is True and not (value is None or _names_a_credential(value)):
+            takes = f"-p '{name}={{credentialRef: NAME, field: FIELD}}'"
+            raise UsageError(
+                f"{name!r} is a secret and never stands in git: name the Credential that holds it: {takes}"
+            )
         plain = text.partition("=")[2]
         read_otherwise = isinstance(value, bool | int | float) or not plain  # `null` leaves the param out
         if known.get(name, {}).get("type") == "string" and read_otherwise:
             quoted = f"""-p '{name}="{plain}"'"""
             raise UsageError(f"-p {text}: {name!r} is text, and this is read as {_kind(value)}; quote it: {quoted}")
+
+
+def _names_a_credential(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"credentialRef", "field"}
 
 
 def _kind(value: Any) -> str:
