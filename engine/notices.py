@@ -110,7 +110,9 @@ def subjects(event: Event, catalog: Catalog) -> tuple[Subject, ...]:
         named = (("Job", spec.job_ref), ("Workflow", spec.workflow_ref), ("Discovery", spec.discovery_ref))
         found += [(kind, name) for kind, name in named if name is not None]
     if event.kind == "Job" and event.name not in catalog.jobs:
-        found += [("Discovery", name) for name in catalog.discoveries if scan_name(name) == event.name]
+        scanned = event.name.removeprefix(scan_name(""))
+        discovery = catalog.name_now("Discovery", scanned, event.naming)
+        found += [("Discovery", discovery)] if scanned != event.name and discovery in catalog.discoveries else []
     cause = event.data.get("cause")
     if isinstance(cause, Mapping) and cause.get("kind") == "schedule":
         found.append(("Schedule", catalog.name_now("Schedule", str(cause.get("name")), event.naming)))

@@ -31,6 +31,7 @@ class ScanRow:
 _OF = discoveries.c.name == bindparam("which")
 _GET = select(discoveries).where(_OF)
 _ALL = select(discoveries).order_by(discoveries.c.name)
+_NAMES = select(discoveries.c.name)
 _OPEN = select(discoveries.c.name).where(~discoveries.c.settled).order_by(discoveries.c.scanned_at)
 _AGAIN = (
     update(discoveries)
@@ -80,6 +81,22 @@ def settle(tx: Connection, name: str, run: str, report: Mapping[str, Any] | None
         return False
     outbox.add(tx, TOPIC, name)
     return True
+
+
+def follow(tx: Connection, former: Mapping[str, str]) -> None:
+    """What is kept under a former name is of the Discovery's name of now. Of two scans the newer one stays, to be
+    looked at, with what came of the one under the name of now."""
+    for old in sorted(former.keys() & set(tx.execute(_NAMES).scalars())):
+        today, was = former[old], get(tx, old)
+        now = get(tx, today)
+        if was is not None and now is None:
+            tx.execute(update(discoveries).where(discoveries.c.name == old).values(name=today))
+        elif was is not None and now is not None:
+            if was.scanned_at > now.scanned_at:
+                newer = {"to_run": was.run, "to_scan": was.scan, "to_scanned_at": was.scanned_at}
+                tx.execute(_AGAIN, {"which": today} | newer)
+            tx.execute(delete(discoveries).where(discoveries.c.name == old))
+        outbox.add_all(tx, ((TOPIC, old), (TOPIC, today)))
 
 
 def forget(tx: Connection, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Renames: what is known of a job or workflow goes on under the name that it has in the commit in force.
+"""Renames: what is known of a job, a workflow or a Discovery goes on under the name that it has in the commit in force.
 
 A run keeps the name that its job had when it began, in its id, its plan and its file. By `known_as` it is a part of the
 past of today's job: its history, its failures in a row, its run before.
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, select, update
 
 from engine.catalog import Catalog
 from engine.concurrency import renamed_groups
-from journal import counts, names, outbox
+from journal import counts, discoveries, names, outbox
 from journal.portions import portions
 from journal.tables import AnyRow, runs
 
@@ -48,6 +48,7 @@ def follow(tx: Connection, catalog: Catalog) -> None:
         (topic, old): name for kind, topic in _TOPICS.items() for old, name in catalog.renamed.get(kind, {}).items()
     }
     counts.rename(tx, former)
+    discoveries.follow(tx, catalog.renamed.get("Discovery", {}))
     _regroup(tx, renamed_groups(catalog))
 
 

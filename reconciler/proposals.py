@@ -90,10 +90,14 @@ class Proposals:
             catalog = self.active
             if catalog is None:
                 return
-            if name not in catalog.discoveries:
+            today = catalog.name_now("Discovery", name)
+            if today not in catalog.discoveries:
                 await self._journal.write(lambda tx, name=name: discoveries.forget(tx, name))  # type: ignore[misc]
                 continue
-            await self._propose(catalog, catalog.discoveries[name].spec.propose.branch, now)
+            if today != name:  # a run that began under the former name
+                former = {name: today}
+                await self._journal.write(lambda tx, former=former: discoveries.follow(tx, former))  # type: ignore[misc]
+            await self._propose(catalog, catalog.discoveries[today].spec.propose.branch, now)
         await self._leave_behind(now)
 
     async def _gather(self) -> None:
@@ -277,7 +281,8 @@ def _scanned(catalog: Catalog, row: ScanRow) -> Scanned | None:
     except ValueError as error:
         log.warning("what a scan found cannot be read", discovery=row.name, error=str(error))
         return None
-    return Scanned(catalog.discoveries[row.name], scan, last)
+    former = frozenset(catalog.former_names("Discovery", row.name))
+    return Scanned(catalog.discoveries[row.name], scan, last, former)
 
 
 def _gathered(conn: Connection, name: str, job: str) -> Scan | None:

@@ -6,7 +6,7 @@ are the inventory's to say; everything else of a document is people's, once it i
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -27,13 +27,16 @@ def labels(listed: Listed) -> dict[str, str]:
     return {f"{PREFIX}{group}": MEMBER for group in listed.groups}
 
 
-def matched(hosts: Sequence[SeenHost], targets: Mapping[str, Target], discovery: str) -> Matched:
-    """By the names that its own Targets were proposed under; a Target of others is met by its address, or its name."""
+def matched(hosts: Sequence[SeenHost], targets: Mapping[str, Target], names: Collection[str]) -> Matched:
+    """By the names that its own Targets were proposed under; a Target of others is met by its address, or its name.
+
+    `names` are those that the Discovery has and had.
+    """
     ours: dict[str, str] = {}
     others: dict[str, list[str]] = {}
     for name, target in sorted(targets.items()):
         noted = target.metadata.annotations
-        if noted.get(OF) == discovery and NAME in noted:
+        if noted.get(OF) in names and NAME in noted:
             ours.setdefault(noted[NAME], name)
         elif target.spec.host is not None:
             others.setdefault(_plain(target.spec.host), []).append(name)

@@ -53,11 +53,13 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A Discovery and its last scan. `last_seen` is when each of its Targets was seen before that."""
+    """A Discovery and its last scan. `last_seen` is when each of its Targets was seen before that; `former` are names
+    that it had, under which Targets were proposed that are still its own."""
 
     discovery: Discovery
     scan: Scan
     last_seen: Mapping[str, datetime] = field(default_factory=dict)
+    former: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class _One:
     def __init__(self, draft: _Draft, scanned: Scanned) -> None:
         self._draft, self._scan = draft, scanned.scan
         self._discovery, self._spec = scanned.discovery, scanned.discovery.spec
+        self._names = scanned.former | {scanned.discovery.name}
         self._before = scanned.last_seen
         self._seen: dict[str, datetime] = {}
         self._new_hosts = 0
@@ -219,7 +222,7 @@ class _One:
 
     def _matched(self, hosts: Sequence[SeenHost]) -> Matched:
         if self._scan.listing:
-            return listing.matched(hosts, self._draft.targets, self._discovery.name)
+            return listing.matched(hosts, self._draft.targets, self._names)
         return matched(hosts, map(known, self._draft.targets.values()))
 
     def _trouble(self) -> str | None:
@@ -231,7 +234,7 @@ class _One:
         )
 
     def _ours(self, target: Target) -> bool:
-        return target.metadata.annotations.get(OF) == self._discovery.name
+        return target.metadata.annotations.get(OF) in self._names
 
     def _ignored(self, host: SeenHost, name: str | None) -> Row:
         """One that is a Target already stays as it is: it is there."""

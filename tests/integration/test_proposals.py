@@ -1,5 +1,7 @@
 """From what a scan saw to the forge: a branch with one commit, and the message by which a pull request is opened."""
 
+from datetime import timedelta
+
 import pygit2
 
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
@@ -55,6 +57,40 @@ async def test_a_proposal_is_a_commit_and_a_pull_request_that_later_scans_write_
     (pull,) = site.forge.pulls
     assert pull["title"] == "Discovery lan: 2 new"
     assert "`http:80`<br>`80: '\\|<!-- @everyone`" in pull["body"]
+
+
+async def test_a_renamed_discovery_goes_on_with_what_it_saw(site: Told) -> None:
+    """Its report, and when its Targets were seen: also by a run that began under the former name."""
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN})
+    await site.look()
+    await scanned(site, "discover-lan-1", host(5))
+    repository = pygit2.Repository(str(site.source))
+    found = repository[repository.branches[BRANCH].target].peel(pygit2.Tree)["definitions/targets/host-10-1-0-5.yaml"]
+    assert isinstance(found, pygit2.Blob)
+    merged = {"definitions/targets/host-10-1-0-5.yaml": found.data.decode()}
+    office = LAN.replace("name: lan", "name: office, previousNames: [lan]").replace(
+        "spec: {", "spec: {propose: {staleAfter: 1s}, "
+    )
+    site.commit(MAIN, site.files() | merged | {"definitions/lan.yaml": office})
+    await site.look()
+    (before,) = await site.journal.read(discoveries.every)
+    assert (before.name, set(before.last_seen)) == ("office", {"host-10-1-0-5"})
+    assert before.report is not None
+
+    now = site.journal.clock.now() + timedelta(minutes=1)
+    scan = to_json(Scan("lan", "discover-lan-2", now, now, 254, ()))
+    fence = Fence(RunId("discover-lan-2"), 1)
+    await site.journal.write(lambda tx: discoveries.scanned(tx, fence, "lan", scan, now))
+    await site.loop.proposals.work(now)
+    (row,) = await site.journal.read(discoveries.every)
+    assert (row.name, row.run, row.settled, row.last_seen) == ("office", fence.run, True, before.last_seen)
+    assert row.report is not None
+    (gone,) = row.report["hosts"]
+    assert (gone["change"], gone["lastSeen"]) == ("gone", before.last_seen["host-10-1-0-5"])
+    tip = repository[repository.branches[BRANCH].target].peel(pygit2.Tree)
+    proposed = tip["definitions/targets/host-10-1-0-5.yaml"]
+    assert isinstance(proposed, pygit2.Blob)
+    assert b"stale: " in proposed.data
 
 
 async def test_who_wants_none_gets_the_branch_alone(site: Told) -> None:

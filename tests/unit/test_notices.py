@@ -379,6 +379,9 @@ def test_a_scan_is_told_by_rules_about_its_discovery() -> None:
     chosen = rule(BAD, select={"kinds": ["Discovery"], "selector": {"matchLabels": {"site": "eu"}}})
     assert notices.selects(chosen.select, about)
     assert not notices.selects(chosen.select, notices.subjects(event(BAD, "net"), known))
+    found["metadata"] |= {"name": "office", "previousNames": ["net"]}  # a run keeps the name that it began with
+    renamed = compiled("\n".join(f"{key}: {json.dumps(value)}" for key, value in found.items()))
+    assert notices.selects(chosen.select, notices.subjects(event(BAD, "discover-net"), renamed))
 
 
 def test_what_a_scan_found_is_told_in_numbers(catalog: Catalog) -> None:
