@@ -104,7 +104,9 @@ def _off_the_clock(spec: ScheduleSpec, instant: datetime, zone: str) -> Iterator
 def _off_the_rule(spec: ScheduleSpec, text: str, instant: datetime, zone: str) -> Iterator[str]:
     wall = instant.astimezone(zones.zone(zone)).replace(tzinfo=None)
     said = f'rrule: "{_one_line(text)}"'
-    if not recurrence.at_wall(spec, wall, zone):
+    if recurrence.excepted(spec, instant, zone):
+        yield f"{said}: its EXDATE leaves out {format_instant(instant)}"
+    elif not recurrence.at_wall(spec, wall, zone):
         begin = "" if spec.start_at else ", counted from 1970-01-01T00:00 since there is no startAt"
         yield f"{said} does not name {wall:%A %Y-%m-%d %H:%M:%S} in {zone}{begin}"
     elif (until := rulewalls.until_instant(rrule.parse(text))) is not None and instant > until:

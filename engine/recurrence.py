@@ -134,6 +134,20 @@ def at_wall(spec: ScheduleSpec, wall: datetime, zone_default: str | None) -> boo
     return True
 
 
+def excepted(spec: ScheduleSpec, instant: datetime, zone_default: str | None) -> bool:
+    """Whether a rule would be due at an instant, did an EXDATE in UTC not leave it out."""
+    if instant not in _instants_left_out(spec, zone_default):
+        return False
+    named = _named_by_rule(spec, zone_of(spec, zone_default), *_within(spec, instant - TICK, instant))
+    return next(named, None) is not None
+
+
+def _instants_left_out(spec: ScheduleSpec, zone_default: str | None) -> frozenset[datetime]:
+    if spec.rrule is None:
+        return frozenset()
+    return _walls(spec, spec.rrule, zones.zone(zone_of(spec, zone_default))).instants_left_out
+
+
 def zone_of(spec: ScheduleSpec, zone_default: str | None) -> str:
     """The name of the schedule's time zone: its own, else the project's, else UTC."""
     return spec.time_zone or zone_default or "UTC"
@@ -171,12 +185,15 @@ def _count(spec: ScheduleSpec, after: datetime, until: datetime, zone_default: s
     count = _wall_counter(spec, zone_of(spec, zone_default))
     if count is None:
         return sum(1 for _ in instants(spec, after, until, zone_default=zone_default))
+    left_out = _instants_left_out(spec, zone_default)
     found = 0
     for begin, end, offset in dst.steady(after, until, zones.zone(zone_of(spec, zone_default))):
         if offset is None:
             found += sum(1 for _ in instants(spec, begin, end, zone_default=zone_default))
         else:
+            walls = [_wall(instant, offset) for instant in left_out if begin < instant <= end]
             found += count(_wall(begin, offset), _wall(end, offset))
+            found -= sum(1 for wall in walls if at_wall(spec, wall, zone_default))
     return found
 
 
@@ -221,6 +238,12 @@ def by_cron(text: str, zone_name: str, changes: Dst, after: datetime) -> Iterato
 
 
 def _by_rule(spec: ScheduleSpec, zone_name: str, after: datetime, until: datetime) -> Iterator[datetime]:
+    left_out = _instants_left_out(spec, zone_name)
+    return (instant for instant in _named_by_rule(spec, zone_name, after, until) if instant not in left_out)
+
+
+def _named_by_rule(spec: ScheduleSpec, zone_name: str, after: datetime, until: datetime) -> Iterator[datetime]:
+    """The same with those that EXDATE in UTC leaves out."""
     assert spec.rrule is not None
     where = zones.zone(zone_name)
     walls = _walls(spec, spec.rrule, where)

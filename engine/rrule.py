@@ -42,7 +42,12 @@ class Rule:
     """BYSETPOS."""
     week_start: str = "MO"
     exdates: tuple[str, ...] = ()
-    """Days, and times in local time, that are left out."""
+    """Days, times in local time, and instants in UTC (they end in Z) that are left out."""
+
+    @property
+    def names_instants(self) -> bool:
+        """Whether an EXDATE is an instant in UTC: which local time that is, only a zone tells."""
+        return any(text.endswith("Z") for text in self.exdates)
 
     @property
     def elapsed(self) -> bool:
@@ -97,9 +102,9 @@ def _exdates(line: str, offset: int) -> Iterator[str]:
         hint = "below a rule stand lines of EXDATE only, as in EXDATE:20261225,20261231T180000"
         raise RuleError(f"'{line.strip()[:40]}' is no EXDATE", hint, offset, max(1, len(line)))
     for word, at in _words("EXDATE", values.upper(), offset + len(name) + 1):
-        if word.endswith("Z") or not _is_time(word):
-            hint = "write days and local times, as in EXDATE:20261225,20261231T180000"
-            raise RuleError(f"'{word[:40]}' is no day or local time", hint, at, max(1, len(word)))
+        if not _is_time(word):
+            hint = "write days, local times and instants in UTC, as in EXDATE:20261225,20261231T180000,20270101T110000Z"
+            raise RuleError(f"'{word[:40]}' is no day or time", hint, at, max(1, len(word)))
         yield word
 
 

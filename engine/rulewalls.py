@@ -70,8 +70,13 @@ class Walls:
         """Whether it follows elapsed time: HOURLY and finer do."""
         return self.rule.elapsed
 
+    @cached_property
+    def instants_left_out(self) -> frozenset[datetime]:
+        """EXDATE in UTC, as instants: which of its wall times they are, the zone of whoever asks says."""
+        return frozenset(_instant(text) for text in self.rule.exdates if text.endswith("Z"))
+
     def after(self, begin: datetime, until: datetime) -> Iterator[datetime]:
-        """Those in [begin, until], EXDATE left out."""
+        """Those in [begin, until], EXDATE left out where it is in local time."""
         begin, until = max(begin, self._start), min(until.replace(microsecond=0), self.last)
         found = self._between(begin, until)
         if self.rule.count is not None:
@@ -376,9 +381,10 @@ def _second_of(moment: datetime | time) -> int:
 
 
 class _ExDates:
-    """The days and times that a rule leaves out."""
+    """The days and local times that a rule leaves out."""
 
-    def __init__(self, texts: tuple[str, ...]) -> None:
+    def __init__(self, exdates: tuple[str, ...]) -> None:
+        texts = [text for text in exdates if not text.endswith("Z")]
         self._days = {_read(text).date() for text in texts if "T" not in text}
         self._walls = {_read(text) for text in texts if "T" in text}
 
@@ -395,7 +401,11 @@ class _ExDates:
 def until_instant(rule: Rule) -> datetime | None:
     """The last instant of an UNTIL in UTC; None where it has none, or one in local time."""
     until = rule.until
-    return _read(until[:-1]).replace(tzinfo=UTC) if until is not None and until.endswith("Z") else None
+    return _instant(until) if until is not None and until.endswith("Z") else None
+
+
+def _instant(text: str) -> datetime:
+    return _read(text[:-1]).replace(tzinfo=UTC)
 
 
 def _read(text: str) -> datetime:

@@ -61,7 +61,8 @@ class ScheduleSpec(Model):
     rrule: str | None = Field(
         default=None,
         description=(
-            "RFC 5545 rule in local time, counted from startAt; lines of EXDATE may follow. "
+            "RFC 5545 rule in local time, counted from startAt; lines of EXDATE may follow, with days, local times, or "
+            "instants in UTC. "
             "UNTIL is inclusive; a day without a time is its midnight, with which it begins."
         ),
         examples=["FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18;BYMINUTE=0;BYSECOND=0"],

@@ -54,6 +54,11 @@ def _rule(authored: Authored, text: str, path: Path) -> Iterator[Diagnostic]:
     if not read.whole_days:
         hint = "use FREQ=DAILY, WEEKLY, MONTHLY or YEARLY, without BYHOUR, BYMINUTE and BYSECOND"
         yield Diagnostic(authored.span(*path), "OC507", "a calendar has whole days, and this rule names times", hint)
+    elif read.names_instants:
+        hint = "name the days, as in EXDATE:20261225"
+        yield Diagnostic(
+            authored.span(*path), "OC507", "a calendar has whole days, and its EXDATE is an instant in UTC", hint
+        )
     elif not read.names_days:
         hint = "a calendar has no start to count from: name the days by BYDAY, BYMONTH, BYMONTHDAY"
         message = "which days the rule means depends on where it starts"
