@@ -101,7 +101,11 @@ def _gitlab(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven
         return Unproven("notSigned", "there is neither a webhook-signature nor an x-gitlab-token")
     if not _same(given, secret):
         return Unproven("badSignature", "the token is another one")
-    return _by_delivery(_named(incoming, "idempotency-key") or _named(incoming, "x-gitlab-event-uuid"), kind)
+    if (delivery := _named(incoming, "idempotency-key")) is not None:
+        return _by_delivery(delivery, kind)
+    # An older GitLab gives this alone, and the same to all webhooks that one of them leads to ("Delivery headers").
+    shared = _named(incoming, "x-gitlab-event-uuid")
+    return _by_delivery(None, kind) if shared is None else Proven(_signed_key(incoming, shared, kind), shared, kind)
 
 
 def _generic(secret: str, incoming: Incoming, now: datetime) -> Proven | Unproven:

@@ -59,6 +59,18 @@ def test_the_id_that_a_sender_gives_tells_its_events_apart(header: str) -> None:
     assert _key("generic", _bare()) != _key("generic", _bare())
 
 
+def test_webhooks_of_gitlab_that_share_an_event_uuid_are_told_apart_by_what_they_say() -> None:
+    """It names all webhooks that one led to; where there is an Idempotency-Key, that alone is the id."""
+    bare = {"x-gitlab-event": "Push Hook", "x-gitlab-token": SECRET}
+    shared = {**bare, "x-gitlab-event-uuid": "one"}
+    assert _key("gitlab", shared) == _key("gitlab", shared)
+    assert _key("gitlab", shared) != _key("gitlab", shared, b"{}")
+    assert _key("gitlab", shared) != _key("gitlab", {**shared, "x-gitlab-event-uuid": "two"})
+    named = {**shared, "idempotency-key": "one"}
+    assert _key("gitlab", named) == _key("gitlab", {**named, "x-gitlab-event-uuid": "two"}, b"{}")
+    assert _key("gitlab", bare) != _key("gitlab", bare)
+
+
 def test_a_signed_body_without_an_id_is_its_own_identity() -> None:
     signed = {"x-hub-signature-256": github(BODY)["x-hub-signature-256"]}
     named = {**signed, "x-github-event": "push"}
