@@ -143,7 +143,11 @@ _DROP = delete(messages).where(
         )
     ),
 )
-_OVER = or_(messages.c.lease_until < bindparam("now"), messages.c.lease_until > bindparam("latest"))
+# No lease ends at nought: but by a range that always holds SQLite takes the index of the leases, and never another.
+_OVER = and_(
+    messages.c.lease_until > 0,
+    or_(messages.c.lease_until < bindparam("now"), messages.c.lease_until > bindparam("latest")),
+)
 _LOST = select(messages.c.seq).where(_SENDING, _OVER)
 _NEXT_TRY, _NEXT_RELEASE = (
     select(func.min(at)).where(_WAITING, at > bindparam("now", type_=Instant))
