@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from engine import builtin, runnerlabels
+from engine import builtin
 from engine.names import NOTHING, Ledger
 from engine.plugins import NO_PARTS
+from engine.runs import runnerlabels
 from engine.vendored import Library
 from schemas.calendar import Calendar, Window
 from schemas.credential import Credential
@@ -28,7 +29,7 @@ from schemas.trigger import Trigger
 from schemas.workflow import Workflow
 
 if TYPE_CHECKING:
-    from engine.calendarfile import CalendarFile
+    from engine.times.calendarfile import CalendarFile
 
 DEFAULT_POOL = "default"
 _USABLE = ("ssh", "winrm", "http", "local")

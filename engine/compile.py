@@ -23,7 +23,7 @@ from schemas.project import DEFAULT_INCLUDE, Project
 from schemas.reader import ANY_KIND, Authored, ParsedFile
 
 if TYPE_CHECKING:
-    from engine.calendarfile import CalendarFile
+    from engine.times.calendarfile import CalendarFile
 
 PROJECT_FILE = "opsconductor.yaml"
 TEMPLATE_READ = 128 * 1024
@@ -302,8 +302,8 @@ def _readable(files: Mapping[str, bytes]) -> "dict[str, CalendarFile]":
     """Of the others `engine.checks.calendars` says what is wrong with them."""
     if not files:
         return {}
-    from engine.calendarfile import CalendarFileError  # few have any: rules take long to load
-    from engine.calendarfile import read as read_calendar
+    from engine.times.calendarfile import CalendarFileError  # few have any: rules take long to load
+    from engine.times.calendarfile import read as read_calendar
 
     found: dict[str, CalendarFile] = {}
     for path, data in files.items():

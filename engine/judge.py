@@ -6,24 +6,24 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from engine import recurrence
-from engine.admission import Admitted, KeptOut, judged
 from engine.catalog import Catalog
 from engine.checks import everything
-from engine.concurrency import Membership, group_of, named, renamed_groups
-from engine.contexts import RunFacts
-from engine.expression import ExpressionError
-from engine.graphfacts import NodeRecord
-from engine.graphrehearsal import rehearse_graph
-from engine.graphrepeat import OriginalGraph, taken_over
+from engine.expressions.contexts import RunFacts
+from engine.expressions.expression import ExpressionError
 from engine.identity import Cause, RunId, run_id, scan_name
-from engine.planning import Planned, plan_inline, plan_run
-from engine.refused import PlanRefused
-from engine.rehearsal import Rehearsal, rehearse
-from engine.repetition import NotRepeatable, Original, Records, repeated
-from engine.scanplan import as_job, plan_scan
-from engine.windows import Windows, subjects_of
-from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
+from engine.runs.concurrency import Membership, group_of, named, renamed_groups
+from engine.runs.planning import Planned, plan_inline, plan_run
+from engine.runs.refused import PlanRefused
+from engine.runs.rehearsal import Rehearsal, rehearse
+from engine.runs.repetition import NotRepeatable, Original, Records, repeated
+from engine.runs.scanplan import as_job, plan_scan
+from engine.schedules.admission import Admitted, KeptOut, judged
+from engine.schedules.windows import Windows, subjects_of
+from engine.times import recurrence
+from engine.workflows.graphfacts import NodeRecord
+from engine.workflows.graphrehearsal import rehearse_graph
+from engine.workflows.graphrepeat import OriginalGraph, taken_over
+from engine.workflows.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.envelope import Document
 from schemas.job import Job, JobSpec

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.catalog import connection_of
 from engine.members import Members, Targets
-from engine.pinned import PlannedStep, Script, Use, every
+from engine.runs.pinned import PlannedStep, Script, Use, every
 from engine.selection import matches
 from schemas.act import RunRequest
 from schemas.credential import CredentialSpec

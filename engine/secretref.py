@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from engine.expression import ExpressionError, Hole, compile_text, split
+from engine.expressions.expression import ExpressionError, Hole, compile_text, split
 
 
 @dataclass(frozen=True, slots=True)

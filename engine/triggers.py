@@ -11,14 +11,14 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.checks.triggers import MAX_CHAIN
-from engine.expression import ExpressionError, condition, render, to_text
+from engine.expressions.expression import ExpressionError, condition, render, to_text
 from engine.globs import matches
 from engine.identity import Cause, run_id
 from engine.judge import Launch, Refuse
-from engine.planning import plan_run
-from engine.refused import PlanRefused
-from engine.views import RunView
-from engine.workflowplan import plan_workflow
+from engine.runs.planning import plan_run
+from engine.runs.refused import PlanRefused
+from engine.status.views import RunView
+from engine.workflows.workflowplan import plan_workflow
 from schemas.job import JobSpec
 from schemas.quantities import format_instant
 from schemas.trigger import Trigger

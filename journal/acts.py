@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, upd
 
 from engine.identity import RunId
 from journal import outbox, points
-from journal.portions import portions
-from journal.tables import AnyRow, acts, runs
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, acts, runs
 
 ActState = Literal["accepted", "refused", "done"]
 _AFTER: Mapping[str | None, frozenset[str]] = {

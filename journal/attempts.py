@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from engine.identity import RunId
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
 from engine.states import StepState
-from engine.workflowplan import PinnedWorkflow
+from engine.workflows.workflowplan import PinnedWorkflow
 from journal import specs
-from journal.portions import portions
-from journal.tables import runs, steps
+from journal.databases.portions import portions
+from journal.databases.tables import runs, steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from journal import leaseclock
-from journal.controltables import controllers
+from journal.databases import leaseclock
+from journal.databases.controltables import controllers
+from journal.databases.tables import runners
 from journal.leases import LEASE
-from journal.tables import runners
 
 SIGN = LEASE / 3
 """How often a sign is given."""

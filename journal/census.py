@@ -2,12 +2,12 @@
 
 from sqlalchemy import Connection, func, select
 
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 from journal import outbox, schedules
+from journal.databases.noticetables import channels, messages
+from journal.databases.tables import acts, discoveries, events, facts, nodes, run_targets, runs
+from journal.databases.tables import schedules as clocks
 from journal.facts import TESTED
-from journal.noticetables import channels, messages
-from journal.tables import acts, discoveries, events, facts, nodes, run_targets, runs
-from journal.tables import schedules as clocks
 
 
 def announce(tx: Connection) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from engine.identity import RunId
-from journal.tables import commits, events, runs
+from journal.databases.tables import commits, events, runs
 
 Judgement = Literal["accepted", "rejected", "frozen"]
 KEPT = 500

@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 
 from engine.states import RunState
-from journal.portions import portions
-from journal.tables import AnyRow, Characters, Instant, metadata
-from journal.upsert import Upsert
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, Characters, Instant, metadata
+from journal.databases.upsert import Upsert
 
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 """Upper edges of the classes of durations, in seconds. Their numbers are kept: a change of them needs a new version."""

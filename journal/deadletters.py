@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, literal_column, or_, select, update
 
 from journal import outbox
-from journal.noticetables import messages
+from journal.databases.noticetables import messages
 
 KEPT = timedelta(days=7)
 """So long what was delivered is kept."""

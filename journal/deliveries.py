@@ -25,11 +25,12 @@ from sqlalchemy import (
     update,
 )
 
-from engine.channels import OF_PROJECT
-from journal import leaseclock, letters, notices, outbox, points
+from engine.notifications.channels import OF_PROJECT
+from journal import letters, notices, outbox, points
+from journal.databases import leaseclock
+from journal.databases.noticetables import channels, messages
+from journal.databases.tables import AnyRow, Instant
 from journal.notices import Notice
-from journal.noticetables import channels, messages
-from journal.tables import AnyRow, Instant
 
 LEASE = timedelta(minutes=2)
 """How long after a runner was last heard of a message that it holds may be claimed by another. It renews its own."""

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from journal import outbox
+from journal.databases.tables import AnyRow, discoveries
 from journal.fence import Fence
-from journal.tables import AnyRow, discoveries
 
 TOPIC = "discovery"
 

@@ -25,9 +25,9 @@ from sqlalchemy import (
 )
 
 from engine.identity import RunId
-from engine.views import EventState
+from engine.status.views import EventState
 from journal import outbox, points
-from journal.tables import AnyRow, Instant, events, runs, watches
+from journal.databases.tables import AnyRow, Instant, events, runs, watches
 
 EventKind = Literal["webhook", "run", "definitions", "rejected"]
 MOST_WAITING = 1_000

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from engine.identity import RunId
 from engine.states import RunState
+from journal.databases.tables import evidence
 from journal.fence import Fence
-from journal.tables import evidence
 
 Aftermath = Callable[[Connection], object]
 

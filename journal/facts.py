@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from journal.tables import facts
+from journal.databases.tables import facts
 
 _GET = select(facts.c.value).where(facts.c.key == bindparam("name"))
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, or_, select, update
 
-from journal.controltables import file_parts as parts
-from journal.controltables import files as table
+from journal.databases.controltables import file_parts as parts
+from journal.databases.controltables import files as table
 
 MOST_KEPT = 256 * 1024 * 1024
 """Bytes of all answers together, but for the newest one."""

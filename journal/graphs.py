@@ -1,6 +1,6 @@
 """The graphs of workflows' runs: what is recorded of their nodes, and the runs that nodes have caused.
 
-Every function takes the transaction that it is part of. What comes next is decided in `engine.workflow`.
+Every function takes the transaction that it is part of. What comes next is decided in `engine.workflows.workflow`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,15 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, update
 
-from engine.graphfacts import Child, NodeRecord, OpenGate, Verdict
 from engine.identity import RunId
-from engine.moves import End
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
-from engine.views import NodeView
-from engine.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
+from engine.status.views import NodeView
+from engine.workflows.graphfacts import Child, NodeRecord, OpenGate, Verdict
+from engine.workflows.moves import End
+from engine.workflows.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
 from journal import outbox, points
-from journal.portions import portions
-from journal.tables import AnyRow, Instant, nodes, runs, verdicts
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, Instant, nodes, runs, verdicts
 
 _WAITS = NodeState.WAITING.value
 _OPEN_STATES = tuple(state.value for state in NodeState if not is_final(state))

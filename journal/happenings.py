@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, or_, select
 
-from engine.graphfacts import OpenGate
 from engine.identity import RunId
 from engine.states import RunState, StepState
+from engine.workflows.graphfacts import OpenGate
 from journal import tallies
+from journal.databases.tables import AnyRow, Instant, runs
 from journal.notices import Kind, Notice, happened, happened_all
-from journal.tables import AnyRow, Instant, runs
 from schemas.notification import EventName
 from schemas.quantities import format_instant
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 
 from engine.identity import RunId
 from engine.states import StepState
-from journal.tables import run_targets, runs
+from journal.databases.tables import run_targets, runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from itertools import takewhile
 from sqlalchemy import Boolean, ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select
 
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
+from engine.runs.waits import Wait
 from engine.states import TARGET_SEVERITY, NodeState, RunState, StepState
-from engine.views import JobView, RunBrief, TargetStatusView, TestedView
-from engine.waits import Wait
+from engine.status.views import JobView, RunBrief, TargetStatusView, TestedView
 from journal import facts, outbox, places, points
-from journal.portions import portions
-from journal.tables import AnyRow, causes, decisions, evidence, nodes, run_targets, runs, specs
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, causes, decisions, evidence, nodes, run_targets, runs, specs
 from schemas.project import Retention
 from schemas.quantities import parse_instant
 

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
-from journal import leaseclock
-from journal.controltables import leadership as table
+from journal.databases import leaseclock
+from journal.databases.controltables import leadership as table
+from journal.databases.tables import meta
 from journal.errors import LeadershipLost
-from journal.tables import meta
 
 LEASE = timedelta(seconds=5)
 """How long a leader may be silent. It renews three times in this time."""

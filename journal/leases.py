@@ -11,18 +11,19 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
-from engine import pinned
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec
-from engine.progress import Ending, StepRecord
+from engine.runs import pinned
+from engine.runs.pinned import PinnedSpec
+from engine.runs.progress import Ending, StepRecord
 from engine.states import RUN_TRANSITIONS, RunState, StepState
-from journal import evidence, happenings, leaseclock, outbox, points, runs, specs
+from journal import evidence, happenings, outbox, points, runs, specs
 from journal.causes import cause_from_json
+from journal.databases import leaseclock
+from journal.databases.tables import AnyRow, Instant, run_targets, runners, steps
+from journal.databases.tables import runs as table
 from journal.errors import FenceLost
 from journal.fence import Fence
 from journal.steprecords import records_of
-from journal.tables import AnyRow, Instant, run_targets, runners, steps
-from journal.tables import runs as table
 
 LEASE = timedelta(seconds=12)
 """How long a runner may be silent. It renews three times in this time, so a standstill of 5 s costs it nothing; with a
@@ -35,7 +36,7 @@ MOST_LOST = 3
 class Claim:
     """A run to work on. A resumed one has records of earlier attempts; go on at the first step without an end.
 
-    `records` and `ended_targets` are by target; a job without targets has one, `engine.pinned.RUNNER`.
+    `records` and `ended_targets` are by target; a job without targets has one, `engine.runs.pinned.RUNNER`.
     """
 
     fence: Fence
@@ -181,7 +182,7 @@ def claim(
 ) -> tuple[Claim, ...]:
     """Take up to `limit` queued runs of the pools (None: of every pool), by priority, then by age.
 
-    `needs`: of the runs that ask for labels those that ask for one of these (`engine.runnerlabels`); None: all.
+    `needs`: of the runs that ask for labels those that ask for one of these (`engine.runs.runnerlabels`); None: all.
     """
     if limit <= 0 or (pools is not None and not pools):
         return ()

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select
 
-from engine.views import ChannelView, DeadLettersView
-from journal.noticetables import messages
-from journal.tables import AnyRow
+from engine.status.views import ChannelView, DeadLettersView
+from journal.databases.noticetables import messages
+from journal.databases.tables import AnyRow
 
 _WAITING = messages.c.state == literal_column("'waiting'")
 _SENDING = messages.c.state == literal_column("'sending'")

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, func, select
 from engine.states import RunState
 from journal import facts, outbox
 from journal.counts import Count, every
-from journal.noticetables import messages
-from journal.tables import cursors, nodes, runs
+from journal.databases.noticetables import messages
+from journal.databases.tables import cursors, nodes, runs
 
 _OPEN = runs.c.finished_at.is_(None)
 _DELIVERED = "delivered"

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from journal import letters, outbox, points
-from journal.noticetables import channels, messages
-from journal.tables import Instant
+from journal.databases.noticetables import channels, messages
+from journal.databases.tables import Instant
 
 MOST_NOTICES = 1_000
 """Of a message that tells many events, so many are kept by their ids."""
@@ -40,7 +40,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel as the commit in force has it: `spec` is an `engine.channels.PinnedChannel` as JSON."""
+    """A channel as the commit in force has it: `spec` is an `engine.notifications.channels.PinnedChannel` as JSON."""
 
     name: str
     pool: str

@@ -10,8 +10,8 @@ from sqlalchemy import Column, Connection, Integer, Table, bindparam, delete, fu
 
 from engine.names import Ledger, Name
 from journal import points
+from journal.databases.tables import Characters, metadata
 from journal.errors import Unavailable
-from journal.tables import Characters, metadata
 
 names = Table(
     "names",

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 
 from engine.identity import RunId
 from journal import facts, outbox, points
-from journal.noticetables import notices
-from journal.tables import AnyRow, runs
-from journal.upsert import Upsert
+from journal.databases.noticetables import notices
+from journal.databases.tables import AnyRow, runs
+from journal.databases.upsert import Upsert
 from schemas.notification import EventName
 
 Kind = Literal[

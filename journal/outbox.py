@@ -1,8 +1,8 @@
 """The outbox: which objects have changed, written in the transaction of the change.
 
 A consumer reads the distinct objects after its cursor, does its work, and moves the cursor; doing it again is
-harmless. Order is the order of commits, since writers take turns (`journal.database`). Topics: run job workflow gate
-schedule target request trigger decision sync.
+harmless. Order is the order of commits, since writers take turns (`journal.databases.database`). Topics: run job
+workflow gate schedule target request trigger decision sync.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
 
 from journal import points
-from journal.tables import cursors, outbox
+from journal.databases.tables import cursors, outbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, literal, select, union_all, update
 
-from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, place
 from engine.identity import RunId
+from engine.runs.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, place
+from engine.runs.waits import SHOWN, Wait
 from engine.states import RunState
-from engine.waits import SHOWN, Wait
 from journal import outbox, points
-from journal.tables import AnyRow, Instant, runs
+from journal.databases.tables import AnyRow, Instant, runs
 from schemas.job import OnConflict
 
 _WAITS = (runs.c.finished_at.is_(None), runs.c.state == RunState.WAITING.value)

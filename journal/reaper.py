@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy import Connection
 
-from journal import leaseclock, leases
+from journal import leases
 from journal.clock import Clock
+from journal.databases import leaseclock
+from journal.databases.leaseclock import STEADY
 from journal.errors import Unavailable
-from journal.leaseclock import STEADY
 from journal.leases import LEASE, Reaped
 from journal.store import Journal
 

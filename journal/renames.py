@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, update
 
 from engine.catalog import Catalog
-from engine.concurrency import renamed_groups
+from engine.runs.concurrency import renamed_groups
 from journal import counts, discoveries, names, outbox
-from journal.portions import portions
-from journal.tables import AnyRow, runs
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, runs
 
 _KINDS = {False: "Job", True: "Workflow"}
 _TOPICS = {"Job": "job", "Workflow": "workflow"}

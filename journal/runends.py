@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, case, exists, select
 
 from engine.identity import RunId
 from journal import acts, counts, events, happenings, outbox, places, tallies
-from journal.tables import runs
+from journal.databases.tables import runs
 
 _KIND = case((runs.c.workflow, "Workflow"), else_="Job")
 _STREAK = case((runs.c.workflow, "workflow"), else_="job")

@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from engine.identity import RunId
-from engine.pinned import RUNNER
-from engine.rehearsal import Rehearsal
+from engine.runs.pinned import RUNNER
+from engine.runs.rehearsal import Rehearsal
 from engine.states import RUN_TRANSITIONS, NodeState, RunState, StepState
-from engine.views import RunView, StepView, TargetView
+from engine.status.views import RunView, StepView, TargetView
 from journal import acts, counts, evidence, graphs, leases, outbox, points, schedules
 from journal.causes import cause_to_json
+from journal.databases.tables import AnyRow, causes, run_targets, runs, steps
 from journal.runs import ended, there
-from journal.tables import AnyRow, causes, run_targets, runs, steps
 
 KNOWN = (
     runs.c.seq,

@@ -10,17 +10,17 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from engine import gates
 from engine.identity import RunId
-from engine.resumption import Unprovable
+from engine.runs.resumption import Unprovable
 from engine.states import RUN_TRANSITIONS, RunState, StepState
-from engine.views import RunView
-from engine.workflowplan import PinnedWorkflow
+from engine.status.views import RunView
+from engine.workflows import gates
+from engine.workflows.workflowplan import PinnedWorkflow
 from journal import graphs, leases, outbox, points, runs
+from journal.databases.tables import AnyRow, run_targets, steps
+from journal.databases.tables import runs as table
 from journal.runimport import KNOWN, import_places, import_run, keep_evidence, let_go
 from journal.runs import NewRun
-from journal.tables import AnyRow, run_targets, steps
-from journal.tables import runs as table
 
 Wrote = Literal["ours", "drained", "undrained"]
 """Who wrote the branch last: this engine, or another, that drained before it stopped or did not."""

@@ -10,22 +10,22 @@ from typing import Any, Literal
 from sqlalchemy import CompoundSelect, Connection, Select, bindparam, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
-from engine import runnerlabels
-from engine.concurrency import Demand, InTheWay, Replace, Slot
-from engine.graphfacts import NodeRecord
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec
-from engine.rehearsal import Rehearsal
-from engine.repetition import Records
+from engine.runs import runnerlabels
+from engine.runs.concurrency import Demand, InTheWay, Replace, Slot
+from engine.runs.pinned import PinnedSpec
+from engine.runs.rehearsal import Rehearsal
+from engine.runs.repetition import Records
 from engine.states import RUN_TRANSITIONS, NodeState, RunState
-from engine.workflowplan import PinnedWorkflow
+from engine.workflows.graphfacts import NodeRecord
+from engine.workflows.workflowplan import PinnedWorkflow
 from journal import graphs, outbox, places, points, specs, steprecords
 from journal.causes import cause_to_json
-from journal.portions import portions
+from journal.databases.portions import portions
+from journal.databases.savepoint import in_savepoint
+from journal.databases.tables import AnyRow, Instant, causes, runs
 from journal.runends import ended
 from journal.runviews import counts, get, get_all, open_runs, recent, step_counts
-from journal.savepoint import in_savepoint
-from journal.tables import AnyRow, Instant, causes, runs
 from schemas.job import OnConflict
 
 __all__ = [

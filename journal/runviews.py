@@ -5,16 +5,16 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection, func, select
 
 from engine.identity import RunId
-from engine.pinned import PHASES, RUNNER
-from engine.rehearsal import nodes_of, places_of
+from engine.runs.pinned import PHASES, RUNNER
+from engine.runs.rehearsal import nodes_of, places_of
+from engine.runs.waits import Held, Wait
 from engine.states import RunState, StepState
-from engine.views import NodeView, RunBrief, RunView, StepView, TargetView
-from engine.waits import Held, Wait
+from engine.status.views import NodeView, RunBrief, RunView, StepView, TargetView
 from journal import graphs, history
 from journal import places as groups
 from journal.causes import cause_from_json
-from journal.portions import portions
-from journal.tables import AnyRow, run_targets, runs, steps
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, run_targets, runs, steps
 
 _OPEN = runs.c.finished_at.is_(None)
 

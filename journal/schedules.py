@@ -10,12 +10,12 @@ from typing import Any, cast
 import structlog
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from engine.decide import Decided, ScheduleClock, SkipReason, Skips
 from engine.identity import RunId
-from engine.views import DecisionView
+from engine.schedules.decide import Decided, ScheduleClock, SkipReason, Skips
+from engine.status.views import DecisionView
 from journal import counts, happenings, outbox, points
-from journal.portions import portions
-from journal.tables import AnyRow, decisions, schedules
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, decisions, schedules
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, delete, select, text, update
 
 from journal import outbox
-from journal.portions import portions, portions_alike
-from journal.tables import AnyRow, decisions, schedules
+from journal.databases.portions import portions, portions_alike
+from journal.databases.tables import AnyRow, decisions, schedules
 
 Kept = Callable[[datetime], tuple[datetime, int]]
 """The last instant up to some moment, and the number, of a record of skips that begins at an instant before it."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from engine import runnerlabels
+from engine.runs import runnerlabels
 from engine.states import RunState
-from journal import leaseclock
-from journal.tables import AnyRow, runners
-from journal.tables import runs as table
+from journal.databases import leaseclock
+from journal.databases.tables import AnyRow, runners
+from journal.databases.tables import runs as table
 
 _OPEN = table.c.finished_at.is_(None)
 _SEEN = 500

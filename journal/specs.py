@@ -5,11 +5,12 @@ from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, insert, literal, select
 
-from engine import pinned, workflowplan
-from engine.pinned import PinnedSpec
-from engine.workflowplan import PinnedWorkflow
-from journal.portions import portions
-from journal.tables import specs
+from engine.runs import pinned
+from engine.runs.pinned import PinnedSpec
+from engine.workflows import workflowplan
+from engine.workflows.workflowplan import PinnedWorkflow
+from journal.databases.portions import portions
+from journal.databases.tables import specs
 
 _BODY = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
 _THERE = select(literal(1)).where(specs.c.digest == bindparam("digest"))

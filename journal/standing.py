@@ -5,12 +5,12 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, or_, select, update
 
 from engine.identity import RunId
-from engine.standing import Standing
+from engine.schedules.standing import Standing
 from engine.states import RunState
 from journal import outbox, points
 from journal.causes import cause_from_json
+from journal.databases.tables import AnyRow, runs
 from journal.runs import NewRun
-from journal.tables import AnyRow, runs
 
 _OPEN = runs.c.finished_at.is_(None)
 _SHOWN = (

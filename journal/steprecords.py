@@ -5,16 +5,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from engine.concurrency import Membership
-from engine.graphrepeat import OriginalGraph
 from engine.identity import RunId
-from engine.pinned import Phase
-from engine.progress import StepRecord
-from engine.repetition import Original, Records
+from engine.runs.concurrency import Membership
+from engine.runs.pinned import Phase
+from engine.runs.progress import StepRecord
+from engine.runs.repetition import Original, Records
 from engine.states import StepState
+from engine.workflows.graphrepeat import OriginalGraph
 from journal import runviews
+from journal.databases.tables import AnyRow, runs, steps
 from journal.specs import load, load_workflow
-from journal.tables import AnyRow, runs, steps
 
 _RECORDS = select(steps).where(steps.c.run.in_(bindparam("which", expanding=True))).order_by(steps.c.seq)
 _PLACE = select(

@@ -11,14 +11,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from engine.pinned import RUNNER, Phase
+from engine.runs.pinned import RUNNER, Phase
 from engine.states import STEP_TRANSITIONS, RunState, StepState, is_final
 from journal import evidence, happenings, outbox, points
+from journal.databases.tables import run_targets, runs, steps
+from journal.databases.upsert import Upsert
 from journal.errors import AlreadyStarted, FenceLost
 from journal.evidence import Evidence
 from journal.fence import Fence
-from journal.tables import run_targets, runs, steps
-from journal.upsert import Upsert
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from typing import TypeVar
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError
 
-from journal import facts, faults, leaseclock, points, upgrades
+from journal import facts, points
 from journal.clock import Clock
-from journal.database import Database
+from journal.databases import faults, leaseclock, upgrades
+from journal.databases.database import Database
+from journal.databases.leaseclock import LeaseClock
+from journal.databases.sqlite import File
+from journal.databases.workers import Call, Reader, Watch, Writer, wake
 from journal.errors import Refused, Unavailable
-from journal.leaseclock import LeaseClock
-from journal.sqlite import File
-from journal.workers import Call, Reader, Watch, Writer, wake
 
 T = TypeVar("T")
 
@@ -250,7 +251,7 @@ def database_of(url: str) -> Database:
                 raise Refused("the journal needs a file: sqlite:///<path>")
             return File(Path(parsed.database))
         case "postgresql" | "postgres" | "postgresql+psycopg":
-            from journal.postgresql import Server
+            from journal.databases.postgresql import Server
 
             return Server(parsed)
         case other:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
-from journal.noticetables import tallies
+from journal.databases.noticetables import tallies
 
 _OF_NO_RULE = ""
 _ONE = (tallies.c.rule == bindparam("of"), tallies.c.kind == bindparam("what"), tallies.c.name == bindparam("named"))

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from sqlalchemy import Boolean, ColumnElement, Connection, Select, bindparam, func, select
 
-from engine.decide import SkipReason, Skips
 from engine.identity import RunId
+from engine.schedules.decide import SkipReason, Skips
 from engine.states import NodeState, RunState, StepState
-from journal.portions import portions
-from journal.tables import AnyRow, decisions, nodes, runs, specs, steps
+from journal.databases.portions import portions
+from journal.databases.tables import AnyRow, decisions, nodes, runs, specs, steps
 
 LOOKED_BACK = 20_000
 """So many of the newest runs are looked through for what was active."""

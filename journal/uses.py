@@ -9,9 +9,9 @@ from sqlalchemy import Connection, bindparam, exists, insert, literal, select, u
 
 from engine.identity import RunId
 from engine.states import RunState
+from journal.databases.sqlite import looked_into
+from journal.databases.tables import runs, steady_uses, uses
 from journal.fence import Fence
-from journal.sqlite import looked_into
-from journal.tables import runs, steady_uses, uses
 
 MOST = 100
 """So many of the newest uses are told of one credential."""

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from journal.noticetables import messages
-from journal.tables import Instant, runners
+from journal.databases.noticetables import messages
+from journal.databases.tables import Instant, runners
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Workflows' runs: begun once they have their place, and led from node to node by what `engine.workflow` decides."""
+"""Workflows' runs: begun once they have their place, and led from node to node as `engine.workflows` decides."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,19 +7,19 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from engine.contexts import RunFacts
-from engine.graphfacts import Facts, OpenGate
+from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId, run_id
-from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
 from engine.states import NodeState, RunState, is_final
-from engine.workflow import advance
-from engine.workflowplan import PinnedWorkflow
+from engine.workflows.graphfacts import Facts, OpenGate
+from engine.workflows.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
+from engine.workflows.workflow import advance
+from engine.workflows.workflowplan import PinnedWorkflow
 from journal import graphs, happenings, outbox, points, runs, specs
 from journal.causes import cause_from_json
-from journal.tables import AnyRow, cursors
-from journal.tables import outbox as changes
-from journal.tables import runs as table
+from journal.databases.tables import AnyRow, cursors
+from journal.databases.tables import outbox as changes
+from journal.databases.tables import runs as table
 
 OpenGateOf = Callable[[PinnedWorkflow, Facts, Ask], OpenGate]
 StartOf = Callable[[PinnedSpec, Cause, int | None], datetime | None]

@@ -13,7 +13,7 @@ from opsconductor.exits import UsageError
 from opsconductor.settings import StateFolder
 from opsconductor.telling import store_of
 from reconciler.accepted import ACCEPTANCE, OBSERVED
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 
 
 def accept(state: StateFolder, commit: str, *, database: str | None = None) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from engine.trust import MADE_FOR
-from opsconductor.writtenyaml import as_yaml
+from engine.authority.trust import MADE_FOR
+from opsconductor.authoring.writtenyaml import as_yaml
 from schemas.project import DEFAULT_STATUS_REF
 
 Spec = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 from opsconductor.terminal import chatter, printable
 
 MOST_IN_DATA = 1 << 20

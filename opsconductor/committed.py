@@ -4,8 +4,8 @@ import threading
 from pathlib import Path
 
 from journal.errors import Refused, Unavailable
-from reconciler.committed import Committed, NotThere
-from reconciler.objects import Objects
+from reconciler.repository.committed import Committed, NotThere
+from reconciler.repository.objects import Objects
 from runners.repository import MOST, Entry, NoFile
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalog import Catalog
+from engine.changes.impact import unread
 from engine.compile import Compiled
 from engine.expiry import expiring
-from engine.impact import unread
-from opsconductor import wholefile
+from opsconductor.authoring import wholefile
 from opsconductor.exits import UsageError
 from runners.secretforms import SHORTEST
 from runners.secrets import TEXT_FIELD, Sealed, Secrets

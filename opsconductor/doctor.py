@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine import zones
-from engine.trust import stricter
-from engine.trustfile import TrustFile
+from engine.authority.trust import stricter
+from engine.authority.trustfile import TrustFile
+from engine.times import zones
 from journal.errors import Refused, Unavailable
 from opsconductor.settings import StateFolder
 from reconciler.accepted import ACCEPTED, Accepted
-from reconciler.source import Source
-from reconciler.trust import TRUST_NOBODY, TrustSettings
+from reconciler.authority.trust import TRUST_NOBODY, TrustSettings
+from reconciler.repository.source import Source
 
 _OLDEST_GIT = (2, 30)
 _LITTLE_SPACE = 1 << 30
@@ -121,8 +121,8 @@ def _secrets(state: StateFolder) -> Iterator[Check]:
 
 def _trust(state: StateFolder, trust: TrustSettings) -> Iterator[Check]:
     """Whose commits come into force: the least that settings ask for, the trust file, and where trust began."""
-    from reconciler.keyfiles import KeyFiles
-    from reconciler.signingprograms import TrustUnavailable
+    from reconciler.authority.keyfiles import KeyFiles
+    from reconciler.authority.signingprograms import TrustUnavailable
 
     accepted = _accepted(state)
     mode = stricter(trust.mode, accepted.mode)
@@ -184,7 +184,7 @@ def _repository(source: Source, branch: str) -> Iterator[Check]:
 
 
 async def _look(source: Source, branch: str, folder: Path) -> str | None:
-    from reconciler.mirror import Mirror
+    from reconciler.repository.mirror import Mirror
 
     ref = f"refs/heads/{branch}"
     mirror = Mirror(folder / "mirror.git", source.text, environment=os.environ)

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pygit2
 
-from engine.decide import Skips
 from engine.identity import compact
-from engine.readback import Facts
-from engine.readmodel import (
+from engine.runs.waits import sentence
+from engine.schedules.decide import Skips
+from engine.schedules.why import Ran
+from engine.status.readback import Facts
+from engine.status.readmodel import (
     SYNC,
     ScheduleView,
     SyncView,
@@ -22,8 +24,6 @@ from engine.readmodel import (
     parse_sync_file,
     schedule_path,
 )
-from engine.waits import sentence
-from engine.why import Ran
 
 _MOST_COMMITS = 5_000
 """So far back in the status branch's history the origin of a skip is looked for."""

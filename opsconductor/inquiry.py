@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.readmodel import considered_until
-from engine.recurrence import next_due
-from engine.why import Answer, Definition, Known, answer
+from engine.schedules.admission import Admissions
+from engine.schedules.why import Answer, Definition, Known, answer
+from engine.status.readmodel import considered_until
+from engine.times.recurrence import next_due
+from opsconductor.checking.validation import validate_commit
 from opsconductor.evidence import Evidence
 from opsconductor.repository import Refs, Repository
-from opsconductor.validation import validate_commit
 from opsconductor.workspace import Workspace
 
 _ON_DISK = "the files on disk, since it is not known what is in force"

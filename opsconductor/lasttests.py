@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal import facts, outbox
 from journal.clock import SystemClock
 from journal.store import Journal

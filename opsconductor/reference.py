@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from opsconductor.libraryreference import library_pages
+from opsconductor.authoring.libraryreference import library_pages
 from opsconductor.metrics.page import metrics_page
 from schemas.codes import CODES
 from schemas.kinds import MODELS, NOT_ACTED_ON

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 
 _SENTENCES = {"run": "would run", "skip": "would be skipped", "fail": "would fail", "depends": "depends"}
 _NODE_SENTENCES = {"gate": "would ask for approval", "wait": "would wait {}"}

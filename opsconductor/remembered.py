@@ -8,7 +8,7 @@ import contextlib
 from pathlib import Path
 
 from opsconductor.settings import default_state
-from reconciler.source import Source
+from reconciler.repository.source import Source
 
 _KEY = "opsconductor.state"
 

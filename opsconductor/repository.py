@@ -1,7 +1,7 @@
 """The user's own checkout, as the command line sees it: read definitions and status, push acts.
 
 GitPython and the user's git configuration (credentials, signing) serve here and nowhere else: the engine itself reads
-git through `reconciler.mirror` and `reconciler.objects` alone.
+git through `reconciler.repository.mirror` and `reconciler.repository.objects` alone.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from opsconductor import gitsettings
 from opsconductor.exits import UsageError
 from opsconductor.owncache import own_cache
 from opsconductor.settings import parse_source
-from reconciler.source import Source, redacted
+from reconciler.repository.source import Source, redacted
 from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Repository:
 
     def changed(self, before: str, now: str | None) -> tuple[str, ...]:
         """The paths that differ between two commits; None: the files on disk that git does not ignore."""
-        from reconciler.objects import Objects
+        from reconciler.repository.objects import Objects
 
         if now is not None:
             return Objects(self.git_dir).changed(before, now)

@@ -13,12 +13,12 @@ from typing import Any
 import typer
 
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 from engine.states import RunState, is_final
 from journal.errors import Refused, Unavailable
 from opsconductor import exits
-from opsconductor.dashboardlogs import DashboardLogs
 from opsconductor.rehearsed import is_dry, lines
+from opsconductor.service.dashboardlogs import DashboardLogs
 from opsconductor.settings import StateFolder
 from opsconductor.terminal import chatter, printable
 from opsconductor.workspace import Workspace

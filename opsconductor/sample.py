@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from opsconductor import ci, editors, gitsettings
+from opsconductor import ci, gitsettings
+from opsconductor.authoring import editors
 from opsconductor.exits import UsageError
 from opsconductor.remembered import remember
 from opsconductor.settings import StateFolder, default_state, parse_source

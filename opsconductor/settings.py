@@ -10,16 +10,16 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from journal.errors import Refused
-from opsconductor.address import Address, Pages
 from opsconductor.exits import UsageError
-from opsconductor.loglines import Format
-from reconciler.source import Source, parse
-from reconciler.trust import TRUST_NOBODY, TrustSettings
+from opsconductor.service.address import Address, Pages
+from opsconductor.service.loglines import Format
+from reconciler.authority.trust import TRUST_NOBODY, TrustSettings
+from reconciler.repository.source import Source, parse
 from runners.secrets.sources import Host, VaultServer
 
 
 def parse_source(text: str) -> Source:
-    """The SOURCE of a call, as `reconciler.source.parse` reads it. Raises UsageError for what no engine could serve."""
+    """The SOURCE of a call, as the reconciler reads it. Raises UsageError for what no engine could serve."""
     try:
         return parse(text)
     except Refused as error:

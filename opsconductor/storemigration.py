@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from journal import leadership, transfer
-from journal.database import Database
+from journal import leadership
+from journal.databases import transfer
+from journal.databases.database import Database
+from journal.databases.transfer import Moved
 from journal.store import database_of
-from journal.transfer import Moved
 from opsconductor.exits import UsageError
 from opsconductor.lock import held
 from opsconductor.settings import StateFolder
-from reconciler import claim, owner, rebuild
+from reconciler.publication import claim, owner, rebuild
 
 
 def to_database(state: StateFolder, url: str) -> Moved:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, assert_never
 
 from engine.catalog import Catalog
-from engine.channels import pinned
+from engine.notifications.channels import pinned
 from journal import deadletters, letters
 from journal.clock import SystemClock
 from journal.letters import Letter

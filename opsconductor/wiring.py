@@ -16,20 +16,21 @@ from journal import spans
 from journal.clock import Clock, SystemClock
 from journal.errors import Refused
 from journal.store import Journal
-from opsconductor import exits, loglines, traces
-from opsconductor.address import Address
-from opsconductor.askedfiles import AskedFiles, FirstOf
+from opsconductor import exits, traces
+from opsconductor.checking.garbage import settled
 from opsconductor.committed import MirroredFiles
-from opsconductor.controller import Controller
-from opsconductor.garbage import settled
-from opsconductor.health import alive
 from opsconductor.lock import held
-from opsconductor.loglines import Format
-from opsconductor.runner import LoneRunner, RunnerProcess
-from opsconductor.running import Running
-from opsconductor.servicemanager import ServiceManager
+from opsconductor.service import loglines
+from opsconductor.service.address import Address
+from opsconductor.service.askedfiles import AskedFiles, FirstOf
+from opsconductor.service.controller import Controller
+from opsconductor.service.health import alive
+from opsconductor.service.loglines import Format
+from opsconductor.service.runner import LoneRunner, RunnerProcess
+from opsconductor.service.running import Running
+from opsconductor.service.servicemanager import ServiceManager
+from opsconductor.service.up import Engine
 from opsconductor.settings import Settings, StateFolder
-from opsconductor.up import Engine
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from opsconductor.remembered import remembered
 from opsconductor.repository import Refs, Repository
 from opsconductor.settings import StateFolder, default_state
 from opsconductor.status import StatusReader
-from reconciler.source import Source
+from reconciler.repository.source import Source
 
 
 class Workspace:
@@ -60,7 +60,7 @@ class Workspace:
 
     def definitions(self) -> Any:
         """The compiled definitions: of the files on disk where there are any, else of the branch."""
-        from opsconductor.validation import validate_commit, validate_paths
+        from opsconductor.checking.validation import validate_commit, validate_paths
 
         if self._compiled is None:
             if self._repository.work_tree is not None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from engine.trust import MODES, Mode
+from engine.authority.trust import MODES, Mode
 from journal import facts
-from reconciler.chain import Trusted
-from reconciler.trust import proves
+from reconciler.authority.chain import Trusted
+from reconciler.authority.trust import proves
 
 ACCEPTED = "accepted"
 """The journal's fact that holds it."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from engine.catalog import Catalog
-from engine.decide import fingerprint, restarts
+from engine.schedules.decide import fingerprint, restarts
 from journal.schedules import ClockRow
 from journal.setback import Kept
 from reconciler.setbacks import Setback, kept_until

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
-from engine.decide import ON_TIME, Decided, ScheduleClock
 from engine.judge import Launch
-from engine.refused import PlanRefused
+from engine.runs.refused import PlanRefused
+from engine.schedules.decide import ON_TIME, Decided, ScheduleClock
 
 HORIZON = timedelta(seconds=90)
 """What is due within this time is worked out."""

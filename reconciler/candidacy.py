@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeAlias
 
-from journal import leaseclock
+from journal.databases import leaseclock
+from journal.databases.leaseclock import STEADY
 from journal.leadership import LEASE, Leader
-from journal.leaseclock import STEADY
 
 LOOK = timedelta(seconds=1)
 """How often a controller that stands by looks whether somebody leads."""

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.standing import End, Standing, StartAt, judged_again
+from engine.schedules.admission import Admissions
+from engine.schedules.standing import End, Standing, StartAt, judged_again
 from journal import runs, standing
 from journal.store import Journal
 

@@ -10,12 +10,12 @@ from urllib.parse import quote
 import structlog
 from sqlalchemy import Connection
 
-from engine import commitstatus, pullrequest
 from engine.catalog import Catalog
-from engine.channels import COMMIT_STATUS, PULL_REQUEST
-from engine.commitstatus import Status
 from engine.discovery.proposal import Outcome
-from engine.forges import Place, Unplaced
+from engine.notifications import commitstatus, pullrequest
+from engine.notifications.channels import COMMIT_STATUS, PULL_REQUEST
+from engine.notifications.commitstatus import Status
+from engine.notifications.forges import Place, Unplaced
 from journal import commits, messages
 from journal.commits import Judged
 from journal.messages import Channel, NewMessage

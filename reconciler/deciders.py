@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.names import Ledger
-from engine.windows import Windows
+from engine.schedules.windows import Windows
 from journal import names, renames, runs
 from journal.clock import Clock
 from journal.errors import Unavailable
@@ -17,9 +17,9 @@ from journal.store import Journal
 from reconciler.alarms import Alarms
 from reconciler.closures import Closures
 from reconciler.commitstatuses import CommitStatuses
-from reconciler.mirror import Mirror
 from reconciler.notices import Notices
 from reconciler.proposals import Proposals
+from reconciler.repository.mirror import Mirror
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync
 from reconciler.triggers import Triggers

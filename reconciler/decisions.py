@@ -8,10 +8,10 @@ import structlog
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.decide import Decided, Due, ScheduleClock, Skips
 from engine.identity import RunId
 from engine.judge import Launch
-from engine.refused import PlanRefused
+from engine.runs.refused import PlanRefused
+from engine.schedules.decide import Decided, Due, ScheduleClock, Skips
 from journal import runs, schedules, standing
 from reconciler.launches import new_run
 

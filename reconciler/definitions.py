@@ -7,6 +7,7 @@ from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
 from engine.catalog import Catalog
+from engine.changes.ingredients import Tree
 from engine.compile import (
     PROJECT_FILE,
     Compiled,
@@ -18,11 +19,10 @@ from engine.compile import (
     project_to_read_by,
     rendered,
 )
-from engine.ingredients import Tree
 from engine.plugins import knowing
 from engine.prune import removed_too_much
 from engine.vendored import LOCK_FILE, Vendored, VendoredFile, file_of, is_vendored, libraries_of, vendored
-from reconciler.objects import BlobRef, Objects
+from reconciler.repository.objects import BlobRef, Objects
 from schemas.diagnostic import has_errors
 from schemas.project import Project
 from schemas.reader import ParsedFile, read

@@ -13,31 +13,31 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from engine.authority.trust import Mode, stricter
 from engine.catalog import Catalog
 from engine.compile import PROJECT_FILE, Compiled
-from engine.trust import Mode, stricter
 from journal import commits, facts
 from journal.clock import Clock
 from journal.commits import Judged, Judgement
 from journal.errors import Unavailable
 from journal.points import reach
 from journal.store import Journal
-from reconciler import changegate
 from reconciler.accepted import ACCEPTANCE, ACCEPTED, OBSERVED, Accepted, forget_acceptance, text_of
+from reconciler.acts import changegate
+from reconciler.acts.changegate import OpenChange
+from reconciler.acts.door import Found, Malformed, malformed
+from reconciler.authority.chain import Followed, Trusted, chain_of, followed_or_stopped
+from reconciler.authority.permits import REJECTED, WAITS, Permits
+from reconciler.authority.trust import UNAVAILABLE, TrustSettings, frozen, proof
 from reconciler.board import Board
-from reconciler.chain import Followed, Trusted, chain_of, followed_or_stopped
-from reconciler.changegate import OpenChange
 from reconciler.deciders import Deciders
 from reconciler.definitions import Definitions, guarded
-from reconciler.door import Found, Malformed, malformed
 from reconciler.judged import judged
 from reconciler.lookout import Sighting
-from reconciler.mirror import Mirror
-from reconciler.objects import NoSuchCommit, Objects
 from reconciler.outlook import Outlook
-from reconciler.permits import REJECTED, WAITS, Permits
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import NoSuchCommit, Objects
 from reconciler.triggers import heard_of
-from reconciler.trust import UNAVAILABLE, TrustSettings, frozen, proof
 from schemas.diagnostic import Diagnostic
 from schemas.project import Project
 from schemas.span import start_of

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from engine.authority.trust import Signature
 from engine.catalog import Catalog
-from engine.readmodel import finding, plain
-from engine.trust import Signature
-from engine.yamltext import stamp
+from engine.status.readmodel import finding, plain
+from engine.status.yamltext import stamp
 from journal.commits import Judged, Judgement
 from journal.errors import Refused
-from reconciler.objects import Objects
-from reconciler.trust import proof, proves
+from reconciler.authority.trust import proof, proves
+from reconciler.repository.objects import Objects
 from schemas.diagnostic import Diagnostic
 from schemas.reader import Authored
 

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from engine.admission import Admissions, Admitted, KeptOut
 from engine.catalog import Catalog
-from engine.views import KeptBack
+from engine.schedules.admission import Admissions, Admitted, KeptOut
+from engine.status.views import KeptBack
 
 
 class KeptBacks:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from engine.catalog import Catalog
 from engine.judge import Launch
-from engine.rehearsal import Rehearsal
-from engine.workflowplan import QUEUE_TIMEOUT, PinnedWorkflow
+from engine.runs.rehearsal import Rehearsal
+from engine.workflows.workflowplan import QUEUE_TIMEOUT, PinnedWorkflow
 from journal.runs import NewRun
 from schemas.workflow import WorkflowSpec
 

@@ -7,7 +7,7 @@ import structlog
 
 from journal.errors import Refused, Unavailable
 from journal.points import reach
-from reconciler.mirror import Mirror
+from reconciler.repository.mirror import Mirror
 
 log = structlog.get_logger(__name__)
 

@@ -10,36 +10,38 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from engine.authority.trust import Mode
 from engine.catalog import Catalog
-from engine.trust import Mode
-from engine.windows import Windows
+from engine.schedules.windows import Windows
 from journal import facts
 from journal.clock import Clock
 from journal.errors import Unavailable
 from journal.spans import span
 from journal.store import Journal
-from reconciler import beside, changegate, rebuild
-from reconciler.arrivals import Arrivals
-from reconciler.belonging import Belonging
+from reconciler import beside
+from reconciler.acts import changegate
+from reconciler.acts.arrivals import Arrivals
+from reconciler.acts.belonging import Belonging
+from reconciler.acts.door import Found, News, RequestsDoor
+from reconciler.acts.pendingacts import PendingActs
+from reconciler.acts.requests import Requests
+from reconciler.authority.signingprograms import TrustUnavailable
+from reconciler.authority.trust import TRUST_NOBODY, TrustSettings
 from reconciler.board import Board
 from reconciler.commitstatuses import CommitStatuses
 from reconciler.deciders import Deciders
 from reconciler.definitions import Definitions
-from reconciler.door import Found, News, RequestsDoor
-from reconciler.history import History
 from reconciler.intake import Intake
 from reconciler.lookout import Sighting
-from reconciler.mirror import Mirror
 from reconciler.notices import Notices
-from reconciler.objects import Objects
 from reconciler.outlook import Outlook
-from reconciler.pendingacts import PendingActs
 from reconciler.proposals import Proposals
-from reconciler.requests import Requests
+from reconciler.publication import rebuild
+from reconciler.repository.history import History
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import Objects
 from reconciler.schedules import Schedules
-from reconciler.signingprograms import TrustUnavailable
 from reconciler.sync import Sync
-from reconciler.trust import TRUST_NOBODY, TrustSettings
 from reconciler.wake import Wake
 from schemas.project import Project
 

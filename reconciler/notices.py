@@ -15,13 +15,13 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine import noticecontext
-from engine import notices as rules
 from engine.catalog import Catalog
-from engine.channels import pinned, pool_of
 from engine.identity import RunId, scan_name
-from engine.notices import Draft, Event, Memory, Subject
-from engine.views import RunView
+from engine.notifications import noticecontext
+from engine.notifications import notices as rules
+from engine.notifications.channels import pinned, pool_of
+from engine.notifications.notices import Draft, Event, Memory, Subject
+from engine.status.views import RunView
 from journal import facts, happenings, messages, notices, runs, tallies
 from journal.messages import Channel, NewMessage
 from journal.notices import NoticeRow

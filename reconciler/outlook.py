@@ -3,14 +3,14 @@
 import asyncio
 from datetime import timedelta
 
-from engine.trust import anybody
+from engine.authority.trust import anybody
 from journal.errors import Refused, Unavailable
-from reconciler.chain import chain_of
+from reconciler.authority.chain import chain_of
+from reconciler.authority.trust import TRUST_NOBODY, TrustSettings
 from reconciler.definitions import Definitions
 from reconciler.lookout import Lookout, Sighting
-from reconciler.mirror import Mirror
-from reconciler.objects import Objects
-from reconciler.trust import TRUST_NOBODY, TrustSettings
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import Objects
 from schemas.project import DEFAULT_REQUESTS_REF, Project
 
 LONGEST_SLEEP = timedelta(seconds=30)

@@ -23,7 +23,7 @@ from engine.discovery.report import found, news
 from engine.discovery.seen import Scan
 from engine.discovery.telling import TITLE, message
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 from journal import discoveries, facts, history, runs
 from journal.clock import Clock
 from journal.discoveries import ScanRow
@@ -31,13 +31,13 @@ from journal.errors import Refused, Unavailable
 from journal.fence import Fence
 from journal.notices import Notice, happened
 from journal.store import Journal
-from reconciler.gitprogram import SOON
-from reconciler.mirror import Mirror
-from reconciler.mirrorfolder import OpenRepository, intact
-from reconciler.objects import Objects
-from reconciler.publish import COMMITTER
-from reconciler.refusals import PushRejected
-from reconciler.trees import Trees
+from reconciler.publication.publish import COMMITTER
+from reconciler.repository.gitprogram import SOON
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.mirrorfolder import OpenRepository, intact
+from reconciler.repository.objects import Objects
+from reconciler.repository.refusals import PushRejected
+from reconciler.repository.trees import Trees
 from schemas.quantities import format_instant, parse_instant
 
 log = structlog.get_logger(__name__)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy import Connection
 
-from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.decide import Decided, Due, ScheduleClock, decide, next_due
 from engine.identity import scan_name
 from engine.judge import Launch, scheduled
-from engine.refused import PlanRefused
-from engine.views import ScheduleView
+from engine.runs.refused import PlanRefused
+from engine.schedules.admission import Admissions
+from engine.schedules.decide import Decided, Due, ScheduleClock, decide, next_due
+from engine.status.views import ScheduleView
 from journal import schedules, setback
 from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.schedules import ClockRow

@@ -8,9 +8,9 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from engine import recurrence
 from engine.catalog import Catalog
-from engine.decide import ScheduleClock
+from engine.schedules.decide import ScheduleClock
+from engine.times import recurrence
 from journal import schedules, setback
 from journal.setback import Kept
 from journal.store import Journal

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from engine.trust import Mode
-from engine.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
-from reconciler.actgate import OpenAct
-from reconciler.changegate import OpenChange
+from engine.authority.trust import Mode
+from engine.status.views import ConditionStatus, ConditionType, ConditionView, EngineView, SyncView
+from reconciler.acts.actgate import OpenAct
+from reconciler.acts.changegate import OpenChange
 from schemas.diagnostic import Diagnostic
 from schemas.quantities import format_instant
 

@@ -14,16 +14,16 @@ from engine import payload, triggers
 from engine.catalog import Catalog
 from engine.identity import RunId, compact
 from engine.judge import Refuse, held_back
+from engine.schedules.windows import Windows
+from engine.status.views import EventState
 from engine.triggers import Fire, Happened, Ignore, Verdict
-from engine.views import EventState
-from engine.windows import Windows
 from journal import events, runs
 from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.events import EventRow, NewEvent, Watch
 from journal.store import Journal
-from reconciler.differences import TooManyFiles
 from reconciler.launches import new_run
-from reconciler.objects import Objects
+from reconciler.repository.differences import TooManyFiles
+from reconciler.repository.objects import Objects
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Literal, Self
 import structlog
 from watchfiles import Change, awatch
 
-from reconciler.source import git_folder
+from reconciler.repository.source import git_folder
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Leads workflows' runs: what `engine.workflow` decides is written, one transaction a decision, until it waits."""
+"""Leads workflows' runs: what `engine.workflows` decides is written, one transaction a decision, until it waits."""
 
 import asyncio
 from datetime import datetime
@@ -6,17 +6,17 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from engine import gates
 from engine.catalog import Catalog
-from engine.concurrency import renamed_groups
-from engine.graphfacts import Facts, OpenGate
 from engine.identity import Cause, RunId
-from engine.moves import Ask
-from engine.pinned import PinnedSpec
-from engine.standing import is_requested, opens
-from engine.windows import Windows, subjects_of
-from engine.workflow import wakes_at
-from engine.workflowplan import PinnedWorkflow
+from engine.runs.concurrency import renamed_groups
+from engine.runs.pinned import PinnedSpec
+from engine.schedules.standing import is_requested, opens
+from engine.schedules.windows import Windows, subjects_of
+from engine.workflows import gates
+from engine.workflows.graphfacts import Facts, OpenGate
+from engine.workflows.moves import Ask
+from engine.workflows.workflow import wakes_at
+from engine.workflows.workflowplan import PinnedWorkflow
 from journal import workflows
 from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.store import Journal

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from engine.outcome import Failed, Outcome, Unknown
-from engine.pinned import RUNNER, PinnedTarget, PlannedStep, Use
+from engine.runs.outcome import Failed, Outcome, Unknown
+from engine.runs.pinned import RUNNER, PinnedTarget, PlannedStep, Use
 from runners.connections import PROOF, Finish, Refused, Session, Site, Stop, Unusable
 from runners.connections.files import FileSession
 from runners.connections.ways import Ways

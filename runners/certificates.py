@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from runners.repository import NoFile, Read
 from runners.steps import ReadyStep
 from schemas.paths import PEM, is_inside

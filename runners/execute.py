@@ -15,11 +15,11 @@ from typing import Any
 
 import structlog
 
-from engine.contexts import RunFacts, success_of
-from engine.pinned import RUNNER, PinnedTarget
-from engine.progress import Ending, StepRecord, cannot_succeed
+from engine.expressions.contexts import RunFacts, success_of
+from engine.runs.pinned import RUNNER, PinnedTarget
+from engine.runs.progress import Ending, StepRecord, cannot_succeed
+from engine.runs.strategy import Halt
 from engine.states import StepState, run_state
-from engine.strategy import Halt
 from journal import points, runs
 from journal.errors import FenceLost
 from journal.leases import Claim

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from engine.bounds import TOO_LARGE
-from engine.expression import ExpressionError, condition, render
-from engine.outcome import Failed, Outcome, Output, Succeeded, error_of, output_of, state_of
-from engine.pinned import PlannedStep
-from engine.progress import FORGIVABLE, StepRecord
-from engine.retrying import repeats
+from engine.expressions.bounds import TOO_LARGE
+from engine.expressions.expression import ExpressionError, condition, render
+from engine.runs.outcome import Failed, Outcome, Output, Succeeded, error_of, output_of, state_of
+from engine.runs.pinned import PlannedStep
+from engine.runs.progress import FORGIVABLE, StepRecord
+from engine.runs.retrying import repeats
 from engine.states import StepState
 from journal.steps import StepEnd
 from runners.connections import Why

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from engine.expiry import has_expired
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
 from runners.masking import Masker
 from runners.secretforms import TooShort
 from runners.secrets import Opened, Sealed, Secrets

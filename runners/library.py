@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine import contexts
-from engine.bounds import TOO_LARGE
-from engine.expression import ExpressionError, condition, render, to_text
-from engine.librarycalls import misfit, unfit
-from engine.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable, output_of
-from engine.pinned import LibraryCall, PlannedStep, within
-from engine.progress import Ending, StepRecord, counts_as_success
+from engine.expressions import contexts
+from engine.expressions.bounds import TOO_LARGE
+from engine.expressions.expression import ExpressionError, condition, render, to_text
+from engine.runs.librarycalls import misfit, unfit
+from engine.runs.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable, output_of
+from engine.runs.pinned import LibraryCall, PlannedStep, within
+from engine.runs.progress import Ending, StepRecord, counts_as_success
 from engine.secretref import SecretRef
 from engine.states import StepState
 from runners.connections import Why

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Literal
 
-from engine.outcome import Output
+from engine.runs.outcome import Output
 from runners.logs import LogFile
 from runners.masking import MaskedStream, Masker, sealed_text
 

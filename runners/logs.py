@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from engine.identity import RunId
-from engine.pinned import Phase
+from engine.runs.pinned import Phase
 
 log = structlog.get_logger(__name__)
 

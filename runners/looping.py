@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.expression import ExpressionError
-from engine.outcome import Output
-from engine.pinned import PlannedStep
-from engine.progress import counts_as_success
+from engine.expressions.expression import ExpressionError
+from engine.runs.outcome import Output
+from engine.runs.pinned import PlannedStep
+from engine.runs.progress import counts_as_success
 from engine.states import StepState
 from journal.errors import FenceLost
 from journal.steps import StepEnd

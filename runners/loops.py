@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.expression import ExpressionError, compile_text, condition, render
-from engine.pinned import LibraryCall, Loop, PlannedStep
-from engine.progress import FORGIVABLE, StepRecord, counts_as_success
+from engine.expressions.expression import ExpressionError, compile_text, condition, render
+from engine.runs.pinned import LibraryCall, Loop, PlannedStep
+from engine.runs.progress import FORGIVABLE, StepRecord, counts_as_success
 from engine.states import StepState, worst
 from journal.steps import StepEnd
 from runners.prepare import Place

@@ -17,9 +17,9 @@ from typing import Any, TypeVar, assert_never
 import structlog
 from sqlalchemy import Connection
 
-from engine.channels import LATEST_ONLY, OF_PROJECT, PinnedChannel
-from engine.delivery import Circuit, pause
 from engine.expiry import has_expired
+from engine.notifications.channels import LATEST_ONLY, OF_PROJECT, PinnedChannel
+from engine.notifications.delivery import Circuit, pause
 from journal import deadletters, deliveries, uses
 from journal.clock import Clock
 from journal.deliveries import LEASE, Claimed

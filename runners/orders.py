@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from engine.pinned import PlannedStep
-from engine.progress import Ending
+from engine.runs.pinned import PlannedStep
+from engine.runs.progress import Ending
 from runners.connections import GRACE, Stop, Why
 
 Key = tuple[str, str, str]

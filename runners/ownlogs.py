@@ -17,9 +17,9 @@ import structlog
 from sqlalchemy import Connection, select
 
 from engine.identity import RunId
+from journal.databases.tables import runs
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
-from journal.tables import runs
 from runners.logs import files_in, folder_of, remove
 from runners.logstore import LogStore
 

@@ -17,16 +17,16 @@ import structlog
 from sqlalchemy import Connection, select
 
 from engine.identity import RunId
-from engine.progress import Ending
+from engine.runs.progress import Ending
 from engine.states import RunState
 from journal import leases, points, shares
 from journal.clock import Clock
+from journal.databases.tables import runs as table
 from journal.errors import FenceLost, Refused, Unavailable
 from journal.leases import LEASE, Claim, Renewed
 from journal.shares import Share
 from journal.spans import span
 from journal.store import Journal
-from journal.tables import runs as table
 from runners.beginnings import Beginnings
 from runners.connections import GRACE, PROOF, Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings

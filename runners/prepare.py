@@ -5,13 +5,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, get_args
 
-from engine import contexts
-from engine.binding import UnbindableValue, prelude
-from engine.contexts import Inside, RunFacts
-from engine.expression import ExpressionError, Status, condition, condition_text, evaluate, filled, render, to_text
-from engine.markup import Format, markup_for, unmarked
-from engine.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
-from engine.progress import StepRecord
+from engine.expressions import contexts
+from engine.expressions.contexts import Inside, RunFacts
+from engine.expressions.expression import (
+    ExpressionError,
+    Status,
+    condition,
+    condition_text,
+    evaluate,
+    filled,
+    render,
+    to_text,
+)
+from engine.notifications.markup import Format, markup_for, unmarked
+from engine.runs.pinned import LibraryCall, PinnedSpec, PinnedTarget, PlannedStep, Script, Use
+from engine.runs.progress import StepRecord
+from engine.scripts.binding import UnbindableValue, prelude
 from engine.secretref import SecretRef, secret_of
 from runners.bootstrap import Command
 from runners.repository import RunFiles

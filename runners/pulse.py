@@ -1,4 +1,4 @@
-"""What a runner shows of itself to whoever asks how it is (`opsconductor.runnerhealth`)."""
+"""What a runner shows of itself to whoever asks how it is (`opsconductor.service.runnerhealth`)."""
 
 from dataclasses import dataclass
 

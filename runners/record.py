@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from engine.pinned import RUNNER, PlannedStep
-from engine.progress import StepRecord
+from engine.runs.pinned import RUNNER, PlannedStep
+from engine.runs.progress import StepRecord
 from engine.states import RunState, StepState
 from journal import discoveries, leases, steps, uses
 from journal.clock import Clock

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from engine.channels import PinnedChannel
-from engine.pinned import PinnedSpec
+from engine.notifications.channels import PinnedChannel
+from engine.runs.pinned import PinnedSpec
 from runners.certificates import certificate
 from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel, deliverer, unable
 from runners.doors import NoPart

@@ -1,6 +1,6 @@
 """Spreading a run over its targets: batch after batch, so many at once, target by target or step by step.
 
-The decisions are in `engine.strategy`; here they are waited for.
+The decisions are in `engine.runs.strategy`; here they are waited for.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from heapq import heappop, heappush
 from typing import Protocol
 
-from engine.pinned import PinnedSpec, PlannedStep
+from engine.runs.pinned import PinnedSpec, PlannedStep
+from engine.runs.strategy import Halt, batches_of, halts
 from engine.states import StepState
-from engine.strategy import Halt, batches_of, halts
 from runners.orders import Orders
 
 Visit = Callable[[str], Awaitable[None]]

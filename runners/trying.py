@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from engine.pinned import PinnedTarget
-from engine.trials import Trial, Trials
+from engine.runs.pinned import PinnedTarget
+from engine.runs.trials import Trial, Trials
 from runners.certificates import with_certificates
 from runners.connections import Answered, NotSent, Probe, Refused, Site, Unreached, Unusable
 from runners.connections.ways import Ways

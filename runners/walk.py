@@ -1,7 +1,7 @@
 """One target of a run, from its first move to its last: ask what comes next, do it, record it.
 
-What comes next is decided by `engine.progress.next_on_target` alone, from the plan and the records; so a resumed run
-and a fresh one take the same way. This module evaluates, starts, waits, judges and records. The items of a loop are
+What comes next is decided by `engine.runs.progress.next_on_target` alone, from the plan and the records; so a resumed
+run and a fresh one take the same way. This module evaluates, starts, waits, judges and records. The items of a loop are
 walked in the same way, each with a plan of its own.
 """
 
@@ -14,11 +14,11 @@ from typing import Any, assert_never
 
 import structlog
 
-from engine import contexts
-from engine.contexts import RunFacts
-from engine.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
-from engine.pinned import LibraryCall, Phase, PinnedTarget, PlannedStep, for_item, parts_of
-from engine.progress import (
+from engine.expressions import contexts
+from engine.expressions.contexts import RunFacts
+from engine.runs.outcome import Failed, Outcome, Output, TimedOut, Unreachable, output_of
+from engine.runs.pinned import LibraryCall, Phase, PinnedTarget, PlannedStep, for_item, parts_of
+from engine.runs.progress import (
     Cut,
     Done,
     Each,
@@ -34,7 +34,7 @@ from engine.progress import (
     next_on_target,
     next_within,
 )
-from engine.retrying import pause_before
+from engine.runs.retrying import pause_before
 from engine.states import StepState
 from journal import points
 from journal.clock import Clock

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.markup import Format, markup_for
-from engine.noticewords import words
+from engine.notifications.markup import Format, markup_for
+from engine.notifications.noticewords import words
 from runners.rendering import NotRendered, rendered
 
 _MOST = 64 * 1024

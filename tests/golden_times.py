@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from engine import zones
+from engine.times import zones
 
 FILE = Path(__file__).parent / "cases" / "schedules" / "golden-times.yaml"
 CHANGES = (

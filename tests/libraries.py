@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.catalog import Catalog
 from engine.compile import compile_files
-from engine.planning import Planned, plan_run
+from engine.runs.planning import Planned, plan_run
 from engine.vendored import digest, file_of, vendored
 from schemas.reader import read
 from tests.catalogs import HEAD, PROJECT

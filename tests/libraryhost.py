@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest_asyncio
 
-from engine.planned_steps import planned_steps
+from engine.runs.planned_steps import planned_steps
 from engine.states import StepState
-from engine.views import StepView
+from engine.status.views import StepView
 from schemas.credential import CredentialSpec
 from schemas.job import JobSpec, Step
 from tests.catalogs import catalog

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from schemas.target import Connections, SshConnection
 from tests import openssh
 from tests.openssh import OpenSsh

@@ -1,11 +1,11 @@
 """Repositories of a few people with Policies, as files by path: who of them may get from one to the next."""
 
-from engine import needs, permissions
+from engine.authority import needs, permissions
+from engine.authority.needs import Need
+from engine.authority.permits import Forbidden, Permitted, Verdict, Waiting, judged
+from engine.authority.trust import SignedBy
+from engine.changes.ingredients import Tree
 from engine.compile import compile_files, included, project_to_read_by
-from engine.ingredients import Tree
-from engine.needs import Need
-from engine.permits import Forbidden, Permitted, Verdict, Waiting, judged
-from engine.trust import SignedBy
 from engine.vendored import LOCK_FILE, file_of, is_vendored, vendored
 from schemas.reader import Authored, read
 from tests.catalogs import HEAD, PROJECT

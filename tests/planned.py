@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
+from engine.changes.plan import Plan, plan
 from engine.compile import Compiled, compile_files
-from engine.plan import Plan, plan
 from schemas.quantities import parse_instant
 from schemas.reader import read
 from tests.catalogs import HEAD, PROJECT

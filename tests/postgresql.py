@@ -26,9 +26,9 @@ from sqlalchemy import Connection, Engine, event, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import ClauseElement
 
-from journal import upgrades
-from journal.postgresql import Server as Database
-from journal.tables import meta, metadata
+from journal.databases import upgrades
+from journal.databases.postgresql import Server as Database
+from journal.databases.tables import meta, metadata
 
 JOURNAL = Path(__file__).parents[1] / "journal"
 Site = tuple[str, int]
@@ -238,6 +238,6 @@ def _taken_down(connection: Connection, _statement: ClauseElement, *_: Any) -> N
     if connection.dialect.name != "postgresql":
         return
     frame = sys._getframe()
-    while frame.f_back is not None and Path(frame.f_code.co_filename).parent != JOURNAL:
+    while frame.f_back is not None and JOURNAL not in Path(frame.f_code.co_filename).parents:
         frame = frame.f_back
     sites.add((Path(frame.f_code.co_filename).name, frame.f_lineno))

@@ -14,9 +14,9 @@ from typing import Any
 import pytest_asyncio
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Script
+from engine.runs.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.states import RunState, StepState, is_final
-from engine.views import RunView, StepView, TargetView
+from engine.status.views import RunView, StepView, TargetView
 from journal import leases, runs
 from journal.clock import SystemClock
 from journal.runs import NewRun

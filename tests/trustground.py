@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.trust import Mode, Permits, SignedBy, anybody
-from reconciler.authorities import Authorities
-from reconciler.chain import Chain, Followed, Trusted
+from engine.authority.trust import Mode, Permits, SignedBy, anybody
+from reconciler.authority.authorities import Authorities
+from reconciler.authority.chain import Chain, Followed, Trusted
+from reconciler.authority.keyfiles import KeyFiles
+from reconciler.authority.signatures import Signatures
 from reconciler.definitions import Definitions
-from reconciler.history import History
-from reconciler.keyfiles import KeyFiles
-from reconciler.objects import Objects
-from reconciler.signatures import Signatures
+from reconciler.repository.history import History
+from reconciler.repository.objects import Objects
 from tests.signing import Keys, Repository, SshKey
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

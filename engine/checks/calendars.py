@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope
 from engine.checks.times import LOOKED_AT, fires_on, is_readable, rule
-from engine.cron import parse
+from engine.times.cron import parse
 from schemas.calendar import Calendar, Holidays
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guesses import Guesses
@@ -83,7 +83,7 @@ def _file(authored: Authored, path: str, scope: Scope) -> Iterator[Diagnostic]:
     """An iCalendar file that is there must be one that can be used: what it cannot say would be no day."""
     if scope.present is None or scope.calendar_files is None or path not in scope.present:
         return  # that it is there is for engine.checks.files to say
-    from engine import calendarfile
+    from engine.times import calendarfile
 
     data, span = scope.calendar_files.get(path), authored.span("spec", "ics")
     if data is None:
@@ -161,7 +161,7 @@ def _due_on_days(spec: ScheduleSpec, days: "Left | None", scope: Scope) -> tuple
     """From when to when no instant is on one of the days, and whether there are no others; None where one is."""
     if days is None:
         return None
-    from engine import recurrence, zones
+    from engine.times import recurrence, zones
 
     default = scope.catalog.project.spec.defaults.time_zone
     where = zones.zone(recurrence.zone_of(spec, default))
@@ -202,7 +202,7 @@ def _all_of(authored: Authored, spec: ScheduleSpec, excluded: frozenset[date], s
     """Where a schedule that ends has instants on these days only, and they are left out."""
     if spec.at is None and (spec.start_at is None or spec.end_at is None):
         return
-    from engine import recurrence, zones
+    from engine.times import recurrence, zones
 
     default = scope.catalog.project.spec.defaults.time_zone
     found = list(islice(recurrence.instants(spec, _DAWN, spec.end_at or _DUSK, zone_default=default), _MOST_DAYS + 1))
@@ -218,7 +218,7 @@ def _has_instant(spec: ScheduleSpec, day: date, scope: Scope) -> bool:
     """Whether it is due on a local day. The ends of time are not looked at."""
     if not _DAWN.year < day.year < _DUSK.year:
         return True
-    from engine import recurrence, zones
+    from engine.times import recurrence, zones
 
     default = scope.catalog.project.spec.defaults.time_zone
     where = zones.zone(recurrence.zone_of(spec, default))

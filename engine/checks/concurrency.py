@@ -8,9 +8,9 @@ from engine.checks.reading import Fault, Read, judged, named, read
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import Typing, choices_of, mismatches
 from engine.checks.typed import params as typed_params
-from engine.concurrency import group_of, group_of_job
-from engine.expression import Reference, has_expression
+from engine.expressions.expression import Reference, has_expression
 from engine.graph import circles
+from engine.runs.concurrency import group_of, group_of_job
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses

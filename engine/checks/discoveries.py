@@ -9,8 +9,8 @@ from engine.checks.reading import Fault, Read, judged, read
 from engine.checks.scope import Path, Scope
 from engine.checks.typed import mismatches, nothing_known
 from engine.discovery.matching import as_network, as_sign
-from engine.expression import Reference
-from engine.inference import BOOL
+from engine.expressions.expression import Reference
+from engine.expressions.inference import BOOL
 from engine.leaks import names_a_secret
 from schemas.diagnostic import Diagnostic
 from schemas.discovery import Discovery, DiscoverySpec, Inventory

@@ -17,7 +17,7 @@ from engine.checks.secrecy import forbidden
 from engine.checks.typed import Items, Typing, mismatches, of_loop
 from engine.checks.typed import given as unfitting
 from engine.checks.unevaluated import unevaluated
-from engine.inference import Lookup, Types
+from engine.expressions.inference import Lookup, Types
 from engine.vendored import use_of
 from schemas.act import RunRequest
 from schemas.credential import FIELDS

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.checks.scope import Path, Scope, steps_in
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from schemas.calendar import Calendar
 from schemas.diagnostic import Diagnostic
 from schemas.discovery import Discovery

@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from engine.binding import evaluated_env
 from engine.checks.doubt import credible
 from engine.checks.expressions import of_library_step
 from engine.checks.memory import remembered
@@ -13,11 +12,12 @@ from engine.checks.parameters import declared, faults_of, schema_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
 from engine.checks.steps import alone, resting_on
 from engine.checks.supported import step_type
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from engine.graph import circles, shown
-from engine.numbers import of_params
+from engine.runs.unfolding import steps_within, too_much
+from engine.scripts.binding import evaluated_env
+from engine.scripts.numbers import of_params
 from engine.secretref import input_of, param_of, secret_of
-from engine.unfolding import steps_within, too_much
 from engine.vendored import LOCK_FILE, Library, is_version, use_of
 from schemas.act import RunRequest
 from schemas.diagnostic import Diagnostic, Related

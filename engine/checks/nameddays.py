@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from engine.calendars import Days, days_of, holidays_of, names_days
+from engine.times.calendars import Days, days_of, holidays_of, names_days
 from schemas.calendar import Calendar, CalendarSpec
 from schemas.schedule import Calendars
 

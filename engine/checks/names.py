@@ -7,7 +7,7 @@ from typing import Any
 from engine.checks.reading import Fault, named
 from engine.checks.rendered import Place
 from engine.checks.scope import Path, PlacedStep, steps_of
-from engine.expression import Reference
+from engine.expressions.expression import Reference
 from schemas.act import RunRequest
 from schemas.diagnostic import STEPS, Related, Rest
 from schemas.guesses import Guesses, first_of

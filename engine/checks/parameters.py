@@ -9,7 +9,7 @@ from engine.checks.memory import remembered
 from engine.checks.scope import Path, Scope, bounded
 from engine.checks.secrecy import forbidden
 from engine.contradictions import contradictions_in
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from engine.userschema import REFUSED, faults_of, problems_of, short
 from schemas.act import RunRequest
 from schemas.credential import FIELDS

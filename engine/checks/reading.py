@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.checks.scope import Path
-from engine.expression import (
+from engine.expressions.expression import (
     FUNCTIONS,
     METHODS,
     STATUS_FUNCTIONS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.catalog import DEFAULT_POOL
 from engine.checks.scope import Path, Scope, selections_of, steps_of
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from schemas.act import RunRequest, RunRequestSpec
 from schemas.calendar import Window
 from schemas.credential import Credential

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.checks.reading import OPEN
 from engine.checks.scope import Path, PlacedStep, steps_of
-from engine.inference import BOOL, INT, LIST, Types
+from engine.expressions.inference import BOOL, INT, LIST, Types
 from engine.secretref import param_of, secret_of
 from schemas.envelope import Document
 from schemas.job import Job

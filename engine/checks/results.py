@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from engine import inference
 from engine.checks.reading import OPEN, found_in
 from engine.checks.scope import Path, PlacedStep
 from engine.checks.typed import Typing, choices_of
 from engine.checks.typed import params as types_of_param
-from engine.expression import ExpressionError, compile_text
-from engine.inference import INT, LIST, NULL, TEXT, Types
+from engine.expressions import inference
+from engine.expressions.expression import ExpressionError, compile_text
+from engine.expressions.inference import INT, LIST, NULL, TEXT, Types
 
 _MAP = frozenset({"map"})
 _OF_STEP: Mapping[str, Types] = {

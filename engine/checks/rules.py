@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from engine.checks.scope import Scope
-from engine.notices import ABOUT, LASTING, SUCCESSES
+from engine.notifications.notices import ABOUT, LASTING, SUCCESSES
 from schemas.diagnostic import Diagnostic
 from schemas.notification import EventName, NotificationRule
 from schemas.reader import Authored

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from engine.binding import Bound, bind, evaluated_env
 from engine.checks.reading import well_marked
 from engine.checks.scope import Path, PlacedStep
-from engine.inference import Lookup
-from engine.numbers import of_params
+from engine.expressions.inference import Lookup
+from engine.scripts.binding import Bound, bind, evaluated_env
+from engine.scripts.numbers import of_params
 from schemas.characters import UNSEEN
 from schemas.diagnostic import Diagnostic
 from schemas.job import Shell, Step

@@ -7,9 +7,8 @@ from engine.catalog import connection_of
 from engine.checks.files import connections_of
 from engine.checks.scope import Path, PlacedStep, Scope, steps_of, targets_of
 from engine.checks.sshkeys import host_key_problem
-from engine.expression import ExpressionError, has_expression
+from engine.expressions.expression import ExpressionError, has_expression
 from engine.members import Targets
-from engine.pinned import PlannedStep, Use, every
 from engine.reach import (
     Refused,
     asks_targets,
@@ -19,7 +18,8 @@ from engine.reach import (
     of_hop,
     refused,
 )
-from engine.refused import Refusal
+from engine.runs.pinned import PlannedStep, Use, every
+from engine.runs.refused import Refusal
 from engine.vendored import use_of
 from schemas.credential import FIELDS, Credential
 from schemas.diagnostic import Diagnostic, Related
@@ -363,7 +363,7 @@ def _library_steps(authored: Authored, scope: Scope) -> Iterator[tuple[PlacedSte
     used = [one for one in steps_of(authored) if one.type is None and one.step.uses and use_of(one.step.uses)]
     if not used:
         return
-    from engine.planned_steps import planned_steps  # it asks for checks that ask for this one
+    from engine.runs.planned_steps import planned_steps  # it asks for checks that ask for this one
 
     for placed in used:
         alone = JobSpec.model_construct(steps=(placed.step.model_copy(update={"rescue": ()}),))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from engine.checks.scope import OBJECT_KINDS, Path, Scope, selections_of
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from engine.globs import matches as found
 from schemas.act import RunRequest
 from schemas.calendar import Window

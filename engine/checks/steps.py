@@ -7,7 +7,7 @@ from engine.checks.memory import remembered
 from engine.checks.names import CONTEXTS, OWN
 from engine.checks.parameters import faults_of
 from engine.checks.scope import Path, PlacedStep, Scope, bounded, steps_of, targets_of
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from engine.members import Targets
 from schemas.diagnostic import Diagnostic, Related, Rest
 from schemas.guesses import Guesses

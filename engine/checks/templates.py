@@ -80,7 +80,7 @@ def _lacking(
     authored: Authored, rule: NotificationRule, field: str, text: str, told: Collection[tuple[int, str]]
 ) -> Iterator[Diagnostic]:
     """What a template reads that is not there with every event of its rule. `told`: lines and words told already."""
-    from engine.messageshape import (  # it brings all that makes events, for rules with a template of their own
+    from engine.notifications.messageshape import (  # all that makes events, for rules with a template
         ITEM,
         lacks_of,
     )

@@ -7,10 +7,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from engine import rrule
 from engine.checks.scope import Path, Scope
 from engine.checks.timezones import is_zone, zone
-from engine.cron import Cron, CronError, idle_steps, parse
+from engine.times import rrule
+from engine.times.cron import Cron, CronError, idle_steps, parse
 from schemas.calendar import Window, WindowSpec
 from schemas.diagnostic import Diagnostic, Related
 from schemas.notification import NotificationRule, Quiet
@@ -101,7 +101,7 @@ def _pauses(read: Cron, duration: timedelta, where: str) -> bool:
     """Whether changes of clocks leave something out between intervals that otherwise leave nothing."""
     if not is_zone(where):
         return False
-    from engine.openings import Openings  # few have such windows
+    from engine.times.openings import Openings  # few have such windows
 
     spec = WindowSpec(effect="deny", cron=read.text, duration=duration)
     opening = Openings(spec, zone_default=where).at(_ANY_YEAR.replace(tzinfo=UTC))
@@ -208,7 +208,7 @@ def _has_no_instant(spec: ScheduleSpec, scope: Scope) -> bool:
     ended = spec.cron is not None and spec.start_at is not None and spec.end_at is not None
     if not (ended or spec.rrule is not None) or not is_readable(spec, zone_default):
         return False
-    from engine import recurrence  # few have such
+    from engine.times import recurrence  # few have such
 
     if spec.rrule is not None:
         if not rrule.parse(spec.rrule).ever:

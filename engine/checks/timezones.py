@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from engine import zones
 from engine.checks.scope import Path, Scope
+from engine.times import zones
 from schemas.diagnostic import Diagnostic
 from schemas.guesses import Names
 from schemas.project import Project

@@ -9,9 +9,9 @@ from engine.checks.reading import Fault, Read, faults, judged, read
 from engine.checks.scope import Scope
 from engine.checks.typed import Typing, given, mismatches, texts_within, within
 from engine.eventshapes import Shape, shape_of, unknown_field
-from engine.expression import Reference
+from engine.expressions.expression import Reference
+from engine.expressions.inference import BOOL, Types
 from engine.graph import bottom_up, circles, shown
-from engine.inference import BOOL, Types
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Names

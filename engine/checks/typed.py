@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine import inference
 from engine.checks.reading import OPEN, Read, found_in, read
 from engine.checks.scope import Path
-from engine.expression import Expression, ExpressionError, compile_text
-from engine.inference import Choices, Lookup, Mismatch, Types
-from engine.literals import NotLiteralError, literal
-from engine.syntaxtree import path_of
+from engine.expressions import inference
+from engine.expressions.expression import Expression, ExpressionError, compile_text
+from engine.expressions.inference import Choices, Lookup, Mismatch, Types
+from engine.expressions.literals import NotLiteralError, literal
+from engine.expressions.syntaxtree import path_of
 from engine.userschema import faults_of
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.reader import Authored

@@ -10,14 +10,14 @@ from functools import cached_property
 from itertools import islice
 from typing import Literal
 
-from engine import dst, recurrence, zones
 from engine.catalog import Catalog
 from engine.checks.nameddays import Left, left
 from engine.checks.scope import Path, Scope
 from engine.checks.times import LOOKED_AT, covers, ever, is_readable
-from engine.cron import parse
-from engine.recurrence import TICK
-from engine.windows import Rules, Windows
+from engine.schedules.windows import Rules, Windows
+from engine.times import dst, recurrence, zones
+from engine.times.cron import parse
+from engine.times.recurrence import TICK
 from schemas.calendar import JobSelection, Window, WindowSpec
 from schemas.diagnostic import Diagnostic, Related
 from schemas.reader import Authored

@@ -11,10 +11,10 @@ from engine.checks.scope import Path, Scope
 from engine.checks.typed import Items, Typing, choices_of, mismatches, of_loop
 from engine.checks.typed import given as unfitting
 from engine.checks.typed import params as typed_params
-from engine.concurrency import group_of, group_of_job
-from engine.expression import Reference, has_expression
+from engine.expressions.expression import Reference, has_expression
+from engine.expressions.inference import BOOL, INT, LIST, NULL, TEXT, Types
 from engine.graph import bottom_up, circles, reached, shown
-from engine.inference import BOOL, INT, LIST, NULL, TEXT, Types
+from engine.runs.concurrency import group_of, group_of_job
 from schemas.diagnostic import Diagnostic, Related
 from schemas.guard import MAX_FINDINGS
 from schemas.guesses import Guesses

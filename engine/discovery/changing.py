@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.canonical import canonical, written
 from engine.commented import Collection, Commented, Entry, Node, NotFormatted, Scalar, comments_of, documents_of
-from engine.yamltext import one_line
+from engine.status.yamltext import one_line
 from schemas.guard import NOTHING, load
 
 Path = tuple[str, ...]

@@ -9,7 +9,7 @@ from engine.discovery import listing
 from engine.discovery.matching import ANSWERS, CERTIFICATES, MAC, NAME, OF
 from engine.discovery.seen import Answer, SeenHost
 from engine.discovery.trust import as_note, proposed_certificates
-from engine.expression import ExpressionError, condition
+from engine.expressions.expression import ExpressionError, condition
 from schemas.discovery import Classification
 from schemas.envelope import API_VERSION, is_name
 

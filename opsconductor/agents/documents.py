@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.catalog import Catalog
-from engine.impact import Impact
-from engine.impact import impact as leaning_on
+from engine.changes.impact import Impact
+from engine.changes.impact import impact as leaning_on
 from engine.leaks import shown as leaking
 from opsconductor.agents import answer as a
 from opsconductor.agents.answer import Data, Found, Long, NoAnswer, Tool
@@ -15,7 +15,7 @@ from opsconductor.dashboard.definitions import document_of, entries, matching
 from opsconductor.dashboard.documentlines import masked
 from opsconductor.exits import UsageError
 from opsconductor.kindnames import STATUS_FOLDERS, kind_named
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 from schemas.credential import Credential
 from schemas.kinds import ACTS, MODELS
 from schemas.reader import read

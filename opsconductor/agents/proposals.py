@@ -6,16 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from engine.catalog import Catalog
-from engine.plan import plan
-from opsconductor import acts, patches
+from engine.changes.plan import plan
+from opsconductor import acts
 from opsconductor.agents import answer as a
 from opsconductor.agents.answer import Data, Found, Long, NoAnswer, Tool
 from opsconductor.agents.documents import may_be_shown
 from opsconductor.agents.sight import Sight
-from opsconductor.planreport import as_text
+from opsconductor.authoring import patches
+from opsconductor.checking.validation import validate_changed
+from opsconductor.plans.planreport import as_text
 from opsconductor.report import finding_as_data
-from opsconductor.validation import validate_changed
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 from schemas.diagnostic import Diagnostic, has_errors
 from schemas.reader import read
 

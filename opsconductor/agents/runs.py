@@ -6,9 +6,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
+from engine.runs.waits import sentence
 from engine.states import RunState, is_final
-from engine.waits import sentence
 from opsconductor.agents import answer as a
 from opsconductor.agents.answer import Data, Found, NoAnswer, Tool
 from opsconductor.agents.logs import tail_of

@@ -12,12 +12,12 @@ from typing import Any
 from engine.catalog import Catalog
 from engine.compile import Compiled
 from opsconductor.agents.keptlogs import KeptLogs
+from opsconductor.checking.validation import validate_commit
 from opsconductor.evidence import Evidence
 from opsconductor.exits import UsageError
 from opsconductor.inquiry import Inquiry
 from opsconductor.repository import Refs, Repository
 from opsconductor.status import StatusReader
-from opsconductor.validation import validate_commit
 from opsconductor.workspace import Workspace
 
 _KEPT = 3

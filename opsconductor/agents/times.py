@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice
 
-from engine.admission import Admissions
-from engine.fires import fires_of
+from engine.schedules.admission import Admissions
+from engine.schedules.fires import fires_of
 from opsconductor.agents import answer as a
 from opsconductor.agents.answer import Data, Found, NoAnswer, Tool
 from opsconductor.agents.sight import Sight

@@ -99,8 +99,8 @@ def _facts(catalog: "Catalog", discovery: "Discovery") -> dict[str, Any]:
     """What a scan would ask, by whom, and where its proposal would go. Raises UsageError where it would be refused."""
     import shlex
 
-    from engine.refused import PlanRefused
-    from engine.scanplan import plan_scan
+    from engine.runs.refused import PlanRefused
+    from engine.runs.scanplan import plan_scan
     from runners.nmap.plans import scans_of
     from runners.nmap.scan import NotAllowed
 

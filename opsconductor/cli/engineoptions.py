@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from opsconductor.address import DASHBOARD, Address, Pages, parse_public
-from opsconductor.address import parse as parse_address
 from opsconductor.exits import UsageError
-from opsconductor.loglines import FORMATS, Format
 from opsconductor.remembered import remembered
+from opsconductor.service.address import DASHBOARD, Address, Pages, parse_public
+from opsconductor.service.address import parse as parse_address
+from opsconductor.service.loglines import FORMATS, Format
 from opsconductor.settings import StateFolder, default_state
-from reconciler.source import Source
+from reconciler.repository.source import Source
 from schemas.quantities import parse_duration
 
 _SHORTEST_TOKEN = 20

@@ -35,7 +35,7 @@ def schema(
 
     published = publish(kind_named(kind) if kind else None)
     if with_names:
-        from opsconductor.checkout import names_in
+        from opsconductor.authoring.checkout import names_in
         from schemas.named import with_names as named
 
         published = named(published, names_in(repo))
@@ -53,7 +53,7 @@ def explain(
     ],
 ) -> int:
     """What a diagnostic means and how to mend it, or what a kind or field is."""
-    from opsconductor.libraryreference import explain_library
+    from opsconductor.authoring.libraryreference import explain_library
     from opsconductor.reference import explain_code, explain_kind, explain_step_type
 
     text = (
@@ -71,7 +71,7 @@ def explain(
 def _nearest(what: str) -> str:
     import difflib
 
-    from opsconductor.libraryreference import near as near_library
+    from opsconductor.authoring.libraryreference import near as near_library
     from opsconductor.reference import nearest_field
     from schemas.kinds import MODELS, STATUS_KINDS
 

@@ -30,7 +30,7 @@ def fmt(
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
 ) -> int:
     """Bring documents into their canonical form: layout only, comments kept. Encrypted files are left alone."""
-    from opsconductor.formatting import Formatted, formatted, write
+    from opsconductor.authoring.formatting import Formatted, formatted, write
 
     if paths == [Path("-")]:
         return _through()

@@ -15,8 +15,8 @@ from opsconductor.kindnames import kind_named
 from opsconductor.terminal import chatter
 
 if TYPE_CHECKING:
+    from engine.changes.impact import Impact, Link
     from engine.compile import Compiled
-    from engine.impact import Impact, Link
     from schemas.diagnostic import Diagnostic
 
 _MOST_UNREAD = 10
@@ -40,8 +40,8 @@ def impact(
 
     Where definitions have errors it answers from those that are well formed, and says which it could not read.
     """
-    from engine.impact import impact as leaning_on
-    from engine.impact import unread
+    from engine.changes.impact import impact as leaning_on
+    from engine.changes.impact import unread
     from opsconductor.workspace import Workspace
     from schemas.kinds import MODELS
 

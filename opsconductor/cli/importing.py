@@ -12,7 +12,7 @@ from opsconductor.exits import UsageError
 from opsconductor.terminal import chatter, printable
 
 if TYPE_CHECKING:
-    from opsconductor.importing import Import
+    from opsconductor.authoring.importing import Import
     from opsconductor.imports.drafts import Reading
 
 _Repo = Annotated[
@@ -182,8 +182,8 @@ def _brought(
     dry_run: bool,
     output: str,
 ) -> int:
-    from opsconductor.importing import Into, prepared, write
-    from opsconductor.libraries import root_of
+    from opsconductor.authoring.importing import Into, prepared, write
+    from opsconductor.authoring.libraries import root_of
 
     if output not in ("text", "json"):
         raise UsageError(f"--format {output}: there are text, json")
@@ -246,7 +246,7 @@ def _contents(files: Sequence[str], suffixes: Sequence[str] = ()) -> dict[str, b
     """What was named, by its name: files, the files in folders (with these suffixes), and standard input."""
     import sys
 
-    from opsconductor.importing import content, files_of, fits_together
+    from opsconductor.authoring.importing import content, files_of, fits_together
     from opsconductor.imports.drafts import MAX_BYTES
 
     found: dict[str, bytes] = {}

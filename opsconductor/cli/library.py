@@ -38,8 +38,8 @@ def add(
     repo: _Repo = Path(),
 ) -> int:
     """Bring a library into libraries/ and lock it. Commit both, as any change."""
-    from opsconductor.libraries import Libraries, root_of
-    from opsconductor.libraryorigin import parse
+    from opsconductor.authoring.libraries import Libraries, root_of
+    from opsconductor.authoring.libraryorigin import parse
 
     held = Libraries(root_of(repo)).add(parse(origin), name)
     chatter(f"added {held.name} {held.version} to libraries/{held.name}, {_from(held.locked)}")
@@ -56,8 +56,8 @@ def update(
     repo: _Repo = Path(),
 ) -> int:
     """Bring libraries anew from where they came from, and lock them."""
+    from opsconductor.authoring.libraries import Libraries, root_of
     from opsconductor.exits import UsageError
-    from opsconductor.libraries import Libraries, root_of
 
     libraries = Libraries(root_of(repo))
     if ref is not None and len(names or ()) != 1:
@@ -73,7 +73,7 @@ def update(
 
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the library.")], repo: _Repo = Path()) -> int:
     """Take a library out of libraries/ and of the lock. Jobs that use it are invalid from then on."""
-    from opsconductor.libraries import Libraries, root_of
+    from opsconductor.authoring.libraries import Libraries, root_of
 
     Libraries(root_of(repo)).remove(name)
     chatter(f"removed {name}; 'opsconductor validate' shows who used it")
@@ -82,7 +82,7 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the libr
 
 def verify(repo: _Repo = Path()) -> int:
     """Compare each library with the lock, without asking its origin. Exit 1 where one differs."""
-    from opsconductor.libraries import Libraries, root_of
+    from opsconductor.authoring.libraries import Libraries, root_of
 
     held = Libraries(root_of(repo)).held()
     wrong = [one for one in held if one.state != "locked"]
@@ -95,7 +95,7 @@ def verify(repo: _Repo = Path()) -> int:
 
 def list_(output: _Output = "table", repo: _Repo = Path()) -> int:
     """The libraries of the repository and those of the product, with what the lock says of them."""
-    from opsconductor.libraries import Libraries, built_in, root_of
+    from opsconductor.authoring.libraries import Libraries, built_in, root_of
 
     check_format(output)
     own = Libraries(root_of(repo)).held()

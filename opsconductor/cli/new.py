@@ -30,8 +30,8 @@ def new(
     stdout: Annotated[bool, typer.Option("--stdout", help="Write nothing; print the document.")] = False,
 ) -> int:
     """Write a document with comments on what else it may say, for you to edit. Nothing is committed."""
+    from opsconductor.authoring.newdocument import drafted, left_to_do, printed, write
     from opsconductor.kindnames import kind_to_write
-    from opsconductor.newdocument import drafted, left_to_do, printed, write
 
     meant = kind_to_write(kind)
     if stdout:

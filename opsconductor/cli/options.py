@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from engine.trust import MODES
+from engine.authority.trust import MODES
 from opsconductor.exits import UsageError
-from reconciler.trust import TrustSettings
+from reconciler.authority.trust import TrustSettings
 
 RepoOption = Annotated[
     str,

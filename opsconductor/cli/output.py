@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
+from opsconductor.authoring.writtenyaml import as_yaml
 from opsconductor.exits import UsageError
-from opsconductor.writtenyaml import as_yaml
 
 FORMATS = ("table", "wide", "json", "yaml")
 

@@ -43,10 +43,10 @@ def plan(
 
     With --comment the forge is called, with the token that CI gives; without one, or where it may not, this says so.
     """
-    from engine.plan import plan as compare
-    from opsconductor.planmarkdown import as_markdown
-    from opsconductor.planreport import as_json, as_text
-    from opsconductor.validation import validate_commit
+    from engine.changes.plan import plan as compare
+    from opsconductor.checking.validation import validate_commit
+    from opsconductor.plans.planmarkdown import as_markdown
+    from opsconductor.plans.planreport import as_json, as_text
     from schemas.diagnostic import has_errors
 
     if output not in FORMATS:
@@ -77,7 +77,7 @@ def _comment(text: str) -> None:
     """A plan that cannot be shown there is a plan all the same."""
     import os
 
-    from opsconductor.plancomment import NoComment, put, thread_of
+    from opsconductor.plans.plancomment import NoComment, put, thread_of
 
     try:
         said = put(thread_of(os.environ, lambda path: Path(path).read_text(encoding="utf-8")), text)
@@ -113,7 +113,7 @@ def _times(start: str | None, horizon: str) -> tuple[datetime, timedelta]:
 
 def _head(repository: "Repository", rev: str | None) -> "tuple[str, Compiled]":
     """What head is called, and what it says: a commit, or the files on disk where there are any."""
-    from opsconductor.validation import validate_commit, validate_paths
+    from opsconductor.checking.validation import validate_commit, validate_paths
 
     if rev is None and repository.work_tree is not None:
         return ON_DISK, validate_paths(repository.work_tree).compiled
@@ -131,7 +131,7 @@ def _commit(repository: "Repository", option: str, rev: str) -> str:
 
 
 def _warn_if_apart(repository: "Repository", base: str, before: str, head: str | None) -> None:
-    from reconciler.objects import Objects
+    from reconciler.repository.objects import Objects
 
     commit = repository.resolve(head or "HEAD")
     if commit is not None and not Objects(repository.git_dir).is_ancestor(before, commit):

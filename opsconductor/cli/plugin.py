@@ -44,7 +44,7 @@ def lock(
     """Write what the plug-ins that are installed here take into opsconductor.lock, for all who check it."""
     from engine.plugins import WORDS
     from engine.vendored import LOCK_FILE
-    from opsconductor import lockfile
+    from opsconductor.authoring import lockfile
     from opsconductor.plugins.installed import locked, relocked
 
     if not (path / "opsconductor.yaml").is_file():

@@ -111,7 +111,7 @@ def describe(
 
 def _with_uses(found: dict[str, Any], folder: "StateFolder") -> dict[str, Any]:
     """The Credential with what opened it, where this machine knows: that stands in the engine's store alone."""
-    from engine.yamltext import stamp
+    from engine.status.yamltext import stamp
     from journal import uses
     from journal.errors import Refused, Unavailable
 
@@ -162,9 +162,9 @@ def upcoming(
     offline: OfflineOption = False,
 ) -> int:
     """When schedules fire next, in their own zone and in UTC."""
-    from engine.fires import dropped
-    from engine.fires import upcoming as fires
-    from engine.zones import source
+    from engine.schedules.fires import dropped
+    from engine.schedules.fires import upcoming as fires
+    from engine.times.zones import source
     from opsconductor.workspace import Workspace
     from schemas.quantities import format_instant, parse_duration, parse_instant
 
@@ -211,8 +211,8 @@ def logs(
     token: ShownTokenOption = None,
 ) -> int:
     """What the steps printed: from the state folder on this machine, else --logs, --url, or the tails on the branch."""
-    from opsconductor.dashboardlogs import DashboardLogs
     from opsconductor.runlog import Reader
+    from opsconductor.service.dashboardlogs import DashboardLogs
     from opsconductor.workspace import Workspace
 
     if follow and offline:
@@ -372,7 +372,7 @@ def _sync_row(item: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _run_row(run: dict[str, Any]) -> tuple[str, ...]:
-    from engine.waits import sentence
+    from engine.runs.waits import sentence
     from opsconductor.rehearsed import is_dry, standing
 
     status, spec = run["status"], run["spec"]

@@ -81,7 +81,7 @@ def runner(
     log_format: LogFormatOption = "text",
 ) -> int:
     """Work on runs of its pools: it asks the database for them, and needs neither git nor a way in."""
-    from opsconductor.runner import RunnerProcess
+    from opsconductor.service.runner import RunnerProcess
     from opsconductor.wiring import work
 
     url = database_of(database, needed=True)

@@ -61,8 +61,8 @@ def test(
     It runs here, with the secrets of this machine: call it where the engine runs, or a runner, as its user. The
     dashboard shows what was found last.
     """
+    from engine.runs.trials import trials
     from engine.selection import parse_limit
-    from engine.trials import trials
     from opsconductor.cli.hostsecrets import secrets_here
     from opsconductor.trying import Progress, as_data, as_junit, try_all
     from opsconductor.workspace import Workspace
@@ -114,7 +114,7 @@ def facts(
 
     What it found out are the job's outputs. Exit 1 where something could not be written.
     """
-    from opsconductor.gathered import gathered, written
+    from opsconductor.authoring.gathered import gathered, written
     from opsconductor.workspace import Workspace
 
     workspace = Workspace.open(repo, remote=remote, branch=branch)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsconductor import exits
+from opsconductor.checking.garbage import uncollected
+from opsconductor.checking.keptverdict import Kept, Verdict
+from opsconductor.checking.tree import root_of, top_of
 from opsconductor.exits import UsageError
-from opsconductor.garbage import uncollected
-from opsconductor.keptverdict import Kept, Verdict
-from opsconductor.tree import root_of, top_of
 
 if TYPE_CHECKING:
     from opsconductor.report import Report
@@ -70,7 +70,7 @@ def _of_folder(asked: Asked) -> Verdict:
     if kept is not None and (known := kept.verdict()) is not None:
         return known
     _check_format(asked.output)
-    from opsconductor.validation import validate_folder
+    from opsconductor.checking.validation import validate_folder
 
     report, basis = validate_folder(root)
     verdict = _verdict(report, asked.output, place)
@@ -81,8 +81,8 @@ def _of_folder(asked: Asked) -> Verdict:
 
 def _of_commit(asked: Asked, rev: str) -> Verdict:
     _check_format(asked.output)
+    from opsconductor.checking.validation import validate_commit
     from opsconductor.repository import Repository
-    from opsconductor.validation import validate_commit
 
     repository = Repository.open(str(asked.path))
     commit = repository.resolve(rev)

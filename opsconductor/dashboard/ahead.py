@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import islice
 
-from engine import recurrence, zones
-from engine.admission import Admission, Admissions
-from engine.calendars import days_of
 from engine.catalog import Catalog
-from engine.concurrency import group_of, group_of_job
-from engine.dst import offset_at
-from engine.expression import has_expression
-from engine.fires import Dropped, Fire, dropped, fires_of
-from engine.openings import Openings
-from engine.recurrence import TICK
+from engine.expressions.expression import has_expression
+from engine.runs.concurrency import group_of, group_of_job
+from engine.schedules.admission import Admission, Admissions
+from engine.schedules.fires import Dropped, Fire, dropped, fires_of
+from engine.times import recurrence, zones
+from engine.times.calendars import days_of
+from engine.times.dst import offset_at
+from engine.times.openings import Openings
+from engine.times.recurrence import TICK
 from schemas.schedule import Schedule
 
 MOST = 6_000

@@ -15,9 +15,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal.errors import Unavailable
-from opsconductor import health
 from opsconductor.dashboard.access import Access, Guarded
 from opsconductor.dashboard.assets import asset, kept_for
 from opsconductor.dashboard.openapi import described
@@ -29,6 +28,7 @@ from opsconductor.dashboard.rendering import page
 from opsconductor.dashboard.sources import Data, Sources
 from opsconductor.dashboard.troubles import Elsewhere, NoSuchThing, Way, title_of, wants_a_page, ways_on
 from opsconductor.metrics.scraping import Metrics
+from opsconductor.service import health
 
 API = "/api/v1"
 _ELSEWHERE = {"/jobs": "/kinds/Job", "/workflows": "/kinds/Workflow"}

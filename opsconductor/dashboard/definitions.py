@@ -9,9 +9,9 @@ from typing import Any
 
 from engine.builtin import BUILT_IN
 from engine.catalog import Catalog
+from engine.changes.impact import Impact
 from engine.checks.references import references_of
 from engine.checks.scope import steps_of
-from engine.impact import Impact
 from engine.reach import given_by
 from engine.vendored import Library, use_of
 from opsconductor.dashboard.documentlines import Path, lines, masked

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.pinned import PinnedSpec
-from engine.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
+from engine.runs.pinned import PinnedSpec
+from engine.workflows.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
 from journal.attempts import Planned
 from opsconductor.dashboard.sources import Data
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.leaks import names_a_secret, shown, stands_for_a_secret
-from engine.yamltext import one_line
+from engine.status.yamltext import one_line
 
 MASK = "•••"
 _WIDTH = 100

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from opsconductor import health
-from opsconductor.health import Part
+from opsconductor.service import health
+from opsconductor.service.health import Part
 
 Asked = Callable[[], Awaitable[tuple[Part, ...]]]
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from engine.graphfacts import Verdict
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 from engine.states import NodeState, RunState, StepState
-from engine.views import NodeView, RunView, StepView, TargetView
-from engine.yamltext import stamp
+from engine.status.views import NodeView, RunView, StepView, TargetView
+from engine.status.yamltext import stamp
+from engine.workflows.graphfacts import Verdict
 from opsconductor.dashboard.values import took
 
 _GOOD = (StepState.SUCCEEDED, StepState.SKIPPED)

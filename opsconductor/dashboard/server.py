@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from journal.errors import Refused
-from opsconductor.address import Address, Pages
 from opsconductor.dashboard.access import OPEN_TO_ALL, is_loopback
+from opsconductor.service.address import Address, Pages
 
 log = structlog.get_logger(__name__)
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.catalog import Catalog
-from engine.impact import Impacts
-from engine.views import SyncView
+from engine.changes.impact import Impacts
+from engine.status.views import SyncView
 from journal.clock import Clock
 from journal.store import JournalReader
 from opsconductor.dashboard.ahead import Ahead, ahead
 from opsconductor.dashboard.fetched import Fetched
 from opsconductor.dashboard.lately import Lately
 from opsconductor.dashboard.logindex import Indexes
-from opsconductor.health import Pulse
+from opsconductor.service.health import Pulse
 from runners.logstore import LogStore
 
 Data = dict[str, Any]

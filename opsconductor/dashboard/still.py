@@ -13,19 +13,19 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.fires import upcoming
-from engine.views import SyncView
+from engine.schedules.fires import upcoming
+from engine.status.views import SyncView
 from journal import commits, facts
 from journal.clock import Clock, SystemClock
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
+from opsconductor.checking.validation import validate_commit
 from opsconductor.dashboard.lately import Lately
 from opsconductor.dashboard.sources import Sources
-from opsconductor.health import Pulse
+from opsconductor.service.health import Pulse
 from opsconductor.settings import StateFolder
-from opsconductor.validation import validate_commit
 from reconciler.accepted import ACCEPTED, Accepted
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 
 _AHEAD = timedelta(days=7)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from engine.pinned import is_nested
-from engine.views import RunView
-from engine.yamltext import stamp
+from engine.runs.pinned import is_nested
+from engine.status.views import RunView
+from engine.status.yamltext import stamp
 from journal.attempts import Attempt
 from opsconductor.dashboard.drawing import across
 from opsconductor.dashboard.sources import Data

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from engine.catalog import Catalog
 from engine.leaks import shown as leaking
 from engine.states import RUN_TRANSITIONS, NodeState
-from engine.views import RunView
-from opsconductor import acts, patches
+from engine.status.views import RunView
+from opsconductor import acts
 from opsconductor.acts import Act
+from opsconductor.authoring import patches
+from opsconductor.authoring.suspending import with_suspension
 from opsconductor.dashboard.sources import Data
-from opsconductor.suspending import with_suspension
 from schemas.job import Job
 from schemas.project import DEFAULT_REQUESTS_REF, DEFAULT_STATUS_REF
 from schemas.workflow import Workflow

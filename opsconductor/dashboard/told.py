@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine import notices
 from engine.catalog import Catalog
-from engine.notices import Event, Memory
-from engine.yamltext import stamp
+from engine.notifications import notices
+from engine.notifications.notices import Event, Memory
+from engine.status.yamltext import stamp
 from journal import tallies
 from journal.tallies import Key
 from opsconductor.dashboard.pages.starts import Subject

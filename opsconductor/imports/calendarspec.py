@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
-from engine.zones import names as zone_names
-from engine.zones import zone
+from engine.times.zones import names as zone_names
+from engine.times.zones import zone
 from opsconductor.imports.crontime import CarryError, Timing
 from schemas.quantities import format_duration, format_instant
 

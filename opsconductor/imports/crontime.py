@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from engine.cron import Cron, CronError, parse
+from engine.times.cron import Cron, CronError, parse
 
 MACROS = {
     "@yearly": "0 0 1 1 *",

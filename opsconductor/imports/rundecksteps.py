@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.binding import Bound, bind
+from engine.scripts.binding import Bound, bind
 from opsconductor.imports.drafts import Place, Remark, one_line
 from opsconductor.imports.rundeckwords import TokenError, inlined
 

@@ -9,8 +9,8 @@ import yaml
 
 from engine.canonical import canonical
 from engine.commented import NotFormatted
+from opsconductor.authoring.writtenyaml import as_yaml
 from opsconductor.imports.drafts import Draft, one_line
-from opsconductor.writtenyaml import as_yaml
 from schemas.characters import look
 from schemas.reader import read
 

@@ -7,15 +7,16 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from journal import attendance, leadership, leaseclock, measures
+from journal import attendance, leadership, measures
 from journal.clock import Clock
+from journal.databases import leaseclock
 from journal.errors import Unavailable
 from journal.measures import Measures
 from journal.store import JournalReader
-from opsconductor import health
 from opsconductor.dashboard.sources import Engine
 from opsconductor.metrics.meter import Meter
 from opsconductor.metrics.series import Company, Scrape, Sizes, series
+from opsconductor.service import health
 
 log = structlog.get_logger(__name__)
 

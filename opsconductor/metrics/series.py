@@ -8,14 +8,14 @@ from itertools import accumulate
 from typing import get_args
 
 from engine.catalog import DEFAULT_POOL, Catalog
-from engine.channels import OF_PROJECT
-from engine.decide import SkipReason
-from engine.views import SyncView
+from engine.notifications.channels import OF_PROJECT
+from engine.schedules.decide import SkipReason
+from engine.status.views import SyncView
 from journal.attendance import Controller, Runner
 from journal.counts import BOUNDS, NO_CLASS, Count
 from journal.measures import Measures
-from opsconductor.health import Pulse
 from opsconductor.metrics.described import OTHERS, OWN_SERIES
+from opsconductor.service.health import Pulse
 
 _ENDS = ("succeeded", "failed", "timedOut", "unknown")
 """Shown as 0 for a job that never ended so: what begins at nought can be seen to grow, which a series that is there

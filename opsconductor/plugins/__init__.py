@@ -11,8 +11,8 @@ A plug-in is a package with entry points in one of these groups:
 `opsconductor.plugins.contract` has the tests that every part must pass. docs/how-to/write-a-plug-in.md shows the way.
 """
 
-from engine.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable
-from engine.pinned import PinnedTarget as Target
+from engine.runs.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable
+from engine.runs.pinned import PinnedTarget as Target
 from runners.bootstrap import Command
 from runners.connections import (
     GRACE,

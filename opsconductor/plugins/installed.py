@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.plugins import LOCK_KEY, WORDS, What, problem_of, problem_of_part
-from opsconductor import lockfile
+from opsconductor.authoring import lockfile
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.deliveries import DOOR as CHANNELS
 from runners.doors import Door, Fault, source

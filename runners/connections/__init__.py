@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar
 
-from engine.pinned import RUNNER, PinnedTarget
+from engine.runs.pinned import RUNNER, PinnedTarget
 from runners.bootstrap import Command
 from runners.limits import Capture
 from runners.secrets import Opened

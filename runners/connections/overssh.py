@@ -1,6 +1,6 @@
 """The connection `ssh`: from a Target's settings and a Credential to a session."""
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from runners.connections import Probe, Site, Stop, Unusable
 from runners.connections.becoming import becoming
 from runners.connections.login import SshPlace

@@ -42,7 +42,7 @@ class Call:
 
 
 def call_of(settings: Mapping[str, Any], told: Mapping[str, Any], token: str) -> Call:
-    """What sets a status. `told`: commit, state, description and link, as `engine.commitstatus` has them."""
+    """What sets a status. `told`: commit, state, description and link, as `engine.notifications` has them."""
     provider, api = str(settings["provider"]), str(settings["api"])
     commit = quote(str(told["commit"]), safe="")
     state = _STATES.get(provider, {}).get(told["state"], told["state"])

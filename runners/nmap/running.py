@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from engine.outcome import Failed, Outcome
+from engine.runs.outcome import Failed, Outcome
 from runners.connections import Exited, Finish, Lost
 from runners.connections.program import Program, ProgramSession
 from runners.limits import Stream

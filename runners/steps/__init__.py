@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
 
-from engine.contexts import RunFacts
-from engine.outcome import Outcome
-from engine.pinned import PinnedTarget, PlannedStep
+from engine.expressions.contexts import RunFacts
+from engine.runs.outcome import Outcome
+from engine.runs.pinned import PinnedTarget, PlannedStep
 from runners.bootstrap import Command
 from runners.connections import Session
 from runners.doors import Door

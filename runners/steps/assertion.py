@@ -1,6 +1,6 @@
 """`assert`: fails when something does not hold."""
 
-from engine.outcome import Failed, Outcome, Succeeded
+from engine.runs.outcome import Failed, Outcome, Succeeded
 from runners.connections import Session
 from runners.steps import ReadyStep
 

@@ -27,7 +27,7 @@ from engine.discovery.seen import (
 from engine.discovery.seen import (
     Scan as Seen,
 )
-from engine.outcome import Failed, Outcome, Succeeded
+from engine.runs.outcome import Failed, Outcome, Succeeded
 from runners.connections import Session
 from runners.connections.program import NotStarted, ProgramSession
 from runners.nmap.asking import told

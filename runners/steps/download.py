@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.outcome import Failed, Outcome
+from engine.runs.outcome import Failed, Outcome
 from runners.connections import Session
 from runners.connections.files import FileRefused, Files
 from runners.steps import ReadyStep

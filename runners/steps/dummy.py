@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-from engine.outcome import Failed, Outcome, Succeeded
+from engine.runs.outcome import Failed, Outcome, Succeeded
 from runners.connections import Session
 from runners.steps import ReadyStep
 from runners.steps.script import ended_by

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
-from engine.pinned import Use
+from engine.runs.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
+from engine.runs.pinned import Use
 from engine.userschema import faults_of
 from runners.connections import Session, Unreached, Unusable
 from runners.connections.files import FileRefused, Files, FileSession

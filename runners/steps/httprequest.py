@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from engine.outcome import Failed, Outcome, Output, Succeeded, Unknown, Unreachable
+from engine.runs.outcome import Failed, Outcome, Output, Succeeded, Unknown, Unreachable
 from runners.connections import Session, Stop
 from runners.repository import NoFile
 from runners.secrets import Opened, Sealed

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.pinned import Use
+from engine.runs.pinned import Use
 from engine.userschema import faults_of
 from runners.steps import Around, ReadyStep
 

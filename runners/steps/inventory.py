@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.discovery.inventory import LONGEST, Listing, listing
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
-from engine.outcome import Failed, Outcome, Succeeded, Unreachable
+from engine.runs.outcome import Failed, Outcome, Succeeded, Unreachable
 from runners.connections import Exited, Session
 from runners.connections.program import NotStarted, Program, ProgramSession
 from runners.limits import Stream

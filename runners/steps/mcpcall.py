@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engine.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
+from engine.runs.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
 from runners.connections import Exited, Finish, Lost, Session, Stop
 from runners.connections.program import NotStarted, Program, ProgramSession, Running
 from runners.limits import Stream

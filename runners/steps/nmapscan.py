@@ -9,7 +9,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from engine.outcome import Failed, Outcome, Succeeded
+from engine.runs.outcome import Failed, Outcome, Succeeded
 from runners.connections import Session
 from runners.connections.program import NotStarted, ProgramSession
 from runners.limits import KEPT

@@ -5,7 +5,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any, assert_never
 
-from engine.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
+from engine.runs.outcome import Failed, Outcome, Succeeded, Unknown, Unreachable
 from runners.certificates import certificate
 from runners.connections import Session
 from runners.deliveries import Delivered, Delivery, Later, Limits, Message, Never, channel, deliverer

@@ -4,8 +4,8 @@ import asyncio
 import re
 import socket
 
-from engine.expression import Literal, split
-from engine.pinned import PinnedTarget
+from engine.expressions.expression import Literal, split
+from engine.runs.pinned import PinnedTarget
 from runners.steps.addresses import refusal
 
 LOOKUP = 10.0

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from engine.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable
+from engine.runs.outcome import Cancelled, Failed, Outcome, Output, Succeeded, TimedOut, Unknown, Unreachable
 from runners.connections import Ended, Exited, Finish, Lost, NotSent, Refused, Session, Stop
 from runners.steps import ReadyStep
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.globs import matches
-from engine.outcome import Failed, Outcome
+from engine.runs.outcome import Failed, Outcome
 from runners.connections import Session
 from runners.connections.files import FileFacts, FileRefused, Files
 from runners.repository import Entry, NoFile

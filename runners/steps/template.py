@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.outcome import Failed, Outcome
+from engine.runs.outcome import Failed, Outcome
 from engine.templates import problems_of
 from runners.connections import Session
 from runners.connections.files import Files

@@ -1,6 +1,6 @@
 """`sftp.upload`: a file of the repository, or a text, onto a target."""
 
-from engine.outcome import Failed, Outcome
+from engine.runs.outcome import Failed, Outcome
 from runners.connections import Session
 from runners.connections.files import Files
 from runners.repository import NoFile

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.outcome import Failed, Outcome, Succeeded
-from engine.pinned import Use
+from engine.runs.outcome import Failed, Outcome, Succeeded
+from engine.runs.pinned import Use
 from engine.userschema import faults_of
 from runners.connections import Session
 from runners.steps import Around, ReadyStep

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from engine.outcome import Failed, Outcome
+from engine.runs.outcome import Failed, Outcome
 from runners.connections import Session
 from runners.steps import ReadyStep
 from runners.steps.download import Download

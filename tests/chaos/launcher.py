@@ -21,12 +21,12 @@ def prepare() -> None:
 
         sabotage.remove(safeguard)
     if seconds := os.environ.get("CHAOS_PRUNE_EVERY"):
-        from opsconductor import showing
+        from opsconductor.service import showing
 
         assert showing._PRUNE_EVERY, "it has another name by now"
         showing._PRUNE_EVERY = timedelta(seconds=float(seconds))
     if seconds := os.environ.get("CHAOS_PUBLISH_EVERY"):
-        from reconciler import publish
+        from reconciler.publication import publish
 
         publish.PATH_INTERVAL = timedelta(seconds=float(seconds))
 

@@ -17,10 +17,10 @@ from typing import NoReturn
 ROOT = Path(__file__).parents[2]
 _LOADED = (
     "asyncssh",
-    "journal.postgresql",
-    "opsconductor.controller",
-    "opsconductor.runner",
-    "opsconductor.up",
+    "journal.databases.postgresql",
+    "opsconductor.service.controller",
+    "opsconductor.service.runner",
+    "opsconductor.service.up",
     "opsconductor.wiring",
     "runners.connections.local",
     "runners.connections.ssh",

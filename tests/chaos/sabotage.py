@@ -26,8 +26,8 @@ def _unfenced(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(tx: Any, fence: Any, *arguments: Any, **names: Any) -> Any:
         from sqlalchemy import select, update
 
+        from journal.databases.tables import runs
         from journal.fence import Fence
-        from journal.tables import runs
 
         this = runs.c.id == fence.run
         token, state = tx.execute(select(runs.c.token, runs.c.state).where(this)).one()
@@ -43,7 +43,8 @@ def _cause_key() -> None:
     """The table of runs is made without its unique keys, and nobody looks a cause up: it may have several runs."""
     from sqlalchemy import UniqueConstraint, false, select
 
-    from journal import counts, happenings, runs, tables
+    from journal import counts, happenings, runs
+    from journal.databases import tables
 
     for constraint in [one for one in tables.runs.constraints if isinstance(one, UniqueConstraint)]:
         tables.runs.constraints.remove(constraint)

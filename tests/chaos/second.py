@@ -57,8 +57,8 @@ async def _decide(options: argparse.Namespace) -> None:
     from journal.clock import SystemClock
     from journal.store import Journal
     from reconciler.loop import Loop
-    from reconciler.mirror import Mirror
-    from reconciler.objects import Objects
+    from reconciler.repository.mirror import Mirror
+    from reconciler.repository.objects import Objects
     from reconciler.wake import Wake
 
     stop = asyncio.Event()

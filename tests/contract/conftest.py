@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
-from journal import leaseclock, leases, runs
+from engine.runs.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
+from journal import leases, runs
 from journal.clock import Clock
+from journal.databases import leaseclock
 from journal.leases import Claim
 from journal.runs import Enqueue, NewRun
 from journal.store import Journal

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import func, select
 
 from journal import files
-from journal.controltables import file_parts
-from journal.controltables import files as table
+from journal.databases.controltables import file_parts
+from journal.databases.controltables import files as table
 from journal.store import Journal
-from opsconductor.answering import Answering
-from opsconductor.askedfiles import AskedFiles
+from opsconductor.service.answering import Answering
+from opsconductor.service.askedfiles import AskedFiles
 from tests.contract.conftest import GivenClock, opened
 
 LARGE = random.Random(8).randbytes(5 * files.PART + 17)

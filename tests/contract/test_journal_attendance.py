@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from journal import attendance, leaseclock
+from journal import attendance
 from journal.attendance import Controller, Runner
+from journal.databases import leaseclock
 from journal.leases import LEASE
 from tests.contract.conftest import START, Desk
 

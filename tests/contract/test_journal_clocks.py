@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, event
 from structlog.testing import capture_logs
 
-from engine.decide import Decided, Due, Skips
 from engine.identity import RunId
-from engine.views import DecisionView
+from engine.schedules.decide import Decided, Due, Skips
+from engine.status.views import DecisionView
 from journal import outbox, schedules, setback
 from journal.schedules import ClockRow
 from tests.contract.conftest import Desk

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from engine.decide import Decided, Due, Skips
 from engine.identity import RunId
-from engine.rehearsal import Rehearsal
+from engine.runs.rehearsal import Rehearsal
+from engine.schedules.decide import Decided, Due, Skips
 from engine.states import RunState
-from engine.views import RunView
+from engine.status.views import RunView
 from journal import counts, history, leases, measures, messages, outbox, runimport, runs, schedules
 from journal.counts import NO_CLASS, Count, size_of
 from journal.measures import Messages, OpenRuns, Queue

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from engine.views import ChannelView, DeadLettersView
+from engine.status.views import ChannelView, DeadLettersView
 from journal import deadletters, deliveries, letters, messages, notices, outbox
+from journal.databases.noticetables import messages as table
 from journal.deliveries import DEADLINE, Claimed
 from journal.messages import Channel, NewMessage
-from journal.noticetables import messages as table
 from opsconductor import telling
 from tests.contract.conftest import START, Desk
 

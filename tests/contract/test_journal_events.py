@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.identity import RunId
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
 from engine.states import RunState
 from journal import events, leases, outbox, runs
 from journal.events import EventRow, NewEvent, Watch

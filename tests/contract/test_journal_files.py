@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, select, update
 
-from journal import files, upgrades
-from journal.controltables import files as table
+from journal import files
+from journal.databases import upgrades
+from journal.databases.controltables import files as table
 from journal.files import Answer, Wanted
 from tests.contract.conftest import START, Desk
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from engine.decide import Decided, Skips
-from engine.graphfacts import OpenGate
+from engine.schedules.decide import Decided, Skips
 from engine.states import RunState, StepState
+from engine.workflows.graphfacts import OpenGate
 from journal import happenings, leases, notices, runs, schedules, steps, tallies
 from journal.happenings import LATE_AFTER
 from journal.tallies import Key, Tally

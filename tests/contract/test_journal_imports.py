@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from engine.decide import Skips
 from engine.identity import RunId
-from engine.resumption import Unprovable
+from engine.runs.resumption import Unprovable
+from engine.schedules.decide import Skips
 from engine.states import RunState, StepState
-from engine.views import RunView, StepView, TargetView
+from engine.status.views import RunView, StepView, TargetView
 from journal import acts, runimport, runresume, runs, schedules
 from journal.runs import NewRun
 from tests.contract.conftest import START, Desk, a_run

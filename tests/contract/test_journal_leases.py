@@ -7,10 +7,10 @@ from sqlalchemy import select
 
 from engine.states import RunState, StepState
 from journal import evidence, leases, runs, steps
+from journal.databases.tables import runners
 from journal.errors import FenceLost
 from journal.leases import MOST_LOST
 from journal.reaper import Patience, Reaper
-from journal.tables import runners
 
 T = "web-01"
 

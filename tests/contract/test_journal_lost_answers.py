@@ -10,13 +10,13 @@ import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
-from engine.pinned import PlannedStep, Script
+from engine.runs.pinned import PlannedStep, Script
 from engine.states import RunState, StepState
 from journal import evidence, leases, outbox, points, runs, steps, uses
+from journal.databases.tables import runs as table
 from journal.errors import FenceLost, Unavailable
 from journal.steps import StepEnd
 from journal.store import Journal
-from journal.tables import runs as table
 from runners import record as recording
 from runners.keyring import Keyring
 from runners.masking import Masker

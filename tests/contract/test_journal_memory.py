@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from engine.decide import Decided, Due, Skips
+from engine.schedules.decide import Decided, Due, Skips
 from engine.states import RunState, StepState
-from engine.views import DecisionView
+from engine.status.views import DecisionView
 from journal import acts, facts, history, leases, outbox, runs, schedules, steps
 
 DAY = datetime(2026, 11, 21, tzinfo=UTC)

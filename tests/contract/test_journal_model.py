@@ -18,15 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import select
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
 from engine.states import RunState
 from journal import leases, runs
+from journal.databases.tables import runs as table
 from journal.errors import FenceLost
 from journal.fence import Fence
 from journal.leases import LEASE, MOST_LOST
 from journal.runs import AlreadyThere, Enqueued, NewRun, Overlap
 from journal.store import Journal
-from journal.tables import runs as table
 from tests.contract.conftest import opened
 from tests.postgresql import a_journal
 

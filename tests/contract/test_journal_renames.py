@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 from engine.catalog import Catalog
 from engine.names import NOTHING, Name
 from engine.states import RunState
-from engine.workflowplan import PlannedWorkflow, plan_workflow
+from engine.workflows.workflowplan import PlannedWorkflow, plan_workflow
 from journal import (
     attempts,
     counts,
@@ -22,8 +22,8 @@ from journal import (
     tallies,
     trends,
 )
+from journal.databases.tables import runs as table
 from journal.errors import Unavailable
-from journal.tables import runs as table
 from tests.catalogs import catalog
 from tests.contract.conftest import Desk, GivenClock, a_run, opened
 

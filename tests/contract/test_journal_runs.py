@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
-from engine.decide import Skips
 from engine.identity import Cause, run_id
-from engine.rehearsal import Rehearsal
+from engine.runs.rehearsal import Rehearsal
+from engine.runs.waits import SHOWN, Held, Wait
+from engine.schedules.decide import Skips
 from engine.states import RunState, StepState
-from engine.views import RunView, StepView, TargetView
-from engine.waits import SHOWN, Held, Wait
+from engine.status.views import RunView, StepView, TargetView
 from journal import acts, evidence, history, leases, outbox, runimport, runs, schedules, steps
+from journal.databases.tables import runs as table
 from journal.runs import AlreadyThere, Enqueued, Overlap
-from journal.tables import runs as table
 from schemas.project import Retention
 
 QUEUED, WAITING = RunState.QUEUED, RunState.WAITING

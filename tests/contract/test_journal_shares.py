@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from engine.pinned import PinnedSpec
-from engine.waits import Wait
-from journal import attendance, leaseclock, leases, runs, shares
+from engine.runs.pinned import PinnedSpec
+from engine.runs.waits import Wait
+from journal import attendance, leases, runs, shares
 from journal.attendance import Runner
+from journal.databases import leaseclock
 from journal.leases import LEASE
 from journal.runs import NewRun
 from journal.shares import Share, Untaken

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine.identity import Cause, RunId
-from engine.standing import Standing
+from engine.runs.waits import Held
+from engine.schedules.standing import Standing
 from engine.states import RunState
-from engine.waits import Held
 from journal import leases, outbox, runs, standing
 from tests.contract.conftest import START, Desk, GivenClock, a_run
 

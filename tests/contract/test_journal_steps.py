@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.concurrency import Membership
-from engine.pinned import RUNNER
+from engine.runs.concurrency import Membership
+from engine.runs.pinned import RUNNER
 from engine.states import StepState
 from journal import evidence, outbox, runs, steprecords, steps
 from journal.errors import AlreadyStarted, FenceLost

@@ -10,9 +10,10 @@ from sqlalchemy import delete, insert, inspect, select
 from sqlalchemy.exc import IntegrityError
 
 from engine.states import RunState
-from journal import evidence, facts, leases, points, runs, steps, store, upgrades
+from journal import evidence, facts, leases, points, runs, steps, store
+from journal.databases import upgrades
+from journal.databases.tables import VERSION, meta
 from journal.errors import FenceLost, Refused, Unavailable
-from journal.tables import VERSION, meta
 from tests.contract.conftest import START, opened
 from tests.journalwriter import get, other_process, put, wait_until_stopped
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from engine.decide import Decided, Due, Skips
 from engine.identity import RunId
+from engine.schedules.decide import Decided, Due, Skips
 from journal import runs, schedules
+from journal.databases.tables import decisions, outbox
+from journal.databases.tables import runs as runs_table
 from journal.runs import NewRun
-from journal.tables import decisions, outbox
-from journal.tables import runs as runs_table
 from tests.contract.conftest import START, GivenClock, a_run, opened
 from tests.postgresql import a_journal
 

@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import Connection, delete, func, insert, inspect, make_url, select, update
 
 from engine.states import RunState
-from journal import facts, leases, outbox, postgresql, runs, steps, transfer
-from journal.database import Database
+from journal import facts, leases, outbox, runs, steps
+from journal.databases import postgresql, transfer
+from journal.databases.database import Database
+from journal.databases.postgresql import Server
+from journal.databases.sqlite import File
+from journal.databases.tables import meta, metadata
+from journal.databases.tables import outbox as told
+from journal.databases.tables import steps as steps_table
 from journal.errors import Refused
-from journal.postgresql import Server
-from journal.sqlite import File
-from journal.tables import meta, metadata
-from journal.tables import outbox as told
-from journal.tables import steps as steps_table
 from tests.contract.conftest import START, Desk, GivenClock, a_run, opened
 from tests.journalwriter import get, put
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from engine.decide import Skips
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
+from engine.schedules.decide import Skips
 from engine.states import RunState, StepState
 from journal import history, leases, schedules, steps, trends
 from journal.steps import StepEnd

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import update
 
 from journal import leases, messages, wellbeing
-from journal.noticetables import messages as table
+from journal.databases.noticetables import messages as table
 from journal.wellbeing import RunnerRow
 from tests.contract.conftest import START, Desk
 from tests.contract.test_journal_notices import a_message

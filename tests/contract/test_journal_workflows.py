@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from engine import gates
-from engine.graphfacts import Verdict
 from engine.identity import Cause, RunId, run_id
-from engine.moves import End
+from engine.runs.waits import Held
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
-from engine.views import RunView
-from engine.waits import Held
-from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
+from engine.status.views import RunView
+from engine.workflows import gates
+from engine.workflows.graphfacts import Verdict
+from engine.workflows.moves import End
+from engine.workflows.workflowplan import PinnedWorkflow, PlannedWorkflow, plan_workflow
 from journal import census, graphs, history, leases, outbox, runimport, runresume, runs, trends, workflows
+from journal.databases.tables import nodes
 from journal.runs import Enqueued, NewRun
-from journal.tables import nodes
 from schemas.project import Retention
 from tests.catalogs import catalog, job, local_target
 from tests.contract.conftest import Desk

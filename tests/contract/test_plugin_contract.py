@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from engine.scanplan import READ, SCAN
+from engine.runs.scanplan import READ, SCAN
 from opsconductor.plugins import (
     Around,
     Capture,

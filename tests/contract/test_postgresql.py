@@ -13,24 +13,13 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from journal import (
-    acts,
-    attendance,
-    deliveries,
-    facts,
-    leadership,
-    leaseclock,
-    leases,
-    messages,
-    outbox,
-    runs,
-    runviews,
-)
+from journal import acts, attendance, deliveries, facts, leadership, leases, messages, outbox, runs, runviews
+from journal.databases import leaseclock
+from journal.databases.tables import metadata
+from journal.databases.tables import runs as table
 from journal.leadership import Candidate
 from journal.messages import Channel, NewMessage
 from journal.store import Journal
-from journal.tables import metadata
-from journal.tables import runs as table
 from tests.contract.conftest import START, Desk, GivenClock, a_run
 from tests.postgresql import DIALECT, JOURNAL, Site
 
@@ -218,7 +207,7 @@ def test_no_statement_is_left_out() -> None:
 
 def executions() -> Iterator[frozenset[Site]]:
     """The lines of every call of `execute`."""
-    for file in sorted(JOURNAL.glob("*.py")):
+    for file in sorted(JOURNAL.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if (
                 not isinstance(node, ast.Call)

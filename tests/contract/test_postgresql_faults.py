@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 
-from journal import deadlines, listener, outbox
+from journal import outbox
+from journal.databases import deadlines, listener
+from journal.databases.postgresql import TURN
+from journal.databases.postgresqltext import NUL
+from journal.databases.turns import STANDS_STILL, TURNS
 from journal.errors import Refused, Unavailable
-from journal.postgresql import TURN
-from journal.postgresqltext import NUL
 from journal.store import Journal
-from journal.turns import STANDS_STILL, TURNS
 from tests.contract.conftest import GivenClock
 from tests.journalwriter import get, other_process, put, wait_until_stopped
 from tests.postgresql import Server
@@ -68,7 +69,7 @@ async def test_a_server_that_stops_is_unavailable_and_nothing_acknowledged_is_lo
             with pytest.raises(Unavailable) as caught:
                 await asked
             assert caught.value.retry_after.total_seconds() > 0
-        assert journal.faults >= 2
+        assert journal.databases.faults >= 2
     finally:
         server.start()
     await until_it_answers(journal)

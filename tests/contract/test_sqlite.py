@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, make_url
 
-from journal import deliveries, letters, sqlite
+from journal import deliveries, letters
+from journal.databases import sqlite
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
 from tests.contract.conftest import START

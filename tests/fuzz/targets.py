@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from engine.binding import Bound, bind
-from engine.calendarfile import CalendarFileError
-from engine.calendarfile import read as read_calendar
 from engine.compile import compile_files
-from engine.cron import CronError, parse
-from engine.expression import ExpressionError, Hole, Literal, compile_text, condition_text, split
+from engine.expressions.expression import ExpressionError, Hole, Literal, compile_text, condition_text, split
+from engine.scripts.binding import Bound, bind
+from engine.times.calendarfile import CalendarFileError
+from engine.times.calendarfile import read as read_calendar
+from engine.times.cron import CronError, parse
 from engine.userschema import faults_of, problems_of
 from schemas.characters import lines_of
 from schemas.diagnostic import Diagnostic, in_order

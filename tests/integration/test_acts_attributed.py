@@ -7,7 +7,7 @@ import pygit2
 import pytest
 import pytest_asyncio
 
-from reconciler import objects
+from reconciler.repository import objects
 from tests.integration.test_policies_in_force import REQUESTS, Site, said
 from tests.integration.test_waiting_requests import act
 from tests.signing import ran

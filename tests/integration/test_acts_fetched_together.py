@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from journal import facts
-from reconciler import brought
-from reconciler.door import RequestsDoor
+from reconciler.acts import brought
+from reconciler.acts.door import RequestsDoor
 from tests.integration.test_policies_in_force import ASKS_TO_RUN, BEGINS, REQUESTS, RULES, Site, said
 from tests.permits import FILES, doc
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.binding import Bound, bind, prelude
+from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
 from tests.python_scripts import RUN

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.binding import Bound, bind, prelude
+from engine.scripts.binding import Bound, bind, prelude
 from tests.integration.test_binding_injection import CANARY, run, sprung, trap
 
 __all__ = ["trap"]

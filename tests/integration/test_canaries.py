@@ -22,8 +22,8 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from engine.pinned import PlannedStep, Script, Use
-from engine.scanplan import READ, SCAN
+from engine.runs.pinned import PlannedStep, Script, Use
+from engine.runs.scanplan import READ, SCAN
 from engine.states import StepState
 from runners.mcp.tool import Tool
 from runners.steps import DOOR

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from engine import readback, readmodel, why
+from engine.schedules import why
+from engine.status import readback, readmodel
 from journal import schedules, setback
 from journal.clock import SystemClock
+from journal.databases.tables import decisions
 from journal.errors import Unavailable
 from journal.store import Journal
-from journal.tables import decisions
-from reconciler import rebuild
+from reconciler.publication import rebuild
 from reconciler.schedules import Schedules
 from reconciler.sync import Sync, view
 from tests.integration.test_held_runs import MINUTE, T0, Bench, work

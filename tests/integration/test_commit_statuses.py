@@ -11,8 +11,8 @@ import pytest_asyncio
 from sqlalchemy import Connection, select
 
 from journal import deadletters, deliveries, notices, uses
-from journal.noticetables import messages as table
-from journal.tables import AnyRow
+from journal.databases.noticetables import messages as table
+from journal.databases.tables import AnyRow
 from reconciler import commitstatuses
 from runners.messenger import Messenger
 from runners.secrets import Secrets

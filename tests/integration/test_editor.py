@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from opsconductor import editors
-from opsconductor.checkout import names_in
-from opsconductor.validation import validate_paths
+from opsconductor.authoring import editors
+from opsconductor.authoring.checkout import names_in
+from opsconductor.checking.validation import validate_paths
 from schemas.named import with_names
 from schemas.publish import schema
 from tests.language_server import LanguageServer, language_server

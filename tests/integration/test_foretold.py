@@ -14,15 +14,15 @@ import pytest
 import pytest_asyncio
 
 from engine.catalog import Catalog
-from engine.dueness import rule
-from engine.fires import Fire, upcoming
+from engine.schedules.dueness import rule
+from engine.schedules.fires import Fire, upcoming
 from engine.states import RunState
-from engine.views import SyncView
+from engine.status.views import SyncView
 from journal import leases, names, renames, runviews, schedules
 from opsconductor.evidence import Evidence
 from opsconductor.inquiry import Inquiry
 from opsconductor.repository import Repository
-from reconciler.projection import Projection
+from reconciler.publication.projection import Projection
 from tests.catalogs import catalog, job, local_target
 from tests.integration.test_held_runs import MINUTE, T0, Bench
 from tests.integration.test_rebuild import STATUS, Site

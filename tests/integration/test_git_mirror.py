@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-import reconciler.mirror as mirror_module
+import reconciler.repository.mirror as mirror_module
 from journal.errors import Refused, Unavailable
-from reconciler.mirror import Mirror, PushRejected, kept_as
-from reconciler.mirrorfolder import MARK, intact
-from reconciler.objects import Objects
+from reconciler.repository.mirror import Mirror, PushRejected, kept_as
+from reconciler.repository.mirrorfolder import MARK, intact
+from reconciler.repository.objects import Objects
 
 MAIN = "refs/heads/main"
 
@@ -351,7 +351,7 @@ async def test_every_git_holds_the_lock_that_says_it_lives(tmp_path: Path, home:
     """Also after the engine itself was killed: proven with a process that is."""
     environment = stuck_ssh(tmp_path, home)
     code = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom reconciler.mirror import Mirror\n"
+        "import asyncio, sys\nfrom pathlib import Path\nfrom reconciler.repository.mirror import Mirror\n"
         f"m = Mirror(Path({str(tmp_path / 'mirror.git')!r}), 'ssh://nowhere.invalid/x', environment={environment!r})\n"
         f"asyncio.run(m.poll(['{MAIN}']))\n"
     )
@@ -464,7 +464,7 @@ async def test_after_a_power_cut_the_mirror_is_made_again_and_keeps_what_is_whol
     loose.unlink(missing_ok=True)
     loose.write_bytes(b"")
     (tmp_path / "boot").write_text("another start\n")
-    monkeypatch.setattr("reconciler.mirrorfolder._BOOT_ID", tmp_path / "boot")
+    monkeypatch.setattr("reconciler.repository.mirrorfolder._BOOT_ID", tmp_path / "boot")
 
     again = Mirror(mirror.path, str(origin.path), environment=home)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pygit2
 import pytest
 
-from engine import readmodel
-from engine.views import EngineView, SyncView
+from engine.status import readmodel
+from engine.status.views import EngineView, SyncView
 from journal import points
 from journal.errors import Refused
-from reconciler import owner
-from reconciler.claim import claim_in, with_claim
-from reconciler.mirror import Mirror
-from reconciler.publish import BranchGone, Foreign, OtherOwner, Publisher
+from reconciler.publication import owner
+from reconciler.publication.claim import claim_in, with_claim
+from reconciler.publication.publish import BranchGone, Foreign, OtherOwner, Publisher
+from reconciler.repository.mirror import Mirror
 
 STATUS = "refs/heads/opsconductor/status"
 ROOT = Path(__file__).resolve().parents[2]
@@ -294,8 +294,8 @@ import asyncio, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from journal import points
-from reconciler.mirror import Mirror
-from reconciler.publish import Publisher
+from reconciler.repository.mirror import Mirror
+from reconciler.publication.publish import Publisher
 from journal.clock import SystemClock
 
 def die(point):
@@ -348,7 +348,7 @@ MOVE = "import subprocess; subprocess.run(['git', '-C', '@REMOTE@', 'update-ref'
 
 
 async def test_loose_objects_do_not_grow_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.publish._TIDY_AFTER_COMMITS", 10)
+    monkeypatch.setattr("reconciler.publication.publish._TIDY_AFTER_COMMITS", 10)
     publisher = place.engine()
     for number in range(25):
         await publisher.publish({f"runs/{number}": b"x%d" % number}, "m")

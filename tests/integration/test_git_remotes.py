@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from journal.errors import Refused, Unavailable
-from reconciler.mirror import Mirror, PushRejected
+from reconciler.repository.mirror import Mirror, PushRejected
 from tests.gitservers import LOGINS, TOKEN, Https, SshServer, https, ssh_server
 
 __all__ = ["https", "ssh_server"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.source import git_folder
+from reconciler.repository.source import git_folder
 from reconciler.wake import Wake, first_cause
 
 LONG = timedelta(seconds=30)

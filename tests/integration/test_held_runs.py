@@ -11,12 +11,13 @@ from sqlalchemy import Connection, select
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId, run_id
 from engine.judge import ActFacts, Launch, heeding, judge
-from engine.planning import plan_run
-from engine.refused import PlanRefused
+from engine.runs.planning import plan_run
+from engine.runs.refused import PlanRefused
 from engine.states import RunState
-from engine.views import RunView
-from journal import leases, names, renames, runs, schedules, tables
+from engine.status.views import RunView
+from journal import leases, names, renames, runs, schedules
 from journal.clock import SystemClock
+from journal.databases import tables
 from journal.store import Journal
 from reconciler.closures import Closures
 from reconciler.launches import new_run

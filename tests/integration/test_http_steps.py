@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.pinned import PinnedTarget, PlannedStep, Use
+from engine.runs.pinned import PinnedTarget, PlannedStep, Use
 from engine.states import RunState, StepState
 from schemas.credential import CredentialSpec
 from schemas.job import Retry

@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from engine.discovery import seen
 from engine.discovery.seen import Scan
-from engine.planning import Planned
-from engine.refused import PlanRefused
-from engine.scanplan import plan_scan
+from engine.runs.planning import Planned
+from engine.runs.refused import PlanRefused
+from engine.runs.scanplan import plan_scan
 from engine.states import StepState
 from journal import discoveries
 from tests.catalogs import catalog

@@ -18,19 +18,19 @@ from sqlalchemy import select
 from engine.compile import Compiled
 from journal import acts, events, facts, runs
 from journal.clock import Clock, SystemClock
+from journal.databases.tables import decisions
+from journal.databases.tables import runs as runs_table
 from journal.errors import Unavailable
 from journal.events import NewEvent
 from journal.store import Journal
-from journal.tables import decisions
-from journal.tables import runs as runs_table
-from reconciler import door
 from reconciler.accepted import ACCEPTED
-from reconciler.door import RequestsDoor
-from reconciler.history import History
+from reconciler.acts import door
+from reconciler.acts.door import RequestsDoor
 from reconciler.loop import Loop
-from reconciler.mirror import Mirror
-from reconciler.mirrorfolder import MARK
-from reconciler.objects import Objects
+from reconciler.repository.history import History
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.mirrorfolder import MARK
+from reconciler.repository.objects import Objects
 from reconciler.wake import Wake
 from schemas import reader
 from schemas.quantities import format_instant

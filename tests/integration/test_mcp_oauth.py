@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from engine.pinned import PlannedStep, Use
+from engine.runs.pinned import PlannedStep, Use
 from engine.states import StepState
 from runners.mcp.tool import Tool
 from schemas.credential import CredentialSpec

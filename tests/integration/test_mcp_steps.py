@@ -20,7 +20,7 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel
 
-from engine.pinned import PlannedStep, Use
+from engine.runs.pinned import PlannedStep, Use
 from engine.states import StepState
 from runners.mcp.tool import Tool
 from schemas.credential import CredentialSpec

@@ -14,13 +14,13 @@ import pytest_asyncio
 from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
-from engine.noticecontext import SAMPLE
+from engine.notifications.noticecontext import SAMPLE
 from journal import deadletters, deliveries, messages, notices, uses
+from journal.databases.noticetables import messages as table
+from journal.databases.tables import AnyRow
 from journal.deliveries import DEADLINE
 from journal.messages import Channel, NewMessage
-from journal.noticetables import messages as table
 from journal.store import Journal
-from journal.tables import AnyRow
 from runners import messenger, sending
 from runners.messenger import Messenger
 from runners.secrets import Secrets

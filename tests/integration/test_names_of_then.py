@@ -20,13 +20,13 @@ from engine.triggers import Happened, Refuse, of_run, verdict
 from journal import events, leases, runs, steprecords, trends
 from journal import notices as noticed
 from journal.clock import SystemClock
-from journal.noticetables import messages
+from journal.databases.noticetables import messages
 from journal.store import Journal
+from reconciler.acts.requests import Requests
 from reconciler.deciders import Deciders
 from reconciler.launches import new_run
-from reconciler.mirror import Mirror
 from reconciler.notices import Notices
-from reconciler.requests import Requests
+from reconciler.repository.mirror import Mirror
 from reconciler.triggers import Triggers
 from schemas.act import RunRequest
 from tests.catalogs import catalog, local_target

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.pinned import PinnedTarget, PlannedStep, Use
+from engine.runs.pinned import PinnedTarget, PlannedStep, Use
 from engine.states import StepState
 from runners.connections.local import LocalSettings
 from tests.httpserver import HttpServer, serving

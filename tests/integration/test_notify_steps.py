@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope
 
-from engine.pinned import PlannedStep, Use
+from engine.runs.pinned import PlannedStep, Use
 from engine.states import StepState
 from runners.connections.local import LocalSettings
 from schemas.credential import CredentialSpec

@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.catalog import Catalog
+from engine.changes.plan import Plan, plan
 from engine.judge import Launch, scheduled
-from engine.plan import Plan, plan
-from engine.recurrence import TICK
-from engine.views import RunView
+from engine.status.views import RunView
+from engine.times.recurrence import TICK
 from journal import runs
 from journal.store import Journal
 from reconciler.loop import Loop
-from reconciler.mirror import Mirror
-from reconciler.objects import Objects
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import Objects
 from reconciler.wake import Wake
 from tests.catalogs import HEAD, PROJECT
 from tests.planned import document_sets, tree

@@ -9,17 +9,17 @@ from pathlib import Path
 import pygit2
 import pytest
 
-from engine.permits import digest_of
-from reconciler.authorities import Authorities
-from reconciler.chain import Chain, Followed, Trusted
-from reconciler.changegate import OpenChange
+from engine.authority.permits import digest_of
+from reconciler.acts.changegate import OpenChange
+from reconciler.acts.votes import Vote
+from reconciler.authority.authorities import Authorities
+from reconciler.authority.chain import Chain, Followed, Trusted
+from reconciler.authority.keyfiles import KeyFiles
+from reconciler.authority.permits import WAITS, Permits
+from reconciler.authority.signatures import Signatures
 from reconciler.definitions import Definitions
-from reconciler.history import History
-from reconciler.keyfiles import KeyFiles
-from reconciler.objects import Objects
-from reconciler.permits import WAITS, Permits
-from reconciler.signatures import Signatures
-from reconciler.votes import Vote
+from reconciler.repository.history import History
+from reconciler.repository.objects import Objects
 from tests.permits import ADMINS, FILES, WEB, job, policy
 from tests.signing import Keys, Repository, SshKey, ran
 from tests.trees import without_end

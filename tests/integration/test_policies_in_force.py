@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from engine import readmodel
-from engine.views import SyncView
+from engine.status import readmodel
+from engine.status.views import SyncView
 from journal import acts, graphs, runs
 from journal.clock import SystemClock
 from journal.store import Journal
-from reconciler import actgate, brought, door, objects, sync
+from reconciler import sync
+from reconciler.acts import actgate, brought, door
+from reconciler.authority.trust import TrustSettings
 from reconciler.loop import Loop
-from reconciler.mirror import Mirror
-from reconciler.objects import Objects
-from reconciler.trust import TrustSettings
+from reconciler.repository import objects
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import Objects
 from reconciler.wake import Wake
 from schemas import reader
 from tests.permits import ADMINS, FILES, doc, job, policy

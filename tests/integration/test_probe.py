@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from runners.connections import Answered, Limits, NotSent, Refused, Site, Unusable
 from runners.connections.local import RESTRICTED, Guardian, LocalHost, LocalSettings
 from runners.connections.ways import Settings, Ways

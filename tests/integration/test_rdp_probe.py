@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from runners.connections import Answered, Limits, NotSent, Probe, Refused, Site, Stop, Unusable
 from runners.connections.local import Guardian, LocalHost, LocalSettings
 from runners.connections.overrdp import OverRdp

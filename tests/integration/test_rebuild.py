@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from engine.decide import Decided, Skips
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
+from engine.runs.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
+from engine.schedules.decide import Decided, Skips
 from engine.states import RunState, StepState
-from engine.views import EngineView, ScheduleView, SyncView
+from engine.status.views import EngineView, ScheduleView, SyncView
 from journal import acts, evidence, facts, leases, runs, schedules, steps
 from journal.runs import NewRun
 from journal.steps import StepEnd
 from journal.store import Journal
-from reconciler import rebuild
-from reconciler.mirror import Mirror
-from reconciler.projection import Projection
-from reconciler.publish import BranchGone, Publisher
+from reconciler.publication import rebuild
+from reconciler.publication.projection import Projection
+from reconciler.publication.publish import BranchGone, Publisher
+from reconciler.repository.mirror import Mirror
 
 STATUS = "refs/heads/opsconductor/status"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

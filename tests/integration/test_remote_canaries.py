@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.pinned import PlannedStep, Script, Use
+from engine.runs.pinned import PlannedStep, Script, Use
 from engine.states import StepState
 from schemas.credential import CredentialSpec
 from tests import openssh as servers

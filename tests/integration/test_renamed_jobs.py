@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from engine import recurrence
 from engine.states import RunState
+from engine.times import recurrence
 from engine.triggers import of_run
 from journal import trends
 from journal.clock import SystemClock
 from journal.store import Journal
-from reconciler.requests import Requests
+from reconciler.acts.requests import Requests
 from schemas.act import RunRequest
 from tests.catalogs import local_target
 from tests.integration.test_held_runs import MINUTE, T0, Bench, asked, claimed, window, wished

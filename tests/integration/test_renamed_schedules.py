@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from engine.views import EngineView, SyncView
+from engine.status.views import EngineView, SyncView
 from journal import schedules
-from reconciler import rebuild
-from reconciler.projection import Projection
+from reconciler.publication import rebuild
+from reconciler.publication.projection import Projection
 from tests.integration.test_held_runs import MINUTE, T0, Bench, work
 from tests.integration.test_rebuild import COMMIT, Site
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.channels import PinnedChannel
-from engine.pinned import PlannedStep, Use
-from engine.scanplan import READ, READ_TYPE, SCAN, SCAN_TYPE
+from engine.notifications.channels import PinnedChannel
+from engine.runs.pinned import PlannedStep, Use
+from engine.runs.scanplan import READ, READ_TYPE, SCAN, SCAN_TYPE
 from engine.states import RunState
 from runners.connections import Limits as ConnectionLimits
 from runners.connections import Refused, Site

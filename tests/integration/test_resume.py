@@ -9,21 +9,21 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, inspect, select, text
 
-from engine.graphfacts import Verdict
 from engine.identity import RunId
-from engine.resumption import Unprovable
+from engine.runs.resumption import Unprovable
+from engine.runs.waits import Wait
 from engine.states import NodeState, RunState, StepState
-from engine.views import EngineView, RunView
-from engine.waits import Wait
-from engine.workflowplan import NodeJob, PinnedWorkflow
+from engine.status.views import EngineView, RunView
+from engine.workflows.graphfacts import Verdict
+from engine.workflows.workflowplan import NodeJob, PinnedWorkflow
 from journal import acts, graphs, leases, runs, steps
+from journal.databases.tables import meta
+from journal.databases.tables import runs as table
 from journal.runs import NewRun
 from journal.steps import StepEnd
 from journal.store import Journal
-from journal.tables import meta
-from journal.tables import runs as table
-from reconciler import rebuild
-from reconciler.resumptions import Plans, Replan
+from reconciler.publication import rebuild
+from reconciler.publication.resumptions import Plans, Replan
 from reconciler.workflows import Workflows
 from tests.contract.test_journal_workflows import a_release
 from tests.integration.test_rebuild import NOON, Fixed, Site, new_run

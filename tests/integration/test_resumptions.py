@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from engine.identity import Cause, run_id
-from engine.resumption import Unprovable
+from engine.runs.resumption import Unprovable
 from engine.states import RunState
-from engine.views import RunView
+from engine.status.views import RunView
 from journal.runs import NewRun
-from reconciler.door import Found
-from reconciler.objects import Objects
-from reconciler.resumptions import Resumptions
+from reconciler.acts.door import Found
+from reconciler.publication.resumptions import Resumptions
+from reconciler.repository.objects import Objects
 from schemas.reader import read
 from tests.catalogs import HEAD, PROJECT, job, local_target
 

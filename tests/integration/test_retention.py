@@ -11,12 +11,12 @@ import pytest
 
 from engine.identity import Cause, RunId, run_id
 from engine.states import RunState
-from engine.views import RunView
+from engine.status.views import RunView
 from journal import history, runimport, runs
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
+from opsconductor.service.up import Engine
 from opsconductor.settings import Settings, StateFolder, parse_source
-from opsconductor.up import Engine
 from runners import logs
 from runners.logs import LogFile
 from schemas.project import Retention
@@ -68,7 +68,7 @@ sys.path.insert(0, {root!r})
 from journal import points
 from journal.store import Journal
 from opsconductor.settings import Settings, StateFolder, parse_source
-from opsconductor.up import Engine
+from opsconductor.service.up import Engine
 from tests.integration.test_retention import Fixed
 
 async def main():

@@ -10,16 +10,16 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection
 
-from engine import readmodel
 from engine.identity import Cause, run_id
 from engine.states import RunState, StepState
-from engine.views import RunView, StepView, TargetView
+from engine.status import readmodel
+from engine.status.views import RunView, StepView, TargetView
 from journal import runimport
 from journal.errors import Unavailable
 from journal.store import Journal
-from reconciler import projection
-from reconciler.projection import Projection, unpublished
-from reconciler.publish import BranchGone, Publisher
+from reconciler.publication import projection
+from reconciler.publication.projection import Projection, unpublished
+from reconciler.publication.publish import BranchGone, Publisher
 from tests.integration.test_rebuild import COMMIT, NOON, STATUS, Fixed, Site
 
 PORTION = 250

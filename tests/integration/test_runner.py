@@ -13,16 +13,16 @@ import pytest_asyncio
 from sqlalchemy import Connection, select
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import RUNNER, PinnedSpec, PlannedStep, Use
+from engine.runs.pinned import RUNNER, PinnedSpec, PlannedStep, Use
 from engine.states import RunState, StepState, is_final
-from engine.views import RunView
+from engine.status.views import RunView
 from journal import leases, points, runs, steps
 from journal.clock import SystemClock
+from journal.databases.tables import runs as run_rows
+from journal.databases.tables import steps as step_rows
 from journal.errors import Refused
 from journal.runs import NewRun
 from journal.store import Journal
-from journal.tables import runs as run_rows
-from journal.tables import steps as step_rows
 from runners import pool
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets

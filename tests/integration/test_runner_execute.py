@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.pinned import PlannedStep, Use
+from engine.runs.pinned import PlannedStep, Use
 from engine.states import RunState, StepState
 from schemas.credential import CredentialSpec, Source
 from tests.running import Bench, bench, here, lives, script

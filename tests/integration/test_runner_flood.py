@@ -29,7 +29,7 @@ SECRETS = 'yes "out with $P in it" | head -c {flood} & yes "err with $P in it" |
 RUNNER = """
 import asyncio, json, sys
 from pathlib import Path
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from schemas.credential import CredentialSpec
 from schemas.target import Connections
 from tests.running import Bench, here, script

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.connections import Limits
 from runners.sessions import SshConnections

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from engine.pinned import PinnedSpec, dump, load
+from engine.runs.pinned import PinnedSpec, dump, load
 from engine.states import RunState, StepState
-from journal.tables import steps
+from journal.databases.tables import steps
 from tests.libraries import HERE, catalog, job, library, planned
 from tests.running import Bench, Ran, bench
 

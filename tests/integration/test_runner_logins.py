@@ -12,7 +12,7 @@ from typing import Any
 import asyncssh
 import pytest
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.connections import Limits
 from schemas.credential import CredentialSpec

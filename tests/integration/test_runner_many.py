@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine.pinned import PlannedStep, Use
-from engine.readmodel import run_files
+from engine.runs.pinned import PlannedStep, Use
 from engine.states import RunState, StepState
+from engine.status.readmodel import run_files
 from tests.running import Bench, bench, here
 
 __all__ = ["bench"]

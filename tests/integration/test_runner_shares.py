@@ -7,12 +7,13 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from engine.identity import Cause, run_id
-from engine.pinned import PinnedSpec, PlannedStep, Use
-from journal import attendance, leaseclock, runs
+from engine.runs.pinned import PinnedSpec, PlannedStep, Use
+from journal import attendance, runs
 from journal.clock import SystemClock
+from journal.databases import leaseclock
+from journal.databases.tables import runs as table
 from journal.runs import NewRun
 from journal.store import Journal
-from journal.tables import runs as table
 from runners.pool import Runner, RunnerSettings
 from runners.secrets import Secrets
 from tests.postgresql import for_postgresql, postgresql_database, postgresql_url

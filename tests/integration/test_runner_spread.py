@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.pinned import Loop, PinnedTarget, PlannedStep
+from engine.runs.pinned import Loop, PinnedTarget, PlannedStep
 from engine.states import RunState, StepState
 from schemas.job import Retry
 from tests.running import Bench, Ran, bench, here, script

@@ -14,8 +14,8 @@ import asyncssh
 import pytest
 import pytest_asyncio
 
-from engine.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unknown, Unreachable, output_of
-from engine.pinned import PinnedTarget
+from engine.runs.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unknown, Unreachable, output_of
+from engine.runs.pinned import PinnedTarget
 from engine.states import RunState, StepState
 from runners.bootstrap import Command
 from runners.connections import Refused, Stop

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.pinned import PinnedTarget
+from engine.runs.pinned import PinnedTarget
 from engine.states import RunState
 from journal import leases
 from schemas.credential import CredentialSpec

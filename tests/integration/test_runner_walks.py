@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.pinned import Loop, PinnedTarget, PlannedStep, for_item, in_rescue_of
+from engine.runs.pinned import Loop, PinnedTarget, PlannedStep, for_item, in_rescue_of
 from engine.states import RunState, StepState
 from schemas.credential import CredentialSpec
 from schemas.job import Retry

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from engine.binding import Bound, bind, prelude
-from engine.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unknown, Unreachable, output_of
-from engine.pinned import PinnedTarget
+from engine.runs.outcome import Cancelled, Failed, Outcome, Succeeded, TimedOut, Unknown, Unreachable, output_of
+from engine.runs.pinned import PinnedTarget
+from engine.scripts.binding import Bound, bind, prelude
 from runners.bootstrap import Command
 from runners.connections import Answered, Limits, NotSent, Site, Stop, Unreached, Unusable
 from runners.connections.local import Guardian, LocalHost, LocalSettings

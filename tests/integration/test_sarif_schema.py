@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from opsconductor.checking.validation import validate_paths
 from opsconductor.report import shown
-from opsconductor.validation import validate_paths
 from schemas.codes import CODES
 from tests import node_programs
 

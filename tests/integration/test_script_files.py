@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from engine.pinned import PlannedStep, Script
-from engine.planning import Planned, plan_run
+from engine.runs.pinned import PlannedStep, Script
+from engine.runs.planning import Planned, plan_run
 from engine.states import StepState
 from tests.planned import job, tree
 from tests.running import Bench, bench

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.pinned import PinnedTarget, PlannedStep, Use
+from engine.runs.pinned import PinnedTarget, PlannedStep, Use
 from engine.states import StepState
 from runners.connections.local import LocalSettings
 from schemas.credential import CredentialSpec

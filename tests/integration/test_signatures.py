@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler import keyfiles
-from reconciler.keyfiles import KeyFiles
+from reconciler.authority import keyfiles
+from reconciler.authority.keyfiles import KeyFiles
 from tests.signing import Gpg, ran
 from tests.trustground import JOB, Ground, at, by, user, why
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.trustfile import TrustFileError, parse
+from engine.authority.trustfile import TrustFileError, parse
 from journal.errors import Refused
-from reconciler.keyfiles import KeyFiles
-from reconciler.signatures import Signatures
-from reconciler.statuskey import StatusKey
+from reconciler.authority.keyfiles import KeyFiles
+from reconciler.authority.signatures import Signatures
+from reconciler.authority.statuskey import StatusKey
 from tests.signing import Keys, Repository, SshKey
 from tests.trustground import NOW
 

@@ -10,10 +10,10 @@ from journal import leadership
 from journal.errors import LeadershipLost
 from journal.leadership import Candidate
 from journal.store import Journal
-from reconciler import owner
-from reconciler.line import Line
-from reconciler.mirror import Mirror
-from reconciler.publish import OtherOwner, Publisher
+from reconciler.publication import owner
+from reconciler.publication.line import Line
+from reconciler.publication.publish import OtherOwner, Publisher
+from reconciler.repository.mirror import Mirror
 from tests.integration.test_git_publish import NOON, STATUS, Fixed, Place
 
 

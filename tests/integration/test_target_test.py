@@ -9,7 +9,7 @@ import asyncssh
 import pytest
 import pytest_asyncio
 
-from engine.trials import trials
+from engine.runs.trials import trials
 from opsconductor.trying import Progress, as_junit
 from runners.connections import Limits
 from runners.connections.local import Guardian, LocalHost, LocalSettings

@@ -15,11 +15,11 @@ from sqlalchemy.exc import OperationalError
 from engine.catalog import Catalog
 from journal import happenings, notices, runs, tallies
 from journal.clock import SystemClock
+from journal.databases.noticetables import channels, messages
+from journal.databases.tables import AnyRow
 from journal.errors import Unavailable
 from journal.notices import Notice
-from journal.noticetables import channels, messages
 from journal.store import Journal
-from journal.tables import AnyRow
 from reconciler.notices import CROWD, Notices
 from tests.catalogs import catalog
 from tests.contract.conftest import a_run

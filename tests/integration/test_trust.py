@@ -3,11 +3,11 @@
 import pygit2
 import pytest
 
-from engine.trust import Change, MergedBy, Stopped
-from reconciler import chain
-from reconciler.chain import Trusted
+from engine.authority.trust import Change, MergedBy, Stopped
+from reconciler.authority import chain
+from reconciler.authority.chain import Trusted
 from reconciler.definitions import Definitions
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 from tests.signing import Gpg, SshKey
 from tests.trees import without_end
 from tests.trustground import JOB, NOW, PROJECT, Ground, at, by, user, why

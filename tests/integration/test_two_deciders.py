@@ -13,14 +13,14 @@ from structlog.testing import capture_logs
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId, run_id
 from engine.judge import Launch, scheduled
-from engine.windows import Windows
+from engine.schedules.windows import Windows
 from journal import acts, runs, schedules
 from journal.clock import SystemClock
 from journal.store import Journal
-from reconciler.door import Found
+from reconciler.acts.door import Found
+from reconciler.acts.requests import Requests
 from reconciler.launches import new_run
-from reconciler.objects import CommitInfo, Objects
-from reconciler.requests import Requests
+from reconciler.repository.objects import CommitInfo, Objects
 from reconciler.schedules import Schedules
 from schemas.quantities import format_instant
 from schemas.reader import read

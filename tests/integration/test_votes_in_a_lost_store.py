@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from engine import permits, readmodel
-from engine.permits import Want
-from engine.views import EngineView, SyncView
+from engine.authority import permits
+from engine.authority.permits import Want
+from engine.status import readmodel
+from engine.status.views import EngineView, SyncView
 from journal import acts
-from reconciler import actgate, changegate, rebuild
-from reconciler.actgate import OpenAct
-from reconciler.changegate import OpenChange
-from reconciler.claim import claim_in, with_claim
-from reconciler.votes import Vote
+from reconciler.acts import actgate, changegate
+from reconciler.acts.actgate import OpenAct
+from reconciler.acts.changegate import OpenChange
+from reconciler.acts.votes import Vote
+from reconciler.publication import rebuild
+from reconciler.publication.claim import claim_in, with_claim
 from tests.integration.test_rebuild import COMMIT, NOON, Site
 
 WANTS = (Want(("Job/work",), 2, ("dee",), ("ana",), not_requester=True),)

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from journal import facts
-from reconciler.changegate import OpenChange
+from reconciler.acts.changegate import OpenChange
 from tests.integration.test_policies_in_force import ASKS, MAIN, RULES, WORK, Site, said
 from tests.permits import job
 

@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from journal import facts
 from journal.clock import SystemClock
-from reconciler import actgate, contenders, lookout
+from reconciler import lookout
+from reconciler.acts import actgate, contenders
 from reconciler.loop import Loop
-from reconciler.mirror import Mirror
-from reconciler.objects import Objects
+from reconciler.repository.mirror import Mirror
+from reconciler.repository.objects import Objects
 from reconciler.wake import Wake
 from schemas.policy import User
 from tests.integration.test_policies_in_force import ASKS_TO_RUN, BEGINS, ENGINE, REQUESTS, RULES, Site, said

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.pinned import PinnedTarget, PlannedStep, Use
+from engine.runs.pinned import PinnedTarget, PlannedStep, Use
 from engine.states import StepState
 from runners.steps.paths import BadPath, checked_windows
 from schemas.credential import CredentialSpec

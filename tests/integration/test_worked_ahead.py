@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select
 
 import reconciler.schedules
 from engine.catalog import Catalog
-from engine.decide import decide
+from engine.schedules.decide import decide
 from journal import schedules as schedules_of_journal
 from journal.clock import SystemClock
+from journal.databases.tables import decisions, runs
 from journal.store import Journal
-from journal.tables import decisions, runs
 from reconciler.schedules import Schedules
 from tests.catalogs import catalog, job, local_target
 

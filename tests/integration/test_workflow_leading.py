@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 
 from engine.identity import Cause, RunId, run_id
 from engine.states import RunState
-from engine.workflowplan import PlannedWorkflow, plan_workflow
+from engine.workflows.workflowplan import PlannedWorkflow, plan_workflow
 from journal import runs
 from journal.clock import SystemClock
 from journal.errors import Unavailable

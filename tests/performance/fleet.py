@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
-from engine.pinned import PinnedSpec
+from engine.runs.pinned import PinnedSpec
 from engine.states import RunState, StepState
-from engine.views import EngineView, SyncView
+from engine.status.views import EngineView, SyncView
 from journal import leases, steps
 from journal.clock import Clock
 from journal.leases import Claim

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from engine.identity import Cause, run_id
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
+from engine.runs.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.states import RunState, StepState
 from journal import leases, runs, steps
 from journal.clock import SystemClock

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from engine.identity import Cause, run_id
-from engine.pinned import PinnedSpec, PlannedStep, Use
+from engine.runs.pinned import PinnedSpec, PlannedStep, Use
 from journal import runs
 from journal.clock import SystemClock
+from journal.databases.tables import runners, steps
+from journal.databases.tables import runs as table
 from journal.runs import NewRun
 from journal.store import Journal
-from journal.tables import runners, steps
-from journal.tables import runs as table
 
 _BEGUN = (
     select(table.c.cause_key, steps.c.ended_at)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pygit2
 
 from journal.store import Journal
-from reconciler.mirror import Mirror
-from reconciler.projection import Projection
-from reconciler.publish import Publisher
+from reconciler.publication.projection import Projection
+from reconciler.publication.publish import Publisher
+from reconciler.repository.mirror import Mirror
 from reconciler.schedules import Schedules
 from tests.catalogs import catalog
 from tests.performance.fleet import COMMIT, START, SYNC, PlayedClock, Player, documents, is_of_two_by_two

@@ -8,7 +8,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from reconciler.definitions import Definitions
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 from tests.catalogs import HEAD, PROJECT, job, local_target
 from tests.performance.measuring import alternating, milliseconds, times
 from tests.performance.table import Row, Verdict

@@ -10,7 +10,7 @@ from statistics import median
 
 from dateutil.rrule import rrulestr
 
-from engine.recurrence import next_due
+from engine.times.recurrence import next_due
 from schemas.schedule import ScheduleSpec
 from tests.performance.measuring import milliseconds, times
 from tests.performance.peers import Missing, environment, last_line, run

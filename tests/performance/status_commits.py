@@ -11,8 +11,8 @@ import pygit2
 from pygit2.enums import FileMode
 
 from journal.clock import SystemClock
-from reconciler.mirror import Mirror
-from reconciler.publish import Publisher
+from reconciler.publication.publish import Publisher
+from reconciler.repository.mirror import Mirror
 from tests.performance.measuring import Taken, alternating, milliseconds, times
 from tests.performance.table import Row, Verdict
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import median
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
+from engine.runs.pinned import PinnedSpec, PinnedTarget, PlannedStep, Script
 from engine.states import RunState
-from engine.views import RunView
+from engine.status.views import RunView
 from journal import runs
 from journal.clock import SystemClock
 from journal.runs import NewRun

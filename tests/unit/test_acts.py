@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsconductor import acts, patches
-from opsconductor.suspending import with_suspension
+from opsconductor import acts
+from opsconductor.authoring import patches
+from opsconductor.authoring.suspending import with_suspension
 from schemas.reader import read
 
 AT = datetime(2026, 11, 22, 1, 15, 7, tzinfo=UTC)

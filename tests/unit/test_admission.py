@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.decide import ON_TIME, Decided, Due, ScheduleClock, Skips, decide
-from engine.fires import upcoming
+from engine.schedules.admission import Admissions
+from engine.schedules.decide import ON_TIME, Decided, Due, ScheduleClock, Skips, decide
+from engine.schedules.fires import upcoming
 from schemas.calendar import Calendar, Window
 from schemas.job import Job
 from schemas.project import Project

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from engine.catalog import Catalog
-from engine.decide import fingerprint
 from engine.names import NOTHING
+from engine.schedules.decide import fingerprint
 from journal.schedules import ClockRow
 from reconciler.adoption import planned
 from tests.catalogs import catalog

@@ -13,8 +13,8 @@ from opsconductor.agents import answer, logs
 from opsconductor.agents.answer import Found, Long, NoAnswer, Tool
 from opsconductor.agents.runs import run_called
 from opsconductor.agents.server import TOOLS
+from opsconductor.checking.validation import validate_changed, validate_commit
 from opsconductor.status import StatusReader
-from opsconductor.validation import validate_changed, validate_commit
 
 TOOL = Tool("t", "T", "Does.", lambda _, __: Found({}), {}, {"said": answer.TEXT})
 PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: a}\nspec: {}\n"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.fires import upcoming
+from engine.schedules.fires import upcoming
 from opsconductor.dashboard.ahead import MOST, Change, Frequent, ahead, collisions, named_days
 from tests.catalogs import catalog, local_target
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.permits import Want
-from engine.readmodel import gate_file, sync_file, to_yaml
-from engine.views import SyncView
+from engine.authority.permits import Want
+from engine.status.readmodel import gate_file, sync_file, to_yaml
+from engine.status.views import SyncView
 from opsconductor.cli.approve import meant_change, meant_gate, shown_change
 from opsconductor.exits import UsageError
 from opsconductor.follow import _waits
 from opsconductor.waiting import listed, row
-from reconciler.actgate import OpenAct
-from reconciler.changegate import OpenChange
-from reconciler.votes import Vote
+from reconciler.acts.actgate import OpenAct
+from reconciler.acts.changegate import OpenChange
+from reconciler.acts.votes import Vote
 from tests.unit.test_status import reader
 from tests.unit.test_status_kinds import GATE
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.binding import HINT, BindError, Bound, UnbindableValue, bind, prelude
+from engine.scripts.binding import HINT, BindError, Bound, UnbindableValue, bind, prelude
 from schemas.job import Shell
 
 POSIX = [

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from engine.binding import NUMBER_HINT
 from engine.compile import compile_files
-from engine.planning import Planned, plan_run
-from engine.refused import PlanRefused
+from engine.runs.planning import Planned, plan_run
+from engine.runs.refused import PlanRefused
+from engine.scripts.binding import NUMBER_HINT
 from schemas.job import Job
 from schemas.kinds import MODELS
 from schemas.reader import read

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from engine.binding import Bound, bind, evaluated_env
+from engine.scripts.binding import Bound, bind, evaluated_env
 from schemas.job import Shell
 from tests.everyday_scripts import BY_VARIABLE, BY_VARIABLE_BASH, EVERYDAY, EVERYDAY_BASH
 

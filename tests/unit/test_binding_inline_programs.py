@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.binding import Bound, bind
+from engine.scripts.binding import Bound, bind
 
 H = "${{ params.x }}"
 STARTING = [

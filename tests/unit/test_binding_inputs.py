@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.binding import Bound, bind
-from engine.posix_shell.table import PROGRAMS
+from engine.scripts.binding import Bound, bind
+from engine.scripts.posix_shell.table import PROGRAMS
 
 READERS = (
     "mail -s x root", "mailx x",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.binding import Bound, bind
+from engine.scripts.binding import Bound, bind
 
 PYTHON = [
     "print(${{ e }})",

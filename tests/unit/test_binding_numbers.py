@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.binding import HINT, NUMBER_HINT, Bound, bind, evaluated_env
-from engine.numbers import is_number, of_params, unknown
+from engine.scripts.binding import HINT, NUMBER_HINT, Bound, bind, evaluated_env
+from engine.scripts.numbers import is_number, of_params, unknown
 
 COMPUTED = [
     "echo $(( ${{ params.x }} + 1 ))",

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from engine.posix_shell.pieces import HOLE, Dialect, Unsure
-from engine.posix_shell.scan import Scan
+from engine.scripts.posix_shell.pieces import HOLE, Dialect, Unsure
+from engine.scripts.posix_shell.scan import Scan
 
 QUIET = (
     'echo "$x"', "echo $v", 'cat a "b $n"', "mkdir -p /a/5", "grep x y", "ls 'a b'", 'rm -f "$f"', "# c", "", "cd $d",

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from engine.posix_shell import plain, scan
-from engine.posix_shell.pieces import HOLE, Dialect
-from engine.posix_shell.table import PROGRAMS
-from engine.posix_shell.variables import COMPUTED_NAMES
+from engine.scripts.posix_shell import plain, scan
+from engine.scripts.posix_shell.pieces import HOLE, Dialect
+from engine.scripts.posix_shell.table import PROGRAMS
+from engine.scripts.posix_shell.variables import COMPUTED_NAMES
 from tests.unit.test_binding import BASH, POSIX, REFUSED_BASH, REFUSED_POSIX
 
 PLAIN = (

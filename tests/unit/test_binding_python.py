@@ -4,10 +4,10 @@ import ast
 
 import pytest
 
-from engine.binding import Bound, bind, evaluated_env
-from engine.python_flows import reached
-from engine.python_names import named
-from engine.python_statements import followed
+from engine.scripts.binding import Bound, bind, evaluated_env
+from engine.scripts.python_flows import reached
+from engine.scripts.python_names import named
+from engine.scripts.python_statements import followed
 from tests.python_scripts import DATA, EVALUATED, RUN
 
 ENV = {"X": "${{ params.x }}", "N": "${{ int(params.x) }}", "K": "a"}

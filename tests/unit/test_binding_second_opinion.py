@@ -10,7 +10,7 @@ import tree_sitter
 import tree_sitter_bash
 import tree_sitter_powershell
 
-from engine.binding import Bound, bind, prelude
+from engine.scripts.binding import Bound, bind, prelude
 from schemas.job import Shell
 from tests.everyday_scripts import EVERYDAY, EVERYDAY_BASH
 from tests.integration.test_binding_injection import BASH, POSIX, VALUES, Scripts, _bindable

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.binding import bind, evaluated_env
-from engine.posix_shell import plain
-from engine.posix_shell.pieces import HOLE
-from engine.posix_shell.scan import readings
-from engine.posix_shell.table import PROGRAMS
-from engine.syntax import find_end
+from engine.expressions.syntax import find_end
+from engine.scripts.binding import bind, evaluated_env
+from engine.scripts.posix_shell import plain
+from engine.scripts.posix_shell.pieces import HOLE
+from engine.scripts.posix_shell.scan import readings
+from engine.scripts.posix_shell.table import PROGRAMS
 
 ENOUGH = 9
 """Times the work for four times the script: it is linear, and measured on a machine that does other things."""

@@ -8,9 +8,9 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import calendarfile, zones
-from engine.calendarfile import CalendarFileError, read
-from opsconductor.validation import validate_paths
+from engine.times import calendarfile, zones
+from engine.times.calendarfile import CalendarFileError, read
+from opsconductor.checking.validation import validate_paths
 
 YEAR = [date(2026, 1, 1) + timedelta(days=number) for number in range(365)]
 

@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from opsconductor import __version__, editors
+from opsconductor import __version__
+from opsconductor.authoring import editors
 from opsconductor.ci import PROVIDERS, file_for, requirement_of
 from opsconductor.cli.main import call
 from opsconductor.exits import UsageError

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.prune import removed_too_much
+from opsconductor.checking.validation import validate_paths
 from opsconductor.report import Report
-from opsconductor.validation import validate_paths
 from schemas.codes import CODES
 from schemas.reader import read
 

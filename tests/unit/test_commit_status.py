@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine import commitstatus
-from engine.forges import Place, Unplaced, place_of
+from engine.notifications import commitstatus
+from engine.notifications.forges import Place, Unplaced, place_of
 from runners.deliveries import Delivered, Later, Limits, Message, Never
 from runners.deliveries.forge import CommitStatuses, call_of, followed, says
 from runners.secrets import Opened

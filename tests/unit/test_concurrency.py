@@ -2,11 +2,11 @@
 
 import pytest
 
-from engine.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, named, place
-from engine.expression import ExpressionError
+from engine.expressions.expression import ExpressionError
 from engine.judge import Launch, scheduled
-from engine.planning import plan_run
-from engine.refused import PlanRefused
+from engine.runs.concurrency import Demand, Holder, InTheWay, Replace, Slot, Waiter, free, named, place
+from engine.runs.planning import plan_run
+from engine.runs.refused import PlanRefused
 from schemas.quantities import parse_instant
 from tests.planned import NOW, tree
 

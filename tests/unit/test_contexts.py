@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from engine.contexts import RunFacts, environment, for_step, status_of, success_of
-from engine.expression import ExpressionError, Status, evaluate
+from engine.expressions.contexts import RunFacts, environment, for_step, status_of, success_of
+from engine.expressions.expression import ExpressionError, Status, evaluate
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec, PinnedTarget, PlannedStep, Use
-from engine.progress import StepRecord
+from engine.runs.pinned import PinnedSpec, PinnedTarget, PlannedStep, Use
+from engine.runs.progress import StepRecord
 from engine.secretref import SecretRef, secret_of
 from engine.states import StepState
 

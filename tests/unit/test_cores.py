@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from opsconductor import cores
-from opsconductor.cores import WORTH_A_PROCESS, on_all_cores
+from opsconductor.checking import cores
+from opsconductor.checking.cores import WORTH_A_PROCESS, on_all_cores
 
 MANY = list(range(3 * WORTH_A_PROCESS + 7))
 HERE = os.getpid()

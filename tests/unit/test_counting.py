@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import recurrence
-from engine.decide import ScheduleClock, decide
+from engine.schedules.decide import ScheduleClock, decide
+from engine.times import recurrence
 from schemas.schedule import ScheduleSpec
 from tests.calls import calls
 

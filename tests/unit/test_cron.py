@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.cron import CronError, idle_steps, parse
+from engine.times.cron import CronError, idle_steps, parse
 
 REFUSED = [
     ("", 0, "empty", "five fields"),

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from journal.errors import Unavailable
-from opsconductor.dashboardlogs import DashboardLogs
 from opsconductor.exits import UsageError
+from opsconductor.service.dashboardlogs import DashboardLogs
 
 RUN = "rotate-20261122T020000Z-0123456789"
 PLACE = f"2026/11/22/{RUN}"

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.responses import PlainTextResponse
 
-from opsconductor.address import Address, Pages
 from opsconductor.dashboard import server
 from opsconductor.dashboard.access import Access, Guarded
 from opsconductor.dashboard.server import Server, listener
+from opsconductor.service.address import Address, Pages
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import recurrence
 from engine.catalog import Catalog
-from engine.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, joined, restarts
-from engine.fires import dropped, upcoming
+from engine.schedules.decide import Decided, Due, ScheduleClock, Skips, decide, fingerprint, joined, restarts
+from engine.schedules.fires import dropped, upcoming
+from engine.times import recurrence
 from schemas.project import Project
 from schemas.quantities import format_instant
 from schemas.schedule import Schedule, ScheduleSpec

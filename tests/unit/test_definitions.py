@@ -10,7 +10,7 @@ import pytest
 from engine.compile import Compiled
 from reconciler import definitions as module
 from reconciler.definitions import Definitions
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 
 HEAD = "apiVersion: opsconductor/v1\nkind: "
 PROJECT = HEAD + "Project\nmetadata: {name: p}\nspec: {include: ['*/*.yaml'], defaults: {timeZone: UTC}}\n"

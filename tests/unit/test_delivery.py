@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.delivery import FIRST, LONGEST, OPENS_AT, Circuit, pause
+from engine.notifications.delivery import FIRST, LONGEST, OPENS_AT, Circuit, pause
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pygit2.enums import FileMode
 
 from engine.globs import any_may_hold
-from reconciler.differences import Differing, TooManyFiles, between, counted
-from reconciler.history import History
-from reconciler.objects import Objects
+from reconciler.repository.differences import Differing, TooManyFiles, between, counted
+from reconciler.repository.history import History
+from reconciler.repository.objects import Objects
 from tests.trees import endless, merges_without_end, without_end
 
 _NAMES = st.sampled_from(["a", "b", "c.yaml", "é", "\t"])

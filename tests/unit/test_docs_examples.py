@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from opsconductor.validation import validate_paths
+from opsconductor.checking.validation import validate_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^( *)```yaml\n(.*?)^\1```", re.MULTILINE | re.DOTALL)

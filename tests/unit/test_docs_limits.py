@@ -4,29 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from engine import (
-    binding,
-    bounds,
-    concurrency,
-    cron,
-    entries,
-    expression,
-    graphrehearsal,
-    placefile,
-    plan_times,
-    readmodel,
-    rehearsal,
-    rrule,
-    schemasteps,
-    stage,
-    syntax,
-    unfolding,
-    userschema,
-    waits,
-)
+from engine import entries, schemasteps, userschema
+from engine.changes import plan_times
 from engine.checks import selections, times, triggers, windows
-from engine.recurrence import HORIZON
-from reconciler import brought, door, objects
+from engine.expressions import bounds, expression, syntax
+from engine.runs import concurrency, rehearsal, stage, unfolding, waits
+from engine.scripts import binding
+from engine.status import placefile, readmodel
+from engine.times import cron, rrule
+from engine.times.recurrence import HORIZON
+from engine.workflows import graphrehearsal
+from reconciler.acts import brought, door
+from reconciler.repository import objects
 from runners import logs, loops, renderer, rendering, repository, scriptfiles, trying
 from runners.connections import sshfiles
 from runners.listener import bodies, protocol, receiver

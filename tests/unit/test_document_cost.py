@@ -9,7 +9,7 @@ import pytest
 from yaml._yaml import CParser
 
 from engine.compile import compile_files
-from engine.expression import compile_text
+from engine.expressions.expression import compile_text
 from schemas.characters import MAX_BYTES
 from schemas.reader import ParsedFile, read
 

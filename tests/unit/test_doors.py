@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.scanplan import READ, SCAN
+from engine.runs.scanplan import READ, SCAN
 from runners.connections.ways import DOOR as CONNECTIONS
 from runners.deliveries import DOOR as CHANNELS
 from runners.doors import Door, NoPart

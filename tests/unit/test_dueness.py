@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.dueness import fire_at, neighbours, rule, why_not
+from engine.schedules.dueness import fire_at, neighbours, rule, why_not
 from schemas.quantities import format_instant, parse_instant
 from schemas.schedule import Schedule
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.decide import Skips
 from engine.identity import Cause, run_id
-from engine.readmodel import decision_files, run_files, sync_file, to_yaml
+from engine.schedules.decide import Skips
 from engine.states import RunState
-from engine.views import RunView, SyncView
+from engine.status.readmodel import decision_files, run_files, sync_file, to_yaml
+from engine.status.views import RunView, SyncView
 from opsconductor.evidence import Evidence
 from schemas.quantities import parse_instant
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.bounds import compiling, states
-from engine.expression import (
+from engine.expressions.bounds import compiling, states
+from engine.expressions.expression import (
     ExpressionError,
     Hole,
     Literal,
@@ -177,7 +177,7 @@ def test_what_is_allowed_survives_on_a_small_stack() -> None:
     """The deepest that is accepted runs in a thread with 512 KiB, less than any system's default."""
     code = """
 import threading
-from engine.expression import evaluate
+from engine.expressions.expression import evaluate
 threading.stack_size(512 * 1024)
 texts = ["[" * 31 + "1" + "]" * 31, "(" * 31 + "1" + ")" * 31, "{'a':" * 31 + "1" + "}" * 31, "+".join(["1"] * 250)]
 def run():
@@ -340,8 +340,9 @@ def test_a_condition_is_one_expression_with_or_without_the_marks() -> None:
 
 def test_the_library_is_loaded_only_for_an_expression_and_without_its_command_line() -> None:
     code = (
-        "import sys; from engine.expression import render; render('no expression', {}); a = 'cel.cel' in sys.modules;"
-        "render('${{ 1 }}', {}); print(a, 'cel.cel' in sys.modules, 'cel.cli' in sys.modules, 'typer' in sys.modules)"
+        "import sys; from engine.expressions.expression import render; render('no expression', {});"
+        "a = 'cel.cel' in sys.modules; render('${{ 1 }}', {});"
+        " print(a, 'cel.cel' in sys.modules, 'cel.cli' in sys.modules, 'typer' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False True False False\n"

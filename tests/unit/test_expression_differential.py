@@ -3,11 +3,11 @@
 The grammar below makes typed expressions of the subset that we support, some of which fail: division by zero, overflow,
 an index out of bounds, a missing member. Where one fails, so must the other; which message it gives is its own affair.
 
-Left out, since ours differs from the specification and says so (engine/expression.py): size() of text that is not
-ASCII, and string() of truth values and null. Left out, since cel-python 0.5 differs from it: a negative index, which is
-out of bounds and which it counts from the end; contains() of text that was just joined, which it refuses; map() of
-three arguments, which it does not have, and which stands in a test of its own. A failure within a list or a map it
-hands out as an item: that counts as a failure.
+Left out, since ours differs from the specification and says so (engine/expressions/expression.py): size() of text that
+is not ASCII, and string() of truth values and null. Left out, since cel-python 0.5 differs from it: a negative index,
+which is out of bounds and which it counts from the end; contains() of text that was just joined, which it refuses;
+map() of three arguments, which it does not have, and which stands in a test of its own. A failure within a list or a
+map it hands out as an item: that counts as a failure.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from celpy.adapter import json_to_cel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.expression import ExpressionError, evaluate
+from engine.expressions.expression import ExpressionError, evaluate
 
 CONTEXT: dict[str, Any] = {
     "params": {

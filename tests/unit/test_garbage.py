@@ -5,7 +5,7 @@ import sys
 
 _SETTLED = """
 import gc, weakref
-from opsconductor.garbage import settled
+from opsconductor.checking.garbage import settled
 
 class Circle:
     def __init__(self):

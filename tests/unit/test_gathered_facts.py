@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.discovery.facts import facts_of, with_facts
-from opsconductor.gathered import gathered, written
+from opsconductor.authoring.gathered import gathered, written
 
 HEAD = "apiVersion: opsconductor/v1\nkind: Target\nmetadata: {name: %s}\n"
 PROJECT = "apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: test}\nspec: {}\n"

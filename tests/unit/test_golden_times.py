@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine import recurrence
+from engine.times import recurrence
 from schemas.schedule import ScheduleSpec
 from tests.golden_times import CHANGES, EXPRESSIONS, FILE, SETTINGS, shown, span, written
 

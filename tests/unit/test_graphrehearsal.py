@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.contexts import RunFacts
-from engine.graphfacts import NodeRecord
-from engine.graphrehearsal import MOST_OF_A_GRAPH, rehearse_graph
+from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId
-from engine.readback import parse_run_file
-from engine.readmodel import run_file, run_files
-from engine.rehearsal import Rehearsal, nodes_of
+from engine.runs.rehearsal import Rehearsal, nodes_of
 from engine.states import NodeState, RunState
-from engine.views import RunView
-from engine.workflowplan import PlannedWorkflow, plan_workflow
+from engine.status.readback import parse_run_file
+from engine.status.readmodel import run_file, run_files
+from engine.status.views import RunView
+from engine.workflows.graphfacts import NodeRecord
+from engine.workflows.graphrehearsal import MOST_OF_A_GRAPH, rehearse_graph
+from engine.workflows.workflowplan import PlannedWorkflow, plan_workflow
 from opsconductor.rehearsed import lines
 from schemas.quantities import parse_instant
 from tests.catalogs import catalog, local_target

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from engine import gates
-from engine.graphfacts import NodeRecord
-from engine.graphrepeat import taken_over
-from engine.readback import parse_run_file
-from engine.readmodel import run_files
-from engine.repetition import NotRepeatable
+from engine.runs.repetition import NotRepeatable
 from engine.states import NodeState, RunState
-from engine.views import NodeView, RunView
-from engine.workflowplan import PinnedWorkflow, shape
+from engine.status.readback import parse_run_file
+from engine.status.readmodel import run_files
+from engine.status.views import NodeView, RunView
+from engine.workflows import gates
+from engine.workflows.graphfacts import NodeRecord
+from engine.workflows.graphrepeat import taken_over
+from engine.workflows.workflowplan import PinnedWorkflow, shape
 from schemas.act import RunRequestSpec
 from tests.unit.test_workflow import CAUSE, START, World, planned
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from engine import rrule, ruledays
 from engine.checks import selections, times, windows
 from engine.compile import Compiled, compile_files
+from engine.times import rrule, ruledays
 from engine.userschema import Problem, faults_of, problems_of
 from opsconductor.report.facts import Report
 from opsconductor.report.text import as_text

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opsconductor import health
-from opsconductor.health import Part, Pulse
+from opsconductor.service import health
+from opsconductor.service.health import Part, Pulse
 
 NEVER = float("-inf")
 WELL = Pulse(

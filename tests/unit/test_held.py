@@ -6,9 +6,9 @@ import pytest
 
 from engine.catalog import Catalog
 from engine.compile import compile_files
-from engine.fires import upcoming
-from engine.planning import plan_run
-from engine.refused import PlanRefused
+from engine.runs.planning import plan_run
+from engine.runs.refused import PlanRefused
+from engine.schedules.fires import upcoming
 from schemas.reader import read
 
 HEAD = "apiVersion: opsconductor/v1\n"

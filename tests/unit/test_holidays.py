@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from engine import calendars
-from engine.calendars import Days, holidays_of
+from engine.times import calendars
+from engine.times.calendars import Days, holidays_of
 
 CHRISTMAS = date(2027, 12, 25)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine.pinned import dump, load
-from engine.planning import Planned, plan_run
-from engine.refused import PlanRefused
+from engine.runs.pinned import dump, load
+from engine.runs.planning import Planned, plan_run
+from engine.runs.refused import PlanRefused
 from tests.planned import tree
 
 POOL = "kind: RunnerPool\nmetadata: {name: default}\nspec: {networks: [10.1.0.0/16]}\n"

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 
 from engine.catalog import Catalog
+from engine.changes.impact import Impact, impact
 from engine.checks.references import references_of
 from engine.compile import Compiled
-from engine.impact import Impact, impact
-from engine.planning import Planned, plan_run
+from engine.runs.planning import Planned, plan_run
 from schemas.kinds import MODELS
 from tests.catalogs import PROJECT
 from tests.planned import JOBS, credential, job, schedule, ssh_target, tree, trees

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from opsconductor.authoring.importing import Into, fits_together, prepared
 from opsconductor.exits import UsageError
-from opsconductor.importing import Into, fits_together, prepared
 from opsconductor.imports import ansible, crontab, rundeck, sshhosts, systemd
 from opsconductor.imports.drafts import Reading
 

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from engine.recurrence import HORIZON, instants
+from engine.times.recurrence import HORIZON, instants
 from opsconductor.imports.calendarspec import duration, event, timing
 from opsconductor.imports.crontime import CarryError
 from schemas.quantities import format_instant

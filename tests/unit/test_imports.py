@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.canonical import canonical
-from opsconductor.validation import validate_paths
+from opsconductor.checking.validation import validate_paths
 from tests.import_cases import CASES, afresh, cases, imported, laid_out, parsed, written
 
 TOOLS = sorted(folder.name for folder in CASES.iterdir())

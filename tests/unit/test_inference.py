@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from engine.expression import ExpressionError, compile_text, evaluate
-from engine.inference import WORDS, infer, said
+from engine.expressions.expression import ExpressionError, compile_text, evaluate
+from engine.expressions.inference import WORDS, infer, said
 
 VALUES = {
     "bool": "true",

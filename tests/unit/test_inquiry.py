@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from engine.identity import Cause, run_id
-from engine.readmodel import run_files, schedule_path, schedule_status, sync_file, to_yaml
 from engine.states import RunState
-from engine.views import DecisionView, RunView, ScheduleView, SyncView
+from engine.status.readmodel import run_files, schedule_path, schedule_status, sync_file, to_yaml
+from engine.status.views import DecisionView, RunView, ScheduleView, SyncView
 from opsconductor.inquiry import Inquiry
 from schemas.quantities import parse_instant
 from tests.catalogs import HEAD, PROJECT, local_target

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.graphfacts import NodeRecord
-from engine.graphrepeat import OriginalGraph
 from engine.judge import ActFacts, Cancel, Launch, Refuse, judge, scheduled
-from engine.pinned import dump
-from engine.repetition import Original
+from engine.runs.pinned import dump
+from engine.runs.repetition import Original
 from engine.states import NodeState, RunState
-from engine.views import NodeView, RunView
-from engine.workflowplan import NodeJob, PinnedWorkflow
+from engine.status.views import NodeView, RunView
+from engine.workflows.graphfacts import NodeRecord
+from engine.workflows.graphrepeat import OriginalGraph
+from engine.workflows.workflowplan import NodeJob, PinnedWorkflow
 from reconciler.launches import new_run
 from schemas.act import RunRequest
 from schemas.reader import read

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from engine.views import KeptBack
+from engine.status.views import KeptBack
 from reconciler.keptback import KeptBacks
 from tests.catalogs import catalog, job, local_target
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opsconductor import keptverdict
+from opsconductor.checking import keptverdict
 from opsconductor.cli.main import call
 from tests.catalogs import HEAD, PROJECT
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.readmodel import target_status, to_yaml
-from engine.views import TargetStatusView, TestedView
+from engine.status.readmodel import target_status, to_yaml
+from engine.status.views import TargetStatusView, TestedView
 from journal import census, facts, history, outbox
 from journal.clock import SystemClock
 from journal.store import Journal

@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from journal.errors import Refused, Unavailable
-from opsconductor import exits, libraries, libraryorigin
+from opsconductor import exits
+from opsconductor.authoring import libraries, libraryorigin
+from opsconductor.authoring.libraries import Libraries
+from opsconductor.checking.validation import validate_paths
 from opsconductor.cli.application import answer
 from opsconductor.exits import UsageError
-from opsconductor.libraries import Libraries
-from opsconductor.validation import validate_paths
 from tests.catalogs import HEAD, PROJECT
 
 LIBRARY = f"{HEAD}kind: StepLibrary\nmetadata: {{name: logs}}\nspec: {{version: 1.0.0}}\n"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.librarycalls import misfit, unfit
-from engine.pinned import LibraryCall, PinnedTarget
+from engine.runs.librarycalls import misfit, unfit
+from engine.runs.pinned import LibraryCall, PinnedTarget
 
 
 def call(*platforms: str) -> LibraryCall:

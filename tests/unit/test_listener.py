@@ -6,7 +6,7 @@ import socket
 
 from sqlalchemy import create_engine
 
-from journal.listener import Listener
+from journal.databases.listener import Listener
 
 
 def test_a_descriptor_beyond_a_thousand_is_waited_for_too() -> None:

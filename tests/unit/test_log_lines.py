@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
-from opsconductor.loglines import Format, one_line, rendering, with_job
+from opsconductor.service.loglines import Format, one_line, rendering, with_job
 
 HOSTILE = "gone\n2026-11-21T00:15:00Z [info     ] all is well\r\x1b[2J\x1b]0;title\x07\u202etxt.exe\u2028end\x85"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.markup import Format, Markup, markup_for, unmarked
+from engine.notifications.markup import Format, Markup, markup_for, unmarked
 from runners.rendering import rendered
 
 TEXT = "a <b> & 'c' \"d\" *e* _f_ [g](h) `i` #j | ~k~ !l > \\\\ (m)\n"

@@ -5,13 +5,13 @@ from typing import Any, get_args
 
 import pytest
 
-from engine import messageshape, noticecontext
 from engine.catalog import Catalog
 from engine.identity import Cause, RunId
-from engine.messageshape import DATA, WITHOUT_JOB, WITHOUT_RUN, lacks_of
-from engine.notices import Event, Subject
+from engine.notifications import messageshape, noticecontext
+from engine.notifications.messageshape import DATA, WITHOUT_JOB, WITHOUT_RUN, lacks_of
+from engine.notifications.notices import Event, Subject
 from engine.states import RunState, StepState
-from engine.views import RunView, StepView, TargetView
+from engine.status.views import RunView, StepView, TargetView
 from schemas.notification import EventName
 from tests.catalogs import catalog
 

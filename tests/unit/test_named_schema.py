@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from engine.checks.references import references_of
-from opsconductor.checkout import names_in
+from opsconductor.authoring.checkout import names_in
 from opsconductor.exits import UsageError
 from schemas.kinds import MODELS
 from schemas.named import with_names

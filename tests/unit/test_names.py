@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.catalog import Catalog
-from engine.concurrency import renamed_groups
 from engine.names import NOTHING, Ledger, Name
+from engine.runs.concurrency import renamed_groups
 from tests.catalogs import catalog
 
 

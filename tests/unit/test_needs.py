@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine import permissions
-from engine.needs import of_act
-from engine.permits import Forbidden, Waiting, digest_of, judged
+from engine.authority import permissions
+from engine.authority.needs import of_act
+from engine.authority.permits import Forbidden, Waiting, digest_of, judged
 from schemas.reader import read
 from tests.catalogs import HEAD, PROJECT, catalog, local_target
 from tests.permits import ADMINS, FILES, HERE, WEB, Files, doc, job, needed, policy, signed, user, verdict

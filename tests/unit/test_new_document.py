@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from engine.canonical import canonical
+from opsconductor.authoring.newdocument import drafted, filled, left_to_do, printed, template, write
+from opsconductor.checking.validation import validate_paths
 from opsconductor.exits import UsageError
-from opsconductor.newdocument import drafted, filled, left_to_do, printed, template, write
-from opsconductor.validation import validate_paths
 from schemas.kinds import MODELS
 from schemas.notification import EmailChannel
 from schemas.reader import read

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import noticecontext, notices
 from engine.catalog import Catalog
-from engine.notices import OF_TARGETS_WAIT, Event, Memory
-from engine.noticewords import words
+from engine.notifications import noticecontext, notices
+from engine.notifications.notices import OF_TARGETS_WAIT, Event, Memory
+from engine.notifications.noticewords import words
 from runners.wording import event_of
 from schemas.notification import EventName, NotificationRuleSpec, Quiet
 from tests.catalogs import catalog as compiled

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.pinned import dump, load
-from engine.planning import Planned, plan_run
+from engine.runs.pinned import dump, load
+from engine.runs.planning import Planned, plan_run
 from tests.planned import tree
 
 SLACK = "kind: NotificationChannel\nmetadata: {name: ops}\nspec: {type: slack, credentialRef: url}\n"

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from engine.signedcommit import OddError, openpgp_packets
+from engine.authority.signedcommit import OddError, openpgp_packets
 
 SHORT = bytes(10)
 LONG = bytes(300)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine import recurrence, zones
-from engine.decide import Decided, ScheduleClock, decide
+from engine.schedules.decide import Decided, ScheduleClock, decide
+from engine.times import recurrence, zones
 from schemas.schedule import ScheduleSpec
 
 BEGIN = datetime(2026, 3, 24, 5, 17, tzinfo=UTC)

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opsconductor.authoring.writtenyaml import as_yaml
 from opsconductor.cli.main import call
-from opsconductor.writtenyaml import as_yaml
 from schemas.act import RunRequest
 from schemas.reader import read
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from engine import cron
+from engine.times import cron
 from schemas import patterns
 from schemas.addresses import Network
 from schemas.calendar import Day

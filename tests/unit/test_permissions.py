@@ -2,10 +2,10 @@
 
 import pytest
 
-from engine.permissions import ANYHOW, Allowed, Denied, Permissions, Terms, Thing, of
-from engine.plan import Plan
-from opsconductor.planmarkdown import as_markdown
-from opsconductor.planreport import as_data, as_text
+from engine.authority.permissions import ANYHOW, Allowed, Denied, Permissions, Terms, Thing, of
+from engine.changes.plan import Plan
+from opsconductor.plans.planmarkdown import as_markdown
+from opsconductor.plans.planreport import as_data, as_text
 from tests.catalogs import local_target
 from tests.planned import job, planned, tree
 

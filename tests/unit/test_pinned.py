@@ -1,8 +1,8 @@
 """A pinned spec is read back as it was written: a run keeps its plan through every restart."""
 
 from engine.judge import ActFacts, Launch, judge
-from engine.pinned import digest, dump, load
-from engine.planning import Planned, plan_inline, plan_run
+from engine.runs.pinned import digest, dump, load
+from engine.runs.planning import Planned, plan_inline, plan_run
 from schemas.act import InlineJob
 from tests.catalogs import catalog
 from tests.unit.test_judge import NOW, request

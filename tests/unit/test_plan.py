@@ -2,11 +2,11 @@
 
 import pytest
 
-from engine.plan import Plan
-from engine.plan_documents import Renamed
-from engine.plan_times import MOST_FIRES
-from opsconductor.planmarkdown import as_markdown
-from opsconductor.planreport import as_data, as_text
+from engine.changes.plan import Plan
+from engine.changes.plan_documents import Renamed
+from engine.changes.plan_times import MOST_FIRES
+from opsconductor.plans.planmarkdown import as_markdown
+from opsconductor.plans.planreport import as_data, as_text
 from schemas.quantities import format_instant
 from tests.catalogs import PROJECT, local_target
 from tests.planned import credential, job, planned, schedule, ssh_target, tree

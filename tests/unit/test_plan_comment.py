@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.changes.plan import Plan
 from engine.compile import Compiled
-from engine.plan import Plan
-from engine.zones import Source
-from opsconductor.planmarkdown import MOST_BYTES, as_markdown, code
-from opsconductor.planreport import as_json, as_text
+from engine.times.zones import Source
+from opsconductor.plans.planmarkdown import MOST_BYTES, as_markdown, code
+from opsconductor.plans.planreport import as_json, as_text
 from tests.catalogs import PROJECT, local_target
 from tests.planned import credential, job, planned, schedule, ssh_target, tree
 

@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from opsconductor.planmarkdown import MARK, as_markdown, code
+from opsconductor.plans.planmarkdown import MARK, as_markdown, code
 from tests.catalogs import local_target
 from tests.planned import planned, tree
 

@@ -10,16 +10,16 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.admission import Admissions
 from engine.catalog import Catalog
+from engine.changes.plan import Plan, plan
 from engine.compile import Compiled
-from engine.decide import ScheduleClock, decide, fingerprint, next_due, restarts
-from engine.fires import fires_of
 from engine.judge import ActFacts, Launch, checked, judge, scheduled
-from engine.plan import Plan, plan
-from engine.planning import Planned, plan_run
-from engine.recurrence import TICK
-from engine.windows import Windows
+from engine.runs.planning import Planned, plan_run
+from engine.schedules.admission import Admissions
+from engine.schedules.decide import ScheduleClock, decide, fingerprint, next_due, restarts
+from engine.schedules.fires import fires_of
+from engine.schedules.windows import Windows
+from engine.times.recurrence import TICK
 from schemas.act import RunRequest
 from tests.planned import JOBS, trees
 

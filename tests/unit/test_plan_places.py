@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.changes.plan import Plan
+from engine.changes.plan_starts import Start
 from engine.compile import Compiled
 from engine.judge import ActFacts, Launch, judge, scheduled
-from engine.plan import Plan
-from engine.plan_starts import Start
 from journal import runs
 from journal.store import Journal
 from reconciler.launches import new_run

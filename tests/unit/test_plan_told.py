@@ -1,9 +1,9 @@
 """What a plan says of who is told."""
 
-from engine.plan import Plan
-from engine.plan_told import Told, ToldChange
-from opsconductor.planmarkdown import as_markdown
-from opsconductor.planreport import as_data, as_text
+from engine.changes.plan import Plan
+from engine.changes.plan_told import Told, ToldChange
+from opsconductor.plans.planmarkdown import as_markdown
+from opsconductor.plans.planreport import as_data, as_text
 from tests.catalogs import local_target
 from tests.planned import job, planned, tree
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from opsconductor.cli.main import call
-from opsconductor.plancomment import MOST_LETTERS, TOKEN, NoComment, Thread, put, thread_of
-from opsconductor.planmarkdown import MARK
+from opsconductor.plans.plancomment import MOST_LETTERS, TOKEN, NoComment, Thread, put, thread_of
+from opsconductor.plans.planmarkdown import MARK
 from tests.forges import TOKEN as SECRET
 from tests.forges import Asked, Forge, Said, standing_in
 

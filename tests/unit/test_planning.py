@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from engine.catalog import Catalog
-from engine.expression import Status
-from engine.pinned import PinnedSpec, Script, Use, dump, load
-from engine.planning import Planned, plan_inline, plan_run
-from engine.refused import PlanRefused
+from engine.expressions.expression import Status
+from engine.runs.pinned import PinnedSpec, Script, Use, dump, load
+from engine.runs.planning import Planned, plan_inline, plan_run
+from engine.runs.refused import PlanRefused
 from runners.prepare import is_ok
 from schemas.act import InlineJob
 from schemas.credential import Credential

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from journal.portions import MOST, portions_alike
+from journal.databases.portions import MOST, portions_alike
 
 T0 = datetime(2026, 11, 22, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pinned import Loop, PlannedStep, Use, every, for_item, in_rescue_of
-from engine.progress import (
+from engine.runs.pinned import Loop, PlannedStep, Use, every, for_item, in_rescue_of
+from engine.runs.progress import (
     FORGIVABLE,
     Done,
     Each,

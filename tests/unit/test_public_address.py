@@ -3,8 +3,8 @@
 import pytest
 from starlette.datastructures import Headers
 
-from opsconductor.address import parse_public
 from opsconductor.dashboard.access import Access, host_of
+from opsconductor.service.address import parse_public
 
 
 @pytest.mark.parametrize(

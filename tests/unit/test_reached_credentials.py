@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from engine.catalog import Catalog
+from engine.changes.impact import impact
 from engine.compile import compile_files
-from engine.impact import impact
 from engine.members import Members
-from engine.planning import Planned, plan_inline, plan_run, ways
 from engine.reach import jumps, reached_through
-from engine.refused import PlanRefused
+from engine.runs.planning import Planned, plan_inline, plan_run, ways
+from engine.runs.refused import PlanRefused
 from engine.vendored import file_of, vendored
 from schemas.act import InlineJob
 from schemas.credential import Credential

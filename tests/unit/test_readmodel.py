@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.identity import Cause, RunId, run_id
-from engine.pinned import RUNNER
-from engine.readmodel import (
+from engine.runs.pinned import RUNNER
+from engine.runs.waits import Held, Wait
+from engine.states import RunState, StepState
+from engine.status.readmodel import (
     Unreadable,
     considered_until,
     decision_files,
@@ -30,8 +32,7 @@ from engine.readmodel import (
     target_status,
     to_yaml,
 )
-from engine.states import RunState, StepState
-from engine.views import (
+from engine.status.views import (
     ConditionView,
     DecisionView,
     EngineView,
@@ -46,7 +47,6 @@ from engine.views import (
     TargetStatusView,
     TargetView,
 )
-from engine.waits import Held, Wait
 from schemas.diagnostic import Diagnostic
 from schemas.guard import load
 from schemas.run import Run

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.readmodel import sync_file, to_yaml
-from engine.views import EngineView, SyncView
-from reconciler.claim import Proceed, Refuse, Wait, claim_in, engine_id, judge, supplants, with_claim
-from reconciler.publish import marked
+from engine.status.readmodel import sync_file, to_yaml
+from engine.status.views import EngineView, SyncView
+from reconciler.publication.claim import Proceed, Refuse, Wait, claim_in, engine_id, judge, supplants, with_claim
+from reconciler.publication.publish import marked
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OPEN = EngineView("aaaaaaaaaaaa", "web-1", NOON, None)

@@ -8,8 +8,8 @@ import pytest
 from pygit2.enums import FileMode
 
 from engine import entries
-from reconciler import objects
-from reconciler.objects import CommitInfo, NoSuchCommit, Objects
+from reconciler.repository import objects
+from reconciler.repository.objects import CommitInfo, NoSuchCommit, Objects
 from schemas.characters import MAX_BYTES
 
 GLOBS = ("definitions/**/*.yaml",)

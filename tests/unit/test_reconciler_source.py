@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from journal.errors import Refused, Unavailable
-from reconciler.gitprogram import Broken, Locked, RefMissing, environment_for_git, explain
-from reconciler.source import Login, git_folder, parse, redacted
+from reconciler.repository.gitprogram import Broken, Locked, RefMissing, environment_for_git, explain
+from reconciler.repository.source import Login, git_folder, parse, redacted
 
 
 @pytest.mark.parametrize(

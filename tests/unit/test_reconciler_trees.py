@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.trees import Trees
+from reconciler.repository.trees import Trees
 
 # Names that sort differently as a file and as a folder ("a", "a-b", "a.b", "a/..", "a0"), and other scripts.
 _NAMES = st.sampled_from(["a", "a-b", "a.b", "a0", "b", "ä", "日", "z z"])

@@ -13,7 +13,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import cron, dst, recurrence, zones
+from engine.times import cron, dst, recurrence, zones
 from schemas.guard import load
 from schemas.quantities import format_instant, parse_instant
 from schemas.schedule import ScheduleSpec

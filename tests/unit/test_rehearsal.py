@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from engine.contexts import RunFacts
+from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId
-from engine.planning import Planned, plan_run
-from engine.progress import StepRecord
-from engine.readback import parse_run_file
-from engine.readmodel import run_files
-from engine.rehearsal import MOST, Rehearsal, places_of, rehearse
-from engine.repetition import Records
+from engine.runs.planning import Planned, plan_run
+from engine.runs.progress import StepRecord
+from engine.runs.rehearsal import MOST, Rehearsal, places_of, rehearse
+from engine.runs.repetition import Records
 from engine.states import RunState, StepState
-from engine.views import RunView
+from engine.status.readback import parse_run_file
+from engine.status.readmodel import run_files
+from engine.status.views import RunView
 from opsconductor.rehearsed import lines
 from schemas.guard import load
 from schemas.quantities import parse_instant

@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.catalog import Catalog
-from engine.concurrency import Membership
-from engine.graphfacts import NodeRecord
-from engine.graphrepeat import OriginalGraph
 from engine.identity import Cause, run_id
 from engine.judge import ActFacts, Judgement, Launch, Refuse, heeding, judge
-from engine.planning import Planned, plan_run
-from engine.repetition import Original
+from engine.runs.concurrency import Membership
+from engine.runs.planning import Planned, plan_run
+from engine.runs.repetition import Original
+from engine.schedules.windows import Windows
 from engine.states import NodeState, RunState
-from engine.views import NodeView, RunView
-from engine.windows import Windows
-from engine.workflowplan import PlannedWorkflow, plan_workflow
+from engine.status.views import NodeView, RunView
+from engine.workflows.graphfacts import NodeRecord
+from engine.workflows.graphrepeat import OriginalGraph
+from engine.workflows.workflowplan import PlannedWorkflow, plan_workflow
 from reconciler.launches import new_run
 from schemas.act import RunRequest
 from tests.catalogs import catalog, local_target

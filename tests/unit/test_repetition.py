@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from engine.identity import Cause, run_id
-from engine.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Use
-from engine.progress import StepRecord
-from engine.repetition import NotRepeatable, Original, Repetition, repeated
+from engine.runs.pinned import RUNNER, PinnedSpec, PinnedTarget, PlannedStep, Use
+from engine.runs.progress import StepRecord
+from engine.runs.repetition import NotRepeatable, Original, Repetition, repeated
 from engine.states import RunState, StepState
-from engine.views import RunView, TargetView
+from engine.status.views import RunView, TargetView
 from schemas.act import RunRequestSpec
 
 S = StepState

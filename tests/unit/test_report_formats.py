@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.compile import Compiled
+from opsconductor.checking.validation import validate_paths
 from opsconductor.cli.main import call
 from opsconductor.report import FORMATS, Report, finding_as_data, sarif, shown
 from opsconductor.report.fingerprints import fingerprints
 from opsconductor.report.github import SHOWN
-from opsconductor.validation import validate_paths
 from schemas.diagnostic import Diagnostic, Related, Severity
 from schemas.span import Span
 from tests.document_cases import Case, cases

@@ -8,9 +8,9 @@ from time import process_time
 
 import pytest
 
+from engine.changes.impact import impact
 from engine.compile import Compiled, compile_files
-from engine.expression import compile_text
-from engine.impact import impact
+from engine.expressions.expression import compile_text
 from schemas.guesses import MOST_COMPARED, Guesses, Names
 from schemas.reader import ParsedFile, read
 

@@ -7,10 +7,10 @@ import pytest
 
 from engine.identity import Cause, run_id
 from engine.judge import Launch
-from engine.pinned import RUNNER
-from engine.resumption import Unprovable, resumed
+from engine.runs.pinned import RUNNER
+from engine.runs.resumption import Unprovable, resumed
 from engine.states import RunState, StepState
-from engine.views import RunView, StepView, TargetView
+from engine.status.views import RunView, StepView, TargetView
 from schemas.act import RunRequest
 from schemas.reader import read
 from tests.catalogs import HEAD, catalog, local_target

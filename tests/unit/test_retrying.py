@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.outcome import Cancelled, Failed, Outcome, Output, Skipped, Succeeded, TimedOut, Unknown, Unreachable
-from engine.retrying import LONGEST, pause_before, repeats
+from engine.runs.outcome import Cancelled, Failed, Outcome, Output, Skipped, Succeeded, TimedOut, Unknown, Unreachable
+from engine.runs.retrying import LONGEST, pause_before, repeats
 from schemas.job import Retry
 
 

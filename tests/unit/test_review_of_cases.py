@@ -2,10 +2,10 @@
 
 import pytest
 
-from engine.impact import impact
-from engine.plan_documents import Documents
-from opsconductor.planmarkdown import MOST_BYTES, as_markdown
-from opsconductor.planreport import as_json, as_text
+from engine.changes.impact import impact
+from engine.changes.plan_documents import Documents
+from opsconductor.plans.planmarkdown import MOST_BYTES, as_markdown
+from opsconductor.plans.planreport import as_json, as_text
 from tests.document_cases import Case, cases
 from tests.planned import planned, tree
 

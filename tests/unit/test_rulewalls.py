@@ -10,8 +10,8 @@ from dateutil.rrule import rrulestr
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from engine import recurrence, rrule
-from engine.rulewalls import Walls, walls_of
+from engine.times import recurrence, rrule
+from engine.times.rulewalls import Walls, walls_of
 from schemas.quantities import format_instant, parse_instant
 from schemas.schedule import ScheduleSpec
 from tests.calls import calls

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, RunId
 from engine.states import NodeState, RunState, StepState
-from engine.views import NodeView, RunView, StepView, TargetView
+from engine.status.views import NodeView, RunView, StepView, TargetView
+from engine.workflows.graphfacts import NodeRecord, OpenGate, Verdict
 from opsconductor.dashboard.sentence import of_run, why_of
 
 BEGUN = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from opsconductor import runnerhealth
+from opsconductor.service import runnerhealth
 from runners.pulse import Pulse
 
 WELL = Pulse(now=1000.0, begun=True, tried=998.0, heard=998.0, unrenewed=2.0, draining=False)

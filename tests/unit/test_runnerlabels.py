@@ -3,9 +3,9 @@
 import pytest
 
 from engine.catalog import Catalog
-from engine.planning import Planned, plan_run
-from engine.runnerlabels import labels_of, left_to_ask, met, text_of
-from engine.waits import Wait, sentence, wait_file
+from engine.runs.planning import Planned, plan_run
+from engine.runs.runnerlabels import labels_of, left_to_ask, met, text_of
+from engine.runs.waits import Wait, sentence, wait_file
 from tests.catalogs import catalog
 
 

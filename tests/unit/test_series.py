@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from engine.catalog import Catalog
-from engine.views import SyncView
+from engine.status.views import SyncView
 from journal.counts import BOUNDS, NO_CLASS, Count
 from journal.measures import Measures, OpenRuns, Queue
-from opsconductor.health import Pulse
 from opsconductor.metrics.described import BY_NAME, OTHERS, OWN_SERIES, PREFIX
 from opsconductor.metrics.meter import Meter
 from opsconductor.metrics.series import Scrape, Sizes, Spread, series
+from opsconductor.service.health import Pulse
 from schemas.kinds import ACTS, MODELS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

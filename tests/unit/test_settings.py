@@ -7,7 +7,7 @@ import pytest
 
 from opsconductor.exits import UsageError
 from opsconductor.settings import database_files, default_state, own_files, parse_source
-from reconciler.source import Source, parse
+from reconciler.repository.source import Source, parse
 from runners.secrets import Sealed, Secrets
 from schemas.credential import CredentialSpec
 

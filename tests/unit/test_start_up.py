@@ -10,7 +10,13 @@ import pytest
 
 SAMPLE = Path(__file__).resolve().parents[2] / "definitions" / "hello"
 NEVER = {"asyncssh", "apprise", "mcp", "sqlalchemy", "asyncio", "jinja2", "pygit2", "jsonschema", "typer"}
-RARELY = {"engine.recurrence", "engine.rulewalls", "engine.checks.nameddays", "schemas.status", "schemas.publish"}
+RARELY = {
+    "engine.times.recurrence",
+    "engine.times.rulewalls",
+    "engine.checks.nameddays",
+    "schemas.status",
+    "schemas.publish",
+}
 """What a plain repository does not ask for."""
 PLAIN = "apiVersion: opsconductor/v1\nkind: Job\nmetadata: {name: plain}\nspec: {steps: [{uses: dummy}]}\n"
 SCRIPT = """\
@@ -24,7 +30,12 @@ kind: Job
 metadata: {name: plain}
 spec: {targets: {names: [here]}, steps: [{run: "echo"}]}
 """
-SCANNERS = {"engine.posix_shell.plain", "engine.posix_shell.scan", "engine.python_script", "engine.powershell_script"}
+SCANNERS = {
+    "engine.scripts.posix_shell.plain",
+    "engine.scripts.posix_shell.scan",
+    "engine.scripts.python_script",
+    "engine.scripts.powershell_script",
+}
 PROGRAM = """
 import json, sys
 from opsconductor.cli.main import call
@@ -61,8 +72,8 @@ def test_expressions_are_loaded_where_there_is_one(tmp_path: Path, text: str, ex
     ("script", "expected"),
     [
         ("echo a", set()),
-        ("echo ${{ job.name }}", {"engine.posix_shell.plain"}),
-        ("f() { echo ${{ job.name }}; }; f", {"engine.posix_shell.plain", "engine.posix_shell.scan"}),
+        ("echo ${{ job.name }}", {"engine.scripts.posix_shell.plain"}),
+        ("f() { echo ${{ job.name }}; }; f", {"engine.scripts.posix_shell.plain", "engine.scripts.posix_shell.scan"}),
     ],
 )
 def test_scripts_are_scanned_where_there_is_an_expression(tmp_path: Path, script: str, expected: set[str]) -> None:

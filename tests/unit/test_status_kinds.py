@@ -9,15 +9,18 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 
-from engine import decide, runnerlabels, states
+from engine import states
+from engine.authority.permits import Want
 from engine.discovery.proposal import Outcome, Row
 from engine.discovery.report import found
 from engine.discovery.seen import Answer, Scan, SeenHost, Service
-from engine.graphfacts import NodeRecord, OpenGate, Verdict
 from engine.identity import Cause, run_id
-from engine.permits import Want
-from engine.pinned import PHASES, RUNNER
-from engine.readmodel import (
+from engine.runs import runnerlabels
+from engine.runs.pinned import PHASES, RUNNER
+from engine.runs.waits import Held, Wait
+from engine.schedules import decide
+from engine.states import NodeState, RunState, StepState
+from engine.status.readmodel import (
     channel_status,
     decision_files,
     discovery_report,
@@ -33,8 +36,7 @@ from engine.readmodel import (
     trigger_status,
     workflow_status,
 )
-from engine.states import NodeState, RunState, StepState
-from engine.views import (
+from engine.status.views import (
     ChannelView,
     ConditionStatus,
     ConditionType,
@@ -57,11 +59,11 @@ from engine.views import (
     TestedView,
     TriggerView,
 )
-from engine.waits import Held, Wait
+from engine.workflows.graphfacts import NodeRecord, OpenGate, Verdict
 from opsconductor.reference import explain_kind
-from reconciler.actgate import OpenAct
-from reconciler.changegate import OpenChange
-from reconciler.votes import Vote
+from reconciler.acts.actgate import OpenAct
+from reconciler.acts.changegate import OpenChange
+from reconciler.acts.votes import Vote
 from schemas import run, status, written
 from schemas.diagnostic import Diagnostic, Severity
 from schemas.guard import load

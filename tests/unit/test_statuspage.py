@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from engine.authority.permits import Want
 from engine.identity import RunId
-from engine.permits import Want
 from engine.states import RunState, StepState
-from engine.statuspage import page, text
-from engine.views import (
+from engine.status.statuspage import page, text
+from engine.status.views import (
     ChannelView,
     ConditionView,
     DeadLettersView,
@@ -25,9 +25,9 @@ from engine.views import (
     SyncView,
     TargetStatusView,
 )
-from reconciler.actgate import OpenAct
-from reconciler.changegate import OpenChange
-from reconciler.votes import Vote
+from reconciler.acts.actgate import OpenAct
+from reconciler.acts.changegate import OpenChange
+from reconciler.acts.votes import Vote
 from schemas.diagnostic import Diagnostic
 from schemas.span import Span
 

@@ -4,7 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from engine.checks.parameters import faults_of
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from engine.userschema import problems_of
 from opsconductor.reference import explain_step_type
 from schemas.publish import schema

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.runs.strategy import Halt, allowed_failures, batches_of, halts
 from engine.states import StepState, is_final
-from engine.strategy import Halt, allowed_failures, batches_of, halts
 
 S = StepState
 NAMES = [f"web-{n:02}" for n in range(10)]

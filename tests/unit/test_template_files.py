@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.compile import TEMPLATE_READ, Compiled, compile_files
-from opsconductor.validation import validate_paths
+from opsconductor.checking.validation import validate_paths
 from schemas.reader import read
 
 HEAD = "apiVersion: opsconductor/v1\n"

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from engine.identity import Cause, RunId
-from engine.pinned import PinnedSpec, PlannedStep, Script
+from engine.runs.pinned import PinnedSpec, PlannedStep, Script
 from engine.states import RunState, StepState
-from engine.views import RunView
-from engine.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
+from engine.status.views import RunView
+from engine.workflows.workflowplan import NodeJob, PinnedNode, PinnedWorkflow
 from journal.attempts import Attempt, Planned
 from opsconductor.dashboard.differences import differences
 from opsconductor.dashboard.timeline import timeline

@@ -8,7 +8,7 @@ import pytest
 from engine.catalog import Catalog
 from engine.judge import Refuse
 from engine.triggers import Fire, Happened, Ignore, set_off, verdict, watched
-from journal.tables import COMPATIBLE
+from journal.databases.tables import COMPATIBLE
 from tests.catalogs import PROJECT, catalog
 
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.trust import MergedBy, Signature, SignedBy, Stopped, Unsigned, Untrusted
-from reconciler.trust import frozen, proof
+from engine.authority.trust import MergedBy, Signature, SignedBy, Stopped, Unsigned, Untrusted
+from reconciler.authority.trust import frozen, proof
 
 A = "a" * 40
 BOB = SignedBy("bob", "bob", "SHA256:b")

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from engine.trust import (
+from engine.authority.trust import (
     Authority,
     Change,
     MergedBy,

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.compile import compile_files
-from engine.yamltext import to_yaml
+from engine.status.yamltext import to_yaml
 from schemas.reader import read
 
 HEAD = "apiVersion: opsconductor/v1\n"

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from engine.entries import MAX_FOLDERS, MAX_TOTAL
+from opsconductor.checking.validation import validate_commit, validate_paths
 from opsconductor.reference import codes_page, explain_code, explain_kind, kinds_page, nearest_field
 from opsconductor.report import as_json, as_text
-from opsconductor.validation import validate_commit, validate_paths
 from schemas.characters import MAX_BYTES
 from schemas.codes import CODES
 from schemas.kinds import MODELS

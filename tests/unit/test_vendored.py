@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.vendored import digest
-from opsconductor.validation import validate_commit, validate_paths
+from opsconductor.checking.validation import validate_commit, validate_paths
 from reconciler.definitions import Definitions
-from reconciler.objects import Objects
+from reconciler.repository.objects import Objects
 
 HEAD = "apiVersion: opsconductor/v1\n"
 LIBRARY = f"{HEAD}kind: StepLibrary\nmetadata: {{name: logs}}\nspec:\n  version: 1.4.0\n"

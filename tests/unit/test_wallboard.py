@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.wellness import Troubles
+from engine.status.wellness import Troubles
 from opsconductor.dashboard.pages.wallboard import _headline
 
 

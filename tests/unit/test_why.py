@@ -4,9 +4,9 @@ from datetime import date, datetime
 
 import pytest
 
-from engine.decide import SkipReason, Skips
-from engine.views import DecisionView, ScheduleView
-from engine.why import Definition, Known, Ran, answer
+from engine.schedules.decide import SkipReason, Skips
+from engine.schedules.why import Definition, Known, Ran, answer
+from engine.status.views import DecisionView, ScheduleView
 from schemas.quantities import parse_instant
 from schemas.schedule import Schedule
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import zones
 from engine.catalog import Catalog
-from engine.openings import Opening, Openings
-from engine.windows import Blocked, Subject, Windows
+from engine.schedules.windows import Blocked, Subject, Windows
+from engine.times import zones
+from engine.times.openings import Opening, Openings
 from schemas.calendar import Window, WindowSpec
 from schemas.job import Job
 from schemas.project import Project

@@ -10,10 +10,10 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import recurrence, zones
 from engine.checks.windows import REFERENCE
 from engine.compile import Compiled
-from engine.windows import Windows
+from engine.schedules.windows import Windows
+from engine.times import recurrence, zones
 from schemas.diagnostic import Diagnostic
 from tests.planned import schedule, tree
 

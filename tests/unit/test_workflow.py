@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import gates
-from engine.contexts import RunFacts
-from engine.graphfacts import Child, Facts, NodeRecord, OpenGate, Verdict, good
+from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId
-from engine.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
-from engine.refused import PlanRefused
+from engine.runs.refused import PlanRefused
 from engine.states import NODE_TRANSITIONS, NodeState, RunState, is_final
-from engine.workflow import advance, wakes_at
-from engine.workflowplan import PinnedWorkflow, PlannedWorkflow, dump, load, plan_workflow
+from engine.workflows import gates
+from engine.workflows.graphfacts import Child, Facts, NodeRecord, OpenGate, Verdict, good
+from engine.workflows.moves import Ask, Begin, End, Finish, Launch, Move, Sleep, Stop, TimeOut
+from engine.workflows.workflow import advance, wakes_at
+from engine.workflows.workflowplan import PinnedWorkflow, PlannedWorkflow, dump, load, plan_workflow
 from tests.catalogs import catalog, job, local_target
 
 START = datetime(2026, 11, 21, tzinfo=UTC)

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.yamltext import plain, to_yaml
+from engine.status.yamltext import plain, to_yaml
 from schemas.guard import load
 
 HOSTILE = [

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import tzdata
 
-from engine import zones
-from engine.zones import Source
+from engine.times import zones
+from engine.times.zones import Source
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import json
 from datetime import UTC, datetime
-from engine import zones
+from engine.times import zones
 source = zones.source()
 offset = datetime(2026, 7, 1, tzinfo=UTC).astimezone(zones.zone("Europe/Chisinau")).utcoffset()
 print(json.dumps([source.to_json(), offset.total_seconds(), sorted(zones.names())[0]]))
@@ -67,7 +67,7 @@ def test_an_operators_path_wins_and_is_said(folder: Path) -> None:
 
 
 def test_what_the_path_lacks_comes_from_the_package(folder: Path) -> None:
-    program = "import json; from engine import zones; print(json.dumps([str(zones.zone('Asia/Tokyo'))]))"
+    program = "import json; from engine.times import zones; print(json.dumps([str(zones.zone('Asia/Tokyo'))]))"
     assert seen(str(folder), program) == ["Asia/Tokyo"]
 
 
@@ -80,7 +80,7 @@ def test_without_the_package_it_is_the_systems_and_said() -> None:
     """As some distributions have it: they drop the package and rely on the machine's folders."""
     program = (
         "import json, sys; sys.modules['tzdata'] = None\n"
-        "from engine import zones\n"
+        "from engine.times import zones\n"
         "print(json.dumps([zones.source().to_json()]))\n"
     )
     found, *_ = seen(None, program)

@@ -3,7 +3,7 @@
 from html import escape
 
 from engine.states import RunState
-from engine.views import JobView
+from engine.status.views import JobView
 from journal import history
 from opsconductor.dashboard.pages.page import Asked, File
 from opsconductor.dashboard.sources import Sources

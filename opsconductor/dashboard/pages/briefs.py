@@ -4,8 +4,8 @@ from statistics import median
 
 from sqlalchemy import Connection
 
-from engine.views import RunBrief
-from engine.yamltext import stamp
+from engine.status.views import RunBrief
+from engine.status.yamltext import stamp
 from journal import history
 from opsconductor.dashboard.sources import Data
 

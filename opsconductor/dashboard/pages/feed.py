@@ -7,8 +7,8 @@ from xml.etree import ElementTree as Xml
 from sqlalchemy import Connection
 
 from engine.states import RunState
-from engine.views import RunBrief
-from engine.yamltext import stamp
+from engine.status.views import RunBrief
+from engine.status.yamltext import stamp
 from journal import history
 from opsconductor.dashboard.pages.page import Asked, File
 from opsconductor.dashboard.sources import Sources

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from engine.catalog import Catalog
 from engine.states import RunState
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal import trends
 from journal.trends import Active, Mark
 from opsconductor.dashboard.drawing import across, tall

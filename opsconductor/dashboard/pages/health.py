@@ -7,14 +7,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from engine import runnerlabels, zones
-from engine.yamltext import stamp
-from journal import attendance, leadership, leaseclock, letters, measures, shares, wellbeing
+from engine.runs import runnerlabels
+from engine.status.yamltext import stamp
+from engine.times import zones
+from journal import attendance, leadership, letters, measures, shares, wellbeing
+from journal.databases import leaseclock
 from journal.errors import Unavailable
 from journal.measures import Measures
-from opsconductor import health
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.service import health
 
 _RUNNERS, _DEAD = 100, 50
 

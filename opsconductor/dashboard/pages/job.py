@@ -7,11 +7,11 @@ from statistics import median
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.concurrency import group_of, group_of_job
-from engine.expression import has_expression
+from engine.expressions.expression import has_expression
 from engine.identity import RunId
+from engine.runs.concurrency import group_of, group_of_job
 from engine.states import RunState, is_final
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal import history, trends
 from journal.trends import FirstError, Mark
 from opsconductor.dashboard import toact

@@ -1,6 +1,6 @@
 """The keys that a reader may press, where scripts are allowed."""
 
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.sources import Data, Sources
 

@@ -4,7 +4,7 @@ import asyncio
 from itertools import islice
 
 from engine.catalog import Catalog
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal import acts, uses
 from journal.acts import ActRow
 from opsconductor.dashboard import toact

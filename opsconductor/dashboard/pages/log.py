@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 from sqlalchemy import Connection
 
 from engine.identity import RunId
-from engine.pinned import RUNNER, PinnedSpec
+from engine.runs.pinned import RUNNER, PinnedSpec
 from engine.states import is_final
-from engine.views import RunView
-from engine.yamltext import stamp
+from engine.status.views import RunView
+from engine.status.yamltext import stamp
 from journal import attempts, history, runviews
 from opsconductor.dashboard.fetched import Fetched
 from opsconductor.dashboard.logpage import Line, groups, window

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.identity import RunId
-from engine.pinned import RUNNER
+from engine.runs.pinned import RUNNER
 from engine.states import is_final
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal import history
 from opsconductor.dashboard.pages.log import kept_log, logs_of, number_and_step
 from opsconductor.dashboard.pages.page import Asked, Page, number_of

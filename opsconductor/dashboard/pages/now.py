@@ -5,17 +5,17 @@ from math import isfinite
 
 from sqlalchemy import Connection
 
-from engine import zones
-from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.decide import Skips
-from engine.fires import fires_of
-from engine.readmodel import gate_file, sync_file
-from engine.recurrence import TICK
+from engine.runs.waits import sentence, wait_file
+from engine.schedules.admission import Admissions
+from engine.schedules.decide import Skips
+from engine.schedules.fires import fires_of
 from engine.states import RunState
-from engine.views import RunBrief
-from engine.waits import sentence, wait_file
-from engine.yamltext import stamp
+from engine.status.readmodel import gate_file, sync_file
+from engine.status.views import RunBrief
+from engine.status.yamltext import stamp
+from engine.times import zones
+from engine.times.recurrence import TICK
 from journal import graphs, happenings, history, trends
 from journal.graphs import Progress
 from journal.notices import Notice

@@ -9,16 +9,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.contexts import RunFacts
-from engine.graphfile import node as node_file
+from engine.expressions.contexts import RunFacts
 from engine.identity import RunId
-from engine.pinned import RUNNER, PinnedSpec, is_nested
-from engine.placefile import place as place_file
-from engine.readmodel import run_file
-from engine.rehearsal import rehearse
+from engine.runs.pinned import RUNNER, PinnedSpec, is_nested
+from engine.runs.rehearsal import rehearse
 from engine.states import NodeState, StepState
-from engine.views import NodeView, RunView, StepView, TargetView
-from engine.yamltext import stamp
+from engine.status.graphfile import node as node_file
+from engine.status.placefile import place as place_file
+from engine.status.readmodel import run_file
+from engine.status.views import NodeView, RunView, StepView, TargetView
+from engine.status.yamltext import stamp
 from journal import attempts, runviews, trends
 from journal.attempts import Attempt, Planned
 from opsconductor.dashboard import sentence, toact

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from engine.identity import RunId
-from engine.yamltext import stamp
+from engine.status.yamltext import stamp
 from journal import history
 from opsconductor.dashboard.pages.briefs import brief_of
 from opsconductor.dashboard.pages.page import Asked, Page, UnfitQuery

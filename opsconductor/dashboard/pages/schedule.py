@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
-from engine import zones
 from engine.catalog import Catalog
-from engine.fires import Fire
 from engine.identity import compact
-from engine.yamltext import stamp
+from engine.schedules.fires import Fire
+from engine.status.yamltext import stamp
+from engine.times import zones
 from opsconductor.dashboard.ahead import WEEK, Ahead, Collision, Frequent, Open, collisions, named_days
 from opsconductor.dashboard.icalendar import Event, calendar
 from opsconductor.dashboard.pages.briefs import usual_seconds

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from engine.admission import Admissions
 from engine.catalog import Catalog
-from engine.fires import fires_of
-from engine.yamltext import stamp
+from engine.schedules.admission import Admissions
+from engine.schedules.fires import fires_of
+from engine.status.yamltext import stamp
 from opsconductor.dashboard.definitions import address, document_of
 from opsconductor.dashboard.sources import Data
 from schemas.job import Job

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.catalog import Catalog
-from engine.readmodel import sync_file
-from engine.yamltext import stamp
+from engine.status.readmodel import sync_file
+from engine.status.yamltext import stamp
 from journal import commits
 from journal.commits import Caused, Judged
 from opsconductor.dashboard.definitions import address

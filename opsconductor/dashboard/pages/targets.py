@@ -10,8 +10,8 @@ from engine.catalog import Catalog, connection_of
 from engine.groupvars import Variables
 from engine.selection import members
 from engine.states import StepState
-from engine.views import TargetStatusView
-from engine.yamltext import one_line, stamp
+from engine.status.views import TargetStatusView
+from engine.status.yamltext import one_line, stamp
 from journal import heartbeats, history
 from journal.heartbeats import Beat
 from opsconductor.dashboard.definitions import address, entries, matching

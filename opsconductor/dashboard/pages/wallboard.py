@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from engine.wellness import Troubles, is_behind, said
+from engine.status.wellness import Troubles, is_behind, said
 from journal import heartbeats, letters
-from opsconductor import health
 from opsconductor.dashboard.pages import now
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.sources import Data, Sources
+from opsconductor.service import health
 
 _MOST = 12
 _WELL = "All is well"

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, TypeVar
 
-from engine.outcome import Output
+from engine.runs.outcome import Output
 from opsconductor.plugins import (
     PROOF,
     Answered,

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from engine.contexts import RunFacts
+from engine.expressions.contexts import RunFacts
 from engine.identity import Cause, RunId
-from engine.outcome import Outcome, Skipped, Succeeded
-from engine.pinned import PlannedStep, Use
 from engine.plugins import problem_of
+from engine.runs.outcome import Outcome, Skipped, Succeeded
+from engine.runs.pinned import PlannedStep, Use
 from engine.userschema import faults_of
 from opsconductor.plugins import (
     PROOF,

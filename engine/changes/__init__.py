@@ -1,0 +1,1 @@
+"""What a merge would change, said by the functions that then do it."""

@@ -1,0 +1,1 @@
+"""What the due instants of schedules come to, and why."""

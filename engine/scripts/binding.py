@@ -1,0 +1,322 @@
+"""Values into scripts, by variables set from data, never by splicing text (DEFINITIONS 4).
+
+`bind` replaces each `${{ e }}` of a `run` by a variable (OC1, OC2, ... in the order of the text) as it must be written
+at that place, or says why no value may stand there. `prelude` sets the variables; it is put before the bound script.
+What reads the scripts of a shell is loaded with the first of them that has an expression.
+"""
+
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, assert_never
+
+from engine.expressions.expression import ExpressionError, Hole, Literal, split
+from engine.expressions.inference import Lookup
+from engine.scripts.numbers import is_number, unknown
+from engine.scripts.posix_shell.pieces import HOLE, Dialect, Reading, Refusal
+from engine.scripts.posix_shell.variables import COMPUTED_NAMES, Sink, computing
+from schemas.job import Shell
+
+MAX_HOLES = 256
+"""Expressions in one script."""
+HINT = "set it with 'env:' and read the variable in the script"
+NUMBER_HINT = (
+    "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
+    "n=${{ ... }}; case $n in ''|*[!0-9]*) exit 2;; esac"
+)
+ENV_HINT = (
+    "make it a number, as in ${{ int(...) }} or a param of 'type: integer'; or let the script check it first: "
+    "case $NAME in ''|*[!0-9]*) exit 2;; esac"
+)
+POWERSHELL_HINT = "call the command itself with the value as an argument: Get-Item -LiteralPath $env:NAME"
+_SECRET = re.compile(r"\s*\$\{\{\s*secrets[.\[][^{}]*\}\}\s*")
+_OWN_NAME = re.compile(r"[Oo][Cc](?<![A-Za-z0-9_]..)[0-9]++(?![A-Za-z0-9_])")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A script in which hole n reads the variable OCn; `holes` are the CEL texts, in that order."""
+
+    text: str
+    holes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BindError:
+    """A place where no value may stand; offsets count code points of the script."""
+
+    offset: int
+    length: int
+    message: str
+    hint: str
+
+
+class UnbindableValue(ValueError):  # noqa: N818 -- names the value, which is no error of ours
+    """A value that no script can be given: it holds a NUL, or characters that are no Unicode."""
+
+
+def bind(script: str, shell: Shell, types: Lookup = unknown) -> Bound | tuple[BindError, ...]:
+    """The script with variables in the place of its expressions, or every place where that is not possible.
+
+    `types` tells what expressions read: a number may stand where a text would be computed, and so evaluated.
+    A script without expressions comes back as it is, whatever it holds.
+    """
+    answer = _remembered(script, shell) if len(script) <= _SHORT else _bound(script, shell)
+    if isinstance(answer, tuple):
+        return answer
+    errors = tuple(
+        error for error, of_text in answer.refused if not of_text or not is_number(_cel(script, error), types)
+    )
+    return errors or answer.bound
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedEnv:
+    """A variable of `env` that an expression sets, and that the script computes or evaluates."""
+
+    name: str
+    message: str
+    hint: str
+    computed: bool
+    """Unasked, as bash does in `$((N + 1))`; otherwise the author says so: `eval "$N"`."""
+
+
+def evaluated_env(
+    script: str, shell: Shell, env: Mapping[str, Any], types: Lookup = unknown
+) -> tuple[EvaluatedEnv, ...]:
+    """Variables of `env` that the script computes or evaluates although an expression that is no number sets them.
+
+    A secret is no less its author's than the script, and may be evaluated; computed it may not be.
+    """
+    suspects = [name for name, value in env.items() if isinstance(value, str) and "${{" in value]
+    suspects = [name for name in suspects if name in script and not _numeric(env[name], types)]
+    if not suspects:
+        return ()
+    found = _sinks(script, shell, tuple(suspects))
+    return tuple(
+        found[name] for name in suspects if name in found and (found[name].computed or not _is_secret(env[name]))
+    )
+
+
+def _is_secret(value: str) -> bool:
+    return _SECRET.fullmatch(value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A script whose expressions are bound, all of them, and those that are refused; `True`: unless it is a number."""
+
+    bound: Bound
+    refused: tuple[tuple[BindError, bool], ...]
+
+
+def _bound(script: str, shell: Shell) -> _Answer | tuple[BindError, ...]:
+    try:
+        parts = split(script)
+    except ExpressionError as problem:
+        return (BindError(problem.offset, problem.length, problem.message, "close it with '}}'"),)
+    holes = [part for part in parts if isinstance(part, Hole)]
+    if not holes:
+        return _Answer(Bound(script, ()), ())
+    if (reason := _not_read(script, parts, holes)) is not None:
+        first = holes[MAX_HOLES] if len(holes) > MAX_HOLES else holes[0]
+        return (BindError(first.offset, first.length, reason, HINT),)
+    written = _written(parts, shell)
+    refused = tuple(
+        (_error(hole, found), found.of_number is not None)
+        for hole, found in zip(holes, written, strict=True)
+        if isinstance(found, Refusal)
+    )
+    texts = iter(_text(number, one, shell) for number, one in enumerate(written, start=1))
+    text = "".join(part.text if isinstance(part, Literal) else next(texts) for part in parts)
+    return _Answer(Bound(text, tuple(hole.cel for hole in holes)), refused)
+
+
+def _not_read(script: str, parts: Sequence[Literal | Hole], holes: Sequence[Hole]) -> str | None:
+    """Why no expression of this script can be bound."""
+    if len(holes) > MAX_HOLES:
+        return f"a script holds at most {MAX_HOLES} expressions"
+    if HOLE in script or "\ue001" in script or "\0" in script:
+        return "a script with expressions holds no NUL and no characters U+E000 or U+E001"
+    # Where the letters stand nowhere, as in most scripts, nothing need be searched for.
+    texts = [part.text for part in parts if isinstance(part, Literal)] if "oc" in script.lower() else []
+    if (own := next(filter(None, map(_OWN_NAME.search, texts)), None)) is not None:
+        return f"a script with expressions does not name '{own[0]}': the values are set as OC1, OC2, …"
+    return None
+
+
+def _written(parts: Sequence[Literal | Hole], shell: Shell) -> list[str | Refusal]:
+    match shell:
+        case "sh" | "bash":
+            return _posix(parts, shell)
+        case "python3":
+            return _python(parts)
+        case "powershell":
+            from engine.scripts import powershell_script
+
+            text, offsets = _marked(parts)
+            return powershell_script.readings(text, offsets)
+        case "cmd":
+            return [Refusal("cannot stand in a script for cmd") for part in parts if isinstance(part, Hole)]
+        case _:
+            assert_never(shell)
+
+
+def _error(hole: Hole, found: Refusal) -> BindError:
+    hint = found.hint or (NUMBER_HINT if found.of_number is not None else HINT)
+    return BindError(hole.offset, hole.length, f"the expression '{_short(hole.cel)}' {found.reason}", hint)
+
+
+def _text(number: int, found: str | Refusal, shell: Shell) -> str:
+    """What is written for a hole; of one that is refused, as it is for a number."""
+    if not isinstance(found, Refusal):
+        return found
+    if shell == "python3":
+        return f"OC{number}"
+    return _variable(number, found.of_number) if found.of_number is not None else ""
+
+
+def _variable(number: int, reading: Reading) -> str:
+    return f'"${{OC{number}}}"' if reading == "bare" else f"${{OC{number}}}"
+
+
+def _cel(script: str, error: BindError) -> str:
+    return script[error.offset + 3 : error.offset + error.length - 2]
+
+
+def _numeric(value: str, types: Lookup) -> bool:
+    try:
+        return all(is_number(part.cel, types) for part in split(value) if isinstance(part, Hole))
+    except ExpressionError:
+        return True  # a finding of its own
+
+
+@lru_cache(maxsize=256)
+def _sinks(script: str, shell: Shell, names: tuple[str, ...]) -> Mapping[str, EvaluatedEnv]:
+    """What is said of each variable of `env` that the script evaluates."""
+    try:
+        text = _marked(split(script))[0].replace("\ue001", "").replace("\0", "")
+    except ExpressionError:
+        return {}  # a finding of its own
+    match shell:
+        case "sh" | "bash":
+            found = _posix_sinks(text, shell)
+            return {
+                name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint or ENV_HINT, computed=not sink.hint)
+                for name, sink in found.items()
+            }
+        case "python3":
+            from engine.scripts import python_script
+
+            in_python = python_script.sinks(_with_names(split(script))[0], names)
+            return {
+                name: EvaluatedEnv(name, f"'env' sets {sink.of(name)}", sink.hint, computed=False)
+                for name, sink in in_python.items()
+            }
+        case "powershell":
+            from engine.scripts import powershell_env
+
+            return {
+                name: EvaluatedEnv(name, f"'env' sets '{name}', which {reason}", POWERSHELL_HINT, computed=False)
+                for name, reason in powershell_env.evaluated(text, names).items()
+            }
+        case "cmd":
+            return {}
+        case _:
+            assert_never(shell)
+
+
+_SHORT = 4_096
+"""Code points of a script whose answer is remembered: many jobs of a repository, and all runs of one, have the same."""
+_remembered = lru_cache(maxsize=2_048)(_bound)
+
+
+def prelude(shell: Shell, values: Sequence[str]) -> str:
+    """Lines that set OC1, OC2, ... to these texts; empty without values. To be put right before the bound script.
+
+    Raises UnbindableValue for a NUL or a lone surrogate. The lines hold the values: they travel on standard input,
+    never in argv, and are never logged.
+    """
+    for value in values:
+        if "\0" in value:
+            raise UnbindableValue("a value holds a NUL, which no script can be given")
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise UnbindableValue("a value holds characters that are no Unicode")
+    return "".join(f"{line}\n" for line in _assignments(shell, values))
+
+
+def _assignments(shell: Shell, values: Sequence[str]) -> Iterator[str]:
+    for number, value in enumerate(values, start=1):
+        match shell:
+            case "sh" | "bash":
+                quoted = value.replace("'", "'\\''")
+                yield f"OC{number}='{quoted}'"
+            case "python3":
+                yield f"OC{number} = {value!a}"
+            case "powershell":
+                # Not ConvertFrom-Json over all of them: PowerShell 7 turns text that looks like a date into a date.
+                data = base64.b64encode(value.encode()).decode("ascii")
+                bytes_ = f"[System.Convert]::FromBase64String('{data}')"
+                yield f"$OC{number} = [System.Text.Encoding]::UTF8.GetString({bytes_})"
+            case "cmd":
+                raise UnbindableValue("a script for cmd takes no values")
+            case _:
+                assert_never(shell)
+
+
+def _posix(parts: Sequence[Literal | Hole], shell: Dialect) -> list[str | Refusal]:
+    from engine.scripts.posix_shell import plain
+
+    text, offsets = _marked(parts)
+    found: Sequence[Reading | Refusal] | None = plain.readings(text)
+    if found is None:
+        from engine.scripts.posix_shell import scan
+
+        followed = scan.readings(text, offsets, shell)
+        found = [followed[offset] for offset in offsets]
+    return [
+        reading if isinstance(reading, Refusal) else _variable(number, reading)
+        for number, reading in enumerate(found, start=1)
+    ]
+
+
+def _posix_sinks(text: str, shell: Dialect) -> Mapping[str, Sink]:
+    from engine.scripts.posix_shell import plain
+
+    if plain.readings(text) is not None:
+        return {name: computing(name) for name in COMPUTED_NAMES}
+    from engine.scripts.posix_shell import scan
+
+    return scan.sinks(text, shell)
+
+
+def _marked(parts: Sequence[Literal | Hole]) -> tuple[str, list[int]]:
+    """The script with one mark for each expression, and where the marks are."""
+    text = "".join(part.text if isinstance(part, Literal) else HOLE for part in parts)
+    return text, [mark.start() for mark in re.finditer(HOLE, text)]
+
+
+def _python(parts: Sequence[Literal | Hole]) -> list[str | Refusal]:
+    from engine.scripts import python_script
+
+    return list(python_script.readings(*_with_names(parts)).values())
+
+
+def _with_names(parts: Sequence[Literal | Hole]) -> tuple[str, dict[str, int]]:
+    """The script with a name for each expression, and where those are."""
+    names: dict[str, int] = {}
+    pieces: list[str] = []
+    at = 0
+    for part in parts:
+        if isinstance(part, Hole):
+            names[f"OC{len(names) + 1}"] = at
+        pieces.append(part.text if isinstance(part, Literal) else f"OC{len(names)}")
+        at += len(pieces[-1])
+    return "".join(pieces), names
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."

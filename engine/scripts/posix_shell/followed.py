@@ -1,0 +1,108 @@
+"""A script that was read to its end."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from engine.scripts.posix_shell.arguments import Arguments, assigned_name
+from engine.scripts.posix_shell.blocks import Blocks
+from engine.scripts.posix_shell.pieces import Word
+
+POSITIONAL = "@"
+"""`$1`, `$2`, ..., of the script and of its functions."""
+ELEMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+_SILENT = frozenset(
+    {
+        ":", "[", "[[", "case", "cd", "cp", "declare", "exit", "export", "false", "for", "kill", "local", "mkdir", "mv",
+        "read", "readonly", "return", "rm", "select", "set", "shift", "sleep", "test", "touch", "trap", "true",
+        "typeset", "unset", "wait",
+    }
+)  # fmt: skip
+"""Commands that print nothing of their words."""
+
+
+def output(function: str) -> str:
+    """The name here of what a function prints."""
+    return f"{function}()"
+
+
+def output_of(arguments: Arguments) -> str | None:
+    """Where goes what this command prints: into the output of the function it stands in; None: it prints nothing."""
+    function = arguments.command.function
+    if not function or not arguments.heads or arguments.called[-1] in _SILENT:
+        return None
+    return output(function)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A script that was followed to its end."""
+
+    text: str
+    commands: tuple[Arguments, ...]
+    functions: frozenset[str]
+    arithmetic: Sequence[tuple[int, int]]
+    """Places in the text, as the others."""
+    parameters: Sequence[tuple[int, int]]
+    """`${...}`"""
+    others: Sequence[tuple[int, int]]
+    """Scripts of others, which are not followed."""
+    bodies: Sequence[tuple[int, int]]
+    """Here-documents."""
+    blocks: Blocks
+    reads: Sequence[tuple[int, str]]
+    """Where the values of variables are put in, in order."""
+
+    def names_in(self, start: int, end: int) -> Iterator[str]:
+        """The variables whose values are put in between these places."""
+        for _, name in self.reads[bisect_left(self._read_places, start) : bisect_left(self._read_places, end)]:
+            yield POSITIONAL if name[0] in "0123456789@*#" else name
+        yield from self.outputs_in(start, end)
+
+    def outputs_in(self, start: int, end: int) -> Iterator[str]:
+        """What functions print that are called in a substitution between these places."""
+        yield from self._calls[1][bisect_left(self._calls[0], start + 1) : bisect_left(self._calls[0], end)]
+        if self.functions and "`" in self.text[start:end]:
+            yield from self.outputs_named_in(start, end)
+
+    def outputs_named_in(self, start: int, end: int) -> Iterator[str]:
+        """The same, where commands are not followed: of functions whose names stand there."""
+        if self.functions:
+            words = _WORD.findall(self.text, start, end)
+            yield from (output(name) for name in words if name in self.functions)
+
+    @cached_property
+    def reads_last(self) -> bool:
+        """Whether it reads `$_`, the last word of the command before."""
+        return any(name == "_" for _, name in self.reads)
+
+    @cached_property
+    def _calls(self) -> tuple[list[int], list[str]]:
+        calls = sorted(
+            (one.command.words[one.heads[-1]].start, output(one.called[-1]))
+            for one in self.commands
+            if one.heads and one.called[-1] in self.functions
+        )
+        return [at for at, _ in calls], [name for _, name in calls]
+
+    @cached_property
+    def _read_places(self) -> list[int]:
+        return [at for at, _ in self.reads]
+
+    @cached_property
+    def pipes_all(self) -> bool:
+        """Whether more goes through a pipe than the words of the command before it: `{ ...; } | x`."""
+        return any(
+            one.command.piped and (one.command.compound or not self.functions.isdisjoint(one.called))
+            for one in self.commands
+        )
+
+
+def assigned(arguments: Arguments, place: int, word: Word) -> str | None:
+    if arguments.assigns(place):
+        return assigned_name(word.text)
+    element = ELEMENT.match(word.text)
+    return element[1] if element and place == arguments.first else None

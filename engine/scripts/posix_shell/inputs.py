@@ -1,0 +1,225 @@
+"""What a command makes of its standard input: commands, which it runs, or data.
+
+Who reads commands there is listed, and who takes data is. A value goes to the second only: of a program in neither
+list nobody knows what it does with a line of its input.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import zip_longest
+
+from engine.scripts.posix_shell.arguments import Arguments
+from engine.scripts.posix_shell.heads import after_options, heads
+from engine.scripts.posix_shell.pieces import DYNAMIC, Command, Refusal
+from engine.scripts.posix_shell.places import last_of
+from engine.scripts.posix_shell.programs import OWN_SCRIPT, interprets, is_awk, is_input, is_shell, program
+from engine.scripts.posix_shell.table import PROGRAMS, Input, Program
+
+_HINT = "write the value to a file, or give it as an argument, to a program that takes it as data"
+_SHELL_READING_INPUT = re.compile(r"-(?=[a-z]*s)[a-z]+")
+_ASKS_FOR_SHELL = {
+    "sudo": re.compile(r"-[A-Za-z]*[si][A-Za-z]*|--shell|--login"),
+    "doas": re.compile(r"-[A-Za-z]*s[A-Za-z]*"),
+    "systemd-run": re.compile(r"-[A-Za-z]*S[A-Za-z]*|--shell"),
+}
+"""Runners that start a shell in place of a command only where they are asked to."""
+_SSHS = frozenset({"ssh", "autossh", "rsh"})
+_SSH_VALUED = "BbcDEeFIiJLlmOopPQRSWwM"
+_SPLITTING = re.compile(r"-[A-Za-z]*S|--split")
+_ATTACHING = frozenset({"run", "exec", "attach", "debug", "start", "shell", "rsh", "console", "explore", "x", "dlx"})
+"""Words of docker, kubectl and the like after which a program unknown here reads the input."""
+_CODE = (
+    (frozenset(name for name, one in PROGRAMS.items() if one.language == "shell"), re.compile(r"-[eluxfv]*c")),
+    (frozenset({"perl", "ruby"}), re.compile(r"-[nplaw0]*[eE]")),
+    (frozenset({"node", "nodejs"}), re.compile(r"-[ep]|--eval|--print")),
+    (frozenset({"php"}), re.compile(r"-r")),
+    (frozenset({"psql"}), re.compile(r"-c|--command(=.*)?", re.DOTALL)),
+    (frozenset({"mysql", "mariadb"}), re.compile(r"-[Ns]*e|--execute(=.*)?", re.DOTALL)),
+)
+"""Options after which an interpreter has its code, and leaves the input to it."""
+_PYTHON_CODE = re.compile(r"-[bBdEIOPqsSuvx]*c")
+_PYTHON_FLAGS = re.compile(r"-[bBdEIOPqsSuvx]+")
+_TAKING_FILES = frozenset({"sed", "gsed", "make", "gmake", "curl"})
+_FILE_OPTION = re.compile(r"-[A-Za-z]*[fK]|--(file|makefile|config)")
+_FILE_GIVEN = re.compile(r"(-[A-Za-z]*[fK]|--(file|makefile|config)=)(-|/dev/stdin|/dev/fd/0|/proc/self/fd/0)")
+_MAY_READ = frozenset({"at", "batch", "crontab", "source", ".", "xargs", "parallel", "ssh", "rsh"})
+"""Programs that read commands from their input in some cases, beside awk, shells and interpreters."""
+_SED_RUNS = re.compile(
+    r"(?:^|[;{}\n!])[ \t]*+[0-9$,]*+[ \t]*+e(?:[ ;\n]|$)|[^A-Za-z0-9\s-][gpiImM0-9]*e[gpiImM0-9]*[ \t]*(?:$|[;}\n])"
+)
+"""The command `e` of sed, and the flag of its `s`: they run what is in the input."""
+_SEPARATORS = re.compile(r"[;&|()\n]+")
+
+
+class Inputs:
+    """What goes to the input of the commands of one script."""
+
+    def __init__(self, commands: Sequence[tuple[Command, Arguments]], functions: frozenset[str]) -> None:
+        self._commands = commands
+        self._functions = functions
+
+    def refusal(self, command: Command, *, within: bool, compound: bool) -> Refusal | None:
+        """Why a value of this command does not go where its output goes, nor, `within` its input, to itself.
+
+        `compound`: more goes through a pipe than the output of single commands.
+        """
+        reader = self._readers.get(id(command)) if within else None
+        if reader is None and command.feeds is not None:
+            reader = self._readers.get(id(command.feeds))
+        if reader is None and compound:
+            reader = self._fed_reader
+        return None if reader is None else Refusal(f"goes to the input of '{reader}', which may run it", hint=_HINT)
+
+    @cached_property
+    def reads_commands(self) -> bool:
+        """Whether any command may read commands from its input, whoever it has that from."""
+        return any(reads_commands(arguments) for _, arguments in self._commands)
+
+    @cached_property
+    def _readers(self) -> dict[int, str]:
+        """By command: who of it and of those that its output goes to may run what is in their input."""
+        found: dict[int, str] = {}
+        for command, arguments in reversed(self._commands):  # what it feeds stands after it
+            if made_of_input(arguments, self._functions) != "data":
+                found[id(command)] = arguments.called[-1]
+            elif command.feeds is not None and id(command.feeds) in found:
+                found[id(command)] = found[id(command.feeds)]
+        return found
+
+    @cached_property
+    def _fed_reader(self) -> str | None:
+        fed = (self._readers.get(id(command.feeds)) for command, _ in self._commands if command.feeds is not None)
+        return next((reader for reader in fed if reader is not None), None)
+
+
+def made_of_input(arguments: Arguments, functions: frozenset[str]) -> Input:
+    """What the command does with its input. Functions, and the commands within `{ }`, are judged by themselves."""
+    if not arguments.heads or arguments.names[arguments.heads[-1]] in functions:
+        return "data"
+    if arguments.starting is not None:
+        return "commands"
+    if "xargs" in arguments.called or "parallel" in arguments.called:
+        return _made_of_words(arguments)
+    return _made(arguments.names, arguments.texts, arguments.heads, within=False)
+
+
+def reads_commands(arguments: Arguments) -> bool:
+    """Whether a shell, an interpreter or a runner of shells could take its commands from standard input here."""
+    if arguments.heads and _made(arguments.names, arguments.texts, arguments.heads, within=False) == "commands":
+        return True
+    names = arguments.names
+    if not any(name in _MAY_READ or is_awk(name) or interprets(name) for name in names) or arguments.only_takes_data:
+        return False
+    inputs = last_of(arguments.where(is_input))
+    options = last_of(arguments.where(lambda name: _SHELL_READING_INPUT.fullmatch(name) is not None))
+    files = last_of(arguments.where(lambda name: name.startswith("-f") and is_input(name[2:])))
+    return (
+        any(name in ("at", "batch") for name in arguments.called)
+        or ("crontab" in arguments.called and not {"-l", "-r"}.intersection(names))
+        or any(at < inputs and names[at] in ("source", ".") for at in arguments.heads)
+        or arguments.follows(lambda name: name in ("xargs", "parallel"), last_of(arguments.evaluating))
+        or arguments.lacks_operands(lambda name: name in ("ssh", "rsh"), 2)
+        or arguments.lacks_operands(interprets, 1)
+        or arguments.follows(interprets, max(inputs, options))
+        or arguments.follows(is_awk, files)
+    )
+
+
+def _made(names: Sequence[str], texts: Sequence[str], places: Sequence[int], *, within: bool) -> Input:
+    """`within`: of a command that another machine runs, whose own code is not looked into."""
+    head = places[-1]
+    name, rest = names[head], texts[head + 1 :]
+    if DYNAMIC in texts[head] or _starts_more(names, texts, places):
+        return "unknown"
+    known = program(name)
+    if known.runs is not None:
+        return _made_by_runner(name, rest)
+    if name in _SSHS:
+        return "unknown" if within else _made_elsewhere(texts, after_options(texts, head + 1, 1, _SSH_VALUED))
+    if known.language == "sed" and any(map(_SED_RUNS.search, rest)):
+        return "commands"
+    if name in _TAKING_FILES and _takes_file(rest):
+        return "commands"
+    if name in ("su", "runuser", "sg", "script"):
+        return "unknown" if any(text.startswith(("-c", "--command")) for text in rest) else "commands"
+    if known.input == "commands":
+        return "commands"
+    if known.executes is not None:
+        return "unknown" if _ATTACHING.intersection(rest) else "data"
+    if known.language == "awk":
+        return "unknown" if _takes_file(rest) else "data"
+    if known.interprets:
+        return _made_by_interpreter(name, rest, within=within)
+    return "data" if known.input == "data" or OWN_SCRIPT.fullmatch(texts[head]) else "unknown"
+
+
+def _starts_more(names: Sequence[str], texts: Sequence[str], places: Sequence[int]) -> bool:
+    """Whether a program that reads commands may be started beside the last of the commands that are known."""
+    head, called = places[-1], [names[at] for at in places]
+    if "find" in called and any(_starts_or_reads(program(name)) for name in called[1:]):
+        return True
+    if "env" in called and any(_SPLITTING.match(text) for text in texts):
+        return True
+    # An option of a runner that is not known here may have taken the word that seems to be the command.
+    return len(places) > 1 and not interprets(names[head]) and any(map(is_shell, names[head + 1 :]))
+
+
+def _starts_or_reads(known: Program) -> bool:
+    return known.runs is not None or known.interprets or known.input == "commands"
+
+
+def _made_by_runner(name: str, options: Sequence[str]) -> Input:
+    """Of a runner after which no command stands: `chroot /mnt`, `sudo -s` and `unshare -r` start a shell."""
+    if (asks := _ASKS_FOR_SHELL.get(name)) is not None:
+        return "commands" if any(asks.fullmatch(option) for option in options) else "unknown"
+    return program(name).input
+
+
+def _made_by_interpreter(name: str, rest: Sequence[str], *, within: bool) -> Input:
+    if rest and OWN_SCRIPT.fullmatch(rest[0]) and DYNAMIC not in rest[0]:
+        return "data"
+    if name.startswith("python"):
+        code = next((at for at, text in enumerate(rest) if not _PYTHON_FLAGS.fullmatch(text)), len(rest))
+        has_code = any(map(_PYTHON_CODE.fullmatch, rest[code : code + 1])) or rest[code : code + 2] == [
+            "-m",
+            "json.tool",
+        ]
+        return "data" if has_code else "unknown"
+    at = next(
+        (at for at, text in enumerate(rest) for called, code in _CODE if name in called and code.fullmatch(text)), None
+    )
+    if at is None or within:
+        return "unknown"
+    return _made_elsewhere(rest[: at + 2], at + 1) if is_shell(name) else "data"
+
+
+def _made_elsewhere(texts: Sequence[str], begin: int) -> Input:
+    """Of the commands that another shell reads from these words on; where there are none, it reads the input."""
+    if begin >= len(texts):
+        return "commands"
+    for text in _SEPARATORS.split(" ".join(texts[begin:])):
+        words = [word.strip("'\"") for word in text.split()]
+        names = [word.replace(DYNAMIC, "").rsplit("/", 1)[-1] for word in words]
+        if words and _made(names, words, heads(names, words, 0), within=True) != "data":
+            return "unknown"
+    return "data"
+
+
+def _made_of_words(arguments: Arguments) -> Input:
+    """`xargs`: what stands in its input becomes words of the command, or the command itself."""
+    last = arguments.names[arguments.heads[-1]]
+    known = program(last)
+    runs = known.runs is not None and last != "xargs"
+    executes = known.executes is not None and "exec" in arguments.texts
+    interpreted = (known.interprets and arguments.script is None) or known.language == "awk"
+    reads = bool(arguments.evaluating) or interpreted or (known.input == "commands" and known.runs is None)
+    return "unknown" if runs or executes or reads else "data"
+
+
+def _takes_file(texts: Sequence[str]) -> bool:
+    """Whether an option names standard input as the file with the code: `-f -`, `-nf -`, `--file=/dev/stdin`."""
+    return any(
+        _FILE_GIVEN.fullmatch(text) or (_FILE_OPTION.fullmatch(text) and is_input(word))
+        for text, word in zip_longest(texts, texts[1:], fillvalue="")
+    )

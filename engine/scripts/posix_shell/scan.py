@@ -1,0 +1,360 @@
+"""The verdict on each hole of a script."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from engine.scripts.posix_shell import plain
+from engine.scripts.posix_shell.arguments import AS_COMMAND, Arguments
+from engine.scripts.posix_shell.blocks import Blocks
+from engine.scripts.posix_shell.digits import Digits
+from engine.scripts.posix_shell.flows import (
+    computed_at_least,
+    evaluated_at_least,
+    read_at_least,
+    targets,
+)
+from engine.scripts.posix_shell.flows import sinks as sinks_of
+from engine.scripts.posix_shell.followed import POSITIONAL, Followed, output
+from engine.scripts.posix_shell.given import Given, as_values
+from engine.scripts.posix_shell.inputs import Inputs, made_of_input
+from engine.scripts.posix_shell.lists import Lists
+from engine.scripts.posix_shell.pieces import Command, Dialect, Reading, Refusal, Unsure, Word
+from engine.scripts.posix_shell.variables import Sink, computing
+from engine.scripts.posix_shell.wrappers import Skips, array_of, begins, filled, is_all, wrappers
+
+
+def readings(text: str, holes: Sequence[int], dialect: Dialect) -> dict[int, Reading | Refusal]:
+    """For each hole, an offset in `text` where HOLE stands in its place, how the value is read there."""
+    scan = Scan(text, dialect, passes=True)
+    try:
+        scan = scan.read()
+    except Unsure as unsure:
+        reason = f"stands in a script that cannot be followed for certain: {unsure.reason}"
+        known = {hole: scan.found.get(hole) for hole in holes}
+        return {hole: found if isinstance(found, Refusal) else Refusal(reason) for hole, found in known.items()}
+    return {hole: scan.verdict(hole) for hole in holes}
+
+
+def sinks(text: str, dialect: Dialect) -> dict[str, Sink]:
+    """The variables whose value the script computes, as `n` in `$((n + 1))`, or evaluates, as in `eval "$n"`."""
+    return _sinks(text, dialect, 0)
+
+
+def _sinks(text: str, dialect: Dialect, depth: int) -> dict[str, Sink]:
+    scan = Scan(text, dialect, depth, passes=True)
+    try:
+        scan = scan.read()
+    except Unsure:
+        return {name: computing(name) for name in computed_at_least(text)} | evaluated_at_least(text)
+    return scan.sinks
+
+
+_SINGLE_QUOTED = re.compile(r"'[^']*'")
+_DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ESCAPED = re.compile(r"\\([$`\\\"])")
+_COMPUTES = ("((", "let ", "[")
+_DEEPEST = 4
+"""Scripts within scripts that are followed, and functions that run functions."""
+_RUNS = "which runs its arguments as a command"
+_RUNS_HINT = "write the command in the script, and give the function only its arguments"
+_SPLIT_HINT = 'put it in double quotes, as in "$x"'
+_HINT = "give the value to a program that takes it as data, in double quotes, as an argument of its own"
+
+
+def _unquoted(raw: str) -> str | None:
+    """The text of a quoted word, as a script that is read once more; None where it reads no variables then."""
+    if "$" not in raw and not any(mark in raw for mark in _COMPUTES):
+        return None
+    if _SINGLE_QUOTED.fullmatch(raw):
+        return raw[1:-1]
+    if _DOUBLE_QUOTED.fullmatch(raw):
+        return _ESCAPED.sub(r"\1", raw[1:-1]) if "\\$" in raw else None
+    return raw if "'" in raw else None
+
+
+def _is_harmless(code: str, dialect: Dialect) -> bool:
+    """Whether a script evaluates none of its arguments: as if values stood in it where it reads them."""
+    marked = as_values(code)
+    if marked is None or POSITIONAL in sinks(code, dialect):
+        return False
+    found = readings(*marked, dialect)
+    return not any(isinstance(reading, Refusal) for reading in found.values())
+
+
+def _split(arguments: Arguments) -> Refusal | None:
+    """Why no value may stand in this command without quotes: of several words some may be operators or options."""
+    if arguments.splits is None or arguments.command.pattern:
+        return None
+    reason = f"stands without quotes in a command with '{arguments.splits}', which may evaluate it"
+    return Refusal(reason, hint=_SPLIT_HINT)
+
+
+class Scan(Lists):
+    """A script that is read, and judged when that is done.
+
+    A hole is judged by its command as a whole, which is complete only later: `| sh` follows what it executes.
+    """
+
+    def __init__(self, text: str, dialect: Dialect, depth: int = 0, *, passes: bool = False) -> None:
+        super().__init__(text, dialect, passes=passes)
+        self._within = depth
+        """Of how many other scripts it is a part."""
+        self._arrays_run: set[str] = set()
+        """Arrays that are run as commands, once the sinks are known."""
+        self._parts: dict[tuple[int, int], Arguments] = {}
+        self._known: dict[int, Arguments] = {}
+        self._given: dict[int, bool] = {}
+
+    def read(self) -> "Scan":
+        """Reads all of it. Where what was passed over might matter, it is read once more, and nothing passed over."""
+        self.commands(close=None)
+        self.bodies_ended()
+        return self if not self.passed or self._may_pass() else Scan(self._text, self.dialect, self._within).read()
+
+    def _may_pass(self) -> bool:
+        """Whether what was passed over takes its words as data, and hands nothing on."""
+        called = plain.taking_data("".join(self.passed))
+        return (
+            called is not None
+            and self.functions.isdisjoint(called)
+            and not self.followed.reads_last
+            and not self.followed.pipes_all
+        )
+
+    def verdict(self, hole: int) -> Reading | Refusal:
+        reading = self.found.get(hole)
+        if reading is None:
+            return Refusal("stands where it could not be followed")
+        if isinstance(reading, Refusal):
+            return reading
+        for command in self._owners.get(hole, []):
+            if (refusal := self._refusal(command, hole, reading)) is not None:
+                return refusal
+        return reading
+
+    def _refusal(self, command: Command, hole: int, reading: Reading) -> Refusal | None:
+        arguments = self._arguments(command)
+        place = command.places.get(hole)
+        split = _split(arguments) if place else None
+        if place and split and any(start <= hole < end for start, end in command.words[place].split):
+            return replace(split, of_number=reading)
+        evaluated = arguments.evaluate(hole)
+        if evaluated is not None and arguments.called == ("let",) and hole in command.places:
+            return replace(evaluated, of_number=reading, hint="")  # as in `$(( ))`
+        return evaluated or self._flows(arguments, hole, reading) or self._feeds(command, hole)
+
+    def _arguments(self, command: Command) -> Arguments:
+        if id(command) not in self._known:
+            self._known[id(command)] = Arguments(command)
+        return self._known[id(command)]
+
+    def _flows(self, arguments: Arguments, hole: int, reading: Reading) -> Refusal | None:
+        command, place = arguments.command, arguments.command.places.get(hole)
+        if place is not None and arguments.declares and self._has_arrays and not command.words[place].array:
+            return Refusal("is declared in a script with arrays, for which bash may read it again")
+        if place is not None and (refusal := self._handed_on(arguments, place, 0)) is not None:
+            return refusal
+        if place is not None and command.words[place].array and (refusal := self._in_array(hole)) is not None:
+            return refusal
+        for name in targets(self.followed, arguments, hole):
+            if (sink := self.sinks.get(name)) is not None:
+                return Refusal(f"becomes {sink.of(name)}", reading, sink.hint)
+        return None
+
+    def _judged(self, arguments: Arguments, place: int, depth: int = 0) -> Refusal | None:
+        """Why a value in the word at this place would be evaluated, by the command or by what it hands it on to."""
+        return arguments.judged(place) or self._handed_on(arguments, place, depth)
+
+    def _handed_on(self, arguments: Arguments, place: int, depth: int) -> Refusal | None:
+        given = arguments.gives(place)
+        if given is not None and given.by_shell and not self._takes_data(arguments, given):
+            hint = "let that script take it as data: '\"$1\"' as an argument of a program"
+            return Refusal(f"is given to a script of '{arguments.called[-1]}' that may evaluate it", hint=hint)
+        begun = begins(arguments, self._wrappers)
+        if begun is None or (begun and depth >= _DEEPEST):
+            return Refusal(f"is given to '{arguments.called[-1]}', {_RUNS}", hint=_RUNS_HINT)
+        for begin in begun:
+            if place >= begin:
+                refusal = self._judged(self._part(arguments, begin), place - begin, depth + 1)
+                if refusal is not None:
+                    return refusal
+        return None
+
+    def _part(self, arguments: Arguments, begin: int) -> Arguments:
+        """The command that the words from `begin` on are."""
+        key = (id(arguments), begin)
+        if key not in self._parts:
+            whole = arguments.command
+            part = Command(words=whole.words[begin:], function=whole.function, certain=whole.certain)
+            self._parts[key] = Arguments(part)
+        return self._parts[key]
+
+    @cached_property
+    def _wrappers(self) -> dict[str, Skips]:
+        return wrappers(self.followed.commands, self._text)
+
+    def _takes_data(self, arguments: Arguments, given: Given) -> bool:
+        """Whether a script within the script surely takes its arguments as data."""
+        key = id(arguments)
+        if key not in self._given:
+            codes = [*self._codes(arguments, given)]
+            dialect = self.dialect if arguments.called[-1] in ("sh", "dash", "ash") else "bash"
+            self._given[key] = bool(codes) and all(_is_harmless(code, dialect) for code in codes)
+        return self._given[key]
+
+    def _codes(self, arguments: Arguments, given: Given) -> Iterator[str]:
+        """What it may read as its script; nothing where that is not written out."""
+        if given.code is None:
+            yield from (self._text[start:end] for start, end in (*self.bodies, *self.others))
+            return
+        word = arguments.command.words[given.code]
+        raw = self._text[word.start : word.end]
+        if _SINGLE_QUOTED.fullmatch(raw):
+            yield raw[1:-1]
+
+    def _feeds(self, command: Command, hole: int) -> Refusal | None:
+        if self._inputs.reads_commands and (hole in command.body_holes or self._has_pipes):
+            return Refusal("stands in a script where a shell or interpreter may read its commands from standard input")
+        compound = self._has_pipes and self.followed.pipes_all
+        return self._inputs.refusal(command, within=hole in command.body_holes, compound=compound)
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        return Inputs([(one, self._arguments(one)) for one in self._all], frozenset(self.functions))
+
+    @cached_property
+    def _has_pipes(self) -> bool:
+        return any(command.piped for command in self._all)
+
+    @cached_property
+    def _has_arrays(self) -> bool:
+        return any(
+            word.text[:1] in "-+" and ("a" in word.text or "A" in word.text)
+            for command in self._all
+            if self._arguments(command).declares
+            for word in command.words
+        )
+
+    @cached_property
+    def sinks(self) -> dict[str, Sink]:
+        """Variables that the script computes with or evaluates, and those that flow into them."""
+        evaluated: dict[str, Sink] = {}
+        for name, refusal in self._direct:
+            evaluated.setdefault(name, Sink(name, f"which {refusal.reason}", refusal.hint or _HINT))
+        for code, dialect, at in self._inner():
+            for name, sink in self._of_inner(code, dialect):
+                if not self._digits.hold(name, at):
+                    evaluated.setdefault(name, sink)
+        return sinks_of(self.followed, evaluated, self._digits)
+
+    @cached_property
+    def _digits(self) -> Digits:
+        return Digits(self.followed)
+
+    @cached_property
+    def _direct(self) -> list[tuple[str, Refusal]]:
+        """The variables whose values are put in where a value would be evaluated."""
+        found: list[tuple[str, Refusal]] = []
+        for arguments in self.followed.commands:
+            found += (*self._of_words(arguments), *self._fed(arguments.command))
+        done: set[str] = set()
+        while waiting := self._arrays_run - done:
+            done |= waiting
+            for name in waiting:
+                found += self._of_words(self._arrays[name])
+        return found
+
+    @cached_property
+    def _arrays(self) -> dict[str, Arguments]:
+        return filled(self.followed.commands)
+
+    def _of_words(self, arguments: Arguments) -> Iterator[tuple[str, Refusal]]:
+        for place, word in enumerate(arguments.command.words):
+            names = [
+                name for name in self.followed.names_in(word.start, word.end) if not self._digits.hold(name, word.start)
+            ]
+            if not names or (word.subscript and "=" in word.text):
+                continue  # of an array's element bash computes what stands in brackets
+            if place and (split := _split(arguments)) is not None:
+                found = (name for start, end in word.split for name in self.followed.names_in(start, end))
+                yield from ((name, split) for name in found if not self._digits.hold(name, word.start))
+            refusal = self._judged(arguments, place)
+            if refusal is not None and not self._runs_arguments(word, refusal):
+                yield from ((name, refusal) for name in names)
+
+    def _runs_arguments(self, word: Word, refusal: Refusal) -> bool:
+        """Whether it is `"$@"`, or all of an array, as a command: then what matters is what that consists of."""
+        raw = self._text[word.start : word.end]
+        if not (refusal.reason.startswith(AS_COMMAND) or refusal.reason.endswith(_RUNS)):
+            return False
+        array = array_of(raw)
+        if array is not None and array in self._arrays:
+            self._arrays_run.add(array)
+            return True
+        return is_all(raw)
+
+    def _in_array(self, hole: int) -> Refusal | None:
+        """Why a value in the items of an array would be evaluated."""
+        _ = self.sinks  # by then it is known which arrays are run
+        for name in self._arrays_run:
+            arguments = self._arrays[name]
+            place = arguments.command.places.get(hole)
+            if place is not None and (refusal := self._judged(arguments, place)) is not None:
+                return refusal
+        return None
+
+    def _fed(self, command: Command) -> Iterator[tuple[str, Refusal]]:
+        """The same for values that go through a pipe or a here-document."""
+        if not command.piped and not command.fed:
+            return
+        compound = self._has_pipes and self.followed.pipes_all
+        given = [(word.start, word.end) for word in command.words] if command.piped else []
+        for places, within in ((given, False), (command.fed, True)):
+            refusal = self._inputs.refusal(command, within=within, compound=compound) if places else None
+            if refusal is not None:
+                yield from ((name, refusal) for start, end in places for name in self.followed.names_in(start, end))
+                called = self._arguments(command).called[-1:]
+                if not within and called and called[0] in self.functions:
+                    yield output(called[0]), refusal
+
+    # --- scripts within the script ------------------------------------------------------------------------------------
+
+    def _inner(self) -> Iterator[tuple[str, Dialect, int]]:
+        """What a shell reads as a script of its own, with the same variables, as in `trap '...'`; and where."""
+        for arguments in self.followed.commands:
+            dialect: Dialect = "bash" if "bash" in arguments.called else self.dialect
+            if arguments.takes_code:
+                for word in arguments.command.words:
+                    if (code := _unquoted(self._text[word.start : word.end])) is not None:
+                        yield code, dialect, word.start
+            if arguments.command.scripts and made_of_input(arguments, frozenset(self.functions)) != "data":
+                yield from ((self._text[start:end], dialect, start) for start, end in arguments.command.scripts)
+        for start, end in self.others:
+            if self._text.startswith("`", end - 1):
+                yield _ESCAPED.sub(r"\1", self._text[start : end - 1]), self.dialect, start
+
+    def _of_inner(self, code: str, dialect: Dialect) -> Iterator[tuple[str, Sink]]:
+        if self._within >= _DEEPEST:
+            reason = "stands in a script within scripts, too deep to be followed"
+            found = {name: Sink(name, f"which {reason}", _HINT) for name in read_at_least(code)}
+        else:
+            found = _sinks(code, dialect, self._within + 1)
+        # A script has arguments and input of its own.
+        return ((name, sink) for name, sink in found.items() if name.isidentifier())
+
+    @cached_property
+    def followed(self) -> Followed:
+        """What is known when all of it is read."""
+        return Followed(
+            text=self._text,
+            commands=tuple(self._arguments(command) for command in self._all),
+            functions=frozenset(self.functions),
+            arithmetic=self.computed,
+            parameters=self.parameters,
+            others=self.others,
+            bodies=self.bodies,
+            blocks=Blocks(self.marks, len(self._text)),
+            reads=self.reads,
+        )

@@ -1,0 +1,142 @@
+"""What takes a value on in a script for Python, from one variable to the next.
+
+Each name has the states in which a value may be in it: as any text, as one word quoted for sh, or within a command that
+is in order. Whoever follows a script so closely may join what Python keeps apart (the elements of a list, the branches
+of an `if`), never the other way round. Work and memory are linear in the length of the script.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.scripts.posix_shell.pieces import HOLE
+from engine.scripts.posix_shell.scan import readings
+from engine.scripts.python_calls import called
+
+State = Literal["text", "quoted", "command"]
+Way = Literal["copy", "text", "command", "quoted", "spoken"]
+"""How a value goes on: as it is, as a text, as a word of a list that is no head, quoted, or in a text for sh where it
+stands bare."""
+Place = tuple[str, State]
+
+
+@dataclass
+class Flows:
+    """What the statements of a script say."""
+
+    edges: dict[str, list[tuple[Way, str]]] = field(default_factory=lambda: defaultdict(list))
+    """By name: the names that take its value."""
+    lists: dict[str, list[list[ast.expr]]] = field(default_factory=lambda: defaultdict(list))
+    """By name: the begins of the lists that it is given."""
+    added: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
+    """By name: what is put at the end of those."""
+    joined: list[ast.expr] = field(default_factory=list)
+    """Lists that begin with what another name holds."""
+    texts: dict[str, list[str | None]] = field(default_factory=lambda: defaultdict(list))
+    """By name: the texts that it is given, None for what is none."""
+
+    def constants(self) -> dict[str, str]:
+        """Names that are given one text, and nothing else."""
+        return {name: given[0] for name, given in self.texts.items() if len(given) == 1 and given[0] is not None}
+
+    def commands(self) -> Iterator[ast.List]:
+        """The lists as they are in the end."""
+        for name, begins in self.lists.items():
+            if name in self.added:
+                yield from (ast.List(elts=[*one, *self.added[name]], ctx=ast.Load()) for one in begins)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where the values of some names get to."""
+
+    states: Mapping[str, frozenset[State]]
+    _before: Mapping[Place, Sequence[Place]]
+
+    def culprits(self, sinks: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """By name, of all from which a value gets to one of these: the name that takes it first, and that sink."""
+        found: dict[Place, tuple[str, str]] = {}
+        for sink in sinks:
+            states = self.states.get(sink, frozenset())
+            worst: Iterable[State] = ("text",) if "text" in states else states
+            for state in worst:
+                found.setdefault((sink, state), (sink, sink))
+        waiting = [*found]
+        for place in waiting:
+            for before in self._before.get(place, ()):
+                if before not in found:
+                    found[before] = (place[0], found[place][1])
+                    waiting.append(before)
+        return {name: said for (name, _), said in found.items()}
+
+
+def reached(flows: Flows, names: Iterable[str]) -> Reached:
+    before: dict[Place, list[Place]] = defaultdict(list)
+    seen: set[Place] = {(name, "text") for name in names}
+    waiting = [*seen]
+    for name, state in waiting:
+        for way, target in flows.edges.get(name, ()):
+            after = (target, _after(state, way))
+            before[after].append((name, state))
+            if after not in seen:
+                seen.add(after)
+                waiting.append(after)
+    states: dict[str, set[State]] = defaultdict(set)
+    for name, state in seen:
+        states[name].add(state)
+    return Reached({name: frozenset(found) for name, found in states.items()}, before)
+
+
+def _after(state: State, way: Way) -> State:
+    match way:
+        case "copy":
+            return state
+        case "text" | "command" | "quoted":
+            return way
+    return "command" if state == "quoted" else "text"
+
+
+def spoken(node: ast.expr) -> tuple[str, list[ast.expr]] | None:
+    """A text put together, with a mark for each `shlex.quote(...)` or name in it; None where it is more than that."""
+    text, held = "", list[ast.expr]()
+    waiting = [node]
+    while waiting:
+        match waiting.pop():
+            case ast.Constant(value=str() as piece):
+                text += piece
+            case ast.JoinedStr(values=values):
+                waiting += reversed(values)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                waiting.append(value)
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                waiting += (right, left)
+            case (ast.Name() | ast.Call()) as one:
+                text += HOLE
+                held.append(one)
+            case _:
+                return None
+    return text, held
+
+
+def stands_bare(text: str) -> bool:
+    """Whether a quoted word may stand at each mark of a text for sh."""
+    places = [at for at, char in enumerate(text) if char == HOLE]
+    return all(found == "bare" for found in readings(text, places, "sh").values())
+
+
+def is_quote(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and called(node.func)[0] == "quote"
+
+
+def is_list(node: ast.AST) -> bool:
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        if is_list_literal(node.right):
+            return True
+        node = node.left
+    return is_list_literal(node)
+
+
+def is_list_literal(node: ast.AST) -> bool:
+    return isinstance(node, ast.List | ast.Tuple)

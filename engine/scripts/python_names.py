@@ -1,0 +1,165 @@
+"""The variables of a script for Python, each by a name of its own, and the functions that it defines.
+
+A tree is changed so that what follows needs no scopes: a local variable gets the number of its function, what stands
+for a known call is written as that call, and an attribute that the script sets, or a variable of `env`, is a name.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.scripts.python_calls import EVALUATING, SHELL_TEXT, STARTING, called
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_READING = frozenset({"get", "getenv", "getenvb", "pop", "setdefault"})
+_KNOWN = EVALUATING | STARTING | SHELL_TEXT
+
+
+@dataclass
+class Names:
+    """What a script calls by which name."""
+
+    functions: dict[str, list[Function]] = field(default_factory=lambda: defaultdict(list))
+    """By the last part of what is called; of a class, how it begins."""
+    modules: set[str] = field(default_factory=set)
+    """Names of what is imported."""
+    locals: dict[int, int] = field(default_factory=dict)
+    """By the id of a function: the number at the end of the names of its own variables."""
+    _stored: set[str] = field(default_factory=set)
+    _calls: dict[str, ast.expr] = field(default_factory=dict)
+    _bases: dict[str, str] = field(default_factory=dict)
+
+    def called(self, func: ast.expr) -> list[Function]:
+        """The functions of the script that a call may mean."""
+        name, base = called(func)
+        return self.functions.get(name or "", []) if base not in self.modules else []
+
+    def parameter(self, function: Function, argument: ast.arg) -> str:
+        return f"{argument.arg}@{self.locals[id(function)]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    number: int
+    own: frozenset[str]
+    parent: "_Scope | None"
+
+    def of(self, name: str) -> str:
+        scope: _Scope | None = self
+        while scope is not None:
+            if name in scope.own:
+                return f"{name}@{scope.number}"
+            scope = scope.parent
+        return name
+
+
+def named(tree: ast.Module, kept: frozenset[str], env: frozenset[str]) -> Names:
+    """Gives the tree's variables their names; `kept` stay as they are, and the `env` that is read becomes `$NAME`."""
+    names = Names()
+    for node in ast.walk(tree):
+        _collect(node, names)
+    _Renaming(names, kept, env).rename(tree)
+    return names
+
+
+def shown(name: str) -> str:
+    """As the author wrote it."""
+    return name.split("@", maxsplit=1)[0].lstrip(".$")
+
+
+def _collect(node: ast.AST, names: Names) -> None:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            names.functions[name].append(node)
+        case ast.ClassDef(name=name, body=body):
+            begins = (one for one in body if isinstance(one, ast.FunctionDef) and one.name == "__init__")
+            names.functions[name] += begins
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as value):
+            names.functions[name].append(value)
+        case ast.Assign(targets=[ast.Name(id=name)], value=(ast.Attribute() | ast.Name()) as value):
+            if called(value)[0] in _KNOWN:
+                names._calls[name] = value
+        case ast.Attribute(attr=name, ctx=ast.Store()):
+            names._stored.add(name)
+        case ast.Import(names=imported):
+            names.modules |= {(one.asname or one.name).split(".")[0] for one in imported}
+            names._bases.update({one.asname: one.name for one in imported if one.asname is not None})
+        case ast.ImportFrom(names=imported, module=module):
+            names.modules |= {one.asname or one.name for one in imported}
+            for one in imported:
+                if one.asname is not None or module is not None:
+                    base = ast.Name(id=module or "", ctx=ast.Load())
+                    names._calls[one.asname or one.name] = ast.Attribute(value=base, attr=one.name, ctx=ast.Load())
+
+
+class _Renaming:
+    def __init__(self, names: Names, kept: frozenset[str], env: frozenset[str]) -> None:
+        self._names, self._kept, self._env = names, kept, env
+        self._called: set[int] = set()
+
+    def rename(self, tree: ast.Module) -> None:
+        waiting: list[tuple[ast.AST, _Scope]] = [(tree, _Scope(0, frozenset(), None))]
+        while waiting:
+            node, scope = waiting.pop()
+            if isinstance(node, _FUNCTIONS):
+                number = self._names.locals[id(node)] = len(self._names.locals) + 1
+                scope = _Scope(number, frozenset(_own(node)) - self._kept - self._names.modules, scope)
+            elif isinstance(node, ast.Call):
+                self._call(node)
+            for name, value in ast.iter_fields(node):
+                if isinstance(value, list):
+                    value[:] = [self._replaced(one, scope) for one in value]
+                    waiting += ((one, scope) for one in value if isinstance(one, ast.AST))
+                elif isinstance(value, ast.AST):
+                    new = self._replaced(value, scope)
+                    setattr(node, name, new)
+                    waiting.append((new, scope))
+
+    def _call(self, call: ast.Call) -> None:
+        if isinstance(call.func, ast.Name) and call.func.id in self._names._calls:
+            call.func = self._names._calls[call.func.id]
+        self._called.add(id(call.func))
+
+    def _replaced(self, node: Any, scope: _Scope) -> Any:
+        match node:
+            case ast.Name(id=name) if name not in self._kept and id(node) not in self._called:
+                node.id = self._names._bases.get(name, scope.of(name))
+            case ast.Attribute(attr=name, ctx=context) if name in self._names._stored and id(node) not in self._called:
+                return ast.Name(id=f".{name}", ctx=context)
+            case ast.Subscript(slice=ast.Constant(value=str() as name), ctx=ast.Load()) if name in self._env:
+                return ast.Name(id=f"${name}", ctx=ast.Load())
+            case ast.Call(func=func, args=[ast.Constant(value=str() as name), *_]) if name in self._env:
+                if called(func)[0] in _READING:
+                    return ast.Name(id=f"${name}", ctx=ast.Load())
+        return node
+
+
+def _own(function: Function) -> Iterator[str]:
+    """The names of a function's own variables."""
+    yield from (one.arg for one in arguments(function.args))
+    outer: set[str] = set()
+    found: list[str] = []
+    waiting: list[ast.AST] = [*_body(function)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _FUNCTIONS):
+            continue
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            outer.update(node.names)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.append(node.id)
+        waiting += ast.iter_child_nodes(node)
+    yield from (name for name in found if name not in outer)
+
+
+def _body(function: Function) -> Sequence[ast.AST]:
+    return [function.body] if isinstance(function, ast.Lambda) else function.body
+
+
+def arguments(given: ast.arguments) -> list[ast.arg]:
+    """All parameters, in the order in which a call may name them."""
+    several = [one for one in (given.vararg, given.kwarg) if one is not None]
+    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *several]

@@ -1,0 +1,393 @@
+"""Where a value may stand in a script for Python: the name OC1 stands there instead, bound to a text.
+
+The script is read as Python reads it, with a name for each hole. What a call makes of its arguments goes by the name of
+the call; the words of a command that Python starts are asked of the tables for POSIX shells.
+"""
+
+import ast
+import io
+import tokenize
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from engine.scripts.posix_shell.pieces import DYNAMIC, HOLE, Refusal
+from engine.scripts.posix_shell.programs import is_shell
+from engine.scripts.posix_shell.started import evaluates
+from engine.scripts.python_calls import (
+    EVALUATING,
+    EVALUATING_OF,
+    OF_COROUTINES,
+    OF_SQL,
+    SHELL_TEXT,
+    STARTING,
+    called,
+    is_safe,
+)
+from engine.scripts.python_flows import State, is_list, is_quote, reached, spoken, stands_bare
+from engine.scripts.python_names import Names, named, shown
+from engine.scripts.python_statements import NUMBERS, followed, result_of
+
+_ARGUMENTS = ("args", "argv", "cmd", "command")
+_BUILT_IN = frozenset({"eval", "exec", "compile", "__import__"})
+HINT = (
+    "give it to a program as a word of its own, as in subprocess.run(['ls', '--', x]); or make it a number, as in "
+    "int(x), or one quoted word, as in shlex.quote(x)"
+)
+_IN_ORDER: frozenset[State] = frozenset({"command"})
+_QUOTED: frozenset[State] = frozenset({"quoted"})
+_DEEPEST = 200
+"""Nodes of a script within each other."""
+_NO_PLACE = "stands where Python takes no value"
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """What becomes of a value by way of variables."""
+
+    first: str
+    last: str
+    reason: str
+    hint: str = HINT
+
+    def of(self, name: str) -> str:
+        """What becomes of the value `name`."""
+        first, last = shown(self.first), shown(self.last)
+        return f"'{last}', which {self.reason}" if first == last else f"'{first}', and so '{last}', which {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What is known of the names of a script."""
+
+    states: Mapping[str, frozenset[State]]
+    """Of those that hold a value."""
+    constants: Mapping[str, str]
+    names: Names
+
+    @property
+    def modules(self) -> set[str]:
+        return self.names.modules
+
+    def results(self, call: ast.Call) -> list[str] | None:
+        """The names of what a function of the script returns."""
+        return result_of(call, self.names) or None
+
+
+def readings(text: str, names: Mapping[str, int]) -> dict[str, str | Refusal]:
+    """How each name that stands for a hole, and where it stands, is read: the name itself or a refusal."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tree = _parsed(text)
+    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError, MemoryError) as problem:
+        reason = (
+            problem.args[0] if problem.args and not isinstance(problem, RecursionError | MemoryError) else "too deep"
+        )
+        return {name: Refusal(f"stands in a script that is not read as Python: {reason}") for name in names}
+    if any(token.string == "__future__" for token in tokens):
+        reason = "stands in a script with '__future__', before which nothing may be set"
+        return {name: Refusal(reason) for name in names}
+    commented = _commented(text, tokens, names)
+    if (reason := _refused_in_all(tree)) is not None:
+        return {name: name if name in commented else Refusal(reason) for name in names}
+    try:
+        found = _found(tree, names)
+    except RecursionError:
+        return {name: Refusal("stands in a script that is too deep to be followed") for name in names}
+    found |= _strings(text, tokens, names)
+    found |= {name: name for name in commented}
+    return {name: found.get(name, Refusal("stands in a string or within a word")) for name in names}
+
+
+def sinks(text: str, env: Sequence[str]) -> dict[str, Sink]:
+    """Of variables of the environment: those that the script evaluates."""
+    try:
+        return _sinks(_parsed(text), frozenset(), frozenset(env))[1]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}  # a script that Python does not read evaluates nothing
+
+
+def _found(tree: ast.Module, holes: Mapping[str, int]) -> dict[str, str | Refusal]:
+    found, evaluated = _sinks(tree, frozenset(holes), frozenset())
+    for name, sink in evaluated.items():
+        if not isinstance(found.get(name), Refusal):
+            # A number is no command.
+            found[name] = Refusal(f"becomes {sink.of(name)}", of_number="bare", hint=sink.hint)
+    return found
+
+
+def _sinks(
+    tree: ast.Module, holes: frozenset[str], env: frozenset[str]
+) -> tuple[dict[str, str | Refusal], dict[str, Sink]]:
+    """What is found where the holes stand, and what becomes of them and of `env` by way of variables."""
+    names = named(tree, holes, env)
+    flows = followed(tree, names)
+    sources = (*holes, *(f"${name}" for name in env))
+    values = reached(flows, sources)
+    known = Values({one: values.states[one] for one in values.states if one not in holes}, flows.constants(), names)
+    lists = [ast.Expr(value=one) for one in (*flows.joined, *flows.commands())]
+    walk = _Walk(holes, known).walk(ast.Module(body=[*tree.body, *lists], type_ignores=[]))
+    found: dict[str, Sink] = {}
+    for name, (first, last) in values.culprits(walk.sinks).items():
+        if name in sources:
+            found[name.lstrip("$")] = Sink(first, last, walk.sinks[last])
+    return walk.holes, found
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    if _is_deeper_than(_DEEPEST, tree):
+        raise RecursionError
+    return tree
+
+
+def _is_deeper_than(most: int, tree: ast.AST) -> bool:
+    """Not by trial: how deep Python can follow depends on who called."""
+    level: list[ast.AST] = [tree]
+    for _ in range(most):
+        level = [below for node in level for below in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True
+
+
+def _spans(text: str, tokens: Sequence[tokenize.TokenInfo]) -> Iterator[tuple[str, int, int]]:
+    """Kinds of tokens, with their offsets."""
+    lines = [0]
+    for line in io.StringIO(text):
+        lines.append(lines[-1] + len(line))
+    for token in tokens:
+        (row, column), (last, end) = token.start, token.end
+        if last < len(lines):
+            yield tokenize.tok_name[token.type], lines[row - 1] + column, lines[last - 1] + end
+
+
+def _commented(text: str, tokens: Sequence[tokenize.TokenInfo], names: Mapping[str, int]) -> frozenset[str]:
+    comments = [(start, end) for kind, start, end in _spans(text, tokens) if kind == "COMMENT"]
+    return frozenset(_inside(comments, names))
+
+
+def _strings(text: str, tokens: Sequence[tokenize.TokenInfo], names: Mapping[str, int]) -> dict[str, Refusal]:
+    spans: list[tuple[int, int]] = []
+    begun: list[int] = []
+    for kind, start, end in _spans(text, tokens):
+        if kind == "STRING":
+            spans.append((start, end))
+        elif kind in ("FSTRING_START", "TSTRING_START"):
+            begun.append(start)
+        elif kind in ("FSTRING_END", "TSTRING_END") and begun:
+            spans.append((begun.pop(), end))
+    return {name: Refusal("stands in a string") for name in _inside(spans, names)}
+
+
+def _inside(spans: Sequence[tuple[int, int]], names: Mapping[str, int]) -> Iterator[str]:
+    ordered = sorted(names, key=lambda name: names[name])
+    places = iter(sorted(spans))
+    span = next(places, None)
+    for name in ordered:
+        while span is not None and span[1] <= names[name]:
+            span = next(places, None)
+        if span is not None and span[0] <= names[name]:
+            yield name
+
+
+def _refused_in_all(tree: ast.Module) -> str | None:
+    """What lets a script evaluate values in ways that are not followed."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.keyword(arg="shell", value=value) if not (
+                isinstance(value, ast.Constant) and value.value is False
+            ):
+                return "stands in a script that runs commands by 'shell='"
+            case ast.Constant(value="shell" | "executable"):
+                return "stands in a script that may run commands by 'shell='"
+            case ast.Name(id=name, ctx=ast.Load()) if name in _BUILT_IN and id(node) not in called:
+                return f"stands in a script that gives '{name}' another name"
+            case ast.Attribute(attr=name) if name in EVALUATING and id(node) not in called:
+                return f"stands in a script that gives '{name}' another name"
+            case ast.alias(name=name, asname=str()) if name in EVALUATING or name in STARTING or name in EVALUATING_OF:
+                return f"stands in a script that gives '{name}' another name"
+    return None
+
+
+class _Walk:
+    """One pass over the tree, from the top; what holds for a node holds for all below it."""
+
+    def __init__(self, holes: Iterable[str], values: Values) -> None:
+        self._holes = frozenset(holes)
+        self._values = values
+        self.holes: dict[str, str | Refusal] = {}
+        """What is found of each."""
+        self.sinks: dict[str, str] = {}
+        """Variables that take a value, and why none may stand there."""
+        self._holding: set[int] = set()
+        """Nodes with a value in them."""
+        self._evaluated: dict[int, str | None] = {}
+
+    def walk(self, tree: ast.Module) -> Self:
+        self._hold(tree)
+        waiting: list[tuple[ast.AST, str | None, bool]] = [(tree, None, False)]
+        while waiting:
+            node, refusal, listed = waiting.pop()
+            self._name(node, refusal)
+            if id(node) not in self._holding:
+                continue
+            is_list = isinstance(node, ast.List | ast.Tuple | ast.BinOp | ast.Starred)
+            reason = refusal or (self._of_list(node) if is_list and not listed else None)
+            if isinstance(node, ast.Call) and called(node.func)[0] in NUMBERS:
+                reason = None
+            for child in ast.iter_child_nodes(node):
+                waiting.append((child, reason or self._below(node, child), is_list))
+        return self
+
+    def _hold(self, tree: ast.Module) -> None:
+        above: dict[int, list[ast.AST]] = defaultdict(list)
+        nodes = list(ast.walk(tree))
+        for node in nodes:
+            for child in ast.iter_child_nodes(node):
+                above[id(child)].append(node)
+        for node in nodes:
+            waiting = [node] if self._variable(node) or any(name in self._holes for name in _named(node)) else []
+            while waiting:
+                holder = waiting.pop()
+                if id(holder) not in self._holding:
+                    self._holding.add(id(holder))
+                    waiting += above[id(holder)]
+
+    def _variable(self, node: ast.AST) -> str | None:
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            return None
+        return node.id if node.id in self._values.states else None
+
+    def _name(self, node: ast.AST, refusal: str | None) -> None:
+        if (variable := self._variable(node)) is not None and refusal:
+            self.sinks.setdefault(variable, refusal)
+        for name in _named(node):
+            if name in self._holes and not isinstance(self.holes.get(name), Refusal):
+                loads = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+                self.holes[name] = Refusal(refusal or _NO_PLACE) if refusal or not loads else name
+
+    def _below(self, node: ast.AST, child: ast.AST) -> str | None:
+        """Why no value may stand anywhere in this child of the node."""
+        match node:
+            case ast.Attribute(attr="format" | "format_map"):
+                return "stands in the place of a format"
+            case ast.Call(func=func) if child is func:
+                is_hole = isinstance(child, ast.Name) and child.id in self._holes
+                return "stands in the place of a function" if is_hole else None
+            case ast.Call():
+                return self._of_call(node, child)
+            case ast.keyword(arg="executable" | "preexec_fn"):
+                return "stands in the place of the command"
+            case ast.keyword(arg="shell"):
+                return "stands in a call that may evaluate it"
+        return None
+
+    def _of_call(self, call: ast.Call, child: ast.AST) -> str | None:
+        name, base = called(call.func)
+        if name is None:
+            return "stands in a call of what is not known here"
+        functions = EVALUATING_OF.get(base)
+        of_module = functions is not None and (not functions or name in functions) and not is_safe(call)
+        if name in SHELL_TEXT and call.args and child is call.args[0] and self._is_spoken(child):
+            return None
+        if _by_shell(call) or name in EVALUATING or of_module or (name == "compile" and not base):
+            return "stands in a call that may evaluate it"
+        if name == "getattr" and self._is_module(call):
+            return "stands in the place of a function"
+        if name in OF_SQL and call.args and child is call.args[0]:
+            return "stands in a text that a database evaluates; give it the value as a parameter"
+        if is_shell(name) or (name in STARTING and not (name == "run" and base in OF_COROUTINES)):
+            return self._of_started(call, name, child)
+        return None
+
+    def _of_started(self, call: ast.Call, name: str, child: ast.AST) -> str | None:
+        keyword = child.arg if isinstance(child, ast.keyword) else None
+        if keyword in ("input", "stdin"):
+            started = any(evaluates([word, HOLE]) for word in self._given(call) if HOLE not in word)
+            return "stands in the input of a command that may evaluate it" if started else None
+        if keyword not in (None, *_ARGUMENTS):
+            return None
+        if id(call) not in self._evaluated:
+            given = self._given(call)
+            self._evaluated[id(call)] = _reason([name, *given] if is_shell(name) else given)
+        return self._evaluated[id(call)]
+
+    def _of_list(self, node: ast.AST) -> str | None:
+        """A list may be the words of a command that is started elsewhere; where it begins with a text it has a name."""
+        words = self._words(node)
+        if len(words) < 2 or HOLE in words[0] or DYNAMIC in words[0]:
+            return None
+        return _reason(words)
+
+    def _is_module(self, call: ast.Call) -> bool:
+        return bool(call.args) and isinstance(call.args[0], ast.Name) and call.args[0].id in self._values.modules
+
+    def _is_spoken(self, node: ast.expr) -> bool:
+        """Whether all values in a text for sh are words that are quoted."""
+        if isinstance(node, ast.Name):
+            return self._values.states.get(node.id, frozenset()) == _IN_ORDER
+        found = spoken(node)
+        if found is None or not stands_bare(found[0]):
+            return False
+        return all(
+            is_quote(one)
+            or id(one) not in self._holding
+            or (isinstance(one, ast.Name) and self._values.states.get(one.id) == _QUOTED)
+            for one in found[1]
+        )
+
+    def _given(self, call: ast.Call) -> list[str]:
+        """The words that a call gives to a program."""
+        arguments: list[ast.expr] = [*call.args]
+        arguments += [one.value for one in call.keywords if one.arg in _ARGUMENTS]
+        words = [word for argument in arguments for word in self._words(argument)]
+        # os.spawnlp has a mode first.
+        has_mode = words[:1] == [DYNAMIC] and len(words) > 1 and not (is_list(arguments[0]))
+        return words[1:] if has_mode else words
+
+    def _words(self, node: ast.AST) -> list[str]:
+        match node:
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                return [word for item in items for word in self._words(item)]
+            case ast.BinOp(op=ast.Add(), left=left, right=right):
+                before, after = self._words(left), self._words(right)
+                if any(isinstance(part, ast.List | ast.Tuple) for part in (left, right)):
+                    return before + after
+                return ["".join((*before, *after))]
+            case ast.Starred(value=value):
+                return self._words(value)
+            case ast.Constant(value=str() as text):
+                return [text]
+            case ast.Name(id=name) if name in self._values.constants:
+                return [self._values.constants[name]]
+            case ast.Name(id=name) if self._values.states.get(name) == _IN_ORDER:
+                return [DYNAMIC]
+            case ast.Call() if (results := self._values.results(node)) is not None:
+                states = (self._values.states.get(one, frozenset()) for one in results)
+                return [HOLE if any(one - _IN_ORDER for one in states) else DYNAMIC]
+        return [HOLE if id(node) in self._holding else DYNAMIC]
+
+
+def _named(node: ast.AST) -> Iterator[str]:
+    """The names that a node holds as texts. A constant is no name."""
+    for _, value in ast.iter_fields(node) if not isinstance(node, ast.Constant) else ():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            yield from (one for one in value if isinstance(one, str))
+
+
+def _reason(words: Sequence[str]) -> str | None:
+    return next((refusal.reason for refusal in evaluates(words).values()), None)
+
+
+def _by_shell(call: ast.Call) -> bool:
+    """`shell=True`"""
+    given = (one.value for one in call.keywords if one.arg == "shell")
+    return any(not (isinstance(one, ast.Constant) and one.value is False) for one in given)

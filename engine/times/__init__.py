@@ -1,0 +1,1 @@
+"""When something is due by the calendar: rules, clock changes, zones, holidays and windows."""

@@ -1,0 +1,128 @@
+"""When a window is open (DEFINITIONS 6): starts inclusive, ends exclusive, `duration` in elapsed time. Pure.
+
+A cron start means times as a schedule's does by default: one that does not exist is the first instant after the gap,
+one that comes twice is the first; where its hour field begins with `*`, both passes and nothing shifted.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from engine.times import cron, recurrence
+from schemas.calendar import WindowSpec
+from schemas.schedule import Dst
+
+HORIZON = timedelta(days=2 * 366)
+"""An opening without a pause that lasts longer than this, by cron, is taken to have no end. Daily windows of 24 hours
+pause where clocks go back, from one last Sunday of October to the next: 371 days."""
+_FAR = timedelta(days=40)
+_DAY = timedelta(days=1)
+_MINUTES_OF_DAY = 1_440
+_MOST_KEPT = 20_000
+_BEGIN = datetime(2, 1, 1, tzinfo=UTC)
+_END = datetime(9980, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """[start, end) without a pause: what overlaps or touches is one. `end` is None where it has none."""
+
+    start: datetime
+    end: datetime | None
+
+    def holds(self, instant: datetime) -> bool:
+        """Whether the instant lies in it."""
+        return self.start <= instant and (self.end is None or instant < self.end)
+
+
+class Openings:
+    """The openings of one window. What was worked out is kept: it is cheap to ask often, best in the order of time.
+
+    The start of an opening is no earlier than `duration` before the first instant that was asked for.
+    """
+
+    def __init__(self, spec: WindowSpec, *, zone_default: str | None = None) -> None:
+        self._spec = spec
+        self._zone = spec.time_zone or zone_default or "UTC"
+        self._from: datetime | None = None
+        self._found: list[Opening] = []
+        self._starts: list[datetime] = []
+        self._more: Iterator[Opening] = iter(())
+
+    def at(self, instant: datetime) -> Opening | None:
+        """The opening in which an instant lies."""
+        self._reach(instant)
+        index = bisect_right(self._starts, instant) - 1
+        return self._found[index] if index >= 0 and self._found[index].holds(instant) else None
+
+    def after(self, instant: datetime) -> Opening | None:
+        """The first opening that starts after an instant; None where there is none."""
+        self._reach(instant)
+        index = bisect_right(self._starts, instant)
+        return self._found[index] if index < len(self._found) else None
+
+    def change_after(self, instant: datetime) -> datetime | None:
+        """The first later instant at which it opens or closes; None where it never does."""
+        now, later = self.at(instant), self.after(instant)
+        return now.end if now is not None else later.start if later is not None else None
+
+    def between(self, start: datetime, end: datetime) -> Iterator[Opening]:
+        """Those that have an instant in [start, end), oldest first."""
+        opening = self.at(start) or self.after(start)
+        while opening is not None and opening.start < end:
+            yield opening
+            opening = self.after(opening.start)
+
+    def _reach(self, instant: datetime) -> None:
+        """Know every opening up to the first that starts after the instant."""
+        if self._from is None or instant < self._from or len(self._found) > _MOST_KEPT or self._far_behind(instant):
+            self._from, self._found, self._starts = instant, [], []
+            self._more = _openings(self._spec, self._zone, instant)
+        while not self._starts or self._starts[-1] <= instant:
+            opening = next(self._more, None)
+            if opening is None:
+                return
+            self._found.append(opening)
+            self._starts.append(opening.start)
+
+    def _far_behind(self, instant: datetime) -> bool:
+        """Whether beginning anew costs less than walking there."""
+        return bool(self._starts) and instant - self._starts[-1] > _FAR and self._found[-1].end is not None
+
+
+def _openings(spec: WindowSpec, zone: str, instant: datetime) -> Iterator[Opening]:
+    """Those that hold the instant or start after it, and perhaps a few before."""
+    if spec.from_ is not None and spec.until is not None:
+        yield Opening(spec.from_, spec.until)
+    elif spec.cron is not None and spec.duration is not None:
+        begin = max(instant, _BEGIN + spec.duration) - spec.duration
+        if _always(cron.parse(spec.cron), spec.duration):
+            yield Opening(begin, None)
+            return
+        starts = recurrence.by_cron(spec.cron, zone, Dst(), begin - recurrence.TICK)
+        yield from _merged(starts, spec.duration)
+
+
+def _always(read: cron.Cron, duration: timedelta) -> bool:
+    """Whether it plainly never pauses, so that nobody need walk over a year of starts. Clocks jump by a day at most."""
+    if len(read.months) < 12 or read.days is not None or read.weekdays is not None:
+        return False
+    return len(read.times) == _MINUTES_OF_DAY or duration >= 2 * _DAY
+
+
+def _merged(starts: Iterator[datetime], duration: timedelta) -> Iterator[Opening]:
+    first = last = next(starts, None)
+    if first is None or last is None:
+        return
+    for start in starts:
+        if start > last + duration:
+            yield Opening(first, last + duration)
+            first = start
+        elif start - first > HORIZON:
+            yield Opening(first, None)
+            return
+        last = start
+        if last > _END:
+            return
+    yield Opening(first, last + duration)

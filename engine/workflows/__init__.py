@@ -1,0 +1,1 @@
+"""Graphs of jobs: planned, led from node to node, rehearsed and repeated."""

@@ -1,0 +1,1 @@
+"""What writes into a checkout: new documents, canonical form, imports, libraries, patches."""

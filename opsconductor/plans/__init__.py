@@ -1,0 +1,1 @@
+"""A plan as people, forges and programs read it."""

@@ -1,0 +1,1 @@
+"""Acts: found on their branch, asked who answers for them, judged one by one, answered once."""

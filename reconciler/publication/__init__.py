@@ -1,0 +1,1 @@
+"""The status branch: who owns it, how it is drawn and pushed, and how a store is rebuilt from it."""
