@@ -97,7 +97,10 @@ class Secrets:
         fields = {key: _ended(text, key) for key, text in given.items()}
         username = fields.pop("username", None)
         if any(len(text.strip()) < SHORTEST for text in fields.values()):
-            raise Sealed(f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs")
+            raise Sealed(
+                f"credential '{name}' is shorter than {SHORTEST} characters, too short to be kept out of logs; "
+                "put a longer one in its place"
+            )
         return Opened(name, spec.username or username, fields)
 
     def _judge(self, name: str, spec: CredentialSpec, labels: Mapping[str, str], pool: str | None) -> None:

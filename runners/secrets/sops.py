@@ -131,7 +131,7 @@ def _entries(within: Iterable[Leaf]) -> Iterator[Mapping[str, str]]:
 
 def _data_key(about: _About, identities: Identities) -> bytes:
     if not identities:
-        raise NoKey("this runner has no age key; start it with --identity")
+        raise NoKey("no age key is at hand here; name the file of one with --identity")
     own = set(identities.recipients)
     for entry in sorted(about.entries, key=lambda entry: entry.get("recipient") not in own):
         key = identities.unwrap(entry.get("enc", ""))
