@@ -50,6 +50,8 @@ _SERVER = {
 USERS = 0x6F707375
 """As TURNS, of the lock that all who may write have in common as long as they are connected."""
 _ALONE = f"SELECT pg_catalog.pg_try_advisory_xact_lock({USERS}, {SCHEMA})"
+_A_MOMENT, _MOMENTS = "SELECT pg_catalog.pg_sleep(0.1)", 20
+"""How long is waited, and how often, for sessions to end whose other side has hung up: the server takes its time."""
 _NUMBERED = "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence(%s, 'seq')::regclass), 0)"
 _NUMBER_AFTER = "SELECT setval(pg_get_serial_sequence(%s, 'seq')::regclass, %s, %s)"
 _PATIENT = ("SET LOCAL idle_in_transaction_session_timeout = 0", "SET LOCAL statement_timeout = 0")
@@ -112,6 +114,10 @@ class Server:
         return bool(connection.info.pop(_HAS_CHANGED, True))
 
     def alone(self, connection: Connection) -> bool:
+        for _ in range(_MOMENTS):
+            if connection.exec_driver_sql(_ALONE).scalar_one():
+                return True
+            connection.exec_driver_sql(_A_MOMENT)
         return bool(connection.exec_driver_sql(_ALONE).scalar_one())
 
     def patient(self, connection: Connection) -> None:

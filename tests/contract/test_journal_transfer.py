@@ -1,15 +1,17 @@
 """A journal taken to another database, and back: everything arrives, and whoever leaves it cannot go on there."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, delete, func, insert, inspect, make_url, select, update
 
 from engine.states import RunState
 from journal import facts, leases, outbox, runs, steps
-from journal.databases import postgresql, transfer
+from journal.databases import postgresql, transfer, turns
 from journal.databases.database import Database
 from journal.databases.postgresql import Server
 from journal.databases.sqlite import File
@@ -186,6 +188,27 @@ async def test_a_journal_that_others_use_is_not_moved(postgresql_url: str, clock
     with pytest.raises(Refused, match="moved to"):
         await user.write(put("z"))
     await user.close()
+
+
+async def test_who_has_just_hung_up_is_not_at_work(postgresql_url: str, clock: GivenClock, tmp_path: Path) -> None:
+    """The server ends a session a moment after its other side has gone."""
+    (source,), (target,) = a_database(postgresql_url), a_database(f"sqlite:///{tmp_path}/journal.sqlite3")
+    user = opened(postgresql_url, clock)
+    await user.write(put("x"))
+
+    def leaves() -> None:
+        with psycopg.connect(url_of(source), autocommit=True) as session:
+            session.execute(f"SELECT pg_advisory_lock_shared({postgresql.USERS}, {turns.SCHEMA})")
+            there.set()
+            session.execute("SELECT pg_sleep(0.5)")
+
+    there = threading.Event()
+    leaving = threading.Thread(target=leaves)
+    leaving.start()
+    assert there.wait(20)
+    await user.close()
+    transfer.move(source, target)
+    leaving.join(20)
 
 
 async def test_a_move_may_take_longer_than_a_writer_may_stand_still(
