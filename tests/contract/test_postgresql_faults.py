@@ -69,7 +69,7 @@ async def test_a_server_that_stops_is_unavailable_and_nothing_acknowledged_is_lo
             with pytest.raises(Unavailable) as caught:
                 await asked
             assert caught.value.retry_after.total_seconds() > 0
-        assert journal.databases.faults >= 2
+        assert journal.faults >= 2
     finally:
         server.start()
     await until_it_answers(journal)
