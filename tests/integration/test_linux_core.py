@@ -260,7 +260,7 @@ PREPARED = {
     "echo '/var/log/web/*.log { daily }' > /etc/logrotate.d/web",
     "line": "echo '127.0.0.1 localhost' > /etc/hosts; mkdir -p /etc/ssh; touch /etc/ssh/sshd_config",
     "reboot": "rm -f /run/reboot-required",
-    "file": "rm -f /srv/app/current; mkdir -p /srv",
+    "file": "rm -f /srv/app/current; mkdir -p /srv/app",
 }
 EXAMPLES = [
     (name, number)
