@@ -140,12 +140,12 @@ async def _serve(settings: Settings, begun: Callable[[str | None], None] | None)
 
 def _engine(settings: Settings, journal: Journal, clock: Clock, told: Callable[[], None]) -> Engine | Controller:
     if settings.database is None:
-        return Engine(settings, journal, clock, begun=told)
+        return Engine(settings, journal, clock, begun=told, adopted=settled)
     running = None
     if settings.runs:
         files = FirstOf(MirroredFiles(settings.state.mirror), AskedFiles(journal, clock))
         running = Running(settings.running, journal, clock, pools=None, repository=files)
-    return Controller(settings, journal, clock, running=running, begun=told)
+    return Controller(settings, journal, clock, running=running, begun=told, adopted=settled)
 
 
 class Stopped(Protocol):

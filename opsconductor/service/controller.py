@@ -60,13 +60,14 @@ class Controller:
         *,
         running: Running | None = None,
         begun: Callable[[], None] | None = None,
+        adopted: Callable[[], None] | None = None,
     ) -> None:
-        """`begun` is called whenever this process has begun to lead."""
+        """`begun` is called whenever this process leads, `adopted` whenever it brought other definitions into force."""
         self._settings = settings
         self._journal = journal
         self._clock = clock
         self._running = running
-        self._begun = begun
+        self._begun, self._adopted = begun, adopted
         self._stop = asyncio.Event()
         self._over = asyncio.Event()
         """Set when this term of the lead is to end."""
@@ -303,6 +304,7 @@ class Controller:
             stop=self._over,
             engine_id=self._engine_id,
             definitions=self._definitions,
+            adopted=self._adopted,
         )
         term.show_at(self._pages)
         term.showing.logs_kept = self._log_store is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import platform
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
@@ -55,10 +56,12 @@ class Controlling:
         stop: asyncio.Event,
         engine_id: str | None = None,
         definitions: Definitions | None = None,
+        adopted: Callable[[], None] | None = None,
     ) -> None:
         """`engine_id`: of the database, whose controllers lead one after another; without it this process is alone.
 
         `definitions`: read already over the mirror of the source; nobody else uses them any more.
+        `adopted` is called whenever other definitions have come into force.
         """
         self._alone = engine_id is None
         self._engine_id = engine_id or owner.engine_id(owner.machine_id(), str(settings.state.root))
@@ -76,7 +79,8 @@ class Controlling:
         self._deciding: asyncio.Task[None] | None = None
         self.vigil: Vigil | None = None
         """Whether this process was awake all the time; from `start` on."""
-        news = asyncio.Event()
+        self._news = asyncio.Event()
+        self._adopted, self._in_force = adopted, ""
         self.loop = Loop(
             journal=journal,
             mirror=mirrors.source,
@@ -85,18 +89,27 @@ class Controlling:
             clock=clock,
             branch=settings.branch,
             decides=not settings.paused,
-            told=news.set,
+            told=self._told,
             trust=settings.trust,
             definitions=definitions,
             engine=self._engine_id,
         )
         self.loop.statuses.source = settings.source.address
         self.loop.statuses.status_here = mirrors.one
-        self.showing = Showing(self.loop, journal, clock, settings.state.logs, news=news, own_source=mirrors.one)
+        self.showing = Showing(self.loop, journal, clock, settings.state.logs, news=self._news, own_source=mirrors.one)
 
     def show_at(self, pages: str | None) -> None:
         """Where people can open the dashboard, for links in messages."""
         self.loop.notices.pages = self.loop.statuses.pages = pages
+
+    def _told(self) -> None:
+        """What is known of the source has changed."""
+        self._news.set()
+        applied = self.loop.sync.applied or ""
+        if applied != self._in_force:
+            self._in_force = applied
+            if self._adopted is not None:
+                self._adopted()
 
     @property
     def catalog(self) -> Catalog | None:

@@ -35,8 +35,15 @@ class Engine:
     """Runs until `stop` is called, the work is done (`once`), or another engine takes the branch."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, clock: Clock, *, begun: Callable[[], None] | None = None
+        self,
+        settings: Settings,
+        journal: Journal,
+        clock: Clock,
+        *,
+        begun: Callable[[], None] | None = None,
+        adopted: Callable[[], None] | None = None,
     ) -> None:
+        """`begun` is called once the branch is ours, `adopted` whenever other definitions have come into force."""
         self._settings = settings
         self._begun = begun
         self._journal = journal
@@ -48,7 +55,7 @@ class Engine:
         self._mirrors = Mirrors(settings)
         self._wake = Wake(settings.source.path)
         self.controlling = Controlling(
-            settings, journal, clock, mirrors=self._mirrors, wake=self._wake, stop=self._stop
+            settings, journal, clock, mirrors=self._mirrors, wake=self._wake, stop=self._stop, adopted=adopted
         )
         files = MirroredFiles(settings.state.mirror)
         self._running = Running(settings.running, journal, clock, pools=None, repository=files)
