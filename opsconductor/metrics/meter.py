@@ -6,7 +6,8 @@ from threading import Lock
 
 from journal.counts import BOUNDS, size_of
 from journal.spans import Ended, Facts
-from opsconductor.metrics.series import Labels, Series, Spread
+from opsconductor.metrics.names import Labels
+from opsconductor.metrics.series import Series, Spread
 
 
 class Meter:

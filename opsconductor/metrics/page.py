@@ -10,7 +10,8 @@ What `/metrics` of the dashboard's address shows; `process_*` (memory, open file
 - Durations are in seconds, sizes in bytes, moments are Unix times.
 - No label names a run, a target or a person. `kind` is `job` or `workflow`, and `name` is its name. They have series of
   their own as long as the commit in force has them, the first {OWN_SERIES} of them by name; the others are summed as
-  `name="{OTHERS}"`, and `opsconductor_jobs_without_series` says how many those are.
+  `name="{OTHERS}"`, and `opsconductor_jobs_without_series` says how many those are. That sum only grows while the
+  process lives, also where a commit changes whose it is; after a restart it begins as the sum of those of then.
 - What is marked "journal" is counted in the journal, with what it counts: it outlasts restarts, and goes back to nought
   only where the store is lost. What is marked "process" begins at nought with the process. Gauges show what is now.
 - What the journal says is absent while the journal cannot be read.

@@ -15,6 +15,7 @@ from journal.measures import Measures
 from journal.store import JournalReader
 from opsconductor.dashboard.sources import Engine
 from opsconductor.metrics.meter import Meter
+from opsconductor.metrics.names import Names, Others
 from opsconductor.metrics.series import Company, Scrape, Sizes, series
 from opsconductor.service import health
 
@@ -33,6 +34,7 @@ class Metrics:
         self._file = journal_file
         self._version = version("opsconductor")
         self._meter = meter
+        self._others = Others()
 
     async def scraped(self, accept: str) -> tuple[bytes, str]:
         """The answer, and its content type. Where the journal cannot be read, what it would say is absent."""
@@ -48,16 +50,20 @@ class Metrics:
                 company = await self._journal.read(_company)
         except Unavailable as error:
             log.debug("a scrape has nothing of the journal", error=error.message)
+        catalog = self._engine.catalog
+        if measured is not None and catalog is not None:
+            self._others = self._others.grown(measured.counts, Names.of(catalog))
         scrape = Scrape(
             at=self._clock.now(),
             version=self._version,
             pulse=pulse,
             ready=all(part.trouble is None for part in parts),
             sync=self._engine.sync(),
-            catalog=self._engine.catalog,
+            catalog=catalog,
             measures=measured,
             sizes=_sizes(self._file),
             company=company,
+            others=self._others,
         )
         return exposed((*series(scrape), *self._meter.series()), accept)
 

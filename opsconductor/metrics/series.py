@@ -7,14 +7,15 @@ from datetime import datetime
 from itertools import accumulate
 from typing import get_args
 
-from engine.catalog import DEFAULT_POOL, Catalog
+from engine.catalog import Catalog
 from engine.notifications.channels import OF_PROJECT
 from engine.schedules.decide import SkipReason
 from engine.status.views import SyncView
 from journal.attendance import Controller, Runner
 from journal.counts import BOUNDS, NO_CLASS, Count
 from journal.measures import Measures
-from opsconductor.metrics.described import OTHERS, OWN_SERIES
+from opsconductor.metrics.described import OTHERS
+from opsconductor.metrics.names import NO_OTHERS, Labels, Names, Others
 from opsconductor.service.health import Pulse
 
 _ENDS = ("succeeded", "failed", "timedOut", "unknown")
@@ -25,8 +26,6 @@ _DUE = (("run", ""), *(("skipped", reason) for reason in get_args(SkipReason)))
 _UNSENT = ("waiting", "dead")
 _NO_FAILURE = ("succeeded", "cancelled")
 _EVERY_POOL = "*"
-
-Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,8 @@ class Scrape:
     sizes: Sizes
     company: Company | None = None
     """None: one process alone, or the journal cannot be read."""
+    others: Others = NO_OTHERS
+    """The counts of what has no series of its own."""
 
 
 Series = tuple[str, Labels, float | Spread]
@@ -79,7 +80,9 @@ def series(scrape: Scrape) -> Iterator[Series]:
     yield from _of_engine(scrape)
     yield from _of_definitions(scrape)
     if scrape.measures is not None:
-        yield from _of_journal(scrape.measures, _Names.of(scrape.catalog), scrape.at)
+        names = Names.of(scrape.catalog)
+        alone = [one for one in scrape.measures.counts if not names.sums(one)]
+        yield from _of_journal(scrape.measures, [*alone, *scrape.others.counts.values()], names, scrape.at)
 
 
 def _of_engine(scrape: Scrape) -> Iterator[Series]:
@@ -115,7 +118,7 @@ def _of_runners(scrape: Scrape) -> Iterator[Series]:
         states["lost" if controller.lost else "leads" if leads else "standsBy"] += 1
     yield from (("controllers", (state,), count) for state, count in states.items())
     yield "runners_lost", (), sum(one.lost for one in scrape.company.runners)
-    names = _Names.of(scrape.catalog).pools | {_EVERY_POOL}
+    names = Names.of(scrape.catalog).pools | {_EVERY_POOL}
     each: dict[str, list[Runner]] = {}
     for runner in scrape.company.runners:
         for pool in runner.pool.split(",") if not runner.lost else ():
@@ -138,52 +141,24 @@ def _of_definitions(scrape: Scrape) -> Iterator[Series]:
             yield "definitions", (kind,), len(documents)
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """Which names have series of their own. What else the journal knows is too many, or gone from the definitions."""
-
-    own: frozenset[Labels] = frozenset()
-    known: frozenset[Labels] = frozenset()
-    left_out: int = 0
-    pools: frozenset[str] = frozenset()
-    channels: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, catalog: Catalog | None) -> "_Names":
-        if catalog is None:
-            return cls()
-        named = [(name, "job") for name in catalog.jobs] + [(name, "workflow") for name in catalog.workflows]
-        own = frozenset(sorted(named)[:OWN_SERIES])
-        return cls(
-            own, frozenset(named), len(named) - len(own), _few({DEFAULT_POOL, *catalog.pools}), _few(catalog.channels)
-        )
-
-    def job(self, name: str, kind: str) -> Labels:
-        return (name, kind) if (name, kind) in self.own else (OTHERS, kind)
-
-
-def _few(names: Collection[str]) -> frozenset[str]:
-    return frozenset(sorted(names)[:OWN_SERIES])
-
-
 def _among(names: Collection[str], name: str) -> str:
     return name if name in names else OTHERS
 
 
-def _of_journal(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
+def _of_journal(measures: Measures, counts: list[Count], names: Names, at: datetime) -> Iterator[Series]:
     open_: dict[Labels, float] = defaultdict(float, {(*labels, "running"): 0.0 for labels in sorted(names.own)})
     for runs in measures.open:
         open_[*names.job(runs.job, runs.kind), runs.state] += runs.count
     yield from _all("runs_open", open_)
-    yield from _of_ends([one for one in measures.counts if one.what == "run"], names)
+    yield from _of_ends([one for one in counts if one.what == "run"], names)
     streaks = dict.fromkeys(sorted(names.own), 0.0)
-    for one in measures.counts:
+    for one in counts:
         if one.what == "streak" and (labels := (one.name, one.kind)) in names.own:
             streaks[labels] = one.times
     yield from _all("job_consecutive_failures", streaks)
-    yield "jobs_without_series", (), names.left_out
-    yield from _of_schedules(measures.counts)
-    yield from _of_queues(measures, names, at)
+    yield "jobs_without_series", (), len(names.others)
+    yield from _of_schedules(counts)
+    yield from _of_queues(measures, counts, names, at)
     yield "gates_open", (), measures.gates
     for consumer, behind in measures.behind:
         yield "outbox_lag_entries", (consumer,), behind
@@ -192,16 +167,16 @@ def _of_journal(measures: Measures, names: _Names, at: datetime) -> Iterator[Ser
     yield from _of_messages(measures, names, at)
 
 
-def _of_ends(ends: list[Count], names: _Names) -> Iterator[Series]:
-    shown = sorted(names.own) + sorted({(OTHERS, kind) for _, kind in names.known - names.own})
+def _of_ends(ends: list[Count], names: Names) -> Iterator[Series]:
+    shown = sorted(names.own) + sorted({(OTHERS, kind) for _, kind in names.others})
     finished: dict[Labels, float] = {(*labels, state): 0 for labels in shown for state in _ENDS}
     spreads: dict[Labels, list[Count]] = {labels: [] for labels in sorted(names.own)}
     success: dict[Labels, float] = {}
     failure: dict[Labels, float] = {}
     for one in ends:
-        if (one.name, one.kind) not in names.known:
+        labels: Labels = (one.name, one.kind)
+        if one.name != OTHERS and labels not in names.own:
             continue  # of a job that is gone: added to the others, its past would look like news
-        labels = names.job(one.name, one.kind)
         key = (*labels, one.detail)
         finished[key] = finished.get(key, 0) + one.times
         spreads.setdefault(labels, []).append(one)
@@ -217,30 +192,30 @@ def _of_ends(ends: list[Count], names: _Names) -> Iterator[Series]:
     yield from _all("job_last_failure_timestamp_seconds", failure)
 
 
-def _of_schedules(counts: tuple[Count, ...]) -> Iterator[Series]:
+def _of_schedules(counts: list[Count]) -> Iterator[Series]:
     due: dict[Labels, float] = dict.fromkeys(_DUE, 0)
     due |= {(one.kind, one.detail): one.times for one in counts if one.what == "due"}
     yield from _all("due_instants_total", due)
 
 
-def _of_queues(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
+def _of_queues(measures: Measures, counts: list[Count], names: Names, at: datetime) -> Iterator[Series]:
     waiting: dict[Labels, float] = {(pool,): 0 for pool in sorted(names.pools)}
     oldest: dict[Labels, float] = dict(waiting)
     late: dict[Labels, list[Count]] = {pool: [] for pool in waiting}
     for queue in measures.queues:
-        pool: Labels = (_among(names.pools, queue.pool),)
+        pool: Labels = (names.pool(queue.pool),)
         waiting[pool] = waiting.get(pool, 0) + queue.count
         oldest[pool] = max(oldest.get(pool, 0), (at - queue.oldest).total_seconds())
-    for one in measures.counts:
+    for one in counts:
         if one.what == "late":
-            late.setdefault((_among(names.pools, one.name),), []).append(one)
+            late.setdefault((names.pool(one.name),), []).append(one)
     yield from _all("queue_runs", waiting)
     yield from _all("queue_oldest_seconds", oldest)
-    for pool, counts in late.items():
-        yield "run_lateness_seconds", pool, _spread(counts)
+    for pool, spread in late.items():
+        yield "run_lateness_seconds", pool, _spread(spread)
 
 
-def _of_messages(measures: Measures, names: _Names, at: datetime) -> Iterator[Series]:
+def _of_messages(measures: Measures, names: Names, at: datetime) -> Iterator[Series]:
     waiting: dict[Labels, float] = {(channel, state): 0 for channel in sorted(names.channels) for state in _UNSENT}
     oldest: dict[Labels, float] = dict(waiting)
     for one in measures.messages:

@@ -16,6 +16,7 @@ from journal.counts import BOUNDS, NO_CLASS, Count
 from journal.measures import Measures, OpenRuns, Queue
 from opsconductor.metrics.described import BY_NAME, OTHERS, OWN_SERIES, PREFIX
 from opsconductor.metrics.meter import Meter
+from opsconductor.metrics.names import Names, Others
 from opsconductor.metrics.series import Scrape, Sizes, Spread, series
 from opsconductor.service.health import Pulse
 from schemas.kinds import ACTS, MODELS
@@ -50,6 +51,8 @@ def ended(job: str, state: str = "succeeded", times: int = 1, size: int = 3) -> 
 
 
 def shown(scrape: Scrape) -> dict[tuple[str, tuple[str, ...]], float | Spread]:
+    if scrape.measures is not None and scrape.catalog is not None:
+        scrape = replace(scrape, others=scrape.others.grown(scrape.measures.counts, Names.of(scrape.catalog)))
     found = list(series(scrape))
     assert len({each[:2] for each in found}) == len(found), "a series is shown once"
     for name, labels, _ in found:
@@ -65,6 +68,36 @@ def test_past_so_many_jobs_the_others_are_summed_and_said() -> None:
     assert found["jobs_without_series", ()] == 50
     jobs = {labels[0] for name, labels in found if name == "run_duration_seconds"}
     assert len(jobs) == OWN_SERIES + 1
+
+
+def test_the_sum_of_the_others_only_grows_whoever_is_counted_there() -> None:
+    """A commit that adds or removes jobs moves others in and out; last year's failures must not look like new ones."""
+    failed = ("runs_finished_total", (OTHERS, "job", "failed"))
+    last, more = f"j{OWN_SERIES:04}", f"j{OWN_SERIES + 1:04}"
+    counts = (ended(last, "failed", 7), ended(more, "failed", 40))
+    others = Others().grown(counts, Names.of(catalog(OWN_SERIES + 2)))
+
+    def then(jobs: int, *counts: Count) -> float | Spread:
+        nonlocal others
+        there = catalog(jobs)
+        others = others.grown(counts, Names.of(there))
+        return shown(replace(SCRAPE, catalog=there, measures=replace(NOTHING, counts=counts), others=others))[failed]
+
+    assert then(OWN_SERIES + 2, *counts) == 47
+    assert then(OWN_SERIES + 1, *counts) == 47, "one is gone"
+    assert then(OWN_SERIES, *counts) == 47, "there is no other any more"
+    assert then(OWN_SERIES + 2, *counts) == 47, "both came back"
+    assert then(OWN_SERIES + 2, ended(last, "failed", 8), ended(more, "failed", 41)) == 49
+    assert then(OWN_SERIES + 2, ended(last, "failed", 1)) == 50, "the journal is another one"
+
+
+def test_what_a_pool_that_is_gone_was_late_does_not_look_like_news() -> None:
+    late = Count("late", "", "north", "", 3, 9, 50.0, None)
+    there = replace(NOTHING, counts=(late,))
+    before = Others().grown((late,), replace(Names.of(catalog(0)), pools=frozenset({"north"})))
+    found = shown(replace(SCRAPE, catalog=catalog(0), measures=there, others=before))
+    spread = found.get(("run_lateness_seconds", (OTHERS,)))
+    assert spread is None or (isinstance(spread, Spread) and spread.up_to[-1] == 0)
 
 
 ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yaml"
