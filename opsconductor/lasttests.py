@@ -52,6 +52,16 @@ def keep(folder: Path, results: Sequence["Tried"], at: datetime) -> None:
         _replace(_file(folder, name), json.dumps(found, ensure_ascii=False))
 
 
+def kept(folder: Path) -> dict[str, int]:
+    """The targets that something was kept of, and when each file was written, in nanoseconds of the Unix time."""
+    try:
+        with os.scandir(folder) as entries:
+            files = [(entry.name, entry.stat().st_mtime_ns) for entry in entries if not entry.name.startswith(".")]
+    except OSError:  # nobody has tested anything here; or a file went away meanwhile, and the next look sees its heir
+        return {}
+    return {name.removesuffix(".json"): at for name, at in files if name.endswith(".json")}
+
+
 def last(folder: Path, target: str) -> LastTest | None:
     """The last test of a target that is defined; None where none was kept, or it cannot be read."""
     try:
@@ -76,8 +86,17 @@ async def _shared(store: str, results: Sequence["Tried"], at: datetime) -> None:
 def note(tx: Connection, results: Sequence["Tried"], at: datetime) -> None:
     """As `share`, in a transaction."""
     for name, found in sorted(_by_target(results, at)):
-        facts.put(tx, facts.TESTED + name, found)
-        outbox.add(tx, "target", name)  # for its file on the status branch
+        _put(tx, name, found)
+
+
+def note_again(tx: Connection, target: str, found: LastTest) -> None:
+    """As `note`, of what was kept in a folder."""
+    _put(tx, target, {"at": stamp(found.at), "trials": [asdict(one) for one in found.trials]})
+
+
+def _put(tx: Connection, target: str, found: dict[str, Any]) -> None:
+    facts.put(tx, facts.TESTED + target, found)
+    outbox.add(tx, "target", target)  # for its file on the status branch
 
 
 def noted(conn: Connection, target: str) -> LastTest | None:

@@ -123,7 +123,8 @@ class LatestContact(Written):
         default=None, description="Since when nobody got through; left out where the last one did.", examples=[AT]
     )
     last_test: LastTest | None = Field(
-        default=None, description="What `target test` found last, where it was kept in a database that machines share."
+        default=None,
+        description="What `target test` found last where the engine is, or with the database that machines share.",
     )
 
 

@@ -96,7 +96,7 @@ class Controlling:
         )
         self.loop.statuses.source = settings.source.address
         self.loop.statuses.status_here = mirrors.one
-        self.showing = Showing(self.loop, journal, clock, settings.state.logs, news=self._news, own_source=mirrors.one)
+        self.showing = Showing(self.loop, journal, clock, settings.state, news=self._news, own_source=mirrors.one)
 
     def show_at(self, pages: str | None) -> None:
         """Where people can open the dashboard, for links in messages."""

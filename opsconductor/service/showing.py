@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
@@ -16,6 +15,8 @@ from journal.clock import Clock
 from journal.databases.workers import Watch
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
+from opsconductor.service.testresults import TestResults
+from opsconductor.settings import StateFolder
 from reconciler import sync
 from reconciler.lookout import Sighting
 from reconciler.loop import Loop
@@ -39,12 +40,20 @@ class Showing:
     """
 
     def __init__(
-        self, loop: Loop, journal: Journal, clock: Clock, logs: Path, *, news: asyncio.Event, own_source: bool
+        self,
+        loop: Loop,
+        journal: Journal,
+        clock: Clock,
+        state: StateFolder,
+        *,
+        news: asyncio.Event,
+        own_source: bool,
     ) -> None:
         self._loop = loop
         self._journal = journal
         self._clock = clock
-        self._logs = logs
+        self._logs = state.logs
+        self._tests = TestResults(journal, state.tests)
         self._own_source = own_source
         self._news = news
         self._sighting = Sighting()
@@ -93,6 +102,7 @@ class Showing:
             try:
                 await self._follow(branch)
                 await self.show_sync()
+                await self._show_tests()
                 if self._clock.monotonic() - looked >= every.total_seconds() or self._branch_moved(branch.publisher):
                     looked = self._clock.monotonic()
                     await branch.look()
@@ -179,6 +189,11 @@ class Showing:
         if view != self._shown:
             await self._journal.write(lambda tx: outbox.add(tx, "sync", SYNC_KEY))
             self._shown = view
+
+    async def _show_tests(self) -> None:
+        """Put what somebody tested on this machine beside what runs found of the targets."""
+        if (catalog := self._loop.catalog) is not None:
+            await self._tests.take(catalog.targets)
 
     def view(self) -> SyncView:
         """What `sync.yaml` says now."""

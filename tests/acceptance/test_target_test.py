@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.acceptance.site import HERE, Site, credential, ssh_target
@@ -31,6 +32,23 @@ def test_targets_are_tried_with_the_secrets_of_this_machine(bare: Site, openssh:
     ]  # fmt: skip
     assert "no file 'gone'" in bad["tests"][1]["message"]
     assert bare.run("target", "test", "nobody", *folder).returncode == 1
+
+
+@pytest.mark.slow
+def test_what_was_tested_beside_an_engine_is_on_the_status_branch(bare: Site) -> None:
+    """Whoever has the repository alone sees it too; what a place answered stays on the machine."""
+    bare.create({"here.yaml": HERE})
+    bare.up()
+    bare.pulled()
+    (tried,) = bare.json("target", "test", "here", "-o", "json")["tests"]
+
+    def told() -> Any:
+        text = bare.tree().get("targets/here.yaml")
+        return text and yaml.safe_load(text)["status"].get("lastTest")
+
+    found = bare.wait(told, what="the test on the status branch", timeout=90)
+    assert found["connections"] == [{"connection": "local", "ok": True}]
+    assert tried["message"] not in "".join(bare.tree().values())
 
 
 FACTS = """

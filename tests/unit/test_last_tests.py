@@ -11,7 +11,8 @@ from engine.status.views import TargetStatusView, TestedView
 from journal import census, facts, history, outbox
 from journal.clock import SystemClock
 from journal.store import Journal
-from opsconductor.lasttests import LastTest, Trial, keep, last, noted, share
+from opsconductor.lasttests import LastTest, Trial, keep, last, note, noted, share
+from opsconductor.service.testresults import TestResults
 from runners.trying import Tried
 
 AT = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -73,6 +74,39 @@ async def test_what_is_found_is_for_the_status_branch_too(tmp_path: Path) -> Non
         assert ("target", "web-01") in news.objects
         await journal.write(lambda tx: facts.put(tx, "tested/web-03", {"at": 1}))
         assert (await journal.read(lambda conn: history.target(conn, "web-03"))).tested is None
+    finally:
+        await journal.close()
+
+
+async def test_what_lies_in_the_state_folder_is_taken_into_the_journal_once(tmp_path: Path) -> None:
+    folder = tmp_path / "tests"
+    journal = Journal.open(f"sqlite:///{tmp_path / 'journal'}", clock=SystemClock())
+    results = TestResults(journal, folder)
+
+    async def taken(*targets: str) -> set[str]:
+        """Whose files on the status branch are to be written anew after another look."""
+        await journal.write(lambda tx: outbox.advance(tx, "x", outbox.last(tx)))
+        await results.take(targets)
+        news = await journal.read(lambda conn: outbox.pending(conn, "x", 100))
+        return {name for _, name in news.objects}
+
+    try:
+        assert await taken("web-01") == set(), "nobody has tested anything"
+        keep(folder, [Tried("web-01", "ssh", True, "Linux", 0.3), Tried("web-02", "ssh", True, "Linux", 0.3)], AT)
+        (folder / "web-03.json").write_text("")  # the power went
+        assert await taken("web-01", "web-03") == {"web-01"}, "web-02 is not in force"
+        assert await taken("web-01", "web-03") == set()
+        assert await taken("web-01", "web-02") == {"web-02"}
+        keep(folder, [Tried("web-01", "ssh", False, "away", 9.0)], AT + timedelta(hours=1))
+        assert await taken("web-01", "web-02") == {"web-01"}
+        found = await journal.read(lambda conn: noted(conn, "web-01"))
+        assert found == LastTest(AT + timedelta(hours=1), (Trial("ssh", False, "away", 9.0),)) == last(folder, "web-01")
+        results = TestResults(journal, folder)
+        assert await taken("web-01", "web-02") == set(), "another process finds what it knows"
+        await journal.write(lambda tx: note(tx, [Tried("web-01", "ssh", True, "", 0.3)], AT + timedelta(hours=2)))
+        await TestResults(journal, folder).take({"web-01"})
+        newest = await journal.read(lambda conn: noted(conn, "web-01"))
+        assert newest is not None and newest.at == AT + timedelta(hours=2), "what the journal has is newer"
     finally:
         await journal.close()
 
