@@ -29,6 +29,8 @@ from schemas.reader import read
 
 State = Literal["locked", "changed", "not locked", "missing", "built in"]
 _KEY = "libraries"
+_SHOWN = 20
+"""So many findings are said of a library that is refused."""
 _PROJECT = b"apiVersion: opsconductor/v1\nkind: Project\nmetadata: {name: x}\n"
 
 
@@ -212,9 +214,10 @@ class Unsound(Refused):
     """A library that `validate` would refuse; `findings` say why."""
 
     def __init__(self, name: str, findings: tuple[Diagnostic, ...]) -> None:
-        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-        first = findings[0]
-        super().__init__(f"library '{name}' is not sound: {first.span}: {first.code} {first.message}{more}")
+        said = [f"{one.span}: {one.code} {one.message}" for one in findings[:_SHOWN]]
+        if len(findings) > _SHOWN:
+            said.append(f"and {len(findings) - _SHOWN} more")
+        super().__init__("\n  ".join([f"library '{name}' is not sound:", *said]))
         self.findings = findings
 
 

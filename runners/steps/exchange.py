@@ -6,6 +6,7 @@ counts: no proxy variables, no .netrc. Every hop of a redirect is judged like th
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ CONNECT = 10.0
 """Seconds to connect, TLS included."""
 SILENCE = 60.0
 """Seconds of silence within an answer. The step's own `timeout` bounds the whole."""
+_OF_PYTHON = re.compile(r"bytearray\(b(.*)\)")
+"""How h11 quotes what it could not read."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 _PORTS = {"http": 80, "https": 443}
@@ -203,7 +206,7 @@ async def _at(httpx2: Any, request: Request, url: "httpx2.URL", address: str, pr
         progress.open = False
         raise
     except (httpx2.HTTPError, httpx2.StreamError, ssl.SSLError, OSError) as error:
-        said = str(error) or type(error).__name__
+        said = _OF_PYTHON.sub(r"\1", str(error)) or type(error).__name__
         if progress.open:
             raise Broken(f"the connection to {host} broke before the whole answer was there: {said}") from error
         raise Unreached(f"no connection to {host} ({address}): {said}") from error

@@ -106,6 +106,19 @@ def _asking(server: HttpServer, path: str, inputs: dict[str, Any]) -> PlannedSte
     return PlannedStep("only", "steps", Use("http.request", {"url": f"{server.url}/{path}", **inputs}))
 
 
+async def test_what_does_not_speak_http_is_quoted_as_it_is(bench: Bench) -> None:
+    async def says(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"220 mail.example.org ESMTP\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(says, "127.0.0.1", 0) as server:
+        (port,) = {one.getsockname()[1] for one in server.sockets}
+        ran = await bench.execute(ask(f"http://127.0.0.1:{port}/"))
+    error = ran.steps()["only"].error
+    assert error is not None and "'220 mail.example.org ESMTP'" in error and "bytearray" not in error
+
+
 async def test_a_host_of_an_expression_must_lie_in_the_networks_of_the_pool(bench: Bench, server: HttpServer) -> None:
     asking = ask("${{ params.url }}")
     ran = await bench.execute(asking, params={"url": f"{server.url}/x"})

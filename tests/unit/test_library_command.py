@@ -224,6 +224,15 @@ def test_a_hostile_library_is_refused_and_nothing_is_left(
     assert sorted(path.name for path in repo.iterdir()) == ["definitions", "opsconductor.yaml"]
 
 
+def test_all_that_is_wrong_with_a_library_is_said_at_once(repo: Path, origin: Path) -> None:
+    write(origin, {"steps/trim.yaml": STEP.replace("trim.sh", "gone.sh"), "steps/more.yaml": "kind: Jobb\n"})
+    with pytest.raises(Refused) as refused:
+        call(repo, "add", str(origin))
+    assert {"steps/trim.yaml", "steps/more.yaml"} <= {
+        line.strip().partition(":")[0].removeprefix("libraries/logs/") for line in refused.value.message.splitlines()
+    }
+
+
 def test_a_submodule_is_refused_and_no_hook_runs(repo: Path, origin: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", {"x": "x"})
     commit(other)
