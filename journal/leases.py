@@ -99,6 +99,7 @@ _QUEUED = (
 )
 _FIT = or_(table.c.needs.is_(None), table.c.needs.in_(bindparam("needs", expanding=True)))
 _QUEUED_IN_POOLS = _QUEUED.where(table.c.pool.in_(bindparam("pools", expanding=True)))
+_QUEUED_FITTING, _QUEUED_FITTING_IN_POOLS = _QUEUED.where(_FIT), _QUEUED_IN_POOLS.where(_FIT)
 _CLAIM = (
     update(table)
     .where(table.c.seq == bindparam("which"), table.c.state == RunState.QUEUED.value)
@@ -189,7 +190,8 @@ def claim(
     query = _QUEUED if pools is None else _QUEUED_IN_POOLS
     values = {"most": limit} | ({} if pools is None else {"pools": sorted(pools)})
     if needs is not None:
-        query, values = query.where(_FIT), values | {"needs": sorted(needs)}
+        query = _QUEUED_FITTING if pools is None else _QUEUED_FITTING_IN_POOLS
+        values |= {"needs": sorted(needs)}
     rows = tx.execute(query, values).all()
     if not rows:
         return ()

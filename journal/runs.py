@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal
 
-from sqlalchemy import CompoundSelect, Connection, Select, bindparam, func, insert, select, union_all, update
+from sqlalchemy import Connection, bindparam, func, insert, select, union_all, update
 from sqlalchemy.exc import IntegrityError
 
 from engine.identity import Cause, RunId
@@ -107,6 +107,14 @@ _OPEN = runs.c.finished_at.is_(None)
 _KNOWN = union_all(
     select(runs.c.id, runs.c.state).where(runs.c.cause_key == bindparam("key")),
     select(causes.c.run, causes.c.state).where(causes.c.key == bindparam("key")),
+)
+_OF_KEYS = bindparam("keys", expanding=True, type_=runs.c.cause_key.type)
+_KNOWN_OF = union_all(
+    select(runs.c.cause_key).where(runs.c.cause_key.in_(_OF_KEYS)),
+    select(causes.c.key).where(causes.c.key.in_(_OF_KEYS)),
+)
+_BUSY_OF = (
+    select(runs.c.concurrency).where(_OPEN, runs.c.concurrency.in_(bindparam("groups", expanding=True))).distinct()
 )
 _ADD_RUN = insert(runs).returning(runs.c.seq)
 _ADD_RUNS = insert(runs)
@@ -218,23 +226,13 @@ def _alone(tx: Connection, news: Sequence[NewRun], now: datetime) -> dict[int, N
     }
     keys = {number: new.cause.key for number, new in plain.items()}
     groups = [new.group for new in plain.values() if new.group is not None]
-    known = {key for part in portions(list(keys.values())) for key in tx.execute(_known_of(part)).scalars()}
-    busy = {group for part in portions(groups) for group in tx.execute(_busy_of(part)).scalars()}
+    known = {key for part in portions(keys.values()) for key in tx.execute(_KNOWN_OF, {"keys": part}).scalars()}
+    busy = {group for part in portions(groups) for group in tx.execute(_BUSY_OF, {"groups": part}).scalars()}
     return {number: new for number, new in plain.items() if keys[number] not in known and new.group not in busy}
 
 
 def _first_place(new: NewRun) -> Slot:
     return Slot(None if new.group is None or new.on_conflict == "allow" else 0)
-
-
-def _known_of(keys: list[str]) -> CompoundSelect[Any]:
-    return union_all(
-        select(runs.c.cause_key).where(runs.c.cause_key.in_(keys)), select(causes.c.key).where(causes.c.key.in_(keys))
-    )
-
-
-def _busy_of(groups: list[str]) -> Select[Any]:
-    return select(runs.c.concurrency).where(_OPEN, runs.c.concurrency.in_(groups)).distinct()
 
 
 def _position(slot: Slot | InTheWay | None, now: datetime) -> dict[str, Any]:

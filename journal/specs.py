@@ -14,6 +14,7 @@ from journal.databases.tables import specs
 
 _BODY = select(specs.c.body).where(specs.c.digest == bindparam("digest"))
 _THERE = select(literal(1)).where(specs.c.digest == bindparam("digest"))
+_KNOWN = select(specs.c.digest).where(specs.c.digest.in_(bindparam("digests", expanding=True)))
 _ADD = insert(specs)
 _MOST_PLANS = 64
 _plans: dict[str, PinnedSpec] = {}
@@ -35,7 +36,7 @@ def keep_all(tx: Connection, plans: Iterable[PinnedSpec]) -> list[str]:
     digests = [pinned.digest(body) for body in bodies]
     new = dict(zip(digests, bodies, strict=True))
     for part in portions(tuple(new)):
-        for digest in tx.execute(select(specs.c.digest).where(specs.c.digest.in_(part))).scalars():
+        for digest in tx.execute(_KNOWN, {"digests": part}).scalars():
             del new[digest]
     if new:
         tx.execute(_ADD, [{"digest": digest, "body": body} for digest, body in new.items()])

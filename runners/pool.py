@@ -210,13 +210,14 @@ class Runner:
     async def _claim_until_drained(self) -> None:
         watch = self._journal.watch(work=True)
         drained = asyncio.ensure_future(self._draining.wait())
+        woken = False
         try:
             while not self._draining.is_set():
                 looked = self._clock.monotonic()
                 self._room.clear()
                 try:
                     async with self._claiming:
-                        await self._look()
+                        await (self._take() if woken and self._is_alone() else self._look())
                     self._heard = self._clock.monotonic()
                 except Unavailable as error:
                     self._log.warning("journal cannot be used", error=error.message)
@@ -226,6 +227,7 @@ class Runner:
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if soon else _POLL))
                 room = asyncio.ensure_future(self._room.wait())
                 await asyncio.wait({changed, room, drained}, return_when=asyncio.FIRST_COMPLETED)
+                woken = room.done() or (changed.done() and changed.result())
                 changed.cancel()
                 room.cancel()
                 await asyncio.sleep(max(0.0, looked + _BREATH - self._clock.monotonic()))
@@ -243,9 +245,28 @@ class Runner:
             watch.close()
         await self._idle.wait()
 
-    async def _look(self) -> None:
-        pools = self._pools() if self._pools is not None else None
+    def _is_alone(self) -> bool:
+        """Whether it need not look before it claims. One with labels looks which of those that ask for some it has."""
+        return self._fairness.alone and not self._settings.labels
+
+    async def _take(self) -> None:
+        """Claim whatever there is."""
+        pools, free = self._wanted()
+        needs = None if self._settings.labels is None else ()
+        busy = bool(self._active)
+        self._left_some = free <= 0
+        if free > 0 and not self._draining.is_set() and self._may_claim():
+            self._left_some = await self._claim(pools, free, needs) >= free
+        if busy:
+            self._hear(await self._wishes())
+
+    def _wanted(self) -> tuple[frozenset[str] | None, int]:
+        """The pools to claim from, and how many runs at most."""
         free = min(self._settings.max_runs - len(self._active), self._beginnings.room)
+        return self._pools() if self._pools is not None else None, free
+
+    async def _look(self) -> None:
+        pools, free = self._wanted()
         name = self._settings.name
         busy = bool(self._active)  # who works on nothing has nothing to hear
         share, wishes = await self._journal.read(
@@ -256,13 +277,17 @@ class Runner:
         self._left_some = free <= 0 or take < share.waiting
         if take <= 0 or self._draining.is_set() or not self._may_claim():
             return
+        self._left_some = await self._claim(pools, take, share.needs) >= free or self._left_some
+
+    async def _claim(self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None) -> int:
+        """Claim, and begin with it; how many there were."""
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        claims = await self._claimed(pools, take, share.needs)
-        self._left_some = self._left_some or len(claims) >= free
+        claims = await self._claimed(pools, most, needs)
         for claim in claims:
             self._start(Execution(claim, self._tools))
+        return len(claims)
 
     def _share(self, conn: Connection, pools: frozenset[str] | None, free: int) -> Share:
         if free <= 0:

@@ -41,9 +41,20 @@ async def test_a_runner_that_gives_no_sign_gets_no_share(desk: Desk) -> None:
     await signs(desk, ANN)
     for name in ("one", "two"):
         await desk.enqueue(a_run(name, job=name))
-    assert await desk.see(shares.among, ANN.name, None, 50) == Share(2, 2, 1)
-    assert await desk.see(shares.alone, None, 50) == Share(1, 50, 1)
-    assert await desk.see(shares.alone, {"eu"}, 50) == Share(0, 0, None)
+    assert await desk.see(shares.among, ANN.name, None, 50) == Share(2, 2, 1, alone=True)
+    assert await desk.see(shares.alone, None, 50) == Share(1, 50, 1, alone=True)
+    assert await desk.see(shares.alone, {"eu"}, 50) == Share(0, 0, None, alone=True)
+
+
+async def test_a_runner_is_alone_where_nobody_else_serves_a_pool_of_it(desk: Desk) -> None:
+    await signs(desk, ANN, replace(BOB, pool="eu"))
+    assert (await desk.see(shares.among, ANN.name, {"default"}, 50)).alone, "though nothing waits"
+    await desk.enqueue(a_run("one", job="one"))
+    assert (await desk.see(shares.among, ANN.name, {"default"}, 50)).alone
+    assert not (await desk.see(shares.among, ANN.name, {"default", "eu"}, 50)).alone
+    assert not (await desk.see(shares.among, ANN.name, None, 50)).alone
+    await signs(desk, replace(BOB, pool="*"))
+    assert not (await desk.see(shares.among, ANN.name, {"default"}, 50)).alone
 
 
 def needy(name: str, **needs: str) -> NewRun:

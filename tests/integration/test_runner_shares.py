@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, event, func, select
 
 from engine.identity import Cause, run_id
 from engine.runs.pinned import PinnedSpec, PlannedStep, Use
@@ -81,4 +81,28 @@ async def test_runs_that_come_at_once_are_spread_over_all_who_have_room(postgres
         for task in (ann, bob):
             task.cancel()
         await asyncio.gather(ann, bob, return_exceptions=True)
+        await journal.close()
+
+
+async def test_who_is_alone_claims_without_a_look_before(postgresql_url: str, tmp_path: Path) -> None:
+    """A look is a way to the server and back, and a start waits for it. The answer is known where nobody else is."""
+    clock = SystemClock()
+    journal = Journal.open(postgresql_url, clock=clock)
+    statements: list[str] = []
+    event.listen(journal._database.reading, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    work = asyncio.create_task(runner(journal, tmp_path / "ann", NAMES[0]).run())
+    watch = journal.watch(objects=True)
+    try:
+        async with asyncio.timeout(30):
+            while not any("FROM runners" in one for one in statements):  # its first look: nobody else is there
+                await asyncio.sleep(0.01)
+            statements.clear()
+            await journal.write(lambda tx: runs.enqueue(tx, long("alone"), clock.now()))
+            while not (await journal.read(held)).get(NAMES[0]):
+                await watch.changed(0.02)
+        assert not [one for one in statements if "FROM runners" in one]
+    finally:
+        watch.close()
+        work.cancel()
+        await asyncio.wait({work})
         await journal.close()

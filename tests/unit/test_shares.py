@@ -59,3 +59,19 @@ def test_what_others_do_not_take_in_time_is_anybodys() -> None:
     assert fairness.taken(Share(2, 0, oldest=9), free=48) == 48
     assert fairness.taken(Share(0, 0, oldest=None), free=48) == 0
     assert not fairness.waits
+
+
+def test_a_runner_that_is_alone_need_not_ask_for_its_share_for_a_while() -> None:
+    clock = Given()
+    fairness = Fairness(clock)
+    assert not fairness.alone, "nobody has asked yet"
+    fairness.taken(Share(0, 0, oldest=None, alone=True), free=50)
+    assert fairness.alone
+    fairness.taken(Share(0, 0, oldest=None), free=0)
+    assert fairness.alone, "without room nobody is asked"
+    clock.seconds += 10
+    assert not fairness.alone, "another may have come"
+    fairness.taken(Share(1, 1, oldest=7, alone=True), free=50)
+    assert fairness.alone
+    fairness.taken(Share(2, 1, oldest=8), free=50)
+    assert not fairness.alone
