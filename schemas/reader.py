@@ -43,6 +43,10 @@ class Authored:
     plugged: Mapping[str, StepType] = field(default_factory=lambda: NONE, repr=False)
     """The step types of plug-ins that it may use, by name."""
 
+    def __reduce__(self) -> tuple[type["Authored"], tuple[object, ...]]:
+        plugged = () if self.plugged is NONE else (dict(self.plugged),)
+        return Authored, (self.document, self.file, self.index, self.places, self.holes, *plugged)
+
     @property
     def identity(self) -> str:
         return self.document.identity

@@ -7,8 +7,10 @@ import gc
 import os
 import pickle
 import signal
+import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import BinaryIO, Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,8 +18,10 @@ R = TypeVar("R")
 
 WORTH_A_PROCESS = 400
 """Items a process should have at least: starting one costs as much as checking some dozens of documents."""
-_BLOCK = 32
-"""Neighbours are alike, so each process takes small blocks of them in turn and all have as much to do."""
+_PORTION = 32
+"""Items that a process takes at a time: enough to make little of the taking, few enough that all end together."""
+_MOST_PORTIONS = 1_000
+_NUMBER = struct.Struct("=I")
 
 
 def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
@@ -31,30 +35,56 @@ def on_all_cores(function: Callable[[T], R], items: Sequence[T]) -> Sequence[R]:
     gc.freeze()  # else a collection in a child would copy every page that they share
     sys.stdout.flush()
     sys.stderr.flush()
-    children = [_Child(function, items, _share(len(items), number, processes)) for number in range(1, processes)]
-    try:
-        results: dict[int, R] = {at: function(items[at]) for at in _share(len(items), 0, processes)}
-    except BaseException:
+    with _Portions(len(items)) as portions:
+        children = [_Child(function, items, portions) for _ in range(1, processes)]
+        try:
+            results = {portion.start: [function(items[at]) for at in portion] for portion in portions}
+        except BaseException:
+            for child in children:
+                child.end()
+            raise
         for child in children:
-            child.end()
-        raise
-    for child in children:
-        results.update(child.results())
-    return [results[at] if at in results else function(item) for at, item in enumerate(items)]
+            results.update(child.results())
+        for portion in portions.all:
+            if portion.start not in results:
+                results[portion.start] = [function(items[at]) for at in portion]
+    return [result for portion in portions.all for result in results[portion.start]]
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _share(count: int, number: int, processes: int) -> Iterator[int]:
-    return (at for at in range(count) if at // _BLOCK % processes == number)
+class _Portions:
+    """Some neighbouring items at a time, each portion for whichever of the processes is the first to ask for it.
+
+    Their numbers lie in a pipe, from which each takes the next: nobody waits for one that was given harder items, or
+    less of a core.
+    """
+
+    def __init__(self, count: int) -> None:
+        size = max(_PORTION, -(-count // _MOST_PORTIONS))
+        self.all = [range(start, min(start + size, count)) for start in range(0, count, size)]
+        self._numbers, writing = os.pipe()
+        # At once and without waiting: a pipe takes 4 KiB, whatever the system's limits are.
+        os.write(writing, b"".join(map(_NUMBER.pack, range(len(self.all)))))
+        os.close(writing)
+
+    def __enter__(self) -> "_Portions":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._numbers)
+
+    def __iter__(self) -> Iterator[range]:
+        while number := os.read(self._numbers, _NUMBER.size):
+            yield self.all[_NUMBER.unpack(number)[0]]
 
 
 class _Child(Generic[T, R]):
-    """A process that answers a share of the items, and the end of the pipe on which it says so."""
+    """A process that answers portions of the items, and the end of the pipe on which it says so."""
 
-    def __init__(self, function: Callable[[T], R], items: Sequence[T], share: Iterator[int]) -> None:
+    def __init__(self, function: Callable[[T], R], items: Sequence[T], portions: _Portions) -> None:
         reading, writing = os.pipe()
         self._pid = os.fork()
         if self._pid:
@@ -64,7 +94,7 @@ class _Child(Generic[T, R]):
         try:  # in the child, which never returns from here
             os.close(reading)
             with os.fdopen(writing, "wb") as answers:
-                _answer(function, items, share, answers)
+                _answer(function, items, portions, answers)
         finally:
             os._exit(0)
 
@@ -74,19 +104,24 @@ class _Child(Generic[T, R]):
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
 
-    def results(self) -> dict[int, R]:
-        """What it found by index; nothing where it ended too early."""
+    def results(self) -> dict[int, list[R]]:
+        """What it found in its portions, by where each begins; of those that it has not ended, nothing."""
+        found: dict[int, list[R]] = {}
         try:
             with self._answers:
-                found = pickle.load(self._answers)  # noqa: S301 -- from our own child
+                while True:
+                    start, results = pickle.load(self._answers)  # noqa: S301 -- from our own child
+                    found[start] = results
         except (EOFError, OSError, pickle.UnpicklingError):
-            found = {}
+            pass  # its end, whichever it was
         os.waitpid(self._pid, 0)
-        return found if isinstance(found, dict) else {}
+        return found
 
 
-def _answer(function: Callable[[T], R], items: Sequence[T], share: Iterator[int], answers: BinaryIO) -> None:
-    try:
-        pickle.dump({at: function(items[at]) for at in share}, answers, protocol=5)
-    except Exception:  # noqa: BLE001 -- the parent asks again, and shows the error as its own
-        return
+def _answer(function: Callable[[T], R], items: Sequence[T], portions: _Portions, answers: BinaryIO) -> None:
+    found: list[bytes] = []
+    with suppress(Exception):  # the parent asks again, and shows the error as its own
+        for portion in portions:
+            # Kept to the end: the parent has its own portions to look after, and reads nothing meanwhile.
+            found.append(pickle.dumps((portion.start, [function(items[at]) for at in portion]), protocol=5))
+    answers.writelines(found)
