@@ -112,7 +112,9 @@ def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> I
     if event["type"] == "run.waitingApproval":
         said = approval_of(event["data"])
         yield said[0].upper() + said[1:]
-        yield f"Closes: {event['data'].get('until')}"
+        yield f"Gate: {event['data'].get('node')}, open until {event['data'].get('until')}"
+        if asked_by := run["cause"]["requestedBy"]:
+            yield f"Asked for by: {_one_line(asked_by)}"
     failures = event["data"].get("failures")
     if isinstance(failures, int) and failures > 1:
         yield f"In a row: {failures}"

@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.catalog import Catalog
+from engine.identity import Cause, RunId
 from engine.notifications import noticecontext, notices
 from engine.notifications.notices import OF_TARGETS_WAIT, Event, Memory
 from engine.notifications.noticewords import words
+from engine.states import RunState
+from engine.status.views import RunView
 from runners.wording import event_of
 from schemas.notification import EventName, NotificationRuleSpec, Quiet
 from tests.catalogs import catalog as compiled
@@ -313,6 +316,17 @@ def test_among_others_an_event_says_what_is_to_be_done(
 ) -> None:
     said = words(gathered(catalog, *(event(kind_of_event, "x", kind, number, **data) for number in range(2))))
     assert said.text.count(line) == 2
+
+
+def test_who_is_to_approve_reads_what_and_who_asked_for_it(catalog: Catalog) -> None:
+    gate = {"gate": "ab", "node": "deploy", "until": "2026-11-22T08:00:00Z"}
+    happened = event("run.waitingApproval", "release", "Workflow", **gate)
+    cause = Cause("request", "release-4", NOW, requested_by="Eve\nOwner: nobody")
+    run = RunView(RunId("release-1"), "release", "c" * 40, cause, RunState.RUNNING, NOW)
+    said = words(noticecontext.context_of(happened, (), run, catalog, None)).text.splitlines()
+    assert "Approve it with: opsconductor approve ab" in said
+    assert "Gate: deploy, open until 2026-11-22T08:00:00Z" in said
+    assert [line for line in said if "nobody" in line] == ["Asked for by: Eve Owner: nobody"]
 
 
 def test_a_message_of_good_and_bad_news_is_one_of_the_bad(catalog: Catalog) -> None:
