@@ -12,7 +12,7 @@ import pytest
 
 from engine.identity import RunId
 from engine.states import RunState
-from journal import facts, leases, measures, outbox
+from journal import facts, history, leases, measures, outbox
 from journal.errors import Refused, Unavailable
 from journal.store import Journal
 from runners import uploads
@@ -20,6 +20,7 @@ from runners.logs import FETCHED, files_in, folder_of
 from runners.logstore import LogStore
 from runners.ownlogs import OwnLogs
 from runners.uploads import CONSUMER, Uploads
+from schemas.project import Retention
 from tests.buckets import Buckets, buckets
 from tests.contract.conftest import Desk, GivenClock, a_run
 
@@ -295,20 +296,43 @@ async def test_who_leads_removes_what_retention_has_removed_and_brings_nothing(d
     assert await store.names(later) == []
 
 
-async def test_a_runner_among_several_brings_its_own_and_removes_what_is_gone(desk: Ended, store: LogStore) -> None:
-    """What it does not know to be gone for an hour stays: the database may be another one."""
-    run, strange = await desk.ran("mine"), RunId("gone-20261121T001500Z-0123456789")
-    written(desk.root, f"{folder_of(strange)}/web-01/steps.one.1.log")
+async def test_a_runner_among_several_brings_its_own_and_removes_what_retention_removed(
+    desk: Ended, store: LogStore
+) -> None:
+    run, goes_on = await desk.ran("mine"), await desk.running("new")
+    open_run = desk.logged(goes_on.fence.run)
     own = OwnLogs(desk.journal, desk.root, store)
     await own.finish()
     assert await store.names(run)
-    assert (desk.root / str(folder_of(strange))).exists()
     await store.remove(run)
-    os.utime(desk.root / str(folder_of(strange)), (0, 0))
     await own.finish()
     assert await store.names(run) == [], "it was brought, and is not brought again"
-    assert not (desk.root / str(folder_of(strange))).exists()
     assert (desk.root / str(folder_of(run))).exists()
+    await desk.do(history.prune, Retention(), desk.clock.now() + timedelta(days=1000))
+    await own.finish()
+    assert not (desk.root / str(folder_of(run))).exists()
+    assert (desk.root / str(folder_of(open_run))).exists()
+
+
+async def test_logs_of_runs_that_the_journal_never_had_stay_however_old(desk: Ended, store: LogStore) -> None:
+    """The URL may name another database, or one of a backup, or one that the branch was not yet taken into."""
+    strange = RunId("gone-20261121T001500Z-0123456789")
+    written(desk.root, f"{folder_of(strange)}/web-01/steps.one.1.log")
+    os.utime(desk.root / str(folder_of(strange)), (0, 0))
+    await OwnLogs(desk.journal, desk.root, store).finish()
+    await OwnLogs(desk.journal, desk.root, None).finish()
+    assert (desk.root / str(folder_of(strange)) / "web-01" / "steps.one.1.log").exists()
+    assert await store.names(strange) == []
+
+
+async def test_logs_that_cannot_be_brought_hold_no_others_up(desk: Ended, store: LogStore) -> None:
+    first, second = sorted([await desk.ran("one"), await desk.ran("two")])
+    with pytest.raises(Unavailable):
+        await OwnLogs(desk.journal, desk.root, Picky(store, refuses=(first,))).finish()
+    assert await store.names(second)
+    assert await store.names(first) == []
+    await OwnLogs(desk.journal, desk.root, store).finish()
+    assert await store.names(first)
 
 
 async def test_a_runner_that_has_brought_many_asks_of_those_that_go_on_alone(desk: Ended, store: LogStore) -> None:
