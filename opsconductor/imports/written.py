@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -12,6 +14,7 @@ from engine.commented import NotFormatted
 from opsconductor.authoring.writtenyaml import as_yaml
 from opsconductor.imports.drafts import Draft, one_line
 from schemas.characters import look
+from schemas.guard import load
 from schemas.reader import read
 
 _MARK = re.compile(
@@ -38,7 +41,14 @@ def rendered(draft: Draft, tool: str, source: str) -> bytes:
         found = next((one.message for one in read(said, draft.path).findings if one.severity == "error"), None)
         raise NotFormatted(found or str(error)) from error
     mark = f"# Imported from {tool} {_quoted(source)}, as {_digest(body)}. Edit it: it is yours, and is left alone.\n"
-    return mark.encode() + body
+    data = mark.encode() + body
+    # a comment or a text of the other tool's file must never become a document that nobody was told of
+    read_back = load(data, draft.path)
+    if read_back.findings:
+        raise NotFormatted(read_back.findings[0].message)
+    if read_back.documents != tuple(_plain(draft)):
+        raise NotFormatted("the file would say something else than was read; this is a bug of ours")
+    return data
 
 
 def mark_of(data: bytes) -> Mark | None:
@@ -66,8 +76,7 @@ def _digest(body: bytes) -> str:
 
 
 def _body(draft: Draft) -> bytes:
-    # through JSON, so that what two places share is written at both, and not as an anchor
-    documents = [json.loads(json.dumps(one)) for one in draft.documents]
+    documents = _plain(draft)
     texts = ["".join(as_yaml(one)) for one in documents]
     if look("".join(texts).encode(), "") is not None:
         # characters that turn text round, or that no YAML takes raw: written by their numbers
@@ -76,9 +85,16 @@ def _body(draft: Draft) -> bytes:
     return (above + "---\n".join(texts) + below).encode()
 
 
+def _plain(draft: Draft) -> list[Any]:
+    """Its documents through JSON, so that what two places share is written at both, and not as an anchor."""
+    return [json.loads(json.dumps(one)) for one in draft.documents]
+
+
 def _comment(line: str) -> str:
-    kept = "".join(
-        char if char == "\t" or look(char.encode(errors="replace"), "") is None else f"\\u{ord(char):04x}"
-        for char in line
-    )
+    """The line as a comment that ends where its line ends: characters that end one for YAML stand by their numbers."""
+    kept = "".join(char if char == "\t" or _is_seen(char) else f"\\u{ord(char):04x}" for char in line)
     return f"# {kept}".rstrip() + "\n"
+
+
+def _is_seen(char: str) -> bool:
+    return unicodedata.category(char) not in ("Cc", "Cs") and look(char.encode(), "") is None
