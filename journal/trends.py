@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, cast
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import Boolean, ColumnElement, Connection, Select, bindparam, case, func, select
 
 from engine.identity import RunId
 from engine.schedules.decide import SkipReason, Skips
@@ -90,12 +90,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """A job or workflow with runs in a time: how many, and how the newest of them stands."""
+    """A job or workflow with runs in a time: how many, how the newest stands that is no dry run (None: all are),
+    and the number of the newest of all."""
 
     name: str
     workflow: bool
     runs: int
-    last: RunState
+    last: RunState | None
+    newest: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +112,31 @@ class FirstError:
 def active(conn: Connection, since: datetime, until: datetime, state: RunState | None = None) -> tuple[Active, ...]:
     """Who has runs that began in [since, until) (and are in a state), by name, of the newest LOOKED_BACK runs."""
     newest = (
-        select(runs.c.seq, runs.c.known_as.label("job"), runs.c.workflow, runs.c.state, _BEGAN.label("began"))
+        select(
+            runs.c.seq,
+            runs.c.known_as.label("job"),
+            runs.c.workflow,
+            runs.c.state,
+            _BEGAN.label("began"),
+            case((runs.c.rehearsal.is_(None), runs.c.seq)).label("real"),
+        )
         .order_by(runs.c.seq.desc())
         .limit(LOOKED_BACK)
         .subquery()
     )
-    counted = select(newest.c.job, newest.c.workflow, func.count().label("runs"), func.max(newest.c.seq).label("last"))
+    counted = select(
+        newest.c.job,
+        newest.c.workflow,
+        func.count().label("runs"),
+        func.max(newest.c.real).label("last"),
+        func.max(newest.c.seq).label("newest"),
+    )
     wanted: list[ColumnElement[bool]] = [newest.c.began >= since, newest.c.began < until]
     if state is not None:
         wanted.append(newest.c.state == state.value)
     rows = conn.execute(counted.where(*wanted).group_by(newest.c.job, newest.c.workflow).order_by(newest.c.job)).all()
-    states = _states(conn, [row.last for row in rows])
-    return tuple(Active(row.job, row.workflow, row.runs, states[row.last]) for row in rows)
+    states = _states(conn, [row.last for row in rows if row.last is not None])
+    return tuple(Active(row.job, row.workflow, row.runs, states.get(row.last), row.newest) for row in rows)
 
 
 def looked_back_to(conn: Connection) -> datetime | None:
@@ -137,13 +152,23 @@ def _states(conn: Connection, numbers: Collection[int]) -> Mapping[int, RunState
     return found
 
 
-def marks(conn: Connection, name: str, *, workflow: bool, limit: int, before: RunId | None = None) -> tuple[Mark, ...]:
-    """The newest runs of a job or workflow, newest first; with `before` those that are older than that run."""
-    asked = {"name": name, "workflow": workflow, "most": limit}
-    if before is None:
-        return tuple(map(_mark, conn.execute(_MARKS, asked)))
-    older = _MARKS.where(runs.c.seq < select(runs.c.seq).where(runs.c.id == before).scalar_subquery())
-    return tuple(map(_mark, conn.execute(older, asked)))
+def marks(
+    conn: Connection,
+    name: str,
+    *,
+    workflow: bool,
+    limit: int,
+    before: RunId | None = None,
+    up_to: int | None = None,
+) -> tuple[Mark, ...]:
+    """The newest runs of a job or workflow, newest first; with `before` those that are older than that run, with
+    `up_to` those that are no newer than the run of that number."""
+    query = _MARKS
+    if before is not None:
+        query = query.where(runs.c.seq < select(runs.c.seq).where(runs.c.id == before).scalar_subquery())
+    if up_to is not None:
+        query = query.where(runs.c.seq <= up_to)
+    return tuple(map(_mark, conn.execute(query, {"name": name, "workflow": workflow, "most": limit})))
 
 
 def _mark(row: AnyRow) -> Mark:

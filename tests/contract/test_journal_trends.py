@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from engine.runs.pinned import PinnedSpec
+from engine.runs.rehearsal import Rehearsal
 from engine.schedules.decide import Skips
 from engine.states import RunState, StepState
 from journal import history, leases, schedules, steps, trends
@@ -42,6 +43,34 @@ async def test_who_was_active_and_how_the_newest_run_stands(desk, new_run):
     assert [(one.name, one.runs) for one in running] == [("rotate", 1)]
     assert await desk.see(trends.active, begin, START) == ()
     assert await desk.see(trends.looked_back_to) is None
+
+
+async def test_a_dry_run_says_nothing_of_how_a_job_stands(desk, new_run):
+    dry = Rehearsal(RunState.SUCCEEDED, {}, ())
+    failed = await desk.running("three", job="other")
+    await desk.do(leases.finish, failed.fence, RunState.FAILED, now=desk.clock.now())
+    await desk.enqueue(new_run("one"))
+    for name, job in (("four", "other"), ("two", "rotate"), ("five", "tidy")):
+        await desk.enqueue(new_run(name, job=job, rehearsal=dry))
+    begin, end = START - timedelta(hours=1), START + timedelta(hours=1)
+    found = {one.name: one for one in await desk.see(trends.active, begin, end)}
+    assert {name: (one.runs, one.last) for name, one in found.items()} == {
+        "other": (2, RunState.FAILED),
+        "rotate": (2, RunState.QUEUED),
+        "tidy": (1, None),
+    }
+
+
+async def test_marks_of_a_time_are_those_that_had_begun_by_its_end(desk, new_run):
+    """However many came after: else nothing of the past could be looked at."""
+    for name in ("one", "two"):
+        await desk.enqueue(new_run(name))
+    (then,) = await desk.see(trends.active, START - timedelta(hours=1), START + timedelta(hours=1))
+    desk.clock.advance(7200)
+    for number in range(9):
+        await desk.enqueue(new_run(f"later-{number}"))
+    found = await desk.see(trends.marks, "rotate", workflow=False, limit=3, up_to=then.newest)
+    assert [mark.id for mark in found] == [new_run("two").id, new_run("one").id]
 
 
 async def test_a_commit_changed_a_job_where_it_changed_its_plan(desk, new_run):

@@ -127,7 +127,7 @@ def _sentence(found: Sequence[Active], span: str, filtered: bool) -> str:
 
 
 def _row(conn: Connection, one: Active, begin: datetime, end: datetime, at: datetime) -> Data:
-    newest = trends.marks(conn, one.name, workflow=one.workflow, limit=_CELLS)
+    newest = trends.marks(conn, one.name, workflow=one.workflow, limit=_CELLS, up_to=one.newest)
     shown = [mark for mark in newest if begin <= mark.began < end]
     usual = _usual(newest)
     changed = trends.changed(conn, newest, most=_COMPARED)
@@ -136,7 +136,7 @@ def _row(conn: Connection, one: Active, begin: datetime, end: datetime, at: date
         "job": one.name,
         "workflow": one.workflow,
         "runs": one.runs,
-        "last": str(one.last),
+        "last": "dry run" if one.last is None else str(one.last),
         "usual": usual,
         "bad": sum(mark.state in _BAD for mark in shown),
         "leftOut": max(one.runs - len(shown), 0),

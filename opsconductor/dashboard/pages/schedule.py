@@ -17,7 +17,6 @@ from opsconductor.dashboard.pages.briefs import usual_seconds
 from opsconductor.dashboard.pages.page import Asked, File, Page, UnfitQuery, instant_of, number_of
 from opsconductor.dashboard.sources import Data, Sources
 
-DAYS = 7
 _LISTED = 50
 _SHOWN = 50
 _CROWD = 10
@@ -28,6 +27,7 @@ _ASKED = 100
 _SHORTEST = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_INSTANT = timedelta(microseconds=1)
 
 
 async def load(sources: Sources, asked: Asked) -> Data:
@@ -162,7 +162,9 @@ def _week(catalog: Catalog, found: Ahead, fires: Iterable[Fire], zone: str, at: 
         local = fire.instant.astimezone(where)
         (runs if fire.decision == "run" else skipped)[local.date(), local.hour] += 1
     most = max(runs.values(), default=1)
-    days = named_days(catalog, at.astimezone(where).date(), DAYS, zone)
+    # A week that does not begin at midnight touches eight days.
+    first, last = at.astimezone(where).date(), (at + WEEK - _INSTANT).astimezone(where).date()
+    days = named_days(catalog, first, (last - first).days + 1, zone)
     return [
         {
             "day": day.isoformat(),
@@ -188,6 +190,7 @@ def _cell(found: Ahead, hours: Sequence[datetime], at: datetime) -> Data:
     return {
         "from": stamp(hours[0]) if hours else None,
         "past": not hours or hours[-1] + _HOUR <= at,
+        "beyond": bool(hours) and hours[0] >= at + WEEK,
         "windows": sorted({one.window for one in _open_in(found.open, hours)}),
     }
 
