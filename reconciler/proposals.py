@@ -183,10 +183,7 @@ class Proposals:
         if ref in self._taken(catalog):
             return Pushed(None, _TAKEN.format(branch=branch)), False
         kept = _Kept.of(await self._journal.read(lambda conn: facts.get(conn, _fact(branch), None)))
-        tip = (await self._mirror.poll([ref]))[ref]
-        ours = tip is not None and (
-            tip in kept.ours or (not kept.ours and await asyncio.to_thread(self._is_by_us, tip))
-        )
+        tip, ours = await self._tip(ref, kept)
         # What others put on a branch of ours is not lost once it is merged; a branch that we never wrote is theirs.
         if tip is not None and not ours and not (kept.ours and await self._is_merged(tip, catalog.commit)):
             return Pushed(tip, _OTHERS.format(branch=branch)), False
@@ -219,13 +216,23 @@ class Proposals:
         spec = catalog.project.spec
         return frozenset({f"refs/heads/{self._definitions}", spec.status.ref, spec.requests.ref})
 
-    async def _is_ours(self, tip: str, kept: "_Kept") -> bool:
-        return tip in kept.ours or (not kept.ours and await asyncio.to_thread(self._is_by_us, tip))
+    async def _tip(self, ref: str, kept: "_Kept") -> tuple[str | None, bool]:
+        """The commit that a branch is at, and whether it is the engine's."""
+        tip = (await self._mirror.poll([ref]))[ref]
+        if tip is None or kept.ours:
+            return tip, tip in kept.ours
+        # Nothing is remembered of it: the store was lost, and perhaps the mirror with it, or it is somebody else's.
+        try:
+            tip = (await self._mirror.fetch([ref]))[ref]
+        except Refused as error:  # git's checks do not let it in: what an engine writes passes them
+            log.warning("a branch cannot be read, and is taken for somebody else's", ref=ref, error=error.message)
+            return tip, False
+        return tip, tip is not None and await asyncio.to_thread(self._is_by_us, tip)
 
     def _is_by_us(self, tip: str) -> bool:
         """Whether a commit is a proposal of an engine whose store was lost. A person who amends it commits it anew."""
-        commit = self._open.get().revparse_single(tip).peel(pygit2.Commit)
-        who = {f"{one.name} <{one.email}>" for one in (commit.author, commit.committer)}
+        commit = self._objects.commit_info(tip)
+        who = {commit.author, f"{commit.committer_name} <{commit.committer_email}>"}
         return who == {COMMITTER} and commit.message.startswith(TITLE)
 
     async def _is_merged(self, tip: str, head: str) -> bool:

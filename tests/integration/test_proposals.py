@@ -1,13 +1,20 @@
 """From what a scan saw to the forge: a branch with one commit, and the message by which a pull request is opened."""
 
+import shutil
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import pygit2
+import pytest
 
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
 from engine.identity import RunId
 from journal import discoveries, facts
+from journal.clock import SystemClock
 from journal.fence import Fence
+from journal.store import Journal
+from reconciler.publication.publish import COMMITTER
 from tests.integration.test_commit_statuses import MAIN, Told, all_there, site
 
 __all__ = ["site"]
@@ -135,6 +142,68 @@ async def test_a_lost_store_forgets_no_branch_of_the_engines(site: Told) -> None
     assert row is not None
     assert row.report is not None
     assert "trouble" not in row.report["proposal"]
+
+
+async def report(site: Told) -> Mapping[str, Any]:
+    """What is told of the last scan."""
+    row = await site.journal.read(lambda conn: discoveries.get(conn, "lan"))
+    assert row is not None
+    assert row.report is not None
+    return row.report
+
+
+ONE_FORGE = pytest.mark.parametrize("site", ["github"], indirect=True)
+"""For what is of git alone."""
+
+
+@ONE_FORGE
+async def test_a_lost_state_folder_forgets_no_branch_of_the_engines(site: Told) -> None:
+    """The store, and the mirror with all that was ever fetched: the proposal that is open is written anew."""
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN})
+    await site.look()
+    await scanned(site, "discover-lan-1", host(5))
+    repository = pygit2.Repository(str(site.source))
+    first = repository.branches[BRANCH].target
+    await site.journal.close()
+    for one in site.folder.iterdir():
+        if one.name.startswith("mirror.git") and one.is_dir():
+            shutil.rmtree(one)
+        elif one.name.startswith(("mirror.git", "journal.sqlite3")):
+            one.unlink()
+    site.journal = Journal.open(f"sqlite:///{site.folder / 'journal.sqlite3'}", clock=SystemClock())
+    site.loop = site.new_loop()
+    await site.look()
+    await scanned(site, "discover-lan-2", host(5), host(6))
+    assert repository.branches[BRANCH].target != first
+    assert "trouble" not in (await report(site))["proposal"]
+
+
+THEIRS = {
+    "a person's": ("Ann <ann@example.org>", b"", b"mine\n"),
+    "a person's, in the engine's words": ("Ann <ann@example.org>", b"", b"Discovery lan: 1 new\n"),
+    "words that are no UTF-8": (COMMITTER, b"", b"Mine \xff\xfe\n"),
+    "an encoding that nobody knows": (COMMITTER, b"encoding nonsense\n", b"Mine \xc3\x28\n"),
+    "what git's checks refuse": ("Ann ann@example.org>", b"", b"mine\n"),
+}
+
+
+@ONE_FORGE
+@pytest.mark.parametrize(("who", "encoding", "words"), THEIRS.values(), ids=THEIRS)
+async def test_a_branch_that_was_there_before_the_engine_is_left_alone(
+    site: Told, who: str, encoding: bytes, words: bytes
+) -> None:
+    """Whoever may push may push that name first, and any commit."""
+    head = site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN})
+    await site.look()
+    repository = pygit2.Repository(str(site.source))
+    lines = [f"tree {repository[head].peel(pygit2.Tree).id}", f"parent {head}", f"author {who} 1 +0000"]
+    data = "\n".join([*lines, f"committer {who} 1 +0000\n"]).encode() + encoding + b"\n" + words
+    tip = str(repository.odb.write(pygit2.enums.ObjectType.COMMIT, data))
+    (site.source / "refs/heads/opsconductor").mkdir(exist_ok=True)
+    (site.source / f"refs/heads/{BRANCH}").write_text(f"{tip}\n")
+    await scanned(site, "discover-lan-1", host(5))
+    assert (site.source / f"refs/heads/{BRANCH}").read_text() == f"{tip}\n"
+    assert "are not the engine's" in (await report(site))["proposal"]["trouble"]
 
 
 async def test_a_discovery_that_is_removed_or_moved_leaves_no_branch_behind(site: Told) -> None:
