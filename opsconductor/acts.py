@@ -53,6 +53,19 @@ class Act:
         return shlex.join(("opsconductor", *self.words))
 
 
+def plain_secrets(known: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """The params that are secrets by their schemas in `known` and would stand in git as they are."""
+    return [
+        name
+        for name, value in given.items()
+        if known.get(name, {}).get("secret") is True and not (value is None or _names_a_credential(value))
+    ]
+
+
+def _names_a_credential(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"credentialRef", "field"}
+
+
 def act_name(about: str, now: datetime, chance: str | None = None) -> str:
     """A name nobody else gives: what it is about, when, and chance. At most 63 characters."""
     stamp = now.strftime("%Y%m%dt%H%M%Sz")

@@ -55,6 +55,7 @@ def prepare_change(sight: Sight, asked: Data) -> Found:
 
 def prepare_request(sight: Sight, asked: Data) -> Found:
     spec = acts.because(_spec(sight, asked), _line(asked.get("reason", ""), "reason", most=1_000))
+    _refuse_plain_secrets(sight, spec)
     about = str(spec.get("jobRef") or spec.get("workflowRef") or spec["action"])
     act = acts.Act("RunRequest", acts.act_name(about, sight.now), spec, acts.words(spec) if _has_words(spec) else ())
     faults = read(act.text.encode(), act.path).findings
@@ -193,10 +194,25 @@ def _has_words(spec: acts.Spec) -> bool:
     return True
 
 
+def _asked_for(catalog: Catalog, spec: acts.Spec) -> Any:
+    return catalog.jobs.get(spec.get("jobRef", "")) or catalog.workflows.get(spec.get("workflowRef", ""))
+
+
+def _refuse_plain_secrets(sight: Sight, spec: acts.Spec) -> None:
+    """The engine would refuse it as well, once it is in the history of git for good."""
+    document = _asked_for(sight.readable(sight.head()), spec)
+    if document is not None and (plain := acts.plain_secrets(document.spec.params, spec.get("params", {}))):
+        raise NoAnswer(
+            "invalidArguments",
+            f"{', '.join(map(repr, plain))}: a secret never stands in git; "
+            "name the Credential that holds it: {credentialRef: NAME, field: FIELD}",
+        )
+
+
 def _notes(sight: Sight, spec: acts.Spec) -> list[str]:
     """What a person should know before pushing it."""
     catalog: Catalog = sight.readable(sight.head())
-    document: Any = catalog.jobs.get(spec.get("jobRef", "")) or catalog.workflows.get(spec.get("workflowRef", ""))
+    document = _asked_for(catalog, spec)
     if document is None:
         return []
     given, known = spec.get("params", {}), document.spec.params

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from opsconductor import exits
-from opsconductor.acts import Act, act_name, because, cancelled, started
+from opsconductor.acts import Act, act_name, because, cancelled, plain_secrets, started
 from opsconductor.cli.options import BranchOption, OutputOption, RemoteOption, RepoOption, StateOption
 from opsconductor.cli.output import Table, check_format, show
 from opsconductor.exits import UsageError
@@ -298,7 +298,7 @@ def _check_texts(workspace: "Workspace", job: str, given: list[str]) -> None:
     known = meant.spec.params if meant is not None else {}
     for text in given:
         name, value = _param(text)
-        if known.get(name, {}).get("secret") is True and not (value is None or _names_a_credential(value)):
+        if plain_secrets(known, {name: value}):
             takes = f"-p '{name}={{credentialRef: NAME, field: FIELD}}'"
             raise UsageError(
                 f"{name!r} is a secret and never stands in git: name the Credential that holds it: {takes}"
@@ -308,10 +308,6 @@ def _check_texts(workspace: "Workspace", job: str, given: list[str]) -> None:
         if known.get(name, {}).get("type") == "string" and read_otherwise:
             quoted = f"""-p '{name}="{plain}"'"""
             raise UsageError(f"-p {text}: {name!r} is text, and this is read as {_kind(value)}; quote it: {quoted}")
-
-
-def _names_a_credential(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"credentialRef", "field"}
 
 
 def _kind(value: Any) -> str:

@@ -24,7 +24,11 @@ FAILS = job(
     "- {id: before, run: 'i=0; while [ $i -lt 300 ]; do echo \"line $i\"; i=$((i+1)); done'}\n"
     '- {id: breaks, run: \'printf "%b\\\\n" "' + HOSTILE.replace("\x1b", "\\\\033") + "\" >&2; exit 7'}",
 )
-GREET = job("greet", "- {id: greet, run: 'echo hello'}", "params: {who: {type: string, required: true}}")
+GREET = job(
+    "greet",
+    "- {id: greet, run: 'echo hello'}",
+    "params: {who: {type: string, required: true}, pw: {type: string, secret: true}}",
+)
 NIGHTLY = schedule("nightly", "greet", 'cron: "30 2 * * *", timeZone: Europe/Berlin, params: {who: x}')
 KEY = credential("key", "type: password, from: {env: OPSCONDUCTOR_SECRET_KEY}")
 TOOLS = {
@@ -279,6 +283,7 @@ async def test_hostile_arguments_are_refused_in_words(here: Site) -> None:
             ("next_fires", {"within": "900d"}, "tooLarge"),
             ("why", {"schedule": "nightly", "instant": "yesterday"}, "invalidArguments"),
             ("prepare_request", {"job": "greet", "run": "x"}, "invalidArguments"),
+            ("prepare_request", {"job": "greet", "params": {"who": "x", "pw": "hunter2"}}, "invalidArguments"),
             ("prepare_request", {"action": "cancel", "run": "x", "params": {"a": 1}}, "invalidArguments"),
             ("prepare_request", {"job": "greet", "params": {"a": "\u202egnp"}}, "invalidArguments"),
         ):
