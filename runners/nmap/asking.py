@@ -12,10 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from engine.discovery.seen import LONGEST_CERTIFICATE, Answer, Service, host_key, names_of
 from runners.connections import Answered
 from runners.connections.overrdp import request as rdp_request
 from runners.connections.overrdp import said as rdp_said
+
+log = structlog.get_logger(__name__)
 
 PATIENCE = 15.0
 """Seconds for one port."""
@@ -38,10 +42,14 @@ _IDENTIFY = (
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a port said: the connection that answers there, if any, and what software it says that it is."""
+    """What a port said: the connection that answers there, if any, and what software it says that it is.
+
+    `trouble` is a line for the log, where what it said could not be looked at.
+    """
 
     answer: Answer | None = None
     product: str = ""
+    trouble: str | None = None
 
 
 async def told(address: str, service: Service, names: tuple[str, ...]) -> Told:
@@ -51,6 +59,9 @@ async def told(address: str, service: Service, names: tuple[str, ...]) -> Told:
             return await _told(address, service, names)
     except (TimeoutError, OSError, ssl.SSLError, ValueError, asyncio.IncompleteReadError, struct.error):
         return Told()
+    except Exception as error:  # what a stranger's port says must not end the scan of all the others
+        log.exception("a bug of ours: what a port says cannot be read", address=address, port=service.port)
+        return Told(trouble=f"port {service.port} of {address}: an error of ours: {type(error).__name__}")
 
 
 async def _told(address: str, service: Service, names: tuple[str, ...]) -> Told:
@@ -167,7 +178,7 @@ def _names_in(der: bytes) -> tuple[str, ...]:
             named = alternative.get_values_for_type(x509.DNSName)
         except x509.ExtensionNotFound:
             named = []
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         return ()
     return names_of((*named[:64], *common[:4]))
 

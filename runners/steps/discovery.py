@@ -122,6 +122,8 @@ class _Scanning:
         for number, service in enumerate(services[:ANSWERS]):
             async with self._turns:
                 found = await told(host.address, service, names)
+            if found.trouble is not None:
+                self._say(found.trouble)
             if found.answer is not None:
                 answers.append(found.answer)
             if found.product and not service.product:

@@ -140,6 +140,8 @@ class _Reading:
 
     async def _answer(self, address: str, way: str, port: int, names: tuple[str, ...]) -> Answer | None:
         found = await told(address, Service(port), names)
+        if found.trouble is not None:
+            self._say(found.trouble)
         return found.answer if found.answer is not None and found.answer.kind == way else None
 
     def _told(self, hosts: Sequence[SeenHost], read: Listing) -> Outcome:
