@@ -28,12 +28,16 @@ _OWN_PAGES = {"Job": "jobs", "Target": "targets"}
 def context_of(
     event: Event, about: tuple[Subject, ...], run: RunView | None, catalog: Catalog, pages: str | None
 ) -> dict[str, Any]:
-    """What a template sees of one event. `pages` is the dashboard's address, where others can open it."""
+    """What a template sees of one event. `pages` is the dashboard's address, where others can open it.
+
+    What is told of one target of a run is told with the cause that this target has, and with no other's.
+    """
+    target = event.name if event.kind == "Target" else None
     return {
         "event": _event(event),
-        "run": None if run is None else _run(run),
+        "run": None if run is None else _run(run, target),
         "job": _job(about, catalog, run),
-        "targets": [] if run is None else _targets(run),
+        "targets": [] if run is None else _targets(run, target),
         "links": _links(event, about, None if pages is None else pages.rstrip("/")),
         "events": [],
         "types": {},
@@ -105,13 +109,13 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _run(run: RunView) -> dict[str, Any]:
+def _run(run: RunView, target: str | None) -> dict[str, Any]:
     return {
         "id": str(run.id),
         "job": run.job,
         "workflow": run.workflow,
         "state": str(run.state),
-        "why": _why(run),
+        "why": _why(run) if target is None else _why_on(run, target),
         "reason": run.reason,
         "message": _cut(run.message, _LONGEST),
         "commit": run.commit,
@@ -129,14 +133,26 @@ def _run(run: RunView) -> dict[str, Any]:
 def _why(run: RunView) -> str | None:
     """The nearest to a cause that is known, in a line: the first step that went wrong, else what the run says."""
     for place in run.results:
-        step = _worst(place)
-        if step is not None:
-            where = "" if place.name == RUNNER else f" on {place.name}"
-            return f"step {step.id}{where}: {_cut(step.error, 300) or _ended(step)}"
+        if (said := _went_wrong(place)) is not None:
+            return said
     nodes = [node.id for node in run.nodes if node.state.value in ("failed", "timedOut", "unknown")]
     if nodes:
         return f"node {nodes[0]} {run.state.value if len(nodes) == 1 else f'and {len(nodes) - 1} more'}"
     return _cut(run.message or run.reason, 300)
+
+
+def _why_on(run: RunView, target: str) -> str | None:
+    """As `_why`, of one target. What went wrong on another is no cause of what happened to it."""
+    found = (_went_wrong(place) or _cut(place.reason, 300) for place in run.results if place.name == target)
+    return next(found, None)
+
+
+def _went_wrong(place: TargetView) -> str | None:
+    step = _worst(place)
+    if step is None:
+        return None
+    where = "" if place.name == RUNNER else f" on {place.name}"
+    return f"step {step.id}{where}: {_cut(step.error, 300) or _ended(step)}"
 
 
 def _ended(step: StepView) -> str:
@@ -153,9 +169,11 @@ def _is_bad(place: TargetView) -> bool:
     return place.name != RUNNER and place.state not in (None, StepState.RUNNING, *_GOOD)
 
 
-def _targets(run: RunView) -> list[dict[str, Any]]:
-    """Those where it did not go well; a job without targets has one, without a name, where it did not."""
+def _targets(run: RunView, first: str | None) -> list[dict[str, Any]]:
+    """Those where it did not go well; a job without targets has one, without a name, where it did not. `first`: the
+    one that is told of."""
     bad = [place for place in run.results if _is_bad(place) or (place.name == RUNNER and _worst(place) is not None)]
+    bad.sort(key=lambda place: place.name != first)
     return [_target(place) for place in bad[:MOST_TARGETS]]
 
 

@@ -129,7 +129,8 @@ def _of_run(event: Mapping[str, Any], run: Mapping[str, Any], targets: Any) -> I
         names = [one["name"] for one in targets if one["name"]][:_NAMED]
         more = run["failed"] - len(names)
         yield f"On {run['failed']} of {run['targets']} targets: {', '.join(names)}{f' and {more} more' if more else ''}"
-    tail = next((one["tail"] for one in targets if one.get("tail")), None)
+    told_of = [one for one in targets if event["kind"] != "Target" or one["name"] == event["name"]]
+    tail = next((one["tail"] for one in told_of if one.get("tail")), None)
     if tail and not good:
         yield "Output:"
         yield from (f"  {line}" for line in tail.strip().splitlines()[-5:])
