@@ -35,7 +35,7 @@ def program(cel: str) -> Any:
 def run(
     cel: str,
     values: Mapping[str, Any],
-    functions: Mapping[str, Callable[[], bool]],
+    functions: Mapping[str, Callable[..., object]],
     references: Iterable[tuple[str, ...]] = (),
 ) -> Any:
     """What the expression gives, in the library's types. Raises ExpressionError.
@@ -43,8 +43,12 @@ def run(
     `references` are the member paths that it reads, by which an error can say which value was none of that kind.
     """
     try:
-        context = _library().Context(variables=dict(values), functions=dict(functions))
-        return program(cel).execute(context)
+        text = _Text()
+        context = _library().Context(variables=dict(values), functions={"string": text, **functions})
+        found = program(cel).execute(context)
+        if text.failed is not None:
+            raise ExpressionError(f"'{short(cel)}': {text.failed}", 0, len(cel))
+        return found
     except ExpressionError:
         raise
     except KeyError as problem:
@@ -56,6 +60,22 @@ def run(
         raise _panic(problem, cel) from None
 
 
+class _Text:
+    """string() of what the library's own does not know: the specification has booleans too.
+
+    What it cannot do is told afterwards: of what is raised here, the library writes a line of its own to stderr.
+    """
+
+    def __init__(self) -> None:
+        self.failed: str | None = None
+
+    def __call__(self, value: Any) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        self.failed = f"string() makes no text of {_KINDS.get(type(value), 'a map')}"
+        return ""
+
+
 def _explained(message: str, references: Iterable[tuple[str, ...]], values: Mapping[str, Any]) -> str:
     """The library's message without its advice about its own functions."""
     if message.startswith("No such overload"):
@@ -63,9 +83,13 @@ def _explained(message: str, references: Iterable[tuple[str, ...]], values: Mapp
             if (why := _without_field(path, values)) is not None:
                 return f"the types do not fit: {why}"
         return "the types do not fit; nothing is converted unasked (int(x), double(x), string(x) do), null has no order"
+    if (refused := _NO_CONVERSION.match(message)) is not None:
+        return f"{refused[1]}() makes nothing of the value that it is given"
     return message.partition(". Check ")[0].partition("\n")[0]
 
 
+# Names were checked before: what is "undefined" here is there, but not for such a value.
+_NO_CONVERSION = re.compile(r"Undefined variable or function: '(int|uint|double|string|bytes|duration|timestamp)'")
 _KINDS = {type(None): "null", str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
 
 

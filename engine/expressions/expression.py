@@ -6,7 +6,7 @@ comprehension stands inside another, and by `engine.expressions.bounds` (work wi
 that fails raises ExpressionError; it never means false.
 
 Known differences of the library (common-expression-language) from the CEL specification: size() of a string counts
-bytes, string() takes no boolean and no null, and `1.` or `.x` are not read.
+bytes, and `1.` or `.x` are not read. string() of a boolean, which it lacks, is ours.
 """
 
 import json

@@ -79,7 +79,11 @@ _STATES: Mapping[str, frozenset[str]] = {
 }
 _OS = frozenset({"linux", "windows", "network", "other"})
 _CAUSES = frozenset(get_args(CauseKind))
-_CONVERTED = frozenset({"int", "double", "duration", "timestamp"})
+_UNCONVERTED = {
+    "string": _WALKED | NULL,
+    **dict.fromkeys(("int", "uint", "double", "duration", "timestamp"), _WALKED | NULL | BOOL),
+}
+"""What a function that converts makes nothing of."""
 _OF_TEXT = frozenset({"startsWith", "endsWith", "matches", "contains"})
 
 
@@ -264,7 +268,7 @@ class _Inference:
         types = [self.of(part, bound) for part in parts]
         first = types[0] if types else None
         self._always_fails(node)
-        if node.receiver is None and node.name in _CONVERTED and first is not None and first <= _WALKED:
+        if node.receiver is None and first and first <= _UNCONVERTED.get(node.name, ABSENT):
             self._wrong(parts[0], f"{node.name}() makes nothing of {said(first)}", "give it an item of it, or its size")
         elif node.name in _OF_TEXT and first is not None and not first & TEXT:
             self._wrong(

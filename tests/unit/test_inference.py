@@ -52,13 +52,21 @@ def test_what_does_not_fit_by_type_the_library_refuses(operator: str) -> None:
     "form", ["!({})", "size({})", "({}).size()", "({}).x", "({})[0]", "({}).map(x, x)", "({}).matches('a')",
              "({}).startsWith('a')", "({}).contains('a')", "'a'.startsWith({})", "'a'.contains({})", "'a'.endsWith({})",
              "({}) ? 1 : 2", "({}).all(x, true)",
-             "int({})", "double({})", "duration({})", "timestamp({})"]
+             "int({})", "double({})", "duration({})", "timestamp({})", "uint({})", "string({})"]
 )  # fmt: skip
 def test_what_does_not_fit_a_function_the_library_refuses(form: str) -> None:
     for value in VALUES.values():
         cel = form.format(value)
         if infer(compile_text(cel).tree, lambda _: None)[1]:
             assert answer(cel) == "refused", cel
+
+
+@pytest.mark.parametrize(
+    ("cel", "wrong"),
+    [("string(true)", False), ("string(null)", True), ("string([1])", True), ("int(true)", True), ("int('x')", True)],
+)
+def test_what_cannot_be_converted_is_found(cel: str, wrong: bool) -> None:
+    assert bool(infer(compile_text(cel).tree, lambda _: None)[1]) is wrong
 
 
 @pytest.mark.parametrize(
