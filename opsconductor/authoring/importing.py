@@ -15,11 +15,14 @@ from opsconductor.exits import UsageError
 from opsconductor.imports.bounds import MAX_TOGETHER, check_together, too_many
 from opsconductor.imports.drafts import MAX_BYTES, MAX_DRAFTS, MAX_FILES, Draft, Reading, Remark
 from opsconductor.imports.leaving import without
-from opsconductor.imports.written import mark_of, rendered, source_of
+from opsconductor.imports.written import Mark, mark_of, rendered, source_of
 from schemas.paths import is_inside
 from schemas.reader import read
 
-Fate = Literal["new", "changed", "same", "edited", "elsewhere", "gone", "removed"]
+Fate = Literal["new", "changed", "same", "edited", "elsewhere", "taken", "gone", "removed"]
+LEFT: tuple[Fate, ...] = ("edited", "elsewhere", "taken", "gone")
+"""What a file has that is left as it is, and about which a person must decide."""
+STANDARD_INPUT = "-"
 _TRIES = 20
 """How often files that validation refuses are left out, and with them what names them."""
 _IN_PLAIN_TEXT = "OC605"
@@ -52,9 +55,34 @@ class Import:
     @property
     def clean(self) -> bool:
         """Whether all was carried, and nothing of it was left out."""
-        return not any(one.lost for one in self.remarks) and not any(
-            one.fate in ("edited", "elsewhere", "gone") for one in self.files
-        )
+        return not any(one.lost for one in self.remarks) and not any(one.fate in LEFT for one in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose files are whose: the tool, and the words for what was read. Only its own files does an import change."""
+
+    tool: str
+    sources: tuple[str, ...]
+
+    @property
+    def said(self) -> str:
+        """As the first line of a file has it."""
+        return source_of(", ".join(self.sources))
+
+    @property
+    def named(self) -> bool:
+        """Whether the words tell it from any other; `-` is the standard input of every machine."""
+        return STANDARD_INPUT not in self.sources
+
+    def owns(self, mark: Mark) -> bool:
+        return self.named and (mark.tool, mark.source) == (self.tool, self.said)
+
+    def why_not(self, mark: Mark) -> str:
+        """Why a file with this mark is another's."""
+        if (mark.tool, mark.source) == (self.tool, self.said):
+            return "it came from standard input, maybe another machine's; name yours with --source NAME"
+        return f"it came from {mark.tool} {mark.source}, and not from {self.said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +143,22 @@ def fits_together(found: Mapping[str, bytes]) -> None:
 
 
 def prepared(into: Into, reading: Reading, sources: Sequence[str], *, force: bool, prune: bool) -> Import:
-    """What is to be done. The words of the call for what was read stand in the first line of each file.
+    """What is to be done. The words for what was read stand in the first line of each file.
 
-    What `validate` would refuse is not among it, and neither is a secret in plain text; both are remarks.
+    What `validate` would refuse is not among it, and neither is a secret in plain text; both are remarks. Raises
+    UsageError where it is too much, and where standard input without a name is to remove files.
     """
+    origin = Origin(into.tool, tuple(sources))
+    if prune and not origin.named:
+        raise UsageError("--prune with standard input: name it with --source NAME; '-' is that of every machine")
     if len(reading.drafts) > MAX_DRAFTS:
         raise UsageError(f"more than {MAX_DRAFTS:,} files to write; import the parts")
     check_together(draft.documents for draft in reading.drafts)
-    source = ", ".join(sources)
     there, documents = _there(into)
     remarks = [*reading.remarks]
     drafts = tuple(one for one in reading.drafts if not (one.if_missing and _elsewhere(one, into, documents)))
     for _ in range(_TRIES):
-        files, found = _brought(into, drafts, source, there, documents, force=force)
+        files, found = _brought(into, drafts, origin, there, documents, force=force)
         refused = found | _judged(into, files)
         if not refused:
             break
@@ -136,7 +167,7 @@ def prepared(into: Into, reading: Reading, sources: Sequence[str], *, force: boo
         gone = {_identity(one) for path in refused for one in placed[path].documents}
         drafts = tuple(without(one, gone) for one in drafts if one.path not in refused)
     wanted = {f"{into.folder}/{draft.path}" for draft in drafts}
-    files += _stale(into, source, there, wanted, prune=prune)
+    files += _stale(into, origin, there, wanted, prune=prune)
     return Import(into.root, tuple(sorted(files, key=lambda one: one.path)), tuple(sorted(set(remarks))))
 
 
@@ -178,7 +209,7 @@ def _there(into: Into) -> tuple[dict[str, bytes], dict[str, tuple[str, Any]]]:
 def _brought(
     into: Into,
     drafts: Sequence[Draft],
-    source: str,
+    origin: Origin,
     there: Mapping[str, bytes],
     documents: Mapping[str, tuple[str, Any]],
     *,
@@ -193,7 +224,7 @@ def _brought(
             refused[draft.path] = (why, "divide it, or write it by hand")
             continue
         try:
-            data = rendered(draft, into.tool, source)
+            data = rendered(draft, origin.tool, ", ".join(origin.sources))
         except NotFormatted as error:
             refused[draft.path] = (str(error), "write the document by hand")
             continue
@@ -202,21 +233,28 @@ def _brought(
         elif (elsewhere := _elsewhere(draft, into, documents)) is not None:
             files += [] if elsewhere.same else [Brought(path, "elsewhere", None, data, elsewhere.why)]
         else:
-            files.append(_fate(path, data, there.get(path), force=force))
+            brought = _fate(path, data, there.get(path), origin, force=force)
+            files += [] if brought.fate == "taken" and draft.if_missing else [brought]
     return files, refused
 
 
-def _fate(path: str, data: bytes, before: bytes | None, *, force: bool) -> Brought:
+def _fate(path: str, data: bytes, before: bytes | None, origin: Origin, *, force: bool) -> Brought:
     if before is None:
         return Brought(path, "new", None, data)
-    if before.replace(b"\r\n", b"\n") == data:
-        return Brought(path, "same", before, data)
     mark = mark_of(before)
-    if force or (mark is not None and mark.unedited):
-        return Brought(path, "changed", before, data)
-    if mark is not None and before.split(b"\n", 1)[1:] == data.split(b"\n", 1)[1:]:
+    if mark is not None and _below_the_mark(before) == _below_the_mark(data):
         return Brought(path, "same", before, data)
+    if force:
+        return Brought(path, "changed", before, data)
+    if mark is not None and not origin.owns(mark):
+        return Brought(path, "taken", before, data, f"{origin.why_not(mark)}; --force writes over it")
+    if mark is not None and mark.unedited:
+        return Brought(path, "changed", before, data)
     return Brought(path, "edited", before, data, "it was edited since; --force gives the changes up")
+
+
+def _below_the_mark(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n").partition(b"\n")[2]
 
 
 def _elsewhere(draft: Draft, into: Into, documents: Mapping[str, tuple[str, Any]]) -> _Elsewhere | None:
@@ -249,7 +287,7 @@ def _refusal(draft: Draft, message: str, hint: str) -> Remark:
 
 
 def _stale(
-    into: Into, source: str, there: Mapping[str, bytes], wanted: Collection[str], *, prune: bool
+    into: Into, origin: Origin, there: Mapping[str, bytes], wanted: Collection[str], *, prune: bool
 ) -> list[Brought]:
     """Files that an earlier import of the same source wrote, and this one does not."""
     found = []
@@ -257,11 +295,16 @@ def _stale(
         if path in wanted or PurePosixPath(into.folder) not in PurePosixPath(path).parents:
             continue
         mark = mark_of(data)
-        if mark is None or (mark.tool, mark.source) != (into.tool, source_of(source)):
+        if mark is None or (mark.tool, mark.source) != (origin.tool, origin.said):
             continue
-        if mark.unedited and prune:
+        if not origin.named:
+            found.append(
+                Brought(path, "gone", data, None, f"what was read now does not have it; {origin.why_not(mark)}")
+            )
+        elif mark.unedited and prune:
             found.append(Brought(path, "removed", data))
         else:
+            shown = ", ".join(origin.sources)
             why = "--prune removes it" if mark.unedited else "it was edited since, so nothing removes it but you"
-            found.append(Brought(path, "gone", data, None, f"what it came from is no longer in {source}; {why}"))
+            found.append(Brought(path, "gone", data, None, f"what it came from is no longer in {shown}; {why}"))
     return found

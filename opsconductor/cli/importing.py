@@ -26,6 +26,10 @@ _Force = Annotated[bool, typer.Option("--force", help="Write over files that wer
 _Prune = Annotated[
     bool, typer.Option("--prune", help="Remove unedited files of an earlier import that nothing stands for any more.")
 ]
+_Source = Annotated[
+    str | None,
+    typer.Option("--source", metavar="NAME", help="What to call what is read, in the files; needed to follow -."),
+]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")]
 _Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or json.")]
 _UNITS = (".timer", ".service", ".conf")
@@ -78,6 +82,7 @@ def crontab(
     ] = "localhost",
     to: _To = None,
     repo: _Repo = Path(),
+    source: _Source = None,
     force: _Force = False,
     prune: _Prune = False,
     dry_run: _DryRun = False,
@@ -90,7 +95,7 @@ def crontab(
         raise UsageError("--user is for crontabs without a user column; with --system each line names its user")
     settings = Settings(_zone(time_zone), tuple(target), system=system, user=user, mail_server=mail_server)
     reading = read(_contents(files), settings)
-    return _brought("crontab", reading, files, to, repo, force, prune, dry_run, output)
+    return _brought("crontab", reading, [source] if source else files, to, repo, force, prune, dry_run, output)
 
 
 def systemd(
@@ -102,6 +107,7 @@ def systemd(
     time_zone: _Zone = None,
     to: _To = None,
     repo: _Repo = Path(),
+    source: _Source = None,
     force: _Force = False,
     prune: _Prune = False,
     dry_run: _DryRun = False,
@@ -111,7 +117,7 @@ def systemd(
     from opsconductor.imports.systemd import Settings, read
 
     reading = read(_contents(files, _UNITS), Settings(_zone(time_zone), tuple(target), of_user=user))
-    return _brought("systemd", reading, files, to, repo, force, prune, dry_run, output)
+    return _brought("systemd", reading, [source] if source else files, to, repo, force, prune, dry_run, output)
 
 
 def ansible(
@@ -120,6 +126,7 @@ def ansible(
     login: _Login = None,
     to: _To = None,
     repo: _Repo = Path(),
+    source: _Source = None,
     force: _Force = False,
     prune: _Prune = False,
     dry_run: _DryRun = False,
@@ -129,7 +136,7 @@ def ansible(
     from opsconductor.imports.ansible import Settings, read
 
     reading = read(_contents(files), Settings(login, _contents(known_hosts), files))
-    return _brought("ansible", reading, files, to, repo, force, prune, dry_run, output)
+    return _brought("ansible", reading, [source] if source else files, to, repo, force, prune, dry_run, output)
 
 
 def rundeck(
@@ -141,6 +148,7 @@ def rundeck(
     ] = "localhost",
     to: _To = None,
     repo: _Repo = Path(),
+    source: _Source = None,
     force: _Force = False,
     prune: _Prune = False,
     dry_run: _DryRun = False,
@@ -150,7 +158,7 @@ def rundeck(
     from opsconductor.imports.rundeck import Settings, read
 
     reading = read(_contents(files, (".yaml", ".yml")), Settings(_zone(time_zone), tuple(target), mail_server))
-    return _brought("rundeck", reading, files, to, repo, force, prune, dry_run, output)
+    return _brought("rundeck", reading, [source] if source else files, to, repo, force, prune, dry_run, output)
 
 
 def ssh_config(
@@ -159,6 +167,7 @@ def ssh_config(
     login: _Login = None,
     to: _To = None,
     repo: _Repo = Path(),
+    source: _Source = None,
     force: _Force = False,
     prune: _Prune = False,
     dry_run: _DryRun = False,
@@ -168,7 +177,7 @@ def ssh_config(
     from opsconductor.imports.sshhosts import Settings, read
 
     reading = read(_contents(files), Settings(login, _contents(known_hosts)))
-    return _brought("ssh-config", reading, files, to, repo, force, prune, dry_run, output)
+    return _brought("ssh-config", reading, [source] if source else files, to, repo, force, prune, dry_run, output)
 
 
 def _brought(
@@ -199,18 +208,20 @@ def _brought(
 
 
 def _tell(made: "Import", *, would: bool) -> None:
+    from opsconductor.authoring.importing import LEFT
+
     for remark in made.remarks:
         sort = "not carried: " if remark.lost else "note: "
         typer.echo(printable(f"{remark.place.file}:{remark.place.line}: {sort}{remark.what}"))
         if remark.hint:
             typer.echo(printable(f"    hint: {remark.hint}"))
     for one in made.files:
-        if one.fate in ("edited", "elsewhere", "gone"):
+        if one.fate in LEFT:
             typer.echo(printable(f"{one.path}: left as it is: {one.why}"))
         if one.fate == "edited":
             typer.echo(printable(one.difference()))
     counts = {fate: sum(one.fate == fate for one in made.files) for fate in ("new", "changed", "same", "removed")}
-    left = sum(one.fate in ("edited", "elsewhere", "gone") for one in made.files)
+    left = sum(one.fate in LEFT for one in made.files)
     lost = sum(one.lost for one in made.remarks)
     said = ", ".join(
         f"{count} {word}"

@@ -1,5 +1,6 @@
 """`import`: again and again into one checkout, next to what people edit."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,52 @@ def test_files_of_another_source_are_not_touched(checkout: Path) -> None:
     (checkout / "other").write_text("0 6 * * * /opt/bin/second\n")
     assert call(["import", "crontab", "--time-zone", "UTC", "--prune", "other"]) == 0
     assert (checkout / "definitions/crontab/first.yaml").exists()
+
+
+def test_a_file_that_another_source_wrote_is_left_as_it_is(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alice and Bob each have a backup.sh: nobody's Job goes away without a word."""
+    crontab(checkout, "0 1 * * * /opt/backup.sh\n", "--user", "alice")
+    file = checkout / "definitions/crontab/backup.yaml"
+    before = file.read_bytes()
+    (checkout / "bob").write_text("0 2 * * * /opt/backup.sh\n")
+    bobs = ["import", "crontab", "--time-zone", "UTC", "--user", "bob", "bob"]
+    assert call(bobs) == 1
+    said = capsys.readouterr().out
+    assert 'backup.yaml: left as it is: it came from crontab "crontab", and not from "bob"; --force writes' in said
+    assert file.read_bytes() == before
+    assert call([*bobs, "--force"]) == 0
+    assert "become: bob" in file.read_text()
+
+
+def from_standard_input(monkeypatch: pytest.MonkeyPatch, text: str, *options: str) -> int:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    return call(["import", "crontab", "--time-zone", "UTC", *options, "-"])
+
+
+def test_standard_input_is_anybodys_until_it_is_named(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`crontab -l | ...` on a second machine changes and removes nothing of the first one's."""
+    file = checkout / "definitions/crontab/first.yaml"
+    assert from_standard_input(monkeypatch, LINE) == 0
+    before = file.read_bytes()
+    assert from_standard_input(monkeypatch, LINE.replace("5", "6")) == 1
+    assert "first.yaml: left as it is: it came from standard input, maybe another" in capsys.readouterr().out
+    assert from_standard_input(monkeypatch, "0 6 * * * /opt/second\n") == 1
+    assert "first.yaml: left as it is: what was read now does not have it; it came" in capsys.readouterr().out
+    assert from_standard_input(monkeypatch, "0 6 * * * /opt/second\n", "--prune") == 2
+    assert "--source NAME" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
+def test_a_named_source_is_followed_from_wherever_it_is_read(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = checkout / "definitions/crontab/first.yaml"
+    assert from_standard_input(monkeypatch, LINE, "--source", "web-01") == 0
+    assert file.read_text().startswith('# Imported from crontab "web-01", as ')
+    assert from_standard_input(monkeypatch, LINE.replace("5", "6"), "--source", "web-01") == 0
+    assert "cron: 0 6 * * 1" in file.read_text()
+    assert crontab(checkout, "0 6 * * * /opt/second\n", "--source", "web-01", "--prune") == 0
+    assert not file.exists()
 
 
 def test_documents_that_a_person_moved_are_not_made_twice(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
