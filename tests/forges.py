@@ -14,8 +14,9 @@ What they check was read from, and is to be compared with:
 - Pull requests: `GET|POST /repos/{owner}/{repo}/pulls` (`state`, `head` as owner:branch, `base`; `title`, `head`,
   `base`, `body`) and `PATCH …/pulls/{n}` of the same description, which answers 422 where one is open already, and
   passes over a `head` without an owner; `GET|POST /projects/:id/merge_requests`, `PUT …/{iid}` of
-  doc/api/merge_requests.md, 409 where one is open; Gitea's `GET /repos/{owner}/{repo}/pulls/{base}/{head}`, 404 where
-  none is open, and 409.
+  doc/api/merge_requests.md and lib/api/merge_requests.rb, those of forks among them, 409 where one is open; Gitea's
+  routers/api/v1/repo/pull.go: `GET /repos/{owner}/{repo}/pulls` knows no filter by head, and `limit` is 50 at most;
+  `GET …/pulls/{base}/{head}` gives the first that there ever was, closed or not (GetPullRequestByBaseHeadInfo), 409.
 - Gitea: `POST /repos/{owner}/{repo}/statuses/{sha}` (`CreateStatusOption`: context, description, state, target_url),
   issue comments: templates/swagger/v1_json.tmpl; `Authorization: token …`.
 """
@@ -68,7 +69,7 @@ class Forge:
     mine: str = "opsconductor-bot"
     may_comment: bool = True
     pulls: list[dict[str, Any]] = field(default_factory=list)
-    """Pull requests as they are: number, state, head, base, title, body."""
+    """Pull requests as they are: number, state, head, base, title, body; `of` is the fork that the head is in."""
     commits: set[str] = field(default_factory=lambda: {COMMIT})
 
     @property
@@ -115,10 +116,13 @@ class Forge:
                 return self._edit(number, asked.body)
             case "GET", ["pulls"] if self.provider == "github":
                 owner, _, head = asked.query.get("head", "").rpartition(":")
-                place = (head if owner else None, asked.query.get("base"))
-                return Said(200, [self._pull(one) for one in self._open(*place)][: int(asked.query["per_page"])])
+                found = self._open(head if owner else None, asked.query.get("base"))
+                return self._listed(asked, [one for one in found if not owner or self._of(one).startswith(f"{owner}/")])
+            case "GET", ["pulls"]:
+                return self._listed(asked, self._open(None, asked.query.get("base_branch")))
             case "GET", ["pulls", base, *head] if self.provider == "gitea":
-                found = self._open(unquote("/".join(head)), unquote(base))
+                named = (unquote("/".join(head)), unquote(base), self.repository)
+                found = [one for one in self.pulls if (one["head"], one["base"], self._of(one)) == named]
                 return Said(200, self._pull(found[0])) if found else Said(404, {"message": "not found"})
             case "POST", ["pulls"]:
                 return self._open_pull(asked.body, {"title", "head", "base", "body"}, "body")
@@ -128,19 +132,38 @@ class Forge:
                 return Said(404, {"message": "Not Found"})
 
     def _open(self, head: str | None, base: str | None) -> list[dict[str, Any]]:
-        """Those that are open, of these branches where they are named."""
+        """Those that are open, the newest first, of these branches where they are named, in whichever repository."""
         return [
             one
             for one in reversed(self.pulls)
             if one["state"] == "open" and head in (None, one["head"]) and base in (None, one["base"])
         ]
 
+    def _of(self, one: Mapping[str, Any]) -> str:
+        return str(one.get("of", self.repository))
+
+    def _listed(self, asked: Asked, found: list[dict[str, Any]]) -> Said:
+        """One page of them."""
+        most = min(int(asked.query.get("per_page") or asked.query.get("limit") or 30), 50)
+        page = int(asked.query.get("page", 1))
+        return Said(200, [self._pull(one) for one in found[(page - 1) * most : page * most]])
+
     def _pull(self, one: Mapping[str, Any]) -> dict[str, Any]:
+        known = {key: one[key] for key in ("number", "state", "title", "body")}
         if self.provider == "gitlab":
             state = "opened" if one["state"] == "open" else one["state"]
             branches = {"source_branch": one["head"], "target_branch": one["base"]}
-            return {"iid": one["number"], "state": state, **branches, "title": one["title"]}
-        return {**one, "head": {"ref": one["head"]}, "base": {"ref": one["base"]}}
+            projects = {"source_project_id": 9 if "of" in one else 1, "target_project_id": 1}
+            text = {"title": one["title"], "description": one["body"]}
+            return {"iid": one["number"], "state": state, **branches, **projects, **text}
+        ends = {"head": (one["head"], self._of(one)), "base": (one["base"], self.repository)}
+        return known | {end: {"ref": ref, "repo": {"full_name": name}} for end, (ref, name) in ends.items()}
+
+    def opened(self, head: str, base: str = "main", body: str = "theirs", **more: str) -> dict[str, Any]:
+        """Somebody opened one."""
+        made = {"number": 7 + len(self.pulls), "state": "open", "head": head, "base": base}
+        self.pulls.append({**made, "title": "theirs", "body": body, **more})
+        return self.pulls[-1]
 
     def _open_pull(self, body: Any, known: set[str], text: str) -> Said:
         if set(body) != known or len(body["title"]) > 255 or len(body[text]) > 65_536:
@@ -148,7 +171,7 @@ class Forge:
         if not self.may_comment:
             return Said(403, {"message": "Resource not accessible by personal access token"})
         head, base = (body.get(name) or body.get(other) for name, other in _BRANCHES)
-        if self._open(head, base):
+        if any("of" not in one for one in self._open(head, base)):
             return Said(422 if self.provider == "github" else 409, {"message": "A pull request already exists"})
         made = {"number": 7 + len(self.pulls), "state": "open", "head": head, "base": base, "title": body["title"]}
         self.pulls.append({**made, "body": body[text]})
@@ -221,7 +244,7 @@ class Forge:
                 return self._set_gitlab_status(asked.body, commit)
             case "GET", ["merge_requests"]:
                 found = self._open(asked.query.get("source_branch"), asked.query.get("target_branch"))
-                return Said(200, [self._pull(one) for one in found])
+                return self._listed(asked, found)
             case "POST", ["merge_requests"]:
                 known = {"title", "source_branch", "target_branch", "description"}
                 return self._open_pull(asked.body, known, "description")

@@ -2,12 +2,14 @@
 
 - GitHub, "List pull requests", "Create", "Update": <https://docs.github.com/en/rest/pulls/pulls>.
 - GitLab, "List project merge requests", "Create MR", "Update MR": <https://docs.gitlab.com/api/merge_requests/>.
-- Gitea and Forgejo, `repoGetPullRequestByBaseHead`, `repoCreatePullRequest`, `repoEditPullRequest`: `/swagger.v1.json`
-  of any installation.
+- Gitea and Forgejo, `repoListPullRequests`, `repoCreatePullRequest`, `repoEditPullRequest`: `/swagger.v1.json` of any
+  installation. `repoGetPullRequestByBaseHead` is of no use: it gives the first that there ever was, closed or not.
+
+Whoever may fork a repository may open one from a branch of the same name: only one from the repository itself is ours.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,7 +21,16 @@ from runners.secrets import Opened, Sealed
 from runners.steps.exchange import Answer
 
 _MOST_REDIRECTS = 3
-_WHOLE = 1
+_PAGES, _AT_ONCE = 25, 20
+"""Pull requests are looked at so many at a time, and no more pages of them."""
+
+
+class _Over(Exception):  # noqa: N818 - it is named after what happens next
+    """The forge does not say which there are, and this is what becomes of the message."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__()
+        self.delivery = delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +75,35 @@ class _Wanted:
     def _call(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> Call:
         return Call(method, url, headers_of(self.provider, self.token), body)
 
-    @property
-    def finding(self) -> Call:
-        """Asks for the one that is open."""
+    def listing(self, page: int, at_once: int) -> Call:
+        """Asks for some of those that are open. `page` counts from 1; not every forge heeds all that it is told."""
         match self.provider:
             case "github":
                 owner = str(self.settings["repository"]).partition("/")[0]
-                query = {"state": "open", "head": f"{owner}:{self.branch}", "base": self.base, "per_page": _WHOLE}
-                return self._call("GET", f"{self.url}?{urlencode(query)}")
+                query = {"state": "open", "head": f"{owner}:{self.branch}", "base": self.base, "per_page": at_once}
             case "gitlab":
                 named = {"source_branch": self.branch, "target_branch": self.base}
-                return self._call("GET", f"{self.url}?{urlencode({'state': 'opened', **named, 'per_page': _WHOLE})}")
+                query = {"state": "opened", **named, "per_page": at_once}
             case _:
-                return self._call("GET", f"{self.url}/{quote(self.base, safe='')}/{quote(self.branch)}")
+                query = {"state": "open", "base_branch": self.base, "limit": at_once}
+        return self._call("GET", f"{self.url}?{urlencode({**query, 'page': page})}")
 
-    def number_in(self, said: Any) -> int | None:
-        """Its number in what the forge answered; only of this branch into that one: a filter may be passed over."""
-        found = said[0] if isinstance(said, list) and said else said
-        if not isinstance(found, Mapping):
+    def number_in(self, listed: Sequence[Any]) -> int | None:
+        """The number of the first that is open, of this branch of the repository itself into that one."""
+        return next((found for one in listed if (found := self._number(one)) is not None), None)
+
+    def _number(self, one: Any) -> int | None:
+        if not isinstance(one, Mapping):
             return None
         if self.provider == "gitlab":
-            head, base, number = found.get("source_branch"), found.get("target_branch"), found.get("iid")
+            head, base = ((one.get(f"{end}_branch"), one.get(f"{end}_project_id")) for end in ("source", "target"))
+            number = one.get("iid")
         else:
-            head, base, number = _ref(found.get("head")), _ref(found.get("base")), found.get("number")
-        is_open = found.get("state") in ("open", "opened")
-        return number if isinstance(number, int) and is_open and (head, base) == (self.branch, self.base) else None
+            head, base = _place(one.get("head")), _place(one.get("base"))
+            number = one.get("number")
+        is_open = one.get("state") in ("open", "opened")
+        of_these = (head[0], base[0]) == (self.branch, self.base) and head[1] is not None and head[1] == base[1]
+        return number if isinstance(number, int) and is_open and of_these else None
 
     @property
     def opening(self) -> Call:
@@ -106,8 +121,12 @@ class _Wanted:
         return self._call("PATCH", f"{self.url}/{number}", {"title": self.title, "body": self.body})
 
 
-def _ref(place: object) -> object:
-    return place.get("ref") if isinstance(place, Mapping) else None
+def _place(end: object) -> tuple[object, object]:
+    """The branch, and the repository that it is in; nothing where that is gone."""
+    if not isinstance(end, Mapping):
+        return None, None
+    repository = end.get("repo")
+    return end.get("ref"), repository.get("full_name") if isinstance(repository, Mapping) else None
 
 
 class PullRequests:
@@ -124,20 +143,44 @@ class PullRequests:
             return sealed(error)
         title, body = (str(told[name]).replace(token, "***") for name in ("title", "body"))
         wanted = _Wanted(settings, str(told["branch"]), title, body, token)
-        found = await self._asked(wanted.finding, settings)
-        if not isinstance(found, Answer):
-            return found
-        if found.status == 404 and wanted.provider == "gitea":
-            number = None  # there is none, or no such repository: opening one tells
-        elif found.status != 200:
-            return _says(found, settings)
-        else:
-            try:
-                number = wanted.number_in(json.loads(found.body))
-            except ValueError:
-                return Never("what the forge answered is no JSON: is 'url' the address of its API?")
+        try:
+            number = await self._open(wanted, settings)
+        except _Over as over:
+            return over.delivery
         answer = await self._asked(wanted.opening if number is None else wanted.writing(number), settings)
         return _says(answer, settings) if isinstance(answer, Answer) else answer
+
+    async def _open(self, wanted: _Wanted, settings: Mapping[str, Any]) -> int | None:
+        """The number of the one that is open; None where none is. Raises _Over."""
+        for page in range(1, _PAGES + 1):
+            listed = await self._listed(wanted.listing(page, _AT_ONCE), settings)
+            if listed is None:  # texts may be as long as strangers like: none of ours fills an answer alone
+                singles = range((page - 1) * _AT_ONCE + 1, page * _AT_ONCE + 1)
+                listed = [
+                    one
+                    for single in singles
+                    for one in await self._listed(wanted.listing(single, 1), settings) or [None]
+                ]
+            if (number := wanted.number_in(listed)) is not None or not listed:
+                return number
+        return None
+
+    async def _listed(self, call: Call, settings: Mapping[str, Any]) -> list[Any] | None:
+        """One page; None where it is longer than is taken. Raises _Over."""
+        answer = await self._asked(call, settings)
+        if not isinstance(answer, Answer):
+            raise _Over(answer)
+        if answer.status != 200:
+            raise _Over(_says(answer, settings))
+        if not answer.body:
+            return None
+        try:
+            listed = json.loads(answer.body)
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list):
+            raise _Over(Never("what the forge answered is no JSON list: is 'url' the address of its API?"))
+        return listed
 
     async def _asked(self, call: Call, settings: Mapping[str, Any]) -> Answer | Later | Never:
         for _ in range(_MOST_REDIRECTS + 1):

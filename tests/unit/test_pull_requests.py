@@ -37,18 +37,40 @@ async def test_one_is_opened_and_then_written_anew(provider: str) -> None:
 
         pull["state"] = "closed"
         assert await delivered(forge, told()) == Delivered()
+        assert await delivered(forge, told("Discovery lan: 4 new")) == Delivered()
         assert [one["state"] for one in forge.pulls] == ["closed", "open"]
+        assert forge.pulls[1]["title"] == "Discovery lan: 4 new"
 
 
 @PROVIDERS
-async def test_those_of_other_branches_are_left_alone(provider: str) -> None:
+async def test_those_of_others_are_left_alone(provider: str) -> None:
+    """Of other branches, and of the same one in a fork, which whoever may read the repository may open."""
     async with standing_in(provider) as forge:
-        theirs = {"number": 3, "state": "open", "head": "feature", "base": "main", "title": "mine", "body": "mine"}
-        forge.pulls = [dict(theirs)]
-        forge.next = [Said(200, [forge._pull(theirs)])] if provider != "gitea" else []  # a filter that is passed over
+        theirs = [
+            forge.opened("feature"),
+            forge.opened(BRANCH, of="mallory/fleet"),
+            forge.opened(BRANCH, of="ops/tried"),
+        ]
+        before = [dict(one) for one in theirs]
+        forge.next = [Said(200, [forge._pull(one) for one in theirs])]  # filters that are passed over
         assert await delivered(forge, told()) == Delivered()
-        assert forge.pulls[0] == theirs
-        assert forge.pulls[1]["head"] == BRANCH
+        assert await delivered(forge, told("Discovery lan: 3 new")) == Delivered()
+        assert forge.pulls[:3] == before
+        (ours,) = forge.pulls[3:]
+        assert (ours["head"], ours["title"]) == (BRANCH, "Discovery lan: 3 new")
+
+
+@PROVIDERS
+async def test_it_is_found_among_many_and_beside_texts_without_end(provider: str) -> None:
+    """Forks may have so many open that it is on no first page, and texts so long that a page of them is not taken."""
+    async with standing_in(provider) as forge:
+        assert await delivered(forge, told()) == Delivered()
+        for _ in range(45):
+            forge.opened(BRANCH, of="ops/tried")
+        forge.opened(BRANCH, of="ops/tried", body="a" * 1_100_000)
+        forge.opened(BRANCH, of="ops/tried", body="a" * 1_100_000)
+        assert await delivered(forge, told("Discovery lan: 3 new")) == Delivered()
+        assert [one["title"] for one in forge.pulls if "of" not in one] == ["Discovery lan: 3 new"]
 
 
 @PROVIDERS
