@@ -29,7 +29,7 @@ def surroundings(folder: Path) -> dict[str, str]:
     """Those of a newcomer with git and the program, and with nothing of whoever runs the tests."""
     home = folder / "home"
     home.mkdir()
-    (home / ".gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n[init]\ndefaultBranch = main\n")
+    (home / ".gitconfig").write_text("[user]\nname = Ann\nemail = ann@example.org\n")
     kept = {name: os.environ[name] for name in ("PYTHONPATH", "LANG") if name in os.environ}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**kept, "PATH": path, "HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "NO_COLOR": "1"}
