@@ -72,6 +72,43 @@ def bind(script: str, shell: Shell, types: Lookup = unknown) -> Bound | tuple[Bi
     return errors or answer.bound
 
 
+def with_variables(script: str, shell: Shell, variables: Mapping[str, str]) -> str | tuple[BindError, ...]:
+    """The script that reads variables of its environment in the place of expressions, as each must be written there.
+
+    `variables` are their names by the CEL text that they stand for; other expressions stay. Where `bind` would refuse
+    any of the script's expressions, the same errors.
+    """
+    bound = bind(script, shell)
+    if not isinstance(bound, Bound):
+        return bound
+    if not bound.holes:
+        return script
+    parts = split(script)
+    written = enumerate(_written(parts, shell), start=1)
+    pieces = []
+    for part in parts:
+        if isinstance(part, Literal):
+            pieces.append(part.text)
+            continue
+        number, found = next(written)
+        name = variables.get(part.cel)
+        if name is None or isinstance(found, Refusal):
+            pieces.append(script[part.offset : part.offset + part.length])
+        else:
+            pieces.append(_from_environment(found, f"OC{number}", name, shell))
+    return "".join(pieces)
+
+
+def _from_environment(written: str, ours: str, name: str, shell: Shell) -> str:
+    match shell:
+        case "python3":
+            return f'__import__("os").environ["{name}"]'
+        case "powershell":
+            return written.replace(ours, f"env:{name}")
+        case _:
+            return written.replace(ours, name)
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluatedEnv:
     """A variable of `env` that an expression sets, and that the script computes or evaluates."""

@@ -344,7 +344,7 @@ class _Maker:
                 self.lose(place, what, "give it another name in Rundeck, and import again")
                 continue
             try:
-                given[identifier(name)] = inlined(value, (), script=False, barred=barred(job))
+                given[identifier(name)] = inlined(value, script=False, barred=barred(job))
             except TokenError as error:
                 self.lose(place, f"the argument {one_line(name, 40)}: {error}", "write 'params' of the node")
         target = meant.name if meant is not None else slug(str(asked.get("name") or "unknown"), "job")

@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.scripts.binding import Bound, bind
+from engine.scripts.binding import with_variables
 from opsconductor.imports.drafts import Place, Remark, one_line
+from opsconductor.imports.naming import identifier
+from opsconductor.imports.rundeckjob import variable
 from opsconductor.imports.rundeckwords import TokenError, inlined
 
 _INTERPRETERS = {"sh": "sh", "bash": "bash", "python3": "python3", "powershell": "powershell", "pwsh": "powershell"}
@@ -72,9 +74,11 @@ class Steps:
         step: dict[str, Any] = {"name": one_line(named, 100)} if isinstance(named, str) and named.strip() else {}
         try:
             made = self._action(_plain(command), place)
-            found = bind(made["run"], made.get("shell", "sh"))
-            if isinstance(found, Bound):
-                step |= made
+            # what is secret stands in no script: it is read from the environment, where a value may stand
+            secret = {f"params.{identifier(name)}": variable(name) for name in self.secrets}
+            found = with_variables(made["run"], made.get("shell", "sh"), secret)
+            if isinstance(found, str):
+                step |= made | {"run": found}
             else:
                 self.lose(place, one_line(found[0].message, 120), found[0].hint)
                 step |= _placeholder("an option, or what else Rundeck puts in, where no shell takes a value as data")
@@ -88,7 +92,7 @@ class Steps:
         return step
 
     def _inlined(self, text: str, *, script: bool = False) -> str:
-        return inlined(text, self.secrets, script=script, barred=self.barred)
+        return inlined(text, script=script, barred=self.barred)
 
     def _action(self, command: Mapping[str, Any], place: Place) -> dict[str, Any]:
         interpreter = str(command.get("scriptInterpreter") or "").strip()

@@ -28,11 +28,10 @@ class TokenError(ValueError):
     """A token stands for something that nothing here gives."""
 
 
-def inlined(text: str, secrets: Collection[str], *, script: bool, barred: Collection[str] = ()) -> str:
+def inlined(text: str, *, script: bool, barred: Collection[str] = ()) -> str:
     """A command (`${option.x}`) or script (`@option.x@`) with expressions. Raises TokenError.
 
-    Options in `secrets` are read from the environment: what is secret stands in no script. Those in `barred` have no
-    param: another option has theirs.
+    Options in `barred` have no param: another option has theirs.
     """
     if has_expression(text):
         raise TokenError("${{, which begins an expression here")
@@ -40,8 +39,6 @@ def inlined(text: str, secrets: Collection[str], *, script: bool, barred: Collec
     def replaced(found: re.Match[str]) -> str:
         kind, name = found[1], found[2]
         if kind in ("option", "unquotedoption") and name not in barred:
-            if name in secrets:
-                return f'"$RD_OPTION_{identifier(name).upper()}"'
             return f"${{{{ params.{identifier(name)} }}}}"
         if (kind, name) in _KNOWN:
             return f"${{{{ {_KNOWN[kind, name]} }}}}"

@@ -1,10 +1,15 @@
 """`import rundeck` where samples in files cannot show it: Quartz's fields, tokens, and hostile exports."""
 
+import json
+import os
+import subprocess
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from opsconductor.imports.crontime import CarryError
+from opsconductor.imports.drafts import Reading
 from opsconductor.imports.quartz import schedule
 from opsconductor.imports.rundeck import Settings, read
 from opsconductor.imports.rundeckwords import arguments, inlined, limit
@@ -54,8 +59,74 @@ def test_a_time_limit_is_as_long_as_there(text: str, said: str | None) -> None:
 
 
 def test_values_are_never_spliced_into_quotes_of_their_own() -> None:
-    assert inlined("a '${option.x}' \"${option.y}\"", (), script=False) == 'a ${{ params.x }} "${{ params.y }}"'
-    assert inlined("a ${option.pw}", ("pw",), script=False) == 'a "$RD_OPTION_PW"'
+    assert inlined("a '${option.x}' \"${option.y}\"", script=False) == 'a ${{ params.x }} "${{ params.y }}"'
+
+
+SECRET = 'it\'s $(id) "s3cret" `x`'
+JOB = """- name: x
+  options: [{name: pw, secure: true, storagePath: keys/x}, {name: who}]
+  sequence:
+    commands:
+      - """
+
+
+def read_with(step: Mapping[str, str]) -> Reading:
+    return read({"jobs.yaml": (JOB + json.dumps(step)).encode()}, Settings("UTC"))
+
+
+def only_step(reading: Reading) -> tuple[Mapping[str, Any], str]:
+    (spec,) = (one["spec"] for draft in reading.drafts for one in draft.documents if one["kind"] == "Job")
+    return spec, spec["steps"][0]["run"]
+
+
+@pytest.mark.parametrize(
+    ("step", "shell"),
+    [
+        ({"exec": "printf %s ${option.pw}"}, "sh"),
+        ({"exec": 'printf %s "${option.pw}"'}, "sh"),
+        ({"exec": "printf %s '${option.pw}'"}, "sh"),
+        ({"script": 'pw=@option.pw@; printf %s "$pw"'}, "sh"),
+        ({"script": "cat <<EOF\n@option.pw@\nEOF\n"}, "sh"),
+        ({"script": 'printf %s "$1"', "args": "${option.pw}"}, "sh"),
+        ({"script": "print(@option.pw@)", "scriptInterpreter": "python3"}, "python3"),
+    ],
+)
+def test_a_secret_option_is_data_wherever_it_stands(step: Mapping[str, str], shell: str) -> None:
+    """Run as the runner does, the step has the secret as it is, and evaluates nothing of it."""
+    spec, run = only_step(read_with(step))
+    assert spec["env"] == {"RD_OPTION_PW": "${{ params.pw }}"}
+    assert "${{" not in run
+    given = os.environ | {"RD_OPTION_PW": SECRET}
+    done = subprocess.run([shell], input=run, capture_output=True, text=True, env=given, check=False)
+    assert (done.stdout.rstrip("\n"), done.stderr) == (SECRET, "")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"exec": "curl -d 'token=${option.pw}' http://x/"},
+        {"exec": 'mysql -p"${option.pw}" -e "select 1"'},
+        {"script": "cat <<'EOF'\n@option.pw@\nEOF\n"},
+        {"script": 'print("@option.pw@")', "scriptInterpreter": "python3"},
+        {"script": "x '@option.pw@'", "scriptInterpreter": "powershell"},
+    ],
+)
+def test_a_secret_option_where_no_value_may_stand_makes_a_step_that_fails(step: Mapping[str, str]) -> None:
+    """As any option there: its name would be sent in its place, or what it says evaluated."""
+    reading = read_with(step)
+    assert only_step(reading)[1].endswith("exit 1")
+    assert [one.place.line for one in reading.remarks if one.lost and "params.pw" in one.what] == [5]
+
+
+def test_powershell_reads_a_secret_option_from_its_environment() -> None:
+    script = '$pw = "a @option.pw@"; $q = @option.pw@'
+    _, run = only_step(read_with({"script": script, "scriptInterpreter": "powershell"}))
+    assert run == '$pw = "a ${env:RD_OPTION_PW}"; $q = $env:RD_OPTION_PW'
+
+
+def test_what_is_no_secret_stays_an_expression_beside_one_that_is() -> None:
+    _, run = only_step(read_with({"exec": "login ${option.who} ${option.pw} ${node.name}"}))
+    assert run == 'login ${{ params.who }} "${RD_OPTION_PW}" ${{ target.name }}'
 
 
 def test_arguments_are_names_with_values() -> None:
