@@ -28,7 +28,7 @@ _SAYS_SOMETHING = re.compile(rb"^[ \t]*[^\s#]", re.MULTILINE)
 _PLAIN_LINE = re.compile(rb"[ \t#]|[A-Za-z]\w*[ \t]*:|\s*$")
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Authored:
     """A document as its author wrote it, and where. `index` counts the documents of the file's stream from 0.
 
@@ -42,6 +42,8 @@ class Authored:
     holes: tuple[Hole, ...] = ()
     plugged: Mapping[str, StepType] = field(default_factory=lambda: NONE, repr=False)
     """The step types of plug-ins that it may use, by name."""
+    answers: dict[str, tuple[tuple[object, ...], object]] = field(default_factory=dict, init=False, repr=False)
+    """What has been asked about it (`engine.checks.memory`); lost with it."""
 
     def __reduce__(self) -> tuple[type["Authored"], tuple[object, ...]]:
         plugged = () if self.plugged is NONE else (dict(self.plugged),)

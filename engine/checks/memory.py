@@ -6,20 +6,15 @@ What is remembered is a pure function of its arguments, so remembering changes n
 
 from collections.abc import Callable
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from schemas.reader import Authored
 
 T = TypeVar("T")
-_ANSWERS: WeakKeyDictionary[Authored, dict[str, tuple[tuple[object, ...], object]]] = WeakKeyDictionary()
 
 
 def remembered(authored: Authored, question: str, facts: tuple[object, ...], answer: Callable[[], T]) -> T:
     """What `answer` gives, asked once for a document and the facts it depends on (compared by identity or equality)."""
-    known = _ANSWERS.get(authored)
-    if known is None:
-        known = _ANSWERS[authored] = {}
-    held = known.get(question)
+    held = authored.answers.get(question)
     if held is None or held[0] != facts:
-        held = known[question] = (facts, answer())
+        held = authored.answers[question] = (facts, answer())
     return held[1]  # type: ignore[return-value]  # stored above under this question
