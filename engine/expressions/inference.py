@@ -227,10 +227,11 @@ class _Inference:
         """A path is read often in one expression, and said to be wrong once."""
         if path not in self.paths:
             for end in range(1, len(path)):
-                base = self._there(node, path[:end])
-                self._has_members(node, base)
-                if self.lookup(path[:end]) == ABSENT:
+                base = self.lookup(path[:end])
+                if base == ABSENT:
+                    self._there(node, path[:end])
                     break
+                self._has_members(node, base)
             else:
                 self._there(node, path)
             self.paths[path] = self.lookup(path) or None
