@@ -100,6 +100,16 @@ class Named:
     templates: frozenset[str]
     calendars: frozenset[str]
 
+    @classmethod
+    def together(cls, several: Iterable["Named"]) -> "Named":
+        """What is named in any of several files."""
+        found = tuple(several)
+        return cls(
+            frozenset().union(*(one.files for one in found)),
+            frozenset().union(*(one.templates for one in found)),
+            frozenset().union(*(one.calendars for one in found)),
+        )
+
 
 def named(files: Iterable[ParsedFile]) -> Named:
     """What documents name; of those at fault, too, but for templates, which nothing renders then."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.compile import (
     PROJECT_FILE,
     Compiled,
+    Named,
     compile_files,
     dated,
     included,
@@ -24,7 +25,7 @@ from opsconductor.checking.garbage import uncollected
 from opsconductor.checking.tree import Tree, walked
 from opsconductor.report import Report
 from schemas.diagnostic import Diagnostic
-from schemas.reader import read
+from schemas.reader import ParsedFile, read
 
 
 def validate_paths(root: Path, changes: Mapping[str, bytes] | None = None) -> Report:
@@ -96,10 +97,11 @@ def _report(
 ) -> Report:
     documents = [(path, data) for path, data in files.items() if not is_apart(path)]
     with uncollected():
-        parsed = on_all_cores(lambda file: read(file[1], file[0]), documents)
+        answers = on_all_cores(lambda file: _read(*file), documents)
+        parsed = [file for file, _ in answers]
         of_libraries = (file_of(path, data) for path, data in files.items() if is_vendored(path))
         libraries = vendored(of_libraries, files.get(LOCK_FILE))
-        names = named(parsed)
+        names = Named.together(name for _, name in answers if name is not None)
         compiled: Compiled = compile_files(
             commit,
             parsed,
@@ -112,6 +114,13 @@ def _report(
             last=True,
         )
     return Report(compiled, _sources(compiled.findings, files))
+
+
+def _read(path: str, data: bytes) -> tuple[ParsedFile, Named | None]:
+    """A file, and what its documents name, if they do: few have any of it to be handed from process to process."""
+    parsed = read(data, path)
+    names = named((parsed,))
+    return parsed, names if names.files or names.templates or names.calendars else None
 
 
 def _sources(findings: tuple[Diagnostic, ...], sources: dict[str, bytes]) -> dict[str, bytes]:
