@@ -14,6 +14,9 @@ MOST = 65_536
 FEW = 16
 """So many addresses are scanned whether they answer a first knock or not."""
 _TIMING = {"polite": "-T2", "normal": "-T3", "fast": "-T4"}
+_SERVICES = ("--version-intensity", "6", "--script-timeout", "1m")
+"""From intensity 7 on nmap asks every port that it does not know for RPC, and reads what such a port sends without an
+end and without a limit: one host would hold up the scan of a whole network."""
 _USUAL = ("22", "80", "135", "443", "445", "3389", "5985", "8080")
 
 
@@ -51,7 +54,7 @@ class Scan:
         words = ["nmap", "-oX", "-", "--no-stylesheet", "-n", "-sT", _TIMING[self.profile]]
         words.append("-O" if self.system else "--unprivileged")
         words += ["-6"] if self.networks[0].version == 6 else []
-        words += ["-sV"] if self.services else []
+        words += ["-sV", *_SERVICES] if self.services else []
         words += ["--max-rate", str(self.rate)] if self.rate is not None else []
         words += ["--stats-every", "10s"] if self.progress else []
         words += ["--exclude", ",".join(map(str, self.exclude))] if self.exclude else []

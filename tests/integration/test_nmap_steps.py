@@ -74,6 +74,28 @@ async def test_services_are_asked_what_they_are(bench: Bench) -> None:
     assert (service["service"], service["product"], service["version"][:5]) == ("ssh", "OpenSSH", "9.2p1")
 
 
+@pytest.mark.slow
+async def test_a_port_that_sends_without_an_end_holds_no_scan_up(bench: Bench) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read(1000)
+            writer.write(b"HTTP/1.1 401 x\r\nServer: Microsoft-HTTPAPI/2.0\r\nWWW-Authenticate: Negotiate\r\n")
+            while True:
+                writer.write(b"X: " + b"a" * 60_000 + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(flood, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    async with asyncio.timeout(120):
+        ran = await bench.execute(
+            scan(hosts=["127.0.0.1"], ports=[port], serviceDetection=True, profile="fast"), networks=LOOPBACK
+        )
+    listening.close()
+    assert ran.states() == {"only": OK}
+    assert ran.steps()["only"].outputs["open"] == [f"127.0.0.1:{port}"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [

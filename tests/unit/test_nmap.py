@@ -96,6 +96,7 @@ def test_nmap_is_called_with_fixed_words_and_addresses() -> None:
     scan = Scan(allowed(["10.1.0.0/24", "10.1.2.3"], POOL), ports_of([22, "8000-8100"]), "polite", services=True)
     assert scan.argv == (
         "nmap", "-oX", "-", "--no-stylesheet", "-n", "-sT", "-T2", "--unprivileged", "-sV",
+        "--version-intensity", "6", "--script-timeout", "1m",
         "-PS22,80,135,443,445,3389,5985,8080,8000-8100", "-p", "22,8000-8100", "10.1.0.0/24", "10.1.2.3",
     )  # fmt: skip
     assert Scan(allowed(["fd00:1::7"], POOL), system=True).argv == (
