@@ -163,6 +163,8 @@ class Controller:
             stopping=self._stop.is_set(),
             working=None if self._running is None else self._running.working,
             rank=Rank(self._own.name, leads=self._term is not None, leader=None if leader is None else leader.name),
+            published=float("-inf") if term is None else term.showing.published,
+            unpublished=None if term is None else term.showing.unpublished,
         )
 
     def stop(self) -> None:

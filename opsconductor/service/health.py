@@ -12,6 +12,8 @@ STUCK = timedelta(seconds=15)
 """An event loop that has not turned for so long is stuck: its runs' leases are over."""
 HANGS = timedelta(minutes=5)
 """A pass that takes longer than this hangs: the largest commits take a minute."""
+UNPUBLISHED = timedelta(minutes=2)
+"""What happened is on the status branch within 15 s; for so long it may stay away, as over a host that restarts."""
 _INTERVALS = 3
 _SLACK = timedelta(seconds=15)
 
@@ -62,6 +64,15 @@ class Pulse:
     """None: no runner has begun here."""
     rank: Rank | None = None
     """None: it is alone."""
+    published: float = float("-inf")
+    """When the status branch last had all that it was to have, or got a part of it; counted from the claim on."""
+    unpublished: str | None = None
+    """What the last try to publish met, where it did not get through. For pages: it may name paths and addresses."""
+
+    @property
+    def never_began(self) -> bool:
+        """Whether no engine is at work: it is of what somebody exported."""
+        return self.paused and self.tried == float("-inf")
 
     def since(self, moment: float) -> float:
         """Seconds from a moment until now; infinity where it has not come."""
@@ -103,7 +114,14 @@ def ready(pulse: Pulse, unwritable: str | None) -> tuple[Part, ...]:
 def _claim(pulse: Pulse) -> str | None:
     if pulse.rank is not None and not pulse.rank.leads:
         return None if pulse.rank.leader is not None or pulse.paused else "no controller leads"
-    return None if pulse.claimed or pulse.paused else "it is not ours, or that is not known"
+    if pulse.paused:
+        return None
+    if not pulse.claimed:
+        return "it is not ours, or that is not known"
+    age = pulse.since(pulse.published)
+    if age == float("inf") or age <= UNPUBLISHED.total_seconds():
+        return None
+    return f"nothing could be published for {age:.0f} s; jobs go on, and the engine's log says why"
 
 
 def _old(done: str, pulse: Pulse, moment: float) -> str | None:
@@ -114,6 +132,11 @@ def _old(done: str, pulse: Pulse, moment: float) -> str | None:
     if age == float("inf"):
         return f"not once yet that {done}"
     return f"{age:.0f} s ago that {done} last, more than {_INTERVALS} intervals"
+
+
+def in_short(parts: tuple[Part, ...]) -> str | None:
+    """What is not well, in one line; None where all is."""
+    return "; ".join(f"{part.name}: {part.trouble}" for part in parts if part.trouble is not None) or None
 
 
 def text(parts: tuple[Part, ...], *, whole: bool) -> str:

@@ -64,6 +64,11 @@ class Showing:
         """Whether logs are also kept at a place of their own."""
         self.followed: str | None = None
         """The commit in force whose status branch was taken up, or could not be."""
+        self.published = float("-inf")
+        """When the branch last took what it was to have, by the monotonic clock; minus infinity before the first try.
+        It is looked at twice a minute at least, so that this is old only where something keeps it from being taken."""
+        self.unpublished: str | None = None
+        """What the last try met, where it did not get through."""
 
     async def keep_up(self, branch: StatusBranch) -> None:
         """Publish what the journal has, until cancelled, looking at the branch now and then; and prune beside it."""
@@ -95,7 +100,7 @@ class Showing:
 
     async def _publish(self, branch: StatusBranch) -> None:
         watch = self._journal.watch(objects=True)
-        looked = self._clock.monotonic()
+        looked = self.published = self._clock.monotonic()
         while True:
             pause = branch.publisher.min_interval
             every = await self._branch_look_every()
@@ -107,10 +112,13 @@ class Showing:
                     looked = self._clock.monotonic()
                     await branch.look()
                 await branch.projection.publish()
+                self.published, self.unpublished = self._clock.monotonic(), None
             except Unavailable as error:
+                self.unpublished = error.message
                 log.warning("status is published later", error=error.message)
                 pause = max(pause, error.retry_after)
             except Refused as error:
+                self.unpublished = error.message
                 # Jobs go on: what they do is in the journal, and is published when a person has allowed the push again.
                 log.error("status cannot be published until somebody changes something", error=error.message)
                 pause = max(pause, _REFUSED_PAUSE)

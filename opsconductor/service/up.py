@@ -99,6 +99,8 @@ class Engine:
             claimed=self.controlling.claimed,
             stopping=self._stop.is_set(),
             working=self._running.working,
+            published=self.controlling.showing.published,
+            unpublished=self.controlling.showing.unpublished,
         )
 
     async def unwritable(self) -> str | None:

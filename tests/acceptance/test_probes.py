@@ -20,6 +20,14 @@ from opsconductor.cli.main import run
 run()
 """
 """The program, whose event loop a signal stops as a call that never returns would."""
+HASTY = """
+from datetime import timedelta
+from opsconductor.service import health, showing
+health.UNPUBLISHED, showing._REFUSED_PAUSE = timedelta(seconds=4), timedelta(seconds=1)
+from opsconductor.cli.main import run
+run()
+"""
+"""The program, which tells of what it cannot publish after seconds."""
 ON = ("--dashboard", "127.0.0.1:0")
 
 
@@ -56,6 +64,36 @@ def test_a_journal_that_somebody_locks_is_named_until_it_is_let_go(site: Any) ->
         assert troubles(pages, "/healthz") == set()
         locking.execute("ROLLBACK")
     made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness")
+
+
+@pytest.mark.slow
+def test_what_cannot_be_published_is_told_wherever_somebody_looks(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that protects the branch, or a lock that was left: jobs go on, and the branch shows nothing of it."""
+    monkeypatch.setattr(sites, "PROGRAM", (sys.executable, "-c", HASTY))
+    made: Site = site({"greet.yaml": GREET})
+    made.up(*ON)
+    pages = pages_of(made)
+    assert (troubles(pages, "/readyz"), pages.data("/api/v1/wallboard")["well"]) == (set(), True)
+    hook = made.source / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        '#!/bin/sh\ncase "$1" in refs/heads/opsconductor/status) echo "it is protected" >&2; exit 1;; esac\n'
+    )
+    hook.chmod(0o755)
+    made.request("first", "jobRef: greet")
+    made.wait(lambda: troubles(pages, "/readyz") == {"status branch"}, what="a probe that names the status branch")
+    assert troubles(pages, "/healthz") == set()
+    assert "nothing could be published for" in pages.ask("/readyz")[2] and "protected" not in pages.ask("/readyz")[2]
+    now, health = pages.data("/api/v1/now"), pages.data("/api/v1/health")
+    assert now["sentence"].startswith("The engine does not do its work, nothing fails, ")
+    assert "protected" in now["trouble"] and now["trouble"].startswith("status branch: nothing could be published for ")
+    assert "Not well: status branch, nothing could be published" in health["sentence"] and not health["ready"]
+    assert "protected" in health["unpublished"]
+    assert pages.data("/api/v1/wallboard")["headline"] == "The engine does not do its work"
+    assert "opsconductor_ready 0" in pages.ask("/metrics")[2]
+    hook.unlink()
+    made.wait(lambda: troubles(pages, "/readyz") == set(), what="readiness")
+    assert (pages.data("/api/v1/now")["trouble"], pages.data("/api/v1/health")["unpublished"]) == (None, None)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opsconductor.service import health
-from opsconductor.service.health import Part, Pulse
+from opsconductor.service.health import Part, Pulse, Rank
 
 NEVER = float("-inf")
 WELL = Pulse(
@@ -46,6 +46,10 @@ def test_all_is_well() -> None:
         ({"claimed": False, "paused": True}, set(), set()),
         ({"stopping": True}, set(), {"engine"}),
         ({"pace": timedelta(seconds=1), "seen": 981.0}, set(), {"source"}),
+        ({"published": 879.0}, set(), {"status branch"}),
+        ({"published": 881.0}, set(), set()),
+        ({"published": 1.0, "paused": True}, set(), set()),
+        ({"published": 1.0, "claimed": False, "rank": Rank("b", leads=False, leader="a")}, set(), set()),
     ],
 )
 def test_what_is_not_well_is_named(changed: dict[str, object], alive: set[str], ready: set[str]) -> None:
@@ -59,6 +63,13 @@ def test_a_journal_that_cannot_be_written_is_not_ready_and_no_path_is_told() -> 
     found = health.ready(WELL, "/var/lib/secret: the disk is full")
     assert troubles(found) == {"journal": "it cannot be written; the engine's log says why"}
     assert health.text(found, whole=False) == "journal: it cannot be written; the engine's log says why\n"
+
+
+def test_what_keeps_status_from_its_branch_is_not_told_to_who_has_no_token() -> None:
+    found = health.ready(replace(WELL, published=0.0, unpublished="/srv/ops.git: protected"), None)
+    said = "nothing could be published for 1000 s; jobs go on, and the engine's log says why"
+    assert troubles(found) == {"status branch": said}
+    assert health.in_short(found) == f"status branch: {said}" and health.in_short(health.ready(WELL, None)) is None
 
 
 def test_what_is_well_says_so_in_a_word_or_part_by_part() -> None:

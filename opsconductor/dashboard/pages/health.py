@@ -36,6 +36,7 @@ async def load(sources: Sources, _: Asked) -> Data:
         "upSeconds": round((at - pulse.started_at).total_seconds()),
         "clock": {"now": stamp(at), "timeZoneData": zones.source().to_json()},
         "paused": pulse.paused,
+        "unpublished": pulse.unpublished,
         "git": [
             {"operation": name, "seconds": round(took.seconds, 3), "at": stamp(took.at), "failed": took.failed}
             for name, took in sorted(sources.lately.git.items())
@@ -52,9 +53,9 @@ async def load(sources: Sources, _: Asked) -> Data:
 
 PAGE = Page(
     "/health", "health", load, name="Health",
-    gives=("ready", "sentence", "parts", "version", "startedAt", "upSeconds", "clock", "paused", "git", "store",
-           "working", "rank", "unread", "controllers", "runners", "untaken", "queues", "open", "gates", "behind",
-           "messages", "failing", "dead"),
+    gives=("ready", "sentence", "parts", "version", "startedAt", "upSeconds", "clock", "paused", "unpublished", "git",
+           "store", "working", "rank", "unread", "controllers", "runners", "untaken", "queues", "open", "gates",
+           "behind", "messages", "failing", "dead"),
 )  # fmt: skip
 
 _NOTHING: Data = {"unread": None, "controllers": [], "runners": [], "untaken": [], "queues": [], "open": [], "gates": 0,

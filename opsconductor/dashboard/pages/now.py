@@ -25,6 +25,7 @@ from opsconductor.dashboard.pages.briefs import brief_of, usual_seconds
 from opsconductor.dashboard.pages.page import Asked, Page
 from opsconductor.dashboard.sources import Data, Engine, Sources
 from opsconductor.dashboard.values import took
+from opsconductor.service import health
 
 _NEXT, _OPEN, _ENDED, _LATE, _MISSED, _NAMED = 15, 100, 15, 50, 50, 3
 _OVERDUE = timedelta(seconds=30)
@@ -39,11 +40,12 @@ async def load(sources: Sources, _: Asked) -> Data:
     advisory = not view.signed
     found = await sources.journal.read(lambda conn: _now(conn, catalog, at, advisory=advisory))
     next_ = _next(sources.engine)
-    sync = sync_file(view)["status"]
+    sync, trouble = sync_file(view)["status"], _trouble(sources.engine)
     found = {"toApprove": [dict(one) for one in view.to_approve], **found}
     return {
         "at": stamp(at),
-        "sentence": _sentence(found, next_, sync, at),
+        "sentence": _sentence(found, next_, sync, at, ready=trouble is None),
+        "trouble": trouble,
         "sync": sync | {"findings": [_finding(sources.engine, sync, one) for one in sync["findings"]]},
         "source": _source(sources.engine, sync),
         **found,
@@ -54,24 +56,35 @@ async def load(sources: Sources, _: Asked) -> Data:
 
 PAGE = Page(
     "/", "now", load, api="/now", name="Now",
-    gives=("sync", "gates", "failing", "open", "ended", "next"),
+    gives=("trouble", "sync", "gates", "failing", "open", "ended", "next"),
 )  # fmt: skip
 
 
-def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
+def _trouble(engine: Engine) -> str | None:
+    """Why the engine does not do its work, where it does not; whether its journal can be written is asked elsewhere,
+    for that may take seconds."""
+    pulse = engine.pulse()
+    if pulse.never_began:
+        return None
+    found = health.in_short(health.ready(pulse, None))
+    return found and (f"{found} (publishing: {pulse.unpublished})" if pulse.unpublished else found)
+
+
+def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime, *, ready: bool) -> str:
     failing, running = found["failing"], sum(one["state"] == "running" for one in found["open"])
-    parts = []
+    parts = [] if ready else ["The engine does not do its work"]
     if not sync["appliedCommit"]:
-        parts.append("No commit is in force yet")
+        parts.append("no commit is in force yet")
     elif sync["observedCommit"] != sync["appliedCommit"]:
-        parts.append("The newest commit is not in force")
+        parts.append("the newest commit is not in force")
+    begins_with_a_name = bool(failing) and not parts
     if failing:
         names = [one["job"] for one in failing[:_NAMED]]
         names += [f"{len(failing) - _NAMED} more"] if len(failing) > _NAMED else []
         named = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
         parts.append(f"{named} {'fail' if len(names) > 1 else 'fails'}")
     else:
-        parts.append("Nothing fails")
+        parts.append("nothing fails")
     if found["late"]:
         parts.append(f"{len(found['late'])} run{'s are' if len(found['late']) > 1 else ' is'} late")
     if waiting := len(found["gates"]) + len(found["toApprove"]):
@@ -81,7 +94,8 @@ def _sentence(found: Data, next_: list[Data], sync: Data, at: datetime) -> str:
         first = min(starting, key=lambda one: str(one["startsAt"]))
         ahead = max((datetime.fromisoformat(first["startsAt"]) - at).total_seconds(), 0.0)
         parts.append(f"{first['starts']} is next, in {took(ahead)}")
-    return ", ".join(parts) + "."
+    text = ", ".join(parts)
+    return f"{text if begins_with_a_name else text[0].upper() + text[1:]}."
 
 
 def _source(engine: Engine, sync: Data) -> Data:

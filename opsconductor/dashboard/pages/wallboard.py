@@ -85,10 +85,9 @@ def _away(conn: Connection, sources: Sources) -> tuple[list[str], _Messages]:
 async def _trouble(sources: Sources) -> str | None:
     """Why the engine does not do its work, where it does not; of pages without an engine nothing is said."""
     pulse = sources.engine.pulse()
-    if pulse.paused and pulse.tried == float("-inf"):
+    if pulse.never_began:
         return None
-    bad = [part for part in health.ready(pulse, await sources.engine.unwritable()) if part.trouble]
-    return "; ".join(f"{part.name}: {part.trouble}" for part in bad) or None
+    return health.in_short(health.ready(pulse, await sources.engine.unwritable()))
 
 
 def _headline(troubles: Troubles, *, applied: str | None, ready: bool) -> str:
