@@ -6,7 +6,7 @@ What is taken in from a status branch happened elsewhere: it sets times, and cou
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from engine.states import RunState
+from journal.databases import trailing
 from journal.databases.portions import portions
 from journal.databases.tables import AnyRow, Characters, Instant, metadata
 from journal.databases.upsert import Upsert
@@ -83,6 +84,7 @@ _GROW = Upsert(
         },
     ),
 )
+_Key = tuple[str, str, str, str, int]
 _SET = update(counts).where(*_THIS).values(times=bindparam("to"))
 _MARK = (
     update(counts)
@@ -132,11 +134,29 @@ def run_ended(tx: Connection, row: AnyRow) -> None:
     late = _seconds(_due(row), row.started_at)
     if late is not None and not row.workflow:
         grown.append(_row(("late", "", row.pool, "", size_of(late)), 1, late, row.finished_at))
+    if row.state in _NOT_FAILED:
+        trailing.add(tx, _GROW.on(tx), grown, _together)
+        return
+    # The next end in this transaction asks how many failures there were in a row.
+    trailing.settle(tx)
     tx.execute(_GROW.on(tx), grown)
+
+
+def _together(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """One row for each count that grows."""
+    of: dict[_Key, dict[str, Any]] = {}
+    for row in rows:
+        key = (row["what"], row["kind"], row["name"], row["detail"], row["size"])
+        same = of.setdefault(key, {**row, "times": 0, "seconds": 0.0})
+        same |= {
+            "times": same["times"] + row["times"], "seconds": same["seconds"] + row["seconds"], "last": row["last"],
+        }  # fmt: skip
+    return tuple(of.values())
 
 
 def rename(tx: Connection, former: Mapping[tuple[str, str], str]) -> None:
     """The counts of a job's or workflow's runs go on under another name: `former` gives that of each kind and name."""
+    trailing.settle(tx)
     named = {name for (_, old), new in former.items() for name in (old, new)}
     rows = (row for part in portions(named) for row in tx.execute(_COUNTED, {"names": part}))
     counted = {(row.kind, row.name) for row in rows}
@@ -153,6 +173,7 @@ def run_known(tx: Connection, kind: str, job: str, state: RunState, at: datetime
     """Remember when a run ended that is taken in from elsewhere. It is not counted."""
     if at is None:
         return
+    trailing.settle(tx)
     key = ("run", kind, job, state.value, NO_CLASS)
     if tx.execute(_MARK, _of(key) | {"at": at}).rowcount == 0 and not _known(tx, key):
         tx.execute(insert(counts), _row(key, 0, None, at))
@@ -170,10 +191,8 @@ def decided(tx: Connection, rows: Iterable[Mapping[str, Any]], now: datetime) ->
 
 def every(conn: Connection) -> tuple[Count, ...]:
     """All of them: some ten a job."""
+    trailing.settle(conn)
     return tuple(Count(*row) for row in conn.execute(select(*(counts.c[each.name] for each in fields(Count)))))
-
-
-_Key = tuple[str, str, str, str, int]
 
 
 def _row(key: _Key, times: int, seconds: float | None, at: datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from engine.states import RunState, StepState
 from engine.workflows.graphfacts import OpenGate
 from journal import tallies
 from journal.databases.tables import AnyRow, Instant, runs
-from journal.notices import Kind, Notice, happened, happened_all
+from journal.notices import Kind, Notice, happened, note_all
 from schemas.notification import EventName
 from schemas.quantities import format_instant
 
@@ -44,7 +44,7 @@ def runs_began(
 ) -> None:
     """Runs, with their jobs and causes as the tables have them, that somebody has begun, for the first time."""
     kind: Kind = "Workflow" if workflow else "Job"
-    happened_all(tx, [Notice("run.started", now, kind, job, run, run, _of_cause(cause)) for run, job, cause in begun])
+    note_all(tx, [Notice("run.started", now, kind, job, run, run, _of_cause(cause)) for run, job, cause in begun])
 
 
 def run_ended(tx: Connection, run: RunId, row: AnyRow, now: datetime) -> None:
@@ -67,7 +67,7 @@ def run_ended(tx: Connection, run: RunId, row: AnyRow, now: datetime) -> None:
         kind_of_end = "run.recovered" if before else "run.succeeded"
         if before:
             data["failuresBefore"] = before
-    happened(tx, Notice(kind_of_end, now, kind, row.job, run, run, data))
+    note_all(tx, [Notice(kind_of_end, now, kind, row.job, run, run, data)])
 
 
 def target_ended(tx: Connection, target: str, state: StepState, run: RunId, now: datetime) -> None:

@@ -28,6 +28,8 @@ from journal.steprecords import records_of
 LEASE = timedelta(seconds=12)
 """How long a runner may be silent. It renews three times in this time, so a standstill of 5 s costs it nothing; with a
 round of the reaper on top, one that is lost is noticed within 15 s."""
+LOWEST = -(2**31)
+"""Less than any priority."""
 MOST_LOST = 3
 """After so many lost attempts a run is unknown: it may be what kills its runners."""
 
@@ -51,6 +53,7 @@ class Claim:
     ending: Ending | None
     pool: str
     """That it was queued for."""
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Reaped:
 
 
 __all__ = [
-    "LEASE", "MOST_LOST", "Claim", "Fence", "Reaped", "Renewed",
+    "LEASE", "LOWEST", "MOST_LOST", "Claim", "Fence", "Reaped", "Renewed",
     "claim", "finish", "give_back", "give_up", "left", "reap", "register", "release", "renew", "unprove", "void",
 ]  # fmt: skip
 
@@ -92,8 +95,9 @@ _QUEUED = (
         table.c.wish,
         table.c.rerun_of,
         table.c.pool,
+        table.c.priority,
     )
-    .where(_OPEN, table.c.state == RunState.QUEUED.value, ~table.c.workflow)
+    .where(_OPEN, table.c.state == RunState.QUEUED.value, ~table.c.workflow, table.c.priority > bindparam("above"))
     .order_by(table.c.priority.desc(), table.c.seq)
     .limit(bindparam("most"))
 )
@@ -180,15 +184,17 @@ def claim(
     now: datetime,
     *,
     needs: Collection[str] | None = None,
+    above: int = LOWEST,
 ) -> tuple[Claim, ...]:
     """Take up to `limit` queued runs of the pools (None: of every pool), by priority, then by age.
 
     `needs`: of the runs that ask for labels those that ask for one of these (`engine.runs.runnerlabels`); None: all.
+    Only those of a higher priority than `above` are taken.
     """
     if limit <= 0 or (pools is not None and not pools):
         return ()
     query = _QUEUED if pools is None else _QUEUED_IN_POOLS
-    values = {"most": limit} | ({} if pools is None else {"pools": sorted(pools)})
+    values: dict[str, Any] = {"most": limit, "above": above} | ({} if pools is None else {"pools": sorted(pools)})
     if needs is not None:
         query = _QUEUED_FITTING if pools is None else _QUEUED_FITTING_IN_POOLS
         values |= {"needs": sorted(needs)}
@@ -228,6 +234,7 @@ def claim(
             started_at=row.started_at or now,
             ending=row.wish,
             pool=row.pool,
+            priority=row.priority,
         )
         for row in rows
     )

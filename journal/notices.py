@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select
 
 from engine.identity import RunId
 from journal import facts, outbox, points
+from journal.databases import trailing
 from journal.databases.noticetables import notices
 from journal.databases.tables import AnyRow, runs
 from journal.databases.upsert import Upsert
@@ -89,10 +90,20 @@ def happened_all(tx: Connection, found: Sequence[Notice]) -> int:
     if not rows:
         return 0
     points.record("notice")
+    trailing.settle(tx)
     added: int = tx.execute(_ADD.on(tx), list(rows.values())).rowcount
     if added:
         outbox.tell(tx, work=False)
     return added
+
+
+def note_all(tx: Connection, found: Sequence[Notice]) -> None:
+    """As `happened_all`, at the end of the transaction, where nobody asks which of them are new."""
+    if not found:
+        return
+    points.record("notice")
+    outbox.tell(tx, work=False)
+    trailing.add(tx, _ADD.on(tx), [_values(notice) for notice in found])
 
 
 def _values(notice: Notice) -> dict[str, Any]:
@@ -102,6 +113,7 @@ def _values(notice: Notice) -> dict[str, Any]:
 
 def pending(conn: Connection, limit: int = 500) -> tuple[NoticeRow, ...]:
     """What the rules have not decided, oldest first."""
+    trailing.settle(conn)
     return tuple(_row(row) for row in conn.execute(_AFTER, {"after": decided(conn), "most": limit}))
 
 
@@ -118,11 +130,13 @@ def advance(tx: Connection, seq: int) -> None:
 
 def last(conn: Connection) -> int:
     """The number of the newest notice; 0 where there is none."""
+    trailing.settle(conn)
     return conn.execute(select(func.max(notices.c.seq))).scalar_one() or 0
 
 
 def recent(conn: Connection, limit: int = 50) -> tuple[NoticeRow, ...]:
     """The newest notices, newest first."""
+    trailing.settle(conn)
     return tuple(_row(row) for row in conn.execute(select(*_COLUMNS).order_by(notices.c.seq.desc()).limit(limit)))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Select, bindparam, delete, func, insert, literal, select, update
 
 from journal import points
+from journal.databases import trailing
 from journal.databases.tables import cursors, outbox
 
 
@@ -33,7 +34,7 @@ TOLD = "outbox.told"
 """In the `info` of a connection whose transaction has told of something: the store wakes those who wait for objects. It
 is true where somebody who works, on runs or on messages, may have something new to do."""
 
-_ADD = insert(outbox)
+_ADD = insert(outbox).inline()
 _NO_END = 2**63 - 1
 _CURSOR = select(cursors.c.seq).where(cursors.c.consumer == bindparam("consumer"))
 _AFTER = (
@@ -54,7 +55,7 @@ def add_all(tx: Connection, objects: tuple[tuple[str, str], ...], *, work: bool 
     if not objects:
         return
     tell(tx, work=work)
-    tx.execute(_ADD, [{"topic": topic, "key": key} for topic, key in objects])
+    trailing.add(tx, _ADD, [{"topic": topic, "key": key} for topic, key in objects])
 
 
 def tell(tx: Connection, *, work: bool = True) -> None:
@@ -69,6 +70,7 @@ def tell(tx: Connection, *, work: bool = True) -> None:
 def add_selected(tx: Connection, topic: str, keys: Select[tuple[str]]) -> None:
     """Say that every object has changed whose key the query gives, in its order. The database does it by itself."""
     tell(tx)
+    trailing.settle(tx)
     tx.execute(insert(outbox).from_select(["key", "topic"], keys.add_columns(literal(topic))))
 
 
@@ -78,6 +80,7 @@ def pending(conn: Connection, consumer: str, limit: int = 10_000, *, until: int 
     `until` leaves out later entries. A new consumer starts at what is left of the outbox; it should register with
     `advance(tx, consumer, last(conn))` and look at the whole journal once.
     """
+    trailing.settle(conn)
     after = position(conn, consumer)
     rows = conn.execute(_AFTER, {"after": after, "until": until, "most": limit}).all()
     if not rows:
@@ -95,6 +98,7 @@ def position(conn: Connection, consumer: str) -> int:
 
 def last(conn: Connection) -> int:
     """The number of the newest entry."""
+    trailing.settle(conn)
     return conn.execute(select(func.max(outbox.c.seq))).scalar_one() or 0
 
 
@@ -115,6 +119,7 @@ def forget(tx: Connection, consumer: str) -> None:
 
 def trim(tx: Connection) -> int:
     """Remove what all consumers have dealt with; the number of entries removed."""
+    trailing.settle(tx)
     done = tx.execute(select(func.min(cursors.c.seq))).scalar_one()
     if done is None:
         return 0

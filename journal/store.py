@@ -31,8 +31,9 @@ class Journal:
     """One process's door to the journal.
 
     `write` may be called by any number of tasks at once. The changes that wait are made one after another in one
-    transaction, in the order of the calls. A change must be a plain function of the connection: it may be called a
-    second time when another process was quicker, and it must not block.
+    transaction, in the order of the calls, those in a hurry first; what would make it long waits for the next one. A
+    change must be a plain function of the connection: it may be called a second time when another process was quicker,
+    and it must not block.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -83,8 +84,9 @@ class Journal:
         """How often the database could not be written so far. A door with a guard counts with all others."""
         return self._writer.faults
 
-    async def write(self, change: Callable[[Connection], T]) -> T:
-        """Make the change durable, and give what it returned.
+    async def write(self, change: Callable[[Connection], T], *, hurry: bool = False) -> T:
+        """Make the change durable, and give what it returned. In a `hurry` it is made before those that wait, unless
+        they have waited for a while.
 
         Raises what the change raised (nothing of that change remains, others are not touched), Unavailable where
         the database cannot be written (nothing happened, unless the connection was lost at the commit: so made again, a
@@ -92,11 +94,12 @@ class Journal:
         have happened.
         """
         guard = self._guard
-        return await self._call(self._writer, change if guard is None else _behind(guard, change))
+        made = change if guard is None else _behind(guard, change)
+        return await self._call(self._writer, Call(made, hurry=hurry))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """What the query returns, from one consistent snapshot that holds everything written before the call."""
-        return await self._call(self._reader, query)
+        return await self._call(self._reader, Call(query))
 
     async def unwritable(self, *, patience: float = 3.0) -> str | None:
         """Why the journal cannot be written, asking for `patience` seconds at most; None where it can.
@@ -114,11 +117,11 @@ class Journal:
             return error.message
         return None
 
-    async def _call(self, worker: Writer | Reader, function: Callable[[Connection], T]) -> T:
+    async def _call(self, worker: Writer | Reader, call: Call[T]) -> T:
         if self._opened._closed:
             raise Unavailable("the journal is closed")
-        call = Call(function)
         worker.calls.put(call)
+        worker.hurried = worker.hurried or call.hurry
         await call.future
         return call.result()
 

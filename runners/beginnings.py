@@ -6,6 +6,8 @@ from journal.clock import Clock
 AT_ONCE = 16
 """So many are in a runner's hands at most. An urgent run that comes meanwhile would wait for all of them, and the other
 runners have places for them too."""
+FOR_URGENT = 4
+"""So many more are claimed beside them, of a priority above 0: what is urgent waits for none that is not."""
 SLOW = 1.0
 """Seconds after which one keeps no other waiting: a source of its secrets may take its time."""
 
@@ -30,7 +32,15 @@ class Beginnings:
         return self._since.pop(run, None) is not None
 
     @property
+    def room_for_urgent(self) -> int:
+        """The same of urgent ones, where there is no room for others."""
+        return max(0, AT_ONCE + FOR_URGENT - self._held())
+
+    @property
     def room(self) -> int:
         """How many more may be claimed now."""
+        return max(0, AT_ONCE - self._held())
+
+    def _held(self) -> int:
         since = self._clock.monotonic() - SLOW
-        return max(0, AT_ONCE - sum(at > since for at in self._since.values()))
+        return sum(at > since for at in self._since.values())

@@ -59,7 +59,7 @@ class Execution:
         self._outputs: dict[str, Mapping[str, Any]] = {}
         self._last: TargetEnd | None = None
         self._log = log.bind(run=self.run_id, job=claim.spec.job)
-        self._record = Record(tools.journal, tools.clock, claim.fence, self._keys, self._log)
+        self._record = Record(tools.journal, tools.clock, claim.fence, self._keys, self._log, urgent=claim.priority > 0)
         # the id alone comes from the job's name and its cause: two engines with the same job would share it
         identity = f"{self.run_id} {claim.spec.commit} {claim.started_at.isoformat()}"
         reach = Reach(tools.ways, self._keys, identity, jumps={target.name: target for target in claim.spec.jumps})

@@ -125,6 +125,8 @@ class Runner:
         self._gave_way = False
         self._strays: dict[RunId, int] = {}
         self._beginnings = Beginnings(clock)
+        self._has_news = False
+        """Whether something may have been queued since the last look, which may be urgent."""
         self._room = asyncio.Event()
         """Set when a place has become free that more runs than there were places for may want."""
         self._left_some = False
@@ -217,7 +219,7 @@ class Runner:
                 self._room.clear()
                 try:
                     async with self._claiming:
-                        await (self._take() if woken and self._is_alone() else self._look())
+                        await (self._take() if woken and self._need_not_look() else self._look())
                     self._heard = self._clock.monotonic()
                 except Unavailable as error:
                     self._log.warning("journal cannot be used", error=error.message)
@@ -227,7 +229,8 @@ class Runner:
                 changed = asyncio.ensure_future(watch.changed(PATIENCE if soon else _POLL))
                 room = asyncio.ensure_future(self._room.wait())
                 await asyncio.wait({changed, room, drained}, return_when=asyncio.FIRST_COMPLETED)
-                woken = room.done() or (changed.done() and changed.result())
+                self._has_news = changed.done() and changed.result()
+                woken = room.done() or self._has_news
                 changed.cancel()
                 room.cancel()
                 await asyncio.sleep(max(0.0, looked + _BREATH - self._clock.monotonic()))
@@ -245,20 +248,29 @@ class Runner:
             watch.close()
         await self._idle.wait()
 
-    def _is_alone(self) -> bool:
-        """Whether it need not look before it claims. One with labels looks which of those that ask for some it has."""
-        return self._fairness.alone and not self._settings.labels
+    def _need_not_look(self) -> bool:
+        """Whether what waits is to be claimed, whatever it is: nobody else is here, or all that there is room for is
+        urgent. Who has labels looks which of the runs that ask for some are for it."""
+        return not self._settings.labels and (self._fairness.alone or self._beginnings.room == 0)
 
     async def _take(self) -> None:
-        """Claim whatever there is."""
+        """Claim whatever there is; what is urgent, where there is no room for anything else."""
         pools, free = self._wanted()
+        urgent = free <= 0
+        if urgent:
+            free = min(self._settings.max_runs - len(self._active), self._beginnings.room_for_urgent)
         needs = None if self._settings.labels is None else ()
-        busy = bool(self._active)
-        self._left_some = free <= 0
-        if free > 0 and not self._draining.is_set() and self._may_claim():
-            self._left_some = await self._claim(pools, free, needs) >= free
-        if busy:
-            self._hear(await self._wishes())
+        # Heard meanwhile; who works on nothing has nothing to hear.
+        wishes = asyncio.ensure_future(self._wishes()) if self._active else None
+        try:
+            self._left_some = urgent
+            if free > 0 and not self._draining.is_set() and self._may_claim():
+                self._left_some = await self._claim(pools, free, needs, urgent=urgent) >= free or urgent
+            if wishes is not None:
+                self._hear(await wishes)
+        finally:
+            if wishes is not None:
+                wishes.cancel()
 
     def _wanted(self) -> tuple[frozenset[str] | None, int]:
         """The pools to claim from, and how many runs at most."""
@@ -279,12 +291,14 @@ class Runner:
             return
         self._left_some = await self._claim(pools, take, share.needs) >= free or self._left_some
 
-    async def _claim(self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None) -> int:
+    async def _claim(
+        self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None, *, urgent: bool = False
+    ) -> int:
         """Claim, and begin with it; how many there were."""
         began = self._clock.monotonic()
         if not self._active:
             self._renewed = began
-        claims = await self._claimed(pools, most, needs)
+        claims = await self._claimed(pools, most, needs, above=0 if urgent else leases.LOWEST)
         for claim in claims:
             self._start(Execution(claim, self._tools))
         return len(claims)
@@ -297,12 +311,15 @@ class Runner:
         return shares.among(conn, self._settings.name, pools, free, self._settings.labels)
 
     async def _claimed(
-        self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None
+        self, pools: frozenset[str] | None, most: int, needs: tuple[str, ...] | None, *, above: int
     ) -> tuple[Claim, ...]:
         """Claim. Who is cancelled meanwhile may have claimed already, and hands it over: nobody works on it here."""
         name = self._settings.name
         claiming = asyncio.ensure_future(
-            self._journal.write(lambda tx: leases.claim(tx, name, pools, most, self._clock.now(), needs=needs))
+            self._journal.write(
+                lambda tx: leases.claim(tx, name, pools, most, self._clock.now(), needs=needs, above=above),
+                hurry=self._has_news,
+            )
         )
         try:
             return await asyncio.shield(claiming)
@@ -377,7 +394,7 @@ class Runner:
             mine = dict(self._active)
             try:
                 async with asyncio.timeout(_BEAT):
-                    renewed = await self._journal.write(lambda tx: leases.renew(tx, self._settings.name))
+                    renewed = await self._journal.write(lambda tx: leases.renew(tx, self._settings.name), hurry=True)
             except (Unavailable, TimeoutError) as error:
                 self._log.warning("leases cannot be renewed", error=str(error))
                 self._give_way_in_time()

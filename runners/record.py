@@ -55,11 +55,20 @@ class Record:
     """
 
     def __init__(
-        self, journal: Journal, clock: Clock, fence: Fence, keys: Keyring, log: structlog.stdlib.BoundLogger
+        self,
+        journal: Journal,
+        clock: Clock,
+        fence: Fence,
+        keys: Keyring,
+        log: structlog.stdlib.BoundLogger,
+        *,
+        urgent: bool = False,
     ) -> None:
+        """What is `urgent` is recorded before what else waits to be."""
         self.lost = False
         self.told: Callable[[], None] = lambda: None
         """Is called once something of the run is on record: it has begun here."""
+        self._urgent = urgent
         self._keys = keys
         self._journal = journal
         self._clock = clock
@@ -151,7 +160,8 @@ class Record:
         pause = 0.05
         used = self._keys.take_uses()
         try:
-            written = await self._written(self._with(change, used) if used else change, pause, evidence=evidence)
+            both = self._with(change, used) if used else change
+            written = await self._written(both, pause, evidence=evidence)
             self.told()
             return written
         except BaseException:
@@ -176,7 +186,7 @@ class Record:
             if self.lost and not evidence:
                 raise Unwritten
             try:
-                return await self._journal.write(change)
+                return await self._journal.write(change, hurry=self._urgent)
             except Unavailable as error:
                 if self.lost:
                     raise Unwritten from error

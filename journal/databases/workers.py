@@ -5,6 +5,7 @@ A call goes to its thread by a queue and comes back by its caller's loop, each o
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -15,22 +16,33 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from journal import outbox, points
-from journal.databases import faults
+from journal.databases import faults, trailing
 from journal.databases.database import Database
 from journal.databases.savepoint import in_savepoint
 from journal.errors import FenceLost
 
 T = TypeVar("T")
 _MOST_IN_A_BATCH = 512
+_LONGEST = 0.01
+"""Seconds after which a transaction takes no further change: other processes wait for their turn, and so does whoever
+is in a hurry here. What is left has the next one."""
+_FEWEST = 8
+"""So many changes share a transaction in any case, where so many wait: each commit is an fsync."""
+_FEWEST_BEFORE_A_HURRY = 4
+"""The same where somebody is in a hurry meanwhile, whose change is made in the next one."""
+_AHEAD = 0.05
+"""Seconds by which a change in a hurry overtakes the others. All are made in the end, however many are in a hurry."""
 
 
 class Call(Generic[T]):
     """One change or query on its way to a worker, and its caller's future."""
 
-    __slots__ = ("error", "function", "future", "loop", "value")
+    __slots__ = ("error", "function", "future", "hurry", "loop", "place", "value")
 
-    def __init__(self, function: Callable[[Connection], T]) -> None:
+    def __init__(self, function: Callable[[Connection], T], *, hurry: bool = False) -> None:
         self.function = function
+        self.hurry = hurry
+        self.place = time.monotonic() - (_AHEAD if hurry else 0.0)
         self.loop = asyncio.get_running_loop()
         # The future carries the call, not an exception: a cancelled caller leaves nothing behind that nobody fetched.
         self.future: asyncio.Future[None] = self.loop.create_future()
@@ -85,22 +97,30 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.calls: SimpleQueue[Call[Any] | None] = SimpleQueue()
         self.done: Future[None] = Future()
+        self._left: list[Call[Any]] = []
+        """What the last batch has left to the next."""
+        self.hurried = False
+        """Whether somebody in a hurry has come since the calls that wait were taken."""
         self._engine = engine
         self._connection: Connection | None = None
 
     def run(self) -> None:
         last = False
-        while not last:
-            batch, last = self._waiting()
+        while not last or self._left:
+            batch, self._left = [one for one in self._left if not one.future.cancelled()], []
+            if not last:
+                found, last = self._waiting(block=not batch)
+                batch = sorted([*batch, *found], key=_place)
             if batch:
                 self._serve_all(batch)
         self._drop()
         self.done.set_result(None)
 
-    def _waiting(self) -> tuple[list[Call[Any]], bool]:
+    def _waiting(self, *, block: bool) -> tuple[list[Call[Any]], bool]:
         found: list[Call[Any]] = []
-        call = self.calls.get()
         try:
+            call = self.calls.get(block)
+            self.hurried = False
             while call is not None:
                 # Whoever was cancelled before the change began does not want it.
                 if not call.future.cancelled():
@@ -151,6 +171,8 @@ class Writer(_Worker):
         super().__init__("journal-writer", database.writing)
         self._database = database
         self._watches = watches
+        # Where a commit waits for a server as well, whoever is in a hurry does not wait for the changes of others too.
+        self._is_shared = database.lease_clock is not None
         self._changed = False
         self._told: bool | None = None
         self.faults = 0
@@ -160,6 +182,8 @@ class Writer(_Worker):
 
     def serve(self, batch: list[Call[Any]]) -> None:
         self._changed, self._told = False, None
+        if self._is_shared:
+            self._leave(batch, max((number for number, call in enumerate(batch, 1) if call.hurry), default=len(batch)))
         if not self._served_plainly(batch):
             self._commit(lambda tx: _apply_all(tx, batch))
 
@@ -170,8 +194,18 @@ class Writer(_Worker):
         """
 
         def plainly(tx: Connection) -> None:
-            for call in batch:
-                call.value = call.function(tx)
+            trailing.begin(tx)
+            until = time.monotonic() + _LONGEST
+            try:
+                for number, call in enumerate(batch, 1):
+                    call.value = call.function(tx)
+                    late = number >= _FEWEST and time.monotonic() > until
+                    if late or (number >= _FEWEST_BEFORE_A_HURRY and self.hurried and self._is_shared):
+                        self._leave(batch, number)
+                        break
+                trailing.settle(tx)
+            finally:
+                trailing.end(tx)
 
         try:
             self._commit(plainly)
@@ -182,6 +216,11 @@ class Writer(_Worker):
         except Exception:  # noqa: BLE001 - the change that raised it will do so again, in its savepoint
             return False
         return True
+
+    def _leave(self, batch: list[Call[Any]], count: int) -> None:
+        """Leave all but so many to the next transaction."""
+        self._left = [*batch[count:], *self._left]
+        del batch[count:]
 
     def _commit(self, changes: Callable[[Connection], object]) -> None:
         tx = self.connection()
@@ -227,6 +266,10 @@ class Reader(_Worker):
 def wake(watches: Iterable[Watch]) -> None:
     """Tell each of them that something was committed."""
     _resolve((), watches)
+
+
+def _place(call: Call[Any]) -> float:
+    return call.place
 
 
 def _apply_all(tx: Connection, batch: list[Call[Any]]) -> None:

@@ -31,6 +31,17 @@ async def test_claims_go_by_priority_then_age_and_stay_in_their_pools(desk, new_
     assert other.fence.run == new_run("d").id
 
 
+async def test_a_claim_of_what_is_urgent_takes_nothing_else(desk, new_run, clock):
+    for name, priority in (("low", -5), ("plain", 0), ("urgent", 3)):
+        await desk.enqueue(new_run(name, group=None, priority=priority))
+    for needs in (None, ()):
+        for pools in (None, {"default"}):
+            assert await desk.do(leases.claim, "default/a", pools, 9, clock.now(), needs=needs, above=3) == ()
+    urgent = await desk.do(leases.claim, "default/a", {"default"}, 9, clock.now(), needs=(), above=0)
+    assert [claim.cause.name for claim in urgent] == ["urgent"]
+    assert [claim.cause.name for claim in await desk.claim(limit=9)] == ["plain", "low"]
+
+
 async def test_a_claim_carries_all_that_a_runner_needs(desk, new_run, clock):
     new = new_run()
     claim = await desk.running()

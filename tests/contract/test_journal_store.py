@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.states import RunState
 from journal import evidence, facts, leases, points, runs, steps, store
-from journal.databases import upgrades
+from journal.databases import upgrades, workers
 from journal.databases.tables import VERSION, meta
 from journal.errors import FenceLost, Refused, Unavailable
 from tests.contract.conftest import START, opened
@@ -26,8 +26,9 @@ async def test_a_change_gives_back_what_it_returns_and_is_read_at_once(desk):
     assert await desk.journal.read(lambda conn: facts.get(conn, "y", "default")) == "default"
 
 
-async def test_waiting_changes_share_a_commit_in_the_order_of_the_calls(desk):
+async def test_waiting_changes_share_a_commit_in_the_order_of_the_calls(desk, monkeypatch):
     """Many changes, few commits: the fsync is paid once for all that wait."""
+    monkeypatch.setattr(workers, "_LONGEST", 60.0)
     commits = []
     points.install(lambda name: commits.append(name))
     try:
@@ -47,6 +48,63 @@ async def test_waiting_changes_share_a_commit_in_the_order_of_the_calls(desk):
     assert order == list(range(200))
     assert await desk.journal.read(get("last")) == 199
     assert commits.count("consume.committed") < 20
+
+
+async def test_a_transaction_that_takes_long_leaves_what_waits_to_the_next(desk, monkeypatch):
+    """Other processes wait for their turn. Nothing is lost or out of order, and what fails still fails alone."""
+    monkeypatch.setattr(workers, "_LONGEST", 0.0)
+    commits = []
+    points.install(lambda name: commits.append(name))
+    try:
+        order = []
+
+        def change(number):
+            def apply(tx):
+                points.record("consume")
+                if number == 30:
+                    raise ZeroDivisionError("mine")
+                order.append(number)
+
+            return apply
+
+        writes = (desk.journal.write(change(number)) for number in range(60))
+        results = await asyncio.gather(*writes, return_exceptions=True)
+    finally:
+        points.install(None)
+    assert [number for number, result in enumerate(results) if result is not None] == [30]
+    assert list(dict.fromkeys(order)) == [number for number in range(60) if number != 30], "made again, in order"
+    assert commits.count("consume.committed") >= 60 / (2 * workers._FEWEST)
+
+
+async def test_a_change_in_a_hurry_is_made_before_those_that_wait(desk):
+    held = threading.Event()
+    order = []
+
+    def waits(tx):
+        held.wait(60)
+
+    async def write(name, *, hurry):
+        await desk.journal.write(lambda tx: order.append(name), hurry=hurry)
+
+    first = asyncio.create_task(desk.journal.write(waits))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(write(f"n{number}", hurry=False)) for number in range(3)]
+    hurried = [asyncio.create_task(write(f"h{number}", hurry=True)) for number in range(2)]
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.gather(first, *others, *hurried)
+    assert order == ["h0", "h1", "n0", "n1", "n2"]
+
+
+async def test_a_change_that_has_waited_for_a_while_is_overtaken_by_none(desk, monkeypatch):
+    monkeypatch.setattr(workers, "_AHEAD", 0.0)
+    order = []
+
+    async def write(name, *, hurry):
+        await desk.journal.write(lambda tx: order.append(name), hurry=hurry)
+
+    await asyncio.gather(write("a", hurry=False), write("b", hurry=True), write("c", hurry=False))
+    assert order == ["a", "b", "c"]
 
 
 async def test_a_failing_change_fails_alone(desk):

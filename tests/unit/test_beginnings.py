@@ -1,7 +1,7 @@
 """How many runs a runner has in its hands before they begin."""
 
 from engine.identity import RunId
-from runners.beginnings import AT_ONCE, SLOW, Beginnings
+from runners.beginnings import AT_ONCE, FOR_URGENT, SLOW, Beginnings
 from tests.contract.conftest import GivenClock
 
 
@@ -23,3 +23,11 @@ def test_those_that_are_slow_to_begin_keep_no_others_waiting() -> None:
         beginnings.claimed(RunId(f"run-{number}"))
     clock.advance(SLOW)
     assert beginnings.room == AT_ONCE
+
+
+def test_what_is_urgent_has_room_beside_the_others() -> None:
+    beginnings = Beginnings(GivenClock())
+    for number in range(AT_ONCE + FOR_URGENT):
+        assert beginnings.room_for_urgent == AT_ONCE + FOR_URGENT - number
+        beginnings.claimed(RunId(f"n{number}"))
+    assert (beginnings.room, beginnings.room_for_urgent) == (0, 0)
