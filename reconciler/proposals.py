@@ -7,8 +7,8 @@ they are merged or the branch is removed: nothing of theirs is lost.
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from engine.runs.pinned import RUNNER
 from journal import discoveries, facts, history, runs
 from journal.clock import Clock
 from journal.discoveries import ScanRow
-from journal.errors import Refused, Unavailable
+from journal.errors import LeadershipLost, Refused, Unavailable
 from journal.fence import Fence
 from journal.notices import Notice, happened
 from journal.store import Journal
@@ -54,10 +54,14 @@ _LONGEST = 400
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What became of a branch: the commit that it is at, and why it shows something else than what was found."""
+    """What became of a branch: the commit that it is at, and why it shows something else than what was found.
+
+    `new` is to be remembered of a commit that nobody was told of yet.
+    """
 
     commit: str | None
     trouble: str | None = None
+    new: "_Known | None" = None
 
 
 class Proposals:
@@ -85,25 +89,26 @@ class Proposals:
 
     async def work(self, now: datetime) -> None:
         """Settle what was scanned. Raises Unavailable where git or the store is away: then it is done later."""
-        await self._gather()
+        catalog = self.active
+        if catalog is None:
+            return
+        await self._gather(catalog)
+        branches = []
         for name in await self._journal.read(discoveries.unsettled):
-            catalog = self.active
-            if catalog is None:
-                return
             today = catalog.name_now("Discovery", name)
-            if today not in catalog.discoveries:
-                await self._journal.write(lambda tx, name=name: discoveries.forget(tx, name))  # type: ignore[misc]
-                continue
             if today != name:  # a run that began under the former name
                 former = {name: today}
                 await self._journal.write(lambda tx, former=former: discoveries.follow(tx, former))  # type: ignore[misc]
-            await self._propose(catalog, catalog.discoveries[today].spec.propose.branch, now)
-        await self._leave_behind(now)
+            if (branch := _branch_of(catalog, today)) is not None:
+                branches.append(branch)
+            else:  # it is forgotten once nothing is left of what it proposed
+                self._left_behind = None
+        await self._propose_all(catalog, dict.fromkeys(branches, ()), now)
+        await self._leave_behind(catalog, now)
 
-    async def _gather(self) -> None:
+    async def _gather(self, catalog: Catalog) -> None:
         """What the newest runs of Jobs say that Discoveries take facts from: as if they had scanned."""
-        catalog = self.active
-        for name, discovery in (catalog.discoveries if catalog is not None else {}).items():
+        for name, discovery in catalog.discoveries.items():
             if discovery.spec.from_ is None or (job := discovery.spec.from_.job_ref) is None:
                 continue
             scan = await self._journal.read(lambda conn, name=name, job=job: _gathered(conn, name, job))  # type: ignore[misc]
@@ -115,43 +120,91 @@ class Proposals:
                     )
                 )
 
-    async def _leave_behind(self, now: datetime) -> None:
+    async def _leave_behind(self, catalog: Catalog, now: datetime) -> None:
         """Branches that Discoveries had before they were removed, or were given another: nobody proposes there."""
-        catalog = self.active
-        if catalog is None or catalog.commit == self._left_behind:
+        if catalog.commit == self._left_behind:
             return
-        branches = set()
+        left: dict[str, tuple[str, ...]] = {}
         for row in await self._journal.read(discoveries.every):
             before = (row.report or {}).get("proposal", {}).get("branch")
+            removed = (row.name,) if row.name not in catalog.discoveries else ()
             if before is not None and before != _branch_of(catalog, row.name):
-                branches.add(before)
-            if row.name not in catalog.discoveries:
+                left[before] = (*left.get(before, ()), *removed)
+            elif removed:
                 await self._journal.write(lambda tx, name=row.name: discoveries.forget(tx, name))  # type: ignore[misc]
-        for branch in sorted(branches):
-            await self._propose(catalog, branch, now)
+        await self._propose_all(catalog, left, now)
         self._left_behind = catalog.commit
 
-    async def _propose(self, catalog: Catalog, branch: str, now: datetime) -> None:
+    async def _propose_all(self, catalog: Catalog, branches: Mapping[str, Collection[str]], now: datetime) -> None:
+        """Branches, and the Discoveries to forget with each. One that must wait keeps no other from being written."""
+        waits: Unavailable | None = None
+        for branch, removed in sorted(branches.items()):
+            try:
+                await self._propose(catalog, branch, removed, now)
+            except Unavailable as error:
+                log.warning("a proposal waits", branch=branch, error=error.message)
+                waits = error
+            except LeadershipLost:
+                raise
+            except Exception as error:  # what hosts say, or a commit has, must not end the engine at each start
+                log.exception("a bug of ours: nothing can be proposed on a branch", branch=branch)
+                await self._give_up(catalog, branch, removed, _words(error))
+        if waits is not None:
+            raise waits
+
+    async def _propose(self, catalog: Catalog, branch: str, removed: Collection[str], now: datetime) -> None:
         rows = await self._journal.read(discoveries.every)
         wanted = [row for row in rows if _branch_of(catalog, row.name) == branch]
         scans = {row.name: scanned for row in wanted if (scanned := _scanned(catalog, row)) is not None}
-        proposal = await asyncio.to_thread(lambda: proposed(self._base(catalog), scans.values()))
+        made = await asyncio.to_thread(self._made, catalog, scans)
+        proposal = made.proposal
         try:
-            pushed, is_new = await self._pushed(catalog, branch, proposal)
+            pushed = await self._pushed(catalog, branch, made)
         except Refused as error:  # a person must allow it; what was found is told all the same
             log.warning("the proposal could not be pushed", branch=branch, error=error.message)
-            pushed, is_new = Pushed(None, error.message[:_LONGEST]), False
+            pushed = Pushed(None, error.message[:_LONGEST])
 
         def settle(tx: Connection) -> None:
             for row in wanted:
-                self._settle(tx, row, proposal, branch, pushed, now)
-            if is_new and pushed.commit is not None:
-                self._told(tx, catalog, branch, pushed.commit, proposal.outcomes, now)
+                if (words := made.tripped.get(row.name)) is not None:
+                    _settle_bare(tx, row, branch, words)
+                else:
+                    self._settle(tx, row, proposal, branch, pushed, now)
+            for name in removed:
+                discoveries.forget(tx, name)
+            if pushed.new is not None:  # in one with what is told of it: who takes it for old news tells nobody
+                facts.put(tx, _fact(branch), pushed.new.to_json())
+                self._told(tx, catalog, branch, pushed.new.commit, proposal.outcomes, now)
 
         await self._journal.write(settle)
         for name, outcome in proposal.outcomes.items():
             counts = dict(Counter(row.verdict for row in outcome.rows))
             log.info("scan settled", discovery=name, branch=branch, commit=pushed.commit, hosts=counts)
+
+    def _made(self, catalog: Catalog, scans: Mapping[str, Scanned]) -> "_Made":
+        """The proposal of all scans that trip over no bug of ours. Raises Refused where the definitions are not had."""
+        base = self._base(catalog)
+        try:
+            return _Made(proposed(base, scans.values()))
+        except (Unavailable, Refused):
+            raise
+        except Exception:  # one keeps no other from being proposed
+            tripped = {name: words for name, one in scans.items() if (words := _trips(base, one)) is not None}
+            if not tripped:
+                raise
+            return _Made(proposed(base, [one for name, one in scans.items() if name not in tripped]), tripped)
+
+    async def _give_up(self, catalog: Catalog, branch: str, removed: Collection[str], words: str) -> None:
+        """Nothing is proposed of what was scanned until the next scan; that is told."""
+
+        def settle(tx: Connection) -> None:
+            for row in discoveries.every(tx):
+                if _branch_of(catalog, row.name) == branch:
+                    _settle_bare(tx, row, branch, words)
+            for name in removed:
+                discoveries.forget(tx, name)
+
+        await self._journal.write(settle)
 
     def _settle(
         self, tx: Connection, row: ScanRow, proposal: Proposal, branch: str, pushed: Pushed, now: datetime
@@ -177,32 +230,33 @@ class Proposals:
 
     # --- the branch -------------------------------------------------------------------------------------------------
 
-    async def _pushed(self, catalog: Catalog, branch: str, proposal: Proposal) -> tuple[Pushed, bool]:
-        """What the branch is at now, and whether that is a new commit."""
+    async def _pushed(self, catalog: Catalog, branch: str, made: "_Made") -> Pushed:
+        """Make the branch show the proposal."""
+        proposal = made.proposal
         ref = f"refs/heads/{branch}"
         if ref in self._taken(catalog):
-            return Pushed(None, _TAKEN.format(branch=branch)), False
+            return Pushed(None, _TAKEN.format(branch=branch))
         kept = _Kept.of(await self._journal.read(lambda conn: facts.get(conn, _fact(branch), None)))
         tip, ours = await self._tip(ref, kept)
         # What others put on a branch of ours is not lost once it is merged; a branch that we never wrote is theirs.
         if tip is not None and not ours and not (kept.ours and await self._is_merged(tip, catalog.commit)):
-            return Pushed(tip, _OTHERS.format(branch=branch)), False
+            return Pushed(tip, _OTHERS.format(branch=branch))
         if not proposal.files:
-            if tip is not None and ours:
+            if tip is not None and ours and not made.tripped:
                 await self._removed(ref, tip)
-            return Pushed(None), False
+            return Pushed(None)
         digest = _digest(proposal.files)
         if tip is not None and tip == kept.commit and digest == kept.digest:
-            return Pushed(tip), False
+            return Pushed(tip)
         commit = await asyncio.to_thread(self._written, catalog.commit, proposal)
-        trying = replace(kept, commit=tip or kept.commit, tried=commit)
-        await self._remember(branch, trying)  # so that a push whose answer is lost is known for ours
+        trying = replace(kept, commit=tip or kept.commit, tried=commit).to_json()
+        # So that a push whose answer is lost is known for ours.
+        await self._journal.write(lambda tx: facts.put(tx, _fact(branch), trying))
         try:
             await self._mirror.push(commit, ref, expected=tip)
         except PushRejected as rejection:
             raise Unavailable(f"{ref} moved: {rejection.reason}", SOON) from rejection
-        await self._remember(branch, _Kept(commit, None, digest))
-        return Pushed(commit), True
+        return Pushed(commit, None, _Known(commit, digest))
 
     async def _removed(self, ref: str, tip: str) -> None:
         """Nothing is proposed any more: it was merged, or the network is again what the definitions say."""
@@ -238,9 +292,6 @@ class Proposals:
     async def _is_merged(self, tip: str, head: str) -> bool:
         return await asyncio.to_thread(self._objects.is_ancestor, tip, head)
 
-    async def _remember(self, branch: str, kept: "_Kept") -> None:
-        await self._journal.write(lambda tx: facts.put(tx, _fact(branch), kept.to_json()))
-
     def _written(self, base: str, proposal: Proposal) -> str:
         """A commit with the proposal, on the commit that is in force."""
         with intact(self._mirror.path):
@@ -250,6 +301,25 @@ class Proposals:
             assert tree is not None
             seconds = int(self._clock.now().timestamp())
             return trees.commit(tree, base, who=COMMITTER, seconds=seconds, message=message(proposal.outcomes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A proposal, and in words why some scans have no part in it, by the name of the Discovery."""
+
+    proposal: Proposal
+    tripped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A commit that a branch of ours is at, and what it proposes."""
+
+    commit: str
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        return _Kept(self.commit, None, self.digest).to_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +344,29 @@ class _Kept:
 
 def _fact(branch: str) -> str:
     return f"proposal/{branch}"
+
+
+def _words(error: Exception) -> str:
+    said = error.message if isinstance(error, Refused) else f"an error of ours: {type(error).__name__}"
+    return f"nothing is proposed of this scan: {said}"[:_LONGEST]
+
+
+def _trips(base: Base, one: Scanned) -> str | None:
+    try:
+        proposed(base, [one])
+    except Exception as error:
+        log.exception("a bug of ours: a scan cannot be proposed", discovery=one.discovery.name)
+        return _words(error)
+    return None
+
+
+def _settle_bare(tx: Connection, row: ScanRow, branch: str, words: str) -> None:
+    """With a report that has no more than why there is none."""
+    try:
+        report = found(Outcome(seen.from_json(row.scan), (), {}), branch, None, words)
+    except ValueError:  # no scan: see `_scanned`
+        report = None
+    discoveries.settle(tx, row.name, row.run, report, row.last_seen)
 
 
 def _branch_of(catalog: Catalog, name: str) -> str | None:

@@ -199,7 +199,7 @@ def from_json(data: bytes) -> Scan:
             listing=bool(said.get("listing")),
             facts=None if said.get("facts") is None else {name: dict(one) for name, one in said["facts"].items()},
         )
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"it is no scan: {error}") from error
 
 

@@ -1,20 +1,24 @@
 """From what a scan saw to the forge: a branch with one commit, and the message by which a pull request is opened."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pygit2
 import pytest
 
+from engine.discovery.proposal import Base, Proposal, Scanned, proposed
 from engine.discovery.seen import Answer, Scan, SeenHost, Service, to_json
 from engine.identity import RunId
 from journal import discoveries, facts
 from journal.clock import SystemClock
+from journal.errors import Unavailable
 from journal.fence import Fence
 from journal.store import Journal
+from reconciler.proposals import Proposals
 from reconciler.publication.publish import COMMITTER
+from reconciler.repository.mirror import Mirror
 from tests.integration.test_commit_statuses import MAIN, Told, all_there, site
 
 __all__ = ["site"]
@@ -33,12 +37,17 @@ def host(last: int) -> SeenHost:
     return SeenHost(f"10.1.0.{last}", services=(Service(said.port, product="`|<!-- @everyone"),), answers=(said,))
 
 
-async def scanned(site: Told, run: str, *hosts: SeenHost) -> None:
-    """A run ends that saw these hosts, and the engine makes of it what it does."""
+async def ended(site: Told, run: str, *hosts: SeenHost, of: str = "lan") -> None:
+    """A run ends that saw these hosts."""
     now = site.journal.clock.now()
-    scan = to_json(Scan("lan", run, now, now, 254, hosts))
-    await site.journal.write(lambda tx: discoveries.scanned(tx, Fence(RunId(run), 1), "lan", scan, now))
-    await site.loop.proposals.work(now)
+    scan = to_json(Scan(of, run, now, now, 254, hosts))
+    await site.journal.write(lambda tx: discoveries.scanned(tx, Fence(RunId(run), 1), of, scan, now))
+
+
+async def scanned(site: Told, run: str, *hosts: SeenHost, of: str = "lan") -> None:
+    """The same, and the engine makes of it what it does."""
+    await ended(site, run, *hosts, of=of)
+    await site.loop.proposals.work(site.journal.clock.now())
 
 
 async def test_a_proposal_is_a_commit_and_a_pull_request_that_later_scans_write_anew(site: Told) -> None:
@@ -144,9 +153,9 @@ async def test_a_lost_store_forgets_no_branch_of_the_engines(site: Told) -> None
     assert "trouble" not in row.report["proposal"]
 
 
-async def report(site: Told) -> Mapping[str, Any]:
+async def report(site: Told, name: str = "lan") -> Mapping[str, Any]:
     """What is told of the last scan."""
-    row = await site.journal.read(lambda conn: discoveries.get(conn, "lan"))
+    row = await site.journal.read(lambda conn: discoveries.get(conn, name))
     assert row is not None
     assert row.report is not None
     return row.report
@@ -239,3 +248,103 @@ async def test_a_discovery_that_is_removed_or_moved_leaves_no_branch_behind(site
     await site.loop.proposals.work(now)
     assert BRANCH not in repository.branches
     assert await site.journal.read(discoveries.every) == ()
+
+
+OTHER = LAN.replace("name: lan", "name: other").replace("10.1.0.0/24", "10.2.0.0/24")
+ELSEWHERE = SeenHost("10.2.0.9", services=(Service(80),), answers=(Answer("http", 80),))
+
+
+@ONE_FORGE
+async def test_a_pull_request_is_opened_also_after_a_cut_between_push_and_record(
+    site: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN})
+    await site.look()
+
+    def cut(*_: object) -> None:
+        raise Unavailable("the store is away")
+
+    with monkeypatch.context() as during:
+        during.setattr(site.loop.proposals, "_settle", cut)
+        with pytest.raises(Unavailable):
+            await scanned(site, "discover-lan-1", host(5))
+    assert BRANCH in pygit2.Repository(str(site.source)).branches
+    await site.loop.proposals.work(site.journal.clock.now())
+    assert [row.channel for row in await site.rows()].count("pullRequest") == 1
+    assert "trouble" not in (await report(site))["proposal"]
+    await scanned(site, "discover-lan-2", host(5))
+    assert [row.channel for row in await site.rows()].count("pullRequest") == 1
+
+
+@ONE_FORGE
+async def test_the_branch_of_a_removed_discovery_goes_before_it_is_forgotten(
+    site: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a scan of it ended last, and where git is away when it is removed."""
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN})
+    await site.look()
+    await scanned(site, "discover-lan-1", host(5))
+    without = {name: text for name, text in site.files().items() if "lan" not in name}
+    site.commit(MAIN, without)
+    await site.look()
+    await ended(site, "discover-lan-2", host(5))
+
+    async def away(*_: object) -> None:
+        raise Unavailable("git is away")
+
+    now, proposals = site.journal.clock.now(), site.loop.proposals
+    with monkeypatch.context() as during:
+        during.setattr(Mirror, "poll", away)
+        with pytest.raises(Unavailable):
+            await proposals.work(now)
+    await proposals.work(now)
+    assert BRANCH not in pygit2.Repository(str(site.source)).branches
+    assert await site.journal.read(discoveries.every) == ()
+    await ended(site, "discover-lan-3", host(5))
+    await proposals.work(now)
+    assert await site.journal.read(discoveries.every) == ()
+
+
+@ONE_FORGE
+async def test_a_scan_that_trips_over_a_bug_of_ours_costs_its_discovery_alone(
+    site: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a word in its report; the engine goes on, and so does the next scan."""
+
+    def tripping(base: Base, scans: Iterable[Scanned]) -> Proposal:
+        scans = list(scans)
+        if any(one.discovery.name == "other" for one in scans):
+            raise LookupError
+        return proposed(base, scans)
+
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN, "definitions/other.yaml": OTHER})
+    await site.look()
+    await ended(site, "discover-other-1", ELSEWHERE, of="other")
+    with monkeypatch.context() as during:
+        during.setattr("reconciler.proposals.proposed", tripping)
+        await scanned(site, "discover-lan-1", host(5))
+    assert (await report(site))["counts"]["new"] == 1
+    assert "an error of ours: LookupError" in (await report(site, "other"))["proposal"]["trouble"]
+    await scanned(site, "discover-other-2", ELSEWHERE, of="other")
+    assert (await report(site, "other"))["counts"]["new"] == 1
+
+
+@ONE_FORGE
+async def test_a_branch_that_cannot_be_written_ends_no_engine_and_keeps_no_other_from_being_written(
+    site: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = OTHER.replace("10.2.0.0/24]", "10.2.0.0/24], propose: {branch: opsconductor/elsewhere}")
+    site.commit(MAIN, site.files() | {"definitions/lan.yaml": LAN, "definitions/other.yaml": elsewhere})
+    await site.look()
+    written = Proposals._written
+
+    def failing(proposals: Proposals, base: str, proposal: Proposal) -> str:
+        if "lan" in proposal.outcomes:
+            raise ValueError("no such path")
+        return written(proposals, base, proposal)
+
+    monkeypatch.setattr(Proposals, "_written", failing)
+    await ended(site, "discover-lan-1", host(5))
+    await scanned(site, "discover-other-1", ELSEWHERE, of="other")
+    assert "an error of ours: ValueError" in (await report(site))["proposal"]["trouble"]
+    assert "opsconductor/elsewhere" in pygit2.Repository(str(site.source)).branches
