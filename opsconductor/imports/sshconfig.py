@@ -46,9 +46,17 @@ class Block:
 
     def __post_init__(self) -> None:
         wild = any(is_wild(pattern) for pattern in self.patterns)
-        self.plain = None if wild else frozenset(self.patterns)
+        self.plain = None if wild or self.kind != "host" else frozenset(self.patterns)
         """The patterns, where each is a single name: most are, and there may be thousands."""
         self.characters = sum(map(len, self.patterns)) + sum(len(argument) for _, _, argument in self.criteria)
+
+    @property
+    def title(self) -> str:
+        """Its first line."""
+        if self.kind == "host":
+            return f"Host {' '.join(self.patterns)}"
+        words = (f"{'!' if negated else ''}{name} {argument}".strip() for negated, name, argument in self.criteria)
+        return f"Match {' '.join(words)}"
 
     @property
     def is_understood(self) -> bool:
@@ -86,6 +94,8 @@ class Config:
     remarks: tuple[Remark, ...]
     comments: tuple[str, ...] = ()
     work: Work = field(default_factory=Work)
+    held: set[int] = field(default_factory=set)
+    """The numbers of the blocks that held for a host that was asked for."""
 
     def names(self) -> dict[str, Block]:
         """The hosts that are named, and where."""
@@ -103,9 +113,10 @@ class Config:
         """
         self.work.spend(len(self.blocks))
         found: dict[str, list[Option]] = {}
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             if not self._holds(block, name, found):
                 continue
+            self.held.add(number)
             self.work.spend(len(block.options))
             for option in block.options:
                 if _is_barred(option.key, found):

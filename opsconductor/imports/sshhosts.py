@@ -187,6 +187,18 @@ class _Hosts:
         self.machines[key] = made
         return made.name, ""
 
+    def unused(self) -> None:
+        """Blocks for hosts that no file names: ssh goes by them when somebody types such a name. Nobody does here."""
+        for number, block in enumerate(self.config.blocks):
+            carried = [option.written for option in block.options if option.key in _CARRIED]
+            if carried and block.is_understood and block.plain is None and number not in self.config.held:
+                said = f"{one_line(block.title, 80)}: {', '.join(dict.fromkeys(carried))}"
+                self.lose(
+                    block.place,
+                    f"{said}: no host that is named here is meant",
+                    "name such hosts in the file, or give their Targets what it says",
+                )
+
     def rest(self) -> None:
         """Options that no Target has, each once."""
         for block in self.config.blocks:
@@ -208,6 +220,7 @@ def read(files: Mapping[str, bytes], settings: Settings) -> Reading:
     config = sshconfig.read(files)
     hosts = _Hosts(config, settings, known, [*config.remarks, *remarks])
     hosts.all()
+    hosts.unused()
     hosts.rest()
     if not hosts.machines and files:
         hosts.note(Place(next(iter(files)), 1), "no host is named: patterns alone are no machines")
